@@ -1,0 +1,109 @@
+"""Sentences → complaints: a fault is data (code, place, sentence, remedy) before it is text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+_SHOWN = 100  # faults printed in full; a file that is wrong everywhere is wrong for one reason
+
+
+@dataclass(frozen=True, slots=True)
+class Loc:
+    """A place in a spec file: the YAML path that leads to it, on its key or on its value.
+
+    `span` narrows it to characters [start, stop) of a scalar's text (an expression's own error).
+    """
+
+    file: str
+    path: tuple[str | int, ...] = ()
+    on_key: bool = False
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One link of the chain that led to a fault: a block call or a copy of a repeat."""
+
+    loc: Loc
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One complaint: `code` E… is fatal, W… is a warning."""
+
+    code: str
+    message: str
+    loc: Loc
+    help: str = ""
+    details: tuple[str, ...] = ()
+    chain: tuple[Step, ...] = ()
+
+    @property
+    def fatal(self) -> bool:
+        return self.code.startswith("E")
+
+
+class Quoting(Protocol):
+    """What can print a fault with its place and excerpt (a Source)."""
+
+    def quote(self, fault: Fault, others: Mapping[str, Quoting] = ...) -> str: ...
+
+    def position(self, loc: Loc) -> str: ...
+
+
+class SpecError(Exception):
+    """A spec that cannot be used: all its independent faults, and sources that can quote them."""
+
+    def __init__(
+        self, faults: Iterable[Fault], sources: Mapping[str, Quoting] | None = None
+    ) -> None:
+        self.faults = tuple(faults)
+        self.sources: dict[str, Quoting] = dict(sources or {})
+        super().__init__(self.faults, self.sources)
+
+    def __str__(self) -> str:
+        blocks = [show(fault, self.sources) for fault in self.faults[:_SHOWN]]
+        if len(self.faults) > _SHOWN:
+            blocks.append(f"and {len(self.faults) - _SHOWN} more")
+        return "\n\n".join(blocks)
+
+
+def show(fault: Fault, sources: Mapping[str, Quoting]) -> str:
+    """The fault as text, with its excerpt where its file is among `sources`."""
+    source = sources.get(fault.loc.file)
+    if source is not None:
+        return source.quote(fault, sources)
+    lines = [f"{fault.code} {fault.message}", f"  --> {fault.loc.file}"]
+    lines += [f"  {detail}" for detail in fault.details]
+    return "\n".join([*lines, *remedy(fault)])
+
+
+def remedy(fault: Fault) -> list[str]:
+    """The lines of a fault's help; where it has none, who says more."""
+    first, *rest = (fault.help or f"`archspec explain {fault.code}` says more").split("\n")
+    return [f"  help: {first}", *(f"        {line}" for line in rest)]
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` is likely a slip of, or ""."""
+    import difflib  # only a faulty spec pays for it
+
+    if len(word) > 64:
+        return ""
+    folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown word: the near name where there is one, else what is known."""
+    names = list(known)
+    guess = near(word, names)
+    if guess:
+        return f"did you mean `{guess}`?"
+    if not names or len(names) > 24:
+        return ""
+    return "known: " + ", ".join(f"`{n}`" for n in names)

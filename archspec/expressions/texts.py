@@ -1,0 +1,167 @@
+"""Strings of a file → expressions and templates; both → values."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from archspec.expressions.grammar import parse
+from archspec.expressions.values import (
+    LOOP,
+    RECORD,
+    Env,
+    Expr,
+    ExpressionError,
+    Loop,
+    Record,
+    Template,
+    cut,
+    show,
+)
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def scalar(text: str) -> str | Expr:
+    """A string of the file: plain text (`$$` is `$`), or an expression. Raises ExpressionError."""
+    if "$" not in text:
+        return text
+    if text[0] == "$" and text[1:2] != "$":
+        expr, end = _embedded(text, 0)
+        if end == len(text):
+            return expr
+        _spliced(text, 0, end)
+    at = 0
+    while (at := text.find("$", at)) >= 0:
+        if text[at + 1 : at + 2] != "$":
+            end = _embedded(text, at)[1]
+            _spliced(text, at, end)
+        at += 2
+    return text.replace("$$", "$")
+
+
+def template(text: str) -> Template:
+    """An id or a path with expressions in its segments. Raises ExpressionError."""
+    if "$" not in text:
+        return Template(text, (text,))
+    return _template(text)
+
+
+@lru_cache(maxsize=4096)
+def _template(text: str) -> Template:
+    parts: list[str | Expr] = []
+    at = 0
+    while (dollar := text.find("$", at)) >= 0:
+        if dollar > at:
+            parts.append(text[at:dollar])
+        expr, at = _embedded(text, dollar)
+        parts.append(expr)
+    if at < len(text):
+        parts.append(text[at:])
+    return Template(text, tuple(parts))
+
+
+def _embedded(text: str, dollar: int) -> tuple[Expr, int]:
+    """The expression whose `$` stands at `dollar`, and where it ends."""
+    name = NAME.match(text, dollar + 1)
+    if name:
+        return parse(name.group(), dollar + 1), name.end()
+    if text[dollar + 1 : dollar + 2] != "(":
+        raise ExpressionError(
+            "`$` without a name or `(`", dollar, dollar + 1, "E121", "a dollar sign is `$$`"
+        )
+    end = _closing(text, dollar + 1)
+    return parse(text[dollar + 2 : end], dollar + 2), end + 1
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the bracket at `start` closes, quotes respected."""
+    depth, quote = 0, ""
+    for at in range(start, len(text)):
+        char = text[at]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+            if not depth and char == ")":
+                return at
+    raise ExpressionError("`$(` is not closed", start - 1, start + 1, "E122", "close it with `)`")
+
+
+def _spliced(text: str, start: int, end: int) -> NoReturn:
+    inner = text[start + 1 : end]
+    inner = inner[1:-1] if inner.startswith("(") else inner
+    whole = f"{text[:start]}{inner}{text[end:]}"
+    help = "write `$$` for a dollar sign"
+    if not text[:start][-1:].isalnum() and not text[end:][:1].isalnum():
+        try:
+            parse(whole)
+        except ExpressionError:
+            pass
+        else:
+            help = f"write `$({cut(whole)})`"
+    rule = f"`{cut(text)}` is not one whole expression; text is never spliced"
+    raise ExpressionError(rule, start, end, "E121", help)
+
+
+def evaluate(expr: Expr, env: Env) -> Any:
+    """The value of an expression for the names in `env`. Raises ExpressionError."""
+    try:
+        value = expr.run(env)
+    except RecursionError:
+        raise ExpressionError(
+            "the expression is too large", expr.offset, expr.offset + 1, "E405"
+        ) from None
+    if type(value) is Record or type(value) is Loop:
+        start, stop = expr.offset, expr.offset + len(expr.text)
+        fields = LOOP if type(value) is Loop else RECORD
+        raise ExpressionError(
+            f"`{cut(expr.text)}` is a record, not a value",
+            start,
+            stop,
+            "E361",
+            f"use one of its fields: {', '.join(fields)}",
+        )
+    return value
+
+
+def resolve(value: Any, env: Env) -> Any:
+    """`value` with every expression in its lists and mappings evaluated. Raises ExpressionError."""
+    if type(value) is Expr:
+        return evaluate(value, env)
+    if isinstance(value, list):
+        return [resolve(entry, env) for entry in value]
+    if isinstance(value, tuple):
+        return tuple(resolve(entry, env) for entry in value)
+    if isinstance(value, dict):
+        return {key: resolve(entry, env) for key, entry in value.items()}
+    return value
+
+
+def render(text: Template, env: Env) -> str:
+    """The text of a template, its expressions replaced by values. Raises ExpressionError."""
+    parts = text.parts
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0]
+    return "".join(part if isinstance(part, str) else _segment(part, env) for part in parts)
+
+
+def _segment(expr: Expr, env: Env) -> str:
+    value = evaluate(expr, env)
+    if type(value) is int and value >= 0:
+        return str(value)
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    start, stop = expr.offset, expr.offset + len(expr.text)
+    raise ExpressionError(
+        f"{show(value)} cannot be part of a name",
+        start,
+        stop,
+        "E361",
+        "a name takes whole numbers from 0, or words",
+    )

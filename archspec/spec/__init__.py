@@ -1,0 +1,39 @@
+"""Source → Spec: what the author wrote, items normalised to operation, arguments, modifiers."""
+
+from __future__ import annotations
+
+from archspec.spec.document import parse
+from archspec.spec.models import (
+    REQUIRED,
+    Axis,
+    Block,
+    Branch,
+    Filler,
+    Init,
+    Input,
+    Item,
+    Part,
+    Ref,
+    Repeat,
+    Spec,
+    Use,
+    Value,
+)
+
+__all__ = [
+    "REQUIRED",
+    "Axis",
+    "Block",
+    "Branch",
+    "Filler",
+    "Init",
+    "Input",
+    "Item",
+    "Part",
+    "Ref",
+    "Repeat",
+    "Spec",
+    "Use",
+    "Value",
+    "parse",
+]

@@ -1,0 +1,632 @@
+"""A document as written → Spec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from archspec.errors import Fault, SpecError, did_you_mean
+from archspec.limits import DEFAULT, Limits
+from archspec.source import Source
+from archspec.spec import fillers
+from archspec.spec.files import Files, Loader
+from archspec.spec.form import NOTHING, Form, Path, Sight, cut
+from archspec.spec.items import Items
+from archspec.spec.models import REQUIRED, Axis, Block, Input, Ref, Spec, Use, Value
+from archspec.spec.names import (
+    bad_axis,
+    bad_block,
+    bad_document,
+    bad_id,
+    bad_input,
+    bad_output,
+    bad_param,
+)
+from archspec.spec.operations import Around, Head
+
+KEYS = (
+    "spec", "name", "title", "cite", "params", "variants", "input", "use", "blocks", "body",
+    "sequential", "outputs", "head", "init", "weights", "expect",
+)  # fmt: skip
+_BLOCK_KEYS = ("params", "inputs", "body", "sequential", "outputs", "note")
+_USE_KEYS = ("file", "variant", "outputs")
+_DTYPES = ("float", "int", "bool")
+TOTALS = ("params", "trainable", "buffers", "macs", "flops")
+_AXES = 8
+_WARNING = re.compile(r"W[0-9]{3}")
+
+
+def parse(
+    source: Source,
+    *,
+    allow_outside: bool = False,
+    limits: Limits = DEFAULT,
+    loader: Loader | None = None,
+) -> Spec:
+    """The spec of a source and of all files it uses. Raises SpecError with all independent faults.
+
+    `allow_outside` lets `use` read files outside of the source's folder; `loader(path, name)` reads
+    a used file in place of `source.read`.
+    """
+    files = Files(allow_outside, limits, loader)
+    files.sources[source.name] = source
+    files.bytes = len(source.text)
+    faults: list[Fault] = []
+    if source.path is not None:
+        files.open.append(str(FilePath(source.path).resolve()))
+    spec = _Document(source, files, faults).read()
+    if spec is None or faults:
+        raise SpecError(_ordered(faults, files), files.sources)
+    return spec
+
+
+def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
+    """In the order of the text, file by file."""
+    order = {name: i for i, name in enumerate(files.sources)}
+
+    def place(fault: Fault) -> tuple[int, int, int]:
+        source = files.sources.get(fault.loc.file)
+        where = source.place(fault.loc)[:2] if source else (0, 0)
+        return order.get(fault.loc.file, 0), *where
+
+    return sorted(dict.fromkeys(faults), key=place)
+
+
+class _Document:
+    """Reads one file."""
+
+    def __init__(self, source: Source, files: Files, faults: list[Fault]) -> None:
+        from archspec.layers import REGISTRY
+
+        self.source = source
+        self.files = files
+        self.faults = faults
+        self.form = Form(source, faults)
+        self.ops = REGISTRY
+        self.items = Items(self.form, REGISTRY)
+
+    def read(self) -> Spec | None:
+        form, node = self.form, self.source.data
+        if not isinstance(node, dict):
+            what = "the file is empty" if node is None else "a spec is a mapping"
+            form.fault(
+                "E118", what, (), "start with `spec: 1`; `archspec new` writes a spec to start from"
+            )
+            return None
+        form.keys(node, (), KEYS, "in a document")
+        self.version(node)
+        name = self.name(node)
+        params = self.params(node.get("params"), ("params",), Sight())
+        variants = self.variants(node.get("variants"), params, name)
+        seen = Sight(params=frozenset(params))
+        inputs, named = self.inputs(node, seen)
+        sight = Sight(params=frozenset(params), inputs=frozenset(inputs))
+        self.hidden(params, inputs, ("params",))
+        use = self.use(node.get("use"))
+        blocks, heads = self.blocks(node, use)
+        around = Around(sight, heads)
+        items, numbered = self.body(node, (), around, "the document")
+        outputs, lists = (
+            form.outputs(node["outputs"], ("outputs",), sight, bad_output)
+            if "outputs" in node
+            else (None, NOTHING)
+        )
+        expect, meant = self.expect(node.get("expect"), name, variants)
+        init = self.init(node, sight)
+        head = self.head(node.get("head"))
+        weights = self.weights(node.get("weights"))
+        texts = {
+            key: form.text(node[key], (key,), f"`{key}`")
+            for key in ("title", "cite")
+            if key in node
+        }
+        if self.faults:
+            return None
+        return Spec(
+            name=name, params=params, variants=variants, inputs=inputs, named_inputs=named, use=use,
+            blocks=blocks, items=items, numbered=numbered, outputs=outputs, lists=lists, head=head,
+            init=init, weights=weights, expect=expect, warnings=meant, sources=self.files.sources,
+            loc=form.loc(()), **texts,
+        )  # fmt: skip
+
+    # -------------------------------------------------------- the top
+
+    def version(self, node: dict[str, Any]) -> None:
+        if self.form.lacks(node, "spec", KEYS):
+            self.form.fault(
+                "E202",
+                "`spec: 1` is missing: the version of the language",
+                (),
+                "write it as the first line",
+            )
+        elif "spec" in node and (node["spec"] != 1 or type(node["spec"]) is not int):
+            shown = cut(str(node["spec"]))
+            self.form.fault(
+                "E226",
+                f"`spec` is {shown}; this release reads version 1",
+                ("spec",),
+                "write `spec: 1`",
+            )
+
+    def name(self, node: dict[str, Any]) -> str:
+        """The spec's name: written, or the file's."""
+        if "name" not in node:
+            stem = self.source.path.stem if self.source.path is not None else ""
+            return stem if stem and not bad_document(stem) else "network"
+        name = self.form.text(node["name"], ("name",), "`name`")
+        wrong = bad_document(name) if name else ""
+        if wrong:
+            self.form.fault("E205", wrong, ("name",), "choose another name")
+        return name or "network"
+
+    def params(self, node: Any, path: Path, sight: Sight) -> dict[str, Value]:
+        """Defaults in order; each sees those above it."""
+        form = self.form
+        found: dict[str, Value] = {}
+        given = form.mapping(node, path, "`params`")
+        for name, value in given.items():
+            form.name(name, (*path, name), bad_param)
+            if value == "required" and isinstance(value, str):
+                found[name] = REQUIRED
+                continue
+            later = frozenset(given) - frozenset(found)
+            seen = Sight(params=frozenset(found), inputs=sight.inputs, later=later)
+            found[name] = form.value(value, (*path, name), seen.params | sight.inputs, seen)
+        return found
+
+    def hidden(
+        self, params: Mapping[str, Value], inputs: Mapping[str, Any] | tuple[str, ...], path: Path
+    ) -> None:
+        for name in params:
+            if name in inputs:
+                self.form.fault(
+                    "E206",
+                    f"`{name}` is a param and an input",
+                    (*path, name),
+                    "rename one of them",
+                    on_key=True,
+                )
+
+    def variants(
+        self, node: Any, params: dict[str, Value], name: str
+    ) -> dict[str, dict[str, Value]]:
+        form = self.form
+        found = {}
+        above = {param: frozenset(list(params)[:i]) for i, param in enumerate(params)}
+        for variant, entry in form.mapping(node, ("variants",), "`variants`").items():
+            path: Path = ("variants", variant)
+            form.name(variant, path, bad_document)
+            if variant == name:
+                form.fault(
+                    "E206",
+                    f"`{name}` is the name of the spec itself",
+                    path,
+                    "choose another name",
+                    on_key=True,
+                )
+            values = {}
+            for param, value in form.mapping(entry, path, f"the variant `{cut(variant)}`").items():
+                if param not in params:
+                    form.unknown(
+                        param, (*path, param), params, "in a variant: there is no such param"
+                    )
+                    continue
+                sight = Sight(params=above[param], later=frozenset(params) - above[param])
+                values[param] = form.value(value, (*path, param), sight.params, sight)
+            found[variant] = values
+        return found
+
+    # -------------------------------------------------------- input
+
+    def inputs(self, node: dict[str, Any], sight: Sight) -> tuple[dict[str, Input], bool]:
+        form = self.form
+        if "input" not in node:
+            if form.lacks(node, "input", KEYS):
+                form.fault(
+                    "E202",
+                    "`input` is missing: the shape of what goes in, without the batch axis",
+                    (),
+                    "for example `input: [3, 224, 224]`",
+                )
+            return {}, False
+        given = node["input"]
+        self.sizes: dict[str, Any] = {}
+        if not isinstance(given, dict) or "shape" in given:
+            return {"input": self.input(given, ("input",), sight)}, False
+        if not given:
+            form.fault(
+                "E204",
+                "`input` is empty",
+                ("input",),
+                "for example `input: [3, 224, 224]`",
+                on_key=True,
+            )
+        for name in given:
+            form.name(name, ("input", name), bad_input)
+        return {
+            name: self.input(entry, ("input", name), sight) for name, entry in given.items()
+        }, True
+
+    def input(self, node: Any, path: Path, sight: Sight) -> Input:
+        form = self.form
+        dtype: Any = "float"
+        shape, at = node, path
+        if isinstance(node, dict):
+            form.keys(node, path, ("shape", "dtype"), "in an input")
+            dtype, shape, at = node.get("dtype", "float"), node.get("shape"), (*path, "shape")
+            if dtype not in _DTYPES:
+                form.fault(
+                    "E204",
+                    f"`dtype` is {cut(str(dtype))}; it takes float, int or bool",
+                    (*path, "dtype"),
+                    did_you_mean(str(dtype), _DTYPES),
+                )
+                dtype = "float"
+        if not isinstance(shape, list):
+            form.wrong_kind(
+                "an input",
+                "a shape",
+                shape,
+                at if isinstance(node, dict) and "shape" in node else path,
+                "for example `[3, 224, 224]`",
+            )
+            shape = []
+        elif not shape:
+            form.fault("E204", "the input has no axes", at, "for example `[3, 224, 224]`")
+        elif len(shape) > _AXES:
+            form.fault(
+                "E204",
+                f"the input has {len(shape)} axes; at most {_AXES} are allowed",
+                at,
+                "the batch axis is not written",
+            )
+        axes = tuple(self.axis(entry, (*at, i), sight) for i, entry in enumerate(shape))
+        return Input(shape=axes, dtype=dtype, loc=form.loc(path))
+
+    def axis(self, node: Any, path: Path, sight: Sight) -> Any:
+        """A size, an expression, or a free axis with the size that tables use."""
+        if isinstance(node, dict) and len(node) == 1:
+            ((name, size),) = node.items()
+            self.form.name(name, (*path, name), bad_axis)
+            value = self.size(size, (*path, name), sight)
+            if self.sizes.setdefault(name, value) != value:
+                other = self.sizes[name]
+                self.form.fault(
+                    "E204",
+                    f"the axis `{name}` is {value} here and {other} before; a name has one size",
+                    (*path, name),
+                    "rename one of them",
+                )
+            return Axis(name=name, size=value)
+        return self.size(node, path, sight)
+
+    def size(self, node: Any, path: Path, sight: Sight) -> Value:
+        if isinstance(node, str) and "$" in node:
+            return self.form.scalar(node, path, sight.params, sight)
+        if isinstance(node, bool) or not isinstance(node, int):
+            help = (
+                f"a free axis has a size for the tables: `{{{node}: 224}}`"
+                if isinstance(node, str)
+                else ""
+            )
+            self.form.wrong_kind(
+                "an axis", "a whole number, an expression, or a name with a size", node, path, help
+            )
+        elif node < 1:
+            self.form.fault("E204", f"an axis is {node}; it is at least 1", path)
+        return node
+
+    # -------------------------------------------------------- use
+
+    def use(self, node: Any) -> dict[str, Use]:
+        form = self.form
+        found = {}
+        for name, entry in form.mapping(node, ("use",), "`use`").items():
+            path: Path = ("use", name)
+            form.name(name, path, bad_block)
+            used = self.used(entry, path)
+            if used is not None:
+                found[name] = used
+        return found
+
+    def used(self, node: Any, path: Path) -> Use | None:
+        form = self.form
+        given: dict[str, Any] = (
+            {"file": node} if isinstance(node, str) else form.mapping(node, path, "a used file")
+        )
+        at = path if isinstance(node, str) else (*path, "file")
+        if not isinstance(node, str):
+            form.keys(given, path, _USE_KEYS, "in `use`")
+            if not all(key in _USE_KEYS for key in given):
+                return None
+            if "file" not in given:
+                form.fault(
+                    "E202",
+                    "a used file needs `file`",
+                    path,
+                    "write `{file: resnet50.yaml}`",
+                    on_key=True,
+                )
+                return None
+        file = form.text(given["file"], at, "`file`")
+        if not file:
+            return None
+        spec = self.other(file, at)
+        outputs: dict[str, tuple[Ref, ...]] | None = None
+        lists = NOTHING
+        if "outputs" in given:
+            outputs, lists = form.outputs(given["outputs"], (*path, "outputs"), Sight(), bad_output)
+        variant = given.get("variant")
+        if variant is not None:
+            variant = form.text(variant, (*path, "variant"), "`variant`")
+            known = (spec.name, *spec.variants) if spec is not None else (variant,)
+            if variant and variant not in known:
+                form.fault(
+                    "E225",
+                    f"`{file}` has no variant `{cut(variant)}`",
+                    (*path, "variant"),
+                    did_you_mean(variant, known),
+                )
+        return Use(
+            file=file, variant=variant, outputs=outputs, lists=lists, spec=spec, loc=form.loc(path)
+        )
+
+    def other(self, file: str, path: Path) -> Spec | None:
+        """The spec of a used file, read once; its faults join this run's."""
+        files = self.files
+        where = files.locate(file, self.source, self.form.loc(path))
+        if isinstance(where, Fault):
+            self.faults.append(where)
+            return None
+        real, name = where
+        if str(real) in files.specs:
+            return files.specs[str(real)]
+        files.specs[str(real)] = None
+        try:
+            source = files.load(real, name)
+        except SpecError as bad:
+            self.unread(bad, path)
+            return None
+        files.open.append(str(real))
+        inner: list[Fault] = []
+        spec = _Document(source, files, inner).read()
+        files.open.pop()
+        self.faults.extend(inner)
+        files.specs[str(real)] = spec
+        return spec
+
+    def unread(self, bad: SpecError, path: Path) -> None:
+        """A file that cannot be opened is a fault of the line that names it."""
+        for fault in bad.faults:
+            if fault.code in ("E101", "E401"):
+                message = f"`{fault.loc.file}`: {fault.message}"
+                self.form.fault(fault.code, message, path, fault.help)
+            else:
+                self.faults.append(fault)
+        for name, source in bad.sources.items():
+            if isinstance(source, Source) and source.text:
+                self.files.sources[name] = source
+
+    # -------------------------------------------------------- blocks
+
+    def blocks(
+        self, node: dict[str, Any], use: dict[str, Use]
+    ) -> tuple[dict[str, Block], dict[str, Head]]:
+        """First what calls must know of all blocks, then their bodies."""
+        form = self.form
+        given = form.mapping(node.get("blocks"), ("blocks",), "`blocks`")
+        heads = {name: _used_head(one) for name, one in use.items()}
+        heads |= (
+            {name: Head(None, ()) for name in node["use"] if name not in use}
+            if isinstance(node.get("use"), dict)
+            else {}
+        )
+        first: dict[str, tuple[dict[str, Value], tuple[str, ...]]] = {}
+        for name, entry in given.items():
+            path: Path = ("blocks", name)
+            form.name(name, path, bad_block)
+            if name in heads:
+                form.fault(
+                    "E206",
+                    f"`{name}` is a block and a used file",
+                    path,
+                    "rename one of them",
+                    on_key=True,
+                )
+            if not isinstance(entry, dict):
+                form.wrong_kind(
+                    f"the block `{cut(name)}`",
+                    "a mapping with `body`",
+                    entry,
+                    path,
+                    f"write `{cut(name)}: {{body: […]}}`",
+                )
+                heads[name] = Head(None, ())
+                continue
+            form.keys(entry, path, _BLOCK_KEYS, "in a block")
+            inputs = self.block_inputs(entry, path)
+            sight = Sight(inputs=frozenset(inputs or ("input",)))
+            params = self.params(entry.get("params"), (*path, "params"), sight)
+            self.hidden(params, inputs or ("input",), (*path, "params"))
+            first[name] = params, inputs
+            heads[name] = Head(params, inputs)
+        blocks = {name: self.block(name, given[name], *head, heads) for name, head in first.items()}
+        return blocks, heads
+
+    def block_inputs(self, node: dict[str, Any], path: Path) -> tuple[str, ...]:
+        """The names of a block's inputs; none where it has one without a name."""
+        form = self.form
+        given = node.get("inputs")
+        if "inputs" not in node:
+            return ()
+        at = (*path, "inputs")
+        if given == []:
+            form.fault(
+                "E204", "`inputs` is an empty list", at, "leave it out for one input without a name"
+            )
+            return ()
+        if not isinstance(given, list):
+            form.wrong_kind(
+                "`inputs`", "a list of names", given, at, "for example `inputs: [x, skip]`"
+            )
+            return ()
+        found: list[str] = []
+        for i, name in enumerate(given):
+            if not isinstance(name, str):
+                form.wrong_kind("an input", "a name", name, (*at, i))
+                continue
+            wrong = bad_input(name) or (f"`{name}` is given twice" if name in found else "")
+            if wrong:
+                form.fault(
+                    "E205" if name not in found else "E206", wrong, (*at, i), "choose another name"
+                )
+            found.append(name)
+        return tuple(found)
+
+    def block(
+        self, name: str, node: dict[str, Any], params: dict[str, Value], inputs: tuple[str, ...],
+        heads: Mapping[str, Head],
+    ) -> Block:  # fmt: skip
+        form = self.form
+        path: Path = ("blocks", name)
+        sight = Sight(params=frozenset(params), inputs=frozenset(inputs or ("input",)))
+        items, numbered = self.body(node, path, Around(sight, heads), f"the block `{name}`")
+        outputs, lists = (
+            form.outputs(node["outputs"], (*path, "outputs"), sight, bad_output)
+            if "outputs" in node
+            else (None, NOTHING)
+        )
+        note = form.text(node["note"], (*path, "note"), "`note`") if "note" in node else ""
+        return Block(
+            name=name, params=params, inputs=inputs or ("input",), named_inputs=bool(inputs),
+            items=items,
+            numbered=numbered, outputs=outputs, lists=lists, note=note, loc=form.loc(path),
+        )  # fmt: skip
+
+    def body(
+        self, node: dict[str, Any], path: Path, around: Around, what: str
+    ) -> tuple[tuple[Any, ...], bool]:
+        """Items, and whether they are numbered."""
+        both = [key for key in ("body", "sequential") if key in node]
+        if not both:
+            if not any(
+                self.form.lacks(node, key, KEYS if not path else _BLOCK_KEYS) is False
+                for key in ("body", "sequential")
+            ):
+                self.form.fault(
+                    "E202",
+                    f"{what} has no `body`",
+                    path,
+                    "write `body:` and its items below",
+                    on_key=bool(path),
+                )
+            return (), False
+        if len(both) > 1:
+            self.form.fault(
+                "E214",
+                f"{what} has `body` and `sequential`",
+                (*path, "sequential"),
+                "keep one of them",
+                on_key=True,
+            )
+        key = both[0]
+        return self.items.body(node[key], (*path, key), around, f"`{key}`"), key == "sequential"
+
+    # -------------------------------------------------------- the rest
+
+    def init(self, node: dict[str, Any], sight: Sight) -> Any:
+        if "init" not in node:
+            return None
+        return fillers.by_op(self.form, node["init"], ("init",), sight.params, sight, self.ops)
+
+    def head(self, node: Any) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        entries = node if isinstance(node, list) else [node]
+        found = []
+        for i, entry in enumerate(entries):
+            path: Path = ("head", i) if isinstance(node, list) else ("head",)
+            text = self.form.text(entry, path, "`head`")
+            parts = text.split(".")
+            if text and (
+                bad_id(parts[0])
+                or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in parts)
+            ):
+                self.form.fault(
+                    "E205",
+                    f"`{cut(text)}` is not a path: names and numbers with dots between",
+                    path,
+                )
+            found.append(text)
+        return tuple(found)
+
+    def weights(self, node: Any) -> Any:
+        """Where published weights come from: a word, or a mapping without expressions."""
+        if node is None or isinstance(node, str):
+            return self.form.text(node, ("weights",), "`weights`") if node is not None else None
+        if not isinstance(node, dict):
+            self.form.wrong_kind("`weights`", "a source or a mapping", node, ("weights",))
+            return None
+        return self.form.value(node, ("weights",), NOTHING, Sight())
+
+    def expect(
+        self, node: Any, name: str, variants: Mapping[str, Any]
+    ) -> tuple[dict[str, dict[str, Value]], frozenset[str]]:
+        """Totals by variant, and the warnings that are meant."""
+        given = dict(self.form.mapping(node, ("expect",), "`expect`"))
+        meant = self.meant(given.pop("warnings")) if "warnings" in given else NOTHING
+        if given and all(key in TOTALS for key in given):  # of the spec itself
+            return {name: self.totals(given, ("expect",))}, meant
+        found = {}
+        for variant, entry in given.items():
+            path: Path = ("expect", variant)
+            if variant != name and variant not in variants:
+                self.form.fault(
+                    "E225",
+                    f"there is no variant `{cut(variant)}`",
+                    path,
+                    did_you_mean(variant, (name, *variants)),
+                    on_key=True,
+                )
+                continue
+            found[variant] = self.totals(self.form.mapping(entry, path, "totals"), path)
+        return found, meant
+
+    def totals(self, node: dict[str, Any], path: Path) -> dict[str, Value]:
+        for key, value in node.items():
+            if key not in TOTALS:
+                self.form.fault(
+                    "E222",
+                    f"there is no total `{cut(key)}`",
+                    (*path, key),
+                    did_you_mean(key, TOTALS),
+                    on_key=True,
+                )
+            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                self.form.wrong_kind(f"the total `{key}`", "a whole number", value, (*path, key))
+        return dict(node)
+
+    def meant(self, node: Any) -> frozenset[str]:
+        path: Path = ("expect", "warnings")
+        if not isinstance(node, list):
+            self.form.wrong_kind(
+                "`warnings`", "a list of codes", node, path, "for example `[W104]`"
+            )
+            return NOTHING
+        for i, code in enumerate(node):
+            if not isinstance(code, str) or not _WARNING.fullmatch(code):
+                self.form.fault(
+                    "E222",
+                    f"`{cut(str(code))}` is not the code of a warning",
+                    (*path, i),
+                    "for example W104",
+                )
+        return frozenset(code for code in node if isinstance(code, str))
+
+
+def _used_head(use: Use) -> Head:
+    if use.spec is None:
+        return Head(None, ())
+    return Head(use.spec.params, tuple(use.spec.inputs) if use.spec.named_inputs else ())

@@ -1,0 +1,225 @@
+"""Name → why it cannot be one: names become Python names and parts of weights' names."""
+
+from __future__ import annotations
+
+import re
+from keyword import iskeyword, issoftkeyword
+
+from archspec.expressions import FUNCTIONS
+
+MODIFIERS = (
+    "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
+)  # fmt: skip
+COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
+STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
+MERGES = ("concat", "add", "mul", "mean", "max")
+
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PARAM = re.compile(r"[a-z][a-z0-9_]*")
+_BLOCK = re.compile(r"[A-Z][A-Za-z0-9]*")
+_AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
+_LONGEST = 100
+
+_WORDS = frozenset({"prev", "input", "loop", "self"})
+# Attributes of torch.nn.Module and Sequential (torch 2.13), without those that start with `__`.
+# Written down because checking a spec never loads torch; a test compares.
+_MODULE = frozenset(
+    [
+        "T_destination",
+        "_apply",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_buffers",
+        "_call_impl",
+        "_compiled_call_impl",
+        "_forward_hooks",
+        "_forward_hooks_always_called",
+        "_forward_hooks_with_kwargs",
+        "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs",
+        "_get_backward_hooks",
+        "_get_backward_pre_hooks",
+        "_get_item_by_idx",
+        "_get_name",
+        "_is_full_backward_hook",
+        "_load_from_state_dict",
+        "_load_state_dict_post_hooks",
+        "_load_state_dict_pre_hooks",
+        "_maybe_warn_non_full_backward_hook",
+        "_modules",
+        "_named_members",
+        "_non_persistent_buffers_set",
+        "_parameters",
+        "_register_load_state_dict_pre_hook",
+        "_register_state_dict_hook",
+        "_replicate_for_data_parallel",
+        "_save_to_state_dict",
+        "_slow_forward",
+        "_state_dict_hooks",
+        "_state_dict_pre_hooks",
+        "_version",
+        "_wrapped_call_impl",
+        "add_module",
+        "append",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "dump_patches",
+        "eval",
+        "extend",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "half",
+        "insert",
+        "ipu",
+        "load_state_dict",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "pop",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "train",
+        "training",
+        "type",
+        "xpu",
+        "zero_grad",
+    ]
+)
+# Ops that never become a module, so that their ids shadow nothing of torch's.
+_WITHOUT_MODULE = frozenset({"split", "add", "sub", "mul", "mean", "max", "matmul", "concat"})
+# Names that the emitted source uses itself.
+_SOURCE = frozenset(
+    [
+        "super",
+        "torch",
+        "nn",
+        "math",
+        "functional",
+        "tuple",
+        "list",
+        "float",
+        "bool",
+        "str",
+        "zip",
+        "enumerate",
+        "reversed",
+        "isinstance",
+    ]
+)
+_SPOKEN = frozenset({"true", "false", "null", "none", "required"})
+_DEVICES = re.compile(r"(?i)(?:con|nul|prn|aux|com[0-9]|lpt[0-9])")
+
+
+def _common(name: str, rule: re.Pattern[str], kind: str) -> str:
+    if len(name) > _LONGEST:
+        return f"a name of {len(name)} characters; at most {_LONGEST} are allowed"
+    if not rule.fullmatch(name):
+        return f"`{name}` is not a name for {kind}: `{rule.pattern}`"
+    if iskeyword(name) or (issoftkeyword(name) and name in ("match", "case")):
+        return f"`{name}` is a keyword of Python"
+    return ""
+
+
+def bad_id(name: str, op: str = "") -> str:
+    """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
+    wrong = _common(name, _ID, "an item")
+    if wrong:
+        return wrong
+    if name in _WORDS:
+        return f"`{name}` has a meaning of its own in the language"
+    if name.startswith("__") or (name in _MODULE and op not in _WITHOUT_MODULE):
+        return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
+    return ""
+
+
+def bad_param(name: str) -> str:
+    """Why `name` cannot be a param or a column, or ""."""
+    wrong = _common(name, _PARAM, "a param or column")
+    if wrong:
+        return wrong
+    if name in MODIFIERS or name in COMPANIONS:
+        return f"`{name}` is a modifier; a param cannot have its name"
+    if name in FUNCTIONS:
+        return f"`{name}` is a function of expressions"
+    if name in _WORDS or name in _SPOKEN:
+        return f"`{name}` has a meaning of its own in the language"
+    if name in _SOURCE:
+        return f"`{name}` is a name that the emitted source uses"
+    return ""
+
+
+def bad_block(name: str) -> str:
+    """Why `name` cannot be a block, or ""."""
+    wrong = _common(name, _BLOCK, "a block")
+    if not wrong and name in ("Tensor", "Any", "Sequence"):
+        return f"`{name}` is a name that the emitted source uses"
+    return wrong
+
+
+def bad_input(name: str) -> str:
+    """Why `name` cannot be an input, or ""."""
+    wrong = _common(name, _ID, "an input")
+    if not wrong and (name in _WORDS - {"input"} or name in _SOURCE or name.startswith("__")):
+        return f"`{name}` has a meaning of its own"
+    return wrong
+
+
+def bad_output(name: str) -> str:
+    """Why `name` cannot be an output, or ""."""
+    return _common(name, _ID, "an output")
+
+
+def bad_axis(name: str) -> str:
+    """Why `name` cannot be a free axis, or ""."""
+    return _common(name, _AXIS, "a free axis")
+
+
+def bad_document(name: str) -> str:
+    """Why `name` cannot be a spec's or a variant's, or "": it becomes a file and a class."""
+    wrong = _common(name, _ID, "a spec")
+    if not wrong and (_DEVICES.fullmatch(name) or name.startswith("__")):
+        return f"`{name}` cannot be the name of a file everywhere"
+    return wrong
+
+
+def is_path(text: str) -> bool:
+    """Whether `text` (its expressions replaced by 0) is a dotted path of names and numbers."""
+    return len(text) <= 10 * _LONGEST and _PATH.fullmatch(text) is not None
+
+
+def is_block(text: str) -> bool:
+    return _BLOCK.fullmatch(text) is not None

@@ -1,0 +1,179 @@
+"""Attention → torch.nn.MultiheadAttention, batch first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+    Weight,
+)
+from archspec.layers.fields import DIM, FLAG, PROBABILITY, field
+from archspec.layers.window import expect_dtype
+
+
+class Attention(Layer):
+    """Multi-head attention: torch.nn.MultiheadAttention. [T, D] looks at key and value [S, …].
+
+    `key` is the query and `value` the key where they are not given. `mask` [T, S] and
+    `key_padding_mask` [S] are bool, true hides; `causal` hides what comes later (T and S are then
+    equal).
+    """
+
+    op: ClassVar[str] = "attention"
+    family: ClassVar[str] = "attention"
+    takes: ClassVar[tuple[str, ...]] = ("query", "key?", "value?", "mask?", "key_padding_mask?")
+    examples: ClassVar[Any] = (
+        ({"heads": 2}, ((7, 6),)),
+        ({"heads": 3, "bias": False, "dropout": 0.1}, ((7, 6),)),
+        ({"heads": 2, "causal": True}, ((7, 6),)),
+        ({"heads": 2}, ((7, 6), (5, 6))),
+        ({"heads": 2}, ((7, 6), (5, 4), (5, 8))),
+    )
+
+    heads: int = field(DIM, doc="heads, each on its share of the features")
+    dropout: float = field(PROBABILITY, default=0.0, doc="dropout of the attention weights")
+    bias: bool = field(FLAG, default=True, doc="learned shifts of all projections")
+    causal: bool = field(FLAG, default=False, doc="a place sees itself and what comes before")
+
+    def parts(self, *ins: TensorType | None) -> tuple[TensorType, TensorType, TensorType]:
+        """Query, key and value. Raises Mismatch."""
+        given = (*ins, None, None)
+        query = given[0]
+        assert query is not None
+        key = given[1] or query
+        value = given[2] or key
+        for name, t in (("query", query), ("key", key), ("value", value)):
+            if t.rank != 2:
+                message = f"`attention` takes [T, D], places and features; its {name} is {t}"
+                raise Mismatch(
+                    message, "axes are joined with `flatten: 1`, exchanged with `permute`", "E302"
+                )
+            expect_dtype(self.op, t)
+        return query, key, value
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        query, key, value = self.parts(*ins)
+        steps, size = query.shape
+        if size % self.heads:
+            message = (
+                f"`heads` of `attention` is {self.heads}; it does not divide the {size} "
+                f"features of the query {query}"
+            )
+            raise Mismatch(message, code="E305")
+        if key.shape[0] != value.shape[0]:
+            message = f"`attention` takes key and value of equal length; they are {key} and {value}"
+            raise Mismatch(message, code="E203")
+        if self.causal and key.shape[0] != steps:
+            message = (
+                "`attention` with `causal` takes query and key of equal length; they are "
+                f"{query} and {key}"
+            )
+            raise Mismatch(message, code="E203")
+        self._check_masks((steps, key.shape[0]), *ins[3:])
+        return (TensorType(query.shape, "float", map=False),)
+
+    def _check_masks(self, shape: tuple[int, int], *masks: TensorType | None) -> None:
+        wanted = (("mask", shape), ("key_padding_mask", shape[1:]))
+        for (name, want), mask in zip(wanted, masks, strict=False):
+            if mask is None:
+                continue
+            if mask.dtype != "bool":
+                message = f"`{name}` of `attention` is bool, true hides; it is given {mask.dtype}"
+                raise Mismatch(message, code="E303")
+            if mask.shape != want:
+                message = f"`{name}` of `attention` is {TensorType(want)}; it is given {mask}"
+                raise Mismatch(message, code="E203")
+        if self.causal and masks and masks[0] is not None:
+            message = "`attention` takes `causal` or a `mask`, not both"
+            raise Mismatch(message, "put what `causal` hides into the mask", "E311")
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        query, key, value = self.parts(*ins)
+        d = query.shape[1]
+        if key.shape[1] == value.shape[1] == d:
+            weights = [Weight("in_proj_weight", (3 * d, d))]
+        else:
+            sizes = (("q", d), ("k", key.shape[1]), ("v", value.shape[1]))
+            weights = [Weight(f"{name}_proj_weight", (d, n)) for name, n in sizes]
+        bias = [Weight("in_proj_bias", (3 * d,))] if self.bias else []
+        out = [Weight("out_proj.bias", (d,))] if self.bias else []
+        return (*weights, *bias, Weight("out_proj.weight", (d, d)), *out)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        alone = len(ins) == 1 or all(t is None for t in ins[1:3])
+        own = (WHOLE, WHOLE) if alone else (Reach(0), WHOLE)
+        return (own, *(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins[1:]))
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        query, key, value = self.parts(*ins)
+        (steps, d), seen = query.shape, key.shape[0]
+        projections = 2 * steps * d * d + seen * key.shape[1] * d + seen * value.shape[1] * d
+        return projections + 2 * steps * seen * d
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        query, key, _ = self.parts(*ins)
+        steps, seen = query.shape[0], key.shape[0]
+        shifts = (2 * steps + 2 * seen) * query.shape[1] if self.bias else 0
+        return 2 * self.macs(ins, outs) + shifts + 3 * self.heads * steps * seen
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        """Inputs, projections, the heads' result, and a number per place and head."""
+        query, key, _ = self.parts(*ins)
+        (steps, d), seen = query.shape, key.shape[0]
+        own = 2 * steps * d + 2 * seen * d + self.heads * steps
+        return Kept(inputs=tuple(i for i, t in enumerate(ins[:3]) if t is not None), bytes=4 * own)
+
+    def call(self, *ins: TensorType) -> Call:
+        query, key, value = self.parts(*ins)
+        d = query.shape[1]
+        key_, value_ = self._names(*ins)
+        args = (
+            Arg("x0[-1]", d),
+            Arg("heads", self.heads),
+            Arg("dropout", self.dropout, "dropout", 0.0),
+            Arg("bias", self.bias, "bias", True),
+            Arg(f"{key_}[-1]", key.shape[1], "kdim", d),
+            Arg(f"{value_}[-1]", value.shape[1], "vdim", d),
+            Arg("True", True, "batch_first", False),
+        )
+        free = (Arg("heads", self.heads, "heads"),) if _given(3, ins) else ()
+        return Call("nn.MultiheadAttention", args, self._forward(*ins), free)
+
+    def _names(self, *ins: TensorType | None) -> tuple[str, str]:
+        """What key and value are called: the query where they are not given."""
+        key = "x1" if _given(1, ins) else "x0"
+        return key, "x2" if _given(2, ins) else key
+
+    def _forward(self, *ins: TensorType | None) -> str:
+        words = ["x0, {}, {}".format(*self._names(*ins))]
+        if _given(4, ins):
+            words.append("key_padding_mask=x4")
+        words.append("need_weights=False")
+        if _given(3, ins):
+            words.append("attn_mask=x3.repeat_interleave(heads, 0)")
+        if self.causal:
+            shape = "x0.shape[1], x0.shape[1], dtype=torch.bool, device=x0.device"
+            words.append(f"attn_mask=torch.ones({shape}).triu(1), is_causal=True")
+        return f"self({', '.join(words)})[0]"
+
+    def module(self, *ins: TensorType) -> Call:
+        if len(ins) > 1 and any(t is not None for t in ins[1:]):
+            return Call(None)
+        call = self.call(*ins)
+        return Call("CausalSelfAttention" if self.causal else "SelfAttention", call.args)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (("x0[0]", "x0[1]"),)
+
+
+def _given(place: int, ins: Sequence[TensorType | None]) -> bool:
+    return len(ins) > place and ins[place] is not None

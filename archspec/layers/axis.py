@@ -1,0 +1,20 @@
+"""Axes of the spec, counted behind the batch axis → from 0, and as torch counts them."""
+
+from __future__ import annotations
+
+from archspec.layers.base import Arg, Mismatch, TensorType
+
+
+def place(op: str, axis: int, t: TensorType, name: str = "axis") -> int:
+    """The axis from 0. Raises Mismatch when the input does not have it."""
+    if not -t.rank <= axis < t.rank:
+        axes = f"the axes 0 to {t.rank - 1}" if t.rank else "no axes"
+        raise Mismatch(f"`{name}` of `{op}` is {axis}; the input {t} has {axes}", code="E302")
+    return axis % t.rank
+
+
+def torch_axis(axis: int, keyword: str | None = None, of: str = "axis") -> Arg:
+    """An axis of the spec as torch's, which counts the batch axis."""
+    if axis >= 0:
+        return Arg(f"{of} + 1", axis + 1, keyword)
+    return Arg(of, axis, keyword)

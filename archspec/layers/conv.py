@@ -1,0 +1,420 @@
+"""Convolutions → torch.nn.Conv1d … ConvTranspose3d."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+    Weight,
+    Window,
+)
+from archspec.layers.fields import (
+    COUNT,
+    DIM,
+    FLAG,
+    PADDING,
+    WINDOW,
+    Either,
+    PerAxis,
+    Word,
+    field,
+    written,
+)
+from archspec.layers.window import (
+    SPATIAL,
+    Geometry,
+    expect_map,
+    padding_arg,
+    refuse_pairs,
+    same_is_plain,
+    spread,
+    window_sizes,
+)
+
+Size = int | tuple[int, ...]
+
+
+def reparametrised(
+    weights: tuple[Weight, ...], kind: str | None, dim: int = 0
+) -> tuple[Weight, ...]:
+    """A module's weights under torch.nn.utils.parametrizations' weight_norm or spectral_norm."""
+    if kind is None:
+        return weights
+    first, *rest = weights
+    prefix = "parametrizations.weight."
+    if kind == "weight_norm":
+        norm = (first.shape[0], *(1 for _ in first.shape[1:]))
+        return (
+            *rest,
+            Weight(f"{prefix}original0", norm),
+            Weight(f"{prefix}original1", first.shape),
+        )
+    rows = first.shape[dim]
+    return (
+        *rest,
+        Weight(f"{prefix}original", first.shape),
+        Weight(f"{prefix}0._u", (rows,), buffer=True),
+        Weight(f"{prefix}0._v", (math.prod(first.shape) // rows,), buffer=True),
+    )
+
+
+class Convolution(Layer):
+    """What `conv` and `conv_transpose` have in common."""
+
+    family: ClassVar[str] = "conv"
+    spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
+
+    out: int | None = field(
+        DIM, default=None, doc="output channels; may be left out with `groups: depthwise`"
+    )
+    kernel: Size = field(WINDOW, doc="size of the kernel")
+    stride: Size = field(WINDOW, default=1, doc="step of the window")
+    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
+    dilation: Size = field(WINDOW, default=1, doc="distance between the kernel's cells")
+    groups: int | str = field(
+        Either(DIM, Word("depthwise")),
+        default=1,
+        doc="groups of channels that do not see each other",
+    )
+    bias: bool = field(FLAG, default=True, doc="add a learned number per channel")
+    reparam: str | None = field(
+        Word("weight_norm", "spectral_norm"), default=None, doc="how the weight is parametrised"
+    )
+
+    def check(self) -> None:
+        if self.out is None and self.groups != "depthwise":
+            message = f"`{self.op}` needs `out`, the number of output channels"
+            raise BadArgument("out", message, "give `out`, or `groups: depthwise`", "E209")
+        if isinstance(self.groups, int) and self.out is not None and self.out % self.groups:
+            message = (
+                f"`groups` of `{self.op}` is {self.groups}; it does not divide `out`, {self.out}"
+            )
+            raise BadArgument("groups", message, code="E217")
+        lengths = {
+            len(v)
+            for v in (self.kernel, self.stride, self.padding, self.dilation)
+            if isinstance(v, tuple)
+        }
+        if len(lengths) > 1:
+            message = f"`{self.op}` has lists of different lengths: " + ", ".join(
+                f"`{n}` {written(v)}" for n, v in self.values().items() if isinstance(v, tuple)
+            )
+            raise BadArgument(None, message, code="E217")
+
+    def channels(self, t: TensorType) -> tuple[int, int, int]:
+        """Input channels, output channels, groups. Raises Mismatch where groups do not divide."""
+        inside = t.shape[0]
+        groups = inside if self.groups == "depthwise" else self.groups
+        assert isinstance(groups, int)
+        out = inside if self.out is None else self.out
+        if inside % groups:
+            message = (
+                f"`groups` of `{self.op}` is {groups}; it does not divide the {inside} "
+                f"channels of the input {t}"
+            )
+            raise Mismatch(message, code="E305")
+        if out % groups:
+            message = (
+                f"`out` of `{self.op}` is {out}; depthwise on {inside} channels needs a "
+                f"multiple of {groups}"
+            )
+            raise Mismatch(message, code="E305")
+        return inside, out, groups
+
+    def _spread(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return (
+            spread(self.op, "kernel", self.kernel, t),
+            spread(self.op, "stride", self.stride, t),
+            spread(self.op, "dilation", self.dilation, t),
+        )
+
+    def _head(self, t: TensorType) -> tuple[Arg, ...]:
+        inside, out, _ = self.channels(t)
+        return (
+            Arg("x0[0]", inside),
+            Arg("x0[0]" if self.out is None else "out", out),
+            Arg("kernel", self.kernel),
+            Arg("stride", self.stride, "stride", 1),
+        )
+
+    def _tail(self, t: TensorType) -> tuple[Arg, ...]:
+        _, _, groups = self.channels(t)
+        return (
+            Arg("x0[0]" if self.groups == "depthwise" else "groups", groups, "groups", 1),
+            Arg("bias", self.bias, "bias", True),
+            Arg("dilation", self.dilation, "dilation", 1),
+        )
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        (out,) = self.infer(*ins)
+        same = (f"x0[{a}]" if out.shape[a] == ins[0].shape[a] else None for a in range(1, out.rank))
+        return (("x0[0]" if self.out is None else "out", *same),)
+
+
+class Conv(Convolution):
+    """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
+
+    op: ClassVar[str] = "conv"
+    examples: ClassVar[Any] = (
+        ({"out": 6, "kernel": 3}, ((4, 11),)),
+        ({"out": 6, "kernel": 3, "padding": "causal", "dilation": 2}, ((4, 11),)),
+        ({"out": 6, "kernel": 3, "padding": 1}, ((4, 9, 10),)),
+        (
+            {"out": 8, "kernel": [3, 5], "stride": [2, 1], "padding": "half", "bias": False},
+            ((4, 9, 10),),
+        ),
+        ({"out": 8, "kernel": 3, "stride": 2, "padding": "same", "groups": 2}, ((4, 9, 10),)),
+        ({"kernel": 3, "padding": "same", "groups": "depthwise"}, ((4, 9, 10),)),
+        ({"out": 8, "kernel": 4, "padding": "full", "dilation": 2}, ((4, 9, 10),)),
+        ({"out": 4, "kernel": 3, "padding": 2, "padding_mode": "reflect"}, ((4, 9, 10),)),
+        ({"out": 4, "kernel": 3, "reparam": "weight_norm"}, ((4, 9, 10),)),
+        ({"out": 4, "kernel": 3, "reparam": "spectral_norm", "bias": False}, ((4, 9, 10),)),
+        ({"out": 5, "kernel": [1, 2, 3], "stride": 2}, ((4, 5, 6, 7),)),
+        ({"out": 5, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6, 7),)),
+    )
+
+    padding_mode: str = field(
+        Word("zeros", "reflect", "replicate", "circular"),
+        default="zeros",
+        doc="what the added cells hold",
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.padding == "causal" and isinstance(self.kernel, tuple) and len(self.kernel) > 1:
+            raise refuse_pairs(
+                self.op,
+                "padding",
+                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not "
+                "along one axis",
+            )
+
+    def _helped(self) -> bool:
+        """Whether the padding is computed when the module runs."""
+        if self.padding == "same":
+            return not same_is_plain(self.kernel, self.stride, self.dilation)
+        return self.padding == "causal"
+
+    def geometry(self, t: TensorType) -> Geometry:
+        """The windows on an input. Raises Mismatch."""
+        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
+        found = window_sizes(self.op, t, self._spread(t), self.padding)
+        for a, n in enumerate(t.shape[1:]):
+            most = max(found.before[a], found.after[a])
+            limit = {"reflect": n - 1, "circular": n}.get(self.padding_mode, most)
+            if most > limit:
+                message = (
+                    f"`conv` pads {most} cells along {SPATIAL[t.rank - 1][a]} in mode "
+                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}"
+                )
+                raise Mismatch(message, code="E304")
+        return found
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        geometry = self.geometry(t)
+        return (t.like((self.channels(t)[1], *geometry.out), map=True),)
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(ins[0])
+        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+        weight = Weight("weight", (out, inside // groups, *kernel))
+        bias = (Weight("bias", (out,)),) if self.bias else ()
+        return reparametrised((weight, *bias), self.reparam)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (self.geometry(ins[0]).reach(WHOLE),)
+
+    def depends_on_size(self, *ins: TensorType) -> bool:
+        strides = spread(self.op, "stride", self.stride, ins[0])
+        return self.padding == "same" and self._helped() and max(strides) > 1
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        inside, _, groups = self.channels(ins[0])
+        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+        return outs[0].size * (inside // groups) * math.prod(kernel)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        copied = self._helped() or (
+            self.padding_mode != "zeros" and self.padding not in (0, "valid")
+        )
+        if not copied:
+            return Kept(inputs=(0,))
+        g = self.geometry(ins[0])
+        padded = (n + b + a for n, b, a in zip(ins[0].shape[1:], g.before, g.after, strict=True))
+        own = 4 * ins[0].shape[0] * math.prod(padded)
+        return Kept(inputs=(0,) if self.padding_mode in ("reflect", "replicate") else (), bytes=own)
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        n = t.rank - 1
+        mode = Arg("padding_mode", self.padding_mode, "padding_mode", "zeros")
+        if self._helped():
+            target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
+            return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
+        pad = padding_arg(self.padding, self.kernel, self.dilation)
+        groups, bias, dilation = self._tail(t)
+        args = (*self._head(t), pad, dilation, groups, bias, mode)
+        return Call(f"nn.Conv{n}d", args, wrap=self.reparam)
+
+
+class ConvTranspose(Convolution):
+    """Transposed convolution: torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d.
+
+    `padding: same` is Keras' rule: output = input x stride, an odd cell cut at the end.
+    """
+
+    op: ClassVar[str] = "conv_transpose"
+    examples: ClassVar[Any] = (
+        ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
+        ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5, 6),)),
+        ({"out": 6, "kernel": 4, "stride": 2, "padding": 1, "bias": False}, ((4, 5, 6),)),
+        (
+            {"out": 6, "kernel": 3, "stride": 2, "padding": 1, "output_padding": 1, "groups": 2},
+            ((4, 5, 6),),
+        ),
+        ({"out": 6, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6),)),
+        ({"out": 6, "kernel": [2, 3], "stride": 4, "padding": "same"}, ((4, 5, 6),)),
+        (
+            {"out": 6, "kernel": 3, "dilation": 2, "padding": "half", "reparam": "weight_norm"},
+            ((4, 5, 6),),
+        ),
+        ({"out": 6, "kernel": 3, "reparam": "spectral_norm"}, ((4, 5, 6),)),
+        ({"kernel": 4, "stride": 2, "padding": 1, "groups": "depthwise"}, ((4, 5, 6),)),
+        ({"out": 3, "kernel": 2, "stride": 2}, ((4, 2, 3, 4),)),
+    )
+
+    padding: Size | str = field(
+        Either(COUNT, PerAxis(0), Word("valid", "half", "same", "full")), default=0,
+        doc="cells cut from both sides of the output, or a word",
+    )  # fmt: skip
+    output_padding: Size = field(PerAxis(0), default=0, doc="cells added at the end of the output")
+
+    def check(self) -> None:
+        super().check()
+        if self.padding == "same" and self.output_padding != 0:
+            message = (
+                f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; with "
+                "`padding: same` the output size is given"
+            )
+            raise refuse_pairs(self.op, "output_padding", message, "leave `output_padding` out")
+        count = max(
+            len(v) if isinstance(v, tuple) else 1
+            for v in (self.output_padding, self.stride, self.dilation)
+        )
+        for i in range(count):
+            extra, s, d = (
+                v[min(i, len(v) - 1)] if isinstance(v, tuple) else v
+                for v in (self.output_padding, self.stride, self.dilation)
+            )
+            if extra and extra >= max(s, d):
+                message = (
+                    f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; "
+                    f"it is smaller than the stride {s} or the dilation {d}"
+                )
+                raise BadArgument("output_padding", message, code="E217")
+
+    def _same(self, axes: int) -> tuple[tuple[tuple[int, int], ...], bool]:
+        """Torch's (padding, output_padding) per axis for `same`, and whether the end is cut."""
+        found, cut = [], False
+        for i in range(axes):
+            k, s, d = (
+                v[i] if isinstance(v, tuple) else v
+                for v in (self.kernel, self.stride, self.dilation)
+            )
+            total = d * (k - 1) + 1 - s
+            found.append((total // 2, 0) if total >= 0 else (0, -total))
+            cut = cut or (total > 0 and total % 2 == 1)
+        return tuple(found), cut
+
+    def _padding(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Torch's padding and output_padding per axis."""
+        n = t.rank - 1
+        if self.padding == "same":
+            same, _ = self._same(n)
+            return tuple(p for p, _ in same), tuple(e for _, e in same)
+        extra = spread(self.op, "output_padding", self.output_padding, t)
+        if isinstance(self.padding, str):
+            value = padding_arg(self.padding, self.kernel, self.dilation).value
+        else:
+            value = self.padding
+        return spread(self.op, "padding", value, t), extra
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        n = expect_map(self.op, t)
+        kernel, stride, dilation = self._spread(t)
+        pad, extra = self._padding(t)
+        sizes = []
+        for a, size in enumerate(t.shape[1:]):
+            covers = dilation[a] * (kernel[a] - 1) + 1
+            out = (size - 1) * stride[a] - 2 * pad[a] + covers + extra[a]
+            out = size * stride[a] if self.padding == "same" else out
+            if out < 1:
+                message = (
+                    f"`conv_transpose` cuts {pad[a]} cells from both sides along "
+                    f"{SPATIAL[n][a]}, where the input {t} makes {(size - 1) * stride[a] + covers}"
+                )
+                raise Mismatch(message, "use a smaller `padding`", "E304")
+            sizes.append(out)
+        return (t.like((self.channels(t)[1], *sizes), map=True),)
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(ins[0])
+        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+        weight = Weight("weight", (inside, out // groups, *kernel))
+        bias = (Weight("bias", (out,)),) if self.bias else ()
+        return reparametrised((weight, *bias), self.reparam, dim=1)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        kernel, stride, dilation = self._spread(ins[0])
+        pad, _ = self._padding(ins[0])
+        windows = (
+            Window(up=s, lo=p - d * (k - 1), hi=p)
+            for k, s, d, p in zip(kernel, stride, dilation, pad, strict=True)
+        )
+        return ((WHOLE, *(Reach(a, w) for a, w in enumerate(windows, 1))),)
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        _, out, groups = self.channels(ins[0])
+        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+        return ins[0].size * (out // groups) * math.prod(kernel)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,))
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        n = t.rank - 1
+        groups, bias, dilation = self._tail(t)
+        same, cut = self._same(n) if self.padding == "same" else ((), False)
+        if self.padding == "same":
+            pad, extra = (
+                self._plain([p for p, _ in same], "padding"),
+                self._plain([e for _, e in same], "output_padding"),
+            )
+        else:
+            pad = padding_arg(self.padding, self.kernel, self.dilation)
+            extra = Arg("output_padding", self.output_padding, "output_padding", 0)
+        args = (*self._head(t), pad, extra, groups, bias, dilation)
+        return Call(
+            f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d", args, wrap=self.reparam
+        )
+
+    @staticmethod
+    def _plain(values: list[int], name: str) -> Arg:
+        value: Size = values[0] if len(set(values)) == 1 else tuple(values)
+        return Arg(repr(value), value, name, 0)

@@ -1,0 +1,384 @@
+"""The edges of space: pad, crop, roll → torch.nn pads and tensor methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from archspec.layers.axis import place
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Mismatch,
+    Reach,
+    TensorType,
+    Window,
+)
+from archspec.layers.fields import (
+    AXIS,
+    NUMBER,
+    WINDOW,
+    Either,
+    Kind,
+    Many,
+    PerAxis,
+    Whole,
+    Word,
+    Wrong,
+    field,
+    written,
+)
+from archspec.layers.shape import Rearrange
+from archspec.layers.window import (
+    SPATIAL,
+    expect_dtype,
+    expect_map,
+    refuse_pairs,
+    spread,
+)
+
+
+class _Amounts(Kind):
+    """Cells added: a number, or for each axis a number or [before, after]."""
+
+    says = (
+        "a whole number of at least 0, or a list of one per axis, each a number or [before, after]"
+    )
+
+    def check(self, value: Any) -> Any:
+        one = Whole(0)
+        try:
+            return Either(one, Many(Either(one, Many(one, most=2)), most=8)).check(value)
+        except Wrong:
+            raise Wrong(f"it takes {self.says}") from None
+
+    def schema(self) -> dict[str, Any]:
+        one = Whole(0)
+        return Either(one, Many(Either(one, Many(one, most=2)), most=8)).schema()
+
+
+_PADS = {
+    "zeros": "ZeroPad",
+    "reflect": "ReflectionPad",
+    "replicate": "ReplicationPad",
+    "circular": "CircularPad",
+}
+
+
+class Pad(Rearrange):
+    """Cells added around space: torch.nn.ZeroPad1d … CircularPad3d; along `axis`: functional.pad.
+
+    `amounts` is a number for both sides of every spatial axis, or one entry per spatial axis, a
+    number or [before, after]; with `axis`, a number or [before, after].
+    """
+
+    op: ClassVar[str] = "pad"
+    spelt: ClassVar[dict[str, str]] = {"padding": "amounts", "pad": "amounts"}
+    examples: ClassVar[Any] = (
+        ({"amounts": 2}, ((4, 9),)),
+        ({"amounts": [1, [0, 2]]}, ((4, 8, 9),)),
+        ({"amounts": 1, "mode": "reflect"}, ((4, 8, 9),)),
+        ({"amounts": 1, "mode": "replicate"}, ((4, 5, 6, 7),)),
+        ({"amounts": [1, 2], "mode": "circular"}, ((4, 8, 9),)),
+        ({"amounts": 1, "value": 0.5}, ((4, 8, 9),)),
+        ({"amounts": [2, 3], "axis": 0}, ((4, 8, 9),)),
+        ({"amounts": 1, "axis": -1}, ((6,),)),
+    )
+
+    amounts: Any = field(
+        _Amounts(), doc="cells added: a number, or per axis a number or [before, after]"
+    )
+    mode: str = field(
+        Word("zeros", "reflect", "replicate", "circular"),
+        default="zeros",
+        doc="what the added cells hold",
+    )
+    value: float = field(NUMBER, default=0.0, doc="what they hold in mode `zeros`, if not 0")
+    axis: int | None = field(AXIS, default=None, doc="only along this axis")
+
+    def check(self) -> None:
+        if self.mode != "zeros" and self.value != 0:
+            message = (
+                f"`value` of `pad` is {self.value}; mode {self.mode} takes its cells from the input"
+            )
+            raise refuse_pairs(self.op, "value", message, "leave `value` or `mode` out")
+        if self.axis is not None and self.mode != "zeros":
+            message = f"`mode` of `pad` is {self.mode}; along one axis alone only zeros are added"
+            raise refuse_pairs(self.op, "mode", message, "leave `axis` out")
+        if self.axis is not None and isinstance(self.amounts, tuple):
+            flat = len(self.amounts) == 2 and all(isinstance(n, int) for n in self.amounts)
+            if not flat:
+                message = (
+                    f"`amounts` of `pad` is {written(self.amounts)}; with `axis` it takes a "
+                    "number or [before, after]"
+                )
+                raise BadArgument("amounts", message)
+
+    def sides(self, t: TensorType) -> tuple[tuple[int, int], ...]:
+        """Cells before and after each axis of the input. Raises Mismatch."""
+        expect_dtype(self.op, t)
+        if self.axis is not None:
+            axis = place(self.op, self.axis, t)
+            pair = (self.amounts,) * 2 if isinstance(self.amounts, int) else self.amounts
+            return tuple((pair[0], pair[1]) if a == axis else (0, 0) for a in range(t.rank))
+        n = expect_map(self.op, t)
+        if isinstance(self.amounts, int):
+            return ((0, 0), *((self.amounts, self.amounts),) * n)
+        if len(self.amounts) != n:
+            message = (
+                f"`amounts` of `pad` is {written(self.amounts)}; the input {t} has the spatial "
+                f"axes {', '.join(SPATIAL[n])}"
+            )
+            raise Mismatch(message, "give one entry per spatial axis, or `axis`", "E302")
+        return ((0, 0), *((a, a) if isinstance(a, int) else (a[0], a[-1]) for a in self.amounts))
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        sides = self.sides(t)
+        for a, (before, after) in enumerate(sides):
+            limit = {"reflect": t.shape[a] - 1, "circular": t.shape[a]}.get(self.mode)
+            if limit is not None and max(before, after) > limit:
+                message = (
+                    f"`pad` adds {max(before, after)} cells along axis {a} in mode "
+                    f"{self.mode}; the input {t} allows {limit}"
+                )
+                raise Mismatch(message, code="E304")
+        return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        sides = self.sides(ins[0])
+        return (tuple(Reach(a, Window(lo=-b, hi=-b)) for a, (b, _) in enumerate(sides)),)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,)) if self.mode in ("reflect", "replicate") else Kept()
+
+    def _torch(self, t: TensorType) -> Arg:
+        """Torch's list: last axis first, before and after each."""
+        sides = self.sides(t)
+        axis = None if self.axis is None else place(self.op, self.axis, t)
+        if isinstance(self.amounts, int) and axis is None:
+            return Arg("amounts", self.amounts)
+        first = 1 if axis is None else axis
+        flat: list[int] = []
+        of: list[str] = []
+        for a in range(t.rank - 1, first - 1, -1):
+            flat += sides[a]
+            of += self._texts(a, axis)
+        return Arg(f"({', '.join(of)})", tuple(flat))
+
+    def _texts(self, a: int, axis: int | None) -> list[str]:
+        if axis is not None and a != axis:
+            return ["0", "0"]
+        if axis is not None:
+            return (
+                ["amounts"] * 2 if isinstance(self.amounts, int) else ["amounts[0]", "amounts[1]"]
+            )
+        entry = self.amounts[a - 1]
+        name = f"amounts[{a - 1}]"
+        return (
+            [name, name] if isinstance(entry, int) else [f"{name}[0]", f"{name}[{len(entry) - 1}]"]
+        )
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        pad = self._torch(t)
+        value = Arg("value", self.value, "value", 0.0)
+        if self.axis is not None:
+            return Call("Pad", (pad, value))
+        if self.mode == "zeros" and self.value != 0:
+            return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg("value", self.value)))
+        return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
+
+
+class Crop(Rearrange):
+    """A window cut out of space, of a given size or of that of a second input (U-Net's skips)."""
+
+    op: ClassVar[str] = "crop"
+    takes: ClassVar[tuple[str, ...]] = ("x", "like?")
+    view: ClassVar[bool] = True
+    examples: ClassVar[Any] = (
+        ({"size": 5}, ((4, 9),)),
+        ({"size": [5, 4]}, ((4, 8, 9),)),
+        ({"offset": [1, 2], "size": 4}, ((4, 8, 9),)),
+        ({}, ((4, 8, 9), (2, 5, 4))),
+        ({"offset": 1}, ((4, 8, 9), (2, 5, 4))),
+        ({"size": 3}, ((4, 5, 6, 7),)),
+    )
+
+    offset: Any = field(
+        Either(Word("center"), PerAxis(0)),
+        default="center",
+        doc="`center`, or cells left out at the start of each axis",
+    )
+    size: Any = field(
+        WINDOW, default=None, doc="size of the window, where no second input gives it"
+    )
+
+    def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
+        """The window's size along each spatial axis. Raises Mismatch."""
+        t = ins[0]
+        expect_map(self.op, t)
+        if len(ins) > 1:
+            if self.size is not None:
+                message = "`crop` has a `size` and a second input, which gives the size too"
+                raise Mismatch(message, "leave one of them out", "E311")
+            if ins[1].rank != t.rank:
+                message = f"`crop` takes two inputs of equal rank; they are {t} and {ins[1]}"
+                raise Mismatch(message, code="E203")
+            return ins[1].shape[1:]
+        if self.size is None:
+            message = "`crop` needs `size`, or a second input whose size it takes"
+            raise Mismatch(message, "write `from: [x, y]`, or `size`", "E311")
+        return spread(self.op, "size", self.size, t)
+
+    def starts(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
+        """The first cell along each spatial axis. Raises Mismatch when the window does not fit."""
+        t, sizes = ins[0], self.sizes(ins)
+        if self.offset == "center":
+            found = tuple((n - size) // 2 for n, size in zip(t.shape[1:], sizes, strict=True))
+        else:
+            found = spread(self.op, "offset", self.offset, t)
+        for a, (n, size, start) in enumerate(zip(t.shape[1:], sizes, found, strict=True)):
+            if start < 0 or start + size > n:
+                at = "" if self.offset == "center" else f" from cell {start}"
+                message = (
+                    f"`crop` takes {size} cells{at} along {SPATIAL[t.rank - 1][a]}; the input "
+                    f"{t} has {n}"
+                )
+                raise Mismatch(message, code="E304")
+        return found
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        self.starts(ins)
+        return (ins[0].like((ins[0].shape[0], *self.sizes(ins))),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        own = (Reach(0), *(Reach(a, Window(lo=s, hi=s)) for a, s in enumerate(self.starts(ins), 1)))
+        return (own, *(unread(t) for t in ins[1:]))
+
+    def depends_on_size(self, *ins: TensorType) -> bool:
+        return bool(self.offset == "center")
+
+    def call(self, *ins: TensorType) -> Call:
+        n = ins[0].rank - 1
+        if self.offset == "center":
+            if len(ins) > 1:
+                return Call("CropLike", (Arg(repr(n), n),), "self(x0, x1)")
+            sizes = self.sizes(ins)
+            args = tuple(
+                Arg("size" if isinstance(self.size, int) else f"size[{a}]", s)
+                for a, s in enumerate(sizes)
+            )
+            return Call("CenterCrop", args)
+        return self._offset(ins)
+
+    def _offset(self, ins: Sequence[TensorType]) -> Call:
+        forward, free = "x0", []
+        for a, (start, size) in enumerate(zip(self.starts(ins), self.sizes(ins), strict=True)):
+            free.append(
+                Arg("offset" if isinstance(self.offset, int) else f"offset[{a}]", start, f"o{a}")
+            )
+            length = f"x1.shape[{a + 2}]"
+            if len(ins) == 1:
+                length = f"s{a}"
+                free.append(
+                    Arg("size" if isinstance(self.size, int) else f"size[{a}]", size, length)
+                )
+            forward += f".narrow({a + 2}, o{a}, {length})"
+        return Call(None, forward=forward, free=tuple(free))
+
+    def module(self, *ins: TensorType) -> Call:
+        if self.offset == "center" or len(ins) > 1:
+            return self.call(*ins) if len(ins) == 1 else Call(None)
+        args = (
+            Arg(_each("offset", self.offset, ins[0].rank - 1), self.starts(ins)),
+            Arg(_each("size", self.size, ins[0].rank - 1), self.sizes(ins)),
+        )
+        return Call("Crop", args)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        n = ins[0].rank
+        if len(ins) > 1:
+            return (("x0[0]", *(f"x1[{a}]" for a in range(1, n))),)
+        one = isinstance(self.size, int)
+        return (("x0[0]", *("size" if one else f"size[{a}]" for a in range(n - 1))),)
+
+
+def _each(name: str, value: Any, count: int) -> str:
+    return (
+        "("
+        + ", ".join(name if isinstance(value, int) else f"{name}[{a}]" for a in range(count))
+        + ",)"
+    )
+
+
+NOWHERE = Window(lo=1, hi=0)  # no cell at all
+
+
+def unread(t: TensorType) -> tuple[Reach, ...]:
+    """Of an input of which only the size is read: no cell along any axis."""
+    return tuple(Reach(0, NOWHERE) for _ in range(t.rank))
+
+
+class Roll(Rearrange):
+    """Cells moved around the end to the start: torch.roll."""
+
+    op: ClassVar[str] = "roll"
+    examples: ClassVar[Any] = (
+        ({"shifts": 2}, ((4, 9),)),
+        ({"shifts": [-3, 1]}, ((4, 8, 9),)),
+        ({"shifts": [-1, -1], "axis": [0, 1]}, ((8, 9, 4),)),
+        ({"shifts": 1, "axis": 0}, ((5,),)),
+    )
+
+    shifts: int | tuple[int, ...] = field(
+        Either(AXIS, Many(AXIS, most=8)), doc="cells to move by, one number or one per axis"
+    )
+    axis: int | tuple[int, ...] | None = field(
+        Either(AXIS, Many(AXIS, most=8)), default=None, doc="the axes; all but axis 0 when left out"
+    )
+
+    def places(self, t: TensorType) -> tuple[tuple[int, int], ...]:
+        """Axis and shift. Raises Mismatch."""
+        if self.axis is None:
+            axes: tuple[int, ...] = tuple(range(1, t.rank))
+        else:
+            given = (self.axis,) if isinstance(self.axis, int) else self.axis
+            axes = tuple(place(self.op, a, t) for a in given)
+        shifts = (self.shifts,) * len(axes) if isinstance(self.shifts, int) else self.shifts
+        if not axes or len(shifts) != len(axes) or len(set(axes)) != len(axes):
+            message = (
+                f"`shifts` of `roll` is {written(self.shifts)}; it takes one number per axis, "
+                f"of the input {t} {len(axes)}"
+            )
+            raise Mismatch(message, "say which with `axis`", "E302")
+        return tuple(zip(axes, shifts, strict=True))
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        self.places(ins[0])
+        return ins
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        (t,) = ins
+        moved = {a for a, s in self.places(t) if s % t.shape[a]}
+        return (tuple(WHOLE if a in moved else Reach(a) for a in range(t.rank)),)
+
+    def _pair(self, t: TensorType) -> tuple[Arg, Arg]:
+        places = self.places(t)
+        if len(places) == 1:
+            ((axis, shift),) = places
+            of = "shifts" if isinstance(self.shifts, int) else "shifts[0]"
+            return Arg(of, shift, "shifts"), Arg(repr(axis + 1), axis + 1, "dims")
+        of = _each("shifts", self.shifts, len(places))
+        dims = tuple(a + 1 for a, _ in places)
+        return Arg(of, tuple(s for _, s in places), "shifts"), Arg(repr(dims), dims, "dims")
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call(None, forward="x0.roll(shifts, dims)", free=self._pair(ins[0]))
+
+    def module(self, *ins: TensorType) -> Call:
+        shifts, dims = self._pair(ins[0])
+        return Call("Roll", (Arg(shifts.of, shifts.value), Arg(dims.of, dims.value)))

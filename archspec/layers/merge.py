@@ -1,0 +1,361 @@
+"""Several tensors into one, numbers and learned tensors among them → operators and functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from archspec.layers.axis import place, torch_axis
+from archspec.layers.base import (
+    POINT,
+    WHOLE,
+    Arg,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    Shape,
+    TensorType,
+    Weight,
+    Window,
+)
+from archspec.layers.fields import AXIS, DIM, FLAG, NUMBER, Many, field
+from archspec.layers.window import expect_dtype
+
+_TWO: Any = (
+    ({}, ((4, 8, 9), (4, 8, 9))),
+    ({}, ((4, 8, 9), (4, 1, 1))),
+    ({}, ((5,), (5,))),
+    ({}, ((1, 9), (4, 9))),
+)
+_SOME: Any = (*_TWO, ({}, ((4, 9), (4, 9), (4, 9))))
+
+
+def listed(ins: Sequence[TensorType]) -> str:
+    """Shapes in a sentence: "[1, 2] and [3, 4]"."""
+    shapes = [str(t) for t in ins]
+    return shapes[0] if len(shapes) == 1 else ", ".join(shapes[:-1]) + " and " + shapes[-1]
+
+
+def joint(op: str, ins: Sequence[TensorType]) -> Shape:
+    """The common shape of inputs of equal rank, equal or 1 in every axis. Raises Mismatch."""
+    first = ins[0].shape
+    if all(t.shape == first for t in ins):
+        return first
+    if any(t.rank != len(first) for t in ins):
+        message = f"`{op}` takes inputs of equal rank; they are {listed(ins)}"
+        help = (
+            "write the missing axes as 1, with `reshape`: torch would align the axes on the right"
+        )
+        raise Mismatch(message, help, "E203")
+    shape = tuple(max(sizes) for sizes in zip(*(t.shape for t in ins), strict=True))
+    if any(n not in (1, most) for t in ins for n, most in zip(t.shape, shape, strict=True)):
+        raise Mismatch(
+            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {listed(ins)}",
+            code="E203",
+        )
+    return shape
+
+
+def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
+    """How an output of `shape` walks along an input with 1 in some axes."""
+    return tuple(WHOLE if n == 1 and shape[a] != 1 else Reach(a) for a, n in enumerate(t.shape))
+
+
+class Merge(Layer):
+    """What element-wise merges have in common."""
+
+    family: ClassVar[str] = "merge"
+    takes: ClassVar[tuple[str, ...]] = ("*",)
+    work: ClassVar[int] = 1
+    examples: ClassVar[Any] = _SOME
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        for t in ins:
+            expect_dtype(self.op, t)
+        shape = joint(self.op, ins)
+        return (TensorType(shape, "float", map=_map(ins)),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        shape = joint(self.op, ins)
+        return tuple(broadcast(t, shape) for t in ins)
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return (len(ins) - 1) * outs[0].size
+
+    def expression(self, count: int) -> str:
+        """What `forward` is for so many inputs."""
+        raise NotImplementedError
+
+    def call(self, *ins: TensorType) -> Call:
+        forward = "x0" if len(ins) == 1 else self.expression(len(ins))
+        return Call(None, forward=forward, broadcast=True)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        shape = joint(self.op, ins)
+        return (
+            tuple(
+                next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
+                for a, n in enumerate(shape)
+            ),
+        )
+
+
+def _map(ins: Sequence[TensorType]) -> bool | None:
+    said = [t.map for t in ins if t.map is not None]
+    return any(said) if said else None
+
+
+class Add(Merge):
+    """The sum of the inputs."""
+
+    op: ClassVar[str] = "add"
+
+    def expression(self, count: int) -> str:
+        return " + ".join(f"x{i}" for i in range(count))
+
+
+class Sub(Merge):
+    """The first input minus the second."""
+
+    op: ClassVar[str] = "sub"
+    examples: ClassVar[Any] = _TWO
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        if len(ins) != 2:
+            raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
+        return super().infer(*ins)
+
+    def expression(self, count: int) -> str:
+        return "x0 - x1"
+
+
+class Mul(Merge):
+    """The product of the inputs, cell by cell."""
+
+    op: ClassVar[str] = "mul"
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        if len(ins) == 1:
+            return Kept()
+        (out,) = self.infer(*ins)
+        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
+
+    def expression(self, count: int) -> str:
+        return " * ".join(f"x{i}" for i in range(count))
+
+
+class Mean(Merge):
+    """The mean of the inputs, cell by cell."""
+
+    op: ClassVar[str] = "mean"
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return len(ins) * outs[0].size
+
+    def expression(self, count: int) -> str:
+        return "(" + " + ".join(f"x{i}" for i in range(count)) + f") / {count}"
+
+
+class Max(Merge):
+    """The largest of the inputs, cell by cell: torch.maximum."""
+
+    op: ClassVar[str] = "max"
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        if len(ins) == 1:
+            return Kept()
+        (out,) = self.infer(*ins)
+        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
+
+    def expression(self, count: int) -> str:
+        found = "x0"
+        for i in range(1, count):
+            found = f"torch.maximum({found}, x{i})"
+        return found
+
+
+class Matmul(Layer):
+    """The matrix product over the last two axes: torch.matmul."""
+
+    op: ClassVar[str] = "matmul"
+    family: ClassVar[str] = "merge"
+    takes: ClassVar[tuple[str, ...]] = ("*",)
+    examples: ClassVar[Any] = (
+        ({}, ((3, 4), (4, 5))),
+        ({}, ((2, 3, 4), (2, 4, 5))),
+        ({}, ((2, 3, 4), (1, 4, 5))),
+    )
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        if len(ins) != 2:
+            raise Mismatch(f"`matmul` takes two inputs, not {len(ins)}", code="E311")
+        a, b = ins
+        for t in ins:
+            expect_dtype(self.op, t)
+        if a.rank != b.rank or a.rank < 2:
+            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {listed(ins)}"
+            raise Mismatch(message, code="E203")
+        if a.shape[-1] != b.shape[-2]:
+            message = (
+                "`matmul` sums over the last axis of the first and the last but one of the "
+                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {listed(ins)}"
+            )
+            raise Mismatch(message, "exchange two axes with `permute`", "E203")
+        lead = joint(self.op, [TensorType(t.shape[:-2]) for t in ins])
+        return (TensorType((*lead, a.shape[-2], b.shape[-1]), "float", map=False),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        (out,) = self.infer(*ins)
+        first, second = (broadcast(t, out.shape)[:-2] for t in ins)
+        rank = out.rank
+        return ((*first, Reach(rank - 2), WHOLE), (*second, WHOLE, Reach(rank - 1)))
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return outs[0].size * ins[0].shape[-1]
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        (out,) = self.infer(*ins)
+        lead = out.shape[:-2]
+        copied = [lead != t.shape[:-2] for t in ins]  # torch repeats what it broadcasts
+        own = sum(
+            4 * math.prod((*lead, *t.shape[-2:])) for t, c in zip(ins, copied, strict=True) if c
+        )
+        return Kept(inputs=tuple(i for i, c in enumerate(copied) if not c), bytes=own)
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call(None, forward="x0 @ x1")
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        (out,) = self.infer(*ins)
+        lead = (
+            next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == out.shape[a])
+            for a in range(out.rank - 2)
+        )
+        return ((*lead, "x0[-2]", "x1[-1]"),)
+
+
+class Concat(Layer):
+    """The inputs one behind the other along an axis: torch.cat."""
+
+    op: ClassVar[str] = "concat"
+    family: ClassVar[str] = "merge"
+    takes: ClassVar[tuple[str, ...]] = ("*",)
+    examples: ClassVar[Any] = (
+        ({}, ((4, 8, 9), (2, 8, 9))),
+        ({}, ((4,), (3,), (2,))),
+        ({"axis": -1}, ((4, 8), (4, 3))),
+        ({"axis": 1}, ((4, 8, 9), (4, 1, 9))),
+    )
+
+    axis: int = field(AXIS, default=0, doc="the axis along which they are joined")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        first = ins[0]
+        if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
+            kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
+            shown = (
+                listed(ins) if kind == "rank" else " and ".join(dict.fromkeys(t.dtype for t in ins))
+            )
+            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {shown}", code="E203")
+        axis = place(self.op, self.axis, first)
+        for t in ins[1:]:
+            if (t.shape[:axis], t.shape[axis + 1 :]) != (
+                first.shape[:axis],
+                first.shape[axis + 1 :],
+            ):
+                message = (
+                    f"`concat` along axis {axis} takes inputs that are equal in every other "
+                    f"axis; they are {listed(ins)}"
+                )
+                raise Mismatch(message, code="E203")
+        total = sum(t.shape[axis] for t in ins)
+        shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+        return (TensorType(shape, first.dtype, map=_map(ins)),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        axis = place(self.op, self.axis, ins[0])
+        found, offset = [], 0
+        for t in ins:
+            along = Window(lo=-offset, hi=-offset)
+            found.append(tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)))
+            offset += t.shape[axis]
+        return tuple(found)
+
+    def call(self, *ins: TensorType) -> Call:
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        if len(ins) == 1:
+            return Call(None, forward="x0")
+        return Call(
+            None, forward=f"torch.cat([{inputs}], axis)", free=(torch_axis(self.axis, "axis"),)
+        )
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        axis = place(self.op, self.axis, ins[0])
+        total = " + ".join(f"x{i}[{axis}]" for i in range(len(ins)))
+        return (tuple(total if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),)
+
+
+class Scale(Layer):
+    """The input times a number."""
+
+    op: ClassVar[str] = "scale"
+    family: ClassVar[str] = "merge"
+    work: ClassVar[int] = 1
+    examples: ClassVar[Any] = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
+    spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
+
+    factor: float = field(NUMBER, doc="what it is multiplied by")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, ins[0])
+        return ins
+
+    def call(self, *ins: TensorType) -> Call:
+        factor = Arg("factor", self.factor, "factor")
+        return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call("Scale", (Arg("factor", self.factor),), broadcast=True)
+
+
+class Parameter(Layer):
+    """A learned tensor, zeros at first: torch.nn.Parameter. No input; its name is the weight's."""
+
+    op: ClassVar[str] = "parameter"
+    family: ClassVar[str] = "merge"
+    takes: ClassVar[tuple[str, ...]] = ()
+    examples: ClassVar[Any] = (
+        ({"shape": [7, 12]}, ()),
+        ({"shape": 5}, ()),
+        ({"shape": [7, 12], "batch": True}, ()),
+    )
+
+    shape: tuple[int, ...] = field(Many(DIM, most=8), doc="its shape")
+    batch: bool = field(
+        FLAG, default=False, doc="store it with a leading axis of 1, as torchvision's ViT does"
+    )
+
+    def __init__(self, /, *args: Any, **given: Any) -> None:
+        if isinstance(given.get("shape"), int) and not isinstance(given["shape"], bool):
+            given["shape"] = [given["shape"]]
+        super().__init__(*args, **given)
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        return (TensorType(self.shape, "float", map=False),)
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        return (Weight("", (1, *self.shape) if self.batch else self.shape),)
+
+    def call(self, *ins: TensorType) -> Call:
+        sizes = tuple(Arg(f"shape[{a}]", n) for a, n in enumerate(self.shape))
+        lead = (Arg("1", 1),) if self.batch else ()
+        return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(None)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (tuple(f"shape[{a}]" for a in range(len(self.shape))),)

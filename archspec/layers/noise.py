@@ -1,0 +1,145 @@
+"""Noise in training, nothing in evaluation → torch.nn.Dropout and small modules of our own."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    Arg,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+)
+from archspec.layers.fields import PROBABILITY, Number, field
+from archspec.layers.window import expect_dtype, expect_map
+
+_MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
+
+
+class Noise(Layer):
+    """What noise layers have in common: in evaluation they return their input."""
+
+    family: ClassVar[str] = "noise"
+    view: ClassVar[bool] = True
+    target: ClassVar[str]
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, ins[0])
+        return ins[:1]
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=ins[0].size)  # a bool for each cell
+
+
+class Dropout(Noise):
+    """Cells set to zero with probability p: torch.nn.Dropout."""
+
+    op: ClassVar[str] = "dropout"
+    examples: ClassVar[Any] = _MAP
+
+    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("nn.Dropout", (Arg("p", self.p, None, 0.5),))
+
+
+class SpatialDropout(Noise):
+    """Whole channels set to zero with probability p: torch.nn.Dropout1d, Dropout2d, Dropout3d."""
+
+    op: ClassVar[str] = "spatial_dropout"
+    examples: ClassVar[Any] = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
+
+    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_map(self.op, ins[0])
+        return ins[:1]
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=4 * ins[0].shape[0])  # a factor for each channel
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call(f"nn.Dropout{ins[0].rank - 1}d", (Arg("p", self.p, None, 0.5),))
+
+
+class AlphaDropout(Noise):
+    """Dropout that keeps mean and variance, for SELU: torch.nn.AlphaDropout."""
+
+    op: ClassVar[str] = "alpha_dropout"
+    examples: ClassVar[Any] = _MAP
+
+    p: float = field(PROBABILITY, default=0.5, doc="probability of being dropped")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=ins[0].bytes)  # a factor for each cell
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("nn.AlphaDropout", (Arg("p", self.p, None, 0.5),))
+
+
+class DropPath(Noise):
+    """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
+
+    op: ClassVar[str] = "drop_path"
+    examples: ClassVar[Any] = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
+
+    p: float = field(PROBABILITY, doc="probability that a sample's path is dropped")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=4)  # a factor for each sample
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("DropPath", (Arg("p", self.p),))
+
+
+class GaussianNoise(Noise):
+    """Normal noise added in training."""
+
+    op: ClassVar[str] = "gaussian_noise"
+    work: ClassVar[int] = 0
+    examples: ClassVar[Any] = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
+
+    std: float = field(Number(0), doc="its standard deviation")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept()
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("GaussianNoise", (Arg("std", self.std),))
+
+
+class SampleNormal(Layer):
+    """A draw from a normal distribution, in evaluation its mean (Kingma and Welling 2013)."""
+
+    op: ClassVar[str] = "sample_normal"
+    family: ClassVar[str] = "noise"
+    takes: ClassVar[tuple[str, ...]] = ("mean", "log_var")
+    examples: ClassVar[Any] = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
+    view: ClassVar[bool] = True
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        mean, log_var = ins
+        for t in ins:
+            expect_dtype(self.op, t)
+        if mean.shape != log_var.shape:
+            message = (
+                f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
+                f"and {log_var}"
+            )
+            raise Mismatch(message, code="E203")
+        return ins[:1]
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return tuple(tuple(Reach(a) for a in range(t.rank)) for t in ins)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("SampleNormal", (), "self(x0, x1)")
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(None)

@@ -1,0 +1,397 @@
+"""Normalisation → torch.nn.BatchNorm1d … RMSNorm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+    Weight,
+    Window,
+)
+from archspec.layers.fields import (
+    AXIS,
+    DIM,
+    EPS,
+    FLAG,
+    NUMBER,
+    PROBABILITY,
+    Either,
+    Kind,
+    Many,
+    Wrong,
+    field,
+)
+from archspec.layers.window import expect_dtype, expect_map
+
+
+def _affine(channels: int, present: bool) -> tuple[Weight, ...]:
+    return (Weight("weight", (channels,)), Weight("bias", (channels,))) if present else ()
+
+
+class Norm(Layer):
+    """What normalisations have in common: the output has the input's shape, the input is kept."""
+
+    family: ClassVar[str] = "norm"
+    work: ClassVar[int] = 2
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, ins[0])
+        return ins[:1]
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,))
+
+
+class _Momentum(Kind):
+    says = "a number from 0 to 1, or null"
+
+    def check(self, value: Any) -> Any:
+        return value if value is None else PROBABILITY.check(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [PROBABILITY.schema(), {"type": "null"}]}
+
+
+class BatchNorm(Norm):
+    """Normalisation over batch and space: torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d.
+
+    Its reach counts as cell by cell, which it is in evaluation.
+    """
+
+    op: ClassVar[str] = "batch_norm"
+    examples: ClassVar[Any] = (
+        ({}, ((4,),)),
+        ({}, ((4, 9),)),
+        ({"eps": 1e-3, "momentum": 0.01}, ((4, 8, 9),)),
+        ({"affine": False, "momentum": None}, ((4, 8, 9),)),
+        ({}, ((4, 5, 6, 7),)),
+    )
+
+    eps: float = field(EPS, default=1e-5, doc="added to the variance")
+    momentum: float | None = field(
+        _Momentum(),
+        default=0.1,
+        doc="share of a batch in the running statistics; null: a plain mean",
+    )
+    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        if t.rank > 4:
+            message = f"`batch_norm` takes [C], [C, L], [C, H, W] or [C, D, H, W]; the input is {t}"
+            raise Mismatch(message, code="E302")
+        return super().infer(t)
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        channels = ins[0].shape[0]
+        return (
+            *_affine(channels, self.affine),
+            Weight("running_mean", (channels,), buffer=True),
+            Weight("running_var", (channels,), buffer=True),
+            Weight("num_batches_tracked", (), buffer=True, dtype="int"),
+        )
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        args = (
+            Arg("x0[0]", t.shape[0]),
+            Arg("eps", self.eps, "eps", 1e-5),
+            Arg("momentum", self.momentum, "momentum", 0.1),
+            Arg("affine", self.affine, "affine", True),
+        )
+        return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
+
+
+class InstanceNorm(Norm):
+    """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
+
+    op: ClassVar[str] = "instance_norm"
+    examples: ClassVar[Any] = (
+        ({}, ((4, 9),)),
+        ({"affine": True}, ((4, 8, 9),)),
+        ({"eps": 1e-3}, ((4, 5, 6, 7),)),
+    )
+
+    eps: float = field(EPS, default=1e-5, doc="added to the variance")
+    momentum: float = field(
+        PROBABILITY, default=0.1, doc="as torch's; without effect here, as there"
+    )
+    affine: bool = field(FLAG, default=False, doc="a learned factor and shift per channel")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t)
+        if math.prod(t.shape[1:]) == 1:
+            message = f"`instance_norm` needs more than one cell of space; the input is {t}"
+            raise Mismatch(
+                message,
+                "its result would be zero everywhere; use `batch_norm`, or leave it out",
+                "E304",
+            )
+        return ins
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        return _affine(ins[0].shape[0], self.affine)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
+        return Kept(inputs=(0,), bytes=4 * each * ins[0].shape[0])
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        args = (
+            Arg("x0[0]", t.shape[0]),
+            Arg("eps", self.eps, "eps", 1e-5),
+            Arg("momentum", self.momentum, "momentum", 0.1),
+            Arg("affine", self.affine, "affine", False),
+        )
+        return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
+
+
+class GroupNorm(Norm):
+    """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
+
+    op: ClassVar[str] = "group_norm"
+    examples: ClassVar[Any] = (
+        ({"groups": 2}, ((4,),)),
+        ({"groups": 2}, ((4, 9),)),
+        ({"groups": 4, "eps": 1e-3}, ((4, 8, 9),)),
+        ({"groups": 1, "affine": False}, ((4, 8, 9),)),
+        ({"groups": 2}, ((4, 5, 6, 7),)),
+    )
+
+    groups: int = field(DIM, doc="groups of channels, each normalised by itself")
+    eps: float = field(EPS, default=1e-5, doc="added to the variance")
+    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        if not t.shape:
+            raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
+        if t.shape[0] % self.groups:
+            message = (
+                f"`groups` of `group_norm` is {self.groups}; it does not divide the "
+                f"{t.shape[0]} channels of the input {t}"
+            )
+            raise Mismatch(message, code="E305")
+        if t.size == self.groups:
+            message = f"`group_norm` needs more than one number in each group; the input is {t}"
+            raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
+        return super().infer(t)
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        return _affine(ins[0].shape[0], self.affine)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(WHOLE for _ in ins[0].shape),)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * self.groups)
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("groups", self.groups),
+            Arg("x0[0]", ins[0].shape[0]),
+            Arg("eps", self.eps, "eps", 1e-5),
+            Arg("affine", self.affine, "affine", True),
+        )
+        return Call("nn.GroupNorm", args)
+
+
+class LocalResponseNorm(Norm):
+    """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
+
+    op: ClassVar[str] = "local_response_norm"
+    examples: ClassVar[Any] = (
+        ({"size": 3}, ((4, 9),)),
+        ({"size": 5, "k": 2}, ((8, 8, 9),)),
+        ({"size": 2, "alpha": 1e-3, "beta": 0.5}, ((4, 5, 6, 7),)),
+    )
+
+    size: int = field(DIM, doc="channels that count")
+    alpha: float = field(NUMBER, default=1e-4, doc="factor of the mean square")
+    beta: float = field(NUMBER, default=0.75, doc="exponent")
+    k: float = field(NUMBER, default=1.0, doc="added to it")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t)
+        return ins
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        around = Window(lo=-(self.size // 2), hi=(self.size - 1) // 2)
+        return ((Reach(0, around), *(Reach(a) for a in range(1, ins[0].rank))),)
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return (self.size + 4) * outs[0].size
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        t = ins[0]
+        padded = t.bytes // t.shape[0] * (t.shape[0] + self.size - 1)
+        # the input, its padded squares, the sum under the exponent and the divisor
+        return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("size", self.size),
+            Arg("alpha", self.alpha, "alpha", 1e-4),
+            Arg("beta", self.beta, "beta", 0.75),
+            Arg("k", self.k, "k", 1.0),
+        )
+        return Call("nn.LocalResponseNorm", args)
+
+
+class _Axes(Kind):
+    """An axis, `channels`, or a list of the last axes."""
+
+    says = "an axis, `channels`, or a list of the last axes"
+
+    def check(self, value: Any) -> Any:
+        if value == "channels":
+            return 0
+        if isinstance(value, str):
+            raise Wrong(f"it takes {self.says}")
+        return Either(AXIS, Many(AXIS, most=8)).check(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"const": "channels"}, AXIS.schema(), Many(AXIS, most=8).schema()]}
+
+
+class OverAxes(Norm):
+    """What normalisations over the last axes, or over axis 0, have in common."""
+
+    target: ClassVar[str]
+    spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
+
+    axis: int | tuple[int, ...] = field(
+        _Axes(),
+        default=-1,
+        doc="what is normalised over: the last axis, `channels` (0), or a list of the last axes",
+    )
+
+    def over(self, t: TensorType) -> tuple[int, ...]:
+        """The axes that are normalised over, from 0. Raises Mismatch."""
+        given = (self.axis,) if isinstance(self.axis, int) else self.axis
+        axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
+        known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
+        if not known:
+            message = (
+                f"`axis` of `{self.op}` is {_shown(given)}; the input {t} has the axes 0 to "
+                f"{t.rank - 1}"
+            )
+            raise Mismatch(message, code="E302")
+        last = tuple(range(t.rank - len(axes), t.rank))
+        if axes not in (last, (0,)):
+            message = (
+                f"`axis` of `{self.op}` is {_shown(given)}; it is the last axis or axes of the "
+                f"input {t}, or axis 0"
+            )
+            raise Mismatch(message, "move the axis with `permute`", "E302")
+        return axes
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, ins[0])
+        self.over(ins[0])
+        return ins
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        axes = self.over(ins[0])
+        return (tuple(WHOLE if a in axes else Reach(a) for a in range(ins[0].rank)),)
+
+    def _shape(self, t: TensorType) -> Arg:
+        axes = self.over(t)
+        if len(axes) == 1:
+            return Arg("x0[0]" if axes[0] == 0 else "x0[-1]", t.shape[axes[0]])
+        of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
+        return Arg(of, tuple(t.shape[a] for a in axes))
+
+    def _name(self, t: TensorType) -> str:
+        axes = self.over(t)
+        return f"nn.{self.target}" if axes[-1] == t.rank - 1 else f"Channel{self.target}"
+
+    def _statistics(self, t: TensorType, each: int) -> int:
+        over = self.over(t)
+        return 4 * each * math.prod(n for a, n in enumerate(t.shape) if a not in over)
+
+
+def _shown(axes: Sequence[int]) -> str:
+    return str(axes[0]) if len(axes) == 1 else str(list(axes))
+
+
+class LayerNorm(OverAxes):
+    """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
+
+    op: ClassVar[str] = "layer_norm"
+    target: ClassVar[str] = "LayerNorm"
+    examples: ClassVar[Any] = (
+        ({}, ((12,),)),
+        ({"eps": 1e-6}, ((7, 12),)),
+        ({"axis": "channels"}, ((12, 5, 6),)),
+        ({"axis": [1, 2], "affine": False}, ((12, 5, 6),)),
+    )
+
+    eps: float = field(EPS, default=1e-5, doc="added to the variance")
+    affine: bool = field(FLAG, default=True, doc="a learned factor and shift")
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
+        return (Weight("weight", shape), Weight("bias", shape)) if self.affine else ()
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=self._statistics(ins[0], 2))
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            self._shape(ins[0]),
+            Arg("eps", self.eps, "eps", 1e-5),
+            Arg("affine", self.affine, "elementwise_affine", True),
+        )
+        return Call(self._name(ins[0]), args)
+
+
+class RmsNorm(OverAxes):
+    """Division by the root mean square over the last axis: torch.nn.RMSNorm.
+
+    With `axis: channels` over axis 0.
+    """
+
+    op: ClassVar[str] = "rms_norm"
+    target: ClassVar[str] = "RMSNorm"
+    examples: ClassVar[Any] = (
+        ({}, ((7, 12),)),
+        ({"eps": 1e-6, "affine": False}, ((12,),)),
+        ({"axis": 0}, ((12, 5, 6),)),
+    )
+
+    eps: float | None = field(
+        EPS, default=None, doc="added to the mean square; null: the smallest float step"
+    )
+    affine: bool = field(FLAG, default=True, doc="a learned factor")
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
+        return (Weight("weight", shape),) if self.affine else ()
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=self._statistics(ins[0], 1))
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            self._shape(ins[0]),
+            Arg("eps", self.eps, "eps", None),
+            Arg("affine", self.affine, "elementwise_affine", True),
+        )
+        return Call(self._name(ins[0]), args)

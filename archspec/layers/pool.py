@@ -1,0 +1,393 @@
+"""Pooling → torch.nn.MaxPool1d … AdaptiveMaxPool3d."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Layer,
+    Reach,
+    TensorType,
+    Window,
+)
+from archspec.layers.fields import (
+    DIM,
+    FLAG,
+    PADDING,
+    POSITIVE,
+    WINDOW,
+    Either,
+    Many,
+    Null,
+    field,
+    written,
+)
+from archspec.layers.window import (
+    Geometry,
+    expect_map,
+    padding_arg,
+    refuse_pairs,
+    same_is_plain,
+    spread,
+    too_small,
+    window_sizes,
+)
+
+Size = int | tuple[int, ...]
+
+
+class Pool(Layer):
+    """What pools with a window have in common."""
+
+    family: ClassVar[str] = "pool"
+
+    kernel: Size = field(WINDOW, doc="size of the window")
+    stride: Size | None = field(
+        WINDOW, default=None, doc="step of the window; the kernel when left out"
+    )
+
+    # of those that have it; torch's default otherwise
+    padding: Size | str = 0
+    dilation: Size = 1
+    ceil: bool = False
+
+    def check(self) -> None:
+        lists = {n: v for n, v in self.values().items() if isinstance(v, tuple)}
+        if len({len(v) for v in lists.values()}) > 1:
+            shown = ", ".join(f"`{n}` {written(v)}" for n, v in lists.items())
+            raise BadArgument(
+                None, f"`{self.op}` has lists of different lengths: {shown}", code="E217"
+            )
+        if self.ceil and self.padding in ("same", "causal"):
+            message = (
+                f"`ceil` of `{self.op}` is true; `padding: {self.padding}` gives the output size"
+            )
+            raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")
+        if self.padding not in ("same", "causal"):
+            self._check_half()
+
+    def _check_half(self) -> None:
+        pad = padding_arg(self.padding, self.kernel, self.dilation).value
+        count = max(len(v) if isinstance(v, tuple) else 1 for v in (pad, self.kernel))
+        for i in range(count):
+            p, k = (v[i] if isinstance(v, tuple) else v for v in (pad, self.kernel))
+            if p > k // 2:
+                shown = written(self.padding) + (f", {p} cells" if p != self.padding else "")
+                message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"
+                raise BadArgument("padding", message, "put a `pad` before it", "E217")
+
+    @property
+    def step(self) -> Size:
+        """The stride, which is the kernel where none is given."""
+        return self.kernel if self.stride is None else self.stride
+
+    def _helped(self) -> bool:
+        """Whether the padding is computed when the module runs."""
+        if self.padding == "same":
+            # torch's pools pad at most half the kernel, the dilation not counted
+            dilated = self.dilation != 1 and self.kernel != 1
+            return dilated or not same_is_plain(self.kernel, self.step, self.dilation)
+        return self.padding == "causal"
+
+    def geometry(self, t: TensorType) -> Geometry:
+        """The windows on an input. Raises Mismatch."""
+        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
+        sizes = (
+            spread(self.op, "kernel", self.kernel, t),
+            spread(self.op, "stride", self.step, t),
+            spread(self.op, "dilation", self.dilation, t),
+        )
+        return window_sizes(self.op, t, sizes, self.padding, self.ceil)
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        return (t.like((t.shape[0], *self.geometry(t).out), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (self.geometry(ins[0]).reach(Reach(0)),)
+
+    def depends_on_size(self, *ins: TensorType) -> bool:
+        strides = spread(self.op, "stride", self.step, ins[0])
+        return self.padding == "same" and self._helped() and max(strides) > 1
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+        return outs[0].size * math.prod(kernel)
+
+    def _padded(self, t: TensorType) -> int:
+        """Bytes of the input with the cells that the module adds before it pools."""
+        g = self.geometry(t)
+        sizes = (n + b + a for n, b, a in zip(t.shape[1:], g.before, g.after, strict=True))
+        return 4 * t.shape[0] * math.prod(sizes)
+
+    def _stem(self) -> tuple[Arg, ...]:
+        of = "kernel" if self.stride is None else "stride"
+        return (
+            Arg("kernel", self.kernel),
+            Arg(of, self.step, "stride", self.kernel),
+        )
+
+    def _name(self, t: TensorType, name: str) -> str:
+        n = t.rank - 1
+        if not self._helped():
+            return f"nn.{name}{n}d"
+        return f"{name}{n}d" + ("Same" if self.padding == "same" else "Causal")
+
+
+class MaxPool(Pool):
+    """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
+
+    op: ClassVar[str] = "max_pool"
+    examples: ClassVar[Any] = (
+        ({"kernel": 2}, ((4, 9),)),
+        ({"kernel": 3, "padding": "causal", "stride": 1}, ((4, 9),)),
+        ({"kernel": 2}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 2, "padding": 1}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 2, "ceil": True}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 1, "padding": "same"}, ((4, 8, 9),)),
+        ({"kernel": [2, 3], "stride": [1, 2], "dilation": [2, 1]}, ((4, 8, 9),)),
+        ({"kernel": 2, "stride": 2}, ((4, 4, 5, 6),)),
+    )
+
+    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
+    dilation: Size = field(WINDOW, default=1, doc="distance between the window's cells")
+    ceil: bool = field(FLAG, default=False, doc="round the output size up")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        (out,) = self.infer(*ins)
+        if self._helped():
+            return Kept(bytes=8 * out.size + self._padded(ins[0]))
+        return Kept(inputs=(0,), bytes=8 * out.size)  # int64 places of the winners
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        dilation = Arg("dilation", self.dilation, "dilation", 1)
+        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
+        if self._helped():
+            return Call(self._name(t, "MaxPool"), (*self._stem(), dilation))
+        pad = padding_arg(self.padding, self.kernel, self.dilation)
+        return Call(self._name(t, "MaxPool"), (*self._stem(), pad, dilation, ceil))
+
+
+class MeanPool(Pool):
+    """What pools made from means have in common: torch's in 3 dimensions never exceed the input."""
+
+    def geometry(self, t: TensorType) -> Geometry:
+        found = super().geometry(t)
+        if t.rank == 4 and not self._helped():
+            for a, (k, n) in enumerate(zip(found.kernel, t.shape[1:], strict=True)):
+                if k > n:
+                    raise too_small(self.op, t, a, k, n)
+        return found
+
+
+class AvgPool(MeanPool):
+    """The mean of each window: torch.nn.AvgPool1d, AvgPool2d, AvgPool3d.
+
+    With `padding: same` or `causal` added cells are not counted, as in TensorFlow.
+    """
+
+    op: ClassVar[str] = "avg_pool"
+    examples: ClassVar[Any] = (
+        ({"kernel": 2}, ((4, 9),)),
+        ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
+        ({"kernel": 2}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 1, "padding": 1, "count_include_pad": False}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 2, "padding": 1, "ceil": True}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 8, 9),)),
+        ({"kernel": 3, "stride": 1, "padding": "same"}, ((4, 8, 9),)),
+        ({"kernel": [2, 1, 2]}, ((4, 4, 5, 6),)),
+        ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 4, 5, 6),)),
+    )
+
+    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
+    ceil: bool = field(FLAG, default=False, doc="round the output size up")
+    count_include_pad: bool = field(FLAG, default=True, doc="added zeros count in the mean")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=self._padded(ins[0])) if self._helped() else Kept(inputs=(0,))
+
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        if self._helped():
+            return Call(self._name(t, "AvgPool"), self._stem())
+        pad = padding_arg(self.padding, self.kernel, self.dilation)
+        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
+        counted = self.count_include_pad and self.padding != "same"
+        of = "False" if self.padding == "same" else "count_include_pad"
+        count = Arg(of, counted, "count_include_pad", True)
+        return Call(self._name(t, "AvgPool"), (*self._stem(), pad, ceil, count))
+
+
+class LpPool(MeanPool):
+    """The p-norm of each window: torch.nn.LPPool1d, LPPool2d, LPPool3d."""
+
+    op: ClassVar[str] = "lp_pool"
+    examples: ClassVar[Any] = (
+        ({"kernel": 2}, ((4, 9),)),
+        ({"kernel": 3, "stride": 2, "p": 3}, ((4, 8, 9),)),
+        ({"kernel": [2, 3], "ceil": True}, ((4, 8, 9),)),
+        ({"kernel": 2, "p": 1.5}, ((4, 4, 5, 6),)),
+    )
+
+    ceil: bool = field(FLAG, default=False, doc="round the output size up")
+    p: float = field(POSITIVE, default=2, doc="the norm: 2 is the root of the sum of squares")
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        (out,) = self.infer(*ins)
+        # the input, its powers, and root, sign and clipped mean of each window
+        return Kept(inputs=(0,), bytes=ins[0].bytes + 4 * out.bytes)
+
+    def call(self, *ins: TensorType) -> Call:
+        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
+        stem = self._stem()
+        if ins[0].rank == 2:  # torch's takes a number here, no list of one
+            stem = tuple(_single(a) for a in stem)
+        return Call(f"nn.LPPool{ins[0].rank - 1}d", (Arg("p", self.p), *stem, ceil))
+
+
+def _single(arg: Arg) -> Arg:
+    if not isinstance(arg.value, tuple):
+        return arg
+    default = arg.default[0] if isinstance(arg.default, tuple) else arg.default
+    return Arg(f"{arg.of}[0]", arg.value[0], arg.name, default)
+
+
+class AdaptivePool(Layer):
+    """What pools to a given size have in common."""
+
+    family: ClassVar[str] = "pool"
+    name: ClassVar[str]
+
+    size: int | tuple[int | None, ...] = field(
+        Either(DIM, Many(Either(DIM, Null()), most=3)), doc="output size; null keeps an axis"
+    )
+
+    def sizes(self, t: TensorType) -> tuple[int, ...]:
+        """The output size along each spatial axis. Raises Mismatch."""
+        expect_map(self.op, t)
+        if isinstance(self.size, int):
+            return (self.size,) * (t.rank - 1)
+        known = tuple(n or 1 for n in self.size)
+        spread(self.op, "size", known, t)
+        return tuple(n if n is not None else t.shape[a] for a, n in enumerate(self.size, 1))
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        return (t.like((t.shape[0], *self.sizes(t)), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        (t,) = ins
+        return ((Reach(0), *(adaptive(a, t.shape[a], n) for a, n in enumerate(self.sizes(t), 1))),)
+
+    def depends_on_size(self, *ins: TensorType) -> bool:
+        return True
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return max(ins[0].size, outs[0].size)
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call(f"nn.{self.name}{ins[0].rank - 1}d", (Arg("size", self.size),))
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        spatial: list[str | None] = []
+        for a in range(1, ins[0].rank):
+            if isinstance(self.size, int):
+                spatial.append("size")
+            else:
+                spatial.append(f"x0[{a}]" if self.size[a - 1] is None else f"size[{a - 1}]")
+        return (("x0[0]", *spatial),)
+
+
+def adaptive(axis: int, size: int, out: int) -> Reach:
+    """Windows that cut `size` cells into `out`: floor(o·size/out) … ceil((o+1)·size/out) - 1."""
+    if out == 1:
+        return WHOLE
+    return Reach(axis, Window(stride=size, up=out, lo=1 - out, hi=size - 1))
+
+
+class AdaptiveAvgPool(AdaptivePool):
+    """Means to a given size: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d."""
+
+    op: ClassVar[str] = "adaptive_avg_pool"
+    name: ClassVar[str] = "AdaptiveAvgPool"
+    examples: ClassVar[Any] = (
+        ({"size": 3}, ((4, 8),)),
+        ({"size": 1}, ((4, 8, 9),)),
+        ({"size": [3, None]}, ((4, 8, 9),)),
+        ({"size": [2, 3, 4]}, ((4, 4, 5, 6),)),
+    )
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        alone = math.prod(self.sizes(ins[0])) == 1  # then torch takes a plain mean
+        return Kept() if alone else Kept(inputs=(0,))
+
+
+class AdaptiveMaxPool(AdaptivePool):
+    """Maxima to a given size: torch.nn.AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d."""
+
+    op: ClassVar[str] = "adaptive_max_pool"
+    name: ClassVar[str] = "AdaptiveMaxPool"
+    examples: ClassVar[Any] = (
+        ({"size": 3}, ((4, 8),)),
+        ({"size": 1}, ((4, 8, 9),)),
+        ({"size": [3, None]}, ((4, 8, 9),)),
+        ({"size": 2}, ((4, 4, 5, 6),)),
+    )
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * self.infer(*ins)[0].size)
+
+
+class GlobalPool(Layer):
+    """What pools over all of space have in common: [C, …] -> [C]."""
+
+    family: ClassVar[str] = "pool"
+    name: ClassVar[str]
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t)
+        return (t.like(t.shape[:1], map=False),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return ins[0].size
+
+    def call(self, *ins: TensorType) -> Call:
+        one = (Arg("1", 1),)
+        return Call(f"nn.Adaptive{self.name}{ins[0].rank - 1}d", one, "self(x0).flatten(1)")
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(f"Global{self.name}{ins[0].rank - 1}d")
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (("x0[0]",),)
+
+
+class GlobalAvgPool(GlobalPool):
+    """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
+
+    op: ClassVar[str] = "global_avg_pool"
+    name: ClassVar[str] = "AvgPool"
+    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+
+
+class GlobalMaxPool(GlobalPool):
+    """The maximum over all of space: torch.nn.AdaptiveMaxPool2d(1), flattened."""
+
+    op: ClassVar[str] = "global_max_pool"
+    name: ClassVar[str] = "MaxPool"
+    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * ins[0].shape[0])

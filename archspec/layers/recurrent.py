@@ -1,0 +1,202 @@
+"""Recurrent layers → torch.nn.LSTM, GRU, RNN, batch first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+    Weight,
+)
+from archspec.layers.fields import DIM, FLAG, PROBABILITY, Word, field
+from archspec.layers.window import expect_dtype
+
+
+class Recurrent(Layer):
+    """What recurrent layers have in common: [T, D] → `output` [T, H·directions] and last states.
+
+    A state is [layers·directions, H] for one sample; torch puts the batch axis in its middle.
+    MACs are those of both matrix products at every step. torch.utils.flop_counter finds the same
+    where it looks into the layer (on the meta device); the fused kernels it does not count.
+    """
+
+    family: ClassVar[str] = "recurrent"
+    target: ClassVar[str]
+    gates: ClassVar[int]
+    states: ClassVar[tuple[str, ...]] = ("h",)
+
+    hidden: int = field(DIM, doc="size of the state")
+    layers: int = field(DIM, default=1, doc="layers, each on the output of the one below")
+    bias: bool = field(FLAG, default=True, doc="learned shifts")
+    dropout: float = field(PROBABILITY, default=0.0, doc="dropout behind every layer but the last")
+    bidirectional: bool = field(FLAG, default=False, doc="a second pass from the end, concatenated")
+
+    def check(self) -> None:
+        if self.dropout and self.layers == 1:
+            message = (
+                f"`dropout` of `{self.op}` is {self.dropout}; it acts between layers, of which "
+                "there is one"
+            )
+            raise BadArgument("dropout", message, "put a `dropout` behind it instead", "E217")
+        if self.layers > 1000:
+            raise BadArgument(
+                "layers", f"`layers` of `{self.op}` is {self.layers}; it is at most 1000"
+            )
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        t = ins[0]
+        if t.rank != 2:
+            message = f"`{self.op}` takes [T, D], steps and features; the input is {t}"
+            raise Mismatch(
+                message, "axes are exchanged with `permute`, joined with `flatten`", "E302"
+            )
+        state = TensorType((self.layers * self.directions, self.hidden), "float", map=False)
+        self._check_states(ins, state)
+        expect_dtype(self.op, t)
+        out = TensorType((t.shape[0], self.hidden * self.directions), "float", map=False)
+        return (out, *(state for _ in self.states))
+
+    def _check_states(self, ins: Sequence[TensorType | None], state: TensorType) -> None:
+        given = [t is not None for t in ins[1:]]
+        if any(given) and given != [True] * len(self.states):
+            listed = " and ".join(f"`{s}`" for s in self.states)
+            raise Mismatch(f"`{self.op}` takes both first states, {listed}, or none", code="E311")
+        for name, t in zip(self.states, ins[1:], strict=False):
+            if t is not None and (t.shape != state.shape or t.dtype != "float"):
+                message = (
+                    f"`{name}` of `{self.op}` is [layers x directions, hidden], {state}; it is "
+                    f"given {t}"
+                )
+                raise Mismatch(message, code="E301")
+
+    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+        found: list[Weight] = []
+        size, rows = ins[0].shape[-1], self.gates * self.hidden
+        for layer in range(self.layers):
+            for direction in range(self.directions):
+                end = f"_l{layer}" + ("_reverse" if direction else "")
+                found.append(Weight(f"weight_ih{end}", (rows, size)))
+                found.append(Weight(f"weight_hh{end}", (rows, self.hidden)))
+                if self.bias:
+                    found += [Weight(f"bias_ih{end}", (rows,)), Weight(f"bias_hh{end}", (rows,))]
+            size = self.hidden * self.directions
+        return tuple(found)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return tuple(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins)
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        steps = ins[0].shape[0]
+        return steps * sum(w.size for w in self.weights(*ins) if w.name.startswith("weight"))
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        cells = ins[0].shape[0] * self.layers * self.directions * self.hidden
+        shifts = 2 * self.gates if self.bias else self.gates
+        return 2 * self.macs(ins, outs) + cells * (shifts + 2 * self.gates)
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        """Input and, for every step, layer and direction, gates and states."""
+        cells = ins[0].shape[0] * self.layers * self.directions * self.hidden
+        return Kept(inputs=(0,), bytes=4 * cells * (self.gates + len(self.states)))
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("x0[-1]", ins[0].shape[-1]),
+            Arg("hidden", self.hidden),
+            Arg("layers", self.layers, "num_layers", 1),
+            *self._more(),
+            Arg("bias", self.bias, "bias", True),
+            Arg("True", True, "batch_first", False),
+            Arg("dropout", self.dropout, "dropout", 0.0),
+            Arg("bidirectional", self.bidirectional, "bidirectional", False),
+        )
+        turned = [
+            f"x{i}.transpose(0, 1).contiguous()" for i, t in enumerate(ins) if i and t is not None
+        ]
+        forward = "self(x0)"
+        if turned:
+            forward = (
+                f"self(x0, {turned[0]})"
+                if len(self.states) == 1
+                else f"self(x0, ({', '.join(turned)}))"
+            )
+        return Call(f"nn.{self.target}", args, forward, results=("r[0]", *self._results()))
+
+    def _results(self) -> tuple[str, ...]:
+        if len(self.states) == 1:
+            return ("r[1].transpose(0, 1)",)
+        return tuple(f"r[1][{i}].transpose(0, 1)" for i in range(len(self.states)))
+
+    def _more(self) -> tuple[Arg, ...]:
+        return ()
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(None)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        width = "2 * hidden" if self.bidirectional else "hidden"
+        rows = "2 * layers" if self.bidirectional else "layers"
+        return (("x0[0]", width), *((rows, "hidden") for _ in self.states))
+
+
+_EXAMPLES: Any = (
+    ({"hidden": 6}, ((7, 5),)),
+    ({"hidden": 6, "layers": 2, "bidirectional": True}, ((7, 5),)),
+    ({"hidden": 6, "layers": 2, "dropout": 0.5, "bias": False}, ((7, 5),)),
+)
+
+
+class Lstm(Recurrent):
+    """Long short-term memory: torch.nn.LSTM. Inputs `x`, `h`, `c`; outputs `output`, `h`, `c`."""
+
+    op: ClassVar[str] = "lstm"
+    target: ClassVar[str] = "LSTM"
+    gates: ClassVar[int] = 4
+    states: ClassVar[tuple[str, ...]] = ("h", "c")
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?", "c?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h", "c")
+    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
+
+
+class Gru(Recurrent):
+    """Gated recurrent unit: torch.nn.GRU. Inputs `x`, `h`; outputs `output`, `h`."""
+
+    op: ClassVar[str] = "gru"
+    target: ClassVar[str] = "GRU"
+    gates: ClassVar[int] = 3
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h")
+    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
+
+
+class Rnn(Recurrent):
+    """Elman network: torch.nn.RNN. Inputs `x`, `h`; outputs `output`, `h`."""
+
+    op: ClassVar[str] = "rnn"
+    target: ClassVar[str] = "RNN"
+    gates: ClassVar[int] = 1
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h")
+    examples: ClassVar[Any] = (
+        *_EXAMPLES,
+        ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),
+        ({"hidden": 6, "layers": 2}, ((7, 5), (2, 6))),
+    )
+
+    nonlinearity: str = field(Word("tanh", "relu"), default="tanh", doc="of the state")
+
+    def _more(self) -> tuple[Arg, ...]:
+        return (Arg("nonlinearity", self.nonlinearity, "nonlinearity", "tanh"),)

@@ -1,0 +1,370 @@
+"""Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Mismatch,
+    Reach,
+    TensorType,
+    Window,
+)
+from archspec.layers.edge import unread
+from archspec.layers.fields import (
+    DIM,
+    FLAG,
+    WINDOW,
+    Either,
+    Kind,
+    Many,
+    Number,
+    PerAxis,
+    Word,
+    Wrong,
+    field,
+    written,
+)
+from archspec.layers.pool import adaptive
+from archspec.layers.shape import Rearrange
+from archspec.layers.window import (
+    SPATIAL,
+    Geometry,
+    expect_map,
+    spread,
+    window_sizes,
+)
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+_MODES = {
+    "nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
+    "bicubic": (2,), "trilinear": (3,), "area": (1, 2, 3),
+}  # fmt: skip
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+_ONE = Number(above=0, most=2**20)
+_FACTOR = Either(_ONE, Many(_ONE, most=3))
+
+
+class _Scale(Kind):
+    says = "a number above 0 (at most 2^20), or a list of one per axis"
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str) and value in _MODES:
+            return value  # `upsample: nearest`, where a second input gives the size
+        if isinstance(value, str):
+            raise Wrong(f"it takes {self.says}")
+        return _FACTOR.check(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [*_FACTOR.schema()["anyOf"], {"enum": list(_MODES)}]}
+
+
+class Upsample(Rearrange):
+    """Space made larger by interpolation: torch.nn.Upsample.
+
+    To the size of a second input: torch.nn.functional.interpolate.
+    """
+
+    op: ClassVar[str] = "upsample"
+    takes: ClassVar[tuple[str, ...]] = ("x", "like?")
+    examples: ClassVar[Any] = (
+        ({"scale": 2}, ((4, 9),)),
+        ({"scale": 2}, ((4, 5, 6),)),
+        ({"scale": [2, 3], "mode": "bilinear"}, ((4, 5, 6),)),
+        ({"size": [9, 13], "mode": "bilinear", "align_corners": True}, ((4, 5, 6),)),
+        ({"scale": 1.5, "mode": "bicubic"}, ((4, 6, 8),)),
+        ({}, ((4, 5, 6), (2, 9, 13))),
+        ({"scale": "bilinear"}, ((4, 5, 6), (2, 9, 13))),
+        ({"scale": 2, "mode": "linear"}, ((4, 9),)),
+        ({"scale": 2, "mode": "trilinear"}, ((4, 3, 4, 5),)),
+        ({"size": 7, "mode": "area"}, ((4, 5, 6),)),
+        ({"scale": 2, "mode": "nearest-exact"}, ((4, 5, 6),)),
+    )
+
+    scale: Any = field(_Scale(), default=None, doc="how many times larger")
+    size: Any = field(WINDOW, default=None, doc="the output size, instead of `scale`")
+    mode: str = field(Word(*_MODES), default="nearest", doc="how cells between cells are made")
+    align_corners: bool | None = field(
+        FLAG, default=None, doc="corner cells keep their value (linear and cubic modes)"
+    )
+
+    def __init__(self, /, *args: Any, **given: Any) -> None:
+        if isinstance(given.get("scale"), str) and given["scale"] in _MODES and "mode" not in given:
+            given["mode"] = given.pop("scale")
+        super().__init__(*args, **given)
+
+    def check(self) -> None:
+        if isinstance(self.scale, str):
+            raise BadArgument(
+                "scale", f"`scale` of `upsample` is {self.scale}; it takes {_Scale.says}"
+            )
+        if self.scale is not None and self.size is not None:
+            raise BadArgument(None, "`upsample` takes `scale` or `size`, not both", code="E217")
+        if self.align_corners is not None and self.mode in ("nearest", "nearest-exact", "area"):
+            message = f"`align_corners` of `upsample` means nothing in mode {self.mode}"
+            raise BadArgument(
+                "align_corners", message, "leave it out, or choose `mode: bilinear`", "E217"
+            )
+
+    def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
+        """The output size along each spatial axis. Raises Mismatch."""
+        t = ins[0]
+        n = expect_map(self.op, t)
+        self._check_mode(n, t)
+        given = self.scale is not None or self.size is not None
+        if given == (len(ins) > 1):
+            message = "`upsample` needs `scale`, `size` or a second input whose size it takes" + (
+                ", only one of them" if given else ""
+            )
+            raise Mismatch(message, code="E311")
+        if len(ins) > 1:
+            if ins[1].rank != t.rank:
+                message = f"`upsample` takes two inputs of equal rank; they are {t} and {ins[1]}"
+                raise Mismatch(message, code="E203")
+            return ins[1].shape[1:]
+        if self.size is not None:
+            return spread(self.op, "size", self.size, t)
+        found = tuple(
+            math.floor(size * f) for size, f in zip(t.shape[1:], self._factors(t), strict=True)
+        )
+        if min(found) < 1:
+            message = f"`upsample` by {written(self.scale)} leaves nothing of the input {t}"
+            raise Mismatch(message, code="E304")
+        return found
+
+    def _check_mode(self, n: int, t: TensorType) -> None:
+        if n in _MODES[self.mode]:
+            return
+        help = f"write `mode: {_LINEAR[n]}`" if self.mode in _LINEAR.values() else ""
+        axes = "one spatial axis" if n == 1 else f"{n} spatial axes"
+        raise Mismatch(
+            f"`mode` of `upsample` is {self.mode}, which is not for {axes}; the input is {t}",
+            help,
+            "E302",
+        )
+
+    def _factors(self, t: TensorType) -> tuple[float, ...]:
+        n = t.rank - 1
+        scale: float | tuple[float, ...] = self.scale
+        if isinstance(self.scale, tuple) and len(self.scale) != n:
+            message = (
+                f"`scale` of `upsample` is {list(self.scale)}; the input {t} has the spatial "
+                f"axes {', '.join(SPATIAL[n])}"
+            )
+            raise Mismatch(message, code="E302")
+        return scale if isinstance(scale, tuple) else (scale,) * n
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        t = ins[0]
+        return (t.like((t.shape[0], *self.sizes(ins)), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        from fractions import Fraction  # imports decimal, for a few networks only
+
+        t, outs = ins[0], self.sizes(ins)
+        own = [Reach(0)]
+        for a, out in enumerate(outs, 1):
+            size = t.shape[a]
+            ratio = Fraction(size, out)
+            if self.scale is not None:
+                ratio = 1 / Fraction(str(self._factors(t)[a - 1]))
+            own.append(self._along(a, size, out, ratio))
+        return (tuple(own), *(unread(other) for other in ins[1:]))
+
+    def _along(self, axis: int, size: int, out: int, ratio: Fraction) -> Reach:
+        """The window of one axis: `ratio` is input cells per output cell."""
+        step, up = ratio.numerator, ratio.denominator
+        if self.mode == "area":
+            return adaptive(axis, size, out)
+        if step == up:
+            return Reach(axis)
+        if self.mode == "nearest":
+            return Reach(axis, Window(stride=step, up=up, lo=1 - up, hi=0))
+        if self.align_corners:
+            step, up, shift = (size - 1, out - 1, 0) if out > 1 else (0, 1, 0)
+        else:  # the source is ((2·o + 1)·step - up)/(2·up)
+            step, up, shift = 2 * step, 2 * up, step - up
+        if self.mode == "nearest-exact":  # floor((2·o + 1)·step/(2·up))
+            shift += up // 2
+            return Reach(axis, Window(stride=step, up=up, lo=shift - up + 1, hi=shift))
+        # the cells beside the source; where it is a cell itself, rounding may lend them a share
+        around = 2 * up if self.mode == "bicubic" else up
+        return Reach(axis, Window(stride=step, up=up, lo=shift - around, hi=shift + around))
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(inputs=(0,)) if self.mode == "area" else Kept()
+
+    def depends_on_size(self, *ins: TensorType) -> bool:
+        return self.scale is None or bool(self.align_corners) or self.mode == "area"
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        n = outs[0].rank - 1
+        cells = {"nearest": 0, "nearest-exact": 0, "bicubic": 16, "area": 1}
+        each: int = cells.get(self.mode, 2**n)
+        return 2 * each * outs[0].size
+
+    def call(self, *ins: TensorType) -> Call:
+        align = Arg("align_corners", self.align_corners, "align_corners", None)
+        mode = Arg("mode", self.mode, "mode", "nearest")
+        if len(ins) > 1:
+            forward, free = (
+                "nn.functional.interpolate(x0, x1.shape[2:], mode=mode)",
+                [Arg("mode", self.mode, "mode")],
+            )
+            if self.align_corners is not None:
+                forward = forward[:-1] + ", align_corners=align)"
+                free.append(Arg("align_corners", self.align_corners, "align"))
+            return Call(None, forward=forward, free=tuple(free))
+        size = Arg("size", self.size, "size", None)
+        factor = Arg("scale", self.scale, "scale_factor", None)
+        return Call("nn.Upsample", (size, factor, mode, align))
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(None) if len(ins) > 1 else self.call(*ins)
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        n = ins[0].rank
+        if len(ins) > 1:
+            return (("x0[0]", *(f"x1[{a}]" for a in range(1, n))),)
+        name, value = ("size", self.size) if self.size is not None else ("scale", self.scale)
+        each = [name if not isinstance(value, tuple) else f"{name}[{a}]" for a in range(n - 1)]
+        if self.size is None:
+            each = [f"{e} * x0[{a}]" for a, e in enumerate(each, 1)]
+        return (("x0[0]", *each),)
+
+
+class PixelShuffle(Rearrange):
+    """Channels into space: torch.nn.PixelShuffle, [C·f², H, W] → [C, H·f, W·f]."""
+
+    op: ClassVar[str] = "pixel_shuffle"
+    examples: ClassVar[Any] = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
+
+    factor: int = field(DIM, doc="how many times larger space becomes")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t, (2,))
+        c, h, w = t.shape
+        f = self.factor
+        if c % (f * f):
+            message = (
+                f"`factor` of `pixel_shuffle` is {f}; the {c} channels of the input {t} are no "
+                f"multiple of {f}·{f} = {f * f}"
+            )
+            raise Mismatch(message, code="E305")
+        return (t.like((c // (f * f), h * f, w * f), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        along = Window(up=self.factor, lo=1 - self.factor, hi=0)
+        return ((WHOLE, Reach(1, along), Reach(2, along)),)
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("nn.PixelShuffle", (Arg("factor", self.factor),))
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
+
+
+class PixelUnshuffle(Rearrange):
+    """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
+
+    op: ClassVar[str] = "pixel_unshuffle"
+    examples: ClassVar[Any] = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
+
+    factor: int = field(DIM, doc="how many times smaller space becomes")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t, (2,))
+        c, h, w = t.shape
+        f = self.factor
+        if h % f or w % f:
+            message = (
+                f"`factor` of `pixel_unshuffle` is {f}; it does not divide the space of the "
+                f"input {t}"
+            )
+            raise Mismatch(message, code="E305")
+        return (t.like((c * f * f, h // f, w // f), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
+        return ((WHOLE, Reach(1, along), Reach(2, along)),)
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("nn.PixelUnshuffle", (Arg("factor", self.factor),))
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
+
+
+class ChannelShuffle(Rearrange):
+    """Channels dealt out over groups: torch.nn.ChannelShuffle."""
+
+    op: ClassVar[str] = "channel_shuffle"
+    examples: ClassVar[Any] = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
+
+    groups: int = field(DIM, doc="groups the channels come in")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        expect_map(self.op, t)
+        if t.shape[0] % self.groups:
+            message = (
+                f"`groups` of `channel_shuffle` is {self.groups}; it does not divide the "
+                f"{t.shape[0]} channels of the input {t}"
+            )
+            raise Mismatch(message, code="E305")
+        return ins
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((WHOLE, *(Reach(a) for a in range(1, ins[0].rank))),)
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("nn.ChannelShuffle", (Arg("groups", self.groups),))
+
+
+class Unfold(Rearrange):
+    """Every window as a column: torch.nn.Unfold, [C, H, W] → [C·kernel, windows]."""
+
+    op: ClassVar[str] = "unfold"
+    examples: ClassVar[Any] = (
+        ({"kernel": 3}, ((4, 8, 9),)),
+        ({"kernel": [2, 3], "stride": 2, "padding": 1, "dilation": 2}, ((4, 8, 9),)),
+    )
+
+    kernel: Any = field(WINDOW, doc="size of the window")
+    dilation: Any = field(WINDOW, default=1, doc="distance between the window's cells")
+    padding: Any = field(PerAxis(0), default=0, doc="zeros added around the input")
+    stride: Any = field(WINDOW, default=1, doc="step of the window")
+
+    def geometry(self, t: TensorType) -> Geometry:
+        """The windows on an input. Raises Mismatch."""
+        expect_map(self.op, t, (2,))
+        sizes = [spread(self.op, n, getattr(self, n), t) for n in ("kernel", "stride", "dilation")]
+        return window_sizes(self.op, t, (sizes[0], sizes[1], sizes[2]), self.padding)
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        (t,) = ins
+        g = self.geometry(t)
+        return (t.like((t.shape[0] * math.prod(g.kernel), math.prod(g.out)), map=False),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(WHOLE for _ in ins[0].shape),)
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("kernel", self.kernel),
+            Arg("dilation", self.dilation, "dilation", 1),
+            Arg("padding", self.padding, "padding", 0),
+            Arg("stride", self.stride, "stride", 1),
+        )
+        return Call("nn.Unfold", args)

@@ -1,0 +1,191 @@
+"""Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+
+SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+_MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
+
+PerAxis = int | tuple[int, ...]
+
+
+def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
+    """Raises Mismatch unless the input holds `dtype`."""
+    if t.dtype != dtype:
+        help = "give it an `embedding` first" if (t.dtype, dtype) == ("int", "float") else ""
+        message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
+        raise Mismatch(message, help, "E303")
+
+
+def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:
+    """The number of spatial axes of [C, L], [C, H, W] or [C, D, H, W]. Raises Mismatch."""
+    n = t.rank - 1
+    if n not in ranks:
+        maps = [_MAPS[r] for r in ranks]
+        listed = maps[0] if len(maps) == 1 else ", ".join(maps[:-1]) + " or " + maps[-1]
+        message = f"`{op}` takes {listed}; the input is {t}"
+        raise Mismatch(message, "", "E302")
+    expect_dtype(op, t)
+    return n
+
+
+def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:
+    """One number per spatial axis. Raises Mismatch when a list has another length."""
+    n = t.rank - 1
+    if isinstance(value, int):
+        return (value,) * n
+    if len(value) != n:
+        axes = ", ".join(SPATIAL[n])
+        message = (
+            f"`{name}` of `{op}` is {list(value)}, {_numbers(len(value))}; the input {t} has "
+            f"{n} spatial {'axis' if n == 1 else 'axes'} ({axes})"
+        )
+        raise Mismatch(message, "", "E302")
+    return value
+
+
+def _numbers(n: int) -> str:
+    return "one number" if n == 1 else f"{n} numbers"
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The windows on one input, per spatial axis; `before` and `after` are the padding."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    out: tuple[int, ...]
+
+    def reach(self, channel: Reach) -> tuple[Reach, ...]:
+        """How the output walks along [channel, spatial axes …]."""
+        return (
+            channel,
+            *(
+                Reach(a + 1, Window(stride=s, lo=-b, hi=d * (k - 1) - b))
+                for a, (k, s, d, b) in enumerate(
+                    zip(self.kernel, self.stride, self.dilation, self.before, strict=True)
+                )
+            ),
+        )
+
+
+def same_is_plain(kernel: PerAxis, stride: PerAxis, dilation: PerAxis) -> bool:
+    """Whether `padding: same` is one number at every size: stride 1 and an even number of cells."""
+    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, stride, dilation))
+    axes = zip(*(_each(v, count) for v in (kernel, stride, dilation)), strict=True)
+    return all(k == 1 or (s == 1 and d * (k - 1) % 2 == 0) for k, s, d in axes)
+
+
+def _each(value: PerAxis, count: int) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value + value[-1:] * (count - len(value))
+    return (value,) * count
+
+
+def padding(
+    word: Any,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Cells before and after each axis for a padding word ("same" reads the sizes)."""
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if word == "valid":
+        return (0,) * len(reach), (0,) * len(reach)
+    if word == "full":
+        return tuple(reach), tuple(reach)
+    if word == "causal":
+        return tuple(reach), (0,) * len(reach)
+    if word == "half":
+        half = tuple(r // 2 for r in reach)
+        return half, half
+    total = [
+        max((-(-n // s) - 1) * s + r + 1 - n, 0)
+        for n, s, r in zip(size, stride, reach, strict=True)
+    ]
+    return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+
+
+def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis, default: Any = 0) -> Arg:
+    """The torch argument `padding` of a symmetric padding."""
+    if not isinstance(word, str):
+        return Arg("padding", word, "padding", default)
+    if word == "valid":
+        return Arg("0", 0, "padding", default)
+    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, dilation))
+    alone = isinstance(kernel, int) and isinstance(dilation, int)
+    of = [
+        _padding_text(word, k, d, "kernel" + _at(kernel, i), "dilation" + _at(dilation, i))
+        for i, (k, d) in enumerate(zip(_each(kernel, count), _each(dilation, count), strict=True))
+    ]
+    full = [d * (k - 1) for k, d in zip(_each(kernel, count), _each(dilation, count), strict=True)]
+    values = full if word == "full" else [f // 2 for f in full]
+    if alone:
+        return Arg(of[0], values[0], "padding", default)
+    if len(set(values)) == 1 and values[0] == 0:
+        return Arg("0", 0, "padding", default)
+    return Arg(f"({', '.join(of)},)", tuple(values), "padding", default)
+
+
+def _at(value: PerAxis, index: int) -> str:
+    return f"[{index}]" if isinstance(value, tuple) else ""
+
+
+def _padding_text(word: str, k: int, d: int, kernel: str, dilation: str) -> str:
+    if word == "full":
+        return f"{kernel} - 1" if d == 1 else f"{dilation} * ({kernel} - 1)"
+    if d == 1:
+        return f"{kernel} // 2" if k % 2 else f"({kernel} - 1) // 2"
+    return f"{dilation} * ({kernel} - 1) // 2"
+
+
+def too_small(op: str, t: TensorType, axis: int, kernel: int, padded: int) -> Mismatch:
+    """The sentence for a window that does not fit along spatial axis `axis`."""
+    name = SPATIAL[t.rank - 1][axis]
+    size = t.shape[axis + 1]
+    cells = f"{size} cells" if padded == size else f"{size} cells ({padded} with padding)"
+    message = f"`{op}` covers {kernel} cells along {name}, the input {t} has {cells}"
+    return Mismatch(
+        message, "pad the input, use a smaller kernel or fewer strides before it", "E304"
+    )
+
+
+def window_sizes(
+    op: str,
+    t: TensorType,
+    geometry: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    word: Any,
+    ceil: bool = False,
+) -> Geometry:
+    """The windows on an input, sizes as torch computes them. Raises Mismatch where none fits."""
+    kernel, stride, dilation = geometry
+    size = t.shape[1:]
+    if isinstance(word, str):
+        before, after = padding(word, size, kernel, stride, dilation)
+    else:
+        before = after = spread(op, "padding", word, t)
+    outs = []
+    for a, n in enumerate(size):
+        covers, padded = dilation[a] * (kernel[a] - 1) + 1, n + before[a] + after[a]
+        over = padded - covers
+        out = (over + (stride[a] - 1 if ceil else 0)) // stride[a] + 1
+        if ceil and (out - 1) * stride[a] >= n + before[a]:
+            out -= 1  # torch: the last window starts inside the input or its left padding
+        if (over < 0 and not ceil) or out < 1:
+            raise too_small(op, t, a, covers, padded)
+        outs.append(out)
+    return Geometry(kernel, stride, dilation, before, after, tuple(outs))
+
+
+def refuse_pairs(op: str, field: str, clash: str, help: str = "") -> BadArgument:
+    """The complaint about two fields that do not go together."""
+    return BadArgument(field, clash, help, "E217")

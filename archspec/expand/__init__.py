@@ -1,0 +1,131 @@
+"""Spec → Graph: blocks, repeats, conditions unrolled, names given, shapes inferred in one walk."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from archspec.errors import SpecError
+from archspec.expand.calls import Namespace
+from archspec.expand.flatten import flatten
+from archspec.expand.params import inputs as _inputs
+from archspec.expand.params import params as _params
+from archspec.expand.state import LimitError, State
+from archspec.limits import DEFAULT, Limits
+from archspec.spec import Block, Spec
+
+if TYPE_CHECKING:
+    from archspec.graph import Graph, Instance
+
+__all__ = ["elaborate", "expand", "flatten"]
+
+_FRAMES = 150  # of Python (on the heap) for each call of a block, with groups in one another
+_NOBODY: Mapping[str, Any] = {}
+
+
+def expand(
+    spec: Spec,
+    *,
+    variant: str | None = None,
+    params: Mapping[str, Any] = _NOBODY,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    limits: Limits = DEFAULT,
+) -> Graph:
+    """The network of a spec: its tree, and what is computed in order.
+
+    `variant` and `params` choose as in `load`; `inputs` gives other input shapes by name, the batch
+    axis left out. Raises SpecError with all independent faults.
+    """
+    with _deep(limits):
+        state, root = _elaborated(spec, variant, params, inputs, limits)
+        graph = flatten(root)
+    graph.warnings = tuple(state.warnings)
+    return graph
+
+
+def elaborate(
+    spec: Spec,
+    variant: str | None = None,
+    params: Mapping[str, Any] = _NOBODY,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    limits: Limits = DEFAULT,
+) -> Instance:
+    """The tree alone. Raises SpecError."""
+    return _elaborated(spec, variant, params, inputs, limits)[1]
+
+
+def _elaborated(
+    spec: Spec,
+    variant: str | None,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[int]] | None,
+    limits: Limits,
+) -> tuple[State, Instance]:
+    state = State(limits)
+    root: Instance | None = None
+    try:
+        with _deep(limits):
+            root = _root(state, spec, variant, params, inputs)
+    except LimitError:
+        pass
+    except RecursionError:
+        state.fault("E407", "the network is nested too deeply", spec.loc, "call blocks less deeply")
+    if state.faults or root is None:
+        raise SpecError(_ordered(state, spec), spec.sources)
+    return state, root
+
+
+def _root(
+    state: State,
+    spec: Spec,
+    variant: str | None,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[int]] | None,
+) -> Instance:
+    """The instance of the document itself."""
+    args = _params(state, spec, variant, params)
+    types, axes = _inputs(state, spec, args, inputs)
+    block = Block(
+        name=variant or spec.name, params=dict(spec.params), inputs=tuple(spec.inputs),
+        named_inputs=spec.named_inputs, items=spec.items, numbered=spec.numbered,
+        outputs=spec.outputs, lists=spec.lists, loc=spec.loc,
+    )  # fmt: skip
+    root = Namespace(state, spec).instance(block, args, list(types.values()), None)
+    root.free_axes = axes
+    return root
+
+
+def _ordered(state: State, spec: Spec) -> list[Any]:
+    """The faults in the order of the text, file by file."""
+    files = {name: k for k, name in enumerate(spec.sources)}
+
+    def place(fault: Any) -> tuple[int, int, int]:
+        source = spec.sources.get(fault.loc.file)
+        line, column = source.place(fault.loc)[:2] if source is not None else (0, 0)
+        return files.get(fault.loc.file, 0), line, column
+
+    return sorted(state.faults, key=place)
+
+
+@contextmanager
+def _deep(limits: Limits) -> Iterator[None]:
+    """Python's own limit of nested calls out of the way of ours.
+
+    Its collector too: what is made here lives on, and looking through it again and again would
+    cost more the more there is.
+    """
+    before, collects = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(before, 2000 + _FRAMES * limits.depth))
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+        if collects:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()  # all that was made counts as old now, without being looked through
+            gc.enable()

@@ -1,0 +1,70 @@
+"""Shapes that disagree → the lines of a complaint: what, which shape, from where, and a remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archspec.expand.slots import Ins
+    from archspec.expand.walk import Walk
+    from archspec.graph import Copy, Value
+    from archspec.spec import Item
+
+
+def inputs(walk: Walk, takes: tuple[str, ...], ins: Ins) -> tuple[str, ...]:
+    """A line for each input: what it is, its shape, where it comes from."""
+    labels = [n.rstrip("?") for n in takes]
+    if takes == ("*",):
+        labels = [str(k + 1) for k in range(len(ins))]
+    return _lines(
+        [
+            (label, v, origin(walk, v))
+            for label, v in zip(labels, ins, strict=False)
+            if v is not None
+        ]
+    )
+
+
+def paths(walk: Walk, copy: Copy, item: Item, values: list[Value]) -> tuple[str, ...]:
+    if copy.branches:
+        labels = [b.key or f"path {k + 1}" for k, b in enumerate(item.branches)]
+        return _lines([(n, v, origin(walk, v)) for n, v in zip(labels, values, strict=True)])
+    main, short = reversed(values) if item.merge == "concat" else values
+    where = origin(walk, short) + ("   (identity)" if copy.shortcut is None else "")
+    return _lines([("main", main, origin(walk, main)), ("shortcut", short, where.strip())])
+
+
+def _lines(found: list[tuple[str, Value, str]]) -> tuple[str, ...]:
+    label = max((len(n) for n, _, _ in found), default=0)
+    shape = max((len(str(v.type)) for _, v, _ in found), default=0)
+    return tuple(f"{n:<{label}}  {v.type!s:<{shape}}   {w}".rstrip() for n, v, w in found)
+
+
+def origin(walk: Walk, value: Value) -> str:
+    """The path of what gives a value."""
+    before = walk.state.path()
+    for copy, _, frame in reversed(walk.made):
+        if any(v is value for v in copy.outs.values()):
+            name = copy.segments[-1] if copy.segments else copy.merged or ""
+            return ".".join((*before, *frame.path, name))
+    name = next((n for n, v in walk.inputs.items() if v is value), "")
+    return ".".join((*before, name)) if name and before else name
+
+
+def projection(copy: Copy, values: list[Value], item: Item) -> str:
+    """What would make an identity shortcut fit."""
+    if copy.shortcut is not None or item.merge == "concat" or any(v.type is None for v in values):
+        return ""
+    main, short = (v.type.shape for v in values if v.type is not None)
+    if len(main) != len(short) or len(main) < 2:
+        return ""
+    ratios = {s // m if m and s % m == 0 else 0 for m, s in zip(main[1:], short[1:], strict=True)}
+    if len(ratios) != 1 or 0 in ratios:
+        return ""
+    stride = ratios.pop()
+    changed = f"changes {short[0]} channels into {main[0]}" if main[0] != short[0] else ""
+    strides = f"has stride {stride}" if stride != 1 else ""
+    what = " and ".join(part for part in (strides, changed) if part)
+    stride_text = f", stride: {stride}" if stride != 1 else ""
+    example = f"shortcut: [{{conv: {{out: {main[0]}, kernel: 1{stride_text}}}}}]"
+    return f"the main path {what}; give the shortcut a projection, for example\n{example}"

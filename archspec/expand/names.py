@@ -1,0 +1,120 @@
+"""Items → the segments of their paths: an id, a number in a `sequential`, or a word with a number.
+
+A Frame holds the names that stand side by side under one path; what is transparent shares the
+frame it stands in. The same table answers `from` and `shared`, which see what is named already.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from archspec.expand.state import Env
+    from archspec.graph import Copy, Value
+    from archspec.spec import Item
+
+
+class Named:
+    """What a name stands for that is more than one op or call: a group, copies, an absent item.
+
+    `out` is None while it is still open. `copy` is what `shared` may name: None for several copies.
+    `absent`: it passes its input on, and another item may take the name. `tap` as of the item.
+    """
+
+    __slots__ = ("absent", "again", "copy", "frame", "out", "tap")
+
+    def __init__(
+        self,
+        out: Value | None = None,
+        frame: Frame | None = None,
+        *,
+        absent: bool = False,
+        tap: bool = False,
+    ) -> None:
+        self.out = out
+        self.frame = frame
+        self.copy: Copy | None = None
+        self.again: tuple[Item, Frame] | None = None  # of a group: how to walk it once more
+        self.absent = absent
+        self.tap = tap
+
+
+class Frame:
+    """The names under one path of an instance, and what the next unnamed item is called.
+
+    The outermost holds the inputs too.
+    """
+
+    __slots__ = ("names", "next", "numbered", "parent", "path", "series")
+
+    def __init__(
+        self, parent: Frame | None, path: tuple[str, ...] = (), *, numbered: bool = False,
+        inputs: Mapping[str, Value] | None = None,
+    ) -> None:  # fmt: skip
+        self.parent = parent
+        self.path = path
+        self.numbered = numbered
+        self.names: dict[str, Named | Copy | Value] = dict(inputs or {})
+        self.series: dict[str, int] = {}
+        self.next = 0
+
+    def inside(self, name: str, *, numbered: bool = False) -> Frame:
+        """The frame of a group called `name`."""
+        return Frame(self, (*self.path, name), numbered=numbered)
+
+    def automatic(self, word: str) -> str:
+        """The name of the next item without an id: its place, or `word` with a number."""
+        if self.numbered:
+            name = str(self.next)
+            self.next += 1
+            return name
+        count = self.series[word] = self.series.get(word, 0) + 1
+        return f"{word}{count}"
+
+    def claim(self, name: str, entry: Named | Copy) -> bool:
+        """Take a name in; False where an item that is there has it already.
+
+        An absent item gives way: two items under opposite `when` may share an id.
+        """
+        old = self.names.get(name)
+        if old is None or (isinstance(old, Named) and old.absent):
+            self.names[name] = entry
+            return True
+        return isinstance(entry, Named) and entry.absent
+
+    def outward(self) -> Iterator[Frame]:
+        """This frame and those around it, to the edge of the block."""
+        frame: Frame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.parent
+
+    def find(self, name: str) -> Named | Copy | Value | None:
+        """What the nearest frame around calls `name`."""
+        frame: Frame | None = self
+        while frame is not None:
+            found = frame.names.get(name)
+            if found is not None:
+                return found
+            frame = frame.parent
+        return None
+
+
+class Spot:
+    """Where a copy stands: what its expressions see, the frame for its name, what flows towards it.
+
+    `label` is its name where that is known (its id, or the key of a branch); `prefix` the
+    segments that lead from the body to `frame` (the id of a repeat); `place` whether it is a
+    segment of its own whatever it is.
+    """
+
+    __slots__ = ("env", "frame", "index", "label", "line", "place", "prefix")
+
+    def __init__(
+        self, env: Env, frame: Frame, line: Value | None, label: str | None = None,
+        prefix: tuple[str, ...] = (), index: int = 0, place: bool = False,
+    ) -> None:  # fmt: skip
+        self.env, self.frame, self.line, self.label = env, frame, line, label
+        self.prefix, self.index, self.place = prefix, index, place

@@ -1,0 +1,149 @@
+"""Item → Plan: what is the same for every copy of it, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from archspec.expressions import Expr, Template
+from archspec.layers import REGISTRY
+
+if TYPE_CHECKING:
+    from archspec.layers.base import Layer, TensorType
+    from archspec.spec import Item
+
+OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
+_KINDS = {
+    "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
+    "shared": SHARED,
+}  # fmt: skip
+_NOTHING: frozenset[str] = frozenset()
+_COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
+
+
+class Plan:
+    """The static facts of one item.
+
+    `word` is its name without a number. `ident` its id where that is plain text; `labels` where it
+    has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
+    names that its expressions read, those of `repeat` and of paths left out. `quick`: one op on the
+    line with literal arguments and no modifier but a plain id. `layer` and `one` (input type →
+    output type) remember what a quick item became.
+    """
+
+    __slots__ = (
+        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "one", "output",
+        "quick", "reads", "takes", "word",
+    )  # fmt: skip
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        op = item.op
+        self.kind = _KINDS.get(op) if op in _KINDS else CALL if op[0].isupper() else OP
+        self.word = op.lower()
+        self.ident: str | None = None
+        self.labels: Template | None = None
+        self.apart = False
+        if item.id is not None:
+            self._identify(item)
+        self.literal = not (item.args and has_expression(item.args))
+        bare = (
+            item.when is True
+            and item.shortcut_when is True
+            and item.expect is None
+            and item.freeze is None
+            and item.init is None
+        )
+        self.reads = _NOTHING if bare and self.literal else _reads(item)
+        self.counted = item.repeat is not None and any(_counts(part) for part in _own(item))
+        self.layer: Layer | None = None
+        self.one: dict[TensorType, TensorType] = {}
+        self.takes: tuple[str, ...] = ()
+        self.output = "output"
+        self.quick = False
+        if self.kind == OP:
+            cls = REGISTRY[op]
+            self.takes, self.output = cls.takes, cls.gives[0]
+            alone = item.repeat is None and item.inputs is None and item.tap is None
+            self.quick = bare and self.literal and alone and self.labels is None and _in_line(cls)
+
+    def _identify(self, item: Item) -> None:
+        template: Template = item.id
+        if all(isinstance(part, str) for part in template.parts):
+            self.ident = "".join(part for part in template.parts if isinstance(part, str))
+            return
+        self.labels = template
+        if item.repeat is not None:
+            self.apart = not template.names.isdisjoint({"loop", *item.repeat.columns})
+
+
+def _in_line(cls: type[Layer]) -> bool:
+    """Whether a layer type takes one input, if more can be given, and gives one output."""
+    first, *others = cls.takes or ("*",)
+    return len(cls.gives) == 1 and first != "*" and all(name[-1] == "?" for name in others)
+
+
+def has_expression(value: Any) -> bool:
+    """Whether an expression stands anywhere in a value."""
+    kind = type(value)
+    if kind is int or kind is str or kind is bool or kind is float:
+        return False
+    if isinstance(value, Expr):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(map(has_expression, value))
+    if isinstance(value, Mapping):
+        return any(map(has_expression, value.values()))
+    return False
+
+
+def expressions(value: Any) -> Iterable[Expr | Template]:
+    """Every expression and template in a value as written."""
+    if isinstance(value, (Expr, Template)):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from expressions(entry)
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from expressions(entry)
+
+
+def _values(item: Item) -> Iterable[Any]:
+    yield from (item.args, item.when, item.shortcut_when, item.expect, item.freeze)
+    for weights in (item.init or {}).values():
+        for filler in weights.values():
+            yield filler.args
+
+
+def _reads(item: Item) -> frozenset[str]:
+    found: set[str] = set()
+    for value in _values(item):
+        for part in expressions(value):
+            found |= part.names
+    return frozenset(found)
+
+
+def _own(item: Item) -> Iterable[Expr | Template]:
+    """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
+    for value in (*_values(item), item.id):
+        yield from expressions(value)
+    for ref in (*(item.inputs or ()), *((item.target,) if item.target is not None else ())):
+        yield from expressions(ref.path)
+    for inner in parts(item):
+        if inner.repeat is None:
+            yield from _own(inner)
+
+
+def parts(item: Item) -> Iterable[Item]:
+    """The items directly inside."""
+    yield from item.items
+    yield from item.shortcut or ()
+    for branch in item.branches:
+        yield from branch.items
+
+
+def _counts(part: Expr | Template) -> bool:
+    if isinstance(part, Template):
+        return any(_counts(p) for p in part.parts if isinstance(p, Expr))
+    return not part.fields.isdisjoint(_COUNTED)

@@ -1,0 +1,125 @@
+"""`repeat` → how many copies and what their columns are; counted before anything is unrolled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from archspec.expand.plan import parts
+from archspec.expand.state import UNKNOWN, HiddenError, deeper
+from archspec.expressions import ExpressionError, resolve, show
+
+if TYPE_CHECKING:
+    from archspec.expand.state import Env, State
+    from archspec.spec import Item
+
+Columns = dict[str, list[Any]]
+
+
+def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
+    """How many copies an item makes, and the columns they go through. Raises HiddenError."""
+    repeat = item.repeat
+    assert repeat is not None
+    if not repeat.columns:
+        count = state.value(repeat.count, env, repeat.loc)
+        if type(count) is not int or count < 0:
+            message = f"`repeat` is {show(count)}; it takes a whole number from 0, or columns"
+            help = "use `//` or `int` where it is computed" if isinstance(count, float) else ""
+            state.fault("E218", message, repeat.loc, help)
+            raise HiddenError
+        return count, {}
+    columns: Columns = {}
+    for name, entry in repeat.columns.items():
+        loc = deeper(repeat.loc, name)
+        column = state.value(entry, env, loc)
+        if not isinstance(column, (list, tuple)):
+            message = f"the column `{name}` is {show(column)}; a column is a list"
+            state.fault("E218", message, loc)
+            raise HiddenError
+        columns[name] = list(column)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
+        message = f"the columns of `repeat` differ in length: {shown}"
+        state.fault("E216", message, repeat.loc, "give all columns the same length")
+        raise HiddenError
+    return next(iter(lengths.values())), columns
+
+
+def environment(env: Env, columns: Columns, index: int) -> Env:
+    """What the expressions of one copy see, `loop` left out."""
+    return {**env, **{name: column[index] for name, column in columns.items()}}
+
+
+class Count:
+    """Numbers of copies in a body, by multiplication where nothing inside depends on the copy."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most  # rounds of counting; a body that needs more is too large anyhow
+        self.rounds = 0
+
+    def least(self, items: Iterable[Item], env: Env) -> int:
+        """At least so many ops do `items` unroll to; what a `when` may remove is not counted."""
+        return sum(self.ops(item, env) for item in items if item.when is True)
+
+    def ops(self, item: Item, env: Env) -> int:
+        """The same for one item, its `when` not asked."""
+        if item.repeat is None:
+            return self.one(item, env)
+        found = _quietly(item, env)
+        if found is None or self._over():
+            return 0
+        count, columns = found
+        if not columns or not any(inner.repeat is not None for inner in _below(item)):
+            return count * max(1, self.one(item, {**env, **dict.fromkeys(columns, UNKNOWN)}))
+        return sum(max(1, self.one(item, environment(env, columns, k))) for k in range(count))
+
+    def one(self, item: Item, env: Env) -> int:
+        """Ops of one copy."""
+        inner = self.least(parts(item), env)
+        return inner if item.items and item.merge is None else inner + 1
+
+    def totals(self, items: Iterable[Item], env: Env, times: int, found: Counter[int]) -> None:
+        """Adds up how many copies each repeated item makes in a body: `loop.total`."""
+        for item in items:
+            if item.repeat is None:
+                self.totals(parts(item), env, times, found)
+                continue
+            copies = _quietly(item, env)
+            if copies is None or self._over():
+                continue
+            count, columns = copies
+            found[id(item)] += times * count
+            if not columns:
+                self.totals(parts(item), env, times * count, found)
+                continue
+            for k in range(count):
+                self.totals(parts(item), environment(env, columns, k), times, found)
+
+    def _over(self) -> bool:
+        self.rounds += 1
+        return self.rounds > self.most
+
+
+def _quietly(item: Item, env: Mapping[str, Any]) -> tuple[int, Columns] | None:
+    """The copies of an item, or None where that has a fault (noted when the item is reached)."""
+    repeat = item.repeat
+    assert repeat is not None
+    try:
+        if not repeat.columns:
+            count = resolve(repeat.count, env)
+            return (count, {}) if type(count) is int and count >= 0 else None
+        columns = {name: resolve(column, env) for name, column in repeat.columns.items()}
+    except (ExpressionError, TypeError):
+        return None
+    if not all(isinstance(column, (list, tuple)) for column in columns.values()):
+        return None
+    lengths = {len(column) for column in columns.values()}
+    return (lengths.pop(), columns) if len(lengths) == 1 else None
+
+
+def _below(item: Item) -> Iterable[Item]:
+    for inner in parts(item):
+        yield inner
+        yield from _below(inner)

@@ -1,0 +1,297 @@
+"""What one expansion shares: limits, faults with the chain that led there, layers and types."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from archspec.errors import Fault, Loc, Step
+from archspec.expand.plan import Plan
+from archspec.expressions import Expr, ExpressionError, Record, evaluate, show
+from archspec.layers import BadArgument, Layer, Mismatch, TensorType, create
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archspec.graph import Instance
+    from archspec.limits import Limits
+    from archspec.spec import Item
+
+Env = dict[str, Any]
+Types = tuple["TensorType | None", ...]
+
+_SHOWN = 4  # arguments of a call in the chain
+
+
+class HiddenError(Exception):
+    """A value that something already complained about stands behind: nothing more is said."""
+
+
+class LimitError(Exception):
+    """A limit is reached; the fault is noted."""
+
+
+class _Unknown:
+    """Stands in an environment for a value that a fault hides."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Any = _Unknown()
+
+
+class Link:
+    """One step down: a copy of a repeated item, or a call and the path it stands under."""
+
+    __slots__ = ("args", "count", "index", "item", "path")
+
+    def __init__(
+        self, item: Item, index: int = 0, count: int = 0, args: Mapping[str, Any] | None = None,
+        path: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self.item, self.index, self.count, self.args, self.path = item, index, count, args, path
+
+
+class State:
+    """One expansion."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
+        self.blind = False  # whether any value may be hidden by a fault
+        self.links: list[Link] = []
+        self.depth = 0
+        self.copies = 0  # made so far, absent ones included
+        self.plans: dict[int, Plan] = {}
+        self.layers: dict[object, Layer] = {}
+        self.types: dict[TensorType, TensorType] = {}
+        self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
+        self.records: dict[int, Record] = {}
+        self.instances: dict[object, Instance | None] = {}
+        self.kept: list[object] = []  # whose identity is a key above
+        self._said: set[tuple[str, str, tuple[str | int, ...]]] = set()
+
+    # ------------------------------------------------------------ complaints
+
+    def fault(
+        self, code: str, message: str, loc: Loc, help: str = "", details: tuple[str, ...] = ()
+    ) -> None:
+        """Note a fault, once for all copies and calls of what stands at `loc`."""
+        self.blind = True
+        key = (code, loc.file, loc.path)
+        if key not in self._said:
+            self._said.add(key)
+            self.faults.append(Fault(code, message, loc, help, details, self.chain()))
+
+    def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
+        key = (code, loc.file, loc.path)
+        if key not in self._said:
+            self._said.add(key)
+            self.warnings.append(Fault(code, message, loc, help, (), self.chain()))
+
+    def stop(self, code: str, message: str, loc: Loc, help: str = "") -> LimitError:
+        self.fault(code, message, loc, help)
+        return LimitError()
+
+    def chain(self) -> tuple[Step, ...]:
+        """The calls and copies that lead to where the walk is."""
+        steps: list[Step] = []
+        links = self.links
+        for k, link in enumerate(links):
+            follower = links[k + 1] if k + 1 < len(links) else None
+            if follower is not None and follower.item is link.item and link.count:
+                continue  # a copy of a call: one step
+            before = links[k - 1] if k and links[k - 1].item is link.item else None
+            steps.append(Step(link.item.loc, _said(link, before)))
+        return tuple(steps)
+
+    def path(self) -> tuple[str, ...]:
+        """The path of the call that is being walked."""
+        return tuple(segment for link in self.links for segment in link.path)
+
+    # ------------------------------------------------------------ values
+
+    def value(self, value: Any, env: Mapping[str, Any], loc: Loc) -> Any:
+        """A value as written, evaluated. Raises HiddenError."""
+        if isinstance(value, Expr):
+            return self.expression(value, env, loc)
+        if isinstance(value, list):
+            return [self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value)]
+        if isinstance(value, tuple):
+            return tuple(self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value))
+        if isinstance(value, dict):
+            return {k: self.value(v, env, _deeper(loc, k)) for k, v in value.items()}
+        return value
+
+    def expression(self, expr: Expr, env: Mapping[str, Any], loc: Loc) -> Any:
+        """Raises HiddenError where it has no value."""
+        if self.blind and any(env.get(name) is UNKNOWN for name in expr.names):
+            raise HiddenError
+        try:
+            return evaluate(expr, env)
+        except ExpressionError as bad:
+            self.failed(bad, loc)
+            raise HiddenError from None
+
+    def failed(self, bad: ExpressionError, loc: Loc) -> None:
+        """Note what is wrong with an expression."""
+        self.fault(bad.code, bad.message, replace(loc, span=(bad.start, bad.stop)), bad.help)
+
+    def condition(self, value: Any, env: Mapping[str, Any], loc: Loc, what: str) -> bool:
+        """A condition's value. Raises HiddenError."""
+        if value is True or value is False:
+            return bool(value)
+        found = self.value(value, env, loc)
+        if found is True or found is False:
+            return bool(found)
+        help = "compare it: `x > 0`, `x != 0`"
+        self.fault("E361", f"`{what}` is {show(found)}; it takes true or false", loc, help)
+        raise HiddenError
+
+    def record(self, kind: TensorType | None) -> Any:
+        """What expressions see of a tensor."""
+        if kind is None:
+            return UNKNOWN
+        found = self.records.get(id(kind))
+        if found is None:
+            found = self.records[id(kind)] = Record(kind.shape)
+            self.kept.append(kind)
+        return found
+
+    # ------------------------------------------------------------ layers and types
+
+    def plan(self, item: Item) -> Plan:
+        found = self.plans.get(id(item))
+        if found is None:
+            found = self.plans[id(item)] = Plan(item)
+            if found.quick:
+                self._prepare(found)
+        return found
+
+    def _prepare(self, plan: Plan) -> None:
+        """A quick item has a layer of one output."""
+        try:
+            plan.layer = self.layer(plan.item.op, plan.item.args, plan.item)
+        except HiddenError:
+            plan.quick = False
+        else:
+            plan.quick = len(plan.layer.gives) == 1
+
+    def canonical(self, kind: TensorType) -> TensorType:
+        """The one object for a type."""
+        return self.types.setdefault(kind, kind)
+
+    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
+        """The layer for an op; equal arguments give the same object. Raises HiddenError."""
+        key = (op, frozen(args))
+        found = self.layers.get(key)
+        if found is None:
+            try:
+                found = self.layers[key] = create(op, args)
+            except BadArgument as bad:
+                path = (op,) if bad.field is None else (op, bad.field)
+                self.fault(bad.code, bad.message, _deeper(item.loc, *path), bad.help)
+                raise HiddenError from None
+        return found
+
+    def infer(self, layer: Layer, types: Types, loc: Loc) -> tuple[TensorType, ...]:
+        """The types of an op's outputs, within the limits. Raises Mismatch and LimitError."""
+        key = (id(layer), *map(id, types))
+        found = self.inferred.get(key)
+        if found is None:
+            raw = layer.infer(*types)  # type: ignore[arg-type]
+            self._small(layer, types, raw, loc)
+            found = self.inferred[key] = tuple(map(self.canonical, raw))
+            self.kept += (layer, *types)
+        return found
+
+    def _small(self, layer: Layer, types: Types, outs: tuple[TensorType, ...], loc: Loc) -> None:
+        most = self.limits.elements
+        for kind in outs:
+            if kind.size > most:
+                message = (
+                    f"the output of `{layer.op}` has the shape {kind}, more than {most:,} elements"
+                )
+                raise self.stop("E408", message, loc, _RAISE.format("elements"))
+        for weight in layer.weights(*types):  # type: ignore[arg-type]
+            if weight.size > most:
+                shape = list(weight.shape)
+                what = f"`{weight.name}` of `{layer.op}`"
+                message = f"{what} has the shape {shape}, more than {most:,} elements"
+                raise self.stop("E408", message, loc, _RAISE.format("elements"))
+
+    # ------------------------------------------------------------ limits
+
+    def enter(self, item: Item) -> None:
+        """One call deeper. Raises LimitError."""
+        self.depth += 1
+        if self.depth > self.limits.depth:
+            most = self.limits.depth
+            message = f"`{item.op}` is called {self.depth} levels deep; at most {most} are allowed"
+            raise self.stop("E407", message, item.key, "end the recursion with `when`")
+
+    def leave(self) -> None:
+        self.depth -= 1
+
+    def too_many(self, count: int, loc: Loc) -> LimitError:
+        most = self.limits.nodes
+        shown = f"{count:,}" if count < 10**15 else "more than 10^15"
+        message = f"the network unrolls to at least {shown} ops; at most {most:,} are allowed"
+        return self.stop("E406", message, loc, _RAISE.format("nodes"))
+
+
+_RAISE = "raise `Limits({}=…)` from Python if it is meant"
+
+
+def frozen(value: Any) -> object:
+    """A key that tells 1, 1.0 and true apart."""
+    kind = type(value)
+    if kind is int or kind is str:
+        return value
+    if isinstance(value, dict):
+        return tuple((k, frozen(v)) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ("list", *map(frozen, value))
+    return (kind.__name__, value)
+
+
+def _deeper(loc: Loc, *path: str | int) -> Loc:
+    return replace(loc, path=(*loc.path, *path), on_key=False)
+
+
+deeper = _deeper
+
+
+def _said(link: Link, before: Link | None) -> str:
+    """`Bottleneck, copy 1 of 4, stride = 2`."""
+    item = link.item
+    text = item.op if link.args is not None or item.id is None else item.id.text
+    copy = link if link.count else before
+    if copy is not None and copy.count:
+        text += f", copy {copy.index + 1} of {copy.count}"
+    computed = [k for k, v in item.args.items() if isinstance(v, Expr)]
+    if link.args is not None:
+        known = [k for k in computed if link.args.get(k) is not UNKNOWN]
+        text += "".join(f", {k} = {_plain(link.args[k])}" for k in known[:_SHOWN])
+    return text
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else show(value)
+
+
+__all__ = [
+    "UNKNOWN",
+    "Env",
+    "HiddenError",
+    "LimitError",
+    "Link",
+    "Mismatch",
+    "State",
+    "deeper",
+    "frozen",
+]  # fmt: skip

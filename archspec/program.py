@@ -1,0 +1,186 @@
+"""Path → Program: the pipeline said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec import shelf
+from archspec import source as sources
+from archspec import spec as specs
+from archspec.errors import Fault, Loc, SpecError
+from archspec.expand import elaborate, expand
+from archspec.limits import DEFAULT, Limits
+
+if TYPE_CHECKING:
+    from archspec.analysis import Analysis
+    from archspec.graph import Graph, Instance
+    from archspec.source import Source
+    from archspec.spec import Spec
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+class Program:
+    """A network: its spec, what was chosen from outside, its graph; what follows, when asked for.
+
+    A notebook shows it as a table.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        spec: Spec,
+        variant: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        inputs: Shapes | None = None,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        """Expand `spec`. Raises SpecError."""
+        self.source = source
+        self.spec = spec
+        self.variant = None if variant == spec.name else variant
+        self.params = dict(params or {})
+        self.inputs = dict(inputs or {})
+        self.limits = limits
+        self.graph: Graph = expand(
+            spec, variant=self.variant, params=self.params, inputs=self.inputs, limits=limits
+        )
+
+    @property
+    def name(self) -> str:
+        """The variant's name, or the spec's."""
+        return self.variant or self.spec.name
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """By file name, what can quote a fault."""
+        return self.spec.sources
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """Shapes, costs and receptive fields of every node."""
+        from archspec.analysis import analyse
+
+        return analyse(self.graph, self.spec)
+
+    @cached_property
+    def warnings(self) -> list[Fault]:
+        """What is likely a mistake, those left out that the spec says are meant."""
+        found = [w for w in self.graph.warnings if w.code not in self.spec.warnings]
+        return found + list(self.analysis.warnings)
+
+    @cached_property
+    def code(self) -> str:
+        """The network as PyTorch source."""
+        from archspec.emit import emit
+
+        return emit(
+            self.graph.root, self.name, Path(self.source.name).name, self._witness, self.spec.init
+        )
+
+    @property
+    def source_code(self) -> str:
+        """The same as `code`."""
+        return self.code
+
+    def with_(self, variant: str | None = None, **params: Any) -> Program:
+        """The same spec, other choices: another variant starts afresh, params add to those set."""
+        if variant is not None:
+            return Program(self.source, self.spec, variant, params, self.inputs, self.limits)
+        merged = {**self.params, **params}
+        return Program(self.source, self.spec, self.variant, merged, self.inputs, self.limits)
+
+    def _witness(self, params: Mapping[str, Any]) -> Instance | None:
+        """The tree with some params changed; None where that has faults."""
+        try:
+            merged = {**self.params, **params}
+            return elaborate(self.spec, self.variant, merged, self.inputs, self.limits)
+        except SpecError:
+            return None
+
+    def faults(self) -> list[Fault]:
+        """Totals that are not those the spec expects; none where anything is set from outside."""
+        if self.params or self.inputs:
+            return []
+        expected = self.spec.expect.get(self.name, {})
+        found = []
+        for key, wanted in expected.items():
+            value = getattr(self.analysis.totals, key)
+            if value != wanted:
+                loc = Loc(self.spec.loc.file, ("expect", self.name, key))
+                message = f"`{key}` of `{self.name}` is {value:,}; the spec expects {wanted:,}"
+                found.append(Fault("E502", message, loc))
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name}: {len(self.graph.nodes)} nodes>"
+
+    def _repr_html_(self) -> str:
+        from archspec import report
+
+        return report.html(self)
+
+
+def load(
+    path: str | Path,
+    variant: str | None = None,
+    *,
+    inputs: Shapes | None = None,
+    limits: Limits = DEFAULT,
+    allow_outside: bool = False,
+    **params: Any,
+) -> Program:
+    """The program of a spec file, or of a spec that ships with archspec by its name.
+
+    `variant` is one of the spec's, `params` set what it declares, `inputs` gives other input shapes
+    by name, without the batch axis. `allow_outside` lets `use` leave the file's folder.
+
+    Raises SpecError with all independent faults.
+    """
+    file = shelf.find(path)
+    shipped = file != Path(path)
+    found = sources.read(file, limits=limits, name=file.name if shipped else None)
+    return _checked(found, variant, params, inputs, limits, allow_outside=allow_outside)
+
+
+def loads(
+    text: str,
+    variant: str | None = None,
+    *,
+    name: str = "<text>",
+    inputs: Shapes | None = None,
+    limits: Limits = DEFAULT,
+    **params: Any,
+) -> Program:
+    """The program of a spec given as text; `name` is what messages call it. Raises SpecError."""
+    found = sources.from_text(text, name, limits=limits)
+    return _checked(found, variant, params, inputs, limits, allow_outside=False)
+
+
+def _checked(
+    found: Source,
+    variant: str | None,
+    params: Mapping[str, Any],
+    inputs: Shapes | None,
+    limits: Limits,
+    *,
+    allow_outside: bool,
+) -> Program:
+    spec = specs.parse(found, allow_outside=allow_outside, limits=limits)
+    program = Program(found, spec, variant, params, inputs, limits)
+    faults = program.faults()
+    if faults:
+        raise SpecError(faults, program.sources)
+    return program
+
+
+def compile(spec: str | Path | Program, variant: str | None = None, **params: Any) -> str:
+    """The PyTorch source of a spec file, a shipped spec or a Program. Raises SpecError."""
+    if not isinstance(spec, Program):
+        return load(spec, variant, **params).code
+    if variant is None and not params:
+        return spec.code
+    return spec.with_(variant, **params).code

@@ -1,0 +1,130 @@
+"""Graph → PyTorch source: what a good engineer would have written by hand, standing without archspec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from archspec.emit.check import verify
+from archspec.emit.explain import Unprovable
+from archspec.emit.lower import Lowering
+from archspec.expressions import Expr
+from archspec.graph import Instance
+from archspec.spec import Block, Init
+
+Elaborate = Callable[[Mapping[str, Any]], Instance | None]
+
+
+def emit(root: Instance, name: str, origin: str, elaborate: Elaborate, init: Init | None = None) -> str:
+    """The text of a Python file that defines the network.
+
+    `elaborate` expands the network again with some params changed (None where that has faults):
+    its answers are the witnesses by which a param stays a constructor argument. `init` are the
+    document's rules for initial values.
+    """
+    title = class_name(name)
+    kept = _witnessed(root, title, elaborate)
+    while True:
+        lowering = Lowering([root, *(w for ws in kept.values() for w in ws)], title, list(kept), init)
+        try:
+            lowering.root()
+            break
+        except Unprovable:
+            if not kept:
+                raise
+            kept.popitem()
+    text = _file(lowering, name, origin)
+    verify(text)
+    return text
+
+
+def class_name(name: str) -> str:
+    """`vgg16_bn` → `Vgg16Bn`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) or "Network"
+
+
+def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, list[Instance]]:
+    """The params that stay arguments, with the network at two other values of each."""
+    kept: dict[str, list[Instance]] = {}
+    for param, value in root.args.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        if isinstance(value, float) and _passed_on(root.block, param):
+            continue
+        witnesses = _others(param, value, elaborate)
+        if len(witnesses) < 2:
+            continue
+        try:
+            Lowering([root, *witnesses], title, [param]).root()
+        except Unprovable:
+            continue
+        kept[param] = witnesses
+    return kept
+
+
+def _passed_on(block: Block, param: str) -> bool:
+    """Whether a block call takes the param: a factor that would go through every signature stays a number."""
+    stack = list(block.items)
+    while stack:
+        item = stack.pop()
+        if item.op[0].isupper() and any(isinstance(v, Expr) and param in v.names for v in item.args.values()):
+            return True
+        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
+    return False
+
+
+def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
+    steps: Sequence[float] = [1.5 * value, 0.5 * value] if isinstance(value, float) else [2 * value, 3 * value, value + 1, value - 1, value // 2]
+    found: list[Instance] = []
+    for other in dict.fromkeys(steps):
+        if other == value or (isinstance(value, int) and other < 1):
+            continue
+        instance = elaborate({param: other})
+        if instance is not None:
+            found.append(instance)
+        if len(found) == 2:
+            break
+    return found
+
+
+# ---------------------------------------------------------------- the file
+
+
+def _file(lowering: Lowering, name: str, origin: str) -> str:
+    from archspec.emit.definitions import DEFINITIONS
+    from archspec.emit.definitions import MAKE_DIVISIBLE
+
+    definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}
+    body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
+    source = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
+    parts = [f'"""{lowering.title}: written by archspec{source}."""']
+    needed = _needed(body, definitions)
+    text = "\n\n\n".join([*(definitions[n].strip("\n") for n in needed), body])
+    parts.append(_imports(text))
+    return "\n\n".join(parts) + "\n\n\n" + text + "\n"
+
+
+def _needed(body: str, definitions: Mapping[str, str]) -> list[str]:
+    found: list[str] = []
+    queue = [body]
+    while queue:
+        text = queue.pop()
+        for n in definitions:
+            if n not in found and re.search(rf"\b{n}\b", text):
+                found.append(n)
+                queue.append(definitions[n])
+    return [n for n in definitions if n in found]
+
+
+def _imports(text: str) -> str:
+    standard = ["import math"] if re.search(r"\bmath\.", text) else []
+    if "OrderedDict(" in text:
+        standard.append("from collections import OrderedDict")
+    torch = ["import torch"] if re.search(r"\btorch\.", text) else []
+    names = [n for n in ("Tensor", "nn") if re.search(rf"\b{n}\b", text)]
+    torch.append(f"from torch import {', '.join(names)}")
+    for n in ("spectral_norm", "weight_norm"):
+        if re.search(rf"\b{n}\(", text):
+            torch.append(f"from torch.nn.utils.parametrizations import {n}")
+    return "\n\n".join("\n".join(group) for group in (standard, torch) if group)

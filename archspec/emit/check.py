@@ -1,0 +1,111 @@
+"""The last gate: the text is parsed again, and only what emission writes may stand in it."""
+
+from __future__ import annotations
+
+import ast
+
+_ALLOWED = (
+    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom, ast.alias,
+    ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For, ast.Name, ast.Attribute,
+    ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp,
+    ast.Tuple, ast.List, ast.Dict, ast.Subscript, ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension,
+    ast.JoinedStr, ast.FormattedValue, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+_IMPORTS = {
+    "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
+    "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
+}  # fmt: skip
+_BUILTINS = frozenset(
+    "super getattr range enumerate len max min abs int sum round list tuple dict isinstance zip type float bool str "
+    "sorted reversed any all slice".split()
+)
+_TORCH = frozenset(
+    "arange bool cat exp float float32 maximum ones ones_like rand rand_like randn randn_like split stack triu tril unflatten zeros zeros_like "
+    "sin cos tensor full empty chunk pow".split()
+)
+_NN_UNUSABLE = frozenset({"modules", "utils", "parallel", "quantized", "qat", "intrinsic", "quantizable"})
+
+
+class UnsafeText(AssertionError):
+    """Emission wrote something that it never should: a defect of archspec, not of the spec."""
+
+
+def verify(text: str) -> None:
+    """Raises UnsafeText unless every node of the text is of a kind, and every name one, that emission uses."""
+    tree = ast.parse(text)
+    for statement in tree.body:
+        if not isinstance(statement, (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)):
+            _docstring(statement)
+    known = _bound(tree) | _BUILTINS
+    for node in ast.walk(tree):
+        if not isinstance(node, _ALLOWED):
+            raise UnsafeText(f"{type(node).__name__} in the emitted text")
+        _RULES.get(type(node), lambda *_: None)(node, known)
+
+
+def _docstring(node: ast.stmt) -> None:
+    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
+        raise UnsafeText(f"{type(node).__name__} outside of any class")
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """The names that the text itself gives a meaning."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def _import(node: ast.Import, known: set[str]) -> None:
+    for a in node.names:
+        if a.asname is not None or a.name not in ("math", "torch"):
+            raise UnsafeText(f"`import {a.name}` in the emitted text")
+
+
+def _import_from(node: ast.ImportFrom, known: set[str]) -> None:
+    if node.level or any(a.asname or a.name not in _IMPORTS.get(node.module or "", ()) for a in node.names):
+        raise UnsafeText(f"an import from {node.module} in the emitted text")
+
+
+def _name(node: ast.Name, known: set[str]) -> None:
+    if node.id not in known or (node.id.startswith("__")):
+        raise UnsafeText(f"the name {node.id} in the emitted text")
+    if isinstance(node.ctx, ast.Store) and node.id in ("torch", "nn", "math", "Tensor", "super"):
+        raise UnsafeText(f"{node.id} gets a new meaning in the emitted text")
+
+
+def _attribute(node: ast.Attribute, known: set[str]) -> None:
+    module = node.value.id if isinstance(node.value, ast.Name) else ""
+    unknown = (module == "torch" and node.attr not in _TORCH) or (module == "nn" and node.attr in _NN_UNUSABLE)
+    if unknown or (node.attr.startswith("__") and node.attr != "__init__"):
+        raise UnsafeText(f"the attribute {node.attr} in the emitted text")
+
+
+def _call(node: ast.Call, known: set[str]) -> None:
+    if isinstance(node.func, ast.Name) and node.func.id == "getattr":
+        first = node.args[0] if node.args else None
+        if not isinstance(first, ast.Name) or first.id != "self":
+            raise UnsafeText("getattr of anything but self in the emitted text")
+
+
+def _definition(node: ast.FunctionDef | ast.ClassDef, known: set[str]) -> None:
+    if node.decorator_list:
+        raise UnsafeText("a decorator in the emitted text")
+
+
+def _formatted(node: ast.FormattedValue, known: set[str]) -> None:
+    if node.conversion != -1 or node.format_spec is not None:
+        raise UnsafeText("a conversion in the emitted text")
+
+
+_RULES = {
+    ast.Import: _import, ast.ImportFrom: _import_from, ast.Name: _name, ast.Attribute: _attribute, ast.Call: _call,
+    ast.FunctionDef: _definition, ast.ClassDef: _definition, ast.FormattedValue: _formatted,
+}  # fmt: skip

@@ -1,0 +1,317 @@
+"""Dataflow → the body of `forward`: calls nested where a reader would nest them, variables named by liveness."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from archspec.emit.explain import Var
+from archspec.emit.text import For, If, Line, Stmt, name, rebuilt, render
+
+NESTED = 84  # the longest line that nesting calls may make
+
+
+class Step:
+    """A step of forward."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Assign(Step):
+    """`outs = value`; `inner` says that the call may stand inside the next one (conv in norm in activation)."""
+
+    outs: list[Var]
+    value: ast.expr
+    inner: bool = False
+    merge: bool = False
+
+
+@dataclass(slots=True)
+class Either(Step):
+    """`if test:` body; afterwards `out` is `then` where the test holds, else `other`."""
+
+    test: ast.expr
+    body: list[Step]
+    out: Var
+    then: Var
+    other: Var
+
+
+@dataclass(slots=True)
+class Training(Step):
+    """`if self.training:` body; what it defines is used under the same condition only."""
+
+    body: list[Step]
+
+
+@dataclass(slots=True)
+class Loop(Step):
+    """`for target in iter:` body; `out` starts as `start`, is `carried` in the body, `end` after each round."""
+
+    target: Var
+    iter: ast.expr
+    body: list[Step]
+    carried: Var
+    start: Var
+    end: Var
+    out: Var
+
+
+def reads(node: ast.AST) -> list[int]:
+    """The Vars an expression reads, in the order of evaluation."""
+    if isinstance(node, ast.Name):
+        return [int(node.id[1:])] if node.id.startswith("@") else []
+    return [v for child in ast.iter_child_nodes(node) for v in reads(child)]
+
+
+def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
+    return rebuilt(node, lambda text: new.get(int(text[1:])) if text.startswith("@") else None)
+
+
+# ---------------------------------------------------------------- nesting
+
+
+def _uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
+    for s in steps:
+        if isinstance(s, Assign):
+            count.update(reads(s.value))
+        elif isinstance(s, Either):
+            count.update([*reads(s.test), s.then.id, s.other.id, s.other.id])
+            _uses(s.body, count)
+        elif isinstance(s, Training):
+            _uses(s.body, count)
+        elif isinstance(s, Loop):
+            count.update([*reads(s.iter), s.start.id, s.start.id, s.end.id, s.end.id])
+            _uses(s.body, count)
+    return count
+
+
+def nest(steps: list[Step], outputs: Iterable[Var]) -> list[Step]:
+    """Puts a call whose result is used once, by the next step, into that step."""
+    count = _uses(steps, Counter())
+    count.update(v.id for v in outputs for _ in range(2))
+    return _nest(steps, count)
+
+
+def _nest(steps: list[Step], count: Counter[int]) -> list[Step]:
+    done: list[Step] = []
+    for s in steps:
+        if isinstance(s, (Either, Training, Loop)):
+            s.body = _nest(s.body, count)
+        elif isinstance(s, Assign):
+            _absorb(s, done, count)
+        done.append(s)
+    return done
+
+
+def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
+    limit = None
+    while before and isinstance(prev := before[-1], Assign) and len(prev.outs) == 1:
+        var = prev.outs[0].id
+        order = reads(s.value)
+        if count[var] != 1 or var not in order or not (prev.inner or s.merge):
+            return
+        place = order.index(var)
+        if limit is not None and place >= limit:
+            return
+        nested = _replace(s.value, {var: prev.value})
+        if len(re.sub(r"@\d+", "x", render(nested))) > NESTED:
+            return
+        s.value, limit = nested, place
+        if not s.merge:
+            # conv(x) inside norm(…): go on with what conv(x) itself takes, as one chain
+            limit = None
+            s.inner = s.inner and prev.inner
+        before.pop()
+
+
+# ---------------------------------------------------------------- variables
+
+
+class _Classes:
+    """Vars that must share one variable, and from where to where it is needed."""
+
+    def __init__(self) -> None:
+        self.parent: dict[int, int] = {}
+        self.first: dict[int, int] = {}
+        self.last: dict[int, int] = {}
+        self.hints: dict[int, list[str]] = {}
+        self.far: set[int] = set()
+
+    def find(self, var: int) -> int:
+        while self.parent.setdefault(var, var) != var:
+            self.parent[var] = var = self.parent[self.parent[var]]
+        return var
+
+    def born(self, var: Var, at: int) -> None:
+        self.first[var.id] = self.last[var.id] = at
+        self.hints[var.id] = [var.hint] if var.hint else []
+
+    def used(self, var: int, at: int) -> None:
+        self.last[var] = max(self.last.get(var, at), at)
+
+    def join(self, a: int, b: int) -> None:
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return
+        self.parent[b] = a
+        self.first[a] = min(self.first[a], self.first[b])
+        self.last[a] = max(self.last[a], self.last[b])
+        self.hints[a] += self.hints[b]
+
+
+class Naming:
+    """Gives every Var a variable: `x` for the line, the author's id for what is kept, else y, z …"""
+
+    def __init__(self, inputs: Sequence[Var], names: Sequence[str], steps: list[Step], outputs: Iterable[Var], reserved: set[str]) -> None:
+        self.classes = _Classes()
+        self.at = 0
+        self.copies: list[tuple[Step, Var, Var]] = []
+        self.reserved = reserved
+        for v in inputs:
+            self.classes.born(v, 0)
+        self._scan(steps)
+        self.at += 1
+        for v in outputs:
+            self.classes.used(v.id, self.at)
+        self._coalesce(steps)
+        self.names: dict[int, str] = {}
+        self._allocate(dict(zip((v.id for v in inputs), names, strict=True)))
+
+    def _scan(self, steps: list[Step]) -> None:
+        c = self.classes
+        for s in steps:
+            self.at += 1
+            if isinstance(s, Assign):
+                for v in reads(s.value):
+                    c.used(v, self.at)
+                for out in s.outs:
+                    c.born(out, self.at)
+            elif isinstance(s, Either):
+                c.used(s.other.id, self.at)
+                self._scan(s.body)
+                self.at += 1
+                c.used(s.then.id, self.at)
+                c.born(s.out, self.at)
+            elif isinstance(s, Training):
+                self._scan(s.body)
+            elif isinstance(s, Loop):
+                self._scan_loop(s)
+
+    def _scan_loop(self, s: Loop) -> None:
+        c = self.classes
+        begin = self.at
+        for v in reads(s.iter):
+            c.used(v, self.at)
+        c.used(s.start.id, self.at)
+        c.born(s.carried, self.at)
+        c.born(s.target, self.at)
+        known = set(c.first)
+        self._scan(s.body)
+        self.at += 1
+        c.used(s.end.id, self.at)
+        for v in known:  # what the body reads from outside lives through every round
+            if v != s.carried.id and c.last[v] > begin:
+                c.used(v, self.at)
+        c.used(s.target.id, self.at)
+        c.born(s.out, self.at)
+
+    def _coalesce(self, steps: list[Step]) -> None:
+        c = self.classes
+        for s in steps:
+            if isinstance(s, Either):
+                self._coalesce(s.body)
+                inside = {v.id for t in s.body for v in _defined(t)}
+                if s.then.id in inside:
+                    c.join(s.out.id, s.then.id)
+                if c.last[c.find(s.other.id)] <= c.first.get(s.then.id, 0) or c.last[s.other.id] <= c.first[s.then.id]:
+                    c.join(s.other.id, s.out.id)
+            elif isinstance(s, Training):
+                self._coalesce(s.body)
+            elif isinstance(s, Loop):
+                self._coalesce(s.body)
+                c.join(s.carried.id, s.end.id)
+                c.join(s.carried.id, s.out.id)
+                if c.last[s.start.id] <= c.first[s.carried.id]:
+                    c.join(s.start.id, s.carried.id)
+
+    def _allocate(self, fixed: dict[int, str]) -> None:
+        c = self.classes
+        roots = sorted({c.find(v) for v in c.first}, key=lambda r: (c.first[r], r))
+        active: list[tuple[int, str]] = []
+        for v, text in fixed.items():
+            self.names[c.find(v)] = text
+        for root in roots:
+            start = c.first[root]
+            active = [(end, text) for end, text in active if end > start]
+            taken = {text for _, text in active} | self.reserved
+            if root not in self.names:
+                self.names[root] = next(t for t in self._wishes(root) if t not in taken)
+            active.append((c.last[root], self.names[root]))
+
+    def _wishes(self, root: int) -> Iterator[str]:
+        c = self.classes
+        hints = [h for h in c.hints[root] if h]
+        if hints and c.last[root] - c.first[root] > 3:
+            yield hints[0]
+        yield from ("x", "y", "z")
+        yield from hints[:1]
+        yield from ("w", "v", "u")
+        base, number = (hints or ["t"])[0], 2
+        while True:
+            yield f"{base}{number}"
+            number += 1
+
+    def of(self, var: int) -> str:
+        return self.names[self.classes.find(var)]
+
+    # ------------------------------------------------------------ text
+
+    def text(self, steps: list[Step]) -> list[Stmt]:
+        lines: list[Stmt] = []
+        for s in steps:
+            if isinstance(s, Assign):
+                lines.append(Line(self.filled(s.value), ", ".join(self.of(v.id) for v in s.outs)))
+            elif isinstance(s, Either):
+                out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
+                if out != other:
+                    lines.append(Line(name(other), out))
+                body = self.text(s.body)
+                if then != out:
+                    body.append(Line(name(then), out))
+                lines.append(If(self.filled(s.test), body))
+            elif isinstance(s, Training):
+                lines.append(If(name("self.training"), self.text(s.body)))
+            elif isinstance(s, Loop):
+                start, carried = self.of(s.start.id), self.of(s.carried.id)
+                if start != carried:
+                    lines.append(Line(name(start), carried))
+                lines.append(For(self.of(s.target.id), self.filled(s.iter), self.text(s.body)))
+        return _merge_training(lines)
+
+    def filled(self, node: ast.expr) -> ast.expr:
+        return _replace(node, {v: ast.Name(self.of(v)) for v in reads(node)})
+
+
+def _defined(step: Step) -> list[Var]:
+    if isinstance(step, Assign):
+        return step.outs
+    if isinstance(step, (Either, Loop)):
+        return [step.out, *(v for s in step.body for v in _defined(s))]
+    return [v for s in step.body for v in _defined(s)] if isinstance(step, Training) else []
+
+
+def _merge_training(lines: list[Stmt]) -> list[Stmt]:
+    """Neighbours under the same test become one `if`."""
+    done: list[Stmt] = []
+    for s in lines:
+        last = done[-1] if done else None
+        if isinstance(s, If) and isinstance(last, If) and not s.orelse and not last.orelse and render(s.test) == render(last.test):
+            last.body += s.body
+        else:
+            done.append(s)
+    return done

@@ -1,0 +1,99 @@
+"""Instance → which values cross the edge of each part that becomes a module of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from archspec.graph import Body, Copy, Instance, Value
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """A named group (or branch): `captures` come in, `exports` go out, in the order of first use."""
+
+    depth: int
+    parent: Frame | None
+    path: tuple[str, ...] = ()  # from the instance
+    captures: dict[int, Value] = field(default_factory=dict)
+    exports: dict[int, Value] = field(default_factory=dict)
+
+
+class Frames:
+    """The frames of one instance, by the id of their Copy (or of a branch's Body)."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.of: dict[int, Frame] = {}
+        self.consumers: dict[int, set[int]] = {}  # id of a value -> who reads it, where its frame and theirs meet; 0: an output
+        self.key: dict[int, int] = {}             # id of a frame -> id of its copy
+        self.home: dict[int, Frame] = {}
+        self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from the instance
+        root = Frame(0, None)
+        for value in instance.inputs.values():
+            self.home[id(value)] = root
+        self._body(instance.body, root)
+        for out in instance.outputs.values():
+            for value in out if isinstance(out, tuple) else (out,):
+                if value is not None:
+                    self._use(value, root, 0)
+
+    def _body(self, body: Body, frame: Frame) -> None:
+        for occurrence in body.items:
+            for copy in occurrence.copies:
+                if copy is not None:
+                    self._copy(copy, frame)
+
+    def _copy(self, copy: Copy, frame: Frame) -> None:
+        self.paths[id(copy)] = (*frame.path, *copy.segments)
+        group = copy.body is not None or bool(copy.branches)
+        if not group or copy.segments:
+            for value in copy.ins:
+                if value is not None:
+                    self._use(value, frame, id(copy))
+        if group:
+            self._group(copy, self._enter(copy, frame, copy.segments) if copy.segments else frame)
+            for value in copy.outs.values():
+                self.home.setdefault(id(value), frame)
+        else:
+            for value in copy.outs.values():
+                self.home[id(value)] = frame
+
+    def _enter(self, key: object, frame: Frame, segments: tuple[str, ...]) -> Frame:
+        inner = self.of[id(key)] = Frame(frame.depth + 1, frame, (*frame.path, *segments))
+        self.key[id(inner)] = id(key)
+        return inner
+
+    def _group(self, copy: Copy, frame: Frame) -> None:
+        if copy.body is not None:
+            self._body(copy.body, frame)
+        if copy.shortcut is not None:
+            self._body(copy.shortcut, frame)
+        for branch in copy.branches:
+            inner = self._enter(branch, frame, (branch.segment,)) if branch.segment is not None else frame
+            self._body(branch, inner)
+            if branch.output is not None:
+                self._use(branch.output, frame, id(copy))
+        if copy.branches or (copy.layer is not None and copy.body is not None):
+            for part in (copy.body, copy.shortcut):
+                if part is not None and part.output is not None:
+                    self._use(part.output, frame, id(copy))
+            if copy.body is not None and copy.shortcut is None and not copy.plain:
+                self._use(copy.ins[0], frame, id(copy))
+            for value in copy.outs.values():  # what the merge gives is made here
+                self.home.setdefault(id(value), frame)
+
+    def _use(self, value: Value, frame: Frame, reader: int) -> None:
+        home = self.home.get(id(value))
+        if home is None:
+            return
+        inner: Frame = frame
+        outer: Frame = home
+        while inner is not outer:
+            if inner.depth >= outer.depth:
+                inner.captures[id(value)] = value
+                assert inner.parent is not None
+                reader, inner = self.key[id(inner)], inner.parent
+            else:
+                outer.exports[id(value)] = value
+                assert outer.parent is not None
+                outer = outer.parent
+        self.consumers.setdefault(id(value), set()).add(reader)

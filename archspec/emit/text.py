@@ -1,0 +1,420 @@
+"""Syntax tree → text, laid out as `ruff format` lays it out.
+
+Expressions are `ast` nodes (only the shapes named here); statements are the few classes below.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+WIDTH = 100
+INDENT = "    "
+
+_BINARY: dict[type[ast.operator], tuple[str, int]] = {
+    ast.Add: ("+", 12), ast.Sub: ("-", 12), ast.Mult: ("*", 13), ast.Div: ("/", 13),
+    ast.BitOr: ("|", 8), ast.FloorDiv: ("//", 13), ast.Mod: ("%", 13), ast.MatMult: ("@", 13), ast.Pow: ("**", 15),
+}  # fmt: skip
+_COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+_IF, _OR, _AND, _NOT, _CMP, _UNARY, _ATOM = 1, 3, 4, 5, 6, 14, 20
+
+
+# ---------------------------------------------------------------- making expressions
+
+
+def name(text: str) -> ast.expr:
+    """A dotted name."""
+    first, *rest = text.split(".")
+    node: ast.expr = ast.Name(first)
+    for part in rest:
+        node = ast.Attribute(node, part)
+    return node
+
+
+def call(func: str | ast.expr, *args: ast.expr, **keywords: ast.expr) -> ast.Call:
+    """`func(*args, **keywords)`."""
+    func = name(func) if isinstance(func, str) else func
+    return ast.Call(func, list(args), [ast.keyword(k, v) for k, v in keywords.items()])
+
+
+class Dotted(str):
+    """A literal that is written as a name: the class `nn.SiLU`."""
+
+    __slots__ = ()
+
+
+def literal(value: object) -> ast.expr:
+    """A number, boolean, None, checked word, Dotted, or tuple of these, as syntax. Raises TypeError on anything else."""
+    if isinstance(value, Dotted):
+        return name(value)
+    if value is None or isinstance(value, (bool, str)):
+        return ast.Constant(value)
+    if isinstance(value, (int, float)):
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+    if isinstance(value, (tuple, list)):
+        return ast.Tuple([literal(v) for v in value])
+    raise TypeError(f"no literal for {value!r}")
+
+
+def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
+    """The expression with some names replaced; what does not change is shared, nothing is mutated."""
+    if isinstance(node, ast.Name):
+        return new(node.id) or node
+    if isinstance(node, ast.Constant):
+        return node
+    fields: dict[str, Any] = {}
+    changed = False
+    for text in node._fields:
+        old = getattr(node, text, None)
+        if isinstance(old, list):
+            value: Any = [_rebuilt_part(o, new) for o in old]
+            changed = changed or any(a is not b for a, b in zip(old, value, strict=True))
+        else:
+            value = _rebuilt_part(old, new)
+            changed = changed or value is not old
+        fields[text] = value
+    return type(node)(**fields) if changed else node
+
+
+def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
+    """The expression with some sub-expressions replaced; nothing is mutated."""
+    other = new(node)
+    if other is not None:
+        return other
+    if isinstance(node, ast.Call):
+        args = [exchanged(a, new) for a in node.args]
+        return ast.Call(exchanged(node.func, new), args, [ast.keyword(k.arg, exchanged(k.value, new)) for k in node.keywords])
+    if isinstance(node, ast.BinOp):
+        return ast.BinOp(exchanged(node.left, new), node.op, exchanged(node.right, new))
+    if isinstance(node, ast.Starred):
+        return ast.Starred(exchanged(node.value, new))
+    if isinstance(node, ast.List):
+        return ast.List([exchanged(e, new) for e in node.elts])
+    if isinstance(node, ast.Tuple):
+        return ast.Tuple([exchanged(e, new) for e in node.elts])
+    if isinstance(node, ast.IfExp):
+        return ast.IfExp(exchanged(node.test, new), exchanged(node.body, new), exchanged(node.orelse, new))
+    if isinstance(node, ast.Compare):
+        return ast.Compare(exchanged(node.left, new), node.ops, [exchanged(c, new) for c in node.comparators])
+    if isinstance(node, ast.BoolOp):
+        return ast.BoolOp(node.op, [exchanged(v, new) for v in node.values])
+    return node
+
+
+def _rebuilt_part(part: Any, new: Callable[[str], ast.expr | None]) -> Any:
+    if isinstance(part, ast.expr):
+        return rebuilt(part, new)
+    if isinstance(part, (ast.keyword, ast.comprehension)):
+        value = rebuilt(part.value if isinstance(part, ast.keyword) else part.iter, new)
+        if isinstance(part, ast.keyword):
+            return part if value is part.value else ast.keyword(part.arg, value)
+        return part if value is part.iter else ast.comprehension(part.target, value, part.ifs, part.is_async)
+    return part
+
+
+# ---------------------------------------------------------------- one line
+
+
+def render(node: ast.expr) -> str:
+    """The expression on one line."""
+    return _render(node)[0]
+
+
+def _inner(node: ast.expr, level: int) -> str:
+    text, own = _render(node)
+    return text if own >= level else f"({text})"
+
+
+def _render(node: ast.expr) -> tuple[str, int]:
+    return _RENDER[type(node)](node)
+
+
+def _constant(node: ast.Constant) -> tuple[str, int]:
+    if isinstance(node.value, str):
+        text = repr(node.value)
+        if text[0] == "'" and '"' not in text:
+            text = f'"{text[1:-1]}"'
+        return text, _ATOM
+    return repr(node.value), _ATOM
+
+
+def _attribute(node: ast.Attribute) -> tuple[str, int]:
+    return f"{_inner(node.value, _ATOM)}.{node.attr}", _ATOM
+
+
+def _call(node: ast.Call) -> tuple[str, int]:
+    if len(node.args) == 1 and not node.keywords and isinstance(node.args[0], ast.GeneratorExp):
+        return f"{_inner(node.func, _ATOM)}{render(node.args[0])}", _ATOM
+    return f"{_inner(node.func, _ATOM)}({', '.join(_arguments(node))})", _ATOM
+
+
+def _arguments(node: ast.Call) -> list[str]:
+    parts = [_inner(a, _IF) for a in node.args]
+    return parts + [f"{k.arg}={_inner(k.value, _IF)}" for k in node.keywords]
+
+
+def _binop(node: ast.BinOp) -> tuple[str, int]:
+    sign, level = _BINARY[type(node.op)]
+    if isinstance(node.op, ast.Pow):
+        left, right = _inner(node.left, level + 1), _inner(node.right, _UNARY)
+        simple = all(map(_is_simple, (node.left, node.right)))
+        return (f"{left}**{right}" if simple else f"{left} ** {right}"), level
+    return f"{_inner(node.left, level)} {sign} {_inner(node.right, level + 1)}", level
+
+
+def _is_simple(node: ast.expr) -> bool:
+    """Around such operands `**` stands without spaces."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub) and _is_simple(node.operand)
+    return isinstance(node, (ast.Name, ast.Attribute)) or (isinstance(node, ast.Constant) and isinstance(node.value, (int, float)))
+
+
+def _boolop(node: ast.BoolOp) -> tuple[str, int]:
+    word, level = ("and", _AND) if isinstance(node.op, ast.And) else ("or", _OR)
+    return f" {word} ".join(_inner(v, level + 1) for v in node.values), level
+
+
+def _unary(node: ast.UnaryOp) -> tuple[str, int]:
+    if isinstance(node.op, ast.Not):
+        return f"not {_inner(node.operand, _NOT)}", _NOT
+    level = _ATOM if isinstance(node.operand, ast.BinOp) else _UNARY
+    return f"-{_inner(node.operand, level)}", _UNARY
+
+
+def _compare(node: ast.Compare) -> tuple[str, int]:
+    text = _inner(node.left, _CMP + 1)
+    for op, right in zip(node.ops, node.comparators, strict=True):
+        text += f" {_COMPARE[type(op)]} {_inner(right, _CMP + 1)}"
+    return text, _CMP
+
+
+def _ifexp(node: ast.IfExp) -> tuple[str, int]:
+    parts = _inner(node.body, _IF + 1), _inner(node.test, _IF + 1), _inner(node.orelse, _IF)
+    return "{} if {} else {}".format(*parts), _IF
+
+
+def _tuple(node: ast.Tuple) -> tuple[str, int]:
+    items = [_inner(e, _IF) for e in node.elts]
+    return (f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"), _ATOM
+
+
+def _list(node: ast.List) -> tuple[str, int]:
+    return f"[{', '.join(_inner(e, _IF) for e in node.elts)}]", _ATOM
+
+
+def _dict(node: ast.Dict) -> tuple[str, int]:
+    pairs = [f"{_inner(k, _IF)}: {_inner(v, _IF)}" for k, v in zip(node.keys, node.values, strict=True) if k is not None]
+    return "{" + ", ".join(pairs) + "}", _ATOM
+
+
+def _subscript(node: ast.Subscript) -> tuple[str, int]:
+    index = node.slice
+    if isinstance(index, ast.Tuple):
+        text = ", ".join(_inner(e, _IF) for e in index.elts)
+        text += "," if len(index.elts) == 1 else ""
+    else:
+        text = _inner(index, 0)
+    return f"{_inner(node.value, _ATOM)}[{text}]", _ATOM
+
+
+def _slice(node: ast.Slice) -> tuple[str, int]:
+    parts = [_inner(p, _IF) if p is not None else "" for p in (node.lower, node.upper)]
+    text = ":".join(parts)
+    return (f"{text}:{_inner(node.step, _IF)}" if node.step else text), _ATOM
+
+
+def _starred(node: ast.Starred) -> tuple[str, int]:
+    return f"*{_inner(node.value, _IF)}", _ATOM
+
+
+def _generator(node: ast.GeneratorExp) -> tuple[str, int]:
+    (loop,) = node.generators
+    return f"({_inner(node.elt, _IF)} for {_target(loop.target)} in {_inner(loop.iter, _IF)})", _ATOM
+
+
+def _target(node: ast.expr) -> str:
+    text = render(node)
+    return text[1:-1] if isinstance(node, ast.Tuple) else text
+
+
+def _joined(node: ast.JoinedStr) -> tuple[str, int]:
+    text = "".join(
+        str(v.value) if isinstance(v, ast.Constant) else "{" + render(v.value) + "}"
+        for v in node.values
+        if isinstance(v, (ast.Constant, ast.FormattedValue))
+    )
+    return f'f"{text}"', _ATOM
+
+
+_RENDER = {
+    ast.Name: lambda n: (n.id, _ATOM),
+    ast.Constant: _constant, ast.Attribute: _attribute, ast.Call: _call, ast.BinOp: _binop,
+    ast.BoolOp: _boolop, ast.UnaryOp: _unary, ast.Compare: _compare, ast.IfExp: _ifexp,
+    ast.Dict: _dict, ast.Tuple: _tuple, ast.List: _list, ast.Subscript: _subscript, ast.Slice: _slice,
+    ast.Starred: _starred, ast.GeneratorExp: _generator, ast.JoinedStr: _joined,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- several lines
+
+
+def layout(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
+    """`prefix` + expression + `suffix` at indentation `depth`, broken where it is too long."""
+    pad = INDENT * depth
+    line = f"{pad}{prefix}{render(node)}{suffix}"
+    if len(line) <= WIDTH:
+        return [line]
+    if isinstance(node, ast.Starred):
+        return layout(node.value, prefix + "*", suffix, depth)
+    brackets = _brackets(node)
+    if brackets is not None:
+        return _split(*brackets, prefix, suffix, depth)
+    if prefix.endswith("= ") or prefix.startswith("return "):
+        return _parenthesised(node, prefix, suffix, depth)
+    return _operands(node, prefix, suffix, depth)
+
+
+def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | None:
+    """What opens, what is inside (with its keyword), what closes: of a node that ends in a bracket."""
+    if isinstance(node, ast.Call):
+        if not node.args and not node.keywords:
+            return None
+        inside = [("", a) for a in node.args] + [(f"{k.arg}=", k.value) for k in node.keywords]
+        return f"{_inner(node.func, _ATOM)}(", inside, ")"
+    if isinstance(node, (ast.Tuple, ast.List)) and node.elts:
+        opening, closing = ("(", ")") if isinstance(node, ast.Tuple) else ("[", "]")
+        return opening, [("", e) for e in node.elts], closing
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return "{", [(f"{render(k)}: ", v) for k, v in pairs if k is not None], "}"
+    return None
+
+
+def _split(
+    opening: str, inside: list[tuple[str, ast.expr]], closing: str, prefix: str, suffix: str, depth: int
+) -> list[str]:
+    pad = INDENT * depth
+    one = ", ".join(f"{k}{_inner(v, _IF)}" for k, v in inside)
+    head, tail = f"{pad}{prefix}{opening}", f"{pad}{closing}{suffix}"
+    comma = "" if opening != "(" or len(inside) > 1 or prefix.endswith("*") else ""
+    if len(pad) + len(INDENT) + len(one) + len(comma) <= WIDTH and not _single_tuple(opening, inside):
+        return [head, f"{pad}{INDENT}{one}", tail]
+    lines = [head]
+    alone = len(inside) == 1 and isinstance(inside[0][1], (ast.GeneratorExp, ast.Starred))
+    for keyword, value in inside:
+        lines += layout(value, keyword, "" if alone and isinstance(value, ast.GeneratorExp) else ",", depth + 1)
+    return [*lines, tail]
+
+
+def _single_tuple(opening: str, inside: Sequence[object]) -> bool:
+    return opening == "(" and len(inside) == 1
+
+
+def _parenthesised(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
+    pad = INDENT * depth
+    inner = f"{pad}{INDENT}{render(node)}"
+    body = [inner] if len(inner) <= WIDTH else _operands(node, "", "", depth + 1)
+    return [f"{pad}{prefix}(", *body, f"{pad}){suffix}"]
+
+
+def _operands(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
+    """The operands of the loosest operator, one a line."""
+    pad = INDENT * depth
+    if isinstance(node, ast.IfExp):
+        pieces = [("", node.body), ("if ", node.test), ("else ", node.orelse)]
+    elif isinstance(node, ast.BoolOp):
+        word = "and " if isinstance(node.op, ast.And) else "or "
+        pieces = [("" if i == 0 else word, v) for i, v in enumerate(node.values)]
+    elif isinstance(node, ast.BinOp):
+        pieces = _same_level(node)
+    elif isinstance(node, ast.GeneratorExp):
+        (loop,) = node.generators
+        lines = layout(node.elt, "", "", depth + 1)
+        lines += layout(loop.iter, f"for {_target(loop.target)} in ", "", depth + 1)
+        return [f"{pad}{prefix}(", *lines, f"{pad}){suffix}"]
+    else:
+        return [f"{pad}{prefix}{render(node)}{suffix}"]
+    lines = []
+    for i, (word, piece) in enumerate(pieces):
+        end = suffix if i == len(pieces) - 1 else ""
+        lines += layout(piece, (prefix if i == 0 else "") + word, end, depth)
+    return lines
+
+
+def _same_level(node: ast.BinOp) -> list[tuple[str, ast.expr]]:
+    sign, level = _BINARY[type(node.op)]
+    left = node.left
+    if isinstance(left, ast.BinOp) and _BINARY[type(left.op)][1] == level:
+        return [*_same_level(left), (f"{sign} ", node.right)]
+    return [("", left), (f"{sign} ", node.right)]
+
+
+# ---------------------------------------------------------------- statements
+
+
+class Stmt:
+    """A statement of the emitted text."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Line(Stmt):
+    """`target: annotation = value`, `target += value`, or an expression alone."""
+
+    value: ast.expr
+    target: str = ""
+    annotation: str = ""
+    op: str = "="
+
+
+@dataclass(slots=True)
+class If(Stmt):
+    test: ast.expr
+    body: list[Stmt]
+    orelse: list[Stmt] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class For(Stmt):
+    target: str
+    iter: ast.expr
+    body: list[Stmt]
+
+
+@dataclass(slots=True)
+class Return(Stmt):
+    value: ast.expr
+
+
+def write(statements: Iterable[Stmt], depth: int) -> list[str]:
+    """The lines of some statements."""
+    lines: list[str] = []
+    pad = INDENT * depth
+    for s in statements:
+        if isinstance(s, Line):
+            note = f": {s.annotation}" if s.annotation else ""
+            prefix = f"{s.target}{note} {s.op} " if s.target else ""
+            lines += layout(s.value, prefix, "", depth)
+        elif isinstance(s, If):
+            lines += [*layout(s.test, "if ", ":", depth), *write(s.body, depth + 1)]
+            if len(s.orelse) == 1 and isinstance(s.orelse[0], If):
+                first, *rest = write(s.orelse, depth)
+                lines += [f"{pad}el{first.lstrip()}", *rest]
+            elif s.orelse:
+                lines += [f"{pad}else:", *write(s.orelse, depth + 1)]
+        elif isinstance(s, For):
+            lines += layout(s.iter, f"for {s.target} in ", ":", depth)
+            lines += write(s.body, depth + 1)
+        elif isinstance(s, Return):
+            bare = f"{pad}return {render(s.value)[1:-1]}"
+            if isinstance(s.value, ast.Tuple) and len(s.value.elts) > 1 and len(bare) <= WIDTH:
+                lines.append(bare)
+            else:
+                lines += layout(s.value, "return ", "", depth)
+    return lines

@@ -1,0 +1,185 @@
+"""One class of the emitted file while it is being written: its witnesses, its names, its statements."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archspec.emit.explain import Row, Unprovable, Var, equal, holds, names_in, value_of
+from archspec.emit.forward import Step
+from archspec.emit.text import Stmt, literal, name, rebuilt
+
+RESERVED = frozenset({"torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs", "int", "sum", "round", "len", "list", "tuple", "dict", "make_divisible"})
+
+
+def plain(value: Any) -> Any:
+    """The value with tuples for lists."""
+    return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(slots=True)
+class Parameter:
+    """A constructor argument of an emitted class."""
+
+    name: str
+    annotation: str
+    default: Any = ...      # ... where there is none
+
+    @property
+    def text(self) -> str:
+        from archspec.emit.text import render
+
+        default = "" if self.default is ... else f" = {render(literal(self.default))}"
+        return f"{self.name}: {self.annotation}{default}"
+
+
+@dataclass(slots=True)
+class ClassInfo:
+    """A written class, for those who call it."""
+
+    name: str
+    parameters: list[Parameter] = field(default_factory=list)
+    values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # id(instance or copy) -> what its arguments are
+    axes: list[list[ast.expr | None]] = field(default_factory=list)     # per output, in the class's own names
+    outputs: tuple[str, ...] = ("output",)
+    declared: tuple[str, ...] = ()
+    lead: str = ""                                                      # the declared param that is given by position
+    lines: list[str] = field(default_factory=list)
+
+
+class Scope:
+    """Where a number may come from: a class's arguments, or within it a loop's columns."""
+
+    def __init__(self, unit: Unit, rows: list[Row], names: Mapping[str, ast.expr], records: Mapping[str, Var], parent: Scope | None = None) -> None:
+        self.unit, self.rows, self.names, self.records, self.parent = unit, rows, names, records, parent
+        self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
+        self.place: dict[int, tuple[int, Row]] = {}   # of a loop: id(row) -> (round, row of the parent)
+
+    def explain(self, rows: Sequence[Row], candidates: Sequence[ast.expr | None], values: Sequence[Any], hint: str) -> ast.expr:
+        """The first candidate that holds in every row; else a literal; else a new column or argument. Raises Unprovable."""
+        values = [plain(v) for v in values]
+        first = values[0]
+        alike = all(equal(v, first) and type(v) is type(first) for v in values)
+        for c in candidates:
+            if c is None or (alike and names_in(c) & self.unit.carried):
+                continue
+            if not isinstance(c, ast.Constant) and holds(c, rows, values):
+                return c
+        if alike:
+            return literal(first)
+        return self.introduce(rows, values, hint)
+
+    def introduce(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
+        """A new name for a number that nothing explains."""
+        if self.parent is None:
+            return self.unit.argument(rows, values, hint)
+        return self._column(rows, values, hint)
+
+    def _column(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
+        assert self.parent is not None
+        rounds = self.rounds()
+        by_round: dict[int, list[tuple[Row, Any]]] = {k: [] for k in range(rounds)}
+        for row, value in zip(rows, values, strict=True):
+            k, up = self.place[id(row)]
+            by_round[k].append((up, value))
+        entries: list[ast.expr | None] = []
+        for k in range(rounds):
+            pairs = by_round[k]
+            entries.append(self.parent.explain([p[0] for p in pairs], (), [p[1] for p in pairs], hint) if pairs else None)
+        filler = next(e for e in entries if e is not None)
+        return self.add_column(hint, [e if e is not None else filler for e in entries])
+
+    def rounds(self) -> int:
+        """How many rounds the loop makes; Unprovable when that differs between instances."""
+        counts: dict[int, int] = {}
+        for _, up in self.place.values():
+            counts[id(up)] = counts.get(id(up), 0) + 1
+        if len(set(counts.values())) != 1:
+            raise Unprovable("the number of copies differs between instances")
+        return next(iter(counts.values()))
+
+    def add_column(self, hint: str, entries: list[ast.expr]) -> ast.expr:
+        assert self.parent is not None
+        text = self.unit.local(hint)
+        for row in self.rows:
+            k, up = self.place[id(row)]
+            row.py[text] = value_of(entries[k], up.py)
+        self.columns[text] = entries
+        return ast.Name(text)
+
+
+class Unit:
+    """A class in the making."""
+
+    def __init__(self, rows: list[Row], names: dict[str, ast.expr], records: dict[str, Var], potential: Mapping[str, Any], fixed: bool = False) -> None:
+        self.rows, self.fixed = rows, fixed
+        self.potential: dict[str, Any] = dict(potential)   # names that become arguments where they are used
+        self.scope = Scope(self, rows, names, records)
+        self.init: list[Stmt] = []
+        self.steps: list[Step] = []
+        self.stores: dict[str, ast.expr] = {}              # attributes that forward reads: self.depth
+        self.members: set[str] = set()
+        self.carried: set[str] = set()
+        self.counters: set[str] = set()
+        self.taken: set[str] = set(RESERVED) | set(self.potential)
+        self.reserved: set[str] = {"self", "torch", "nn", "math", "F"}  # what forward's variables may not hide
+        self.listed: frozenset[str] = frozenset()          # outputs of the network that are lists
+        self.arguments: list[str] = []                     # forward's
+        self.anchor: Var | None = None                     # an input, for the size of the batch
+        self.defined: dict[str, ast.expr] = {}             # params that are computed here, not given: out = 4 * width
+        self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = ([], {})  # inputs by row, outputs by name and row
+        self.base: tuple[str, ...] = ()                    # of a group: its path in the block around
+        self.sinks: list[Any] = []                         # containers that are being filled, outermost first
+        self.made: dict[int, tuple[ast.expr, Callable[..., Any]]] = {}
+
+    def argument(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
+        """A constructor argument worth these values."""
+        if self.fixed:
+            raise Unprovable(f"`{hint}` differs between witnesses")
+        by_base: dict[int, Any] = {}
+        for row, value in zip(rows, values, strict=True):
+            if not equal(by_base.setdefault(row.base, value), value):
+                raise Unprovable(f"`{hint}` differs within one instance")
+        text = self.local(hint)
+        filler = values[0]
+        for row in {id(r): r for r in (*self.rows, *rows)}.values():
+            row.py[text] = by_base.get(row.base, filler)
+        self.potential[text] = None
+        return ast.Name(text)
+
+    def local(self, hint: str) -> str:
+        """A name that is free in this class's constructor."""
+        base = hint if hint.isidentifier() and not keyword.iskeyword(hint) else "value"
+        text, number = base, 2
+        if text in self.taken:
+            base = text = {"features": "width", "channels": "width"}.get(text, text)
+        while text in self.taken:
+            text, number = f"{base}{number}", number + 1
+        self.taken.add(text)
+        return text
+
+    def settle(self, variables: set[str], into: list[Stmt]) -> None:
+        """Before statements change some variables: what waits to be written with their old values is written now."""
+        for sink in self.sinks:
+            if sink.waits_for(variables):
+                sink.open(into)
+
+    def attribute(self, test: ast.expr, hint: str) -> ast.expr:
+        """The test in terms of `self`, for forward: what it reads is stored."""
+        used = names_in(test)
+        if len(used) == 1 and used <= set(self.potential) and not used & self.members:
+            for n in used:
+                self.stores[n] = ast.Name(n)
+            return _with_self(test)
+        flag, number = hint, 2
+        while flag in self.members or flag in self.stores:
+            flag, number = f"{hint}{number}", number + 1
+        self.stores[flag] = test
+        return name(f"self.{flag}")
+
+
+def _with_self(node: ast.expr) -> ast.expr:
+    return rebuilt(node, lambda text: None if text in RESERVED else name(f"self.{text}"))

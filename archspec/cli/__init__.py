@@ -1,0 +1,55 @@
+"""Arguments in, text out; no logic."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from archspec.cli.arguments import WRONG_SPEC
+from archspec.cli.show import complain, drop_output, faults
+from archspec.errors import SpecError
+
+INTERNAL = 70  # exit status of a fault of archspec's own
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script. Exit status 0, 1 for faults in the spec, 2 for wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.exit(_flushed(_run()))
+
+
+def _run() -> int | str | None:
+    from archspec.cli.app import app
+
+    try:
+        app(prog_name="archspec")
+    except SystemExit as exit:
+        return exit.code
+    except SpecError as error:
+        faults(error.faults, error.sources)
+        return WRONG_SPEC
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("ARCHSPEC_DEBUG"):
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        complain(f"E900 archspec has met a fault of its own: {text}")
+        complain("  help: set ARCHSPEC_DEBUG=1 to see where, and report it with the spec")
+        return INTERNAL
+    return 0
+
+
+def _flushed(code: int | str | None) -> int | str | None:
+    """Write out what is buffered now, while a reader that has gone away can still be noticed."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        drop_output()
+        return 0
+    return code

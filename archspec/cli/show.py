@@ -1,0 +1,82 @@
+"""Text → the terminal: results to stdout, complaints to stderr, colour only where it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from archspec.errors import Fault, Quoting
+    from archspec.program import Program
+
+MOST = 100  # complaints that are shown; a file that is wrong everywhere is wrong for one reason
+
+_RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
+
+
+def fancy(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that wants colour."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def say(text: str) -> None:
+    """A result."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    except BrokenPipeError:  # `| head` has seen enough: nothing is wrong
+        drop_output()
+        raise SystemExit(0) from None
+
+
+def complain(text: str) -> None:
+    """A sentence about what went wrong, or may."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+
+
+def drop_output() -> None:
+    """Send what is still buffered nowhere, so that closing stdout does not complain once more."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(null, sys.stdout.fileno())
+
+
+def faults(found: Iterable[Fault], sources: Mapping[str, Quoting]) -> None:
+    """Each fault with its place and excerpt, then how many there are."""
+    found = list(found)
+    if not found:
+        return
+    from archspec.errors import show
+
+    colour = fancy(sys.stderr)
+    for fault in found[:MOST]:
+        text = show(fault, sources)
+        complain((_tinted(text, fault) if colour else text) + "\n")
+    if len(found) > 1:
+        complain(_count(found))
+
+
+def table(program: Program, format: str, depth: int | None) -> None:
+    """The program's table; with rich on a terminal, plain elsewhere."""
+    from archspec import report
+
+    if format == "table" and fancy(sys.stdout):
+        report.terminal(program, depth)
+    else:
+        say(report.write(program, format, depth))
+
+
+def _tinted(text: str, fault: Fault) -> str:
+    return (_RED if fault.fatal else _YELLOW) + fault.code + _PLAIN + text.removeprefix(fault.code)
+
+
+def _count(found: list[Fault]) -> str:
+    errors = sum(fault.fatal for fault in found)
+    kinds = ((errors, "fault"), (len(found) - errors, "warning"))
+    text = ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in kinds if n)
+    return text + (f", the first {MOST} shown" if len(found) > MOST else "")

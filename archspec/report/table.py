@@ -1,0 +1,173 @@
+"""Cells → text: one table, written for a terminal, for Markdown, CSV, a notebook."""
+
+from __future__ import annotations
+
+import html as _html
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Cell = str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, its cells' side, how soon a narrow screen drops it (0: never)."""
+
+    title: str
+    right: bool = False
+    yields: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under columns, a row of totals, and remarks below as (word, text)."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: list[tuple[Cell, ...]]
+    totals: tuple[Cell, ...] | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+def show(cell: Cell) -> str:
+    """A cell as people read it: thousands apart, nothing for nothing."""
+    if cell is None:
+        return ""
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def plain(table: Table, width: int | None = None) -> str:
+    """Columns kept apart by two spaces; the least needed ones go until a row fits into `width`."""
+    shown = [[show(cell) for cell in row] for row in _all_rows(table)]
+    titles = [column.title for column in table.columns]
+    widths = [max([len(title), *(len(row[i]) for row in shown)]) for i, title in enumerate(titles)]
+    kept = _fit(table.columns, widths, width)
+    lines = [table.title, ""]
+    lines.append(_line(titles, table.columns, widths, kept))
+    lines.append("  ".join("-" * widths[i] for i in kept))
+    body = shown[:-1] if table.totals else shown
+    lines += [_line(row, table.columns, widths, kept) for row in body]
+    if table.totals:
+        lines.append("  ".join("-" * widths[i] for i in kept))
+        lines.append(_line(shown[-1], table.columns, widths, kept))
+    return "\n".join(lines) + "\n" + remarks(table)
+
+
+def remarks(table: Table) -> str:
+    """The remarks, their words in a column."""
+    if not table.remarks:
+        return ""
+    edge = max(len(word) for word, _ in table.remarks)
+    return "\n" + "".join(f"{word:<{edge}}  {text}\n" for word, text in table.remarks)
+
+
+def _all_rows(table: Table) -> Iterable[tuple[Cell, ...]]:
+    yield from table.rows
+    if table.totals:
+        yield table.totals
+
+
+def _fit(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
+    """Which columns stay."""
+    kept = list(range(len(columns)))
+    while width is not None and sum(widths[i] + 2 for i in kept) - 2 > width:
+        weakest = max(kept, key=lambda i: columns[i].yields)
+        if not columns[weakest].yields:
+            break
+        kept.remove(weakest)
+    return kept
+
+
+def _line(
+    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], kept: Sequence[int]
+) -> str:
+    parts = [
+        cells[i].rjust(widths[i]) if columns[i].right else cells[i].ljust(widths[i]) for i in kept
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def terminal(table: Table) -> None:
+    """Draw with rich on the terminal that stdout is."""
+    from rich.console import Console
+    from rich.table import Table as Drawing
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    widths = [
+        max([len(column.title), *(len(show(row[i])) for row in _all_rows(table))])
+        for i, column in enumerate(table.columns)
+    ]
+    kept = _fit(table.columns, [width + 1 for width in widths], console.width)
+    drawing = Drawing(
+        box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=bool(table.totals)
+    )
+    for i in kept:
+        column = table.columns[i]
+        drawing.add_column(
+            Text(column.title),
+            Text(show(table.totals[i]), style="bold") if table.totals else "",
+            justify="right" if column.right else "left",
+            no_wrap=True,
+        )
+    for row in table.rows:
+        drawing.add_row(*(Text(show(row[i])) for i in kept))
+    console.print(Text(table.title, style="bold"))
+    console.print(drawing)
+    console.print(Text(remarks(table).rstrip("\n")))
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table."""
+    lines = [f"### {_escaped(table.title)}", ""]
+    lines.append("| " + " | ".join(column.title for column in table.columns) + " |")
+    lines.append("| " + " | ".join("---:" if c.right else "---" for c in table.columns) + " |")
+    for row in table.rows:
+        lines.append("| " + " | ".join(_escaped(show(cell)) for cell in row) + " |")
+    if table.totals:
+        cells = [f"**{_escaped(show(c))}**" if show(c) else "" for c in table.totals]
+        lines.append("| " + " | ".join(cells) + " |")
+    if table.remarks:
+        lines += ["", *(f"- {word}: {_escaped(text)}" for word, text in table.remarks)]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    for mark in "\\`*_{}[]<>|":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def csv(table: Table) -> str:
+    """Numbers without separators, one row a line, no totals: what a spreadsheet adds up itself."""
+    import csv as _csv
+
+    out = io.StringIO()
+    writer = _csv.writer(out, lineterminator="\n")
+    writer.writerow([column.title for column in table.columns])
+    writer.writerows([["" if cell is None else cell for cell in row] for row in table.rows])
+    return out.getvalue()
+
+
+def html(table: Table) -> str:
+    """For a notebook; all text escaped, no scripts, no links."""
+    head = "".join(f"<th>{_html.escape(column.title)}</th>" for column in table.columns)
+    rows = "".join(f"<tr>{_cells(row, table.columns)}</tr>" for row in table.rows)
+    foot = f"<tfoot><tr>{_cells(table.totals, table.columns)}</tr></tfoot>" if table.totals else ""
+    below = "".join(
+        f"<div><b>{_html.escape(word)}</b> {_html.escape(text)}</div>"
+        for word, text in table.remarks
+    )
+    caption = f"<caption>{_html.escape(table.title)}</caption>"
+    return (
+        f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>{foot}</table>{below}"
+    )
+
+
+def _cells(row: Sequence[Cell], columns: Sequence[Column]) -> str:
+    sides = ("left", "right")
+    return "".join(
+        f'<td style="text-align:{sides[column.right]}">{_html.escape(show(cell))}</td>'
+        for cell, column in zip(row, columns, strict=True)
+    )

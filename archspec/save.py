@@ -1,0 +1,53 @@
+"""Text → file: whole or not at all, and never over something that archspec did not write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+MARK = "written by archspec"  # stands in the first lines of every emitted file
+_HEAD = 2000  # bytes that are searched for it
+
+
+class NotOursError(Exception):
+    """The target exists and is somebody else's; the sentence says so."""
+
+
+def save(text: str, target: Path, *, force: bool = False) -> None:
+    """Write `text` to `target` in one step.
+
+    Raises NotOursError where `target` is there and does not carry archspec's mark, unless `force`;
+    OSError as the file system gives it.
+    """
+    if not force and os.path.lexists(target) and not _ours(target):
+        raise NotOursError(f"`{target}` is there and was not written by archspec")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(_mode(target))
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file carries the mark; links, folders and devices are never ours."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return not head.strip() or MARK.encode() in head.lower()
+
+
+def _mode(target: Path) -> int:
+    """The mode of the file that is replaced, or what the umask gives a new one."""
+    if target.is_file():
+        return target.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

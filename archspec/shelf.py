@@ -1,0 +1,61 @@
+"""Name → path: the specs that ship with archspec, found from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def folder() -> Path:
+    """Where the shipped specs are: inside an installed wheel, beside the package in a checkout."""
+    inside = _HERE / "specs"
+    return inside if inside.is_dir() else _HERE.parent / "specs"
+
+
+def names() -> list[str]:
+    """The shipped specs, by name."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a NUL in it: the reader says so better
+        return False
+
+
+def find(name: str | Path) -> Path:
+    """The file that `name` means.
+
+    A path as it stands; a bare name (`vgg16`) that is no file here is a shipped spec. A name that
+    is neither comes back as a path, for the reader to complain about.
+    """
+    path = Path(name)
+    if path.parent != Path() or _is_file(path) or str(name).startswith("."):
+        return path
+    shipped = folder() / f"{path.stem}.yaml"
+    if path.suffix in ("", ".yaml", ".yml") and _is_file(shipped):
+        return shipped
+    return path
+
+
+def hint(name: str) -> str:
+    """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
+    from archspec import source
+    from archspec.errors import near
+
+    if Path(name).parent != Path():
+        return ""
+    variants = {
+        variant: shipped
+        for shipped in names()
+        for variant in source.read(find(shipped)).data.get("variants", {})
+    }
+    stem = Path(name).stem
+    guess = near(stem, [*names(), *variants])
+    if guess in variants:
+        return f"`{guess}` is a variant: {variants[guess]} --variant {guess}"
+    if guess:
+        return f"did you mean `{guess}`, which ships with archspec?"
+    return "`archspec list` shows the specs that ship with archspec"

@@ -1,0 +1,304 @@
+"""A line such as `[(CONV → RELU)×2 → POOL]×3 → FC` → the text of a spec to go on from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+LINE = "[(CONV → RELU)×2 → POOL]×3 → (FC → RELU)×1 → FC"
+MAX_LINE = 1000  # characters; more than any figure's caption has
+MAX_NESTING = 12
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<arrow>→|⟶|⇒|->|-->|=>|>|,)
+    | (?P<open>[(\[])
+    | (?P<close>[)\]])
+    | (?P<times>(?:[×xX*^·]|\*\*)\s*\{?\s*(?P<count>[0-9]+|[A-Za-z])\s*\}?(?![A-Za-z0-9]))
+    | (?P<power>[⁰¹²³⁴⁵⁶⁷⁸⁹]+)
+    | (?P<optional>\?)
+    | (?P<word>[A-Za-z][A-Za-z_]*)(?P<sizes>[-_]?[0-9]+(?:[-x][0-9]+)*|\(\s*[0-9]+\s*\))?
+    )""",
+    re.VERBOSE,
+)
+
+# word, lower case -> what it is here
+_WORDS = {
+    "conv": "conv", "convolution": "conv", "conv2d": "conv",
+    "pool": "pool", "maxpool": "pool", "max_pool": "pool", "maxpooling": "pool",
+    "avgpool": "avg_pool", "avg_pool": "avg_pool", "averagepool": "avg_pool",
+    "fc": "linear", "linear": "linear", "dense": "linear", "full": "linear",
+    "bn": "batch_norm", "batchnorm": "batch_norm", "batch_norm": "batch_norm",
+    "lrn": "local_response_norm", "dropout": "dropout", "drop": "dropout",
+    "gap": "global_avg_pool", "global_avg_pool": "global_avg_pool",
+    "flatten": "flatten", "input": "input", "softmax": "softmax",
+    "relu": "relu", "gelu": "gelu", "silu": "silu", "elu": "elu", "selu": "selu", "mish": "mish",
+    "tanh": "tanh", "sigmoid": "sigmoid",
+}  # fmt: skip
+_SPATIAL = {"conv", "pool", "avg_pool"}
+_KNOWN = "CONV, POOL, AVGPOOL, FC, BN, LRN, DROPOUT, GAP, FLATTEN, RELU, GELU, SILU, TANH, SIGMOID"
+
+
+class LineError(ValueError):
+    """What is wrong with a line; `column` is 0-based."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(message)
+        self.message, self.column = message, column
+
+
+@dataclass(slots=True)
+class _Word:
+    op: str
+    sizes: tuple[int, ...] = ()
+    count: int | str = 1
+    last: bool = False  # the linear map that gives the classes
+
+
+@dataclass(slots=True)
+class _Group:
+    items: list[_Word | _Group] = field(default_factory=list)
+    count: int | str = 1
+
+
+def write(line: str = LINE, name: str = "network") -> str:
+    """The text of a starter spec for `line`, named `name`. Raises LineError.
+
+    Steps are joined by `→` or `->`, groups stand in brackets, copies are `×3`, `x3`, `*3`, `^3`,
+    `³` or a letter (`×N`), which becomes a param. `CONV64` and `FC4096` give a width, `CONV3-64` a
+    kernel and a width. Widths that the line leaves open double after every pooling.
+    """
+    tree = _parse(line)
+    return _Writer(tree, name).text()
+
+
+def _parse(line: str) -> _Group:
+    if len(line) > MAX_LINE:
+        raise LineError(f"the line has {len(line)} characters, the limit is {MAX_LINE}", 0)
+    stack = [_Group()]
+    opened: list[int] = []
+    previous: _Word | _Group | None = None
+    at = 0
+    end = len(line.rstrip())
+    while at < end:
+        match = _TOKEN.match(line, at)
+        if match is None:
+            raise LineError(f"`{line[at:end].split()[0]}` is not understood", _first(line, at))
+        start, at = _first(line, at), match.end()
+        if match["open"]:
+            _open(stack, opened, start)
+            previous = None
+        elif match["close"]:
+            previous = _close(stack, opened, start)
+        elif match["times"] or match["power"]:
+            _repeat(previous, match, start)
+        elif match["word"]:
+            previous = _word(match, start)
+            stack[-1].items.append(previous)
+    if opened:
+        raise LineError(f"`{line[opened[-1]]}` is not closed", opened[-1])
+    if not stack[0].items:
+        raise LineError("the line names no layer", 0)
+    return stack[0]
+
+
+def _open(stack: list[_Group], opened: list[int], start: int) -> None:
+    if len(stack) > MAX_NESTING:
+        raise LineError(f"brackets are nested deeper than {MAX_NESTING}", start)
+    stack.append(_Group())
+    opened.append(start)
+
+
+def _first(line: str, at: int) -> int:
+    """The next column that is not white space."""
+    return at + len(line[at:]) - len(line[at:].lstrip())
+
+
+def _close(stack: list[_Group], opened: list[int], start: int) -> _Group:
+    if len(stack) == 1:
+        raise LineError("a bracket closes here that was never opened", start)
+    opened.pop()
+    group = stack.pop()
+    stack[-1].items.append(group)
+    return group
+
+
+def _repeat(previous: _Word | _Group | None, match: re.Match[str], start: int) -> None:
+    if previous is None:
+        raise LineError(f"`{match[0].strip()}` follows nothing that it could repeat", start)
+    count = match["count"] or match["power"].translate(_SUPERSCRIPTS)
+    previous.count = int(count[:6]) if count.isdecimal() else count.lower()
+    if isinstance(previous.count, int) and not 1 <= previous.count <= 1000:
+        raise LineError(f"`{match[0].strip()}`: copies are 1 to 1000", start)
+
+
+def _word(match: re.Match[str], start: int) -> _Word:
+    op = _WORDS.get(match["word"].lower())
+    if op is None:
+        raise LineError(f"`{match['word']}` is no layer; known are {_KNOWN}", start)
+    sizes = tuple(int(number[:6]) for number in re.findall("[0-9]+", match["sizes"] or ""))
+    if any(not 1 <= size <= 65536 for size in sizes):
+        raise LineError(f"`{match[0].strip()}`: sizes are 1 to 65536", start)
+    return _Word(op, sizes)
+
+
+class _Writer:
+    """Walks the tree once; what it learns on the way becomes params and the input."""
+
+    def __init__(self, tree: _Group, name: str) -> None:
+        self.tree, self.name = tree, name
+        self.params: dict[str, str] = {"classes": "10"}
+        self.flat = False
+        self.spatial = _has(tree, _SPATIAL)
+        self.pools = _pools(tree)
+        self.stage = 0
+
+    def text(self) -> str:
+        last = _last_linear(self.tree)
+        if last is not None:
+            last.last = True
+        body = self._items(self.tree.items, 2, column=None)
+        params = ", ".join(f"{key}: {value}" for key, value in self.params.items())
+        size = max(32, 2**self.pools) if self.pools <= 10 else 1024
+        shape = f"[3, {size}, {size}]" if self.spatial else "[784]"
+        return "\n".join(
+            [
+                "spec: 1",
+                f"name: {self.name}",
+                f"params: {{{params}}}",
+                f"input: {shape}",
+                "body:",
+                *body,
+                "",
+            ]
+        )
+
+    def _items(self, items: Sequence[_Word | _Group], indent: int, column: str | None) -> list[str]:
+        lines: list[str] = []
+        for item in items:
+            if isinstance(item, _Group):
+                lines += self._group(item, indent, column)
+            else:
+                lines += self._op(item, indent, column)
+        return lines
+
+    def _group(self, group: _Group, indent: int, column: str | None) -> list[str]:
+        if group.count == 1:
+            return self._items(group.items, indent, column)
+        pad = " " * indent
+        lead = self._flatten(group, indent)
+        before = self.stage
+        if column is None and _pools(group) and _open_conv(group):
+            repeat, column = self._stages(group), "c" if isinstance(group.count, int) else "stage"
+        else:
+            repeat = str(self._count(group.count))
+        inner = self._items(group.items, indent + 4, column)
+        copies = group.count if isinstance(group.count, int) else 3
+        self.stage = before + (self.stage - before) * copies
+        return [*lead, f"{pad}- repeat: {repeat}", f"{pad}  body:", *inner]
+
+    def _stages(self, group: _Group) -> str:
+        """Widths of the copies: a list where their number is known, else each copy's place."""
+        if isinstance(group.count, int):
+            widths = [min(64 * 2 ** (self.stage + i), 512) for i in range(group.count)]
+            return f"{{c: [{', '.join(map(str, widths))}]}}"
+        self._count(group.count)
+        self.params["width"] = "64"
+        return f"{{stage: $(range({group.count}))}}"
+
+    def _count(self, count: int | str) -> int | str:
+        if isinstance(count, int):
+            return count
+        self.params.setdefault(count, "2")
+        return f"${count}"
+
+    def _flatten(self, item: _Word | _Group, indent: int) -> list[str]:
+        """`- flatten` in front of the first linear map that follows maps."""
+        if not self.spatial or self.flat or _leads(item) not in ("linear", "flatten"):
+            return []
+        self.flat = True
+        return [] if _leads(item) == "flatten" else [" " * indent + "- flatten"]
+
+    def _op(self, word: _Word, indent: int, column: str | None) -> list[str]:
+        pad = " " * indent
+        if word.op == "input":
+            return []
+        lead = self._flatten(word, indent)
+        if word.op == "global_avg_pool":
+            self.flat = True
+        text = self._call(word, column)
+        if word.count == 1:
+            return [*lead, f"{pad}- {text}"]
+        mapping = text if ":" in text else f"{text}: "
+        return [*lead, f"{pad}- {{{mapping}, repeat: {self._count(word.count)}}}"]
+
+    def _call(self, word: _Word, column: str | None) -> str:
+        match word.op:
+            case "conv":
+                kernel = word.sizes[0] if len(word.sizes) > 1 else 3
+                width = str(word.sizes[-1]) if word.sizes else self._width(column)
+                return f"conv: {{out: {width}, kernel: {kernel}, padding: half}}"
+            case "pool" | "avg_pool":
+                self.stage += 1
+                op = "max_pool" if word.op == "pool" else "avg_pool"
+                return f"{op}: {word.sizes[0] if word.sizes else 2}"
+            case "linear":
+                if word.last and not word.sizes:
+                    return "linear: $classes"
+                if word.sizes:
+                    return f"linear: {word.sizes[-1]}"
+                self.params["hidden"] = "256"
+                return "linear: $hidden"
+            case "local_response_norm":
+                return "local_response_norm: 5"
+        return word.op
+
+    def _width(self, column: str | None) -> str:
+        if column == "stage":
+            return '"$(width * 2 ** min(stage, 3))"'  # quoted: a comma ends a value in braces
+        return f"${column}" if column else str(min(64 * 2**self.stage, 512))
+
+
+def _has(item: _Word | _Group, ops: set[str]) -> bool:
+    if isinstance(item, _Word):
+        return item.op in ops
+    return any(_has(inner, ops) for inner in item.items)
+
+
+def _open_conv(group: _Group) -> bool:
+    """Whether a convolution in it leaves its width open."""
+    return any(
+        _open_conv(item) if isinstance(item, _Group) else item.op == "conv" and not item.sizes
+        for item in group.items
+    )
+
+
+def _pools(item: _Word | _Group) -> int:
+    """How often the maps are halved; a letter counts as the 2 it stands for at first."""
+    copies = item.count if isinstance(item.count, int) else 2
+    if isinstance(item, _Word):
+        return copies * (item.op in ("pool", "avg_pool"))
+    return copies * sum(_pools(inner) for inner in item.items)
+
+
+def _leads(item: _Word | _Group) -> str:
+    """The first op of an item."""
+    while isinstance(item, _Group):
+        if not item.items:
+            return ""
+        item = item.items[0]
+    return item.op
+
+
+def _last_linear(group: _Group) -> _Word | None:
+    """The linear map that ends the line, if one does and is there once: it gives the classes."""
+    for item in reversed(group.items):
+        if isinstance(item, _Group):
+            return _last_linear(item) if item.count == 1 else None
+        if item.op == "linear":
+            return item if item.count == 1 else None
+        if item.op not in ("softmax", "sigmoid"):
+            return None
+    return None

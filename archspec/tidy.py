@@ -1,0 +1,246 @@
+"""Text of a spec → the same spec in canonical layout: comments, order and line breaks stay.
+
+Only white space moves, and the result is read again and compared, node by node, with what went in.
+A YAML library that keeps comments would be one more parser with opinions of its own on a file that
+our own reader has already accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from yaml import tokens as t
+
+from archspec.errors import SpecError
+from archspec.source import from_text
+
+STEP = 2  # columns a block collection stands to the right of what it belongs to
+
+_SILENT = (t.StreamStartToken, t.StreamEndToken, t.BlockMappingStartToken,
+           t.BlockSequenceStartToken, t.BlockEndToken)  # fmt: skip
+_OPENS = (t.FlowMappingStartToken, t.FlowSequenceStartToken)
+_CLOSES = (t.FlowMappingEndToken, t.FlowSequenceEndToken)
+
+
+@dataclass(slots=True)
+class _Line:
+    """One line of the file: what stands on it, where it began, where it goes."""
+
+    old: int = 0  # column of its first character
+    new: int = 0
+    body: str = ""
+    comment: str = ""
+    comment_column: int = 0  # in the old text
+    verbatim: str | None = None  # inside a scalar of several lines: shifted with its first line
+    shift: int = 0
+
+
+@dataclass(slots=True)
+class _Level:
+    """A block collection that is open: its column before and after."""
+
+    old: int
+    new: int
+    sequence: bool
+    indentless: bool = False  # a list at its key's own column
+
+
+@dataclass(slots=True)
+class _State:
+    levels: list[_Level] = field(default_factory=list)
+    flow: int = 0
+    flow_shift: int = 0
+
+
+def tidy(text: str) -> str:
+    """The canonical layout of a spec's text, as it is where that is not YAML that `source` accepts.
+
+    Two columns a level, lists inside their key; one space after `:` and `,`, none inside brackets;
+    at most one blank line in a row. `tidy(tidy(x)) == tidy(x)`.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        scanned = list(yaml.scan(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError:
+        return text
+    lines = [_Line(old=len(raw) - len(raw.lstrip(" "))) for raw in text.split("\n")]
+    _place(text, scanned, lines)
+    _comments(text, scanned, lines)
+    out = _render(lines)
+    # a layout unknown here: rather leave it alone than change what it says
+    return out if _same(out, text) else text
+
+
+def _same(text: str, other: str) -> bool:
+    """Whether both say the same to the reader of specs, order and kinds of scalars included."""
+    try:
+        return repr(from_text(text).data) == repr(from_text(other).data)
+    except SpecError:
+        return False
+
+
+def _place(text: str, scanned: list[t.Token], lines: list[_Line]) -> None:
+    """Fill `body` and `new` of every line that has a token."""
+    state = _State()
+    last: t.Token | None = None
+    for token in scanned:
+        row = token.start_mark.line
+        first = row < len(lines) and not lines[row].body and lines[row].verbatim is None
+        _enter(token, state)
+        if isinstance(token, _SILENT) or token.start_mark.index == token.end_mark.index:
+            continue
+        line = lines[row]
+        if isinstance(token, t.KeyToken):
+            continue
+        if first:
+            line.new = _column(token, state)
+            line.shift = line.new - line.old
+            if not state.flow or (state.flow == 1 and isinstance(token, _OPENS)):
+                state.flow_shift = line.shift
+        else:
+            line.body += " " * _gap(last, token)
+        _append(text, token, lines)
+        last = token
+
+
+def _enter(token: t.Token, state: _State) -> None:
+    """Keep the stack of open collections in step with the token."""
+    if isinstance(token, _OPENS):
+        state.flow += 1
+    elif isinstance(token, _CLOSES):
+        state.flow -= 1
+    column = token.start_mark.column
+    top = state.levels[-1] if state.levels else None
+    match token:
+        case t.BlockMappingStartToken() | t.BlockSequenceStartToken():
+            sequence = isinstance(token, t.BlockSequenceStartToken)
+            state.levels.append(_Level(column, top.new + STEP if top else 0, sequence))
+        case t.BlockEndToken():
+            del state.levels[-2 if top and top.indentless else -1 :]
+        case t.BlockEntryToken():
+            if top and not top.sequence:
+                state.levels.append(_Level(column, top.new + STEP, True, indentless=True))
+        case t.KeyToken() if not state.flow and top and top.indentless and top.old == column:
+            state.levels.pop()
+
+
+def _column(token: t.Token, state: _State) -> int:
+    """Where a line goes that starts with `token`."""
+    column: int = token.start_mark.column
+    if state.flow and not (state.flow == 1 and isinstance(token, _OPENS)):
+        return max(0, column + state.flow_shift)
+    if isinstance(token, _CLOSES):
+        return max(0, column + state.flow_shift)
+    if not state.levels:
+        return 0
+    top = state.levels[-1]
+    return top.new if column <= top.old else top.new + STEP
+
+
+def _gap(last: t.Token | None, token: t.Token) -> int:
+    """Spaces between two tokens of one line."""
+    if last is None or isinstance(last, _OPENS):
+        return 0
+    if isinstance(token, t.ValueToken):
+        return 0
+    if isinstance(token, (t.FlowEntryToken, *_CLOSES)):
+        return int(isinstance(last, t.ValueToken))  # `{batch_norm: }` keeps its empty value visible
+    return 1
+
+
+def _append(text: str, token: t.Token, lines: list[_Line]) -> None:
+    """Write the token's own text; a scalar of several lines takes the others along as they are."""
+    raw = text[token.start_mark.index : token.end_mark.index]
+    row = token.start_mark.line
+    head, *rest = raw.rstrip("\n").split("\n")
+    lines[row].body += head.rstrip() if rest else head.rstrip("\n")
+    for offset, tail in enumerate(rest, 1):
+        line = lines[row + offset]
+        line.shift = lines[row].shift
+        if offset == len(rest) and not isinstance(token, t.ScalarToken):
+            continue
+        line.verbatim = tail
+        if offset == len(rest) and token.style not in ("|", ">"):  # type: ignore[attr-defined]
+            line.verbatim = None
+            line.old = len(tail) - len(tail.lstrip(" "))
+            line.new = max(0, line.old + line.shift)
+            line.body = tail.strip()
+
+
+def _comments(text: str, scanned: list[t.Token], lines: list[_Line]) -> None:
+    """Find the comments: what is left of a line once its tokens are taken away."""
+    ends = [0] * len(lines)
+    for token in scanned:
+        mark = token.end_mark
+        if not isinstance(token, _SILENT) and mark.line < len(ends) and mark.column:
+            ends[mark.line] = max(ends[mark.line], mark.column)
+    for row, raw in enumerate(text.split("\n")):
+        line = lines[row]
+        if line.verbatim is not None:
+            continue
+        hash_at = raw.find("#", ends[row] if line.body else 0)
+        if hash_at >= 0:
+            line.comment = re.sub(r"^#(?=[^\s#!:])", "# ", raw[hash_at:].rstrip())
+            line.comment_column = hash_at
+    _hang(lines)
+
+
+def _hang(lines: list[_Line]) -> None:
+    """A comment with a line of its own goes where the line goes that it stands in line with."""
+    following: list[_Line | None] = [None] * len(lines)
+    for row in range(len(lines) - 2, -1, -1):
+        following[row] = lines[row + 1] if lines[row + 1].body else following[row + 1]
+    outer: list[_Line] = []  # earlier lines, each further right than the one before it
+    for line, after in zip(lines, following, strict=True):
+        if line.body:
+            while outer and outer[-1].old >= line.old:
+                outer.pop()
+            outer.append(line)
+        elif line.comment:
+            column = line.comment_column
+            near = [x for x in outer if x.old <= column][-1:]
+            near += [after] if after is not None and after.old <= column else []
+            anchor = max(near, key=lambda x: x.old, default=after)
+            line.new = anchor.new if anchor is not None else 0
+
+
+def _render(lines: list[_Line]) -> str:
+    rows = [_row(line) for line in lines]
+    for start, stop in _columns(lines):
+        edge = max(len(rows[i]) for i in range(start, stop)) + 2
+        for i in range(start, stop):
+            rows[i] = rows[i].ljust(edge) + lines[i].comment
+    out: list[str] = []
+    for row, line in zip(rows, lines, strict=True):
+        if row or line.verbatim is not None or (out and out[-1]):
+            out.append(row)
+    return "\n".join(out).rstrip("\n") + "\n"
+
+
+def _row(line: _Line) -> str:
+    """A line without the comment that trails it."""
+    if line.verbatim is not None:
+        shifted = " " * max(0, line.shift) + line.verbatim[max(0, -line.shift) :]
+        return shifted if line.verbatim.strip() else ""
+    text = line.body or line.comment
+    return " " * line.new + text if text else ""
+
+
+def _columns(lines: list[_Line]) -> Iterator[tuple[int, int]]:
+    """Runs of neighbouring lines whose trailing comments stood in one column: they stay in one."""
+    row = 0
+    while row < len(lines):
+        stop = row + 1
+        if lines[row].body and lines[row].comment:
+            while (
+                stop < len(lines)
+                and lines[stop].body
+                and lines[stop].comment
+                and lines[stop].comment_column == lines[row].comment_column
+            ):
+                stop += 1
+            yield row, stop
+        row = stop

@@ -1,0 +1,113 @@
+"""Graph -> outputs, node by node: each op a fresh torch module of its own call data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from archspec.emit.definitions import DEFINITIONS
+from archspec.graph import Edge, Graph, Node
+
+_NAMES: dict[str, Any] = {
+    "math": math, "torch": torch, "F": F, "nn": nn, "Tensor": Tensor,
+    "spectral_norm": spectral_norm, "weight_norm": weight_norm,
+}  # fmt: skip
+for _text in DEFINITIONS.values():
+    exec(_text, _NAMES)
+
+
+class Interpreter:
+    """A graph with weights looked up by path; it knows nothing of blocks or of the emitted text.
+
+    `state` is a state_dict by the paths of the graph. Running statistics move in its own copies:
+    `state_dict` gives them back under the same paths.
+    """
+
+    def __init__(self, graph: Graph, state: Mapping[str, Tensor]) -> None:
+        self.graph = graph
+        self.modules: dict[int, nn.Module | Tensor] = {}
+        for node in graph.nodes:
+            if node.layer is None or node.shared is not None:
+                continue
+            call = node.layer.call(*node.ins)
+            if call.target is None:
+                continue
+            if call.wrap == "nn.Parameter":
+                self.modules[node.index] = state[node.path]
+                continue
+            positional = [a.value for a in call.args if a.name is None]
+            named = {a.name: a.value for a in call.args if a.name is not None}
+            module = eval(call.target, _NAMES)(*positional, **named)
+            module = module if call.wrap is None else _NAMES[call.wrap](module)
+            prefix = node.path + "."
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
+            self.modules[node.index] = module
+
+    def __call__(self, inputs: Mapping[str, Tensor], *, training: bool) -> Any:
+        """What the network returns: a tensor, or a dict of several."""
+        values: dict[Edge, Tensor] = {}
+        batchless: set[Edge] = set()
+        size = next(iter(inputs.values())).shape[0]
+
+        def batched(edge: Edge) -> Tensor:
+            value = values[edge]
+            rank = len(self.graph.nodes[edge.node].outs[edge.output].shape)
+            return value.expand(size, *[-1] * rank) if edge in batchless else value
+
+        for node in self.graph.nodes:
+            if node.training and not training:
+                continue
+            if node.layer is None:
+                values[Edge(node.index)] = inputs[node.path]
+                continue
+            call = node.layer.call(*node.ins)
+            given = {f"x{i}": e for i, e in enumerate(node.inputs) if e is not None}
+            names: dict[str, Any] = {
+                n: values[e] if call.broadcast else batched(e) for n, e in given.items()
+            }
+            names |= {a.name or a.of: a.value for a in call.free}
+            names["self"] = self._module(node, training)
+            names["r"] = eval(call.forward, _NAMES, names)
+            lone = call.batchless or (
+                call.broadcast and bool(given) and batchless.issuperset(given.values())
+            )
+            for i, text in enumerate(call.results):
+                values[Edge(node.index, i)] = eval(text, _NAMES, names)
+                if lone:
+                    batchless.add(Edge(node.index, i))
+        kept = {
+            n: e
+            for n, e in self.graph.outputs.items()
+            if training or n not in self.graph.training_outputs
+        }
+        found = {n: [batched(e) for e in edges] for n, edges in kept.items()}
+        shown: dict[str, Any] = {n: v if n in self.lists else v[0] for n, v in found.items()}
+        return next(iter(shown.values())) if len(shown) == 1 else shown
+
+    @property
+    def lists(self) -> set[str]:
+        """The outputs that the spec writes as lists."""
+        return {n for n, v in self.graph.root.outputs.items() if isinstance(v, tuple)}
+
+    def _module(self, node: Node, training: bool) -> nn.Module | Tensor | None:
+        module = self.modules.get(node.index if node.shared is None else node.shared)
+        return module.train(training) if isinstance(module, nn.Module) else module
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers by path, as they are after the runs."""
+        found: dict[str, Tensor] = {}
+        for index, module in self.modules.items():
+            path = self.graph.nodes[index].path
+            if isinstance(module, nn.Module):
+                found |= {f"{path}.{k}": v for k, v in module.state_dict().items()}
+            else:
+                found[path] = module
+        return found

@@ -1,0 +1,599 @@
+"""Every layer and example against torch: shapes, weights, MACs, windows, what backward keeps."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.utils import parametrizations
+from torch.utils.flop_counter import FlopCounterMode
+
+from archspec.emit.definitions import DEFINITIONS
+from archspec.layers import REGISTRY, create, merge, register
+from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType
+from archspec.layers.fields import REQUIRED
+
+NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor}
+exec("from __future__ import annotations\n" + "\n\n".join(DEFINITIONS.values()), NAMES)
+
+DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+Example = tuple[Layer, tuple[TensorType, ...]]
+
+
+def examples() -> Iterator[Any]:
+    for op, cls in REGISTRY.items():
+        for i, (args, shapes) in enumerate(cls.examples):
+            dtypes = (*cls.example_dtypes, *("float",) * len(shapes))
+            ins = tuple(TensorType(s, d) for s, d in zip(shapes, dtypes, strict=False))
+            yield pytest.param((create(op, args), ins), id=f"{op}-{i}")
+
+
+ALL = list(examples())
+every = pytest.mark.parametrize("example", ALL)
+
+
+def made(call: Call) -> Any:
+    """The module (or parameter) that a call constructs, arguments at their default left out."""
+    if call.target is None:
+        return None
+    target = eval(call.target, NAMES)
+    positional, keywords = [], {}
+    for a in call.args:
+        if a.default is not MISSING and a.value == a.default and type(a.value) is type(a.default):
+            continue
+        if a.name is None:
+            positional.append(a.value)
+        else:
+            keywords[a.name] = a.value
+    module = target(*positional, **keywords)
+    if call.wrap == "nn.Parameter":
+        return nn.Parameter(module)
+    return module if call.wrap is None else getattr(parametrizations, call.wrap)(module)
+
+
+def run(call: Call, module: Any, *inputs: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """What a call returns."""
+    names = {f"x{i}": x for i, x in enumerate(inputs)} | {a.name: a.value for a in call.free}
+    r = eval(call.forward, NAMES | names | {"self": module})
+    return tuple(eval(text, NAMES | {"r": r}) for text in call.results)
+
+
+def tensors(ins: tuple[TensorType | None, ...], device: str = "cpu", batch: int = 2) -> list[Any]:
+    return [
+        None if t is None
+        else torch.randn(batch, *t.shape, device=device) if t.dtype == "float"
+        else torch.zeros(batch, *t.shape, dtype=DTYPES[t.dtype], device=device)
+        for t in ins
+    ]  # fmt: skip
+
+
+def shapes(outs: tuple[torch.Tensor, ...], call: Call) -> list[tuple[int, ...]]:
+    return [tuple(o.shape) if call.batchless else tuple(o.shape[1:]) for o in outs]
+
+
+@every
+def test_shapes_weights_macs(example: Example) -> None:
+    layer, ins = example
+    outs = layer.infer(*ins)
+    call = layer.call(*ins)
+    assert len(outs) == len(layer.gives) == len(call.results)
+    with torch.device("meta"):
+        module = made(call)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()  # one sample has no variance
+        counter = FlopCounterMode(display=False)
+        with counter:
+            found = run(call, module, *tensors(ins, "meta", 1))
+    if call.batchless:
+        assert [tuple(f.shape) for f in found] == [w.shape for w in layer.weights(*ins)]
+        return
+    assert shapes(found, call) == [o.shape for o in outs]
+    assert [f.dtype for f in found] == [DTYPES[o.dtype] for o in outs]
+    state = {} if module is None else module.state_dict()
+    assert [(w.name, w.shape) for w in layer.weights(*ins)] == [
+        (n, tuple(t.shape)) for n, t in state.items()
+    ]
+    trained = {n for n, _ in module.named_parameters()} if module is not None else set()
+    assert {w.name for w in layer.weights(*ins) if not w.buffer} == trained
+    assert {w.name: DTYPES[w.dtype] for w in layer.weights(*ins)} == {
+        n: t.dtype for n, t in state.items()
+    }
+    assert layer.macs(ins, outs) * 2 == counter.get_total_flops()
+
+
+@every
+def test_as_a_module_in_a_sequential(example: Example) -> None:
+    layer, ins = example
+    call, alone = layer.call(*ins), layer.module(*ins)
+    if alone.target is None:
+        assert len(ins) != 1 or len(layer.gives) > 1 or layer.takes == ("*",)
+        return
+    assert (alone.forward, alone.results) == ("self(x0)", ("r",)) or len(ins) > 1
+    torch.manual_seed(0)
+    module = made(call)
+    torch.manual_seed(0)
+    other = made(alone)
+    if isinstance(module, nn.Module):
+        assert list(module.state_dict()) == list(other.state_dict())
+        module.eval()
+    other.eval()
+    xs = tensors(ins)
+    with torch.no_grad():
+        (one,), (two,) = run(call, module, *xs), run(alone, other, *xs)
+    assert torch.allclose(one, two, rtol=0, atol=0, equal_nan=True)
+
+
+@every
+def test_candidates_hold(example: Example) -> None:
+    layer, ins = example
+    names = layer.values() | {f"x{i}": t.shape for i, t in enumerate(ins) if t is not None}
+    for call in (layer.call(*ins), layer.module(*ins)):
+        for a in (*call.args, *call.free):
+            assert eval(a.of, {}, names) == a.value
+    for out, axes in zip(layer.infer(*ins), layer.axes(*ins), strict=True):
+        assert len(axes) == len(out.shape)
+        for n, text in zip(out.shape, axes, strict=True):
+            assert text is None or eval(text, {}, names) == n
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes self.inner._flat_weights")
+@every
+def test_compiles_to_one_graph(example: Example) -> None:
+    layer, ins = example
+    call = layer.call(*ins)
+    module = made(call)
+    if isinstance(module, nn.Module):
+        module.eval()
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, *xs: Any) -> Any:
+            return run(call, self.inner, *xs)
+
+    whole = Whole()
+    xs = tensors(ins)
+    expected = whole(*xs)
+    if not ins:
+        return
+    found = torch.export.export(whole, tuple(xs)).module()(*xs)
+    for one, two in zip(expected, found, strict=True):
+        assert torch.allclose(one, two, equal_nan=True, atol=1e-6)
+
+
+def box(layer: Layer, ins: tuple[TensorType, ...], place: tuple[int, ...], i: int) -> list[range]:
+    """The cells of input `i` that an output cell may read, by the layer's windows."""
+    found = []
+    for reach, n in zip(layer.reach(*ins)[i], ins[i].shape, strict=True):
+        if reach.axis is None:
+            found.append(range(n))
+            continue
+        w, o = reach.window, place[reach.axis]
+        low, high = -(-(w.stride * o + w.lo) // w.up), (w.stride * o + w.hi) // w.up
+        found.append(range(max(low, 0), min(high, n - 1) + 1))
+    return found
+
+
+EDGES = {
+    "reflect",
+    "replicate",
+    "circular",
+}  # cells from elsewhere count where the padded cell stands
+
+
+@every
+def test_windows_hold_the_gradient(example: Example) -> None:
+    layer, ins = example
+    mirrored = (
+        getattr(layer, "padding_mode", None) in EDGES or getattr(layer, "mode", None) in EDGES
+    )
+    whole = layer.family == "recurrent"  # slow, and nothing is out of its reach
+    if not ins or any(t.dtype != "float" for t in ins) or mirrored or whole:
+        pytest.skip("nothing to follow")
+    call = layer.call(*ins)
+    torch.manual_seed(1)
+    module = made(call)
+    if isinstance(module, nn.Module):
+        if layer.op != "sample_normal":
+            module.eval()
+        for p in module.parameters():
+            nn.init.uniform_(p, 0.1, 1.0)
+    xs = [torch.rand(1, *t.shape) + 0.1 for t in ins]
+    for x in xs:
+        x.requires_grad_()
+    out = run(call, module, *xs)[0]
+    places = list(itertools.product(*(range(n) for n in out.shape[1:])))
+    for place in places[:: max(1, len(places) // 24)] + places[-1:]:
+        grads = torch.autograd.grad(out[(0, *place)], xs, retain_graph=True, allow_unused=True)
+        for i, g in enumerate(grads):
+            if g is None:
+                continue
+            cells = box(layer, ins, place, i)
+            for cell in g[0].nonzero().tolist():
+                assert all(c in r for c, r in zip(cell, cells, strict=True)), (place, cell, cells)
+
+
+def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
+    """Bytes that autograd keeps for one sample, weights left out; kept twice counts once."""
+    module = made(layer.call(*ins))
+    own: set[int] = set()
+    if isinstance(module, nn.Module):
+        own = {p.untyped_storage().data_ptr() for p in (*module.parameters(), *module.buffers())}
+    xs = tensors(ins, batch=4)
+    for x in xs:
+        if x.dtype == torch.float32:
+            x.requires_grad_()
+    kept: dict[int, int] = {}
+    alive = []
+
+    def pack(t: torch.Tensor) -> torch.Tensor:
+        at = t.untyped_storage().data_ptr()
+        if at not in own and t.numel() >= 4 and t.shape[:1] != () and t.numel() % 4 == 0:
+            kept[at] = max(kept.get(at, 0), t.numel() * t.element_size())
+            alive.append(t)
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        outs = run(layer.call(*ins), module, *xs)
+    del outs
+    return sum(kept.values()) // 4
+
+
+# On the CPU noise keeps a float for each cell, recurrent layers what their kernel likes.
+_OTHERWISE = {
+    "dropout", "spatial_dropout", "alpha_dropout", "drop_path", "gaussian_noise", "sample_normal",
+    "lstm", "gru", "rnn", "attention", "lp_pool", "local_response_norm", "batch_norm", "rms_norm",
+}  # fmt: skip
+
+
+@every
+def test_what_backward_keeps(example: Example) -> None:
+    layer, ins = example
+    counts = layer.op == "avg_pool" and layer.call(*ins).target.endswith(("Same", "Causal"))
+    if not ins or layer.op in _OTHERWISE or getattr(layer, "reparam", None) or counts:
+        pytest.skip("torch on the CPU keeps something else")
+    assert layer.saves(*ins) == kept_by_torch(layer, ins)
+
+
+# ------------------------------------------------------------------ random arguments
+
+
+def per_axis(draw: random.Random, values: list[int], n: int) -> Any:
+    return draw.choice(values) if draw.random() < 0.7 else [draw.choice(values) for _ in range(n)]
+
+
+def random_case(draw: random.Random) -> tuple[str, dict[str, Any], tuple[int, ...]]:
+    """An op with a window, arguments (good or bad), an input shape."""
+    n = draw.choice([1, 2, 2, 3])
+    shape = (draw.choice([1, 2, 4, 6]), *(draw.randint(1, 12 if n < 3 else 6) for _ in range(n)))
+    op = draw.choice(["conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "upsample"])
+    if op == "upsample":
+        mode = draw.choice(["nearest", "area", {1: "linear", 2: "bilinear", 3: "trilinear"}[n]])
+        key, values = draw.choice([("scale", [1, 2, 3, 1.5, 0.5]), ("size", [1, 2, 3, 7])])
+        return op, {key: per_axis(draw, values, n), "mode": mode}, shape
+    fields = REGISTRY[op].fields
+    word = draw.choice(["half", "same", "full", "valid", "causal"])
+    options = {
+        "stride": per_axis(draw, [1, 2, 3], n),
+        "padding": draw.choice([per_axis(draw, [0, 1, 2, 3], n), word]),
+        "dilation": per_axis(draw, [1, 2, 3], n),
+        "groups": draw.choice([1, 2, "depthwise"]),
+        "output_padding": per_axis(draw, [0, 1, 2], n),
+        "ceil": draw.choice([True, False]),
+        "count_include_pad": draw.choice([True, False]),
+        "bias": draw.choice([True, False]),
+    }
+    args = {k: v for k, v in options.items() if k in fields and draw.random() < 0.4}
+    args |= {"out": draw.choice([1, 2, 4, 6])} if "out" in fields else {}
+    return op, args | {"kernel": per_axis(draw, [1, 2, 3, 4, 5], n)}, shape
+
+
+def refused(layer: Layer, t: TensorType, x: torch.Tensor) -> bool:
+    """Whether torch raises, or has nothing to return."""
+    try:
+        call = layer.call(t)
+        return run(call, made(call), x)[0].numel() == 0
+    except (RuntimeError, ValueError, TypeError):
+        return True
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_windows(seed: int) -> None:
+    """What is accepted runs in torch, same shape and MACs; what is refused torch refuses."""
+    draw = random.Random(seed)
+    for _ in range(120):
+        op, args, shape = random_case(draw)
+        t = TensorType(shape)
+        try:
+            layer = create(op, args)
+        except BadArgument:
+            continue
+        x = torch.rand(1, *shape)
+        try:
+            outs = layer.infer(t)
+        except Mismatch:
+            if isinstance(args.get("padding"), str) or args.get("groups") == "depthwise":
+                continue
+            assert refused(layer, t, x), (op, args, shape)
+            continue
+        call = layer.call(t)
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            run(call, made(call), x.to("meta"))
+        found = run(call, made(call), x)[0]
+        assert tuple(found.shape[1:]) == outs[0].shape, (op, args, shape)
+        assert 2 * layer.macs((t,), outs) == counter.get_total_flops(), (op, args, shape)
+
+
+# ------------------------------------------------------------------ defaults
+
+_TORCH = {
+    "kernel": "kernel_size",
+    "ceil": "ceil_mode",
+    "affine": "elementwise_affine",
+    "layers": "num_layers",
+    "scale": "scale_factor",
+}
+
+
+@every
+def test_defaults_are_torchs(example: Example) -> None:
+    layer, ins = example
+    call = layer.call(*ins)
+    if call.target is None or not call.target.startswith("nn."):
+        return
+    cls = nn.RNNBase if layer.family == "recurrent" else eval(call.target, NAMES)
+    parameters = inspect.signature(cls.__init__).parameters
+    for name, field in layer.fields.items():
+        torch_name = name if name in parameters else _TORCH.get(name, name)
+        if torch_name not in parameters or field.default is REQUIRED:
+            continue
+        default = parameters[torch_name].default
+        if (layer.op, name) in {("layer_norm", "axis"), ("rms_norm", "axis"), ("lstm", "layers")}:
+            continue
+        if default is not inspect.Parameter.empty:
+            assert field.default == default, name
+    for a in call.args:
+        if a.name in parameters and a.default is not MISSING and a.name != "stride":
+            expected = parameters[a.name].default
+            if a.name not in ("kdim", "vdim"):
+                assert a.default == expected, a.name
+
+
+# ------------------------------------------------------------------ numbers against torch functions
+
+
+def value(op: str, args: dict[str, Any], *xs: torch.Tensor, training: bool = False) -> torch.Tensor:
+    layer = create(op, args)
+    ins = tuple(TensorType(tuple(x.shape[1:])) for x in xs)
+    call = layer.call(*ins)
+    module = made(call)
+    if isinstance(module, nn.Module):
+        module.train(training)
+    return run(call, module, *xs)[0]
+
+
+def test_values() -> None:
+    x, y = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 6, 6)
+    assert torch.equal(value("mean", {}, x, y), (x + y) / 2)
+    assert torch.equal(value("max", {}, x, y), torch.maximum(x, y))
+    assert torch.equal(value("sub", {}, x, y), x - y)
+    assert torch.equal(value("concat", {}, x, y), torch.cat([x, y], 1))
+    assert torch.equal(value("maxout", {"pieces": 2}, x), torch.maximum(x[:, ::2], x[:, 1::2]))
+    assert torch.equal(value("flatten", {}, x), x.flatten(1))
+    assert torch.equal(value("roll", {"shifts": [1, 2]}, x), x.roll((1, 2), (2, 3)))
+    assert torch.equal(value("crop", {"size": 3}, x), x[:, :, 1:4, 1:4])
+    assert torch.equal(value("crop", {}, x, y[..., 1:4, :5]), x[:, :, 1:4, :5])
+    assert torch.equal(
+        value("pad", {"amounts": [1, 0], "axis": 0}, x), F.pad(x, (0, 0, 0, 0, 1, 0))
+    )
+    assert torch.equal(value("pad", {"amounts": [[1, 0], 2]}, x), F.pad(x, (2, 2, 1, 0)))
+    assert torch.equal(value("abs", {}, x), x.abs())
+    assert torch.equal(value("drop_path", {"p": 0.5}, x), x)
+    assert torch.equal(value("sample_normal", {}, x, y), x)
+    assert torch.equal(value("scale", {"factor": 3}, x), x * 3)
+    norm = F.layer_norm(x.permute(0, 2, 3, 1), [4]).permute(0, 3, 1, 2)
+    assert torch.allclose(value("layer_norm", {"axis": "channels"}, x), norm, atol=1e-6)
+
+
+def test_same_padding_as_in_tensorflow() -> None:
+    x = torch.arange(1.0, 6.0).reshape(1, 1, 5).requires_grad_(False)
+    # TensorFlow: max_pool1d([1..5], 2, 2, "SAME") = [2, 4, 5]; avg = [1.5, 3.5, 5]
+    assert value("max_pool", {"kernel": 2, "padding": "same"}, x).flatten().tolist() == [2, 4, 5]
+    assert value("avg_pool", {"kernel": 2, "padding": "same"}, x).flatten().tolist() == [
+        1.5,
+        3.5,
+        5,
+    ]
+    same = value("avg_pool", {"kernel": 3, "stride": 1, "padding": "same"}, x)
+    assert same.flatten().tolist() == [1.5, 2, 3, 4, 4.5]
+    causal = value("max_pool", {"kernel": 2, "stride": 1, "padding": "causal"}, -x)
+    assert causal.flatten().tolist() == [-1, -1, -2, -3, -4]
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"),
+    [(224, 3, 2), (225, 3, 2), (7, 1, 2), (9, 2, 3), (10, 2, 3), (11, 2, 3), (8, 5, 1)],
+)
+def test_same_sizes(size: int, kernel: int, stride: int) -> None:
+    layer = create("conv", {"out": 1, "kernel": kernel, "stride": stride, "padding": "same"})
+    t = TensorType((1, size))
+    assert layer.infer(t)[0].shape == (1, -(-size // stride))
+    assert tuple(run(layer.call(t), made(layer.call(t)), torch.randn(1, 1, size))[0].shape[1:]) == (
+        1,
+        -(-size // stride),
+    )
+
+
+def test_drop_path_drops_samples() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(64, 3, 2)
+    out = value("drop_path", {"p": 0.25}, x, training=True)
+    sums = out.flatten(1).sum(1)
+    assert set(sums.tolist()) == {0.0, 8.0}
+    assert 8 <= (sums == 0).sum() <= 26
+    assert value("drop_path", {"p": 1}, x, training=True).sum() == 0
+
+
+def test_sine_positions() -> None:
+    found = value("sine_positions", {}, torch.zeros(1, 5, 4))[0]
+    expected = [
+        [f(t / 10000 ** (2 * i / 4)) for i in range(2) for f in (math.sin, math.cos)]
+        for t in range(5)
+    ]
+    assert torch.allclose(found, torch.tensor(expected), atol=1e-6)
+
+
+def test_attention_masks() -> None:
+    layer = create("attention", {"heads": 2})
+    seq, mask, pad = TensorType((3, 4)), TensorType((3, 3), "bool"), TensorType((3,), "bool")
+    call = layer.call(seq, None, None, mask)
+    module = made(call).eval()
+    x = torch.randn(2, 3, 4)
+    hidden = torch.ones(3, 3, dtype=torch.bool).triu(1).expand(2, 3, 3)
+    masked = run(call, module, x, None, None, hidden)[0]
+    causal = create("attention", {"heads": 2, "causal": True}).call(seq)
+    assert torch.allclose(masked, run(causal, module, x)[0], atol=1e-6)
+    call = layer.call(seq, None, None, None, pad)
+    hide = torch.tensor([[False, False, True]] * 2)
+    padded = run(call, module, x, None, None, None, hide)[0]
+    x[:, 2] = 0
+    assert torch.allclose(
+        padded[:, :2], run(call, module, x, None, None, None, hide)[0][:, :2], atol=1e-6
+    )
+
+
+def test_recurrent_states_are_batch_first() -> None:
+    layer = create("lstm", {"hidden": 3, "layers": 2})
+    x, state = TensorType((5, 4)), TensorType((2, 3))
+    call = layer.call(x, state, state)
+    module = made(call)
+    xs, h, c = torch.randn(2, 5, 4), torch.randn(2, 2, 3), torch.randn(2, 2, 3)
+    out, last_h, last_c = run(call, module, xs, h, c)
+    expected, (eh, ec) = module(
+        xs, (h.transpose(0, 1).contiguous(), c.transpose(0, 1).contiguous())
+    )
+    assert torch.equal(out, expected)
+    assert torch.equal(last_h, eh.transpose(0, 1))
+    assert torch.equal(last_c, ec.transpose(0, 1))
+
+
+# ------------------------------------------------------------------ complaints
+
+COMPLAINTS = (Path(__file__).parent / "layers" / "complaints.txt").read_text()
+
+
+def complaints() -> Iterator[Any]:
+    """Op, arguments, input shapes, sentence: of each entry of the text file."""
+    for entry in COMPLAINTS.split("\n\n")[1:]:
+        head, sentence = entry.strip().split("\n")
+        item, _, shapes = head.partition(" <- ")
+        ((op, args),) = yaml.safe_load(item).items()
+        yield pytest.param(op, args, yaml.safe_load(f"[{shapes}]"), sentence.strip(), id=head)
+
+
+@pytest.mark.parametrize(("op", "args", "shapes", "sentence"), list(complaints()))
+def test_complaints(op: str, args: dict[str, Any], shapes: list[Any], sentence: str) -> None:
+    with pytest.raises(Mismatch if shapes else BadArgument) as caught:
+        create(op, args).infer(*(TensorType(tuple(s)) for s in shapes))
+    assert caught.value.message == sentence
+
+
+def test_embedding_takes_whole_numbers() -> None:
+    with pytest.raises(Mismatch, match="`embedding` takes int values"):
+        create("embedding", {"num": 3, "dim": 4}).infer(TensorType((7,)))
+    with pytest.raises(Mismatch, match="`conv` takes float values"):
+        create("conv", {"out": 3, "kernel": 3}).infer(TensorType((3, 7), "int"))
+
+
+# ------------------------------------------------------------------ the registry
+
+
+OPS = """
+conv conv_transpose max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool
+global_avg_pool global_max_pool batch_norm instance_norm layer_norm rms_norm group_norm
+local_response_norm relu relu6 leaky_relu prelu elu selu gelu silu mish hardswish
+hardsigmoid hardtanh sigmoid tanh softplus identity abs activation softmax log_softmax
+maxout linear embedding lstm gru rnn attention parameter add sub mul mean max matmul
+concat scale flatten unflatten reshape permute select slice split pad crop roll upsample
+pixel_shuffle pixel_unshuffle channel_shuffle unfold dropout spatial_dropout alpha_dropout
+drop_path gaussian_noise sample_normal sine_positions
+"""
+
+
+def test_every_op_of_the_language() -> None:
+    language = OPS.split()
+    assert set(language) == {op for op in REGISTRY if not op.startswith("test_")}
+    for op, cls in REGISTRY.items():
+        assert cls.op == op
+        assert cls.examples
+        assert cls.__doc__
+        assert cls.schema()["type"] == "object"
+
+
+def test_layers_are_values() -> None:
+    one, two = create("scale", {"factor": 1}), create("scale", {"factor": 1.0})
+    assert one != two
+    assert one == create("scale", {"factor": 1})
+    assert hash(one) == hash(create("scale", {"factor": 1}))
+    with pytest.raises(AttributeError):
+        one.factor = 2  # type: ignore[attr-defined]
+    assert create("activation", {"name": {"leaky_relu": 0.2}}) == create(
+        "leaky_relu", {"negative_slope": 0.2}
+    )
+
+
+def test_merge_and_register() -> None:
+    assert merge("concat").op == "concat"
+    with pytest.raises(BadArgument, match="`merge` is sub; it takes one of `concat`"):
+        merge("sub")
+
+    class Own(Layer):
+        """One of one's own."""
+
+        op = "test_own"
+        family = "own"
+
+    register(Own)
+    assert create("test_own", {}).op == "test_own"
+    with pytest.raises(ValueError, match="`relu` is an op already"):
+        register(type("Other", (Layer,), {"op": "relu", "family": "own"}))
+
+
+def test_never_loads_torch() -> None:
+    heavy = {"torch", "networkx", "rich"}
+    code = f"import sys, archspec.layers; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_plug_in_is_asked_for_only_when_it_may_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(REGISTRY), "_load", lambda self: pytest.fail("looked for plug-ins"))
+    assert "Bottleneck" not in REGISTRY
+    assert "sequential" not in REGISTRY
+    assert "relu" in REGISTRY
+
+
+def test_definitions_are_clean(tmp_path: Path) -> None:
+    head = "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n\n\n"
+    file = tmp_path / "definitions.py"
+    file.write_text(head + "\n\n\n".join(t.strip("\n") for t in DEFINITIONS.values()) + "\n")
+    for command in (
+        ["check", "--select", "E,F,W,I,UP,B,C4,SIM,RET,PIE,RUF"],
+        ["format", "--check"],
+    ):
+        ruff = [sys.executable, "-m", "ruff", *command, "--line-length", "100", str(file)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout

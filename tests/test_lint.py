@@ -1,0 +1,130 @@
+"""Warnings: what each rule tells, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archspec.analysis import analyse
+from archspec.codes import CODES
+from archspec.expand import expand
+from archspec.source import from_text, read
+from archspec.spec import parse
+
+HEAD = "spec: 1\nname: t\n"
+SPECS = Path(__file__).parent.parent / "specs"
+
+
+def codes(text: str) -> list[str]:
+    spec = parse(from_text(HEAD + text))
+    return [fault.code for fault in analyse(expand(spec), spec).warnings]
+
+
+MAP = "input: [16, 32, 32]\nbody:\n"
+WRONG = {
+    "W101": [
+        MAP + "  - {conv: {out: 32, kernel: 3}}\n  - {conv: {out: 32, kernel: 3}}\n",
+        MAP + "  - {conv: {out: 32, kernel: 3}}\n  - flatten\n  - {linear: 10}\n",
+        "input: [64]\nbody: [{linear: 64}, dropout, {linear: 10}]\n",
+        MAP
+        + "  - {conv: {out: 32, kernel: 1, bias: false}}\n"
+        + "  - batch_norm\n"
+        + "  - {conv: {out: 32, kernel: 1}}\n",
+    ],
+    "W102": [
+        MAP + "  - {conv: {out: 32, kernel: 3}}\n  - batch_norm\n",
+        "input: [64]\nbody: [{linear: 64}, batch_norm, relu, {linear: 10}]\n",
+    ],
+    "W103": ["input: [64]\nbody: [{linear: 10}, softmax]\n"],
+    "W104": [MAP + "  - {conv_transpose: {out: 8, kernel: 3, stride: 2}}\n"],
+    "W105": [
+        MAP + "  - {conv: {out: 32, kernel: 1, stride: 2}}\n",
+        MAP + "  - {max_pool: {kernel: 2, stride: 3}}\n",
+        MAP + "  - {conv: {out: 32, kernel: 3, stride: 2, dilation: 2}}\n",
+    ],
+    "W106": [
+        MAP
+        + "  - branches: {a: {crop: {size: 30, offset: 0}}, b: {conv: {out: 8, kernel: 3}}}\n"
+        + "    merge: concat\n",
+    ],
+    "W107": [
+        MAP + "  - {conv: {out: 8, kernel: 3}}\n  - relu\n  - global_avg_pool\n",
+    ],
+    "W108": [
+        "params: {width: 8}\ninput: [64]\nbody: [{linear: 10}]\n",
+        "input: [64]\nblocks: {A: {params: {n: 3}, body: [{linear: 10}]}}\nbody: [{A: 4}]\n",
+    ],
+}
+RIGHT = {
+    "a linear bottleneck": MAP
+    + "  - {conv: {out: 8, kernel: 1}}\n  - {conv: {out: 32, kernel: 1}}\n",
+    "an inverted bottleneck": MAP
+    + "  - {conv: {out: 16, kernel: 1, bias: false}}\n"
+    + "  - batch_norm\n"
+    + "  - {conv: {out: 64, kernel: 1}}\n",
+    "shared weights behind a convolution": MAP
+    + "  - {id: a, conv: {out: 16, kernel: 1}}\n"
+    + "  - {id: head, conv: {out: 8, kernel: 1}}\n"
+    + "  - {id: b, from: input, conv: {out: 16, kernel: 1}}\n"
+    + "  - {id: again, shared: head}\n"
+    + "outputs: {a: head, b: again}\n",
+    "a separable convolution": MAP
+    + "  - {conv: {kernel: 3, groups: depthwise}}\n  - {conv: {out: 32, kernel: 1}}\n",
+    "1 x n and n x 1": MAP
+    + "  - {conv: {out: 16, kernel: [1, 3]}}\n  - {conv: {out: 16, kernel: [3, 1]}}\n",
+    "no bias before a norm": MAP + "  - {conv: {out: 8, kernel: 3, bias: false}}\n  - batch_norm\n",
+    "a stride in a shortcut": (
+        MAP + "  - residual: [{conv: {out: 16, kernel: 3, stride: 2, padding: 1}}]\n"
+        "    shortcut: [{max_pool: {kernel: 1, stride: 2}}]\n"
+    ),
+    "kernel 4 stride 2": MAP + "  - {conv_transpose: {out: 8, kernel: 4, stride: 2}}\n",
+    "a causal residual": "input: [4, 32]\n"
+    "body: [{residual: [{conv: {out: 4, kernel: 3, padding: causal}}]}]\n",
+    "a feature pyramid": (
+        MAP
+        + "  - residual:\n"
+        + "      - {conv: {out: 16, kernel: 3, stride: 2, padding: 1}}\n"
+        + "      - relu\n"
+        + "      - {upsample: 2}\n"
+    ),
+    "a squeeze-excitation gate": (
+        MAP
+        + "  - {id: m, conv: {out: 8, kernel: 3}}\n  - adaptive_avg_pool: 1\n"
+        + "  - sigmoid\n  - mul: [prev, m]\n"
+    ),
+    "log_softmax": "input: [64]\nbody: [{linear: 10}, log_softmax]\n",
+}
+
+
+@pytest.mark.parametrize(("code", "text"), [(c, t) for c, texts in WRONG.items() for t in texts])
+def test_told(code: str, text: str) -> None:
+    assert codes(text) == [code]
+    assert code in CODES
+    assert codes(text + f"expect: {{warnings: [{code}]}}\n") == []
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
+def test_left_alone(text: str) -> None:
+    assert codes(text) == []
+
+
+def test_one_place_is_told_once() -> None:
+    text = (
+        MAP
+        + "  - {repeat: 3, body: [{conv: {out: 16, kernel: 3, padding: 1}}, batch_norm, relu]}\n"
+    )
+    spec = parse(from_text(HEAD + text))
+    (fault,) = analyse(expand(spec), spec).warnings
+    assert fault.details == ("and in 2 more copies",)
+    assert (
+        fault.message.startswith("`conv1` has a bias, and `batchnorm1` behind it")
+        or "bias" in fault.message
+    )
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_specs_have_no_warnings(path: Path) -> None:
+    spec = parse(read(path))
+    for variant in (None, *spec.variants):
+        assert analyse(expand(spec, variant=variant), spec).warnings == []

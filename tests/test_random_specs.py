@@ -1,0 +1,199 @@
+"""What is predicted is what torch does; what is emitted computes what the graph says."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from checks import problems
+from hypothesis import HealthCheck, given, reject, settings
+from interpreter import Interpreter
+from random_specs import from_seed, specs
+from torch.utils.flop_counter import FlopCounterMode
+
+from archspec.build import network_class
+from archspec.errors import SpecError
+from archspec.program import Program, loads
+
+BATCH = 3
+DISCARDED = 0.1  # of the drawn specs, at most
+DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+
+
+def inputs_of(program: Program, device: str, batch: int = BATCH) -> dict[str, Any]:
+    """Random inputs by name."""
+    found = {}
+    for node in program.graph.nodes:
+        if node.layer is None:
+            (t,) = node.outs
+            if device == "meta":
+                found[node.path] = torch.empty(
+                    batch, *t.shape, dtype=DTYPES[t.dtype], device="meta"
+                )
+            elif t.dtype == "float":
+                found[node.path] = torch.randn(batch, *t.shape)
+            else:
+                found[node.path] = torch.randint(0, 2, (batch, *t.shape)).to(DTYPES[t.dtype])
+    return found
+
+
+def randomise(module: Any) -> None:
+    """Weights and statistics that hide nothing: no zeros, no ones."""
+    with torch.no_grad():
+        for p in module.parameters():
+            p.uniform_(-0.6, 0.6)
+        for name, b in module.named_buffers():
+            if name.endswith("running_var"):
+                b.uniform_(0.5, 1.5)
+            elif name.endswith("running_mean"):
+                b.uniform_(-0.5, 0.5)
+
+
+def differences(ours: Any, theirs: Any, at: str = "output") -> list[str]:
+    """Where two results differ; NaN equals NaN."""
+    if isinstance(theirs, Mapping):
+        if not isinstance(ours, Mapping) or list(ours) != list(theirs):
+            return [f"{at}: a {type(ours).__name__}, not a dict of {list(theirs)}"]
+        return [d for k in theirs for d in differences(ours[k], theirs[k], f"{at}.{k}")]
+    if isinstance(theirs, (list, tuple)):
+        if not isinstance(ours, (list, tuple)) or len(ours) != len(theirs):
+            return [f"{at}: not a list of {len(theirs)}"]
+        return [
+            d
+            for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
+            for d in differences(a, b, f"{at}.{i}")
+        ]
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return [f"{at}: {ours.dtype} {tuple(ours.shape)} for {theirs.dtype} {tuple(theirs.shape)}"]
+    if not torch.equal(ours, theirs) and not bool(
+        ((ours == theirs) | (ours.isnan() & theirs.isnan())).all()
+    ):
+        return [f"{at}: off by up to {float((ours - theirs).abs().max())}"]
+    return []
+
+
+def check_weights(program: Program, module: Any) -> None:
+    """state_dict keys, shapes and the analysis' totals."""
+    wanted = {
+        f"{node.path}.{w.name}" if w.name else node.path: w.shape
+        for node in program.graph.nodes
+        if node.layer is not None and node.shared is None
+        for w in node.layer.weights(*node.ins)
+    }
+    state = module.state_dict()
+    assert {k: tuple(v.shape) for k, v in state.items()} == wanted
+    totals = program.analysis.totals
+    assert totals.params == sum(p.numel() for p in module.parameters())
+    assert totals.trainable == sum(p.numel() for p in module.parameters() if p.requires_grad)
+    assert totals.buffers == sum(math.prod(b.shape) for b in module.buffers())
+
+
+def check_arithmetic(program: Program, module: Any) -> None:
+    """Multiply-accumulates against torch's own count on the meta device."""
+    inputs = list(inputs_of(program, "meta").values())
+    totals = program.analysis.totals
+    for training, macs in ((False, totals.macs), (True, totals.macs_training)):
+        module.train(training)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(*inputs)
+        assert counter.get_total_flops() == 2 * BATCH * macs, (
+            "training" if training else "evaluation"
+        )
+
+
+def check_outputs(program: Program, module: Any, *, count: bool) -> None:
+    """The emitted module against the interpreter, in evaluation and, seeded alike, in training.
+
+    `count`: torch counts the multiply-accumulates of the very same runs.
+    """
+    randomise(module)
+    inputs = inputs_of(program, "cpu")
+    state = {k: v.clone() for k, v in module.state_dict().items()}
+    oracle = Interpreter(program.graph, state)
+    totals = program.analysis.totals
+    for training, macs in ((False, totals.macs), (True, totals.macs_training)):
+        module.train(training)
+        counter = FlopCounterMode(display=False) if count else nullcontext()
+        with torch.no_grad():
+            torch.manual_seed(1)
+            with counter:
+                ours = module(*inputs.values())
+            torch.manual_seed(1)
+            theirs = oracle(inputs, training=training)
+        found = differences(ours, theirs)
+        assert not found, ("in training, " if training else "in evaluation, ") + "; ".join(found)
+        if isinstance(counter, FlopCounterMode):
+            assert counter.get_total_flops() == 2 * BATCH * macs, f"training {training}"
+    after = oracle.state_dict()
+    assert not differences(
+        module.state_dict(), {k: after[k] for k in module.state_dict()}, "after training"
+    )
+
+
+FUSED = frozenset({"attention", "lstm", "gru", "rnn"})  # torch counts them on the meta device only
+
+
+def check(text: str) -> Program:
+    """All of it for one spec. Raises SpecError, or AssertionError where something differs."""
+    program = loads(text)
+    cls = network_class(program)
+    torch.manual_seed(0)
+    module = cls()
+    check_weights(program, module)
+    fused = any(node.layer is not None and node.layer.op in FUSED for node in program.graph.nodes)
+    if fused:
+        with torch.device("meta"):
+            check_arithmetic(program, cls())
+    check_outputs(program, module, count=not fused)
+    return program
+
+
+def run(examples: int) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(specs())
+    def holds(text: str) -> None:
+        seen["drawn"] += 1
+        try:
+            check(text)
+        except SpecError:
+            seen["refused"] += 1
+            reject()
+
+    holds()
+    assert seen["refused"] <= DISCARDED * seen["drawn"], seen
+
+
+def test_some_random_specs() -> None:
+    run(200)
+
+
+@pytest.mark.slow
+def test_many_random_specs() -> None:
+    run(5000)
+
+
+def test_a_sample_reads_clean(tmp_path: Path) -> None:
+    written = 0
+    for seed in range(150):
+        try:
+            program = loads(from_seed(seed))
+        except SpecError:
+            continue
+        (tmp_path / f"drawn_{seed}.py").write_text(program.code, encoding="utf-8")
+        written += 1
+    assert written >= 120
+    assert problems(tmp_path) == ""

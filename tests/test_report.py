@@ -1,0 +1,125 @@
+"""Tables of a small network, as people and programs read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from archspec import report
+from archspec.program import Program, load
+from archspec.report.network import count, network, size
+from archspec.report.table import Column, Table, html, markdown, plain
+
+SPEC = """\
+spec: 1
+name: small
+title: A <small> one
+params: {classes: 10}
+input: [3, 32, 32]
+body:
+  - id: stem
+    sequential:
+      - conv: {out: 8, kernel: 3, stride: 2, padding: 1, bias: false}
+      - batch_norm
+      - relu
+  - residual:
+      - conv: {out: 8, kernel: 3, padding: 1}
+      - relu
+  - {id: aux, tap: train, body: [global_avg_pool, {linear: $classes}]}
+  - global_avg_pool
+  - {id: fc, linear: $classes}
+outputs: {logits: fc, aux: aux}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    path: Path = tmp_path_factory.mktemp("report") / "small.yaml"
+    path.write_text(SPEC)
+    return load(path)
+
+
+def test_text(program: Program) -> None:
+    text = report.write(program)
+    lines = text.splitlines()
+    assert lines[0] == "small: A <small> one"
+    (stem,) = [line for line in lines if line.startswith("stem.0 ")]
+    assert " ".join(stem.split()) == "stem.0 conv [8, 16, 16] 216 55,296 110,592 8 KiB 3x3 /2 +1"
+    assert any(line.startswith("aux.linear1 ") and "(training only)" in line for line in lines)
+    (total,) = [line for line in lines if line.startswith("total ")]
+    assert total.split()[:4] == ["total", "of", "inference", "996"]  # 216 + 16 + 584 + 90 + 90
+    assert "906 of them" not in text
+    assert any("90 used in training only" in line for line in lines)
+    assert any(line.startswith("sizes ") for line in lines)
+
+
+def test_depth(program: Program) -> None:
+    names = [row[0] for row in network(program, 1).rows]
+    assert names == [
+        "input", "stem", "conv1", "relu1", "residual1", "aux", "global_avg_pool1", "fc",
+    ]  # fmt: skip
+    (row,) = network(program, 0).rows
+    assert (row[0], row[3]) == ("small", 996)
+
+
+def test_json_and_csv_say_the_same(program: Program) -> None:
+    document = json.loads(report.write(program, "json"))
+    rows = list(csv.DictReader(io.StringIO(report.write(program, "csv"))))
+    assert [row["path"] for row in rows] == [layer["path"] for layer in document["layers"]]
+    assert sum(int(row["params"]) for row in rows) == document["totals"]["params"] == 996
+    assert sum(int(row["macs"]) for row in rows) == document["totals"]["macs_training"]
+    stem = rows[1]
+    parts = [stem[f"field_{part}"] for part in ("size", "stride", "padding")]
+    assert parts == ["3x3", "2x2", "1x1"]
+    assert document["totals"]["params_training_only"] == 90
+
+
+def test_notebook(program: Program) -> None:
+    text = report.html(program)
+    assert "A &lt;small&gt; one" in text
+    assert "<small>" not in text
+    assert report.markdown(program).startswith("### small: A \\<small\\> one\n")
+
+
+def test_a_narrow_screen_drops_the_least_needed_column() -> None:
+    columns = (Column("name"), Column("number", right=True, yields=1), Column("more", yields=2))
+    table = Table("t", columns, [("a", 1234, "x" * 10)], ("all", 1234, ""))
+    assert plain(table).splitlines()[2:5] == [
+        "name  number  more",
+        "----  ------  ----------",
+        "a      1,234  xxxxxxxxxx",
+    ]
+    assert plain(table, 15).splitlines()[2] == "name  number"
+    assert plain(table, 1).splitlines()[2] == "name"
+
+
+def test_cells_are_escaped() -> None:
+    table = Table("<t>|", (Column("<c>"),), [("<script>|*",)])
+    assert "<script>" not in html(table)
+    assert "\\<script\\>\\|\\*" in markdown(table)
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0 "), (999, "999 "), (1000, "1 k"), (15_470_264_320, "15.47 G"), (3 * 10**12, "3 T")],
+)
+def test_count(n: int, text: str) -> None:
+    assert count(n) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (553_430_176, "528 MiB"),
+        (2**40, "1024 GiB"),
+    ],
+)
+def test_size(n: int, text: str) -> None:
+    assert size(n) == text

@@ -1,0 +1,444 @@
+"""Reading: strict YAML, places, excerpts; compared with PyYAML where both accept a text."""
+
+# ruff: noqa: E501  (texts as authors write them)
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archspec import yaml
+from archspec.errors import Fault, Loc, SpecError, Step, show
+from archspec.limits import Limits
+from archspec.source import Source, from_text, read
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+
+
+def complaint(text: str | bytes, tmp_path: Path) -> SpecError:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(SpecError) as caught:
+        read(file, name="x.yaml")
+    return caught.value
+
+
+# ------------------------------------------------------------------ what YAML means
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a: 1", {"a": 1}),
+        ("a: -0.5\nb: 1e-3\nc: 1e5\nd: .5\ne: 1.\nf: +3", {"a": -0.5, "b": 1e-3, "c": 1e5, "d": 0.5, "e": 1.0, "f": 3}),
+        ("[yes, no, on, off, y, 2:2, 59:59:59, 2020-01-01, 1_000, 1e]", ["yes", "no", "on", "off", "y", "2:2", "59:59:59", "2020-01-01", "1_000", "1e"]),
+        ("[true, False, TRUE, null, ~, Null, '', 'true']", [True, False, True, None, None, None, "", "true"]),
+        ("a:\nb: ~\nc: {d: , e}", {"a": None, "b": None, "c": {"d": None, "e": None}}),
+        ("- a\n-\n- - b\n  - c\n- k: v\n  l:\n  - m", ["a", None, ["b", "c"], {"k": "v", "l": ["m"]}]),
+        ("[a: 1, {b: 2}, 'c': 3]", [{"a": 1}, {"b": 2}, {"c": 3}]),
+        ("a: |\n  x\n   y\n\n  z\n\nb: 1", {"a": "x\n y\n\nz\n", "b": 1}),
+        ("a: >-\n  x\n  y\n\n  z\n   w\nb: |+\n  q\n\n", {"a": "x y\nz\n w", "b": "q\n\n"}),
+        ("a: |2\n    x\n  y\n", {"a": "  x\ny\n"}),
+        ("'a b': \"c\\td\\u0041\\\n  e\"", {"a b": "c\tdAe"}),
+        ("a: 'it''s\n  two\n\n  three'", {"a": "it's two\nthree"}),
+        ("a: one\n  two\n\n  three\nb: 1", {"a": "one two\nthree", "b": 1}),
+        ("# c\n\n--- # d\na: b#c # e\n...\n", {"a": "b#c"}),
+        ("a: {b: [1,\n 2, # c\n\n 3], c: x:y}", {"a": {"b": [1, 2, 3], "c": "x:y"}}),
+        ("a: $(hidden[:-1])\nb: $(max(1, 2))", {"a": "$(hidden[:-1])", "b": "$(max(1, 2))"}),
+        ("a:\r\n  - b\r\n  - c\r\n", {"a": ["b", "c"]}),
+        ("", None),
+        ("# only a comment\n\n", None),
+        ("a: https://x.org/y#z", {"a": "https://x.org/y#z"}),
+    ],
+)  # fmt: skip
+def test_data(text: str, data: object) -> None:
+    found = from_text(text).data
+    assert repr(found) == repr(data)
+
+
+def test_order_is_kept() -> None:
+    assert list(from_text("z: 1\na: 2\nm: 3").data) == ["z", "a", "m"]
+
+
+# ------------------------------------------------------------------ hostile texts
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a: 1\n---\nb: 2", "E113"),
+        ("a: 1\n...\nb: 2", "E113"),
+        ("%YAML 9.9\n---\na: 1", "E113"),
+        ("a:\n\tb: 1", "E105"),
+        ("-\ta", "E105"),
+        ("a: !!python/object/apply:os.system [ls]", "E110"),
+        ("a: !!python/name:os.system", "E110"),
+        ("a: !local x", "E110"),
+        ("a: !!binary x", "E110"),
+        ("a: !!set {b}", "E110"),
+        ("a: !!float 3", "E110"),
+        ("a: *x", "E108"),
+        ("a: [*x]", "E108"),
+        ("*x : 1", "E108"),
+        ("a: &x 1\nb: &x 2", "E107"),
+        ("a: &x [*x]", "E107"),
+        ("&x a: 1", "E107"),
+        ("a: &x\n  b: 1", "E107"),
+        ("a:\n  <<: {b: 1}", "E109"),
+        ("{a: 1, <<: [{b: 1}]}", "E109"),
+        ("a: 1\na: 2", "E106"),
+        ("{a: 1, 'a': 2}", "E106"),
+        ("1: a\n'1': b", "E111"),
+        ("true: a", "E111"),
+        ("null: a", "E111"),
+        ("? [a]\n: b", "E111"),
+        ("? a\n: b", "E111"),
+        ("[a]: b", "E111"),
+        ("{[a]: b}", "E111"),
+        (": b", "E111"),
+        ("[" * 100_000, "E402"),
+        ("{a: " * 100_000, "E402"),
+        ("".join(" " * i + "a:\n" for i in range(900)), "E402"),
+        ("- " * 3000, "E402"),
+        ("a: " + "9" * 100_000, "E112"),
+        ("a: 0x" + "f" * 9_000, "E112"),
+        ("a: 0x1f", "E112"),
+        ("a: 0o12", "E112"),
+        ("a: 012", "E112"),
+        ("a: -.inf", "E112"),
+        ("a: .NaN", "E112"),
+        ("a: 1e400", "E112"),
+        ("a: x\0y", "E103"),
+        ('a: "x\\0y"', "E103"),
+        ("a: x\u202ey", "E103"),
+        ("# x\u200by", "E103"),
+        ('a: "\\ud800"', "E103"),
+        ("a: \x1b[31mred", "E103"),
+        ('a: "\\e[31m"', "E103"),
+        ("a: b\u2028c: d", "E103"),
+        ("a: b\x85c: d", "E103"),
+        ("a: b\rc: d", "E103"),
+        ("a: " + "x" * 10_001, "E403"),
+        ("{out:64}", "E115"),
+        ("a: {b: 1, c:2}", "E115"),
+        ("a: 1\nb:2", "E115"),
+        ("a: {b: $(f(x, y))}", "E116"),
+        ("a: {b: $(w[0])}", "E116"),
+        ("a: [$(w[0])]", "E116"),
+        ("a: {b: ${x}}", "E104"),
+        ("a: $(b if c: d)", "E116"),
+        ("a: $(b # c)", "E116"),
+        ("a: [1, 2", "E114"),
+        ("a: {b: 1\nc: 2", "E114"),
+        ("a: 'x\nb: 1", "E114"),
+        ('a: "x\nb: "y"', "E114"),
+        ("a: [1 2, 3]: 4", "E111"),
+        ("a: b: c", "E104"),
+        ("a: {b: 1 c: 2}", "E104"),
+        ("a: {b: 1,, c: 2}", "E104"),
+        ("a: [,]", "E104"),
+        ("a: ]", "E104"),
+        ("a: @b", "E104"),
+        ("a: `b`", "E104"),
+        ("a: %b", "E104"),
+        ("a: 'b' c", "E104"),
+        ("a: {b: 1} c", "E104"),
+        ('a: "\\q"', "E104"),
+        ('a: "\\U00110000"', "E104"),
+        ("a: |x\n  y", "E104"),
+        ("a:\n    b: 1\n  c: 2", "E117"),
+        ("a: 1\n b: 2", "E117"),
+        ("- a\n  - b", "E117"),
+        ("a: - b", "E117"),
+        ("a: 1\n- b", "E117"),
+        ("a:\n  b: 1\n  - c", "E117"),
+        ("- a\nb: 1", "E117"),
+        ("a: b # c\n  d", "E117"),
+        ("a: 1\nb", "E104"),
+        ("\tx: 1", "E105"),
+        ("._:", "ok"),
+        ("a: {", "E114"),
+        ("a: [b:", "E114"),
+    ],
+)  # fmt: skip
+def test_hostile(text: str, code: str, tmp_path: Path) -> None:
+    if code == "ok":
+        from_text(text)
+        return
+    error = complaint(text, tmp_path)
+    assert error.faults[0].code == code, str(error)
+    assert f"{code} " in str(error)
+    assert re.search(r"--> x\.yaml:\d+:\d+", str(error))
+    assert all(
+        ("\n" not in f.message and f.message[0] == f.message[0].lower())
+        or f.message[0] == "U"
+        or "YAML" in f.message
+        for f in error.faults
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"\xef\xbb\xbfa: 1", "E102"),
+        ("a: 1".encode("utf-16"), "E102"),
+        ("a: 1".encode("utf-32"), "E102"),
+        ("a: ü".encode("latin-1"), "E102"),
+        (b"a: \xed\xa0\x80", "E102"),
+        (b"a: 1\n" * 300_000, "E401"),
+    ],
+)
+def test_bytes(raw: bytes, code: str, tmp_path: Path) -> None:
+    assert complaint(raw, tmp_path).faults[0].code == code
+
+
+def test_bombs_cost_nothing(tmp_path: Path) -> None:
+    bomb = "a: &a [x]\n" + "\n".join(
+        f"k{i}: &b{i} [{', '.join([f'*b{i - 1}' if i else '*a'] * 9)}]" for i in range(9)
+    )
+    merge = "a: &a {x: 1}\n" + "\n".join(
+        f"k{i}: &b{i} {{<<: [{', '.join(['*a'] * 9)}]}}" for i in range(9)
+    )
+    start = time.perf_counter()
+    wide = "a: &a 1\nb: [" + "*a, " * 100_000 + "]"
+    many = "".join(f"- &a{i} x\n" for i in range(20_000))
+    for text in (bomb, merge, wide, many, "a: |\n" + "\n" * 200_000):
+        with suppress(SpecError):
+            from_text(text)
+    assert time.perf_counter() - start < 10
+
+
+def test_a_megabyte_is_read_in_seconds() -> None:
+    text = "body:\n" + "  - {id: c1, conv: {out: 64, kernel: 3, padding: 1}}\n  - relu\n" * 16_000
+    start = time.perf_counter()
+    from_text(text)
+    assert time.perf_counter() - start < 5
+
+
+def test_independent_faults_come_together(tmp_path: Path) -> None:
+    error = complaint("a: &x 1\nb: 0x1\nb: !t y\n1: z", tmp_path)
+    assert [f.code for f in error.faults] == ["E107", "E112", "E106", "E110", "E111"]
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    loop = tmp_path / "loop.yaml"
+    loop.symlink_to(loop)
+    cases = {
+        tmp_path / "none.yaml": "does not exist",
+        tmp_path: "is a folder",
+        pipe: "not a regular file",
+        Path("/dev/zero"): "not a regular file",
+        loop: "leads to itself",
+        tmp_path / "none" / "x.yaml": "does not exist",
+        Path("x\0y"): "NUL",
+        tmp_path / ("x" * 5000): "too long",
+    }
+    for path, words in cases.items():
+        with pytest.raises(SpecError) as caught:
+            read(path)
+        (fault,) = caught.value.faults
+        assert fault.code == "E101"
+        assert words in fault.message
+        assert "Traceback" not in str(caught.value)
+
+
+def test_limits_are_the_callers() -> None:
+    with pytest.raises(SpecError) as caught:
+        from_text("a: " + "x" * 100, limits=Limits(file_bytes=50))
+    assert caught.value.faults[0].code == "E401"
+    assert from_text("a: " + "x" * 20_000, limits=Limits(scalar=30_000)).data["a"] == "x" * 20_000
+
+
+# ------------------------------------------------------------------ places
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Source:
+    return read(ROOT / "specs" / "resnet50.yaml", name="resnet50.yaml")
+
+
+def at(source: Source, *path: str | int, **more: Any) -> str:
+    """The characters a place means."""
+    where = source.place(Loc(source.name, path, **more))
+    line = source.text.split("\n")[where.line - 1]
+    return line[where.column - 1 :][: where.length]
+
+
+def test_places(resnet: Source) -> None:
+    block = ("blocks", "Bottleneck")
+    assert at(resnet, "name") == "resnet50"
+    assert at(resnet, "name", on_key=True) == "name"
+    assert at(resnet, *block, on_key=True) == "Bottleneck"
+    assert at(resnet, *block, "body", 0, "residual", on_key=True) == "residual"
+    assert at(resnet, *block, "body", 0) == "residual"
+    assert at(resnet, *block, "body", 1) == "relu"
+    assert at(resnet, *block, "params", "out") == "$(4 * width)"
+    assert at(resnet, *block, "params", "out", span=(6, 11)) == "width"
+    assert at(resnet, *block, "body", 0, "residual", 0, "conv", "kernel") == "1"
+    assert (
+        at(resnet, *block, "body", 0, "residual", 1, "batch_norm") == "batch_norm"
+    )  # its value is empty
+    assert at(resnet, "body", 3, "max_pool", "nowhere", "at", "all") == "max_pool"
+    assert resnet.place(Loc("resnet50.yaml")) == (1, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "shown"),
+    [
+        ("a: $(b + c)", (4, 5), "+"),
+        ("a: '$(b + c)'", (3, 4), " +"),
+        ('a: "$(b + c)"', (4, 5), "+"),
+        ("a: '$(x == ''y'')'", (7, 10), "''y"),
+        ('a: "\\u0024(b + c)"', (2, 3), "b"),
+        ("a: >\n  $(b\n   + c)\n", (5, 6), "+"),
+        ("a: $(b\n  + c)", (4, 5), "+"),
+        ("a: |\n  $(bc)\n", (2, 4), "bc"),
+    ],
+)
+def test_spans(text: str, span: tuple[int, int], shown: str) -> None:
+    source = from_text(text)
+    where = source.place(Loc("<text>", ("a",), span=span))
+    line = (source.text + "\n").split("\n")[where.line - 1] + "\n"
+    assert line[where.column - 1 :].startswith(shown)
+
+
+def test_quote(resnet: Source) -> None:
+    stages = Loc("resnet50.yaml", ("body", 4, "body", 0))
+    fault = Fault(
+        "E301",
+        "add: inputs have different shapes",
+        Loc("resnet50.yaml", ("blocks", "Bottleneck", "body", 0, "residual"), on_key=True),
+        "the main path has stride 2; give the shortcut a projection, for example\nshortcut: [{ConvBN: $out}]",
+        ("main      [256, 28, 28]", "shortcut  [256, 56, 56]"),
+        (Step(stages, "stages, copy 2 of 4"), Step(stages, "Bottleneck, copy 1 of 4, stride = 2")),
+    )
+    text = resnet.quote(fault)
+    row = resnet.place(fault.loc).line
+    call = resnet.place(stages).line
+    assert (
+        text
+        == f"""\
+E301 add: inputs have different shapes
+  --> resnet50.yaml:{row}:9   Bottleneck.residual
+{row:>5} |       - residual:
+      |         ^^^^^^^^
+  main      [256, 28, 28]
+  shortcut  [256, 56, 56]
+  expanded from resnet50.yaml:{call}:9   stages, copy 2 of 4; Bottleneck, copy 1 of 4, stride = 2
+  help: the main path has stride 2; give the shortcut a projection, for example
+        shortcut: [{{ConvBN: $out}}]"""
+    )
+    assert str(SpecError([fault], {"resnet50.yaml": resnet})) == text
+    assert show(fault, {}).startswith("E301 add: inputs")
+
+
+def test_long_chains_and_long_lines_are_cut() -> None:
+    source = from_text("a: [" + "relu, " * 200 + "end]")
+    steps = tuple(Step(Loc("<text>", ("a", i)), f"step {i}") for i in range(50))
+    text = source.quote(Fault("E301", "x", Loc("<text>", ("a", 100)), chain=steps))
+    assert "… 42 more …" in text
+    assert max(map(len, text.split("\n"))) < 130
+    line, caret = text.split("\n")[2:4]
+    assert line[caret.index("^") :].startswith("relu")
+
+
+# ------------------------------------------------------------------ against PyYAML
+
+
+def oracle(text: str) -> Any:
+    """What PyYAML reads, with the scalars of YAML 1.2."""
+    library = pytest.importorskip("yaml")
+
+    class Loader(library.SafeLoader):  # type: ignore[misc,name-defined]
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+    def add(tag: str, pattern: str, first: str) -> None:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+
+    add("null", r"^(?:~|null|Null|NULL|)$", "~nN")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^$"), [""])
+    add("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
+    add("int", r"^[-+]?[0-9]+$", "-+0123456789")
+    add("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789")
+    Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+    Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+    return library.load(text, Loader)
+
+
+BITS = [
+    *"{}[],:#-|>&*!%@`'\"\\ \n~$()0a1.",
+    "\n  ",
+    "- ",
+    ": ",
+    " #",
+    "\n- ",
+    "\n\n",
+    "|\n  ",
+    ">\n  ",
+    '"\\n',
+    "''",
+]
+
+
+def mutate(text: str, rng: random.Random) -> str:
+    for _ in range(rng.randrange(1, 5)):
+        i, kind = rng.randrange(len(text) + 1), rng.random()
+        if kind < 0.5:
+            text = text[:i] + rng.choice(BITS) + text[i:]
+        elif kind < 0.8:
+            text = text[:i] + text[i + rng.randrange(1, 4) :]
+        else:
+            j = rng.randrange(len(text) + 1)
+            text = text[:i] + text[j : j + rng.randrange(1, 30)] + text[i:]
+    return text
+
+
+def test_agrees_with_pyyaml() -> None:
+    library = pytest.importorskip("yaml")
+    texts = [path.read_text() for path in SPECS]
+    texts.append(
+        "a: |\n  x\n   y\n\n  z\n\nb: >-\n  foo\n  bar\n\n  baz\n   ind\n  q\nc: 'it''s\n  two'\nd: \"a\\tb\\\n   c\\u0041\n\n  e\"\n"
+    )
+    texts.append(
+        "e: plain\n  more\n\n  x\nf:\n- - a\n  - b\n-\n  - c\n- k: v\n  l:\n  - m\n  n: [a: 1, {b, c: }, 'q': 2]\n"
+    )
+    rng = random.Random(1)
+    agreed = 0
+    for text in texts:
+        assert repr(from_text(text).data) == repr(oracle(text))
+    for _ in range(1500):
+        text = rng.choice(texts)
+        start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
+        text = mutate(text[start : start + rng.randrange(20, 300)], rng).rstrip("\n") + "\n"
+        try:
+            ours = yaml.load(text)[0]
+            theirs = oracle(text)
+        except (yaml.UnreadableError, library.YAMLError, ValueError, IndexError, TypeError):
+            continue
+        agreed += 1
+        assert repr(ours) == repr(theirs), text
+    assert agreed > 50
+
+
+def test_only_complaints_escape_the_reader() -> None:
+    texts = [path.read_text() for path in SPECS]
+    rng = random.Random(2)
+    for _ in range(4000):
+        text = mutate(rng.choice(texts), rng)
+        start = time.perf_counter()
+        with suppress(SpecError):
+            from_text(text)
+        assert time.perf_counter() - start < 1

@@ -56,7 +56,9 @@ def network_class(program: Program) -> type[nn.Module]:
         module.__file__ = filename
         sys.modules[title] = module  # torch.compile and pickle look the module up by name
         try:
-            exec(compile(text, filename, "exec"), module.__dict__)  # the one lowering: emission has parsed and checked this text
+            exec(
+                compile(text, filename, "exec"), module.__dict__
+            )  # the one lowering: emission has parsed and checked this text
         except BaseException:
             del sys.modules[title]
             raise
@@ -79,10 +81,18 @@ def compare(module: nn.Module, program: Program) -> None:
     found = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     if found != wanted:
         different = sorted(set(found.items()) ^ set(wanted.items()))[:4]
-        raise BuildError("E901", f"the emitted module of `{program.name}` differs from its graph: {different}", _REPORT)
+        raise BuildError(
+            "E901",
+            f"the emitted module of `{program.name}` differs from its graph: {different}",
+            _REPORT,
+        )
     free = {n for n, p in module.named_parameters() if not p.requires_grad}
     if free != frozen:
-        raise BuildError("E901", f"the emitted module of `{program.name}` freezes {sorted(free ^ frozen)[:4]} wrongly", _REPORT)
+        raise BuildError(
+            "E901",
+            f"the emitted module of `{program.name}` freezes {sorted(free ^ frozen)[:4]} wrongly",
+            _REPORT,
+        )
 
 
 _REPORT = "this is a defect of archspec, not of your spec; please report it with the spec"
@@ -100,5 +110,7 @@ def _torch() -> Any:
     try:
         import torch
     except ModuleNotFoundError:
-        raise BuildError("E601", "building a module needs PyTorch", "pip install 'archspec[torch]'") from None
+        raise BuildError(
+            "E601", "building a module needs PyTorch", "pip install 'archspec[torch]'"
+        ) from None
     return torch

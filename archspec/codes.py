@@ -361,6 +361,13 @@ copy, and its new input must lead to weights of the same names and shapes.""",
         """What a `tap: train` computes is not there in evaluation. Only `outputs` and other taps
 for training may use it. A tap that is computed in both is `tap: always`.""",
     ),
+    "E318": Code(
+        "a head that is not there",
+        """`head` names the item, or items, whose weights are started afresh where published ones do
+not fit, by path: `fc`, `classifier.6`, `aux1.fc2`. A path that leads nowhere would refuse the very
+weights that were to be let go. An item that is absent in this variant, because of its `when`, may
+be named.""",
+    ),
     "E321": Code(
         "an unknown param",
         """A param set from outside (`--set`, or a keyword of `load`) is one that the document

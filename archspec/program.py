@@ -140,6 +140,19 @@ def load(
 
     Raises SpecError with all independent faults.
     """
+    return prepare(path, variant, params, inputs, limits, allow_outside=allow_outside)
+
+
+def prepare(
+    path: str | Path,
+    variant: str | None,
+    params: Mapping[str, Any],
+    inputs: Shapes | None = None,
+    limits: Limits = DEFAULT,
+    *,
+    allow_outside: bool = False,
+) -> Program:
+    """`load`, its params as a mapping: they may then be called `inputs` or `variant` as well."""
     file = shelf.find(path)
     shipped = file != Path(path)
     found = sources.read(file, limits=limits, name=file.name if shipped else None)

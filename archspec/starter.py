@@ -37,7 +37,7 @@ _WORDS = {
     "relu": "relu", "gelu": "gelu", "silu": "silu", "elu": "elu", "selu": "selu", "mish": "mish",
     "tanh": "tanh", "sigmoid": "sigmoid",
 }  # fmt: skip
-_SPATIAL = {"conv", "pool", "avg_pool"}
+_SPATIAL = {"conv", "pool", "avg_pool", "global_avg_pool", "local_response_norm"}
 _KNOWN = "CONV, POOL, AVGPOOL, FC, BN, LRN, DROPOUT, GAP, FLATTEN, RELU, GELU, SILU, TANH, SIGMOID"
 
 
@@ -91,7 +91,7 @@ def _parse(line: str) -> _Group:
             _open(stack, opened, start)
             previous = None
         elif match["close"]:
-            previous = _close(stack, opened, start)
+            previous = _close(stack, line, opened, start)
         elif match["times"] or match["power"]:
             _repeat(previous, match, start)
         elif match["word"]:
@@ -99,7 +99,7 @@ def _parse(line: str) -> _Group:
             stack[-1].items.append(previous)
     if opened:
         raise LineError(f"`{line[opened[-1]]}` is not closed", opened[-1])
-    if not stack[0].items:
+    if not _has(stack[0], set(_WORDS.values()) - {"input"}):
         raise LineError("the line names no layer", 0)
     return stack[0]
 
@@ -116,11 +116,15 @@ def _first(line: str, at: int) -> int:
     return at + len(line[at:]) - len(line[at:].lstrip())
 
 
-def _close(stack: list[_Group], opened: list[int], start: int) -> _Group:
+def _close(stack: list[_Group], line: str, opened: list[int], start: int) -> _Group:
     if len(stack) == 1:
         raise LineError("a bracket closes here that was never opened", start)
+    if line[opened[-1]] + line[start] not in ("()", "[]"):
+        raise LineError(f"`{line[start]}` does not close `{line[opened[-1]]}`", start)
     opened.pop()
     group = stack.pop()
+    if not group.items:
+        raise LineError("there is nothing in these brackets", start)
     stack[-1].items.append(group)
     return group
 

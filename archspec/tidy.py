@@ -156,15 +156,15 @@ def _append(text: str, token: t.Token, lines: list[_Line]) -> None:
     raw = text[token.start_mark.index : token.end_mark.index]
     row = token.start_mark.line
     head, *rest = raw.rstrip("\n").split("\n")
-    lines[row].body += head.rstrip() if rest else head.rstrip("\n")
+    block = isinstance(token, t.ScalarToken) and token.style in ("|", ">")
+    # a comment may stand behind the sign of a block scalar; it is not part of it
+    lines[row].body += head.partition(" ")[0] if block else head.rstrip()
     for offset, tail in enumerate(rest, 1):
         line = lines[row + offset]
         line.shift = lines[row].shift
-        if offset == len(rest) and not isinstance(token, t.ScalarToken):
-            continue
-        line.verbatim = tail
-        if offset == len(rest) and token.style not in ("|", ">"):  # type: ignore[attr-defined]
-            line.verbatim = None
+        if block or offset < len(rest):
+            line.verbatim = tail
+        else:
             line.old = len(tail) - len(tail.lstrip(" "))
             line.new = max(0, line.old + line.shift)
             line.body = tail.strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -22,6 +24,11 @@ for _text in DEFINITIONS.values():
     exec(_text, _NAMES)
 
 
+@lru_cache(maxsize=4096)
+def _code(text: str) -> CodeType:
+    return compile(text, "<call>", "eval")
+
+
 class Interpreter:
     """A graph with weights looked up by path; it knows nothing of blocks or of the emitted text.
 
@@ -32,18 +39,16 @@ class Interpreter:
     def __init__(self, graph: Graph, state: Mapping[str, Tensor]) -> None:
         self.graph = graph
         self.modules: dict[int, nn.Module | Tensor] = {}
-        for node in graph.nodes:
-            if node.layer is None or node.shared is not None:
-                continue
-            call = node.layer.call(*node.ins)
-            if call.target is None:
+        self.calls = [n.layer.call(*n.ins) if n.layer is not None else None for n in graph.nodes]
+        for node, call in zip(graph.nodes, self.calls, strict=True):
+            if call is None or call.target is None or node.shared is not None:
                 continue
             if call.wrap == "nn.Parameter":
                 self.modules[node.index] = state[node.path]
                 continue
             positional = [a.value for a in call.args if a.name is None]
             named = {a.name: a.value for a in call.args if a.name is not None}
-            module = eval(call.target, _NAMES)(*positional, **named)
+            module = eval(_code(call.target), _NAMES)(*positional, **named)
             module = module if call.wrap is None else _NAMES[call.wrap](module)
             prefix = node.path + "."
             module.load_state_dict(
@@ -62,25 +67,24 @@ class Interpreter:
             rank = len(self.graph.nodes[edge.node].outs[edge.output].shape)
             return value.expand(size, *[-1] * rank) if edge in batchless else value
 
-        for node in self.graph.nodes:
+        for node, call in zip(self.graph.nodes, self.calls, strict=True):
             if node.training and not training:
                 continue
-            if node.layer is None:
+            if call is None:
                 values[Edge(node.index)] = inputs[node.path]
                 continue
-            call = node.layer.call(*node.ins)
             given = {f"x{i}": e for i, e in enumerate(node.inputs) if e is not None}
             names: dict[str, Any] = {
                 n: values[e] if call.broadcast else batched(e) for n, e in given.items()
             }
             names |= {a.name or a.of: a.value for a in call.free}
             names["self"] = self._module(node, training)
-            names["r"] = eval(call.forward, _NAMES, names)
+            names["r"] = eval(_code(call.forward), _NAMES, names)
             lone = call.batchless or (
                 call.broadcast and bool(given) and batchless.issuperset(given.values())
             )
             for i, text in enumerate(call.results):
-                values[Edge(node.index, i)] = eval(text, _NAMES, names)
+                values[Edge(node.index, i)] = eval(_code(text), _NAMES, names)
                 if lone:
                     batchless.add(Edge(node.index, i))
         kept = {

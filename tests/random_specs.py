@@ -140,6 +140,7 @@ class Machine:
         self.texts: list[str] = []
         self.known = Known()
         self.outputs: dict[str, Any] = {}
+        self.params: dict[str, Any] = {}
         self.axes = 2
         self.smallest = 1  # size that every map of this spec surely has, at the start
 
@@ -919,7 +920,7 @@ class Machine:
         """The whole text."""
         world = self.pick(("map", "map", "map", "map", "two", "sequence"))
         self.axes = self.pick((2, 2, 2, 1, 3))
-        params: dict[str, Any] = {"p": self.even(), "flag": bool(self.choose(2))}
+        params = self.params = {"p": self.even(), "flag": bool(self.choose(2))}
         if self.chance(40):
             params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
         if self.chance(30):
@@ -958,14 +959,97 @@ class Machine:
         shape: list[Any] = [start, *self.sizes()]
         if self.chance(20):
             shape = [start, *({name: n} for name, n in zip("HWD", shape[1:], strict=False))]
-        body, line = self.path(scope, Line(str(start)), length=3 + self.choose(3))
-        if not body:
-            body = [{"relu": None}]
+        line = Line(str(start))
+        body: list[Item] = []
+        if self.chance(30):
+            body, line = self.skeleton(scope, line, shape[1:])
+        more, line = self.path(
+            scope, line, length=1 + self.choose(3) if body else 3 + self.choose(3)
+        )
+        body += more or [{"relu": None}]
         body += self.taps(scope, line)
         free = any(isinstance(n, dict) for n in shape)
         body += self.tail(scope, free)
         self.finish(body)
         return shape, body
+
+    # ------------------------------------------------------------ skeletons
+
+    def skeleton(self, scope: Scope, line: Line, sizes: Sequence[Any]) -> tuple[list[Item], Line]:
+        """What whole networks are made of."""
+        makers = [self._stages, self._ladder]
+        if all(isinstance(n, int) and n % 4 == 0 for n in sizes):
+            makers.append(self._nested)
+        return self.pick(makers)(scope, line)
+
+    def _stages(self, scope: Scope, line: Line) -> tuple[list[Item], Line]:
+        """Stages of residual blocks, their depths a param, the table of the paper a repeat."""
+        many = 2 + self.choose(2)
+        self.params["depths"] = [self.pick((1, 2, 2, 3)) for _ in range(many)]
+        widths = [self.even() for _ in range(many)]
+        strides = [self.pick((1, 2)) for _ in range(many)]
+        stride = "$(s if loop.first else 1)"
+        first: Item = {"out": "$c", "kernel": 3, "stride": stride, "padding": 1, "bias": False}
+        main: list[Item] = [
+            {"conv": first},
+            self.norm(),
+            self.activation(scope),
+            {"id": "last", "conv": {"out": "$c", "kernel": 1}},
+        ]
+        if self.chance(40):
+            main.append({"drop_path": "$(0.2 * loop.serial / loop.total)"})
+        down: Item = {"id": "down", "conv": {"out": "$c", "kernel": 1, "stride": stride}}
+        down["when"] = "$(prev.channels != c or (loop.first and s != 1))"
+        stage: Item = {"id": "stage_$k", "body": [{"residual": main, "shortcut": [down]}]}
+        stage["body"].append(self.activation(scope))
+        stage["repeat"] = "$n"
+        columns = {"n": "$depths", "c": widths, "s": strides, "k": list(range(1, many + 1))}
+        between = [self.activation(scope)] if self.chance(30) else []
+        item = {"repeat": columns, "body": [stage, *between]}
+        return [item], Line(str(widths[-1]), line.halved + strides.count(2))
+
+    def _ladder(self, scope: Scope, line: Line) -> tuple[list[Item], Line]:
+        """Down and up again; a step up takes what its step down had, by an id made of a column."""
+        many = 1 + self.choose(3)
+        widths = [self.even() for _ in range(many)]
+        steps = list(range(1, many + 1))
+        down: list[Item] = [
+            {"id": "enc_$k", "conv": {"out": "$c", "kernel": 3, "padding": 1}},
+            self.activation(scope),
+            {"max_pool": {"kernel": 2, "ceil": True}},
+        ]
+        up: list[Item] = [
+            {"upsample": {"mode": "nearest"}, "from": ["prev", "enc_$k"]},
+            {"concat": self.pick((["prev", "enc_$k"], ["enc_$k", "prev"]))},
+            {"conv": {"out": "$c", "kernel": 3, "padding": "half"}},
+        ]
+        items: list[Item] = [
+            {"repeat": {"k": steps, "c": widths}, "body": down},
+            {"id": "middle", "conv": {"out": 4, "kernel": 1}},
+            {"repeat": {"k": steps[::-1], "c": widths[::-1]}, "body": up},
+        ]
+        return items, Line(str(widths[0]), line.halved)
+
+    def _nested(self, scope: Scope, line: Line) -> tuple[list[Item], Line]:
+        """A network inside itself, twice at most."""
+        double: list[Item] = [{"conv": {"out": "$width", "kernel": 3, "padding": 1}}]
+        double.append(self.activation(Scope()))
+        back = self.pick(
+            (
+                [{"conv_transpose": {"out": "$width", "kernel": 2, "stride": 2}}],
+                [{"upsample": 2}, {"conv": {"out": "$width", "kernel": 1}}],
+            )
+        )
+        again: Item = {"Net": {"depth": "$(depth - 1)", "width": "$(2 * width)"}}
+        inner: list[Item] = [{"max_pool": 2}, again, *back]
+        merge = self.pick(("concat", "concat", "add"))
+        skip: Item = {"residual": inner, "merge": merge, "when": "$(depth > 0)"}
+        after = [{**item, "when": "$(depth > 0)"} for item in double]
+        self.texts += ["  Net:", "    params: {depth: required, width: required}", "    body:"]
+        self.texts += block_style([*double, skip, *after], "      ")
+        self.params["levels"] = self.pick((1, 2))
+        call: Item = {"id": "net", "Net": {"depth": "$levels", "width": "$p"}}
+        return [call], Line("p", line.halved)
 
     def taps(self, scope: Scope, line: Line) -> list[Item]:
         """Items off the line, each an output."""
@@ -1065,7 +1149,7 @@ class Machine:
                 }
                 found.append({cell: args} if self.chance(60) else {"residual": [{cell: args}]})
             elif kind == 3:
-                name = self.fresh("scale")
+                name = self.fresh("gain")
                 found += [
                     {"id": name, "parameter": {"shape": [1, width]}},
                     {self.pick(("add", "mul")): ["prev", name]},

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archspec.build import BuildError, build, network_class
-from archspec.emit.check import UnsafeText, verify
+from archspec.emit.check import UnsafeTextError, verify
 from archspec.errors import SpecError
 from archspec.program import Program, load, loads
 
@@ -549,8 +549,8 @@ def test_planted_text_is_refused(planted: str) -> None:
     planted = planted.replace("\\n", "\n")
     text = loads(CHAIN).code
     verify(text)
-    with pytest.raises(UnsafeText):
+    with pytest.raises(UnsafeTextError):
         verify(f"{text}\n{planted}\n")
     inside = "".join(f"        {line}\n" for line in planted.splitlines())
-    with pytest.raises(UnsafeText):
+    with pytest.raises(UnsafeTextError):
         verify(f"{text}\n\n{METHOD}{inside}        return x\n")

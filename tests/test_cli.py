@@ -275,6 +275,9 @@ def test_new_writes_once(here: Path) -> None:
     [
         ("(CONV", "`(` is not closed", 0),
         ("CONV → )", "a bracket closes here that was never opened", 7),
+        ("(CONV]", "`]` does not close `(`", 5),
+        ("CONV → ()", "there is nothing in these brackets", 8),
+        ("INPUT", "the line names no layer", 0),
         ("×3", "`×3` follows nothing that it could repeat", 0),
         ("CONV @ 3", "`@` is not understood", 5),
         ("", "the line names no layer", 0),
@@ -435,6 +438,24 @@ def test_light(here: Path) -> None:
         [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("archspec com", ["compile"]),
+        ("archspec compile vg", ["vgg16"]),
+        ("archspec compile sm", ["small.yaml"]),
+        ("archspec compile resnet50 --variant resnet1", ["resnet18", "resnet101", "resnet152"]),
+        ("archspec compile nowhere --variant r", []),
+        ("archspec explain E101", ["E101"]),
+    ],
+)
+def test_completion(here: Path, words: str, found: list[str]) -> None:
+    last = str(len(words.split()) - 1)
+    env = {"_ARCHSPEC_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": last}
+    done = run(cwd=here, env=env)
+    assert (done.stdout.split(), done.stderr) == (found, "")
 
 
 def test_version_and_help(here: Path) -> None:

@@ -168,7 +168,14 @@ body:
     merge: concat
     from: half.1
   - {id: end, add: [half.0, half.1]}
-outputs: {a: stages.0, b: two.both.1, c: left.act, d: right, e: two.first, f: branches1, g: [end, half.0]}
+outputs:
+  a: stages.0
+  b: two.both.1
+  c: left.act
+  d: right
+  e: two.first
+  f: branches1
+  g: [end, two.both.0]
 """)
     outputs = {k: [found.nodes[e.node].path for e in v] for k, v in found.outputs.items()}
     assert outputs == {
@@ -368,6 +375,19 @@ body:
     assert [code for code, _ in found] == ["E304", "E312", "E361", "E306"]
 
 
+def test_one_cause_is_one_complaint() -> None:
+    lost = "body: [{id: a, relu: }, {add: [prev, b]}, {add: [prev, b.x]}]\noutputs: {o: add2, p: b}"
+    assert complaint(lost).startswith("E312")
+    words = "params: {k: big}\nbody: [{relu: , when: $(k > 1)}, tanh, {relu: , when: $(k > 1)}]"
+    assert complaint(words).startswith("E361")
+    equal = """
+body:
+  - repeat: {b: [1, 1]}
+    body: [{id: x$b, relu: }, {id: y$b, tanh: }]
+"""
+    assert complaint(equal).startswith("E314")
+
+
 def test_faults_inside_a_block_that_a_fault_precedes_are_found() -> None:
     found = complaints("""
 blocks:
@@ -475,6 +495,95 @@ def test_sharing_needs_the_same_weights() -> None:
     assert shown.startswith("E316")
     assert "weight  [8, 3, 1, 1] there, [8, 8, 1, 1] here" in shown
     assert complaint("body: [{id: a, repeat: 2, relu: }, {shared: a}]").startswith("E316")
+
+
+def test_sharing_needs_the_same_layers() -> None:
+    shown = complaint("""
+body:
+  - id: a
+    body: [{id: c, conv: {out: 3, kernel: 3}}, {when: $(prev.height > 5), relu: }]
+  - {id: b, shared: a}
+""")
+    assert shown.startswith("E316")
+    assert "relu1  relu there, none here" in shown
+
+
+def test_shared_counts_copies_as_its_owner_did() -> None:
+    found = graph("""
+body:
+  - id: tower
+    sequential:
+      - branches:
+          path:
+            - repeat: {c: [8, 8]}
+              body: [{residual: [tanh], when: $(loop.serial > 0)}]
+        merge: concat
+      - {conv: {out: 3, kernel: 1}, repeat: 2, when: $(loop.serial == 0)}
+  - {id: again, shared: tower}
+""")
+    half = len(paths(found)) // 2
+    assert [p.replace("tower", "again") for p in paths(found)[:half]] == paths(found)[half:]
+    by_path = {n.path: n for n in found.nodes}
+    for path in paths(found)[half:]:
+        owner = by_path[path].shared
+        assert owner is not None
+        assert found.nodes[owner].path == path.replace("again", "tower")
+
+
+# ---------------------------------------------------------------- head
+
+_HEADED = """
+params: {aux: false, n: 2}
+variants: {short: {n: 1}}
+input: [4, 8, 8]
+blocks: {Aux: {body: [flatten, {id: fc, linear: 2}]}}
+body:
+  - {id: features, sequential: [relu, {conv: {out: 4, kernel: 1}}]}
+  - {id: layers, repeat: $n, body: [relu, {id: last, tanh: }]}
+  - {id: aux1, tap: always, when: $aux, Aux: }
+  - id: m$i
+    repeat: {i: [1, 2]}
+    branches: {p: relu, q: [relu, tanh], r: [{id: deep, relu: }]}
+    merge: add
+  - {id: fc, linear: 2, from: features, when: false}
+  - {id: end, relu: , from: m2}
+outputs: {end: end}
+"""
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["end", "features", "features.1", "layers.0", "layers.1.last", "aux1", "aux1.fc", "fc",
+     "m1.p", "m2.q.tanh1", "m2.r.deep", "[end, aux1.fc]"],
+)  # fmt: skip
+def test_head_names_what_is_there(head: str) -> None:
+    assert program(f"{_HEADED}head: {head}").spec.head
+    assert program(f"{_HEADED}head: {head}", variant="short").spec.head
+
+
+@pytest.mark.parametrize(
+    ("head", "help"),
+    [("ends", "did you mean `end`?"), ("features.2", "known: `0`, `1`"), ("m3", "known: "),
+     ("aux1.fd", "known: `fc`"), ("end.1", "name `end` itself"), ("m2.deep", "known: ")],
+)  # fmt: skip
+def test_head_names_nothing(head: str, help: str) -> None:
+    shown = complaint(f"{_HEADED}head: [{head}]")
+    assert shown.startswith("E318")
+    assert f"help: {help}" in shown
+    line = _HEADED.count("\n") + 3
+    assert complaints(f"{_HEADED}head: [{head}]") == [("E318", f"{line}:8")]
+
+
+def test_a_copy_that_is_not_there_in_a_variant_may_be_the_head() -> None:
+    assert program(f"{_HEADED}head: layers.1", variant="short").spec.head
+    assert complaints(f"{_HEADED}head: layers.2")[0][0] == "E318"
+
+
+def test_a_head_beside_another_fault() -> None:
+    found = complaints("body: [{conv: {out: 3, kernel: 9}}, {id: fc, linear: 2}]\nhead: fd")
+    assert [code for code, _ in found] == ["E304", "E318"]
+    found = complaints("body: [{conv: {out: 3, kernel: 9}}, {id: fc, linear: 2}]\nhead: fc")
+    assert [code for code, _ in found] == ["E304"]
 
 
 # ---------------------------------------------------------------- outputs, taps

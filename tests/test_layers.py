@@ -243,7 +243,8 @@ def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
     def pack(t: torch.Tensor) -> torch.Tensor:
         at = t.untyped_storage().data_ptr()
         if at not in own and t.numel() >= 4 and t.shape[:1] != () and t.numel() % 4 == 0:
-            kept[at] = max(kept.get(at, 0), t.numel() * t.element_size())
+            whole = t.untyped_storage().nbytes() if layer.op == "attention" else 0
+            kept[at] = max(kept.get(at, 0), whole, t.numel() * t.element_size())
             alive.append(t)
         return t
 
@@ -253,11 +254,8 @@ def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
     return sum(kept.values()) // 4
 
 
-# On the CPU noise keeps a float for each cell, recurrent layers what their kernel likes.
-_OTHERWISE = {
-    "dropout", "spatial_dropout", "alpha_dropout", "drop_path", "gaussian_noise", "sample_normal",
-    "lstm", "gru", "rnn", "attention", "lp_pool", "local_response_norm", "batch_norm", "rms_norm",
-}  # fmt: skip
+# Recurrent layers keep what their kernel likes; batch norm its statistics, whatever the batch.
+_OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm"}
 
 
 @every

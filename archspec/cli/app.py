@@ -44,7 +44,9 @@ def _variants(ctx: typer.Context, incomplete: str) -> list[str]:
     from archspec import shelf, source
 
     try:
-        data = source.read(shelf.find(ctx.params.get("spec") or "")).data
+        # what stands before an option without its value yet is still in `args`
+        spec = ctx.params.get("spec") or next(iter(ctx.args), "")
+        data = source.read(shelf.find(spec)).data
         return [name for name in data.get("variants", {}) if name.startswith(incomplete)]
     except Exception:  # a completion must never write into the line that is being typed
         return []
@@ -78,6 +80,9 @@ Inputs = Annotated[
         "--input", "-i", metavar="SHAPE", help="Another input shape: 3x64x64, or image=3x64x64."
     ),
 ]
+Outside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let `use` read files outside the spec's folder.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings are fatal.")]
 Output = Annotated[
     str | None, typer.Option("--output", "-o", help="File or folder to write to; - for stdout.")
@@ -104,6 +109,7 @@ def check(
     variant: Variant = None,
     sets: Sets = None,
     inputs: Inputs = None,
+    outside: Outside = False,
     strict: Strict = False,
 ) -> None:
     """Say what is wrong with specs, if anything."""
@@ -113,7 +119,7 @@ def check(
     good = True
     for spec in specs:
         try:
-            program = _load(spec, variant, sets, inputs)
+            program = _load(spec, variant, sets, inputs, outside)
         except SpecError as error:
             faults(error.faults, error.sources)
             good = False
@@ -131,11 +137,12 @@ def compile_(
     variant: Variant = None,
     sets: Sets = None,
     inputs: Inputs = None,
+    outside: Outside = False,
     force: Force = False,
     strict: Strict = False,
 ) -> None:
     """Write the network as PyTorch source, and show its summary."""
-    program = _accepted(_load(spec, variant, sets, inputs), strict)
+    program = _accepted(_load(spec, variant, sets, inputs, outside), strict)
     text = program.source_code
     if output == "-":
         say(text)
@@ -160,10 +167,11 @@ def summary(
     variant: Variant = None,
     sets: Sets = None,
     inputs: Inputs = None,
+    outside: Outside = False,
     strict: Strict = False,
 ) -> None:
     """Show every layer, and the totals."""
-    program = _accepted(_load(spec, variant, sets, inputs), strict)
+    program = _accepted(_load(spec, variant, sets, inputs, outside), strict)
     table(program, format.value, depth)
 
 
@@ -173,12 +181,13 @@ def expand(
     variant: Variant = None,
     sets: Sets = None,
     inputs: Inputs = None,
+    outside: Outside = False,
     strict: Strict = False,
 ) -> None:
     """Show the network unrolled: one line of YAML an op."""
     from archspec.report import unrolled
 
-    say(unrolled(_accepted(_load(spec, variant, sets, inputs), strict)))
+    say(unrolled(_accepted(_load(spec, variant, sets, inputs, outside), strict)))
 
 
 @app.command()
@@ -284,16 +293,20 @@ def fmt(
 
 
 def _load(
-    spec: str, variant: str | None, sets: list[str] | None, inputs: list[str] | None
+    spec: str,
+    variant: str | None,
+    sets: list[str] | None,
+    inputs: list[str] | None,
+    outside: bool,
 ) -> Program:
     """The program, analysed, its warnings shown. Raises SpecError."""
     params = dict(map(setting, sets or []))
     shapes = dict(map(shape, inputs or []))
     from archspec.errors import SpecError
-    from archspec.program import load
+    from archspec.program import prepare
 
     try:
-        program = load(spec, variant, inputs=shapes or None, **params)
+        program = prepare(spec, variant, params, shapes or None, allow_outside=outside)
     except SpecError as error:
         raise _hinted(error, spec) from None
     faults(program.warnings, program.sources)

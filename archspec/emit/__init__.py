@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.explain import Unprovable
+from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
 from archspec.expressions import Expr
 from archspec.graph import Instance
 from archspec.spec import Block, Init
 
+WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
 Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
-def emit(root: Instance, name: str, origin: str, elaborate: Elaborate, init: Init | None = None) -> str:
+def emit(
+    root: Instance, name: str, origin: str, elaborate: Elaborate, init: Init | None = None
+) -> str:
     """The text of a Python file that defines the network.
 
     `elaborate` expands the network again with some params changed (None where that has faults):
@@ -24,13 +27,15 @@ def emit(root: Instance, name: str, origin: str, elaborate: Elaborate, init: Ini
     document's rules for initial values.
     """
     title = class_name(name)
-    kept = _witnessed(root, title, elaborate)
+    kept = _witnessed(root, title, elaborate) if root.size <= WITNESSED else {}
     while True:
-        lowering = Lowering([root, *(w for ws in kept.values() for w in ws)], title, list(kept), init)
+        lowering = Lowering(
+            [root, *(w for ws in kept.values() for w in ws)], title, list(kept), init
+        )
         try:
             lowering.root()
             break
-        except Unprovable:
+        except UnprovableError:
             if not kept:
                 raise
             kept.popitem()
@@ -57,7 +62,7 @@ def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, li
             continue
         try:
             Lowering([root, *witnesses], title, [param]).root()
-        except Unprovable:
+        except UnprovableError:
             continue
         kept[param] = witnesses
     return kept
@@ -68,14 +73,20 @@ def _passed_on(block: Block, param: str) -> bool:
     stack = list(block.items)
     while stack:
         item = stack.pop()
-        if item.op[0].isupper() and any(isinstance(v, Expr) and param in v.names for v in item.args.values()):
+        if item.op[0].isupper() and any(
+            isinstance(v, Expr) and param in v.names for v in item.args.values()
+        ):
             return True
         stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
     return False
 
 
 def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
-    steps: Sequence[float] = [1.5 * value, 0.5 * value] if isinstance(value, float) else [2 * value, 3 * value, value + 1, value - 1, value // 2]
+    steps: Sequence[float] = (
+        [1.5 * value, 0.5 * value]
+        if isinstance(value, float)
+        else [2 * value, 3 * value, value + 1, value - 1, value // 2]
+    )
     found: list[Instance] = []
     for other in dict.fromkeys(steps):
         if other == value or (isinstance(value, int) and other < 1):
@@ -92,8 +103,7 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
 
 
 def _file(lowering: Lowering, name: str, origin: str) -> str:
-    from archspec.emit.definitions import DEFINITIONS
-    from archspec.emit.definitions import MAKE_DIVISIBLE
+    from archspec.emit.definitions import DEFINITIONS, MAKE_DIVISIBLE
 
     definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
@@ -106,25 +116,25 @@ def _file(lowering: Lowering, name: str, origin: str) -> str:
 
 
 def _needed(body: str, definitions: Mapping[str, str]) -> list[str]:
-    found: list[str] = []
+    """The definitions that the text needs, and those that these need."""
+    found: set[str] = set()
     queue = [body]
     while queue:
-        text = queue.pop()
-        for n in definitions:
-            if n not in found and re.search(rf"\b{n}\b", text):
-                found.append(n)
-                queue.append(definitions[n])
+        words = set(re.findall(r"[A-Za-z_]\w*", queue.pop()))
+        more = [n for n in definitions if n in words and n not in found]
+        found.update(more)
+        queue += [definitions[n] for n in more]
     return [n for n in definitions if n in found]
 
 
 def _imports(text: str) -> str:
-    standard = ["import math"] if re.search(r"\bmath\.", text) else []
-    if "OrderedDict(" in text:
+    words = set(re.findall(r"[A-Za-z_]\w*", text))
+    standard = ["import math"] if "math" in words else []
+    if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
-    torch = ["import torch"] if re.search(r"\btorch\.", text) else []
-    names = [n for n in ("Tensor", "nn") if re.search(rf"\b{n}\b", text)]
-    torch.append(f"from torch import {', '.join(names)}")
+    torch = ["import torch"] if "torch" in words else []
+    torch.append(f"from torch import {', '.join(n for n in ('Tensor', 'nn') if n in words)}")
     for n in ("spectral_norm", "weight_norm"):
-        if re.search(rf"\b{n}\(", text):
+        if n in words:
             torch.append(f"from torch.nn.utils.parametrizations import {n}")
     return "\n\n".join("\n".join(group) for group in (standard, torch) if group)

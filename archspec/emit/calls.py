@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from archspec.emit.explain import Row, Unprovable, Var, fold, folded, holds, lookup, translate, value_of
+from archspec.emit.engine import Engine
+from archspec.emit.explain import (
+    Row,
+    UnprovableError,
+    Var,
+    fold,
+    folded,
+    holds,
+    lookup,
+    translate,
+    value_of,
+)
 from archspec.emit.forward import Assign, Step
 from archspec.emit.text import Dotted, call, literal, rebuilt
 from archspec.emit.unit import ClassInfo, Scope, plain
@@ -19,7 +30,7 @@ from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 from archspec.spec import Item
 
 if TYPE_CHECKING:
-    from archspec.graph import Instance
+    pass
 
 Apply = Callable[..., list[Var]]
 
@@ -38,15 +49,12 @@ def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-class Calls:
+class Calls(Engine):
     """The part of the lowering that knows layers and signatures."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: dict[Any, Call] = {}
-
-    def class_of(self, instances: Sequence[Instance]) -> ClassInfo:
-        raise NotImplementedError
 
     # ------------------------------------------------------------ layers
 
@@ -60,7 +68,14 @@ class Calls:
             found = self.calls[key] = layer.module(*types) if module else layer.call(*types)  # type: ignore[arg-type]
         return found
 
-    def maker(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], module: bool = False) -> Made:
+    def maker(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        module: bool = False,
+    ) -> Made:
         """How one op or block call is made and called."""
         values = [[c.ins[j] for c in copies] for j in range(len(copies[0].ins))]
         ins = [None if vs[0] is None else lookup(rows, vs) for vs in values]
@@ -68,7 +83,15 @@ class Calls:
             return self._block(scope, item, rows, copies, ins)
         return self._layer(scope, item, rows, copies, ins, module)
 
-    def _layer(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Var | None], module: bool) -> Made:
+    def _layer(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var | None],
+        module: bool,
+    ) -> Made:
         calls = [self._torch(c, module) for c in copies]
         first = calls[0]
         axes = self._axes(scope, item, rows, copies, ins)
@@ -78,18 +101,30 @@ class Calls:
         constructor = None
         if first.target is not None:
             constructor = self._constructor(scope, rows, calls, resolve)
-        free = {a.name or a.of: self._argument(scope, rows, [c.free[k] for c in calls], resolve) for k, a in enumerate(first.free)}
+        free = {
+            a.name or a.of: self._argument(scope, rows, [c.free[k] for c in calls], resolve)
+            for k, a in enumerate(first.free)
+        }
         forward = self._stored(scope, free)
         return Made(constructor, self._applier(first, forward, axes), axes)
 
-    def _constructor(self, scope: Scope, rows: Sequence[Row], calls: Sequence[Call], resolve: Callable[[str], list[ast.expr]]) -> ast.expr:
+    def _constructor(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        calls: Sequence[Call],
+        resolve: Callable[[str], list[ast.expr]],
+    ) -> ast.expr:
         first = calls[0]
         assert first.target is not None
         args: list[ast.expr] = []
         keywords: dict[str, ast.expr] = {}
         for k, a in enumerate(first.args):
             several = [c.args[k] for c in calls]
-            if a.default is not MISSING and all(plain(b.value) == plain(a.default) and type(b.value) is type(a.default) for b in several):
+            if a.default is not MISSING and all(
+                plain(b.value) == plain(a.default) and type(b.value) is type(a.default)
+                for b in several
+            ):
                 continue
             value = self._argument(scope, rows, several, resolve)
             if a.name is None:
@@ -99,46 +134,89 @@ class Calls:
         made = call(first.target, *args, **keywords)
         return made if first.wrap is None else call(first.wrap, made)
 
-    def _varying(self, scope: Scope, rows: Sequence[Row], calls: Sequence[Call], axes: list[list[ast.expr | None]], item: Item) -> Made:
+    def _varying(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        calls: Sequence[Call],
+        axes: list[list[ast.expr | None]],
+        item: Item,
+    ) -> Made:
         """Modules of different classes in one place: the class itself becomes an argument, where nothing else differs."""
         first = calls[0]
-        if any(c.target is None or c.args or c.free or c.wrap or c.forward != first.forward or c.results != first.results for c in calls):
-            raise Unprovable("the instances need different kinds of layer")
+        if any(
+            c.target is None
+            or c.args
+            or c.free
+            or c.wrap
+            or c.forward != first.forward
+            or c.results != first.results
+            for c in calls
+        ):
+            raise UnprovableError("the instances need different kinds of layer")
         targets = [Dotted(c.target or "") for c in calls]
         written = item.args.get("name")
-        if item.op == "activation" and isinstance(written, Expr) and written.text in scope.unit.potential and scope.parent is None:
+        if (
+            item.op == "activation"
+            and isinstance(written, Expr)
+            and written.text in scope.unit.potential
+            and scope.parent is None
+        ):
             self._retype(scope, rows, written.text, targets)
         target = scope.explain(rows, translate(written, scope.names, {}), targets, "activation")
         return Made(call(target), self._applier(first, {}, axes), axes)
 
-    def _retype(self, scope: Scope, rows: Sequence[Row], param: str, targets: Sequence[Dotted]) -> None:
+    def _retype(
+        self, scope: Scope, rows: Sequence[Row], param: str, targets: Sequence[Dotted]
+    ) -> None:
         """A param that names an activation becomes, in Python, its class."""
         for row in scope.unit.rows:
             row.py[param] = activation_class(row.py[param]) or row.py[param]
         for row, target in zip(rows, targets, strict=True):
             row.py[param] = target
 
-    def _argument(self, scope: Scope, rows: Sequence[Row], several: Sequence[Arg], resolve: Callable[[str], list[ast.expr]]) -> ast.expr:
+    def _argument(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        several: Sequence[Arg],
+        resolve: Callable[[str], list[ast.expr]],
+    ) -> ast.expr:
         first = several[0]
+        if scope.settled(several):
+            return literal(plain(first.value))
         candidates: list[ast.expr] = []
         for of in dict.fromkeys(a.of for a in several):
             candidates += resolve(of)
-        return scope.explain(rows, candidates, [a.value for a in several], (first.name or _tail(first.of)))
+        return scope.explain(
+            rows, candidates, [a.value for a in several], (first.name or _tail(first.of))
+        )
 
-    def _resolver(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Var | None]) -> Callable[[str], list[ast.expr]]:
+    def _resolver(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var | None],
+    ) -> Callable[[str], list[ast.expr]]:
         records: Mapping[str, Var] | None = None
 
         def field(text: str) -> list[ast.expr]:
             nonlocal records
             if text in item.args:
                 if records is None:
-                    records = self.records(scope, rows, [c.ins[0] if c.ins else None for c in copies])
+                    records = self.records(
+                        scope, rows, [c.ins[0] if c.ins else None for c in copies]
+                    )
                 found = translate(item.args[text], scope.names, records)
                 if found:
                     return found
             layer = copies[0].layer
             value = plain(getattr(layer, text, None))
-            if isinstance(value, (int, float, tuple)) and all(plain(getattr(c.layer, text, None)) == value for c in copies):
+            if isinstance(value, (int, float, tuple)) and all(
+                plain(getattr(c.layer, text, None)) == value for c in copies
+            ):
                 return [literal(value)]
             return []
 
@@ -150,7 +228,16 @@ class Calls:
 
         return resolve
 
-    def _axes(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Var | None]) -> list[list[ast.expr | None]]:
+    def _axes(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var | None],
+    ) -> list[list[ast.expr | None]]:
+        if scope.settled(copies):
+            return [[None] * len(v.type.shape if v.type else ()) for v in copies[0].outs.values()]
         layer = copies[0].layer
         assert layer is not None
         types = [v.type if v is not None else None for v in copies[0].ins]
@@ -176,22 +263,48 @@ class Calls:
                 kept[n] = value
         return kept
 
-    def _applier(self, torch_call: Call, free: dict[str, ast.expr], axes: list[list[ast.expr | None]]) -> Apply:
-        def apply(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy], attribute: ast.expr | None, ins: list[Var | None], steps: list[Step], hint: str) -> list[Var]:
+    def _applier(
+        self, torch_call: Call, free: dict[str, ast.expr], axes: list[list[ast.expr | None]]
+    ) -> Apply:
+        def apply(
+            scope: Scope,
+            rows: Sequence[Row],
+            copies: Sequence[Copy],
+            attribute: ast.expr | None,
+            ins: list[Var | None],
+            steps: list[Step],
+            hint: str,
+        ) -> list[Var]:
             given = [v for v in ins if v is not None]
-            refs = {f"x{j}": v.ref if torch_call.broadcast else self.batched(scope, v, given) for j, v in enumerate(ins) if v is not None}
-            value = _filled(torch_call.forward, {**free, **refs, **({"self": attribute} if attribute is not None else {})})
+            refs = {
+                f"x{j}": v.ref if torch_call.broadcast else self.batched(scope, v, given)
+                for j, v in enumerate(ins)
+                if v is not None
+            }
+            value = _forward(
+                torch_call.forward,
+                {**free, **refs, **({"self": attribute} if attribute is not None else {})},
+            )
             layer = copies[0].layer
-            inner = layer is not None and (layer.family in ("conv", "norm", "linear", "merge", "shape") or layer.op.startswith(("global_", "adaptive_")))
+            inner = layer is not None and (
+                layer.family in ("conv", "norm", "linear", "merge", "shape")
+                or layer.op.startswith(("global_", "adaptive_"))
+            )
             merge = len(refs) > 1
             outs = [Var(a, hint if k == 0 else "") for k, a in enumerate(axes)]
             for out in outs:
-                out.batchless = torch_call.batchless or (torch_call.broadcast and bool(given) and all(v.batchless for v in given))
+                out.batchless = torch_call.batchless or (
+                    torch_call.broadcast and bool(given) and all(v.batchless for v in given)
+                )
             if torch_call.results == ("r",):
                 steps.append(Assign(outs, value, inner=inner, merge=merge))
                 return outs
             if len(torch_call.results) == 1:
-                steps.append(Assign(outs, _filled(torch_call.results[0], {"r": value}), inner=inner, merge=merge))
+                steps.append(
+                    Assign(
+                        outs, _filled(torch_call.results[0], {"r": value}), inner=inner, merge=merge
+                    )
+                )
                 return outs
             raw = Var([], hint)
             steps.append(Assign([raw], value, inner=True, merge=merge))
@@ -207,13 +320,21 @@ class Calls:
             return var.ref
         anchor = next((v for v in beside if not v.batchless), scope.unit.anchor)
         if anchor is None:
-            raise Unprovable("nothing tells the size of the batch")
+            raise UnprovableError("nothing tells the size of the batch")
         size = ast.Subscript(ast.Attribute(anchor.ref, "shape"), ast.Constant(0))
         return call(ast.Attribute(var.ref, "expand"), size, *(literal(-1) for _ in var.axes))
 
     # ------------------------------------------------------------ merges of residuals and branches
 
-    def merge(self, scope: Scope, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Var], paths: list[list[Value]], steps: list[Step]) -> Var:
+    def merge(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var],
+        paths: list[list[Value]],
+        steps: list[Step],
+    ) -> Var:
         layer = copies[0].layer
         assert layer is not None
         calls = []
@@ -222,7 +343,7 @@ class Calls:
             calls.append(c.layer.call(*(p[k].type for p in paths)))  # type: ignore[arg-type]
         first = calls[0]
         if any((c.target, c.forward) != (first.target, first.forward) for c in calls):
-            raise Unprovable("the merges differ")
+            raise UnprovableError("the merges differ")
         axes: list[ast.expr | None] = []
         types = [p[0].type for p in paths]
         for a, text in enumerate(layer.axes(*types)[0]):  # type: ignore[arg-type]
@@ -230,7 +351,10 @@ class Calls:
             tree = _resolved(_parsed(text), lambda _: [], list(ins)) if text is not None else None
             axes.append(tree if tree is not None and holds(tree, rows, values) else None)
         free = {a.name or a.of: literal(plain(a.value)) for a in first.free}
-        refs = {f"x{j}": v.ref if first.broadcast else self.batched(scope, v, ins) for j, v in enumerate(ins)}
+        refs = {
+            f"x{j}": v.ref if first.broadcast else self.batched(scope, v, ins)
+            for j, v in enumerate(ins)
+        }
         value = _filled(first.forward, {**free, **refs})
         out = Var(axes)
         out.batchless = first.broadcast and all(v.batchless for v in ins)
@@ -239,12 +363,31 @@ class Calls:
 
     # ------------------------------------------------------------ block calls
 
-    def _block(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Var | None]) -> Made:
+    def _block(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var | None],
+    ) -> Made:
         instances = [c.instance for c in copies if c.instance is not None]
         info = self.class_of(instances)
         shape_vars = [v for v in ins if v is not None]
-        constructor = self.construct(scope, rows, info, [info.values[id(i)] for i in instances], item, shape_vars, list(instances[0].block.inputs), copies)
-        axes = [self.outer_axes(info, j, rows, [c.outs[key] for c in copies]) for j, key in enumerate(copies[0].outs)]
+        constructor = self.construct(
+            scope,
+            rows,
+            info,
+            [info.values[id(i)] for i in instances],
+            item,
+            shape_vars,
+            list(instances[0].block.inputs),
+            copies,
+        )
+        axes = [
+            self.outer_axes(info, j, rows, [c.outs[key] for c in copies])
+            for j, key in enumerate(copies[0].outs)
+        ]
         return Made(constructor, self.call_module, axes)
 
     def construct(
@@ -254,11 +397,17 @@ class Calls:
         """`Block(in_channels, width, stride=stride)`: every argument explained in the caller's names."""
         args: list[ast.expr] = []
         keywords: dict[str, ast.expr] = {}
-        records = self.records(scope, rows, [c.ins[0] if c.ins else None for c in copies]) if copies else scope.records
+        records = (
+            self.records(scope, rows, [c.ins[0] if c.ins else None for c in copies])
+            if copies
+            else scope.records
+        )
         self._given = {}
         for p in info.parameters:
             values = [w[p.name] for w in wanted]
-            if p.default is not ... and all(v == p.default and type(v) is type(p.default) for v in values):
+            if p.default is not ... and all(
+                v == p.default and type(v) is type(p.default) for v in values
+            ):
                 continue
             candidates: list[ast.expr | None] = []
             if item is not None and p.name in item.args:
@@ -274,7 +423,9 @@ class Calls:
                 keywords[p.name] = value
         return call(info.name, *args, **keywords)
 
-    def outer_axes(self, info: ClassInfo, place: int, rows: Sequence[Row], values: Sequence[Value]) -> list[ast.expr | None]:
+    def outer_axes(
+        self, info: ClassInfo, place: int, rows: Sequence[Row], values: Sequence[Value]
+    ) -> list[ast.expr | None]:
         """The callee's symbolic output in the caller's names."""
         given = dict(self._given)
         for p in info.parameters:
@@ -289,7 +440,16 @@ class Calls:
         first = values[0].type
         return found if found or first is None else [None] * len(first.shape)
 
-    def call_module(self, scope: Scope, rows: Sequence[Row], copies: Sequence[Copy], attribute: ast.expr | None, ins: list[Var | None], steps: list[Step], hint: str) -> list[Var]:
+    def call_module(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        attribute: ast.expr | None,
+        ins: list[Var | None],
+        steps: list[Step],
+        hint: str,
+    ) -> list[Var]:
         """`self.block(x)`, with one variable for each output."""
         assert attribute is not None
         outs = []
@@ -303,38 +463,75 @@ class Calls:
                 value = copies[0].outs[key].type
                 axes = [None] * (len(value.shape) if value else 0)
             outs.append(Var(axes, hint if j == 0 else ""))
-        steps.append(Assign(outs, call(attribute, *(self.batched(scope, v, [w for w in ins if w is not None]) for v in ins if v is not None))))
+        steps.append(
+            Assign(
+                outs,
+                call(
+                    attribute,
+                    *(
+                        self.batched(scope, v, [w for w in ins if w is not None])
+                        for v in ins
+                        if v is not None
+                    ),
+                ),
+            )
+        )
         return outs
 
     # ------------------------------------------------------------ conditions and joins
 
-    def records(self, scope: Scope, rows: Sequence[Row], previous: Sequence[Value | None]) -> Mapping[str, Var]:
+    def records(
+        self, scope: Scope, rows: Sequence[Row], previous: Sequence[Value | None]
+    ) -> Mapping[str, Var]:
         if any(v is None for v in previous):
             return scope.records
         try:
             return {**scope.records, "prev": lookup(rows, [v for v in previous if v is not None])}
-        except Unprovable:
+        except UnprovableError:
             return scope.records
 
-    def condition(self, scope: Scope, column: Sequence[tuple[Row, Occurrence]], here: Sequence[bool], previous: Var | None) -> ast.expr:
+    def condition(
+        self,
+        scope: Scope,
+        column: Sequence[tuple[Row, Occurrence]],
+        here: Sequence[bool],
+        previous: Var | None,
+    ) -> ast.expr:
         """The author's `when`, where it is right in every instance; else a boolean of its own."""
         item = column[0][1].item
         records = {**scope.records, "prev": previous} if previous is not None else scope.records
-        hint = item.id.text if item.id is not None and item.id.text.isidentifier() else item.op.lower()
-        return scope.explain([r for r, _ in column], translate(item.when, scope.names, records), list(here), f"with_{hint}")
+        hint = (
+            item.id.text if item.id is not None and item.id.text.isidentifier() else item.op.lower()
+        )
+        return scope.explain(
+            [r for r, _ in column],
+            translate(item.when, scope.names, records),
+            list(here),
+            f"with_{hint}",
+        )
 
-    def join(self, rows: Sequence[Row], values: Sequence[Value], then: Var, other: Var) -> list[ast.expr | None]:
+    def join(
+        self, rows: Sequence[Row], values: Sequence[Value], then: Var, other: Var
+    ) -> list[ast.expr | None]:
         """Per axis, an expression that holds on both sides of a condition."""
         found: list[ast.expr | None] = []
         for a in range(min(len(then.axes), len(other.axes))):
             sizes = [_size(v, a) for v in values]
-            found.append(next((c for c in (then.axes[a], other.axes[a]) if c is not None and holds(c, rows, sizes)), None))
+            found.append(
+                next(
+                    (
+                        c
+                        for c in (then.axes[a], other.axes[a])
+                        if c is not None and holds(c, rows, sizes)
+                    ),
+                    None,
+                )
+            )
         return found
 
     def sub_row(self, row: Row, copy: Copy) -> Row:
         """The row of one copy, without the loop's names: they are no Python names where copies are written one by one."""
         return Row(dict(row.py), row.vals, row.base, copy.env)
-
 
 
 # ---------------------------------------------------------------- small facts
@@ -358,7 +555,14 @@ def _size(value: Value | None, axis: int) -> int | None:
 
 
 def _form(c: Call) -> object:
-    return c.target, c.wrap, c.forward, c.results, [a.name for a in c.args], [a.name for a in c.free]
+    return (
+        c.target,
+        c.wrap,
+        c.forward,
+        c.results,
+        [a.name for a in c.args],
+        [a.name for a in c.free],
+    )
 
 
 def _tail(of: str) -> str:
@@ -371,7 +575,9 @@ def _positional(text: str, info: ClassInfo) -> bool:
     return text in ("in_channels", "in_features") or text == info.lead
 
 
-def _shape_candidate(text: str, shape_vars: Sequence[Var], inputs: Sequence[str]) -> ast.expr | None:
+def _shape_candidate(
+    text: str, shape_vars: Sequence[Var], inputs: Sequence[str]
+) -> ast.expr | None:
     for j, var in enumerate(shape_vars):
         prefix = "in" if j == 0 else (inputs[j] if j < len(inputs) else "")
         if var.axes and text == f"{prefix}_channels":
@@ -381,12 +587,21 @@ def _shape_candidate(text: str, shape_vars: Sequence[Var], inputs: Sequence[str]
     return None
 
 
-def _resolved(tree: ast.expr, field: Callable[[str], list[ast.expr]], ins: Sequence[Var | None]) -> ast.expr | None:
+def _resolved(
+    tree: ast.expr, field: Callable[[str], list[ast.expr]], ins: Sequence[Var | None]
+) -> ast.expr | None:
     """An `Arg.of` in the class's names."""
-    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and tree.value.id[:1] == "x" and tree.value.id[1:].isdigit():
+    if (
+        isinstance(tree, ast.Subscript)
+        and isinstance(tree.value, ast.Name)
+        and tree.value.id[:1] == "x"
+        and tree.value.id[1:].isdigit()
+    ):
         var = ins[int(tree.value.id[1:])]
         index = value_of(tree.slice, {})
-        return var.axes[index] if var is not None and -len(var.axes) <= index < len(var.axes) else None
+        return (
+            var.axes[index] if var is not None and -len(var.axes) <= index < len(var.axes) else None
+        )
     if isinstance(tree, ast.Name):
         found = field(tree.id)
         return found[0] if found else None
@@ -394,16 +609,35 @@ def _resolved(tree: ast.expr, field: Callable[[str], list[ast.expr]], ins: Seque
         found = field(tree.value.id)
         index = value_of(tree.slice, {})
         whole = found[0] if found else None
-        return whole.elts[index] if isinstance(whole, ast.Tuple) and -len(whole.elts) <= index < len(whole.elts) else None
+        return (
+            whole.elts[index]
+            if isinstance(whole, ast.Tuple) and -len(whole.elts) <= index < len(whole.elts)
+            else None
+        )
     if isinstance(tree, ast.Constant):
         return tree
     if isinstance(tree, ast.BinOp):
         left, right = _resolved(tree.left, field, ins), _resolved(tree.right, field, ins)
-        return folded(ast.BinOp(left, tree.op, right)) if left is not None and right is not None else None
+        return (
+            folded(ast.BinOp(left, tree.op, right))
+            if left is not None and right is not None
+            else None
+        )
     if isinstance(tree, ast.Tuple):
         parts = [_resolved(e, field, ins) for e in tree.elts]
-        return ast.Tuple([p for p in parts if p is not None]) if all(p is not None for p in parts) else None
+        return (
+            ast.Tuple([p for p in parts if p is not None])
+            if all(p is not None for p in parts)
+            else None
+        )
     return None
+
+
+def _forward(text: str, new: Mapping[str, ast.expr]) -> ast.expr:
+    """The call with its inputs filled in; almost all are `self(x0)`."""
+    if text == "self(x0)" and "self" in new:
+        return ast.Call(new["self"], [new["x0"]], [])
+    return _filled(text, new)
 
 
 def _filled(text: str, new: Mapping[str, ast.expr]) -> ast.expr:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from typing import Any
 
 _ALLOWED = (
     ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom, ast.alias,
@@ -16,42 +18,75 @@ _IMPORTS = {
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
 }  # fmt: skip
 _BUILTINS = frozenset(
-    "super getattr range enumerate len max min abs int sum round list tuple dict isinstance zip type float bool str "
-    "sorted reversed any all slice".split()
-)
+    {
+        "super", "getattr", "range", "enumerate", "len", "max", "min", "abs", "int", "sum", "round",
+        "list", "tuple", "dict", "isinstance", "type", "float", "bool", "str", "slice",
+    }
+)  # fmt: skip
 _TORCH = frozenset(
-    "arange bool cat exp float float32 maximum ones ones_like rand rand_like randn randn_like split stack triu tril unflatten zeros zeros_like "
-    "sin cos tensor full empty chunk pow".split()
+    {
+        "arange", "bool", "cat", "float32", "maximum", "ones", "ones_like", "pow", "randn_like",
+        "split", "stack", "unflatten", "zeros",
+    }
+)  # fmt: skip
+_NN_UNUSABLE = frozenset(
+    {"modules", "utils", "parallel", "quantized", "qat", "intrinsic", "quantizable"}
 )
-_NN_UNUSABLE = frozenset({"modules", "utils", "parallel", "quantized", "qat", "intrinsic", "quantizable"})
 
 
-class UnsafeText(AssertionError):
+class UnsafeTextError(AssertionError):
     """Emission wrote something that it never should: a defect of archspec, not of the spec."""
 
 
 def verify(text: str) -> None:
-    """Raises UnsafeText unless every node of the text is of a kind, and every name one, that emission uses."""
+    """Raises UnsafeTextError unless every node of the text is of a kind, and every name one, that emission uses."""
     tree = ast.parse(text)
     for statement in tree.body:
-        if not isinstance(statement, (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)):
+        if not isinstance(
+            statement,
+            (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
+        ):
             _docstring(statement)
-    known = _bound(tree) | _BUILTINS
-    for node in ast.walk(tree):
+    nodes = _nodes(tree)
+    known = _bound(nodes) | _BUILTINS
+    for node in nodes:
         if not isinstance(node, _ALLOWED):
-            raise UnsafeText(f"{type(node).__name__} in the emitted text")
-        _RULES.get(type(node), lambda *_: None)(node, known)
+            raise UnsafeTextError(f"{type(node).__name__} in the emitted text")
+        rule = _RULES.get(type(node))
+        if rule is not None:
+            rule(node, known)
+
+
+def _nodes(tree: ast.AST) -> list[ast.AST]:
+    """All nodes; contexts and operators, of which there is one each, once."""
+    found: list[ast.AST] = [tree]
+    single: set[ast.AST] = set()
+    for node in found:
+        for text in node._fields:
+            part = getattr(node, text, None)
+            if isinstance(part, list):
+                found += [p for p in part if isinstance(p, ast.AST)]
+            elif isinstance(part, ast.AST):
+                if part._fields:
+                    found.append(part)
+                else:
+                    single.add(part)
+    return [*found, *single]
 
 
 def _docstring(node: ast.stmt) -> None:
-    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
-        raise UnsafeText(f"{type(node).__name__} outside of any class")
+    if not (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ):
+        raise UnsafeTextError(f"{type(node).__name__} outside of any class")
 
 
-def _bound(tree: ast.Module) -> set[str]:
+def _bound(nodes: list[ast.AST]) -> set[str]:
     """The names that the text itself gives a meaning."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             found.add(node.name)
         elif isinstance(node, ast.arg):
@@ -66,46 +101,50 @@ def _bound(tree: ast.Module) -> set[str]:
 def _import(node: ast.Import, known: set[str]) -> None:
     for a in node.names:
         if a.asname is not None or a.name not in ("math", "torch"):
-            raise UnsafeText(f"`import {a.name}` in the emitted text")
+            raise UnsafeTextError(f"`import {a.name}` in the emitted text")
 
 
 def _import_from(node: ast.ImportFrom, known: set[str]) -> None:
-    if node.level or any(a.asname or a.name not in _IMPORTS.get(node.module or "", ()) for a in node.names):
-        raise UnsafeText(f"an import from {node.module} in the emitted text")
+    if node.level or any(
+        a.asname or a.name not in _IMPORTS.get(node.module or "", ()) for a in node.names
+    ):
+        raise UnsafeTextError(f"an import from {node.module} in the emitted text")
 
 
 def _name(node: ast.Name, known: set[str]) -> None:
     if node.id not in known or (node.id.startswith("__")):
-        raise UnsafeText(f"the name {node.id} in the emitted text")
+        raise UnsafeTextError(f"the name {node.id} in the emitted text")
     if isinstance(node.ctx, ast.Store) and node.id in ("torch", "nn", "math", "Tensor", "super"):
-        raise UnsafeText(f"{node.id} gets a new meaning in the emitted text")
+        raise UnsafeTextError(f"{node.id} gets a new meaning in the emitted text")
 
 
 def _attribute(node: ast.Attribute, known: set[str]) -> None:
     module = node.value.id if isinstance(node.value, ast.Name) else ""
-    unknown = (module == "torch" and node.attr not in _TORCH) or (module == "nn" and node.attr in _NN_UNUSABLE)
+    unknown = (module == "torch" and node.attr not in _TORCH) or (
+        module == "nn" and node.attr in _NN_UNUSABLE
+    )
     if unknown or (node.attr.startswith("__") and node.attr != "__init__"):
-        raise UnsafeText(f"the attribute {node.attr} in the emitted text")
+        raise UnsafeTextError(f"the attribute {node.attr} in the emitted text")
 
 
 def _call(node: ast.Call, known: set[str]) -> None:
     if isinstance(node.func, ast.Name) and node.func.id == "getattr":
         first = node.args[0] if node.args else None
         if not isinstance(first, ast.Name) or first.id != "self":
-            raise UnsafeText("getattr of anything but self in the emitted text")
+            raise UnsafeTextError("getattr of anything but self in the emitted text")
 
 
 def _definition(node: ast.FunctionDef | ast.ClassDef, known: set[str]) -> None:
     if node.decorator_list:
-        raise UnsafeText("a decorator in the emitted text")
+        raise UnsafeTextError("a decorator in the emitted text")
 
 
 def _formatted(node: ast.FormattedValue, known: set[str]) -> None:
     if node.conversion != -1 or node.format_spec is not None:
-        raise UnsafeText("a conversion in the emitted text")
+        raise UnsafeTextError("a conversion in the emitted text")
 
 
-_RULES = {
+_RULES: dict[type[ast.AST], Callable[[Any, set[str]], None]] = {
     ast.Import: _import, ast.ImportFrom: _import_from, ast.Name: _name, ast.Attribute: _attribute, ast.Call: _call,
     ast.FunctionDef: _definition, ast.ClassDef: _definition, ast.FormattedValue: _formatted,
 }  # fmt: skip

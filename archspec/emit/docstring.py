@@ -13,7 +13,12 @@ Shapes = Sequence[tuple[int, ...]]  # one a row
 _LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
 
-def describe(rows: Sequence[Row], ins: Sequence[tuple[Var, Shapes]], outs: Sequence[tuple[Var, Shapes]], known: set[str]) -> str:
+def describe(
+    rows: Sequence[Row],
+    ins: Sequence[tuple[Var, Shapes]],
+    outs: Sequence[tuple[Var, Shapes]],
+    known: set[str],
+) -> str:
     """The shapes of a class's inputs and outputs, in its own names where they say it."""
     first = ins[0] if ins else None
     left = ", ".join(_input(var, shapes, known) for var, shapes in ins)
@@ -34,21 +39,32 @@ def _letters(rank: int, var: Var, known: set[str]) -> tuple[str, ...]:
 
 def _input(var: Var, shapes: Shapes, known: set[str]) -> str:
     letters = _letters(len(shapes[0]), var, known)
-    return _shape(letters[a] if _named(var.axes[a], known) is None else _named(var.axes[a], known) for a in range(len(shapes[0])))
+    return _shape(
+        letters[a] if _named(var.axes[a], known) is None else _named(var.axes[a], known)
+        for a in range(len(shapes[0]))
+    )
 
 
 def _named(axis: ast.expr | None, known: set[str]) -> str | None:
-    return render(axis) if axis is not None and names_in(axis) <= known | {"max", "min", "make_divisible"} else None
+    return (
+        render(axis)
+        if axis is not None and names_in(axis) <= known | {"max", "min", "make_divisible"}
+        else None
+    )
 
 
 def _shape(parts: object) -> str:
     return "[" + ", ".join(str(p) for p in parts) + "]"  # type: ignore[attr-defined]
 
 
-def _output(var: Var, shapes: Shapes, first: tuple[Var, Shapes] | None, rows: Sequence[Row], known: set[str]) -> str:
+def _output(
+    var: Var, shapes: Shapes, first: tuple[Var, Shapes] | None, rows: Sequence[Row], known: set[str]
+) -> str:
     rank = len(shapes[0])
     same_rank = first is not None and len(first[1][0]) == rank
-    letters = _letters(rank, first[0] if same_rank and first is not None else var, known) if rank else ()
+    letters = (
+        _letters(rank, first[0] if same_rank and first is not None else var, known) if rank else ()
+    )
     parts: list[str] = []
     for a in range(rank):
         text = _named(var.axes[a], known) if a < len(var.axes) else None
@@ -61,13 +77,17 @@ def _output(var: Var, shapes: Shapes, first: tuple[Var, Shapes] | None, rows: Se
     return _shape(parts)
 
 
-def _ratio(letter: str, before: Sequence[int], after: Sequence[int], rows: Sequence[Row], known: set[str]) -> str | None:
+def _ratio(
+    letter: str, before: Sequence[int], after: Sequence[int], rows: Sequence[Row], known: set[str]
+) -> str | None:
     pairs = list(zip(before, after, strict=True))
     if all(b == a for b, a in pairs):
         return letter
     for text in sorted(known):
         values = [r.py.get(text) for r in rows]
-        if "stride" in text and all(type(v) is int and -(-b // v) == a for v, (b, a) in zip(values, pairs, strict=True)):
+        if "stride" in text and all(
+            type(v) is int and -(-b // v) == a for v, (b, a) in zip(values, pairs, strict=True)
+        ):
             return f"{letter} / {text}"
     down = {b // a for b, a in pairs if a and b % a == 0}
     if len(down) == 1 and all(a and b % a == 0 for b, a in pairs):

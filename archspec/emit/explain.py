@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from archspec.emit.text import literal, name
+from archspec.emit.text import ids, literal, name, render
 from archspec.expressions import Expr
 from archspec.graph import Value
 
 
-class Unprovable(Exception):
+class UnprovableError(Exception):
     """The pretty form does not hold in every instance; a plainer one must be written."""
 
 
@@ -31,7 +31,7 @@ class Var:
 
     def __init__(self, axes: Sequence[ast.expr | None], hint: str = "") -> None:
         Var.count += 1
-        self.id, self.axes, self.hint = Var.count, list(axes), hint
+        self.id, self.axes, self.hint = Var.count, [_short(a) for a in axes], hint
         self.batchless = False  # a parameter, or made of parameters alone: no batch axis
 
     @property
@@ -45,12 +45,19 @@ class Row:
 
     __slots__ = ("base", "env", "py", "vals")
 
-    def __init__(self, py: dict[str, Any], vals: dict[int, list[Var]], base: int, env: Mapping[str, object]) -> None:
+    def __init__(
+        self, py: dict[str, Any], vals: dict[int, list[Var]], base: int, env: Mapping[str, object]
+    ) -> None:
         self.py, self.vals, self.base, self.env = py, vals, base, env
 
 
-def lookup(rows: Sequence[Row], values: Sequence[Value]) -> Var:
-    """The Var that holds these values, one a row. Raises Unprovable."""
+def _short(axis: ast.expr | None) -> ast.expr | None:
+    """An expression that a reader can take in; a longer one explains nothing."""
+    return axis if axis is None or isinstance(axis, ast.Name) or len(render(axis)) <= 60 else None
+
+
+def lookup(rows: Sequence[Row], values: Sequence[Value | None]) -> Var:
+    """The Var that holds these values, one a row. Raises UnprovableError."""
     first = rows[0].vals.get(id(values[0]), [])
     if len(rows) == 1:
         if first:
@@ -60,10 +67,10 @@ def lookup(rows: Sequence[Row], values: Sequence[Value]) -> Var:
         for var in reversed(first):
             if all(var in found for found in rest):
                 return var
-    raise Unprovable("the inputs come from different places")
+    raise UnprovableError("the inputs come from different places")
 
 
-def define(rows: Sequence[Row], values: Sequence[Value], var: Var) -> Var:
+def define(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Var:
     """Says that `var` holds these values, one a row."""
     for row, value in zip(rows, values, strict=True):
         row.vals.setdefault(id(value), []).append(var)
@@ -71,7 +78,7 @@ def define(rows: Sequence[Row], values: Sequence[Value], var: Var) -> Var:
 
 
 @contextmanager
-def apart(rows: Sequence[Row], values: Sequence[Value], var: Var) -> Iterator[None]:
+def apart(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Iterator[None]:
     """While a container is built, its Vars are no variables of forward: only `var` goes in, and nothing stays."""
     saved = [r.vals for r in rows]
     for row, value in zip(rows, values, strict=True):
@@ -131,12 +138,22 @@ def _boolop(node: ast.BoolOp, py: Mapping[str, Any]) -> Any:
 
 def _call(node: ast.Call, py: Mapping[str, Any]) -> Any:
     target = node.func
-    key = target.id if isinstance(target, ast.Name) else f"math.{target.attr}" if isinstance(target, ast.Attribute) else ""
+    key = (
+        target.id
+        if isinstance(target, ast.Name)
+        else f"math.{target.attr}"
+        if isinstance(target, ast.Attribute)
+        else ""
+    )
     return _FUNCTIONS[key](*(value_of(a, py) for a in node.args))
 
 
 def _joined(node: ast.JoinedStr, py: Mapping[str, Any]) -> str:
-    return "".join(str(v.value if isinstance(v, ast.Constant) else value_of(v.value, py)) for v in node.values if isinstance(v, (ast.Constant, ast.FormattedValue)))
+    return "".join(
+        str(v.value if isinstance(v, ast.Constant) else value_of(v.value, py))
+        for v in node.values
+        if isinstance(v, (ast.Constant, ast.FormattedValue))
+    )
 
 
 _VALUE: dict[type[ast.AST], Callable[[Any, Mapping[str, Any]], Any]] = {
@@ -156,7 +173,11 @@ _VALUE: dict[type[ast.AST], Callable[[Any, Mapping[str, Any]], Any]] = {
 def equal(found: object, wanted: object) -> bool:
     """Equal in value and, as far as Python code can tell, in type: 1 is not True, 2.0 is not the whole number 2."""
     if isinstance(wanted, tuple):
-        return isinstance(found, tuple) and len(found) == len(wanted) and all(map(equal, found, wanted))
+        return (
+            isinstance(found, tuple)
+            and len(found) == len(wanted)
+            and all(map(equal, found, wanted))
+        )
     if isinstance(wanted, float):
         return isinstance(found, (int, float)) and not isinstance(found, bool) and found == wanted
     return type(found) is type(wanted) and found == wanted
@@ -180,17 +201,24 @@ def translate(value: Any, names: Mapping[str, ast.expr], records: Records) -> li
     if isinstance(value, Expr):
         return _translations(value.tree, names, records)
     if isinstance(value, list):
-        parts = [translate(v, names, records) or ([] if isinstance(v, Expr) else [literal(v)]) for v in value]
+        parts = [
+            translate(v, names, records) or ([] if isinstance(v, Expr) else [literal(v)])
+            for v in value
+        ]
         return [ast.Tuple([p[0] for p in parts])] if all(parts) else []
     return []
 
 
-def _translations(tree: ast.expr, names: Mapping[str, ast.expr], records: Records) -> list[ast.expr]:
+def _translations(
+    tree: ast.expr, names: Mapping[str, ast.expr], records: Records
+) -> list[ast.expr]:
     whole = _substitute(tree, names, records)
     if whole is not None:
         found = [whole]
         if isinstance(tree, ast.IfExp):
-            found += _translations(tree.body, names, records) + _translations(tree.orelse, names, records)
+            found += _translations(tree.body, names, records) + _translations(
+                tree.orelse, names, records
+            )
         return found
     # a baked-in number or a loop's end makes part of it idle: what is left may still hold
     return [t for child in _children(tree) for t in _translations(child, names, records)]
@@ -203,7 +231,11 @@ def _children(tree: ast.expr) -> list[ast.expr]:
         return [tree.body, tree.orelse]
     if isinstance(tree, ast.Call):
         return list(tree.args)
-    return [c for c in ast.iter_child_nodes(tree) if isinstance(c, ast.expr) and not isinstance(c, ast.Constant)]
+    return [
+        c
+        for c in ast.iter_child_nodes(tree)
+        if isinstance(c, ast.expr) and not isinstance(c, ast.Constant)
+    ]
 
 
 def _substitute(tree: ast.expr, names: Mapping[str, ast.expr], records: Records) -> ast.expr | None:
@@ -219,20 +251,36 @@ _AXES = {"channels": 0, "features": -1, "height": -2, "width": -1, "depth": -3}
 
 def axis_of(tree: ast.expr) -> tuple[str, str | int] | None:
     """`prev.channels` → ("prev", 0), `loop.index` → ("loop", "index"), `x.shape[1]` → ("x", 1)."""
-    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Attribute) and isinstance(tree.value.value, ast.Name):
+    if (
+        isinstance(tree, ast.Subscript)
+        and isinstance(tree.value, ast.Attribute)
+        and isinstance(tree.value.value, ast.Name)
+    ):
         index = tree.slice
         sign = 1
         if isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub):
             index, sign = index.operand, -1
-        if tree.value.attr == "shape" and isinstance(index, ast.Constant) and isinstance(index.value, int):
+        if (
+            tree.value.attr == "shape"
+            and isinstance(index, ast.Constant)
+            and isinstance(index.value, int)
+        ):
             return tree.value.value.id, sign * index.value
     if isinstance(tree, ast.Attribute) and isinstance(tree.value, ast.Name):
         base = tree.value.id
-        return (base, tree.attr) if base == "loop" else (base, _AXES[tree.attr]) if tree.attr in _AXES else None
+        return (
+            (base, tree.attr)
+            if base == "loop"
+            else (base, _AXES[tree.attr])
+            if tree.attr in _AXES
+            else None
+        )
     return None
 
 
-def _record(record: tuple[str, str | int], names: Mapping[str, ast.expr], records: Records) -> ast.expr | None:
+def _record(
+    record: tuple[str, str | int], names: Mapping[str, ast.expr], records: Records
+) -> ast.expr | None:
     base, axis = record
     if isinstance(axis, str):
         return names.get(f"loop.{axis}")
@@ -252,12 +300,16 @@ def _each(parts: Iterable[ast.expr], go: Substitute) -> list[ast.expr] | None:
 
 def _sub_binop(n: ast.BinOp, go: Substitute, _: object) -> ast.expr | None:
     parts = _each((n.left, n.right), go)
-    return parts and folded(ast.BinOp(parts[0], n.op, parts[1]))
+    return folded(ast.BinOp(parts[0], n.op, parts[1])) if parts else None
 
 
 def fold(node: ast.expr) -> ast.expr:
     """The expression with what is known of it computed."""
-    return folded(ast.BinOp(fold(node.left), node.op, fold(node.right))) if isinstance(node, ast.BinOp) else node
+    return (
+        folded(ast.BinOp(fold(node.left), node.op, fold(node.right)))
+        if isinstance(node, ast.BinOp)
+        else node
+    )
 
 
 def folded(node: ast.BinOp) -> ast.expr:
@@ -267,7 +319,12 @@ def folded(node: ast.BinOp) -> ast.expr:
             return literal(value_of(node, {}))
         except (ArithmeticError, TypeError):
             return node
-    if isinstance(node.op, ast.Add) and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Name) and node.left.id == node.right.id:
+    if (
+        isinstance(node.op, ast.Add)
+        and isinstance(node.left, ast.Name)
+        and isinstance(node.right, ast.Name)
+        and node.left.id == node.right.id
+    ):
         return ast.BinOp(ast.Constant(2), ast.Mult(), node.left)
     if isinstance(node.op, ast.Mult):
         for one, rest in ((node.left, node.right), (node.right, node.left)):
@@ -278,7 +335,12 @@ def folded(node: ast.BinOp) -> ast.expr:
 
 def _sub_unary(n: ast.UnaryOp, go: Substitute, _: object) -> ast.expr | None:
     operand = go(n.operand)
-    if isinstance(n.op, ast.Not) and isinstance(operand, ast.Compare) and len(operand.ops) == 1 and type(operand.ops[0]) in _OPPOSITE:
+    if (
+        isinstance(n.op, ast.Not)
+        and isinstance(operand, ast.Compare)
+        and len(operand.ops) == 1
+        and type(operand.ops[0]) in _OPPOSITE
+    ):
         return ast.Compare(operand.left, [_OPPOSITE[type(operand.ops[0])]()], operand.comparators)
     return operand and ast.UnaryOp(n.op, operand)
 
@@ -290,17 +352,17 @@ _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 def _sub_compare(n: ast.Compare, go: Substitute, _: object) -> ast.expr | None:
     parts = _each((n.left, *n.comparators), go)
-    return parts and ast.Compare(parts[0], n.ops, parts[1:])
+    return ast.Compare(parts[0], n.ops, parts[1:]) if parts else None
 
 
 def _sub_boolop(n: ast.BoolOp, go: Substitute, _: object) -> ast.expr | None:
     parts = _each(n.values, go)
-    return parts and ast.BoolOp(n.op, parts)
+    return ast.BoolOp(n.op, parts) if parts else None
 
 
 def _sub_ifexp(n: ast.IfExp, go: Substitute, _: object) -> ast.expr | None:
     parts = _each((n.test, n.body, n.orelse), go)
-    return parts and ast.IfExp(*parts)
+    return ast.IfExp(*parts) if parts else None
 
 
 def _sub_call(n: ast.Call, go: Substitute, _: object) -> ast.expr | None:
@@ -321,6 +383,6 @@ _SUBSTITUTE: dict[type[ast.AST], Callable[[Any, Substitute, Mapping[str, ast.exp
 }  # fmt: skip
 
 
-def names_in(node: ast.AST) -> set[str]:
+def names_in(node: ast.expr) -> set[str]:
     """The plain names an expression reads."""
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return set(ids(node, []))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from archspec.emit.explain import Var
-from archspec.emit.text import For, If, Line, Stmt, name, rebuilt, render
+from archspec.emit.text import For, If, Line, Stmt, ids, name, rebuilt, render
 
 NESTED = 84  # the longest line that nesting calls may make
 
@@ -61,11 +61,9 @@ class Loop(Step):
     out: Var
 
 
-def reads(node: ast.AST) -> list[int]:
+def reads(node: ast.expr) -> list[int]:
     """The Vars an expression reads, in the order of evaluation."""
-    if isinstance(node, ast.Name):
-        return [int(node.id[1:])] if node.id.startswith("@") else []
-    return [v for child in ast.iter_child_nodes(node) for v in reads(child)]
+    return [int(text[1:]) for text in ids(node, []) if text[0] == "@"]
 
 
 def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
@@ -75,24 +73,24 @@ def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
 # ---------------------------------------------------------------- nesting
 
 
-def _uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
+def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
     for s in steps:
         if isinstance(s, Assign):
             count.update(reads(s.value))
         elif isinstance(s, Either):
             count.update([*reads(s.test), s.then.id, s.other.id, s.other.id])
-            _uses(s.body, count)
+            uses(s.body, count)
         elif isinstance(s, Training):
-            _uses(s.body, count)
+            uses(s.body, count)
         elif isinstance(s, Loop):
             count.update([*reads(s.iter), s.start.id, s.start.id, s.end.id, s.end.id])
-            _uses(s.body, count)
+            uses(s.body, count)
     return count
 
 
 def nest(steps: list[Step], outputs: Iterable[Var]) -> list[Step]:
     """Puts a call whose result is used once, by the next step, into that step."""
-    count = _uses(steps, Counter())
+    count = uses(steps, Counter())
     count.update(v.id for v in outputs for _ in range(2))
     return _nest(steps, count)
 
@@ -167,7 +165,14 @@ class _Classes:
 class Naming:
     """Gives every Var a variable: `x` for the line, the author's id for what is kept, else y, z …"""
 
-    def __init__(self, inputs: Sequence[Var], names: Sequence[str], steps: list[Step], outputs: Iterable[Var], reserved: set[str]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Var],
+        names: Sequence[str],
+        steps: list[Step],
+        outputs: Iterable[Var],
+        reserved: set[str],
+    ) -> None:
         self.classes = _Classes()
         self.at = 0
         self.copies: list[tuple[Step, Var, Var]] = []
@@ -228,7 +233,10 @@ class Naming:
                 inside = {v.id for t in s.body for v in _defined(t)}
                 if s.then.id in inside:
                     c.join(s.out.id, s.then.id)
-                if c.last[c.find(s.other.id)] <= c.first.get(s.then.id, 0) or c.last[s.other.id] <= c.first[s.then.id]:
+                if (
+                    c.last[c.find(s.other.id)] <= c.first.get(s.then.id, 0)
+                    or c.last[s.other.id] <= c.first[s.then.id]
+                ):
                     c.join(s.other.id, s.out.id)
             elif isinstance(s, Training):
                 self._coalesce(s.body)
@@ -310,7 +318,13 @@ def _merge_training(lines: list[Stmt]) -> list[Stmt]:
     done: list[Stmt] = []
     for s in lines:
         last = done[-1] if done else None
-        if isinstance(s, If) and isinstance(last, If) and not s.orelse and not last.orelse and render(s.test) == render(last.test):
+        if (
+            isinstance(s, If)
+            and isinstance(last, If)
+            and not s.orelse
+            and not last.orelse
+            and render(s.test) == render(last.test)
+        ):
             last.body += s.body
         else:
             done.append(s)

@@ -14,6 +14,7 @@ class Frame:
     depth: int
     parent: Frame | None
     path: tuple[str, ...] = ()  # from the instance
+    outward: bool = False  # something inside uses the weights of a module outside
     captures: dict[int, Value] = field(default_factory=dict)
     exports: dict[int, Value] = field(default_factory=dict)
 
@@ -23,8 +24,10 @@ class Frames:
 
     def __init__(self, instance: Instance) -> None:
         self.of: dict[int, Frame] = {}
-        self.consumers: dict[int, set[int]] = {}  # id of a value -> who reads it, where its frame and theirs meet; 0: an output
-        self.key: dict[int, int] = {}             # id of a frame -> id of its copy
+        self.consumers: dict[
+            int, set[int]
+        ] = {}  # id of a value -> who reads it, where its frame and theirs meet; 0: an output
+        self.key: dict[int, int] = {}  # id of a frame -> id of its copy
         self.home: dict[int, Frame] = {}
         self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from the instance
         root = Frame(0, None)
@@ -43,7 +46,13 @@ class Frames:
                     self._copy(copy, frame)
 
     def _copy(self, copy: Copy, frame: Frame) -> None:
-        self.paths[id(copy)] = (*frame.path, *copy.segments)
+        path = self.paths[id(copy)] = (*frame.path, *copy.segments)
+        if copy.shared is not None:
+            owner = self.paths.get(id(copy.shared), path)
+            around: Frame | None = frame
+            while around is not None and around.path and owner[: len(around.path)] != around.path:
+                around.outward = True
+                around = around.parent
         group = copy.body is not None or bool(copy.branches)
         if not group or copy.segments:
             for value in copy.ins:
@@ -68,18 +77,29 @@ class Frames:
         if copy.shortcut is not None:
             self._body(copy.shortcut, frame)
         for branch in copy.branches:
-            inner = self._enter(branch, frame, (branch.segment,)) if branch.segment is not None else frame
+            inner = (
+                self._enter(branch, frame, (branch.segment,))
+                if branch.segment is not None
+                else frame
+            )
+            self.paths[id(branch)] = inner.path
             self._body(branch, inner)
             if branch.output is not None:
                 self._use(branch.output, frame, id(copy))
         if copy.branches or (copy.layer is not None and copy.body is not None):
-            for part in (copy.body, copy.shortcut):
-                if part is not None and part.output is not None:
-                    self._use(part.output, frame, id(copy))
-            if copy.body is not None and copy.shortcut is None and not copy.plain:
-                self._use(copy.ins[0], frame, id(copy))
-            for value in copy.outs.values():  # what the merge gives is made here
-                self.home.setdefault(id(value), frame)
+            self._merge(copy, frame)
+
+    def _merge(self, copy: Copy, frame: Frame) -> None:
+        """What a merge reads, and that what it gives is made here."""
+        for part in (copy.body, copy.shortcut):
+            if part is not None and part.output is not None:
+                self._use(part.output, frame, id(copy))
+        taken = copy.ins[0] if copy.ins else None
+        identity = copy.body is not None and copy.shortcut is None and not copy.plain
+        if identity and taken is not None:
+            self._use(taken, frame, id(copy))
+        for value in copy.outs.values():
+            self.home.setdefault(id(value), frame)
 
     def _use(self, value: Value, frame: Frame, reader: int) -> None:
         home = self.home.get(id(value))

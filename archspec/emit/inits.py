@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from archspec.emit.engine import Engine
 from archspec.emit.explain import Row, translate
 from archspec.emit.text import For, If, Line, Stmt, call, name, render, write
 from archspec.emit.unit import Scope
 from archspec.expressions import Expr, resolve
 from archspec.graph import Body, Copy, Instance
+from archspec.layers.base import Weight
 from archspec.spec import Filler, Init, Item
 
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
-_ALWAYS_BIASED = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"})
+_ALWAYS_BIASED = frozenset(
+    {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"}
+)
 
 
-class Inits:
+class Inits(Engine):
     """The part of the lowering that knows about initial values."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rules: Init = {}                       # the document's, by op
-        self.local: dict[int, Fillers] = {}         # of leaves, from items of the same body: id(copy) -> fillers
+        self.rules: Init = {}  # the document's, by op
+        self.local: dict[
+            int, Fillers
+        ] = {}  # of leaves, from items of the same body: id(copy) -> fillers
         self.seen_roots: Sequence[Instance] = ()
-        self.written: set[int] = set()              # leaves whose class sets them
+        self.written: set[int] = set()  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
         """Notes what the items of one instance say of its own leaves."""
@@ -46,38 +53,64 @@ class Inits:
                     if part is not None:
                         self._learn(part, here)
 
-    def member_init(self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], attribute: ast.expr) -> list[Stmt]:
+    def member_init(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        attribute: ast.expr,
+    ) -> list[Stmt]:
         """Lines that set a member's weights, where its own class can say it."""
         layer = copies[0].layer
         fillers = self.local.get(id(copies[0]))
         if layer is None or not fillers or layer.op in self.rules:
             return []
-        names = {w.name for w in layer.weights(*(v.type if v else None for v in copies[0].ins)) if not w.buffer}  # type: ignore[arg-type]
-        if not names or not names <= {"", "weight", "bias"} or any(self.local.get(id(c)) is not fillers for c in copies):
+        names = {w.name for w in weights_of(copies[0]) if not w.buffer}
+        if (
+            not names
+            or not names <= {"", "weight", "bias"}
+            or any(self.local.get(id(c)) is not fillers for c in copies)
+        ):
             return []
         lines: list[Stmt] = []
         for which, filler in fillers.items():
             if which in names or (which == "weight" and "" in names):
                 target = attribute if "" in names else ast.Attribute(attribute, which)
                 values = [resolve(filler.args, c.env) for c in copies]
-                arguments = {k: scope.explain(rows, translate(v, scope.names, scope.records), [w[k] for w in values], k) for k, v in filler.args.items()}
+                arguments = {
+                    k: scope.explain(
+                        rows, translate(v, scope.names, scope.records), [w[k] for w in values], k
+                    )
+                    for k, v in filler.args.items()
+                }
                 if filler.name == "zeros" and "" in names:
                     continue  # a parameter is made of zeros
                 line = _fill(filler, target, arguments)
-                guarded = which == "bias" and layer.op.startswith("conv")  # torch types it as optional
-                lines.append(If(ast.Compare(target, [ast.IsNot()], [ast.Constant(None)]), [line]) if guarded else line)
+                guarded = which == "bias" and layer.op.startswith(
+                    "conv"
+                )  # torch types it as optional
+                lines.append(
+                    If(ast.Compare(target, [ast.IsNot()], [ast.Constant(None)]), [line])
+                    if guarded
+                    else line
+                )
         self.written.update(id(c) for c in copies)
         return lines
 
-    def group_init(self, scope: Scope, rows: Sequence[Row], bodies: Sequence[Body], attribute: ast.expr) -> list[Stmt]:
+    def group_init(
+        self, scope: Scope, rows: Sequence[Row], bodies: Sequence[Body], attribute: ast.expr
+    ) -> list[Stmt]:
         """The same for the members of an nn.Sequential: a loop over its modules, where one rule holds for each kind."""
         inside = [list(_direct(b)) for b in bodies]
         every = [c for copies in inside for c in copies]
-        if any(c.instance is not None for c in every) or not any(self.local.get(id(c)) for c in every):
+        if any(c.instance is not None for c in every) or not any(
+            self.local.get(id(c)) for c in every
+        ):
             return []
         kinds: dict[str, list[Copy]] = {}
         for c in every:
-            if c.layer is not None and c.layer.weights(*(v.type if v else None for v in c.ins)):  # type: ignore[arg-type]
+            if c.layer is not None and weights_of(c):
                 kinds.setdefault(_target(c), []).append(c)
         tests: list[If] = []
         done: list[Copy] = []
@@ -85,17 +118,23 @@ class Inits:
             fillers = self.local.get(id(copies[0]))
             assert copies[0].layer is not None
             op = copies[0].layer.op
-            if not fillers or op in self.rules or any(self.local.get(id(c)) is not fillers for c in copies):
+            if (
+                not fillers
+                or op in self.rules
+                or any(self.local.get(id(c)) is not fillers for c in copies)
+            ):
                 continue
             if any(v for f in fillers.values() for v in f.args.values() if isinstance(v, Expr)):
                 continue
-            body = [line for line in self._rule_body(scope, self.seen_roots, op, fillers, copies)]
+            body = list(self._rule_body(scope, self.seen_roots, op, fillers, copies))
             tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
             done += copies
-        for before, after in zip(tests, tests[1:], strict=False):
+        for before, after in pairwise(tests):
             before.orelse = [after]
         self.written.update(id(c) for c in done)
-        return [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
+        return (
+            [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
+        )
 
     # ------------------------------------------------------------ the network's constructor
 
@@ -114,19 +153,33 @@ class Inits:
             fillers = inherited.get(copy.layer.op) or inherited.get("*")
             if not fillers or id(copy) in self.written:
                 continue
-            for w in copy.layer.weights(*(v.type if v else None for v in copy.ins)):  # type: ignore[arg-type]
+            for w in weights_of(copy):
                 filler = None if w.buffer else fillers.get("bias" if "bias" in w.name else "weight")
                 if filler is None:
                     continue
-                values = [resolve(filler.args, p[path].env) if path in p else resolve(filler.args, copy.env) for p in paths]
-                arguments = {k: scope.explain(scope.rows, translate(v, scope.names, {}), [x[k] for x in values], k) for k, v in filler.args.items()}
+                values = [
+                    resolve(filler.args, p[path].env)
+                    if path in p
+                    else resolve(filler.args, copy.env)
+                    for p in paths
+                ]
+                arguments = {
+                    k: scope.explain(
+                        scope.rows, translate(v, scope.names, {}), [x[k] for x in values], k
+                    )
+                    for k, v in filler.args.items()
+                }
                 key = render(_fill(filler, ast.Name("parameter"), arguments).value)
-                named.setdefault(key, (filler, arguments, []))[2].append(f"{path}.{w.name}" if w.name else path)
+                named.setdefault(key, (filler, arguments, []))[2].append(
+                    f"{path}.{w.name}" if w.name else path
+                )
         for filler, arguments, found in named.values():
             lines += _by_name(filler, arguments, found, fixed)
         return lines
 
-    def _rule_loop(self, scope: Scope, roots: Sequence[Instance], leaves: list[tuple[str, Copy, Init]]) -> Stmt | None:
+    def _rule_loop(
+        self, scope: Scope, roots: Sequence[Instance], leaves: list[tuple[str, Copy, Init]]
+    ) -> Stmt | None:
         tests: list[If] = []
         exact = any(c.layer is not None and c.layer.op == "attention" for _, c, _ in leaves)
         for op, fillers in self.rules.items():
@@ -140,38 +193,72 @@ class Inits:
                 kind = ast.BinOp(kind, ast.BitOr(), k)
             test: ast.expr = call("isinstance", ast.Name("module"), kind)
             if exact and op == "linear":
-                test = ast.Compare(call("type", ast.Name("module")), [ast.Is()], [kinds[0]])  # not the one inside attention
+                test = ast.Compare(
+                    call("type", ast.Name("module")), [ast.Is()], [kinds[0]]
+                )  # not the one inside attention
             body = list(self._rule_body(scope, roots, op, fillers, copies))
-            twin = next((t for t in tests if write(t.body, 0) == write(body, 0) and _of_kind(t.test) and _of_kind(test)), None)
+            twin = next(
+                (
+                    t
+                    for t in tests
+                    if write(t.body, 0) == write(body, 0) and _of_kind(t.test) and _of_kind(test)
+                ),
+                None,
+            )
             if twin is not None:
-                assert isinstance(twin.test, ast.Call) and isinstance(test, ast.Call)
+                assert isinstance(twin.test, ast.Call)
+                assert isinstance(test, ast.Call)
                 twin.test.args[1] = ast.BinOp(twin.test.args[1], ast.BitOr(), test.args[1])
             elif body:
                 tests.append(If(test, body))
         if not tests:
             return None
-        for before, after in zip(tests, tests[1:], strict=False):
+        for before, after in pairwise(tests):
             before.orelse = [after]
         return For("module", call("self.modules"), [tests[0]])
 
-    def _rule_body(self, scope: Scope, roots: Sequence[Instance], op: str, fillers: Fillers, copies: list[Copy]) -> Iterator[Stmt]:
-        names = [{w.name for w in c.layer.weights(*(v.type if v else None for v in c.ins)) if not w.buffer} for c in copies if c.layer is not None]  # type: ignore[arg-type]
+    def _rule_body(
+        self, scope: Scope, roots: Sequence[Instance], op: str, fillers: Fillers, copies: list[Copy]
+    ) -> Iterator[Stmt]:
+        names = [
+            {w.name for w in weights_of(c) if not w.buffer} for c in copies if c.layer is not None
+        ]
         simple = all(n <= {"weight", "bias"} for n in names)
         for which, filler in fillers.items():
             values = [resolve(filler.args, r.args) for r in roots]
-            arguments = {k: scope.explain(scope.rows, translate(v, scope.names, {}), [x[k] for x in values], k) for k, v in filler.args.items()}
+            arguments = {
+                k: scope.explain(
+                    scope.rows, translate(v, scope.names, {}), [x[k] for x in values], k
+                )
+                for k, v in filler.args.items()
+            }
             if not simple:
                 test = ast.Compare(ast.Constant(which), [ast.In()], [ast.Name("name")])
-                yield For("name, parameter", call("module.named_parameters"), [If(test, [_fill(filler, ast.Name("parameter"), arguments)])])
+                yield For(
+                    "name, parameter",
+                    call("module.named_parameters"),
+                    [If(test, [_fill(filler, ast.Name("parameter"), arguments)])],
+                )
                 continue
             if not any(which in n for n in names):
                 continue
             line = _fill(filler, name(f"module.{which}"), arguments)
-            guarded = (which == "bias" and op.startswith("conv")) or not all(which in n for n in names)
-            yield If(ast.Compare(name(f"module.{which}"), [ast.IsNot()], [ast.Constant(None)]), [line]) if guarded else line
+            guarded = (which == "bias" and op.startswith("conv")) or not all(
+                which in n for n in names
+            )
+            yield (
+                If(
+                    ast.Compare(name(f"module.{which}"), [ast.IsNot()], [ast.Constant(None)]),
+                    [line],
+                )
+                if guarded
+                else line
+            )
 
 
-def _by_name(filler: Filler, arguments: Mapping[str, ast.expr], paths: list[str], fixed: bool) -> list[Stmt]:
+def _by_name(
+    filler: Filler, arguments: Mapping[str, ast.expr], paths: list[str], fixed: bool
+) -> list[Stmt]:
     """Lines that set some parameters; where the network's structure is an argument, those that are there."""
     if fixed and len(paths) == 1:
         return [_fill(filler, call("self.get_parameter", ast.Constant(paths[0])), arguments)]
@@ -183,6 +270,16 @@ def _by_name(filler: Filler, arguments: Mapping[str, ast.expr], paths: list[str]
     fill = _fill(filler, ast.Subscript(ast.Name("parameters"), ast.Name("name")), arguments)
     known = Line(call("dict", call("self.named_parameters")), "parameters")
     return [known, For("name", names, [If(test, [fill])])]
+
+
+def types_of(copy: Copy) -> Any:
+    """The input types of a leaf, None for inputs that are not given."""
+    return tuple(v.type if v else None for v in copy.ins)
+
+
+def weights_of(copy: Copy) -> tuple[Weight, ...]:
+    """The weights of a leaf."""
+    return copy.layer.weights(*types_of(copy)) if copy.layer is not None else ()
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
@@ -211,7 +308,7 @@ def _of_kind(test: ast.expr) -> bool:
 
 def _target(copy: Copy) -> str:
     assert copy.layer is not None
-    return copy.layer.call(*(v.type if v else None for v in copy.ins)).target or ""  # type: ignore[arg-type]
+    return copy.layer.call(*types_of(copy)).target or ""
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:
@@ -235,8 +332,6 @@ def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Cop
                         stack.append((part, at, here))
 
 
-
-
 def freezing(root: Instance) -> list[Stmt]:
     """Lines that stop gradients where the spec says `freeze`, on the largest modules that are frozen whole."""
     total: dict[str, int] = {}
@@ -244,7 +339,7 @@ def freezing(root: Instance) -> list[Stmt]:
     single: set[str] = set()
     for path, copy, is_frozen in _frozen_leaves(root):
         parts = path.split(".")
-        if copy.layer is not None and any(w.name == "" for w in copy.layer.weights(*(v.type if v else None for v in copy.ins))):  # type: ignore[arg-type]
+        if copy.layer is not None and any(w.name == "" for w in weights_of(copy)):
             single.add(path)
         for k in range(len(parts)):
             prefix = ".".join(parts[: k + 1])
@@ -252,7 +347,10 @@ def freezing(root: Instance) -> list[Stmt]:
             frozen[prefix] = frozen.get(prefix, 0) + is_frozen
     whole = [p for p in total if frozen[p] == total[p]]
     top = [p for p in whole if "." not in p or p.rpartition(".")[0] not in whole]
-    return [Line(call(ast.Attribute(_reach(p, p in single), "requires_grad_"), ast.Constant(False))) for p in top]
+    return [
+        Line(call(ast.Attribute(_reach(p, p in single), "requires_grad_"), ast.Constant(False)))
+        for p in top
+    ]
 
 
 def _reach(path: str, single: bool) -> ast.expr:
@@ -269,12 +367,20 @@ def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:
             for c in occurrence.copies:
                 if c is None or c.shared is not None:
                     continue
-                own = resolve(occurrence.item.freeze, c.env) if occurrence.item.freeze is not None else None
+                own = (
+                    resolve(occurrence.item.freeze, c.env)
+                    if occurrence.item.freeze is not None
+                    else None
+                )
                 here = above if own is None else bool(own)
                 inner = ".".join(filter(None, (path, *c.segments)))
                 if c.instance is not None:
                     stack.append((c.instance.body, inner, here))
-                elif c.layer is not None and c.body is None and not c.branches:
-                    if any(not w.buffer for w in c.layer.weights(*(v.type if v else None for v in c.ins))):  # type: ignore[arg-type]
-                        yield inner, c, here
-                stack += [(part, ".".join(filter(None, (inner, part.segment))), here) for part in (c.body, c.shortcut, *c.branches) if part is not None]
+                leaf = c.instance is None and c.body is None and not c.branches
+                if leaf and any(not w.buffer for w in weights_of(c)):
+                    yield inner, c, here
+                stack += [
+                    (part, ".".join(filter(None, (inner, part.segment))), here)
+                    for part in (c.body, c.shortcut, *c.branches)
+                    if part is not None
+                ]

@@ -81,6 +81,25 @@ def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
     return type(node)(**fields) if changed else node
 
 
+def ids(node: ast.AST, found: list[str]) -> list[str]:
+    """The names an expression reads, in the order of evaluation."""
+    kind = type(node)
+    if kind is ast.Name:
+        found.append(node.id)  # type: ignore[attr-defined]
+    elif kind is ast.Attribute:
+        ids(node.value, found)  # type: ignore[attr-defined]
+    elif kind is ast.Call:
+        ids(node.func, found)  # type: ignore[attr-defined]
+        for argument in node.args:  # type: ignore[attr-defined]
+            ids(argument, found)
+        for keyword in node.keywords:  # type: ignore[attr-defined]
+            ids(keyword.value, found)
+    elif kind is not ast.Constant:
+        for child in ast.iter_child_nodes(node):
+            ids(child, found)
+    return found
+
+
 def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
     """The expression with some sub-expressions replaced; nothing is mutated."""
     other = new(node)
@@ -88,7 +107,11 @@ def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast
         return other
     if isinstance(node, ast.Call):
         args = [exchanged(a, new) for a in node.args]
-        return ast.Call(exchanged(node.func, new), args, [ast.keyword(k.arg, exchanged(k.value, new)) for k in node.keywords])
+        return ast.Call(
+            exchanged(node.func, new),
+            args,
+            [ast.keyword(k.arg, exchanged(k.value, new)) for k in node.keywords],
+        )
     if isinstance(node, ast.BinOp):
         return ast.BinOp(exchanged(node.left, new), node.op, exchanged(node.right, new))
     if isinstance(node, ast.Starred):
@@ -98,9 +121,13 @@ def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast
     if isinstance(node, ast.Tuple):
         return ast.Tuple([exchanged(e, new) for e in node.elts])
     if isinstance(node, ast.IfExp):
-        return ast.IfExp(exchanged(node.test, new), exchanged(node.body, new), exchanged(node.orelse, new))
+        return ast.IfExp(
+            exchanged(node.test, new), exchanged(node.body, new), exchanged(node.orelse, new)
+        )
     if isinstance(node, ast.Compare):
-        return ast.Compare(exchanged(node.left, new), node.ops, [exchanged(c, new) for c in node.comparators])
+        return ast.Compare(
+            exchanged(node.left, new), node.ops, [exchanged(c, new) for c in node.comparators]
+        )
     if isinstance(node, ast.BoolOp):
         return ast.BoolOp(node.op, [exchanged(v, new) for v in node.values])
     return node
@@ -113,7 +140,11 @@ def _rebuilt_part(part: Any, new: Callable[[str], ast.expr | None]) -> Any:
         value = rebuilt(part.value if isinstance(part, ast.keyword) else part.iter, new)
         if isinstance(part, ast.keyword):
             return part if value is part.value else ast.keyword(part.arg, value)
-        return part if value is part.iter else ast.comprehension(part.target, value, part.ifs, part.is_async)
+        return (
+            part
+            if value is part.iter
+            else ast.comprehension(part.target, value, part.ifs, part.is_async)
+        )
     return part
 
 
@@ -171,7 +202,9 @@ def _is_simple(node: ast.expr) -> bool:
     """Around such operands `**` stands without spaces."""
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, ast.USub) and _is_simple(node.operand)
-    return isinstance(node, (ast.Name, ast.Attribute)) or (isinstance(node, ast.Constant) and isinstance(node.value, (int, float)))
+    return isinstance(node, (ast.Name, ast.Attribute)) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
+    )
 
 
 def _boolop(node: ast.BoolOp) -> tuple[str, int]:
@@ -208,7 +241,11 @@ def _list(node: ast.List) -> tuple[str, int]:
 
 
 def _dict(node: ast.Dict) -> tuple[str, int]:
-    pairs = [f"{_inner(k, _IF)}: {_inner(v, _IF)}" for k, v in zip(node.keys, node.values, strict=True) if k is not None]
+    pairs = [
+        f"{_inner(k, _IF)}: {_inner(v, _IF)}"
+        for k, v in zip(node.keys, node.values, strict=True)
+        if k is not None
+    ]
     return "{" + ", ".join(pairs) + "}", _ATOM
 
 
@@ -234,7 +271,10 @@ def _starred(node: ast.Starred) -> tuple[str, int]:
 
 def _generator(node: ast.GeneratorExp) -> tuple[str, int]:
     (loop,) = node.generators
-    return f"({_inner(node.elt, _IF)} for {_target(loop.target)} in {_inner(loop.iter, _IF)})", _ATOM
+    return (
+        f"({_inner(node.elt, _IF)} for {_target(loop.target)} in {_inner(loop.iter, _IF)})",
+        _ATOM,
+    )
 
 
 def _target(node: ast.expr) -> str:
@@ -251,7 +291,7 @@ def _joined(node: ast.JoinedStr) -> tuple[str, int]:
     return f'f"{text}"', _ATOM
 
 
-_RENDER = {
+_RENDER: dict[type[ast.AST], Callable[[Any], tuple[str, int]]] = {
     ast.Name: lambda n: (n.id, _ATOM),
     ast.Constant: _constant, ast.Attribute: _attribute, ast.Call: _call, ast.BinOp: _binop,
     ast.BoolOp: _boolop, ast.UnaryOp: _unary, ast.Compare: _compare, ast.IfExp: _ifexp,
@@ -296,18 +336,24 @@ def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | N
 
 
 def _split(
-    opening: str, inside: list[tuple[str, ast.expr]], closing: str, prefix: str, suffix: str, depth: int
+    opening: str,
+    inside: list[tuple[str, ast.expr]],
+    closing: str,
+    prefix: str,
+    suffix: str,
+    depth: int,
 ) -> list[str]:
     pad = INDENT * depth
     one = ", ".join(f"{k}{_inner(v, _IF)}" for k, v in inside)
     head, tail = f"{pad}{prefix}{opening}", f"{pad}{closing}{suffix}"
-    comma = "" if opening != "(" or len(inside) > 1 or prefix.endswith("*") else ""
-    if len(pad) + len(INDENT) + len(one) + len(comma) <= WIDTH and not _single_tuple(opening, inside):
+    if len(pad) + len(INDENT) + len(one) <= WIDTH and not _single_tuple(opening, inside):
         return [head, f"{pad}{INDENT}{one}", tail]
     lines = [head]
     alone = len(inside) == 1 and isinstance(inside[0][1], (ast.GeneratorExp, ast.Starred))
     for keyword, value in inside:
-        lines += layout(value, keyword, "" if alone and isinstance(value, ast.GeneratorExp) else ",", depth + 1)
+        lines += layout(
+            value, keyword, "" if alone and isinstance(value, ast.GeneratorExp) else ",", depth + 1
+        )
     return [*lines, tail]
 
 
@@ -342,6 +388,13 @@ def _operands(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]
     lines = []
     for i, (word, piece) in enumerate(pieces):
         end = suffix if i == len(pieces) - 1 else ""
+        if isinstance(node, ast.BinOp) and _render(piece)[1] < _BINARY[type(node.op)][1]:
+            lines += [
+                f"{pad}{prefix if i == 0 else ''}{word}(",
+                *layout(piece, "", "", depth + 1),
+                f"{pad}){end}",
+            ]
+            continue
         lines += layout(piece, (prefix if i == 0 else "") + word, end, depth)
     return lines
 

@@ -8,11 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.explain import Row, Unprovable, Var, equal, holds, names_in, value_of
+from archspec.emit.explain import Row, UnprovableError, Var, equal, holds, names_in, value_of
 from archspec.emit.forward import Step
 from archspec.emit.text import Stmt, literal, name, rebuilt
 
-RESERVED = frozenset({"torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs", "int", "sum", "round", "len", "list", "tuple", "dict", "make_divisible"})
+RESERVED = frozenset(
+    {
+        "torch",
+        "nn",
+        "math",
+        "Tensor",
+        "self",
+        "super",
+        "range",
+        "enumerate",
+        "max",
+        "min",
+        "abs",
+        "int",
+        "sum",
+        "round",
+        "len",
+        "list",
+        "tuple",
+        "dict",
+        "make_divisible",
+    }
+)
 
 
 def plain(value: Any) -> Any:
@@ -26,7 +48,7 @@ class Parameter:
 
     name: str
     annotation: str
-    default: Any = ...      # ... where there is none
+    default: Any = ...  # ... where there is none
 
     @property
     def text(self) -> str:
@@ -42,24 +64,51 @@ class ClassInfo:
 
     name: str
     parameters: list[Parameter] = field(default_factory=list)
-    values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # id(instance or copy) -> what its arguments are
-    axes: list[list[ast.expr | None]] = field(default_factory=list)     # per output, in the class's own names
+    values: dict[int, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # id(instance or copy) -> what its arguments are
+    axes: list[list[ast.expr | None]] = field(
+        default_factory=list
+    )  # per output, in the class's own names
     outputs: tuple[str, ...] = ("output",)
     declared: tuple[str, ...] = ()
-    lead: str = ""                                                      # the declared param that is given by position
+    lead: str = ""  # the declared param that is given by position
     lines: list[str] = field(default_factory=list)
 
 
 class Scope:
     """Where a number may come from: a class's arguments, or within it a loop's columns."""
 
-    def __init__(self, unit: Unit, rows: list[Row], names: Mapping[str, ast.expr], records: Mapping[str, Var], parent: Scope | None = None) -> None:
-        self.unit, self.rows, self.names, self.records, self.parent = unit, rows, names, records, parent
+    def __init__(
+        self,
+        unit: Unit,
+        rows: list[Row],
+        names: Mapping[str, ast.expr],
+        records: Mapping[str, Var],
+        parent: Scope | None = None,
+    ) -> None:
+        self.unit, self.rows, self.names, self.records, self.parent = (
+            unit,
+            rows,
+            names,
+            records,
+            parent,
+        )
         self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
-        self.place: dict[int, tuple[int, Row]] = {}   # of a loop: id(row) -> (round, row of the parent)
+        self.place: dict[
+            int, tuple[int, Row]
+        ] = {}  # of a loop: id(row) -> (round, row of the parent)
 
-    def explain(self, rows: Sequence[Row], candidates: Sequence[ast.expr | None], values: Sequence[Any], hint: str) -> ast.expr:
-        """The first candidate that holds in every row; else a literal; else a new column or argument. Raises Unprovable."""
+    def explain(
+        self,
+        rows: Sequence[Row],
+        candidates: Sequence[ast.expr | None],
+        values: Sequence[Any],
+        hint: str,
+    ) -> ast.expr:
+        """The first candidate that holds in every row; else a literal; else a new column or argument. Raises UnprovableError."""
+        if self.settled(values):
+            return literal(plain(values[0]))
         values = [plain(v) for v in values]
         first = values[0]
         alike = all(equal(v, first) and type(v) is type(first) for v in values)
@@ -71,6 +120,10 @@ class Scope:
         if alike:
             return literal(first)
         return self.introduce(rows, values, hint)
+
+    def settled(self, rows: Sequence[object]) -> bool:
+        """Whether only numbers can stand here: one witness, no names."""
+        return self.unit.settled and self.parent is None and len(rows) == 1
 
     def introduce(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
         """A new name for a number that nothing explains."""
@@ -88,17 +141,21 @@ class Scope:
         entries: list[ast.expr | None] = []
         for k in range(rounds):
             pairs = by_round[k]
-            entries.append(self.parent.explain([p[0] for p in pairs], (), [p[1] for p in pairs], hint) if pairs else None)
+            entries.append(
+                self.parent.explain([p[0] for p in pairs], (), [p[1] for p in pairs], hint)
+                if pairs
+                else None
+            )
         filler = next(e for e in entries if e is not None)
         return self.add_column(hint, [e if e is not None else filler for e in entries])
 
     def rounds(self) -> int:
-        """How many rounds the loop makes; Unprovable when that differs between instances."""
+        """How many rounds the loop makes; UnprovableError when that differs between instances."""
         counts: dict[int, int] = {}
         for _, up in self.place.values():
             counts[id(up)] = counts.get(id(up), 0) + 1
         if len(set(counts.values())) != 1:
-            raise Unprovable("the number of copies differs between instances")
+            raise UnprovableError("the number of copies differs between instances")
         return next(iter(counts.values()))
 
     def add_column(self, hint: str, entries: list[ast.expr]) -> ast.expr:
@@ -111,38 +168,73 @@ class Scope:
         return ast.Name(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A group that is written out in the class around it: its members are reached by their paths.
+
+    `base` is the group's path in its block, `module` where its members are in the class; `make`:
+    they are made here (else they belong to the group whose weights are used again).
+    """
+
+    base: tuple[str, ...]
+    module: tuple[str, ...]
+    make: bool
+
+
 class Unit:
     """A class in the making."""
 
-    def __init__(self, rows: list[Row], names: dict[str, ast.expr], records: dict[str, Var], potential: Mapping[str, Any], fixed: bool = False) -> None:
+    def __init__(
+        self,
+        rows: list[Row],
+        names: dict[str, ast.expr],
+        records: dict[str, Var],
+        potential: Mapping[str, Any],
+        fixed: bool = False,
+    ) -> None:
         self.rows, self.fixed = rows, fixed
-        self.potential: dict[str, Any] = dict(potential)   # names that become arguments where they are used
+        self.potential: dict[str, Any] = dict(
+            potential
+        )  # names that become arguments where they are used
         self.scope = Scope(self, rows, names, records)
         self.init: list[Stmt] = []
         self.steps: list[Step] = []
-        self.stores: dict[str, ast.expr] = {}              # attributes that forward reads: self.depth
+        self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
         self.carried: set[str] = set()
         self.counters: set[str] = set()
+        self.settled = fixed and not self.potential and len(rows) == 1  # nothing but numbers
         self.taken: set[str] = set(RESERVED) | set(self.potential)
-        self.reserved: set[str] = {"self", "torch", "nn", "math", "F"}  # what forward's variables may not hide
-        self.listed: frozenset[str] = frozenset()          # outputs of the network that are lists
-        self.arguments: list[str] = []                     # forward's
-        self.anchor: Var | None = None                     # an input, for the size of the batch
-        self.defined: dict[str, ast.expr] = {}             # params that are computed here, not given: out = 4 * width
-        self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = ([], {})  # inputs by row, outputs by name and row
-        self.base: tuple[str, ...] = ()                    # of a group: its path in the block around
-        self.sinks: list[Any] = []                         # containers that are being filled, outermost first
+        self.reserved: set[str] = {
+            "self",
+            "torch",
+            "nn",
+            "math",
+            "F",
+        }  # what forward's variables may not hide
+        self.listed: frozenset[str] = frozenset()  # outputs of the network that are lists
+        self.arguments: list[str] = []  # forward's
+        self.anchor: Var | None = None  # an input, for the size of the batch
+        self.defined: dict[
+            str, ast.expr
+        ] = {}  # params that are computed here, not given: out = 4 * width
+        self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = (
+            [],
+            {},
+        )  # inputs by row, outputs by name and row
+        self.base: tuple[str, ...] = ()  # of a group: its path in the block around
+        self.inline: list[Inline] = []
+        self.sinks: list[Any] = []  # containers that are being filled, outermost first
         self.made: dict[int, tuple[ast.expr, Callable[..., Any]]] = {}
 
     def argument(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
         """A constructor argument worth these values."""
         if self.fixed:
-            raise Unprovable(f"`{hint}` differs between witnesses")
+            raise UnprovableError(f"`{hint}` differs between witnesses")
         by_base: dict[int, Any] = {}
         for row, value in zip(rows, values, strict=True):
             if not equal(by_base.setdefault(row.base, value), value):
-                raise Unprovable(f"`{hint}` differs within one instance")
+                raise UnprovableError(f"`{hint}` differs within one instance")
         text = self.local(hint)
         filler = values[0]
         for row in {id(r): r for r in (*self.rows, *rows)}.values():

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from archspec.errors import SpecError
+from archspec.expand import heads
 from archspec.expand.calls import Namespace
 from archspec.expand.flatten import flatten
 from archspec.expand.params import inputs as _inputs
@@ -41,7 +42,9 @@ def expand(
     """
     with _deep(limits):
         state, root = _elaborated(spec, variant, params, inputs, limits)
-        graph = flatten(root)
+        sound = root if not state.faults else None
+        heads.check(state, spec, sound, chosen=bool(variant or params))
+        graph = flatten(_settled(state, spec, root))
     graph.warnings = tuple(state.warnings)
     return graph
 
@@ -54,7 +57,8 @@ def elaborate(
     limits: Limits = DEFAULT,
 ) -> Instance:
     """The tree alone. Raises SpecError."""
-    return _elaborated(spec, variant, params, inputs, limits)[1]
+    state, root = _elaborated(spec, variant, params, inputs, limits)
+    return _settled(state, spec, root)
 
 
 def _elaborated(
@@ -63,7 +67,8 @@ def _elaborated(
     params: Mapping[str, Any],
     inputs: Mapping[str, Sequence[int]] | None,
     limits: Limits,
-) -> tuple[State, Instance]:
+) -> tuple[State, Instance | None]:
+    """The tree, and what was found odd or wrong on the way."""
     state = State(limits)
     root: Instance | None = None
     try:
@@ -73,9 +78,14 @@ def _elaborated(
         pass
     except RecursionError:
         state.fault("E407", "the network is nested too deeply", spec.loc, "call blocks less deeply")
+    return state, root
+
+
+def _settled(state: State, spec: Spec, root: Instance | None) -> Instance:
+    """The tree. Raises SpecError where there are faults."""
     if state.faults or root is None:
         raise SpecError(_ordered(state, spec), spec.sources)
-    return state, root
+    return root
 
 
 def _root(

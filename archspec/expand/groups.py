@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archspec.expand import mismatch, slots
-from archspec.expand.names import Frame, Named
+from archspec.expand.names import Again, Frame, Named
 from archspec.expand.plan import BRANCHES, GROUP, Plan
 from archspec.expand.state import HiddenError, Mismatch, deeper
 from archspec.graph import Body, Copy, Value
@@ -32,7 +32,7 @@ def named(
 ) -> Copy:
     """A group with a path of its own."""
     entry = Named(frame=frame)
-    entry.again = (plan.item, around)
+    entry.again = Again(plan.item, around, {n: walk.serials[n] for n in plan.repeats})
     walk.claim(spot.frame, name, entry, plan)
     copy = _fill(walk, plan, spot, value, frame, (*spot.prefix, name))
     entry.copy, entry.out = copy, copy.out

@@ -6,7 +6,7 @@ frame it stands in. The same table answers `from` and `shared`, which see what i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from archspec.expand.state import Env
     from archspec.graph import Copy, Value
     from archspec.spec import Item
+
+
+class Again(NamedTuple):
+    """How a group is walked once more: where it was written, and how often what repeats in it had
+    run by then (`loop.serial`), by the item's identity."""
+
+    item: Item
+    around: Frame
+    serials: dict[int, int]
 
 
 class Named:
@@ -36,7 +45,7 @@ class Named:
         self.out = out
         self.frame = frame
         self.copy: Copy | None = None
-        self.again: tuple[Item, Frame] | None = None  # of a group: how to walk it once more
+        self.again: Again | None = None  # of a group
         self.absent = absent
         self.tap = tap
 

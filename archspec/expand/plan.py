@@ -28,12 +28,12 @@ class Plan:
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
     names that its expressions read, those of `repeat` and of paths left out. `quick`: one op on the
     line with literal arguments and no modifier but a plain id. `layer` and `one` (input type →
-    output type) remember what a quick item became.
+    output type) remember what a quick item became. `repeats` are the repeated items inside.
     """
 
     __slots__ = (
         "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "one", "output",
-        "quick", "reads", "takes", "word",
+        "quick", "reads", "repeats", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
@@ -59,6 +59,7 @@ class Plan:
         self.layer: Layer | None = None
         self.one: dict[TensorType, TensorType] = {}
         self.takes: tuple[str, ...] = ()
+        self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
         self.output = "output"
         self.quick = False
         if self.kind == OP:
@@ -141,6 +142,13 @@ def parts(item: Item) -> Iterable[Item]:
     yield from item.shortcut or ()
     for branch in item.branches:
         yield from branch.items
+
+
+def below(item: Item) -> Iterable[Item]:
+    """The items inside, at any depth."""
+    for inner in parts(item):
+        yield inner
+        yield from below(inner)
 
 
 def _counts(part: Expr | Template) -> bool:

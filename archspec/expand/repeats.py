@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.expand.plan import parts
+from archspec.expand.plan import below, parts
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
 from archspec.expressions import ExpressionError, resolve, show
 
@@ -71,7 +71,7 @@ class Count:
         if found is None or self._over():
             return 0
         count, columns = found
-        if not columns or not any(inner.repeat is not None for inner in _below(item)):
+        if not columns or not any(inner.repeat is not None for inner in below(item)):
             return count * max(1, self.one(item, {**env, **dict.fromkeys(columns, UNKNOWN)}))
         return sum(max(1, self.one(item, environment(env, columns, k))) for k in range(count))
 
@@ -117,9 +117,3 @@ def _quietly(item: Item, env: Mapping[str, Any]) -> tuple[int, Columns] | None:
         return None
     lengths = {len(column) for column in columns.values()}
     return (lengths.pop(), columns) if len(lengths) == 1 else None
-
-
-def _below(item: Item) -> Iterable[Item]:
-    for inner in parts(item):
-        yield inner
-        yield from _below(inner)

@@ -10,7 +10,7 @@ from archspec.expand.state import HiddenError, deeper
 from archspec.graph import Body, Copy, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from archspec.expand.plan import Plan
     from archspec.expand.slots import Given
@@ -27,11 +27,11 @@ def again(walk: Walk, plan: Plan, spot: Spot, given: Given) -> Copy | None:
     if owner is None:
         return None
     item = plan.item
-    target = walk.state.plan(named.again[0]) if named is not None and named.again else plan
+    target = walk.state.plan(named.again.item) if named is not None and named.again else plan
     if owner.instance is not None:
         copy = walk.namespace.again(walk, plan, spot, given, owner)
     elif owner.body is None and not owner.branches:
-        copy = _op(walk, plan, spot, given, owner)
+        copy = _again(walk, plan, spot, given, owner)
     elif named is not None and named.again is not None:
         copy = _group(walk, target, plan, spot, slots.single(walk.state, plan, given), owner, named)
     else:
@@ -75,7 +75,7 @@ def _hidden(walk: Walk, plan: Plan, spot: Spot, given: Given) -> Copy:
     return copy
 
 
-def _op(walk: Walk, plan: Plan, spot: Spot, given: Given, owner: Copy) -> Copy:
+def _again(walk: Walk, plan: Plan, spot: Spot, given: Given, owner: Copy) -> Copy:
     layer: Layer | None = owner.layer
     takes = layer.takes if layer is not None else ("*",)
     ins = slots.aligned(walk.state, plan, takes, given if takes else [])
@@ -93,29 +93,52 @@ def _group(
 ) -> Copy:
     """A group walked again: named under the new path, with the sight of where it was written."""
     assert named.again is not None
-    around = named.again[1]
+    around, serials = named.again.around, named.again.serials
     name = spot.label or spot.frame.automatic(plan.word)
     frame = Frame(around, (*spot.frame.path, name), numbered=target.item.op == "sequential")
     inner = Spot(dict(owner.env), spot.frame, value, name, spot.prefix, spot.index, place=True)
-    return groups.named(walk, target, inner, value, frame, name, around)
+    now = {n: walk.serials[n] for n in serials}
+    dict.update(walk.serials, serials)  # `loop.serial` is what it was: the same layers again
+    copy = groups.named(walk, target, inner, value, frame, name, around)
+    dict.update(walk.serials, now)
+    return copy
 
 
 def _agree(walk: Walk, plan: Plan, copy: Copy, owner: Copy) -> None:
-    """The weights must be the same by name and shape on the new inputs."""
+    """The layers must be the same by name, and the weights by shape too, on the new inputs."""
+    values = (*copy.ins, *owner.ins, *copy.outs.values(), *owner.outs.values())
+    if any(v is not None and v.type is None for v in values):
+        return  # a fault hides what they would be
     if [_type(v) for v in copy.ins] == [_type(v) for v in owner.ins]:
         return
-    ours, theirs = dict(_weights(copy)), dict(_weights(owner))
-    if ours == theirs or any(_type(v) is None for v in (*copy.ins, *owner.ins) if v is not None):
+    here, there = dict(_layers(copy)), dict(_layers(owner))
+    ours, theirs = _weights(here), _weights(there)
+    what = "weights"
+    details = [
+        f"{n or 'weight'}  {_shown(theirs.get(n))} there, {_shown(ours.get(n))} here"
+        for n in {**theirs, **ours}
+        if ours.get(n) != theirs.get(n)
+    ]
+    if not details:
+        what = "layers"
+        details = [
+            f"{n}  {_op(there.get(n))} there, {_op(here.get(n))} here"
+            for n in {**there, **here}
+            if _op(here.get(n)) != _op(there.get(n))
+        ]
+    if not details:
         return
     item = plan.item
-    changed = [n for n in {**theirs, **ours} if ours.get(n) != theirs.get(n)]
-    details = tuple(
-        f"{n or 'weight'}  {_shown(theirs.get(n))} there, {_shown(ours.get(n))} here"
-        for n in changed[:3]
-    )
     path = item.target.path.text if item.target is not None else ""
-    message = f"`{path}` would need other weights on this input, so they cannot be shared"
-    walk.state.fault("E316", message, item.key, "give it an input with the same channels", details)
+    message = f"`{path}` would need other {what} on this input, so they cannot be shared"
+    help = "give it an input with the same channels"
+    if what == "layers":
+        help = "let no `when` and no `repeat` inside depend on the input"
+    walk.state.fault("E316", message, item.key, help, tuple(details[:3]))
+
+
+def _op(copy: Copy | None) -> str:
+    return "none" if copy is None or copy.layer is None else copy.layer.op
 
 
 def _shown(shape: tuple[int, ...] | None) -> str:
@@ -126,21 +149,31 @@ def _type(value: Value | None) -> object:
     return None if value is None else value.type
 
 
-def _weights(part: Copy | Body, path: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names, from `part` on, and shapes of all weights in it."""
+def _layers(part: Copy | Body, path: str = "") -> Iterator[tuple[str, Copy]]:
+    """The ops and merges in a copy by name, from `part` on."""
     if isinstance(part, Body):
         inner = f"{path}{part.segment}." if part.segment is not None else path
         for occurrence in part.items:
             for copy in occurrence.copies:
                 if copy is not None and copy.shared is None:
-                    yield from _weights(copy, "".join((inner, *(f"{s}." for s in copy.segments))))
-    elif part.layer is not None and part.body is None and not part.branches:
-        types = [None if v is None else v.type for v in part.ins]
-        hidden = any(t is None and v is not None for t, v in zip(types, part.ins, strict=True))
-        for weight in () if hidden else part.layer.weights(*types):  # type: ignore[arg-type]
-            yield f"{path}{weight.name}".rstrip("."), weight.shape
-    else:
-        called = part.instance.body if part.instance is not None else None
-        for body in (called, part.body, part.shortcut, *part.branches):
-            if body is not None:
-                yield from _weights(body, path)
+                    yield from _layers(copy, "".join((inner, *(f"{s}." for s in copy.segments))))
+        return
+    if part.layer is not None:
+        yield (path if not part.merged else f"{path}{part.merged}").removesuffix("."), part
+    called = part.instance.body if part.instance is not None else None
+    for body in (called, part.body, part.shortcut, *part.branches):
+        if body is not None:
+            yield from _layers(body, path)
+
+
+def _weights(layers: Mapping[str, Copy]) -> dict[str, tuple[int, ...]]:
+    """Their weights by name and shape."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path, copy in layers.items():
+        types = [None if v is None else v.type for v in copy.ins]
+        hidden = any(t is None and v is not None for t, v in zip(types, copy.ins, strict=True))
+        if copy.layer is None or hidden or copy.body is not None or copy.branches:
+            continue
+        for weight in copy.layer.weights(*types):  # type: ignore[arg-type]
+            found[f"{path}.{weight.name}".strip(".")] = weight.shape
+    return found

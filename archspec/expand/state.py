@@ -71,19 +71,26 @@ class State:
         self.records: dict[int, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
-        self._said: set[tuple[str, str, tuple[str | int, ...]]] = set()
+        self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
 
     def fault(
-        self, code: str, message: str, loc: Loc, help: str = "", details: tuple[str, ...] = ()
-    ) -> None:
-        """Note a fault, once for all copies and calls of what stands at `loc`."""
+        self, code: str, message: str, loc: Loc, help: str = "", details: tuple[str, ...] = (),
+        cause: tuple[object, ...] = (),
+    ) -> None:  # fmt: skip
+        """Note a fault, once for all copies and calls of what stands at `loc`.
+
+        Of several in one block that have the same `cause`, the first is said.
+        """
         self.blind = True
-        key = (code, loc.file, loc.path)
-        if key not in self._said:
-            self._said.add(key)
+        block = loc.path[:2] if loc.path[:1] == ("blocks",) else ()
+        keys: set[tuple[object, ...]] = {(code, loc.file, loc.path)}
+        if cause:
+            keys.add((code, loc.file, block, cause))
+        if keys.isdisjoint(self._said):
             self.faults.append(Fault(code, message, loc, help, details, self.chain()))
+        self._said.update(keys)
 
     def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
         key = (code, loc.file, loc.path)
@@ -132,12 +139,13 @@ class State:
         try:
             return evaluate(expr, env)
         except ExpressionError as bad:
-            self.failed(bad, loc)
+            self.failed(bad, loc, expr.text)
             raise HiddenError from None
 
-    def failed(self, bad: ExpressionError, loc: Loc) -> None:
-        """Note what is wrong with an expression."""
-        self.fault(bad.code, bad.message, replace(loc, span=(bad.start, bad.stop)), bad.help)
+    def failed(self, bad: ExpressionError, loc: Loc, text: str) -> None:
+        """Note what is wrong with an expression; written twice, it is one fault."""
+        at = replace(loc, span=(bad.start, bad.stop))
+        self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
 
     def condition(self, value: Any, env: Mapping[str, Any], loc: Loc, what: str) -> bool:
         """A condition's value. Raises HiddenError."""
@@ -147,7 +155,8 @@ class State:
         if found is True or found is False:
             return bool(found)
         help = "compare it: `x > 0`, `x != 0`"
-        self.fault("E361", f"`{what}` is {show(found)}; it takes true or false", loc, help)
+        message = f"`{what}` is {show(found)}; it takes true or false"
+        self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
         raise HiddenError
 
     def record(self, kind: TensorType | None) -> Any:

@@ -264,12 +264,16 @@ class Walk:
         try:
             name = text_of(self.state, plan.labels, env, loc)
         except HiddenError:
-            return None
+            return self._nameless()
         wrong = bad_id(name, item.op)
         if wrong:
             self.state.fault("E205", wrong, loc, "choose another id")
-            return None
+            return self._nameless()
         return name
+
+    def _nameless(self) -> str:
+        """A name that no item can have, for one whose own has a fault."""
+        return f"?{len(self.made)}.{len(self.state.links)}.{self.state.copies}"
 
     def claim(self, frame: Frame, name: str, entry: Named | Copy, plan: Plan) -> None:
         """Take a name in; two equal paths are a fault."""
@@ -289,7 +293,9 @@ class Walk:
             help = f"give the repeat an `id`, or let the id tell its copies apart: {apart}"
         else:
             help = "choose another `id`"
-        state.fault("E314", f"two items have the path `{path}`", loc, help)
+        around = next((link.item for link in reversed(state.links) if link.count), None)
+        cause = () if around is None else (around.loc.path,)  # its columns, for all in it
+        state.fault("E314", f"two items have the path `{path}`", loc, help, cause=cause)
 
     # ------------------------------------------------------------ one copy
 

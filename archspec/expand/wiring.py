@@ -29,7 +29,7 @@ def text_of(state: State, template: Template, env: Env, loc: Loc) -> str:
     try:
         return render(template, env)
     except ExpressionError as bad:
-        state.failed(bad, loc)
+        state.failed(bad, loc, template.text)
         raise HiddenError from None
 
 
@@ -91,7 +91,7 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     message = f"there is no item {what} before this one"
     help = did_you_mean(head, known) or "paths lead to earlier items of this block, and to inputs"
-    state.fault("E312", message, ref.loc, help)
+    state.fault("E312", message, ref.loc, help, cause=(head,))
 
 
 def _no_part(state: State, ref: Ref, path: str, seen: str, part: str, found: Entry) -> None:

@@ -126,10 +126,19 @@ class Attention(Layer):
         return 2 * self.macs(ins, outs) + shifts + 3 * self.heads * steps * seen
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """Inputs, projections, the heads' result, and a number per place and head."""
+        """Inputs, projections, the heads' result, and a number per place and head.
+
+        With dropout torch on the CPU leaves its fused kernel: it keeps the weights [heads, T, S]
+        before and behind the dropout, its factors, and query and key once more, scaled.
+        """
         query, key, _ = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
-        own = 2 * steps * d + 2 * seen * d + self.heads * steps
+        if not self.dropout:
+            own = 2 * steps * d + 2 * seen * d + self.heads * steps
+        else:
+            own = 2 * steps * d + seen * d + 3 * self.heads * steps * seen
+            # the value holds what was projected together with it
+            own += seen * d * (1 if _given(2, ins) else 2 if _given(1, ins) else 3)
         return Kept(inputs=tuple(i for i, t in enumerate(ins[:3]) if t is not None), bytes=4 * own)
 
     def call(self, *ins: TensorType) -> Call:

@@ -20,7 +20,11 @@ _MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
 
 
 class Noise(Layer):
-    """What noise layers have in common: in evaluation they return their input."""
+    """What noise layers have in common: in evaluation they return their input.
+
+    So they do in training where `p` is 0. What they keep is what torch keeps on the CPU: the factor
+    of each cell. Its CUDA kernel keeps one byte for it.
+    """
 
     family: ClassVar[str] = "noise"
     view: ClassVar[bool] = True
@@ -31,7 +35,11 @@ class Noise(Layer):
         return ins[:1]
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=ins[0].size)  # a bool for each cell
+        return Kept(bytes=self._factors(*ins)) if getattr(self, "p", 1) else Kept()
+
+    def _factors(self, *ins: TensorType) -> int:
+        """Bytes of the factors: one for each cell."""
+        return ins[0].bytes
 
 
 class Dropout(Noise):
@@ -58,8 +66,8 @@ class SpatialDropout(Noise):
         expect_map(self.op, ins[0])
         return ins[:1]
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=4 * ins[0].shape[0])  # a factor for each channel
+    def _factors(self, *ins: TensorType) -> int:
+        return 4 * ins[0].shape[0]  # one for each channel
 
     def call(self, *ins: TensorType) -> Call:
         return Call(f"nn.Dropout{ins[0].rank - 1}d", (Arg("p", self.p, None, 0.5),))
@@ -73,9 +81,6 @@ class AlphaDropout(Noise):
 
     p: float = field(PROBABILITY, default=0.5, doc="probability of being dropped")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=ins[0].bytes)  # a factor for each cell
-
     def call(self, *ins: TensorType) -> Call:
         return Call("nn.AlphaDropout", (Arg("p", self.p, None, 0.5),))
 
@@ -88,8 +93,8 @@ class DropPath(Noise):
 
     p: float = field(PROBABILITY, doc="probability that a sample's path is dropped")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=4)  # a factor for each sample
+    def _factors(self, *ins: TensorType) -> int:
+        return 4  # one for each sample
 
     def call(self, *ins: TensorType) -> Call:
         return Call("DropPath", (Arg("p", self.p),))

@@ -1,0 +1,202 @@
+"""Residuals and branches → their paths and the merge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archspec.emit.engine import (
+    Engine,
+    Pairs,
+    Part,
+    member,
+    must,
+    set_member,
+)
+from archspec.emit.explain import (
+    Row,
+    Var,
+    define,
+    lookup,
+    translate,
+)
+from archspec.emit.forward import Assign, Either, Step
+from archspec.emit.text import (
+    If,
+    Stmt,
+    call,
+    render,
+)
+from archspec.emit.unit import Inline, Scope
+from archspec.graph import Body, Copy, Value
+from archspec.spec import Item
+
+
+class Merges(Engine):
+    """Residuals and branches → their paths and the merge."""
+
+    def merged(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[Copy],
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """A residual or branches: its paths, then the merge."""
+        first = copies[0]
+        if first.branches:
+            for k in range(len(first.branches)):
+                self._branch(scope, rows, [c.branches[k] for c in copies], init, steps)
+            self._merge(
+                scope,
+                rows,
+                copies,
+                [[must(c.branches[k].output) for c in copies] for k in range(len(first.branches))],
+                init,
+                steps,
+            )
+            return
+        self.body(
+            scope,
+            [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
+            init,
+            steps,
+        )
+        plain_ = [c.plain for c in copies]
+        if all(plain_):
+            for r, c in zip(rows, copies, strict=True):
+                alias([r], [c.body.output if c.body else None], [c.out])
+            return
+        open_rows = [(r, c) for r, c in zip(rows, copies, strict=True) if not c.plain]
+        closed = [(r, c) for r, c in zip(rows, copies, strict=True) if c.plain]
+        inner_init: list[Stmt] = []
+        inner: list[Step] = []
+        orows, ocopies = [r for r, _ in open_rows], [c for _, c in open_rows]
+        if any(c.shortcut is not None for c in ocopies):
+            self.body(
+                scope,
+                [(r, c.shortcut) for r, c in open_rows if c.shortcut is not None],
+                inner_init,
+                inner,
+            )
+        main = [must(c.body.output) for c in ocopies if c.body is not None]
+        short = [must(c.shortcut.output if c.shortcut is not None else c.ins[0]) for c in ocopies]
+        order = (
+            [short, main]
+            if ocopies[0].layer is not None and ocopies[0].layer.op == "concat"
+            else [main, short]
+        )
+        self._merge(scope, orows, ocopies, order, inner_init, inner)
+        if not closed:
+            init += inner_init
+            steps += inner
+            return
+        self._maybe_merged(
+            scope, item, rows, copies, orows, ocopies, closed, inner_init, inner, init, steps
+        )
+
+    def _maybe_merged(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[Copy],
+        orows: list[Row],
+        ocopies: list[Copy],
+        closed: Pairs,
+        inner_init: list[Stmt],
+        inner: list[Step],
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """`shortcut_when` that holds in some instances only."""
+        candidates = translate(
+            item.shortcut_when, scope.names, self.records(scope, rows, [c.ins[0] for c in copies])
+        )
+        test = scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
+        then = lookup(orows, [must(c.out) for c in ocopies])
+        other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
+        values = [must(c.out) for c in copies]
+        out = Var(self.join(rows, values, then, other), "")
+        if inner_init:
+            init.append(If(test, inner_init))
+        steps.append(Either(scope.unit.attribute(test, "use_shortcut"), inner, out, then, other))
+        define(orows, [must(c.out) for c in ocopies], out)
+        for r, c in closed:
+            define([r], [must(c.out)], out)
+
+    def _branch(
+        self, scope: Scope, rows: list[Row], bodies: list[Body], init: list[Stmt], steps: list[Step]
+    ) -> None:
+        segment = bodies[0].segment
+        if segment is not None and scope.unit.inline:
+            self._place(scope.unit, self.paths[id(bodies[0])], call("nn.Module"), False, init)
+        if segment is None or scope.unit.inline:
+            self.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
+            return
+        if self.frames[id(bodies[0])].outward:
+            scope.unit.members.add(segment)
+            init.append(set_member(segment, call("nn.Module")))
+            scope.unit.inline.append(Inline(self.paths[id(bodies[0])], (segment,), True))
+            self.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
+            scope.unit.inline.pop()
+            return
+        frames = [self.frames[id(b)] for b in bodies]
+        if not any(f.exports for f in frames):
+            return  # nothing inside is there
+        attribute = member(segment)
+        if all(
+            len(f.captures) == 1
+            and b.input is next(iter(f.captures.values()))
+            and len(f.exports) <= 1
+            for f, b in zip(frames, bodies, strict=True)
+        ) and self.is_chain(bodies):
+            cur = lookup(rows, [must(b.input) for b in bodies])
+            value, out = self.container(
+                scope,
+                list(zip(rows, bodies, strict=True)),
+                segment,
+                init,
+                cur,
+                segment.isidentifier(),
+            )
+            if render(value) != f"self.{segment}":
+                init.append(set_member(segment, value))
+            result = Var(out.axes, segment)
+            steps.append(Assign([result], call(attribute, cur.ref)))
+            define(rows, [must(b.output) for b in bodies], result)
+        else:
+            item = bodies[0].items[0].item
+            value, captures, exports, info = self.outlined(
+                scope,
+                item,
+                rows,
+                [Part(r, b) for r, b in zip(rows, bodies, strict=True)],
+                frames,
+                bodies,
+                segment,
+            )
+            init.append(set_member(segment, value))
+            self.call_frame(scope, rows, attribute, captures, exports, info, steps, segment)
+        scope.unit.members.add(segment)
+
+    def _merge(
+        self,
+        scope: Scope,
+        rows: list[Row],
+        copies: list[Copy],
+        paths: list[list[Value]],
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        ins = [lookup(rows, values) for values in paths]
+        out = self.merge(scope, rows, copies, ins, paths, steps)
+        define(rows, [must(c.out) for c in copies], out)
+
+
+def alias(rows: list[Row], values: Sequence[Value | None], others: Sequence[Value | None]) -> None:
+    for row, value, other in zip(rows, values, others, strict=True):
+        if value is not None and other is not None and value is not other:
+            for var in list(row.vals.get(id(value), [])):
+                define([row], [other], var)

@@ -1,0 +1,275 @@
+"""Repeats in forward → containers, called at once, in a loop, or one by one."""
+
+from __future__ import annotations
+
+import ast
+from itertools import pairwise
+
+from archspec.emit.engine import (
+    MERGING,
+    Engine,
+    Part,
+    hint_of,
+    member,
+    must,
+    set_member,
+)
+from archspec.emit.explain import (
+    Row,
+    UnprovableError,
+    Var,
+    apart,
+    define,
+    lookup,
+)
+from archspec.emit.forward import Assign, Loop, Step
+from archspec.emit.sinks import Positional
+from archspec.emit.text import (
+    Line,
+    Stmt,
+    call,
+    render,
+)
+from archspec.emit.unit import Inline, Scope
+from archspec.graph import Copy, Occurrence
+from archspec.spec import Item
+
+
+class Repeats(Engine):
+    """Repeats in forward → containers, called at once, in a loop, or one by one."""
+
+    def repeated(
+        self,
+        scope: Scope,
+        item: Item,
+        column: list[tuple[Row, Occurrence]],
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """A repeat in forward: a container under its id, or its copies one by one."""
+        rows = [r for r, _ in column]
+        copies = [[c for c in o.copies if c is not None] for _, o in column]
+        if not any(copies):
+            return
+        segment = column[0][1].name
+        outward = any(
+            f is not None and f.outward
+            for cs in copies
+            for f in (self.frames.get(id(c)) for c in cs)
+        )
+        if segment is not None and (scope.unit.inline or outward):
+            self._copies_inlined(scope, item, rows, copies, segment, init, steps)
+            return
+        if segment is not None and not all(copies):
+            raise UnprovableError("the repeat is empty in some instances")
+        if segment is not None and item.tap is None:
+            self._contained(scope, item, rows, copies, segment, init, steps)
+            return
+        if len({len(c) for c in copies}) > 1:
+            raise UnprovableError("the number of copies differs between instances")
+        for k in range(len(copies[0])):
+            self.copy(
+                scope,
+                item,
+                [(self.sub_row(r, c[k]), c[k]) for r, c in zip(rows, copies, strict=True)],
+                init,
+                steps,
+            )
+
+    def _copies_inlined(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        segment: str,
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """Copies under an id, one by one, in a class around them."""
+        unit = scope.unit
+        if len({len(c) for c in copies}) > 1:
+            raise UnprovableError("the number of copies differs between instances")
+        fresh = not unit.inline
+        base = self.paths[id(copies[0][0])][:-1]
+        if fresh:
+            unit.members.add(segment)
+            init.append(set_member(segment, call("nn.Module")))
+            unit.inline.append(Inline(base, (segment,), True))
+        else:
+            self._place(unit, base, call("nn.Module"), False, init)
+        for k in range(len(copies[0])):
+            self.copy(
+                scope,
+                item,
+                [(self.sub_row(r, c[k]), c[k]) for r, c in zip(rows, copies, strict=True)],
+                init,
+                steps,
+            )
+        if fresh:
+            unit.inline.pop()
+
+    def _contained(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        segment: str,
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        unit = scope.unit
+        attribute = member(segment)
+        last = [must(c[-1].out) for c in copies]
+        if all(self._line(cs) for cs in copies):
+            cur = lookup(rows, [c[0].ins[0] for c in copies])
+            sink = Positional(unit, segment)
+            with apart(rows, [c[0].ins[0] for c in copies], cur):
+                out = self.copies(scope, item, rows, copies, sink, init, cur)
+            init.append(set_member(segment, sink.finish()))
+            unit.members.add(segment)
+            result = Var(out.axes, hint_of(item))
+            steps.append(Assign([result], call(attribute, cur.ref)))
+            define(rows, last, result)
+            for cs in copies:
+                for k, c in enumerate(cs):
+                    unit.made[id(c)] = (ast.Subscript(attribute, ast.Constant(k)), self.call_module)
+            return
+        self._module_list(scope, item, rows, copies, segment, init, steps)
+
+    def _line(self, copies: list[Copy]) -> bool:
+        """Whether the copies are a chain of which nothing is read from outside but the end."""
+        return self.is_chain_of(copies) and all(
+            self.consumers.get(id(c.out), set()) <= {id(after)} for c, after in pairwise(copies)
+        )
+
+    def _module_list(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        segment: str,
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """A ModuleList: its modules are made as for a chain or one by one, and called in a loop or one by one."""
+        unit = scope.unit
+        attribute = member(segment)
+        unit.members.add(segment)
+        if len({len(c) for c in copies}) > 1:
+            raise UnprovableError("the number of copies differs between instances")
+        elements: list[ast.expr] = []
+        calls: list[list[Step]] = []
+        for k in range(len(copies[0])):
+            subs = [self.sub_row(r, c[k]) for r, c in zip(rows, copies, strict=True)]
+            at = ast.Subscript(attribute, ast.Constant(k))
+            inner: list[Stmt] = []
+            round_steps: list[Step] = []
+            self._element_at(scope, item, subs, [c[k] for c in copies], at, inner, round_steps)
+            made = inner.pop()
+            assert isinstance(made, Line)
+            init += inner
+            elements.append(made.value)
+            calls.append(round_steps)
+        texts = {render(e) for e in elements}
+        if len(texts) == 1 and len(elements) > 1:
+            init.append(
+                set_member(
+                    segment,
+                    call("nn.ModuleList", _comprehension(elements[0], ast.Constant(len(elements)))),
+                )
+            )
+        else:
+            init.append(set_member(segment, call("nn.ModuleList", ast.List(elements))))
+        looped = self._looped(attribute, calls)
+        if looped is not None:
+            steps.append(looped)
+            define(rows, [must(c[-1].out) for c in copies], looped.out)
+        else:
+            for s in calls:
+                steps += s
+
+    def _element_at(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[Copy],
+        at: ast.expr,
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        first = copies[0]
+        if first.shared is not None:
+            raise UnprovableError("a repeated use of shared weights")
+        if first.body is None and not first.branches:
+            made = self.maker(scope, item, rows, copies, module=True)
+            init.append(
+                Line(made.constructor if made.constructor is not None else call("nn.Identity"))
+            )
+            for c in copies:
+                scope.unit.made[id(c)] = (at, made.apply)
+            self.apply(scope, rows, copies, at, made.apply, steps, hint_of(item))
+            return
+        frames = [self.frames[id(c)] for c in copies]
+        if not any(f.exports for f in frames):
+            init.append(Line(call("nn.Identity")))
+            return
+        parts = [
+            Part(r, c.body, c if item.op in MERGING else None, item)
+            for r, c in zip(rows, copies, strict=True)
+        ]
+        value, captures, exports, info = self.outlined(
+            scope, item, rows, parts, frames, copies, hint_of(item) or item.op
+        )
+        init.append(Line(value))
+        for c in copies:
+            scope.unit.made[id(c)] = (at, self.call_module)
+        self.call_frame(scope, rows, at, captures, exports, info, steps, hint_of(item))
+
+    def _looped(self, attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
+        """The calls as a loop, where each round differs from the next by what is carried alone."""
+        if len(calls) < 2 or any(
+            len(s) != 1 or not isinstance(s[0], Assign) or len(s[0].outs) != 1 for s in calls
+        ):
+            return None
+        rounds = [s[0] for s in calls if isinstance(s[0], Assign)]
+        if not all(
+            isinstance(r.value, ast.Call)
+            and not r.value.keywords
+            and isinstance(r.value.func, ast.Subscript)
+            for r in rounds
+        ):
+            return None
+        values = [r.value for r in rounds if isinstance(r.value, ast.Call)]
+        arguments = [[render(a) for a in v.args] for v in values]
+        if any(not a for a in arguments):
+            return None
+        carried = [a[0] for a in arguments]
+        links = [r.outs[0].ref for r in rounds[:-1]]
+        if (
+            carried[1:] != [render(link) for link in links]
+            or len({tuple(a[1:]) for a in arguments}) > 1
+        ):
+            return None
+        if any(c in a[1:] for c, a in zip(carried, arguments, strict=True)):
+            return None
+        layer, inside, end = Var([], "layer"), Var([], ""), Var([], "")
+        start = next(v for v in self.vars_of(values[0].args[0]))
+        out = Var(rounds[-1].outs[0].axes, rounds[-1].outs[0].hint)
+        step = Assign([end], call(layer.ref, inside.ref, *values[0].args[1:]))
+        return Loop(layer, attribute, [step], inside, start, end, out)
+
+    def vars_of(self, node: ast.expr) -> list[Var]:
+        assert isinstance(node, ast.Name)
+        stand_in = Var([], "")
+        stand_in.id = int(node.id[1:])
+        return [stand_in]
+
+
+def _comprehension(element: ast.expr, count: ast.expr) -> ast.expr:
+    return ast.GeneratorExp(
+        element, [ast.comprehension(ast.Name("_"), call("range", count), [], 0)]
+    )

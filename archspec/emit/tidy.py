@@ -1,0 +1,154 @@
+"""Statements → the same, as a person would have put them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from archspec.emit.explain import names_in
+from archspec.emit.text import WIDTH, For, If, Line, Stmt, render, write
+
+
+def stmt_names(s: Stmt) -> set[str]:
+    """The names a statement reads."""
+    if isinstance(s, Line):
+        target = {s.target.split(".")[0]} if "." in s.target or s.op != "=" else set()
+        return names_in(s.value) | target
+    if isinstance(s, If):
+        return names_in(s.test).union(*(stmt_names(x) for x in (*s.body, *s.orelse)))
+    if isinstance(s, For):
+        return names_in(s.iter).union(set().union(*(stmt_names(x) for x in s.body)) - _targets(s))
+    return set()
+
+
+def assigned(body: Sequence[Stmt]) -> set[str]:
+    found: set[str] = set()
+    for s in body:
+        if isinstance(s, Line):
+            found.add(s.target)
+        elif isinstance(s, (If, For)):
+            found |= assigned(s.body)
+    return found
+
+
+def tidy(statements: list[Stmt]) -> None:
+    """Joins neighbouring appends; names a module whose call is too long inside another; drops variables that nothing reads."""
+    _join_appends(statements)
+    _name_long(statements, 2)
+    while True:
+        read = set().union(*(_read(s) for s in statements)) if statements else set()
+        if not _drop(statements, read):
+            return
+
+
+def _join_appends(statements: list[Stmt]) -> None:
+    done: list[Stmt] = []
+    for s in statements:
+        if isinstance(s, (If, For)):
+            _join_appends(s.body)
+        last = done[-1] if done else None
+        ours, theirs = _appended(s), _appended(last)
+        if ours is not None and theirs is not None and ours[0] == theirs[0]:
+            done[-1] = Line(ast.List([*theirs[1], *ours[1]]), ours[0], op="+=")
+        elif (
+            ours is not None
+            and isinstance(last, Line)
+            and last.target == ours[0]
+            and last.annotation
+            and isinstance(last.value, ast.List)
+        ):
+            done[-1] = Line(ast.List([*last.value.elts, *ours[1]]), last.target, last.annotation)
+        else:
+            done.append(s)
+    statements[:] = done
+
+
+def _name_long(statements: list[Stmt], depth: int) -> None:
+    done: list[Stmt] = []
+    for s in statements:
+        if isinstance(s, (If, For)):
+            _name_long(s.body, depth + 1)
+        elif (
+            isinstance(s, Line)
+            and not s.target
+            and isinstance(s.value, ast.Call)
+            and len(write([s], depth)) > 5
+        ):
+            done += _named_arguments(s.value, depth)
+        done.append(s)
+    statements[:] = done
+
+
+def _named_arguments(whole: ast.Call, depth: int) -> list[Stmt]:
+    """Puts variables in the place of arguments that would be broken one line each."""
+    found: list[Stmt] = []
+    for k, part in enumerate(whole.args):
+        inside = (
+            4 * (depth + 2) + len(render(part)) - len(render(part.func)) - 1
+            if isinstance(part, ast.Call)
+            else 0
+        )
+        if isinstance(part, ast.Call) and WIDTH < inside <= WIDTH + 4:
+            text = (
+                _snake(render(part.func).rpartition(".")[2])
+                if isinstance(part.func, ast.Attribute) or render(part.func)[0].isupper()
+                else "layer"
+            )
+            found.append(Line(part, text))
+            whole.args[k] = ast.Name(text)
+    return found
+
+
+def _snake(text: str) -> str:
+    found = "".join(
+        f"_{c.lower()}" if c.isupper() and k and not text[k - 1].isupper() else c.lower()
+        for k, c in enumerate(text)
+    )
+    return found.replace("2d", "").replace("1d", "").replace("3d", "")
+
+
+def _appended(s: Stmt | None) -> tuple[str, list[ast.expr]] | None:
+    if not isinstance(s, Line):
+        return None
+    if s.op == "+=" and isinstance(s.value, ast.List):
+        return s.target, s.value.elts
+    if (
+        not s.target
+        and isinstance(s.value, ast.Call)
+        and isinstance(s.value.func, ast.Attribute)
+        and s.value.func.attr == "append"
+    ):
+        return render(s.value.func.value), s.value.args
+    return None
+
+
+def _drop(statements: list[Stmt], read: set[str]) -> bool:
+    dropped = False
+    for s in list(statements):
+        if isinstance(s, (If, For)):
+            dropped = _drop(s.body, read) or dropped
+        elif (
+            isinstance(s, Line)
+            and s.target.isidentifier()
+            and s.target not in read
+            and not s.annotation
+            and not isinstance(s.value, ast.Call)
+        ):
+            statements.remove(s)
+            dropped = True
+    return dropped
+
+
+def _read(s: Stmt) -> set[str]:
+    """The names a statement reads for anything but its own target."""
+    if isinstance(s, Line) and s.target.isidentifier():
+        return names_in(s.value) - {s.target}
+    if isinstance(s, If):
+        return names_in(s.test).union(*(_read(x) for x in (*s.body, *s.orelse)))
+    if isinstance(s, For):
+        return names_in(s.iter).union(set().union(*(_read(x) for x in s.body)) - _targets(s))
+    return stmt_names(s)
+
+
+def _targets(s: For) -> set[str]:
+    return set(s.target.replace("(", "").replace(")", "").replace(",", "").split())

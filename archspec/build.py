@@ -1,4 +1,4 @@
-"""Program → nn.Module: runs the very text that `emit` wrote, and compares what comes out with the graph."""
+"""Program → nn.Module: runs the text that `emit` wrote, and compares its weights with the graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class BuildError(RuntimeError):
-    """The module cannot be built: torch is missing, or (a defect of archspec) it does not match its graph."""
+    """The module cannot be built.
+
+    Torch is missing, or (a defect of archspec) the module does not match its graph.
+    """
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
         super().__init__(f"{code} {message}" + (f"\n  help: {help}" if help else ""))
@@ -31,7 +34,8 @@ def build(spec: str | Path | Program, variant: str | None = None, **params: Any)
     `params` choose as in `load`. The module's class is the emitted source: `inspect.getsource`
     and tracebacks show it. Weights have the names and shapes of the spec's graph.
 
-    Raises SpecError for faults in the spec and BuildError when torch is not installed.
+    Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
+    module does not match its graph.
     """
     program = _program(spec, variant, params)
     torch = _torch()
@@ -43,7 +47,11 @@ def build(spec: str | Path | Program, variant: str | None = None, **params: Any)
 
 
 def network_class(program: Program) -> type[nn.Module]:
-    """The class that the emitted source defines; its constructor takes the params that stay arguments."""
+    """The class that the emitted source defines.
+
+    Its constructor takes the params that stay arguments. Raises BuildError when torch is not
+    installed.
+    """
     _torch()
     text = program.code
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -56,9 +64,8 @@ def network_class(program: Program) -> type[nn.Module]:
         module.__file__ = filename
         sys.modules[title] = module  # torch.compile and pickle look the module up by name
         try:
-            exec(
-                compile(text, filename, "exec"), module.__dict__
-            )  # the one lowering: emission has parsed and checked this text
+            # the one lowering: emission has parsed and checked this text
+            exec(compile(text, filename, "exec"), module.__dict__)
         except BaseException:
             del sys.modules[title]
             raise
@@ -67,7 +74,7 @@ def network_class(program: Program) -> type[nn.Module]:
 
 
 def compare(module: nn.Module, program: Program) -> None:
-    """Raises BuildError E901 unless the module's weights are exactly those of the graph."""
+    """Raises BuildError E901 unless the module's weights, and which are frozen, are the graph's."""
     wanted: dict[str, tuple[int, ...]] = {}
     frozen: set[str] = set()
     for node in program.graph.nodes:
@@ -86,6 +93,10 @@ def compare(module: nn.Module, program: Program) -> None:
             f"the emitted module of `{program.name}` differs from its graph: {different}",
             _REPORT,
         )
+    every = [id(p) for _, p in module.named_parameters(remove_duplicate=False)]
+    if len(every) != len(set(every)):
+        message = f"the emitted module of `{program.name}` has one weight under two paths"
+        raise BuildError("E901", message, _REPORT)
     free = {n for n, p in module.named_parameters() if not p.requires_grad}
     if free != frozen:
         raise BuildError(

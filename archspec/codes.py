@@ -517,6 +517,13 @@ node are in `archspec summary`.""",
         """A param of the document or of a block is read by no expression, so that setting it does
 nothing. A misspelt name is a frequent cause.""",
     ),
+    "W109": Code(
+        "an input that nothing reads",
+        """An input of the network, or one that a block names under `inputs`, is taken by no item
+and read by no expression, so that what is passed for it has no effect. The first input flows into
+the first item that does not say `from`; the others are taken by name: `concat: [prev, skip]`,
+`from: {query: x, key: memory}`.""",
+    ),
     "W110": Code(
         "parts of a used file fall away",
         """`use` with `outputs` of its own takes from the file what these outputs need. The rest is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 _SHOWN = 100  # faults printed in full; a file that is wrong everywhere is wrong for one reason
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One complaint: `code` E… is fatal, W… is a warning."""
+    """One complaint: `code` E… is fatal, W… is a warning. Of those with one `cause` one is said."""
 
     code: str
     message: str
@@ -40,6 +40,7 @@ class Fault:
     help: str = ""
     details: tuple[str, ...] = ()
     chain: tuple[Step, ...] = ()
+    cause: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def fatal(self) -> bool:
@@ -69,6 +70,18 @@ class SpecError(Exception):
         if len(self.faults) > _SHOWN:
             blocks.append(f"and {len(self.faults) - _SHOWN} more")
         return "\n\n".join(blocks)
+
+
+def independent(faults: Iterable[Fault]) -> list[Fault]:
+    """The first of all that are equal or have one cause."""
+    said: set[object] = set()
+    found = []
+    for fault in faults:
+        key = fault.cause or fault
+        if key not in said:
+            said.add(key)
+            found.append(fault)
+    return found
 
 
 def show(fault: Fault, sources: Mapping[str, Quoting]) -> str:

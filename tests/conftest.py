@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def torchvision() -> object:
-    """torchvision beside a CPU-only torch: its C++ ops cannot load, their schemas are declared instead."""
+    """torchvision beside a CPU-only torch.
+
+    Its C++ ops cannot load, their schemas are declared instead.
+    """
     torch = pytest.importorskip("torch")
     if "torchvision" not in sys.modules:
         library = torch.library.Library("torchvision", "DEF")
@@ -23,7 +26,9 @@ def torchvision() -> object:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update", action="store_true", help="rewrite the expected texts beside the specs")
+    parser.addoption(
+        "--update", action="store_true", help="rewrite the expected texts beside the specs"
+    )
 
 
 @pytest.fixture

@@ -57,7 +57,10 @@ class Interpreter:
             self.modules[node.index] = module
 
     def __call__(self, inputs: Mapping[str, Tensor], *, training: bool) -> Any:
-        """What the network returns: a tensor, or a dict of several."""
+        """What the network returns: a tensor, or a dict of several.
+
+        Every value on the way has the predicted shape, or an AssertionError names the op.
+        """
         values: dict[Edge, Tensor] = {}
         batchless: set[Edge] = set()
         size = next(iter(inputs.values())).shape[0]
@@ -83,17 +86,19 @@ class Interpreter:
             lone = call.batchless or (
                 call.broadcast and bool(given) and batchless.issuperset(given.values())
             )
-            for i, text in enumerate(call.results):
-                values[Edge(node.index, i)] = eval(_code(text), _NAMES, names)
+            for i, (text, kind) in enumerate(zip(call.results, node.outs, strict=True)):
+                found = values[Edge(node.index, i)] = eval(_code(text), _NAMES, names)
                 if lone:
                     batchless.add(Edge(node.index, i))
+                else:
+                    assert found.shape == (size, *kind.shape), f"{node.path} is not {kind}"
         kept = {
             n: e
             for n, e in self.graph.outputs.items()
             if training or n not in self.graph.training_outputs
         }
-        found = {n: [batched(e) for e in edges] for n, edges in kept.items()}
-        shown: dict[str, Any] = {n: v if n in self.lists else v[0] for n, v in found.items()}
+        outputs = {n: [batched(e) for e in edges] for n, edges in kept.items()}
+        shown: dict[str, Any] = {n: v if n in self.lists else v[0] for n, v in outputs.items()}
         return next(iter(shown.values())) if len(shown) == 1 else shown
 
     @property

@@ -141,6 +141,7 @@ class Machine:
         self.known = Known()
         self.outputs: dict[str, Any] = {}
         self.params: dict[str, Any] = {}
+        self.classes: Any = 3
         self.axes = 2
         self.smallest = 1  # size that every map of this spec surely has, at the start
 
@@ -164,7 +165,8 @@ class Machine:
         if kind < 4 or (kind < 7 and not scope.numbers):
             return str(self.even())
         if kind == 4 and scope.copies:
-            return f"({self.even()} if loop.first else {self.even()})"
+            first, rest = self.pick(((4, 6), (8, 2), (2, 4)))
+            return f"({first} if loop.first else {rest})"
         if kind < 7:
             name = self.pick(scope.numbers)
             return self.pick(
@@ -920,12 +922,16 @@ class Machine:
         """The whole text."""
         world = self.pick(("map", "map", "map", "map", "two", "sequence"))
         self.axes = self.pick((2, 2, 2, 1, 3))
-        params = self.params = {"p": self.even(), "flag": bool(self.choose(2))}
-        if self.chance(40):
+        params = self.params = {"flag": bool(self.choose(2))}
+        if self.chance(60):
+            params["p"] = self.even()
+        if "p" in params and self.chance(40):
             params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
         if self.chance(30):
             params["act"] = self.pick(("relu", "gelu"))
-        params["classes"] = self.pick((3, 5))
+        if self.chance(60):
+            params["classes"] = self.pick((3, 5))
+            self.classes = "$classes"
         scope = Scope(
             numbers=tuple(n for n in params if n in ("p", "w")),
             flags=("flag",),
@@ -1048,8 +1054,9 @@ class Machine:
         self.texts += ["  Net:", "    params: {depth: required, width: required}", "    body:"]
         self.texts += block_style([*double, skip, *after], "      ")
         self.params["levels"] = self.pick((1, 2))
-        call: Item = {"id": "net", "Net": {"depth": "$levels", "width": "$p"}}
-        return [call], Line("p", line.halved)
+        width = self.fixed(scope, line)
+        call: Item = {"id": "net", "Net": {"depth": "$levels", "width": self.value(width)}}
+        return [call], Line(width, line.halved)
 
     def taps(self, scope: Scope, line: Line) -> list[Item]:
         """Items off the line, each an output."""
@@ -1062,7 +1069,7 @@ class Machine:
                 item["sequential"] = [
                     self.keeper(scope),
                     {"global_avg_pool": None},
-                    {"linear": "$classes"},
+                    {"linear": self.classes},
                 ]
             elif kind == 1:
                 item |= self.activation(scope)
@@ -1108,9 +1115,11 @@ class Machine:
                 }
             )
         if self.chance(30):
-            found.append({"id": self.fresh("fc"), "linear": "$classes"})
+            found.append({"id": self.fresh("fc"), "linear": self.classes})
         else:
-            found.append({"linear": self.pick(("$classes", 3, {"out": "$classes", "bias": False}))})
+            found.append(
+                {"linear": self.pick((self.classes, 3, {"out": self.classes, "bias": False}))}
+            )
         return found
 
     def tokens(self, scope: Scope, width: int) -> list[Item]:
@@ -1126,7 +1135,11 @@ class Machine:
             if kind == 0:
                 feed = [
                     {"layer_norm": None},
-                    {"linear": self.pick((8, "$(2 * prev.features)", "$p"))},
+                    {
+                        "linear": self.pick(
+                            (8, "$(2 * prev.features)", *(f"${n}" for n in scope.numbers))
+                        )
+                    },
                     {"gelu": None},
                     {"linear": width},
                 ]

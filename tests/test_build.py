@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from interpreter import Interpreter
 from torch import nn
 
 from archspec.build import BuildError, build, network_class
@@ -554,3 +555,83 @@ def test_planted_text_is_refused(planted: str) -> None:
     inside = "".join(f"        {line}\n" for line in planted.splitlines())
     with pytest.raises(UnsafeTextError):
         verify(f"{text}\n\n{METHOD}{inside}        return x\n")
+
+
+# ---------------------------------------------------------------- what else a spec says
+
+
+def test_init_is_in_the_text() -> None:
+    text = CHAIN + (
+        "init:\n  conv: {weight: {constant: 0.5}, bias: zeros}\n"
+        "  linear: {weight: {normal: {std: 0.01}}, bias: {constant: 2}}\n"
+    )
+    module = build(loads(text))
+    state = module.state_dict()
+    for key in ("features.0.weight", "features.4.weight"):
+        assert bool((state[key] == 0.5).all())
+    assert bool((state["features.0.bias"] == 0).all())
+    assert bool((state["fc.bias"] == 2).all())
+    assert 0.005 < float(state["fc.weight"].std()) < 0.02
+
+
+def test_freeze_is_in_the_text() -> None:
+    text = CHAIN.replace("  - id: features\n", "  - id: features\n    freeze: true\n")
+    module = build(loads(text))
+    trained = {n for n, p in module.named_parameters() if p.requires_grad}
+    assert trained == {"fc.weight", "fc.bias"}
+    assert "requires_grad" in loads(text).code
+
+
+BACKBONE = """\
+spec: 1
+name: backbone
+params: {width: 4}
+input: [3, 16, 16]
+body:
+  - {id: c1, conv: {out: $width, kernel: 3, stride: 2, padding: 1}}
+  - {id: c2, conv: {out: $(2 * width), kernel: 3, stride: 2, padding: 1}}
+  - global_avg_pool
+  - {id: fc, linear: 10}
+"""
+
+DETECTOR = """\
+spec: 1
+name: detector
+input: [3, 16, 16]
+use: {Backbone: {file: backbone.yaml, outputs: {output: c2, fine: c1}}}
+body:
+  - {id: net, Backbone: {width: 6}}
+  - {upsample: 2}
+  - concat: [net.fine, prev]
+  - {id: head, conv: {out: 5, kernel: 1}}
+"""
+
+
+def test_a_used_file_becomes_a_class(tmp_path: Path) -> None:
+    (tmp_path / "backbone.yaml").write_text(BACKBONE)
+    (tmp_path / "detector.yaml").write_text(DETECTOR)
+    program = load(tmp_path / "detector.yaml")
+    module = build(program).eval()
+    names = ("net.c1", "net.c2", "head")
+    assert set(module.state_dict()) == {f"{n}.{w}" for n in names for w in ("weight", "bias")}
+    x = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        wanted = Interpreter(program.graph, module.state_dict())({"input": x}, training=False)
+        assert torch.equal(module(x), wanted)
+    assert "class Backbone(" in program.code
+
+
+def test_weights_that_are_tied_by_mistake_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archspec import build as builder
+
+    program = loads(CHAIN.replace("[4, 8]", "[3, 3]"))
+    honest = network_class(program)
+
+    class Tied(honest):  # type: ignore[misc, valid-type]
+        def __init__(self) -> None:
+            super().__init__()
+            self.features[4].weight = self.features[0].weight
+
+    monkeypatch.setattr(sys.modules[builder.__module__], "network_class", lambda _: Tied)
+    with pytest.raises(BuildError, match="E901"):
+        build(program)

@@ -585,7 +585,7 @@ def test_a_plug_in_is_asked_for_only_when_it_may_be_one(monkeypatch: pytest.Monk
 
 
 def test_definitions_are_clean(tmp_path: Path) -> None:
-    head = "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n\n\n"
+    head = "import torch\nfrom torch import Tensor, nn\n\n\n"
     file = tmp_path / "definitions.py"
     file.write_text(head + "\n\n\n".join(t.strip("\n") for t in DEFINITIONS.values()) + "\n")
     for command in (

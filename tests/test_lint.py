@@ -22,6 +22,7 @@ def codes(text: str) -> list[str]:
 
 
 MAP = "input: [16, 32, 32]\nbody:\n"
+TWO = "input: {x: [64], y: [64]}\n"
 WRONG = {
     "W101": [
         MAP + "  - {conv: {out: 32, kernel: 3}}\n  - {conv: {out: 32, kernel: 3}}\n",
@@ -54,6 +55,14 @@ WRONG = {
     "W108": [
         "params: {width: 8}\ninput: [64]\nbody: [{linear: 10}]\n",
         "input: [64]\nblocks: {A: {params: {n: 3}, body: [{linear: 10}]}}\nbody: [{A: 4}]\n",
+    ],
+    "W109": [
+        TWO + "body: [{linear: 10}]\n",
+        TWO + "body: [{linear: 10, from: y}]\n",
+        TWO + "blocks: {A: {inputs: [a, b], body: [{linear: 10}]}}\nbody: [{A: , from: [x, y]}]\n",
+        TWO + "blocks: {A: {inputs: [a, b], body: [{tanh: , from: b}]}}\n"
+        "body: [{A: , from: [x, y]}]\n",
+        "input: [64]\nbody: [{id: p, parameter: {shape: [4]}}, {scale: 2, from: p}]\n",
     ],
 }
 RIGHT = {
@@ -93,6 +102,31 @@ RIGHT = {
         + "  - {id: m, conv: {out: 8, kernel: 3}}\n  - adaptive_avg_pool: 1\n"
         + "  - sigmoid\n  - mul: [prev, m]\n"
     ),
+    "inputs taken by name": (
+        TWO
+        + "blocks: {A: {inputs: [a, b], body: [{add: [prev, b]}]}}\nbody: [{A: , from: [x, y]}]\n"
+    ),
+    "an input that an output gives": TWO + "body: [{id: l, linear: 4}]\noutputs: {l: l, y: y}\n",
+    "an input whose size is read": (
+        "input: {x: [8, 8, 8], y: [3, 4, 4]}\nbody: [{adaptive_avg_pool: $(y.height)}]\n"
+    ),
+    "an input of an item that is not there": (
+        "params: {both: false}\n"
+        + TWO
+        + "body: [{linear: 4}, {from: [prev, y], when: $both, add: }]\n"
+    ),
+    "the first input behind a tap": (
+        TWO + "outputs: {t: t, o: o}\n"
+        "body: [{id: t, tap: always, linear: 4, from: y}, {id: o, linear: 4}]\n"
+    ),
+    "an input by a path with an expression": (
+        "input: {x1: [64], x2: [64]}\n"
+        "body: [{repeat: {i: [1, 2]}, from: x$i, id: b$i, relu: }, {add: [b1, b2]}]\n"
+    ),
+    "a block that starts from nothing": (
+        "input: [4]\nblocks: {Query: {body: [{id: q, parameter: [4]}], outputs: {q: q}}}\n"
+        "body: [{id: a, tanh: }, {id: q, Query: }, {add: [a, q]}]\n"
+    ),
     "log_softmax": "input: [64]\nbody: [{linear: 10}, log_softmax]\n",
 }
 
@@ -121,6 +155,17 @@ def test_one_place_is_told_once() -> None:
         fault.message.startswith("`conv1` has a bias, and `batchnorm1` behind it")
         or "bias" in fault.message
     )
+
+
+def test_an_unread_input_is_told_where_it_is_declared() -> None:
+    places = []
+    for text in WRONG["W109"]:
+        source = from_text(HEAD + text)
+        spec = parse(source)
+        (fault,) = analyse(expand(spec), spec).warnings
+        line, column, length = source.place(fault.loc)
+        places.append(source.text.splitlines()[line - 1][column - 1 :][:length])
+    assert places == ["y", "x", "b", "a", "input"]
 
 
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda p: p.stem)

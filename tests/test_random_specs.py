@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,15 @@ from archspec.program import Program, loads
 BATCH = 3
 DISCARDED = 0.1  # of the drawn specs, at most
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors this small are slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def inputs_of(program: Program, device: str, batch: int = BATCH) -> dict[str, Any]:

@@ -5,13 +5,14 @@ Each rule names the well-known designs it leaves alone; a rule that cries wolf i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING
 
 from archspec.analysis.cost import ASLEEP
 from archspec.analysis.receptive_field import Field, Offset, along
+from archspec.analysis.unread import unread
 from archspec.errors import Fault, Loc
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def warnings(analysis: Analysis) -> list[Fault]:
         *_softmax(graph),
         *_misaligned(analysis),
         *_field_sizes(analysis, readers),
-        *_unused(spec),
+        *unread(spec),
     ):
         found.setdefault((fault.code, fault.loc), []).append(fault)
     meant = _meant(spec)
@@ -294,61 +295,6 @@ def _pools_all(node: Node) -> bool:
         return False
     ones = node.layer.op.startswith("adaptive_") and all(n == 1 for n in node.outs[0].shape[1:])
     return node.layer.op in GLOBAL_POOLS or ones
-
-
-def _unused(spec: Spec) -> Iterator[Fault]:
-    """Params that no expression reads, of the document and of each block."""
-    document = spec.params and _names(
-        [
-            spec.params,
-            spec.variants,
-            spec.inputs,
-            spec.items,
-            spec.outputs,
-            spec.init,
-            spec.expect,
-            spec.use,
-        ]
-    )
-    for name in spec.params:
-        if name not in document:
-            yield _unread(spec.loc, name, "the document")
-    for block in spec.blocks.values():
-        read = _names([block.params, block.items, block.outputs])
-        for name in block.params:
-            if name not in read:
-                yield _unread(block.loc, name, f"block `{block.name}`")
-
-
-def _unread(loc: Loc, name: str, owner: str) -> Fault:
-    return Fault(
-        "W108",
-        f"`{name}` is a param of {owner} that nothing reads",
-        replace(loc, path=(*loc.path, "params", name), on_key=True, span=None),
-        help="leave it out, or use it",
-    )
-
-
-def _names(parts: Iterable[object]) -> set[str]:
-    """All names that expressions anywhere inside read."""
-    from archspec.expressions import Expr, Template
-    from archspec.spec import Part, Spec
-
-    found: set[str] = set()
-    stack: list[object] = list(parts)
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Expr):
-            found |= part.names
-        elif isinstance(part, Template):
-            stack.extend(part.parts)
-        elif isinstance(part, Mapping):
-            stack.extend(part.values())
-        elif isinstance(part, (list, tuple, frozenset)):
-            stack.extend(part)
-        elif isinstance(part, Part) and not isinstance(part, Spec):
-            stack.extend(part.__dict__.values())
-    return found
 
 
 def _meant(spec: Spec) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Graph → PyTorch source: what a good engineer would have written by hand, standing without archspec."""
+"""Graph → PyTorch source: what a good engineer writes by hand, standing without archspec."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def emit(
             if not kept:
                 raise
             kept.popitem()
-    text = _file(lowering, name, origin)
+    text = _file(lowering, origin)
     verify(text)
     return text
 
@@ -69,7 +69,10 @@ def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, li
 
 
 def _passed_on(block: Block, param: str) -> bool:
-    """Whether a block call takes the param: a factor that would go through every signature stays a number."""
+    """Whether a block call takes the param.
+
+    A factor that would go through every signature stays a number.
+    """
     stack = list(block.items)
     while stack:
         item = stack.pop()
@@ -102,7 +105,7 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
 # ---------------------------------------------------------------- the file
 
 
-def _file(lowering: Lowering, name: str, origin: str) -> str:
+def _file(lowering: Lowering, origin: str) -> str:
     from archspec.emit.definitions import DEFINITIONS, MAKE_DIVISIBLE
 
     definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}

@@ -30,7 +30,7 @@ from archspec.spec import REQUIRED
 
 
 class Blocks(Engine):
-    """Blocks → classes: one for all instances of a block where that holds, else one for each kind."""
+    """The part of the lowering that finds the instances which one class can serve."""
 
     def _collect(self) -> None:
         by_block: dict[int, list[Instance]] = {}
@@ -55,7 +55,10 @@ class Blocks(Engine):
                 self.group_of[id(i)] = group
 
     def class_of(self, instances: Sequence[Instance]) -> ClassInfo:
-        """The one class that serves these instances. Raises UnprovableError when there are several."""
+        """The one class that serves these instances.
+
+        Raises UnprovableError when they need several.
+        """
         while True:
             groups = {id(g): g for g in (self.group_of[id(i)] for i in instances)}
             if len(groups) > 1:
@@ -139,7 +142,7 @@ class Blocks(Engine):
 
     def _block_row(self, instance: Instance, base: int) -> Row:
         py = {k: plain(v) for k, v in instance.args.items()}
-        return Row(py, {}, base, instance.args)
+        return Row(py, {}, base)
 
     def _unit(self, rows: list[Row], instances: Sequence[Instance], root: bool = False) -> Unit:
         block = instances[0].block
@@ -216,7 +219,7 @@ class Blocks(Engine):
         return info
 
     def _computed(self, unit: Unit, rows: list[Row], params: Any) -> None:
-        """Params whose default is an expression that is right in every instance are no arguments."""
+        """Params whose default is an expression that is right everywhere are no arguments."""
         for p, default in params.items():
             for candidate in translate(default, unit.scope.names, unit.scope.records)[:1]:
                 if holds(candidate, rows, [r.py[p] for r in rows]):
@@ -232,34 +235,32 @@ class Blocks(Engine):
 
 
 def lead_of(params: Any) -> str:
-    required = [p for p, d in params.items() if is_required(d)]
+    required = [p for p, d in params.items() if d is REQUIRED]
     if required and (len(required) == 1 or required[0] == "out"):
         return str(required[0])
     return ""
 
 
 def _varies(param: str, params: Any, rows: Sequence[Row]) -> bool:
-    """Whether a block's param is worth an argument: it is the leading one, has a default that is used, or differs."""
+    """Whether a block's param is worth an argument.
+
+    It is the leading one, has a default that is used or computed, or differs between instances.
+    """
     values = [r.py.get(param) for r in rows]
     default = params[param]
     return (
         param == lead_of(params)
         or any(v != values[0] for v in values)
-        or (not is_required(default) and values[0] == plain(default))
+        or (default is not REQUIRED and values[0] == plain(default))
         or isinstance(default, Expr)
     )
-
-
-def is_required(default: Any) -> bool:
-
-    return default is REQUIRED
 
 
 def _defaults(params: Any, info: ClassInfo) -> dict[str, Any]:
     """The declared defaults that are plain values, as floats where any instance has a float."""
     found: dict[str, Any] = {}
     for p, d in params.items():
-        if isinstance(d, (int, float, bool, str)) and not is_required(d):
+        if isinstance(d, (int, float, bool, str)) and d is not REQUIRED:
             mixed = type(d) is int and any(
                 isinstance(v.get(p), float) for v in info.values.values()
             )

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.emit.engine import Engine
 from archspec.emit.explain import (
@@ -28,9 +28,6 @@ from archspec.graph import Copy, Occurrence, Value
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 from archspec.spec import Item
-
-if TYPE_CHECKING:
-    pass
 
 Apply = Callable[..., list[Var]]
 
@@ -142,7 +139,10 @@ class Calls(Engine):
         axes: list[list[ast.expr | None]],
         item: Item,
     ) -> Made:
-        """Modules of different classes in one place: the class itself becomes an argument, where nothing else differs."""
+        """Modules of different classes in one place, where nothing else differs.
+
+        The class itself becomes an argument.
+        """
         first = calls[0]
         if any(
             c.target is None
@@ -253,7 +253,7 @@ class Calls(Engine):
         return found
 
     def _stored(self, scope: Scope, free: dict[str, ast.expr]) -> dict[str, ast.expr]:
-        """Forward cannot read the constructor's names: what is no literal is kept in an attribute."""
+        """What forward reads of the constructor's names is kept in attributes, literals are not."""
         kept: dict[str, ast.expr] = {}
         for n, value in free.items():
             if any(isinstance(part, ast.Name) for part in ast.walk(value)):
@@ -306,7 +306,11 @@ class Calls(Engine):
                     )
                 )
                 return outs
+            if torch_call.results == tuple(f"r[{k}]" for k in range(len(outs))):
+                steps.append(Assign(outs, value, merge=merge))
+                return outs
             raw = Var([], hint)
+            raw.several = True
             steps.append(Assign([raw], value, inner=True, merge=merge))
             for out, text in zip(outs, torch_call.results, strict=True):
                 steps.append(Assign([out], _filled(text, {"r": raw.ref}), inner=True))
@@ -315,7 +319,10 @@ class Calls(Engine):
         return apply
 
     def batched(self, scope: Scope, var: Var, beside: Sequence[Var] = ()) -> ast.expr:
-        """The value with a batch axis: a parameter is expanded to the batch of what stands beside it."""
+        """The value with a batch axis.
+
+        A parameter is expanded to the batch of what stands beside it.
+        """
         if not var.batchless:
             return var.ref
         anchor = next((v for v in beside if not v.batchless), scope.unit.anchor)
@@ -391,10 +398,17 @@ class Calls(Engine):
         return Made(constructor, self.call_module, axes)
 
     def construct(
-        self, scope: Scope, rows: Sequence[Row], info: ClassInfo, wanted: Sequence[Mapping[str, Any]], item: Item | None,
-        shape_vars: Sequence[Var], inputs: Sequence[str], copies: Sequence[Copy] = (),
-    ) -> ast.expr:  # fmt: skip
-        """`Block(in_channels, width, stride=stride)`: every argument explained in the caller's names."""
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        info: ClassInfo,
+        wanted: Sequence[Mapping[str, Any]],
+        item: Item | None,
+        shape_vars: Sequence[Var],
+        inputs: Sequence[str],
+        copies: Sequence[Copy] = (),
+    ) -> ast.expr:
+        """`Block(in_channels, stride=stride)`: each argument explained in the caller's names."""
         args: list[ast.expr] = []
         keywords: dict[str, ast.expr] = {}
         records = (
@@ -529,9 +543,9 @@ class Calls(Engine):
             )
         return found
 
-    def sub_row(self, row: Row, copy: Copy) -> Row:
-        """The row of one copy, without the loop's names: they are no Python names where copies are written one by one."""
-        return Row(dict(row.py), row.vals, row.base, copy.env)
+    def sub_row(self, row: Row) -> Row:
+        """A row of its own for one copy of a repeat whose copies are written one by one."""
+        return Row(dict(row.py), row.vals, row.base)
 
 
 # ---------------------------------------------------------------- small facts

@@ -1,4 +1,4 @@
-"""Chains of modules → nn.Sequential: expressions where they do, statements where items come and go."""
+"""Chains of modules → nn.Sequential: expressions, or statements where items come and go."""
 
 from __future__ import annotations
 
@@ -170,11 +170,13 @@ class Chains(Engine):
                 scope, [(r, c.body) for r, c in pairs if c.body is not None], sink, into, cur
             )
         value, out = self.module_of(scope, item, rows, copies, into, cur)
-        text = self.name_of(scope, item, rows, copies) if sink.named else ast.Constant("")
+        text: ast.expr = ast.Constant("")
+        if sink.named:
+            text = self.label(scope, item, rows, [c.segments[0] for c in copies])
         sink.add(text, value, into)
         word = str(text.value) if isinstance(text, ast.Constant) else ""
         if isinstance(sink, Own) and word.isidentifier():
-            into += self.member_init(scope, item, rows, copies, name(f"self.{word}"))
+            into += self.member_init(scope, rows, copies, name(f"self.{word}"))
         return define(rows, [must(c.out) for c in copies], out)
 
     def module_of(
@@ -210,15 +212,10 @@ class Chains(Engine):
         axes = self.outer_axes(info, 0, rows, [e[0] for e in exports]) if exports[0] else []
         return value, Var(axes)
 
-    def name_of(
-        self, scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy]
-    ) -> ast.expr:
-        """The module's name: a word, or in a loop an f-string."""
-        return self.label(scope, item, rows, [c.segments[0] for c in copies])
-
     def label(
         self, scope: Scope, item: Item, rows: Sequence[Row], texts: Sequence[str]
     ) -> ast.expr:
+        """The module's name: a word, or in a loop an f-string."""
         if len(set(texts)) == 1:
             return ast.Constant(texts[0])
         for candidate in (_templated(item, scope), _counted(scope, rows, texts)):
@@ -251,7 +248,7 @@ class Chains(Engine):
         out = Var(self.join(rows, values, then, cur))
         for a in ends(out):
             if out.axes[a] is None and not all_equal([dim(v, a) for v in values]):
-                out.axes[a] = self._carry_if(scope, pairs, mixed, at, end, then, cur, a, into, body)
+                out.axes[a] = self._carry_if(scope, pairs, end, then, cur, a, into, body)
         scope.unit.settle(assigned(body), into)
         if body:
             into.append(If(test, body))
@@ -261,8 +258,6 @@ class Chains(Engine):
         self,
         scope: Scope,
         pairs: Sequence[tuple[Row, Body]],
-        mixed: list[bool],
-        at: int,
         end: int,
         then: Var,
         cur: Var,
@@ -299,7 +294,7 @@ def mixed_presence(column: Sequence[tuple[Row, Occurrence]]) -> list[bool] | Non
 
 
 def leaf_names(bodies: Sequence[Body]) -> str:
-    """ "numbers" where the modules of every body are named 0, 1, 2 …, else "names"."""
+    """How modules are named: "numbers" for 0, 1, 2 … in every body, else "names"."""
     return (
         "numbers"
         if all(all(text == str(k) for k, text in enumerate(_leaves(b))) for b in bodies)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 _ALLOWED = (
-    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom, ast.alias,
-    ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For, ast.Name, ast.Attribute,
-    ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp,
-    ast.Tuple, ast.List, ast.Dict, ast.Subscript, ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension,
-    ast.JoinedStr, ast.FormattedValue, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
+    ast.alias, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For,
+    ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
+    ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Subscript,
+    ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension, ast.JoinedStr,
+    ast.FormattedValue, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
@@ -39,7 +40,7 @@ class UnsafeTextError(AssertionError):
 
 
 def verify(text: str) -> None:
-    """Raises UnsafeTextError unless every node of the text is of a kind, and every name one, that emission uses."""
+    """Raises UnsafeTextError on a node or a name that emission does not use."""
     tree = ast.parse(text)
     for statement in tree.body:
         if not isinstance(
@@ -145,6 +146,7 @@ def _formatted(node: ast.FormattedValue, known: set[str]) -> None:
 
 
 _RULES: dict[type[ast.AST], Callable[[Any, set[str]], None]] = {
-    ast.Import: _import, ast.ImportFrom: _import_from, ast.Name: _name, ast.Attribute: _attribute, ast.Call: _call,
-    ast.FunctionDef: _definition, ast.ClassDef: _definition, ast.FormattedValue: _formatted,
+    ast.Import: _import, ast.ImportFrom: _import_from, ast.Name: _name,
+    ast.Attribute: _attribute, ast.Call: _call, ast.FunctionDef: _definition,
+    ast.ClassDef: _definition, ast.FormattedValue: _formatted,
 }  # fmt: skip

@@ -49,9 +49,16 @@ class Classes(Engine):
     """One class: its constructor, its forward, its signature and docstring."""
 
     def _write_class(
-        self, unit: Unit, info: ClassInfo, parts: list[Part], inputs: list[list[Value]], input_names: list[str],
-        outputs: dict[str, list[Any]], defaults: dict[str, Any], training: frozenset[str] = frozenset(),
-    ) -> None:  # fmt: skip
+        self,
+        unit: Unit,
+        info: ClassInfo,
+        parts: list[Part],
+        inputs: list[list[Value]],
+        input_names: list[str],
+        outputs: dict[str, list[Any]],
+        defaults: dict[str, Any],
+        training: frozenset[str] = frozenset(),
+    ) -> None:
         rows = [p.row for p in parts]
         ins = [lookup(rows, [i[j] for i in inputs]) for j in range(len(inputs[0]))]
         unit.anchor = ins[0] if ins else None
@@ -64,7 +71,7 @@ class Classes(Engine):
             if all(b.output is w for b, w in zip(bodies, wanted, strict=True)) and self.is_chain(
                 bodies
             ):
-                out = self._chain_class(unit, info, list(zip(rows, bodies, strict=True)), ins[0])
+                out = self._chain_class(unit, list(zip(rows, bodies, strict=True)), ins[0])
                 self._close(unit, info, [ins[0]], [[out]], defaults, None)
                 return
         self._part(unit, parts)
@@ -96,9 +103,7 @@ class Classes(Engine):
         assert first.item is not None
         self.merged(unit.scope, first.item, rows, copies, unit.init, unit.steps)
 
-    def _chain_class(
-        self, unit: Unit, info: ClassInfo, pairs: list[tuple[Row, Body]], cur: Var
-    ) -> Var:
+    def _chain_class(self, unit: Unit, pairs: list[tuple[Row, Body]], cur: Var) -> Var:
         names = leaf_names([b for _, b in pairs])
         sink = Positional(unit, "layers") if names == "numbers" else Own()
         out = self.chain(unit.scope, pairs, sink, unit.init, cur)
@@ -123,9 +128,9 @@ class Classes(Engine):
     ) -> list[Stmt]:
         flat = [v for n, vs in outputs.items() if n not in training for v in vs]
         late = [v for n, vs in outputs.items() if n in training for v in vs]
+        self._drop_unused(unit.steps, [*flat, *late])
         steps = nest(unit.steps, [*flat, *late])
         arguments = ["x" if len(ins) == 1 else n for n in names]
-        self._drop_unused(steps, [*flat, *late])
         result: Line | None = None
         if (
             len(flat) == 1
@@ -174,10 +179,10 @@ class Classes(Engine):
         flat = [t for ts in texts.values() for t in ts]
         if len(flat) == 1:
             return _typed_return(flat[0], arguments)
-        return [Return(_bare_tuple([ast.Name(t) for t in flat]))]
+        return [Return(ast.Tuple([ast.Name(t) for t in flat]))]
 
     def _drop_unused(self, steps: list[Step], outputs: list[Var]) -> None:
-
+        """Removes steps that call no member and whose results nothing reads."""
         while True:
             count = uses(steps, Counter())
             count.update(v.id for v in outputs)
@@ -203,29 +208,14 @@ class Classes(Engine):
         defaults: dict[str, Any],
         forward: list[Stmt] | None,
     ) -> None:
-        """The class's text and signature."""
+        """The class's text and signature, once its statements and steps are there."""
         if unit.fixed:
             unit.init += [*self.root_init(unit.scope, self.roots), *freezing(self.roots[0])]
         if forward is not None:
             tidy(unit.init)
             _store(unit)
-        for text, value in _hoisted(unit.init, set(unit.potential) | set(unit.defined)).items():
-            variable = unit.local("hidden")
-            for s in unit.init:
-                _named_instead(s, text, variable)
-            unit.defined[variable] = value
-        read: set[str] = set()
-        for s in unit.init:
-            read |= stmt_names(s)
-        for counter in sorted(unit.counters):
-            unit.init.insert(1, Line(ast.Constant(0), counter))
-        for p in reversed(list(unit.defined)):
-            if p in read:
-                unit.init.insert(
-                    0 if forward is None and not _starts_with_super(unit.init) else 1,
-                    Line(unit.defined[p], p),
-                )
-                read |= names_in(unit.defined[p])
+        _hoist(unit)
+        read = _prepare(unit, forward is None)
         for p, d in defaults.items():
             if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
                 defaults[p] = activation_class(d) or d
@@ -252,8 +242,7 @@ class Classes(Engine):
         forward: list[Stmt] | None,
     ) -> None:
         base = "nn.Module" if forward is not None else "nn.Sequential"
-        self._current = info.parameters
-        doc = self.docstring(unit, ins, outs)
+        doc = self.docstring(unit, info.parameters, ins, outs)
         lines = [f"class {info.name}({base}):", f'    """{doc}"""']
         if init:
             lines += [
@@ -262,7 +251,7 @@ class Classes(Engine):
                 *write(init, 2),
             ]
         if forward is not None:
-            returned = self._returned(unit, info, outs)
+            returned = self._returned(unit, outs)
             lines += [
                 "",
                 *signature("forward", [f"{a}: Tensor" for a in unit.arguments], returned),
@@ -270,13 +259,19 @@ class Classes(Engine):
             ]
         info.lines = lines
 
-    def _returned(self, unit: Unit, info: ClassInfo, outs: list[list[Var]]) -> str:
+    def _returned(self, unit: Unit, outs: list[list[Var]]) -> str:
         if unit.fixed:
             return self.root_type
         flat = [v for vs in outs for v in vs]
         return "Tensor" if len(flat) == 1 else f"tuple[{', '.join('Tensor' for _ in flat)}]"
 
-    def docstring(self, unit: Unit, ins: list[Var], outs: list[list[Var]]) -> str:
+    def docstring(
+        self,
+        unit: Unit,
+        parameters: list[Parameter],
+        ins: list[Var],
+        outs: list[list[Var]],
+    ) -> str:
         """Shapes, with the class's own names where they say it."""
         given, made = unit.shapes
         if unit.fixed:
@@ -284,7 +279,7 @@ class Classes(Engine):
                 [dims(v) for v in given[0]],
                 [dims(v) for vs in made.values() for v in several(vs[0])],
             )
-        known = {p for p in unit.potential if any(p == q.name for q in self._current)} | set(
+        known = {p for p in unit.potential if any(p == q.name for q in parameters)} | set(
             unit.defined
         )
         inputs = [(var, [dims(values[j]) for values in given]) for j, var in enumerate(ins)]
@@ -294,11 +289,13 @@ class Classes(Engine):
             for vs in made.values()
             for k in range(len(several(vs[0])))
         ]
-        return describe(unit.rows, inputs, list(zip(flat, shapes, strict=True)), known)
+        outputs = list(zip(flat, shapes, strict=True))
+        text = describe(unit.rows, inputs, outputs, known)
+        return text if len(text) <= WIDTH - 10 else describe(unit.rows, inputs, outputs, set())
 
 
 def _store(unit: Unit) -> None:
-    """What forward reads becomes attributes: of arguments at once, of what is computed at the end."""
+    """What forward reads becomes attributes: arguments at once, what is computed at the end."""
     stores = [Line(v, f"self.{n}") for n, v in unit.stores.items()]
     given = set(unit.potential) | set(RESERVED)
     first = [s for s in stores if names_in(s.value) <= given]
@@ -306,8 +303,34 @@ def _store(unit: Unit) -> None:
     unit.init += [s for s in stores if s not in first]
 
 
+def _hoist(unit: Unit) -> None:
+    """Puts a variable in the place of each expression that the constructor repeats."""
+    known = set(unit.potential) | set(unit.defined)
+    for text, value in (_hoisted(unit.init, known) if known else {}).items():
+        variable = unit.local("hidden")
+        for s in unit.init:
+            _named_instead(s, text, variable)
+        unit.defined[variable] = value
+
+
+def _prepare(unit: Unit, chained: bool) -> set[str]:
+    """Sets counters and computed params at the constructor's start; returns the names it reads."""
+    read: set[str] = set()
+    for s in unit.init:
+        read |= stmt_names(s)
+    for counter in sorted(unit.counters):
+        unit.init.insert(1, Line(ast.Constant(0), counter))
+    for p in reversed(list(unit.defined)):
+        if p in read:
+            # an nn.Sequential takes its modules in super().__init__, so they are prepared before it
+            at = 0 if chained and not _starts_with_super(unit.init) else 1
+            unit.init.insert(at, Line(unit.defined[p], p))
+            read |= names_in(unit.defined[p])
+    return read
+
+
 def _hoisted(init: list[Stmt], known: set[str]) -> dict[str, ast.expr]:
-    """Longer expressions over arguments that a constructor repeats: text -> expression."""
+    """Calls over arguments that a constructor has three times or more: text -> expression."""
     count: Counter[str] = Counter()
     found: dict[str, ast.expr] = {}
     for node in (n for s in init for v in _expressions(s) for n in ast.walk(v)):
@@ -370,16 +393,12 @@ def _typed_return(text: str, arguments: list[str]) -> list[Stmt]:
     return [Line(ast.Name(text), "out", "Tensor"), Return(ast.Name("out"))]
 
 
-def _bare_tuple(elements: list[ast.expr]) -> ast.expr:
-    return ast.Tuple(elements)
-
-
 def _dict(outputs: dict[str, list[str]], listed: frozenset[str]) -> ast.expr:
-    values = [
+    values: list[ast.expr] = [
         ast.List([ast.Name(t) for t in ts]) if n in listed else ast.Name(ts[0])
         for n, ts in outputs.items()
     ]
-    return ast.Dict([ast.Constant(n) for n in outputs], list(values))
+    return ast.Dict([ast.Constant(n) for n in outputs], values)
 
 
 def signature(title: str, parameters: list[str], returns: str) -> list[str]:

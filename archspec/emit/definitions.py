@@ -1,6 +1,6 @@
 """Name → the source of a small module that torch.nn does not have.
 
-It is written into the emitted file where it is used. A definition may use `torch`, `nn`, `F`,
+It is written into the emitted file where it is used. A definition may use `torch`, `nn`,
 `Tensor` and other definitions above it.
 """
 

@@ -303,7 +303,7 @@ class Engine:
             self, rows: Sequence[Row], values: Sequence[Value], then: Var, other: Var
         ) -> list[ast.expr | None]: ...
 
-        def sub_row(self, row: Row, copy: Copy) -> Row: ...
+        def sub_row(self, row: Row) -> Row: ...
 
         def is_chain(self, bodies: Sequence[Body]) -> bool: ...
 
@@ -344,14 +344,13 @@ class Engine:
         def member_init(
             self,
             scope: Scope,
-            item: Item,
             rows: Sequence[Row],
             copies: Sequence[Copy],
             attribute: ast.expr,
         ) -> list[Stmt]: ...
 
         def group_init(
-            self, scope: Scope, rows: Sequence[Row], bodies: Sequence[Body], attribute: ast.expr
+            self, scope: Scope, bodies: Sequence[Body], attribute: ast.expr
         ) -> list[Stmt]: ...
 
         def root_init(self, scope: Scope, roots: Sequence[Instance]) -> list[Stmt]: ...

@@ -24,14 +24,18 @@ class UnprovableError(Exception):
 
 
 class Var:
-    """A value of the emitted class, the same in every row: per axis an expression in the class's names, or None."""
+    """A value of the emitted class, the same in every row.
 
-    __slots__ = ("axes", "batchless", "hint", "id")
+    Its `axes`: for each an expression in the class's names, or None.
+    """
+
+    __slots__ = ("axes", "batchless", "hint", "id", "several")
     count = 0
 
     def __init__(self, axes: Sequence[ast.expr | None], hint: str = "") -> None:
         Var.count += 1
         self.id, self.axes, self.hint = Var.count, [_short(a) for a in axes], hint
+        self.several = False  # a tuple, as nn.LSTM gives it
         self.batchless = False  # a parameter, or made of parameters alone: no batch axis
 
     @property
@@ -41,14 +45,16 @@ class Var:
 
 
 class Row:
-    """One witness. `vals` maps the values of one body to the Vars that hold them; copies of a loop share it."""
+    """One witness.
 
-    __slots__ = ("base", "env", "py", "vals")
+    `py` is what every visible Python name is worth; `vals` maps the id of a value of one body to
+    the Vars that hold it (copies of a loop share it); `base` numbers the instance.
+    """
 
-    def __init__(
-        self, py: dict[str, Any], vals: dict[int, list[Var]], base: int, env: Mapping[str, object]
-    ) -> None:
-        self.py, self.vals, self.base, self.env = py, vals, base, env
+    __slots__ = ("base", "py", "vals")
+
+    def __init__(self, py: dict[str, Any], vals: dict[int, list[Var]], base: int) -> None:
+        self.py, self.vals, self.base = py, vals, base
 
 
 def _short(axis: ast.expr | None) -> ast.expr | None:
@@ -79,7 +85,10 @@ def define(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Var
 
 @contextmanager
 def apart(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Iterator[None]:
-    """While a container is built, its Vars are no variables of forward: only `var` goes in, and nothing stays."""
+    """Only `var` is known inside, and nothing that is defined there stays.
+
+    While a container is built, its Vars are no variables of forward.
+    """
     saved = [r.vals for r in rows]
     for row, value in zip(rows, values, strict=True):
         row.vals = {id(value): [var]}
@@ -94,7 +103,7 @@ def apart(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Iter
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, not under 90 % of `value` (the rule of the MobileNet code)."""
+    """The nearest multiple of `divisor`, not under 90 % of `value`, as in the MobileNet code."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 
@@ -112,7 +121,10 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 
 
 def value_of(node: ast.expr, py: Mapping[str, Any]) -> Any:
-    """What the expression is worth in a row. Raises LookupError or ArithmeticError, TypeError where it has no value."""
+    """What the expression is worth in a row.
+
+    Raises LookupError, ArithmeticError, TypeError or ValueError where it has no value.
+    """
     return _VALUE[type(node)](node, py)
 
 
@@ -171,7 +183,10 @@ _VALUE: dict[type[ast.AST], Callable[[Any, Mapping[str, Any]], Any]] = {
 
 
 def equal(found: object, wanted: object) -> bool:
-    """Equal in value and, as far as Python code can tell, in type: 1 is not True, 2.0 is not the whole number 2."""
+    """Equal in value and, as far as Python code can tell, in type.
+
+    1 is not True, and 2.0 is not the whole number 2.
+    """
     if isinstance(wanted, tuple):
         return (
             isinstance(found, tuple)
@@ -197,7 +212,10 @@ Records = Mapping[str, Var]
 
 
 def translate(value: Any, names: Mapping[str, ast.expr], records: Records) -> list[ast.expr]:
-    """The author's value in the class's names: candidates, best first; [] where a name has no counterpart."""
+    """The author's value in the class's names: candidates, best first.
+
+    Where a name has no counterpart, the parts that have one are candidates, or there are none.
+    """
     if isinstance(value, Expr):
         return _translations(value.tree, names, records)
     if isinstance(value, list):
@@ -313,7 +331,7 @@ def fold(node: ast.expr) -> ast.expr:
 
 
 def folded(node: ast.BinOp) -> ast.expr:
-    """`x * 1` is `x`; numbers alone are computed."""
+    """`x * 1` is `x`, `x + x` is `2 * x`; numbers alone are computed."""
     if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
         try:
             return literal(value_of(node, {}))
@@ -346,13 +364,25 @@ def _sub_unary(n: ast.UnaryOp, go: Substitute, _: object) -> ast.expr | None:
 
 
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt,
+    ast.Gt: ast.LtE, ast.LtE: ast.Gt,
 }  # fmt: skip
 
 
 def _sub_compare(n: ast.Compare, go: Substitute, _: object) -> ast.expr | None:
     parts = _each((n.left, *n.comparators), go)
-    return ast.Compare(parts[0], n.ops, parts[1:]) if parts else None
+    if parts is None:
+        return None
+    mirror = _MIRROR.get(type(n.ops[0])) if len(n.ops) == 1 else None
+    if mirror is not None and isinstance(parts[0], ast.Constant):
+        return ast.Compare(parts[1], [mirror()], [parts[0]])
+    return ast.Compare(parts[0], n.ops, parts[1:])
+
+
+_MIRROR: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.Eq, ast.NotEq: ast.NotEq, ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE,
+    ast.GtE: ast.LtE,
+}  # fmt: skip
 
 
 def _sub_boolop(n: ast.BoolOp, go: Substitute, _: object) -> ast.expr | None:
@@ -362,6 +392,8 @@ def _sub_boolop(n: ast.BoolOp, go: Substitute, _: object) -> ast.expr | None:
 
 def _sub_ifexp(n: ast.IfExp, go: Substitute, _: object) -> ast.expr | None:
     parts = _each((n.test, n.body, n.orelse), go)
+    if parts and render(parts[1]) == render(parts[2]):
+        return parts[1]
     return ast.IfExp(*parts) if parts else None
 
 
@@ -377,9 +409,12 @@ def _sub_name(n: ast.Name, _: Substitute, names: Mapping[str, ast.expr]) -> ast.
     return names.get(n.id)
 
 
-_SUBSTITUTE: dict[type[ast.AST], Callable[[Any, Substitute, Mapping[str, ast.expr]], ast.expr | None]] = {
-    ast.Constant: lambda n, *_: n, ast.Name: _sub_name, ast.BinOp: _sub_binop, ast.UnaryOp: _sub_unary,
-    ast.Compare: _sub_compare, ast.BoolOp: _sub_boolop, ast.IfExp: _sub_ifexp, ast.Call: _sub_call,
+_SUBSTITUTE: dict[
+    type[ast.AST], Callable[[Any, Substitute, Mapping[str, ast.expr]], ast.expr | None]
+] = {
+    ast.Constant: lambda n, *_: n, ast.Name: _sub_name, ast.BinOp: _sub_binop,
+    ast.UnaryOp: _sub_unary, ast.Compare: _sub_compare, ast.BoolOp: _sub_boolop,
+    ast.IfExp: _sub_ifexp, ast.Call: _sub_call,
 }  # fmt: skip
 
 

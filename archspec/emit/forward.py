@@ -1,4 +1,7 @@
-"""Dataflow → the body of `forward`: calls nested where a reader would nest them, variables named by liveness."""
+"""Dataflow → the body of `forward`.
+
+Calls are nested where a reader would nest them, variables are named by liveness.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,11 @@ class Step:
 
 @dataclass(slots=True)
 class Assign(Step):
-    """`outs = value`; `inner` says that the call may stand inside the next one (conv in norm in activation)."""
+    """`outs = value`.
+
+    `inner`: the call may stand inside the next one (conv in norm in activation); `merge`: others
+    may stand inside this one.
+    """
 
     outs: list[Var]
     value: ast.expr
@@ -50,7 +57,10 @@ class Training(Step):
 
 @dataclass(slots=True)
 class Loop(Step):
-    """`for target in iter:` body; `out` starts as `start`, is `carried` in the body, `end` after each round."""
+    """`for target in iter:` body.
+
+    `out` starts as `start`, is `carried` in the body, and `end` after each round.
+    """
 
     target: Var
     iter: ast.expr
@@ -138,7 +148,7 @@ class _Classes:
         self.first: dict[int, int] = {}
         self.last: dict[int, int] = {}
         self.hints: dict[int, list[str]] = {}
-        self.far: set[int] = set()
+        self.tuples: set[int] = set()
 
     def find(self, var: int) -> int:
         while self.parent.setdefault(var, var) != var:
@@ -148,6 +158,8 @@ class _Classes:
     def born(self, var: Var, at: int) -> None:
         self.first[var.id] = self.last[var.id] = at
         self.hints[var.id] = [var.hint] if var.hint else []
+        if var.several:
+            self.tuples.add(var.id)
 
     def used(self, var: int, at: int) -> None:
         self.last[var] = max(self.last.get(var, at), at)
@@ -163,7 +175,7 @@ class _Classes:
 
 
 class Naming:
-    """Gives every Var a variable: `x` for the line, the author's id for what is kept, else y, z …"""
+    """A variable for every Var: x for the line, the author's id for what is kept, else y or z."""
 
     def __init__(
         self,
@@ -175,7 +187,6 @@ class Naming:
     ) -> None:
         self.classes = _Classes()
         self.at = 0
-        self.copies: list[tuple[Step, Var, Var]] = []
         self.reserved = reserved
         for v in inputs:
             self.classes.born(v, 0)
@@ -264,6 +275,10 @@ class Naming:
     def _wishes(self, root: int) -> Iterator[str]:
         c = self.classes
         hints = [h for h in c.hints[root] if h]
+        if root in c.tuples:  # a variable of its own, because its type differs
+            yield "result"
+            hints = ["result"]
+            yield from (f"result{k}" for k in range(2, 1 << 20))
         if hints and c.last[root] - c.first[root] > 3:
             yield hints[0]
         yield from ("x", "y", "z")
@@ -279,11 +294,18 @@ class Naming:
 
     # ------------------------------------------------------------ text
 
+    def _targets(self, s: Assign) -> str:
+        """The variables of an assignment; `_` for one of several that nothing reads."""
+        c = self.classes
+        if len(s.outs) == 1:
+            return self.of(s.outs[0].id)
+        return ", ".join("_" if c.last[v.id] == c.first[v.id] else self.of(v.id) for v in s.outs)
+
     def text(self, steps: list[Step]) -> list[Stmt]:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                lines.append(Line(self.filled(s.value), ", ".join(self.of(v.id) for v in s.outs)))
+                lines.append(Line(self.filled(s.value), self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
                 if out != other:

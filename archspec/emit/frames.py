@@ -9,7 +9,7 @@ from archspec.graph import Body, Copy, Instance, Value
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """A named group (or branch): `captures` come in, `exports` go out, in the order of first use."""
+    """A named group or branch; `captures` come in, `exports` go out, by first use."""
 
     depth: int
     parent: Frame | None
@@ -24,9 +24,8 @@ class Frames:
 
     def __init__(self, instance: Instance) -> None:
         self.of: dict[int, Frame] = {}
-        self.consumers: dict[
-            int, set[int]
-        ] = {}  # id of a value -> who reads it, where its frame and theirs meet; 0: an output
+        # id of a value -> who reads it, where its frame and theirs meet; 0: an output
+        self.consumers: dict[int, set[int]] = {}
         self.key: dict[int, int] = {}  # id of a frame -> id of its copy
         self.home: dict[int, Frame] = {}
         self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from the instance

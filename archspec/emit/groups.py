@@ -1,4 +1,7 @@
-"""Named groups → modules: an nn.Sequential, a class, or written out where weights are shared across the edge."""
+"""Named groups → modules: an nn.Sequential, a class, or what is written out around it.
+
+Written out is what shares weights across its edge.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ from archspec.spec import Item
 
 
 class Groups(Engine):
-    """Named groups → modules: an nn.Sequential, a class, or written out where weights are shared across the edge."""
+    """The part of the lowering that turns named groups into modules."""
 
     def _inlined(
         self,
@@ -218,7 +221,7 @@ class Groups(Engine):
             )
             if render(value) != f"self.{segment}":
                 init.append(set_member(segment, value))
-            init += self.group_init(scope, rows, bodies, attribute)
+            init += self.group_init(scope, bodies, attribute)
             scope.unit.members.add(segment)
             apply = self.call_module
             for c in copies:
@@ -268,14 +271,18 @@ class Groups(Engine):
         keys: Sequence[Any],
         segment: str,
     ) -> tuple[ast.expr, list[list[Value]], list[list[Value]], ClassInfo]:
-        """A class for a named group that is no chain; what its body reads from outside comes in as arguments."""
+        """A class for a named group that is no chain.
+
+        What its body reads from outside comes in as arguments. Returns the call of its constructor,
+        what comes in and what goes out in each row, and the class.
+        """
         captures = [list(f.captures.values()) for f in frames]
         exports = [list(f.exports.values()) for f in frames]
         if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
             raise UnprovableError("what crosses the group's edge differs between instances")
         title = self._free(_camel(segment if segment.isidentifier() else item.op))
         visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
-        inner_rows = [Row({n: r.py[n] for n in visible}, {}, k, r.env) for k, r in enumerate(rows)]
+        inner_rows = [Row({n: r.py[n] for n in visible}, {}, k) for k, r in enumerate(rows)]
         unit = Unit(inner_rows, dict(scope.names), {}, dict.fromkeys(visible))
         unit.base = frames[0].path
         for j in range(len(captures[0])):

@@ -14,7 +14,7 @@ from archspec.emit.unit import Scope
 from archspec.expressions import Expr, resolve
 from archspec.graph import Body, Copy, Instance
 from archspec.layers.base import Weight
-from archspec.spec import Filler, Init, Item
+from archspec.spec import Filler, Init
 
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
@@ -29,9 +29,8 @@ class Inits(Engine):
     def __init__(self) -> None:
         super().__init__()
         self.rules: Init = {}  # the document's, by op
-        self.local: dict[
-            int, Fillers
-        ] = {}  # of leaves, from items of the same body: id(copy) -> fillers
+        # of leaves, from items of the same instance: id(copy) -> fillers
+        self.local: dict[int, Fillers] = {}
         self.seen_roots: Sequence[Instance] = ()
         self.written: set[int] = set()  # leaves whose class sets them
 
@@ -56,7 +55,6 @@ class Inits(Engine):
     def member_init(
         self,
         scope: Scope,
-        item: Item,
         rows: Sequence[Row],
         copies: Sequence[Copy],
         attribute: ast.expr,
@@ -87,9 +85,8 @@ class Inits(Engine):
                 if filler.name == "zeros" and "" in names:
                     continue  # a parameter is made of zeros
                 line = _fill(filler, target, arguments)
-                guarded = which == "bias" and layer.op.startswith(
-                    "conv"
-                )  # torch types it as optional
+                # torch types a convolution's bias as optional
+                guarded = which == "bias" and layer.op.startswith("conv")
                 lines.append(
                     If(ast.Compare(target, [ast.IsNot()], [ast.Constant(None)]), [line])
                     if guarded
@@ -98,10 +95,11 @@ class Inits(Engine):
         self.written.update(id(c) for c in copies)
         return lines
 
-    def group_init(
-        self, scope: Scope, rows: Sequence[Row], bodies: Sequence[Body], attribute: ast.expr
-    ) -> list[Stmt]:
-        """The same for the members of an nn.Sequential: a loop over its modules, where one rule holds for each kind."""
+    def group_init(self, scope: Scope, bodies: Sequence[Body], attribute: ast.expr) -> list[Stmt]:
+        """The same for the members of an nn.Sequential, where one rule holds for a kind.
+
+        It is a loop over the modules.
+        """
         inside = [list(_direct(b)) for b in bodies]
         every = [c for copies in inside for c in copies]
         if any(c.instance is not None for c in every) or not any(
@@ -129,8 +127,7 @@ class Inits(Engine):
             body = list(self._rule_body(scope, self.seen_roots, op, fillers, copies))
             tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
             done += copies
-        for before, after in pairwise(tests):
-            before.orelse = [after]
+        _chained(tests)
         self.written.update(id(c) for c in done)
         return (
             [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
@@ -193,9 +190,8 @@ class Inits(Engine):
                 kind = ast.BinOp(kind, ast.BitOr(), k)
             test: ast.expr = call("isinstance", ast.Name("module"), kind)
             if exact and op == "linear":
-                test = ast.Compare(
-                    call("type", ast.Name("module")), [ast.Is()], [kinds[0]]
-                )  # not the one inside attention
+                # not the one inside attention
+                test = ast.Compare(call("type", ast.Name("module")), [ast.Is()], [kinds[0]])
             body = list(self._rule_body(scope, roots, op, fillers, copies))
             twin = next(
                 (
@@ -213,8 +209,7 @@ class Inits(Engine):
                 tests.append(If(test, body))
         if not tests:
             return None
-        for before, after in pairwise(tests):
-            before.orelse = [after]
+        _chained(tests)
         return For("module", call("self.modules"), [tests[0]])
 
     def _rule_body(
@@ -259,7 +254,10 @@ class Inits(Engine):
 def _by_name(
     filler: Filler, arguments: Mapping[str, ast.expr], paths: list[str], fixed: bool
 ) -> list[Stmt]:
-    """Lines that set some parameters; where the network's structure is an argument, those that are there."""
+    """Lines that set some parameters.
+
+    Where the network's structure is an argument, those that are there.
+    """
     if fixed and len(paths) == 1:
         return [_fill(filler, call("self.get_parameter", ast.Constant(paths[0])), arguments)]
     names: ast.expr = ast.Tuple([ast.Constant(p) for p in paths])
@@ -270,6 +268,16 @@ def _by_name(
     fill = _fill(filler, ast.Subscript(ast.Name("parameters"), ast.Name("name")), arguments)
     known = Line(call("dict", call("self.named_parameters")), "parameters")
     return [known, For("name", names, [If(test, [fill])])]
+
+
+def _chained(tests: list[If]) -> None:
+    """One `if … elif …` of several; a guard that is all of a body joins its test."""
+    for t in tests:
+        only = t.body[0]
+        if len(t.body) == 1 and isinstance(only, If):
+            t.test, t.body = ast.BoolOp(ast.And(), [t.test, only.test]), only.body
+    for before, after in pairwise(tests):
+        before.orelse = [after]
 
 
 def types_of(copy: Copy) -> Any:
@@ -333,7 +341,10 @@ def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Cop
 
 
 def freezing(root: Instance) -> list[Stmt]:
-    """Lines that stop gradients where the spec says `freeze`, on the largest modules that are frozen whole."""
+    """Lines that stop gradients where the spec says `freeze`.
+
+    They stand on the largest modules that are frozen whole.
+    """
     total: dict[str, int] = {}
     frozen: dict[str, int] = {}
     single: set[str] = set()

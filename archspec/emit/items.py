@@ -111,20 +111,17 @@ class Items(Engine):
         else:
             if inner_init:
                 init.append(If(test, inner_init))
-            if not inner:
-                self._same_value(pairs, at, end, there, away, then_values, other_values, then)
+            if not inner:  # nothing is computed here: what comes out is what went in
+                define([r for r, _ in there], then_values, then)
+                define([r for r, _ in away], other_values, then)
                 return
-            test_here = (
-                scope.unit.attribute(test, f"use_{hint_of(item) or item.op.lower()}")
-                if inner
-                else test
-            )
+            test_here = scope.unit.attribute(test, f"use_{hint_of(item) or item.op.lower()}")
         steps.append(Either(test_here, inner, out, then, other))
         define([r for r, _ in there], then_values, out)
         define([r for r, _ in away], other_values, out)
 
     def _passed(self, body: Body, at: int, end: int, here: bool) -> Value:
-        """What flows on where the items are absent; where they are there, what they would have passed on."""
+        """What flows on where the items are absent, or would flow on where they are there."""
         if not here:
             return _out(body.items[end - 1])
         copy = body.items[at].copies[0]
@@ -133,21 +130,6 @@ class Items(Engine):
         if value is None:
             raise UnprovableError("an item without input is there in some instances only")
         return value
-
-    def _same_value(
-        self,
-        pairs: Any,
-        at: int,
-        end: int,
-        there: Any,
-        away: Any,
-        then_values: list[Value],
-        other_values: list[Value],
-        then: Var,
-    ) -> None:
-        """Nothing is computed where the items are: what comes out is what went in."""
-        define([r for r, _ in there], then_values, then)
-        define([r for r, _ in away], other_values, then)
 
     def _optional(
         self, test: ast.expr, init: list[Stmt], steps: list[Step], then: Var
@@ -230,7 +212,7 @@ class Items(Engine):
             assert attribute is not None
             scope.unit.members.add(copies[0].segments[-1])
             init.append(set_member(copies[0].segments[-1], made.constructor))
-            init += self.member_init(scope, item, rows, copies, attribute)
+            init += self.member_init(scope, rows, copies, attribute)
         for c in copies:
             scope.unit.made[id(c)] = (
                 attribute if attribute is not None else ast.Constant(None),

@@ -189,7 +189,7 @@ class Loops(Engine):
         columns = {c: unit.local(c) for c in item.repeat.columns}
         for row, cs in zip(rows, copies, strict=True):
             for k, c in enumerate(cs):
-                sub = Row(dict(row.py), row.vals, row.base, c.env)
+                sub = Row(dict(row.py), row.vals, row.base)
                 sub.py[index] = k
                 for column, text in columns.items():
                     sub.py[text] = plain(c.env.get(column))
@@ -202,7 +202,7 @@ class Loops(Engine):
         }
         flat = [c for cs in copies for c in cs]
         counter = self._counter(loop, item, flat)
-        inside, carry = self._enter(scope, loop, rows, copies, flat, cur)
+        inside, carry = self._enter(scope, loop, flat, cur)
         sink.open(into)
         body: list[Stmt] = []
         end = self.element(loop, item, list(zip(loop.rows, flat, strict=True)), sink, body, inside)
@@ -218,22 +218,14 @@ class Loops(Engine):
         if body:
             into.append(For(*header, body))
         unit.taken -= {index, *columns.values(), *loop.columns}
-        return (
-            define(
-                rows,
-                [
-                    must(c[-1].out) if c else must(cur_value)
-                    for c, cur_value in ((cs, cs[-1].out if cs else None) for cs in copies)
-                    if c
-                ],
-                Var(axes),
-            )
-            if all(copies)
-            else Var(axes)
-        )
+        out = Var(axes)
+        return define(rows, [must(c[-1].out) for c in copies], out) if all(copies) else out
 
     def _counter(self, loop: Scope, item: Item, flat: list[Copy]) -> str | None:
-        """`loop.serial` as a variable that counts on through the loops around; None where it is not read."""
+        """`loop.serial` as a variable that counts on through the loops around.
+
+        None where it is not read, or counts no such thing.
+        """
         if not _reads_serial(item):
             return None
         by_base: dict[int, list[int]] = {}
@@ -261,12 +253,13 @@ class Loops(Engine):
         self,
         scope: Scope,
         loop: Scope,
-        rows: list[Row],
-        copies: list[list[Copy]],
         flat: list[Copy],
         cur: Var,
     ) -> tuple[Var, dict[int, str]]:
-        """The line inside the loop: what does not change keeps its expression, a width that does becomes a variable."""
+        """The line inside the loop, and the widths that become variables, by axis.
+
+        What does not change keeps its expression.
+        """
         unit = scope.unit
         inside = Var([None] * len(cur.axes))
         carry: dict[int, str] = {}
@@ -292,10 +285,22 @@ class Loops(Engine):
         return inside, carry
 
     def _leave(
-        self, scope: Scope, loop: Scope, rows: list[Row], copies: list[list[Copy]], flat: list[Copy], cur: Var, end: Var,
-        carry: dict[int, str], body: list[Stmt], local: set[str],
-    ) -> tuple[list[ast.expr | None], dict[str, ast.expr]]:  # fmt: skip
-        """What is known of the line behind the loop, and what must be set before it; adds the updates to its body."""
+        self,
+        scope: Scope,
+        loop: Scope,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        flat: list[Copy],
+        cur: Var,
+        end: Var,
+        carry: dict[int, str],
+        body: list[Stmt],
+        local: set[str],
+    ) -> tuple[list[ast.expr | None], dict[str, ast.expr]]:
+        """What is known of the line behind the loop, and what must be set before it.
+
+        Adds the updates of widths to its body.
+        """
         axes: list[ast.expr | None] = []
         before: dict[str, ast.expr] = {}
         used = set().union(*(stmt_names(s) for s in body)) | assigned(body)
@@ -343,10 +348,21 @@ class Loops(Engine):
         return axes, before
 
     def _header(
-        self, scope: Scope, loop: Scope, item: Item, rows: list[Row], copies: list[list[Copy]], body: list[Stmt],
-        index: str, columns: Mapping[str, str], before: dict[str, ast.expr],
-    ) -> tuple[tuple[str, ast.expr], str | None]:  # fmt: skip
-        """`c in (64, 128)`, `_ in range(n)`, `i, (n, c) in enumerate(…)`; and the carried width if it has become a column."""
+        self,
+        scope: Scope,
+        loop: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        body: list[Stmt],
+        index: str,
+        columns: Mapping[str, str],
+        before: dict[str, ast.expr],
+    ) -> tuple[tuple[str, ast.expr], str | None]:
+        """`c in (64, 128)`, `_ in range(n)`, `i, (n, c) in enumerate(…)`.
+
+        And the carried width if it has become a column.
+        """
         used = set().union(*(stmt_names(s) for s in body))
         table: dict[str, list[ast.expr]] = {}
         for column, text in columns.items():
@@ -371,7 +387,7 @@ class Loops(Engine):
                 body.pop()
                 table[text], pair = [start, last.value], text
         if not table:
-            count = self._count_of(scope, item, rows, copies)
+            count = self._count(scope, item, rows, [len(c) for c in copies])
             return (index if index in used else "_", call("range", count)), None
         texts = list(table)
         entries: list[ast.expr] = (
@@ -385,11 +401,6 @@ class Loops(Engine):
             target = f"{index}, ({target})" if len(texts) > 1 else f"{index}, {target}"
             iterable = call("enumerate", iterable)
         return (target, iterable), pair
-
-    def _count_of(
-        self, scope: Scope, item: Item, rows: list[Row], copies: list[list[Copy]]
-    ) -> ast.expr:
-        return self._count(scope, item, rows, [len(c) for c in copies])
 
     def _entries(
         self,
@@ -445,9 +456,6 @@ class Loops(Engine):
         return define(rows, [must(o.out) for _, o in column], out)
 
 
-_AUGMENTED = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.FloorDiv: "//="}
-
-
 def _own_names(item: Item) -> set[str]:
     columns = set(item.repeat.columns) if item.repeat is not None else set()
     return columns | {"loop.index", "loop.first", "loop.last", "loop.count"}
@@ -481,7 +489,7 @@ def _tail_alike(copies: Sequence[Copy]) -> int:
 
 
 def alike(a: Copy, b: Copy) -> bool:
-    """Whether two copies are made by the same text: equal layers, blocks and types, item by item."""
+    """Whether two copies are made by the same text: equal layers, blocks and types."""
     if (
         a.instance is not b.instance
         or (a.layer is not b.layer and a.layer != b.layer)
@@ -512,7 +520,7 @@ def _alike_bodies(a: Body, b: Body) -> bool:
 
 
 def _reads_loop(item: Item) -> bool:
-    """Whether an expression of the item, or of what is inside it up to the next repeat, reads `loop`."""
+    """Whether an expression in the item reads `loop`, inner repeats left out."""
     values = [*item.args.values(), item.when, item.shortcut_when]
     if any(isinstance(v, Expr) and "loop" in v.names for v in values) or (
         item.id is not None and "loop" in item.id.names

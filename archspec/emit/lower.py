@@ -25,7 +25,10 @@ from archspec.spec import Init
 
 
 class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, Inits, Calls):
-    """All classes of one file. `roots` are witnesses of the same network; `kept` are its params that stay arguments."""
+    """All classes of one file.
+
+    `roots` are witnesses of the same network; `kept` are its params that stay arguments.
+    """
 
     def __init__(
         self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None = None
@@ -38,10 +41,8 @@ class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, I
         self.consumers: dict[int, set[int]] = {}
         self.paths: dict[int, tuple[str, ...]] = {}
         self.order: list[ClassInfo] = []
-        self.finished: set[int] = (
-            set()
-        )  # classes of blocks that are done, and of the groups in them
-        self.mark = 0  # where the classes of the block that is being written begin
+        self.finished: set[int] = set()
+        self.mark = 0
         self.class_names: set[str] = set()
         self._collect()
 
@@ -49,8 +50,7 @@ class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, I
         """Writes the network's own class, and before it all that it calls."""
         first = self.roots[0]
         rows = [
-            Row({k: plain(v) for k, v in r.args.items()}, {}, n, r.args)
-            for n, r in enumerate(self.roots)
+            Row({k: plain(v) for k, v in r.args.items()}, {}, n) for n, r in enumerate(self.roots)
         ]
         self.class_names.add(self.title)
         unit = self._unit(rows, self.roots, root=True)

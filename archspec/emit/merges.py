@@ -53,7 +53,6 @@ class Merges(Engine):
                 rows,
                 copies,
                 [[must(c.branches[k].output) for c in copies] for k in range(len(first.branches))],
-                init,
                 steps,
             )
             return
@@ -87,7 +86,7 @@ class Merges(Engine):
             if ocopies[0].layer is not None and ocopies[0].layer.op == "concat"
             else [main, short]
         )
-        self._merge(scope, orows, ocopies, order, inner_init, inner)
+        self._merge(scope, orows, ocopies, order, inner)
         if not closed:
             init += inner_init
             steps += inner
@@ -187,7 +186,6 @@ class Merges(Engine):
         rows: list[Row],
         copies: list[Copy],
         paths: list[list[Value]],
-        init: list[Stmt],
         steps: list[Step],
     ) -> None:
         ins = [lookup(rows, values) for values in paths]

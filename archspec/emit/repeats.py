@@ -71,7 +71,7 @@ class Repeats(Engine):
             self.copy(
                 scope,
                 item,
-                [(self.sub_row(r, c[k]), c[k]) for r, c in zip(rows, copies, strict=True)],
+                [(self.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
                 init,
                 steps,
             )
@@ -102,7 +102,7 @@ class Repeats(Engine):
             self.copy(
                 scope,
                 item,
-                [(self.sub_row(r, c[k]), c[k]) for r, c in zip(rows, copies, strict=True)],
+                [(self.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
                 init,
                 steps,
             )
@@ -154,7 +154,10 @@ class Repeats(Engine):
         init: list[Stmt],
         steps: list[Step],
     ) -> None:
-        """A ModuleList: its modules are made as for a chain or one by one, and called in a loop or one by one."""
+        """A ModuleList: its modules are made in a comprehension or as a list.
+
+        They are called in a loop or one by one.
+        """
         unit = scope.unit
         attribute = member(segment)
         unit.members.add(segment)
@@ -163,7 +166,7 @@ class Repeats(Engine):
         elements: list[ast.expr] = []
         calls: list[list[Step]] = []
         for k in range(len(copies[0])):
-            subs = [self.sub_row(r, c[k]) for r, c in zip(rows, copies, strict=True)]
+            subs = [self.sub_row(r) for r in rows]
             at = ast.Subscript(attribute, ast.Constant(k))
             inner: list[Stmt] = []
             round_steps: list[Step] = []
@@ -257,16 +260,18 @@ class Repeats(Engine):
         if any(c in a[1:] for c, a in zip(carried, arguments, strict=True)):
             return None
         layer, inside, end = Var([], "layer"), Var([], ""), Var([], "")
-        start = next(v for v in self.vars_of(values[0].args[0]))
+        start = _stand_in(values[0].args[0])
         out = Var(rounds[-1].outs[0].axes, rounds[-1].outs[0].hint)
         step = Assign([end], call(layer.ref, inside.ref, *values[0].args[1:]))
         return Loop(layer, attribute, [step], inside, start, end, out)
 
-    def vars_of(self, node: ast.expr) -> list[Var]:
-        assert isinstance(node, ast.Name)
-        stand_in = Var([], "")
-        stand_in.id = int(node.id[1:])
-        return [stand_in]
+
+def _stand_in(node: ast.expr) -> Var:
+    """A Var with the id of the one that a placeholder names."""
+    assert isinstance(node, ast.Name)
+    var = Var([], "")
+    var.id = int(node.id[1:])
+    return var
 
 
 def _comprehension(element: ast.expr, count: ast.expr) -> ast.expr:

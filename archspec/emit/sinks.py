@@ -10,12 +10,12 @@ from archspec.emit.unit import Unit
 
 
 class Positional:
-    """Modules by position: an expression as long as nothing needs statements, then a list variable."""
+    """Modules by position: an expression until something needs statements, then a list."""
 
     named = False
 
-    def __init__(self, unit: Unit, hint: str, container: str = "nn.Sequential") -> None:
-        self.unit, self.hint, self.container = unit, hint, container
+    def __init__(self, unit: Unit, hint: str) -> None:
+        self.unit, self.hint = unit, hint
         self.elements: list[ast.expr] = []
         self.variable: str | None = None
 
@@ -35,8 +35,8 @@ class Positional:
 
     def finish(self) -> ast.expr:
         if self.variable is not None:
-            return call(self.container, ast.Starred(name(self.variable)))
-        return call(self.container, *self.elements)
+            return call("nn.Sequential", ast.Starred(name(self.variable)))
+        return call("nn.Sequential", *self.elements)
 
 
 class Named:

@@ -15,7 +15,8 @@ INDENT = "    "
 
 _BINARY: dict[type[ast.operator], tuple[str, int]] = {
     ast.Add: ("+", 12), ast.Sub: ("-", 12), ast.Mult: ("*", 13), ast.Div: ("/", 13),
-    ast.BitOr: ("|", 8), ast.FloorDiv: ("//", 13), ast.Mod: ("%", 13), ast.MatMult: ("@", 13), ast.Pow: ("**", 15),
+    ast.BitOr: ("|", 8), ast.FloorDiv: ("//", 13), ast.Mod: ("%", 13), ast.MatMult: ("@", 13),
+    ast.Pow: ("**", 15),
 }  # fmt: skip
 _COMPARE: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -49,7 +50,10 @@ class Dotted(str):
 
 
 def literal(value: object) -> ast.expr:
-    """A number, boolean, None, checked word, Dotted, or tuple of these, as syntax. Raises TypeError on anything else."""
+    """A number, boolean, None, checked word, Dotted, or tuple or list of these, as syntax.
+
+    Raises TypeError on anything else.
+    """
     if isinstance(value, Dotted):
         return name(value)
     if value is None or isinstance(value, (bool, str)):
@@ -62,7 +66,7 @@ def literal(value: object) -> ast.expr:
 
 
 def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
-    """The expression with some names replaced; what does not change is shared, nothing is mutated."""
+    """The expression with some names replaced; nothing is mutated, what stays is shared."""
     if isinstance(node, ast.Name):
         return new(node.id) or node
     if isinstance(node, ast.Constant):
@@ -295,8 +299,8 @@ _RENDER: dict[type[ast.AST], Callable[[Any], tuple[str, int]]] = {
     ast.Name: lambda n: (n.id, _ATOM),
     ast.Constant: _constant, ast.Attribute: _attribute, ast.Call: _call, ast.BinOp: _binop,
     ast.BoolOp: _boolop, ast.UnaryOp: _unary, ast.Compare: _compare, ast.IfExp: _ifexp,
-    ast.Dict: _dict, ast.Tuple: _tuple, ast.List: _list, ast.Subscript: _subscript, ast.Slice: _slice,
-    ast.Starred: _starred, ast.GeneratorExp: _generator, ast.JoinedStr: _joined,
+    ast.Dict: _dict, ast.Tuple: _tuple, ast.List: _list, ast.Subscript: _subscript,
+    ast.Slice: _slice, ast.Starred: _starred, ast.GeneratorExp: _generator, ast.JoinedStr: _joined,
 }  # fmt: skip
 
 
@@ -311,6 +315,8 @@ def layout(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
         return [line]
     if isinstance(node, ast.Starred):
         return layout(node.value, prefix + "*", suffix, depth)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
+        return layout(node.value, prefix, render(node)[len(render(node.value)) :] + suffix, depth)
     brackets = _brackets(node)
     if brackets is not None:
         return _split(*brackets, prefix, suffix, depth)
@@ -320,7 +326,7 @@ def layout(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
 
 
 def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | None:
-    """What opens, what is inside (with its keyword), what closes: of a node that ends in a bracket."""
+    """What opens, is inside (with its keyword) and closes a node that ends in a bracket."""
     if isinstance(node, ast.Call):
         if not node.args and not node.keywords:
             return None

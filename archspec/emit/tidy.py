@@ -32,7 +32,10 @@ def assigned(body: Sequence[Stmt]) -> set[str]:
 
 
 def tidy(statements: list[Stmt]) -> None:
-    """Joins neighbouring appends; names a module whose call is too long inside another; drops variables that nothing reads."""
+    """Joins neighbouring appends, names long modules, drops variables that nothing reads.
+
+    A module is named where its call is too long inside another.
+    """
     _join_appends(statements)
     _name_long(statements, 2)
     while True:

@@ -1,4 +1,4 @@
-"""One class of the emitted file while it is being written: its witnesses, its names, its statements."""
+"""A class of the emitted file while it is written: its witnesses, names and statements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from archspec.emit.explain import Row, UnprovableError, Var, equal, holds, names_in, value_of
 from archspec.emit.forward import Step
-from archspec.emit.text import Stmt, literal, name, rebuilt
+from archspec.emit.text import Stmt, literal, name, rebuilt, render
 
 RESERVED = frozenset(
     {
@@ -52,8 +52,6 @@ class Parameter:
 
     @property
     def text(self) -> str:
-        from archspec.emit.text import render
-
         default = "" if self.default is ... else f" = {render(literal(self.default))}"
         return f"{self.name}: {self.annotation}{default}"
 
@@ -64,12 +62,10 @@ class ClassInfo:
 
     name: str
     parameters: list[Parameter] = field(default_factory=list)
-    values: dict[int, Mapping[str, Any]] = field(
-        default_factory=dict
-    )  # id(instance or copy) -> what its arguments are
-    axes: list[list[ast.expr | None]] = field(
-        default_factory=list
-    )  # per output, in the class's own names
+    # id(instance, copy or body) -> what its arguments are
+    values: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    # per output, in the class's own names
+    axes: list[list[ast.expr | None]] = field(default_factory=list)
     outputs: tuple[str, ...] = ("output",)
     declared: tuple[str, ...] = ()
     lead: str = ""  # the declared param that is given by position
@@ -87,17 +83,11 @@ class Scope:
         records: Mapping[str, Var],
         parent: Scope | None = None,
     ) -> None:
-        self.unit, self.rows, self.names, self.records, self.parent = (
-            unit,
-            rows,
-            names,
-            records,
-            parent,
-        )
+        self.unit, self.rows, self.names = unit, rows, names
+        self.records, self.parent = records, parent
         self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
-        self.place: dict[
-            int, tuple[int, Row]
-        ] = {}  # of a loop: id(row) -> (round, row of the parent)
+        # of a loop: id(row) -> (round, row of the parent)
+        self.place: dict[int, tuple[int, Row]] = {}
 
     def explain(
         self,
@@ -106,7 +96,11 @@ class Scope:
         values: Sequence[Any],
         hint: str,
     ) -> ast.expr:
-        """The first candidate that holds in every row; else a literal; else a new column or argument. Raises UnprovableError."""
+        """The first candidate that holds in every row; else a literal; else a new name.
+
+        The name is a column of the loop or an argument of the class. Raises UnprovableError where
+        there can be none.
+        """
         if self.settled(values):
             return literal(plain(values[0]))
         values = [plain(v) for v in values]
@@ -193,9 +187,8 @@ class Unit:
         fixed: bool = False,
     ) -> None:
         self.rows, self.fixed = rows, fixed
-        self.potential: dict[str, Any] = dict(
-            potential
-        )  # names that become arguments where they are used
+        # names that become arguments where they are used
+        self.potential: dict[str, Any] = dict(potential)
         self.scope = Scope(self, rows, names, records)
         self.init: list[Stmt] = []
         self.steps: list[Step] = []
@@ -205,23 +198,15 @@ class Unit:
         self.counters: set[str] = set()
         self.settled = fixed and not self.potential and len(rows) == 1  # nothing but numbers
         self.taken: set[str] = set(RESERVED) | set(self.potential)
-        self.reserved: set[str] = {
-            "self",
-            "torch",
-            "nn",
-            "math",
-            "F",
-        }  # what forward's variables may not hide
+        # what forward's variables may not hide
+        self.reserved: set[str] = {"self", "torch", "nn", "math", "F"}
         self.listed: frozenset[str] = frozenset()  # outputs of the network that are lists
         self.arguments: list[str] = []  # forward's
         self.anchor: Var | None = None  # an input, for the size of the batch
-        self.defined: dict[
-            str, ast.expr
-        ] = {}  # params that are computed here, not given: out = 4 * width
-        self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = (
-            [],
-            {},
-        )  # inputs by row, outputs by name and row
+        # params that are computed here, not given: out = 4 * width
+        self.defined: dict[str, ast.expr] = {}
+        # inputs by row, outputs by name and row
+        self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = ([], {})
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
         self.inline: list[Inline] = []
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
@@ -254,7 +239,7 @@ class Unit:
         return text
 
     def settle(self, variables: set[str], into: list[Stmt]) -> None:
-        """Before statements change some variables: what waits to be written with their old values is written now."""
+        """Writes what waits with old values of some variables, before statements change them."""
         for sink in self.sinks:
             if sink.waits_for(variables):
                 sink.open(into)

@@ -41,11 +41,13 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         depth = len(names) - min(text.known, default=len(names))
         if depth > missing or root is None:
             missing, known = depth, text.known.get(len(names) - depth, [])
+        if state.said("E312", spec.loc, (names[0],)):
+            continue  # it is missing elsewhere too
         name, before = names[missing], ".".join(names[:missing])
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"
         message = lacks if path == name else f"{lacks}, for `{path}`"
         help = did_you_mean(name, known) or (f"name `{before}` itself" if before else "")
-        state.fault("E318", message, deeper(spec.loc, "head", k), help)
+        state.fault("E318", message, deeper(spec.loc, "head", k), help, cause=(name,))
 
 
 # ---------------------------------------------------------------- what is there

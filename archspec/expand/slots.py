@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archspec.expand.plan import CALL
 from archspec.expand.state import deeper
 from archspec.graph import Value
 
@@ -86,4 +87,9 @@ def _miscounted(
     message = f"`{item.op}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
-    state.fault("E311", message, loc, help)
+    cause: tuple[str, ...] = ()
+    if plan.kind == CALL and not lacking:
+        state.overfed.add((item.op,))
+        help = f"name all that it takes under `inputs` of `{item.op}`, or pass fewer"
+        cause = ("inputs", item.op)
+    state.fault("E311", message, loc, help, cause=cause)

@@ -71,6 +71,9 @@ class State:
         self.records: dict[int, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
+        self.overfed: set[tuple[str, ...]] = (
+            set()
+        )  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
@@ -84,13 +87,17 @@ class State:
         Of several in one block that have the same `cause`, the first is said.
         """
         self.blind = True
-        block = loc.path[:2] if loc.path[:1] == ("blocks",) else ()
+        block = block_of(loc)
         keys: set[tuple[object, ...]] = {(code, loc.file, loc.path)}
         if cause:
             keys.add((code, loc.file, block, cause))
         if keys.isdisjoint(self._said):
             self.faults.append(Fault(code, message, loc, help, details, self.chain()))
         self._said.update(keys)
+
+    def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
+        """Whether a fault of this cause is noted, in the block of `loc`."""
+        return (code, loc.file, block_of(loc), cause) in self._said
 
     def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
         key = (code, loc.file, loc.path)
@@ -201,7 +208,9 @@ class State:
                 found = self.layers[key] = create(op, args)
             except BadArgument as bad:
                 path = (op,) if bad.field is None else (op, bad.field)
-                self.fault(bad.code, bad.message, _deeper(item.loc, *path), bad.help)
+                written = getattr(item.args.get(bad.field or ""), "text", "")
+                cause = (written, bad.code) if written else ()
+                self.fault(bad.code, bad.message, _deeper(item.loc, *path), bad.help, (), cause)
                 raise HiddenError from None
         return found
 
@@ -254,6 +263,11 @@ class State:
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 
 
+def block_of(loc: Loc) -> tuple[str | int, ...]:
+    """Where the block is written that a place belongs to; () for the document's own body."""
+    return loc.path[:2] if loc.path[:1] == ("blocks",) else ()
+
+
 def frozen(value: Any) -> object:
     """A key that tells 1, 1.0 and true apart."""
     kind = type(value)
@@ -301,6 +315,7 @@ __all__ = [
     "Link",
     "Mismatch",
     "State",
+    "block_of",
     "deeper",
     "frozen",
 ]  # fmt: skip

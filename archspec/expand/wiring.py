@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archspec.errors import did_you_mean
+from archspec.errors import did_you_mean, near
 from archspec.expand.names import Frame, Named
-from archspec.expand.state import UNKNOWN, HiddenError
+from archspec.expand.state import UNKNOWN, HiddenError, block_of
 from archspec.expressions import Expr, ExpressionError, Template, render
 from archspec.graph import Copy, Value
 
@@ -29,7 +29,7 @@ def text_of(state: State, template: Template, env: Env, loc: Loc) -> str:
     try:
         return render(template, env)
     except ExpressionError as bad:
-        state.failed(bad, loc, template.text)
+        state.failed(bad, loc, template.text[bad.start : bad.stop])
         raise HiddenError from None
 
 
@@ -89,9 +89,16 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    message = f"there is no item {what} before this one"
-    help = did_you_mean(head, known) or "paths lead to earlier items of this block, and to inputs"
-    state.fault("E312", message, ref.loc, help, cause=(head,))
+    help = did_you_mean(head, known) or _SIGHT
+    # it may be what an id with a fault was to name, or an input that is not declared
+    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc)[-1:] in state.overfed
+    if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
+        return
+    state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+
+
+_DIGITS = "0123456789"
+_SIGHT = "paths lead to earlier items of this block, and to inputs"
 
 
 def _no_part(state: State, ref: Ref, path: str, seen: str, part: str, found: Entry) -> None:

@@ -126,10 +126,11 @@ class Attention(Layer):
         return 2 * self.macs(ins, outs) + shifts + 3 * self.heads * steps * seen
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """Inputs, projections, the heads' result, and a number per place and head.
+        """Copies of its inputs, projections, the heads' result, and a number per place and head.
 
-        With dropout torch on the CPU leaves its fused kernel: it keeps the weights [heads, T, S]
-        before and behind the dropout, its factors, and query and key once more, scaled.
+        The inputs are copied because batch first they do not lie as the projections take them. With
+        dropout torch on the CPU leaves its fused kernel: it keeps the weights [heads, T, S] before
+        and behind the dropout, its factors, and query and key once more, scaled.
         """
         query, key, _ = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
@@ -139,7 +140,7 @@ class Attention(Layer):
             own = 2 * steps * d + seen * d + 3 * self.heads * steps * seen
             # the value holds what was projected together with it
             own += seen * d * (1 if _given(2, ins) else 2 if _given(1, ins) else 3)
-        return Kept(inputs=tuple(i for i, t in enumerate(ins[:3]) if t is not None), bytes=4 * own)
+        return Kept(bytes=4 * own + sum(t.bytes for t in ins[:3] if t is not None))
 
     def call(self, *ins: TensorType) -> Call:
         query, key, value = self.parts(*ins)

@@ -386,7 +386,9 @@ class RmsNorm(OverAxes):
         return (Weight("weight", shape),) if self.affine else ()
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=self._statistics(ins[0], 1))
+        # what the learned factor multiplies too
+        scaled = ins[0].bytes if self.affine else 0
+        return Kept(inputs=(0,), bytes=scaled + self._statistics(ins[0], 1))
 
     def call(self, *ins: TensorType) -> Call:
         args = (

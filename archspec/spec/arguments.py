@@ -160,13 +160,7 @@ class Arguments(Operations):
                 if key in BESIDE:
                     self.belongs_beside(key, op, places[key])
                 elif params is not None and key not in params:
-                    form.fault(
-                        "E208",
-                        f"`{op}` has no parameter `{cut(key)}`",
-                        places[key],
-                        did_you_mean(key, params) or f"`{op}` takes no parameters",
-                        on_key=True,
-                    )
+                    self.no_parameter(op, key, params, places[key])
                 else:
                     given[key] = value
         missing = [
@@ -186,6 +180,14 @@ class Arguments(Operations):
             )
         return {key: form.value(value, places[key], sees, sight) for key, value in given.items()}
 
+    def no_parameter(self, op: str, key: str, params: Mapping[str, Value], path: Path) -> None:
+        """A parameter that a block does not declare; the block may read it all the same."""
+        if not params and op in self.form.unseen:
+            return
+        message = f"`{op}` has no parameter `{cut(key)}`"
+        help = did_you_mean(key, params) or f"`{op}` takes no parameters"
+        self.form.fault("E208", message, path, help, on_key=True, cause=("name", op, key))
+
     def positional(
         self, op: str, params: Mapping[str, Value] | None, node: Any, at: Path
     ) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -193,7 +195,9 @@ class Arguments(Operations):
         if node is None or params is None:
             return {}, {}
         if not params:
-            self.form.fault("E208", f"`{op}` takes no parameters", at, f"write `{op}` alone")
+            if op not in self.form.unseen:  # else it reads what its author forgot to declare
+                message, help = f"`{op}` takes no parameters", f"write `{op}` alone"
+                self.form.fault("E208", message, at, help, cause=("parameters", op))
             return {}, {}
         first = next(iter(params))
         return {first: node}, {first: at}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from archspec.errors import Fault, SpecError, did_you_mean
+from archspec.errors import Fault, SpecError, did_you_mean, independent
 from archspec.limits import DEFAULT, Limits
 from archspec.source import Source
 from archspec.spec import fillers
@@ -71,7 +71,7 @@ def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
         where = source.place(fault.loc)[:2] if source else (0, 0)
         return order.get(fault.loc.file, 0), *where
 
-    return sorted(dict.fromkeys(faults), key=place)
+    return independent(sorted(faults, key=place))
 
 
 class _Document:
@@ -99,21 +99,24 @@ class _Document:
         self.version(node)
         name = self.name(node)
         params = self.params(node.get("params"), ("params",), Sight())
-        variants = self.variants(node.get("variants"), params, name)
-        seen = Sight(params=frozenset(params))
+        hazy = form.hazy(node, "params", KEYS, bad_param)
+        variants = self.variants(node.get("variants"), params, name, hazy=hazy)
+        seen = Sight(params=frozenset(params), open=hazy)
         inputs, named = self.inputs(node, seen)
-        sight = Sight(params=frozenset(params), inputs=frozenset(inputs))
+        hazy = hazy or not inputs or any(map(bad_input, inputs if named else ()))
+        sight = Sight(params=frozenset(params), inputs=frozenset(inputs), open=hazy)
         self.hidden(params, inputs, ("params",))
         use = self.use(node.get("use"))
         blocks, heads = self.blocks(node, use)
-        around = Around(sight, heads)
+        around = Around(sight, heads, self.hidden_blocks)
         items, numbered = self.body(node, (), around, "the document")
         outputs, lists = (
             form.outputs(node["outputs"], ("outputs",), sight, bad_output)
             if "outputs" in node
             else (None, NOTHING)
         )
-        expect, meant = self.expect(node.get("expect"), name, variants)
+        hazy = form.hazy(node, "variants", KEYS, bad_document) or not self.named(node)
+        expect, meant = self.expect(node.get("expect"), name, variants, hazy=hazy)
         init = self.init(node, sight)
         head = self.head(node.get("head"))
         weights = self.weights(node.get("weights"))
@@ -161,6 +164,12 @@ class _Document:
             self.form.fault("E205", wrong, ("name",), "choose another name")
         return name or "network"
 
+    def named(self, node: dict[str, Any]) -> bool:
+        """Whether the spec's name is known: not so where it has a fault."""
+        if "name" not in node:
+            return not self.form.misspelt(node, "name", KEYS)
+        return isinstance(node["name"], str) and not bad_document(node["name"])
+
     def params(self, node: Any, path: Path, sight: Sight) -> dict[str, Value]:
         """Defaults in order; each sees those above it."""
         form = self.form
@@ -190,7 +199,7 @@ class _Document:
                 )
 
     def variants(
-        self, node: Any, params: dict[str, Value], name: str
+        self, node: Any, params: dict[str, Value], name: str, *, hazy: bool
     ) -> dict[str, dict[str, Value]]:
         form = self.form
         found = {}
@@ -209,9 +218,9 @@ class _Document:
             values = {}
             for param, value in form.mapping(entry, path, f"the variant `{cut(variant)}`").items():
                 if param not in params:
-                    form.unknown(
-                        param, (*path, param), params, "in a variant: there is no such param"
-                    )
+                    if not hazy:
+                        where, cause = "in a variant: there is no such param", ("name", "", param)
+                        form.unknown(param, (*path, param), params, where, cause)
                     continue
                 sight = Sight(params=above[param], later=frozenset(params) - above[param])
                 values[param] = form.value(value, (*path, param), sight.params, sight)
@@ -417,6 +426,7 @@ class _Document:
         """First what calls must know of all blocks, then their bodies."""
         form = self.form
         given = form.mapping(node.get("blocks"), ("blocks",), "`blocks`")
+        self.hidden_blocks = any(form.hazy(node, k, KEYS, bad_block) for k in ("blocks", "use"))
         heads = {name: _used_head(one) for name, one in use.items()}
         heads |= (
             {name: Head(None, ()) for name in node["use"] if name not in use}
@@ -451,7 +461,8 @@ class _Document:
             params = self.params(entry.get("params"), (*path, "params"), sight)
             self.hidden(params, inputs or ("input",), (*path, "params"))
             first[name] = params, inputs
-            heads[name] = Head(params, inputs)
+            hazy = form.hazy(entry, "params", _BLOCK_KEYS, bad_param)
+            heads[name] = Head(None if hazy else params, inputs)
         blocks = {name: self.block(name, given[name], *head, heads) for name, head in first.items()}
         return blocks, heads
 
@@ -491,8 +502,12 @@ class _Document:
     ) -> Block:  # fmt: skip
         form = self.form
         path: Path = ("blocks", name)
-        sight = Sight(params=frozenset(params), inputs=frozenset(inputs or ("input",)))
-        items, numbered = self.body(node, path, Around(sight, heads), f"the block `{name}`")
+        hazy = heads[name].params is None or (not inputs and "inputs" in node)
+        hazy = hazy or form.misspelt(node, "inputs", _BLOCK_KEYS)
+        names = frozenset(inputs or ("input",))
+        sight = Sight(params=frozenset(params), inputs=names, open=hazy)
+        around = Around(sight, heads, self.hidden_blocks)
+        items, numbered = self.body(node, path, around, f"the block `{name}`")
         outputs, lists = (
             form.outputs(node["outputs"], (*path, "outputs"), sight, bad_output)
             if "outputs" in node
@@ -572,7 +587,7 @@ class _Document:
         return self.form.value(node, ("weights",), NOTHING, Sight())
 
     def expect(
-        self, node: Any, name: str, variants: Mapping[str, Any]
+        self, node: Any, name: str, variants: Mapping[str, Any], *, hazy: bool
     ) -> tuple[dict[str, dict[str, Value]], frozenset[str]]:
         """Totals by variant, and the warnings that are meant."""
         given = dict(self.form.mapping(node, ("expect",), "`expect`"))
@@ -583,13 +598,11 @@ class _Document:
         for variant, entry in given.items():
             path: Path = ("expect", variant)
             if variant != name and variant not in variants:
-                self.form.fault(
-                    "E225",
-                    f"there is no variant `{cut(variant)}`",
-                    path,
-                    did_you_mean(variant, (name, *variants)),
-                    on_key=True,
-                )
+                if not hazy:
+                    message = f"there is no variant `{cut(variant)}`"
+                    help = did_you_mean(variant, (name, *variants))
+                    cause = () if variants else ("variants",)
+                    self.form.fault("E225", message, path, help, on_key=True, cause=cause)
                 continue
             found[variant] = self.totals(self.form.mapping(entry, path, "totals"), path)
         return found, meant

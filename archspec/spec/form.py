@@ -26,6 +26,7 @@ class Sight:
     columns: frozenset[str] = NOTHING
     loop: bool = False
     later: frozenset[str] = NOTHING  # params and columns that are declared, but not for this place
+    open: bool = False  # a fault hides what else there is: no name is unknown
 
     def inside(self, columns: Collection[str]) -> Sight:
         """What an item with a `repeat` of these columns, and everything in it, sees."""
@@ -59,6 +60,11 @@ def kind(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else f"the text `{cut(str(value))}`"
 
 
+def block_of(path: Path) -> str:
+    """The block that a place of the file belongs to, or ""."""
+    return str(path[1]) if path[:1] == ("blocks",) and len(path) > 1 else ""
+
+
 def cut(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 60 else text[:59] + "…"
@@ -76,7 +82,7 @@ class Form:
     def __init__(self, source: Source, faults: list[Fault]) -> None:
         self.file = source.name
         self.faults = faults
-        self._seen: dict[frozenset[str], set[str]] = {}
+        self.unseen: set[str] = set()  # blocks that read names they do not have
 
     # -------------------------------------------------------- complaints
 
@@ -85,9 +91,11 @@ class Form:
 
     def fault(
         self, code: str, message: str, path: Path, help: str = "", *, on_key: bool = False,
-        span: tuple[int, int] | None = None,
+        span: tuple[int, int] | None = None, cause: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
-        self.faults.append(Fault(code, message, Loc(self.file, path, on_key, span), help))
+        loc = Loc(self.file, path, on_key, span)
+        cause = (self.file, *cause) if cause else ()
+        self.faults.append(Fault(code, message, loc, help, cause=cause))
 
     def wrong_kind(self, what: str, wanted: str, value: Any, path: Path, help: str = "") -> None:
         message = f"{what} is {kind(value)}; it takes {wanted}"
@@ -99,14 +107,12 @@ class Form:
             on_key=value is None and isinstance(path[-1:] and path[-1], str),
         )
 
-    def unknown(self, key: str, path: Path, known: Collection[str], where: str) -> None:
-        self.fault(
-            "E201",
-            f"`{cut(key)}` has no meaning {where}",
-            path,
-            did_you_mean(key, known),
-            on_key=True,
-        )
+    def unknown(
+        self, key: str, path: Path, known: Collection[str], where: str,
+        cause: tuple[object, ...] = (),
+    ) -> None:  # fmt: skip
+        message, help = f"`{cut(key)}` has no meaning {where}", did_you_mean(key, known)
+        self.fault("E201", message, path, help, on_key=True, cause=cause)
 
     def keys(self, node: dict[str, Any], path: Path, known: Collection[str], where: str) -> None:
         """Notes the keys that are not known."""
@@ -116,9 +122,21 @@ class Form:
 
     def lacks(self, node: dict[str, Any], key: str, known: Collection[str]) -> bool:
         """Whether a key is missing and not merely misspelt, which is a fault already."""
-        return key not in node and not any(
+        return key not in node and not self.misspelt(node, key, known)
+
+    def misspelt(self, node: dict[str, Any], key: str, known: Collection[str]) -> bool:
+        return key not in node and any(
             other not in known and near(other, known) == key for other in node
         )
+
+    def hazy(
+        self, node: dict[str, Any], key: str, known: Collection[str], rule: Callable[[str], str]
+    ) -> bool:
+        """Whether a fault hides the names that the mapping under a key declares."""
+        found = node.get(key)
+        if found is None:
+            return self.misspelt(node, key, known)
+        return not isinstance(found, dict) or any(map(rule, found))
 
     def name(self, name: str, path: Path, rule: Callable[[str], str], help: str = "") -> bool:
         """Whether a key may be a name."""
@@ -206,6 +224,8 @@ class Form:
                 )
 
     def blind(self, name: str, expr: Expr, path: Path, sees: frozenset[str], sight: Sight) -> None:
+        if sight.open:
+            return
         span = _span(expr, name)
         if name == "loop":
             where = "only inside a `repeat`" if sight.loop is False else "not in `repeat` itself"
@@ -222,10 +242,12 @@ class Form:
                 span=span,
             )
         else:
-            what = "is not known here"
-            self.fault(
-                "E219", f"`{cut(name)}` {what}", path, did_you_mean(name, sorted(sees)), span=span
-            )
+            owner = block_of(path)
+            self.unseen.add(owner)
+            message, help = f"`{cut(name)}` is not known here", did_you_mean(name, sorted(sees))
+            missing = bool(owner) and not sight.params  # one fault: it declares none
+            cause = ("params", owner) if missing else ("name", owner, name)
+            self.fault("E219", message, path, help, span=span, cause=cause)
 
     def condition(self, node: Any, path: Path, what: str, sight: Sight) -> Value:
         """true, false, or an expression."""

@@ -10,7 +10,7 @@ from archspec.layers.fields import written
 from archspec.spec.form import Path, listed
 from archspec.spec.models import Branch, Item
 from archspec.spec.modifiers import READERS, Modifiers
-from archspec.spec.names import MERGES, STRUCTURE, bad_id
+from archspec.spec.names import COMPANIONS, MERGES, MODIFIERS, STRUCTURE, bad_id
 from archspec.spec.operations import BESIDE, Around
 
 _MERGED = {
@@ -77,8 +77,14 @@ class Items(Modifiers):
             "key": form.loc((*path, op), on_key=True),
         }
         if "repeat" in node:
+            faults = len(form.faults)
             found["repeat"], columns = self.repeat(node["repeat"], (*path, "repeat"), around)
-            around = replace(around, sight=around.sight.inside(columns))
+            sight = around.sight.inside(columns)
+            if len(form.faults) > faults and not columns:
+                sight = replace(sight, open=True)
+            around = replace(around, sight=sight)
+        elif form.misspelt(node, "repeat", (*MODIFIERS, *COMPANIONS, op)):
+            around = replace(around, sight=replace(around.sight, open=True))
         if op in STRUCTURE:
             self.structure(op, node, path, around, found)
         else:
@@ -121,7 +127,7 @@ class Items(Modifiers):
 
     def merge(self, op: str, node: dict[str, Any], path: Path) -> str:
         if "merge" not in node:
-            if op == "branches":
+            if op == "branches" and self.form.lacks(node, "merge", (*MODIFIERS, *COMPANIONS, op)):
                 self.form.fault(
                     "E202",
                     "`branches` needs `merge`",

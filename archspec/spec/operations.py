@@ -47,6 +47,7 @@ class Around:
 
     sight: Sight
     blocks: Mapping[str, Head]
+    open: bool = False  # a fault hides what other blocks there are
 
 
 class Operations:
@@ -150,14 +151,17 @@ class Operations:
                 on_key=on_key,
             )
             return
+        if is_block(word) and around.open:
+            return
+        cause: tuple[object, ...] = ("block", word)
         if is_block(word):
+            cause = cause if around.blocks else ("blocks",)
             message = f"there is no block `{cut(word)}` in this file"
             help = did_you_mean(word, around.blocks) or "declare it under `blocks`"
         else:
             message, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
-        form.fault(
-            "E207", message, path, f"did you mean `{guess}`?" if guess else help, on_key=on_key
-        )
+        help = f"did you mean `{guess}`?" if guess else help
+        form.fault("E207", message, path, help, on_key=on_key, cause=cause)
 
     def stray(self, key: str, op: str, path: Path, around: Around) -> None:
         """An unknown key beside an operation."""

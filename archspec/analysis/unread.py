@@ -1,0 +1,145 @@
+"""*Spec -> warnings*: what is declared and never read, whatever the params."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from archspec.errors import Fault, Loc
+from archspec.expressions import Expr, Template
+from archspec.layers import REGISTRY
+from archspec.spec import Part, Ref, Spec
+
+if TYPE_CHECKING:
+    from archspec.spec import Item
+
+Found = TypeVar("Found")
+
+
+def unread(spec: Spec) -> Iterator[Fault]:
+    """Params that no expression reads, and inputs that nothing takes; of used files none."""
+    yield from _params(spec)
+    yield from _inputs(spec)
+
+
+def _params(spec: Spec) -> Iterator[Fault]:
+    document = spec.params and _names(
+        [
+            spec.params,
+            spec.variants,
+            spec.inputs,
+            spec.items,
+            spec.outputs,
+            spec.init,
+            spec.expect,
+            spec.use,
+        ]
+    )
+    for name in spec.params:
+        if name not in document:
+            yield _unread(spec.loc, name, "the document")
+    for block in spec.blocks.values():
+        read = _names([block.params, block.items, block.outputs])
+        for name in block.params:
+            if name not in read:
+                yield _unread(block.loc, name, f"block `{block.name}`")
+
+
+def _unread(loc: Loc, name: str, owner: str) -> Fault:
+    return Fault(
+        "W108",
+        f"`{name}` is a param of {owner} that nothing reads",
+        replace(loc, path=(*loc.path, "params", name), on_key=True, span=None),
+        help="leave it out, or use it",
+    )
+
+
+def _inputs(spec: Spec) -> Iterator[Fault]:
+    """Inputs, of the document and of each block, that no item takes and no expression reads.
+
+    Left alone: a block's input without a name, which a block always has.
+    """
+    taken = _Taken(spec.items, spec.outputs, [spec.init, spec.expect])
+    for place, name in enumerate(spec.inputs):
+        if not taken(name, first=place == 0):
+            yield _untaken(spec.inputs[name].loc, name, "the network", on_key=True)
+    for block in spec.blocks.values():
+        if not block.named_inputs:
+            continue
+        taken = _Taken(block.items, block.outputs, [block.params])
+        for place, name in enumerate(block.inputs):
+            if not taken(name, first=place == 0):
+                loc = replace(block.loc, path=(*block.loc.path, "inputs", place), on_key=False)
+                yield _untaken(loc, name, f"block `{block.name}`", on_key=False)
+
+
+def _untaken(loc: Loc, name: str, owner: str, *, on_key: bool) -> Fault:
+    return Fault(
+        "W109",
+        f"`{name}` is an input of {owner} that nothing reads",
+        replace(loc, on_key=on_key, span=None),
+        help="leave it out, or take it where it is needed: `from`",
+    )
+
+
+class _Taken:
+    """Whether anything written in a body reads an input, under any params."""
+
+    def __init__(
+        self,
+        items: tuple[Item, ...],
+        outputs: Mapping[str, tuple[Ref, ...]] | None,
+        others: list[object],
+    ) -> None:
+        self._flows = _flows(items, outputs is None)
+        self._read = _names([items, outputs, *others])
+        self._paths = {_beginning(part) for part in _inside([items, outputs], Ref)}
+
+    def __call__(self, name: str, *, first: bool) -> bool:
+        if (first and self._flows) or name in self._read:
+            return True
+        return any(re.fullmatch(path, name) for path in self._paths)
+
+
+def _flows(items: Iterable[Item], to_the_end: bool) -> bool:
+    """Whether what enters a body is taken by an item that does not say what it takes."""
+    for item in items:
+        if item.inputs is None:
+            layer = REGISTRY.get(item.op)
+            if layer is None or layer.takes:
+                return True
+        elif any(ref.path.text == "prev" for ref in item.inputs):
+            return True
+        elif item.tap is None:
+            return False
+    return to_the_end
+
+
+def _beginning(ref: Ref) -> str:
+    """A pattern of the name that a path starts with."""
+    text = "".join(part if isinstance(part, str) else "$" for part in ref.path.parts)
+    return re.escape(text.split(".")[0]).replace(r"\$", r"\w+")
+
+
+def _names(parts: Iterable[object]) -> set[str]:
+    """All names that expressions anywhere inside read."""
+    return {name for part in _inside(parts, Expr) for name in part.names}
+
+
+def _inside(parts: Iterable[object], wanted: type[Found]) -> Iterator[Found]:
+    """All of a kind that stand anywhere in what was written, used files left out."""
+    stack: list[object] = list(parts)
+    while stack:
+        part = stack.pop()
+        if isinstance(part, wanted):
+            yield part
+        if isinstance(part, Template):
+            stack.extend(part.parts)
+        elif isinstance(part, Mapping):
+            stack.extend(part.values())
+        elif isinstance(part, (list, tuple, frozenset)):
+            stack.extend(part)
+        elif isinstance(part, Part) and not isinstance(part, Spec):
+            stack.extend(part.__dict__.values())

@@ -6,14 +6,16 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-_ALLOWED = (
+_ALLOWED = frozenset({
+    *ast.operator.__subclasses__(), *ast.unaryop.__subclasses__(), *ast.boolop.__subclasses__(),
+    *ast.cmpop.__subclasses__(),
     ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
     ast.alias, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For,
     ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Subscript,
     ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension, ast.JoinedStr,
-    ast.FormattedValue, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
-)  # fmt: skip
+    ast.FormattedValue, ast.Load, ast.Store,
+})  # fmt: skip
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
@@ -48,14 +50,29 @@ def verify(text: str) -> None:
             (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
         ):
             _docstring(statement)
-    nodes = _nodes(tree)
-    known = _bound(nodes) | _BUILTINS
-    for node in nodes:
-        if not isinstance(node, _ALLOWED):
-            raise UnsafeTextError(f"{type(node).__name__} in the emitted text")
-        rule = _RULES.get(type(node))
+    used: set[str] = set()
+    bound: set[str] = set()
+    for node in _nodes(tree):
+        kind = type(node)
+        if kind not in _ALLOWED:
+            raise UnsafeTextError(f"{kind.__name__} in the emitted text")
+        rule = _RULES.get(kind)
         if rule is not None:
-            rule(node, known)
+            rule(node)
+        _names(node, used, bound)
+    unknown = used - bound - _BUILTINS
+    if unknown:
+        raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+
+
+def _names(node: ast.AST, used: set[str], bound: set[str]) -> None:
+    """Notes what the node reads, and what it gives a meaning."""
+    if isinstance(node, ast.Name):
+        (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)
+    elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.alias)):
+        bound.add(node.name)
+    elif isinstance(node, ast.arg):
+        bound.add(node.arg)
 
 
 def _nodes(tree: ast.AST) -> list[ast.AST]:
@@ -84,42 +101,27 @@ def _docstring(node: ast.stmt) -> None:
         raise UnsafeTextError(f"{type(node).__name__} outside of any class")
 
 
-def _bound(nodes: list[ast.AST]) -> set[str]:
-    """The names that the text itself gives a meaning."""
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            found.add(node.name)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-    return found
-
-
-def _import(node: ast.Import, known: set[str]) -> None:
+def _import(node: ast.Import) -> None:
     for a in node.names:
         if a.asname is not None or a.name not in ("math", "torch"):
             raise UnsafeTextError(f"`import {a.name}` in the emitted text")
 
 
-def _import_from(node: ast.ImportFrom, known: set[str]) -> None:
+def _import_from(node: ast.ImportFrom) -> None:
     if node.level or any(
         a.asname or a.name not in _IMPORTS.get(node.module or "", ()) for a in node.names
     ):
         raise UnsafeTextError(f"an import from {node.module} in the emitted text")
 
 
-def _name(node: ast.Name, known: set[str]) -> None:
-    if node.id not in known or (node.id.startswith("__")):
+def _name(node: ast.Name) -> None:
+    if node.id.startswith("__"):
         raise UnsafeTextError(f"the name {node.id} in the emitted text")
     if isinstance(node.ctx, ast.Store) and node.id in ("torch", "nn", "math", "Tensor", "super"):
         raise UnsafeTextError(f"{node.id} gets a new meaning in the emitted text")
 
 
-def _attribute(node: ast.Attribute, known: set[str]) -> None:
+def _attribute(node: ast.Attribute) -> None:
     module = node.value.id if isinstance(node.value, ast.Name) else ""
     unknown = (module == "torch" and node.attr not in _TORCH) or (
         module == "nn" and node.attr in _NN_UNUSABLE
@@ -128,24 +130,24 @@ def _attribute(node: ast.Attribute, known: set[str]) -> None:
         raise UnsafeTextError(f"the attribute {node.attr} in the emitted text")
 
 
-def _call(node: ast.Call, known: set[str]) -> None:
+def _call(node: ast.Call) -> None:
     if isinstance(node.func, ast.Name) and node.func.id == "getattr":
         first = node.args[0] if node.args else None
         if not isinstance(first, ast.Name) or first.id != "self":
             raise UnsafeTextError("getattr of anything but self in the emitted text")
 
 
-def _definition(node: ast.FunctionDef | ast.ClassDef, known: set[str]) -> None:
+def _definition(node: ast.FunctionDef | ast.ClassDef) -> None:
     if node.decorator_list:
         raise UnsafeTextError("a decorator in the emitted text")
 
 
-def _formatted(node: ast.FormattedValue, known: set[str]) -> None:
+def _formatted(node: ast.FormattedValue) -> None:
     if node.conversion != -1 or node.format_spec is not None:
         raise UnsafeTextError("a conversion in the emitted text")
 
 
-_RULES: dict[type[ast.AST], Callable[[Any, set[str]], None]] = {
+_RULES: dict[type[ast.AST], Callable[[Any], None]] = {
     ast.Import: _import, ast.ImportFrom: _import_from, ast.Name: _name,
     ast.Attribute: _attribute, ast.Call: _call, ast.FunctionDef: _definition,
     ast.ClassDef: _definition, ast.FormattedValue: _formatted,

@@ -35,6 +35,7 @@ class Assign(Step):
     value: ast.expr
     inner: bool = False
     merge: bool = False
+    length: int = 0  # of the value as text, variables counted as one character; 0: not measured
 
 
 @dataclass(slots=True)
@@ -126,15 +127,21 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
         place = order.index(var)
         if limit is not None and place >= limit:
             return
-        nested = _replace(s.value, {var: prev.value})
-        if len(re.sub(r"@\d+", "x", render(nested))) > NESTED:
+        length = _length(s) + _length(prev) - 1
+        if length > NESTED:
             return
-        s.value, limit = nested, place
+        s.value, s.length, limit = _replace(s.value, {var: prev.value}), length, place
         if not s.merge:
             # conv(x) inside norm(…): go on with what conv(x) itself takes, as one chain
             limit = None
             s.inner = s.inner and prev.inner
         before.pop()
+
+
+def _length(s: Assign) -> int:
+    if not s.length:
+        s.length = len(re.sub(r"@\d+", "x", render(s.value)))
+    return s.length
 
 
 # ---------------------------------------------------------------- variables

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec import shelf
+from archspec import collector, shelf
 from archspec import source as sources
 from archspec import spec as specs
 from archspec.errors import Fault, Loc, SpecError
@@ -77,9 +77,9 @@ class Program:
         """The network as PyTorch source."""
         from archspec.emit import emit
 
-        return emit(
-            self.graph.root, self.name, Path(self.source.name).name, self._witness, self.spec.init
-        )
+        title = Path(self.source.name).name
+        with collector.paused():
+            return emit(self.graph.root, self.name, title, self._witness, self.spec.init)
 
     @property
     def source_code(self) -> str:
@@ -160,8 +160,9 @@ def prepare(
     """`load`, its params as a mapping: they may then be called `inputs` or `variant` as well."""
     file = shelf.find(path)
     shipped = file != Path(path)
-    found = sources.read(file, limits=limits, name=file.name if shipped else None)
-    return _checked(found, variant, params, inputs, limits, allow_outside=allow_outside)
+    with collector.paused():
+        found = sources.read(file, limits=limits, name=file.name if shipped else None)
+        return _checked(found, variant, params, inputs, limits, allow_outside=allow_outside)
 
 
 def loads(
@@ -174,8 +175,9 @@ def loads(
     **params: Any,
 ) -> Program:
     """The program of a spec given as text; `name` is what messages call it. Raises SpecError."""
-    found = sources.from_text(text, name, limits=limits)
-    return _checked(found, variant, params, inputs, limits, allow_outside=False)
+    with collector.paused():
+        found = sources.from_text(text, name, limits=limits)
+        return _checked(found, variant, params, inputs, limits, allow_outside=False)
 
 
 def _checked(

@@ -12,9 +12,8 @@ import gc
 import time
 from itertools import pairwise
 
-from archspec import source, spec
 from archspec.limits import Limits
-from archspec.program import Program
+from archspec.program import loads
 
 SIZES = (1_000, 100_000)
 
@@ -52,8 +51,7 @@ def measure(text: str) -> tuple[int, list[float]]:
     limits = Limits(file_bytes=64 << 20, project_bytes=64 << 20)
     gc.collect()
     marks = [time.perf_counter()]
-    read = source.from_text(text, "chain.yaml", limits=limits)
-    program = Program(read, spec.parse(read, limits=limits), limits=limits)
+    program = loads(text, name="chain.yaml", limits=limits)
     marks.append(time.perf_counter())
     found = program.analysis
     _ = found.rows, found.totals, found.warnings, found.sizes

@@ -535,6 +535,7 @@ class Machine:
             columns=() if named else unique,
             numbers=scope.numbers + tuple(n for n in columns if n[0] == "c"),
             flags=scope.flags + tuple(n for n in columns if n[0] == "f"),
+            acts=scope.acts + tuple(n for n in columns if n[0] == "a"),
         )
         seen, start, end = self._copied(item, inner, line, keep)
         literal = bool(columns) or item["repeat"] == times
@@ -548,6 +549,10 @@ class Machine:
             ]
         if keep:
             return [item], line
+        if named and literal and not templated and "residual" not in item:
+            copy = self.choose(times)
+            halved = line.halved + (copy + 1) * (end.halved - start.halved)
+            self.known.bodies[-1].append(Seen(f"{name}.{copy}", Line(None, halved)))
         known = end.channels is not None and not any(n in end.channels for n in ("loop", *columns))
         same = end.halved == start.halved
         return [item], Line(
@@ -556,7 +561,7 @@ class Machine:
         )
 
     def _columns(self, times: int) -> dict[str, list[Any]]:
-        """Columns: numbers of channels (c), different numbers (k), switches (f); perhaps none."""
+        """Columns: channels (c), different numbers (k), switches (f), activations (a)."""
         kind = self.choose(3)
         if not kind:
             return {}
@@ -565,6 +570,9 @@ class Machine:
             columns[self.fresh("k")] = list(range(1, times + 1))
             if self.chance(40):
                 columns[self.fresh("f")] = [bool(self.choose(2)) for _ in range(times)]
+            if self.chance(25):
+                words = ("relu", "gelu", "tanh", "hardswish")
+                columns[self.fresh("a")] = [self.pick(words) for _ in range(times)]
         return columns
 
     def _times(self, scope: Scope, times: int) -> Any:

@@ -11,6 +11,7 @@ import torch
 from checks import problems
 from torch import nn
 
+from archspec import shelf
 from archspec.build import build, network_class
 from archspec.program import Program, load
 
@@ -61,6 +62,14 @@ def test_text_is_short(name: str, most: int) -> None:
 
 def test_texts_are_clean() -> None:
     assert problems(EMITTED) == ""
+
+
+def test_every_variant_that_ships_is_clean(tmp_path: Path) -> None:
+    for name in shelf.names():
+        for variant in (None, *load(name).spec.variants):
+            chosen = load(name, variant)
+            (tmp_path / f"{chosen.name}.py").write_text(chosen.code, encoding="utf-8")
+    assert problems(tmp_path) == ""
 
 
 @pytest.mark.parametrize("name", CEILINGS)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from archspec import collector
 from archspec.analysis.cost import Cost, Saved, cost, edges, live_bytes, size
 from archspec.analysis.receptive_field import (
     Field,
@@ -151,7 +150,7 @@ class Analysis:
     @cached_property
     def rows(self) -> list[Row]:
         """One a node, in the order of the graph's nodes."""
-        with _collector_paused():
+        with collector.paused():
             return self._walk()
 
     @cached_property
@@ -163,7 +162,7 @@ class Analysis:
         """What the field knows to be a mistake; those that the spec says are meant are left out."""
         from archspec.analysis.lint import warnings
 
-        with _collector_paused():
+        with collector.paused():
             return warnings(self)
 
     @cached_property
@@ -171,7 +170,7 @@ class Analysis:
         """Which sizes of input the network, with the weights it has, accepts."""
         from archspec.analysis.sizes import accepted
 
-        with _collector_paused():
+        with collector.paused():
             return accepted(self)
 
     @property
@@ -276,18 +275,6 @@ class Analysis:
             states.append(self._fields.step(walk, seen, found.sizes, out.shape)[0])
             start += out.shape[axis]
         return states
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A walk leaves no cycles behind; looking for them takes half of the time on a large graph."""
-    ran = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if ran:
-            gc.enable()
 
 
 def analyse(graph: Graph, spec: Spec) -> Analysis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from archspec.errors import Fault, Loc
@@ -93,14 +94,20 @@ class _Taken:
         outputs: Mapping[str, tuple[Ref, ...]] | None,
         others: list[object],
     ) -> None:
-        self._flows = _flows(items, outputs is None)
-        self._read = _names([items, outputs, *others])
-        self._paths = {_beginning(part) for part in _inside([items, outputs], Ref)}
+        self._items, self._outputs, self._others = items, outputs, others
 
     def __call__(self, name: str, *, first: bool) -> bool:
-        if (first and self._flows) or name in self._read:
+        if (first and _flows(self._items, self._outputs is None)) or name in self._read:
             return True
         return any(re.fullmatch(path, name) for path in self._paths)
+
+    @cached_property
+    def _read(self) -> set[str]:
+        return _names([self._items, self._outputs, *self._others])
+
+    @cached_property
+    def _paths(self) -> set[str]:
+        return {_beginning(part) for part in _inside([self._items, self._outputs], Ref)}
 
 
 def _flows(items: Iterable[Item], to_the_end: bool) -> bool:

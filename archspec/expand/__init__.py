@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from archspec import collector
 from archspec.errors import SpecError
 from archspec.expand import heads
 from archspec.expand.calls import Namespace
@@ -122,20 +122,11 @@ def _ordered(state: State, spec: Spec) -> list[Any]:
 
 @contextmanager
 def _deep(limits: Limits) -> Iterator[None]:
-    """Python's own limit of nested calls out of the way of ours.
-
-    Its collector too: what is made here lives on, and looking through it again and again would
-    cost more the more there is.
-    """
-    before, collects = sys.getrecursionlimit(), gc.isenabled()
+    """Python's own limit of nested calls out of the way of ours."""
+    before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 2000 + _FRAMES * limits.depth))
-    gc.disable()
     try:
-        yield
+        with collector.paused():
+            yield
     finally:
         sys.setrecursionlimit(before)
-        if collects:
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()  # all that was made counts as old now, without being looked through
-            gc.enable()

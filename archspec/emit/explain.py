@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from archspec.emit.text import ids, literal, name, render
+from archspec.emit.text import Dotted, ids, literal, name, render
 from archspec.expressions import Expr
 from archspec.graph import Value
 
@@ -171,7 +171,7 @@ def _joined(node: ast.JoinedStr, py: Mapping[str, Any]) -> str:
 _VALUE: dict[type[ast.AST], Callable[[Any, Mapping[str, Any]], Any]] = {
     ast.Constant: lambda n, _: n.value,
     ast.Name: lambda n, py: py[n.id],
-    ast.Attribute: lambda n, py: py[f"{n.value.id}.{n.attr}"],
+    ast.Attribute: lambda n, py: Dotted(f"{n.value.id}.{n.attr}"),
     ast.BinOp: lambda n, py: _OPERATORS[type(n.op)](value_of(n.left, py), value_of(n.right, py)),
     ast.UnaryOp: lambda n, py: _OPERATORS[type(n.op)](value_of(n.operand, py)),
     ast.IfExp: lambda n, py: value_of(n.body if value_of(n.test, py) else n.orelse, py),

@@ -140,7 +140,11 @@ class Repeats(Engine):
 
     def _line(self, copies: list[Copy]) -> bool:
         """Whether the copies are a chain of which nothing is read from outside but the end."""
-        return self.is_chain_of(copies) and all(
+        return self.is_chain_of(copies) and self._private(copies)
+
+    def _private(self, copies: list[Copy]) -> bool:
+        """Whether what a copy gives is read by the next one alone."""
+        return all(
             self.consumers.get(id(c.out), set()) <= {id(after)} for c, after in pairwise(copies)
         )
 
@@ -186,7 +190,7 @@ class Repeats(Engine):
             )
         else:
             init.append(set_member(segment, call("nn.ModuleList", ast.List(elements))))
-        looped = self._looped(attribute, calls)
+        looped = self._looped(attribute, calls) if all(map(self._private, copies)) else None
         if looped is not None:
             steps.append(looped)
             define(rows, [must(c[-1].out) for c in copies], looped.out)

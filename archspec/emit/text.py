@@ -6,7 +6,7 @@ Expressions are `ast` nodes (only the shapes named here); statements are the few
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -352,7 +352,12 @@ def _split(
     pad = INDENT * depth
     one = ", ".join(f"{k}{_inner(v, _IF)}" for k, v in inside)
     head, tail = f"{pad}{prefix}{opening}", f"{pad}{closing}{suffix}"
-    if len(pad) + len(INDENT) + len(one) <= WIDTH and not _single_tuple(opening, inside):
+    fits = len(pad) + len(INDENT) + len(one) <= WIDTH
+    if fits and opening not in (
+        "(",
+        "[",
+        "{",
+    ):  # a literal that is broken has a line for each entry
         return [head, f"{pad}{INDENT}{one}", tail]
     lines = [head]
     alone = len(inside) == 1 and isinstance(inside[0][1], (ast.GeneratorExp, ast.Starred))
@@ -361,10 +366,6 @@ def _split(
             value, keyword, "" if alone and isinstance(value, ast.GeneratorExp) else ",", depth + 1
         )
     return [*lines, tail]
-
-
-def _single_tuple(opening: str, inside: Sequence[object]) -> bool:
-    return opening == "(" and len(inside) == 1
 
 
 def _parenthesised(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:

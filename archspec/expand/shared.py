@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from archspec.expand import groups, slots, wiring
 from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.state import HiddenError, deeper
+from archspec.expressions import show
 from archspec.graph import Body, Copy, Value
 
 if TYPE_CHECKING:
@@ -121,11 +122,7 @@ def _agree(walk: Walk, plan: Plan, copy: Copy, owner: Copy) -> None:
     ]
     if not details:
         what = "layers"
-        details = [
-            f"{n}  {_op(there.get(n))} there, {_op(here.get(n))} here"
-            for n in {**there, **here}
-            if _op(here.get(n)) != _op(there.get(n))
-        ]
+        details = [d for n in {**there, **here} for d in _unlike(n, there.get(n), here.get(n))]
     if not details:
         return
     item = plan.item
@@ -133,12 +130,24 @@ def _agree(walk: Walk, plan: Plan, copy: Copy, owner: Copy) -> None:
     message = f"`{path}` would need other {what} on this input, so they cannot be shared"
     help = "give it an input with the same channels"
     if what == "layers":
-        help = "let no `when` and no `repeat` inside depend on the input"
+        help = "let nothing inside depend on the size of the input"
     walk.state.fault("E316", message, item.key, help, tuple(details[:3]))
 
 
-def _op(copy: Copy | None) -> str:
-    return "none" if copy is None or copy.layer is None else copy.layer.op
+def _unlike(name: str, there: Copy | None, here: Copy | None) -> Iterator[str]:
+    """In what the layers of a name differ."""
+    old = there.layer if there is not None else None
+    new = here.layer if here is not None else None
+    if old == new:
+        return
+    if old is None or new is None or old.op != new.op:
+        words = ["none" if layer is None else layer.op for layer in (old, new)]
+        yield f"{name}  {words[0]} there, {words[1]} here"
+        return
+    values = new.values()
+    for key, value in old.values().items():
+        if value != values[key]:
+            yield f"{name}  {key}: {show(value)} there, {show(values[key])} here"
 
 
 def _shown(shape: tuple[int, ...] | None) -> str:

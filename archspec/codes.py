@@ -354,7 +354,8 @@ line: it reaches an output only by name.""",
     "E316": Code(
         "weights that cannot be shared",
         """`shared` runs an earlier item once more with the same weights. It names one item or one
-copy, and its new input must lead to weights of the same names and shapes.""",
+copy, and its new input must lead to the same layers, with weights of the same names and shapes: a
+`when` or an argument inside that depends on the size of the input would make it another module.""",
     ),
     "E317": Code(
         "training only, but needed always",

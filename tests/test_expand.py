@@ -883,25 +883,3 @@ def test_the_door_is_small_and_lazy() -> None:
 
 
 @pytest.mark.slow
-def test_time_grows_with_the_number_of_nodes() -> None:
-    def seconds(count: int) -> float:
-        text = f"""spec: 1
-name: net
-input: [8, 8, 8]
-body:
-  - id: s
-    repeat: {count // 6}
-    body:
-      - residual: [{{conv: {{out: 8, kernel: 3, padding: 1}}}}, relu]
-      - branches: {{a: relu, b: {{conv: {{out: 8, kernel: 1}}}}}}
-        merge: add
-"""
-        spec = specs.parse(source.from_text(text))
-        best = 1e9
-        for _ in range(2):
-            start = time.perf_counter()
-            found = expand(spec)
-            best = min(best, time.perf_counter() - start)
-        return best / len(found.nodes)
-
-    assert seconds(50_000) < 60e-6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import archspec
 from archspec import source
 from archspec import spec as specs
 from archspec.errors import SpecError
-from archspec.expand import elaborate, expand
+from archspec.expand import elaborate
 from archspec.graph import Graph, Node
 from archspec.limits import Limits
 from archspec.program import Program, load, loads
@@ -880,6 +879,3 @@ def test_the_door_is_small_and_lazy() -> None:
 
 
 # ---------------------------------------------------------------- speed
-
-
-@pytest.mark.slow

@@ -876,6 +876,3 @@ def test_the_door_is_small_and_lazy() -> None:
             assert getattr(archspec, name) is not None
     with pytest.raises(AttributeError):
         archspec.nothing  # noqa: B018
-
-
-# ---------------------------------------------------------------- speed

@@ -136,7 +136,7 @@ class _Network:
         self.training = False  # whether what is computed in training only counts
         self.work = 0
         self._nodes = nodes
-        self._known: dict[tuple[object, ...], tuple[TensorType, ...] | tuple[str]] = {}
+        self._known: dict[object, tuple[TensorType, ...] | str] = {}  # types, or why not
         self._weights: dict[int, tuple[Weight, ...]] = {}
         self._types: dict[TensorType, TensorType] = {}
         kinds: dict[object, int] = {}
@@ -162,33 +162,40 @@ class _Network:
         self.work += len(self._steps)
         if self.work > WORK:
             raise _WideError
+        known = self._known
         for node, layer, kind, given in self._steps:
             if node.training and not self.training:
                 continue
-            ins: Types = tuple(_NOT_GIVEN if e is None else values[e[0]][e[1]] for e in given)
-            key = (kind, *map(id, ins))
-            outs = self._known.get(key)
+            if len(given) == 1 and (edge := given[0]) is not None:  # most, and no tuple of them
+                kept = values[edge[0]][edge[1]]
+                key: object = (kind, id(kept))
+                outs = known.get(key)
+                ins: Types = (kept,) if outs is None else ()
+            else:
+                ins = tuple([_NOT_GIVEN if e is None else values[e[0]][e[1]] for e in given])
+                key = (kind, *map(id, ins))
+                outs = known.get(key)
             if outs is None:
-                outs = self._known[key] = self._infer(node, layer, kind, ins)
-            if outs and isinstance(outs[0], str):
-                return _Refusal(node, outs[0], layer)
+                outs = known[key] = self._infer(node, layer, kind, ins)
+            if isinstance(outs, str):
+                return _Refusal(node, outs, layer)
             values[node.index] = outs
         return None
 
     def _infer(
         self, node: Node, layer: Layer, kind: int, ins: Types
-    ) -> tuple[TensorType, ...] | tuple[str]:
+    ) -> tuple[TensorType, ...] | str:
         if ins == node.ins:
             return self._intern(node.outs)
         try:
             outs = layer.infer(*ins)
         except Mismatch as wrong:
-            return (wrong.message,)
+            return wrong.message
         if any(n < 1 for out in outs for n in out.shape):
-            return ("nothing is left of its input",)
+            return "nothing is left of its input"
         weights = self._weights_of(kind, layer, node)
         if weights and layer.weights(*ins) != weights:
-            return (_weights_refuse(layer, node.ins, self._source(node)),)
+            return _weights_refuse(layer, node.ins, self._source(node))
         return self._intern(outs)
 
     def _weights_of(self, kind: int, layer: Layer, node: Node) -> tuple[Weight, ...]:

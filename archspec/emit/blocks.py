@@ -244,15 +244,13 @@ def lead_of(params: Any) -> str:
 def _varies(param: str, params: Any, rows: Sequence[Row]) -> bool:
     """Whether a block's param is worth an argument.
 
-    It is the leading one, has a default that is used or computed, or differs between instances.
+    It is the leading one, has a default that is computed, or differs between instances.
     """
     values = [r.py.get(param) for r in rows]
-    default = params[param]
     return (
         param == lead_of(params)
         or any(v != values[0] for v in values)
-        or (default is not REQUIRED and values[0] == plain(default))
-        or isinstance(default, Expr)
+        or isinstance(params[param], Expr)
     )
 
 

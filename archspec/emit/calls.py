@@ -52,6 +52,7 @@ class Calls(Engine):
     def __init__(self) -> None:
         super().__init__()
         self.calls: dict[Any, Call] = {}
+        self.plain: dict[int, Made] = {}  # by the id of a Call, where only numbers can stand
 
     # ------------------------------------------------------------ layers
 
@@ -90,6 +91,23 @@ class Calls(Engine):
         module: bool,
     ) -> Made:
         calls = [self._torch(c, module) for c in copies]
+        first = calls[0]
+        if not first.free and scope.settled(copies):
+            found = self.plain.get(id(first))
+            if found is None:
+                found = self.plain[id(first)] = self._made(scope, item, rows, copies, ins, calls)
+            return found
+        return self._made(scope, item, rows, copies, ins, calls)
+
+    def _made(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        ins: list[Var | None],
+        calls: Sequence[Call],
+    ) -> Made:
         first = calls[0]
         axes = self._axes(scope, item, rows, copies, ins)
         if any(_form(c) != _form(first) for c in calls):
@@ -291,7 +309,7 @@ class Calls(Engine):
                 or layer.op.startswith(("global_", "adaptive_"))
             )
             merge = len(refs) > 1
-            outs = [Var(a, hint if k == 0 else "") for k, a in enumerate(axes)]
+            outs = [Var(list(a), hint if k == 0 else "") for k, a in enumerate(axes)]
             for out in outs:
                 out.batchless = torch_call.batchless or (
                     torch_call.broadcast and bool(given) and all(v.batchless for v in given)

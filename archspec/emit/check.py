@@ -6,16 +6,25 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-_ALLOWED = frozenset({
-    *ast.operator.__subclasses__(), *ast.unaryop.__subclasses__(), *ast.boolop.__subclasses__(),
-    *ast.cmpop.__subclasses__(),
+_ALLOWED = (
     ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
     ast.alias, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For,
     ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Subscript,
-    ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension, ast.JoinedStr,
-    ast.FormattedValue, ast.Load, ast.Store,
+    ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension, ast.JoinedStr, ast.FormattedValue,
+)  # fmt: skip
+# Fields that hold words and numbers, or operators and contexts: of these every kind may stand.
+_PLAIN = frozenset({
+    "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module", "op",
+    "ops", "simple", "type_comment", "type_ignores",
 })  # fmt: skip
+_PARTS: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(text for text in kind._fields if text not in _PLAIN) for kind in _ALLOWED
+} | {
+    ast.alias: (), ast.Constant: (),
+}  # fmt: skip
+for _kind in (ast.ClassDef, ast.FunctionDef):
+    _PARTS[_kind] = tuple(text for text in _PARTS[_kind] if text != "name")
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
@@ -52,44 +61,37 @@ def verify(text: str) -> None:
             _docstring(statement)
     used: set[str] = set()
     bound: set[str] = set()
-    for node in _nodes(tree):
+    stack: list[ast.AST] = [tree]  # depth first: what was just made is still at hand
+    while stack:
+        node = stack.pop()
         kind = type(node)
-        if kind not in _ALLOWED:
+        parts = _PARTS.get(kind)
+        if parts is None:
             raise UnsafeTextError(f"{kind.__name__} in the emitted text")
         rule = _RULES.get(kind)
         if rule is not None:
             rule(node)
-        _names(node, used, bound)
+        for text in parts:
+            part = getattr(node, text)
+            if type(part) is list:
+                stack += part if None not in part else [p for p in part if p is not None]
+            elif part is not None:
+                stack.append(part)
+        if kind is ast.Name:
+            (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)  # type: ignore[attr-defined]
+        else:
+            _bind(node, bound)
     unknown = used - bound - _BUILTINS
     if unknown:
         raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
 
 
-def _names(node: ast.AST, used: set[str], bound: set[str]) -> None:
-    """Notes what the node reads, and what it gives a meaning."""
-    if isinstance(node, ast.Name):
-        (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)
-    elif isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.alias)):
+def _bind(node: ast.AST, bound: set[str]) -> None:
+    """Notes the names that the node gives a meaning."""
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.alias)):
         bound.add(node.name)
     elif isinstance(node, ast.arg):
         bound.add(node.arg)
-
-
-def _nodes(tree: ast.AST) -> list[ast.AST]:
-    """All nodes; contexts and operators, of which there is one each, once."""
-    found: list[ast.AST] = [tree]
-    single: set[ast.AST] = set()
-    for node in found:
-        for text in node._fields:
-            part = getattr(node, text, None)
-            if isinstance(part, list):
-                found += [p for p in part if isinstance(p, ast.AST)]
-            elif isinstance(part, ast.AST):
-                if part._fields:
-                    found.append(part)
-                else:
-                    single.add(part)
-    return [*found, *single]
 
 
 def _docstring(node: ast.stmt) -> None:

@@ -36,6 +36,20 @@ class Assign(Step):
     inner: bool = False
     merge: bool = False
     length: int = 0  # of the value as text, variables counted as one character; 0: not measured
+    _reads: list[int] | None = None
+
+    @property
+    def reads(self) -> list[int]:
+        """The Vars that the value reads, in the order of evaluation."""
+        if self._reads is None:
+            self._reads = reads(self.value)
+        return self._reads
+
+    def absorb(self, prev: Assign, place: int) -> None:
+        """Puts the value of `prev` where this one reads its result, the read at `place`."""
+        order = self.reads
+        self.value = _replace(self.value, {order[place]: prev.value})
+        self._reads = [*order[:place], *prev.reads, *order[place + 1 :]]
 
 
 @dataclass(slots=True)
@@ -87,7 +101,7 @@ def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
 def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
     for s in steps:
         if isinstance(s, Assign):
-            count.update(reads(s.value))
+            count.update(s.reads)
         elif isinstance(s, Either):
             count.update([*reads(s.test), s.then.id, s.other.id, s.other.id])
             uses(s.body, count)
@@ -121,7 +135,7 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
     limit = None
     while before and isinstance(prev := before[-1], Assign) and len(prev.outs) == 1:
         var = prev.outs[0].id
-        order = reads(s.value)
+        order = s.reads
         if count[var] != 1 or var not in order or not (prev.inner or s.merge):
             return
         place = order.index(var)
@@ -130,7 +144,8 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
         length = _length(s) + _length(prev) - 1
         if length > NESTED:
             return
-        s.value, s.length, limit = _replace(s.value, {var: prev.value}), length, place
+        s.absorb(prev, place)
+        s.length, limit = length, place
         if not s.merge:
             # conv(x) inside norm(…): go on with what conv(x) itself takes, as one chain
             limit = None
@@ -210,7 +225,7 @@ class Naming:
         for s in steps:
             self.at += 1
             if isinstance(s, Assign):
-                for v in reads(s.value):
+                for v in s.reads:
                     c.used(v, self.at)
                 for out in s.outs:
                     c.born(out, self.at)
@@ -312,7 +327,8 @@ class Naming:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                lines.append(Line(self.filled(s.value), self._targets(s)))
+                value = _replace(s.value, {v: ast.Name(self.of(v)) for v in s.reads})
+                lines.append(Line(value, self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
                 if out != other:

@@ -345,6 +345,8 @@ def freezing(root: Instance) -> list[Stmt]:
 
     They stand on the largest modules that are frozen whole.
     """
+    if not _freezes(root, set()):
+        return []
     total: dict[str, int] = {}
     frozen: dict[str, int] = {}
     single: set[str] = set()
@@ -368,6 +370,25 @@ def _reach(path: str, single: bool) -> ast.expr:
     if path.isidentifier():
         return name(f"self.{path}")
     return call("self.get_parameter" if single else "self.get_submodule", ast.Constant(path))
+
+
+def _freezes(root: Instance, seen: set[int]) -> bool:
+    """Whether `freeze` is said anywhere: mostly it is not, and nothing has to be counted."""
+    if id(root) in seen:
+        return False
+    seen.add(id(root))
+    stack = [root.body]
+    while stack:
+        for occurrence in stack.pop().items:
+            if occurrence.item.freeze is not None:
+                return True
+            for c in occurrence.copies:
+                if c is None:
+                    continue
+                if c.instance is not None and _freezes(c.instance, seen):
+                    return True
+                stack += [p for p in (c.body, c.shortcut, *c.branches) if p is not None]
+    return False
 
 
 def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:

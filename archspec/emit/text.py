@@ -67,10 +67,13 @@ def literal(value: object) -> ast.expr:
 
 def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
     """The expression with some names replaced; nothing is mutated, what stays is shared."""
-    if isinstance(node, ast.Name):
-        return new(node.id) or node
-    if isinstance(node, ast.Constant):
+    kind = type(node)
+    if kind is ast.Name:
+        return new(node.id) or node  # type: ignore[attr-defined]
+    if kind is ast.Constant:
         return node
+    if kind is ast.Call or kind is ast.Attribute:  # nearly all there is: without asking for fields
+        return _rebuilt_call(node, new)  # type: ignore[arg-type]
     fields: dict[str, Any] = {}
     changed = False
     for text in node._fields:
@@ -82,7 +85,21 @@ def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
             value = _rebuilt_part(old, new)
             changed = changed or value is not old
         fields[text] = value
-    return type(node)(**fields) if changed else node
+    return kind(**fields) if changed else node
+
+
+def _rebuilt_call(
+    node: ast.Call | ast.Attribute, new: Callable[[str], ast.expr | None]
+) -> ast.expr:
+    if isinstance(node, ast.Attribute):
+        value = rebuilt(node.value, new)
+        return node if value is node.value else ast.Attribute(value, node.attr)
+    func = rebuilt(node.func, new)
+    args = [rebuilt(a, new) for a in node.args]
+    keywords = [_rebuilt_part(k, new) for k in node.keywords] if node.keywords else node.keywords
+    if func is node.func and args == node.args and keywords == node.keywords:  # the same objects
+        return node
+    return ast.Call(func, args, keywords)
 
 
 def ids(node: ast.AST, found: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archspec.emit.check import verify
+from archspec.emit.definitions import HEAD
 from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
 from archspec.expressions import Expr
@@ -45,8 +46,9 @@ def emit(
 
 
 def class_name(name: str) -> str:
-    """`vgg16_bn` → `Vgg16Bn`."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_")) or "Network"
+    """`vgg16_bn` → `Vgg16Bn`; never what a class of the file's head is called."""
+    title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return f"{title}Network" if not title or title in HEAD else title
 
 
 def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, list[Instance]]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from archspec.emit.definitions import HEAD
 from archspec.emit.engine import (
     Engine,
     Group,
@@ -20,6 +21,7 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.frames import Frames
+from archspec.emit.inits import types_of
 from archspec.emit.text import (
     render,
 )
@@ -106,16 +108,14 @@ class Blocks(Engine):
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
+        """Splits a group that no one class serves: by structure, by kinds of layer, or singly."""
         parts: dict[Any, list[Instance]] = {}
-        for i in group.instances:
-            parts.setdefault(
-                _shape_of(
-                    i.body, tuple(len(v.type.shape) if v.type else 0 for v in i.inputs.values())
-                ),
-                [],
-            ).append(i)
-        if len(parts) == 1:
-            parts = {n: [i] for n, i in enumerate(group.instances)}
+        for rule in (_structure, _kinds, id):
+            parts = {}
+            for i in group.instances:
+                parts.setdefault(rule(i), []).append(i)
+            if len(parts) > 1:
+                break
         for instances in parts.values():
             part = Group(instances)
             for i in instances:
@@ -228,7 +228,7 @@ class Blocks(Engine):
 
     def _free(self, title: str) -> str:
         text, number = title, 2
-        while text in self.class_names or text == self.title:
+        while text in self.class_names or text == self.title or text in HEAD:
             text, number = f"{title}{number}", number + 1
         self.class_names.add(text)
         return text
@@ -299,6 +299,25 @@ def _called(body: Body) -> list[Instance]:
                     found.append(c.instance)
                 stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
     return found
+
+
+def _structure(instance: Instance) -> Any:
+    ranks = tuple(len(v.type.shape) if v.type else 0 for v in instance.inputs.values())
+    return _shape_of(instance.body, ranks)
+
+
+def _kinds(instance: Instance) -> Any:
+    """What torch calls the layers of a block's body."""
+    return tuple(_kinds_of(instance.body))
+
+
+def _kinds_of(body: Body) -> Iterable[str | None]:
+    for c in (c for occurrence in body.items for c in occurrence.copies if c is not None):
+        parts = [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+        if c.layer is not None and not parts:
+            yield c.layer.call(*types_of(c)).target
+        for part in parts:
+            yield from _kinds_of(part)
 
 
 def _shape_of(body: Body, ranks: tuple[int, ...]) -> Any:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-_ALLOWED = (
+_ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
     ast.alias, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For,
     ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
@@ -18,13 +18,23 @@ _PLAIN = frozenset({
     "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module", "op",
     "ops", "simple", "type_comment", "type_ignores",
 })  # fmt: skip
-_PARTS: dict[type[ast.AST], tuple[str, ...]] = {
-    kind: tuple(text for text in kind._fields if text not in _PLAIN) for kind in _ALLOWED
-} | {
-    ast.alias: (), ast.Constant: (),
-}  # fmt: skip
-for _kind in (ast.ClassDef, ast.FunctionDef):
-    _PARTS[_kind] = tuple(text for text in _PARTS[_kind] if text != "name")
+
+
+def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a node in which other nodes stand."""
+    if kind in (ast.alias, ast.Constant):
+        return ()
+    named = kind in (ast.ClassDef, ast.FunctionDef)
+    return tuple(f for f in kind._fields if f not in _PLAIN and not (named and f == "name"))
+
+
+_PARTS = {kind: _parts(kind) for kind in _ALLOWED}
+_BINDS: dict[type[ast.AST], str] = {
+    ast.ClassDef: "name",
+    ast.FunctionDef: "name",
+    ast.alias: "name",
+    ast.arg: "arg",
+}
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
@@ -59,39 +69,36 @@ def verify(text: str) -> None:
             (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
         ):
             _docstring(statement)
+    used, bound = _walked(tree)
+    unknown = used - bound - _BUILTINS
+    if unknown:
+        raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+
+
+def _walked(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """The names that are read, and those that are given a meaning."""
     used: set[str] = set()
     bound: set[str] = set()
-    stack: list[ast.AST] = [tree]  # depth first: what was just made is still at hand
+    stack: list[Any] = [tree]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
         kind = type(node)
         parts = _PARTS.get(kind)
         if parts is None:
             raise UnsafeTextError(f"{kind.__name__} in the emitted text")
-        rule = _RULES.get(kind)
-        if rule is not None:
-            rule(node)
+        if kind in _RULES:
+            _RULES[kind](node)
         for text in parts:
             part = getattr(node, text)
             if type(part) is list:
-                stack += part if None not in part else [p for p in part if p is not None]
+                stack += part if None not in part else filter(None, part)
             elif part is not None:
                 stack.append(part)
         if kind is ast.Name:
-            (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)  # type: ignore[attr-defined]
-        else:
-            _bind(node, bound)
-    unknown = used - bound - _BUILTINS
-    if unknown:
-        raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
-
-
-def _bind(node: ast.AST, bound: set[str]) -> None:
-    """Notes the names that the node gives a meaning."""
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.alias)):
-        bound.add(node.name)
-    elif isinstance(node, ast.arg):
-        bound.add(node.arg)
+            (bound if type(node.ctx) is ast.Store else used).add(node.id)
+        elif kind in _BINDS:
+            bound.add(getattr(node, _BINDS[kind]))
+    return used, bound
 
 
 def _docstring(node: ast.stmt) -> None:

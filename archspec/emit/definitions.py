@@ -397,3 +397,6 @@ DEFINITIONS: dict[str, str] = {
     "SampleNormal": _SAMPLE_NORMAL,
     "SinePositions": _SINE_POSITIONS,
 }
+
+# What stands, or may stand, above the classes of a spec: none of them is called so.
+HEAD = frozenset({*DEFINITIONS, "Tensor", "OrderedDict"})

@@ -8,9 +8,9 @@ from typing import Any
 
 from archspec.emit.definitions import HEAD
 from archspec.emit.engine import (
-    Engine,
     Group,
     Part,
+    Section,
 )
 from archspec.emit.explain import (
     Row,
@@ -31,13 +31,13 @@ from archspec.graph import Body, Instance
 from archspec.spec import REQUIRED
 
 
-class Blocks(Engine):
+class Blocks(Section):
     """The part of the lowering that finds the instances which one class can serve."""
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
         by_block: dict[int, list[Instance]] = {}
         seen: set[int] = set()
-        for root in self.roots:
+        for root in self.whole.roots:
             stack = [root]
             while stack:
                 instance = stack.pop()
@@ -45,16 +45,16 @@ class Blocks(Engine):
                     continue
                 seen.add(id(instance))
                 crossing = Frames(instance)
-                self.frames.update(crossing.of)
-                self.consumers.update(crossing.consumers)
-                self.paths.update(crossing.paths)
-                self.learn(instance)
+                self.whole.frames.update(crossing.of)
+                self.whole.consumers.update(crossing.consumers)
+                self.whole.paths.update(crossing.paths)
+                self.whole.inits.learn(instance)
                 by_block.setdefault(id(instance.block), []).append(instance)
                 stack += _called(instance.body)
         for instances in by_block.values():
             group = Group(instances)
             for i in instances:
-                self.group_of[id(i)] = group
+                self.whole.group_of[id(i)] = group
 
     def class_of(self, instances: Sequence[Instance]) -> ClassInfo:
         """The one class that serves these instances.
@@ -62,7 +62,7 @@ class Blocks(Engine):
         Raises UnprovableError when they need several.
         """
         while True:
-            groups = {id(g): g for g in (self.group_of[id(i)] for i in instances)}
+            groups = {id(g): g for g in (self.whole.group_of[id(i)] for i in instances)}
             if len(groups) > 1:
                 raise UnprovableError("the calls need different classes")
             group = next(iter(groups.values()))
@@ -72,10 +72,10 @@ class Blocks(Engine):
 
     def _write_group(self, group: Group) -> None:
         block = group.instances[0].block
-        title = self._free(block.name)
-        before = len(self.order)
+        title = self.free(block.name)
+        before = len(self.whole.order)
         group.busy = True
-        mark, self.mark = self.mark, before
+        mark, self.whole.mark = self.whole.mark, before
         try:
             group.info = self._guess(group, title)
             for _ in range(8):
@@ -88,24 +88,26 @@ class Blocks(Engine):
             else:
                 raise UnprovableError("the recursive call's arguments do not settle")
         except UnprovableError:
-            self.mark = mark
+            self.whole.mark = mark
             group.info, group.busy = None, False
             self._forget(before)
-            self.class_names.discard(title)
+            self.whole.class_names.discard(title)
             if len(group.instances) == 1:
                 raise
             self._divide(group)
             return
-        self.mark = mark
+        self.whole.mark = mark
         group.busy = False
-        self.order.append(group.info)
-        self.finished.update(id(c) for c in self.order[before:])
+        self.whole.order.append(group.info)
+        self.whole.finished.update(id(c) for c in self.whole.order[before:])
 
     def _forget(self, before: int) -> None:
         """Drops the classes that a failed try has written, but not those of finished blocks."""
-        dropped = [c for c in self.order[before:] if id(c) not in self.finished]
-        self.class_names -= {c.name for c in dropped}
-        self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
+        dropped = [c for c in self.whole.order[before:] if id(c) not in self.whole.finished]
+        self.whole.class_names -= {c.name for c in dropped}
+        self.whole.order[before:] = [
+            c for c in self.whole.order[before:] if id(c) in self.whole.finished
+        ]
 
     def _divide(self, group: Group) -> None:
         """Splits a group that no one class serves: by structure, by kinds of layer, or singly."""
@@ -119,14 +121,14 @@ class Blocks(Engine):
         for instances in parts.values():
             part = Group(instances)
             for i in instances:
-                self.group_of[id(i)] = part
+                self.whole.group_of[id(i)] = part
 
     def _guess(self, group: Group, title: str) -> ClassInfo:
         """What a recursive call may assume of a class that is not written yet."""
         first = group.instances[0]
         block = first.block
         rows = [self._block_row(i, n) for n, i in enumerate(group.instances)]
-        unit = self._unit(rows, group.instances)
+        unit = self.unit(rows, group.instances)
         info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
         info.parameters = [
             Parameter(p, "int")
@@ -144,10 +146,12 @@ class Blocks(Engine):
         py = {k: plain(v) for k, v in instance.args.items()}
         return Row(py, {}, base)
 
-    def _unit(self, rows: list[Row], instances: Sequence[Instance], root: bool = False) -> Unit:
+    def unit(self, rows: list[Row], instances: Sequence[Instance], root: bool = False) -> Unit:
         block = instances[0].block
         declared = (
-            list(self.kept) if root else [p for p in block.params if _varies(p, block.params, rows)]
+            list(self.whole.kept)
+            if root
+            else [p for p in block.params if _varies(p, block.params, rows)]
         )
         for p in block.params:
             values = [r.py.get(p) for r in rows]
@@ -164,11 +168,11 @@ class Blocks(Engine):
             values = [list(i.inputs.values())[j] for i in instances]
             unit.scope.records = {
                 **unit.scope.records,
-                text: self._input(unit, rows, values, text, j, root),
+                text: self.input(unit, rows, values, text, j, root),
             }
         return unit
 
-    def _input(
+    def input(
         self, unit: Unit, rows: list[Row], values: list[Any], text: str, place: int, root: bool
     ) -> Var:
         shapes = [v.type.shape if v is not None and v.type else () for v in values]
@@ -196,7 +200,7 @@ class Blocks(Engine):
     def _block_class(self, group: Group, title: str) -> ClassInfo:
         block = group.instances[0].block
         rows = [self._block_row(i, n) for n, i in enumerate(group.instances)]
-        unit = self._unit(rows, group.instances)
+        unit = self.unit(rows, group.instances)
         self._computed(unit, rows, block.params)
         parts = [Part(r, i.body) for r, i in zip(rows, group.instances, strict=True)]
         inputs = [list(i.inputs.values()) for i in group.instances]
@@ -206,7 +210,7 @@ class Blocks(Engine):
         if any(set(i.outputs) != set(outputs) for i in group.instances):
             raise UnprovableError("the outputs differ")
         defaults = _defaults(block.params, info)
-        self._write_class(
+        self.whole.classes.write_class(
             unit,
             info,
             parts,
@@ -226,11 +230,11 @@ class Blocks(Engine):
                     unit.defined[p] = candidate
                     unit.potential.pop(p, None)
 
-    def _free(self, title: str) -> str:
+    def free(self, title: str) -> str:
         text, number = title, 2
-        while text in self.class_names or text == self.title or text in HEAD:
+        while text in self.whole.class_names or text == self.whole.title or text in HEAD:
             text, number = f"{title}{number}", number + 1
-        self.class_names.add(text)
+        self.whole.class_names.add(text)
         return text
 
 

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archspec.emit.engine import Engine
+from archspec.emit.engine import Section
 from archspec.emit.explain import (
     Row,
     UnprovableError,
@@ -29,6 +29,9 @@ from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 from archspec.spec import Item
 
+if TYPE_CHECKING:
+    from archspec.emit.lower import Lowering
+
 Apply = Callable[..., list[Var]]
 
 
@@ -46,17 +49,17 @@ def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-class Calls(Engine):
+class Calls(Section):
     """The part of the lowering that knows layers and signatures."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, whole: Lowering) -> None:
+        super().__init__(whole)
         self.calls: dict[Any, Call] = {}
         self.plain: dict[int, Made] = {}  # by the id of a Call, where only numbers can stand
 
     # ------------------------------------------------------------ layers
 
-    def _torch(self, copy: Copy, module: bool) -> Call:
+    def torch_call(self, copy: Copy, module: bool) -> Call:
         layer = copy.layer
         assert layer is not None
         types = tuple(v.type if v is not None else None for v in copy.ins)
@@ -90,7 +93,7 @@ class Calls(Engine):
         ins: list[Var | None],
         module: bool,
     ) -> Made:
-        calls = [self._torch(c, module) for c in copies]
+        calls = [self.torch_call(c, module) for c in copies]
         first = calls[0]
         if not first.free and scope.settled(copies):
             found = self.plain.get(id(first))
@@ -397,7 +400,7 @@ class Calls(Engine):
         ins: list[Var | None],
     ) -> Made:
         instances = [c.instance for c in copies if c.instance is not None]
-        info = self.class_of(instances)
+        info = self.whole.blocks.class_of(instances)
         shape_vars = [v for v in ins if v is not None]
         constructor = self.construct(
             scope,
@@ -489,7 +492,7 @@ class Calls(Engine):
             instances = [c.instance for c in copies if c.instance is not None]
             axes: list[ast.expr | None]
             if len(instances) == len(copies):
-                info = self.class_of(instances)
+                info = self.whole.blocks.class_of(instances)
                 axes = self.outer_axes(info, j, rows, [c.outs[key] for c in copies])
             else:
                 value = copies[0].outs[key].type

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from archspec.emit.engine import MERGING, Engine, Part, must
+from archspec.emit.engine import MERGING, Part, Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, apart, define, holds, translate
 from archspec.emit.sinks import Named, Own, Positional, Sink
 from archspec.emit.text import If, Line, Stmt, call, name
@@ -14,12 +15,15 @@ from archspec.emit.unit import Scope
 from archspec.graph import Body, Copy, Occurrence, Value
 from archspec.spec import Item
 
+if TYPE_CHECKING:
+    from archspec.emit.lower import Lowering
 
-class Chains(Engine):
+
+class Chains(Section):
     """The part of the lowering that builds nn.Sequential."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, whole: Lowering) -> None:
+        super().__init__(whole)
         self._chain_cache: dict[int, bool] = {}
 
     def is_chain(self, bodies: Sequence[Body]) -> bool:
@@ -76,9 +80,10 @@ class Chains(Engine):
                 and not c.instance.training
             )
         if c.body is None and not c.branches:
-            made = self._torch(c, True)
+            made = self.whole.calls.torch_call(c, True)
             natural = made.target is not None and (
-                made.target.startswith("nn.") or self._torch(c, False).target is not None
+                made.target.startswith("nn.")
+                or self.whole.calls.torch_call(c, False).target is not None
             )
             return (
                 bool(c.segments)
@@ -88,7 +93,7 @@ class Chains(Engine):
                 and (numbered or natural)
             )
         if c.segments:
-            frame = self.frames[id(c)]
+            frame = self.whole.frames[id(c)]
             captured, exported = list(frame.captures.values()), list(frame.exports.values())
             if frame.outward:
                 return False
@@ -141,7 +146,7 @@ class Chains(Engine):
                 at = end
                 continue
             if item.repeat is not None:
-                cur = self.chain_repeat(scope, item, column, sink, into, cur)
+                cur = self.whole.loops.chain_repeat(scope, item, column, sink, into, cur)
             elif column[0][1].copies[0] is not None:
                 cur = self.element(
                     scope,
@@ -176,7 +181,7 @@ class Chains(Engine):
         sink.add(text, value, into)
         word = str(text.value) if isinstance(text, ast.Constant) else ""
         if isinstance(sink, Own) and word.isidentifier():
-            into += self.member_init(scope, rows, copies, name(f"self.{word}"))
+            into += self.whole.inits.member_init(scope, rows, copies, name(f"self.{word}"))
         return define(rows, [must(c.out) for c in copies], out)
 
     def module_of(
@@ -190,11 +195,11 @@ class Chains(Engine):
     ) -> tuple[ast.expr, Var]:
         first = copies[0]
         if first.body is None and not first.branches:
-            made = self.maker(scope, item, rows, copies, module=True)
+            made = self.whole.calls.maker(scope, item, rows, copies, module=True)
             if made.constructor is None:
                 raise UnprovableError("a functional op in a chain")
             return made.constructor, Var(made.axes[0])
-        if not any(self.frames[id(c)].exports for c in copies):
+        if not any(self.whole.frames[id(c)].exports for c in copies):
             return call("nn.Identity"), cur  # nothing inside is there, but it has its place
         hint = first.segments[0]
         hint = hint if hint.isidentifier() else words_of(item)
@@ -206,10 +211,14 @@ class Chains(Engine):
             Part(r, c.body, c if item.op in MERGING else None, item)
             for r, c in zip(rows, copies, strict=True)
         ]
-        value, _, exports, info = self.outlined(
-            scope, item, rows, parts, [self.frames[id(c)] for c in copies], copies, hint
+        value, _, exports, info = self.whole.groups.outlined(
+            scope, item, rows, parts, [self.whole.frames[id(c)] for c in copies], copies, hint
         )
-        axes = self.outer_axes(info, 0, rows, [e[0] for e in exports]) if exports[0] else []
+        axes = (
+            self.whole.calls.outer_axes(info, 0, rows, [e[0] for e in exports])
+            if exports[0]
+            else []
+        )
         return value, Var(axes)
 
     def label(
@@ -236,7 +245,7 @@ class Chains(Engine):
     ) -> Var:
         rows = [r for r, _ in pairs]
         there = [p for p, here in zip(pairs, mixed, strict=True) if here]
-        test = self.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, cur)
+        test = self.whole.calls.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, cur)
         sink.open(into)
         body: list[Stmt] = []
         then = cur
@@ -245,7 +254,7 @@ class Chains(Engine):
             copies = [(r, c) for r, o in column for c in o.copies if c is not None]
             then = self.element(scope, column[0][1].item, copies, sink, body, then)
         values = [must(b.items[end - 1].out) for _, b in pairs]
-        out = Var(self.join(rows, values, then, cur))
+        out = Var(self.whole.calls.join(rows, values, then, cur))
         for a in ends(out):
             if out.axes[a] is None and not all_equal([dim(v, a) for v in values]):
                 out.axes[a] = self._carry_if(scope, pairs, end, then, cur, a, into, body)

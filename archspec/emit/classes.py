@@ -11,8 +11,8 @@ from archspec.emit.calls import activation_class
 from archspec.emit.chain import leaf_names
 from archspec.emit.docstring import describe, plain_shapes
 from archspec.emit.engine import (
-    Engine,
     Part,
+    Section,
     dims,
     several,
 )
@@ -45,10 +45,10 @@ from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Unit
 from archspec.graph import Body, Value
 
 
-class Classes(Engine):
+class Classes(Section):
     """One class: its constructor, its forward, its signature and docstring."""
 
-    def _write_class(
+    def write_class(
         self,
         unit: Unit,
         info: ClassInfo,
@@ -68,9 +68,9 @@ class Classes(Engine):
         bodies = [p.body for p in parts if p.body is not None and p.copy is None]
         if single and len(bodies) == len(parts) and not unit.fixed:
             wanted = next(iter(outputs.values()))
-            if all(b.output is w for b, w in zip(bodies, wanted, strict=True)) and self.is_chain(
-                bodies
-            ):
+            if all(
+                b.output is w for b, w in zip(bodies, wanted, strict=True)
+            ) and self.whole.chains.is_chain(bodies):
                 out = self._chain_class(unit, list(zip(rows, bodies, strict=True)), ins[0])
                 self._close(unit, info, [ins[0]], [[out]], defaults, None)
                 return
@@ -92,7 +92,7 @@ class Classes(Engine):
         rows = [p.row for p in parts]
         first = parts[0]
         if first.copy is None:
-            self.body(
+            self.whole.items.body(
                 unit.scope,
                 [(p.row, p.body) for p in parts if p.body is not None],
                 unit.init,
@@ -101,12 +101,12 @@ class Classes(Engine):
             return
         copies = [p.copy for p in parts if p.copy is not None]
         assert first.item is not None
-        self.merged(unit.scope, first.item, rows, copies, unit.init, unit.steps)
+        self.whole.merges.merged(unit.scope, first.item, rows, copies, unit.init, unit.steps)
 
     def _chain_class(self, unit: Unit, pairs: list[tuple[Row, Body]], cur: Var) -> Var:
         names = leaf_names([b for _, b in pairs])
         sink = Positional(unit, "layers") if names == "numbers" else Own()
-        out = self.chain(unit.scope, pairs, sink, unit.init, cur)
+        out = self.whole.chains.chain(unit.scope, pairs, sink, unit.init, cur)
         if isinstance(sink, Positional):
             unit.init.append(
                 Line(call("super().__init__", *sink.elements))
@@ -210,7 +210,10 @@ class Classes(Engine):
     ) -> None:
         """The class's text and signature, once its statements and steps are there."""
         if unit.fixed:
-            unit.init += [*self.root_init(unit.scope, self.roots), *freezing(self.roots[0])]
+            unit.init += [
+                *self.whole.inits.root_init(unit.scope, self.whole.roots),
+                *freezing(self.whole.roots[0]),
+            ]
         if forward is not None:
             tidy(unit.init)
             _store(unit)
@@ -261,7 +264,7 @@ class Classes(Engine):
 
     def _returned(self, unit: Unit, outs: list[list[Var]]) -> str:
         if unit.fixed:
-            return self.root_type
+            return self.whole.root_type
         flat = [v for vs in outs for v in vs]
         return "Tensor" if len(flat) == 1 else f"tuple[{', '.join('Tensor' for _ in flat)}]"
 

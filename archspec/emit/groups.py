@@ -11,8 +11,8 @@ from typing import Any
 
 from archspec.emit.engine import (
     MERGING,
-    Engine,
     Part,
+    Section,
     dims,
     hint_of,
     member,
@@ -38,10 +38,10 @@ from archspec.graph import Copy, Value
 from archspec.spec import Item
 
 
-class Groups(Engine):
+class Groups(Section):
     """The part of the lowering that turns named groups into modules."""
 
-    def _inlined(
+    def inlined(
         self,
         scope: Scope,
         item: Item,
@@ -53,32 +53,36 @@ class Groups(Engine):
         """One copy of a group that is written out in this class."""
         first = copies[0]
         if first.body is None and not first.branches:
-            made = self.maker(scope, item, rows, copies)
-            attribute = self._place(
-                scope.unit, self.paths[id(first)], made.constructor, item.op == "parameter", init
+            made = self.whole.calls.maker(scope, item, rows, copies)
+            attribute = self.place(
+                scope.unit,
+                self.whole.paths[id(first)],
+                made.constructor,
+                item.op == "parameter",
+                init,
             )
             for c in copies:
                 scope.unit.made[id(c)] = (attribute, made.apply)
-            self.apply(scope, rows, copies, attribute, made.apply, steps, hint_of(item))
+            self.whole.items.apply(scope, rows, copies, attribute, made.apply, steps, hint_of(item))
             return
-        if first.segments and len(self.paths[id(first)]) > len(scope.unit.inline[-1].base):
-            self._place(scope.unit, self.paths[id(first)], call("nn.Module"), False, init)
+        if first.segments and len(self.whole.paths[id(first)]) > len(scope.unit.inline[-1].base):
+            self.place(scope.unit, self.whole.paths[id(first)], call("nn.Module"), False, init)
         if (
             first.branches
             or first.shortcut is not None
             or item.op in MERGING
             or (first.layer is not None and first.body is not None)
         ):
-            self.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(scope, item, rows, copies, init, steps)
         else:
-            self.body(
+            self.whole.items.body(
                 scope,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
                 init,
                 steps,
             )
 
-    def _place(
+    def place(
         self,
         unit: Unit,
         path: tuple[str, ...],
@@ -112,12 +116,12 @@ class Groups(Engine):
         unit = scope.unit
         unit.members.add(segment)
         init.append(set_member(segment, call("nn.Module")))
-        base = self.paths[id(copies[0])]
+        base = self.whole.paths[id(copies[0])]
         unit.inline.append(Inline(base, (segment,), True))
         if item.op in MERGING:
-            self.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(scope, item, rows, copies, init, steps)
         else:
-            self.body(
+            self.whole.items.body(
                 scope,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
                 init,
@@ -125,7 +129,7 @@ class Groups(Engine):
             )
         unit.inline.pop()
 
-    def _again(
+    def again(
         self,
         scope: Scope,
         item: Item,
@@ -136,10 +140,10 @@ class Groups(Engine):
     ) -> None:
         attribute, apply = self._owner(scope, item, rows, copies)
         if copies[0].body is None and not copies[0].branches:
-            self.apply(scope, rows, copies, attribute, apply, steps, hint_of(item))
+            self.whole.items.apply(scope, rows, copies, attribute, apply, steps, hint_of(item))
             return
-        frames = [self.frames[id(c)] for c in copies]
-        owners = [self.frames[id(c.shared)] for c in copies]
+        frames = [self.whole.frames[id(c)] for c in copies]
+        owners = [self.whole.frames[id(c.shared)] for c in copies]
         if not any(f.exports for f in frames):
             return
         if owners[0].outward or any(
@@ -147,11 +151,13 @@ class Groups(Engine):
             for f, o in zip(frames, owners, strict=True)
         ):
             base = scope.unit.base
-            path = self.paths[id(copies[0].shared)]
+            path = self.whole.paths[id(copies[0].shared)]
             if path[: len(base)] != base:
                 raise UnprovableError("weights shared with a module outside this part")
-            scope.unit.inline.append(Inline(self.paths[id(copies[0])], path[len(base) :], False))
-            self._inlined(scope, item, rows, copies, init, steps)
+            scope.unit.inline.append(
+                Inline(self.whole.paths[id(copies[0])], path[len(base) :], False)
+            )
+            self.inlined(scope, item, rows, copies, init, steps)
             scope.unit.inline.pop()
             return
         ins = [
@@ -165,7 +171,9 @@ class Groups(Engine):
             [list(f.exports.values())[j] for f in frames] for j in range(len(frames[0].exports))
         ]
         outs = [Var([None] * len(dims(vs[0])), hint_of(item)) for vs in exported]
-        steps.append(Assign(outs, call(attribute, *(self.batched(scope, v, ins) for v in ins))))
+        steps.append(
+            Assign(outs, call(attribute, *(self.whole.calls.batched(scope, v, ins) for v in ins)))
+        )
         for out, vs in zip(outs, exported, strict=True):
             define(rows, vs, out)
 
@@ -177,19 +185,19 @@ class Groups(Engine):
         if made[0] is not None and all(m is made[0] or m == made[0] for m in made):
             return made[0]
         base = scope.unit.base
-        paths = {self.paths[id(c.shared)] for c in copies}
+        paths = {self.whole.paths[id(c.shared)] for c in copies}
         if len(paths) > 1:
             raise UnprovableError("different modules are shared")
         path = paths.pop()
         if path[: len(base)] != base:
             raise UnprovableError("weights shared with a module outside this part")
         attribute = call("self.get_submodule", ast.Constant(".".join(path[len(base) :])))
-        apply = self.call_module
+        apply = self.whole.calls.call_module
         if copies[0].instance is None and copies[0].body is None and not copies[0].branches:
-            apply = self.maker(scope, item, rows, copies).apply
+            apply = self.whole.calls.maker(scope, item, rows, copies).apply
         return attribute, apply
 
-    def _framed(
+    def framed(
         self,
         scope: Scope,
         item: Item,
@@ -201,17 +209,17 @@ class Groups(Engine):
         segment = copies[0].segments[-1]
         attribute = member(segment)
         bodies = [c.body for c in copies if c.body is not None and item.op not in MERGING]
-        frames = [self.frames[id(c)] for c in copies]
+        frames = [self.whole.frames[id(c)] for c in copies]
         if frames[0].outward:
             self._written_out(scope, item, rows, copies, segment, init, steps)
             return
         if (
             len(bodies) == len(copies)
             and all(self._unary(f, c) for f, c in zip(frames, copies, strict=True))
-            and self.is_chain(bodies)
+            and self.whole.chains.is_chain(bodies)
         ):
             cur = lookup(rows, [c.ins[0] for c in copies])
-            value, out = self.container(
+            value, out = self.whole.chains.container(
                 scope,
                 list(zip(rows, bodies, strict=True)),
                 segment,
@@ -221,9 +229,9 @@ class Groups(Engine):
             )
             if render(value) != f"self.{segment}":
                 init.append(set_member(segment, value))
-            init += self.group_init(scope, bodies, attribute)
+            init += self.whole.inits.group_init(scope, bodies, attribute)
             scope.unit.members.add(segment)
-            apply = self.call_module
+            apply = self.whole.calls.call_module
             for c in copies:
                 scope.unit.made[id(c)] = (attribute, apply)
             result = Var(out.axes, hint_of(item))
@@ -248,7 +256,7 @@ class Groups(Engine):
         scope.unit.members.add(segment)
         self.call_frame(scope, rows, attribute, captures, exports, info, steps, hint_of(item))
         for c in copies:
-            scope.unit.made[id(c)] = (attribute, self.call_module)
+            scope.unit.made[id(c)] = (attribute, self.whole.calls.call_module)
 
     def _unary(self, frame: Any, copy: Copy) -> bool:
         ins = list(frame.captures.values())
@@ -280,7 +288,7 @@ class Groups(Engine):
         exports = [list(f.exports.values()) for f in frames]
         if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
             raise UnprovableError("what crosses the group's edge differs between instances")
-        title = self._free(_camel(segment if segment.isidentifier() else item.op))
+        title = self.whole.blocks.free(_camel(segment if segment.isidentifier() else item.op))
         visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
         inner_rows = [Row({n: r.py[n] for n in visible}, {}, k) for k, r in enumerate(rows)]
         unit = Unit(inner_rows, dict(scope.names), {}, dict.fromkeys(visible))
@@ -289,7 +297,7 @@ class Groups(Engine):
             text = "x" if j == 0 else f"x{j}"
             for n in (f"{'in' if j == 0 else text}_{w}" for w in ("channels", "features")):
                 unit.potential.pop(n, None)
-            self._input(unit, inner_rows, [c[j] for c in captures], text, j, False)
+            self.whole.blocks.input(unit, inner_rows, [c[j] for c in captures], text, j, False)
         unit.scope.records = dict(scope.records)
         for p, r in zip(parts, inner_rows, strict=True):
             p.row = r
@@ -297,11 +305,13 @@ class Groups(Engine):
         info.values = {id(k): r.py for k, r in zip(keys, inner_rows, strict=True)}
         names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
-        self._write_class(unit, info, parts, captures, names[: len(captures[0])], outs, {})
+        self.whole.classes.write_class(
+            unit, info, parts, captures, names[: len(captures[0])], outs, {}
+        )
         twin = next(
             (
                 c
-                for c in self.order[self.mark :]
+                for c in self.whole.order[self.whole.mark :]
                 if c.lines[1:] == info.lines[1:]
                 and len(c.values)
                 and c.outputs == info.outputs
@@ -310,13 +320,13 @@ class Groups(Engine):
             None,
         )
         if twin is not None:
-            self.class_names.discard(title)
+            self.whole.class_names.discard(title)
             twin.values.update(info.values)
             info.name, info.lines = twin.name, twin.lines
         else:
-            self.order.append(info)
+            self.whole.order.append(info)
         shape_vars = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-        value = self.construct(
+        value = self.whole.calls.construct(
             scope, rows, info, [info.values[id(k)] for k in keys], None, shape_vars, names
         )
         return value, captures, exports, info
@@ -335,13 +345,17 @@ class Groups(Engine):
         ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
         outs = [
             Var(
-                self.outer_axes(info, j, rows, [e[j] for e in exports]),
+                self.whole.calls.outer_axes(info, j, rows, [e[j] for e in exports]),
                 hint if j == 0 else f"{hint}{j}",
             )
             for j in range(len(exports[0]))
         ]
         if outs:
-            steps.append(Assign(outs, call(attribute, *(self.batched(scope, v, ins) for v in ins))))
+            steps.append(
+                Assign(
+                    outs, call(attribute, *(self.whole.calls.batched(scope, v, ins) for v in ins))
+                )
+            )
         for j, out in enumerate(outs):
             define(rows, [e[j] for e in exports], out)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archspec.emit.engine import Engine
+from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
 from archspec.emit.text import For, If, Line, Stmt, call, name, render, write
 from archspec.emit.unit import Scope
@@ -16,6 +16,9 @@ from archspec.graph import Body, Copy, Instance
 from archspec.layers.base import Weight
 from archspec.spec import Filler, Init
 
+if TYPE_CHECKING:
+    from archspec.emit.lower import Lowering
+
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 _ALWAYS_BIASED = frozenset(
@@ -23,15 +26,14 @@ _ALWAYS_BIASED = frozenset(
 )
 
 
-class Inits(Engine):
+class Inits(Section):
     """The part of the lowering that knows about initial values."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rules: Init = {}  # the document's, by op
+    def __init__(self, whole: Lowering, rules: Init) -> None:
+        super().__init__(whole)
+        self.rules = rules  # the document's, by op
         # of leaves, from items of the same instance: id(copy) -> fillers
         self.local: dict[int, Fillers] = {}
-        self.seen_roots: Sequence[Instance] = ()
         self.written: set[int] = set()  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
@@ -124,7 +126,7 @@ class Inits(Engine):
                 continue
             if any(v for f in fillers.values() for v in f.args.values() if isinstance(v, Expr)):
                 continue
-            body = list(self._rule_body(scope, self.seen_roots, op, fillers, copies))
+            body = list(self._rule_body(scope, self.whole.roots, op, fillers, copies))
             tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
             done += copies
         _chained(tests)

@@ -9,8 +9,8 @@ from typing import Any
 from archspec.emit.chain import mixed_presence
 from archspec.emit.engine import (
     MERGING,
-    Engine,
     Pairs,
+    Section,
     hint_of,
     member,
     must,
@@ -35,7 +35,7 @@ from archspec.graph import Body, Copy, Occurrence, Value
 from archspec.spec import Item
 
 
-class Items(Engine):
+class Items(Section):
     """Items → statements of a constructor and steps of forward, one item after the other."""
 
     def body(
@@ -89,7 +89,7 @@ class Items(Engine):
             raise UnprovableError("a tap that is there in some instances only")
         passed = [self._passed(b, at, end, here) for (_, b), here in zip(pairs, mixed, strict=True)]
         other = lookup([r for r, _ in pairs], passed)
-        test = self.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, other)
+        test = self.whole.calls.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, other)
         inner_init: list[Stmt] = []
         inner: list[Step] = []
         for k in range(at, end):
@@ -100,7 +100,8 @@ class Items(Engine):
         then = lookup([r for r, _ in there], then_values)
         rows = [r for r, _ in pairs]
         out = Var(
-            self.join(rows, [_out(b.items[end - 1]) for _, b in pairs], then, other), hint_of(item)
+            self.whole.calls.join(rows, [_out(b.items[end - 1]) for _, b in pairs], then, other),
+            hint_of(item),
         )
         shortcut = self._optional(test, inner_init, inner, then)
         if shortcut is not None:
@@ -157,7 +158,7 @@ class Items(Engine):
     ) -> None:
         """Lowers one item that is there in all rows or in none."""
         if item.repeat is not None:
-            self.repeated(scope, item, column, init, steps)
+            self.whole.repeats.repeated(scope, item, column, init, steps)
             return
         if column[0][1].copies[0] is None:
             return
@@ -185,15 +186,15 @@ class Items(Engine):
         if any(c.segments[:1] != first.segments[:1] for c in copies) and _named(first):
             raise UnprovableError("the names differ between instances")
         if first.shared is not None:
-            self._again(scope, item, rows, copies, init, steps)
+            self.whole.groups.again(scope, item, rows, copies, init, steps)
         elif scope.unit.inline:
-            self._inlined(scope, item, rows, copies, init, steps)
+            self.whole.groups.inlined(scope, item, rows, copies, init, steps)
         elif first.body is None and not first.branches:
             self._leaf(scope, item, rows, copies, init, steps)
         elif first.segments:
-            self._framed(scope, item, rows, copies, init, steps)
+            self.whole.groups.framed(scope, item, rows, copies, init, steps)
         elif item.op in MERGING:
-            self.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(scope, item, rows, copies, init, steps)
         else:
             self.body(scope, [(r, c.body) for r, c in pairs if c.body is not None], init, steps)
 
@@ -207,12 +208,12 @@ class Items(Engine):
         steps: list[Step],
     ) -> None:
         attribute = member(copies[0].segments[-1]) if copies[0].segments else None
-        made = self.maker(scope, item, rows, copies)
+        made = self.whole.calls.maker(scope, item, rows, copies)
         if made.constructor is not None:
             assert attribute is not None
             scope.unit.members.add(copies[0].segments[-1])
             init.append(set_member(copies[0].segments[-1], made.constructor))
-            init += self.member_init(scope, rows, copies, attribute)
+            init += self.whole.inits.member_init(scope, rows, copies, attribute)
         for c in copies:
             scope.unit.made[id(c)] = (
                 attribute if attribute is not None else ast.Constant(None),

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 
 from archspec.emit.chain import all_equal, dim, ends, update, words_of
-from archspec.emit.engine import Engine, must
+from archspec.emit.engine import Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, define, holds, names_in, translate
 from archspec.emit.sinks import Own, Positional, Sink
 from archspec.emit.text import For, Line, Stmt, call, literal
@@ -41,7 +41,7 @@ class _Checkpoint:
                 del found[sizes.get(key, 0) :]
 
 
-class Loops(Engine):
+class Loops(Section):
     """The part of the lowering that writes repeats inside containers."""
 
     def copies(
@@ -109,7 +109,7 @@ class Loops(Engine):
             scope.parent,
         )
         bare.place, bare.columns = scope.place, scope.columns
-        return self.element(bare, item, here, sink, into, cur)
+        return self.whole.chains.element(bare, item, here, sink, into, cur)
 
     def _alike_copies(
         self,
@@ -130,7 +130,7 @@ class Loops(Engine):
         if rest:
             there = [r for r, _ in rest]
             inner: list[Stmt] = []
-            value, out_rest = self.module_of(
+            value, out_rest = self.whole.chains.module_of(
                 scope, item, there, [c[apart] for _, c in rest], inner, out
             )
             count = self._count(scope, item, rows, values)
@@ -205,7 +205,9 @@ class Loops(Engine):
         inside, carry = self._enter(scope, loop, flat, cur)
         sink.open(into)
         body: list[Stmt] = []
-        end = self.element(loop, item, list(zip(loop.rows, flat, strict=True)), sink, body, inside)
+        end = self.whole.chains.element(
+            loop, item, list(zip(loop.rows, flat, strict=True)), sink, body, inside
+        )
         if counter is not None and counter in set().union(*(stmt_names(s) for s in body)):
             body.append(Line(ast.Constant(1), counter, op="+="))
             unit.counters.add(counter)
@@ -449,7 +451,9 @@ class Loops(Engine):
             finally:
                 scope.unit.sinks.pop()
             sink.add(
-                self.label(scope, item, rows, texts) if sink.named else ast.Constant(""),
+                self.whole.chains.label(scope, item, rows, texts)
+                if sink.named
+                else ast.Constant(""),
                 inner.finish(),
                 into,
             )

@@ -24,7 +24,7 @@ from archspec.graph import Instance
 from archspec.spec import Init
 
 
-class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, Inits, Calls):
+class Lowering:
     """All classes of one file.
 
     `roots` are witnesses of the same network; `kept` are its params that stay arguments.
@@ -33,18 +33,24 @@ class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, I
     def __init__(
         self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None = None
     ) -> None:
-        super().__init__()
-        self.rules, self.seen_roots = rules or {}, roots
         self.roots, self.title, self.kept = roots, title, tuple(kept)
-        self.group_of: dict[int, Group] = {}
-        self.frames: dict[int, Any] = {}
-        self.consumers: dict[int, set[int]] = {}
-        self.paths: dict[int, tuple[str, ...]] = {}
-        self.order: list[ClassInfo] = []
-        self.finished: set[int] = set()
-        self.mark = 0
+        self.group_of: dict[int, Group] = {}  # by id of an instance
+        self.frames: dict[int, Any] = {}  # by id of a copy or of a branch's body
+        self.consumers: dict[int, set[int]] = {}  # id of a value -> who reads it
+        self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from their instance
+        self.order: list[ClassInfo] = []  # what is written so far
+        self.finished: set[int] = (
+            set()
+        )  # classes of blocks that are done, and of the groups in them
+        self.mark = 0  # where the classes of the block that is being written begin
         self.class_names: set[str] = set()
-        self._collect()
+        self.root_type = ""  # what the network's forward returns
+
+        self.blocks, self.classes = Blocks(self), Classes(self)
+        self.items, self.merges, self.groups = Items(self), Merges(self), Groups(self)
+        self.repeats, self.loops, self.chains = Repeats(self), Loops(self), Chains(self)
+        self.inits, self.calls = Inits(self, rules or {}), Calls(self)
+        self.blocks.collect()
 
     def root(self) -> ClassInfo:
         """Writes the network's own class, and before it all that it calls."""
@@ -53,7 +59,7 @@ class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, I
             Row({k: plain(v) for k, v in r.args.items()}, {}, n) for n, r in enumerate(self.roots)
         ]
         self.class_names.add(self.title)
-        unit = self._unit(rows, self.roots, root=True)
+        unit = self.blocks.unit(rows, self.roots, root=True)
         info = ClassInfo(self.title, declared=tuple(first.block.params))
         outputs = {n: [r.outputs[n] for r in self.roots] for n in first.outputs}
         unit.listed = frozenset(n for n, v in first.outputs.items() if isinstance(v, tuple))
@@ -61,7 +67,7 @@ class Lowering(Blocks, Classes, Items, Merges, Groups, Repeats, Loops, Chains, I
         parts = [Part(r, i.body) for r, i in zip(rows, self.roots, strict=True)]
         inputs = [list(i.inputs.values()) for i in self.roots]
         defaults = {p: rows[0].py[p] for p in self.kept}
-        self._write_class(
+        self.classes.write_class(
             unit, info, parts, inputs, list(first.inputs), outputs, defaults, first.training
         )
         self.order.append(info)

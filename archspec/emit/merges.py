@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archspec.emit.engine import (
-    Engine,
     Pairs,
     Part,
+    Section,
     member,
     must,
     set_member,
@@ -31,7 +31,7 @@ from archspec.graph import Body, Copy, Value
 from archspec.spec import Item
 
 
-class Merges(Engine):
+class Merges(Section):
     """Residuals and branches → their paths and the merge."""
 
     def merged(
@@ -56,7 +56,7 @@ class Merges(Engine):
                 steps,
             )
             return
-        self.body(
+        self.whole.items.body(
             scope,
             [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
             init,
@@ -73,7 +73,7 @@ class Merges(Engine):
         inner: list[Step] = []
         orows, ocopies = [r for r, _ in open_rows], [c for _, c in open_rows]
         if any(c.shortcut is not None for c in ocopies):
-            self.body(
+            self.whole.items.body(
                 scope,
                 [(r, c.shortcut) for r, c in open_rows if c.shortcut is not None],
                 inner_init,
@@ -111,13 +111,15 @@ class Merges(Engine):
     ) -> None:
         """`shortcut_when` that holds in some instances only."""
         candidates = translate(
-            item.shortcut_when, scope.names, self.records(scope, rows, [c.ins[0] for c in copies])
+            item.shortcut_when,
+            scope.names,
+            self.whole.calls.records(scope, rows, [c.ins[0] for c in copies]),
         )
         test = scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
         then = lookup(orows, [must(c.out) for c in ocopies])
         other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
         values = [must(c.out) for c in copies]
-        out = Var(self.join(rows, values, then, other), "")
+        out = Var(self.whole.calls.join(rows, values, then, other), "")
         if inner_init:
             init.append(If(test, inner_init))
         steps.append(Either(scope.unit.attribute(test, "use_shortcut"), inner, out, then, other))
@@ -130,18 +132,20 @@ class Merges(Engine):
     ) -> None:
         segment = bodies[0].segment
         if segment is not None and scope.unit.inline:
-            self._place(scope.unit, self.paths[id(bodies[0])], call("nn.Module"), False, init)
+            self.whole.groups.place(
+                scope.unit, self.whole.paths[id(bodies[0])], call("nn.Module"), False, init
+            )
         if segment is None or scope.unit.inline:
-            self.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
+            self.whole.items.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
             return
-        if self.frames[id(bodies[0])].outward:
+        if self.whole.frames[id(bodies[0])].outward:
             scope.unit.members.add(segment)
             init.append(set_member(segment, call("nn.Module")))
-            scope.unit.inline.append(Inline(self.paths[id(bodies[0])], (segment,), True))
-            self.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
+            scope.unit.inline.append(Inline(self.whole.paths[id(bodies[0])], (segment,), True))
+            self.whole.items.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
             scope.unit.inline.pop()
             return
-        frames = [self.frames[id(b)] for b in bodies]
+        frames = [self.whole.frames[id(b)] for b in bodies]
         if not any(f.exports for f in frames):
             return  # nothing inside is there
         attribute = member(segment)
@@ -150,9 +154,9 @@ class Merges(Engine):
             and b.input is next(iter(f.captures.values()))
             and len(f.exports) <= 1
             for f, b in zip(frames, bodies, strict=True)
-        ) and self.is_chain(bodies):
+        ) and self.whole.chains.is_chain(bodies):
             cur = lookup(rows, [must(b.input) for b in bodies])
-            value, out = self.container(
+            value, out = self.whole.chains.container(
                 scope,
                 list(zip(rows, bodies, strict=True)),
                 segment,
@@ -167,7 +171,7 @@ class Merges(Engine):
             define(rows, [must(b.output) for b in bodies], result)
         else:
             item = bodies[0].items[0].item
-            value, captures, exports, info = self.outlined(
+            value, captures, exports, info = self.whole.groups.outlined(
                 scope,
                 item,
                 rows,
@@ -177,7 +181,9 @@ class Merges(Engine):
                 segment,
             )
             init.append(set_member(segment, value))
-            self.call_frame(scope, rows, attribute, captures, exports, info, steps, segment)
+            self.whole.groups.call_frame(
+                scope, rows, attribute, captures, exports, info, steps, segment
+            )
         scope.unit.members.add(segment)
 
     def _merge(
@@ -189,7 +195,7 @@ class Merges(Engine):
         steps: list[Step],
     ) -> None:
         ins = [lookup(rows, values) for values in paths]
-        out = self.merge(scope, rows, copies, ins, paths, steps)
+        out = self.whole.calls.merge(scope, rows, copies, ins, paths, steps)
         define(rows, [must(c.out) for c in copies], out)
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from archspec.emit.engine import (
     MERGING,
-    Engine,
     Part,
+    Section,
     hint_of,
     member,
     must,
@@ -35,7 +35,7 @@ from archspec.graph import Copy, Occurrence
 from archspec.spec import Item
 
 
-class Repeats(Engine):
+class Repeats(Section):
     """Repeats in forward → containers, called at once, in a loop, or one by one."""
 
     def repeated(
@@ -55,7 +55,7 @@ class Repeats(Engine):
         outward = any(
             f is not None and f.outward
             for cs in copies
-            for f in (self.frames.get(id(c)) for c in cs)
+            for f in (self.whole.frames.get(id(c)) for c in cs)
         )
         if segment is not None and (scope.unit.inline or outward):
             self._copies_inlined(scope, item, rows, copies, segment, init, steps)
@@ -68,10 +68,10 @@ class Repeats(Engine):
         if len({len(c) for c in copies}) > 1:
             raise UnprovableError("the number of copies differs between instances")
         for k in range(len(copies[0])):
-            self.copy(
+            self.whole.items.copy(
                 scope,
                 item,
-                [(self.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
+                [(self.whole.calls.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
                 init,
                 steps,
             )
@@ -91,18 +91,18 @@ class Repeats(Engine):
         if len({len(c) for c in copies}) > 1:
             raise UnprovableError("the number of copies differs between instances")
         fresh = not unit.inline
-        base = self.paths[id(copies[0][0])][:-1]
+        base = self.whole.paths[id(copies[0][0])][:-1]
         if fresh:
             unit.members.add(segment)
             init.append(set_member(segment, call("nn.Module")))
             unit.inline.append(Inline(base, (segment,), True))
         else:
-            self._place(unit, base, call("nn.Module"), False, init)
+            self.whole.groups.place(unit, base, call("nn.Module"), False, init)
         for k in range(len(copies[0])):
-            self.copy(
+            self.whole.items.copy(
                 scope,
                 item,
-                [(self.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
+                [(self.whole.calls.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
                 init,
                 steps,
             )
@@ -126,7 +126,7 @@ class Repeats(Engine):
             cur = lookup(rows, [c[0].ins[0] for c in copies])
             sink = Positional(unit, segment)
             with apart(rows, [c[0].ins[0] for c in copies], cur):
-                out = self.copies(scope, item, rows, copies, sink, init, cur)
+                out = self.whole.loops.copies(scope, item, rows, copies, sink, init, cur)
             init.append(set_member(segment, sink.finish()))
             unit.members.add(segment)
             result = Var(out.axes, hint_of(item))
@@ -134,18 +134,22 @@ class Repeats(Engine):
             define(rows, last, result)
             for cs in copies:
                 for k, c in enumerate(cs):
-                    unit.made[id(c)] = (ast.Subscript(attribute, ast.Constant(k)), self.call_module)
+                    unit.made[id(c)] = (
+                        ast.Subscript(attribute, ast.Constant(k)),
+                        self.whole.calls.call_module,
+                    )
             return
         self._module_list(scope, item, rows, copies, segment, init, steps)
 
     def _line(self, copies: list[Copy]) -> bool:
         """Whether the copies are a chain of which nothing is read from outside but the end."""
-        return self.is_chain_of(copies) and self._private(copies)
+        return self.whole.chains.is_chain_of(copies) and self._private(copies)
 
     def _private(self, copies: list[Copy]) -> bool:
         """Whether what a copy gives is read by the next one alone."""
         return all(
-            self.consumers.get(id(c.out), set()) <= {id(after)} for c, after in pairwise(copies)
+            self.whole.consumers.get(id(c.out), set()) <= {id(after)}
+            for c, after in pairwise(copies)
         )
 
     def _module_list(
@@ -170,7 +174,7 @@ class Repeats(Engine):
         elements: list[ast.expr] = []
         calls: list[list[Step]] = []
         for k in range(len(copies[0])):
-            subs = [self.sub_row(r) for r in rows]
+            subs = [self.whole.calls.sub_row(r) for r in rows]
             at = ast.Subscript(attribute, ast.Constant(k))
             inner: list[Stmt] = []
             round_steps: list[Step] = []
@@ -212,15 +216,15 @@ class Repeats(Engine):
         if first.shared is not None:
             raise UnprovableError("a repeated use of shared weights")
         if first.body is None and not first.branches:
-            made = self.maker(scope, item, rows, copies, module=True)
+            made = self.whole.calls.maker(scope, item, rows, copies, module=True)
             init.append(
                 Line(made.constructor if made.constructor is not None else call("nn.Identity"))
             )
             for c in copies:
                 scope.unit.made[id(c)] = (at, made.apply)
-            self.apply(scope, rows, copies, at, made.apply, steps, hint_of(item))
+            self.whole.items.apply(scope, rows, copies, at, made.apply, steps, hint_of(item))
             return
-        frames = [self.frames[id(c)] for c in copies]
+        frames = [self.whole.frames[id(c)] for c in copies]
         if not any(f.exports for f in frames):
             init.append(Line(call("nn.Identity")))
             return
@@ -228,13 +232,13 @@ class Repeats(Engine):
             Part(r, c.body, c if item.op in MERGING else None, item)
             for r, c in zip(rows, copies, strict=True)
         ]
-        value, captures, exports, info = self.outlined(
+        value, captures, exports, info = self.whole.groups.outlined(
             scope, item, rows, parts, frames, copies, hint_of(item) or item.op
         )
         init.append(Line(value))
         for c in copies:
-            scope.unit.made[id(c)] = (at, self.call_module)
-        self.call_frame(scope, rows, at, captures, exports, info, steps, hint_of(item))
+            scope.unit.made[id(c)] = (at, self.whole.calls.call_module)
+        self.whole.groups.call_frame(scope, rows, at, captures, exports, info, steps, hint_of(item))
 
     def _looped(self, attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
         """The calls as a loop, where each round differs from the next by what is carried alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,9 @@ def must(value: Value | None) -> Value:
 
 
 def hint_of(item: Item) -> str:
+    """What a variable may be called after the item's id: `AuxLogits` → `aux_logits`."""
     text = item.id.text if item.id is not None else ""
-    return text if text.isidentifier() else ""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower() if text.isidentifier() else ""
 
 
 def dims(value: Value | None) -> tuple[int, ...]:

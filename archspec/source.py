@@ -178,7 +178,7 @@ def from_text(text: str, name: str = "<text>", *, limits: Limits = DEFAULT) -> S
 
 def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     try:
-        data, marks = yaml.load(text, limits)
+        data, marks = yaml.load(text, limits)  # archspec's own reader, no tags: not PyYAML's
     except yaml.UnreadableError as bad:
         raise _MisreadError(name, text, bad.slips) from None
     return Source(name, text, data, marks, path)

@@ -100,11 +100,9 @@ def on_meta(cls: type[nn.Module], **arguments: Any) -> nn.Module:
         return cls(**arguments)
 
 
-@pytest.mark.parametrize("classes", [1, 7, 1000])
+@pytest.mark.parametrize("classes", [1, 1000])
 @pytest.mark.parametrize("name", [*CEILINGS, "vit_b_16", "lenet5", "lstm_classifier"])
 def test_classes_stay_an_argument(name: str, classes: int) -> None:
-    if name == "vit_b_16" and classes == 7:
-        pytest.skip("the slowest, twice is enough")
     ours = on_meta(network_class(program(name)), classes=classes)
     assert shapes(ours) == shapes(on_meta(network_class(program(name, classes=classes))))
 

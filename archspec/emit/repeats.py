@@ -65,6 +65,18 @@ class Repeats(Section):
         if segment is not None and item.tap is None:
             self._contained(scope, item, rows, copies, segment, init, steps)
             return
+        self._one_by_one(scope, item, rows, copies, init, steps)
+
+    def _one_by_one(
+        self,
+        scope: Scope,
+        item: Item,
+        rows: list[Row],
+        copies: list[list[Copy]],
+        init: list[Stmt],
+        steps: list[Step],
+    ) -> None:
+        """Each copy as if it were written out."""
         if len({len(c) for c in copies}) > 1:
             raise UnprovableError("the number of copies differs between instances")
         for k in range(len(copies[0])):
@@ -88,8 +100,6 @@ class Repeats(Section):
     ) -> None:
         """Copies under an id, one by one, in a class around them."""
         unit = scope.unit
-        if len({len(c) for c in copies}) > 1:
-            raise UnprovableError("the number of copies differs between instances")
         fresh = not unit.inline
         base = self.whole.paths[id(copies[0][0])][:-1]
         if fresh:
@@ -98,14 +108,7 @@ class Repeats(Section):
             unit.inline.append(Inline(base, (segment,), True))
         else:
             self.whole.groups.place(unit, base, call("nn.Module"), False, init)
-        for k in range(len(copies[0])):
-            self.whole.items.copy(
-                scope,
-                item,
-                [(self.whole.calls.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
-                init,
-                steps,
-            )
+        self._one_by_one(scope, item, rows, copies, init, steps)
         if fresh:
             unit.inline.pop()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from archspec.emit.calls import activation_class
 from archspec.emit.chain import leaf_names
-from archspec.emit.docstring import describe, plain_shapes
+from archspec.emit.docstring import describe, plain_shapes, quoted
 from archspec.emit.engine import (
     Part,
     Section,
@@ -41,7 +41,7 @@ from archspec.emit.text import (
     write,
 )
 from archspec.emit.tidy import stmt_names, tidy
-from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Unit
+from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Site, Unit
 from archspec.graph import Body, Value
 
 
@@ -93,15 +93,13 @@ class Classes(Section):
         first = parts[0]
         if first.copy is None:
             self.whole.items.body(
-                unit.scope,
+                Site(unit.scope, unit.init, unit.steps),
                 [(p.row, p.body) for p in parts if p.body is not None],
-                unit.init,
-                unit.steps,
             )
             return
         copies = [p.copy for p in parts if p.copy is not None]
         assert first.item is not None
-        self.whole.merges.merged(unit.scope, first.item, rows, copies, unit.init, unit.steps)
+        self.whole.merges.merged(Site(unit.scope, unit.init, unit.steps), first.item, rows, copies)
 
     def _chain_class(self, unit: Unit, pairs: list[tuple[Row, Body]], cur: Var) -> Var:
         names = leaf_names([b for _, b in pairs])
@@ -246,7 +244,7 @@ class Classes(Section):
     ) -> None:
         base = "nn.Module" if forward is not None else "nn.Sequential"
         doc = self.docstring(unit, info.parameters, ins, outs)
-        lines = [f"class {info.name}({base}):", f'    """{doc}"""']
+        lines = [f"class {info.name}({base}):", *quoted(doc)]
         if init:
             lines += [
                 "",
@@ -266,7 +264,10 @@ class Classes(Section):
         if unit.fixed:
             return self.whole.root_type
         flat = [v for vs in outs for v in vs]
-        return "Tensor" if len(flat) == 1 else f"tuple[{', '.join('Tensor' for _ in flat)}]"
+        if len(flat) == 1:
+            return "Tensor"
+        each = f"tuple[{', '.join('Tensor' for _ in flat)}]"
+        return each if len(each) <= WIDTH - len("    ) -> :") else "tuple[Tensor, ...]"
 
     def docstring(
         self,

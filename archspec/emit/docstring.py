@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
+from textwrap import wrap
 
 from archspec.emit.explain import Row, Var, names_in
-from archspec.emit.text import render
+from archspec.emit.text import WIDTH, render
 
 Shapes = Sequence[tuple[int, ...]]  # one a row
 
@@ -24,6 +26,16 @@ def describe(
     left = ", ".join(_input(var, shapes, known) for var, shapes in ins)
     right = ", ".join(_output(var, shapes, first, rows, known) for var, shapes in outs)
     return f"{left} -> {right}."
+
+
+def quoted(text: str) -> list[str]:
+    """The lines of a class's docstring; a long one is broken between shapes."""
+    if len(text) <= WIDTH - 10:
+        return [f'    """{text}"""']
+    whole = re.sub(r"\[[^]]*\]", lambda shape: shape[0].replace(" ", "\0"), text)
+    lines = wrap(whole, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    first, *rest = [line.replace("\0", " ") for line in lines]
+    return [f'    """{first}', *(f"    {line}" for line in rest), '    """']
 
 
 def plain_shapes(ins: Sequence[tuple[int, ...]], outs: Sequence[tuple[int, ...]]) -> str:

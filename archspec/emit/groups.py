@@ -33,7 +33,7 @@ from archspec.emit.text import (
     call,
     render,
 )
-from archspec.emit.unit import ClassInfo, Inline, Scope, Unit
+from archspec.emit.unit import ClassInfo, Inline, Scope, Site, Unit
 from archspec.graph import Copy, Value
 from archspec.spec import Item
 
@@ -43,43 +43,45 @@ class Groups(Section):
 
     def inlined(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """One copy of a group that is written out in this class."""
         first = copies[0]
         if first.body is None and not first.branches:
-            made = self.whole.calls.maker(scope, item, rows, copies)
+            made = self.whole.calls.maker(site.scope, item, rows, copies)
             attribute = self.place(
-                scope.unit,
+                site.scope.unit,
                 self.whole.paths[id(first)],
                 made.constructor,
                 item.op == "parameter",
-                init,
+                site.init,
             )
             for c in copies:
-                scope.unit.made[id(c)] = (attribute, made.apply)
-            self.whole.items.apply(scope, rows, copies, attribute, made.apply, steps, hint_of(item))
+                site.scope.unit.made[id(c)] = (attribute, made.apply)
+            self.whole.items.apply(
+                site.scope, rows, copies, attribute, made.apply, site.steps, hint_of(item)
+            )
             return
-        if first.segments and len(self.whole.paths[id(first)]) > len(scope.unit.inline[-1].base):
-            self.place(scope.unit, self.whole.paths[id(first)], call("nn.Module"), False, init)
+        if first.segments and len(self.whole.paths[id(first)]) > len(
+            site.scope.unit.inline[-1].base
+        ):
+            self.place(
+                site.scope.unit, self.whole.paths[id(first)], call("nn.Module"), False, site.init
+            )
         if (
             first.branches
             or first.shortcut is not None
             or item.op in MERGING
             or (first.layer is not None and first.body is not None)
         ):
-            self.whole.merges.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(site, item, rows, copies)
         else:
             self.whole.items.body(
-                scope,
+                site,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
-                init,
-                steps,
             )
 
     def place(
@@ -104,43 +106,39 @@ class Groups(Section):
 
     def _written_out(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
         segment: str,
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """A group with a use of weights from outside it: no class of its own."""
-        unit = scope.unit
+        unit = site.scope.unit
         unit.members.add(segment)
-        init.append(set_member(segment, call("nn.Module")))
+        site.init.append(set_member(segment, call("nn.Module")))
         base = self.whole.paths[id(copies[0])]
         unit.inline.append(Inline(base, (segment,), True))
         if item.op in MERGING:
-            self.whole.merges.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(site, item, rows, copies)
         else:
             self.whole.items.body(
-                scope,
+                site,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
-                init,
-                steps,
             )
         unit.inline.pop()
 
     def again(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
-        attribute, apply = self._owner(scope, item, rows, copies)
+        attribute, apply = self._owner(site.scope, item, rows, copies)
         if copies[0].body is None and not copies[0].branches:
-            self.whole.items.apply(scope, rows, copies, attribute, apply, steps, hint_of(item))
+            self.whole.items.apply(
+                site.scope, rows, copies, attribute, apply, site.steps, hint_of(item)
+            )
             return
         frames = [self.whole.frames[id(c)] for c in copies]
         owners = [self.whole.frames[id(c.shared)] for c in copies]
@@ -150,15 +148,15 @@ class Groups(Section):
             list(map(len, (f.exports, f.captures))) != list(map(len, (o.exports, o.captures)))
             for f, o in zip(frames, owners, strict=True)
         ):
-            base = scope.unit.base
+            base = site.scope.unit.base
             path = self.whole.paths[id(copies[0].shared)]
             if path[: len(base)] != base:
                 raise UnprovableError("weights shared with a module outside this part")
-            scope.unit.inline.append(
+            site.scope.unit.inline.append(
                 Inline(self.whole.paths[id(copies[0])], path[len(base) :], False)
             )
-            self.inlined(scope, item, rows, copies, init, steps)
-            scope.unit.inline.pop()
+            self.inlined(site, item, rows, copies)
+            site.scope.unit.inline.pop()
             return
         ins = [
             lookup(rows, [list(f.captures.values())[j] for f in frames])
@@ -171,8 +169,10 @@ class Groups(Section):
             [list(f.exports.values())[j] for f in frames] for j in range(len(frames[0].exports))
         ]
         outs = [Var([None] * len(dims(vs[0])), hint_of(item)) for vs in exported]
-        steps.append(
-            Assign(outs, call(attribute, *(self.whole.calls.batched(scope, v, ins) for v in ins)))
+        site.steps.append(
+            Assign(
+                outs, call(attribute, *(self.whole.calls.batched(site.scope, v, ins) for v in ins))
+            )
         )
         for out, vs in zip(outs, exported, strict=True):
             define(rows, vs, out)
@@ -199,19 +199,17 @@ class Groups(Section):
 
     def framed(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         segment = copies[0].segments[-1]
         attribute = member(segment)
         bodies = [c.body for c in copies if c.body is not None and item.op not in MERGING]
         frames = [self.whole.frames[id(c)] for c in copies]
         if frames[0].outward:
-            self._written_out(scope, item, rows, copies, segment, init, steps)
+            self._written_out(site, item, rows, copies, segment)
             return
         if (
             len(bodies) == len(copies)
@@ -220,28 +218,28 @@ class Groups(Section):
         ):
             cur = lookup(rows, [c.ins[0] for c in copies])
             value, out = self.whole.chains.container(
-                scope,
+                site.scope,
                 list(zip(rows, bodies, strict=True)),
                 segment,
-                init,
+                site.init,
                 cur,
                 segment.isidentifier(),
             )
             if render(value) != f"self.{segment}":
-                init.append(set_member(segment, value))
-            init += self.whole.inits.group_init(scope, bodies, attribute)
-            scope.unit.members.add(segment)
+                site.init.append(set_member(segment, value))
+            site.init += self.whole.inits.group_init(site.scope, bodies, attribute)
+            site.scope.unit.members.add(segment)
             apply = self.whole.calls.call_module
             for c in copies:
-                scope.unit.made[id(c)] = (attribute, apply)
+                site.scope.unit.made[id(c)] = (attribute, apply)
             result = Var(out.axes, hint_of(item))
-            steps.append(Assign([result], call(attribute, cur.ref)))
+            site.steps.append(Assign([result], call(attribute, cur.ref)))
             define(rows, [must(c.out) for c in copies], result)
             return
         if not any(f.exports for f in frames):
             return  # nothing inside is there: what comes out is what went in
         value, captures, exports, info = self.outlined(
-            scope,
+            site.scope,
             item,
             rows,
             [
@@ -252,11 +250,13 @@ class Groups(Section):
             copies,
             segment,
         )
-        init.append(set_member(segment, value))
-        scope.unit.members.add(segment)
-        self.call_frame(scope, rows, attribute, captures, exports, info, steps, hint_of(item))
+        site.init.append(set_member(segment, value))
+        site.scope.unit.members.add(segment)
+        self.call_frame(
+            site.scope, rows, attribute, captures, exports, info, site.steps, hint_of(item)
+        )
         for c in copies:
-            scope.unit.made[id(c)] = (attribute, self.whole.calls.call_module)
+            site.scope.unit.made[id(c)] = (attribute, self.whole.calls.call_module)
 
     def _unary(self, frame: Any, copy: Copy) -> bool:
         ins = list(frame.captures.values())

@@ -30,7 +30,7 @@ from archspec.emit.text import (
     Stmt,
     name,
 )
-from archspec.emit.unit import Scope
+from archspec.emit.unit import Scope, Site
 from archspec.graph import Body, Copy, Occurrence, Value
 from archspec.spec import Item
 
@@ -38,9 +38,7 @@ from archspec.spec import Item
 class Items(Section):
     """Items → statements of a constructor and steps of forward, one item after the other."""
 
-    def body(
-        self, scope: Scope, pairs: list[tuple[Row, Body]], init: list[Stmt], steps: list[Step]
-    ) -> None:
+    def body(self, site: Site, pairs: list[tuple[Row, Body]]) -> None:
         """Lowers one path; what it gives is found through its rows."""
         count = len(pairs[0][1].items)
         at = 0
@@ -49,7 +47,7 @@ class Items(Section):
             item = column[0][1].item
             mixed = mixed_presence(column)
             if item.repeat is not None or mixed is None:
-                self.occurrence(scope, item, column, init, steps)
+                self.occurrence(site, item, column)
                 at += 1
                 continue
             end = at + 1
@@ -57,7 +55,7 @@ class Items(Section):
                 item, mixed, [(r, b.items[end]) for r, b in pairs]
             ):
                 end += 1
-            self._conditional(scope, pairs, at, end, mixed, init, steps)
+            self._conditional(site, pairs, at, end, mixed)
             at = end
 
     def _same_test(
@@ -74,13 +72,11 @@ class Items(Section):
 
     def _conditional(
         self,
-        scope: Scope,
+        site: Site,
         pairs: list[tuple[Row, Body]],
         at: int,
         end: int,
         mixed: list[bool],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         there = [p for p, here in zip(pairs, mixed, strict=True) if here]
         away = [p for p, here in zip(pairs, mixed, strict=True) if not here]
@@ -89,12 +85,14 @@ class Items(Section):
             raise UnprovableError("a tap that is there in some instances only")
         passed = [self._passed(b, at, end, here) for (_, b), here in zip(pairs, mixed, strict=True)]
         other = lookup([r for r, _ in pairs], passed)
-        test = self.whole.calls.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, other)
+        test = self.whole.calls.condition(
+            site.scope, [(r, b.items[at]) for r, b in pairs], mixed, other
+        )
         inner_init: list[Stmt] = []
         inner: list[Step] = []
         for k in range(at, end):
             column = [(r, b.items[k]) for r, b in there]
-            self.occurrence(scope, column[0][1].item, column, inner_init, inner)
+            self.occurrence(Site(site.scope, inner_init, inner), column[0][1].item, column)
         then_values = [_out(b.items[end - 1]) for _, b in there]
         other_values = [_out(b.items[end - 1]) for _, b in away]
         then = lookup([r for r, _ in there], then_values)
@@ -105,19 +103,19 @@ class Items(Section):
         )
         shortcut = self._optional(test, inner_init, inner, then)
         if shortcut is not None:
-            init.append(shortcut)
+            site.init.append(shortcut)
             test_here: ast.expr = ast.Compare(
                 name(shortcut.target), [ast.IsNot()], [ast.Constant(None)]
             )
         else:
             if inner_init:
-                init.append(If(test, inner_init))
+                site.init.append(If(test, inner_init))
             if not inner:  # nothing is computed here: what comes out is what went in
                 define([r for r, _ in there], then_values, then)
                 define([r for r, _ in away], other_values, then)
                 return
-            test_here = scope.unit.attribute(test, f"use_{hint_of(item) or item.op.lower()}")
-        steps.append(Either(test_here, inner, out, then, other))
+            test_here = site.scope.unit.attribute(test, f"use_{hint_of(item) or item.op.lower()}")
+        site.steps.append(Either(test_here, inner, out, then, other))
         define([r for r, _ in there], then_values, out)
         define([r for r, _ in away], other_values, out)
 
@@ -150,76 +148,68 @@ class Items(Section):
 
     def occurrence(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         column: list[tuple[Row, Occurrence]],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """Lowers one item that is there in all rows or in none."""
         if item.repeat is not None:
-            self.whole.repeats.repeated(scope, item, column, init, steps)
+            self.whole.repeats.repeated(site, item, column)
             return
         if column[0][1].copies[0] is None:
             return
         pairs = [(r, o.copies[0]) for r, o in column]
-        self.copy(scope, item, [(r, c) for r, c in pairs if c is not None], init, steps)
+        self.copy(site, item, [(r, c) for r, c in pairs if c is not None])
 
-    def copy(
-        self, scope: Scope, item: Item, pairs: Pairs, init: list[Stmt], steps: list[Step]
-    ) -> None:
+    def copy(self, site: Site, item: Item, pairs: Pairs) -> None:
         """Lowers one copy; a tap's steps run in training only."""
         if item.tap == "train":
             inner: list[Step] = []
-            self._copy(scope, item, pairs, init, inner)
+            self._copy(Site(site.scope, site.init, inner), item, pairs)
             if inner:
-                steps.append(Training(inner))
+                site.steps.append(Training(inner))
             return
-        self._copy(scope, item, pairs, init, steps)
+        self._copy(site, item, pairs)
 
-    def _copy(
-        self, scope: Scope, item: Item, pairs: Pairs, init: list[Stmt], steps: list[Step]
-    ) -> None:
+    def _copy(self, site: Site, item: Item, pairs: Pairs) -> None:
         first = pairs[0][1]
         rows = [r for r, _ in pairs]
         copies = [c for _, c in pairs]
         if any(c.segments[:1] != first.segments[:1] for c in copies) and _named(first):
             raise UnprovableError("the names differ between instances")
         if first.shared is not None:
-            self.whole.groups.again(scope, item, rows, copies, init, steps)
-        elif scope.unit.inline:
-            self.whole.groups.inlined(scope, item, rows, copies, init, steps)
+            self.whole.groups.again(site, item, rows, copies)
+        elif site.scope.unit.inline:
+            self.whole.groups.inlined(site, item, rows, copies)
         elif first.body is None and not first.branches:
-            self._leaf(scope, item, rows, copies, init, steps)
+            self._leaf(site, item, rows, copies)
         elif first.segments:
-            self.whole.groups.framed(scope, item, rows, copies, init, steps)
+            self.whole.groups.framed(site, item, rows, copies)
         elif item.op in MERGING:
-            self.whole.merges.merged(scope, item, rows, copies, init, steps)
+            self.whole.merges.merged(site, item, rows, copies)
         else:
-            self.body(scope, [(r, c.body) for r, c in pairs if c.body is not None], init, steps)
+            self.body(site, [(r, c.body) for r, c in pairs if c.body is not None])
 
     def _leaf(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         attribute = member(copies[0].segments[-1]) if copies[0].segments else None
-        made = self.whole.calls.maker(scope, item, rows, copies)
+        made = self.whole.calls.maker(site.scope, item, rows, copies)
         if made.constructor is not None:
             assert attribute is not None
-            scope.unit.members.add(copies[0].segments[-1])
-            init.append(set_member(copies[0].segments[-1], made.constructor))
-            init += self.whole.inits.member_init(scope, rows, copies, attribute)
+            site.scope.unit.members.add(copies[0].segments[-1])
+            site.init.append(set_member(copies[0].segments[-1], made.constructor))
+            site.init += self.whole.inits.member_init(site.scope, rows, copies, attribute)
         for c in copies:
-            scope.unit.made[id(c)] = (
+            site.scope.unit.made[id(c)] = (
                 attribute if attribute is not None else ast.Constant(None),
                 made.apply,
             )
-        self.apply(scope, rows, copies, attribute, made.apply, steps, hint_of(item))
+        self.apply(site.scope, rows, copies, attribute, made.apply, site.steps, hint_of(item))
 
     def apply(
         self,

@@ -26,7 +26,7 @@ from archspec.emit.text import (
     call,
     render,
 )
-from archspec.emit.unit import Inline, Scope
+from archspec.emit.unit import Inline, Scope, Site
 from archspec.graph import Body, Copy, Value
 from archspec.spec import Item
 
@@ -36,31 +36,27 @@ class Merges(Section):
 
     def merged(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """A residual or branches: its paths, then the merge."""
         first = copies[0]
         if first.branches:
             for k in range(len(first.branches)):
-                self._branch(scope, rows, [c.branches[k] for c in copies], init, steps)
+                self._branch(site, rows, [c.branches[k] for c in copies])
             self._merge(
-                scope,
+                site.scope,
                 rows,
                 copies,
                 [[must(c.branches[k].output) for c in copies] for k in range(len(first.branches))],
-                steps,
+                site.steps,
             )
             return
         self.whole.items.body(
-            scope,
+            site,
             [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
-            init,
-            steps,
         )
         plain_ = [c.plain for c in copies]
         if all(plain_):
@@ -74,10 +70,8 @@ class Merges(Section):
         orows, ocopies = [r for r, _ in open_rows], [c for _, c in open_rows]
         if any(c.shortcut is not None for c in ocopies):
             self.whole.items.body(
-                scope,
+                Site(site.scope, inner_init, inner),
                 [(r, c.shortcut) for r, c in open_rows if c.shortcut is not None],
-                inner_init,
-                inner,
             )
         main = [must(c.body.output) for c in ocopies if c.body is not None]
         short = [must(c.shortcut.output if c.shortcut is not None else c.ins[0]) for c in ocopies]
@@ -86,18 +80,16 @@ class Merges(Section):
             if ocopies[0].layer is not None and ocopies[0].layer.op == "concat"
             else [main, short]
         )
-        self._merge(scope, orows, ocopies, order, inner)
+        self._merge(site.scope, orows, ocopies, order, inner)
         if not closed:
-            init += inner_init
-            steps += inner
+            site.init += inner_init
+            site.steps += inner
             return
-        self._maybe_merged(
-            scope, item, rows, copies, orows, ocopies, closed, inner_init, inner, init, steps
-        )
+        self._maybe_merged(site, item, rows, copies, orows, ocopies, closed, inner_init, inner)
 
     def _maybe_merged(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
@@ -106,44 +98,46 @@ class Merges(Section):
         closed: Pairs,
         inner_init: list[Stmt],
         inner: list[Step],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """`shortcut_when` that holds in some instances only."""
         candidates = translate(
             item.shortcut_when,
-            scope.names,
-            self.whole.calls.records(scope, rows, [c.ins[0] for c in copies]),
+            site.scope.names,
+            self.whole.calls.records(site.scope, rows, [c.ins[0] for c in copies]),
         )
-        test = scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
+        test = site.scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
         then = lookup(orows, [must(c.out) for c in ocopies])
         other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
         values = [must(c.out) for c in copies]
         out = Var(self.whole.calls.join(rows, values, then, other), "")
         if inner_init:
-            init.append(If(test, inner_init))
-        steps.append(Either(scope.unit.attribute(test, "use_shortcut"), inner, out, then, other))
+            site.init.append(If(test, inner_init))
+        site.steps.append(
+            Either(site.scope.unit.attribute(test, "use_shortcut"), inner, out, then, other)
+        )
         define(orows, [must(c.out) for c in ocopies], out)
         for r, c in closed:
             define([r], [must(c.out)], out)
 
-    def _branch(
-        self, scope: Scope, rows: list[Row], bodies: list[Body], init: list[Stmt], steps: list[Step]
-    ) -> None:
+    def _branch(self, site: Site, rows: list[Row], bodies: list[Body]) -> None:
         segment = bodies[0].segment
-        if segment is not None and scope.unit.inline:
+        if segment is not None and site.scope.unit.inline:
             self.whole.groups.place(
-                scope.unit, self.whole.paths[id(bodies[0])], call("nn.Module"), False, init
+                site.scope.unit,
+                self.whole.paths[id(bodies[0])],
+                call("nn.Module"),
+                False,
+                site.init,
             )
-        if segment is None or scope.unit.inline:
-            self.whole.items.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
+        if segment is None or site.scope.unit.inline:
+            self.whole.items.body(site, list(zip(rows, bodies, strict=True)))
             return
         if self.whole.frames[id(bodies[0])].outward:
-            scope.unit.members.add(segment)
-            init.append(set_member(segment, call("nn.Module")))
-            scope.unit.inline.append(Inline(self.whole.paths[id(bodies[0])], (segment,), True))
-            self.whole.items.body(scope, list(zip(rows, bodies, strict=True)), init, steps)
-            scope.unit.inline.pop()
+            site.scope.unit.members.add(segment)
+            site.init.append(set_member(segment, call("nn.Module")))
+            site.scope.unit.inline.append(Inline(self.whole.paths[id(bodies[0])], (segment,), True))
+            self.whole.items.body(site, list(zip(rows, bodies, strict=True)))
+            site.scope.unit.inline.pop()
             return
         frames = [self.whole.frames[id(b)] for b in bodies]
         if not any(f.exports for f in frames):
@@ -157,22 +151,22 @@ class Merges(Section):
         ) and self.whole.chains.is_chain(bodies):
             cur = lookup(rows, [must(b.input) for b in bodies])
             value, out = self.whole.chains.container(
-                scope,
+                site.scope,
                 list(zip(rows, bodies, strict=True)),
                 segment,
-                init,
+                site.init,
                 cur,
                 segment.isidentifier(),
             )
             if render(value) != f"self.{segment}":
-                init.append(set_member(segment, value))
+                site.init.append(set_member(segment, value))
             result = Var(out.axes, segment)
-            steps.append(Assign([result], call(attribute, cur.ref)))
+            site.steps.append(Assign([result], call(attribute, cur.ref)))
             define(rows, [must(b.output) for b in bodies], result)
         else:
             item = bodies[0].items[0].item
             value, captures, exports, info = self.whole.groups.outlined(
-                scope,
+                site.scope,
                 item,
                 rows,
                 [Part(r, b) for r, b in zip(rows, bodies, strict=True)],
@@ -180,11 +174,11 @@ class Merges(Section):
                 bodies,
                 segment,
             )
-            init.append(set_member(segment, value))
+            site.init.append(set_member(segment, value))
             self.whole.groups.call_frame(
-                scope, rows, attribute, captures, exports, info, steps, segment
+                site.scope, rows, attribute, captures, exports, info, site.steps, segment
             )
-        scope.unit.members.add(segment)
+        site.scope.unit.members.add(segment)
 
     def _merge(
         self,

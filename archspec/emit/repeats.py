@@ -30,7 +30,7 @@ from archspec.emit.text import (
     call,
     render,
 )
-from archspec.emit.unit import Inline, Scope
+from archspec.emit.unit import Inline, Site
 from archspec.graph import Copy, Occurrence
 from archspec.spec import Item
 
@@ -40,11 +40,9 @@ class Repeats(Section):
 
     def repeated(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         column: list[tuple[Row, Occurrence]],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """A repeat in forward: a container under its id, or its copies one by one."""
         rows = [r for r, _ in column]
@@ -57,83 +55,75 @@ class Repeats(Section):
             for cs in copies
             for f in (self.whole.frames.get(id(c)) for c in cs)
         )
-        if segment is not None and (scope.unit.inline or outward):
-            self._copies_inlined(scope, item, rows, copies, segment, init, steps)
+        if segment is not None and (site.scope.unit.inline or outward):
+            self._copies_inlined(site, item, rows, copies, segment)
             return
         if segment is not None and not all(copies):
             raise UnprovableError("the repeat is empty in some instances")
         if segment is not None and item.tap is None:
-            self._contained(scope, item, rows, copies, segment, init, steps)
+            self._contained(site, item, rows, copies, segment)
             return
-        self._one_by_one(scope, item, rows, copies, init, steps)
+        self._one_by_one(site, item, rows, copies)
 
     def _one_by_one(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[list[Copy]],
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """Each copy as if it were written out."""
         if len({len(c) for c in copies}) > 1:
             raise UnprovableError("the number of copies differs between instances")
         for k in range(len(copies[0])):
             self.whole.items.copy(
-                scope,
+                site,
                 item,
                 [(self.whole.calls.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
-                init,
-                steps,
             )
 
     def _copies_inlined(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[list[Copy]],
         segment: str,
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """Copies under an id, one by one, in a class around them."""
-        unit = scope.unit
+        unit = site.scope.unit
         fresh = not unit.inline
         base = self.whole.paths[id(copies[0][0])][:-1]
         if fresh:
             unit.members.add(segment)
-            init.append(set_member(segment, call("nn.Module")))
+            site.init.append(set_member(segment, call("nn.Module")))
             unit.inline.append(Inline(base, (segment,), True))
         else:
-            self.whole.groups.place(unit, base, call("nn.Module"), False, init)
-        self._one_by_one(scope, item, rows, copies, init, steps)
+            self.whole.groups.place(unit, base, call("nn.Module"), False, site.init)
+        self._one_by_one(site, item, rows, copies)
         if fresh:
             unit.inline.pop()
 
     def _contained(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[list[Copy]],
         segment: str,
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
-        unit = scope.unit
+        unit = site.scope.unit
         attribute = member(segment)
         last = [must(c[-1].out) for c in copies]
         if all(self._line(cs) for cs in copies):
             cur = lookup(rows, [c[0].ins[0] for c in copies])
             sink = Positional(unit, segment)
             with apart(rows, [c[0].ins[0] for c in copies], cur):
-                out = self.whole.loops.copies(scope, item, rows, copies, sink, init, cur)
-            init.append(set_member(segment, sink.finish()))
+                out = self.whole.loops.copies(site.scope, item, rows, copies, sink, site.init, cur)
+            site.init.append(set_member(segment, sink.finish()))
             unit.members.add(segment)
             result = Var(out.axes, hint_of(item))
-            steps.append(Assign([result], call(attribute, cur.ref)))
+            site.steps.append(Assign([result], call(attribute, cur.ref)))
             define(rows, last, result)
             for cs in copies:
                 for k, c in enumerate(cs):
@@ -142,7 +132,7 @@ class Repeats(Section):
                         self.whole.calls.call_module,
                     )
             return
-        self._module_list(scope, item, rows, copies, segment, init, steps)
+        self._module_list(site, item, rows, copies, segment)
 
     def _line(self, copies: list[Copy]) -> bool:
         """Whether the copies are a chain of which nothing is read from outside but the end."""
@@ -157,19 +147,17 @@ class Repeats(Section):
 
     def _module_list(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[list[Copy]],
         segment: str,
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         """A ModuleList: its modules are made in a comprehension or as a list.
 
         They are called in a loop or one by one.
         """
-        unit = scope.unit
+        unit = site.scope.unit
         attribute = member(segment)
         unit.members.add(segment)
         if len({len(c) for c in copies}) > 1:
@@ -181,67 +169,71 @@ class Repeats(Section):
             at = ast.Subscript(attribute, ast.Constant(k))
             inner: list[Stmt] = []
             round_steps: list[Step] = []
-            self._element_at(scope, item, subs, [c[k] for c in copies], at, inner, round_steps)
+            self._element_at(
+                Site(site.scope, inner, round_steps), item, subs, [c[k] for c in copies], at
+            )
             made = inner.pop()
             assert isinstance(made, Line)
-            init += inner
+            site.init += inner
             elements.append(made.value)
             calls.append(round_steps)
         texts = {render(e) for e in elements}
         if len(texts) == 1 and len(elements) > 1:
-            init.append(
+            site.init.append(
                 set_member(
                     segment,
                     call("nn.ModuleList", _comprehension(elements[0], ast.Constant(len(elements)))),
                 )
             )
         else:
-            init.append(set_member(segment, call("nn.ModuleList", ast.List(elements))))
+            site.init.append(set_member(segment, call("nn.ModuleList", ast.List(elements))))
         looped = self._looped(attribute, calls) if all(map(self._private, copies)) else None
         if looped is not None:
-            steps.append(looped)
+            site.steps.append(looped)
             define(rows, [must(c[-1].out) for c in copies], looped.out)
         else:
             for s in calls:
-                steps += s
+                site.steps += s
 
     def _element_at(
         self,
-        scope: Scope,
+        site: Site,
         item: Item,
         rows: list[Row],
         copies: list[Copy],
         at: ast.expr,
-        init: list[Stmt],
-        steps: list[Step],
     ) -> None:
         first = copies[0]
         if first.shared is not None:
             raise UnprovableError("a repeated use of shared weights")
         if first.body is None and not first.branches:
-            made = self.whole.calls.maker(scope, item, rows, copies, module=True)
-            init.append(
+            made = self.whole.calls.maker(site.scope, item, rows, copies, module=True)
+            site.init.append(
                 Line(made.constructor if made.constructor is not None else call("nn.Identity"))
             )
             for c in copies:
-                scope.unit.made[id(c)] = (at, made.apply)
-            self.whole.items.apply(scope, rows, copies, at, made.apply, steps, hint_of(item))
+                site.scope.unit.made[id(c)] = (at, made.apply)
+            self.whole.items.apply(
+                site.scope, rows, copies, at, made.apply, site.steps, hint_of(item)
+            )
             return
         frames = [self.whole.frames[id(c)] for c in copies]
         if not any(f.exports for f in frames):
-            init.append(Line(call("nn.Identity")))
+            site.init.append(Line(call("nn.Identity")))
             return
         parts = [
             Part(r, c.body, c if item.op in MERGING else None, item)
             for r, c in zip(rows, copies, strict=True)
         ]
         value, captures, exports, info = self.whole.groups.outlined(
-            scope, item, rows, parts, frames, copies, hint_of(item) or item.op
+            site.scope, item, rows, parts, frames, copies, hint_of(item) or item.op
         )
-        init.append(Line(value))
+        site.init.append(Line(value))
         for c in copies:
-            scope.unit.made[id(c)] = (at, self.whole.calls.call_module)
-        self.whole.groups.call_frame(scope, rows, at, captures, exports, info, steps, hint_of(item))
+            site.scope.unit.made[id(c)] = (at, self.whole.calls.call_module)
+        self.whole.groups.call_frame(
+            site.scope, rows, at, captures, exports, info, site.steps, hint_of(item)
+        )
 
     def _looped(self, attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
         """The calls as a loop, where each round differs from the next by what is carried alone."""

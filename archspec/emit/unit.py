@@ -260,3 +260,12 @@ class Unit:
 
 def _with_self(node: ast.expr) -> ast.expr:
     return rebuilt(node, lambda text: None if text in RESERVED else name(f"self.{text}"))
+
+
+@dataclass(slots=True)
+class Site:
+    """Where an item is lowered: what numbers there may come from, and what is written so far."""
+
+    scope: Scope
+    init: list[Stmt]  # statements of the constructor
+    steps: list[Step]  # of forward

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from archspec.emit.conditions import size_of
 from archspec.emit.engine import Section
 from archspec.emit.explain import (
     Row,
     UnprovableError,
     Var,
-    fold,
     folded,
     holds,
     lookup,
@@ -22,9 +22,9 @@ from archspec.emit.explain import (
 )
 from archspec.emit.forward import Assign, Step
 from archspec.emit.text import Dotted, call, literal, rebuilt
-from archspec.emit.unit import ClassInfo, Scope, plain
+from archspec.emit.unit import Scope, plain
 from archspec.expressions import Expr
-from archspec.graph import Copy, Occurrence, Value
+from archspec.graph import Copy, Value
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 from archspec.spec import Item
@@ -81,7 +81,7 @@ class Calls(Section):
         values = [[c.ins[j] for c in copies] for j in range(len(copies[0].ins))]
         ins = [None if vs[0] is None else lookup(rows, vs) for vs in values]
         if copies[0].instance is not None:
-            return self._block(scope, item, rows, copies, ins)
+            return self.whole.signatures.block(scope, item, rows, copies, ins)
         return self._layer(scope, item, rows, copies, ins, module)
 
     def _layer(
@@ -227,7 +227,7 @@ class Calls(Section):
             nonlocal records
             if text in item.args:
                 if records is None:
-                    records = self.records(
+                    records = self.whole.conditions.records(
                         scope, rows, [c.ins[0] if c.ins else None for c in copies]
                     )
                 found = translate(item.args[text], scope.names, records)
@@ -267,7 +267,7 @@ class Calls(Section):
         for axes, key in zip(layer.axes(*types), copies[0].outs, strict=True):  # type: ignore[arg-type]
             one: list[ast.expr | None] = []
             for a, text in enumerate(axes):
-                values = [_size(c.outs[key], a) for c in copies]
+                values = [size_of(c.outs[key], a) for c in copies]
                 candidates = resolve(text) if text is not None else []
                 one.append(next((c for c in candidates if holds(c, rows, values)), None))
             found.append(one)
@@ -375,7 +375,7 @@ class Calls(Section):
         axes: list[ast.expr | None] = []
         types = [p[0].type for p in paths]
         for a, text in enumerate(layer.axes(*types)[0]):  # type: ignore[arg-type]
-            values = [_size(c.out, a) for c in copies]
+            values = [size_of(c.out, a) for c in copies]
             tree = _resolved(_parsed(text), lambda _: [], list(ins)) if text is not None else None
             axes.append(tree if tree is not None and holds(tree, rows, values) else None)
         free = {a.name or a.of: literal(plain(a.value)) for a in first.free}
@@ -388,185 +388,6 @@ class Calls(Section):
         out.batchless = first.broadcast and all(v.batchless for v in ins)
         steps.append(Assign([out], value, inner=True, merge=True))
         return out
-
-    # ------------------------------------------------------------ block calls
-
-    def _block(
-        self,
-        scope: Scope,
-        item: Item,
-        rows: Sequence[Row],
-        copies: Sequence[Copy],
-        ins: list[Var | None],
-    ) -> Made:
-        instances = [c.instance for c in copies if c.instance is not None]
-        info = self.whole.blocks.class_of(instances)
-        shape_vars = [v for v in ins if v is not None]
-        constructor = self.construct(
-            scope,
-            rows,
-            info,
-            [info.values[id(i)] for i in instances],
-            item,
-            shape_vars,
-            list(instances[0].block.inputs),
-            copies,
-        )
-        axes = [
-            self.outer_axes(info, j, rows, [c.outs[key] for c in copies])
-            for j, key in enumerate(copies[0].outs)
-        ]
-        return Made(constructor, self.call_module, axes)
-
-    def construct(
-        self,
-        scope: Scope,
-        rows: Sequence[Row],
-        info: ClassInfo,
-        wanted: Sequence[Mapping[str, Any]],
-        item: Item | None,
-        shape_vars: Sequence[Var],
-        inputs: Sequence[str],
-        copies: Sequence[Copy] = (),
-    ) -> ast.expr:
-        """`Block(in_channels, stride=stride)`: each argument explained in the caller's names."""
-        args: list[ast.expr] = []
-        keywords: dict[str, ast.expr] = {}
-        records = (
-            self.records(scope, rows, [c.ins[0] if c.ins else None for c in copies])
-            if copies
-            else scope.records
-        )
-        self._given = {}
-        for p in info.parameters:
-            values = [w[p.name] for w in wanted]
-            if p.default is not ... and all(
-                v == p.default and type(v) is type(p.default) for v in values
-            ):
-                continue
-            candidates: list[ast.expr | None] = []
-            if item is not None and p.name in item.args:
-                candidates += translate(item.args[p.name], scope.names, records)
-            candidates.append(_shape_candidate(p.name, shape_vars, inputs))
-            if item is None:
-                candidates.append(ast.Name(p.name))
-            value = scope.explain(rows, candidates, values, p.name)
-            self._given[p.name] = value
-            if _positional(p.name, info) and not keywords:
-                args.append(value)
-            else:
-                keywords[p.name] = value
-        return call(info.name, *args, **keywords)
-
-    def outer_axes(
-        self, info: ClassInfo, place: int, rows: Sequence[Row], values: Sequence[Value]
-    ) -> list[ast.expr | None]:
-        """The callee's symbolic output in the caller's names."""
-        given = dict(self._given)
-        for p in info.parameters:
-            if p.name not in given and p.default is not ...:
-                given[p.name] = literal(p.default)
-        found: list[ast.expr | None] = []
-        inner = info.axes[place] if place < len(info.axes) else []
-        for a, axis in enumerate(inner):
-            tree = _renamed(axis, given) if axis is not None else None
-            sizes = [_size(v, a) for v in values]
-            found.append(tree if tree is not None and holds(tree, rows, sizes) else None)
-        first = values[0].type
-        return found if found or first is None else [None] * len(first.shape)
-
-    def call_module(
-        self,
-        scope: Scope,
-        rows: Sequence[Row],
-        copies: Sequence[Copy],
-        attribute: ast.expr | None,
-        ins: list[Var | None],
-        steps: list[Step],
-        hint: str,
-    ) -> list[Var]:
-        """`self.block(x)`, with one variable for each output."""
-        assert attribute is not None
-        outs = []
-        for j, key in enumerate(copies[0].outs):
-            instances = [c.instance for c in copies if c.instance is not None]
-            axes: list[ast.expr | None]
-            if len(instances) == len(copies):
-                info = self.whole.blocks.class_of(instances)
-                axes = self.outer_axes(info, j, rows, [c.outs[key] for c in copies])
-            else:
-                value = copies[0].outs[key].type
-                axes = [None] * (len(value.shape) if value else 0)
-            outs.append(Var(axes, hint if j == 0 else ""))
-        steps.append(
-            Assign(
-                outs,
-                call(
-                    attribute,
-                    *(
-                        self.batched(scope, v, [w for w in ins if w is not None])
-                        for v in ins
-                        if v is not None
-                    ),
-                ),
-            )
-        )
-        return outs
-
-    # ------------------------------------------------------------ conditions and joins
-
-    def records(
-        self, scope: Scope, rows: Sequence[Row], previous: Sequence[Value | None]
-    ) -> Mapping[str, Var]:
-        if any(v is None for v in previous):
-            return scope.records
-        try:
-            return {**scope.records, "prev": lookup(rows, [v for v in previous if v is not None])}
-        except UnprovableError:
-            return scope.records
-
-    def condition(
-        self,
-        scope: Scope,
-        column: Sequence[tuple[Row, Occurrence]],
-        here: Sequence[bool],
-        previous: Var | None,
-    ) -> ast.expr:
-        """The author's `when`, where it is right in every instance; else a boolean of its own."""
-        item = column[0][1].item
-        records = {**scope.records, "prev": previous} if previous is not None else scope.records
-        hint = (
-            item.id.text if item.id is not None and item.id.text.isidentifier() else item.op.lower()
-        )
-        return scope.explain(
-            [r for r, _ in column],
-            translate(item.when, scope.names, records),
-            list(here),
-            f"with_{hint}",
-        )
-
-    def join(
-        self, rows: Sequence[Row], values: Sequence[Value], then: Var, other: Var
-    ) -> list[ast.expr | None]:
-        """Per axis, an expression that holds on both sides of a condition."""
-        found: list[ast.expr | None] = []
-        for a in range(min(len(then.axes), len(other.axes))):
-            sizes = [_size(v, a) for v in values]
-            found.append(
-                next(
-                    (
-                        c
-                        for c in (then.axes[a], other.axes[a])
-                        if c is not None and holds(c, rows, sizes)
-                    ),
-                    None,
-                )
-            )
-        return found
-
-    def sub_row(self, row: Row) -> Row:
-        """A row of its own for one copy of a repeat whose copies are written one by one."""
-        return Row(dict(row.py), row.vals, row.base)
 
 
 # ---------------------------------------------------------------- small facts
@@ -581,12 +402,6 @@ def activation_class(value: Any) -> Dotted | None:
     except BadArgument:
         return None
     return Dotted(made.target) if made.target is not None and not made.args else None
-
-
-def _size(value: Value | None, axis: int) -> int | None:
-    if value is None or value.type is None or axis >= len(value.type.shape):
-        return None
-    return value.type.shape[axis]
 
 
 def _form(c: Call) -> object:
@@ -604,22 +419,6 @@ def _tail(of: str) -> str:
     if of.startswith("x") and "[" in of:
         return "features" if "[-1]" in of else "channels"
     return of if of.isidentifier() else "value"
-
-
-def _positional(text: str, info: ClassInfo) -> bool:
-    return text in ("in_channels", "in_features") or text == info.lead
-
-
-def _shape_candidate(
-    text: str, shape_vars: Sequence[Var], inputs: Sequence[str]
-) -> ast.expr | None:
-    for j, var in enumerate(shape_vars):
-        prefix = "in" if j == 0 else (inputs[j] if j < len(inputs) else "")
-        if var.axes and text == f"{prefix}_channels":
-            return var.axes[0]
-        if var.axes and text == f"{prefix}_features":
-            return var.axes[-1]
-    return None
 
 
 def _resolved(
@@ -677,11 +476,3 @@ def _forward(text: str, new: Mapping[str, ast.expr]) -> ast.expr:
 
 def _filled(text: str, new: Mapping[str, ast.expr]) -> ast.expr:
     return rebuilt(_parsed(text), new.get)
-
-
-def _renamed(axis: ast.expr, given: Mapping[str, ast.expr]) -> ast.expr | None:
-    names = {n.id for n in ast.walk(axis) if isinstance(n, ast.Name)}
-    if not names <= set(given) | {"make_divisible", "max", "min", "math"}:
-        return None
-    result = rebuilt(axis, given.get)
-    return fold(result)

@@ -215,7 +215,7 @@ class Chains(Section):
             scope, item, rows, parts, [self.whole.frames[id(c)] for c in copies], copies, hint
         )
         axes = (
-            self.whole.calls.outer_axes(info, 0, rows, [e[0] for e in exports])
+            self.whole.signatures.outer_axes(info, 0, rows, [e[0] for e in exports])
             if exports[0]
             else []
         )
@@ -245,7 +245,9 @@ class Chains(Section):
     ) -> Var:
         rows = [r for r, _ in pairs]
         there = [p for p, here in zip(pairs, mixed, strict=True) if here]
-        test = self.whole.calls.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, cur)
+        test = self.whole.conditions.condition(
+            scope, [(r, b.items[at]) for r, b in pairs], mixed, cur
+        )
         sink.open(into)
         body: list[Stmt] = []
         then = cur
@@ -254,7 +256,7 @@ class Chains(Section):
             copies = [(r, c) for r, o in column for c in o.copies if c is not None]
             then = self.element(scope, column[0][1].item, copies, sink, body, then)
         values = [must(b.items[end - 1].out) for _, b in pairs]
-        out = Var(self.whole.calls.join(rows, values, then, cur))
+        out = Var(self.whole.conditions.join(rows, values, then, cur))
         for a in ends(out):
             if out.axes[a] is None and not all_equal([dim(v, a) for v in values]):
                 out.axes[a] = self._carry_if(scope, pairs, end, then, cur, a, into, body)

@@ -192,7 +192,7 @@ class Groups(Section):
         if path[: len(base)] != base:
             raise UnprovableError("weights shared with a module outside this part")
         attribute = call("self.get_submodule", ast.Constant(".".join(path[len(base) :])))
-        apply = self.whole.calls.call_module
+        apply = self.whole.signatures.call_module
         if copies[0].instance is None and copies[0].body is None and not copies[0].branches:
             apply = self.whole.calls.maker(scope, item, rows, copies).apply
         return attribute, apply
@@ -229,7 +229,7 @@ class Groups(Section):
                 site.init.append(set_member(segment, value))
             site.init += self.whole.inits.group_init(site.scope, bodies, attribute)
             site.scope.unit.members.add(segment)
-            apply = self.whole.calls.call_module
+            apply = self.whole.signatures.call_module
             for c in copies:
                 site.scope.unit.made[id(c)] = (attribute, apply)
             result = Var(out.axes, hint_of(item))
@@ -256,7 +256,7 @@ class Groups(Section):
             site.scope, rows, attribute, captures, exports, info, site.steps, hint_of(item)
         )
         for c in copies:
-            site.scope.unit.made[id(c)] = (attribute, self.whole.calls.call_module)
+            site.scope.unit.made[id(c)] = (attribute, self.whole.signatures.call_module)
 
     def _unary(self, frame: Any, copy: Copy) -> bool:
         ins = list(frame.captures.values())
@@ -326,7 +326,7 @@ class Groups(Section):
         else:
             self.whole.order.append(info)
         shape_vars = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-        value = self.whole.calls.construct(
+        value = self.whole.signatures.construct(
             scope, rows, info, [info.values[id(k)] for k in keys], None, shape_vars, names
         )
         return value, captures, exports, info
@@ -345,7 +345,7 @@ class Groups(Section):
         ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
         outs = [
             Var(
-                self.whole.calls.outer_axes(info, j, rows, [e[j] for e in exports]),
+                self.whole.signatures.outer_axes(info, j, rows, [e[j] for e in exports]),
                 hint if j == 0 else f"{hint}{j}",
             )
             for j in range(len(exports[0]))

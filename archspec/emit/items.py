@@ -85,7 +85,7 @@ class Items(Section):
             raise UnprovableError("a tap that is there in some instances only")
         passed = [self._passed(b, at, end, here) for (_, b), here in zip(pairs, mixed, strict=True)]
         other = lookup([r for r, _ in pairs], passed)
-        test = self.whole.calls.condition(
+        test = self.whole.conditions.condition(
             site.scope, [(r, b.items[at]) for r, b in pairs], mixed, other
         )
         inner_init: list[Stmt] = []
@@ -98,7 +98,9 @@ class Items(Section):
         then = lookup([r for r, _ in there], then_values)
         rows = [r for r, _ in pairs]
         out = Var(
-            self.whole.calls.join(rows, [_out(b.items[end - 1]) for _, b in pairs], then, other),
+            self.whole.conditions.join(
+                rows, [_out(b.items[end - 1]) for _, b in pairs], then, other
+            ),
             hint_of(item),
         )
         shortcut = self._optional(test, inner_init, inner, then)

@@ -9,6 +9,7 @@ from archspec.emit.blocks import Blocks
 from archspec.emit.calls import Calls
 from archspec.emit.chain import Chains
 from archspec.emit.classes import Classes
+from archspec.emit.conditions import Conditions
 from archspec.emit.engine import Group, Part
 from archspec.emit.explain import (
     Row,
@@ -19,6 +20,7 @@ from archspec.emit.items import Items
 from archspec.emit.loops import Loops
 from archspec.emit.merges import Merges
 from archspec.emit.repeats import Repeats
+from archspec.emit.signatures import Signatures
 from archspec.emit.unit import ClassInfo, plain
 from archspec.graph import Instance
 from archspec.spec import Init
@@ -50,6 +52,7 @@ class Lowering:
         self.items, self.merges, self.groups = Items(self), Merges(self), Groups(self)
         self.repeats, self.loops, self.chains = Repeats(self), Loops(self), Chains(self)
         self.inits, self.calls = Inits(self, rules or {}), Calls(self)
+        self.signatures, self.conditions = Signatures(self), Conditions(self)
         self.blocks.collect()
 
     def root(self) -> ClassInfo:

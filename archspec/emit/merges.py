@@ -103,13 +103,13 @@ class Merges(Section):
         candidates = translate(
             item.shortcut_when,
             site.scope.names,
-            self.whole.calls.records(site.scope, rows, [c.ins[0] for c in copies]),
+            self.whole.conditions.records(site.scope, rows, [c.ins[0] for c in copies]),
         )
         test = site.scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
         then = lookup(orows, [must(c.out) for c in ocopies])
         other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
         values = [must(c.out) for c in copies]
-        out = Var(self.whole.calls.join(rows, values, then, other), "")
+        out = Var(self.whole.conditions.join(rows, values, then, other), "")
         if inner_init:
             site.init.append(If(test, inner_init))
         site.steps.append(

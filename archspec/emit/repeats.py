@@ -79,7 +79,10 @@ class Repeats(Section):
             self.whole.items.copy(
                 site,
                 item,
-                [(self.whole.calls.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
+                [
+                    (self.whole.conditions.sub_row(r), c[k])
+                    for r, c in zip(rows, copies, strict=True)
+                ],
             )
 
     def _copies_inlined(
@@ -129,7 +132,7 @@ class Repeats(Section):
                 for k, c in enumerate(cs):
                     unit.made[id(c)] = (
                         ast.Subscript(attribute, ast.Constant(k)),
-                        self.whole.calls.call_module,
+                        self.whole.signatures.call_module,
                     )
             return
         self._module_list(site, item, rows, copies, segment)
@@ -165,7 +168,7 @@ class Repeats(Section):
         elements: list[ast.expr] = []
         calls: list[list[Step]] = []
         for k in range(len(copies[0])):
-            subs = [self.whole.calls.sub_row(r) for r in rows]
+            subs = [self.whole.conditions.sub_row(r) for r in rows]
             at = ast.Subscript(attribute, ast.Constant(k))
             inner: list[Stmt] = []
             round_steps: list[Step] = []
@@ -230,7 +233,7 @@ class Repeats(Section):
         )
         site.init.append(Line(value))
         for c in copies:
-            site.scope.unit.made[id(c)] = (at, self.whole.calls.call_module)
+            site.scope.unit.made[id(c)] = (at, self.whole.signatures.call_module)
         self.whole.groups.call_frame(
             site.scope, rows, at, captures, exports, info, site.steps, hint_of(item)
         )

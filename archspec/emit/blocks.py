@@ -22,9 +22,7 @@ from archspec.emit.explain import (
 )
 from archspec.emit.frames import Frames
 from archspec.emit.inits import types_of
-from archspec.emit.text import (
-    render,
-)
+from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
 from archspec.expressions import Expr
 from archspec.graph import Body, Instance

@@ -21,7 +21,7 @@ from archspec.emit.explain import (
     value_of,
 )
 from archspec.emit.forward import Assign, Step
-from archspec.emit.text import Dotted, call, literal, rebuilt
+from archspec.emit.syntax import Dotted, call, literal, rebuilt
 from archspec.emit.unit import Scope, plain
 from archspec.expressions import Expr
 from archspec.graph import Copy, Value

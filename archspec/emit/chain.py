@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from archspec.emit.engine import MERGING, Part, Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, apart, define, holds, translate
 from archspec.emit.sinks import Named, Own, Positional, Sink
-from archspec.emit.text import If, Line, Stmt, call, name
+from archspec.emit.syntax import If, Line, Stmt, call, name
 from archspec.emit.tidy import assigned
 from archspec.emit.unit import Scope
 from archspec.graph import Body, Copy, Occurrence, Value

@@ -26,20 +26,8 @@ from archspec.emit.explain import (
 from archspec.emit.forward import Assign, Naming, Step, nest, uses
 from archspec.emit.inits import freezing
 from archspec.emit.sinks import Own, Positional
-from archspec.emit.text import (
-    WIDTH,
-    Dotted,
-    For,
-    If,
-    Line,
-    Return,
-    Stmt,
-    call,
-    exchanged,
-    name,
-    render,
-    write,
-)
+from archspec.emit.syntax import Dotted, For, If, Line, Return, Stmt, call, exchanged, name
+from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import stmt_names, tidy
 from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Site, Unit
 from archspec.graph import Body, Value
@@ -111,9 +99,9 @@ class Classes(Section):
                 if sink.variable is None
                 else Line(call("super().__init__", ast.Starred(name(sink.variable))))
             )
-            tidy(unit.init)
         else:
             unit.init.insert(0, Line(call("super().__init__")))
+        tidy(unit.init)
         return out
 
     def _forward(

@@ -11,11 +11,7 @@ from archspec.emit.explain import (
     Row,
     UnprovableError,
 )
-from archspec.emit.text import (
-    Line,
-    call,
-    name,
-)
+from archspec.emit.syntax import Line, call, name
 from archspec.emit.unit import ClassInfo
 from archspec.graph import Body, Copy, Instance, Value
 from archspec.spec import Item

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from archspec.emit.text import Dotted, ids, literal, name, render
+from archspec.emit.syntax import Dotted, ids, literal, name
+from archspec.emit.text import render
 from archspec.expressions import Expr
 from archspec.graph import Value
 

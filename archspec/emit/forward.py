@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from archspec.emit.explain import Var
-from archspec.emit.text import For, If, Line, Stmt, ids, name, rebuilt, render
+from archspec.emit.syntax import For, If, Line, Stmt, ids, name, rebuilt
+from archspec.emit.text import render
 
 NESTED = 84  # the longest line that nesting calls may make
 

@@ -27,12 +27,8 @@ from archspec.emit.explain import (
     lookup,
 )
 from archspec.emit.forward import Assign, Step
-from archspec.emit.text import (
-    Line,
-    Stmt,
-    call,
-    render,
-)
+from archspec.emit.syntax import Line, Stmt, call
+from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Inline, Scope, Site, Unit
 from archspec.graph import Copy, Value
 from archspec.spec import Item

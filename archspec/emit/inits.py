@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
-from archspec.emit.text import For, If, Line, Stmt, call, name, render, write
+from archspec.emit.syntax import For, If, Line, Stmt, call, name
+from archspec.emit.text import render, write
 from archspec.emit.unit import Scope
 from archspec.expressions import Expr, resolve
 from archspec.graph import Body, Copy, Instance
@@ -296,7 +297,8 @@ def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -
     if filler.name == "constant" and len(arguments) == 1:
         (value,) = arguments.values()
         return Line(call("nn.init.constant_", target, value))
-    return Line(call(f"nn.init.{filler.name}_", target, **arguments))
+    of_torch = "" if filler.name == "bilinear" else "nn.init."
+    return Line(call(f"{of_torch}{filler.name}_", target, **arguments))
 
 
 def _direct(body: Body) -> Iterator[Copy]:
@@ -322,24 +324,33 @@ def _target(copy: Copy) -> str:
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:
-    """Every leaf with its path and what items around it say of its initial values."""
-    stack: list[tuple[Body, str, Init]] = [(root.body, prefix, above)]
+    """Every leaf with its path and what items around it say of its initial values, in order."""
+    stack: list[tuple[Body | Copy, str, Init]] = [(root.body, prefix, above)]
     while stack:
-        body, path, rules = stack.pop()
-        for occurrence in body.items:
+        found, path, rules = stack.pop()
+        if isinstance(found, Copy):
+            yield path, found, rules
+            continue
+        inside: list[tuple[Body | Copy, str, Init]] = []
+        for occurrence in found.items:
             here = {**rules, **occurrence.item.init} if occurrence.item.init else rules
             for c in occurrence.copies:
                 if c is None or c.shared is not None:
                     continue
                 inner = ".".join((path, *c.segments)) if path else ".".join(c.segments)
-                if c.instance is not None:
-                    stack.append((c.instance.body, inner, here))
-                elif c.layer is not None and c.body is None and not c.branches:
-                    yield inner, c, here
-                for part in (c.body, c.shortcut, *c.branches):
-                    if part is not None:
-                        at = ".".join(filter(None, (inner, part.segment)))
-                        stack.append((part, at, here))
+                inside += ((part, at, here) for part, at in _inside(c, inner))
+        stack += reversed(inside)
+
+
+def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
+    """What a copy holds, or itself when it is a leaf."""
+    if copy.instance is not None:
+        yield copy.instance.body, path
+    elif copy.layer is not None and copy.body is None and not copy.branches:
+        yield copy, path
+    for part in (copy.body, copy.shortcut, *copy.branches):
+        if part is not None:
+            yield part, ".".join(filter(None, (path, part.segment)))
 
 
 def freezing(root: Instance) -> list[Stmt]:

@@ -24,12 +24,7 @@ from archspec.emit.explain import (
     lookup,
 )
 from archspec.emit.forward import Assign, Either, Step, Training
-from archspec.emit.text import (
-    If,
-    Line,
-    Stmt,
-    name,
-)
+from archspec.emit.syntax import If, Line, Stmt, name
 from archspec.emit.unit import Scope, Site
 from archspec.graph import Body, Copy, Occurrence, Value
 from archspec.spec import Item

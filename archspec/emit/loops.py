@@ -9,7 +9,7 @@ from archspec.emit.chain import all_equal, dim, ends, update, words_of
 from archspec.emit.engine import Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, define, holds, names_in, translate
 from archspec.emit.sinks import Own, Positional, Sink
-from archspec.emit.text import For, Line, Stmt, call, literal
+from archspec.emit.syntax import For, Line, Stmt, call, literal
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.emit.unit import Scope, Unit, plain
 from archspec.expressions import Expr

@@ -20,12 +20,8 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.forward import Assign, Either, Step
-from archspec.emit.text import (
-    If,
-    Stmt,
-    call,
-    render,
-)
+from archspec.emit.syntax import If, Stmt, call
+from archspec.emit.text import render
 from archspec.emit.unit import Inline, Scope, Site
 from archspec.graph import Body, Copy, Value
 from archspec.spec import Item

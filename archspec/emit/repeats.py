@@ -24,12 +24,8 @@ from archspec.emit.explain import (
 )
 from archspec.emit.forward import Assign, Loop, Step
 from archspec.emit.sinks import Positional
-from archspec.emit.text import (
-    Line,
-    Stmt,
-    call,
-    render,
-)
+from archspec.emit.syntax import Line, Stmt, call
+from archspec.emit.text import render
 from archspec.emit.unit import Inline, Site
 from archspec.graph import Copy, Occurrence
 from archspec.spec import Item

@@ -11,7 +11,7 @@ from archspec.emit.conditions import size_of
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, Var, fold, holds, translate
 from archspec.emit.forward import Assign, Step
-from archspec.emit.text import call, literal, rebuilt
+from archspec.emit.syntax import call, literal, rebuilt
 from archspec.emit.unit import ClassInfo, Scope
 from archspec.graph import Copy, Value
 from archspec.spec import Item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from archspec.emit.explain import names_in
-from archspec.emit.text import Line, Stmt, call, name
+from archspec.emit.syntax import Line, Stmt, call, name
 from archspec.emit.unit import Unit
 
 

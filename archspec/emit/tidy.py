@@ -6,7 +6,8 @@ import ast
 from collections.abc import Sequence
 
 from archspec.emit.explain import names_in
-from archspec.emit.text import WIDTH, For, If, Line, Stmt, render, write
+from archspec.emit.syntax import For, If, Line, Stmt
+from archspec.emit.text import WIDTH, render, write
 
 
 def stmt_names(s: Stmt) -> set[str]:

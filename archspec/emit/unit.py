@@ -10,7 +10,8 @@ from typing import Any
 
 from archspec.emit.explain import Row, UnprovableError, Var, equal, holds, names_in, value_of
 from archspec.emit.forward import Step
-from archspec.emit.text import Stmt, literal, name, rebuilt, render
+from archspec.emit.syntax import Stmt, literal, name, rebuilt
+from archspec.emit.text import render
 
 RESERVED = frozenset(
     {

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -310,6 +311,27 @@ def test_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     assert "archspec[torch]" in caught.value.help
 
 
+@pytest.mark.parametrize(
+    ("ops", "remedy"),
+    [(None, "archspec[torchvision]"), ("broken", "built for your PyTorch")],
+)
+def test_without_torchvision_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, ops: str | None, remedy: str
+) -> None:
+    text = "spec: 1\nname: kept\ninput: {boxes: [5, 4], scores: [5]}\n"
+    text += "body: [{id: best, nms: , from: [boxes, scores]}]\noutputs: {boxes: best.boxes}\n"
+
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.ops", Broken("torchvision.ops") if ops else None)
+    with pytest.raises(BuildError, match="E602") as caught:
+        build(loads(text))
+    assert remedy in caught.value.help
+
+
 def test_refuses_a_module_that_is_not_its_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     from archspec import build as builder
 
@@ -572,6 +594,35 @@ def test_init_is_in_the_text() -> None:
     assert bool((state["features.0.bias"] == 0).all())
     assert bool((state["fc.bias"] == 2).all())
     assert 0.005 < float(state["fc.weight"].std()) < 0.02
+
+
+def test_a_transposed_convolution_may_interpolate() -> None:
+    text = "spec: 1\nname: up\ninput: [3, 5, 6]\nbody:\n"
+    text += "  - {conv_transpose: {out: 3, kernel: 4, stride: 2, padding: 1, bias: false}}\n"
+    module = build(loads(text + "init: {conv_transpose: bilinear}\n"))
+    x = torch.randn(2, 3, 5, 6)
+    wanted = nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    inside = slice(1, -1)
+    assert torch.allclose(
+        module(x)[:, :, inside, inside], wanted[:, :, inside, inside], rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("reparam", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("place", ["document", "item"])
+def test_init_is_for_the_weight_that_norms_compute(reparam: str, place: str) -> None:
+    conv = f"{{out: 16, kernel: 3, reparam: {reparam}}}"
+    init = "{normal: {mean: 0.5, std: 0.01}}"
+    item = f"  - {{conv: {conv}, init: {init}}}\n" if place == "item" else f"  - conv: {conv}\n"
+    rule = f"init: {{conv: {init}}}\n" if place == "document" else ""
+    module: Any = build(loads(f"spec: 1\nname: n\ninput: [8, 9, 9]\n{rule}body:\n{item}"))
+    stored = module.conv1.parametrizations.weight
+    direction = stored.original1 if reparam == "weight_norm" else stored.original
+    with torch.no_grad():
+        assert abs(float(direction.mean()) - 0.5) < 0.01
+        assert 0.005 < float(direction.std()) < 0.02
+    if reparam == "weight_norm":
+        assert torch.allclose(module.conv1.weight, direction)
 
 
 def test_freeze_is_in_the_text() -> None:

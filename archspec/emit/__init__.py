@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.definitions import HEAD
+from archspec.emit.definitions import HEAD, TORCHVISION
 from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
 from archspec.expressions import Expr
@@ -116,7 +116,7 @@ def _file(lowering: Lowering, origin: str) -> str:
     parts = [f'"""{lowering.title}: written by archspec{source}."""']
     needed = _needed(body, definitions)
     text = "\n\n\n".join([*(definitions[n].strip("\n") for n in needed), body])
-    parts.append(_imports(text))
+    parts.append(_imports(text, needed))
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
 
 
@@ -132,14 +132,18 @@ def _needed(body: str, definitions: Mapping[str, str]) -> list[str]:
     return [n for n in definitions if n in found]
 
 
-def _imports(text: str) -> str:
+def _imports(text: str, needed: Sequence[str]) -> str:
     words = set(re.findall(r"[A-Za-z_]\w*", text))
     standard = ["import math"] if "math" in words else []
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
     torch = ["import torch"] if "torch" in words else []
     torch.append(f"from torch import {', '.join(n for n in ('Tensor', 'nn') if n in words)}")
-    for n in ("spectral_norm", "weight_norm"):
-        if n in words:
-            torch.append(f"from torch.nn.utils.parametrizations import {n}")
+    norms = [n for n in ("spectral_norm", "weight_norm") if n in words]
+    if norms:
+        torch.append(f"from torch.nn.utils.parametrizations import {', '.join(norms)}")
+    ops = [op for n, op in TORCHVISION.items() if n in needed]
+    if ops:  # it has no types
+        names = ", ".join(ops)
+        torch.append(f"from torchvision.ops import {names}  # type: ignore[import-untyped]")
     return "\n\n".join("\n".join(group) for group in (standard, torch) if group)

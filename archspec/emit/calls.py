@@ -177,20 +177,20 @@ class Calls(Section):
             raise UnprovableError("the instances need different kinds of layer")
         targets = [Dotted(c.target or "") for c in calls]
         written = item.args.get("name")
-        if (
-            item.op == "activation"
-            and isinstance(written, Expr)
-            and written.text in scope.unit.potential
-            and scope.parent is None
-        ):
-            self._retype(scope, rows, written.text, targets)
+        if item.op == "activation":
+            self.retype(scope, rows, written, targets)
         target = scope.explain(rows, translate(written, scope.names, {}), targets, "activation")
         return Made(call(target), self._applier(first, {}, axes), axes)
 
-    def _retype(
-        self, scope: Scope, rows: Sequence[Row], param: str, targets: Sequence[Dotted]
+    def retype(
+        self, scope: Scope, rows: Sequence[Row], written: object, targets: Sequence[Dotted]
     ) -> None:
-        """A param that names an activation becomes, in Python, its class."""
+        """A param that names an activation, handed on as it is, becomes, in Python, its class."""
+        if not isinstance(written, Expr) or scope.parent is not None:
+            return
+        param = written.text
+        if param not in scope.unit.potential:
+            return
         for row in scope.unit.rows:
             row.py[param] = activation_class(row.py[param]) or row.py[param]
         for row, target in zip(rows, targets, strict=True):

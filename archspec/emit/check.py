@@ -38,17 +38,19 @@ _BINDS: dict[type[ast.AST], str] = {
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
+    "torchvision.ops": ("nms", "roi_align"),
 }  # fmt: skip
 _BUILTINS = frozenset(
     {
-        "super", "getattr", "range", "enumerate", "len", "max", "min", "abs", "int", "sum", "round",
-        "list", "tuple", "dict", "isinstance", "type", "float", "bool", "str", "slice",
+        "super", "getattr", "hasattr", "range", "enumerate", "len", "max", "min", "abs", "int",
+        "sum", "round", "list", "tuple", "dict", "isinstance", "type", "float", "bool", "str",
+        "slice", "zip",
     }
 )  # fmt: skip
 _TORCH = frozenset(
     {
-        "arange", "bool", "cat", "float32", "maximum", "ones", "ones_like", "pow", "randn_like",
-        "split", "stack", "unflatten", "zeros",
+        "arange", "bool", "cat", "empty_like", "float32", "maximum", "ones", "ones_like", "pow",
+        "randn_like", "split", "stack", "unflatten", "zeros",
     }
 )  # fmt: skip
 _NN_UNUSABLE = frozenset(

@@ -22,6 +22,19 @@ def same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 '''
 
+_BILINEAR = '''\
+def bilinear_(weight: Tensor) -> None:
+    """Fills a transposed convolution: it interpolates each channel (Long et al. 2015)."""
+    kernel = weight.new_ones(())
+    for size in weight.shape[2:]:
+        reach = (size + 1) // 2
+        place = torch.arange(size, device=weight.device) - (reach - 1 if size % 2 else reach - 0.5)
+        kernel = kernel[..., None] * (1 - place.abs() / reach)
+    weight.data.zero_()
+    for c in range(weight.shape[0]):
+        weight.data[c, c % weight.shape[1]] = kernel
+'''
+
 _CONV_SAME = '''\
 class Conv{n}dSame(nn.Conv{n}d):
     """A convolution with output size ceil(input / stride), as in TensorFlow."""
@@ -249,6 +262,20 @@ class CropLike(nn.Module):
         return x
 '''
 
+_CROP_AT = '''\
+class CropAt(nn.Module):
+    """A window of space from a given cell on, as large as another map."""
+
+    def __init__(self, *offset: int) -> None:
+        super().__init__()
+        self.offset = offset
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        for dim, start in enumerate(self.offset, 2):
+            x = x.narrow(dim, start, like.shape[dim])
+        return x
+'''
+
 _CROP = '''\
 class Crop(nn.Module):
     """A window of space at a given place."""
@@ -371,13 +398,13 @@ class AnchorBoxes(nn.Module):
         logits = objectness.detach().permute(0, 2, 3, 1).flatten(1)
         logits, index = logits.topk(min(self.top, logits.shape[1]))
         codes = torch.unflatten(deltas.detach(), 1, (-1, 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
-        move, grow = codes.gather(1, index[:, :, None].expand(-1, -1, 4)).split(2, 2)
-        low, high = self.anchors(objectness, image)[index].split(2, 2)
+        move, grow = torch.split(codes.gather(1, index[:, :, None].expand(-1, -1, 4)), 2, 2)
+        low, high = torch.split(self.anchors(objectness, image)[index], 2, 2)
         size = high - low
         center = move * size + (low + 0.5 * size)
         half = 0.5 * (grow.clamp(max=math.log(1000 / 16)).exp() * size)
         edge = center.new_tensor([image.shape[3], image.shape[2]])
-        low, high = ((c.clamp(min=0).minimum(edge)) for c in (center - half, center + half))
+        low, high = (c.clamp(min=0).minimum(edge) for c in (center - half, center + half))
         seen = (high - low >= 1e-3).all(2)
         return torch.cat([low, high], 2), logits.sigmoid() * seen
 '''
@@ -407,7 +434,7 @@ class TopK(nn.Module):
 
     def forward(self, x: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         scores, index = scores.topk(min(self.k, scores.shape[1]))
-        return x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2])), scores
+        return x[torch.arange(x.shape[0], device=x.device)[:, None], index], scores
 '''
 
 _ROI_ALIGN = '''\
@@ -435,16 +462,17 @@ class RoiAlign(nn.Module):
         samples = torch.arange(boxes.shape[0], device=boxes.device).to(boxes.dtype)
         rois = torch.cat([samples[:, None, None].expand(-1, boxes.shape[1], 1), boxes], 2)
         rois = rois.flatten(0, 1)
-        area = (rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])
-        level = (4 + (area.sqrt() / 224).log2() + 1e-6).floor()
-        level = level.clamp(math.log2(self.strides[0]), math.log2(self.strides[-1]))
-        parts = []
-        for x, stride in zip(maps, self.strides, strict=True):
-            part = roi_align(x, rois, self.size, 1 / stride, self.sampling_ratio, self.aligned)
-            chosen = (level == math.log2(stride))[:, None, None, None]
-            parts.append(part.where(chosen, part.new_zeros(())))
-        out = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
-        return torch.unflatten(out, 0, boxes.shape[:2])
+        parts = [
+            roi_align(x, rois, self.size, 1 / stride, self.sampling_ratio, self.aligned)
+            for x, stride in zip(maps, self.strides, strict=True)
+        ]
+        if len(parts) > 1:
+            area = (rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])
+            level = (4 + (area.sqrt() / 224).log2() + 1e-6).floor()
+            first = math.log2(self.strides[0])
+            level = (level.clamp(first, first + len(parts) - 1) - first)[:, None, None, None]
+            parts = [part.where(level == k, part.new_zeros(())) for k, part in enumerate(parts)]
+        return torch.unflatten(sum(parts[1:], parts[0]), 0, boxes.shape[:2])
 '''
 
 
@@ -477,6 +505,7 @@ def _globals() -> dict[str, str]:
 
 DEFINITIONS: dict[str, str] = {
     "same_padding": _SAME_PADDING,
+    "bilinear_": _BILINEAR,
     **{f"Conv{n}dSame": _CONV_SAME.format(n=n, last=n - 1) for n in (1, 2, 3)},
     "Conv1dCausal": _CONV_CAUSAL,
     **{f"ConvTranspose{n}dSame": _TRANSPOSE_SAME.format(n=n) for n in (1, 2, 3)},
@@ -493,6 +522,7 @@ DEFINITIONS: dict[str, str] = {
     "Pad": _PAD,
     "CenterCrop": _CENTER_CROP,
     "CropLike": _CROP_LIKE,
+    "CropAt": _CROP_AT,
     "Crop": _CROP,
     "Roll": _ROLL,
     "SelfAttention": _SELF_ATTENTION,
@@ -509,3 +539,6 @@ DEFINITIONS: dict[str, str] = {
 
 # What stands, or may stand, above the classes of a spec: none of them is called so.
 HEAD = frozenset({*DEFINITIONS, "Tensor", "OrderedDict"})
+
+# What a definition takes from torchvision.ops.
+TORCHVISION = {"Nms": "nms", "RoiAlign": "roi_align"}

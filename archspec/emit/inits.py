@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
+REPARAMETRISED = "parametrizations."
 _ALWAYS_BIASED = frozenset(
     {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"}
 )
@@ -169,6 +170,10 @@ class Inits(Section):
                     )
                     for k, v in filler.args.items()
                 }
+                if w.name.startswith(REPARAMETRISED):
+                    if w.name.endswith(("original", "original1")):  # of the weight's shape
+                        lines.append(_by_module(filler, arguments, path, w.name))
+                    continue
                 key = render(_fill(filler, ast.Name("parameter"), arguments).value)
                 named.setdefault(key, (filler, arguments, []))[2].append(
                     f"{path}.{w.name}" if w.name else path
@@ -218,10 +223,11 @@ class Inits(Section):
     def _rule_body(
         self, scope: Scope, roots: Sequence[Instance], op: str, fillers: Fillers, copies: list[Copy]
     ) -> Iterator[Stmt]:
-        names = [
-            {w.name for w in weights_of(c) if not w.buffer} for c in copies if c.layer is not None
-        ]
-        simple = all(n <= {"weight", "bias"} for n in names)
+        names = [{w.name for w in weights_of(c) if not w.buffer} for c in copies]
+        simple = all(
+            n <= {"weight", "bias"} or _is_reparametrised(c)
+            for n, c in zip(names, copies, strict=True)
+        )
         for which, filler in fillers.items():
             values = [resolve(filler.args, r.args) for r in roots]
             arguments = {
@@ -230,6 +236,15 @@ class Inits(Section):
                 )
                 for k, v in filler.args.items()
             }
+            normed = [_is_reparametrised(c) for c in copies]
+            if which == "weight" and any(normed):
+                weight = name("module.weight")
+                line: Stmt = _assigned("module", weight, filler, arguments)
+                if not all(normed):
+                    has = call("hasattr", ast.Name("module"), ast.Constant("parametrizations"))
+                    line = If(has, [line], [_fill(filler, weight, arguments)])
+                yield line
+                continue
             if not simple:
                 test = ast.Compare(ast.Constant(which), [ast.In()], [ast.Name("name")])
                 yield For(
@@ -252,6 +267,24 @@ class Inits(Section):
                 if guarded
                 else line
             )
+
+
+def _is_reparametrised(copy: Copy) -> bool:
+    """Whether the weight is computed from others: then it is assigned, and they follow."""
+    return any(w.name.startswith(REPARAMETRISED) for w in weights_of(copy))
+
+
+def _assigned(
+    module: str, like: ast.expr, filler: Filler, arguments: Mapping[str, ast.expr]
+) -> Line:
+    """`module.weight = nn.init.normal_(torch.empty_like(like))`."""
+    return Line(_fill(filler, call("torch.empty_like", like), arguments).value, f"{module}.weight")
+
+
+def _by_module(filler: Filler, arguments: Mapping[str, ast.expr], path: str, stored: str) -> Line:
+    """The same for one module; `stored` is a parameter of the weight's shape."""
+    like = call("self.get_parameter", ast.Constant(f"{path}.{stored}"))
+    return _assigned(f'self.get_submodule("{path}")', like, filler, arguments)
 
 
 def _by_name(
@@ -277,7 +310,7 @@ def _chained(tests: list[If]) -> None:
     """One `if … elif …` of several; a guard that is all of a body joins its test."""
     for t in tests:
         only = t.body[0]
-        if len(t.body) == 1 and isinstance(only, If):
+        if len(t.body) == 1 and isinstance(only, If) and not only.orelse:
             t.test, t.body = ast.BoolOp(ast.And(), [t.test, only.test]), only.body
     for before, after in pairwise(tests):
         before.orelse = [after]

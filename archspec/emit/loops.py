@@ -228,7 +228,7 @@ class Loops(Section):
 
         None where it is not read, or counts no such thing.
         """
-        if not _reads_serial(item):
+        if not _counting(item):
             return None
         by_base: dict[int, list[int]] = {}
         for row, c in zip(loop.rows, flat, strict=True):
@@ -245,6 +245,7 @@ class Loops(Section):
         for row, c in zip(loop.rows, flat, strict=True):
             row.py[text] = c.env["loop"].serial  # type: ignore[attr-defined]
         loop.names = {
+            **_settled(item, flat),
             **loop.names,
             "loop.serial": ast.Name(text),
             "loop.total": ast.Constant(totals.pop()),
@@ -534,5 +535,17 @@ def _reads_loop(item: Item) -> bool:
     return any(i.repeat is None and _reads_loop(i) for i in inner)
 
 
-def _reads_serial(item: Item) -> bool:
-    return any(isinstance(v, Expr) and ("loop", "serial") in v.fields for v in item.args.values())
+def _counting(item: Item) -> list[Expr]:
+    """The arguments that say which copy of all it is."""
+    given = item.args.values()
+    return [v for v in given if isinstance(v, Expr) and ("loop", "serial") in v.fields]
+
+
+def _settled(item: Item, copies: Sequence[Copy]) -> dict[str, ast.expr]:
+    """The numbers that these arguments are worked out with, where all copies have the same."""
+    found: dict[str, ast.expr] = {}
+    for text in {n for v in _counting(item) for n in v.names}:
+        values = {v for c in copies if isinstance(v := c.env.get(text), int | float)}
+        if len(values) == 1:
+            found[text] = ast.Constant(values.pop())
+    return found

@@ -11,7 +11,7 @@ from archspec.emit.conditions import size_of
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, Var, fold, holds, translate
 from archspec.emit.forward import Assign, Step
-from archspec.emit.syntax import call, literal, rebuilt
+from archspec.emit.syntax import Dotted, call, literal, rebuilt
 from archspec.emit.unit import ClassInfo, Scope
 from archspec.graph import Copy, Value
 from archspec.spec import Item
@@ -84,6 +84,8 @@ class Signatures(Section):
                 continue
             candidates: list[ast.expr | None] = []
             if item is not None and p.name in item.args:
+                if all(isinstance(v, Dotted) for v in values):
+                    self.whole.calls.retype(scope, rows, item.args[p.name], values)
                 candidates += translate(item.args[p.name], scope.names, records)
             candidates.append(_shape_candidate(p.name, shape_vars, inputs))
             if item is None:

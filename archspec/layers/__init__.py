@@ -11,6 +11,7 @@ from archspec.layers import (
     activation,
     attention,
     conv,
+    detection,
     edge,
     linear,
     noise,
@@ -60,6 +61,7 @@ _BUILT_IN: tuple[type[Layer], ...] = (
     resample.ChannelShuffle, resample.Unfold,
     noise.Dropout, noise.SpatialDropout, noise.AlphaDropout, noise.DropPath, noise.GaussianNoise,
     noise.SampleNormal, position.SinePositions,
+    detection.AnchorBoxes, detection.Nms, detection.TopK, detection.RoiAlign,
 )  # fmt: skip
 
 _MERGES = ("concat", "add", "mul", "mean", "max")

@@ -273,21 +273,23 @@ class Crop(Rearrange):
                 for a, s in enumerate(sizes)
             )
             return Call("CenterCrop", args)
-        return self._offset(ins)
+        starts = [
+            Arg("offset" if isinstance(self.offset, int) else f"offset[{a}]", start)
+            for a, start in enumerate(self.starts(ins))
+        ]
+        if len(ins) > 1:
+            return Call("CropAt", tuple(starts), "self(x0, x1)")
+        return self._window(ins, starts)
 
-    def _offset(self, ins: Sequence[TensorType]) -> Call:
+    def _window(self, ins: Sequence[TensorType], starts: Sequence[Arg]) -> Call:
+        """A window of given size at a given place: cut along one axis after the other."""
         forward, free = "x0", []
-        for a, (start, size) in enumerate(zip(self.starts(ins), self.sizes(ins), strict=True)):
-            free.append(
-                Arg("offset" if isinstance(self.offset, int) else f"offset[{a}]", start, f"o{a}")
-            )
-            length = f"x1.shape[{a + 2}]"
-            if len(ins) == 1:
-                length = f"s{a}"
-                free.append(
-                    Arg("size" if isinstance(self.size, int) else f"size[{a}]", size, length)
-                )
-            forward += f".narrow({a + 2}, o{a}, {length})"
+        for a, (start, size) in enumerate(zip(starts, self.sizes(ins), strict=True)):
+            free += [
+                Arg(start.of, start.value, f"o{a}"),
+                Arg("size" if isinstance(self.size, int) else f"size[{a}]", size, f"s{a}"),
+            ]
+            forward += f".narrow({a + 2}, o{a}, s{a})"
         return Call(None, forward=forward, free=tuple(free))
 
     def module(self, *ins: TensorType) -> Call:

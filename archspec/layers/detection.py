@@ -1,0 +1,244 @@
+"""Boxes from maps and maps from boxes: anchors, suppression, RoI align → torchvision.ops.
+
+The number of boxes is fixed, so that shapes are: where there are fewer, a score is 0 and the box is
+no box.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    TensorType,
+)
+from archspec.layers.fields import DIM, FLAG, POSITIVE, WINDOW, Either, Many, Number, Whole, field
+from archspec.layers.window import expect_dtype, expect_map, spread
+
+_RATIOS = (0.5, 1.0, 2.0)
+
+
+class Boxes(Layer):
+    """What ops on boxes have in common: every box may come from anywhere."""
+
+    family: ClassVar[str] = "detection"
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
+
+    def module(self, *ins: TensorType) -> Call:
+        return Call(None)
+
+
+def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -> None:
+    """Raises Mismatch unless it is [K, 4], with scores of [K] where they are given."""
+    expect_dtype(op, boxes)
+    if boxes.rank != 2 or boxes.shape[1] != 4:
+        raise Mismatch(f"`{op}` takes boxes [K, 4]; they are {boxes}", code="E302")
+    if scores is not None and scores.shape != boxes.shape[:1]:
+        message = f"`{op}` takes a score for each box; there are {boxes} boxes and {scores} scores"
+        raise Mismatch(message, code="E203")
+
+
+class AnchorBoxes(Boxes):
+    """The best boxes of one map of a region proposal network (Ren et al. 2015).
+
+    At every cell stands an anchor of each ratio (height / width), of area `size`². Inputs are the
+    logits [ratios, H, W] that an anchor holds an object, what moves and scales it
+    [4 · ratios, H, W], and the image, whose size says how far cells are apart and where boxes are
+    cut off. Outputs `boxes` [K, 4] (left, top, right, bottom) and `scores` [K], best first, as
+    torchvision's RegionProposalNetwork decodes them; no gradient flows through either.
+    """
+
+    op: ClassVar[str] = "anchor_boxes"
+    takes: ClassVar[tuple[str, ...]] = ("objectness", "deltas", "image")
+    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
+    examples: ClassVar[Any] = (
+        ({"size": 8}, ((3, 4, 5), (12, 4, 5), (1, 16, 20))),
+        ({"size": 16, "ratios": [1, 2], "top": 7}, ((2, 4, 5), (8, 4, 5), (3, 8, 10))),
+    )
+
+    size: float = field(POSITIVE, doc="side of a square anchor, in cells of the image")
+    ratios: tuple[float, ...] = field(
+        Many(Number(above=0)), default=_RATIOS, doc="height / width of the anchors"
+    )
+    top: int = field(DIM, default=1000, doc="boxes at most, those of the largest logits")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        objectness, deltas, image = ins
+        for t in ins:
+            expect_map(self.op, t, (2,))
+        count = len(self.ratios)
+        if objectness.shape[0] != count:
+            message = (
+                f"`anchor_boxes` of {count} ratios takes {count} logits a cell; the input is "
+                f"{objectness}"
+            )
+            raise Mismatch(message, code="E305")
+        if deltas.shape != (4 * count, *objectness.shape[1:]):
+            message = (
+                f"`anchor_boxes` takes 4 numbers for every logit; there are {objectness} logits "
+                f"and {deltas} numbers"
+            )
+            raise Mismatch(message, code="E203")
+        if any(n < m for n, m in zip(image.shape[1:], objectness.shape[1:], strict=True)):
+            message = f"`anchor_boxes` takes a map of the image; it is {objectness}, of {image}"
+            raise Mismatch(message, code="E203")
+        kept = min(self.top, objectness.size)
+        return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("size", self.size),
+            Arg("ratios", self.ratios, "ratios", _RATIOS),
+            Arg("top", self.top, "top", 1000),
+        )
+        return Call("AnchorBoxes", args, "self(x0, x1, x2)", results=("r[0]", "r[1]"))
+
+
+class Nms(Boxes):
+    """Non-maximum suppression: torchvision.ops.nms.
+
+    A box that overlaps a better one by more than `iou` (intersection over union) becomes 0, as
+    does its score; `boxes` [K, 4] and `scores` [K] keep their places.
+    """
+
+    op: ClassVar[str] = "nms"
+    takes: ClassVar[tuple[str, ...]] = ("boxes", "scores")
+    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
+    examples: ClassVar[Any] = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
+
+    iou: float = field(Number(0, 1), default=0.5, doc="overlap from which on a box is suppressed")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        expect_boxes(self.op, *ins)
+        return ins
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=ins[1].bytes)  # 1 or 0 for each
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (Arg("iou", self.iou, "iou", 0.5),)
+        return Call("Nms", args, "self(x0, x1)", results=("r[0]", "r[1]"))
+
+
+class TopK(Boxes):
+    """The rows of [N, D] with the largest scores, best first, and their scores: torch.topk."""
+
+    op: ClassVar[str] = "top_k"
+    takes: ClassVar[tuple[str, ...]] = ("x", "scores")
+    gives: ClassVar[tuple[str, ...]] = ("x", "scores")
+    examples: ClassVar[Any] = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
+
+    k: int = field(DIM, doc="rows at most")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        x, scores = ins
+        for t in ins:
+            expect_dtype(self.op, t)
+        if x.rank != 2 or scores.shape != x.shape[:1]:
+            message = f"`top_k` takes rows [N, D] and scores [N]; they are {x} and {scores}"
+            raise Mismatch(message, code="E203")
+        kept = min(self.k, x.shape[0])
+        return x.like((kept, x.shape[1])), scores.like((kept,))
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=8 * (1 + min(self.k, ins[0].shape[0])))  # where they came from
+
+    def call(self, *ins: TensorType) -> Call:
+        return Call("TopK", (Arg("k", self.k),), "self(x0, x1)", results=("r[0]", "r[1]"))
+
+
+class RoiAlign(Boxes):
+    """Boxes cut out of maps and brought to one size: torchvision.ops.roi_align.
+
+    Inputs are boxes [K, 4] in cells of the image, and one map or more; with several, each twice as
+    coarse as the one before, a box is cut out of the map that suits its size (Lin et al. 2017,
+    equation 1), as in torchvision's MultiScaleRoIAlign. The output is [K, C, H, W].
+    """
+
+    op: ClassVar[str] = "roi_align"
+    takes: ClassVar[tuple[str, ...]] = ("*",)
+    examples: ClassVar[Any] = (
+        ({"size": 3, "stride": 4, "sampling_ratio": 2}, ((5, 4), (2, 6, 7))),
+        ({"size": [2, 3], "stride": [4, 8], "sampling_ratio": 1}, ((5, 4), (2, 6, 7), (2, 3, 4))),
+    )
+
+    size: Any = field(WINDOW, doc="cells of the output")
+    stride: Any = field(
+        Either(DIM, Many(DIM)), default=1, doc="cells of the image to a cell of each map"
+    )
+    sampling_ratio: int = field(
+        Whole(), default=-1, doc="points in a cell along an axis; -1: as many as it has of the map"
+    )
+    aligned: bool = field(FLAG, default=False, doc="boxes moved by half a cell")
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The stride of each map."""
+        return (self.stride,) if isinstance(self.stride, int) else self.stride
+
+    def check(self) -> None:
+        strides = self.strides
+        doubling = tuple(strides[0] << k for k in range(len(strides)))
+        if len(strides) > 1 and (strides[0].bit_count() > 1 or strides != doubling):
+            message = (
+                f"`stride` of `roi_align` is {list(strides)}; several are powers of 2, each twice "
+                "the one before"
+            )
+            raise BadArgument("stride", message)
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        boxes, *maps = ins
+        expect_boxes(self.op, boxes)
+        if len(maps) != len(self.strides):
+            message = (
+                f"`roi_align` with {len(self.strides)} strides takes boxes and as many maps; it is "
+                f"given {len(maps)}"
+            )
+            raise Mismatch(message, code="E311")
+        for t in maps:
+            expect_map(self.op, t, (2,))
+            if t.shape[0] != maps[0].shape[0]:
+                message = (
+                    f"`roi_align` takes maps of equally many channels; they are {maps[0]} and {t}"
+                )
+                raise Mismatch(message, code="E203")
+        size = spread(self.op, "size", self.size, maps[0])
+        return (maps[0].like((boxes.shape[0], maps[0].shape[0], *size), map=True),)
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((Reach(0), WHOLE), *((Reach(1), WHOLE, WHOLE) for _ in ins[1:]))
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        points = max(self.sampling_ratio, 1) ** 2
+        return 8 * points * len(self.strides) * outs[0].size
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return Kept(bytes=20 * ins[0].shape[0])  # sample and box
+
+    def call(self, *ins: TensorType) -> Call:
+        args = (
+            Arg("size", self.size),
+            Arg(
+                "(stride,)" if self.stride == self.strides[0] else "stride",
+                self.strides,
+                "strides",
+                (1,),
+            ),
+            Arg("sampling_ratio", self.sampling_ratio, "sampling_ratio", -1),
+            Arg("aligned", self.aligned, "aligned", False),
+        )
+        maps = ", ".join(f"x{i}" for i in range(len(ins)))
+        return Call("RoiAlign", args, f"self({maps})")
+
+    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        size = ("size", "size") if isinstance(self.size, int) else ("size[0]", "size[1]")
+        return (("x0[0]", "x1[0]", *size),)

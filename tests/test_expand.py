@@ -750,6 +750,28 @@ def test_expected_totals_are_checked_when_nothing_is_set() -> None:
     assert program(text, w=5).name == "net"
 
 
+def test_expected_shapes_are_checked_when_nothing_is_set(tmp_path: Path) -> None:
+    text = "params: {w: 4}\nbody: [{conv: {out: $w, kernel: 1}, expect: [4, 9, 9]}]"
+    assert complaint(text).startswith("E501 `expect` says [4, 9, 9]")
+    assert program(text, w=5).name == "net"
+    assert program(text, inputs={"input": [3, 6, 6]}).name == "net"
+    part = "spec: 1\nname: part\ninput: [3, 9, 9]\nbody: [{relu: , expect: [3, 9, 9]}]\n"
+    (tmp_path / "part.yaml").write_text(part)
+    whole = "spec: 1\nname: net\ninput: [3, 5, 5]\nuse: {Part: part.yaml}\nbody: [Part]\n"
+    (tmp_path / "net.yaml").write_text(whole)
+    assert load(tmp_path / "net.yaml").graph.nodes[-1].outs[0].shape == (3, 5, 5)
+
+
+def test_a_variant_may_be_a_number() -> None:
+    text = (
+        'params: {w: 4}\nvariants: {"16": {w: 16}}\nbody: [{conv: {out: $w, kernel: 1}}]\n'
+        'expect: {"16": {params: 64}}'
+    )
+    assert program(text.replace("64", "65"), variant=None).name == "net"
+    assert complaint(text.replace("64", "65"), variant="16").startswith("E502 `params` of `net_16`")
+    assert program(text, variant="16").code.count("class Net16(nn.Module):") == 1
+
+
 # ---------------------------------------------------------------- from outside
 
 

@@ -137,6 +137,12 @@ def test_behind_an_upsampling_the_stride_is_a_fraction() -> None:
     assert (seen.size, seen.padding) == (3, 1)
 
 
+def test_an_input_of_which_only_the_size_is_read_is_not_seen() -> None:
+    text = HEAD + "input: [1, 8]\nbody:\n  - {conv: {out: 1, kernel: 3, padding: 1}}\n"
+    seen = last(analysed(text + "  - {from: [prev, input], upsample: nearest}\n"))
+    assert (seen.size, seen.stride, seen.padding) == (3, 1, 1)
+
+
 def test_a_unet_comes_back_to_stride_one_and_is_aligned() -> None:
     text = (
         "input: [1, 16]\nbody:\n"

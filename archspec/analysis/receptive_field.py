@@ -287,6 +287,8 @@ class Fields:
         """What one input adds, to the output axis that walks along it or to what all cells see."""
         for a, spans in enumerate(state.axes):
             step = steps[a]
+            if step is not None and step[1].l > step[1].h:
+                continue  # of this input only the size is read
             for k, span in spans:
                 composed = None if step is None else self._compose(span, step[1])
                 if step is None:

@@ -20,8 +20,9 @@ from archspec.spec import Block, Spec
 
 if TYPE_CHECKING:
     from archspec.graph import Graph, Instance
+    from archspec.layers.base import TensorType
 
-__all__ = ["elaborate", "expand", "flatten"]
+__all__ = ["elaborate", "expand", "flatten", "input_types"]
 
 _FRAMES = 150  # of Python (on the heap) for each call of a block, with groups in one another
 _NOBODY: Mapping[str, Any] = {}
@@ -61,6 +62,15 @@ def elaborate(
     return _settled(state, spec, root)
 
 
+def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType | None]:
+    """The types of the inputs by name, without expanding the network. Raises SpecError."""
+    state = State(DEFAULT)
+    found, _ = _inputs(state, spec, _params(state, spec, variant, _NOBODY), None)
+    if state.faults:
+        raise SpecError(_ordered(state, spec), spec.sources)
+    return found
+
+
 def _elaborated(
     spec: Spec,
     variant: str | None,
@@ -96,6 +106,8 @@ def _root(
     inputs: Mapping[str, Sequence[int]] | None,
 ) -> Instance:
     """The instance of the document itself."""
+    if not params and not inputs:
+        state.expecting = spec.loc.file
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
     block = Block(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archspec.expand.names import Frame
     from archspec.expand.walk import Walk
-    from archspec.graph import Body, Copy, Instance
+    from archspec.graph import Body, Copy, Instance, Occurrence, Value
     from archspec.spec import Item
 
 
@@ -104,10 +106,16 @@ def _pruned(body: Body, gone: set[int], lost: set[int]) -> bool:
             left = left or kept
         occurrence.copies = tuple(copies)
         if occurrence.out is not None and id(occurrence.out) in lost:
-            occurrence.out = None
+            occurrence.out = _end((occurrence,))
     if body.output is not None and id(body.output) in lost:
-        body.output = None
+        body.output = _end(body.items)
     return left
+
+
+def _end(items: Sequence[Occurrence]) -> Value | None:
+    """What now flows out of items: the one output of the last that is left."""
+    left = [copy for occurrence in items for copy in occurrence.copies if copy is not None]
+    return left[-1].out if left and len(left[-1].outs) == 1 else None
 
 
 def _kept(copy: Copy, gone: set[int], lost: set[int]) -> bool:
@@ -123,5 +131,6 @@ def _kept(copy: Copy, gone: set[int], lost: set[int]) -> bool:
         # paths that are needed, though what merges them is not, stay as a group of them
         copy.layer, copy.merged = None, None
     if copy.out is not None and id(copy.out) in lost:
-        copy.out, copy.outs = None, {}
+        copy.out = copy.body.output if copy.body is not None and not dead else None
+        copy.outs = {"output": copy.out} if copy.out is not None else {}
     return kept

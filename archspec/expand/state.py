@@ -61,6 +61,8 @@ class State:
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.blind = False  # whether any value may be hidden by a fault
+        # the file whose items have the shapes they expect; none where anything is set from outside
+        self.expecting: str | None = None
         self.links: list[Link] = []
         self.depth = 0
         self.copies = 0  # made so far, absent ones included

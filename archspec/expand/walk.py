@@ -473,6 +473,8 @@ class Walk:
         item, state = plan.item, self.state
         if out is None or out.type is None or item.expect is None:
             return out
+        if item.loc.file != state.expecting:
+            return out
         loc = deeper(item.loc, "expect")
         first = next((v for v in copy.ins if v is not None), None)
         try:

@@ -9,7 +9,8 @@ from archspec.errors import did_you_mean
 from archspec.spec.form import Form, Path, Sight, cut
 from archspec.spec.models import Filler, Init
 
-# The functions of torch.nn.init without their underscore: their parameters, and the main one.
+# The functions of torch.nn.init without their underscore, and bilinear interpolation for transposed
+# convolutions (Long et al. 2015): their parameters, and the main one.
 FILLERS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "uniform": (("a", "b"), None),
     "normal": (("mean", "std"), "std"),
@@ -25,6 +26,7 @@ FILLERS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "kaiming_normal": (("a", "mode", "nonlinearity"), None),
     "orthogonal": (("gain",), None),
     "sparse": (("sparsity", "std"), "std"),
+    "bilinear": ((), None),
 }
 _WORDS = {
     "mode": ("fan_in", "fan_out"),

@@ -19,6 +19,7 @@ _PARAM = re.compile(r"[a-z][a-z0-9_]*")
 _BLOCK = re.compile(r"[A-Z][A-Za-z0-9]*")
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _LONGEST = 100
 
 _WORDS = frozenset({"prev", "input", "loop", "self"})
@@ -214,6 +215,11 @@ def bad_document(name: str) -> str:
     if not wrong and (_DEVICES.fullmatch(name) or name.startswith("__")):
         return f"`{name}` cannot be the name of a file everywhere"
     return wrong
+
+
+def bad_variant(name: str) -> str:
+    """Why `name` cannot be a variant's, or "". A number is one too: the spec's name stands before it."""
+    return "" if _NUMBER.fullmatch(name) else bad_document(name)
 
 
 def is_path(text: str) -> bool:

@@ -20,13 +20,19 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.emit.definitions import DEFINITIONS
+from archspec.emit.definitions import DEFINITIONS, TORCHVISION
 from archspec.layers import REGISTRY, create, merge, register
 from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType
 from archspec.layers.fields import REQUIRED
 
-NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor}
+NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "Tensor": torch.Tensor}
 exec("from __future__ import annotations\n" + "\n\n".join(DEFINITIONS.values()), NAMES)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _ops(torchvision: Any) -> None:
+    NAMES.update({op: getattr(torchvision.ops, op) for op in TORCHVISION.values()})
+
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 Example = tuple[Layer, tuple[TensorType, ...]]
@@ -204,7 +210,8 @@ def has_windows(example: Example) -> bool:
     """Whether there is a reach to follow: numbers come in, and not all of them are seen."""
     layer, ins = example
     mirrored = {getattr(layer, "padding_mode", None), getattr(layer, "mode", None)} & EDGES
-    whole = layer.family == "recurrent"  # slow, and nothing is out of its reach
+    # slow, and nothing is out of its reach; no gradient flows
+    whole = layer.family == "recurrent" or layer.op == "anchor_boxes"
     return bool(ins) and all(t.dtype == "float" for t in ins) and not mirrored and not whole
 
 
@@ -262,7 +269,8 @@ def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
 
 
 # Recurrent layers keep what their kernel likes; batch norm its statistics, whatever the batch.
-_OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm"}
+# What stands in for torchvision's roi_align keeps more than its kernel.
+_OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm", "roi_align"}
 
 
 def is_kept_as_said(example: Example) -> bool:
@@ -501,6 +509,46 @@ def test_recurrent_states_are_batch_first() -> None:
     assert torch.equal(last_c, ec.transpose(0, 1))
 
 
+# ------------------------------------------------------------------ boxes
+
+
+def test_nms_keeps_the_best_of_boxes_that_overlap() -> None:
+    boxes = torch.tensor([[[0.0, 0, 4, 4], [0, 0, 4, 3], [5, 5, 9, 9]]])
+    scores = torch.tensor([[0.5, 0.9, 0.3]])
+    call = create("nms", {"iou": 0.5}).call(TensorType((3, 4)), TensorType((3,)))
+    kept, left = run(call, made(call), boxes, scores)
+    assert left.tolist() == [[0.0, pytest.approx(0.9), pytest.approx(0.3)]]
+    assert kept[0].tolist() == [[0, 0, 0, 0], [0, 0, 4, 3], [5, 5, 9, 9]]
+    call = create("top_k", {"k": 2}).call(TensorType((3, 4)), TensorType((3,)))
+    best, _ = run(call, made(call), kept, left)
+    assert best[0].tolist() == [[0, 0, 4, 3], [5, 5, 9, 9]]
+
+
+def test_anchors_stand_at_every_cell_inside_the_image() -> None:
+    logits, deltas, image = (
+        torch.zeros(1, 2, 2, 3),
+        torch.zeros(1, 8, 2, 3),
+        torch.zeros(1, 3, 8, 12),
+    )
+    logits[0, 1, 1, 2] = 5.0
+    layer = create("anchor_boxes", {"size": 4, "ratios": [1, 4], "top": 1})
+    call = layer.call(*(TensorType(tuple(x.shape[1:])) for x in (logits, deltas, image)))
+    boxes, scores = run(call, made(call), logits, deltas, image)
+    # cell (1, 2) of 4 x 4 pixels each; an anchor of 2 x 8 pixels, cut off at the lower edge
+    assert boxes.tolist() == [[[7, 0, 9, 8]]]
+    assert scores.item() == pytest.approx(torch.sigmoid(torch.tensor(5.0)).item())
+
+
+def test_roi_align_takes_the_map_that_suits_the_box() -> None:
+    fine, coarse = torch.ones(1, 2, 64, 64), torch.full((1, 2, 32, 32), 3.0)
+    boxes = torch.tensor([[[0.0, 0, 112, 112], [0, 0, 224, 224], [0, 0, 0, 0]]])
+    layer = create("roi_align", {"size": 2, "stride": [8, 16], "sampling_ratio": 2})
+    call = layer.call(TensorType((3, 4)), TensorType((2, 64, 64)), TensorType((2, 32, 32)))
+    (out,) = run(call, made(call), boxes, fine, coarse)
+    assert out.shape == (1, 3, 2, 2, 2)
+    assert out.flatten(2).unique(dim=2).tolist() == [[[1.0], [3.0], [1.0]]]
+
+
 # ------------------------------------------------------------------ complaints
 
 COMPLAINTS = (Path(__file__).parent / "layers" / "complaints.txt").read_text()
@@ -540,7 +588,7 @@ hardsigmoid hardtanh sigmoid tanh softplus identity abs activation softmax log_s
 maxout linear embedding lstm gru rnn attention parameter add sub mul mean max matmul
 concat scale flatten unflatten reshape permute select slice split pad crop roll upsample
 pixel_shuffle pixel_unshuffle channel_shuffle unfold dropout spatial_dropout alpha_dropout
-drop_path gaussian_noise sample_normal sine_positions
+drop_path gaussian_noise sample_normal sine_positions anchor_boxes nms top_k roi_align
 """
 
 
@@ -597,7 +645,8 @@ def test_a_plug_in_is_asked_for_only_when_it_may_be_one(monkeypatch: pytest.Monk
 
 
 def test_definitions_are_clean(tmp_path: Path) -> None:
-    head = "import torch\nfrom torch import Tensor, nn\n\n\n"
+    head = "import math\n\nimport torch\nfrom torch import Tensor, nn\n"
+    head += "from torchvision.ops import nms, roi_align\n\n\n"
     file = tmp_path / "definitions.py"
     file.write_text(head + "\n\n\n".join(t.strip("\n") for t in DEFINITIONS.values()) + "\n")
     for command in (

@@ -57,6 +57,11 @@ class Densenet121(nn.Module):
         self.relu1 = nn.ReLU()
         self.global_avg_pool1 = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(channels, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)

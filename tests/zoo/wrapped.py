@@ -1,0 +1,109 @@
+"""References whose inputs, outputs or parts are not a spec's as they are."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer of torch.nn under the name that the spec gives it."""
+
+    def __init__(self, name: str, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer_name = name
+        self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.get_submodule(self.layer_name)(x)[0]
+        return out
+
+
+class Transformer(nn.Transformer):
+    """torch.nn.Transformer with the masks of the spec."""
+
+    def __init__(self) -> None:
+        super().__init__(batch_first=True)
+
+    def forward(self, src: Tensor, tgt: Tensor, padding: Tensor) -> Tensor:
+        later = torch.ones(tgt.shape[1], tgt.shape[1], dtype=torch.bool).triu(1)
+        return super().forward(
+            src,
+            tgt,
+            tgt_mask=later,
+            src_key_padding_mask=padding,
+            memory_key_padding_mask=padding,
+        )
+
+
+class Ensemble(nn.Module):
+    """Three classifiers of torchvision, the mean of their probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        models: Any = sys.modules["torchvision"].models
+        self.resnet = self.member("resnet", models.resnet18())
+        googlenet = models.googlenet(aux_logits=False, init_weights=False)
+        self.googlenet = self.member("googlenet", googlenet)
+        self.efficientnet = self.member("efficientnet", models.efficientnet_b0())
+
+    @staticmethod
+    def member(name: str, network: nn.Module) -> nn.Sequential:
+        return nn.Sequential(OrderedDict({f"{name}1": network, "softmax": nn.Softmax(-1)}))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = (self.resnet(x) + self.googlenet(x) + self.efficientnet(x)) / 3
+        return out
+
+
+def detector(count: int) -> nn.Module:
+    """torchvision's Faster R-CNN, which proposes `count` boxes at most."""
+    detection: Any = sys.modules["torchvision"].models.detection
+    limits = {
+        f"rpn_{when}_nms_top_n_{mode}": count
+        for when in ("pre", "post")
+        for mode in ("train", "test")
+    }
+    network: nn.Module = detection.fasterrcnn_resnet50_fpn(
+        weights=None, weights_backbone=None, **limits
+    )
+    network.__class__ = type("Detector", (type(network),), {"forward": _detected, "count": count})
+    return network
+
+
+def _detected(self: Any, image: Tensor) -> dict[str, Any]:
+    """What its parts compute: trunk, pyramid, proposals and box head, before any box is chosen.
+
+    Fewer proposals than `count` are filled up with zeros.
+    """
+    detection: Any = sys.modules["torchvision"].models.detection
+    size = tuple(image.shape[2:])
+    images = detection.image_list.ImageList(image, [size] * len(image))
+    maps = self.backbone(image)
+    objectness, deltas = self.rpn.head(list(maps.values()))
+    # made anew: that of the network was made where nothing is computed
+    anchors = detection.faster_rcnn._default_anchorgen()(images, list(maps.values()))
+    flat, codes = detection.rpn.concat_box_prediction_layers(objectness, deltas)
+    boxes = self.rpn.box_coder.decode(codes.detach(), anchors).view(len(image), -1, 4)
+    counts = [logits[0].numel() for logits in objectness]
+    found, scores = self.rpn.filter_proposals(boxes, flat, images.image_sizes, counts)
+    assert all(len(one) > 0 for one in found)
+    proposals = [_filled(one, self.count) for one in found]
+    pooled = self.roi_heads.box_roi_pool(maps, proposals, images.image_sizes)
+    logits, regression = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
+    return {
+        "class_logits": logits.unflatten(0, (len(image), -1)),
+        "box_regression": regression.unflatten(0, (len(image), -1)),
+        "proposals": torch.stack(proposals),
+        "scores": torch.stack([_filled(one, self.count) for one in scores]),
+        "objectness": objectness,
+        "deltas": deltas,
+    }
+
+
+def _filled(rows: Tensor, count: int) -> Tensor:
+    return torch.cat([rows, rows.new_zeros(count - len(rows), *rows.shape[1:])])

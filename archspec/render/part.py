@@ -1,0 +1,79 @@
+"""What figures are made of: parts, each a card or a glyph, and the links between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One card of a figure: an op, several that belong together, or a block with all its copies.
+
+    `key` is unique in the whole program: the path of the scope or op it stands for where it is
+    exactly that ("layer3", "features.0"); of several neighbours, those of the first and the last op
+    ("conv1…relu1"). Of what enters or leaves an opened copy: "layer3.1←layer3.0.relu3", "…→name".
+
+    `kind` is one of
+      input   the network's input, or what enters an opened copy (then `nodes` is empty)
+      op      one op
+      fused   one main op with the norm, activation, dropout … around it
+      block   a call of a block, or N alike
+      group   any other composite: a named group, a branch, a run of neighbours
+      merge   add, concat, mul … (with the activation behind it, if there is one): a glyph
+      output  a named output, where there are several (`nodes` is empty); none for a part that ends
+              the network and is called so itself
+
+    `op` is the spec's name of the main op ("conv", "add"), "" of composites, inputs and outputs.
+    `family` says the colour: of the main op (`Layer.family`), of a composite the family with the
+    most parameters in it; "input", "output".
+    `label` is the main line, without N: "conv 3×3 /2", "Bottleneck", "add", the input's name.
+    `name` is what the author called it, the last segment of its path ("layer3"); "" where the name
+    was generated or says the same as `label`.
+    `notes` are further words in order: of an op its other arguments ("32 groups"), then what is
+    fused behind it ("batch norm", "ReLU"); `ahead` what is fused before it ("flatten").
+    `nodes` are the indices of all graph nodes covered, ascending, of all copies.
+    `main` is the index of the node whose first output is what leaves it (of the last copy): its row
+    gives shape, field, stride; of an input that enters a copy, the node it comes from; -1: none.
+    `copies` is N of "× N". `varies` says what differs between the copies, as ranges
+    ("C 256…1792 step 32").
+    `shape` is what leaves it, without the batch axis, of the last copy.
+    `params` and `macs` are sums over `nodes` (weights that are shared count where they are owned).
+    `shared`: it runs with the weights of an earlier part. `training`: under `tap: train`.
+    `opens`: whether `Outline.inside` has something to show.
+    """
+
+    key: str
+    kind: str
+    family: str
+    label: str
+    op: str = ""
+    name: str = ""
+    notes: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    nodes: tuple[int, ...] = ()
+    main: int = -1
+    copies: int = 1
+    varies: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    params: int = 0
+    macs: int = 0
+    shared: bool = False
+    training: bool = False
+    opens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Tensors that go from one part to another of the same outline.
+
+    `source` and `target` are keys. `skip`: there is a longer way from source to target, through
+    other parts. `size`: only the size of what comes is read, as by an `upsample` to that size.
+    `edges` are the graph's edges it stands for, as (node, node), in order; for a link to an output
+    part the second is -1.
+    """
+
+    source: str
+    target: str
+    skip: bool = False
+    size: bool = False
+    edges: tuple[tuple[int, int], ...] = ()

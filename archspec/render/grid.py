@@ -1,0 +1,308 @@
+"""Items and links → Grid: which row and column each stands in and which way each link takes.
+
+Rows are longest-path ranks. A column holds paths of items that follow one another, and lanes: the
+vertical runs of links that pass by rows. Nothing here is in pixels: rows and columns take the room
+that what stands in them needs, so a grid stays right when an item grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Route(NamedTuple):
+    """The way of one link: down from its source, along a track, down a lane, along, into its end.
+
+    `lane`: the column of the vertical run; None: the two stand in neighbouring rows. `fork` and
+    `join`: tracks (0 is the highest) in the gap below the source and above the target; None where
+    the way is straight there. `side`: it enters from the left (-1) or right (1) instead of the top.
+    """
+
+    source: int
+    target: int
+    lane: int | None = None
+    fork: int | None = None
+    join: int | None = None
+    side: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`cells`: (row, column) by item; columns are numbered from 0, from the left.
+
+    `tracks`: how many there are in the gap above each row. `strips`: the rows at which the grid may
+    be cut into pieces that stand side by side begin a new piece; the first is 0.
+    """
+
+    rows: int
+    columns: int
+    cells: tuple[tuple[int, int], ...]
+    tracks: tuple[int, ...]
+    routes: tuple[Route, ...]
+    cuts: tuple[int, ...]
+
+
+def arrange(
+    count: int,
+    links: Iterable[tuple[int, int]],
+    *,
+    first: frozenset[int] = frozenset(),
+    last: frozenset[int] = frozenset(),
+    side: frozenset[int] = frozenset(),
+) -> Grid:
+    """Place `count` items, in an order in which every link goes from an earlier to a later one.
+
+    `first` and `last` stand in the first and the last row, whatever else; into `side` links may
+    come from the side.
+    """
+    return _Arrangement(count, sorted(set(links)), first, last, side).grid()
+
+
+class _Run(NamedTuple):
+    """What wants a column to itself from row `start` to `stop`; in the order they are placed."""
+
+    long: int
+    lane: bool
+    order: int
+    start: int
+    stop: int
+    item: int
+    path: list[int] | None
+
+
+@dataclass(slots=True)
+class _Column:
+    """What is taken of a column: closed intervals of rows."""
+
+    taken: list[tuple[int, int]] = field(default_factory=list)
+
+    def free(self, start: int, stop: int) -> bool:
+        # a row apart, so that one run never seems to go on in the next
+        return all(stop < a - 1 or b < start - 1 for a, b in self.taken)
+
+
+class _Arrangement:
+    def __init__(
+        self,
+        count: int,
+        links: Sequence[tuple[int, int]],
+        first: frozenset[int],
+        last: frozenset[int],
+        side: frozenset[int],
+    ) -> None:
+        self.count, self.links, self.side = count, links, side
+        self.after: list[list[int]] = [[] for _ in range(count)]
+        self.before: list[list[int]] = [[] for _ in range(count)]
+        for source, target in links:
+            self.after[source].append(target)
+            self.before[target].append(source)
+        self.row = self._rows(first, last)
+        self.rows = max(self.row, default=-1) + 1
+        self.paths = self._paths()
+        self.column: list[int] = [0] * count
+        self.columns: dict[int, _Column] = {}
+        self.lanes: dict[int, int] = {}  # source -> column of its long links
+
+    def _rows(self, first: frozenset[int], last: frozenset[int]) -> list[int]:
+        start = 1 if first else 0
+        row = [start] * self.count
+        for item in range(self.count):
+            if item in first:
+                row[item] = 0
+            elif self.before[item]:
+                row[item] = 1 + max(row[source] for source in self.before[item])
+        for item in reversed(range(self.count)):  # a source stands next to what it is for
+            if item not in first and not self.before[item] and self.after[item]:
+                row[item] = min(row[target] for target in self.after[item]) - 1
+        end = max((row[i] + 1 for i in range(self.count) if i not in last), default=0)
+        for item in last:
+            row[item] = end
+        lowest = min(row, default=0)
+        return [r - lowest for r in row]
+
+    def _paths(self) -> list[list[int]]:
+        """Items that stand below one another, the longest way on straight ahead."""
+        height = [0] * self.count
+        for item in reversed(range(self.count)):
+            height[item] = 1 + max((height[target] for target in self.after[item]), default=0)
+        ahead = {
+            item: max(near, key=lambda target: (height[target], -target))
+            for item in range(self.count)
+            if (near := [t for t in self.after[item] if self.row[t] == self.row[item] + 1])
+        }
+        path_of: dict[int, list[int]] = {}
+        paths: list[list[int]] = []
+        for item in sorted(range(self.count), key=lambda i: (self.row[i], i)):
+            leading = [s for s in self.before[item] if ahead.get(s) == item]
+            if not leading:
+                path_of[item] = [item]
+                paths.append(path_of[item])
+                continue
+            source = min(leading, key=lambda s: (self.row[path_of[s][0]], path_of[s][0]))
+            path_of[item] = path_of[source]
+            path_of[item].append(item)
+        return paths
+
+    def _far(self, item: int) -> int:
+        """The last row that links from the item pass, where they go further than the next row."""
+        rows = [self.row[t] - 1 for t in self.after[item] if self.row[t] > self.row[item] + 1]
+        return max(rows, default=-1)
+
+    def _place(self) -> None:
+        """The longest path in column 0; then short runs before long ones, so that skips nest."""
+        if not self.paths:
+            return
+        trunk = max(self.paths, key=lambda p: (len(p), -p[0]))
+        self._take(0, self.row[trunk[0]], self.row[trunk[-1]])
+        if self._far(trunk[-1]) >= 0:
+            self.lanes[trunk[-1]] = 0
+        for run in sorted([*self._beside(trunk), *self._passing()]):
+            if run.path is None:
+                column = self._free(run.start, run.stop, (1, -1), self.column[run.item])
+                self.lanes[run.item] = column
+            else:
+                column = self._free(run.start, run.stop, (-1,) if run.order < 0 else (1,), 0)
+                for item in run.path:
+                    self.column[item] = column
+                if run.stop > self.row[run.path[-1]]:
+                    self.lanes[run.path[-1]] = column
+            self._take(column, run.start, run.stop)
+
+    def _beside(self, trunk: list[int]) -> Iterator[_Run]:
+        """The other paths, each with the way on from its end; earlier ones at the left."""
+        beside = {self.row[item]: item for item in trunk}
+        for path in self.paths:
+            if path is trunk:
+                continue
+            start, end = self.row[path[0]], path[-1]
+            stop = max(self.row[end], self._far(end))
+            order = -path[0] if path[0] < beside.get(start, -1) else path[0]
+            yield _Run(stop - start, False, order, start, stop, end, path)
+
+    def _passing(self) -> Iterator[_Run]:
+        """Links from within a path that pass by rows."""
+        ends = {path[-1] for path in self.paths}
+        for item in range(self.count):
+            far, start = self._far(item), self.row[item] + 1
+            if far >= 0 and item not in ends:
+                yield _Run(far - start, True, item, start, far, item, None)
+
+    def _free(self, start: int, stop: int, sides: Sequence[int], near: int) -> int:
+        distance = 1
+        while True:
+            for sign in sides:
+                column = near + sign * distance
+                if column not in self.columns or self.columns[column].free(start, stop):
+                    return column
+            distance += 1
+
+    def _take(self, column: int, start: int, stop: int) -> None:
+        self.columns.setdefault(column, _Column()).taken.append((start, stop))
+
+    def grid(self) -> Grid:
+        self._place()
+        ways = [self._way(source, target) for source, target in self.links]
+        tracks, routes = self._tracks(ways)
+        order = {column: place for place, column in enumerate(sorted(self.columns))}
+        cells = tuple((self.row[i], order[self.column[i]]) for i in range(self.count))
+        numbered = tuple(r if r.lane is None else r._replace(lane=order[r.lane]) for r in routes)
+        return Grid(self.rows, len(order), cells, tracks, numbered, self._cuts())
+
+    def _way(self, source: int, target: int) -> Route:
+        if self.row[target] == self.row[source] + 1:
+            straight = self.column[source] == self.column[target]
+            return Route(source, target, join=None if straight else 0)
+        lane = self.lanes[source]
+        fork = None if lane == self.column[source] else 0
+        if lane == self.column[target]:
+            return Route(source, target, lane, fork)
+        if target in self.side and self._clear(target, lane) and not self._met(target):
+            return Route(source, target, lane, fork, None, 1 if lane > self.column[target] else -1)
+        return Route(source, target, lane, fork, 0)
+
+    def _clear(self, target: int, lane: int) -> bool:
+        """Whether nothing stands between an item and a lane, in the item's row."""
+        row, column = self.row[target], self.column[target]
+        between = range(min(lane, column), max(lane, column) + 1)
+        return not any(
+            self.row[item] == row and item != target and self.column[item] in between
+            for item in range(self.count)
+        )
+
+    def _met(self, target: int) -> bool:
+        """Whether links come along a track above an item anyhow: then all do."""
+        return any(
+            self.row[s] == self.row[target] - 1 and self.column[s] != self.column[target]
+            for s in self.before[target]
+        )
+
+    def _tracks(self, ways: Sequence[Route]) -> tuple[tuple[int, ...], list[Route]]:
+        """Levels for what runs sideways in each gap: links that share an end share a track."""
+        wanted: dict[tuple[int, int, int], tuple[int, int]] = {}  # (gap, 0 fork | 1 join, end)
+        for way in ways:
+            for key, span in self._spans(way):
+                low, high = wanted.get(key, span)
+                wanted[key] = (min(low, span[0]), max(high, span[1]))
+        counts = [0] * (self.rows + 1)
+        level: dict[tuple[int, int, int], int] = {}
+        filled: dict[int, list[list[tuple[int, int]]]] = {}
+        for key in sorted(wanted):
+            low, high = wanted[key]
+            levels = filled.setdefault(key[0], [])
+            free = (i for i, spans in enumerate(levels) if _apart(low, high, spans))
+            number = next(free, len(levels))
+            if number == len(levels):
+                levels.append([])
+            levels[number].append((low, high))
+            level[key] = number
+            counts[key[0]] = len(levels)
+        return tuple(counts), [self._levelled(way, level) for way in ways]
+
+    def _spans(self, way: Route) -> Iterable[tuple[tuple[int, int, int], tuple[int, int]]]:
+        a, b = self.column[way.source], self.column[way.target]
+        lane = way.lane
+        if lane is None:
+            if way.join is not None:
+                yield self._key(way), (min(a, b), max(a, b))
+            return
+        if way.fork is not None:
+            yield (self.row[way.source] + 1, 0, way.source), (min(a, lane), max(a, lane))
+        if way.join is not None:
+            yield (self.row[way.target], 1, way.target), (min(b, lane), max(b, lane))
+
+    def _key(self, way: Route) -> tuple[int, int, int]:
+        """A sideways step to the next row is of the fork, unless only the target has several."""
+        if len(self.after[way.source]) == 1:
+            return self.row[way.target], 1, way.target
+        return self.row[way.target], 0, way.source
+
+    def _levelled(self, way: Route, level: dict[tuple[int, int, int], int]) -> Route:
+        if way.lane is None:
+            return way if way.join is None else way._replace(join=level[self._key(way)])
+        if way.fork is not None:
+            way = way._replace(fork=level[self.row[way.source] + 1, 0, way.source])
+        if way.join is not None:
+            way = way._replace(join=level[self.row[way.target], 1, way.target])
+        return way
+
+    def _cuts(self) -> tuple[int, ...]:
+        """Rows above which a single link passes, from a row's only item to the next row's."""
+        inside: dict[int, int] = {}
+        for item in range(self.count):
+            inside[self.row[item]] = inside.get(self.row[item], 0) + 1
+        crossing = [0] * (self.rows + 1)
+        for source, target in self.links:
+            crossing[self.row[source] + 1] += 1
+            crossing[self.row[target] + 1] -= 1
+        found, passing = [0], 0
+        for row in range(1, self.rows):
+            passing += crossing[row]
+            if passing == 1 and inside.get(row) == inside.get(row - 1) == 1:
+                found.append(row)
+        return tuple(found)
+
+
+def _apart(low: int, high: int, spans: Iterable[tuple[int, int]]) -> bool:
+    return all(high < a or b < low for a, b in spans)

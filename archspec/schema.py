@@ -99,7 +99,7 @@ def _document() -> Schema:
         "init": _says(
             "weight initialisation by op", type="object", additionalProperties=_ref("filler")
         ),
-        "weights": _says("where published weights come from"),
+        "weights": _says("where published weights come from", **_weights()),
         "expect": _says("totals to check, by variant", type="object"),
     }
 
@@ -107,6 +107,44 @@ def _document() -> Schema:
 def _ref_in(name: str) -> Schema:
     """A reference beside a description: draft 7 ignores what stands beside a bare `$ref`."""
     return {"allOf": [_ref(name)]}
+
+
+def _weights() -> Schema:
+    """Sources by themselves or by variant, and the table of renames."""
+    from archspec.spec.weights import ENTRY, FILE, SOURCES
+
+    text: Schema = {"type": "string"}
+    file: Schema = {
+        "type": "object",
+        "required": ["sha256"],
+        "additionalProperties": False,
+        "properties": dict.fromkeys(FILE, text),
+    }
+    one = {"torchvision": text, "timm": text, "file": file}
+    names: Schema = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
+    whole: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    kinds = {
+        "from": names, "axis": {"type": "integer", "minimum": 0}, "part": whole, "order": whole,
+        "reshape": {"type": "boolean"},
+    }  # fmt: skip
+    entry: Schema = {
+        "type": "object",
+        "required": ["from"],
+        "additionalProperties": False,
+        "properties": {key: kinds[key] for key in ENTRY},
+    }
+    table = {"type": "object", "additionalProperties": {"anyOf": [*names["anyOf"], entry]}}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **{
+                key: {"anyOf": [one[key], {"type": "object", "additionalProperties": one[key]}]}
+                for key in SOURCES
+            },
+            "rename": _says("a name here: what it is in the source", **table),
+        },
+    }
 
 
 def _use() -> Schema:

@@ -11,6 +11,7 @@ from archspec.errors import Fault, SpecError, did_you_mean, independent
 from archspec.limits import DEFAULT, Limits
 from archspec.source import Source
 from archspec.spec import fillers
+from archspec.spec import weights as published
 from archspec.spec.files import Files, Loader
 from archspec.spec.form import NOTHING, Form, Path, Sight, cut
 from archspec.spec.items import Items
@@ -19,6 +20,7 @@ from archspec.spec.names import (
     bad_axis,
     bad_block,
     bad_document,
+    bad_variant,
     bad_id,
     bad_input,
     bad_output,
@@ -115,11 +117,11 @@ class _Document:
             if "outputs" in node
             else (None, NOTHING)
         )
-        hazy = form.hazy(node, "variants", KEYS, bad_document) or not self.named(node)
+        hazy = form.hazy(node, "variants", KEYS, bad_variant) or not self.named(node)
         expect, meant = self.expect(node.get("expect"), name, variants, hazy=hazy)
         init = self.init(node, sight)
         head = self.head(node.get("head"))
-        weights = self.weights(node.get("weights"))
+        weights = published.section(form, node.get("weights"), (name, *variants), hazy=hazy)
         texts = {
             key: form.text(node[key], (key,), f"`{key}`")
             for key in ("title", "cite")
@@ -206,7 +208,7 @@ class _Document:
         above = {param: frozenset(list(params)[:i]) for i, param in enumerate(params)}
         for variant, entry in form.mapping(node, ("variants",), "`variants`").items():
             path: Path = ("variants", variant)
-            form.name(variant, path, bad_document)
+            form.name(variant, path, bad_variant)
             if variant == name:
                 form.fault(
                     "E206",
@@ -576,15 +578,6 @@ class _Document:
                 )
             found.append(text)
         return tuple(found)
-
-    def weights(self, node: Any) -> Any:
-        """Where published weights come from: a word, or a mapping without expressions."""
-        if node is None or isinstance(node, str):
-            return self.form.text(node, ("weights",), "`weights`") if node is not None else None
-        if not isinstance(node, dict):
-            self.form.wrong_kind("`weights`", "a source or a mapping", node, ("weights",))
-            return None
-        return self.form.value(node, ("weights",), NOTHING, Sight())
 
     def expect(
         self, node: Any, name: str, variants: Mapping[str, Any], *, hazy: bool

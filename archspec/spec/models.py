@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archspec.errors import Loc
+from archspec.spec.renames import Weights
 
 # A value as written: int, float, str, bool, None, Expr (expressions), or a list or dict of values.
 Value = Any
@@ -174,7 +175,7 @@ class Spec(Part):
     lists: frozenset[str] = frozenset()
     head: tuple[str, ...] = ()
     init: Init | None = None
-    weights: Any = None
+    weights: Weights | None = None
     expect: Mapping[str, Mapping[str, Value]] = field(
         default_factory=dict
     )  # by variant name (or the spec's), then params, macs, ...

@@ -10,32 +10,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.emit import class_name
+from archspec.errors import CodedError
 from archspec.program import Program, load
+from archspec.weights import origin
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class BuildError(RuntimeError):
+class BuildError(CodedError):
     """The module cannot be built.
 
     Torch is missing, or (a defect of archspec) the module does not match its graph.
     """
 
-    def __init__(self, code: str, message: str, help: str = "") -> None:
-        super().__init__(f"{code} {message}" + (f"\n  help: {help}" if help else ""))
-        self.code, self.message, self.help = code, message, help
 
-
-def build(spec: str | Path | Program, variant: str | None = None, **params: Any) -> nn.Module:
-    """The network as a PyTorch module, freshly initialised, in training mode.
+def build(
+    spec: str | Path | Program,
+    variant: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    adapt_input: bool = False,
+    **params: Any,
+) -> nn.Module:
+    """The network as a PyTorch module in training mode: freshly initialised, or with `weights`.
 
     `spec` is a path, the name of a spec that comes with archspec, or a Program; `variant` and
     `params` choose as in `load`. The module's class is the emitted source: `inspect.getsource`
     and tracebacks show it. Weights have the names and shapes of the spec's graph.
 
+    `weights` is the path of a file, or a source that the spec names ("torchvision", "timm",
+    "file"). All of it is loaded, except where the spec's `head` does not fit: that stays freshly
+    initialised. `archspec.weights.report(model)` says what was done, `archspec.weights.load` can do
+    more. `adapt_input` fits the first convolution to another number of input channels.
+
     Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
-    module does not match its graph.
+    module does not match its graph; WeightsError when the weights do not fit.
     """
     program = _program(spec, variant, params)
     torch = _torch()
@@ -43,7 +53,21 @@ def build(spec: str | Path | Program, variant: str | None = None, **params: Any)
     with torch.device("meta"):
         compare(cls(), program)
     module: nn.Module = cls()
+    if weights is not None:
+        _fill(module, weights, adapt_input=adapt_input)
     return module
+
+
+def _fill(module: nn.Module, weights: str | Path, *, adapt_input: bool) -> None:
+    from archspec.weights import loading, sources
+
+    named = weights in sources.SOURCES
+    loading.load(
+        module,
+        None if named else weights,
+        str(weights) if named else None,
+        adapt_input=adapt_input,
+    )
 
 
 def network_class(program: Program) -> type[nn.Module]:
@@ -54,7 +78,8 @@ def network_class(program: Program) -> type[nn.Module]:
     """
     _torch()
     text = program.code
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    whole = text + program.source.text  # equal code of two specs may differ in `head`, `weights`
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
     title = f"archspec_emitted.{program.name}_{digest}"
     module = sys.modules.get(title)
     if module is None:
@@ -64,11 +89,15 @@ def network_class(program: Program) -> type[nn.Module]:
         module.__file__ = filename
         sys.modules[title] = module  # torch.compile and pickle look the module up by name
         try:
-            # the one lowering: emission has parsed and checked this text
+            # The one lowering. No text of a spec runs here: emission wrote this from checked names
+            # and numbers, and `emit.check` has parsed it and refused all it does not know.
             exec(compile(text, filename, "exec"), module.__dict__)
-        except BaseException:
+        except BaseException as failed:
             del sys.modules[title]
+            if isinstance(failed, (ImportError, RuntimeError)) and "torchvision" in text:
+                raise _without_torchvision(program, failed) from None
             raise
+        origin.remember(module, program)
     found: type[nn.Module] = getattr(module, class_name(program.name))
     return found
 
@@ -77,14 +106,10 @@ def compare(module: nn.Module, program: Program) -> None:
     """Raises BuildError E901 unless the module's weights, and which are frozen, are the graph's."""
     wanted: dict[str, tuple[int, ...]] = {}
     frozen: set[str] = set()
-    for node in program.graph.nodes:
-        if node.layer is None or node.shared is not None:
-            continue
-        for w in node.layer.weights(*node.ins):
-            text = f"{node.path}.{w.name}" if w.name else node.path
-            wanted[text] = w.shape
-            if node.frozen and not w.buffer:
-                frozen.add(text)
+    for name, weight, node in program.graph.weights():
+        wanted[name] = weight.shape
+        if node.frozen and not weight.buffer:
+            frozen.add(name)
     found = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     if found != wanted:
         different = sorted(set(found.items()) ^ set(wanted.items()))[:4]
@@ -115,6 +140,15 @@ def _program(spec: str | Path | Program, variant: str | None, params: dict[str, 
     if variant is None and not params:
         return spec
     return spec.with_(variant, **params)
+
+
+def _without_torchvision(program: Program, failed: Exception) -> BuildError:
+    """The text imports torchvision.ops: it is not there, or its own import failed."""
+    message = f"building `{program.name}` needs torchvision.ops"
+    if isinstance(failed, ModuleNotFoundError):
+        return BuildError("E602", message, "pip install 'archspec[torchvision]'")
+    help = "install the torchvision that was built for your PyTorch"
+    return BuildError("E602", f"{message}, whose import fails: {failed}", help)
 
 
 def _torch() -> Any:

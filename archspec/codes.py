@@ -1,7 +1,7 @@
 """Code → what it means: the table behind `archspec explain CODE`.
 
 E1xx reading, E2xx the document's form, E3xx expansion, E4xx limits, E5xx expected totals,
-E6xx build and weights, E9xx faults of archspec itself, W1xx warnings.
+E6xx build and weights, E7xx figures, E9xx faults of archspec itself, W1xx warnings.
 """
 
 from __future__ import annotations
@@ -285,6 +285,26 @@ cannot.""",
         "inputs given twice",
         """A merge takes its inputs as a list, `add: [a, prev]`, or from `from`; not both.""",
     ),
+    "E228": Code(
+        "where weights come from",
+        """`weights` names an entry of a torchvision enum, a model of timm, or a file with its
+SHA-256: by itself for the spec without changes, or by variant.
+
+    weights:
+      torchvision: {resnet50: ResNet50_Weights.IMAGENET1K_V2, resnet18: ResNet18_Weights.DEFAULT}
+      file: {url: https://example.org/net.safetensors, sha256: 9f86d081…}""",
+    ),
+    "E229": Code(
+        "an entry of `rename`",
+        """Left stands a name of the spec, right what it is in the source. A part of a name, ending in
+`.`, stands for all names below it. `{i}` is a whole number; right may be expressions over them.
+
+    rename:
+      "stages.{i}.{j}.": "layer{i+1}.{j}."
+      "attention.in_proj_weight": [q.weight, k.weight, v.weight]     # joined
+      "query.": {from: qkv., part: [0, 3]}                           # the first of three
+      "fc.weight": {from: conv.weight, reshape: true}                # a 1x1 kernel""",
+    ),
     # ------------------------------------------------------------ E3xx shapes, wiring, names
     "E301": Code(
         "an input the op cannot take",
@@ -462,6 +482,121 @@ set from outside; here one differs from what was computed.""",
         "PyTorch is missing",
         """Checking, analysing and writing source need no PyTorch; building a module does. Install
 it with `pip install 'archspec[torch]'`.""",
+    ),
+    "E602": Code(
+        "a package that is missing or too old",
+        """Weights are read with the package safetensors and torch 2.10 or later (`weights_only` of
+earlier releases could be got round): `pip install 'archspec[torch]'`. Published weights come
+through torchvision or timm: `'archspec[torchvision]'`, `'archspec[timm]'`.""",
+    ),
+    "E603": Code(
+        "a file of weights that cannot be read or written",
+        """The path is missing, a folder, or no regular file. A file that archspec did not write is
+replaced only with `force`.""",
+    ),
+    "E604": Code(
+        "a damaged file of weights",
+        """The file is cut off, or its header contradicts itself or the data: the model keeps the
+values it had. Fetch the file again, or save it again where it comes from.""",
+    ),
+    "E605": Code(
+        "a file that holds more than tensors",
+        """Weights are read as data: safetensors, and torch's zip files with `weights_only=True`. A
+pickle that names code, a program (.pt2, TorchScript) and other formats are refused, and never tried
+again in an unsafe way. Whoever trusts the file saves its state_dict alone.""",
+    ),
+    "E606": Code(
+        "a file out of all proportion",
+        """The file is much larger than the model, holds more tensors than any network, unfolds to
+more than it is, or claims tensors larger than what it stores.""",
+    ),
+    "E607": Code(
+        "weights that are not finite",
+        """A tensor holds NaN or infinity, or does so after a conversion to a narrower dtype. The model
+keeps the values it had.""",
+    ),
+    "E608": Code(
+        "a dtype that is no weight",
+        """Weights are dense tensors of floats, and of whole numbers where a layer counts. Quantised,
+sparse and unknown kinds are refused.""",
+    ),
+    "E611": Code(
+        "tensors that are not matched",
+        """Every tensor of the model comes from one of the source, and every tensor of the source goes
+somewhere: what is left is a mistake until somebody says otherwise. Names are matched by: the same
+layer of the network that the file was saved from (or of `from_spec`), equal names, the spec's
+`rename`. Never by shape or by order. What may be left: the spec's `head`, and paths in `allow`.
+`archspec weights report` shows every tensor, `archspec weights map` proposes a `rename`.""",
+    ),
+    "E612": Code(
+        "tensors of another shape or dtype",
+        """A tensor was found by its name, and is not what the model has there: another variant, other
+params, another dtype (`cast` converts between floats). A head for other classes is named by the
+spec's `head`; a first convolution for other channels is fitted with `adapt_input`.""",
+    ),
+    "E613": Code(
+        "a name with two meanings",
+        """A tensor is in the source under its own name and, by `rename`, under another; or one tensor
+of the source would be used twice. Which names the source has is said by `source`: "torchvision",
+"timm" or "file" for those of the table, "spec" for the spec's own.""",
+    ),
+    "E614": Code(
+        "a model without values",
+        """A model on the meta device has shapes and no numbers. `model.to_empty(device="cpu")` gives
+it room for some.""",
+    ),
+    "E615": Code(
+        "weights that cannot be fetched",
+        """There is no network, or the address does not answer. The complaint says which file to put
+where; then nothing is fetched.""",
+    ),
+    "E616": Code(
+        "another file than the one that is meant",
+        """The SHA-256 of the file is not the one that the spec, or the file's own name, says. It was
+not read.""",
+    ),
+    "E617": Code(
+        "a source that the spec does not name",
+        """`weights` of the spec says, by source and variant, what to fetch. Without an entry, weights
+are loaded from a path.""",
+    ),
+    "E618": Code(
+        "names that could not be proved",
+        """A table of names is proposed only when both modules, with the same random weights carried
+over by it, give the same outputs. Here they do not, or there is no one-to-one proposal. The table
+then has to be written by hand.""",
+    ),
+    # ------------------------------------------------------------ E7xx figures
+    "E701": Code(
+        "a view that there is not",
+        """`archspec render --view` takes one of these: `blocks` (the network folded to at most 40
+cards), `graph` (every op), `tower` (feature maps as volumes), `levels` (height by stride), `module`
+(one block), `field` (the receptive field of a node), `html` (a page to walk through); `auto`, the
+default, picks one that suits the network.""",
+    ),
+    "E702": Code(
+        "a view that does not suit the network",
+        """Not every network can be shown in every way. `tower` stacks feature maps between one
+input and one output, so it needs maps of several sizes and no paths that part and meet further on;
+`levels` needs maps, at two strides or more; `module` needs a block; `field` needs a node that sees
+a part of an image or sequence. `--view blocks` and `--view graph` draw everything.""",
+    ),
+    "E703": Code(
+        "a block or node that there is not",
+        """`--block` takes the name of a block of the spec, or the path of one of its calls.
+`--node` takes the path of an op. `archspec summary SPEC` lists the paths.""",
+    ),
+    "E704": Code(
+        "a format that the view does not have",
+        """The ending of the output file says the format: .svg, .pdf, .png for print, .tex for TikZ,
+.dot for Graphviz, .mmd for Mermaid, .html for the page. TikZ is for the views that are drawn by
+hand (`tower`, `levels`, `module`), DOT for `blocks` and `graph`, Mermaid for `blocks`.""",
+    ),
+    "E705": Code(
+        "a package for figures is missing",
+        """SVG, TikZ, Mermaid and HTML need nothing else. PDF needs reportlab, PNG pypdfium2 and
+pillow too, DOT graphviz and the view `graph` pygraphviz. All come with
+`pip install 'archspec[figures]'`.""",
     ),
     # ------------------------------------------------------------ E9xx archspec itself
     "E901": Code(

@@ -72,6 +72,14 @@ class SpecError(Exception):
         return "\n\n".join(blocks)
 
 
+class CodedError(RuntimeError):
+    """What went wrong outside of a spec: a code of the table, a sentence, a remedy."""
+
+    def __init__(self, code: str, message: str, help: str = "") -> None:
+        super().__init__(f"{code} {message}" + (f"\n  help: {help}" if help else ""))
+        self.code, self.message, self.help = code, message, help
+
+
 def independent(faults: Iterable[Fault]) -> list[Fault]:
     """The first of all that are equal or have one cause."""
     said: set[object] = set()

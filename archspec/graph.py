@@ -6,13 +6,13 @@ read structure from it. The graph (Node) is what is computed, in order: analysis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from archspec.errors import Fault
-    from archspec.layers.base import Layer, TensorType
+    from archspec.layers.base import Layer, TensorType, Weight
     from archspec.spec import Block, Filler, Init, Item, Spec
 
 
@@ -140,3 +140,11 @@ class Graph:
     training_outputs: frozenset[str]
     free_axes: dict[str, int]  # name -> size used by tables and checks
     warnings: tuple[Fault, ...] = ()  # what expanding found odd
+
+    def weights(self) -> Iterator[tuple[str, Weight, Node]]:
+        """Every parameter and buffer by its full name, with the node it belongs to, in order."""
+        for node in self.nodes:
+            if node.layer is None or node.shared is not None:
+                continue
+            for weight in node.layer.weights(*node.ins):
+                yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node

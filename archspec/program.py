@@ -26,7 +26,7 @@ Shapes = Mapping[str, Sequence[int]]
 class Program:
     """A network: its spec, what was chosen from outside, its graph; what follows, when asked for.
 
-    A notebook shows it as a table.
+    A notebook shows it as a figure and a table.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class Program:
 
     @property
     def name(self) -> str:
-        """The variant's name, or the spec's."""
-        return self.variant or self.spec.name
+        """The variant's name, or the spec's; both where the variant's is a number."""
+        if self.variant is None:
+            return self.spec.name
+        return f"{self.spec.name}_{self.variant}" if self.variant.isdigit() else self.variant
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -109,14 +111,15 @@ class Program:
         if self.params or self.inputs:
             return []
         wrong = []
-        for key, wanted in self.spec.expect.get(self.name, {}).items():
+        chosen = self.variant or self.spec.name
+        for key, wanted in self.spec.expect.get(chosen, {}).items():
             value = getattr(self.analysis.totals, key)
             if value != wanted:
                 wrong.append((key, f"is {value:,}; the spec expects {wanted:,}"))
         if not wrong:
             return []
         (key, said), *others = wrong  # one change of a network moves them all
-        loc = Loc(self.spec.loc.file, ("expect", self.name, key))
+        loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 
@@ -125,8 +128,11 @@ class Program:
 
     def _repr_html_(self) -> str:
         from archspec import report
+        from archspec.render import figure
 
-        return report.html(self)
+        drawn = figure(self, format="svg")
+        assert isinstance(drawn, str)
+        return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
 def load(
@@ -204,3 +210,40 @@ def compile(spec: str | Path | Program, variant: str | None = None, **params: An
     if variant is None and not params:
         return spec.code
     return spec.with_(variant, **params).code
+
+
+def render(
+    spec: str | Path | Program,
+    path: str | Path | None = None,
+    *,
+    view: str = "auto",
+    format: str | None = None,
+    block: str | None = None,
+    node: str | None = None,
+    variant: str | None = None,
+    force: bool = False,
+    **params: Any,
+) -> str | bytes:
+    """A figure of a spec file, a shipped spec or a Program; PDF and PNG are bytes, others text.
+
+    `view` is "blocks", "graph", "tower", "levels", "module", "field", "html" or "auto", which picks
+    one. `format` follows from the ending of `path`, the file to write; without both it is the
+    view's first, mostly SVG. `block` and `node` name the part that `graph` and `module`, or
+    `field`, show. A file that archspec did not write is replaced with `force` only.
+
+    Raises SpecError; RenderError for what cannot be drawn; save.NotOursError.
+    """
+    from archspec.render import by_ending, figure
+    from archspec.save import save
+
+    if not isinstance(spec, Program):
+        spec = load(spec, variant, **params)
+    elif variant is not None or params:
+        spec = spec.with_(variant, **params)
+    if format is None and path is not None:
+        format = by_ending(path)
+    with collector.paused():
+        made = figure(spec, view, format, block=block, node=node)
+    if path is not None:
+        save(made, Path(path), force=force)
+    return made

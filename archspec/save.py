@@ -1,4 +1,4 @@
-"""Text → file: whole or not at all, and never over something that archspec did not write."""
+"""Text, bytes → file: whole or not at all, never over something that archspec did not write."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class NotOursError(Exception):
     """The target exists and is somebody else's; the sentence says so."""
 
 
-def save(text: str, target: Path, *, force: bool = False) -> None:
-    """Write `text` to `target` in one step.
+def save(content: str | bytes, target: Path, *, force: bool = False) -> None:
+    """Write `content` to `target` in one step; text as UTF-8.
 
     Raises NotOursError where `target` is there and does not carry archspec's mark, unless `force`;
     OSError as the file system gives it.
@@ -24,11 +24,11 @@ def save(text: str, target: Path, *, force: bool = False) -> None:
         raise NotOursError(f"`{target}` is there and was not written by archspec")
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(_mode(target))
+        Path(temporary).chmod(mode(target))
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def _ours(path: Path) -> bool:
     return not head.strip() or MARK.encode() in head.lower()
 
 
-def _mode(target: Path) -> int:
+def mode(target: Path) -> int:
     """The mode of the file that is replaced, or what the umask gives a new one."""
     if target.is_file():
         return target.stat().st_mode & 0o777

@@ -1,0 +1,142 @@
+"""Two graphs → which layers are the same: by what they are and what computes before or after them.
+
+Layers without weights count for nothing unless paths meet in them, and names for nothing at all.
+So a network in which a ReLU was inserted or a block renamed has the same layers as before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from archspec.graph import Edge, Graph, Node
+
+_DIGITS = 16  # of a digest: 64 bits
+
+
+class Mark(NamedTuple):
+    """A layer with weights, in three digests.
+
+    `kind`: its op, and its weights by name and shape. `before`: the kind, and that of everything
+    computed on the way to it. `after`: the kind, and that of everything computed from it.
+    """
+
+    kind: str
+    before: str
+    after: str
+
+
+def marks(graph: Graph) -> dict[str, Mark]:
+    """The marks of the layers with weights, by path, in the order they are computed."""
+    kinds = [_kind(node) for node in graph.nodes]
+    before = _before(graph, kinds)
+    after = _after(graph, kinds)
+    return {
+        node.path: Mark(kinds[node.index], before[node.index], after[node.index])
+        for node in graph.nodes
+        if kinds[node.index] and node.shared is None
+    }
+
+
+def align(ours: Mapping[str, Mark], theirs: Mapping[str, Mark]) -> dict[str, str]:
+    """Path of ours → path of the same layer of theirs.
+
+    The same are those with the same before and after them. Of what is left, those with the same on
+    one side; where the sides disagree, as they do around a layer put into a chain of its like, a
+    pair of one name goes first, then the side before. Last come pairs of one name and kind. Of
+    several layers that are alike in all this none is taken, unless they have one name.
+    """
+    found = _unique(ours, theirs, lambda mark: (mark.before, mark.after))
+    left = {path: mark for path, mark in ours.items() if path not in found}
+    taken = set(found.values())
+    right = {path: mark for path, mark in theirs.items() if path not in taken}
+    before = _unique(left, right, lambda mark: mark.before)
+    after = _unique(left, right, lambda mark: mark.after)
+    pairs = [*before.items(), *after.items()]
+    same = [(path, path) for path in left if path in right and left[path].kind == right[path].kind]
+    for path, other in [*(pair for pair in pairs if pair[0] == pair[1]), *pairs, *same]:
+        if path not in found and other not in taken:
+            found[path] = other
+            taken.add(other)
+    return found
+
+
+def _unique(
+    left: Mapping[str, Mark], right: Mapping[str, Mark], key: Callable[[Mark], object]
+) -> dict[str, str]:
+    """Pairs with one key, which nothing else has on either side."""
+    here, there = Counter(map(key, left.values())), Counter(map(key, right.values()))
+    places = {key(mark): path for path, mark in right.items()}
+    return {
+        path: places[key(mark)]
+        for path, mark in left.items()
+        if here[key(mark)] == there[key(mark)] == 1
+    }
+
+
+# ------------------------------------------------------------------ digests
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:_DIGITS]
+
+
+def _kind(node: Node) -> str:
+    """Of a layer with weights; "" for others."""
+    if node.layer is None:
+        return ""
+    weights = node.layer.weights(*node.ins)
+    if not weights:
+        return ""
+    return _digest(node.layer.op, [(w.name, w.shape) for w in weights], node.shared is not None)
+
+
+def _before(graph: Graph, kinds: list[str]) -> list[str]:
+    """What flows out of each node, as far as weights and meetings of paths make it."""
+    found: list[str] = []
+
+    def entering(edge: Edge) -> str:
+        several = len(graph.nodes[edge.node].outs) > 1
+        return f"{found[edge.node]}:{edge.output}" if several else found[edge.node]
+
+    inputs = 0
+    for node in graph.nodes:
+        ins = [entering(edge) for edge in node.inputs]
+        if node.layer is None:
+            found.append(_digest("input", inputs))
+            inputs += 1
+        elif kinds[node.index]:
+            found.append(_digest(kinds[node.index], ins))
+        elif len(ins) == 1:
+            found.append(ins[0])
+        else:
+            found.append(_digest(node.layer.op, ins))
+    return found
+
+
+def _after(graph: Graph, kinds: list[str]) -> list[str]:
+    """What becomes of the output of each node."""
+    uses: list[list[tuple[object, ...]]] = [[] for _ in graph.nodes]
+    for name, edges in graph.outputs.items():
+        for edge in edges:
+            uses[edge.node].append(("output", name, edge.output))
+    found = [""] * len(graph.nodes)
+    for node in reversed(graph.nodes):
+        uses_here = _flat(uses[node.index])
+        own = kinds[node.index]
+        transparent = not own and len(node.inputs) == 1 and len(node.outs) == 1
+        found[node.index] = _digest(own, uses_here)
+        for slot, edge in enumerate(node.inputs):
+            if transparent:
+                uses[edge.node].extend((*use[:-1], edge.output) for use in uses[node.index])
+            else:
+                what = own or (node.layer.op if node.layer is not None else "input")
+                uses[edge.node].append((what, slot, found[node.index], edge.output))
+    return found
+
+
+def _flat(uses: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return sorted(uses, key=repr)

@@ -1,0 +1,253 @@
+"""A source of weights → a model, a file, or only the report of what would happen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.align import Mark, align, marks
+from archspec.program import Program
+from archspec.program import load as load_spec
+from archspec.weights import adapt, files, origin, sources, transfer
+from archspec.weights.errors import WeightsError
+from archspec.weights.names import Match, Stored, aligned, matcher, owned
+from archspec.weights.reporting import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from archspec.spec.renames import Rename
+    from archspec.weights.files import Archive
+
+State = Mapping[str, Any] | str | Path
+Spec = str | Path | Program
+
+_ROOM = 64  # times the model's bytes that a file may have: a backbone of a large checkpoint fits
+_MARGIN = 64 << 20
+
+
+def load(
+    model: nn.Module,
+    state: State | None = None,
+    source: str | None = None,
+    *,
+    spec: Spec | None = None,
+    from_spec: Spec | None = None,
+    allow: Iterable[str] = (),
+    adapt_input: bool = False,
+    cast: bool = False,
+) -> Report:
+    """Load weights by name into every parameter and buffer of `model`; what was done.
+
+    `state` is a state_dict, or the path of a safetensors file or of one that torch.save wrote
+    (read with `weights_only=True`, torch 2.10 or later). `source` says whose names it has:
+    "torchvision", "timm" or "file" for those that the spec's `rename` leads to, "spec" for the
+    spec's own; without it a name that could be both is an error. Without `state`, what the spec
+    names for `source` is fetched.
+
+    The spec is the one `model` was built from, or `spec`; its `head` is where a tensor may stay as
+    initialised. `from_spec` is the spec that the source's names are known of: layers that are the
+    same in both are matched, however they are called (a file of `save` knows without). Paths in
+    `allow` are treated as the head is, and may be left over. `adapt_input` fits the first
+    convolution to another number of input channels; `cast` converts between float dtypes.
+
+    Raises WeightsError, after which the model has the values it had; SpecError for faults of the
+    specs.
+    """
+    program = _program(spec) or origin.program_of(model)
+    tensors = model.state_dict()
+    wanted = {
+        name: Stored(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        for name, value in tensors.items()
+    }
+    if any(value.is_meta for value in tensors.values()):
+        raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
+    title = program.name if program is not None else type(model).__name__
+    with _opened(state, source, program, _most(wanted)) as archive:
+        match = _match(program, archive, source, _program(from_spec))
+        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+        report = transfer.plan(title, wanted, archive, match, rules)
+        transfer.refuse(report)
+        dtypes = {name: value.dtype for name, value in tensors.items()}
+        transfer.write(tensors, transfer.values(report, archive, dtypes))
+    origin.loaded(model, report)
+    return report
+
+
+def plan(
+    spec: Spec,
+    state: State | None = None,
+    source: str | None = None,
+    *,
+    from_spec: Spec | None = None,
+    allow: Iterable[str] = (),
+    adapt_input: bool = False,
+    cast: bool = False,
+) -> Report:
+    """What `load` would do with a freshly built model of `spec`; no data is read.
+
+    Of a safetensors file not even torch is needed. A report that is not `ok` is returned too.
+    Raises WeightsError where names cannot be compared, SpecError for faults of the specs.
+    """
+    program = known(spec)
+    wanted = owned(program.graph)
+    with _opened(state, source, program, _most(wanted)) as archive:
+        match = _match(program, archive, source, _program(from_spec))
+        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+        return transfer.plan(program.name, wanted, archive, match, rules)
+
+
+def convert(
+    state: State | None,
+    spec: Spec,
+    path: str | Path,
+    source: str | None = None,
+    *,
+    from_spec: Spec | None = None,
+    allow: Iterable[str] = (),
+    adapt_input: bool = False,
+    cast: bool = False,
+    force: bool = False,
+) -> Report:
+    """Write weights as a safetensors file with the spec's own names, as `save` does.
+
+    Parameters as of `load`. A tensor that stays as initialised is not written. Raises WeightsError,
+    and then writes nothing.
+    """
+    import torch
+
+    program = known(spec)
+    wanted = owned(program.graph)
+    with _opened(state, source, program, _most(wanted)) as archive:
+        match = _match(program, archive, source, _program(from_spec))
+        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+        report = transfer.plan(program.name, wanted, archive, match, rules)
+        transfer.refuse(report)
+        dtypes = {name: getattr(torch, stored.dtype) for name, stored in wanted.items()}
+        tensors = transfer.values(report, archive, dtypes)
+    files.save(tensors, path, _metadata(program), force=force)
+    return report
+
+
+def save(
+    model: nn.Module, path: str | Path, *, spec: Spec | None = None, force: bool = False
+) -> None:
+    """Write the model's parameters and buffers as a safetensors file, whole or not at all.
+
+    The file also says which layers they are of, so that they are found again when the spec's names
+    have changed. A file that archspec did not write is replaced only with `force`. Raises
+    WeightsError.
+    """
+    program = _program(spec) or origin.program_of(model)
+    tensors: dict[str, Tensor] = model.state_dict()
+    files.save(tensors, path, _metadata(program), force=force)
+
+
+# ------------------------------------------------------------------ parts
+
+
+def known(spec: Spec) -> Program:
+    """The program of a spec that may be given by path or name."""
+    return spec if isinstance(spec, Program) else load_spec(spec)
+
+
+def _program(spec: Spec | None) -> Program | None:
+    return None if spec is None else known(spec)
+
+
+@contextmanager
+def _opened(
+    state: State | None, source: str | None, program: Program | None, most: int
+) -> Iterator[Archive]:
+    if source not in (None, "spec", *sources.SOURCES):
+        names = ", ".join(f'"{name}"' for name in (*sources.SOURCES, "spec"))
+        raise WeightsError("E617", f"`{source}` is no source of weights", f"known: {names}")
+    if isinstance(state, Mapping):
+        yield files.unwrapped(files.Given(state))
+    elif state is not None:
+        with files.opened(state, most) as archive:
+            yield archive
+    else:
+        with sources.fetched(program, source, most) as archive:
+            yield archive
+
+
+def _most(wanted: Mapping[str, Stored]) -> int:
+    """Bytes that a file with these tensors may have."""
+    return _MARGIN + _ROOM * 8 * sum(stored.size for stored in wanted.values())
+
+
+def _rules(
+    program: Program | None, allow: Iterable[str], *, adapt_input: bool, cast: bool
+) -> transfer.Rules:
+    paths = (allow,) if isinstance(allow, str) else tuple(allow)
+    head = program.spec.head if program is not None else ()
+    stems = adapt.stems(program.graph) if program is not None else set[str]()
+    return transfer.Rules(head, paths, stems, adapt_input, cast)
+
+
+def _match(
+    program: Program | None, archive: Archive, source: str | None, other: Program | None
+) -> Match:
+    """How names of the program are found in the archive."""
+    ours = files.MARK in archive.metadata
+    named = other or program  # whose names they are, if not the source's own
+    own = source == "spec" or (ours and source is None)
+    match = matcher(() if own else table(named), archive.header, first=source is not None)
+    theirs = None
+    if other is not None:
+        theirs, where = marks(other.graph), f"`{other.source.name}`"
+    elif ours and source is None:
+        theirs, where = _marks(archive), "the file"
+    if program is None or not theirs:
+        return match
+    return aligned(match, *_pairs(program, theirs), where)
+
+
+def table(program: Program | None) -> tuple[Rename, ...]:
+    """The spec's renames."""
+    found = program.spec.weights if program is not None else None
+    return found.rename if found is not None else ()
+
+
+def _pairs(program: Program, theirs: Mapping[str, Mark]) -> tuple[dict[str, str], set[str]]:
+    """Names of theirs for names of ours; and the paths of all layers of theirs that are taken."""
+    pairs = align(marks(program.graph), theirs)
+    names = {}
+    for name, weight, node in program.graph.weights():
+        other = pairs.get(node.path)
+        if other is not None:
+            names[name] = f"{other}.{weight.name}" if weight.name else other
+    return names, set(names.values())
+
+
+# ------------------------------------------------------------------ metadata
+
+
+def _metadata(program: Program | None) -> dict[str, str]:
+    from archspec import __version__
+
+    found = {files.MARK: str(__version__)}
+    if program is not None:
+        found["spec"] = program.name
+        found["layers"] = json.dumps(marks(program.graph), separators=(",", ":"))
+    return found
+
+
+def _marks(archive: Archive) -> dict[str, Mark]:
+    """The marks that a file of `save` carries. Raises WeightsError."""
+    try:
+        found = json.loads(archive.metadata.get("layers", "{}"))
+        texts = isinstance(found, dict) and all(
+            len(mark) == 3 and all(isinstance(text, str) for text in mark)
+            for mark in found.values()
+        )
+    except (ValueError, TypeError, RecursionError):
+        texts = False
+    if not texts:
+        message = f"`{archive.name}` is damaged: its metadata do not say which layers it is of"
+        raise WeightsError("E604", message, "fetch or save the file again")
+    return {path: Mark(*mark) for path, mark in found.items()}

@@ -1,0 +1,40 @@
+"""A module that archspec built → the Program it was built from, and the weights it was given."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archspec.program import Program
+    from archspec.weights.reporting import Report
+
+_KEY = "__archspec__"
+_reports: WeakKeyDictionary[Any, Report] = WeakKeyDictionary()
+
+
+def remember(emitted: Any, program: Program) -> None:
+    """Note on the module of Python that holds an emitted class which program that is.
+
+    There, and not on the class or its instances: copies and pickles stay what they would be.
+    """
+    emitted.__dict__[_KEY] = program
+
+
+def program_of(model: nn.Module) -> Program | None:
+    """The program a model was built from; None for one that archspec did not build."""
+    found: Program | None = getattr(sys.modules.get(type(model).__module__), _KEY, None)
+    return found
+
+
+def loaded(model: nn.Module, report: Report) -> None:
+    """Note what was last loaded into a model."""
+    _reports[model] = report
+
+
+def report(model: nn.Module) -> Report | None:
+    """The report of the last transfer into a model, by `load` or by `build(…, weights=…)`."""
+    return _reports.get(model)

@@ -1,0 +1,108 @@
+"""What becomes of every tensor, of the model's and of the source's: data, and text to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.weights.names import Recipe, Stored
+
+_MOST = 12  # tensors that a text lists under one heading
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One tensor: its name, its shape here and in the source, what it is made of, and why."""
+
+    name: str
+    here: Stored | None = None  # None: it is the source's only
+    there: Stored | None = None  # None: the source has none; after conversion, where there is one
+    recipe: Recipe | None = None
+    why: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        found: dict[str, Any] = {"name": self.name}
+        for key, stored in (("shape", self.here), ("source_shape", self.there)):
+            if stored is not None:
+                found[key] = list(stored.shape)
+        if self.recipe is not None:
+            found |= {"sources": list(self.recipe.sources), "matched": self.recipe.how}
+        return found | ({"why": self.why} if self.why else {})
+
+    def __str__(self) -> str:
+        here, there = self.here, self.there
+        text = f"{self.name} {list(here.shape)}" if here is not None else self.name
+        if here is not None and there is not None and here.shape != there.shape:
+            text += f", in the source {list(there.shape)}"
+        return text + (f": {self.why}" if self.why else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A transfer: what is loaded and how each name was matched, and all that is not.
+
+    `fresh` keeps what the model was initialised with: the head, and what the caller allowed.
+    `left_over` are tensors of the source that nothing took, and that are allowed to be. `missing`,
+    `conflicts` and `unexpected` are why a transfer is refused; where all three are empty it is
+    `ok`. `notes` is what else was done: a wrapper's prefix taken off, a first convolution adapted.
+    """
+
+    model: str
+    source: str
+    loaded: tuple[Line, ...] = ()
+    fresh: tuple[Line, ...] = ()
+    left_over: tuple[Line, ...] = ()
+    missing: tuple[Line, ...] = ()
+    conflicts: tuple[Line, ...] = ()
+    unexpected: tuple[Line, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tensor is accounted for."""
+        return not (self.missing or self.conflicts or self.unexpected)
+
+    @property
+    def groups(self) -> Iterator[tuple[str, tuple[Line, ...]]]:
+        """Title and tensors of each kind of fate."""
+        yield "re-initialised", self.fresh
+        yield "left over", self.left_over
+        yield "missing", self.missing
+        yield "conflict", self.conflicts
+        yield "unexpected", self.unexpected
+
+    def record(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "model": self.model,
+            "source": self.source,
+            "ok": self.ok,
+            "loaded": [line.record() for line in self.loaded],
+            **{
+                title.replace("-", "_").replace(" ", "_"): [line.record() for line in lines]
+                for title, lines in self.groups
+            },
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        total = sum(line.here is not None for _, lines in self.groups for line in lines)
+        total += len(self.loaded)
+        lines = [f"{self.model} <- {self.source}"]
+        lines.append(f"{'loaded':<15} {len(self.loaded):,} of {total:,} tensors")
+        ways = Counter(line.recipe.how for line in self.loaded if line.recipe is not None)
+        shown = ways.most_common(_MOST)
+        lines += [f"{n:>15,} by {how}" for how, n in shown]
+        others = sum(ways.values()) - sum(n for _, n in shown)
+        if others:
+            lines.append(f"{others:>15,} in {len(ways) - _MOST:,} other ways")
+        for title, group in self.groups:
+            for i, line in enumerate(group[:_MOST]):
+                lines.append(f"{'' if i else title:<15} {line}")
+            if len(group) > _MOST:
+                lines.append(f"{'':<15} and {len(group) - _MOST:,} more")
+        lines += [f"{'note':<15} {note}" for note in self.notes]
+        return "\n".join(lines)

@@ -1,0 +1,252 @@
+"""What a spec names under `weights` → its tensors: fetched, or found where they are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.program import Program
+from archspec.spec.renames import Published
+from archspec.spec.weights import SOURCES
+from archspec.weights import files
+from archspec.weights.errors import WeightsError
+from archspec.weights.header import plain
+
+if TYPE_CHECKING:
+    from archspec.weights.files import Archive
+
+__all__ = ["SOURCES", "enum", "fetched", "named", "reference", "timm", "timm_config"]
+
+_TIMEOUT = 30  # seconds without a byte
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def fetched(program: Program | None, source: str | None, most: int) -> Iterator[Archive]:
+    """The tensors of what the spec names; a file of at most `most` bytes. Raises WeightsError."""
+    entry = named(program, source)
+    if isinstance(entry, Published):
+        assert program is not None
+        with files.opened(_file(entry, program, most), most) as archive:
+            yield archive
+    elif source == "torchvision":
+        yield files.Given(_torchvision(entry), entry)
+    else:
+        yield files.Given(_timm_state(entry), entry)
+
+
+def named(program: Program | None, source: str | None) -> str | Published:
+    """What the spec says of a source, for the program's variant. Raises WeightsError."""
+    if program is None or source is None:
+        raise WeightsError(
+            "E617", "neither a file nor a source is given", "weights.load(model, path)"
+        )
+    section = program.spec.weights
+    known = section.sources if section is not None else {}
+    if source not in known:
+        message = f"`{program.spec.name}` names no weights of {source}"
+        there = ", ".join(f'"{name}"' for name in known)
+        help = (
+            f"it names {there}" if there else f"`weights: {{{source}: …}}` in the spec, or a path"
+        )
+        raise WeightsError("E617", message, help)
+    found = known[source].get(program.variant or program.spec.name)
+    if found is None:
+        message = f"`{program.spec.name}` names no weights of {source} for `{program.name}`"
+        help = "it has them for " + ", ".join(f"`{name}`" for name in known[source])
+        raise WeightsError("E617", message, help)
+    return found
+
+
+# ------------------------------------------------------------------ torchvision
+
+
+def _models() -> Any:
+    try:
+        return import_module("torchvision.models")
+    except (ImportError, RuntimeError) as missing:
+        message = f"this source needs torchvision: {_reason(missing)}"
+        raise WeightsError("E602", message, "pip install 'archspec[torchvision]'") from None
+
+
+def enum(entry: str) -> Any:
+    """A member of one of torchvision's enums of weights."""
+    try:
+        return _models().get_weight(entry)
+    except (ValueError, KeyError):
+        message = f"torchvision has no weights `{entry}`"
+        raise WeightsError("E617", message, "its documentation lists them") from None
+
+
+def _torchvision(entry: str) -> Any:
+    import torch
+
+    member = enum(entry)
+    file = member.url.rpartition("/")[2]
+    cache = Path(torch.hub.get_dir(), "checkpoints", file)
+    _cached(cache)
+    try:
+        return member.get_state_dict(
+            progress=False, check_hash=True, weights_only=True, map_location="cpu"
+        )
+    except Exception as failed:  # no network, a proxy's page, a file that is not the one meant
+        message = f"`{entry}` cannot be fetched: {_reason(failed)}"
+        raise WeightsError("E615", message, f"put {member.url} into {cache.parent}") from None
+
+
+def _cached(path: Path) -> None:
+    """Raises WeightsError where a file fetched earlier is not the one its name says."""
+    wanted = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    if wanted and path.is_file() and not _sha256(path).startswith(wanted[1]):
+        message = f"`{path}` is not the file that its name says (SHA-256)"
+        raise WeightsError("E616", message, "delete it, so that it is fetched again")
+
+
+def _reason(failed: Exception) -> str:
+    text = plain(" ".join(str(failed).split()))
+    return f"{type(failed).__name__}: {text}" if text else type(failed).__name__
+
+
+# ------------------------------------------------------------------ timm
+
+
+def timm() -> Any:
+    """The library. Raises WeightsError."""
+    try:
+        return import_module("timm")
+    except (ImportError, RuntimeError) as missing:
+        message = f"this source needs timm: {_reason(missing)}"
+        raise WeightsError("E602", message, "pip install 'archspec[timm]'") from None
+
+
+def _timm_state(name: str) -> Any:
+    library = timm()
+    try:
+        return library.create_model(name, pretrained=True).state_dict()
+    except Exception as failed:
+        hub = timm_config(name).get("hf_hub_id") or name
+        message = f"`{name}` cannot be fetched: {_reason(failed)}"
+        help = f"give the path of model.safetensors of https://huggingface.co/{hub}"
+        raise WeightsError("E615", message, help) from None
+
+
+def timm_config(name: str) -> dict[str, Any]:
+    """What timm says of the training of a model: size, mean, interpolation."""
+    config = timm().models.get_pretrained_cfg(name)
+    return config.to_dict() if config is not None else {}
+
+
+def reference(library: str, name: str) -> Any:
+    """A model of torchvision or timm with random weights. Raises WeightsError."""
+    makers = {"torchvision": _torchvision_model, "timm": _timm_model}
+    if library not in makers:
+        message = f"`{library}` is no library of models"
+        raise WeightsError("E617", message, "torchvision:resnet50, timm:resnet50")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how weights are initialised that nobody keeps
+            return makers[library](name)
+    except (ValueError, RuntimeError, TypeError) as failed:
+        if isinstance(failed, WeightsError):
+            raise
+        raise WeightsError("E617", f"{library} has no model `{name}`: {_reason(failed)}") from None
+
+
+def _torchvision_model(name: str) -> Any:
+    """Of a detector or a segmenter the backbone too would be fetched, if nothing was said of it."""
+    models = _models()
+    takes = signature(models.get_model_builder(name)).parameters
+    none = {key: None for key in ("weights", "weights_backbone") if key in takes}
+    return models.get_model(name, **none)
+
+
+def _timm_model(name: str) -> Any:
+    return timm().create_model(name)
+
+
+# ------------------------------------------------------------------ files and addresses
+
+
+def _file(named: Published, program: Program, most: int) -> Path:
+    """The file on this machine, its SHA-256 compared."""
+    if named.url is not None:
+        return _downloaded(named.url, named.sha256, most)
+    folder = program.source.path.parent if program.source.path is not None else None
+    if folder is None:
+        message = "a spec given as text has no folder to take files from"
+        raise WeightsError("E603", message, "weights.load(model, path)")
+    path = Path(os.path.realpath(folder / str(named.path)))
+    real = os.path.realpath(folder)
+    if os.path.commonpath([real, path]) != real:
+        message = f"`{named.path}` leads out of its folder through a link"
+        raise WeightsError("E603", message, "copy the file into the folder")
+    if not path.is_file():
+        message = f"`{named.path}` is not there"
+        raise WeightsError("E603", message, f"put the file with SHA-256 {named.sha256} at {path}")
+    _compare(path, named.sha256, "put the file there that the spec means, or mend `sha256`")
+    return path
+
+
+def _compare(path: Path, sha256: str, help: str) -> None:
+    found = _sha256(path)
+    if found != sha256:
+        message = f"`{path.name}` has SHA-256 {found}, not {sha256}"
+        raise WeightsError("E616", message, help)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder() -> Path:
+    """Where files from addresses are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "archspec", "weights")
+
+
+def _downloaded(url: str, sha256: str, most: int) -> Path:
+    """A file kept under its SHA-256, fetched where it is not yet there."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", url.rpartition("/")[2])[-60:]
+    path = folder() / f"{sha256[:16]}-{name}"
+    if path.is_file():
+        _compare(path, sha256, f"delete {path}, so that it is fetched again")
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fetching-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _stream(url, file, most)
+        _compare(Path(temporary), sha256, f"another file stands at {url} than the spec means")
+        Path(temporary).replace(path)
+    except OSError as failed:  # URLError and a time-out are OSErrors
+        getattr(failed, "close", str)()  # the answer that an HTTPError holds
+        message = f"`{url}` cannot be fetched: {_reason(failed)}"
+        raise WeightsError("E615", message, f"put the file at {path}") from None
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _stream(url: str, file: Any, most: int) -> None:
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=_TIMEOUT) as answer:
+        left = most
+        while chunk := answer.read(min(_CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                message = (
+                    f"`{url}` has more than {most:,} bytes, out of all proportion to the model"
+                )
+                raise WeightsError("E606", message, "check the address")
+            file.write(chunk)

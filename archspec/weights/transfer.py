@@ -1,0 +1,246 @@
+"""Two headers → a plan; a plan and data → new values: for all tensors, or for none.
+
+The plan compares names, shapes and dtypes before any data is read. Values are made, checked, and
+only then copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from archspec.spec.renames import Rename
+from archspec.weights import adapt
+from archspec.weights.errors import WeightsError, some
+from archspec.weights.names import Match, Recipe, Shape, Stored, partly, under
+from archspec.weights.reporting import Line, Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from archspec.weights.files import Archive
+
+_FLOATS = frozenset({"float64", "float32", "bfloat16", "float16"})
+_COUNTER = "num_batches_tracked"  # older files lack it; nothing is computed from it by default
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a transfer may do beside loading every tensor.
+
+    `head` and `allow` are paths below which a tensor may stay as initialised, or be left over;
+    `stems` the first convolutions, whose input channels `adapt` fits; `cast` converts other floats.
+    """
+
+    head: Collection[str] = ()
+    allow: Collection[str] = ()
+    stems: Collection[str] = ()
+    adapt: bool = False
+    cast: bool = False
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The paths below which a tensor may stay as initialised, or be left over."""
+        return (*self.head, *self.allow)
+
+
+def plan(
+    model: str, wanted: Mapping[str, Stored], archive: Archive, match: Match, rules: Rules
+) -> Report:
+    """What becomes of each tensor; no data is read. Raises WeightsError for an unclear match."""
+    header = archive.header
+    groups: dict[str, list[Line]] = {"loaded": [], "fresh": [], "missing": [], "conflicts": []}
+    recipes = {name: found for name in wanted if (found := match(name)) is not None}
+    parts = partly(recipes)
+    fates = {n: _fate(n, here, recipes.get(n), header, rules) for n, here in wanted.items()}
+    started = {
+        name.rpartition(".")[0]
+        for name, (fate, line) in fates.items()
+        if fate == "fresh" and not name.endswith(_COUNTER)
+    }
+    for name, (fate, line) in fates.items():
+        layer = name.rpartition(".")[0]
+        # below a path that may stay as it is, a bias stays with its kernel
+        if fate == "loaded" and layer and layer in started and under(name, rules.open):
+            fate, line = "fresh", replace(line, why=f"with the rest of `{layer}`")
+        groups[fate].append(line)
+    used = {source for recipe in recipes.values() for source in recipe.sources}
+    left: list[Line] = []
+    unexpected: list[Line] = []
+    for name, stored in header.items():
+        if name in used and name not in parts:
+            continue
+        why = "of the head" if under(name, rules.head) else "allowed"
+        open = under(name, rules.open)
+        line = Line(name, there=stored, why=why if open else parts.get(name, "nothing takes it"))
+        (left if open else unexpected).append(line)
+    notes = [
+        *archive.notes,
+        *(f"`{line.name}` {line.why}" for line in groups["loaded"] if line.why),
+    ]
+    return Report(
+        model, archive.name, left_over=tuple(left), unexpected=tuple(unexpected),
+        notes=tuple(notes), **{key: tuple(lines) for key, lines in groups.items()},
+    )  # fmt: skip
+
+
+def _fate(
+    name: str, here: Stored, recipe: Recipe | None, header: Mapping[str, Stored], rules: Rules
+) -> tuple[str, Line]:
+    """Which group of the report a tensor of the model belongs to."""
+    may = "the head" if under(name, rules.head) else "allowed"
+    open = under(name, rules.open)
+    if recipe is None:
+        line = Line(name, here, why="not in the source")
+        if name.endswith(_COUNTER):
+            return "fresh", replace(line, why="not in the source; a counter")
+        return ("fresh" if open else "missing"), replace(line, why=may) if open else line
+    there, why = _made(recipe, here, header)
+    line = Line(name, here, there, recipe, why)
+    if there is None:
+        return "conflicts", line
+    wrong = _dtype(here, there, cast=rules.cast)
+    if wrong:
+        return "conflicts", replace(line, why=wrong)
+    if there.shape == here.shape:
+        return "loaded", line
+    if name in rules.stems:
+        how = adapt.how(there.shape, here.shape)
+        if how and rules.adapt:
+            return "loaded", replace(line, why=how)
+        line = replace(line, why="adapt_input=True fits it" if how else "")
+    return ("fresh" if open else "conflicts"), replace(line, why=may) if open else line
+
+
+def _made(recipe: Recipe, here: Stored, header: Mapping[str, Stored]) -> tuple[Stored | None, str]:
+    """The shape and dtype that come out of a recipe, or None and why it cannot be followed."""
+    parts = [header[source] for source in recipe.sources]
+    rename = recipe.rename
+    if rename is None:
+        return parts[0], ""
+    if len({part.dtype for part in parts}) > 1:
+        return None, "its parts have different dtypes"
+    try:
+        shape = _shape(rename, [part.shape for part in parts], here.shape)
+    except ValueError as wrong:
+        return None, str(wrong)
+    return Stored(shape, parts[0].dtype), ""
+
+
+def _shape(rename: Rename, shapes: list[Shape], ours: Shape) -> Shape:
+    """The shape after the conversions of an entry. Raises ValueError with what is wrong."""
+    axis, shape = rename.axis, list(shapes[0])
+    if (len(shapes) > 1 or rename.part is not None) and axis >= len(shape):
+        raise ValueError(f"{shape} has no axis {axis}")
+    if len(shapes) > 1:
+        if any(
+            s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes
+        ):
+            raise ValueError(f"its parts {[list(s) for s in shapes]} cannot be joined")
+        shape[axis] = sum(s[axis] for s in shapes)
+    if rename.part is not None:
+        if shape[axis] % rename.part[1]:
+            raise ValueError(f"{shape} has no {rename.part[1]} equal parts along axis {axis}")
+        shape[axis] //= rename.part[1]
+    if rename.order is not None:
+        if len(rename.order) != len(shape):
+            raise ValueError(f"{shape} has not {len(rename.order)} axes")
+        shape = [shape[i] for i in rename.order]
+    if rename.reshape and prod(shape) == prod(ours):
+        return ours
+    return tuple(shape)
+
+
+def _dtype(here: Stored, there: Stored, *, cast: bool) -> str:
+    """Why a dtype does not do, or ""."""
+    if here.dtype == there.dtype:
+        return ""
+    if here.dtype in _FLOATS and there.dtype in _FLOATS:
+        return "" if cast else f"{there.dtype}, here {here.dtype}; cast=True converts it"
+    return f"{there.dtype}, which is not converted to {here.dtype}"
+
+
+def refuse(report: Report) -> None:
+    """Raises WeightsError unless every tensor is accounted for."""
+    if report.ok:
+        return
+    said: list[str] = []
+    help: list[str] = []
+    if report.conflicts:
+        said.append(f"{_count(report.conflicts, 'does', 'do')} not fit: {_first(report.conflicts)}")
+    if report.missing:
+        said.append(f"{_count(report.missing, 'is', 'are')} not in it: {_names(report.missing)}")
+        help.append("`rename` in the spec says what names they have there")
+    if report.unexpected:
+        lines = report.unexpected
+        said.append(f"{_count(lines, 'has', 'have')} no place in the model: {_names(lines)}")
+    help.append("allow=[…] names paths that may stay as initialised, or be left over")
+    raise WeightsError(
+        "E612" if report.conflicts else "E611",
+        f"`{report.source}` is not for `{report.model}`: {'; '.join(said)}",
+        "; ".join(help),
+        report,
+    )
+
+
+def _count(lines: Collection[Line], one: str, many: str) -> str:
+    n = len(lines)
+    return f"{n:,} tensor {one}" if n == 1 else f"{n:,} tensors {many}"
+
+
+def _names(lines: Collection[Line]) -> str:
+    return some([line.name for line in lines])
+
+
+def _first(lines: tuple[Line, ...]) -> str:
+    more = len(lines) - 1
+    return str(lines[0]) + (f" (and {more:,} more)" if more else "")
+
+
+def values(report: Report, archive: Archive, dtypes: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The new value of each tensor that is loaded, in the dtype given for it, all finite.
+
+    Raises WeightsError.
+    """
+    import torch
+
+    found = {}
+    for line in report.loaded:
+        assert line.recipe is not None
+        assert line.here is not None
+        parts = [archive.tensor(source) for source in line.recipe.sources]
+        value = parts[0] if line.recipe.rename is None else _convert(line.recipe.rename, parts)
+        if line.recipe.rename is not None and line.recipe.rename.reshape:
+            value = value.reshape(line.here.shape)
+        if tuple(value.shape) != line.here.shape:
+            value = adapt.channels(value, line.here.shape[1])
+        value = value.to(dtypes[line.name])
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            message = f"`{line.name}` in `{archive.name}` holds numbers that are not finite"
+            help = "the file is of a run that diverged, or was damaged: take an earlier one"
+            raise WeightsError("E607", message, help)
+        found[line.name] = value
+    return found
+
+
+def _convert(rename: Rename, parts: list[Tensor]) -> Tensor:
+    """Joined, divided, axes exchanged."""
+    import torch
+
+    value = torch.cat(parts, rename.axis) if len(parts) > 1 else parts[0]
+    if rename.part is not None:
+        k, n = rename.part
+        size = value.shape[rename.axis] // n
+        value = value.narrow(rename.axis, k * size, size)
+    return value.permute(rename.order) if rename.order is not None else value
+
+
+def write(state: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
+    """Copy the new values into the model's own tensors."""
+    import torch
+
+    with torch.no_grad():
+        for name, value in new.items():
+            state[name].copy_(value)

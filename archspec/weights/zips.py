@@ -1,0 +1,135 @@
+"""A file that torch.save wrote → its tensors; nothing in it is executed.
+
+Only through `torch.load(weights_only=True)`, never again in another way where that refuses; and
+only after the zip's directory has been looked at, because a few bytes of it can unfold to
+gigabytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from archspec.weights import header as headers
+from archspec.weights.errors import WeightsError, some
+
+OLDEST = (2, 10)  # weights_only of earlier releases could be got round
+WRAPPED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the model's
+
+_KINDS = {
+    "archive_format": "a program that torch.export saved (.pt2)",
+    "serialized_exported_program.json": "a program that torch.export saved (.pt2)",
+    "constants.pkl": "a TorchScript archive",
+}
+_ALONE = "save the model's state_dict alone, best with archspec.weights.save"
+
+
+def read(file: IO[bytes], path: Path, name: str) -> tuple[dict[str, Any], str]:
+    """The tensors of an open zip file by name, their data mapped and not yet read; and `name`.
+
+    Raises WeightsError.
+    """
+    _directory(file, name)
+    torch = _torch()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of storage classes; nothing that concerns the reader
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError:
+        raise _refused(path, name) from None
+    except Exception as bad:  # of a damaged file torch raises almost anything
+        said = " ".join(str(bad).split())[:120]
+        message = f"`{name}` cannot be read: {headers.plain(said)}"
+        raise WeightsError("E604", message, "fetch or save the file again") from None
+    state = _state(found, torch, name)
+    for key, value in state.items():
+        if isinstance(value, torch.Tensor):
+            _stored(str(key), value, torch, name)
+    return state, name
+
+
+def _directory(file: IO[bytes], name: str) -> None:
+    """Raises WeightsError for a zip that torch.save does not write."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as bad:
+        message = f"`{name}` is damaged: {headers.plain(str(bad))}"
+        raise WeightsError("E604", message, "fetch or save the file again") from None
+    size = file.seek(0, 2)
+    headers.bounded(len(entries), name)
+    for entry in entries:
+        kind = _KINDS.get(entry.filename.rpartition("/")[2])
+        if kind is not None:
+            message = f"`{name}` is {kind}, which holds code; only tensors are read"
+            raise WeightsError("E605", message, _ALONE)
+    packed = next((e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED), "")
+    if packed or sum(entry.file_size for entry in entries) > size:
+        what = f"`{headers.plain(packed)}` is compressed" if packed else "its entries overlap"
+        message = f"`{name}` unfolds to more than it is: {what}, which torch.save never does"
+        raise WeightsError("E606", message, _ALONE)
+    pickles = [e for e in entries if e.filename.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1:
+        message = f"`{name}` is a zip file, but not one that torch.save wrote"
+        raise WeightsError("E605", message, "give a .safetensors file, or torch.save's")
+    if pickles[0].file_size > headers.HEADER:
+        message = f"`{name}` describes its tensors in {pickles[0].file_size:,} bytes"
+        raise WeightsError("E606", message, f"at most {headers.HEADER:,} are read")
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        help = "pip install 'archspec[torch]'; safetensors files are described without"
+        raise WeightsError("E601", "reading torch's files needs PyTorch", help) from None
+    if tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) < OLDEST:
+        message = f"torch {torch.__version__} does not read .pt files safely"
+        help = "torch 2.10 or later does; or convert them to safetensors there"
+        raise WeightsError("E602", message, help)
+    return torch
+
+
+def _refused(path: Path, name: str) -> WeightsError:
+    """What stands in a pickle beside tensors."""
+    import torch
+
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # it reads the same hostile bytes
+        found = []
+    if not found:
+        message = f"`{name}` holds what is no tensor, or is damaged"
+        return WeightsError("E605", message, _ALONE)
+    names = some(sorted(map(headers.plain, found)))
+    message = f"`{name}` is a pickle that names code ({names}); only tensors are read"
+    help = "never load it elsewhere unless you trust where it comes from; " + _ALONE
+    return WeightsError("E605", message, help)
+
+
+def _state(found: Any, torch: Any, name: str) -> dict[str, Any]:
+    """The state_dict that a file holds, on its own or in a checkpoint."""
+    if isinstance(found, Mapping) and not any(isinstance(v, torch.Tensor) for v in found.values()):
+        inner = [key for key in WRAPPED if isinstance(found.get(key), Mapping)]
+        found = found[inner[0]] if len(inner) == 1 else found
+    if not isinstance(found, Mapping):
+        message = f"`{name}` holds a {type(found).__name__}, not names and tensors"
+        raise WeightsError("E605", message, _ALONE)
+    return dict(found)
+
+
+def _stored(key: str, value: Any, torch: Any, name: str) -> None:
+    """Raises WeightsError where a tensor claims more elements than the file stores for it."""
+    if value.layout is not torch.strided or value.is_quantized or value.is_nested:
+        return  # said of any state_dict
+    bytes = value.numel() * value.element_size()
+    if bytes > value.untyped_storage().nbytes():
+        message = (
+            f"`{headers.plain(key)}` in `{name}` claims {bytes:,} bytes of which "
+            f"{value.untyped_storage().nbytes():,} are stored"
+        )
+        raise WeightsError("E606", message, _ALONE)

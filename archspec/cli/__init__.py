@@ -8,7 +8,7 @@ import sys
 
 from archspec.cli.arguments import WRONG_SPEC
 from archspec.cli.show import complain, drop_output, faults
-from archspec.errors import SpecError
+from archspec.errors import CodedError, SpecError
 
 INTERNAL = 70  # exit status of a fault of archspec's own
 INTERRUPTED = 130
@@ -23,6 +23,7 @@ def main() -> None:
 
 
 def _run() -> int | str | None:
+    from archspec.cli import figures, weights  # noqa: F401  (their commands join the others)
     from archspec.cli.app import app
 
     try:
@@ -31,6 +32,9 @@ def _run() -> int | str | None:
         return exit.code
     except SpecError as error:
         faults(error.faults, error.sources)
+        return WRONG_SPEC
+    except CodedError as error:
+        complain(str(error))
         return WRONG_SPEC
     except KeyboardInterrupt:
         return INTERRUPTED

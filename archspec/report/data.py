@@ -17,10 +17,10 @@ Record = dict[str, Any]
 
 def records(program: Program, depth: int | None = None) -> list[Record]:
     """One record a layer, or a part: sums over its layers, shape and field of its last one."""
-    return [_record(name, what, members) for name, what, members in folded(program, depth)]
+    return [record(name, what, members) for name, what, members in folded(program, depth)]
 
 
-def _record(name: str, what: str, members: Sequence[Row]) -> Record:
+def record(name: str, what: str, members: Sequence[Row]) -> Record:
     last = members[-1]
     return {
         "path": name,

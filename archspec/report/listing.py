@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from archspec import shelf, source
+from archspec import spec as specs
+from archspec.expand import input_types
+from archspec.report.network import count
+from archspec.report.table import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from archspec.spec import Spec
+
+_LONGEST = 48  # signs of a paper
 
 
-def shipped() -> str:
-    """One line a spec, its variants below it, with the totals that it expects."""
-    lines: list[str] = []
-    for name in shelf.names():
-        data = source.read(shelf.folder() / f"{name}.yaml").data
-        expect = data.get("expect", {})
-        lines.append(f"{name:<18} {_totals(expect.get(name)):<34} {data.get('title', '')}".rstrip())
-        for variant in data.get("variants", {}):
-            lines.append(f"  {variant:<16} {_totals(expect.get(variant))}".rstrip())
-    return "\n".join(lines) + "\n"
+def shipped() -> Table:
+    """One row a spec, its variants below it: the totals that it expects, its input, the paper."""
+    columns = (
+        Column("spec"),
+        Column("parameters", right=True),
+        Column("MACs", right=True),
+        Column("input", yields=1),
+        Column("paper", yields=2),
+    )
+    rows = [
+        row for name in shelf.names() for row in _rows(specs.parse(source.read(shelf.find(name))))
+    ]
+    return Table(f"{len(shelf.names())} specs", columns, rows)
 
 
-def _totals(expected: dict[str, int] | None) -> str:
-    expected = expected or {}
-    params, macs = expected.get("params"), expected.get("macs")
-    text = f"{params:>13,} params" if params else ""
-    return text + (f" {macs / 1e9:>8.2f} GMACs" if macs else "")
+def _rows(spec: Spec) -> Iterator[tuple[Cell, ...]]:
+    for variant in (None, *(name for name in spec.variants if name != spec.name)):
+        totals = spec.expect.get(variant or spec.name, {})
+        macs = totals.get("macs")
+        yield (
+            f"  {variant}" if variant else spec.name,
+            totals.get("params"),
+            count(macs).rstrip() if macs else None,
+            ", ".join(_input(spec, variant)),
+            None if variant else _paper(spec.cite),
+        )
+
+
+def _input(spec: Spec, variant: str | None) -> Iterator[str]:
+    """`3 x 224 x 224` of each input; of a free axis the name."""
+    for name, kind in input_types(spec, variant).items():
+        assert kind is not None
+        axes = zip(spec.inputs[name].shape, kind.shape, strict=True)
+        yield " x ".join(a.name if isinstance(a, specs.Axis) else str(size) for a, size in axes)
+
+
+def _paper(cite: str) -> str:
+    """The first of several, short enough to leave the table readable."""
+    first = cite.split(";")[0]
+    if len(first) > _LONGEST:
+        first = re.sub(r"^([^,]+), .*? (\d{4})", r"\1 et al. \2", first)
+    return first if len(first) <= _LONGEST else first[: _LONGEST - 1].rstrip(" ,") + "…"
 
 
 def vocabulary() -> str:

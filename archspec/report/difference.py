@@ -1,0 +1,252 @@
+"""Two programs → what changed from one to the other, stage by stage, and which weights stay."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archspec.align import align, marks
+from archspec.report import table as _table
+from archspec.report.data import record
+from archspec.report.network import folded, receptive
+from archspec.report.table import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from archspec.analysis import Row
+    from archspec.program import Program
+
+_COLUMNS = (
+    Column(""), Column("layer"), Column("op", yields=3), Column("output"),
+    Column("layers", right=True, yields=4), Column("params", right=True),
+    Column("MACs", right=True, yields=1), Column("field", yields=2), Column("weights"),
+)  # fmt: skip
+_LISTED = 8  # names in a remark
+
+
+class Stage(NamedTuple):
+    """A part of a network: a path down to some depth, what it is, its rows."""
+
+    name: str
+    what: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One stage before and after; `taken` of its `tensors` are those of the other network.
+
+    `sign`: `+` new, `-` gone, `~` changed, `=` the same but perhaps for its name.
+    """
+
+    before: Stage | None
+    after: Stage | None
+    taken: int = 0
+    tensors: int = 0
+
+    @property
+    def sign(self) -> str:
+        if self.before is None or self.after is None:
+            return "+" if self.before is None else "-"
+        same = _figures(self.before) == _figures(self.after) and self.taken == self.tensors
+        return "=" if same else "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What changed from `a` to `b`; `same` is the layer of `a` for each layer of `b` it has."""
+
+    a: Program
+    b: Program
+    changes: tuple[Change, ...]
+    same: dict[str, str]
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """What of a's weights b can take: tensors, parameters, and the layers that stay without."""
+        tensors, params, taken, own = 0, 0, [0, 0], list[str]()
+        for _, weight, node in self.b.graph.weights():
+            tensors, params = tensors + 1, params + (0 if weight.buffer else weight.size)
+            if node.path in self.same:
+                taken = [taken[0] + 1, taken[1] + (0 if weight.buffer else weight.size)]
+            else:
+                own.append(node.path)
+        return {
+            "tensors": tensors, "tensors_taken": taken[0], "params": params,
+            "params_taken": taken[1], "fresh": list(dict.fromkeys(own)),
+            "renamed": sum(here != there for here, there in self.same.items()),
+        }  # fmt: skip
+
+
+def compare(a: Program, b: Program, depth: int = 1) -> Difference:
+    """What changed from `a` to `b`, in stages of so many segments of a path."""
+    same = align(marks(b.graph), marks(a.graph))
+    before = [Stage(*group) for group in folded(a, depth)]
+    after = [Stage(*group) for group in folded(b, depth)]
+    origin = _origins(before, after, same)
+    left = [_label(stage, {}) for stage in before]
+    right = [_label(stage, origin) for stage in after]
+    owners = _tensors(b)
+    changes: list[Change] = []
+    for tag, i, k, j, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        pairs: Iterable[tuple[Stage | None, Stage | None]]
+        if tag == "equal":
+            pairs = zip(before[i:k], after[j:m], strict=True)
+        else:
+            pairs = [*((s, None) for s in before[i:k]), *((None, s) for s in after[j:m])]
+        changes += [Change(x, y, *_taken(y, owners, same)) for x, y in pairs]
+    return Difference(a, b, tuple(changes), same)
+
+
+def _origins(
+    before: Sequence[Stage], after: Sequence[Stage], same: dict[str, str]
+) -> dict[str, str]:
+    """Name of a stage of b → name of the stage of a that most of its layers come from."""
+    home = {row.path: stage.name for stage in before for row in stage.rows}
+    votes = Counter(
+        (stage.name, home[same[row.path]])
+        for stage in after
+        for row in stage.rows
+        if row.path in same
+    )
+    found: dict[str, str] = {}
+    for (ours, theirs), _ in votes.most_common():
+        if ours not in found and theirs not in found.values():
+            found[ours] = theirs
+    names = {stage.name for stage in before} - set(found.values())
+    return found | {s.name: s.name for s in after if s.name in names and s.name not in found}
+
+
+def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
+    """By which stages are told to be the same: with weights by name, else by what they do."""
+    if not any(row.weight_bytes for row in stage.rows):
+        return "", stage.what if stage.what != "input" else f"input {stage.name}"
+    return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
+
+
+def _tensors(program: Program) -> Counter[str]:
+    """How many tensors each layer has."""
+    return Counter(node.path for _, _, node in program.graph.weights())
+
+
+def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:
+    if stage is None:
+        return 0, 0
+    here = {row.path: owners[row.path] for row in stage.rows}
+    return sum(n for path, n in here.items() if path in same), sum(here.values())
+
+
+def _figures(stage: Stage) -> tuple[Cell, ...]:
+    """What is shown of a stage, as far as it counts as a change."""
+    last = stage.rows[-1]
+    return (
+        stage.what,
+        str(last.outputs[0]),
+        len(stage.rows),
+        sum(row.params for row in stage.rows) or None,
+        sum(row.macs for row in stage.rows) or None,
+        receptive(last),
+    )
+
+
+# ------------------------------------------------------------------ as text
+
+
+def write(found: Difference, format: str = "table") -> str:
+    """As text: `table`, `markdown`, `csv` or `json`."""
+    if format == "json":
+        return json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"
+    writer = {"markdown": _table.markdown, "csv": _table.csv}.get(format, _table.plain)
+    return writer(difference(found))
+
+
+def difference(found: Difference) -> Table:
+    """The stages that changed, totals, and below them what stayed and which weights fit."""
+    totals = [(p.analysis.totals.params, p.analysis.totals.macs) for p in (found.a, found.b)]
+    (params, macs), (params_b, macs_b) = totals
+    return Table(
+        title=f"{_named(found.a)} -> {_named(found.b)}",
+        columns=_COLUMNS,
+        rows=[_row(change) for change in found.changes if change.sign != "="],
+        totals=("", "total", "", "", "", _to(params, params_b), _to(macs, macs_b), "", ""),
+        remarks=tuple(_remarks(found)),
+    )
+
+
+def _named(program: Program) -> str:
+    name, file = program.name, program.source.name
+    return name if file.rpartition("/")[2].partition(".")[0] == name else f"{name} ({file})"
+
+
+def _row(change: Change) -> tuple[Cell, ...]:
+    stages = [stage for stage in (change.before, change.after) if stage is not None]
+    cells = [_to(*values) for values in zip(*map(_figures, stages), strict=True)]
+    name = _to(*(stage.name for stage in stages))
+    weights = f"{change.taken} of {change.tensors}" if change.tensors else ""
+    return (change.sign, name, *cells, weights)
+
+
+def _to(before: Cell, after: Cell = "") -> Cell:
+    """`a -> b`; one of them where there is no other, or it is the same."""
+    if after == "" or before == after:
+        return before
+    return " -> ".join(_table.show(cell) or "0" for cell in (before, after))
+
+
+def _remarks(found: Difference) -> Iterable[tuple[str, str]]:
+    same = [c.after for c in found.changes if c.sign == "=" and c.after is not None]
+    if len(same) == len(found.changes):
+        yield "changed", "nothing but names" if _renamed(found) else "nothing"
+    elif same:
+        yield "unchanged", _listed([stage.name for stage in same])
+    fits = found.weights
+    if not fits["tensors"]:
+        return
+    text = (
+        f"{fits['tensors_taken']:,} of {fits['tensors']:,} tensors, "
+        f"{fits['params_taken']:,} of {fits['params']:,} parameters"
+    )
+    if fits["renamed"]:
+        text += f"; {fits['renamed']:,} layers under another name"
+    yield "weights", f"`{found.b.name}` takes {text}"
+    if fits["fresh"]:
+        yield "fresh", _listed(fits["fresh"])
+
+
+def _renamed(found: Difference) -> bool:
+    return any(here != there for here, there in found.same.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def document(found: Difference) -> dict[str, Any]:
+    """Everything, for programs to read."""
+
+    def side(stage: Stage | None) -> dict[str, Any] | None:
+        return None if stage is None else record(stage.name, stage.what, stage.rows)
+
+    def totals(program: Program) -> dict[str, int]:
+        return {key: getattr(program.analysis.totals, key) for key in ("params", "macs", "flops")}
+
+    return {
+        "a": {"name": found.a.name, "spec": found.a.source.name, "totals": totals(found.a)},
+        "b": {"name": found.b.name, "spec": found.b.source.name, "totals": totals(found.b)},
+        "stages": [
+            {
+                "change": change.sign,
+                "a": side(change.before),
+                "b": side(change.after),
+                "tensors": change.tensors,
+                "tensors_taken": change.taken,
+            }
+            for change in found.changes
+        ],
+        "weights": found.weights,
+        "same_layers": found.same,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,8 +168,19 @@ def prepare(
     file = shelf.find(path)
     shipped = file != Path(path)
     with collector.paused():
-        found = sources.read(file, limits=limits, name=file.name if shipped else None)
+        try:
+            found = sources.read(file, limits=limits, name=file.name if shipped else None)
+        except SpecError as error:
+            raise _hinted(error, str(path)) from None
         return _checked(found, variant, params, inputs, limits, allow_outside=allow_outside)
+
+
+def _hinted(error: SpecError, path: str) -> SpecError:
+    """The error; of a spec that is not there with what may have been meant."""
+    first = error.faults[0]
+    if first.code != "E101" or first.loc.file != path:
+        return error
+    return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
 
 
 def loads(

@@ -55,7 +55,7 @@ def hint(name: str) -> str:
     stem = Path(name).stem
     guess = near(stem, [*names(), *variants])
     if guess in variants:
-        return f"`{guess}` is a variant: {variants[guess]} --variant {guess}"
+        return f"`{guess}` is a variant of `{variants[guess]}`: --variant {guess}"
     if guess:
         return f"did you mean `{guess}`, which ships with archspec?"
     return "`archspec list` shows the specs that ship with archspec"

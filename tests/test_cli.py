@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import archspec
-from archspec import starter
+from archspec import shelf, starter
 from archspec.program import load
 from archspec.save import NotOursError, save
 from archspec.source import from_text
@@ -232,10 +232,12 @@ def test_schema_knows_every_op(here: Path) -> None:
 
 
 def test_list(here: Path) -> None:
-    text = run("list", cwd=here).stdout
-    assert "vgg16 " in text
-    assert "  resnet152 " in text
-    assert "138,357,544" in text
+    lines = run("list", cwd=here).stdout.splitlines()
+    assert {line.split(" ")[0] for line in lines} >= set(shelf.names())
+    (row,) = (line for line in lines if line.startswith("vgg16 "))
+    cells = ["138,357,544", "15.47 G", "3 x 224 x 224", "Simonyan, Zisserman 2015, arXiv 1409.1556"]
+    assert [cell.strip() for cell in row.split("  ") if cell][1:] == cells
+    assert any(line.startswith("  resnet152 ") for line in lines)
     ops = run("list", "--ops", cwd=here).stdout
     assert "conv " in ops
     assert "stride=1" in ops

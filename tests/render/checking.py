@@ -115,9 +115,13 @@ def _overlaps(cards: Sequence[Card], words: Sequence[Words]) -> Iterator[str]:
     for one, other in _near([(card.hull, card) for card in cards]):
         if not _nested(one, other) and _overlap(one.hull, other.hull):
             yield f"card {one.key} overlaps card {other.key}"
+    boxes = [(card, _bounds(card.hull)) for card in cards]
     for word in words:
-        for card in cards:
-            if not _overlap(word.hull, card.hull) or _may_stand_in(word, card):
+        reach = _bounds(word.hull)
+        for card, box in boxes:
+            if not reach.overlaps(box, 0.0) or not _overlap(word.hull, card.hull):
+                continue
+            if _may_stand_in(word, card):
                 continue
             where = "leaves its card" if word.card is card else f"overlaps card {card.key}"
             yield f"`{word.text.text}` {where}"
@@ -138,20 +142,23 @@ def _nested(one: Card, other: Card) -> bool:
 
 def _lines(cards: Sequence[Card], words: Sequence[Words], lines: Sequence[Line]) -> Iterator[str]:
     by_key = {card.key: card for card in cards}
+    around_cards = [(card, _bounds(card.hull)) for card in cards]
+    around_words = [(word, _bounds(word.hull)) for word in words]
     for line in lines:
+        reach = _bounds(line.points)
         ends = [by_key[key] for key in line.edge if key in by_key]
         if len(ends) < 2:
             yield f"the line {line.edge} ends at no card"
         for end in ends:
             if not any(_near_to(point, end.hull) for point in line.points):
                 yield f"the line {line.edge} does not touch {end.key}"
-        for card in cards:
-            if not any(card is end or _nested(card, end) for end in ends) and _crosses(
-                line.points, card.hull
-            ):
+        for card, box in around_cards:
+            if not reach.overlaps(box, 0.0) or not _crosses(line.points, card.hull):
+                continue
+            if not any(card is end or _nested(card, end) for end in ends):
                 yield f"the line {line.edge} crosses card {card.key}"
-        for word in words:
-            if _crosses(line.points, word.hull):
+        for word, box in around_words:
+            if reach.overlaps(box, 0.0) and _crosses(line.points, word.hull):
                 yield f"the line {line.edge} crosses `{word.text.text}`"
 
 
@@ -261,6 +268,12 @@ def _area(polygon: Polygon) -> float:
     return sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise((*polygon, polygon[0]))) / 2
 
 
+def _bounds(points: Sequence[Point]) -> Box:
+    """The upright box around points; as thick as a line, so that a straight one overlaps others."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return Box(min(xs) - SLACK, min(ys) - SLACK, max(xs) + SLACK, max(ys) + SLACK)
+
+
 def _crosses(points: Sequence[Point], hull: Polygon) -> bool:
     """Whether a line goes through the inside of a convex shape."""
     if len(hull) < 3:
@@ -302,16 +315,14 @@ def _near_to(point: Point, hull: Polygon, reach: float = 2.5) -> bool:
 
 
 def _near(shapes: Sequence[tuple[Polygon, T]]) -> Iterator[tuple[T, T]]:
-    """Pairs whose ranges along x overlap."""
-    spans = sorted(
-        ((min(x for x, _ in hull), max(x for x, _ in hull), place)
-         for place, (hull, _) in enumerate(shapes) if hull),
-    )  # fmt: skip
-    for place, (_, right, one) in enumerate(spans):
-        for left, _, other in spans[place + 1 :]:
-            if left > right:
+    """Pairs whose upright boxes overlap."""
+    boxes = sorted((_bounds(hull), place) for place, (hull, _) in enumerate(shapes) if hull)
+    for number, (box, one) in enumerate(boxes):
+        for other_box, other in boxes[number + 1 :]:
+            if other_box.left > box.right:
                 break
-            yield shapes[one][1], shapes[other][1]
+            if other_box.top <= box.bottom and box.top <= other_box.bottom:
+                yield shapes[one][1], shapes[other][1]
 
 
 def _said(mark: object) -> str:

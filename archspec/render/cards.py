@@ -44,13 +44,14 @@ class Line(NamedTuple):
 class Face(NamedTuple):
     """What stands on a card: lines from top to bottom, or beside one another in a `row`.
 
-    `copies` behind the label; `glyph`: the merge it is drawn as, or "".
+    `copies` behind the label, in the colour `accent`; `glyph`: the merge it is drawn as, or "".
     """
 
     lines: tuple[Line, ...]
     copies: str = ""
     glyph: str = ""
     row: bool = False
+    accent: str = palette.ACCENT
 
     @property
     def size(self) -> tuple[float, float]:
@@ -78,11 +79,11 @@ class Face(NamedTuple):
         return found
 
 
-def heading(program: Program, left: float) -> tuple[Text, Text]:
-    """The first line of a figure: the network's name, and what it costs."""
+def heading(program: Program, left: float, remark: str = "") -> tuple[Text, Text]:
+    """The first line of a figure: the network's name, what it costs, and a remark."""
     totals = program.analysis.totals
     costs = f"{words.count(totals.params).strip()} parameters, {words.count(totals.macs)}MACs"
-    return entitled(program.name, costs, left)
+    return entitled(program.name, ", ".join(filter(None, (costs, remark))), left)
 
 
 def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
@@ -137,7 +138,8 @@ def _legible(face: Face, fill: str) -> Face:
     red, green, blue = (int(fill[at : at + 2], 16) for at in (1, 3, 5))
     if 0.3 * red + 0.59 * green + 0.11 * blue > 200:
         return face
-    return face._replace(lines=tuple(line._replace(colour=palette.INK) for line in face.lines))
+    lines = tuple(line._replace(colour=palette.INK) for line in face.lines)
+    return face._replace(lines=lines, accent=palette.INK)
 
 
 def _words(face: Face, box: Box) -> list[Mark]:
@@ -151,7 +153,7 @@ def _words(face: Face, box: Box) -> list[Mark]:
     for number, line in enumerate(face.lines):
         y += line.size * 0.86
         if face.copies and number == face.label:
-            found += _counted(line, face.copies, middle, y, room)
+            found += _counted(line, face, middle, y, room)
         else:
             text = fonts.fit(line.text, line.size, room, bold=line.bold)
             found.append(Text(middle, y, text, line.size, "middle", line.bold, line.colour))
@@ -169,7 +171,7 @@ def _in_a_row(face: Face, box: Box) -> list[Mark]:
         if wide == longest:
             wide, over = wide - over, 0.0
         if face.copies and number == face.label:
-            found += _counted(line, face.copies, x + wide / 2, y, wide + 0.1)
+            found += _counted(line, face, x + wide / 2, y, wide + 0.1)
         else:
             text = fonts.fit(line.text, line.size, wide + 0.1, bold=line.bold)
             found.append(Text(x, y, text, line.size, "start", line.bold, line.colour))
@@ -177,15 +179,15 @@ def _in_a_row(face: Face, box: Box) -> list[Mark]:
     return found
 
 
-def _counted(line: Line, copies: str, middle: float, y: float, room: float) -> list[Mark]:
+def _counted(line: Line, face: Face, middle: float, y: float, room: float) -> list[Mark]:
     """The label and `× 36` behind it, together in the middle."""
-    behind = fonts.width(copies, line.size, bold=True)
+    behind = fonts.width(face.copies, line.size, bold=True)
     text = fonts.fit(line.text, line.size, room - behind - 5, bold=line.bold)
     wide = fonts.width(text, line.size, bold=line.bold)
     left = middle - (wide + 5 + behind) / 2
     return [
         Text(left, y, text, line.size, "start", line.bold, line.colour),
-        Text(left + wide + 5, y, copies, line.size, "start", True, palette.ACCENT),
+        Text(left + wide + 5, y, face.copies, line.size, "start", True, face.accent),
     ]
 
 

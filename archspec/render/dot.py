@@ -7,9 +7,10 @@ are numbers, and what a spec says stands in labels only.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archspec.render import palette, words
 from archspec.render.nest import Nest, nest
@@ -27,6 +28,7 @@ DENSE = 500  # edges above which Graphviz is asked to take less care
 # Curves and straight pieces cost the same there (0.04 s for ResNet-152), and are easier to follow
 # than plain lines, which run through every box between their ends.
 HURRIED = {"nslimit": "1", "mclimit": "0.1", "splines": "polyline"}
+_CROWDS = (160, 120, 85, 60, 50, 40, 30, 20, 0)  # cards that are tried to go on one sheet
 _FONT = "Helvetica"
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # NUL ends a file, quoted or not
 
@@ -48,9 +50,54 @@ class Drawn:
 
 def drawn(program: Program, block: str | None = None) -> Drawn:
     """Every op; with a `block`, only what is in it, all else closed around it."""
-    graph = program.graph
-    whole = nest(graph)
-    opened = _opened(whole, block)
+    whole = nest(program.graph)
+    return _drawn(program.graph, whole, _opened(whole, block))
+
+
+def smaller(program: Program) -> Iterator[Drawn]:
+    """Every op; then fewer and fewer cards, until all groups are closed.
+
+    Each kind of group is opened once, where it stands first, outer groups before inner ones.
+    """
+    graph, whole = program.graph, nest(program.graph)
+    groups = frozenset(group.key for group in whole.walk())
+    if len(graph.nodes) <= _CROWDS[0] or len(groups) == 1:
+        yield _drawn(graph, whole, groups)
+    before = groups
+    for most in _CROWDS:
+        opened = frozenset(_first_of_kind(graph, whole, most))
+        if opened != before:
+            yield _drawn(graph, whole, opened)
+        before = opened
+
+
+def _first_of_kind(graph: Graph, whole: Nest, most: int) -> Iterator[str]:
+    """The groups to open so that there are at most `most` cards, or the network alone."""
+    cards = len(whole.parts)
+    yield whole.key
+    seen: set[Any] = set()
+    waiting = deque(part for part in whole.parts if isinstance(part, Nest))
+    while waiting:
+        group = waiting.popleft()
+        kind = _kind(graph, group)
+        if kind in seen or cards + len(group.parts) - 1 > most:
+            continue
+        seen.add(kind)
+        cards += len(group.parts) - 1
+        yield group.key
+        waiting += [part for part in group.parts if isinstance(part, Nest)]
+
+
+def _kind(graph: Graph, group: Nest) -> tuple[Any, ...]:
+    """What a group is, numbers left out."""
+    ops = tuple(
+        _kind(graph, part) if isinstance(part, Nest) else type(graph.nodes[part].layer)
+        for part in group.parts
+    )
+    return (group.block.name if group.block is not None else "", ops)
+
+
+def _drawn(graph: Graph, whole: Nest, opened: frozenset[str]) -> Drawn:
     cards: list[int | Nest] = []
     owner = [0] * len(graph.nodes)
     for part in _shown(whole, opened):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.render import cards, fonts, palette, words
 from archspec.render.columns import Column, Curve, columns, folded, passed, within
-from archspec.render.dot import DENSE, HURRIED, Drawn, drawn, heading, leading
+from archspec.render.dot import DENSE, HURRIED, Drawn, drawn, heading, leading, smaller
 from archspec.render.nest import Nest
 from archspec.render.outline import Part
 from archspec.render.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
@@ -47,15 +47,28 @@ class _Placed:
 def draw(program: Program, block: str | None = None) -> Scene:
     """The whole network; with a `block`, that one opened in place, all others closed.
 
+    Where the ops do not go on one sheet, each kind of group is opened once, or fewer still: the
+    heading says so, and the DOT file and the page have them all.
+
     Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
     """
-    shown = drawn(program, block)
+    if block is not None:
+        return _sheet(program, drawn(program, block))
+    for shown in smaller(program):
+        scene = _sheet(program, shown)
+        if scene.fits:
+            break
+    return scene
+
+
+def _sheet(program: Program, shown: Drawn) -> Scene:
     faces = [_face(shown, card) for card in shown.cards]
     groups = [group for group in shown.whole.walk() if group.key in shown.opened][1:]
     placed = _placed(shown, groups, faces)
     titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
     pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
-    heads = cards.heading(program, _EDGE)
+    closed = sum(isinstance(card, Nest) for card in shown.cards)
+    heads = cards.heading(program, _EDGE, f"{closed} groups closed" if closed else "")
     width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
     down = _HEAD + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE

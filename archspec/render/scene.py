@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from archspec.render import fonts
 
+WIDTH, HEIGHT = 1600.0, 1200.0
+"""Px of the largest sheet: what a page, a slide or a screen shows with words of 9 px legible."""
+
 Point = tuple[float, float]
 Step = tuple[str, *tuple[float, ...]]
 
@@ -204,6 +207,11 @@ class Scene:
     items: tuple[Mark, ...]
     title: str = ""
     description: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether a sheet of WIDTH x HEIGHT px holds it."""
+        return self.width <= WIDTH and self.height <= HEIGHT
 
     def marks(self) -> Iterator[Mark]:
         """All marks, groups before what is in them."""

@@ -8,13 +8,14 @@ import sys
 from xml.etree import ElementTree
 
 import checking
+import figures
 import pytest
 
 import archspec
 from archspec import Program
 from archspec.render import RenderError, columns, dot, figure, graph, mermaid, svg
 from archspec.render.outline import MOST, outline
-from archspec.render.scene import Box, Group, Path, Scene
+from archspec.render.scene import Box, Group, Path, Scene, Text
 
 pygraphviz = pytest.importorskip("pygraphviz", reason="the extra `figures` has the layout engine")
 
@@ -34,11 +35,6 @@ def resnet152() -> Program:
     return archspec.load("resnet50", "resnet152")
 
 
-def faults(scene: Scene) -> list[str]:
-    """All that a figure must not do, but for the size of the sheet: every op is on it."""
-    return [text for text in checking.faults(scene) if not text.startswith("the sheet is")]
-
-
 def cards(scene: Scene) -> list[str]:
     return [
         mark.key
@@ -51,24 +47,43 @@ def joined(scene: Scene) -> list[tuple[str, str]]:
     return [mark.edge for mark in scene.marks() if isinstance(mark, Path) and mark.edge]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_op_and_every_edge_is_drawn(name: str) -> None:
-    program = archspec.load(name)
+@pytest.mark.parametrize("name", figures.NETWORKS)
+def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
+    program = figures.network(name)
     nodes = program.graph.nodes
     scene = graph.draw(program)
-    assert sorted(cards(scene)) == sorted(node.path for node in nodes)
-    edges = {(nodes[e.node].path, node.path) for node in nodes for e in node.inputs}
+    assert checking.faults(scene) == []
+    shown = next(d for d in dot.smaller(program) if len(d.cards) == len(cards(scene)))
+    keys = [c if isinstance(c, int) else c.key for c in shown.cards]
+    names = [nodes[key].path if isinstance(key, int) else key for key in keys]
+    assert sorted(cards(scene)) == sorted(names)
+    edges = {
+        (names[shown.owner[edge.node]], names[shown.owner[node.index]])
+        for node in nodes
+        for edge in node.inputs
+        if shown.owner[edge.node] != shown.owner[node.index]
+    }
     assert sorted(joined(scene)) == sorted(edges)
-    assert faults(scene) == []
+
+
+@pytest.mark.parametrize("name", ["vgg16", "unet", "dcgan", "vae"])
+def test_every_op_where_they_go_on_a_sheet(name: str) -> None:
+    program = figures.network(name)
+    assert sorted(cards(graph.draw(program))) == sorted(n.path for n in program.graph.nodes)
+
+
+def test_each_kind_of_block_is_opened_once(resnet152: Program) -> None:
+    scene = graph.draw(resnet152)
+    shown = set(cards(scene))
+    assert {"layer1.0.conv2", "layer1.1.conv2", "layer1.2", "layer3.35", "fc"} <= shown
+    assert "layer1.2.conv2" not in shown
+    assert "46 groups closed" in [m.text for m in scene.marks() if isinstance(m, Text)][1]
 
 
 def test_five_hundred_edges_and_more(resnet152: Program) -> None:
-    scene = graph.draw(resnet152)
-    assert len(joined(scene)) > dot.DENSE
-    assert faults(scene) == []
-    assert scene.width / scene.height < 2  # set in columns, not one of 30,000 px
-    assert svg.write(scene) == svg.write(graph.draw(resnet152))
     text = dot.full(resnet152)
+    assert len(dot.drawn(resnet152).edges) > dot.DENSE
+    assert svg.write(graph.draw(resnet152)) == svg.write(graph.draw(resnet152))
     assert "nslimit=1" in text
     assert "mclimit=0.1" in text
     assert "ortho" not in text

@@ -72,8 +72,8 @@ def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
         help = did_you_mean(block, list(known)) or f"its blocks are {', '.join(known)}"
         raise RenderError("E703", f"`{block}` is no block that can be opened", help)
     if not known:
-        message = f"`{maker.program.name}` has no block of more than one card"
-        raise RenderError("E704", message, "take another view, for example `blocks`")
+        message = f"`module` does not apply to `{maker.program.name}`: no block has several cards"
+        raise RenderError("E702", message, "--view blocks draws every network")
     title = block or max(known, key=lambda name: len(known[name]))
     looks = [maker.folder.structure(element) for element in known[title]]
     ((most, _),) = Counter(looks).most_common(1)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archspec.cli.arguments import WRONG_SPEC, WRONG_USAGE, save, setting, shape, target, usage
-from archspec.cli.show import complain, faults, say, table
+from archspec.cli.show import complain, faults, say, shelf, table
 
 if TYPE_CHECKING:
-    from archspec.errors import SpecError
     from archspec.program import Program
 
 app = typer.Typer(
@@ -229,9 +228,12 @@ def list_(
     ] = False,
 ) -> None:
     """List the specs that ship with archspec."""
-    from archspec.report import shipped, vocabulary
+    from archspec.report import vocabulary
 
-    say(vocabulary() if ops else shipped())
+    if ops:
+        say(vocabulary())
+    else:
+        shelf()
 
 
 @app.command()
@@ -302,28 +304,11 @@ def _load(
     """The program, analysed, its warnings shown. Raises SpecError."""
     params = dict(map(setting, sets or []))
     shapes = dict(map(shape, inputs or []))
-    from archspec.errors import SpecError
     from archspec.program import prepare
 
-    try:
-        program = prepare(spec, variant, params, shapes or None, allow_outside=outside)
-    except SpecError as error:
-        raise _hinted(error, spec) from None
+    program = prepare(spec, variant, params, shapes or None, allow_outside=outside)
     faults(program.warnings, program.sources)
     return program
-
-
-def _hinted(error: SpecError, spec: str) -> SpecError:
-    """The error; of a spec that is not there with what may have been meant."""
-    from dataclasses import replace
-
-    from archspec.errors import SpecError
-    from archspec.shelf import hint
-
-    first = error.faults[0]
-    if first.code != "E101" or first.loc.file != spec:
-        return error
-    return SpecError([replace(first, help=hint(spec) or first.help)], error.sources)
 
 
 def _accepted(program: Program, strict: bool) -> Program:

@@ -65,13 +65,13 @@ def target(output: str | None, name: str) -> Path:
     return path
 
 
-def save(text: str, path: Path, *, force: bool) -> None:
+def save(content: str | bytes, path: Path, *, force: bool) -> None:
     """Write, or end the command: 2 where `--force` is missing, 1 where the file system refuses."""
     from archspec.save import NotOursError
     from archspec.save import save as write
 
     try:
-        write(text, path, force=force)
+        write(content, path, force=force)
     except NotOursError as error:
         usage(str(error), "--force replaces it, -o names another")
     except OSError as error:

@@ -71,6 +71,18 @@ def table(program: Program, format: str, depth: int | None) -> None:
         say(report.write(program, format, depth))
 
 
+def shelf() -> None:
+    """The specs that ship with archspec; with rich on a terminal, plain elsewhere."""
+    from archspec.report import shipped
+    from archspec.report import table as tables
+
+    found = shipped()
+    if fancy(sys.stdout):
+        tables.terminal(found)
+    else:
+        say(tables.plain(found))
+
+
 def _tinted(text: str, fault: Fault) -> str:
     return (_RED if fault.fatal else _YELLOW) + fault.code + _PLAIN + text.removeprefix(fault.code)
 

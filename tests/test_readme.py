@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import archspec
 from archspec import report
 from archspec.program import load
 from archspec.report.network import fitting
@@ -39,3 +40,19 @@ def test_it_has_one_command_to_install_and_one_to_test() -> None:
     assert len(command.splitlines()) == 1
     assert command.endswith("pytest\n")
     assert "```\npip install . && archspec compile specs/vgg16.yaml\n```" in README
+
+
+def test_its_figures_are_those_that_render_draws(update: bool) -> None:
+    shown = re.findall(r"`archspec render (.*?)`\n\n!\[.+?\]\((docs/figures/\w+\.svg)\)", README)
+    assert len(shown) == 4
+    for arguments, path in shown:
+        spec, *options = arguments.split()
+        named = {
+            name.removeprefix("--"): value
+            for name, value in zip(options[::2], options[1::2], strict=True)
+        }
+        made = archspec.render(spec, format="svg", **named)
+        assert isinstance(made, str)
+        if update:
+            (ROOT / path).write_text(made, encoding="utf-8")
+        assert (ROOT / path).read_text(encoding="utf-8") == made, f"{path}: look at it; --update"

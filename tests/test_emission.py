@@ -25,6 +25,9 @@ CEILINGS = {
     "googlenet": 120,
     "efficientnet_b0": 120,
     "densenet121": 85,
+    "mobilenet_v3": 130,
+    "convnext_tiny": 105,
+    "localiser": 50,
     "vit_tiny": 65,
     "unet": 60,
 }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from archspec.analysis import analyse
 from archspec.codes import CODES
 from archspec.expand import expand
-from archspec.source import from_text, read
+from archspec.source import from_text
 from archspec.spec import parse
 
 HEAD = "spec: 1\nname: t\n"
-SPECS = Path(__file__).parent.parent / "specs"
 
 
 def codes(text: str) -> list[str]:
@@ -166,10 +163,3 @@ def test_an_unread_input_is_told_where_it_is_declared() -> None:
         line, column, length = source.place(fault.loc)
         places.append(source.text.splitlines()[line - 1][column - 1 :][:length])
     assert places == ["y", "x", "b", "a", "input"]
-
-
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_specs_have_no_warnings(path: Path) -> None:
-    spec = parse(read(path))
-    for variant in (None, *spec.variants):
-        assert analyse(expand(spec, variant=variant), spec).warnings == []

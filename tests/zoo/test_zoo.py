@@ -26,6 +26,15 @@ LIVE = ("torchvision", "timm", "torch.nn")
 POOL = 1 << 20  # random numbers that weights are cut from
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small pictures: several threads would spend their time waiting for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def on_meta(chosen: Program) -> nn.Module:
     with torch.device("meta"):
         return network_class(chosen)()

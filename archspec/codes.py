@@ -296,8 +296,8 @@ SHA-256: by itself for the spec without changes, or by variant.
     ),
     "E229": Code(
         "an entry of `rename`",
-        """Left stands a name of the spec, right what it is in the source. A part of a name, ending in
-`.`, stands for all names below it. `{i}` is a whole number; right may be expressions over them.
+        """Left stands a name of the spec, right what it is in the source. A part of a name, ending
+in `.`, stands for all names below it. `{i}` is a whole number; right may be expressions over them.
 
     rename:
       "stages.{i}.{j}.": "layer{i+1}.{j}."
@@ -512,38 +512,38 @@ more than it is, or claims tensors larger than what it stores.""",
     ),
     "E607": Code(
         "weights that are not finite",
-        """A tensor holds NaN or infinity, or does so after a conversion to a narrower dtype. The model
-keeps the values it had.""",
+        """A tensor holds NaN or infinity, or does so after a conversion to a narrower dtype. The
+model keeps the values it had.""",
     ),
     "E608": Code(
         "a dtype that is no weight",
-        """Weights are dense tensors of floats, and of whole numbers where a layer counts. Quantised,
-sparse and unknown kinds are refused.""",
+        """Weights are dense tensors of floats, and of whole numbers where a layer counts.
+Quantised, sparse and unknown kinds are refused.""",
     ),
     "E611": Code(
         "tensors that are not matched",
-        """Every tensor of the model comes from one of the source, and every tensor of the source goes
-somewhere: what is left is a mistake until somebody says otherwise. Names are matched by: the same
-layer of the network that the file was saved from (or of `from_spec`), equal names, the spec's
+        """Every tensor of the model comes from one of the source, and every tensor of the source
+goes somewhere: what is left is a mistake until somebody says otherwise. Names are matched by: the
+same layer of the network that the file was saved from (or of `from_spec`), equal names, the spec's
 `rename`. Never by shape or by order. What may be left: the spec's `head`, and paths in `allow`.
 `archspec weights report` shows every tensor, `archspec weights map` proposes a `rename`.""",
     ),
     "E612": Code(
         "tensors of another shape or dtype",
-        """A tensor was found by its name, and is not what the model has there: another variant, other
-params, another dtype (`cast` converts between floats). A head for other classes is named by the
-spec's `head`; a first convolution for other channels is fitted with `adapt_input`.""",
+        """A tensor was found by its name, and is not what the model has there: another variant,
+other params, another dtype (`cast` converts between floats). A head for other classes is named by
+the spec's `head`; a first convolution for other channels is fitted with `adapt_input`.""",
     ),
     "E613": Code(
         "a name with two meanings",
-        """A tensor is in the source under its own name and, by `rename`, under another; or one tensor
-of the source would be used twice. Which names the source has is said by `source`: "torchvision",
-"timm" or "file" for those of the table, "spec" for the spec's own.""",
+        """A tensor is in the source under its own name and, by `rename`, under another; or one
+tensor of the source would be used twice. Which names the source has is said by `source`:
+"torchvision", "timm" or "file" for those of the table, "spec" for the spec's own.""",
     ),
     "E614": Code(
         "a model without values",
-        """A model on the meta device has shapes and no numbers. `model.to_empty(device="cpu")` gives
-it room for some.""",
+        """A model on the meta device has shapes and no numbers. `model.to_empty(device="cpu")`
+gives it room for some.""",
     ),
     "E615": Code(
         "weights that cannot be fetched",
@@ -552,13 +552,13 @@ where; then nothing is fetched.""",
     ),
     "E616": Code(
         "another file than the one that is meant",
-        """The SHA-256 of the file is not the one that the spec, or the file's own name, says. It was
-not read.""",
+        """The SHA-256 of the file is not the one that the spec, or the file's own name, says. It
+was not read.""",
     ),
     "E617": Code(
         "a source that the spec does not name",
-        """`weights` of the spec says, by source and variant, what to fetch. Without an entry, weights
-are loaded from a path.""",
+        """`weights` of the spec says, by source and variant, what to fetch. Without an entry,
+weights are loaded from a path.""",
     ),
     "E618": Code(
         "names that could not be proved",

@@ -20,11 +20,11 @@ from archspec.spec.names import (
     bad_axis,
     bad_block,
     bad_document,
-    bad_variant,
     bad_id,
     bad_input,
     bad_output,
     bad_param,
+    bad_variant,
 )
 from archspec.spec.operations import Around, Head
 

@@ -218,7 +218,7 @@ def bad_document(name: str) -> str:
 
 
 def bad_variant(name: str) -> str:
-    """Why `name` cannot be a variant's, or "". A number is one too: the spec's name stands before it."""
+    """Why `name` cannot be a variant's, or "". A number can: the spec's name stands before it."""
     return "" if _NUMBER.fullmatch(name) else bad_document(name)
 
 

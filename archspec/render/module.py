@@ -66,10 +66,11 @@ def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
     """The element to show, and where it is found."""
     known = _calls(maker)
     if block is not None and block not in known:
-        for element in maker.folder.root.walk():
-            if element.path == block and element.children:
-                return element, block
-        help = did_you_mean(block, list(known)) or f"its blocks are {', '.join(known)}"
+        groups = {e.path: e for e in maker.folder.root.walk() if e.path and e.children}
+        if block in groups:
+            return groups[block], block
+        names = [*known, *groups]
+        help = did_you_mean(block, names) or f"for example `{names[0]}`" if names else ""
         raise RenderError("E703", f"`{block}` is no block that can be opened", help)
     if not known:
         message = f"`module` does not apply to `{maker.program.name}`: no block has several cards"

@@ -686,3 +686,32 @@ def test_weights_that_are_tied_by_mistake_are_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys.modules[builder.__module__], "network_class", lambda _: Tied)
     with pytest.raises(BuildError, match="E901"):
         build(program)
+
+
+INHERITED = """\
+spec: 1
+name: inherited
+params: {classes: 5, width: 8}
+input: [3, 8, 8]
+blocks:
+  Unit:
+    params: {out: $width}
+    body: [{conv: {out: $out, kernel: 1}}, relu]
+  Head:
+    params: {classes: $classes}
+    body: [Unit, global_avg_pool, {linear: $classes}]
+body: [Unit, Head, relu]
+"""
+
+
+@pytest.mark.parametrize("given", [{"classes": 7}, {"width": 3}, {"classes": 2, "width": 6}])
+def test_params_that_defaults_read_stay_arguments(given: dict[str, int]) -> None:
+    program = loads(INHERITED)
+    module = network_class(program)(**given)
+    wanted = build(program.with_(**given))
+    assert {k: v.shape for k, v in module.state_dict().items()} == {
+        k: v.shape for k, v in wanted.state_dict().items()
+    }
+    wanted.load_state_dict(module.state_dict())
+    x = torch.rand(2, 3, 8, 8)
+    assert torch.equal(module(x), wanted(x))

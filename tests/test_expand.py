@@ -898,3 +898,57 @@ def test_the_door_is_small_and_lazy() -> None:
             assert getattr(archspec, name) is not None
     with pytest.raises(AttributeError):
         archspec.nothing  # noqa: B018
+
+
+# ---------------------------------------------------------------- defaults that read the document
+
+SWITCH = """
+params: {norm: true, width: 4}
+variants: {bare: {norm: false}}
+input: [3, 8, 8]
+blocks:
+  Unit:
+    params: {out: $(2 * width), norm: $norm}
+    body: [{conv: {out: $out, kernel: 1}}, {batch_norm: , when: $norm}]
+  Pair:
+    body: [Unit, {Unit: $(input.channels + 2)}]
+body: [Pair, {Unit: {norm: false}}]
+"""
+
+
+def test_a_default_reads_the_documents_params() -> None:
+    found = graph(SWITCH)
+    assert shapes(found)["pair1.unit1.conv1"] == (8, 8, 8)
+    assert shapes(found)["pair1.unit2.conv1"] == (5, 8, 8)
+    assert [path for path in paths(found) if "norm" in path] == [
+        "pair1.unit1.batch_norm1", "pair1.unit2.batch_norm1",
+    ]  # fmt: skip
+    assert shapes(graph(SWITCH, width=3))["pair1.unit1.conv1"] == (6, 8, 8)
+    assert not any("norm" in path for path in paths(graph(SWITCH, variant="bare")))
+
+
+def test_a_body_does_not_see_the_documents_params() -> None:
+    text = SWITCH.replace("when: $norm}]\n  Pair", "when: $width}]\n  Pair")
+    assert [code for code, _ in complaints(text)] == ["E219"]
+
+
+def test_defaults_read_the_params_of_each_call_of_a_used_file(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text(f"spec: 1\nname: inner{SWITCH}", encoding="utf-8")
+    (tmp_path / "outer.yaml").write_text(
+        "spec: 1\nname: outer\ninput: [3, 8, 8]\nuse: {Inner: inner.yaml}\nbody:\n"
+        "  - {id: a, Inner: {width: 4}}\n  - {id: b, from: input, Inner: {width: 5}}\n"
+        "  - {id: c, from: input, Inner: {width: 4, norm: false}}\n"
+        "  - concat: [a, b, c]\n",
+        encoding="utf-8",
+    )
+    found = load(tmp_path / "outer.yaml").graph
+    sizes = {path: shapes(found)[f"{path}.pair1.unit1.conv1"][0] for path in "abc"}
+    assert sizes == {"a": 8, "b": 10, "c": 8}
+    assert [p[0] for p in paths(found) if p.endswith("batch_norm1")] == ["a", "a", "b", "b"]
+
+
+def test_what_a_default_reads_is_read() -> None:
+    assert [w.message for w in program(SWITCH).warnings if w.code == "W108"] == []
+    text = SWITCH.replace("norm: $norm}", "norm: $norm, other: $norm}")
+    (warned,) = [w.message for w in program(text).warnings if w.code == "W108"]
+    assert warned == "`other` is a param of block `Unit` that nothing reads"

@@ -26,26 +26,29 @@ def unread(spec: Spec) -> Iterator[Fault]:
 
 
 def _params(spec: Spec) -> Iterator[Fault]:
-    document = spec.params and _names(
-        [
-            spec.params,
-            spec.variants,
-            spec.inputs,
-            spec.items,
-            spec.outputs,
-            spec.init,
-            spec.expect,
-            spec.use,
-        ]
-    )
+    written = [
+        spec.params, spec.variants, spec.inputs, spec.items, spec.outputs, spec.init, spec.expect,
+        spec.use,
+    ]  # fmt: skip
+    document = _names(written).union(*_inherited(spec)) if spec.params else set()
     for name in spec.params:
         if name not in document:
             yield _unread(spec.loc, name, "the document")
     for block in spec.blocks.values():
-        read = _names([block.params, block.items, block.outputs])
+        read = _names([block.items, block.outputs])
         for name in block.params:
-            if name not in read:
+            above = (
+                _names([default]) - block.inherited[other]
+                for other, default in block.params.items()
+            )
+            if name not in read.union(*above):
                 yield _unread(block.loc, name, f"block `{block.name}`")
+
+
+def _inherited(spec: Spec) -> Iterator[frozenset[str]]:
+    """What the defaults of blocks read of the document's params."""
+    for block in spec.blocks.values():
+        yield from block.inherited.values()
 
 
 def _unread(loc: Loc, name: str, owner: str) -> Fault:

@@ -12,7 +12,7 @@ from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
 from archspec.expressions import Expr
 from archspec.graph import Instance
-from archspec.spec import Block, Init
+from archspec.spec import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
 Elaborate = Callable[[Mapping[str, Any]], Instance | None]
@@ -57,7 +57,7 @@ def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, li
     for param, value in root.args.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
-        if isinstance(value, float) and _passed_on(root.block, param):
+        if isinstance(value, float) and _passed_on(root, param):
             continue
         witnesses = _others(param, value, elaborate)
         if len(witnesses) < 2:
@@ -70,12 +70,15 @@ def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, li
     return kept
 
 
-def _passed_on(block: Block, param: str) -> bool:
-    """Whether a block call takes the param.
+def _passed_on(root: Instance, param: str) -> bool:
+    """Whether a block call takes the param, or a block's default reads it.
 
     A factor that would go through every signature stays a number.
     """
-    stack = list(block.items)
+    blocks = root.spec.blocks.values() if root.spec is not None else ()
+    if any(param in names for block in blocks for names in block.inherited.values()):
+        return True
+    stack = list(root.block.items)
     while stack:
         item = stack.pop()
         if item.op[0].isupper() and any(

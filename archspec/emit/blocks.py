@@ -26,7 +26,7 @@ from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
 from archspec.expressions import Expr
 from archspec.graph import Body, Instance
-from archspec.spec import REQUIRED
+from archspec.spec import REQUIRED, Block
 
 
 class Blocks(Section):
@@ -149,7 +149,7 @@ class Blocks(Section):
         declared = (
             list(self.whole.kept)
             if root
-            else [p for p in block.params if _varies(p, block.params, rows)]
+            else [p for p in block.params if _varies(p, block, rows)]
         )
         for p in block.params:
             values = [r.py.get(p) for r in rows]
@@ -199,7 +199,7 @@ class Blocks(Section):
         block = group.instances[0].block
         rows = [self._block_row(i, n) for n, i in enumerate(group.instances)]
         unit = self.unit(rows, group.instances)
-        self._computed(unit, rows, block.params)
+        self._computed(unit, rows, block)
         parts = [Part(r, i.body) for r, i in zip(rows, group.instances, strict=True)]
         inputs = [list(i.inputs.values()) for i in group.instances]
         info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
@@ -220,9 +220,11 @@ class Blocks(Section):
         )
         return info
 
-    def _computed(self, unit: Unit, rows: list[Row], params: Any) -> None:
+    def _computed(self, unit: Unit, rows: list[Row], block: Block) -> None:
         """Params whose default is an expression that is right everywhere are no arguments."""
-        for p, default in params.items():
+        for p, default in block.params.items():
+            if block.inherited[p]:  # its names are not the class's
+                continue
             for candidate in translate(default, unit.scope.names, unit.scope.records)[:1]:
                 if holds(candidate, rows, [r.py[p] for r in rows]):
                     unit.defined[p] = candidate
@@ -243,16 +245,16 @@ def lead_of(params: Any) -> str:
     return ""
 
 
-def _varies(param: str, params: Any, rows: Sequence[Row]) -> bool:
+def _varies(param: str, block: Block, rows: Sequence[Row]) -> bool:
     """Whether a block's param is worth an argument.
 
     It is the leading one, has a default that is computed, or differs between instances.
     """
     values = [r.py.get(param) for r in rows]
     return (
-        param == lead_of(params)
+        param == lead_of(block.params)
         or any(v != values[0] for v in values)
-        or isinstance(params[param], Expr)
+        or (isinstance(block.params[param], Expr) and not block.inherited[param])
     )
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from archspec.emit.conditions import size_of
-from archspec.emit.engine import Section
+from archspec.emit.engine import Section, hints
 from archspec.emit.explain import (
     Row,
     UnprovableError,
@@ -312,7 +312,8 @@ class Calls(Section):
                 or layer.op.startswith(("global_", "adaptive_"))
             )
             merge = len(refs) > 1
-            outs = [Var(list(a), hint if k == 0 else "") for k, a in enumerate(axes)]
+            called = hints(hint, copies[0].outs)
+            outs = [Var(list(a), h) for a, h in zip(axes, called, strict=True)]
             for out in outs:
                 out.batchless = torch_call.batchless or (
                     torch_call.broadcast and bool(given) and all(v.batchless for v in given)

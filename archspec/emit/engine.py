@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,14 @@ def hint_of(item: Item) -> str:
     """What a variable may be called after the item's id: `AuxLogits` → `aux_logits`."""
     text = item.id.text if item.id is not None else ""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower() if text.isidentifier() else ""
+
+
+def hints(hint: str, outputs: Iterable[str]) -> list[str]:
+    """What the variables of several outputs may be called: `level2_boxes`, `level2_scores`."""
+    names = list(outputs)
+    if len(names) == 1:
+        return [hint]
+    return ["_".join(filter(None, (hint, n))).lower() if n.isidentifier() else "" for n in names]
 
 
 def dims(value: Value | None) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from archspec.emit.explain import Var
 from archspec.emit.syntax import For, If, Line, Stmt, ids, name, rebuilt
 from archspec.emit.text import render
+from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
 
@@ -345,7 +346,7 @@ class Naming:
                 if start != carried:
                     lines.append(Line(name(start), carried))
                 lines.append(For(self.of(s.target.id), self.filled(s.iter), self.text(s.body)))
-        return _merge_training(lines)
+        return join_ifs(lines)
 
     def filled(self, node: ast.expr) -> ast.expr:
         return _replace(node, {v: ast.Name(self.of(v)) for v in reads(node)})
@@ -357,21 +358,3 @@ def _defined(step: Step) -> list[Var]:
     if isinstance(step, (Either, Loop)):
         return [step.out, *(v for s in step.body for v in _defined(s))]
     return [v for s in step.body for v in _defined(s)] if isinstance(step, Training) else []
-
-
-def _merge_training(lines: list[Stmt]) -> list[Stmt]:
-    """Neighbours under the same test become one `if`."""
-    done: list[Stmt] = []
-    for s in lines:
-        last = done[-1] if done else None
-        if (
-            isinstance(s, If)
-            and isinstance(last, If)
-            and not s.orelse
-            and not last.orelse
-            and render(s.test) == render(last.test)
-        ):
-            last.body += s.body
-        else:
-            done.append(s)
-    return done

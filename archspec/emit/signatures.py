@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.emit.calls import Made
 from archspec.emit.conditions import size_of
-from archspec.emit.engine import Section
+from archspec.emit.engine import Section, hints
 from archspec.emit.explain import Row, Var, fold, holds, translate
 from archspec.emit.forward import Assign, Step
 from archspec.emit.syntax import Dotted, call, literal, rebuilt
@@ -76,6 +76,7 @@ class Signatures(Section):
             else scope.records
         )
         self._given = {}
+        block = copies[0].instance.block if copies and copies[0].instance is not None else None
         for p in info.parameters:
             values = [w[p.name] for w in wanted]
             if p.default is not ... and all(
@@ -87,10 +88,14 @@ class Signatures(Section):
                 if all(isinstance(v, Dotted) for v in values):
                     self.whole.calls.retype(scope, rows, item.args[p.name], values)
                 candidates += translate(item.args[p.name], scope.names, records)
+            hint = p.name
+            if block is not None and block.inherited.get(p.name) and not candidates:
+                default = block.params[p.name]
+                hint = default.text if default.text.isidentifier() else hint
+                candidates += translate(default, scope.names, {})
             candidates.append(_shape_candidate(p.name, shape_vars, inputs))
-            if item is None:
-                candidates.append(ast.Name(p.name))
-            value = scope.explain(rows, candidates, values, p.name)
+            candidates.append(ast.Name(p.name) if item is None else scope.names.get(p.name))
+            value = scope.explain(rows, candidates, values, hint)
             self._given[p.name] = value
             if _positional(p.name, info) and not keywords:
                 args.append(value)
@@ -128,6 +133,7 @@ class Signatures(Section):
         """`self.block(x)`, with one variable for each output."""
         assert attribute is not None
         outs = []
+        called = hints(hint, copies[0].outs)
         for j, key in enumerate(copies[0].outs):
             instances = [c.instance for c in copies if c.instance is not None]
             axes: list[ast.expr | None]
@@ -137,7 +143,7 @@ class Signatures(Section):
             else:
                 value = copies[0].outs[key].type
                 axes = [None] * (len(value.shape) if value else 0)
-            outs.append(Var(axes, hint if j == 0 else ""))
+            outs.append(Var(axes, called[j]))
         steps.append(
             Assign(
                 outs,

@@ -29,6 +29,7 @@ def assigned(body: Sequence[Stmt]) -> set[str]:
             found.add(s.target)
         elif isinstance(s, (If, For)):
             found |= assigned(s.body)
+            found |= assigned(s.orelse) if isinstance(s, If) else set()
     return found
 
 
@@ -37,6 +38,7 @@ def tidy(statements: list[Stmt]) -> None:
 
     A module is named where its call is too long inside another.
     """
+    statements[:] = join_ifs(statements)
     _join_appends(statements)
     _name_long(statements, 2)
     while True:
@@ -45,11 +47,51 @@ def tidy(statements: list[Stmt]) -> None:
             return
 
 
+def join_ifs(statements: list[Stmt]) -> list[Stmt]:
+    """Neighbours under the same test become one `if`, under opposite tests an `if … else`."""
+    done: list[Stmt] = []
+    for s in statements:
+        joined = _joined(done[-1], s) if done else None
+        if joined is None:
+            done.append(s)
+        else:
+            done[-1] = joined
+    return done
+
+
+def _joined(first: Stmt, second: Stmt) -> If | None:
+    if not (isinstance(first, If) and isinstance(second, If)) or first.orelse or second.orelse:
+        return None
+    if names_in(second.test) & assigned(first.body):  # it may then come out otherwise
+        return None
+    if render(first.test) == render(second.test):
+        return If(first.test, [*first.body, *second.body])
+    if _opposite(first.test, second.test):
+        return If(second.test, second.body, first.body)
+    return If(first.test, first.body, second.body) if _opposite(second.test, first.test) else None
+
+
+def _bodies(s: Stmt) -> list[list[Stmt]]:
+    """The lists of statements inside a statement."""
+    if isinstance(s, If):
+        return [s.body, s.orelse]
+    return [s.body] if isinstance(s, For) else []
+
+
+def _opposite(test: ast.expr, other: ast.expr) -> bool:
+    """Whether `test` is `not other`."""
+    return (
+        isinstance(test, ast.UnaryOp)
+        and isinstance(test.op, ast.Not)
+        and render(test.operand) == render(other)
+    )
+
+
 def _join_appends(statements: list[Stmt]) -> None:
     done: list[Stmt] = []
     for s in statements:
-        if isinstance(s, (If, For)):
-            _join_appends(s.body)
+        for body in _bodies(s):
+            _join_appends(body)
         last = done[-1] if done else None
         ours, theirs = _appended(s), _appended(last)
         if ours is not None and theirs is not None and ours[0] == theirs[0]:
@@ -70,9 +112,9 @@ def _join_appends(statements: list[Stmt]) -> None:
 def _name_long(statements: list[Stmt], depth: int) -> None:
     done: list[Stmt] = []
     for s in statements:
-        if isinstance(s, (If, For)):
-            _name_long(s.body, depth + 1)
-        elif (
+        for body in _bodies(s):
+            _name_long(body, depth + 1)
+        if (
             isinstance(s, Line)
             and not s.target
             and isinstance(s.value, ast.Call)
@@ -129,9 +171,9 @@ def _appended(s: Stmt | None) -> tuple[str, list[ast.expr]] | None:
 def _drop(statements: list[Stmt], read: set[str]) -> bool:
     dropped = False
     for s in list(statements):
-        if isinstance(s, (If, For)):
-            dropped = _drop(s.body, read) or dropped
-        elif (
+        for body in _bodies(s):
+            dropped = _drop(body, read) or dropped
+        if (
             isinstance(s, Line)
             and s.target.isidentifier()
             and s.target not in read

@@ -38,6 +38,13 @@ RESERVED = frozenset(
 )
 
 
+def _by_instance(rows: Sequence[Row], values: Sequence[Any]) -> bool:
+    """Whether there is one value in each instance, whatever the round."""
+    found: dict[int, Any] = {}
+    pairs = zip(rows, values, strict=True)
+    return all(equal(found.setdefault(row.base, value), value) for row, value in pairs)
+
+
 def plain(value: Any) -> Any:
     """The value with tuples for lists."""
     return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
@@ -122,7 +129,7 @@ class Scope:
 
     def introduce(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
         """A new name for a number that nothing explains."""
-        if self.parent is None:
+        if self.parent is None or (not self.unit.fixed and _by_instance(rows, values)):
             return self.unit.argument(rows, values, hint)
         return self._column(rows, values, hint)
 
@@ -221,6 +228,11 @@ class Unit:
         for row, value in zip(rows, values, strict=True):
             if not equal(by_base.setdefault(row.base, value), value):
                 raise UnprovableError(f"`{hint}` differs within one instance")
+        if hint in self.potential and all(
+            hint in row.py and equal(row.py[hint], value)
+            for row, value in zip(rows, values, strict=True)
+        ):  # an argument before this one is worth the same
+            return ast.Name(hint)
         text = self.local(hint)
         filler = values[0]
         for row in {id(r): r for r in (*self.rows, *rows)}.values():

@@ -28,6 +28,7 @@ class Namespace:
         self.state = state
         self.spec = spec
         self.used = used
+        self.document: Env = {}  # params of the document that is being expanded: defaults read them
         self._used: dict[str, Namespace] = {}
 
     def block(self, name: str) -> tuple[Block, Namespace]:
@@ -47,7 +48,7 @@ class Namespace:
         ins = slots.aligned(self.state, plan, block.inputs, given)
         if inner is not self:
             ins = inner.fitting(plan, ins)
-        args = self._arguments(walk, plan, spot, block, ins, first)
+        args = self._arguments(walk, plan, spot, block, inner, ins, first)
         name = spot.label or spot.frame.automatic(plan.word)
         return self._made(walk, plan, spot, name, block, inner, args, ins)
 
@@ -96,7 +97,14 @@ class Namespace:
         return copy
 
     def _arguments(
-        self, walk: Walk, plan: Plan, spot: Spot, block: Block, ins: Ins, first: Value | None
+        self,
+        walk: Walk,
+        plan: Plan,
+        spot: Spot,
+        block: Block,
+        inner: Namespace,
+        ins: Ins,
+        first: Value | None,
     ) -> Env:
         """All params of a block: as given, else their defaults."""
         item, state = plan.item, self.state
@@ -117,7 +125,7 @@ class Namespace:
                     raise HiddenError
                 else:
                     loc = deeper(block.loc, "params", name)
-                    found[name] = state.value(default, {**inside, **found}, loc)
+                    found[name] = state.value(default, {**inner.document, **inside, **found}, loc)
             except HiddenError:
                 state.blind = True
                 found[name] = UNKNOWN
@@ -150,7 +158,7 @@ class Namespace:
         Raises LimitError.
         """
         state = self.state
-        key = (id(block), frozen(args), tuple(map(id, types)), wanted)
+        key = (id(block), frozen(args), self._document(block), tuple(map(id, types)), wanted)
         found = state.instances.get(key)
         if found is not None:
             return found
@@ -162,7 +170,28 @@ class Namespace:
         found = state.instances[key] = self._elaborated(block, args, types, item, wanted)
         return found
 
+    def _document(self, block: Block) -> Any:
+        """The document's params, where what blocks in it are given may depend on them."""
+        own = block.items is self.spec.items  # they are its arguments
+        return None if own or not self.spec.inherits else frozen(self.document)
+
     def _elaborated(
+        self,
+        block: Block,
+        args: Env,
+        types: list[TensorType | None],
+        item: Any,
+        wanted: frozenset[str] | None,
+    ) -> Instance:
+        if block.items is not self.spec.items:
+            return self._body(block, args, types, item, wanted)
+        around, self.document = self.document, args
+        try:
+            return self._body(block, args, types, item, wanted)
+        finally:
+            self.document = around
+
+    def _body(
         self,
         block: Block,
         args: Env,

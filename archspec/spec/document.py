@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -109,7 +110,7 @@ class _Document:
         sight = Sight(params=frozenset(params), inputs=frozenset(inputs), open=hazy)
         self.hidden(params, inputs, ("params",))
         use = self.use(node.get("use"))
-        blocks, heads = self.blocks(node, use)
+        blocks, heads = self.blocks(node, use, seen)
         around = Around(sight, heads, self.hidden_blocks)
         items, numbered = self.body(node, (), around, "the document")
         outputs, lists = (
@@ -173,7 +174,7 @@ class _Document:
         return isinstance(node["name"], str) and not bad_document(node["name"])
 
     def params(self, node: Any, path: Path, sight: Sight) -> dict[str, Value]:
-        """Defaults in order; each sees those above it."""
+        """Defaults in order; each sees those above it, and what `sight` has besides."""
         form = self.form
         found: dict[str, Value] = {}
         given = form.mapping(node, path, "`params`")
@@ -183,7 +184,8 @@ class _Document:
                 found[name] = REQUIRED
                 continue
             later = frozenset(given) - frozenset(found)
-            seen = Sight(params=frozenset(found), inputs=sight.inputs, later=later)
+            above = frozenset(found) | sight.params
+            seen = Sight(above, sight.inputs, later=later - sight.params, open=sight.open)
             found[name] = form.value(value, (*path, name), seen.params | sight.inputs, seen)
         return found
 
@@ -423,9 +425,12 @@ class _Document:
     # -------------------------------------------------------- blocks
 
     def blocks(
-        self, node: dict[str, Any], use: dict[str, Use]
+        self, node: dict[str, Any], use: dict[str, Use], document: Sight
     ) -> tuple[dict[str, Block], dict[str, Head]]:
-        """First what calls must know of all blocks, then their bodies."""
+        """First what calls must know of all blocks, then their bodies.
+
+        Defaults see the params of the document; bodies do not.
+        """
         form = self.form
         given = form.mapping(node.get("blocks"), ("blocks",), "`blocks`")
         self.hidden_blocks = any(form.hazy(node, k, KEYS, bad_block) for k in ("blocks", "use"))
@@ -459,7 +464,7 @@ class _Document:
                 continue
             form.keys(entry, path, _BLOCK_KEYS, "in a block")
             inputs = self.block_inputs(entry, path)
-            sight = Sight(inputs=frozenset(inputs or ("input",)))
+            sight = replace(document, inputs=frozenset(inputs or ("input",)))
             params = self.params(entry.get("params"), (*path, "params"), sight)
             self.hidden(params, inputs or ("input",), (*path, "params"))
             first[name] = params, inputs

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from archspec.errors import Loc
+from archspec.expressions import Expr
 from archspec.spec.renames import Weights
 
 # A value as written: int, float, str, bool, None, Expr (expressions), or a list or dict of values.
@@ -126,6 +128,16 @@ class Block(Part):
     note: str = ""
     loc: Loc
 
+    @cached_property
+    def inherited(self) -> Mapping[str, frozenset[str]]:
+        """By param, what its default reads of the document's params."""
+        found: dict[str, frozenset[str]] = {}
+        above = set(self.inputs)
+        for name, default in self.params.items():
+            found[name] = frozenset(_names(default) - above)
+            above.add(name)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Axis(Part):
@@ -184,3 +196,17 @@ class Spec(Part):
         default_factory=dict
     )  # by file name: this file's Source and those of all files it uses
     loc: Loc
+
+    @cached_property
+    def inherits(self) -> bool:
+        """Whether a block's default reads the document's params."""
+        return any(names for block in self.blocks.values() for names in block.inherited.values())
+
+
+def _names(value: Any) -> set[str]:
+    """What the expressions in a value read."""
+    if isinstance(value, Expr):
+        return set(value.names)
+    parts = value.values() if isinstance(value, Mapping) else value
+    nested = isinstance(value, (Mapping, list, tuple))
+    return {name for part in parts for name in _names(part)} if nested else set()

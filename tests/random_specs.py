@@ -761,16 +761,16 @@ class Machine:
 
     def _params(self, *wanted: str) -> tuple[dict[str, Any], Scope]:
         params: dict[str, Any] = {}
+        outer = {n: (f"${n}",) if n in self.params else () for n in ("p", "w", "act")}
         if "width" in wanted:
-            params["width"] = self.pick(("required", "required", 4))
+            params["width"] = self.pick(("required", "required", 4, *outer["p"]))
         if "out" in wanted:
-            params["out"] = self.pick(
-                ("required", 6, "$(2 * width)" if "width" in params else 4, "$(input.channels)")
-            )
+            twice = "$(2 * width)" if "width" in params else 4
+            params["out"] = self.pick(("required", 6, twice, "$(input.channels)", *outer["w"]))
         if self.chance(30):
-            params["act"] = self.pick(("relu", "silu", "required"))
+            params["act"] = self.pick(("relu", "silu", "required", *outer["act"]))
         if self.chance(40):
-            params["flag"] = self.pick((True, False, "required"))
+            params["flag"] = self.pick((True, False, "required", "$flag"))
         if self.chance(20):
             params["n"] = self.pick((1, 2, "required"))
         params = dict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -11,12 +10,12 @@ from typing import Any
 from archspec.errors import Fault, SpecError, did_you_mean, independent
 from archspec.limits import DEFAULT, Limits
 from archspec.source import Source
-from archspec.spec import fillers
+from archspec.spec import expected, fillers
 from archspec.spec import weights as published
 from archspec.spec.files import Files, Loader
 from archspec.spec.form import NOTHING, Form, Path, Sight, cut
 from archspec.spec.items import Items
-from archspec.spec.models import REQUIRED, Axis, Block, Input, Ref, Spec, Use, Value
+from archspec.spec.models import REQUIRED, Axis, Block, Input, Spec, Use, Value
 from archspec.spec.names import (
     bad_axis,
     bad_block,
@@ -28,17 +27,15 @@ from archspec.spec.names import (
     bad_variant,
 )
 from archspec.spec.operations import Around, Head
+from archspec.spec.uses import Uses
 
 KEYS = (
     "spec", "name", "title", "cite", "params", "variants", "input", "use", "blocks", "body",
     "sequential", "outputs", "head", "init", "weights", "expect",
 )  # fmt: skip
 _BLOCK_KEYS = ("params", "inputs", "body", "sequential", "outputs", "note")
-_USE_KEYS = ("file", "variant", "outputs")
 _DTYPES = ("float", "int", "bool")
-TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _AXES = 8
-_WARNING = re.compile(r"W[0-9]{3}")
 
 
 def parse(
@@ -109,7 +106,7 @@ class _Document:
         hazy = hazy or not inputs or any(map(bad_input, inputs if named else ()))
         sight = Sight(params=frozenset(params), inputs=frozenset(inputs), open=hazy)
         self.hidden(params, inputs, ("params",))
-        use = self.use(node.get("use"))
+        use = Uses(form, self.files, self.source, self.faults, self.other).section(node.get("use"))
         blocks, heads = self.blocks(node, use, seen)
         around = Around(sight, heads, self.hidden_blocks)
         items, numbered = self.body(node, (), around, "the document")
@@ -119,7 +116,7 @@ class _Document:
             else (None, NOTHING)
         )
         hazy = form.hazy(node, "variants", KEYS, bad_variant) or not self.named(node)
-        expect, meant = self.expect(node.get("expect"), name, variants, hazy=hazy)
+        expect, meant = expected.section(form, node.get("expect"), name, variants, hazy=hazy)
         init = self.init(node, sight)
         head = self.head(node.get("head"))
         weights = published.section(form, node.get("weights"), (name, *variants), hazy=hazy)
@@ -333,94 +330,9 @@ class _Document:
 
     # -------------------------------------------------------- use
 
-    def use(self, node: Any) -> dict[str, Use]:
-        form = self.form
-        found = {}
-        for name, entry in form.mapping(node, ("use",), "`use`").items():
-            path: Path = ("use", name)
-            form.name(name, path, bad_block)
-            used = self.used(entry, path)
-            if used is not None:
-                found[name] = used
-        return found
-
-    def used(self, node: Any, path: Path) -> Use | None:
-        form = self.form
-        given: dict[str, Any] = (
-            {"file": node} if isinstance(node, str) else form.mapping(node, path, "a used file")
-        )
-        at = path if isinstance(node, str) else (*path, "file")
-        if not isinstance(node, str):
-            form.keys(given, path, _USE_KEYS, "in `use`")
-            if not all(key in _USE_KEYS for key in given):
-                return None
-            if "file" not in given:
-                form.fault(
-                    "E202",
-                    "a used file needs `file`",
-                    path,
-                    "write `{file: resnet50.yaml}`",
-                    on_key=True,
-                )
-                return None
-        file = form.text(given["file"], at, "`file`")
-        if not file:
-            return None
-        spec = self.other(file, at)
-        outputs: dict[str, tuple[Ref, ...]] | None = None
-        lists = NOTHING
-        if "outputs" in given:
-            outputs, lists = form.outputs(given["outputs"], (*path, "outputs"), Sight(), bad_output)
-        variant = given.get("variant")
-        if variant is not None:
-            variant = form.text(variant, (*path, "variant"), "`variant`")
-            known = (spec.name, *spec.variants) if spec is not None else (variant,)
-            if variant and variant not in known:
-                form.fault(
-                    "E225",
-                    f"`{file}` has no variant `{cut(variant)}`",
-                    (*path, "variant"),
-                    did_you_mean(variant, known),
-                )
-        return Use(
-            file=file, variant=variant, outputs=outputs, lists=lists, spec=spec, loc=form.loc(path)
-        )
-
-    def other(self, file: str, path: Path) -> Spec | None:
-        """The spec of a used file, read once; its faults join this run's."""
-        files = self.files
-        where = files.locate(file, self.source, self.form.loc(path))
-        if isinstance(where, Fault):
-            self.faults.append(where)
-            return None
-        real, name = where
-        if str(real) in files.specs:
-            return files.specs[str(real)]
-        files.specs[str(real)] = None
-        try:
-            source = files.load(real, name)
-        except SpecError as bad:
-            self.unread(bad, path)
-            return None
-        files.open.append(str(real))
-        inner: list[Fault] = []
-        spec = _Document(source, files, inner).read()
-        files.open.pop()
-        self.faults.extend(inner)
-        files.specs[str(real)] = spec
-        return spec
-
-    def unread(self, bad: SpecError, path: Path) -> None:
-        """A file that cannot be opened is a fault of the line that names it."""
-        for fault in bad.faults:
-            if fault.code in ("E101", "E401"):
-                message = f"`{fault.loc.file}`: {fault.message}"
-                self.form.fault(fault.code, message, path, fault.help)
-            else:
-                self.faults.append(fault)
-        for name, source in bad.sources.items():
-            if isinstance(source, Source) and source.text:
-                self.files.sources[name] = source
+    def other(self, source: Source, faults: list[Fault]) -> Spec | None:
+        """The spec of a file that this one uses."""
+        return _Document(source, self.files, faults).read()
 
     # -------------------------------------------------------- blocks
 
@@ -583,58 +495,6 @@ class _Document:
                 )
             found.append(text)
         return tuple(found)
-
-    def expect(
-        self, node: Any, name: str, variants: Mapping[str, Any], *, hazy: bool
-    ) -> tuple[dict[str, dict[str, Value]], frozenset[str]]:
-        """Totals by variant, and the warnings that are meant."""
-        given = dict(self.form.mapping(node, ("expect",), "`expect`"))
-        meant = self.meant(given.pop("warnings")) if "warnings" in given else NOTHING
-        if given and all(key in TOTALS for key in given):  # of the spec itself
-            return {name: self.totals(given, ("expect",))}, meant
-        found = {}
-        for variant, entry in given.items():
-            path: Path = ("expect", variant)
-            if variant != name and variant not in variants:
-                if not hazy:
-                    message = f"there is no variant `{cut(variant)}`"
-                    help = did_you_mean(variant, (name, *variants))
-                    cause = () if variants else ("variants",)
-                    self.form.fault("E225", message, path, help, on_key=True, cause=cause)
-                continue
-            found[variant] = self.totals(self.form.mapping(entry, path, "totals"), path)
-        return found, meant
-
-    def totals(self, node: dict[str, Any], path: Path) -> dict[str, Value]:
-        for key, value in node.items():
-            if key not in TOTALS:
-                self.form.fault(
-                    "E222",
-                    f"there is no total `{cut(key)}`",
-                    (*path, key),
-                    did_you_mean(key, TOTALS),
-                    on_key=True,
-                )
-            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                self.form.wrong_kind(f"the total `{key}`", "a whole number", value, (*path, key))
-        return dict(node)
-
-    def meant(self, node: Any) -> frozenset[str]:
-        path: Path = ("expect", "warnings")
-        if not isinstance(node, list):
-            self.form.wrong_kind(
-                "`warnings`", "a list of codes", node, path, "for example `[W104]`"
-            )
-            return NOTHING
-        for i, code in enumerate(node):
-            if not isinstance(code, str) or not _WARNING.fullmatch(code):
-                self.form.fault(
-                    "E222",
-                    f"`{cut(str(code))}` is not the code of a warning",
-                    (*path, i),
-                    "for example W104",
-                )
-        return frozenset(code for code in node if isinstance(code, str))
 
 
 def _used_head(use: Use) -> Head:

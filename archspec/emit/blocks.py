@@ -147,9 +147,7 @@ class Blocks(Section):
     def unit(self, rows: list[Row], instances: Sequence[Instance], root: bool = False) -> Unit:
         block = instances[0].block
         declared = (
-            list(self.whole.kept)
-            if root
-            else [p for p in block.params if _varies(p, block, rows)]
+            list(self.whole.kept) if root else [p for p in block.params if _varies(p, block, rows)]
         )
         for p in block.params:
             values = [r.py.get(p) for r in rows]

@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -329,7 +330,7 @@ class _Lines:
         if source is None:
             return -1
         # of an item, where it says which op it is
-        number = source.place(getattr(what, "key", what.loc)).line
+        number = source.place(getattr(what, "key", replace(what.loc, on_key=True))).line
         text = self._texts.setdefault(what.loc.file, source.text.splitlines())
         if not 0 < number <= len(text):
             return -1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from archspec.errors import Fault, Loc
 from archspec.expressions import Expr, Template
 from archspec.layers import REGISTRY
-from archspec.spec import Part, Ref, Spec
+from archspec.spec import Part, Ref, Spec, reads
 
 if TYPE_CHECKING:
     from archspec.spec import Item
@@ -38,8 +38,7 @@ def _params(spec: Spec) -> Iterator[Fault]:
         read = _names([block.items, block.outputs])
         for name in block.params:
             above = (
-                _names([default]) - block.inherited[other]
-                for other, default in block.params.items()
+                reads(default) - block.inherited[other] for other, default in block.params.items()
             )
             if name not in read.union(*above):
                 yield _unread(block.loc, name, f"block `{block.name}`")

@@ -95,23 +95,9 @@ class Calls(Section):
     ) -> Made:
         calls = [self.torch_call(c, module) for c in copies]
         first = calls[0]
-        if not first.free and scope.settled(copies):
-            found = self.plain.get(id(first))
-            if found is None:
-                found = self.plain[id(first)] = self._made(scope, item, rows, copies, ins, calls)
-            return found
-        return self._made(scope, item, rows, copies, ins, calls)
-
-    def _made(
-        self,
-        scope: Scope,
-        item: Item,
-        rows: Sequence[Row],
-        copies: Sequence[Copy],
-        ins: list[Var | None],
-        calls: Sequence[Call],
-    ) -> Made:
-        first = calls[0]
+        settled = not first.free and scope.settled(copies)
+        if settled and id(first) in self.plain:
+            return self.plain[id(first)]
         axes = self._axes(scope, item, rows, copies, ins)
         if any(_form(c) != _form(first) for c in calls):
             return self._varying(scope, rows, calls, axes, item)
@@ -124,7 +110,10 @@ class Calls(Section):
             for k, a in enumerate(first.free)
         }
         forward = self._stored(scope, free)
-        return Made(constructor, self._applier(first, forward, axes), axes)
+        made = Made(constructor, self._applier(first, forward, axes), axes)
+        if settled:
+            self.plain[id(first)] = made
+        return made
 
     def _constructor(
         self,

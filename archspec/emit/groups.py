@@ -30,7 +30,7 @@ from archspec.emit.forward import Assign, Step
 from archspec.emit.syntax import Line, Stmt, call
 from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Inline, Scope, Site, Unit
-from archspec.graph import Copy, Value
+from archspec.graph import Body, Copy, Value
 from archspec.spec import Item
 
 
@@ -212,25 +212,14 @@ class Groups(Section):
             and all(self._unary(f, c) for f, c in zip(frames, copies, strict=True))
             and self.whole.chains.is_chain(bodies)
         ):
-            cur = lookup(rows, [c.ins[0] for c in copies])
-            value, out = self.whole.chains.container(
-                site.scope,
-                list(zip(rows, bodies, strict=True)),
-                segment,
-                site.init,
-                cur,
-                segment.isidentifier(),
+            gives = [must(c.out) for c in copies]
+            self.sequential(
+                site, rows, bodies, [c.ins[0] for c in copies], gives, segment, hint_of(item)
             )
-            if render(value) != f"self.{segment}":
-                site.init.append(set_member(segment, value))
             site.init += self.whole.inits.group_init(site.scope, bodies, attribute)
-            site.scope.unit.members.add(segment)
             apply = self.whole.signatures.call_module
             for c in copies:
                 site.scope.unit.made[id(c)] = (attribute, apply)
-            result = Var(out.axes, hint_of(item))
-            site.steps.append(Assign([result], call(attribute, cur.ref)))
-            define(rows, [must(c.out) for c in copies], result)
             return
         if not any(f.exports for f in frames):
             return  # nothing inside is there: what comes out is what went in
@@ -253,6 +242,29 @@ class Groups(Section):
         )
         for c in copies:
             site.scope.unit.made[id(c)] = (attribute, self.whole.signatures.call_module)
+
+    def sequential(
+        self,
+        site: Site,
+        rows: list[Row],
+        bodies: list[Body],
+        takes: Sequence[Value | None],
+        gives: Sequence[Value],
+        segment: str,
+        hint: str,
+    ) -> None:
+        """Paths that are chains, as one nn.Sequential: made, called, its result known."""
+        cur = lookup(rows, takes)
+        pairs = list(zip(rows, bodies, strict=True))
+        value, out = self.whole.chains.container(
+            site.scope, pairs, segment, site.init, cur, segment.isidentifier()
+        )
+        if render(value) != f"self.{segment}":
+            site.init.append(set_member(segment, value))
+        site.scope.unit.members.add(segment)
+        result = Var(out.axes, hint)
+        site.steps.append(Assign([result], call(member(segment), cur.ref)))
+        define(rows, gives, result)
 
     def _unary(self, frame: Any, copy: Copy) -> bool:
         ins = list(frame.captures.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
+from archspec.emit.alike import tail_alike
 from archspec.emit.chain import all_equal, dim, ends, update, words_of
 from archspec.emit.engine import Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, define, holds, names_in, translate
@@ -13,7 +14,7 @@ from archspec.emit.syntax import For, Line, Stmt, call, literal
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.emit.unit import Scope, Unit, plain
 from archspec.expressions import Expr
-from archspec.graph import Body, Copy, Occurrence
+from archspec.graph import Copy, Occurrence
 from archspec.spec import Item
 
 
@@ -59,31 +60,17 @@ class Loops(Section):
             return self._rounds(scope, item, rows, copies, 0, sink, into, cur)
         first = next(c for c in copies if c)[0]
         if isinstance(sink, Positional) and (first.segments or first.body is None) and all(copies):
-            apart = max(_tail_alike(c) for c in copies)
+            apart = max(tail_alike(c) for c in copies)
             if apart <= 1:
                 return self._alike_copies(scope, item, rows, copies, apart, sink, into, cur)
-        unit = scope.unit
-        if sink.named and all(len(c) == 2 for c in copies):
-            return self._one_by_one(scope, item, rows, copies, sink, into, cur)
-        before = _Checkpoint(unit, rows, sink, into)
-        try:
-            return self._loop(scope, item, rows, copies, sink, into, cur)
-        except UnprovableError:
-            if len({len(c) for c in copies}) > 1:
-                raise
-            before.restore()
-        return self._one_by_one(scope, item, rows, copies, sink, into, cur)
-
-    def _one_by_one(
-        self,
-        scope: Scope,
-        item: Item,
-        rows: list[Row],
-        copies: list[list[Copy]],
-        sink: Sink,
-        into: list[Stmt],
-        cur: Var,
-    ) -> Var:
+        if not sink.named or any(len(c) != 2 for c in copies):
+            before = _Checkpoint(scope.unit, rows, sink, into)
+            try:
+                return self._loop(scope, item, rows, copies, sink, into, cur)
+            except UnprovableError:
+                if len({len(c) for c in copies}) > 1:
+                    raise
+                before.restore()
         for k in range(len(copies[0])):
             cur = self._rounds(scope, item, rows, copies, k, sink, into, cur)
         return cur
@@ -483,45 +470,6 @@ def _less(count: ast.expr, by: int) -> ast.expr:
     if isinstance(count, ast.Constant) and isinstance(count.value, int):
         return literal(count.value - by)
     return ast.BinOp(count, ast.Sub(), ast.Constant(by))
-
-
-def _tail_alike(copies: Sequence[Copy]) -> int:
-    """From which copy on all are alike."""
-    at = len(copies) - 1
-    while at > 0 and alike(copies[at - 1], copies[at]):
-        at -= 1
-    return at
-
-
-def alike(a: Copy, b: Copy) -> bool:
-    """Whether two copies are made by the same text: equal layers, blocks and types."""
-    if (
-        a.instance is not b.instance
-        or (a.layer is not b.layer and a.layer != b.layer)
-        or a.plain != b.plain
-        or a.shared is not b.shared
-    ):
-        return False
-    if a.instance is None and [v.type if v else None for v in a.ins] != [
-        v.type if v else None for v in b.ins
-    ]:
-        return False
-    ours, theirs = ([x for x in (c.body, c.shortcut, *c.branches) if x is not None] for c in (a, b))
-    return len(ours) == len(theirs) and all(map(_alike_bodies, ours, theirs))
-
-
-def _alike_bodies(a: Body, b: Body) -> bool:
-    if len(a.items) != len(b.items):
-        return False
-    for x, y in zip(a.items, b.items, strict=True):
-        if x.name != y.name or len(x.copies) != len(y.copies):
-            return False
-        for c, d in zip(x.copies, y.copies, strict=True):
-            if (c is None) != (d is None):
-                return False
-            if c is not None and d is not None and (c.segments != d.segments or not alike(c, d)):
-                return False
-    return True
 
 
 def _reads_loop(item: Item) -> bool:

@@ -19,9 +19,8 @@ from archspec.emit.explain import (
     lookup,
     translate,
 )
-from archspec.emit.forward import Assign, Either, Step
+from archspec.emit.forward import Either, Step
 from archspec.emit.syntax import If, Stmt, call
-from archspec.emit.text import render
 from archspec.emit.unit import Inline, Scope, Site
 from archspec.graph import Body, Copy, Value
 from archspec.spec import Item
@@ -145,20 +144,8 @@ class Merges(Section):
             and len(f.exports) <= 1
             for f, b in zip(frames, bodies, strict=True)
         ) and self.whole.chains.is_chain(bodies):
-            cur = lookup(rows, [must(b.input) for b in bodies])
-            value, out = self.whole.chains.container(
-                site.scope,
-                list(zip(rows, bodies, strict=True)),
-                segment,
-                site.init,
-                cur,
-                segment.isidentifier(),
-            )
-            if render(value) != f"self.{segment}":
-                site.init.append(set_member(segment, value))
-            result = Var(out.axes, segment)
-            site.steps.append(Assign([result], call(attribute, cur.ref)))
-            define(rows, [must(b.output) for b in bodies], result)
+            takes, gives = [must(b.input) for b in bodies], [must(b.output) for b in bodies]
+            self.whole.groups.sequential(site, rows, bodies, takes, gives, segment, segment)
         else:
             item = bodies[0].items[0].item
             value, captures, exports, info = self.whole.groups.outlined(

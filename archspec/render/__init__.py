@@ -8,16 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.errors import CodedError, did_you_mean
+from archspec.errors import did_you_mean
+from archspec.render.errors import RenderError
 
 if TYPE_CHECKING:
     from archspec.program import Program
 
 __all__ = ["ENDINGS", "VIEWS", "RenderError", "View", "by_ending", "chosen", "figure"]
-
-
-class RenderError(CodedError):
-    """What was asked for cannot be drawn: a view, format, block or node, or a missing package."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.render import fonts, palette, words
+from archspec.render import fonts, palette
 from archspec.render.outline import Link, Outline, Part
 from archspec.render.scene import Box, Group, Mark, Path, Rect, Stroke, Text
+from archspec.units import count
 
 if TYPE_CHECKING:
     from archspec.program import Program
@@ -82,7 +83,7 @@ class Face(NamedTuple):
 def heading(program: Program, left: float, remark: str = "") -> tuple[Text, Text]:
     """The first line of a figure: the network's name, what it costs, and a remark."""
     totals = program.analysis.totals
-    costs = f"{words.count(totals.params).strip()} parameters, {words.count(totals.macs)}MACs"
+    costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
     return entitled(program.name, ", ".join(filter(None, (costs, remark))), left)
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archspec.errors import did_you_mean
 from archspec.render import palette, words
+from archspec.render.errors import RenderError
 from archspec.render.nest import Nest, nest
 from archspec.render.outline import MOST, Part, outline
 
@@ -128,9 +130,6 @@ def _opened(whole: Nest, block: str | None) -> frozenset[str]:
 
 def found(whole: Nest, block: str) -> Nest:
     """The group at a path, or the first one that calls the block of that name."""
-    from archspec.errors import did_you_mean
-    from archspec.render import RenderError
-
     groups = list(whole.walk())[1:]
     for group in groups:
         if group.key == block:

@@ -17,6 +17,7 @@ from archspec.layers.fields import written
 from archspec.render import blocks, fonts, palette, svg, words
 from archspec.render.nest import Nest, nest
 from archspec.render.plan import Plan, facts, plans, told
+from archspec.units import count
 
 if TYPE_CHECKING:
     from archspec.analysis import Field, Row
@@ -78,8 +79,8 @@ def _json(value: object) -> str:
 def _totals(program: Program) -> str:
     totals = program.analysis.totals
     layers = len(program.graph.nodes) - len(program.graph.root.inputs)
-    params = words.count(totals.params).strip()
-    return f"{layers:,} layers · {params} parameters · {words.count(totals.macs)}MACs"
+    params = count(totals.params).strip()
+    return f"{layers:,} layers · {params} parameters · {count(totals.macs)}MACs"
 
 
 def _colours(program: Program) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from archspec.errors import did_you_mean
-from archspec.render import RenderError, cards, palette, words
+from archspec.render import cards, palette, words
 from archspec.render.blocks import EDGE, HEIGHT, WIDTH, sheet
 from archspec.render.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.render.errors import RenderError
 from archspec.render.flow import Flow, place
 from archspec.render.grid import arrange
 from archspec.render.outline import Maker, Outline, Part

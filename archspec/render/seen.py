@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.errors import did_you_mean
-from archspec.render import RenderError
+from archspec.render.errors import RenderError
 
 if TYPE_CHECKING:
     from archspec.analysis import Field, Row

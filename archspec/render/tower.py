@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from archspec.render import RenderError, cards, palette
+from archspec.render import cards, palette
+from archspec.render.errors import RenderError
 from archspec.render.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 from archspec.render.trunk import Solid, Trunk, reason, trunk
 from archspec.render.volume import SMALL, Volume

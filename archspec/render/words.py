@@ -134,11 +134,3 @@ def family(layer: Layer) -> str:
     if layer.op in UPSAMPLING:
         return "upsampling"
     return "parameter" if layer.op == "parameter" else layer.family
-
-
-def count(n: int) -> str:
-    """Four figures and a unit, to be followed by what is counted: `15.47 G`, `5 `."""
-    for unit, factor in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if n >= factor:
-            return f"{n / factor:.4g} {unit}"
-    return f"{n} "

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from archspec import shelf, source
 from archspec import spec as specs
 from archspec.expand import input_types
-from archspec.report.network import count
 from archspec.report.table import Cell, Column, Table
+from archspec.units import count
 
 if TYPE_CHECKING:
     from archspec.spec import Spec

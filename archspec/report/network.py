@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archspec.report.table import Column, Table
+from archspec.units import count, size
 
 if TYPE_CHECKING:
     from archspec.analysis import Analysis, Field, Row, Totals
@@ -213,19 +214,3 @@ def _once(values: Sequence[str]) -> str:
 def number(value: Fraction | None) -> str:
     """A whole number or a fraction, `1/2`."""
     return "?" if value is None else str(value)
-
-
-def count(n: int) -> str:
-    """Four figures and a unit: `15.47 G`; to be followed by what is counted."""
-    for unit, factor in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if n >= factor:
-            return f"{n / factor:.4g} {unit}"
-    return f"{n} "
-
-
-def size(n: int) -> str:
-    """Bytes, in powers of 1024."""
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if n >= factor:
-            return f"{n / factor:.3g} {unit}" if n < 1000 * factor else f"{n // factor} {unit}"
-    return f"{n} B"

@@ -18,6 +18,7 @@ from archspec.spec.models import (
     Spec,
     Use,
     Value,
+    reads,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "Use",
     "Value",
     "parse",
+    "reads",
 ]

@@ -134,7 +134,7 @@ class Block(Part):
         found: dict[str, frozenset[str]] = {}
         above = set(self.inputs)
         for name, default in self.params.items():
-            found[name] = frozenset(_names(default) - above)
+            found[name] = frozenset(reads(default) - above)
             above.add(name)
         return found
 
@@ -203,10 +203,10 @@ class Spec(Part):
         return any(names for block in self.blocks.values() for names in block.inherited.values())
 
 
-def _names(value: Any) -> set[str]:
-    """What the expressions in a value read."""
+def reads(value: Value) -> set[str]:
+    """The names that the expressions in a value read."""
     if isinstance(value, Expr):
         return set(value.names)
     parts = value.values() if isinstance(value, Mapping) else value
     nested = isinstance(value, (Mapping, list, tuple))
-    return {name for part in parts for name in _names(part)} if nested else set()
+    return {name for part in parts for name in reads(part)} if nested else set()

@@ -244,7 +244,7 @@ def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[
     for part in module.modules():
         name = type(part).__name__.lower()
         if isinstance(part, _NormBase) or "drop" in name or "depth" in name:
-            part.eval()
+            part.eval()  # nn.Module's: evaluation mode
     return list(_tensors(module(*batch)))
 
 

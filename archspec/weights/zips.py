@@ -39,7 +39,7 @@ def read(file: IO[bytes], path: Path, name: str) -> tuple[dict[str, Any], str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storage classes; nothing that concerns the reader
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError:  # torch's refusal; nothing is unpickled in archspec
         raise _refused(path, name) from None
     except Exception as bad:  # of a damaged file torch raises almost anything
         said = " ".join(str(bad).split())[:120]

@@ -240,6 +240,7 @@ def test_tikz_declares_what_pdflatex_does_not_know() -> None:
     assert made.count("DeclareUnicodeCharacter") == 3
 
 
+# The tests above check the file's structure everywhere; this one needs half a gigabyte of TeX.
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
 def test_tikz_compiles(tmp_path: File) -> None:
     (tmp_path / "figure.tex").write_text(tikz.write(FIGURE), encoding="utf-8")

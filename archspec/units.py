@@ -1,0 +1,19 @@
+"""Number → text with a unit."""
+
+from __future__ import annotations
+
+
+def count(n: int) -> str:
+    """Four figures and a unit: `15.47 G`, `5 `; to be followed by what is counted."""
+    for unit, factor in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if n >= factor:
+            return f"{n / factor:.4g} {unit}"
+    return f"{n} "
+
+
+def size(n: int) -> str:
+    """Bytes, in powers of 1024."""
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if n >= factor:
+            return f"{n / factor:.3g} {unit}" if n < 1000 * factor else f"{n // factor} {unit}"
+    return f"{n} B"

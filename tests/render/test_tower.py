@@ -42,6 +42,13 @@ def cards(scene: Scene) -> list[Group]:
 # ---------------------------------------------------------------------- what must not be
 
 
+def test_applies_to_plain_classifiers() -> None:
+    assert set(APPLIES) >= {
+        "vgg16", "resnet152", "googlenet", "inception_v3", "efficientnet_b7", "densenet200",
+    }  # fmt: skip
+    assert not set(APPLIES) & {"unet", "yolov3", "faster_rcnn", "vae", "transformer", "vit"}
+
+
 @pytest.mark.parametrize("name", APPLIES)
 def test_clean(name: str) -> None:
     assert faults(draw(network(name))) == []

@@ -5,18 +5,16 @@ What is here is loaded when it is first used; only `build` and `weights` need to
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspec import weights
-    from archspec.build import BuildError, build
-    from archspec.errors import Fault, SpecError
     from archspec.layers import register
     from archspec.limits import Limits
-    from archspec.program import Program, compile, load, loads, render
+    from archspec.module import BuildError, build
+    from archspec.network import Program, compile, load, loads, render
+    from archspec.text.faults import Fault, SpecError
 
 __all__ = [
     "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
@@ -24,10 +22,10 @@ __all__ = [
 ]  # fmt: skip
 
 _HOME = {
-    "BuildError": "archspec.build", "Fault": "archspec.errors", "Limits": "archspec.limits",
-    "Program": "archspec.program", "SpecError": "archspec.errors", "build": "archspec.build",
-    "compile": "archspec.program", "load": "archspec.program", "loads": "archspec.program",
-    "register": "archspec.layers", "render": "archspec.program",
+    "BuildError": "archspec.module", "Fault": "archspec.text.faults", "Limits": "archspec.limits",
+    "Program": "archspec.network", "SpecError": "archspec.text.faults", "build": "archspec.module",
+    "compile": "archspec.network", "load": "archspec.network", "loads": "archspec.network",
+    "register": "archspec.layers", "render": "archspec.network",
 }  # fmt: skip
 
 
@@ -43,17 +41,6 @@ def __getattr__(name: str) -> Any:
     found = getattr(import_module(_HOME[name]), name)
     globals()[name] = found
     return found
-
-
-class _Door(ModuleType):
-    """Keeps `build` and `render` the functions when the modules of these names are imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from archspec.graph import Edge, Graph, Node
+    from archspec.expand.graph import Edge, Graph, Node
 
 _DIGITS = 16  # of a digest: 64 bits
 

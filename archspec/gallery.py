@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from archspec import shelf
-from archspec.program import load
-from archspec.render import chosen, figure
+from archspec.figures import chosen, figure
+from archspec.network import load
 from archspec.save import MARK
 
 

@@ -42,8 +42,8 @@ def find(name: str | Path) -> Path:
 
 def hint(name: str) -> str:
     """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
-    from archspec import source
-    from archspec.errors import near
+    from archspec.text import source
+    from archspec.text.faults import near
 
     if Path(name).parent != Path():
         return ""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import yaml
 from yaml import tokens as t
 
-from archspec.errors import SpecError
-from archspec.source import from_text
+from archspec.text.faults import SpecError
+from archspec.text.source import from_text
 
 STEP = 2  # columns a block collection stands to the right of what it belongs to
 

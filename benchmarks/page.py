@@ -18,7 +18,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 import archspec
-from archspec.render import figure
+from archspec.figures import figure
 
 BIG = """\
 spec: 1

@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 
-from archspec.program import Program, load
-from archspec.render import VIEWS, RenderError, figure
+from archspec.figures import VIEWS, RenderError, figure
+from archspec.network import Program, load
 
 NETWORKS = (
     ("vgg16", None),

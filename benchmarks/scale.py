@@ -13,7 +13,7 @@ import time
 from itertools import pairwise
 
 from archspec.limits import Limits
-from archspec.program import loads
+from archspec.network import loads
 
 SIZES = (1_000, 100_000)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from archspec.emit.definitions import DEFINITIONS
-from archspec.graph import Edge, Graph, Node
+from archspec.expand.graph import Edge, Graph, Node
 
 _NAMES: dict[str, Any] = {
     "math": math, "torch": torch, "F": F, "nn": nn, "Tensor": Tensor,

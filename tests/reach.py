@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from archspec.graph import Graph, Node
+from archspec.expand.graph import Graph, Node
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}

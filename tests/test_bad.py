@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from archspec.codes import CODES
-from archspec.errors import SpecError
-from archspec.program import load
+from archspec.network import load
+from archspec.text.faults import SpecError
 
 FOLDER = Path(__file__).resolve().parent / "bad"
 KINDS = sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from interpreter import Interpreter
 from torch import nn
 
-from archspec.build import BuildError, build, network_class
 from archspec.emit.check import UnsafeTextError, verify
-from archspec.errors import SpecError
-from archspec.program import Program, load, loads
+from archspec.module import BuildError, build, network_class
+from archspec.network import Program, load, loads
+from archspec.text.faults import SpecError
 
 CHAIN = """\
 spec: 1
@@ -333,7 +333,7 @@ def test_without_torchvision_says_what_to_install(
 
 
 def test_refuses_a_module_that_is_not_its_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archspec import build as builder
+    from archspec import module as builder
 
     program = loads(CHAIN)
     wrong = network_class(
@@ -673,7 +673,7 @@ def test_a_used_file_becomes_a_class(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_tied_by_mistake_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archspec import build as builder
+    from archspec import module as builder
 
     program = loads(CHAIN.replace("[4, 8]", "[3, 3]"))
     honest = network_class(program)

@@ -13,9 +13,9 @@ import pytest
 
 import archspec
 from archspec import shelf, starter
-from archspec.program import load
+from archspec.network import load
 from archspec.save import NotOursError, save
-from archspec.source import from_text
+from archspec.text.source import from_text
 from archspec.tidy import tidy
 
 SMALL = """\

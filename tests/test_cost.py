@@ -8,8 +8,8 @@ import pytest
 
 from archspec.analysis import Analysis, analyse
 from archspec.expand import expand
-from archspec.source import from_text, read
-from archspec.spec import parse
+from archspec.language import parse
+from archspec.text.source import from_text, read
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"
@@ -142,7 +142,7 @@ body:
 def test_what_is_saved_is_what_autograd_saves(text: str, tmp_path: Path) -> None:
     import torch
 
-    from archspec.build import build
+    from archspec.module import build
 
     analysis = analysed(text)
     shape = analysis.graph.nodes[0].outs[0].shape

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archspec.program import load
+from archspec.network import load
 from archspec.report import difference
 
 FOLDER = Path(__file__).resolve().parent / "diff"

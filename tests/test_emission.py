@@ -12,8 +12,8 @@ from checks import problems
 from torch import nn
 
 from archspec import shelf
-from archspec.build import build, network_class
-from archspec.program import Program, load, loads
+from archspec.module import build, network_class
+from archspec.network import Program, load, loads
 
 HERE = Path(__file__).resolve().parent
 EMITTED = HERE / "emitted"

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import archspec
-from archspec import source
-from archspec import spec as specs
-from archspec.errors import SpecError
+from archspec import language
 from archspec.expand import elaborate
-from archspec.graph import Graph, Node
+from archspec.expand.graph import Graph, Node
 from archspec.limits import Limits
-from archspec.program import Program, load, loads
+from archspec.network import Program, load, loads
+from archspec.text import source
+from archspec.text.faults import SpecError
 
 
 def program(text: str, **outside: Any) -> Program:
@@ -877,7 +877,7 @@ def test_elaborate_gives_the_tree_alone() -> None:
     text = (
         "spec: 1\nname: net\nparams: {w: 2}\ninput: [3, 8, 8]\nbody: [{conv: {out: $w, kernel: 1}}]"
     )
-    spec = specs.parse(source.from_text(text))
+    spec = language.parse(source.from_text(text))
     root = elaborate(spec, params={"w": 5})
     assert root.args == {"w": 5}
     assert root.outputs["output"] is root.body.output

@@ -7,8 +7,8 @@ import pytest
 from archspec.analysis import analyse
 from archspec.codes import CODES
 from archspec.expand import expand
-from archspec.source import from_text
-from archspec.spec import parse
+from archspec.language import parse
+from archspec.text.source import from_text
 
 HEAD = "spec: 1\nname: t\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archspec.errors import SpecError
-from archspec.program import loads
+from archspec.network import loads
+from archspec.text.faults import SpecError
 
 GOOD = """\
 spec: 1

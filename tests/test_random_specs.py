@@ -16,9 +16,9 @@ from interpreter import Interpreter
 from random_specs import from_seed, specs
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.build import network_class
-from archspec.errors import SpecError
-from archspec.program import Program, loads
+from archspec.module import network_class
+from archspec.network import Program, loads
+from archspec.text.faults import SpecError
 
 BATCH = 3
 DISCARDED = 0.1  # of the drawn specs, at most

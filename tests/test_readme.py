@@ -7,7 +7,7 @@ from pathlib import Path
 
 import archspec
 from archspec import report
-from archspec.program import load
+from archspec.network import load
 from archspec.report.network import fitting
 
 ROOT = Path(__file__).resolve().parent.parent

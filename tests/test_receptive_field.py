@@ -12,8 +12,8 @@ from random_maps import Network
 
 from archspec.analysis import Analysis, Field, analyse
 from archspec.expand import expand
-from archspec.source import from_text, read
-from archspec.spec import parse
+from archspec.language import parse
+from archspec.text.source import from_text, read
 
 HERE = Path(__file__).parent / "receptive_fields"
 ROWS: list[dict[str, Any]] = json.loads((HERE / "reference.json").read_text())["rows"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archspec import report
-from archspec.program import Program, load
+from archspec.network import Program, load
 from archspec.report.network import count, network, size
 from archspec.report.table import Column, Table, html, markdown, plain
 

@@ -6,8 +6,8 @@ import pytest
 
 from archspec.analysis import analyse
 from archspec.expand import expand
-from archspec.source import from_text
-from archspec.spec import parse
+from archspec.language import parse
+from archspec.text.source import from_text
 
 HEAD = "spec: 1\nname: t\n"
 
@@ -147,7 +147,7 @@ def test_inputs_without_free_axes_are_told_by_name() -> None:
 
 
 def test_accepts_agrees_with_expanding_at_that_size() -> None:
-    from archspec.errors import SpecError
+    from archspec.text.faults import SpecError
 
     spec = parse(from_text(HEAD + UNET.replace("depth: 4", "depth: 3")))
     (size,) = analyse(expand(spec), spec).sizes

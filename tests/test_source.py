@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from archspec import yaml
-from archspec.errors import Fault, Loc, SpecError, Step, show
 from archspec.limits import Limits
-from archspec.source import Source, from_text, read
+from archspec.text import yaml
+from archspec.text.faults import Fault, Loc, SpecError, Step, show
+from archspec.text.source import Source, from_text, read
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from archspec.codes import CODES, explain
-from archspec.errors import SpecError
 from archspec.expressions import Expr
 from archspec.expressions import parse as expression
+from archspec.language import REQUIRED, Axis, Filler, Item, Spec, parse
+from archspec.language.names import _MODULE, bad_id
 from archspec.limits import Limits
-from archspec.source import from_text, read
-from archspec.spec import REQUIRED, Axis, Filler, Item, Spec, parse
-from archspec.spec.names import _MODULE, bad_id
+from archspec.text.faults import SpecError
+from archspec.text.source import from_text, read
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archspec import shelf, source
+from archspec import shelf
+from archspec.text import source
 from archspec.tidy import tidy
 
 

@@ -24,10 +24,10 @@ from archspec.layers.base import Kept
 
 if TYPE_CHECKING:
     from archspec.analysis.sizes import InputSize
-    from archspec.errors import Fault
-    from archspec.graph import Graph, Node
+    from archspec.expand.graph import Graph, Node
+    from archspec.language import Spec
     from archspec.layers.base import Layer, TensorType
-    from archspec.spec import Spec
+    from archspec.text.faults import Fault
 
 __all__ = ["Analysis", "Field", "Row", "Totals", "analyse"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.layers.base import BYTES, Kept
 
 if TYPE_CHECKING:
-    from archspec.graph import Edge, Graph, Node
+    from archspec.expand.graph import Edge, Graph, Node
     from archspec.layers.base import Layer, TensorType
 
 Types = tuple["TensorType", ...]

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from archspec.analysis.cost import ASLEEP
 from archspec.analysis.receptive_field import Field, Offset, along
 from archspec.analysis.unread import unread
-from archspec.errors import Fault, Loc
+from archspec.text.faults import Fault, Loc
 
 if TYPE_CHECKING:
     from archspec.analysis import Analysis
-    from archspec.graph import Graph, Node
-    from archspec.spec import Spec
+    from archspec.expand.graph import Graph, Node
+    from archspec.language import Spec
 
 LINEAR = frozenset({"conv", "conv_transpose", "linear"})
 SLIDING = frozenset({"conv", "max_pool", "avg_pool", "lp_pool"})

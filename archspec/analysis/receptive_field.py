@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.layers.base import Window
 
 if TYPE_CHECKING:
-    from archspec.graph import Graph, Node
+    from archspec.expand.graph import Graph, Node
     from archspec.layers.base import Layer, TensorType
 
 # Beyond this a field says nothing any more, and whole numbers would grow without bound along

@@ -17,7 +17,7 @@ from archspec.layers.base import Mismatch, TensorType
 if TYPE_CHECKING:
     from archspec.analysis import Analysis
     from archspec.analysis.receptive_field import Tracked
-    from archspec.graph import Edge, Node
+    from archspec.expand.graph import Edge, Node
     from archspec.layers.base import Layer, Weight
 
 WORK = 4_000_000  # ops inferred again, at most: what a second or two allow

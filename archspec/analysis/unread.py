@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from archspec.errors import Fault, Loc
 from archspec.expressions import Expr, Template
+from archspec.language import Part, Ref, Spec, reads
 from archspec.layers import REGISTRY
-from archspec.spec import Part, Ref, Spec, reads
+from archspec.text.faults import Fault, Loc
 
 if TYPE_CHECKING:
-    from archspec.spec import Item
+    from archspec.language import Item
 
 Found = TypeVar("Found")
 

@@ -8,7 +8,7 @@ import sys
 
 from archspec.cli.arguments import WRONG_SPEC
 from archspec.cli.show import complain, drop_output, faults
-from archspec.errors import CodedError, SpecError
+from archspec.text.faults import CodedError, SpecError
 
 INTERNAL = 70  # exit status of a fault of archspec's own
 INTERRUPTED = 130

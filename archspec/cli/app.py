@@ -12,7 +12,7 @@ from archspec.cli.arguments import WRONG_SPEC, WRONG_USAGE, save, setting, shape
 from archspec.cli.show import complain, faults, say, shelf, table
 
 if TYPE_CHECKING:
-    from archspec.program import Program
+    from archspec.network import Program
 
 app = typer.Typer(
     help="Architectures of neural networks as short YAML specs.",
@@ -40,7 +40,8 @@ def _specs(incomplete: str) -> list[str]:
 
 
 def _variants(ctx: typer.Context, incomplete: str) -> list[str]:
-    from archspec import shelf, source
+    from archspec import shelf
+    from archspec.text import source
 
     try:
         # what stands before an option without its value yet is still in `args`
@@ -112,8 +113,8 @@ def check(
     strict: Strict = False,
 ) -> None:
     """Say what is wrong with specs, if anything."""
-    from archspec.errors import SpecError
     from archspec.report import headline
+    from archspec.text.faults import SpecError
 
     good = True
     for spec in specs:
@@ -212,7 +213,7 @@ def schema(output: Output = None, force: Force = False) -> None:
     """Show the JSON Schema of the language, for editors."""
     import json
 
-    from archspec.schema import schema as build
+    from archspec.language.schema import schema as build
 
     text = json.dumps(build(), indent=1, ensure_ascii=False) + "\n"
     if output is None or output == "-":
@@ -274,7 +275,7 @@ def fmt(
     """Put specs into canonical layout; comments stay."""
     import sys
 
-    from archspec import source
+    from archspec.text import source
     from archspec.tidy import tidy
 
     changed = False
@@ -304,7 +305,7 @@ def _load(
     """The program, analysed, its warnings shown. Raises SpecError."""
     params = dict(map(setting, sets or []))
     shapes = dict(map(shape, inputs or []))
-    from archspec.program import prepare
+    from archspec.network import prepare
 
     program = prepare(spec, variant, params, shapes or None, allow_outside=outside)
     faults(program.warnings, program.sources)

@@ -24,8 +24,8 @@ def usage(message: str, help: str = "") -> NoReturn:
 
 def setting(text: str) -> tuple[str, Any]:
     """`classes=10` → ("classes", 10); the value is read as YAML is in a spec."""
-    from archspec import source
-    from archspec.errors import SpecError
+    from archspec.text import source
+    from archspec.text.faults import SpecError
 
     name, equals, value = text.partition("=")
     if not equals or not _PARAM.fullmatch(name):

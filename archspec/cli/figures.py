@@ -16,13 +16,13 @@ __all__ = ["app"]
 
 
 def _views(incomplete: str) -> list[str]:
-    from archspec.render import VIEWS
+    from archspec.figures import VIEWS
 
     return [name for name in ("auto", *VIEWS) if name.startswith(incomplete)]
 
 
 def _formats(incomplete: str) -> list[str]:
-    from archspec.render import ENDINGS
+    from archspec.figures import ENDINGS
 
     return [name for name in dict.fromkeys(ENDINGS.values()) if name.startswith(incomplete)]
 
@@ -60,7 +60,7 @@ def render(
     force: Force = False,
 ) -> None:
     """Draw the network."""
-    from archspec.render import ENDINGS, VIEWS, RenderError, by_ending, chosen, figure
+    from archspec.figures import ENDINGS, VIEWS, RenderError, by_ending, chosen, figure
 
     program = _load(spec, variant, sets, inputs, outside)
     try:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from archspec.errors import Fault, Quoting
-    from archspec.program import Program
+    from archspec.network import Program
+    from archspec.text.faults import Fault, Quoting
 
 MOST = 100  # complaints that are shown; a file that is wrong everywhere is wrong for one reason
 
@@ -51,7 +51,7 @@ def faults(found: Iterable[Fault], sources: Mapping[str, Quoting]) -> None:
     found = list(found)
     if not found:
         return
-    from archspec.errors import show
+    from archspec.text.faults import show
 
     colour = fancy(sys.stderr)
     for fault in found[:MOST]:

@@ -13,7 +13,7 @@ from archspec.cli.arguments import WRONG_SPEC, save, target, usage
 from archspec.cli.show import fancy, say
 
 if TYPE_CHECKING:
-    from archspec.program import Program
+    from archspec.network import Program
 
 __all__ = ["app"]
 
@@ -67,7 +67,7 @@ def diff(
     ] = None,
 ) -> None:
     """Show what changes from one spec to another, and which weights stay."""
-    from archspec.program import prepare
+    from archspec.network import prepare
     from archspec.report import difference
 
     chosen = variants or []
@@ -149,7 +149,7 @@ def map_(
     force: Force = False,
 ) -> None:
     """Propose how a reference's names are the spec's, and prove it by equal outputs."""
-    from archspec.build import build
+    from archspec.module import build
     from archspec.weights import proposal, sources
 
     program = _load(spec, variant, sets, inputs, False)
@@ -167,6 +167,6 @@ def map_(
 
 def _old(spec: str | None) -> Program | None:
     """The spec that names are known of: what is odd about it is none of this command's business."""
-    from archspec.program import prepare
+    from archspec.network import prepare
 
     return None if spec is None else prepare(spec, None, {})

@@ -10,9 +10,9 @@ from archspec.emit.check import verify
 from archspec.emit.definitions import HEAD, TORCHVISION
 from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
+from archspec.expand.tree import Instance
 from archspec.expressions import Expr
-from archspec.graph import Instance
-from archspec.spec import Init
+from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
 Elaborate = Callable[[Mapping[str, Any]], Instance | None]

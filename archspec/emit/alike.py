@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archspec.graph import Body, Copy
+from archspec.expand.tree import Body, Copy
 
 
 def tail_alike(copies: Sequence[Copy]) -> int:

@@ -24,9 +24,9 @@ from archspec.emit.frames import Frames
 from archspec.emit.inits import types_of
 from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
+from archspec.expand.tree import Body, Instance
 from archspec.expressions import Expr
-from archspec.graph import Body, Instance
-from archspec.spec import REQUIRED, Block
+from archspec.language import REQUIRED, Block
 
 
 class Blocks(Section):

@@ -23,11 +23,11 @@ from archspec.emit.explain import (
 from archspec.emit.forward import Assign, Step
 from archspec.emit.syntax import Dotted, call, literal, rebuilt
 from archspec.emit.unit import Scope, plain
+from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr
-from archspec.graph import Copy, Value
+from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
-from archspec.spec import Item
 
 if TYPE_CHECKING:
     from archspec.emit.lower import Lowering

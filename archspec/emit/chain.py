@@ -12,8 +12,8 @@ from archspec.emit.sinks import Named, Own, Positional, Sink
 from archspec.emit.syntax import If, Line, Stmt, call, name
 from archspec.emit.tidy import assigned
 from archspec.emit.unit import Scope
-from archspec.graph import Body, Copy, Occurrence, Value
-from archspec.spec import Item
+from archspec.expand.tree import Body, Copy, Occurrence, Value
+from archspec.language import Item
 
 if TYPE_CHECKING:
     from archspec.emit.lower import Lowering

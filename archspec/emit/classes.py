@@ -30,7 +30,7 @@ from archspec.emit.syntax import Dotted, For, If, Line, Return, Stmt, call, exch
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import stmt_names, tidy
 from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Site, Unit
-from archspec.graph import Body, Value
+from archspec.expand.tree import Body, Value
 
 
 class Classes(Section):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, UnprovableError, Var, holds, lookup, translate
 from archspec.emit.unit import Scope
-from archspec.graph import Occurrence, Value
+from archspec.expand.tree import Occurrence, Value
 
 
 class Conditions(Section):

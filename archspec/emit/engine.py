@@ -14,8 +14,8 @@ from archspec.emit.explain import (
 )
 from archspec.emit.syntax import Line, call, name
 from archspec.emit.unit import ClassInfo
-from archspec.graph import Body, Copy, Instance, Value
-from archspec.spec import Item
+from archspec.expand.tree import Body, Copy, Instance, Value
+from archspec.language import Item
 
 if TYPE_CHECKING:
     from archspec.emit.lower import Lowering

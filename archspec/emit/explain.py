@@ -16,8 +16,8 @@ from typing import Any
 
 from archspec.emit.syntax import Dotted, ids, literal, name
 from archspec.emit.text import render
+from archspec.expand.tree import Value
 from archspec.expressions import Expr
-from archspec.graph import Value
 
 
 class UnprovableError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archspec.graph import Body, Copy, Instance, Value
+from archspec.expand.tree import Body, Copy, Instance, Value
 
 
 @dataclass(slots=True, eq=False)

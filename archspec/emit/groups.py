@@ -30,8 +30,8 @@ from archspec.emit.forward import Assign, Step
 from archspec.emit.syntax import Line, Stmt, call
 from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Inline, Scope, Site, Unit
-from archspec.graph import Body, Copy, Value
-from archspec.spec import Item
+from archspec.expand.tree import Body, Copy, Value
+from archspec.language import Item
 
 
 class Groups(Section):

@@ -12,10 +12,10 @@ from archspec.emit.explain import Row, translate
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
 from archspec.emit.unit import Scope
+from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
-from archspec.graph import Body, Copy, Instance
+from archspec.language import Filler, Init
 from archspec.layers.base import Weight
-from archspec.spec import Filler, Init
 
 if TYPE_CHECKING:
     from archspec.emit.lower import Lowering

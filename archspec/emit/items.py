@@ -26,8 +26,8 @@ from archspec.emit.explain import (
 from archspec.emit.forward import Assign, Either, Step, Training
 from archspec.emit.syntax import If, Line, Stmt, name
 from archspec.emit.unit import Scope, Site
-from archspec.graph import Body, Copy, Occurrence, Value
-from archspec.spec import Item
+from archspec.expand.tree import Body, Copy, Occurrence, Value
+from archspec.language import Item
 
 
 class Items(Section):

@@ -13,9 +13,9 @@ from archspec.emit.sinks import Own, Positional, Sink
 from archspec.emit.syntax import For, Line, Stmt, call, literal
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.emit.unit import Scope, Unit, plain
+from archspec.expand.tree import Copy, Occurrence
 from archspec.expressions import Expr
-from archspec.graph import Copy, Occurrence
-from archspec.spec import Item
+from archspec.language import Item
 
 
 class _Checkpoint:

@@ -22,8 +22,8 @@ from archspec.emit.merges import Merges
 from archspec.emit.repeats import Repeats
 from archspec.emit.signatures import Signatures
 from archspec.emit.unit import ClassInfo, plain
-from archspec.graph import Instance
-from archspec.spec import Init
+from archspec.expand.tree import Instance
+from archspec.language import Init
 
 
 class Lowering:

@@ -22,8 +22,8 @@ from archspec.emit.explain import (
 from archspec.emit.forward import Either, Step
 from archspec.emit.syntax import If, Stmt, call
 from archspec.emit.unit import Inline, Scope, Site
-from archspec.graph import Body, Copy, Value
-from archspec.spec import Item
+from archspec.expand.tree import Body, Copy, Value
+from archspec.language import Item
 
 
 class Merges(Section):

@@ -27,8 +27,8 @@ from archspec.emit.sinks import Positional
 from archspec.emit.syntax import Line, Stmt, call
 from archspec.emit.text import render
 from archspec.emit.unit import Inline, Site
-from archspec.graph import Copy, Occurrence
-from archspec.spec import Item
+from archspec.expand.tree import Copy, Occurrence
+from archspec.language import Item
 
 
 class Repeats(Section):

@@ -13,8 +13,8 @@ from archspec.emit.explain import Row, Var, fold, holds, translate
 from archspec.emit.forward import Assign, Step
 from archspec.emit.syntax import Dotted, call, literal, rebuilt
 from archspec.emit.unit import ClassInfo, Scope
-from archspec.graph import Copy, Value
-from archspec.spec import Item
+from archspec.expand.tree import Copy, Value
+from archspec.language import Item
 
 if TYPE_CHECKING:
     from archspec.emit.lower import Lowering

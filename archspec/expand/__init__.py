@@ -8,18 +8,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from archspec import collector
-from archspec.errors import SpecError
 from archspec.expand import heads
 from archspec.expand.calls import Namespace
 from archspec.expand.flatten import flatten
 from archspec.expand.params import inputs as _inputs
 from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
+from archspec.language import Block, Spec
 from archspec.limits import DEFAULT, Limits
-from archspec.spec import Block, Spec
+from archspec.text.faults import SpecError
 
 if TYPE_CHECKING:
-    from archspec.graph import Graph, Instance
+    from archspec.expand.graph import Graph
+    from archspec.expand.tree import Instance
     from archspec.layers.base import TensorType
 
 __all__ = ["elaborate", "expand", "flatten", "input_types"]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from archspec.expand import needed, slots, wiring
 from archspec.expand.names import Frame, Named
 from archspec.expand.state import UNKNOWN, HiddenError, Link, deeper, frozen
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
-from archspec.graph import Body, Copy, Instance, Value
-from archspec.spec import REQUIRED, Block
+from archspec.language import REQUIRED, Block
 
 if TYPE_CHECKING:
     from archspec.expand.names import Spot
     from archspec.expand.plan import Plan
     from archspec.expand.slots import Given, Ins
     from archspec.expand.state import Env, State
+    from archspec.language import Ref, Spec, Use
     from archspec.layers.base import TensorType
-    from archspec.spec import Ref, Spec, Use
 
 
 class Namespace:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.graph import Body, Copy, Edge, Graph, Instance, Node, Occurrence, Scope, Value
+from archspec.expand.graph import Edge, Graph, Node, Scope
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 
 if TYPE_CHECKING:
-    from archspec.spec import Filler, Init, Item
+    from archspec.language import Filler, Init, Item
 
 Edges = dict[int, Edge]
 Chain = tuple["Init", ...]

@@ -8,12 +8,12 @@ from archspec.expand import mismatch, slots
 from archspec.expand.names import Again, Frame, Named
 from archspec.expand.plan import BRANCHES, GROUP, Plan
 from archspec.expand.state import HiddenError, Mismatch, deeper
-from archspec.graph import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Value
 
 if TYPE_CHECKING:
     from archspec.expand.names import Spot
     from archspec.expand.walk import Walk
-    from archspec.spec import Branch, Item
+    from archspec.language import Branch, Item
 
 
 def make(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from archspec.errors import did_you_mean
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
 from archspec.expand.state import deeper
+from archspec.expand.tree import Body, Copy
 from archspec.expressions import Expr
-from archspec.graph import Body, Copy
+from archspec.text.faults import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from archspec.expand.state import State
-    from archspec.graph import Instance
-    from archspec.spec import Branch, Item, Spec
+    from archspec.expand.tree import Instance
+    from archspec.language import Branch, Item, Spec
 
 Names = list[str]
 Place = tuple[tuple[str, ...], Copy | Body]  # segments still to go, and what they lead to

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from archspec.expand.slots import Ins
+    from archspec.expand.tree import Copy, Value
     from archspec.expand.walk import Walk
-    from archspec.graph import Copy, Value
-    from archspec.spec import Item
+    from archspec.language import Item
 
 
 def inputs(walk: Walk, takes: tuple[str, ...], ins: Ins) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from archspec.expand.state import Env
-    from archspec.graph import Copy, Value
-    from archspec.spec import Item
+    from archspec.expand.tree import Copy, Value
+    from archspec.language import Item
 
 
 class Again(NamedTuple):

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archspec.expand.names import Frame
+    from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
     from archspec.expand.walk import Walk
-    from archspec.graph import Body, Copy, Instance, Occurrence, Value
-    from archspec.spec import Item
+    from archspec.language import Item
 
 
 def check(walk: Walk, instance: Instance, *, prunes: bool, call: Item | None) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archspec.errors import did_you_mean
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
 from archspec.expressions import show
+from archspec.language import REQUIRED, Axis
 from archspec.layers import TensorType
-from archspec.spec import REQUIRED, Axis
+from archspec.text.faults import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.expand.state import Env, State
-    from archspec.spec import Input, Spec
+    from archspec.language import Input, Spec
 
 _MOST = 2**53
 

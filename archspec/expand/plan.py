@@ -9,8 +9,8 @@ from archspec.expressions import Expr, Template
 from archspec.layers import REGISTRY
 
 if TYPE_CHECKING:
+    from archspec.language import Item
     from archspec.layers.base import Layer, TensorType
-    from archspec.spec import Item
 
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {

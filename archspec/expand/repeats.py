@@ -12,7 +12,7 @@ from archspec.expressions import ExpressionError, resolve, show
 
 if TYPE_CHECKING:
     from archspec.expand.state import Env, State
-    from archspec.spec import Item
+    from archspec.language import Item
 
 Columns = dict[str, list[Any]]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from archspec.expand.plan import CALL
 from archspec.expand.state import deeper
-from archspec.graph import Value
+from archspec.expand.tree import Value
 
 if TYPE_CHECKING:
-    from archspec.errors import Loc
     from archspec.expand.plan import Plan
     from archspec.expand.state import State
+    from archspec.text.faults import Loc
 
 Ins = tuple[Value | None, ...]
 Given = list[tuple[str | None, Value]]  # with the name of the input, where `from` says it

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archspec.errors import Fault, Loc, Step
 from archspec.expand.plan import Plan
 from archspec.expressions import Expr, ExpressionError, Record, evaluate, show
 from archspec.layers import BadArgument, Layer, Mismatch, TensorType, create
+from archspec.text.faults import Fault, Loc, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from archspec.graph import Instance
+    from archspec.expand.tree import Instance
+    from archspec.language import Item
     from archspec.limits import Limits
-    from archspec.spec import Item
 
 Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]

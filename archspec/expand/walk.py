@@ -11,18 +11,18 @@ from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.plan import CALL, OP, SHARED, Plan
 from archspec.expand.repeats import Count, copies, environment
 from archspec.expand.state import UNKNOWN, HiddenError, Link, Mismatch, deeper
+from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expand.wiring import text_of
 from archspec.expressions import Expr, Loop
-from archspec.graph import Copy, Occurrence, Value
+from archspec.language.names import bad_id
 from archspec.layers import REGISTRY, Layer
-from archspec.spec.names import bad_id
 
 if TYPE_CHECKING:
     from archspec.expand.calls import Namespace
     from archspec.expand.slots import Given, Ins
     from archspec.expand.state import Env, State
+    from archspec.language import Filler, Init, Item
     from archspec.layers.base import TensorType
-    from archspec.spec import Filler, Init, Item
 
 _RECORDS = frozenset({"prev"})
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archspec.errors import did_you_mean, near
 from archspec.expand.names import Frame, Named
 from archspec.expand.state import UNKNOWN, HiddenError, block_of
+from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, Template, render
-from archspec.graph import Copy, Value
+from archspec.text.faults import did_you_mean, near
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from archspec.errors import Loc
     from archspec.expand.state import Env, State
-    from archspec.spec import Ref
+    from archspec.language import Ref
+    from archspec.text.faults import Loc
 
 Entry = Named | Copy | Value
 

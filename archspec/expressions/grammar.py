@@ -8,7 +8,6 @@ import re
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from archspec.errors import did_you_mean
 from archspec.expressions.arithmetic import (
     ARITY,
     BINARY,
@@ -34,6 +33,7 @@ from archspec.expressions.values import (
     cut,
     show,
 )
+from archspec.text.faults import did_you_mean
 
 MAX_TEXT = 1_000  # characters of an expression
 MAX_NESTING = 64  # levels of its tree

@@ -10,7 +10,7 @@ from archspec.report.listing import shipped, vocabulary
 from archspec.report.network import fitting, headline, network
 
 if TYPE_CHECKING:
-    from archspec.program import Program
+    from archspec.network import Program
 
 __all__ = [
     "document", "fitting", "headline", "html", "markdown", "records", "shipped", "terminal",

@@ -9,8 +9,8 @@ from archspec.report.network import folded, number
 
 if TYPE_CHECKING:
     from archspec.analysis import Field, Row
-    from archspec.graph import Edge, Graph, Node
-    from archspec.program import Program
+    from archspec.expand.graph import Edge, Graph, Node
+    from archspec.network import Program
 
 Record = dict[str, Any]
 

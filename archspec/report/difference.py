@@ -17,7 +17,7 @@ from archspec.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
     from archspec.analysis import Row
-    from archspec.program import Program
+    from archspec.network import Program
 
 _COLUMNS = (
     Column(""), Column("layer"), Column("op", yields=3), Column("output"),

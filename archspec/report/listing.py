@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from archspec import shelf, source
-from archspec import spec as specs
+from archspec import language, shelf
 from archspec.expand import input_types
 from archspec.report.table import Cell, Column, Table
+from archspec.text import source
 from archspec.units import count
 
 if TYPE_CHECKING:
-    from archspec.spec import Spec
+    from archspec.language import Spec
 
 _LONGEST = 48  # signs of a paper
 
@@ -28,7 +28,9 @@ def shipped() -> Table:
         Column("paper", yields=2),
     )
     rows = [
-        row for name in shelf.names() for row in _rows(specs.parse(source.read(shelf.find(name))))
+        row
+        for name in shelf.names()
+        for row in _rows(language.parse(source.read(shelf.find(name))))
     ]
     return Table(f"{len(shelf.names())} specs", columns, rows)
 
@@ -51,7 +53,7 @@ def _input(spec: Spec, variant: str | None) -> Iterator[str]:
     for name, kind in input_types(spec, variant).items():
         assert kind is not None
         axes = zip(spec.inputs[name].shape, kind.shape, strict=True)
-        yield " x ".join(a.name if isinstance(a, specs.Axis) else str(size) for a, size in axes)
+        yield " x ".join(a.name if isinstance(a, language.Axis) else str(size) for a, size in axes)
 
 
 def _paper(cite: str) -> str:

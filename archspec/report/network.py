@@ -12,7 +12,7 @@ from archspec.units import count, size
 
 if TYPE_CHECKING:
     from archspec.analysis import Analysis, Field, Row, Totals
-    from archspec.program import Program
+    from archspec.network import Program
 
 SCREENFUL = 48  # rows that `compile` shows at most, where folding can bring them down to it
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from archspec.graph import Graph
+    from archspec.expand.graph import Graph
     from archspec.weights.names import Shape
 
 

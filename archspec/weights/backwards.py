@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from archspec.program import Program
+    from archspec.network import Program
 
 
 def export(

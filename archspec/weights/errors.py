@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archspec.errors import CodedError
+from archspec.text.faults import CodedError
 
 if TYPE_CHECKING:
     from archspec.weights.reporting import Report

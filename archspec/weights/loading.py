@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.align import Mark, align, marks
-from archspec.program import Program
-from archspec.program import load as load_spec
+from archspec.network import Program
+from archspec.network import load as load_spec
 from archspec.weights import adapt, files, origin, sources, transfer
 from archspec.weights.errors import WeightsError
 from archspec.weights.names import Match, Stored, aligned, matcher, owned
@@ -19,7 +19,7 @@ from archspec.weights.reporting import Report
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from archspec.spec.renames import Rename
+    from archspec.language.renames import Rename
     from archspec.weights.files import Archive
 
 State = Mapping[str, Any] | str | Path

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
+from archspec.expand.graph import Graph
 from archspec.expressions import ExpressionError
-from archspec.graph import Graph
-from archspec.spec.renames import Rename
+from archspec.language.renames import Rename
 from archspec.weights.errors import WeightsError, some
 
 Shape = tuple[int, ...]

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from torch import nn
 
-    from archspec.program import Program
+    from archspec.network import Program
     from archspec.weights.reporting import Report
 
 _KEY = "__archspec__"

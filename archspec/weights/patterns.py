@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from archspec.spec.renames import Rename, names, pattern
+from archspec.language.renames import Rename, names, pattern
 
 Pair = tuple[str, str]  # a name of ours, the name in the source
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.program import Program
-from archspec.program import load as load_spec
-from archspec.spec.renames import Published
+from archspec.language.renames import Published
+from archspec.network import Program
+from archspec.network import load as load_spec
 from archspec.weights import sources
 from archspec.weights.errors import WeightsError
 

@@ -18,7 +18,7 @@ from archspec.weights.patterns import Pair, fold, written
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from archspec.graph import Graph, Node
+    from archspec.expand.graph import Graph, Node
 
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
 _HELP = "write `rename` by hand"

@@ -14,9 +14,9 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.program import Program
-from archspec.spec.renames import Published
-from archspec.spec.weights import SOURCES
+from archspec.language.renames import Published
+from archspec.language.weights import SOURCES
+from archspec.network import Program
 from archspec.weights import files
 from archspec.weights.errors import WeightsError
 from archspec.weights.header import plain

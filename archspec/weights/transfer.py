@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archspec.spec.renames import Rename
+from archspec.language.renames import Rename
 from archspec.weights import adapt
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.names import Match, Recipe, Shape, Stored, partly, under

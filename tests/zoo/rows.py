@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from archspec import shelf, source
-from archspec.program import Program, load
+from archspec import shelf
+from archspec.network import Program, load
+from archspec.text import source
 
 HERE = Path(__file__).resolve().parent
 

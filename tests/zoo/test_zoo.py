@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archspec import weights
-from archspec.build import network_class
-from archspec.program import Program
+from archspec.module import network_class
+from archspec.network import Program
 
 pytestmark = pytest.mark.zoo
 

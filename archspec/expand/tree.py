@@ -1,0 +1,89 @@
+"""The expanded network as a tree: what the author wrote, item by item, with every copy of it.
+
+Emission and figures read structure from it; what is computed, in order, is the graph (`graph.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archspec.language import Block, Init, Item, Spec
+    from archspec.layers.base import Layer, TensorType
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """One tensor that flows in a body; its identity is the dataflow.
+
+    `type` is None when a fault upstream hides it.
+    """
+
+    type: TensorType | None
+
+
+@dataclass(slots=True, eq=False)
+class Copy:
+    """One copy of an item (an item without `repeat` has one): an op, a call, or a group.
+
+    `segments` are the names it adds to the paths of what is inside: () for a transparent group,
+    ("conv1",), or ("layer1", "0") for a copy under an id. `env` is what its expressions see
+    (params, columns, `loop`).
+    """
+
+    segments: tuple[str, ...]
+    env: Mapping[str, object]
+    index: int  # place among the copies of this occurrence, 0-based
+    ins: tuple[Value | None, ...]  # in the order of the inputs; None: optional, not given
+    outs: dict[str, Value]  # by output name; {"output": v} for one
+    out: Value | None  # what flows on (None: the next item says `from`)
+    layer: Layer | None = None  # an op; of a residual or branches: how the paths merge
+    args: Mapping[str, object] = field(default_factory=dict)  # evaluated, of an op or call
+    instance: Instance | None = None  # a block call
+    body: Body | None = None  # body, sequential; the main path of a residual
+    shortcut: Body | None = None  # of a residual; None: the identity
+    plain: bool = False  # a residual whose `shortcut_when` is false: body only
+    branches: tuple[Body, ...] = ()
+    shared: Copy | None = None  # the copy whose weights it uses
+    init: Init | None = None  # what the item says of its weights, evaluated
+    freeze: bool | None = None  # None: inherited
+    merged: str | None = None  # of a transparent merge: what it is called
+
+
+@dataclass(slots=True, eq=False)
+class Occurrence:
+    """One item of a body, with all its copies; a copy is None where its `when` is false."""
+
+    item: Item
+    copies: tuple[Copy | None, ...]
+    out: Value | None
+    name: str | None = None  # the id, when it does not name each copy apart
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """The items of one path, aligned index by index with the spec's list."""
+
+    items: tuple[Occurrence, ...]
+    input: Value | None
+    output: Value | None
+    numbered: bool = False  # a `sequential`: items are named 0, 1, 2 …
+    segment: str | None = None  # of a branch: its key, when it names a group
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """A block for given arguments and input types; equal calls share one instance."""
+
+    block: Block  # of the network itself: the root, with its params
+    args: Mapping[str, object]
+    inputs: dict[str, Value]
+    body: Body
+    outputs: dict[str, Value | tuple[Value, ...]]  # by name; a tuple where a list was asked for
+    training: frozenset[str] = frozenset()  # outputs there are in training only
+    spec: Spec | None = None  # of a used file (and of the root): its spec
+    init: Init | None = None  # what that spec says of its weights, evaluated
+    size: int = 0  # how many nodes it is when unrolled
+    free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size

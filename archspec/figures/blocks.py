@@ -1,0 +1,103 @@
+"""Program → Scene: the network as at most forty cards, one for a block, in rows or a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archspec.figures import cards, palette, words
+from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures.flow import Flow, best
+from archspec.figures.grid import arrange
+from archspec.figures.outline import MOST, Outline, Part, outline
+from archspec.figures.scene import Box, Group, Mark, Scene, Text
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+WIDTH, HEIGHT = 1560.0, 1130.0
+"""Px that cards and lines may take."""
+_FRAME = 1180.0, 600.0  # a page is shaped like this
+EDGE = 20.0
+_HEAD = 44.0
+_OUTPUTS = 20  # that there is room for
+
+
+def draw(program: Program, most: int = MOST) -> Scene:
+    """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it."""
+    outputs = len(program.graph.outputs) <= _OUTPUTS
+    shown = outline(program, most, outputs=outputs)
+    while (drawn := _drawn(program, shown)) is None:
+        most = min(most, len(shown.parts)) - 1
+        shown = outline(program, most, outputs=outputs)
+    return drawn
+
+
+def _drawn(program: Program, shown: Outline) -> Scene | None:
+    """None where it does not fit."""
+    place = {part.key: number for number, part in enumerate(shown.parts)}
+    grid = arrange(
+        len(shown.parts),
+        [(place[link.source], place[link.target]) for link in shown.links],
+        side=frozenset(place[part.key] for part in shown.parts if part.kind == "merge"),
+    )
+    across = [face(program, shown, part) for part in shown.parts]
+    down = [one._replace(row=not one.glyph) for one in across]
+    sizes = [one.size for one in across], [one.size for one in down]
+    found = best(grid, *sizes, _FRAME, (WIDTH, HEIGHT))
+    if found is None:
+        return None
+    flow, turned = found
+    heading = cards.heading(program, EDGE)
+    return sheet(shown, flow, down if turned else across, heading, program.name)
+
+
+def face(program: Program, shown: Outline, part: Part) -> Face:
+    """The words of a card: what it is, its name, what varies, its shape where that changes."""
+    changed = _changed(program, shown, part)
+    if part.kind == "merge" and part.op in GLYPHS:
+        lines = [Line(note, SMALL) for note in part.notes]
+        return Face((*lines, *changed), glyph=part.op)
+    bold = part.kind in ("block", "group")
+    lines = [Line(part.label, LABEL, bold)]
+    if part.name and cards.goes_by_name(shown, part):
+        lines.append(Line(part.name, SMALL, colour=palette.MUTED))
+    lines += [Line(text, SMALL) for text in part.varies]
+    return Face((*lines, *changed), f"× {part.copies}" if part.copies > 1 else "")
+
+
+def _changed(program: Program, shown: Outline, part: Part) -> list[Line]:
+    """The shape that leaves a part, where it is not one that enters."""
+    if part.kind == "output" or part.main < 0:
+        return []
+    nodes = program.graph.nodes
+    before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
+    if part.shape in before:
+        return []
+    return [Line(words.shape(nodes[part.main].outs[0]), SMALL, True)]
+
+
+def sheet(
+    shown: Outline, flow: Flow, faces: Sequence[Face], heading: Sequence[Text], title: str
+) -> Scene:
+    """The heading, cards, and the lines that join them."""
+    width = max(flow.width + 2 * EDGE, heading[-1].box.right + EDGE)
+    right, below = (width - flow.width) / 2, _HEAD + 6
+    keys = [part.key for part in shown.parts]
+    strokes = {(link.source, link.target): cards.stroke(link) for link in shown.links}
+    lines: list[Mark] = []
+    for (source, target), points in flow.lines.items():
+        edge = keys[source], keys[target]
+        moved = [(x + right, y + below) for x, y in points]
+        lines.append(cards.link(moved, edge, strokes[edge]))
+    drawn = [
+        cards.card(part, one, Box(b.left + right, b.top + below, b.right + right, b.bottom + below))
+        for part, one, b in zip(shown.parts, faces, flow.boxes, strict=True)
+    ]
+    return Scene(
+        width,
+        flow.height + below + EDGE,
+        (*heading, *drawn, Group(tuple(lines), role="edges")),
+        title,
+        f"{title}: {len(shown.parts)} parts, {len(shown.links)} links",
+    )

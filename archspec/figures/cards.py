@@ -1,0 +1,291 @@
+"""Part and box → marks: cards, glyphs, and the lines between them, alike in all views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.figures import fonts, palette
+from archspec.figures.outline import Link, Outline, Part
+from archspec.figures.scene import Box, Group, Mark, Path, Rect, Stroke, Text
+from archspec.units import count
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+LABEL, SMALL = 11.5, 10.0
+LINE = Stroke(palette.LINE, 1.3)
+SKIP = Stroke(palette.SKIP, 1.4, (5.0, 3.0))
+SIZE = Stroke(palette.LINE, 1.0, (1.5, 3.0))
+"""Of a link that only a size is read from."""
+WIDEST = 170.0
+LEAST = 44.0, 35.0
+"""Width and height in px of a card with little on it."""
+WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
+_GLYPH = 9.0  # radius in px
+_ROUND = 7.0  # of corners
+
+Point = tuple[float, float]
+
+
+class Line(NamedTuple):
+    """One line of words on a card."""
+
+    text: str
+    size: float = SMALL
+    bold: bool = False
+    colour: str = palette.INK
+
+    @property
+    def width(self) -> float:
+        return fonts.width(self.text, self.size, bold=self.bold)
+
+
+class Face(NamedTuple):
+    """What stands on a card: lines from top to bottom, or beside one another in a `row`.
+
+    `copies` behind the label, in the colour `accent`; `glyph`: the merge it is drawn as, or "".
+    """
+
+    lines: tuple[Line, ...]
+    copies: str = ""
+    glyph: str = ""
+    row: bool = False
+    accent: str = palette.ACCENT
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in px."""
+        if self.glyph:
+            words_wide = max((line.width for line in self.lines), default=0.0)
+            wide = 2 * _GLYPH + (words_wide + 14 if self.lines else 0)
+            return wide, max(2 * _GLYPH, 13.0 * len(self.lines) + 4)
+        if self.row:
+            return min(WIDEST_ROW, sum(self.widths) + _BESIDE * (len(self.lines) + 1)), ROW
+        tall = sum(line.size + 3.5 for line in self.lines) + 9
+        return max(LEAST[0], min(WIDEST, max(self.widths)) + 16), max(LEAST[1], tall)
+
+    @property
+    def label(self) -> int:
+        """Which line is the label."""
+        return max(range(len(self.lines)), key=lambda number: self.lines[number].size)
+
+    @property
+    def widths(self) -> list[float]:
+        """Of each line."""
+        found = [line.width for line in self.lines]
+        if self.copies:
+            found[self.label] += 5 + fonts.width(self.copies, LABEL, bold=True)
+        return found
+
+
+def heading(program: Program, left: float, remark: str = "") -> tuple[Text, Text]:
+    """The first line of a figure: the network's name, what it costs, and a remark."""
+    totals = program.analysis.totals
+    costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
+    return entitled(program.name, ", ".join(filter(None, (costs, remark))), left)
+
+
+def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
+    """A first line: a name, and something about it."""
+    text = fonts.fit(name, 15.0, 700.0, bold=True)
+    first = Text(left, 28.0, text, 15.0, bold=True)
+    said = fonts.fit(remark, LABEL, 700.0)
+    return first, Text(first.box.right + 12, 28.0, said, LABEL, colour=palette.MUTED)
+
+
+def goes_by_name(shown: Outline, part: Part) -> bool:
+    """Whether the author's name says more than what it is: of blocks, and of heads."""
+    if part.kind in ("block", "group"):
+        return True
+    after = shown.targets[part.key]
+    return not after or any(shown.by_key[link.target].kind == "output" for link in after)
+
+
+GLYPHS = frozenset({"add", "sub", "mul", "concat"})
+
+
+def title(part: Part) -> str:
+    """The tooltip: everything known in one line."""
+    said = [*part.ahead, part.label + (f" × {part.copies}" if part.copies > 1 else ""), *part.notes]
+    said += part.varies
+    if part.name:
+        said.insert(0, part.name)
+    if part.shape:
+        said.append(" × ".join(map(str, part.shape)))
+    if part.params:
+        said.append(f"{part.params:,} parameters")
+    return ", ".join(said)
+
+
+def card(part: Part, face: Face, box: Box) -> Group:
+    """A card, or the round glyph of a merge."""
+    if face.glyph:
+        return Group(_merge(face, box), part.key, title(part), "glyph")
+    colours = palette.of(part.family)
+    marks: list[Mark] = []
+    if part.copies > 1 and part.kind != "input":  # what looks like several sheets
+        behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
+        marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
+    radius = box.height / 2 if part.kind in ("input", "output") else 4.0
+    marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), min(radius, 12.0)))
+    marks += _words(_legible(face, colours.fill), box)
+    return Group(tuple(marks), part.key, title(part), "card")
+
+
+def _legible(face: Face, fill: str) -> Face:
+    """Muted words are ink where the card is dark."""
+    red, green, blue = (int(fill[at : at + 2], 16) for at in (1, 3, 5))
+    if 0.3 * red + 0.59 * green + 0.11 * blue > 200:
+        return face
+    lines = tuple(line._replace(colour=palette.INK) for line in face.lines)
+    return face._replace(lines=lines, accent=palette.INK)
+
+
+def _words(face: Face, box: Box) -> list[Mark]:
+    if face.row:
+        return _in_a_row(face, box)
+    middle = (box.left + box.right) / 2
+    room = box.width - 12
+    tall = sum(line.size + 3.5 for line in face.lines) - 3.5
+    y = (box.top + box.bottom - tall) / 2
+    found: list[Mark] = []
+    for number, line in enumerate(face.lines):
+        y += line.size * 0.86
+        if face.copies and number == face.label:
+            found += _counted(line, face, middle, y, room)
+        else:
+            text = fonts.fit(line.text, line.size, room, bold=line.bold)
+            found.append(Text(middle, y, text, line.size, "middle", line.bold, line.colour))
+        y += line.size * 0.14 + 3.5
+    return found
+
+
+def _in_a_row(face: Face, box: Box) -> list[Mark]:
+    y = (box.top + box.bottom) / 2 + LABEL * 0.34
+    x, room = box.left + _BESIDE, box.width - _BESIDE * (len(face.lines) + 1)
+    over = max(0.0, sum(face.widths) - room)  # taken from the longest line
+    longest = max(face.widths)
+    found: list[Mark] = []
+    for number, (line, wide) in enumerate(zip(face.lines, face.widths, strict=True)):
+        if wide == longest:
+            wide, over = wide - over, 0.0
+        if face.copies and number == face.label:
+            found += _counted(line, face, x + wide / 2, y, wide + 0.1)
+        else:
+            text = fonts.fit(line.text, line.size, wide + 0.1, bold=line.bold)
+            found.append(Text(x, y, text, line.size, "start", line.bold, line.colour))
+        x += wide + _BESIDE
+    return found
+
+
+def _counted(line: Line, face: Face, middle: float, y: float, room: float) -> list[Mark]:
+    """The label and `× 36` behind it, together in the middle."""
+    behind = fonts.width(face.copies, line.size, bold=True)
+    text = fonts.fit(line.text, line.size, room - behind - 5, bold=line.bold)
+    wide = fonts.width(text, line.size, bold=line.bold)
+    left = middle - (wide + 5 + behind) / 2
+    return [
+        Text(left, y, text, line.size, "start", line.bold, line.colour),
+        Text(left + wide + 5, y, face.copies, line.size, "start", True, face.accent),
+    ]
+
+
+# ---------------------------------------------------------------------- glyphs
+
+
+def _merge(face: Face, box: Box) -> tuple[Mark, ...]:
+    colours = palette.of("merge")
+    stroke = Stroke(colours.edge, 1.3)
+    y = (box.top + box.bottom) / 2
+    marks: list[Mark] = []
+    if face.lines:
+        marks.append(Rect(box, colours.fill, stroke, min(box.height / 2, 10.0)))
+        x = box.left + _GLYPH + 3
+        inner = _GLYPH - 2.5
+    else:
+        x, inner = (box.left + box.right) / 2, _GLYPH
+    marks.append(Path(_circle(x, y, inner), stroke, "#ffffff" if face.lines else colours.fill))
+    marks += _sign(face.glyph, x, y, inner * 0.55, Stroke(palette.INK, 1.6))
+    top = y - 6.5 * len(face.lines) + 9.5
+    left = x + inner + 5
+    for number, line in enumerate(face.lines):
+        at = top + 13 * number
+        marks.append(Text(left, at, line.text, line.size, "start", line.bold, line.colour))
+    return tuple(marks)
+
+
+def _circle(x: float, y: float, r: float) -> tuple[tuple[str, *tuple[float, ...]], ...]:
+    k = 0.5523 * r  # of Bézier curves that make a circle
+    return (
+        ("M", x + r, y),
+        ("C", x + r, y + k, x + k, y + r, x, y + r),
+        ("C", x - k, y + r, x - r, y + k, x - r, y),
+        ("C", x - r, y - k, x - k, y - r, x, y - r),
+        ("C", x + k, y - r, x + r, y - k, x + r, y),
+        ("Z",),
+    )
+
+
+def _sign(op: str, x: float, y: float, r: float, stroke: Stroke) -> list[Mark]:
+    d = r * 0.75
+    ends = {
+        "add": [((x - r, y), (x + r, y)), ((x, y - r), (x, y + r))],
+        "sub": [((x - r, y), (x + r, y))],
+        "mul": [((x - d, y - d), (x + d, y + d)), ((x - d, y + d), (x + d, y - d))],
+        "concat": [((x - 2.2, y - r), (x - 2.2, y + r)), ((x + 2.2, y - r), (x + 2.2, y + r))],
+    }[op]
+    return [Path((("M", *a), ("L", *b)), stroke) for a, b in ends]
+
+
+# ---------------------------------------------------------------------- lines
+
+
+def stroke(part_link: Link) -> Stroke:
+    """Straight ahead, past others, or for its size only."""
+    return SIZE if part_link.size else SKIP if part_link.skip else LINE
+
+
+def link(
+    points: Sequence[Point], edge: tuple[str, str], stroke: Stroke = LINE, *, arrow: bool = True
+) -> Path:
+    """A line with round corners through points, that joins two cards."""
+    return Path(_rounded(points), stroke, arrow=arrow, edge=edge)
+
+
+def _rounded(points: Sequence[Point]) -> tuple[tuple[str, *tuple[float, ...]], ...]:
+    points = _straightened(points)
+    steps: list[tuple[str, *tuple[float, ...]]] = [("M", *points[0])]
+    for before, at, after in zip(points, points[1:], points[2:], strict=False):
+        r = min(_ROUND, math.dist(before, at) / 2, math.dist(at, after) / 2)
+        a, b = _towards(at, before, r), _towards(at, after, r)
+        steps.append(("L", *a))
+        k = 0.45  # where the handles stand: a quarter of a circle
+        steps.append(("C", *_between(at, a, k), *_between(at, b, k), *b))
+    steps.append(("L", *points[-1]))
+    return tuple(steps)
+
+
+def _straightened(points: Sequence[Point]) -> list[Point]:
+    """Without points that are on the way anyhow."""
+    found: list[Point] = []
+    for point in points:
+        if found and math.dist(found[-1], point) < 0.05:
+            continue
+        while len(found) > 1 and abs(_turn(found[-2], found[-1], point)) < 0.05:
+            found.pop()
+        found.append(point)
+    return found
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _towards(start: Point, end: Point, distance: float) -> Point:
+    return _between(start, end, distance / (math.dist(start, end) or 1.0))
+
+
+def _between(a: Point, b: Point, t: float) -> Point:
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t

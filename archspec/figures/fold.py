@@ -1,0 +1,274 @@
+"""Elements → Drafts: which ops and blocks share a card, until there are few enough of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING
+
+from archspec.figures.fuse import Draft, fused, joined
+from archspec.figures.tree import Element, tree
+from archspec.figures.wiring import Wiring
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph
+
+_FEW = 20  # cards up to which blocks that are not repeated are shown open
+
+
+class Folder:
+    """Answers for one graph; each question is for the inside of one element."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.wiring = Wiring(graph)
+        self.root = tree(graph)
+        self._single: dict[int, bool] = {}
+
+    @cached_property
+    def parents(self) -> dict[int, Element]:
+        """By id of the element."""
+        return {id(child): element for element in self.root.walk() for child in element.children}
+
+    def named(self, element: Element) -> Element:
+        """The outermost element with a path that holds the same nodes, or itself."""
+        best, outer = element, element
+        while (above := self.parents.get(id(outer))) is not None and above.nodes == element.nodes:
+            outer = above
+            best = outer if outer.path else best
+        return best
+
+    def drafts(
+        self,
+        root: Element,
+        most: int,
+        opened: Collection[str] = (),
+        *,
+        runs: bool = True,
+        full: bool = False,
+        scales: bool = False,
+    ) -> list[Draft]:
+        """The inside of `root` as at most `most` drafts, in order; more only where `opened` asks.
+
+        `opened` are paths of elements that are not folded. `runs`: neighbours that are alike are
+        one. `full`: only folded as far as `most` wants it, but for calls of `root` itself.
+        `scales`: what works at several resolutions is folded last.
+        """
+        view = _View(self, root, frozenset(opened), runs, scales)
+        if full:
+            view.fold_itself()
+        else:
+            view.fold_blocks()
+        return view.fitting(most)
+
+    def single(self, element: Element) -> bool:
+        """Whether what is inside is one card."""
+        key = id(element.instance) if element.kind == "block" and element.instance else id(element)
+        known = self._single.get(key)
+        if known is None:
+            known = self._single[key] = len(_View(self, element, frozenset()).unfolded()) == 1
+        return known
+
+    def structure(self, element: Element) -> tuple[object, ...]:
+        """The ops and blocks inside, without their sizes: what copies have in common."""
+        return tuple((e.kind, e.title) for e in element.walk())
+
+    def repeats(self, copies: Sequence[Element]) -> bool:
+        """Whether one card can stand for the copies.
+
+        They work at one resolution, and either only the last is read by others, or all are read by
+        the same and none by another.
+        """
+        wiring, stop = self.wiring, copies[-1].stop
+        if len({wiring.size(wiring.last(copy.nodes)) for copy in copies}) > 1:
+            return False
+        within = range(copies[0].start, copies[-1].start)
+        if wiring.leaving.isdisjoint(within) and all(
+            reader < stop for index in within for reader in wiring.readers[index]
+        ):
+            return True
+        readers = [self._readers(copy) for copy in copies]
+        return len(set(readers)) == 1 and min(readers[0], default=0) >= stop
+
+    def _readers(self, copy: Element) -> frozenset[int]:
+        """The nodes behind a copy that read it; one past the last for an output."""
+        wiring, nodes = self.wiring, copy.nodes
+        found = {reader for i in nodes for reader in wiring.readers[i] if reader >= copy.stop}
+        leaves = not wiring.leaving.isdisjoint(nodes)
+        return frozenset({*found, len(wiring.nodes)} if leaves else found)
+
+    def scales(self, element: Element) -> bool:
+        """Whether maps leave it at several resolutions, or grow again behind a smaller one."""
+        size = self.wiring.size
+        if len({size(index) for index in self.wiring.exits(element.nodes)}) > 1:
+            return True
+        areas = [prod(size(index)) for index in element.nodes if size(index)]
+        lowest = min(areas, default=1)  # a map of one cell is a gate's, not a scale
+        return lowest > 1 and max(areas[areas.index(lowest) :]) > lowest
+
+
+class _View:
+    """The inside of one element at some degree of folding."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        root: Element,
+        opened: frozenset[str],
+        runs: bool = True,
+        scales: bool = False,
+    ) -> None:
+        self.folder, self.root = folder, root
+        self.opened, self.runs, self.scales = opened, runs, scales
+        self.folded: set[int] = set()  # ids of elements
+
+    # ------------------------------------------------------------------ which are folded
+
+    def fold_itself(self) -> None:
+        """A block that calls itself is shown once; the call inside is a card."""
+        if self.root.kind == "block":
+            self._fold(e for e in self._below() if (e.kind, e.title) == ("block", self.root.title))
+
+    def fold_blocks(self) -> None:
+        """Blocks that are called often or hold no others are one card each, repeats one in all."""
+        blocks: dict[str, list[Element]] = {}
+        for element in self._below():
+            if element.kind == "block" and not self.folder.single(element):
+                blocks.setdefault(element.title, []).append(element)
+        cards = [calls for calls in blocks.values() if self._are_cards(calls)]
+        for calls in cards:
+            self._fold(calls)
+        self._fold(e for e in self._below() if e.kind == "repeat" and self._is_card(e))
+        self._open_few(cards)
+
+    def _fold(self, elements: Iterator[Element] | Sequence[Element]) -> None:
+        self.folded.update(map(id, elements))
+
+    def _are_cards(self, calls: Sequence[Element]) -> bool:
+        """Whether a block is never called inside itself, and often or holds only ops."""
+        if any(map(self._keeps, calls)) or any(b.start < a.stop for a, b in pairwise(calls)):
+            return False
+        return len(calls) > 1 or not any(
+            below.kind == "block" and below is not calls[0] and not self.folder.single(below)
+            for below in calls[0].walk()
+        )
+
+    def _is_card(self, repeat: Element) -> bool:
+        """Whether the copies are blocks that are cards, or equal."""
+        copies = repeat.children
+        if len(copies) < 2 or self.folder.single(copies[0]) or not self.folder.repeats(copies):
+            return False
+        if all(id(copy) in self.folded for copy in copies):
+            return True
+        alike = self.folder.wiring.alike
+        return len({tuple(alike(index) for index in copy.nodes) for copy in copies}) == 1
+
+    def _open_few(self, cards: Sequence[list[Element]]) -> None:
+        """Blocks that are not repeated are shown open where the figure stays small."""
+        parents = self.folder.parents
+        for calls in cards:
+            if any(parents[id(call)].kind == "repeat" for call in calls):
+                continue
+            self.folded.difference_update(map(id, calls))
+            if len(self.unfolded()) > _FEW:
+                self._fold(calls)
+
+    def fitting(self, most: int) -> list[Draft]:
+        """Folded further, the deepest first, until there are at most `most`."""
+        found = self.unfolded()
+        if self._fits(found, most):
+            return found
+        for alike in self._by_depth():
+            self._fold(alike)
+            found = self.unfolded()
+            if self._fits(found, most):
+                return found
+        return self._by_force(found, most)
+
+    def _fits(self, found: Sequence[Draft], most: int) -> bool:
+        return len(found) <= most or len([d for d in found if not self._forced(d)]) <= most
+
+    def _forced(self, draft: Draft) -> bool:
+        """Whether it is seen only because something was opened by name."""
+        above = self.folder.parents.get(id(draft.first)) if self.opened else None
+        while above is not None and above is not self.root:
+            if above.path in self.opened:
+                return True
+            above = self.folder.parents.get(id(above))
+        return False
+
+    def _by_depth(self) -> Iterator[list[Element]]:
+        """What can be folded: elements of one depth, kind and title at a time, deepest first."""
+        classes: dict[tuple[int, str, str], list[Element]] = {}
+        stack = [(child, 0) for child in reversed(self.root.children)]
+        while stack:
+            element, depth = stack.pop()
+            if id(element) in self.folded or not element.children or self.folder.single(element):
+                continue
+            classes.setdefault((-depth, element.kind, element.title), []).append(element)
+            stack.extend((child, depth + 1) for child in reversed(element.children))
+        for key in sorted(classes, key=lambda key: (any(map(self._keeps, classes[key])), key[0])):
+            yield classes[key]
+
+    def _keeps(self, element: Element) -> bool:
+        """Whether folding it would hide what happens between resolutions."""
+        return self.scales and self.folder.scales(element)
+
+    def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
+        """A long flat chain: so many neighbours share a card as it takes."""
+        forced = [self._forced(draft) for draft in found]
+        inputs = [draft.kind == "input" for draft in found]
+        if sum(inputs) * 4 <= most:  # they stand apart while there is room
+            most -= sum(inputs)
+            forced = [a or b for a, b in zip(forced, inputs, strict=True)]
+        size = -(-forced.count(False) // most)
+        chunks: list[list[Draft]] = []
+        free = False  # whether the last chunk takes more
+        for draft, apart in zip(found, forced, strict=True):
+            if free and not apart and len(chunks[-1]) < size:
+                chunks[-1].append(draft)
+            else:
+                chunks.append([draft])
+            free = not apart
+        return [chunk[0] if len(chunk) == 1 else _neighbours(chunk) for chunk in chunks]
+
+    def _below(self) -> Iterator[Element]:
+        return (element for element in self.root.walk() if element is not self.root)
+
+    # ------------------------------------------------------------------ what is seen then
+
+    def unfolded(self) -> list[Draft]:
+        """The drafts of what is not folded."""
+        found: list[Draft] = []
+        for child in self.root.children:
+            self._draft(child, found)
+        found = fused(self.folder.wiring, found)
+        return joined(self.folder.wiring, found) if self.runs else found
+
+    def _draft(self, element: Element, found: list[Draft]) -> None:
+        if not element.children:
+            kind = "input" if element.kind == "input" else "op"
+            found.append(Draft(kind, (element,), (element.start,), element.start))
+        elif id(element) in self.folded and not self._open(element):
+            repeat = element.kind == "repeat"
+            elements = tuple(element.children) if repeat else (element,)
+            kind = "block" if all(e.kind == "block" for e in elements) else "group"
+            found.append(Draft(kind, elements, tuple(element.nodes), copies=len(elements)))
+        else:
+            for child in element.children:
+                self._draft(child, found)
+
+    def _open(self, element: Element) -> bool:
+        """Whether it, or something inside it, is to be seen."""
+        if not self.opened:
+            return False
+        if self.folder.named(element).path in self.opened:
+            return True
+        return any(one.path in self.opened for one in element.walk())
+
+
+def _neighbours(chunk: Sequence[Draft]) -> Draft:
+    nodes = sorted(node for draft in chunk for node in draft.nodes)
+    elements = tuple(element for draft in chunk for element in draft.elements)
+    return Draft("group", elements, tuple(nodes))

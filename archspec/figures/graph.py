@@ -1,0 +1,347 @@
+"""Program → Scene: every op, clustered by block, laid out by Graphviz.
+
+The engine comes with pygraphviz's wheel and is called in this process: nothing is looked for on
+PATH. What would be taller than a sheet goes on in further columns.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from archspec.figures import cards, fonts, palette, words
+from archspec.figures.columns import Column, Curve, columns, folded, passed, within
+from archspec.figures.dot import DENSE, HURRIED, Drawn, drawn, heading, leading, smaller
+from archspec.figures.nest import Nest
+from archspec.figures.outline import Part
+from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+_SIZE, _SMALL = 11.0, 9.5
+_EDGE, _HEAD = 20.0, 50.0
+_ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
+_TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
+_NARROWEST, _WIDEST = 74.0, 240.0
+_GLYPH = 18.0
+_APART = 12.0  # px between a label and a shape
+_FRAME = Stroke("#9aa5b1", 1.0, (5.0, 3.0))
+_SHADES = ("#ffffff", "#f5f7f9")
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What Graphviz found, y downwards: boxes of cards and clusters, and the way of every edge."""
+
+    boxes: tuple[Box, ...]
+    clusters: tuple[Box, ...]
+    curves: tuple[Curve, ...]
+
+
+def draw(program: Program, block: str | None = None) -> Scene:
+    """The whole network; with a `block`, that one opened in place, all others closed.
+
+    Where the ops do not go on one sheet, each kind of group is opened once, or fewer still: the
+    heading says so, and the DOT file and the page have them all.
+
+    Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
+    """
+    if block is not None:
+        return _sheet(program, drawn(program, block))
+    for shown in smaller(program):
+        scene = _sheet(program, shown)
+        if scene.fits:
+            break
+    return scene
+
+
+def _sheet(program: Program, shown: Drawn) -> Scene:
+    faces = [_face(shown, card) for card in shown.cards]
+    groups = [group for group in shown.whole.walk() if group.key in shown.opened][1:]
+    placed = _placed(shown, groups, faces)
+    titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
+    pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
+    closed = sum(isinstance(card, Nest) for card in shown.cards)
+    heads = cards.heading(program, _EDGE, f"{closed} groups closed" if closed else "")
+    width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
+    down = _HEAD + max(page.lanes for page in pages)
+    height = max(page.height + page.lanes for page in pages) + down + _EDGE
+    marks: list[Mark] = [*heads]
+    marks += _frames(groups, placed, pages, down)
+    keys = [face.key for face in faces]
+    skips = _skips(len(shown.cards), shown.edges)
+    lines = []
+    for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
+        steps = folded(curve, number, pages, _EDGE, down)
+        stroke = cards.SKIP if edge in skips else cards.LINE
+        lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
+    marks.append(Group(tuple(lines), role="edges"))
+    for face, box in zip(faces, placed.boxes, strict=True):
+        page = next(page for page in pages if box.bottom <= page.stop)
+        marks.append(face.drawn(_moved(box, page, down)))
+    count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
+    return Scene(width, height, tuple(marks), program.name, f"{program.name}: {count}")
+
+
+# ------------------------------------------------------------------ cards
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """A card: a label at the left and a shape at the right, or below where it is a group."""
+
+    key: str
+    label: str
+    shape: str
+    family: str
+    tip: str
+    glyph: str = ""
+    name: str = ""
+    group: bool = False
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in px."""
+        if self.glyph:
+            return _GLYPH, _GLYPH
+        first = fonts.width(self.label, _SIZE)
+        second = fonts.width(self.shape, _SMALL)
+        if self.group:
+            named = fonts.width(self.name, _SIZE, bold=True) + 5 if self.name else 0.0
+            wide = max(first + named, second)
+        else:
+            wide = first + (second + _APART if self.shape else 0.0)
+        return float(ceil(min(_WIDEST, max(_NARROWEST, wide + 16)))), _TALL if self.group else _ROW
+
+    def drawn(self, box: Box) -> Group:
+        if self.glyph:
+            part = Part(self.key, "merge", "merge", self.label, op=self.glyph)
+            return cards.card(part, cards.Face((), glyph=self.glyph), box)
+        colours = palette.of(self.family)
+        marks: list[Mark] = [Rect(box, colours.fill, Stroke(colours.edge, 1.1), 4.0)]
+        if self.group:
+            behind = Box(box.left + 3, box.top + 3, box.right + 3, box.bottom + 3)
+            marks.insert(0, Rect(behind, "#ffffff", Stroke(colours.edge, 0.9), 4.0))
+        return Group((*marks, *self._words(box)), self.key, self.tip, "card")
+
+    def _words(self, box: Box) -> list[Mark]:
+        left, room = box.left + 8, box.width - 16
+        if not self.group:
+            base = box.top + _ROW / 2 + 3.9
+            if not self.shape:
+                label = fonts.fit(self.label, _SIZE, room)
+                return [Text((box.left + box.right) / 2, base, label, _SIZE, "middle")]
+            first = min(fonts.width(self.label, _SIZE), room / 2)
+            shape = fonts.fit(self.shape, _SMALL, room - first - _APART)
+            room -= fonts.width(shape, _SMALL) + _APART
+            return [
+                Text(left, base, fonts.fit(self.label, _SIZE, room), _SIZE),
+                Text(box.right - 8, base, shape, _SMALL, "end"),
+            ]
+        name = fonts.fit(self.name, _SIZE, room, bold=True)
+        found: list[Mark] = []
+        if name:
+            found.append(Text(left, box.top + 16, name, _SIZE, bold=True))
+        after = fonts.width(name, _SIZE, bold=True) + 5 if name else 0.0
+        label = fonts.fit(self.label, _SIZE, room - after)
+        if label:
+            found.append(Text(left + after, box.top + 16, label, _SIZE))
+        shape = fonts.fit(self.shape, _SMALL, room)
+        return [*found, Text(left, box.top + 30, shape, _SMALL)]
+
+
+def _face(shown: Drawn, card: int | Nest) -> _Face:
+    graph = shown.graph
+    if isinstance(card, Nest):
+        out = words.shape(graph.nodes[card.stop - 1].outs[0])
+        family = leading(graph, card)
+        tip = f"{heading(card)}, {card.stop - card.start} ops"
+        return _Face(card.key, card.label, out, family, tip, name=card.name, group=True)
+    node = graph.nodes[card]
+    out = words.shape(node.outs[0])
+    if node.layer is None:
+        return _Face(node.path, node.path, out, "input", node.path)
+    label = " ".join((words.label(node.layer, _axes(node.ins)), *words.notes(node.layer)))
+    same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
+    glyph = node.layer.op if node.layer.op in cards.GLYPHS else ""
+    tip = f"{node.path}: {label}, {out}"
+    shape = "" if same else out
+    return _Face(node.path, label, shape, words.family(node.layer), tip, glyph)
+
+
+def _axes(ins: Sequence[Any]) -> int:
+    return len(ins[0].shape) - 1 if ins else 0
+
+
+# ------------------------------------------------------------------ Graphviz
+
+
+def _placed(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> _Placed:
+    """Boxes without words: they are measured here, so that no font of this machine matters."""
+    import pygraphviz
+
+    sheet = pygraphviz.AGraph(string=_asked(shown, groups, faces))
+    with redirect_stderr(io.StringIO()):  # it says there that a large graph may take a while
+        found = json.loads(sheet.draw(format="json0", prog="dot"))
+    sheet.close()
+    top = float(found["bb"].split(",")[3])
+    boxes: list[Box] = [Box(0, 0, 0, 0)] * len(shown.cards)
+    clusters: list[Box] = [Box(0, 0, 0, 0)] * len(groups)
+    names: dict[int, int] = {}
+    for item in found.get("objects", ()):
+        name = item["name"]
+        if name.startswith("n"):
+            number = names[item["_gvid"]] = int(name[1:])
+            x, y = map(float, item["pos"].split(","))
+            wide, tall = faces[number].size
+            boxes[number] = Box(x - wide / 2, top - y - tall / 2, x + wide / 2, top - y + tall / 2)
+        else:
+            left, low, right, high = map(float, item["bb"].split(","))
+            clusters[int(name.removeprefix("cluster_"))] = Box(left, top - high, right, top - low)
+    ways = {
+        (names[edge["tail"]], names[edge["head"]]): _curve(edge["pos"], top)
+        for edge in found.get("edges", ())
+    }
+    return _Placed(tuple(boxes), tuple(clusters), tuple(ways[edge] for edge in shown.edges))
+
+
+def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
+    """The question in DOT: numbers alone, nothing that a spec says."""
+    place = {id(card): number for number, card in enumerate(shown.cards) if isinstance(card, Nest)}
+    cluster = {id(group): number for number, group in enumerate(groups)}
+    hurried = HURRIED if len(shown.edges) > DENSE else {}
+    settings = "".join(f" {name}={value}" for name, value in hurried.items())
+    found = [
+        f"digraph {{ graph [nodesep=0.2 ranksep=0.22 labeljust=l{settings}]",
+        'node [shape=box fixedsize=true label=""] edge [arrowhead=none]',
+    ]
+
+    def put(group: Nest) -> None:
+        for part in group.parts:
+            if isinstance(part, Nest) and id(part) in cluster:
+                wide = round(1.5 * _wide(part) + 10)  # a line may pass through its middle
+                room = f'<table border="0" fixedsize="true" width="{wide}" height="{_TITLE:g}">'
+                label = f"<{room}<tr><td></td></tr></table>>"
+                found.append(f"subgraph cluster_{cluster[id(part)]} {{ graph [label={label}]")
+                put(part)
+                found.append("}")
+                continue
+            number = shown.owner[part] if isinstance(part, int) else place[id(part)]
+            wide_in, tall_in = (round(side / 72, 4) for side in faces[number].size)
+            round_ = " shape=circle" if faces[number].glyph else ""
+            found.append(f"n{number} [width={wide_in} height={tall_in}{round_}]")
+
+    put(shown.whole)
+    found += [f"n{source} -> n{target}" for source, target in shown.edges]
+    return "\n".join([*found, "}"])
+
+
+def _curve(text: str, top: float) -> Curve:
+    """Bézier pieces: a point, then three for each piece."""
+    points = []
+    for word in text.split():
+        x, y = word.split(",")[-2:]
+        points.append((float(x), top - float(y)))
+    return tuple(points)
+
+
+# ------------------------------------------------------------------ frames
+
+
+def _moved(box: Box, page: Column, down: float) -> Box:
+    left, right = page.x(box.left) + _EDGE, page.x(box.right) + _EDGE
+    return Box(left, box.top + page.down + down, right, box.bottom + page.down + down)
+
+
+def _frames(
+    groups: Sequence[Nest], placed: _Placed, pages: Sequence[Column], down: float
+) -> list[Mark]:
+    """Groups, outer ones first; one that goes on in the next column is framed in both."""
+    found: list[Mark] = []
+    around: list[Nest] = []
+    for group, box in zip(groups, placed.clusters, strict=True):
+        while around and group.start >= around[-1].stop:
+            around.pop()
+        fill = _SHADES[len(around) % 2]
+        around.append(group)
+        for page in pages:
+            top, bottom = max(box.top, page.start), min(box.bottom, page.stop)
+            if bottom - top < 1:
+                continue
+            part = _moved(Box(box.left, top, box.right, bottom), page, down)
+            marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
+            if top == box.top:
+                ways = (within(curve, page, _EDGE, down) for curve in placed.curves)
+                marks += _title(group, part, [way for way in ways if way is not None])
+            found.append(Group(tuple(marks), group.key, heading(group), "group"))
+    return found
+
+
+def _wide(group: Nest) -> float:
+    """Px that a heading takes."""
+    name = fonts.width(group.name, _SIZE, bold=True) + 5 if group.name else 0.0
+    return name + fonts.width(group.label, _SIZE)
+
+
+def _strip(group: Nest, box: Box) -> Box:
+    """Where a heading is likely to stand."""
+    right = min(box.right, box.left + 14 + _wide(group))
+    return Box(box.left, box.top, right, box.top + _TITLE + 6)
+
+
+def _clear(box: Box, curves: Sequence[Curve]) -> tuple[float, float]:
+    """From where to where no line passes through the strip of a group's heading: the widest."""
+    low = box.top + _TITLE + 6
+    marks = [box.left + 7, box.right - 7]
+    for curve in curves:
+        xs = passed(curve, box.top, low)
+        if xs is not None and xs[1] > box.left and xs[0] < box.right:
+            marks += [xs[0] - 4, xs[1] + 4]
+    found = (box.left + 7, box.left + 7)
+    reached = marks[0]
+    for left, right in [*sorted(zip(marks[2::2], marks[3::2], strict=True)), (marks[1], marks[1])]:
+        if left - reached > found[1] - found[0]:
+            found = (reached, left)
+        reached = max(reached, right)
+    return found
+
+
+def _title(group: Nest, box: Box, curves: Sequence[Curve]) -> list[Mark]:
+    (left, right), y = _clear(box, curves), box.top + 14
+    name = fonts.fit(group.name, _SIZE, right - left, bold=True)
+    found: list[Mark] = []
+    if name:
+        found.append(Text(left, y, name, _SIZE, bold=True))
+        left += fonts.width(name, _SIZE, bold=True) + 5
+    label = fonts.fit(group.label, _SIZE, right - left)
+    if label:
+        found.append(Text(left, y, label, _SIZE, colour=palette.MUTED))
+    return found
+
+
+def _skips(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Edges beside which there is a longer way from one end to the other."""
+    after: list[list[int]] = [[] for _ in range(count)]
+    for source, target in edges:
+        after[source].append(target)
+    found: set[tuple[int, int]] = set()
+    for source, targets in enumerate(after):
+        if len(targets) < 2:
+            continue
+        # cards are in an order in which every edge goes forward: nothing behind the last matters
+        last = max(targets)
+        seen: set[int] = set()
+        waiting = [second for target in targets for second in after[target]]
+        while waiting:
+            card = waiting.pop()
+            if card <= last and card not in seen:
+                seen.add(card)
+                waiting += after[card]
+        found |= {(source, target) for target in targets if target in seen}
+    return found

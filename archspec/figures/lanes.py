@@ -1,0 +1,199 @@
+"""Outline → Lanes: where each part stands: as high as its level, as far right as its rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.figures import cards, fonts, words
+from archspec.figures.heights import Level, levels
+from archspec.figures.outline import Outline, Part
+from archspec.figures.scene import Box
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+HEAD, EDGE, LABELS = 52.0, 20.0, 84.0
+"""Px above the lanes, around them, and to the left of them for what they are called."""
+TALL = 32.0
+"""Of a box, in px."""
+AHEAD = 15.0
+"""Px between boxes of a lane."""
+ROW = 44.0
+"""Px from row to row of a lane."""
+PAD, BETWEEN = 5.0, 30.0
+"""Px of a lane above and below its boxes, and between lanes."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """All that stands at one level, in one row or more."""
+
+    level: Level
+    top: float
+    rows: int = 1
+
+    @property
+    def bottom(self) -> float:
+        return self.top + 2 * PAD + TALL + (self.rows - 1) * ROW
+
+    def row(self, number: int) -> float:
+        """The top of the boxes in a row."""
+        return self.top + PAD + number * ROW
+
+
+class Words(NamedTuple):
+    """One line of a box."""
+
+    text: str
+    bold: bool
+    width: float
+
+
+class Lanes:
+    """One outline, laid out, with words of so many px."""
+
+    def __init__(self, program: Program, shown: Outline, size: float) -> None:
+        self.program, self.shown, self.size = program, shown, size
+        self.level = levels(program, shown)
+        self.faces = {part.key: _face(program, shown, part, size) for part in shown.parts}
+        self.ahead = self._ahead()
+        self.x = self._across()
+        self.row = self._rows()
+        self.lanes = self._stacked()
+        self.boxes = {part.key: self._box(part) for part in shown.parts}
+
+    @property
+    def width(self) -> float:
+        return max(box.right for box in self.boxes.values()) + EDGE
+
+    @property
+    def height(self) -> float:
+        return max(lane.bottom for lane in self.lanes.values()) + EDGE
+
+    # ------------------------------------------------------------------ places
+
+    def _wide(self, key: str) -> float:
+        return max(line.width for line in self.faces[key]) + 12
+
+    def _ahead(self) -> dict[str, str]:
+        """What stands straight behind a part, in its lane and row.
+
+        Long links are straight before short ones; but one that goes beside others of its lane is
+        drawn around them, not they around it.
+        """
+        level, ranks = self.level, self.shown.ranks
+        links = [
+            link
+            for link in self.shown.links
+            if level[link.source] == level[link.target] and not link.size
+        ]
+        after: dict[str, list[str]] = {part.key: [] for part in self.shown.parts}
+        for link in links:
+            after[link.source].append(link.target)
+        reach: dict[str, set[str]] = {}
+        height: dict[str, int] = {}  # of all ways on
+        for part in reversed(self.shown.parts):
+            key = part.key
+            reach[key] = set().union(after[key], *(reach[other] for other in after[key]))
+            on = [height[link.target] for link in self.shown.targets[key]]
+            height[key] = max(on, default=-1) + 1
+        found: dict[str, str] = {}
+        taken: set[str] = set()
+        for link in sorted(
+            links,
+            key=lambda link: (
+                any(link.target in reach[other] for other in after[link.source]),
+                ranks[link.source] - ranks[link.target],
+                -height[link.target],
+            ),
+        ):
+            if link.source not in found and link.target not in taken:
+                found[link.source] = link.target
+                taken.add(link.target)
+        return found
+
+    def _step(self, source: str, target: str) -> float:
+        """Px from the left edge of a part to that of one behind it."""
+        a, b = self._wide(source), self._wide(target)
+        if self.level[source] != self.level[target]:
+            return (a + b) / 4 + AHEAD
+        if self.ahead.get(source) == target:
+            return a + AHEAD
+        if target in self.ahead.values():  # enters from above or below
+            return max(a + 10 - b / 2, AHEAD)
+        return a / 2 + AHEAD
+
+    def _across(self) -> dict[str, float]:
+        """The left edge of each part: as far right as the longest way to it needs."""
+        found: dict[str, float] = {}
+        for part in self.shown.parts:
+            x = EDGE + LABELS
+            for link in self.shown.sources[part.key]:
+                x = max(x, found[link.source] + self._step(link.source, part.key))
+            found[part.key] = x
+        for part in reversed(self.shown.parts):  # what starts late stands next to what it is for
+            after = [found[link.target] for link in self.shown.targets[part.key]]
+            if part.kind != "input" and not self.shown.sources[part.key] and after:
+                found[part.key] = max(found[part.key], min(after) - self._wide(part.key) - AHEAD)
+        return found
+
+    def _rows(self) -> dict[str, int]:
+        """Which row of its lane each part stands in: straight ways take a row for themselves."""
+        found: dict[str, int] = {}
+        taken: dict[Level, list[list[tuple[float, float]]]] = {}
+        for way in sorted(self._ways(), key=lambda way: self.x[way[0]] - self._end(way)):
+            rows = taken.setdefault(self.level[way[0]], [])
+            span = self.x[way[0]] - 6, self._end(way) + 6
+            free = (
+                number
+                for number, spans in enumerate(rows)
+                if all(span[1] <= a or b <= span[0] for a, b in spans)
+            )
+            number = next(free, len(rows))
+            rows[number:] = rows[number:] or [[]]
+            rows[number].append(span)
+            found.update(dict.fromkeys(way, number))
+        return found
+
+    def _end(self, way: Sequence[str]) -> float:
+        return self.x[way[-1]] + self._wide(way[-1])
+
+    def _ways(self) -> list[list[str]]:
+        """Parts that stand straight one behind the other."""
+        behind = set(self.ahead.values())
+        ways = []
+        for part in self.shown.parts:
+            if part.key not in behind:
+                way = [part.key]
+                while way[-1] in self.ahead:
+                    way.append(self.ahead[way[-1]])
+                ways.append(way)
+        return ways
+
+    def _stacked(self) -> dict[Level, Lane]:
+        lanes = {}
+        top = HEAD
+        for level in sorted(set(self.level.values()), key=lambda level: level.order):
+            lane = Lane(level, top)
+            lane.rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
+            lanes[level] = lane
+            top = lane.bottom + BETWEEN
+        return lanes
+
+    def _box(self, part: Part) -> Box:
+        left = self.x[part.key]
+        top = self.lanes[self.level[part.key]].row(self.row[part.key])
+        return Box(left, top, left + self._wide(part.key), top + TALL)
+
+
+def _face(program: Program, shown: Outline, part: Part, size: float) -> list[Words]:
+    """Lines of a box, with their widths: `conv 3×3`, `64 · 256²`."""
+    label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
+    if part.copies > 1:
+        label = f"{part.label} × {part.copies}"
+    said = [(fonts.fit(label, size, 120.0), False)]
+    if part.kind != "output":
+        said.append((words.shape(program.graph.nodes[part.main].outs[0]), True))
+    return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]

@@ -1,0 +1,167 @@
+"""Program → Scene: every part at the height of its effective stride: the U, the pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archspec.figures import cards, palette
+from archspec.figures.heights import Level, levels
+from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
+from archspec.figures.outline import Link, Part, outline
+from archspec.figures.route import Router
+from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+WIDTH, HEIGHT = 1560.0, 1150.0
+# Ops one by one, equal ones together, fewer and fewer; size of the words in px.
+_TRIES = (
+    (False, 40, 10.0), (True, 40, 10.0), (True, 40, 9.2), (True, 30, 9.5), (True, 22, 9.5),
+    (True, 16, 9.5), (True, 10, 9.5), (True, 6, 9.5), (True, 3, 9.5), (True, 1, 9.5),
+)  # fmt: skip
+_DOWN, _UP = "#a8321c", "#2456b3"
+
+Point = tuple[float, float]
+
+
+def applies(program: Program) -> bool:
+    """Whether maps come at more than one level."""
+    found = set(levels(program, outline(program, scales=True, outputs=False)).values())
+    return len(found - {Level()}) > 1
+
+
+def draw(program: Program) -> Scene:
+    """As many parts as fit the sheet of 1600 x 1200 px."""
+    return _Sketch(program, fitting(program)).scene()
+
+
+def fitting(program: Program) -> Lanes:
+    """What is shown, and where: ops one by one where there is room for that."""
+    for runs, most, size in _TRIES:
+        lanes = Lanes(program, outline(program, most, runs=runs, scales=True, outputs=False), size)
+        if lanes.width <= WIDTH and lanes.height <= HEIGHT:
+            break
+    return lanes
+
+
+class _Sketch:
+    """The marks of a figure."""
+
+    def __init__(self, program: Program, lanes: Lanes) -> None:
+        self.program, self.places = program, lanes
+        self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
+        self.lanes = lanes.lanes
+
+    def scene(self) -> Scene:
+        name = self.program.name
+        heading = cards.heading(self.program, EDGE)
+        drawn = [self._card(part) for part in self.shown.parts]
+        lines = Group(tuple(self._lines()), role="edges")
+        said = ", ".join(lane.level.label for lane in self.lanes.values())
+        return Scene(
+            max(self.places.width, heading[-1].box.right + EDGE),
+            self.places.height,
+            (*heading, *self._backs(), *drawn, lines),
+            f"{name}: parts by effective stride",
+            f"{self.program.spec.title or name}: {len(self.shown.parts)} parts at {said}",
+        )
+
+    def _backs(self) -> list[Mark]:
+        found: list[Mark] = []
+        for lane in self.lanes.values():
+            top, bottom = lane.top, lane.bottom
+            box = Box(EDGE + LABELS - 12, top, self.places.width - 8, bottom)
+            y = (top + bottom) / 2 + 4
+            remark = lane.level.remark
+            items: list[Mark] = [Rect(box, palette.LANE, None, 3.0)]
+            shift = 6 if remark else 0
+            items.append(
+                Text(EDGE, y - shift, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
+            )
+            if remark:
+                items.append(Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED))
+            found.append(Group(tuple(items), role="lane"))
+        return found
+
+    def _card(self, part: Part) -> Group:
+        box = self.boxes[part.key]
+        colours = palette.of(part.family)
+        marks: list[Mark] = []
+        if part.copies > 1:
+            behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
+            marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
+        marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), 4.0))
+        lines = self.places.faces[part.key]
+        middle = (box.left + box.right) / 2
+        y = (box.top + box.bottom) / 2 + (-3.0 if len(lines) > 1 else 3.6)
+        for line in lines:
+            marks.append(Text(middle, y, line.text, self.places.size, "middle", line.bold))
+            y += 12.5
+        return Group(tuple(marks), part.key, cards.title(part), "card")
+
+    def _lines(self) -> list[Mark]:
+        boxes = [self.boxes[part.key] for part in self.shown.parts]
+        place = {part.key: number for number, part in enumerate(self.shown.parts)}
+        router = Router(boxes, *self._channels(boxes))
+        found: list[Mark] = []
+        hard = []
+        for link in self.shown.links:
+            points = self._straight(router, place, link.source, link.target)
+            if points is None:
+                hard.append(link)
+            else:
+                router.take(points)
+                found.append(self._drawn(link, points))
+        for link in hard:
+            points = router.way(place[link.source], place[link.target])
+            a, b = boxes[place[link.source]], boxes[place[link.target]]
+            points = points or ((a.right, (a.top + a.bottom) / 2), (b.left, (b.top + b.bottom) / 2))
+            found.append(self._drawn(link, points))
+        return found
+
+    def _drawn(self, link: Link, points: Sequence[Point]) -> Path:
+        source, target = link.source, link.target
+        a, b = self.level[source].order, self.level[target].order
+        far = self.boxes[target].left - self.boxes[source].right > 2.5 * AHEAD
+        if link.size:
+            stroke = cards.SIZE
+        elif a == b:
+            stroke = cards.SKIP if far else cards.LINE
+        else:
+            stroke = Stroke(_DOWN if a < b else _UP, 1.4)
+        return cards.link(points, (source, target), stroke)
+
+    def _channels(self, boxes: Sequence[Box]) -> tuple[list[float], list[float]]:
+        across, down = [], []
+        for box in boxes:
+            across += [box.left - 5, box.right + 5, (box.left + box.right) / 2]
+            down.append((box.top + box.bottom) / 2)
+        for lane in self.lanes.values():
+            for row in range(lane.rows):
+                down += [lane.row(row) - 6, lane.row(row) + TALL + 6]
+            down += [lane.top - 10, lane.bottom + 10]
+        return across, down
+
+    def _straight(
+        self, router: Router, place: dict[str, int], source: str, target: str
+    ) -> tuple[Point, ...] | None:
+        a, b = self.boxes[source], self.boxes[target]
+        own = place[source], place[target]
+        x, y = (a.left + a.right) / 2, (b.left + b.right) / 2
+        middle, goal = (a.top + a.bottom) / 2, (b.top + b.bottom) / 2
+        below = b.top > a.bottom
+        leave, enter = (a.bottom, b.top) if below else (a.top, b.bottom)
+        tries: list[tuple[Point, ...]] = []
+        if a.top == b.top:
+            tries = [((a.right, middle), (b.left, middle))]
+        elif self.level[source] == self.level[target]:
+            fork = (x, leave), (x, goal), (b.left, goal)
+            join = (a.right, middle), (y, middle), (y, enter)
+            tries = [join, fork] if target in self.places.ahead.values() else [fork, join]
+            tries = [way for way in tries if way[0][0] <= way[1][0] <= way[2][0]]
+        else:
+            near = 8 if a.right - 8 < b.left + 8 else 0
+            tries = [((x, leave), (y, enter)), ((a.right - near, leave), (b.left + near, enter))]
+        return next((points for points in tries if router.clear(points, own)), None)

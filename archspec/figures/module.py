@@ -1,0 +1,112 @@
+"""Program → Scene: one block in full, its branches side by side, from top to bottom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from archspec.figures import cards, palette, words
+from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, sheet
+from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures.errors import RenderError
+from archspec.figures.flow import Flow, place
+from archspec.figures.grid import arrange
+from archspec.figures.outline import Maker, Outline, Part
+from archspec.figures.scene import Scene
+from archspec.figures.tree import Element
+from archspec.text.faults import did_you_mean
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+
+def calls(program: Program) -> dict[str, list[Element]]:
+    """All calls of each block that has more than one card inside, by its name."""
+    return _calls(Maker(program))
+
+
+def _calls(maker: Maker) -> dict[str, list[Element]]:
+    found: dict[str, list[Element]] = {}
+    for element in maker.folder.root.walk():
+        if element.kind == "block" and not maker.folder.single(element):
+            found.setdefault(element.title, []).append(element)
+    return found
+
+
+def draw(program: Program, block: str | None = None) -> Scene:
+    """One call of `block`, a block's name or a path; else of the block called most often.
+
+    Of a block that is called several times it is the first call of those that look like most.
+    Raises RenderError: there is no such block, or no block at all.
+    """
+    maker = Maker(program)
+    element, remark = _chosen(maker, block)
+    shown = _fitting(program, maker, element)
+    faces = [_face(program, shown, part) for part in shown.parts]
+    heading = cards.entitled(element.title, remark, EDGE)
+    flow = _layout(program, shown)
+    return sheet(shown, flow, faces, heading, f"{element.title} ({remark})")
+
+
+def opened(program: Program, block: str | None = None) -> Outline:
+    """What `draw` shows: everything inside, or what there is room for."""
+    maker = Maker(program)
+    return _fitting(program, maker, _chosen(maker, block)[0])
+
+
+def _fitting(program: Program, maker: Maker, element: Element) -> Outline:
+    shown = maker.make(element, runs=False, full=True)
+    most = len(shown.parts)
+    while most > 1 and _layout(program, shown).strain(WIDTH, HEIGHT) > 1:
+        most -= 1
+        shown = maker.make(element, most, full=True)
+    return shown
+
+
+def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
+    """The element to show, and where it is found."""
+    known = _calls(maker)
+    if block is not None and block not in known:
+        groups = {e.path: e for e in maker.folder.root.walk() if e.path and e.children}
+        if block in groups:
+            return groups[block], block
+        names = [*known, *groups]
+        help = did_you_mean(block, names) or f"for example `{names[0]}`" if names else ""
+        raise RenderError("E703", f"`{block}` is no block that can be opened", help)
+    if not known:
+        message = f"`module` does not apply to `{maker.program.name}`: no block has several cards"
+        raise RenderError("E702", message, "--view blocks draws every network")
+    title = block or max(known, key=lambda name: len(known[name]))
+    looks = [maker.folder.structure(element) for element in known[title]]
+    ((most, _),) = Counter(looks).most_common(1)
+    element = known[title][looks.index(most)]
+    said = f"{len(looks)} in {maker.program.name}, here {element.path}"
+    return element, said if len(looks) > 1 else f"{element.path} of {maker.program.name}"
+
+
+def _layout(program: Program, shown: Outline) -> Flow:
+    at = {part.key: number for number, part in enumerate(shown.parts)}
+    grid = arrange(
+        len(shown.parts),
+        [(at[link.source], at[link.target]) for link in shown.links],
+        first=frozenset(at[part.key] for part in shown.parts if part.kind == "input"),
+        side=frozenset(at[part.key] for part in shown.parts if part.kind == "merge"),
+    )
+    return place(grid, [_face(program, shown, part).size for part in shown.parts], down=True)
+
+
+def _face(program: Program, shown: Outline, part: Part) -> Face:
+    """The words of a card: op, what is fused with it, and the shape where it changes."""
+    lines = []
+    before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
+    if part.shape not in before and part.kind != "output":
+        shape = words.shape(program.graph.nodes[part.main].outs[0])
+        lines = [Line(shape, SMALL, True)]
+    if part.kind == "merge" and part.op in GLYPHS:
+        return Face((*(Line(note, SMALL) for note in part.notes), *lines), glyph=part.op)
+    if part.notes:
+        lines.insert(0, Line(", ".join(part.notes), SMALL, colour=palette.MUTED))
+    lines.insert(0, Line(part.label, LABEL, part.kind in ("block", "group")))
+    if part.ahead:
+        lines.insert(0, Line(", ".join(part.ahead), SMALL, colour=palette.MUTED))
+    return Face(tuple(lines), f"× {part.copies}" if part.copies > 1 else "")

@@ -1,0 +1,199 @@
+"""Draft → Part: what stands on a card, from the graph and the rows of the analysis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archspec.figures import words
+from archspec.figures.fold import Folder
+from archspec.figures.fuse import Draft
+from archspec.figures.part import Part
+from archspec.figures.tree import Element
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Node
+    from archspec.layers.base import TensorType
+    from archspec.network import Program
+
+_SUMMARY = 3  # cards that a group without a name is told by
+
+
+class Describer:
+    """For one program and the folder of its graph."""
+
+    def __init__(self, program: Program, folder: Folder) -> None:
+        self.folder = folder
+        self.nodes = program.graph.nodes
+        self.rows = program.analysis.rows
+
+    def key(self, draft: Draft) -> str:
+        """Unique: see Part."""
+        first, last = self.nodes[draft.nodes[0]].path, self.nodes[draft.nodes[-1]].path
+        if len(draft.nodes) == 1:
+            return first
+        scope = self._scope(draft)
+        return scope.path if scope is not None and scope.path else f"{first}…{last}"
+
+    def part(self, draft: Draft) -> Part:
+        """What is known of a draft."""
+        main = self.folder.wiring.last(draft.nodes)
+        rows = [self.rows[index] for index in draft.nodes]
+        params = sum(row.params for row in rows)
+        found = Part(
+            key=self.key(draft),
+            kind=draft.kind,
+            family=self._family(draft),
+            label=self._label(draft),
+            name=self._name(draft),
+            nodes=draft.nodes,
+            main=main,
+            copies=draft.copies,
+            varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
+            shape=self.nodes[main].outs[0].shape,
+            params=params,
+            macs=sum(row.macs for row in rows),
+            shared=any(row.shared_with for row in rows) and not params,
+            training=all(row.training_only for row in rows),
+            opens=draft.core is None or len(draft.nodes) > 1,
+        )
+        return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
+
+    def typical(self, draft: Draft) -> Element:
+        """The copy to show: the last of those that look like most."""
+        if draft.copies == 1 or draft.core is not None:
+            return draft.first if len(draft.elements) == 1 else _group(draft)
+        looks = [self.folder.structure(element) for element in draft.elements]
+        # counted from the end: of two that differ the second is what a third would look like
+        ((most, _),) = Counter(reversed(looks)).most_common(1)
+        return draft.elements[-1 - looks[::-1].index(most)]
+
+    def _op(self, part: Part, draft: Draft) -> Part:
+        """With the words of an op and what is fused with it."""
+        size = len(draft.nodes) // draft.copies
+        run = [self.nodes[index] for index in draft.nodes[-size:]]
+        core = run[0] if draft.core == -1 else self._core(draft)
+        assert core.layer is not None
+        merges = core.layer.op in words.MERGES and len(core.inputs) > 1
+        said = [words.name(node.layer.op) for node in run if node.layer is not None]
+        place = run.index(core)
+        return replace(
+            part,
+            kind="merge" if merges else "fused" if size > 1 else "op",
+            op=core.layer.op,
+            ahead=tuple(said[:place]),
+            notes=(*words.notes(core.layer, _channels(core)), *said[place + 1 :]),
+        )
+
+    def _scope(self, draft: Draft) -> Element | None:
+        """The outermost element that holds exactly these nodes."""
+        element: Element | None = draft.first
+        while element is not None and element.stop <= draft.nodes[-1]:
+            element = self.folder.parents.get(id(element))
+        if element is None or len(element.nodes) != len(draft.nodes):
+            return None
+        return self.folder.named(element)
+
+    def _core(self, draft: Draft) -> Node:
+        return self.nodes[draft.nodes[0] if draft.main is None else draft.main]
+
+    def _family(self, draft: Draft) -> str:
+        if draft.main is not None:
+            return self._colour(draft.main)
+        params: Counter[str] = Counter()
+        ops: Counter[str] = Counter()
+        for index in draft.nodes:
+            params[self._colour(index)] += self.rows[index].params
+            ops[self._colour(index)] += 1
+        best = params if any(params.values()) else ops
+        return best.most_common(1)[0][0]
+
+    def _colour(self, index: int) -> str:
+        layer = self.nodes[index].layer
+        return "input" if layer is None else words.family(layer)
+
+    def _label(self, draft: Draft) -> str:
+        if draft.main is not None:
+            core = self._core(draft)
+            if core.layer is None:
+                return core.path
+            if core.layer.op == "parameter":
+                return core.path.rpartition(".")[2]
+            axes = len(core.ins[0].shape) - 1 if core.ins else 2
+            return words.label(core.layer, axes, _channels(core))
+        if draft.kind == "block":
+            return draft.first.title
+        if len(draft.elements) > 1 and draft.copies == 1:
+            return f"{len(draft.nodes)} ops"
+        scope = self._scope(draft)
+        if scope is not None and scope.path:
+            return scope.path.rpartition(".")[2]
+        inside = self.folder.drafts(self.typical(draft), _SUMMARY + 1)
+        if len(inside) > _SUMMARY:
+            kinds = [element.kind for element in draft.first.walk()]
+            known = next((kind for kind in ("residual", "branches") if kind in kinds), None)
+            return known or f"{len(draft.first.nodes)} ops"
+        return ", ".join(self._label(one) for one in inside)
+
+    def _name(self, draft: Draft) -> str:
+        """The author's name of exactly this, or of the main op of it."""
+        scope = self._scope(draft)
+        if scope is None and draft.copies == 1 and draft.main is not None:
+            scope = next(e for e in draft.elements if e.start == draft.main)
+        if scope is None or not scope.id or not scope.path:
+            return ""
+        *above, name = scope.path.split(".")
+        if name.isdigit() and above:
+            name = f"{above[-1]}.{name}"
+        return "" if name == self._label(draft) else name
+
+    def _varies(self, draft: Draft) -> tuple[str, ...]:
+        outs = [self._out(element) for element in draft.elements]
+        found: dict[str, str] = {}
+        if outs[0].is_map:
+            channels = [out.shape[0] for out in outs]
+            run = words.series(self._entering(draft, channels) + channels)
+            if run is not None:
+                found[run] = f"C {run}"
+        for name, values in _numbers(draft.elements).items():
+            run = words.series(values)
+            if run is not None and name != "stride":  # a stride shows in the resolution
+                found.setdefault(run, f"{name} {run}")
+        return tuple(found.values())
+
+    def _entering(self, draft: Draft, channels: Sequence[int]) -> list[int]:
+        """The channels of what enters the first copy, where they grow on from there."""
+        edges = self.nodes[draft.nodes[0]].inputs
+        if not edges:
+            return []
+        before = self.nodes[edges[0].node].outs[edges[0].output]
+        grows = before.is_map and 0 != channels[0] - before.shape[0] == channels[1] - channels[0]
+        return [before.shape[0]] if grows else []
+
+    def _out(self, element: Element) -> TensorType:
+        return self.nodes[self.folder.wiring.last(element.nodes)].outs[0]
+
+
+def _channels(node: Node) -> int:
+    return node.ins[0].shape[0] if node.ins and node.ins[0].shape else 0
+
+
+def _group(draft: Draft) -> Element:
+    """Neighbours as one element: of several copies the last."""
+    size = len(draft.elements) // draft.copies
+    elements = list(draft.elements[-size:])
+    nodes = [node for element in elements for node in element.nodes]
+    return Element("group", "", None, min(nodes), max(nodes) + 1, elements)
+
+
+def _numbers(elements: Sequence[Element]) -> dict[str, list[int]]:
+    """Whole numbers among the arguments of all copies, by name."""
+    found: dict[str, list[int]] = {}
+    for element in elements:
+        args = element.copy.args if element.copy is not None else {}
+        for name, value in args.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                found.setdefault(name, []).append(value)
+    return {name: values for name, values in found.items() if len(values) == len(elements)}

@@ -1,0 +1,292 @@
+"""Nest → plans: for every group, which cards it holds, the grid they stand in and their links.
+
+A plan is told in numbers relative to its group, so that copies that look alike share one. A page
+puts plans into one another: it adds up the sizes of what is open and lays out nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archspec.figures import fonts, words
+from archspec.figures.grid import Grid, arrange
+from archspec.figures.nest import Nest, follows
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph
+
+ROW, FRAME = 20, 42
+"""Height in px of one op of a stack, and of a closed group."""
+SIZE = 11.5
+"""Of the words on a card, in px; `page.css` says the same."""
+NARROWEST, WIDEST = 92, 250
+
+_TALL = 620  # px; a column of cards that is taller goes on beside itself
+_ASPECT = 1.5
+
+
+class Stack(NamedTuple):
+    """Nodes [first, last] that follow one another on one card."""
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """Where values enter an opened group, or leave it: `values` are the nodes they come from."""
+
+    values: frozenset[int]
+    out: bool
+
+
+Item = Stack | Nest | Port
+
+
+class Link(NamedTuple):
+    """From item to item; of opened groups, through exit `leaving` and entry `entering`."""
+
+    source: int
+    target: int
+    leaving: int
+    entering: int
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """One group; `items` are in an order in which every link goes forward."""
+
+    nest: Nest
+    items: tuple[Item, ...]
+    links: tuple[Link, ...]
+    grid: Grid
+    strips: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+
+class Facts(NamedTuple):
+    """Of one node: what stands on its card. `shape` is "" where it is that of what comes in."""
+
+    label: str
+    shape: str
+
+
+def facts(graph: Graph) -> list[Facts]:
+    """One a node, in order."""
+    found = []
+    for node in graph.nodes:
+        out = words.shape(node.outs[0])
+        if node.layer is None:
+            found.append(Facts(node.path, out))
+            continue
+        axes = len(node.ins[0].shape) - 1 if node.ins else 0
+        same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
+        found.append(Facts(words.label(node.layer, axes), "" if same else out))
+    return found
+
+
+def plans(graph: Graph, nest: Nest) -> dict[str, Plan]:
+    """The plan of every group, by key; that of the network under ""."""
+    return _Planner(graph).walk(nest)
+
+
+class _Planner:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.facts = facts(graph)
+        self.after: list[list[int]] = [[] for _ in graph.nodes]
+        for node in graph.nodes:
+            for edge in node.inputs:
+                self.after[edge.node].append(node.index)
+
+    def walk(self, root: Nest) -> dict[str, Plan]:
+        found: dict[str, Plan] = {}
+        waiting: list[tuple[Nest, list[Port]]] = [(root, [])]
+        while waiting:
+            nest, ports = waiting.pop()
+            plan, inner = self._plan(nest, ports)
+            found[nest.key] = plan
+            waiting.extend(inner)
+        return found
+
+    def _plan(self, nest: Nest, ports: list[Port]) -> tuple[Plan, list[tuple[Nest, list[Port]]]]:
+        parts: list[Stack | Nest] = self._stacked(nest)
+        entries = [port for port in ports if not port.out]
+        exits = [port for port in ports if port.out]
+        items: list[Item] = [*entries, *parts, *exits]
+        owner = {}
+        for place, item in enumerate(items):
+            if isinstance(item, Port):
+                continue
+            nodes = _nodes(item)
+            for node in nodes:
+                owner[node] = place
+        flows = self._flows(nest, items, owner)
+        links, inner = _bundled(items, flows)
+        count = len(items)
+        grid = arrange(
+            count,
+            [(link.source, link.target) for link in links],
+            first=frozenset(range(len(entries))),
+            last=frozenset(range(count - len(exits), count)),
+            side=frozenset(i for i, item in enumerate(items) if isinstance(item, Stack)),
+        )
+        sizes = tuple(self._size(item) for item in items)
+        return Plan(nest, tuple(items), links, grid, _strips(grid, sizes), sizes), inner
+
+    def _stacked(self, nest: Nest) -> list[Stack | Nest]:
+        """Parts in order, ops that only work on the one before them on its card."""
+        found: list[Stack | Nest] = []
+        for part in nest.parts:
+            above = found[-1] if found else None
+            if isinstance(part, Nest):
+                found.append(part)
+            elif isinstance(above, Stack) and self._joins(above.last, part):
+                found[-1] = Stack(above.first, part)
+            else:
+                found.append(Stack(part, part))
+        return found
+
+    def _joins(self, first: int, second: int) -> bool:
+        alone = self.after[first] == [second] and first + 1 == second
+        return alone and follows(self.graph, first, second)
+
+    def _flows(
+        self, nest: Nest, items: Sequence[Item], owner: Mapping[int, int]
+    ) -> list[tuple[int, int, int]]:
+        """(source item, value, target item) for all that enters, passes through, or leaves."""
+        entered = {
+            value: place
+            for place, item in enumerate(items)
+            if isinstance(item, Port) and not item.out
+            for value in item.values
+        }
+        found = []
+        for index in range(nest.start, nest.stop):
+            target = owner[index]
+            for edge in self.graph.nodes[index].inputs:
+                source = owner.get(edge.node, entered.get(edge.node, -1))
+                if source != target:
+                    found.append((source, edge.node, target))
+        for place, item in enumerate(items):
+            if isinstance(item, Port) and item.out:
+                found.extend((owner[value], value, place) for value in sorted(item.values))
+        return found
+
+    def _size(self, item: Item) -> tuple[int, int]:
+        if isinstance(item, Port):
+            return 0, 0
+        if isinstance(item, Nest):
+            widths = [self.heading(item), self._footing(item)]
+            return _wide(max(widths) + 36), FRAME
+        nodes = _nodes(item)
+        return _wide(max(map(self._line, nodes)) + 22), ROW * len(nodes)
+
+    def _line(self, node: int) -> float:
+        label, shape = self.facts[node]
+        room = fonts.width(shape, SIZE - 1) + 14 if shape else 0
+        return fonts.width(label, SIZE) + room
+
+    def heading(self, nest: Nest) -> float:
+        gap = 6 if nest.name and nest.label else 0
+        return fonts.width(nest.name, SIZE, bold=True) + gap + fonts.width(nest.label, SIZE)
+
+    def _footing(self, nest: Nest) -> float:
+        return fonts.width(words.shape(self.graph.nodes[nest.stop - 1].outs[0]), SIZE - 1)
+
+
+def _nodes(item: Stack | Nest) -> range:
+    if isinstance(item, Stack):
+        return range(item.first, item.last + 1)
+    return range(item.start, item.stop)
+
+
+def _wide(width: float) -> int:
+    return min(WIDEST, max(NARROWEST, ceil(width / 2) * 2))
+
+
+def _bundled(
+    items: Sequence[Item], flows: Sequence[tuple[int, int, int]]
+) -> tuple[tuple[Link, ...], list[tuple[Nest, list[Port]]]]:
+    """Links, values that leave a group for the same places as one; the ports of every group."""
+    goals: dict[tuple[int, int], set[int]] = {}
+    for source, value, target in flows:
+        goals.setdefault((source, value), set()).add(target)
+    bundles: dict[int, dict[frozenset[int], list[int]]] = {}
+    for (source, value), targets in goals.items():
+        grouped = isinstance(items[source], Nest)
+        key = frozenset(targets) if grouped else frozenset((-1,))
+        bundles.setdefault(source, {}).setdefault(key, []).append(value)
+    ports: dict[int, list[Port]] = {i: [] for i, item in enumerate(items) if isinstance(item, Nest)}
+    entered: dict[int, int] = dict.fromkeys(ports, 0)
+    links: list[Link] = []
+    for source in sorted(bundles):
+        for leaving, values in enumerate(bundles[source].values()):
+            if source in ports:
+                ports[source].append(Port(frozenset(values), out=True))
+            for target in sorted(set().union(*(goals[source, value] for value in values))):
+                entering = 0
+                if target in ports:
+                    entering = entered[target]
+                    entered[target] += 1
+                    taken = [value for value in values if target in goals[source, value]]
+                    ports[target].append(Port(frozenset(taken), out=False))
+                links.append(Link(source, target, leaving if source in ports else 0, entering))
+    inner = [(item, ports[i]) for i, item in enumerate(items) if isinstance(item, Nest)]
+    return tuple(links), inner
+
+
+def _strips(grid: Grid, sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Where a long column is cut so that its pieces, side by side, are about as wide as a page."""
+    heights = [0] * (grid.rows + 1)
+    widths = [0] * max(grid.columns, 1)
+    for (row, column), (width, height) in zip(grid.cells, sizes, strict=True):
+        heights[row] = max(heights[row], height + 20)
+        widths[column] = max(widths[column], width)
+    tall, wide = sum(heights), sum(widths) + 16 * len(widths)
+    pieces = round(sqrt(_ASPECT * tall / max(wide, 1)))
+    if tall <= _TALL or pieces < 2 or len(grid.cuts) < 2:
+        return (0,)
+    found, height, most = [0], 0, tall / pieces
+    for row in range(grid.rows):
+        if row in grid.cuts and row and height + heights[row] / 2 > most * len(found):
+            found.append(row)
+        height += heights[row]
+    return tuple(found)
+
+
+def told(plan: Plan) -> dict[str, Any]:
+    """A plan in JSON's terms, nodes counted from the group's first; groups that look alike: equal.
+
+    Items: [first, last] of a stack, a number n ≥ 0 for the n-th group inside, -1 an entry, -2 an
+    exit. Links: source, target, exit of the source, entry of the target, then lane, fork, join (-1:
+    none) and side of the route.
+    """
+    start, nth = plan.nest.start, 0
+    items: list[Any] = []
+    for item in plan.items:
+        if isinstance(item, Stack):
+            items.append([item.first - start, item.last - start])
+        elif isinstance(item, Port):
+            items.append(-2 if item.out else -1)
+        else:
+            items.append(nth)
+            nth += 1
+    ways = {(route.source, route.target): route for route in plan.grid.routes}
+    links = []
+    for link in plan.links:
+        way = ways[link.source, link.target]
+        links.append([*link, *(-1 if v is None else v for v in way[2:5]), way.side])
+    return {
+        "items": items,
+        "sizes": [list(size) for size in plan.sizes],
+        "cells": [list(cell) for cell in plan.grid.cells],
+        "rows": plan.grid.rows,
+        "columns": plan.grid.columns,
+        "tracks": list(plan.grid.tracks),
+        "strips": list(plan.strips),
+        "links": links,
+    }

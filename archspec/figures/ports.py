@@ -1,0 +1,95 @@
+"""Element → ports: what enters and leaves a part of the network, by its author's names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from archspec.figures.part import Part
+from archspec.figures.tree import Element
+from archspec.figures.wiring import Wiring
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph, Node
+    from archspec.expand.tree import Value
+
+
+def outputs(graph: Graph) -> list[tuple[str, int]]:
+    """Name and node of all that leaves the network; a list has a line for each entry."""
+    return [(name, edge.node) for name, edges in graph.outputs.items() for edge in edges]
+
+
+def exits(wiring: Wiring, root: Element, inside: Collection[int]) -> list[tuple[str, int]]:
+    """Name and node of all that leaves an element: of a block the names of its outputs."""
+    named: dict[int, str] = {}
+    if root.instance is not None:
+        for name, out in root.instance.outputs.items():
+            for value in out if isinstance(out, tuple) else (out,):
+                source = _source(root, value) if value is not None else None
+                if source is not None:
+                    named[source] = name
+    return [
+        (named.get(index, wiring.nodes[index].path.removeprefix(f"{root.path}.")), index)
+        for index in wiring.exits(sorted(inside))
+    ]
+
+
+def entries(wiring: Wiring, root: Element) -> dict[int, str]:
+    """By node whose output enters a block, what the block calls it."""
+    found: dict[int, str] = {}
+    if root.instance is not None and len(root.instance.inputs) > 1:
+        for name, value in root.instance.inputs.items():
+            source = _reads(wiring, root, value)
+            if source is not None:
+                found.setdefault(source, name)
+    return found
+
+
+def entry(root: Element, node: Node, label: str) -> Part:
+    """The part of what comes in from a node outside."""
+    return Part(
+        key=f"{root.path}←{node.path}", kind="input", family="input", label=label,
+        main=node.index, shape=node.outs[0].shape,
+    )  # fmt: skip
+
+
+def exit(root: Element, node: Node, label: str) -> Part:
+    """The part of what goes out."""
+    return Part(
+        key=f"{root.path}→{label}", kind="output", family="output", label=label,
+        main=node.index, shape=node.outs[0].shape, training=node.training,
+    )  # fmt: skip
+
+
+def _reads(wiring: Wiring, root: Element, value: Value) -> int | None:
+    """The node that a block's input comes from: what the first op reads that takes it."""
+    for element in root.walk():
+        copy = element.copy
+        if element is root or copy is None or not any(one is value for one in copy.ins):
+            continue
+        place = next(place for place, one in enumerate(copy.ins) if one is value)
+        if element.instance is not None:
+            inner = list(element.instance.inputs.values())[place]
+            return _reads(wiring, element, inner)
+        if not element.children and copy.body is None and not copy.branches:
+            given = [one for one in copy.ins[:place] if one is not None]
+            return wiring.nodes[element.start].inputs[len(given)].node
+    return None
+
+
+def _source(root: Element, value: Value) -> int | None:
+    """The node inside a block that gives one of its outputs."""
+    for element in root.walk():
+        copy = element.copy
+        if element is root or copy is None:
+            continue
+        if not any(one is value for one in copy.outs.values()) and copy.out is not value:
+            continue
+        if not element.children:
+            return element.start
+        if element.instance is not None:
+            for name, one in copy.outs.items():
+                inner = element.instance.outputs.get(name)
+                if one is value and inner is not None and not isinstance(inner, tuple):
+                    return _source(element, inner)
+    return None

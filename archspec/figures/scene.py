@@ -1,0 +1,223 @@
+"""Marks → Scene: boxes, paths and words in one plane; SVG, TikZ and PDF are written from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from archspec.figures import fonts
+
+WIDTH, HEIGHT = 1600.0, 1200.0
+"""Px of the largest sheet: what a page, a slide or a screen shows with words of 9 px legible."""
+
+Point = tuple[float, float]
+Step = tuple[str, *tuple[float, ...]]
+
+
+class Box(NamedTuple):
+    """An upright rectangle in px: left, top, right, bottom; y grows downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    def overlaps(self, other: Box, slack: float = 0.5) -> bool:
+        """Whether the two share more than `slack` px in both directions."""
+        return (
+            min(self.right, other.right) - max(self.left, other.left) > slack
+            and min(self.bottom, other.bottom) - max(self.top, other.top) > slack
+        )
+
+    def contains(self, other: Box, slack: float = 0.5) -> bool:
+        """Whether `other` lies within, up to `slack` px."""
+        return (
+            self.left - slack <= other.left
+            and self.top - slack <= other.top
+            and other.right <= self.right + slack
+            and other.bottom <= self.bottom + slack
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How a line is drawn: colour as `#rrggbb`, width in px, `dash` as lengths on and off."""
+
+    colour: str = "#444444"
+    width: float = 1.0
+    dash: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A box, filled or outlined or both; `radius` rounds its corners."""
+
+    box: Box
+    fill: str | None = None
+    stroke: Stroke | None = None
+    radius: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A line through steps: ("M", x, y), ("L", x, y), ("C", x1, y1, x2, y2, x, y), ("Z",).
+
+    `arrow` puts a head at the end. `edge` names the keys of the two groups that it joins: what a
+    test of missing connections reads.
+    """
+
+    steps: tuple[Step, ...]
+    stroke: Stroke | None = field(default_factory=Stroke)
+    fill: str | None = None
+    arrow: bool = False
+    edge: tuple[str, str] | None = None
+
+    @property
+    def end(self) -> Point:
+        """Where it ends."""
+        return _last(self.steps[-1])
+
+    @property
+    def head(self) -> tuple[Point, Point, Point] | None:
+        """The corners of the arrow head, its tip first."""
+        if not self.arrow or self.stroke is None:
+            return None
+        (x, y), (dx, dy) = self.end, self._direction()
+        length = _head(self.stroke)
+        back, side = (x - length * dx, y - length * dy), 0.42 * length
+        return (
+            (x, y),
+            (back[0] - side * dy, back[1] + side * dx),
+            (back[0] + side * dy, back[1] - side * dx),
+        )
+
+    @property
+    def shaft(self) -> tuple[Step, ...]:
+        """The steps; with an arrow they stop inside its head, so that the tip stays sharp."""
+        if not self.arrow or self.stroke is None:
+            return self.steps
+        dx, dy = self._direction()
+        back = 0.8 * _head(self.stroke)
+        kind, *values = self.steps[-1]
+        # of a curve the second handle moves along, so that it ends in the same direction
+        moved = 4 if kind == "C" else 2
+        for place in range(len(values) - moved, len(values), 2):
+            values[place] -= back * dx
+            values[place + 1] -= back * dy
+        return (*self.steps[:-1], (kind, *values))
+
+    def _direction(self) -> Point:
+        """The unit vector in which it ends."""
+        x, y = self.end
+        points = [_last(step) for step in self.steps[:-1] if len(step) > 1]
+        kind, *values = self.steps[-1]
+        if kind == "C":
+            points += [(values[0], values[1]), (values[2], values[3])]
+        for px, py in reversed(points):
+            far = math.hypot(x - px, y - py)
+            if far > 1e-6:
+                return (x - px) / far, (y - py) / far
+        return 1.0, 0.0
+
+
+def _last(step: Step) -> Point:
+    _, *values = step
+    return values[-2], values[-1]
+
+
+def _head(stroke: Stroke) -> float:
+    """The length of an arrow head in px."""
+    return 5.0 + 2.0 * stroke.width
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of words; (x, y) is on the base line, `anchor` is "start", "middle" or "end".
+
+    `size` in px; `turn` in degrees, counted clockwise around (x, y).
+    """
+
+    x: float
+    y: float
+    text: str
+    size: float = 11.0
+    anchor: str = "start"
+    bold: bool = False
+    colour: str = "#1a1a1a"
+    turn: float = 0.0
+
+    @property
+    def box(self) -> Box:
+        """The upright box of the words as they stand when `turn` is 0."""
+        width = fonts.width(self.text, self.size, bold=self.bold)
+        left = self.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor] * width
+        return Box(
+            left,
+            self.y - fonts.ASCENT * self.size,
+            left + width,
+            self.y + fonts.DESCENT * self.size,
+        )
+
+    @property
+    def corners(self) -> tuple[Point, Point, Point, Point]:
+        """Of the box as it is turned, from its top left clockwise."""
+        left, top, right, bottom = self.box
+        cos, sin = math.cos(math.radians(self.turn)), math.sin(math.radians(self.turn))
+        at = [(x - self.x, y - self.y) for y in (top, bottom) for x in (left, right)]
+        a, b, d, c = ((self.x + x * cos - y * sin, self.y + x * sin + y * cos) for x, y in at)
+        return a, b, c, d
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Marks that belong together; `key` names it (a node's or block's path).
+
+    `title` is its tooltip. `role` is a class word for style sheets and tests: "card", "glyph",
+    "lane", "edge", …
+    """
+
+    items: tuple[Mark, ...]
+    key: str = ""
+    title: str = ""
+    role: str = ""
+
+
+Mark = Rect | Path | Text | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A figure: marks on a white sheet of `width` × `height` px, in the order they are painted.
+
+    `title` and `description` are for those who cannot see it.
+    """
+
+    width: float
+    height: float
+    items: tuple[Mark, ...]
+    title: str = ""
+    description: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether a sheet of WIDTH x HEIGHT px holds it."""
+        return self.width <= WIDTH and self.height <= HEIGHT
+
+    def marks(self) -> Iterator[Mark]:
+        """All marks, groups before what is in them."""
+        stack = list(reversed(self.items))
+        while stack:
+            mark = stack.pop()
+            yield mark
+            if isinstance(mark, Group):
+                stack.extend(reversed(mark.items))

@@ -1,0 +1,143 @@
+"""Program, node → what one of its cells sees of an input, and the cells on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.figures.errors import RenderError
+from archspec.text.faults import did_you_mean
+
+if TYPE_CHECKING:
+    from archspec.analysis import Field, Row
+    from archspec.network import Program
+
+MOST = 18
+"""Fields of a figure that can be told apart."""
+
+
+class Seen(NamedTuple):
+    """What one cell of a node sees of an input, per axis: first and last cell, and the centre."""
+
+    row: Row
+    fields: tuple[Field, ...]
+    spans: tuple[tuple[int, int], ...]
+    centres: tuple[float, ...]
+
+
+def chain(program: Program, node: str | None = None) -> list[Seen]:
+    """`node`, a path, and the nodes that lead to it from the input, where the field changes.
+
+    Of the node it is the cell in the middle, of the others that at the same place. Without `node`
+    it is the last with an area of which each cell sees a part of the input. At most MOST. Raises
+    RenderError.
+    """
+    chosen = _default(program) if node is None else _row(program, node)
+    input = next((field.input for field in chosen.fields if field.local), None)
+    if input is None:
+        wrong = (
+            f"`field` does not apply to `{chosen.path}`: each cell sees all of the input, or none"
+        )
+        raise RenderError("E702", wrong, "name an op before it with --node")
+    return _chain(_way(program, chosen, input), input)
+
+
+def _row(program: Program, node: str) -> Row:
+    try:
+        return program.analysis.row(node)
+    except KeyError:
+        help = did_you_mean(node, [row.path for row in program.analysis.rows])
+        remedy = help or f"`archspec summary {program.spec.name}` lists the paths"
+        raise RenderError("E703", f"`{program.name}` has no node `{node}`", remedy) from None
+
+
+def _default(program: Program) -> Row:
+    for row in reversed(program.analysis.rows):
+        local = row.op != "input" and any(field.local for field in row.fields)
+        if local and not row.training_only and prod(row.shape[1:]) > 1:
+            return row
+    wrong = f"`field` does not apply to `{program.name}`: no op sees only a part of the input"
+    raise RenderError("E702", wrong, "--view blocks draws every network")
+
+
+# ------------------------------------------------------------------ what is seen
+
+
+def _way(program: Program, chosen: Row, input: str) -> list[Row]:
+    """From the input to the node, at each step back to what sees most of the input."""
+    rows, nodes = program.analysis.rows, program.graph.nodes
+    path = [chosen]
+    while nodes[path[-1].index].layer is not None:
+        before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]
+        able = [row for row in before if _local(row, input)]
+        if not able:
+            break
+        path.append(max(able, key=lambda row: [f.size or 0 for f in _local(row, input)]))
+    return path[::-1]
+
+
+def _local(row: Row, input: str) -> tuple[Field, ...]:
+    return tuple(field for field in row.fields if field.input == input and field.local)
+
+
+def _chain(path: Sequence[Row], input: str) -> list[Seen]:
+    """The nodes of a path at which the field changes, each with its cell nearest to the last's."""
+    changed: list[Row] = []
+    for row in path:
+        known = changed and _same(_local(changed[-1], input), _local(row, input))
+        if row.op != "input" and not known:
+            changed.append(row)
+    last = path[-1]
+    if not changed:
+        changed = [last]
+    if not _same(_local(changed[-1], input), _local(last, input)):
+        changed.append(last)
+    changed[-1] = last
+    middle = [(_count(last, f) // 2 + 0.5) / _count(last, f) for f in _local(last, input)]
+    return [_seen(row, _local(row, input), middle) for row in _few(changed, input)]
+
+
+def _same(a: Sequence[Field], b: Sequence[Field]) -> bool:
+    return [(f.size, f.stride, f.padding_here) for f in a] == [
+        (f.size, f.stride, f.padding_here) for f in b
+    ]
+
+
+def _few(rows: list[Row], input: str) -> list[Row]:
+    """At most so many as can be told apart: the last before each change of stride, then evenly."""
+    if len(rows) <= MOST:
+        return rows
+    kept = {0, len(rows) - 1}
+    strides = [[field.stride for field in _local(row, input)] for row in rows]
+    kept |= {i for i in range(len(rows) - 1) if strides[i] != strides[i + 1]}
+    while len(kept) < MOST:  # in the middle of the longest run that is left out
+        places = sorted(kept)
+        gap, start = max((b - a, -a) for a, b in pairwise(places))
+        kept.add(-start + gap // 2)
+    return [rows[i] for i in sorted(kept)]
+
+
+def _count(row: Row, field: Field) -> int:
+    """How many cells of a node there are along the axis that walks along the input's."""
+    for size, spans in zip(row.shape, row.state.axes, strict=True):
+        for k, _ in spans:
+            tracked = row.state.tracked[k]
+            if (tracked.input, tracked.axis) == (field.input, field.axis):
+                return size
+    return 1
+
+
+def _seen(row: Row, fields: tuple[Field, ...], places: Sequence[float]) -> Seen:
+    """Of the cell that stands at these shares of the whole."""
+    spans, centres = [], []
+    for field, place in zip(fields, places, strict=True):
+        cell = int(place * _count(row, field))
+        span = field.cells(cell)
+        assert span is not None
+        assert field.centre is not None
+        assert field.stride is not None
+        spans.append(span)
+        centres.append(float(field.centre + field.stride * cell) + 0.5)
+    return Seen(row, fields, tuple(spans), tuple(centres))

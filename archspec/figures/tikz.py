@@ -1,0 +1,180 @@
+"""Scene → TikZ: a document that compiles by itself, and can be taken into a paper as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.svg import number
+from archspec.save import MARK
+
+_BP = 0.75  # big points in a px
+
+# pdflatex sets Helvetica, other engines its free twin; `declared` says what pdflatex cannot know.
+_HEAD = r"""% {mark}
+% {title}
+% {description}
+\documentclass[tikz]{{standalone}}
+\usepackage{{iftex}}
+\ifPDFTeX
+  \usepackage[T1]{{fontenc}}
+  \usepackage{{textcomp}}
+  \usepackage{{helvet}}
+{declared}\else
+  \usepackage{{fontspec}}
+  \setsansfont{{TeX Gyre Heros}}
+\fi
+\renewcommand{{\familydefault}}{{\sfdefault}}
+{colours}\begin{{document}}
+\begin{{tikzpicture}}[x=0.75bp, y=-0.75bp, inner sep=0pt, outer sep=0pt]
+\useasboundingbox (0,0) rectangle ({width},{height});
+"""
+_FOOT = "\\end{tikzpicture}\n\\end{document}\n"
+
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+        "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+        "`": r"\textasciigrave{}", "'": r"\textquotesingle{}", "-": "-{}", ",": ",{}",
+    }
+)  # fmt: skip
+_SIGNS = {
+    "→": r"\rightarrow", "←": r"\leftarrow", "↑": r"\uparrow", "↓": r"\downarrow",
+    "⊕": r"\oplus", "⊗": r"\otimes", "⊖": r"\ominus", "‖": r"\Vert", "√": r"\surd",
+    "∞": r"\infty", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx", "−": "-",
+    "∑": r"\sum", "∏": r"\prod", "∂": r"\partial", "∘": r"\circ",
+    **dict(zip("αβγδεζηθικλμνξπρστυφχψω", (
+        r"\alpha", r"\beta", r"\gamma", r"\delta", r"\varepsilon", r"\zeta", r"\eta", r"\theta",
+        r"\iota", r"\kappa", r"\lambda", r"\mu", r"\nu", r"\xi", r"\pi", r"\rho", r"\sigma",
+        r"\tau", r"\upsilon", r"\varphi", r"\chi", r"\psi", r"\omega",
+    ), strict=True)),
+    **dict(zip("ΓΔΘΛΞΠΣΦΨΩ", (
+        r"\Gamma", r"\Delta", r"\Theta", r"\Lambda", r"\Xi", r"\Pi", r"\Sigma", r"\Phi", r"\Psi",
+        r"\Omega",
+    ), strict=True)),
+}  # fmt: skip
+_KNOWN = frozenset("–—…†‡•‘’“”‚„‹›€ŒœŠšŸŽž")  # to pdflatex, beside Latin-1
+
+
+def write(scene: Scene) -> str:
+    """The figure as a LaTeX document, the same from run to run."""
+    marks = list(scene.marks())
+    head = _HEAD.format(
+        mark=MARK,
+        title=_comment(scene.title),
+        description=_comment(scene.description),
+        declared="".join(_declared(marks)),
+        colours="".join(_colours(marks)),
+        width=number(scene.width),
+        height=number(scene.height),
+    )
+    return head + "".join(_lines(scene.items)) + _FOOT
+
+
+def escape(text: str) -> str:
+    """Text that TeX sets as it is, without ligatures."""
+    clean = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    return clean.translate(_SPECIAL)
+
+
+def _comment(text: str) -> str:
+    """One line, whatever is in it."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def _declared(marks: Iterable[Mark]) -> Iterator[str]:
+    """How to set what pdflatex does not know, a `?` where there is no way."""
+    signs = {sign for mark in marks if isinstance(mark, Text) for sign in escape(mark.text)}
+    for sign in sorted(signs):
+        if sign < "\u0100" or sign in _KNOWN:
+            continue
+        meant = rf"\ensuremath{{{_SIGNS[sign]}}}" if sign in _SIGNS else "?"
+        yield f"  \\DeclareUnicodeCharacter{{{ord(sign):04X}}}{{{meant}}}\n"
+
+
+def _colours(marks: Iterable[Mark]) -> Iterator[str]:
+    found: set[str] = set()
+    for mark in marks:
+        if isinstance(mark, Text):
+            found.add(mark.colour)
+        elif isinstance(mark, Rect | Path):
+            stroke = mark.stroke.colour if mark.stroke is not None else None
+            found.update(colour for colour in (mark.fill, stroke) if colour is not None)
+    for colour in sorted(found):
+        yield f"\\definecolor{{{_name(colour)}}}{{HTML}}{{{colour[1:].upper()}}}\n"
+
+
+def _name(colour: str) -> str:
+    return f"c{colour[1:].lower()}"
+
+
+def _lines(items: Iterable[Mark]) -> Iterator[str]:
+    for mark in items:
+        if isinstance(mark, Group):
+            if mark.key:
+                yield f"% {_comment(mark.key)}\n"
+            yield from _lines(mark.items)
+        elif isinstance(mark, Rect):
+            yield _rect(mark)
+        elif isinstance(mark, Path):
+            yield from _path(mark)
+        else:
+            yield _text(mark)
+
+
+def _rect(rect: Rect) -> str:
+    box = rect.box
+    options = list(_paint(rect.fill, rect.stroke))
+    if rect.radius:
+        options.append(f"rounded corners={_bp(rect.radius)}")
+    corners = f"{_at(box.left, box.top)} rectangle {_at(box.right, box.bottom)}"
+    return f"\\path[{', '.join(options)}] {corners};\n"
+
+
+def _path(path: Path) -> Iterator[str]:
+    pieces = []
+    for kind, *values in path.shaft:
+        if kind == "M":
+            pieces.append(_at(*values))
+        elif kind == "L":
+            pieces.append(f"-- {_at(*values)}")
+        elif kind == "C":
+            first, second, end = (_at(*values[i : i + 2]) for i in (0, 2, 4))
+            pieces.append(f".. controls {first} and {second} .. {end}")
+        else:
+            pieces.append("-- cycle")
+    yield f"\\path[{', '.join(_paint(path.fill, path.stroke))}] {' '.join(pieces)};\n"
+    if path.head is not None and path.stroke is not None:
+        corners = " -- ".join(_at(x, y) for x, y in path.head)
+        yield f"\\path[fill={_name(path.stroke.colour)}] {corners} -- cycle;\n"
+
+
+def _paint(fill: str | None, stroke: Stroke | None) -> Iterator[str]:
+    if fill is not None:
+        yield f"fill={_name(fill)}"
+    if stroke is not None:
+        yield f"draw={_name(stroke.colour)}"
+        yield f"line width={_bp(stroke.width)}"
+        if stroke.dash:
+            on = [
+                f"{'off' if i % 2 else 'on'} {_bp(length)}" for i, length in enumerate(stroke.dash)
+            ]
+            yield f"dash pattern={' '.join(on)}"
+
+
+def _text(text: Text) -> str:
+    anchor = {"start": "base west", "middle": "base", "end": "base east"}[text.anchor]
+    turn = f", rotate={number(-text.turn)}" if text.turn else ""
+    font = f"\\fontsize{{{_bp(text.size)}}}{{{_bp(1.2 * text.size)}}}\\selectfont"
+    bold = "\\bfseries" if text.bold else ""
+    options = f"anchor={anchor}, text={_name(text.colour)}, font={font}{bold}{turn}"
+    return f"\\node[{options}] at {_at(text.x, text.y)} {{{escape(text.text)}}};\n"
+
+
+def _at(x: float, y: float) -> str:
+    return f"({number(x)},{number(y)})"
+
+
+def _bp(px: float) -> str:
+    return f"{number(px * _BP)}bp"

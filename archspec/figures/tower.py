@@ -1,0 +1,161 @@
+"""Program → Scene: feature maps as volumes, from the input to the output.
+
+The face of a volume shows resolution (its sides grow with the square root of the size), its
+thickness channels (with their logarithm), its colour the kind of layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from archspec.figures import cards, palette
+from archspec.figures.errors import RenderError
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
+from archspec.figures.trunk import Solid, Trunk, reason, trunk
+from archspec.figures.volume import SMALL, Volume
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+WIDTH, HEIGHT = 1600.0, 1200.0
+"""Px of the largest sheet."""
+_EDGE, _HEAD = 20.0, 50.0
+_TALLEST = (190.0, 165.0, 140.0)  # px of the largest face: smaller where that spares a row
+_ARROW, _GAP = 30.0, 12.0  # px between volumes, and between what is written on them
+_TURN = 26.0  # px between rows, for the line from one to the next
+_MOST = (40, 28, 20, 14, 10, 7)  # parts of the outline, until the sheet holds it
+_LINE = Stroke(palette.LINE, 1.8)
+_SWATCH = 10.0
+_KINDS = {
+    "conv": "convolution", "pool": "pooling", "linear": "linear", "upsampling": "upsampling",
+    "attention": "attention", "recurrent": "recurrent", "merge": "merge",
+}  # fmt: skip
+
+
+def draw(program: Program) -> Scene:
+    """The volumes in a row, in several where one is too wide. Raises RenderError."""
+    why = reason(program)
+    if why:
+        message = f"`tower` does not apply to `{program.name}`: {why}"
+        raise RenderError("E702", message, "--view blocks draws every network")
+    for most in _MOST:
+        scene = _Tower(program, trunk(program, most)).scene()
+        if scene.height <= HEIGHT:
+            break
+    return scene
+
+
+class _Tower:
+    def __init__(self, program: Program, found: Trunk) -> None:
+        self.program = program
+        self.solids, self.aside = found
+        for tallest in _TALLEST:
+            self.scale = tallest / max(max(s.sides, default=1) for s in self.solids) ** 0.5
+            self.rows = self._rows(WIDTH - 2 * _EDGE)
+            if len(self.rows) == 1:
+                break
+
+    # -------------------------------------------------------------- where
+
+    def _rows(self, room: float) -> list[list[Volume]]:
+        """Volumes side by side; where one row is too long, rows of about the same length."""
+        rows = self._broken(room)
+        if len(rows) > 1:
+            total = sum(row[-1].right - row[0].left for row in rows)
+            for share in range(100, 200, 5):
+                narrow = self._broken(min(room, total / len(rows) * share / 100))
+                if len(narrow) == len(rows):
+                    return narrow
+        return rows
+
+    def _broken(self, room: float) -> list[list[Volume]]:
+        rows: list[list[Volume]] = [[]]
+        seen: object = None
+        for solid in self.solids:
+            sized = solid.sides != seen
+            seen = solid.sides
+            volume = self._behind(rows[-1], solid, sized)
+            if rows[-1] and volume.right - rows[-1][0].left > room:
+                rows.append([])
+                volume = self._behind([], solid, sized)
+            rows[-1].append(volume)
+        return rows
+
+    def _behind(self, row: Sequence[Volume], solid: Solid, sized: bool) -> Volume:
+        """A volume as near to the last one as words and the arrow allow."""
+        here = self._volume(solid, sized, 0.0, 0.0)
+        if not row:
+            return self._volume(solid, sized, -here.left, 0.0)
+        (came, _), (_, left) = here.ends(), row[-1].ends()
+        x = max(row[-1].right + _GAP - here.left, left[0] + _ARROW - came[0])
+        return self._volume(solid, sized, x, 0.0)
+
+    def _volume(self, solid: Solid, sized: bool, x: float, axis: float) -> Volume:
+        return Volume(solid, self.scale, sized=sized, x=x, axis=axis)
+
+    # -------------------------------------------------------------- the sheet
+
+    def scene(self) -> Scene:
+        heading = cards.heading(self.program, _EDGE)
+        y, placed = _HEAD, list[list[Volume]]()
+        for row in self.rows:
+            axis = y - min(volume.highest for volume in row)
+            placed.append([self._volume(v.solid, v.sized, v.x + _EDGE, axis) for v in row])
+            y = max(volume.lowest for volume in placed[-1]) + _TURN
+        foot = self._foot(y)
+        volumes = [volume for row in placed for volume in row]
+        lines: list[Mark] = [*self._lines(placed), *self._turns(placed)]
+        shapes: list[Mark] = []
+        for volume in volumes:
+            shapes += [volume.group(), *volume.texts]
+        right = max([heading[-1].box.right, *(v.right for v in volumes), *_rights(foot)])
+        return Scene(
+            right + _EDGE,
+            y + (18.0 if foot else 0.0),
+            (*heading, *shapes, Group(tuple(lines), role="edges"), *foot),
+            self.program.name,
+            f"{self.program.spec.title or self.program.name}: {len(volumes)} volumes, "
+            "faces by resolution, thickness by channels",
+        )
+
+    def _lines(self, rows: Sequence[Sequence[Volume]]) -> Iterator[Path]:
+        for row in rows:
+            for a, b in pairwise(row):
+                yield _line([a.ends()[1], b.ends()[0]], a, b)
+
+    def _turns(self, rows: Sequence[Sequence[Volume]]) -> Iterator[Path]:
+        """From the end of a row, below it, to the start of the next."""
+        for above, below in pairwise(rows):
+            a, b = above[-1], below[0]
+            start, end = a.ends()[1], b.ends()[0]
+            right, left = a.right + _GAP, b.left - _GAP
+            y = min(volume.highest for volume in below) - _TURN / 2
+            corners = [(right, start[1]), (right, y), (left, y), (left, end[1])]
+            yield _line([start, *corners, end], a, b)
+
+    def _foot(self, y: float) -> list[Mark]:
+        """Which colour is what, and what is not on the way to the output."""
+        families = [slab.family for solid in self.solids for slab in solid.slabs]
+        families += [part.family for solid in self.solids for _, part in solid.pools]
+        found: list[Mark] = []
+        x = _EDGE
+        for family in [kind for kind in _KINDS if kind in families]:
+            colours = palette.of(family)
+            word = Text(x + _SWATCH + 5, y, _KINDS[family], SMALL, colour=palette.MUTED)
+            box = Box(x, y - _SWATCH + 1, x + _SWATCH, y + 1)
+            found += [Rect(box, colours.fill, Stroke(colours.edge)), word]
+            x = word.box.right + 16
+        if self.aside:
+            names = ", ".join(part.name or part.label for part in self.aside)
+            found.append(Text(x, y, f"not shown: {names}", SMALL, colour=palette.MUTED))
+        return found
+
+
+def _line(points: Sequence[Point], a: Volume, b: Volume) -> Path:
+    return cards.link(points, (a.solid.key, b.solid.key), _LINE)
+
+
+def _rights(marks: Iterable[Mark]) -> list[float]:
+    return [mark.box.right for mark in marks if isinstance(mark, Text)]

@@ -1,0 +1,286 @@
+"""Program → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.figures.outline import MOST, Outline, Part, outline
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+Sides = tuple[int, ...]
+
+_WEIGHTY = frozenset({"conv", "upsampling", "linear", "attention", "recurrent"})
+_OPENED = 36  # slabs up to which blocks are drawn as the layers in them
+_COVER = 0.6  # of a block's parameters that one path must hold to stand for it
+_ONE_BY_ONE = 4  # alike slabs that are drawn each
+_STACK = 6  # slabs of a stack from which on alike ones are drawn as one
+
+
+class Slab(NamedTuple):
+    """A map of so many channels, or `copies` alike, one behind the other."""
+
+    channels: int
+    family: str
+    copies: int = 1
+
+
+@dataclass(slots=True)
+class Solid:
+    """Neighbours whose maps have the same size, and the pools behind them.
+
+    `sides` are the sizes of space; () of a vector. `parts` is all it stands for, in order. `slabs`
+    are those of one of `copies` copies.
+    """
+
+    sides: Sides
+    parts: list[Part]
+    slabs: list[Slab]
+    copies: int = 1
+    whole: bool = False  # it takes in no neighbours
+    pools: list[tuple[Sides, Part]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return self.parts[0].key
+
+
+class Trunk(NamedTuple):
+    """`aside` are parts that are on no way to the output that is used: heads of training."""
+
+    solids: tuple[Solid, ...]
+    aside: tuple[Part, ...]
+
+
+def reason(program: Program) -> str:
+    """Why there is no trunk of maps, as a clause; "" where there is one."""
+    graph = program.graph
+    inputs = sum(node.layer is None for node in graph.nodes)
+    if inputs != 1:
+        return f"it has {inputs} inputs"
+    outputs = len(_outputs(program))
+    if outputs != 1:
+        return f"it has {outputs} outputs"
+    return _Reader(program, MOST).reason
+
+
+def trunk(program: Program, most: int) -> Trunk:
+    """Of an outline of at most `most` parts; for a network for which there is no `reason`."""
+    reader = _Reader(program, most)
+    return Trunk(tuple(reader.solids()), tuple(reader.aside))
+
+
+def _outputs(program: Program) -> list[int]:
+    """The nodes that outputs of inference come from."""
+    graph = program.graph
+    return [
+        edge.node
+        for name, edges in graph.outputs.items()
+        if name not in graph.training_outputs
+        for edge in edges
+    ]
+
+
+class _Reader:
+    def __init__(self, program: Program, most: int) -> None:
+        self.program = program
+        self.outline = outline(program, most)
+        (self.sink,) = _outputs(program)
+        self.parts = self._between()
+
+    # -------------------------------------------------------------- which parts
+
+    def _between(self) -> list[Part]:
+        """The parts on some way from the input to the output, in order."""
+        parts = self.outline.parts
+        ahead = self._reached((p.key for p in parts if p.kind == "input"), forwards=True)
+        behind = self._reached((p.key for p in parts if self.sink in p.nodes), forwards=False)
+        return [part for part in parts if part.key in ahead & behind]
+
+    def _reached(self, starts: Iterable[str], *, forwards: bool) -> set[str]:
+        stack, found = list(starts), set[str]()
+        while stack:
+            key = stack.pop()
+            if key in found:
+                continue
+            found.add(key)
+            if forwards:
+                stack += [link.target for link in self.outline.targets[key]]
+            else:
+                stack += [link.source for link in self.outline.sources[key]]
+        return found
+
+    @property
+    def aside(self) -> list[Part]:
+        """What is left out, but for parameters and the like, which belong to what reads them."""
+        keys = {part.key for part in self.parts}
+        ahead = self._reached((part.key for part in self.parts), forwards=True)
+        return [
+            part
+            for part in self.outline.parts
+            if part.key in ahead and part.key not in keys and part.kind != "output"
+        ]
+
+    @cached_property
+    def regions(self) -> list[list[Part]]:
+        """The parts, cut behind each one that no link passes by: all ways meet there."""
+        place = {part.key: number for number, part in enumerate(self.parts)}
+        passed = [0] * (len(self.parts) + 1)
+        for link in self.outline.links:
+            if link.source in place and link.target in place:
+                passed[place[link.source] + 1] += 1
+                passed[place[link.target]] -= 1
+        found: list[list[Part]] = [[]]
+        passing = 0
+        for part, change in zip(self.parts, passed, strict=False):
+            passing += change
+            found[-1].append(part)
+            if passing == 0:
+                found.append([])
+        return found[:-1]
+
+    # -------------------------------------------------------------- whether it is a trunk
+
+    @property
+    def reason(self) -> str:
+        sizes = set[Sides]()
+        before: Sides | None = ()
+        for region in self.regions:
+            sides = [self._sides(part) for part in region]
+            if sides[-1] is None:
+                part = region[-1]
+                shape = " × ".join(map(str, part.shape))
+                return f"`{part.name or part.label}` gives {shape}, which is no map"
+            sizes.update(side for side in sides if side)
+            if {side for side in sides if side and max(side) > 1} - {before, sides[-1]}:
+                return f"its paths meet at `{region[-1].key}` after maps of several sizes"
+            before = sides[-1]
+        if len(sizes) < 2:
+            return "it has no maps of several sizes"
+        return ""
+
+    def _sides(self, part: Part) -> Sides | None:
+        """The sizes of space of what leaves a part; () of a vector; None of anything else."""
+        tensor = self.program.graph.nodes[part.main].outs[0]
+        if tensor.rank <= 1:
+            return ()
+        is_map = tensor.is_map
+        if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
+            readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
+            is_map = any(self.program.graph.nodes[r.main].outs[0].is_map for r in readers)
+        return tensor.shape[1:] if is_map else None
+
+    # -------------------------------------------------------------- solids
+
+    def solids(self) -> list[Solid]:
+        """In order, neighbours of one size together."""
+        opened = self._solids(open=True)
+        if sum(len(solid.slabs) for solid in opened) <= _OPENED:
+            return opened
+        return self._solids(open=False)
+
+    def _solids(self, *, open: bool) -> list[Solid]:
+        found: list[Solid] = []
+        for region in self.regions:
+            for part, solid in self._steps(region, open=open):
+                self._stack(found, part, solid)
+        for solid in found:
+            if len(solid.slabs) > _STACK:
+                solid.slabs = [
+                    slab._replace(copies=slab.copies * len(list(alike)))
+                    for slab, alike in groupby(solid.slabs)
+                ]
+        return found
+
+    def _stack(self, found: list[Solid], part: Part, solid: Solid) -> None:
+        """Put a solid onto the last one, where that has maps of its size and no pool yet."""
+        last = found[-1] if found else None
+        if part.family == "pool" and last is not None and last.sides and part.copies == 1:
+            last.parts += solid.parts
+            last.pools.append((solid.sides or (1,) * len(last.sides), part))
+            return
+        joins = last is not None and not (last.whole or solid.whole or last.pools)
+        if last is not None and joins and last.sides == solid.sides:
+            last.parts += solid.parts
+            last.slabs += solid.slabs
+            return
+        found.append(solid)
+
+    def _steps(self, region: Sequence[Part], *, open: bool) -> Iterator[tuple[Part, Solid]]:
+        """What a region adds: its parts one by one where they are one path, else its last alone."""
+        last = region[-1]
+        if len(region) == 1:
+            yield last, self._solid(last, open=open)
+        elif self._is_path(region):
+            for part in region[:-1]:
+                yield part, self._solid(part, open=open)
+            yield last, Solid(self._sides(last) or (), [last], [])
+        else:
+            solid = self._flat(last)
+            yield last, replace(solid, parts=list(region), whole=True)
+
+    def _is_path(self, region: Sequence[Part]) -> bool:
+        linked = {(link.source, link.target) for link in self.outline.links}
+        return all((a.key, b.key) in linked for a, b in pairwise(region))
+
+    def _solid(self, part: Part, *, open: bool) -> Solid:
+        slabs = self._inside(part) if open and part.kind in ("block", "group") else []
+        if slabs:
+            return Solid(self._sides(part) or (), [part], slabs, part.copies, whole=True)
+        return self._flat(part)
+
+    def _flat(self, part: Part) -> Solid:
+        """The part as what leaves it."""
+        sides = self._sides(part) or ()
+        slab = Slab(part.shape[0] if part.shape else 1, part.family)
+        alone = part.kind == "input" or not sides
+        if part.kind in ("block", "group") and part.copies > 1:
+            return Solid(sides, [part], [slab], part.copies, whole=True)
+        many = part.copies > _ONE_BY_ONE
+        slabs = [slab._replace(copies=part.copies)] if many else [slab] * part.copies
+        return Solid(sides, [part], slabs, whole=alone)
+
+    def _inside(self, part: Part) -> list[Slab]:
+        """The layers along the longest path through a block, if that path is most of it."""
+        inside = self.outline.inside(part.key, full=True)
+        if inside is None or any(_side_by_side(inside, merge) for merge in inside.parts):
+            return []
+        path = _longest(inside)
+        weighty = sum(p.params for p in inside.parts if self._is_map(p))
+        if sum(p.params for p in path) < _COVER * weighty:
+            return []
+        return [
+            Slab(p.shape[0], p.family)
+            for p in path
+            for _ in range(p.copies)
+            if p.family in _WEIGHTY and self._sides(p) == self._sides(part)
+        ]
+
+    def _is_map(self, part: Part) -> bool:
+        return max(self._sides(part) or (0,)) > 1
+
+
+def _side_by_side(inside: Outline, part: Part) -> bool:
+    """Whether it joins several branches, each as good as the other."""
+    if part.op != "concat":
+        return False
+    kinds = [inside.by_key[link.source].kind for link in inside.sources[part.key]]
+    return sum(kind != "input" for kind in kinds) > 1
+
+
+def _longest(inside: Outline) -> list[Part]:
+    """The parts of a path with as many links as there can be, in order."""
+    ranks = inside.ranks
+    ends = [part for part in inside.parts if part.kind != "output"]
+    at = max(ends, key=lambda part: ranks[part.key], default=None)
+    path: list[Part] = []
+    while at is not None:
+        path.append(at)
+        before = [inside.by_key[link.source] for link in inside.sources[at.key]]
+        at = max(before, key=lambda part: ranks[part.key], default=None)
+    return path[::-1]

@@ -1,0 +1,223 @@
+"""Solid → marks: slabs in parallel projection, their pools, their words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby, takewhile
+
+from archspec.figures import cards, fonts, palette, words
+from archspec.figures.palette import Colours
+from archspec.figures.scene import Group, Path, Point, Stroke, Text
+from archspec.figures.trunk import Sides, Slab, Solid
+
+SMALL, NAME, COPIES = 10.0, 11.5, 13.0
+_SMALLEST = 11.0  # px of the face of one cell
+_SLANT = 0.39  # px to the right and up for a px of depth
+_BAR = 12.0  # px a vector is high and thick
+_POOL = 5.0  # px a pool is thick
+_CAPTION = 104.0  # px a caption may be wide
+_LINE = 13.0  # px from one line of words to the next
+
+
+class Volume:
+    """A solid whose first slab's left edge is at `x` and whose middle is at `axis`.
+
+    `scale` is px per square root of a cell. `sized`: its resolution is written beside it.
+    """
+
+    def __init__(self, solid: Solid, scale: float, *, sized: bool, x: float, axis: float) -> None:
+        self.solid, self.scale, self.sized = solid, scale, sized
+        self.x, self.axis = x, axis
+        self.thick = [_thickness(slab, vector=not solid.sides) for slab in solid.slabs]
+        self.height, self.slant = self._face(solid.sides, solid.slabs[0].channels)
+        centre = axis if solid.sides else axis + self.slant / 2
+        self.top, self.bottom = centre - self.height / 2, centre + self.height / 2
+        self.end = x + sum(self.thick)
+        self.shapes = [*self._slabs(), *self._pools()]
+        self.texts = [*self._channels(), *self._caption(), *self._copies()]
+        if sized and solid.sides:
+            self.texts.append(self._size())
+
+    # -------------------------------------------------------------- what it takes
+
+    @property
+    def left(self) -> float:
+        return min(self.x, *(point[0] for text in self.texts for point in text.corners))
+
+    @property
+    def right(self) -> float:
+        words = (point[0] for text in self.texts for point in text.corners)
+        return max(*(x for x, _ in self._points()), *words)
+
+    @property
+    def highest(self) -> float:
+        words = (text.box.top for text in self.texts)
+        return min(*(y for _, y in self._points()), *words)
+
+    @property
+    def lowest(self) -> float:
+        return max(self.bottom, *(text.box.bottom for text in self.texts))
+
+    def ends(self) -> tuple[Point, Point]:
+        """Where a line along the axis comes in, and goes out."""
+        corners = self._points()
+        crossed = [
+            a[0] + (b[0] - a[0]) * (self.axis - a[1]) / (b[1] - a[1])
+            for a in corners
+            for b in corners
+            if a[1] <= self.axis < b[1]
+        ]
+        return (min(crossed), self.axis), (max(crossed), self.axis)
+
+    def group(self) -> Group:
+        """The shapes alone; words stand beside them."""
+        title = "; ".join(cards.title(part) for part in self.solid.parts)
+        return Group(tuple(self.shapes), self.solid.key, title, "card")
+
+    def _points(self) -> list[Point]:
+        return [(step[1], step[2]) for path in self.shapes for step in path.steps if len(step) > 2]
+
+    # -------------------------------------------------------------- shapes
+
+    def _face(self, sides: Sides, channels: int) -> tuple[float, float]:
+        """Height of a face, and how far it goes to the right and up."""
+        if not sides:
+            return _BAR, 7.0 * math.log2(channels + 1)
+        if len(sides) == 1:  # a sequence is a band
+            return self._side(sides[0]), _SLANT * _BAR
+        return self._side(sides[-2]), _SLANT * self._side(sides[-1])
+
+    def _side(self, cells: int) -> float:
+        return max(_SMALLEST, self.scale * math.sqrt(cells))
+
+    def _slabs(self) -> Iterator[Path]:
+        x = self.x
+        for slab, thick in zip(self.solid.slabs, self.thick, strict=True):
+            colours = palette.of(slab.family)
+            yield from self._box(x, thick, self.top, self.bottom, self.slant, colours)
+            x += thick
+        last = palette.of(self.solid.slabs[-1].family)
+        yield self._right(x, self.top, self.bottom, self.slant, last.side, last.edge)
+
+    def _pools(self) -> Iterator[Path]:
+        x = self.end
+        for sides, part in self.solid.pools:
+            colours = palette.of(part.family)
+            height, slant = self._face(sides, 1)
+            top, bottom = self.axis - height / 2, self.axis + height / 2
+            darker = Colours(colours.side, colours.side, colours.edge)
+            yield from self._box(x, _POOL, top, bottom, slant, darker)
+            x += _POOL
+            yield self._right(x, top, bottom, slant, colours.fill, colours.edge)
+
+    def _box(
+        self, x: float, thick: float, top: float, bottom: float, slant: float, colours: Colours
+    ) -> Iterator[Path]:
+        """The front and the top."""
+        far = x + thick
+        stroke = Stroke(colours.edge, 0.9)
+        front = (x, top), (far, top), (far, bottom), (x, bottom)
+        above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
+        yield _polygon(front, colours.fill, stroke)
+        yield _polygon(above, colours.fill, stroke)
+
+    def _right(
+        self, x: float, top: float, bottom: float, slant: float, fill: str, edge: str
+    ) -> Path:
+        face = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
+        return _polygon(face, fill, Stroke(edge, 0.9))
+
+    # -------------------------------------------------------------- words
+
+    def _channels(self) -> Iterator[Text]:
+        """How many channels, once for slabs alike."""
+        x, free = self.x, -math.inf
+        pairs = zip(self.solid.slabs, self.thick, strict=True)
+        for slab, group in groupby(pairs, key=lambda pair: pair[0]):
+            run = [thick for _, thick in group]
+            count = len(run) * slab.copies
+            text = f"{slab.channels} ×{count}" if count > 1 else str(slab.channels)
+            middle = max(x + sum(run) / 2, free + fonts.width(text, SMALL) / 2)
+            yield Text(middle, self.bottom + 12, text, SMALL, "middle")
+            free = middle + fonts.width(text, SMALL) / 2 + 4
+            x += sum(run)
+
+    def _caption(self) -> Iterator[Text]:
+        """Its name, and what it is."""
+        middle, room = (self.x + self.end) / 2, max(_CAPTION, self.end - self.x)
+        y = self.bottom + 13
+        names, more = _said(self.solid)
+        for name in names:
+            y += _LINE
+            text = fonts.fit(name, NAME, room, bold=True)
+            yield Text(middle, y, text, NAME, "middle", bold=True)
+        for line in more:
+            y += _LINE
+            text = fonts.fit(line, SMALL, room)
+            yield Text(middle, y, text, SMALL, "middle", colour=palette.MUTED)
+
+    def _copies(self) -> Iterator[Text]:
+        if self.solid.copies > 1:
+            middle = (self.x + self.end + self.slant) / 2
+            y = self.top - self.slant - 8
+            text = f"× {self.solid.copies}"
+            yield Text(middle, y, text, COPIES, "middle", bold=True, colour=palette.ACCENT)
+
+    def _size(self) -> Text:
+        """The resolution, along the lower edge of the face and clear of the axis."""
+        text = words.area(self.solid.sides) if len(self.solid.sides) == 1 else _times(self.solid)
+        wide = fonts.width(text, SMALL)
+        beside = [t.box.right for t in self.texts if t.box.top < self.bottom + 14]
+        pools = _POOL * sum(self._face(s, 1)[0] > 0.8 * self.height for s, _ in self.solid.pools)
+        away = fonts.ASCENT * SMALL * 0.71 + 3
+        along = max(0.0, (self.slant - 0.71 * wide) / 2)
+        x = max(self.end + pools + away + along, *(right + 3 for right in beside))
+        y = self.bottom + away - along
+        y += max(0.0, self.axis + 5 + fonts.ASCENT * SMALL * 0.71 - (y - 0.71 * wide))
+        return Text(x, y, text, SMALL, turn=-45.0)
+
+
+def _times(solid: Solid) -> str:
+    return "×".join(map(str, solid.sides))
+
+
+def _thickness(slab: Slab, *, vector: bool) -> float:
+    return _BAR if vector else max(6.0, 3.2 * math.log2(slab.channels + 1))
+
+
+def _polygon(points: Sequence[Point], fill: str, stroke: Stroke) -> Path:
+    first, *rest = points
+    return Path((("M", *first), *(("L", *point) for point in rest), ("Z",)), stroke, fill)
+
+
+def _said(solid: Solid) -> tuple[list[str], list[str]]:
+    """What it is called, then what it is; of several parts first and last, or all their labels."""
+    pools = [part for _, part in solid.pools]
+    parts = [part for part in solid.parts if part not in pools and part.kind != "merge"]
+    parts = parts or solid.parts
+    labels = list(dict.fromkeys(part.label for part in parts))
+    if not all(part.name for part in parts):
+        return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], _varying(solid)
+    more = [*(labels if len(labels) == 1 else []), *_varying(solid)]
+    return _span([part.name for part in parts]), more
+
+
+def _varying(solid: Solid) -> list[str]:
+    return list(solid.parts[0].varies[:1]) if solid.copies > 1 else []
+
+
+def _span(names: Sequence[str]) -> list[str]:
+    """One name; of several the first and last, of that what differs: `inception4a … 4e`."""
+    first, last = names[0], names[-1]
+    if len(names) == 1:
+        return [first]
+    pairs = zip(first, last, strict=False)
+    shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    word = re.match(r".*[_.]|[A-Za-z]+", shared)
+    short = last[word.end() :] if word else last
+    text = f"{first} … {short}" if len(names) > 2 else f"{first}, {short}"
+    if fonts.width(text, NAME, bold=True) <= _CAPTION:
+        return [text]
+    return [f"{first} …" if len(names) > 2 else first, last]

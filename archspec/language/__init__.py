@@ -1,0 +1,41 @@
+"""Source → Spec: what the author wrote, items normalised to operation, arguments, modifiers."""
+
+from __future__ import annotations
+
+from archspec.language.document import parse
+from archspec.language.models import (
+    REQUIRED,
+    Axis,
+    Block,
+    Branch,
+    Filler,
+    Init,
+    Input,
+    Item,
+    Part,
+    Ref,
+    Repeat,
+    Spec,
+    Use,
+    Value,
+    reads,
+)
+
+__all__ = [
+    "REQUIRED",
+    "Axis",
+    "Block",
+    "Branch",
+    "Filler",
+    "Init",
+    "Input",
+    "Item",
+    "Part",
+    "Ref",
+    "Repeat",
+    "Spec",
+    "Use",
+    "Value",
+    "parse",
+    "reads",
+]

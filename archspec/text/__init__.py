@@ -1,0 +1,1 @@
+"""Bytes → data with places: what a file says, and how a complaint about it is quoted."""

@@ -1,0 +1,154 @@
+"""Height is effective stride: the U of a U-Net, a pyramid, three scales, a generator's stairs."""
+
+from __future__ import annotations
+
+import pytest
+from checking import faults
+from figures import NETWORKS, compare, network
+
+from archspec.figures.heights import levels
+from archspec.figures.levels import applies, draw, fitting
+from archspec.figures.outline import outline
+from archspec.figures.scene import Group, Path, Scene
+from archspec.network import loads
+
+
+def boxes(scene: Scene) -> dict[str, tuple[float, float]]:
+    """Left and top of each card, by key."""
+    found = {}
+    for mark in scene.marks():
+        if isinstance(mark, Group) and mark.role == "card":
+            last = [item for item in mark.items if hasattr(item, "box") and hasattr(item, "radius")]
+            found[mark.key] = last[-1].box[:2]  # type: ignore[union-attr]
+    return found
+
+
+def labels(name: str) -> dict[str, str]:
+    """By key of a part, where it stands."""
+    program = network(name)
+    shown = outline(program, scales=True, outputs=False)
+    return {key: level.label for key, level in levels(program, shown).items()}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clean(name: str) -> None:
+    program = network(name)
+    assert faults(draw(program), fitting(program).shown) == []
+
+
+@pytest.mark.parametrize("name", ["unet", "yolov3", "faster_rcnn", "dcgan"])
+def test_as_kept(name: str, update: bool) -> None:
+    compare(draw(network(name)), f"levels_{name}", update)
+
+
+def test_where_it_applies() -> None:
+    several = {name for name in NETWORKS if applies(network(name))}
+    assert several == set(NETWORKS) - {"transformer", "vit", "vae"}
+
+
+def test_u() -> None:
+    found = labels("unet")
+    down = "level1"
+    for stride in (1, 2, 4, 8):
+        assert found[f"{down}.skip"] == f"stride {stride}"
+        assert found[f"{down}.concat1"] == f"stride {stride}"
+        down += ".level1"
+    assert found[down] == "stride 16"
+
+
+def test_skips_are_level_and_dashed() -> None:
+    scene = draw(network("unet"))
+    skips = [
+        mark
+        for mark in scene.marks()
+        if isinstance(mark, Path) and mark.edge and mark.stroke and mark.stroke.dash
+    ]
+    assert len(skips) == 4
+    for skip in skips:
+        assert len({step[-1] for step in skip.steps}) == 1  # one height
+
+
+def test_ranks_grow_along_every_link() -> None:
+    """x is the longest way from an input: no link goes back."""
+    for name in NETWORKS:
+        scene = draw(network(name))
+        at = boxes(scene)
+        for mark in scene.marks():
+            if isinstance(mark, Path) and mark.edge:
+                assert at[mark.edge[0]][0] < at[mark.edge[1]][0]
+
+
+def test_pyramid() -> None:
+    found = labels("faster_rcnn")
+    for place, stride in enumerate((4, 8, 16, 32)):
+        for block in ("inner_blocks", "layer_blocks"):
+            (here,) = (key for key in found if key.startswith(f"backbone.fpn.{block}.{place}"))
+            assert found[here] == f"stride {stride}"
+
+
+def test_three_scales() -> None:
+    found = labels("yolov3")
+    assert [found[head] for head in ("small", "medium", "large")] == [
+        "stride 8", "stride 16", "stride 32",
+    ]  # fmt: skip
+
+
+def test_a_generator_is_told_by_sizes() -> None:
+    """Its input is no map, so that strides would be of nothing."""
+    found = labels("dcgan")
+    assert list(dict.fromkeys(found.values())) == [
+        "vectors", "4 × 4", "8 × 8", "16 × 16", "32 × 32", "64 × 64",
+    ]  # fmt: skip
+
+
+def test_finer_than_the_input() -> None:
+    text = (
+        "spec: 1\nname: finer\ninput: [3, 8, 8]\n"
+        "body:\n  - {conv: {out: 4, kernel: 3, padding: 1}}\n  - upsample: 4\n  - relu\n"
+    )
+    program = loads(text)
+    shown = outline(program, scales=True, outputs=False)
+    level = levels(program, shown)["upsample1…relu1"]
+    assert (level.label, level.remark) == ("stride 1/4", "4× the input")
+    assert applies(program)
+    assert faults(draw(program)) == []
+
+
+def test_an_hourglass_through_a_vector() -> None:
+    """Behind a vector a map has no field of its own; its size says how high it stands."""
+    text = """\
+spec: 1
+name: hourglass
+input: [1, 32, 32]
+body:
+  - conv: {out: 8, kernel: 3, stride: 2, padding: 1}
+  - relu
+  - conv: {out: 16, kernel: 3, stride: 2, padding: 1}
+  - relu
+  - flatten
+  - linear: 10
+  - relu
+  - linear: 1024
+  - unflatten: [16, 8, 8]
+  - conv_transpose: {out: 8, kernel: 2, stride: 2}
+  - relu
+  - conv_transpose: {out: 1, kernel: 2, stride: 2}
+"""
+    program = loads(text)
+    shown = outline(program, scales=True, outputs=False)
+    found = [level.label for level in levels(program, shown).values()]
+    assert found == [
+        "stride 1", "stride 2", "stride 4", "vectors", "vectors", "stride 2", "stride 1",
+    ]  # fmt: skip
+    assert faults(draw(program)) == []
+
+
+def test_axes_of_their_own_strides() -> None:
+    text = (
+        "spec: 1\nname: text\ninput: [1, 32, 100]\nbody:\n"
+        "  - {conv: {out: 8, kernel: 3, padding: 1}}\n  - max_pool: [2, 1]\n  - max_pool: 2\n"
+    )
+    program = loads(text)
+    shown = outline(program, scales=True, outputs=False)
+    found = [level.label for level in levels(program, shown).values()]
+    assert found == ["stride 1", "stride 1", "stride 2×1", "stride 4×2"]

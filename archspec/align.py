@@ -31,12 +31,12 @@ class Mark(NamedTuple):
 
 def marks(graph: Graph) -> dict[str, Mark]:
     """The marks of the layers with weights, by path, in the order they are computed."""
-    kinds = [_kind(node) for node in graph.nodes]
+    kinds = [_kind(node) for node in graph.steps]
     before = _before(graph, kinds)
     after = _after(graph, kinds)
     return {
         node.path: Mark(kinds[node.index], before[node.index], after[node.index])
-        for node in graph.nodes
+        for node in graph.steps
         if kinds[node.index] and node.shared is None
     }
 
@@ -99,11 +99,11 @@ def _before(graph: Graph, kinds: list[str]) -> list[str]:
     found: list[str] = []
 
     def entering(edge: Edge) -> str:
-        several = len(graph.nodes[edge.node].outs) > 1
+        several = len(graph.steps[edge.node].outs) > 1
         return f"{found[edge.node]}:{edge.output}" if several else found[edge.node]
 
     inputs = 0
-    for node in graph.nodes:
+    for node in graph.steps:
         ins = [entering(edge) for edge in node.inputs]
         if node.layer is None:
             found.append(_digest("input", inputs))
@@ -119,12 +119,12 @@ def _before(graph: Graph, kinds: list[str]) -> list[str]:
 
 def _after(graph: Graph, kinds: list[str]) -> list[str]:
     """What becomes of the output of each node."""
-    uses: list[list[tuple[object, ...]]] = [[] for _ in graph.nodes]
+    uses: list[list[tuple[object, ...]]] = [[] for _ in graph.steps]
     for name, edges in graph.outputs.items():
         for edge in edges:
             uses[edge.node].append(("output", name, edge.output))
-    found = [""] * len(graph.nodes)
-    for node in reversed(graph.nodes):
+    found = [""] * len(graph.steps)
+    for node in reversed(graph.steps):
         uses_here = _flat(uses[node.index])
         own = kinds[node.index]
         transparent = not own and len(node.inputs) == 1 and len(node.outs) == 1

@@ -125,7 +125,7 @@ class Program:
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 
     def __repr__(self) -> str:
-        return f"<Program {self.name}: {len(self.graph.nodes)} nodes>"
+        return f"<Program {self.name}: {len(self.graph.steps)} nodes>"
 
     def _repr_html_(self) -> str:
         from archspec import report

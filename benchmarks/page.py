@@ -105,7 +105,7 @@ def main() -> None:
             text = figure(program, "html")
             assert isinstance(text, str)
             path.write_text(text, encoding="utf-8")
-            print(f"{program.name}: {len(program.graph.nodes):,} nodes, {len(text) / 1000:.0f} kB")
+            print(f"{program.name}: {len(program.graph.steps):,} nodes, {len(text) / 1000:.0f} kB")
             print(f"  {'load':18}{_load(browser, path):7.0f} ms")
             for name, times in _steps(browser, path, target).items():
                 print(f"  {name:18}{statistics.median(times):7.0f} ms, worst {max(times):.0f}")

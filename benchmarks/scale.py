@@ -58,7 +58,7 @@ def measure(text: str) -> tuple[int, list[float]]:
     marks.append(time.perf_counter())
     _ = program.code
     marks.append(time.perf_counter())
-    return len(program.graph.nodes), [after - before for before, after in pairwise(marks)]
+    return len(program.graph.steps), [after - before for before, after in pairwise(marks)]
 
 
 def main() -> None:

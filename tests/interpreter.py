@@ -39,8 +39,8 @@ class Interpreter:
     def __init__(self, graph: Graph, state: Mapping[str, Tensor]) -> None:
         self.graph = graph
         self.modules: dict[int, nn.Module | Tensor] = {}
-        self.calls = [n.layer.call(*n.ins) if n.layer is not None else None for n in graph.nodes]
-        for node, call in zip(graph.nodes, self.calls, strict=True):
+        self.calls = [n.layer.call(*n.ins) if n.layer is not None else None for n in graph.steps]
+        for node, call in zip(graph.steps, self.calls, strict=True):
             if call is None or call.target is None or node.shared is not None:
                 continue
             if call.wrap == "nn.Parameter":
@@ -67,10 +67,10 @@ class Interpreter:
 
         def batched(edge: Edge) -> Tensor:
             value = values[edge]
-            rank = len(self.graph.nodes[edge.node].outs[edge.output].shape)
+            rank = len(self.graph.steps[edge.node].outs[edge.output].shape)
             return value.expand(size, *[-1] * rank) if edge in batchless else value
 
-        for node, call in zip(self.graph.nodes, self.calls, strict=True):
+        for node, call in zip(self.graph.steps, self.calls, strict=True):
             if node.training and not training:
                 continue
             if call is None:
@@ -114,7 +114,7 @@ class Interpreter:
         """Parameters and buffers by path, as they are after the runs."""
         found: dict[str, Tensor] = {}
         for index, module in self.modules.items():
-            path = self.graph.nodes[index].path
+            path = self.graph.steps[index].path
             if isinstance(module, nn.Module):
                 found |= {f"{path}.{k}": v for k, v in module.state_dict().items()}
             else:

@@ -14,7 +14,7 @@ TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 def run(graph: Graph, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The output for a sample [C, …]. Nothing cancels: what enters is positive, pools are sums."""
     values: dict[int, torch.Tensor] = {}
-    for node in graph.nodes:
+    for node in graph.steps:
         ins = [values[edge.node] for edge in node.inputs]
         values[node.index] = x[None] if node.layer is None else _run(node, ins, generator)
     (edge,) = graph.outputs["output"]
@@ -91,7 +91,7 @@ def reach(
 ) -> list[list[tuple[int, int] | None]]:
     """For each output cell and spatial axis, first and last input cell with gradient, if any."""
     generator = torch.Generator().manual_seed(seed)
-    x = _positive(generator, graph.nodes[0].outs[0].shape).requires_grad_()
+    x = _positive(generator, graph.steps[0].outs[0].shape).requires_grad_()
     out = run(graph, x, generator)
     found = []
     for cell in cells:

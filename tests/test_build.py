@@ -108,7 +108,7 @@ def made(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     torch.manual_seed(0)
     program = unet() if name == "unet" else loads(SPECS[name])
     inputs = []
-    for node in program.graph.nodes:
+    for node in program.graph.steps:
         if node.layer is None:
             (t,) = node.outs
             shape = (2, *(min(n, 16) for n in t.shape))
@@ -270,7 +270,7 @@ def test_hooks_see_every_activation(name: str) -> None:
     program = unet() if name == "unet" else loads(SPECS[name])
     assert len(seen) == sum(
         n.layer is not None and n.layer.family == "activation"
-        for n in program.graph.nodes
+        for n in program.graph.steps
         if not n.training
     )
 

@@ -206,7 +206,7 @@ def test_expand_lists_every_op(here: Path) -> None:
     assert data["name"] == "vgg16"
     paths = [node["path"] for node in data["nodes"]]
     assert paths[0] == "features.0"
-    assert len(paths) == len(load("vgg16").graph.nodes) - 1
+    assert len(paths) == len(load("vgg16").graph.steps) - 1
     first = data["nodes"][0]
     assert first["from"] == ["input"]
     assert (first["conv"]["out"], first["conv"]["kernel"]) == (64, 3)
@@ -260,7 +260,7 @@ def test_new_from_a_line(line: str, tmp_path: Path) -> None:
     assert tidy(text) == text
     (tmp_path / "net.yaml").write_text(text)
     program = load(tmp_path / "net.yaml")
-    assert program.graph.nodes[-1].outs[0].shape == (10,)
+    assert program.graph.steps[-1].outs[0].shape == (10,)
 
 
 def test_new_writes_once(here: Path) -> None:

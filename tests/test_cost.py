@@ -145,7 +145,7 @@ def test_what_is_saved_is_what_autograd_saves(text: str, tmp_path: Path) -> None
     from archspec.module import build
 
     analysis = analysed(text)
-    shape = analysis.graph.nodes[0].outs[0].shape
+    shape = analysis.graph.steps[0].outs[0].shape
     path = tmp_path / "t.yaml"
     path.write_text(HEAD + text)
     model = build(path).train()

@@ -696,7 +696,7 @@ outputs: {end: end, tap: b.tap}
     assert "`c2`" in found.graph.warnings[0].message
     fillers = {
         n.path: (n.init or {})["weight"].args
-        for n in found.graph.nodes
+        for n in found.graph.steps
         if n.layer and n.layer.op == "conv"
     }
     assert fillers == {"b.c1": {"std": 0.1}, "end": {"std": 0.5}}
@@ -759,7 +759,7 @@ def test_expected_shapes_are_checked_when_nothing_is_set(tmp_path: Path) -> None
     (tmp_path / "part.yaml").write_text(part)
     whole = "spec: 1\nname: net\ninput: [3, 5, 5]\nuse: {Part: part.yaml}\nbody: [Part]\n"
     (tmp_path / "net.yaml").write_text(whole)
-    assert load(tmp_path / "net.yaml").graph.nodes[-1].outs[0].shape == (3, 5, 5)
+    assert load(tmp_path / "net.yaml").graph.steps[-1].outs[0].shape == (3, 5, 5)
 
 
 def test_a_variant_may_be_a_number() -> None:

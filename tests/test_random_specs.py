@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 def inputs_of(program: Program, device: str, batch: int = BATCH) -> dict[str, Any]:
     """Random inputs by name."""
     found = {}
-    for node in program.graph.nodes:
+    for node in program.graph.steps:
         if node.layer is None:
             (t,) = node.outs
             if device == "meta":
@@ -90,7 +90,7 @@ def check_weights(program: Program, module: Any) -> None:
     """state_dict keys, shapes and the analysis' totals."""
     wanted = {
         f"{node.path}.{w.name}" if w.name else node.path: w.shape
-        for node in program.graph.nodes
+        for node in program.graph.steps
         if node.layer is not None and node.shared is None
         for w in node.layer.weights(*node.ins)
     }
@@ -147,7 +147,7 @@ def check(text: str) -> Program:
     module = cls()
     check_weights(program, module)
     check_outputs(program, module)
-    fused = any(node.layer is not None and node.layer.op in FUSED for node in program.graph.nodes)
+    fused = any(node.layer is not None and node.layer.op in FUSED for node in program.graph.steps)
     if fused:
         with torch.device("meta"):
             module = cls()

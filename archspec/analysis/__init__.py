@@ -185,15 +185,15 @@ class Analysis:
     @cached_property
     def _by_path(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        for node in self.graph.nodes:
+        for node in self.graph.steps:
             head = node.path
             while head:
                 found[head] = node.index
                 head = head.rpartition(".")[0]
-        return found | {node.path: node.index for node in self.graph.nodes}
+        return found | {node.path: node.index for node in self.graph.steps}
 
     def _walk(self) -> list[Row]:
-        nodes = self.graph.nodes
+        nodes = self.graph.steps
         facts, states, aligned = self._visit()
         live, saved = live_bytes(self.graph, [f.cost for f in facts]), Saved(nodes)
         executions = Counter(node.index if node.shared is None else node.shared for node in nodes)
@@ -221,7 +221,7 @@ class Analysis:
         facts: list[_Facts] = []
         states: list[tuple[State, ...]] = []
         aligned: list[bool | None] = []
-        for node in self.graph.nodes:
+        for node in self.graph.steps:
             if node.layer is None:
                 facts.append(_input_facts(node))
                 states.append((self._fields.start(node.path, len(node.outs[0].shape)),))
@@ -333,7 +333,7 @@ def _totals(analysis: Analysis) -> Totals:
 
 def _training_only(analysis: Analysis) -> int:
     """Parameters that no op of inference uses."""
-    nodes = analysis.graph.nodes
+    nodes = analysis.graph.steps
     used = {
         node.index if node.shared is None else node.shared for node in nodes if not node.training
     }

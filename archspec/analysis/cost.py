@@ -121,10 +121,10 @@ def live_bytes(graph: Graph, costs: Sequence[Cost]) -> list[int]:
     roots, last = _lifetimes(graph, costs)
     ending: dict[int, int] = {}  # bytes that go after a node
     for index, end in enumerate(last):
-        if roots[index] == index and not graph.nodes[index].training:
+        if roots[index] == index and not graph.steps[index].training:
             ending[end] = ending.get(end, 0) + costs[index].bytes_out
     alive, found = 0, [0] * len(roots)
-    for node in graph.nodes:
+    for node in graph.steps:
         index = node.index
         if node.training:
             continue
@@ -137,9 +137,9 @@ def live_bytes(graph: Graph, costs: Sequence[Cost]) -> list[int]:
 
 def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int]]:
     """By node: whose bytes its output shows (its own, or a view's base), and their last reader."""
-    n = len(graph.nodes)
+    n = len(graph.steps)
     roots, last = list(range(n)), list(range(n))
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.training:
             continue
         for edge in node.inputs:

@@ -58,12 +58,12 @@ class _Readers:
     """Which nodes read each node's output, and whether it leaves the network."""
 
     def __init__(self, graph: Graph) -> None:
-        self.by_node: list[list[int]] = [[] for _ in graph.nodes]
-        for node in graph.nodes:
+        self.by_node: list[list[int]] = [[] for _ in graph.steps]
+        for node in graph.steps:
             for edge in node.inputs:
                 self.by_node[edge.node].append(node.index)
         # weights that run in several places: there are several maps, and no one to fold them into
-        self.shared = {node.shared for node in graph.nodes if node.shared is not None}
+        self.shared = {node.shared for node in graph.steps if node.shared is not None}
         self.leaving = {edge.node for edges in graph.outputs.values() for edge in edges}
 
     def only(self, index: int) -> bool:
@@ -72,7 +72,7 @@ class _Readers:
 
 
 def _by_node(graph: Graph, readers: _Readers) -> Iterator[Fault]:
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is None or node.shared is not None:
             continue
         op = node.layer.op
@@ -87,14 +87,14 @@ def _by_node(graph: Graph, readers: _Readers) -> Iterator[Fault]:
 
 
 def _linear_twice(graph: Graph, readers: _Readers, node: Node) -> Iterator[Fault]:
-    before = graph.nodes[node.inputs[0].node]
+    before = graph.steps[node.inputs[0].node]
     while (
         before.layer is not None and before.layer.op in STILL_LINEAR and readers.only(before.index)
     ):
-        before = graph.nodes[before.inputs[0].node]
+        before = graph.steps[before.inputs[0].node]
     if before.layer is None or before.layer.op not in LINEAR or not readers.only(before.index):
         return
-    apart = graph.nodes[node.inputs[0].node] is not before
+    apart = graph.steps[node.inputs[0].node] is not before
     if _factorised(before, node, apart) or {before.index, node.index} & readers.shared:
         return
     yield _fault(
@@ -127,7 +127,7 @@ def _factorised(first: Node, second: Node, apart: bool) -> bool:
 
 
 def _useless_bias(graph: Graph, readers: _Readers, node: Node) -> Iterator[Fault]:
-    before = graph.nodes[node.inputs[0].node]
+    before = graph.steps[node.inputs[0].node]
     if before.layer is None or before.layer.op not in LINEAR or not readers.only(before.index):
         return
     on_channels = before.layer.op != "linear" or len(before.outs[0].shape) == 1
@@ -163,7 +163,7 @@ def _unseen_cells(graph: Graph, readers: _Readers, node: Node) -> Iterator[Fault
     seen = _blind(node)
     if seen is None:
         return
-    beside = [graph.nodes[i] for i in readers.by_node[node.inputs[0].node]]
+    beside = [graph.steps[i] for i in readers.by_node[node.inputs[0].node]]
     if node.inputs[0].node in readers.leaving or any(_blind(other) is None for other in beside):
         return
     # all of them skip: told once, at the one that carries the network on
@@ -212,9 +212,9 @@ def _in_shortcut(graph: Graph, node: Node) -> bool:
 def _softmax(graph: Graph) -> Iterator[Fault]:
     for name, edges in graph.outputs.items():
         for edge in edges:
-            node = graph.nodes[edge.node]
+            node = graph.steps[edge.node]
             while node.layer is not None and node.inputs and node.layer.op in SHAPES:
-                node = graph.nodes[node.inputs[0].node]
+                node = graph.steps[node.inputs[0].node]
             if node.layer is not None and node.layer.op == "softmax":
                 yield _fault(
                     "W103",
@@ -257,11 +257,11 @@ def _notable(offset: Offset) -> bool:
 
 def _field_sizes(analysis: Analysis, readers: _Readers) -> Iterator[Fault]:
     graph = analysis.graph
-    for node in graph.nodes:
+    for node in graph.steps:
         pools = _pools_all(node) and readers.only(node.inputs[0].node) and not node.training
         if not pools and node.index not in readers.leaving:
             continue
-        last = graph.nodes[node.inputs[0].node] if pools else node
+        last = graph.steps[node.inputs[0].node] if pools else node
         found = (_field_size(last, seen, pools) for seen in analysis.rows[last.index].fields)
         yield from [fault for fault in found if fault is not None][:1]
 

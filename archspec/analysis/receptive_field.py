@@ -379,7 +379,7 @@ def tracked_axes(graph: Graph, free: dict[tuple[str, int], str]) -> tuple[Tracke
     `free` are the names of free axes, by input and axis.
     """
     found = []
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is not None:
             continue
         shape = node.outs[0].shape
@@ -423,8 +423,8 @@ def _names(graph: Graph, node: Node, free: list[int]) -> list[tuple[int, str]]:
 
 def _readers(graph: Graph, index: int) -> Iterator[str]:
     """The ops that see what a node gives before anything changes its shape, in order."""
-    reached, shape = {index}, graph.nodes[index].outs[0].shape
-    for node in graph.nodes[index + 1 :]:
+    reached, shape = {index}, graph.steps[index].outs[0].shape
+    for node in graph.steps[index + 1 :]:
         if node.layer is not None and any(e.node in reached for e in node.inputs):
             yield node.layer.op
             if node.outs[0].shape == shape:

@@ -106,9 +106,9 @@ class _WideError(Exception):
 
 def accepted(analysis: Analysis) -> tuple[InputSize, ...]:
     """The sizes for each spatial axis of each input; axes that are alike are told once."""
-    network = _Network(analysis.graph.nodes)
+    network = _Network(analysis.graph.steps)
     found = _of_phase(analysis, network)
-    if not any(node.training for node in analysis.graph.nodes):
+    if not any(node.training for node in analysis.graph.steps):
         return found
     told = {size.accepted for size in found}
     network.training = True
@@ -225,7 +225,7 @@ class _Variable(NamedTuple):
 
 
 def _variables(analysis: Analysis) -> list[_Variable]:
-    nodes = {node.path: node.index for node in analysis.graph.nodes if node.layer is None}
+    nodes = {node.path: node.index for node in analysis.graph.steps if node.layer is None}
     groups: dict[object, list[Tracked]] = {}
     for axis in analysis.tracked:
         groups.setdefault(axis.name if axis.free else (axis.input, axis.axis), []).append(axis)
@@ -385,7 +385,7 @@ def _coupled(found: list[InputSize], analysis: Analysis, network: _Network) -> l
 
 def _merged(found: list[InputSize], analysis: Analysis) -> list[InputSize]:
     """Axes that accept the same for the same reason, told once."""
-    nodes = analysis.graph.nodes
+    nodes = analysis.graph.steps
     owners = {n.path: n.path if n.shared is None else nodes[n.shared].path for n in nodes}
     free = {axis.name for axis in analysis.tracked if axis.free}
     several = len({axis.input for axis in analysis.tracked}) > 1

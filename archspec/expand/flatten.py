@@ -66,7 +66,7 @@ class _Flat:
 
     def __init__(self, root: Instance) -> None:
         self.graph = Graph(root, [], [], {}, root.training, dict(root.free_axes))
-        self.nodes = self.graph.nodes
+        self.nodes = self.graph.steps
         self.scopes = self.graph.scopes
         self.by_path: dict[str, int] = {}
         self.alone: dict[int, tuple[Any]] = {}  # types as tuples of one: most nodes share a few

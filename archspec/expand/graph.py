@@ -56,7 +56,7 @@ class Graph:
     """The whole network: tree and graph."""
 
     root: Instance
-    nodes: list[Node]
+    steps: list[Node]  # every op, in the order they are computed
     scopes: list[Scope]
     outputs: dict[str, tuple[Edge, ...]]  # by output name
     training_outputs: frozenset[str]
@@ -65,7 +65,7 @@ class Graph:
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
         """Every parameter and buffer by its full name, with the node it belongs to, in order."""
-        for node in self.nodes:
+        for node in self.steps:
             if node.layer is None or node.shared is not None:
                 continue
             for weight in node.layer.weights(*node.ins):

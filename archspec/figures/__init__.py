@@ -142,7 +142,7 @@ def _scales(program: Program) -> bool:
 
     graph = program.graph
     outs = [
-        graph.nodes[edge.node].outs[edge.output]
+        graph.steps[edge.node].outs[edge.output]
         for name, edges in graph.outputs.items()
         for edge in edges
         if name not in graph.training_outputs
@@ -150,7 +150,7 @@ def _scales(program: Program) -> bool:
     if len({out.shape[1:] for out in outs if out.is_map}) > 1:
         return True
     return any(
-        node.layer is not None and words.family(node.layer) == "upsampling" for node in graph.nodes
+        node.layer is not None and words.family(node.layer) == "upsampling" for node in graph.steps
     )
 
 

@@ -70,7 +70,7 @@ def _changed(program: Program, shown: Outline, part: Part) -> list[Line]:
     """The shape that leaves a part, where it is not one that enters."""
     if part.kind == "output" or part.main < 0:
         return []
-    nodes = program.graph.nodes
+    nodes = program.graph.steps
     before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
     if part.shape in before:
         return []

@@ -63,7 +63,7 @@ def smaller(program: Program) -> Iterator[Drawn]:
     """
     graph, whole = program.graph, nest(program.graph)
     groups = frozenset(group.key for group in whole.walk())
-    if len(graph.nodes) <= _CROWDS[0] or len(groups) == 1:
+    if len(graph.steps) <= _CROWDS[0] or len(groups) == 1:
         yield _drawn(graph, whole, groups)
     before = groups
     for most in _CROWDS:
@@ -93,7 +93,7 @@ def _first_of_kind(graph: Graph, whole: Nest, most: int) -> Iterator[str]:
 def _kind(graph: Graph, group: Nest) -> tuple[Any, ...]:
     """What a group is, numbers left out."""
     ops = tuple(
-        _kind(graph, part) if isinstance(part, Nest) else type(graph.nodes[part].layer)
+        _kind(graph, part) if isinstance(part, Nest) else type(graph.steps[part].layer)
         for part in group.parts
     )
     return (group.block.name if group.block is not None else "", ops)
@@ -101,14 +101,14 @@ def _kind(graph: Graph, group: Nest) -> tuple[Any, ...]:
 
 def _drawn(graph: Graph, whole: Nest, opened: frozenset[str]) -> Drawn:
     cards: list[int | Nest] = []
-    owner = [0] * len(graph.nodes)
+    owner = [0] * len(graph.steps)
     for part in _shown(whole, opened):
         for index in range(part.start, part.stop) if isinstance(part, Nest) else (part,):
             owner[index] = len(cards)
         cards.append(part)
     edges = dict.fromkeys(
         (owner[edge.node], owner[node.index])
-        for node in graph.nodes
+        for node in graph.steps
         for edge in node.inputs
         if owner[edge.node] != owner[node.index]
     )
@@ -243,7 +243,7 @@ def attributes(rows: list[str], family: str) -> dict[str, str]:
 
 
 def _op(graph: Graph, index: int) -> dict[str, str]:
-    node = graph.nodes[index]
+    node = graph.steps[index]
     out = words.shape(node.outs[0])
     if node.layer is None:
         return attributes([node.path, out], "input")
@@ -255,14 +255,14 @@ def _op(graph: Graph, index: int) -> dict[str, str]:
 
 
 def _closed(graph: Graph, group: Nest) -> dict[str, str]:
-    out = words.shape(graph.nodes[group.stop - 1].outs[0])
+    out = words.shape(graph.steps[group.stop - 1].outs[0])
     return attributes([heading(group), out], leading(graph, group))
 
 
 def leading(graph: Graph, group: Nest) -> str:
     """The family with the most parameters in a group, or else with the most ops."""
     sums: dict[str, tuple[int, int]] = {}
-    for node in graph.nodes[group.start : group.stop]:
+    for node in graph.steps[group.start : group.stop]:
         family = "input" if node.layer is None else words.family(node.layer)
         params, ops = sums.get(family, (0, 0))
         own = 0 if node.layer is None else sum(w.size for w in node.layer.weights(*node.ins))

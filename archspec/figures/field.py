@@ -90,7 +90,7 @@ class _Figure:
         return "#" + "".join(f"{part:02x}" for part in mixed)
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
-        layer = self.program.graph.nodes[seen.row.index].layer
+        layer = self.program.graph.steps[seen.row.index].layer
         op = "input" if layer is None else words.label(layer, len(seen.fields))
         return (
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),

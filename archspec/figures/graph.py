@@ -159,11 +159,11 @@ class _Face:
 def _face(shown: Drawn, card: int | Nest) -> _Face:
     graph = shown.graph
     if isinstance(card, Nest):
-        out = words.shape(graph.nodes[card.stop - 1].outs[0])
+        out = words.shape(graph.steps[card.stop - 1].outs[0])
         family = leading(graph, card)
         tip = f"{heading(card)}, {card.stop - card.start} ops"
         return _Face(card.key, card.label, out, family, tip, name=card.name, group=True)
-    node = graph.nodes[card]
+    node = graph.steps[card]
     out = words.shape(node.outs[0])
     if node.layer is None:
         return _Face(node.path, node.path, out, "input", node.path)

@@ -73,7 +73,7 @@ def _level(program: Program, row: Row) -> Level | None:
         return Level()
     if len(shape) == 2 and not out.is_map:
         return None
-    inputs = [node.outs[0].shape for node in program.graph.nodes if node.layer is None]
+    inputs = [node.outs[0].shape for node in program.graph.steps if node.layer is None]
     like = [whole for whole in inputs if len(whole) == len(shape)]
     if not like:
         return None if any(len(whole) > 2 for whole in inputs) else Level(sizes=shape[1:])

@@ -78,7 +78,7 @@ def _json(value: object) -> str:
 
 def _totals(program: Program) -> str:
     totals = program.analysis.totals
-    layers = len(program.graph.nodes) - len(program.graph.root.inputs)
+    layers = len(program.graph.steps) - len(program.graph.root.inputs)
     params = count(totals.params).strip()
     return f"{layers:,} layers · {params} parameters · {count(totals.macs)}MACs"
 
@@ -104,7 +104,7 @@ def _mixed(colour: str, ground: str, part: float) -> str:
 
 
 def _families(graph: Graph) -> list[str]:
-    return list(dict.fromkeys(map(_family, graph.nodes)))
+    return list(dict.fromkeys(map(_family, graph.steps)))
 
 
 def _family(node: Node) -> str:
@@ -146,7 +146,7 @@ def _data(program: Program) -> dict[str, Any]:
             [
                 known[key], above, group.start, group.stop,
                 group.key, group.name, group.label, lines.of_block(group),
-                said(words.shape(graph.nodes[group.stop - 1].outs[0])),
+                said(words.shape(graph.steps[group.stop - 1].outs[0])),
             ]
         )  # fmt: skip
     boxes: dict[tuple[int, ...], int] = {}
@@ -206,7 +206,7 @@ def _nodes(
             "bytes", "saved", "field", "box", "line",
         )
     }  # fmt: skip
-    for node, row, card in zip(graph.nodes, rows, facts(graph), strict=True):
+    for node, row, card in zip(graph.steps, rows, facts(graph), strict=True):
         box = _box(row, inputs)
         values: tuple[Any, ...] = (
             node.path, families.index(_family(node)), said(card.label), said(card.shape),
@@ -266,7 +266,7 @@ def _once(values: list[Fraction | None]) -> str:
 def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
     """Name, height and width of each input; a height of 1 for a sequence."""
     found = []
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is None:
             sizes = node.outs[0].shape
             map_ = len(sizes) > 2

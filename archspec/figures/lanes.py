@@ -195,5 +195,5 @@ def _face(program: Program, shown: Outline, part: Part, size: float) -> list[Wor
         label = f"{part.label} × {part.copies}"
     said = [(fonts.fit(label, size, 120.0), False)]
     if part.kind != "output":
-        said.append((words.shape(program.graph.nodes[part.main].outs[0]), True))
+        said.append((words.shape(program.graph.steps[part.main].outs[0]), True))
     return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]

@@ -100,7 +100,7 @@ def _face(program: Program, shown: Outline, part: Part) -> Face:
     lines = []
     before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
     if part.shape not in before and part.kind != "output":
-        shape = words.shape(program.graph.nodes[part.main].outs[0])
+        shape = words.shape(program.graph.steps[part.main].outs[0])
         lines = [Line(shape, SMALL, True)]
     if part.kind == "merge" and part.op in GLYPHS:
         return Face((*(Line(note, SMALL) for note in part.notes), *lines), glyph=part.op)

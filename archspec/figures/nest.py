@@ -85,7 +85,7 @@ def _shown(graph: Graph, element: Element, parent: Element, parts: list[Nest | i
 
 
 def _nest(graph: Graph, element: Element, parts: list[Nest | int]) -> Nest:
-    first, last = (graph.nodes[i].path for i in (element.start, element.stop - 1))
+    first, last = (graph.steps[i].path for i in (element.start, element.stop - 1))
     key = f"{first}…{last}" if element.path is None else element.path
     label = _title(element)
     if element.kind == "repeat":
@@ -111,8 +111,8 @@ def chained(graph: Graph, parts: list[Nest | int]) -> bool:
 
 def follows(graph: Graph, first: int, second: int) -> bool:
     """Whether an op only works on what another hands to it alone, and belongs on the same card."""
-    node = graph.nodes[second]
-    if node.layer is None or graph.nodes[first].layer is None:
+    node = graph.steps[second]
+    if node.layer is None or graph.steps[first].layer is None:
         return False
     if [edge.node for edge in node.inputs] != [first] or node.layer.op == "concat":
         return False

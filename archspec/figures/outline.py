@@ -108,7 +108,7 @@ class Maker:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.nodes = program.graph.nodes
+        self.nodes = program.graph.steps
         self.folder = Folder(program.graph)
         self.describer = Describer(program, self.folder)
 

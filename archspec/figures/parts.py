@@ -26,7 +26,7 @@ class Describer:
 
     def __init__(self, program: Program, folder: Folder) -> None:
         self.folder = folder
-        self.nodes = program.graph.nodes
+        self.nodes = program.graph.steps
         self.rows = program.analysis.rows
 
     def key(self, draft: Draft) -> str:

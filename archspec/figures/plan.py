@@ -77,7 +77,7 @@ class Facts(NamedTuple):
 def facts(graph: Graph) -> list[Facts]:
     """One a node, in order."""
     found = []
-    for node in graph.nodes:
+    for node in graph.steps:
         out = words.shape(node.outs[0])
         if node.layer is None:
             found.append(Facts(node.path, out))
@@ -97,8 +97,8 @@ class _Planner:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.facts = facts(graph)
-        self.after: list[list[int]] = [[] for _ in graph.nodes]
-        for node in graph.nodes:
+        self.after: list[list[int]] = [[] for _ in graph.steps]
+        for node in graph.steps:
             for edge in node.inputs:
                 self.after[edge.node].append(node.index)
 
@@ -167,7 +167,7 @@ class _Planner:
         found = []
         for index in range(nest.start, nest.stop):
             target = owner[index]
-            for edge in self.graph.nodes[index].inputs:
+            for edge in self.graph.steps[index].inputs:
                 source = owner.get(edge.node, entered.get(edge.node, -1))
                 if source != target:
                     found.append((source, edge.node, target))
@@ -195,7 +195,7 @@ class _Planner:
         return fonts.width(nest.name, SIZE, bold=True) + gap + fonts.width(nest.label, SIZE)
 
     def _footing(self, nest: Nest) -> float:
-        return fonts.width(words.shape(self.graph.nodes[nest.stop - 1].outs[0]), SIZE - 1)
+        return fonts.width(words.shape(self.graph.steps[nest.stop - 1].outs[0]), SIZE - 1)
 
 
 def _nodes(item: Stack | Nest) -> range:

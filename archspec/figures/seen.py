@@ -67,7 +67,7 @@ def _default(program: Program) -> Row:
 
 def _way(program: Program, chosen: Row, input: str) -> list[Row]:
     """From the input to the node, at each step back to what sees most of the input."""
-    rows, nodes = program.analysis.rows, program.graph.nodes
+    rows, nodes = program.analysis.rows, program.graph.steps
     path = [chosen]
     while nodes[path[-1].index].layer is not None:
         before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]

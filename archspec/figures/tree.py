@@ -58,7 +58,7 @@ class _Walk:
     """Follows the order in which the graph's nodes were made."""
 
     def __init__(self, graph: Graph) -> None:
-        self.paths = [node.path for node in graph.nodes]
+        self.paths = [node.path for node in graph.steps]
         root = graph.root
         self.root = Element("network", root.block.name, "", 0)
         self.at = 0
@@ -66,7 +66,7 @@ class _Walk:
             self._leaf(self.root, "input", name, None, True)
         self._body(root.body, self.root, "")
         self.root.stop = self.at
-        assert self.at == len(graph.nodes)
+        assert self.at == len(graph.steps)
 
     def _leaf(self, parent: Element, kind: str, op: str, copy: Copy | None, named: bool) -> None:
         parent.children.append(

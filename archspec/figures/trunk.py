@@ -60,7 +60,7 @@ class Trunk(NamedTuple):
 def reason(program: Program) -> str:
     """Why there is no trunk of maps, as a clause; "" where there is one."""
     graph = program.graph
-    inputs = sum(node.layer is None for node in graph.nodes)
+    inputs = sum(node.layer is None for node in graph.steps)
     if inputs != 1:
         return f"it has {inputs} inputs"
     outputs = len(_outputs(program))
@@ -166,13 +166,13 @@ class _Reader:
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
-        tensor = self.program.graph.nodes[part.main].outs[0]
+        tensor = self.program.graph.steps[part.main].outs[0]
         if tensor.rank <= 1:
             return ()
         is_map = tensor.is_map
         if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
             readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
-            is_map = any(self.program.graph.nodes[r.main].outs[0].is_map for r in readers)
+            is_map = any(self.program.graph.steps[r.main].outs[0].is_map for r in readers)
         return tensor.shape[1:] if is_map else None
 
     # -------------------------------------------------------------- solids

@@ -13,9 +13,9 @@ class Wiring:
     """`readers` of each node, in order; the nodes that are `leaving`: outputs of the network."""
 
     def __init__(self, graph: Graph) -> None:
-        self.nodes = graph.nodes
-        self.readers: list[list[int]] = [[] for _ in graph.nodes]
-        for node in graph.nodes:
+        self.nodes = graph.steps
+        self.readers: list[list[int]] = [[] for _ in graph.steps]
+        for node in graph.steps:
             for edge in node.inputs:
                 self.readers[edge.node].append(node.index)
         self.leaving = {edge.node for edges in graph.outputs.values() for edge in edges}

@@ -113,11 +113,11 @@ def unrolled(program: Program) -> str:
     """
     graph = program.graph
     head = [f"# expanded from {program.source.name}", f"name: {program.name}", "inputs:"]
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is None:
             shape = str(node.outs[0])
             head.append(f"  {node.path}: {{shape: {shape}, dtype: {node.outs[0].dtype}}}")
-    lines = ["nodes:", *(f"  - {_flow(_step(node, graph))}" for node in graph.nodes if node.layer)]
+    lines = ["nodes:", *(f"  - {_flow(_step(node, graph))}" for node in graph.steps if node.layer)]
     tail = ["outputs:"]
     for name, edges in graph.outputs.items():
         paths = [_source(edge, graph) for edge in edges]
@@ -132,7 +132,7 @@ def _step(node: Node, graph: Graph) -> Record:
     shapes = [list(out.shape) for out in node.outs]
     found["output"] = shapes[0] if len(shapes) == 1 else shapes
     if node.shared is not None:
-        found["shared"] = graph.nodes[node.shared].path
+        found["shared"] = graph.steps[node.shared].path
     if node.training:
         found["tap"] = "train"
     if node.frozen:
@@ -141,7 +141,7 @@ def _step(node: Node, graph: Graph) -> Record:
 
 
 def _source(edge: Edge, graph: Graph) -> str:
-    path = graph.nodes[edge.node].path
+    path = graph.steps[edge.node].path
     return f"{path}:{edge.output}" if edge.output else path
 
 

@@ -20,9 +20,9 @@ def stems(graph: Graph) -> set[str]:
 
     Layers without weights may stand between.
     """
-    bare = {node.index for node in graph.nodes if node.layer is None}
+    bare = {node.index for node in graph.steps if node.layer is None}
     found = set()
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is None or not all(edge.node in bare for edge in node.inputs):
             continue
         if not node.layer.weights(*node.ins):

@@ -77,9 +77,9 @@ def probe(graph: Graph) -> list[Tensor]:
     import torch
 
     generator = torch.Generator().manual_seed(2)
-    tokens = [getattr(node.layer, "num", 2) for node in graph.nodes if _op(node) == "embedding"]
+    tokens = [getattr(node.layer, "num", 2) for node in graph.steps if _op(node) == "embedding"]
     found = []
-    for node in graph.nodes:
+    for node in graph.steps:
         if node.layer is None:
             shape = (2, *node.outs[0].shape)
             kind = node.outs[0].dtype

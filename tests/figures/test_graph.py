@@ -50,7 +50,7 @@ def joined(scene: Scene) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", figures.NETWORKS)
 def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
     program = figures.network(name)
-    nodes = program.graph.nodes
+    nodes = program.graph.steps
     scene = graph.draw(program)
     assert checking.faults(scene) == []
     shown = next(d for d in dot.smaller(program) if len(d.cards) == len(cards(scene)))
@@ -69,7 +69,7 @@ def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
 @pytest.mark.parametrize("name", ["vgg16", "unet", "dcgan", "vae"])
 def test_every_op_where_they_go_on_a_sheet(name: str) -> None:
     program = figures.network(name)
-    assert sorted(cards(graph.draw(program))) == sorted(n.path for n in program.graph.nodes)
+    assert sorted(cards(graph.draw(program))) == sorted(n.path for n in program.graph.steps)
 
 
 def test_each_kind_of_block_is_opened_once(resnet152: Program) -> None:
@@ -134,7 +134,7 @@ def test_dot_is_read_by_graphviz(resnet152: Program) -> None:
         assert nodes == len(re.findall(r"^\t+n\d+ \[", text, re.MULTILINE))
         sheet.close()
     full = pygraphviz.AGraph(string=dot.full(resnet152))
-    assert full.number_of_nodes() == len(resnet152.graph.nodes)
+    assert full.number_of_nodes() == len(resnet152.graph.steps)
     assert len(full.get_subgraph("cluster_1").subgraphs()) == 3  # Bottlenecks of layer1
     full.close()
 

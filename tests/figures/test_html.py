@@ -58,7 +58,7 @@ def resnet152() -> Program:
 @pytest.fixture(scope="module")
 def big() -> Program:
     program = archspec.loads(BIG)
-    assert len(program.graph.nodes) > 5000
+    assert len(program.graph.steps) > 5000
     return program
 
 
@@ -141,7 +141,7 @@ def test_every_edge_is_drawn_at_every_depth(name: str) -> None:
         ends = {(inner, port) if out else (port, inner) for port in ports}
         return any((link.source, link.target) in ends for link in found.links)
 
-    for node in graph.nodes:
+    for node in graph.steps:
         for edge in node.inputs:
             here, there = holder(whole, edge.node), holder(whole, node.index)
             both = here

@@ -21,10 +21,10 @@ def check(program: Program, shown: Outline) -> None:
         for node in part.nodes:
             assert node not in owner
             owner[node] = part.key
-    assert sorted(owner) == list(range(len(graph.nodes)))
+    assert sorted(owner) == list(range(len(graph.steps)))
     wanted = {
         (edge.node, node.index)
-        for node in graph.nodes
+        for node in graph.steps
         for edge in node.inputs
         if owner[edge.node] != owner[node.index]
     }
@@ -64,7 +64,7 @@ def longer_way(shown: Outline, source: str, target: str) -> bool:
 
 def check_insides(program: Program, shown: Outline, depth: int = 0) -> None:
     """What is opened holds one copy, and all that enters it."""
-    nodes = program.graph.nodes
+    nodes = program.graph.steps
     for part in shown.parts:
         inside = shown.inside(part.key)
         if inside is None:

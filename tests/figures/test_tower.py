@@ -114,11 +114,11 @@ def test_maps_are_those_of_the_graph(name: str) -> None:
     """Resolution and channels of each slab are those of a node that it stands for."""
     program = network(name)
     for solid in solids(program):
-        shapes = {program.graph.nodes[i].outs[0].shape for part in solid.parts for i in part.nodes}
+        shapes = {program.graph.steps[i].outs[0].shape for part in solid.parts for i in part.nodes}
         for slab in solid.slabs:
             assert (slab.channels, *solid.sides) in shapes
         for sides, part in solid.pools:
-            shape = program.graph.nodes[part.main].outs[0].shape
+            shape = program.graph.steps[part.main].outs[0].shape
             assert shape[1:] in (sides, ())
 
 

@@ -60,7 +60,7 @@ def test_totals_are_the_measured(row: Row) -> None:
     totals = chosen.analysis.totals
     assert totals.trainable == row.facts.get("params", totals.trainable)
     assert totals.macs == row.facts.get("macs", totals.macs)
-    shape = chosen.graph.nodes[0].outs[0].shape
+    shape = chosen.graph.steps[0].outs[0].shape
     wanted = row.facts.get("input", [])  # names are free axes
     assert [s if isinstance(w, int) else w for w, s in zip(wanted, shape, strict=False)] == wanted
 
@@ -90,7 +90,7 @@ def said(chosen: Program, *, training: bool) -> list[tuple[int, ...]]:
     """The shapes of the outputs as the graph has them, of two samples."""
     graph = chosen.graph
     return [
-        (2, *graph.nodes[edge.node].outs[edge.output].shape)
+        (2, *graph.steps[edge.node].outs[edge.output].shape)
         for name, edges in graph.outputs.items()
         if training or name not in graph.training_outputs
         for edge in edges
@@ -118,7 +118,7 @@ def as_printed(count: int, text: str) -> str:
 
 def shape_at(chosen: Program, path: str) -> list[int]:
     """What leaves an op, a block or a group."""
-    nodes = [n for n in chosen.graph.nodes if f"{n.path}.".startswith(f"{path}.")]
+    nodes = [n for n in chosen.graph.steps if f"{n.path}.".startswith(f"{path}.")]
     return list(nodes[-1].outs[0].shape)
 
 
@@ -127,7 +127,7 @@ def shape_at(chosen: Program, path: str) -> list[int]:
 
 def inputs(chosen: Program, batch: int, sizes: tuple[tuple[int, ...], ...] | None) -> list[Tensor]:
     """Random samples of each input: numbers as pictures have them, tokens and masks of zeros."""
-    kinds = [node.outs[0] for node in chosen.graph.nodes if node.layer is None]
+    kinds = [node.outs[0] for node in chosen.graph.steps if node.layer is None]
     sizes = sizes or tuple(kind.shape for kind in kinds)
     return [
         torch.randn(batch, *size)

@@ -134,7 +134,8 @@ def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
         return None
     wanted = "`-`, a hyphen, starts an item" if dash else "YAML takes only a space"
     said = f"{character(text[at])} stands where {wanted}"
-    return Slip("E103", said, at, at + 1, "write `-`" if dash else "write a space")
+    help = "write `-`" if dash else "write a space"
+    return Slip("E103", said, at, at + 1, help)
 
 
 def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:

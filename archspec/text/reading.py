@@ -30,13 +30,14 @@ Mark = tuple[Any, ...]
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _ODD = 20  # characters that are not allowed, of those that are named
+_MANY = 1000  # faults after which a text is not read on
 
-_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*%")
+_DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\n)*+%")
 _BEHIND = re.compile(r"[ \t]*([^\s#]|(?<=\S)#)")  # more than a comment on a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*\s*")
 _WORD = re.compile(r"[^\s$]+")
 # How no line begins that goes on with the text above.
-_BROKEN = re.compile(r"\n\s*(?=[-?:](?:\s|\Z)|[,\[\]{}#&*!|>'\"%@`])")
+_BROKEN = re.compile(r"(?<=\S)[ \t]*+\n\s*+(?=[-?:](?:\s|\Z)|[,\[\]{}#&*!|>'\"%@`])")
 # Signs between two nodes that YAML allows and a spec does not: `? key`, `"text"# no comment`,
 # `{key:[…]}`; and comments, which may hold them.
 _BETWEEN = re.compile(r"(?<!\S)#[^\n]*|(?P<hash>#)|(?P<question>\?)|(?P<colon>:)")
@@ -59,8 +60,9 @@ class LostError(Exception):
         self.slip = slip
 
 
-def load(text: str, limits: Limits = DEFAULT, loader: Any = LOADER) -> tuple[Any, Mark]:
+def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, Mark]:
     """The data of one document and its marks. Line ends are LF. Raises UnreadableError."""
+    loader = loader or LOADER
     if odd := list(_odd(text)):
         raise UnreadableError(odd)
     found = Reading(text, limits)
@@ -118,7 +120,7 @@ class Reading:
         self.last_in = self.open[0]
         self.known: dict[str, Any] = {}  # plain scalars of one word that have no fault
         self.keys: set[str] = set()  # keys that have none
-        self.foreign = not text.isascii() and scalars.FOREIGN.search(text) is not None
+        self.foreign = not text.isascii() and scalars.LOOKALIKE.search(text) is not None
 
     def root(self) -> tuple[Any, Mark]:
         """The data of the document and its marks."""
@@ -138,8 +140,8 @@ class Reading:
             yaml.DocumentEndEvent: self.document,
         }
         try:
-            if found := _DIRECTIVE.match(text):
-                raise LostError(misread.directive(self.spot(found.end() - 1)))
+            if directive := _DIRECTIVE.match(text):
+                raise LostError(misread.directive(self.spot(directive.end() - 1)))
             events = yaml.parse(text, loader)
             for event in self.strict(events) if _peculiar(text) else events:
                 kind = type(event)
@@ -150,7 +152,8 @@ class Reading:
         except yaml.MarkedYAMLError as error:
             places = [m.index for m in (error.problem_mark, error.context_mark) if m is not None]
             spot = self.spot(places[0], places[-1])
-            self.slips.append(misread.slip(spot, f"{error.context or ''}: {error.problem}"))
+            found = misread.slip(spot, f"{error.context or ''}: {error.problem}")
+            self.slips += [found] if found not in self.slips else []
         except (ValueError, OverflowError):  # of an escape, from PyYAML without libyaml
             self.slips.append(misread.escape(text, self.last[1]))
 
@@ -185,7 +188,12 @@ class Reading:
 
     def note(self, code: str, message: str, mark: Mark, help: str = "") -> None:
         """A fault that reading survives."""
-        self.slips.append(Slip(code, message, mark[0], max(mark[1], mark[0] + 1), help))
+        self.add(Slip(code, message, mark[0], max(mark[1], mark[0] + 1), help))
+
+    def add(self, slip: Slip) -> None:
+        if len(self.slips) >= _MANY:
+            raise LostError(slip)
+        self.slips.append(slip)
 
     # ------------------------------------------------------------------ events
 
@@ -292,14 +300,16 @@ class Reading:
 
     # ------------------------------------------------------------------ scalars
 
-    def bounded(self, value: str, mark: Mark) -> None:
-        if len(value) > self.limits.scalar:
-            said = f"a text of {len(value)} characters; at most {self.limits.scalar} are allowed"
-            self.note("E403", said, (mark[0], mark[0] + 1), "shorten it")
+    def too_long(self, value: str, mark: Mark) -> bool:
+        if len(value) <= self.limits.scalar:
+            return False
+        said = f"a text of {len(value)} characters; at most {self.limits.scalar} are allowed"
+        self.note("E403", said, (mark[0], mark[0] + 1), "shorten it")
+        return True
 
     def styled(self, value: str, style: str, mark: Mark) -> None:
         """The faults of a scalar in quotes, or of one on lines of its own."""
-        self.bounded(value, mark)
+        self.too_long(value, mark)
         if style == '"' and (odd := FORBIDDEN.search(value)):
             self.note("E103", f"{character(odd.group())} is not allowed", mark, "remove it")
         if style in "|>" and (bad := misread.block_scalar(self.spot(mark[0], mark[0]))):
@@ -308,27 +318,33 @@ class Reading:
     def plain(self, text: str, mark: Mark) -> Any:
         """What a plain scalar says that is met for the first time."""
         start, stop = mark
-        if self.text.find("\n", start, stop) >= 0:
-            self.continued(start, stop)
-        elif self.quoted:
+        several = self.text.find("\n", start, stop) >= 0
+        if self.quoted and not several:
             text = self.text[start:stop]
-        fault = misread.foreign_sign(self.text, start, stop) if self.foreign else None
-        at = text.find("$(")
-        if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
-            flow = bool(self.open[-1].flow)
-            fault = fault or misread.cut_off(self.text, start, stop, flow=flow)
         try:
             value = scalars.core(text)
         except scalars.NumberError as bad:
             self.note("E112", f"the number `{opening(text)}` {bad.rule}", mark, bad.help)
             return 0
-        if value is text:
-            self.bounded(text, mark)
-        if fault:
-            self.slips.append(fault)
+        if value is text and self.too_long(text, mark):
+            return text
+        if several:
+            self.continued(start, stop)
+        fault = self.faulty(text, start, stop)
+        if fault is not None:
+            self.add(fault)
         elif _WORD.fullmatch(text):
             self.known[text] = value
         return value
+
+    def faulty(self, text: str, start: int, stop: int) -> Slip | None:
+        """What is wrong with a plain scalar that is text."""
+        at = text.find("$(")
+        if self.foreign and (fault := misread.foreign_sign(self.text, start, stop)):
+            return fault
+        if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
+            return misread.cut_off(self.text, start, stop, flow=bool(self.open[-1].flow))
+        return None
 
     def continued(self, start: int, stop: int) -> None:
         """A plain scalar of several lines: none of them may look like more than text."""
@@ -355,6 +371,6 @@ class Reading:
     def properties(self, start: int) -> int:
         """Notes the anchors, tags and aliases at `start`; where they end."""
         while found := _PROPERTY.match(self.text, start):
-            self.slips.append(misread.property_(self.text, start))
+            self.add(misread.property_(self.text, start))
             start = found.end()
         return start

@@ -131,16 +131,15 @@ class Source:
         assert self._lines is not None
         begin = self._lines[where.line - 1]
         end = self.text.find("\n", begin)
-        line = printable(self.text[begin : len(self.text) if end < 0 else end])
-        column = where.column - 1
-        length = where.length
+        line = self.text[begin : len(self.text) if end < 0 else end]
+        column, length = where.column - 1, where.length
         if len(line) > _WIDTH:
             left = max(0, min(column - _WIDTH // 3, len(line) - _WIDTH))
-            shown = line[left : left + _WIDTH]
-            if left:
-                shown = "…" + shown[1:]
-            line = shown + ("…" if left + _WIDTH < len(line) else "")
+            more = left + _WIDTH < len(line)
+            line = line[left : left + _WIDTH]
+            line = ("…" + line[1:] if left else line) + ("…" if more else "")
             column -= left
+        line = printable(line)
         length = max(1, min(length, len(line) - column))
         return [f"{where.line:>5} | {line}".rstrip(), f"      | {' ' * column}{'^' * length}"]
 

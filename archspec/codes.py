@@ -25,14 +25,15 @@ read. Nothing is opened but regular files, so that a spec cannot make a run hang
     ),
     "E102": Code(
         "the text is not UTF-8",
-        """A spec is UTF-8 text without a byte order mark. Save the file again with that encoding;
-in most editors it is called "UTF-8" (not "UTF-8 with BOM", "UTF-16", "Windows-1252").""",
+        """A spec is UTF-8 text; a byte order mark is skipped. Save the file again with that
+encoding; in most editors it is called "UTF-8" (not "UTF-16" or "Windows-1252").""",
     ),
     "E103": Code(
         "a character that is not allowed",
         """Control characters, characters that reorder or hide text (bidirectional marks, zero-width
 spaces), and line ends other than LF or CR LF are refused everywhere, comments included: what a
-reviewer sees must be what archspec reads.""",
+reviewer sees must be what archspec reads. So is a no-break space where YAML takes a space, and a
+dash where it takes `-`: both come with text that is copied from a page or a PDF.""",
     ),
     "E104": Code(
         "not YAML",
@@ -93,7 +94,7 @@ because readers of YAML disagree on them or no layer can use them.""",
     "E115": Code(
         "a space is missing after `:`",
         """In YAML a key ends with `:` and a space: `{out: 64}`. Without the space, `out:64` is one
-word.""",
+word; `{conv:{out: 64}}` and `{relu:}` are refused as well.""",
     ),
     "E116": Code(
         "an expression that needs quotes",

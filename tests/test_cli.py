@@ -16,7 +16,7 @@ from archspec import shelf, starter
 from archspec.network import load
 from archspec.save import NotOursError, save
 from archspec.text.source import from_text
-from archspec.tidy import tidy
+from archspec.text.tidy import tidy
 
 SMALL = """\
 spec: 1

@@ -276,7 +276,7 @@ def fmt(
     import sys
 
     from archspec.text import source
-    from archspec.tidy import tidy
+    from archspec.text.tidy import tidy
 
     changed = False
     for file in files:

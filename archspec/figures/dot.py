@@ -16,7 +16,7 @@ from archspec.figures import palette, words
 from archspec.figures.errors import RenderError
 from archspec.figures.nest import Nest, nest
 from archspec.figures.outline import MOST, Part, outline
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     import graphviz

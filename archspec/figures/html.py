@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.figures import blocks, fonts, palette, svg, words
 from archspec.figures.nest import Nest, nest
 from archspec.figures.plan import Plan, facts, plans, told
-from archspec.layers.fields import written
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:

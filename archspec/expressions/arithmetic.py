@@ -187,14 +187,14 @@ def _range(*bounds: Any) -> list[int]:
     return list(range(first, last, step))
 
 
-def make_divisible(v: float, divisor: int = 8) -> int:
-    """`v` rounded to the nearest multiple of `divisor`, at least one, never below 90 % of `v`.
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, at least one of it, never below 90 % of `value`.
 
     The rule of the MobileNet and EfficientNet code:
     https://github.com/tensorflow/models/blob/master/research/slim/nets/mobilenet/mobilenet.py
     """
-    rounded = max(divisor, int(v + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * v else rounded
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def _make_divisible(v: Any, divisor: Any = 8) -> int:

@@ -164,7 +164,7 @@ class Arg:
 class Call:
     """The torch code a layer becomes, as data.
 
-    With a `target` ("nn.Conv2d", or the name of a class that `definitions` in emit/ writes into the
+    With a `target` ("nn.Conv2d", or the name of a class of emit/torch_code, which goes into the
     file, "DropPath") the layer is a module made from `args`. `forward` is a Python expression over
     `self` (that module), `x0`, `x1` … (the inputs) and the names of `free` arguments
     ("torch.cat([x0, x1], axis)", "self(x0)", "x0 + x1"): a free argument's `name` is the name it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.figures import blocks, fonts, palette, svg, words
 from archspec.figures.nest import Nest, nest
 from archspec.figures.plan import Plan, facts, plans, told
+from archspec.frames import frame
 from archspec.layers.fields import written
 from archspec.units import count
 
@@ -38,22 +38,17 @@ def write(network: Network) -> str:
     """
     style = _file("page.css") + _colours(network)
     script = _file("page.js")
-    parts = {
-        "policy": _policy(style, script),
-        "title": html.escape(network.name),
-        "totals": html.escape(_totals(network)),
-        "description": html.escape(f"The layers of {network.name} and how they are linked"),
-        "style": style,
-        "script": script,
-        "figure": svg.write(blocks.draw(network)),
-        "data": _json(_data(network)),
-    }
-    page = _file("page.html")
-    pieces: list[str] = []
-    for piece in page.split("{"):
-        name, brace, rest = piece.partition("}")
-        pieces.append(parts[name] + rest if brace and name in parts else f"{{{piece}")
-    return "".join(pieces)[1:]
+    return frame(
+        "figures/page/page.html.jinja",
+        policy=_policy(style, script),
+        title=network.name,
+        totals=_totals(network),
+        description=f"The layers of {network.name} and how they are linked",
+        style=style,
+        script=script,
+        figure=svg.write(blocks.draw(network)),
+        data=_json(_data(network)),
+    )
 
 
 def _file(name: str) -> str:

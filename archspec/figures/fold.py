@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
@@ -24,20 +23,7 @@ class Folder:
     def __init__(self, graph: Graph) -> None:
         self.wiring = Wiring(graph)
         self.root = tree(graph)
-        self._single: dict[int, bool] = {}
-
-    @cached_property
-    def parents(self) -> dict[int, Element]:
-        """By id of the element."""
-        return {id(child): element for element in self.root.walk() for child in element.children}
-
-    def named(self, element: Element) -> Element:
-        """The outermost element with a path that holds the same nodes, or itself."""
-        best, outer = element, element
-        while (above := self.parents.get(id(outer))) is not None and above.nodes == element.nodes:
-            outer = above
-            best = outer if outer.path else best
-        return best
+        self._single: dict[object, bool] = {}
 
     def drafts(
         self,
@@ -64,7 +50,7 @@ class Folder:
 
     def single(self, element: Element) -> bool:
         """Whether what is inside is one card."""
-        key = id(element.instance) if element.kind == "block" and element.instance else id(element)
+        key = element.instance or element
         known = self._single.get(key)
         if known is None:
             known = self._single[key] = len(_View(self, element, frozenset()).unfolded()) == 1
@@ -121,7 +107,7 @@ class _View:
     ) -> None:
         self.folder, self.root = folder, root
         self.opened, self.runs, self.scales = opened, runs, scales
-        self.folded: set[int] = set()  # ids of elements
+        self.folded: set[Element] = set()
 
     # ------------------------------------------------------------------ which are folded
 
@@ -143,7 +129,7 @@ class _View:
         self._open_few(cards)
 
     def _fold(self, elements: Iterator[Element] | Sequence[Element]) -> None:
-        self.folded.update(map(id, elements))
+        self.folded.update(elements)
 
     def _are_cards(self, calls: Sequence[Element]) -> bool:
         """Whether a block is never called inside itself, and often or holds only ops."""
@@ -159,18 +145,17 @@ class _View:
         copies = repeat.children
         if len(copies) < 2 or self.folder.single(copies[0]) or not self.folder.repeats(copies):
             return False
-        if all(id(copy) in self.folded for copy in copies):
+        if self.folded.issuperset(copies):
             return True
         alike = self.folder.wiring.alike
         return len({tuple(alike(index) for index in copy.nodes) for copy in copies}) == 1
 
     def _open_few(self, cards: Sequence[list[Element]]) -> None:
         """Blocks that are not repeated are shown open where the figure stays small."""
-        parents = self.folder.parents
         for calls in cards:
-            if any(parents[id(call)].kind == "repeat" for call in calls):
+            if any(call.parent is not None and call.parent.kind == "repeat" for call in calls):
                 continue
-            self.folded.difference_update(map(id, calls))
+            self.folded.difference_update(calls)
             if len(self.unfolded()) > _FEW:
                 self._fold(calls)
 
@@ -191,11 +176,11 @@ class _View:
 
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
-        above = self.folder.parents.get(id(draft.first)) if self.opened else None
+        above = draft.first.parent if self.opened else None
         while above is not None and above is not self.root:
             if above.path in self.opened:
                 return True
-            above = self.folder.parents.get(id(above))
+            above = above.parent
         return False
 
     def _by_depth(self) -> Iterator[list[Element]]:
@@ -204,7 +189,7 @@ class _View:
         stack = [(child, 0) for child in reversed(self.root.children)]
         while stack:
             element, depth = stack.pop()
-            if id(element) in self.folded or not element.children or self.folder.single(element):
+            if element in self.folded or not element.children or self.folder.single(element):
                 continue
             classes.setdefault((-depth, element.kind, element.title), []).append(element)
             stack.extend((child, depth + 1) for child in reversed(element.children))
@@ -250,7 +235,7 @@ class _View:
         if not element.children:
             kind = "input" if element.kind == "input" else "op"
             found.append(Draft(kind, (element,), (element.start,), element.start))
-        elif id(element) in self.folded and not self._open(element):
+        elif element in self.folded and not self._open(element):
             repeat = element.kind == "repeat"
             elements = tuple(element.children) if repeat else (element,)
             kind = "block" if all(e.kind == "block" for e in elements) else "group"
@@ -263,7 +248,7 @@ class _View:
         """Whether it, or something inside it, is to be seen."""
         if not self.opened:
             return False
-        if self.folder.named(element).path in self.opened:
+        if element.named.path in self.opened:
             return True
         return any(one.path in self.opened for one in element.walk())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures.errors import RenderError
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.analysed import Network

@@ -18,7 +18,7 @@ from archspec.figures.errors import RenderError
 from archspec.figures.groups import groups
 from archspec.figures.outline import MOST, Part, outline
 from archspec.figures.tree import Element
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     import graphviz

@@ -16,7 +16,7 @@ from archspec.figures.groups import groups as opening
 from archspec.figures.plan import Plan, facts, plans, told
 from archspec.figures.tree import Element
 from archspec.frames import frame
-from archspec.layers.fields import written
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:

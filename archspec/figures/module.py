@@ -14,7 +14,7 @@ from archspec.figures.grid import arrange
 from archspec.figures.outline import Maker, Outline, Part
 from archspec.figures.scene import Scene
 from archspec.figures.tree import Element
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.analysed import Network

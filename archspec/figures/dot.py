@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.figures import palette, words
 from archspec.figures.errors import RenderError
 from archspec.figures.groups import groups
-from archspec.figures.outline import MOST, Part, outline
+from archspec.figures.outline import Part, outline
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
 
@@ -180,7 +180,7 @@ def written(shown: Drawn, title: str) -> graphviz.Digraph:
 
 def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
-    shown = outline(network, MOST)
+    shown = outline(network)
     found = sheet(network.name, len(shown.links))
     place = {part.key: number for number, part in enumerate(shown.parts)}
     for part in shown.parts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,7 +15,30 @@ from archspec.figures.wiring import Wiring
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
+MOST = 40
+"""Parts of a figure that can be taken in at a glance."""
 _FEW = 20  # cards up to which blocks that are not repeated are shown open
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How far a network is to be folded, and what first.
+
+    `most` parts, named outputs not counted. `open`: keys of parts to be shown open all the same, a
+    repeat as its copies, a block as its inside. `runs`: equal ops one after the other are one part
+    × N. `full`: nothing is folded that fits, but for calls of a block inside itself. `scales`: what
+    works at several resolutions is folded last. `outputs`: whether there are parts for them.
+    """
+
+    most: int = MOST
+    open: frozenset[str] = frozenset()
+    runs: bool = True
+    full: bool = False
+    scales: bool = False
+    outputs: bool = True
+
+
+USUAL = Fold()
 
 
 class Folder:
@@ -25,35 +49,21 @@ class Folder:
         self.root = tree(graph)
         self._single: dict[object, bool] = {}
 
-    def drafts(
-        self,
-        root: Element,
-        most: int,
-        opened: Collection[str] = (),
-        *,
-        runs: bool = True,
-        full: bool = False,
-        scales: bool = False,
-    ) -> list[Draft]:
-        """The inside of `root` as at most `most` drafts, in order; more only where `opened` asks.
-
-        `opened` are paths of elements that are not folded. `runs`: neighbours that are alike are
-        one. `full`: only folded as far as `most` wants it, but for calls of `root` itself.
-        `scales`: what works at several resolutions is folded last.
-        """
-        view = _View(self, root, frozenset(opened), runs, scales)
-        if full:
+    def drafts(self, root: Element, fold: Fold) -> list[Draft]:
+        """The inside of `root` in order, as at most `fold.most` drafts and what is asked open."""
+        view = _View(self, root, fold)
+        if fold.full:
             view.fold_itself()
         else:
             view.fold_blocks()
-        return view.fitting(most)
+        return view.fitting(fold.most)
 
     def single(self, element: Element) -> bool:
         """Whether what is inside is one card."""
         key = element.instance or element
         known = self._single.get(key)
         if known is None:
-            known = self._single[key] = len(_View(self, element, frozenset()).unfolded()) == 1
+            known = self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
         return known
 
     def structure(self, element: Element) -> tuple[object, ...]:
@@ -97,16 +107,8 @@ class Folder:
 class _View:
     """The inside of one element at some degree of folding."""
 
-    def __init__(
-        self,
-        folder: Folder,
-        root: Element,
-        opened: frozenset[str],
-        runs: bool = True,
-        scales: bool = False,
-    ) -> None:
-        self.folder, self.root = folder, root
-        self.opened, self.runs, self.scales = opened, runs, scales
+    def __init__(self, folder: Folder, root: Element, fold: Fold) -> None:
+        self.folder, self.root, self.fold = folder, root, fold
         self.folded: set[Element] = set()
 
     # ------------------------------------------------------------------ which are folded
@@ -176,9 +178,9 @@ class _View:
 
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
-        above = draft.first.parent if self.opened else None
+        above = draft.first.parent if self.fold.open else None
         while above is not None and above is not self.root:
-            if above.path in self.opened:
+            if above.path in self.fold.open:
                 return True
             above = above.parent
         return False
@@ -198,7 +200,7 @@ class _View:
 
     def _keeps(self, element: Element) -> bool:
         """Whether folding it would hide what happens between resolutions."""
-        return self.scales and self.folder.scales(element)
+        return self.fold.scales and self.folder.scales(element)
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
         """A long flat chain: so many neighbours share a card as it takes."""
@@ -229,7 +231,7 @@ class _View:
         for child in self.root.children:
             self._draft(child, found)
         found = fused(self.folder.wiring, found)
-        return joined(self.folder.wiring, found) if self.runs else found
+        return joined(self.folder.wiring, found) if self.fold.runs else found
 
     def _draft(self, element: Element, found: list[Draft]) -> None:
         if not element.children:
@@ -246,11 +248,11 @@ class _View:
 
     def _open(self, element: Element) -> bool:
         """Whether it, or something inside it, is to be seen."""
-        if not self.opened:
+        if not self.fold.open:
             return False
-        if element.named.path in self.opened:
+        if element.named.path in self.fold.open:
             return True
-        return any(one.path in self.opened for one in element.walk())
+        return any(one.path in self.fold.open for one in element.walk())
 
 
 def _neighbours(chunk: Sequence[Draft]) -> Draft:

@@ -20,6 +20,7 @@ from archspec.figures.dot import DENSE, HURRIED, Drawn, drawn, heading, leading,
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.figures.tree import Element
+from archspec.figures.wiring import skips
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -75,11 +76,11 @@ def _sheet(network: Network, shown: Drawn) -> Scene:
     marks: list[Mark] = [*heads]
     marks += _frames(groups, placed, pages, down)
     keys = [face.key for face in faces]
-    skips = _skips(len(shown.cards), shown.edges)
+    beside = skips(shown.edges)
     lines = []
     for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
         steps = folded(curve, number, pages, _EDGE, down)
-        stroke = cards.SKIP if edge in skips else cards.LINE
+        stroke = cards.SKIP if edge in beside else cards.LINE
         lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
     marks.append(Group(tuple(lines), role="edges"))
     for face, box in zip(faces, placed.boxes, strict=True):
@@ -321,26 +322,4 @@ def _title(group: Element, box: Box, curves: Sequence[Curve]) -> list[Mark]:
     label = fonts.fit(group.title, _SIZE, right - left)
     if label:
         found.append(Text(left, y, label, _SIZE, colour=palette.MUTED))
-    return found
-
-
-def _skips(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Edges beside which there is a longer way from one end to the other."""
-    after: list[list[int]] = [[] for _ in range(count)]
-    for source, target in edges:
-        after[source].append(target)
-    found: set[tuple[int, int]] = set()
-    for source, targets in enumerate(after):
-        if len(targets) < 2:
-            continue
-        # cards are in an order in which every edge goes forward: nothing behind the last matters
-        last = max(targets)
-        seen: set[int] = set()
-        waiting = [second for target in targets for second in after[target]]
-        while waiting:
-            card = waiting.pop()
-            if card <= last and card not in seen:
-                seen.add(card)
-                waiting += after[card]
-        found |= {(source, target) for target in targets if target in seen}
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
-from archspec.figures.fold import Folder
+from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
@@ -130,7 +130,7 @@ class Describer:
         scope = self._scope(draft)
         if scope is not None and scope.path:
             return scope.path.rpartition(".")[2]
-        inside = self.folder.drafts(self.typical(draft), _SUMMARY + 1)
+        inside = self.folder.drafts(self.typical(draft), Fold(_SUMMARY + 1))
         if len(inside) > _SUMMARY:
             kinds = [element.kind for element in draft.first.walk()]
             known = next((kind for kind in ("residual", "branches") if kind in kinds), None)

@@ -14,7 +14,7 @@ import pytest
 import archspec
 from archspec import Program
 from archspec.figures import RenderError, columns, dot, figure, graph, mermaid, svg
-from archspec.figures.outline import MOST, outline
+from archspec.figures.outline import outline
 from archspec.figures.scene import Box, Group, Path, Scene, Text
 
 pygraphviz = pytest.importorskip("pygraphviz", reason="the extra `figures` has the layout engine")
@@ -166,7 +166,7 @@ def test_mermaid_has_every_part_and_link_once(name: str) -> None:
     program = archspec.load(name)
     text = figure(program, "blocks", "mermaid")
     assert isinstance(text, str)
-    shown = outline(program, MOST)
+    shown = outline(program)
     assert len(re.findall(r"^    n\d+[(\[]", text, re.MULTILINE)) == len(shown.parts)
     assert len(re.findall(r"^    n\d+ (?:-->|-\.->) n\d+$", text, re.MULTILINE)) == len(shown.links)
     dotted = figure(program, "blocks", "dot")

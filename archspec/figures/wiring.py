@@ -30,7 +30,12 @@ def ranks(graph: nx.DiGraph[Key]) -> dict[Key, int]:
 def skips(edges: Iterable[tuple[Key, Key]]) -> set[tuple[Key, Key]]:
     """Edges beside which there is a longer way from one end to the other."""
     graph = digraph((), edges)
-    return set(graph.edges) - set(nx.transitive_reduction(graph).edges)
+    return {
+        (source, target)
+        for source, target in graph.edges
+        if graph.in_degree(target) > 1
+        and any(nx.has_path(graph, other, target) for other in graph[source] if other != target)
+    }
 
 
 class Wiring:

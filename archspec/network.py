@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec import collector, language, shelf
+from archspec.analysed import Network
 from archspec.expand import elaborate, expand
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
-    from archspec.analysis import Analysis
-    from archspec.expand.graph import Graph
     from archspec.expand.tree import Instance
     from archspec.language import Spec
     from archspec.text.source import Source
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, Sequence[int]]
 
 
-class Program:
+class Program(Network):
     """A network: its spec, what was chosen from outside, its graph; what follows, when asked for.
 
     A notebook shows it as a figure and a table.
@@ -40,40 +39,12 @@ class Program:
         limits: Limits = DEFAULT,
     ) -> None:
         """Expand `spec`. Raises SpecError."""
-        self.source = source
-        self.spec = spec
-        self.variant = None if variant == spec.name else variant
+        variant = None if variant == spec.name else variant
         self.params = dict(params or {})
         self.inputs = dict(inputs or {})
         self.limits = limits
-        self.graph: Graph = expand(
-            spec, variant=self.variant, params=self.params, inputs=self.inputs, limits=limits
-        )
-
-    @property
-    def name(self) -> str:
-        """The variant's name, or the spec's; both where the variant's is a number."""
-        if self.variant is None:
-            return self.spec.name
-        return f"{self.spec.name}_{self.variant}" if self.variant.isdigit() else self.variant
-
-    @property
-    def sources(self) -> Mapping[str, Source]:
-        """By file name, what can quote a fault."""
-        return self.spec.sources
-
-    @cached_property
-    def analysis(self) -> Analysis:
-        """Shapes, costs and receptive fields of every node."""
-        from archspec.analysis import analyse
-
-        return analyse(self.graph, self.spec)
-
-    @cached_property
-    def warnings(self) -> list[Fault]:
-        """What is likely a mistake, those left out that the spec says are meant."""
-        found = [w for w in self.graph.warnings if w.code not in self.spec.warnings]
-        return found + list(self.analysis.warnings)
+        graph = expand(spec, variant=variant, params=self.params, inputs=self.inputs, limits=limits)
+        super().__init__(source, spec, variant, graph)
 
     @cached_property
     def code(self) -> str:

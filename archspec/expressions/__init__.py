@@ -9,7 +9,7 @@ from __future__ import annotations
 from archspec.expressions.arithmetic import FUNCTIONS, make_divisible
 from archspec.expressions.grammar import parse
 from archspec.expressions.texts import evaluate, render, resolve, scalar, template
-from archspec.expressions.values import Env, Expr, ExpressionError, Loop, Record, Template, show
+from archspec.expressions.values import Env, Expr, ExpressionError, Loop, Record, Template
 
 __all__ = [
     "FUNCTIONS",
@@ -25,6 +25,5 @@ __all__ = [
     "render",
     "resolve",
     "scalar",
-    "show",
     "template",
 ]

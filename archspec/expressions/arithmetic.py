@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from archspec.expressions.values import ExpressionError, Loop, Record, show
+from archspec.expressions.values import ExpressionError, Loop, Record
+from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list

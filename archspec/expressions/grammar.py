@@ -21,19 +21,8 @@ from archspec.expressions.arithmetic import (
     slice_of,
     truth,
 )
-from archspec.expressions.values import (
-    LOOP,
-    RECORD,
-    Env,
-    Expr,
-    ExpressionError,
-    Loop,
-    Record,
-    Run,
-    cut,
-    show,
-)
-from archspec.text.faults import did_you_mean
+from archspec.expressions.values import LOOP, RECORD, Env, Expr, ExpressionError, Loop, Record, Run
+from archspec.text.words import cut, did_you_mean, show
 
 MAX_TEXT = 1_000  # characters of an expression
 MAX_NESTING = 64  # levels of its tree

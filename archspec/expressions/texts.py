@@ -16,9 +16,8 @@ from archspec.expressions.values import (
     Loop,
     Record,
     Template,
-    cut,
-    show,
 )
+from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

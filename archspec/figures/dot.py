@@ -1,4 +1,4 @@
-"""Program → DOT: every op clustered by block, or the folded network, for Graphviz.
+"""Network → DOT: every op clustered by block, or the folded network, for Graphviz.
 
 Written through the `graphviz` package, whose quoting and escaping it relies on; names in the file
 are numbers, and what a spec says stands in labels only.
@@ -16,13 +16,13 @@ from archspec.figures import palette, words
 from archspec.figures.errors import RenderError
 from archspec.figures.nest import Nest, nest
 from archspec.figures.outline import MOST, Part, outline
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     import graphviz
 
+    from archspec.analysed import Network
     from archspec.expand.graph import Graph
-    from archspec.network import Program
 
 LONGEST = 80  # characters of a line on a card
 DENSE = 500  # edges above which Graphviz is asked to take less care
@@ -50,18 +50,18 @@ class Drawn:
     edges: list[tuple[int, int]]
 
 
-def drawn(program: Program, block: str | None = None) -> Drawn:
+def drawn(network: Network, block: str | None = None) -> Drawn:
     """Every op; with a `block`, only what is in it, all else closed around it."""
-    whole = nest(program.graph)
-    return _drawn(program.graph, whole, _opened(whole, block))
+    whole = nest(network.graph)
+    return _drawn(network.graph, whole, _opened(whole, block))
 
 
-def smaller(program: Program) -> Iterator[Drawn]:
+def smaller(network: Network) -> Iterator[Drawn]:
     """Every op; then fewer and fewer cards, until all groups are closed.
 
     Each kind of group is opened once, where it stands first, outer groups before inner ones.
     """
-    graph, whole = program.graph, nest(program.graph)
+    graph, whole = network.graph, nest(network.graph)
     groups = frozenset(group.key for group in whole.walk())
     if len(graph.steps) <= _CROWDS[0] or len(groups) == 1:
         yield _drawn(graph, whole, groups)
@@ -151,9 +151,9 @@ def _shown(group: Nest, opened: frozenset[str]) -> Iterator[int | Nest]:
             yield part
 
 
-def full(program: Program, block: str | None = None) -> str:
+def full(network: Network, block: str | None = None) -> str:
     """The view `graph` as DOT; `block` opens one in place."""
-    return str(written(drawn(program, block), program.name).source)
+    return str(written(drawn(network, block), network.name).source)
 
 
 def written(shown: Drawn, title: str) -> graphviz.Digraph:
@@ -180,10 +180,10 @@ def written(shown: Drawn, title: str) -> graphviz.Digraph:
     return found
 
 
-def collapsed(program: Program) -> str:
+def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
-    shown = outline(program, MOST)
-    found = sheet(program.name, len(shown.links))
+    shown = outline(network, MOST)
+    found = sheet(network.name, len(shown.links))
     place = {part.key: number for number, part in enumerate(shown.parts)}
     for part in shown.parts:
         found.node(f"n{place[part.key]}", **attributes(lines(part), part.family))

@@ -1,4 +1,4 @@
-"""Program → Scene: every op, clustered by block, laid out by Graphviz.
+"""Network → Scene: every op, clustered by block, laid out by Graphviz.
 
 The engine comes with pygraphviz's wheel and is called in this process: nothing is looked for on
 PATH. What would be taller than a sheet goes on in further columns.
@@ -22,7 +22,7 @@ from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 _SIZE, _SMALL = 11.0, 9.5
 _EDGE, _HEAD = 20.0, 50.0
@@ -44,7 +44,7 @@ class _Placed:
     curves: tuple[Curve, ...]
 
 
-def draw(program: Program, block: str | None = None) -> Scene:
+def draw(network: Network, block: str | None = None) -> Scene:
     """The whole network; with a `block`, that one opened in place, all others closed.
 
     Where the ops do not go on one sheet, each kind of group is opened once, or fewer still: the
@@ -53,22 +53,22 @@ def draw(program: Program, block: str | None = None) -> Scene:
     Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
     """
     if block is not None:
-        return _sheet(program, drawn(program, block))
-    for shown in smaller(program):
-        scene = _sheet(program, shown)
+        return _sheet(network, drawn(network, block))
+    for shown in smaller(network):
+        scene = _sheet(network, shown)
         if scene.fits:
             break
     return scene
 
 
-def _sheet(program: Program, shown: Drawn) -> Scene:
+def _sheet(network: Network, shown: Drawn) -> Scene:
     faces = [_face(shown, card) for card in shown.cards]
     groups = [group for group in shown.whole.walk() if group.key in shown.opened][1:]
     placed = _placed(shown, groups, faces)
     titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
     pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
     closed = sum(isinstance(card, Nest) for card in shown.cards)
-    heads = cards.heading(program, _EDGE, f"{closed} groups closed" if closed else "")
+    heads = cards.heading(network, _EDGE, f"{closed} groups closed" if closed else "")
     width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
     down = _HEAD + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE
@@ -86,7 +86,7 @@ def _sheet(program: Program, shown: Drawn) -> Scene:
         page = next(page for page in pages if box.bottom <= page.stop)
         marks.append(face.drawn(_moved(box, page, down)))
     count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, tuple(marks), program.name, f"{program.name}: {count}")
+    return Scene(width, height, tuple(marks), network.name, f"{network.name}: {count}")
 
 
 # ------------------------------------------------------------------ cards

@@ -1,4 +1,4 @@
-"""Program → one HTML page to walk through: every block opens in place; nothing is fetched."""
+"""Network → one HTML page to walk through: every block opens in place; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from archspec.figures import blocks, fonts, palette, svg, words
 from archspec.figures.nest import Nest, nest
 from archspec.figures.plan import Plan, facts, plans, told
-from archspec.layers.fields import written
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field, Row
     from archspec.expand.graph import Graph, Node
-    from archspec.network import Program
 
 OPEN = 20
 """Cards that a page may show before anything is clicked."""
@@ -30,23 +30,23 @@ _DARK = "#14171b"  # the ground in the dark, as `page.css` says
 _LINE = 160  # characters of a line of the spec that are quoted
 
 
-def write(program: Program) -> str:
+def write(network: Network) -> str:
     """The page; the network folded up is in it as well, as it is printed, or seen without scripts.
 
     Its policy allows the page's own script and style and nothing else, so that no name in a spec
     can become one.
     """
-    style = _file("page.css") + _colours(program)
+    style = _file("page.css") + _colours(network)
     script = _file("page.js")
     parts = {
         "policy": _policy(style, script),
-        "title": html.escape(program.name),
-        "totals": html.escape(_totals(program)),
-        "description": html.escape(f"The layers of {program.name} and how they are linked"),
+        "title": html.escape(network.name),
+        "totals": html.escape(_totals(network)),
+        "description": html.escape(f"The layers of {network.name} and how they are linked"),
         "style": style,
         "script": script,
-        "figure": svg.write(blocks.draw(program)),
-        "data": _json(_data(program)),
+        "figure": svg.write(blocks.draw(network)),
+        "data": _json(_data(network)),
     }
     page = _file("page.html")
     pieces: list[str] = []
@@ -76,17 +76,17 @@ def _json(value: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _totals(program: Program) -> str:
-    totals = program.analysis.totals
-    layers = len(program.graph.steps) - len(program.graph.root.inputs)
+def _totals(network: Network) -> str:
+    totals = network.analysis.totals
+    layers = len(network.graph.steps) - len(network.graph.root.inputs)
     params = count(totals.params).strip()
     return f"{layers:,} layers · {params} parameters · {count(totals.macs)}MACs"
 
 
-def _colours(program: Program) -> str:
+def _colours(network: Network) -> str:
     """The palette as style rules of the families that occur, in light and in dark."""
     rules = []
-    for family in _families(program.graph):
+    for family in _families(network.graph):
         colours = palette.of(family)
         dark = _mixed(colours.fill, _DARK, 0.32 if family in palette.FAMILIES else 0.12)
         for root, fill, edge in (("", colours.fill, colours.edge), (".dark ", dark, colours.side)):
@@ -125,11 +125,11 @@ class _Words:
         return number
 
 
-def _data(program: Program) -> dict[str, Any]:
-    graph, said = program.graph, _Words()
+def _data(network: Network) -> dict[str, Any]:
+    graph, said = network.graph, _Words()
     whole = nest(graph)
     found = plans(graph, whole)
-    lines = _Lines(program)
+    lines = _Lines(network)
     shapes: list[dict[str, Any]] = []
     known: dict[str, int] = {}
     groups: list[list[Any]] = []
@@ -150,11 +150,11 @@ def _data(program: Program) -> dict[str, Any]:
             ]
         )  # fmt: skip
     boxes: dict[tuple[int, ...], int] = {}
-    families = _families(program.graph)
-    nodes = _nodes(program, said, families, boxes, lines)
-    totals = program.analysis.totals
+    families = _families(network.graph)
+    nodes = _nodes(network, said, families, boxes, lines)
+    totals = network.analysis.totals
     return {
-        "name": program.name, "title": program.spec.title,
+        "name": network.name, "title": network.spec.title,
         "params": totals.params, "macs": totals.macs,
         "inputs": _inputs(graph), "families": families, "open": _opened(whole, found),
         "groups": groups, "plans": shapes, "nodes": nodes,
@@ -191,13 +191,13 @@ def _opened(whole: Nest, found: dict[str, Plan]) -> list[str]:
 
 
 def _nodes(
-    program: Program,
+    network: Network,
     said: _Words,
     families: list[str],
     boxes: dict[tuple[int, ...], int],
     lines: _Lines,
 ) -> dict[str, list[Any]]:
-    rows, graph = program.analysis.rows, program.graph
+    rows, graph = network.analysis.rows, network.graph
     inputs = {name: place for place, (name, _, _) in enumerate(_inputs(graph))}
     columns: dict[str, list[Any]] = {
         name: []
@@ -304,8 +304,8 @@ def _reads(row: Row, field: Field) -> tuple[int, int] | None:
 class _Lines:
     """Lines of the spec that are quoted: `file:line` and text, each once."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self.told: list[tuple[str, str]] = []
         self._known: dict[tuple[str, int], int] = {}
         self._items: dict[int, int] = {}
@@ -313,7 +313,7 @@ class _Lines:
 
     def of(self, node: Node) -> int:
         if node.item is None:
-            declared = self.program.spec.inputs.get(node.path)
+            declared = self.network.spec.inputs.get(node.path)
             return -1 if declared is None else self._quoted(declared)
         return self._quoted(node.item)
 
@@ -327,7 +327,7 @@ class _Lines:
         return known
 
     def _find(self, what: Any) -> int:
-        source = self.program.sources.get(what.loc.file)
+        source = self.network.sources.get(what.loc.file)
         if source is None:
             return -1
         # of an item, where it says which op it is

@@ -12,7 +12,7 @@ from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 HEAD, EDGE, LABELS = 52.0, 20.0, 84.0
 """Px above the lanes, around them, and to the left of them for what they are called."""
@@ -54,10 +54,10 @@ class Words(NamedTuple):
 class Lanes:
     """One outline, laid out, with words of so many px."""
 
-    def __init__(self, program: Program, shown: Outline, size: float) -> None:
-        self.program, self.shown, self.size = program, shown, size
-        self.level = levels(program, shown)
-        self.faces = {part.key: _face(program, shown, part, size) for part in shown.parts}
+    def __init__(self, network: Network, shown: Outline, size: float) -> None:
+        self.network, self.shown, self.size = network, shown, size
+        self.level = levels(network, shown)
+        self.faces = {part.key: _face(network, shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
         self.x = self._across()
         self.row = self._rows()
@@ -188,12 +188,12 @@ class Lanes:
         return Box(left, top, left + self._wide(part.key), top + TALL)
 
 
-def _face(program: Program, shown: Outline, part: Part, size: float) -> list[Words]:
+def _face(network: Network, shown: Outline, part: Part, size: float) -> list[Words]:
     """Lines of a box, with their widths: `conv 3×3`, `64 · 256²`."""
     label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
     if part.copies > 1:
         label = f"{part.label} × {part.copies}"
     said = [(fonts.fit(label, size, 120.0), False)]
     if part.kind != "output":
-        said.append((words.shape(program.graph.steps[part.main].outs[0]), True))
+        said.append((words.shape(network.graph.steps[part.main].outs[0]), True))
     return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]

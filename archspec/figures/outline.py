@@ -1,4 +1,4 @@
-"""Program → Outline: the network as at most so many parts, the one collapsed view figures draw."""
+"""Network → Outline: the network as at most so many parts, the one collapsed view figures draw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archspec.figures.parts import Describer
 from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 __all__ = ["MOST", "Link", "Maker", "Outline", "Part", "outline"]
 
@@ -81,7 +81,7 @@ class Outline:
 
 
 def outline(
-    program: Program,
+    network: Network,
     most: int = MOST,
     open: Collection[str] = (),
     *,
@@ -98,19 +98,19 @@ def outline(
     other are one part × N. `full`: nothing is folded that fits. `scales`: what works at several
     resolutions is folded last. `outputs`: whether there are parts for them.
     """
-    maker = Maker(program)
+    maker = Maker(network)
     root = maker.folder.root
     return maker.make(root, most, open, runs=runs, full=full, scales=scales, outputs=outputs)
 
 
 class Maker:
-    """Makes outlines of one program: of all of it, or of one element of its tree."""
+    """Makes outlines of one network: of all of it, or of one element of its tree."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.nodes = program.graph.steps
-        self.folder = Folder(program.graph)
-        self.describer = Describer(program, self.folder)
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.nodes = network.graph.steps
+        self.folder = Folder(network.graph)
+        self.describer = Describer(network, self.folder)
 
     def make(
         self,
@@ -159,7 +159,7 @@ class Maker:
         """Where several things leave, a part for each name that no last part bears itself."""
         wiring = self.folder.wiring
         if root is self.folder.root:
-            named = ports.outputs(self.program.graph)
+            named = ports.outputs(self.network.graph)
         else:
             named = ports.exits(wiring, root, owner)
         found: dict[str, Part] = {}

@@ -14,20 +14,20 @@ from archspec.figures.part import Part
 from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.expand.graph import Node
     from archspec.layers.base import TensorType
-    from archspec.network import Program
 
 _SUMMARY = 3  # cards that a group without a name is told by
 
 
 class Describer:
-    """For one program and the folder of its graph."""
+    """For one network and the folder of its graph."""
 
-    def __init__(self, program: Program, folder: Folder) -> None:
+    def __init__(self, network: Network, folder: Folder) -> None:
         self.folder = folder
-        self.nodes = program.graph.steps
-        self.rows = program.analysis.rows
+        self.nodes = network.graph.steps
+        self.rows = network.analysis.rows
 
     def key(self, draft: Draft) -> str:
         """Unique: see Part."""

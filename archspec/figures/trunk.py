@@ -1,4 +1,4 @@
-"""Program → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.figures.outline import MOST, Outline, Part, outline
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 Sides = tuple[int, ...]
 
@@ -57,27 +57,27 @@ class Trunk(NamedTuple):
     aside: tuple[Part, ...]
 
 
-def reason(program: Program) -> str:
+def reason(network: Network) -> str:
     """Why there is no trunk of maps, as a clause; "" where there is one."""
-    graph = program.graph
+    graph = network.graph
     inputs = sum(node.layer is None for node in graph.steps)
     if inputs != 1:
         return f"it has {inputs} inputs"
-    outputs = len(_outputs(program))
+    outputs = len(_outputs(network))
     if outputs != 1:
         return f"it has {outputs} outputs"
-    return _Reader(program, MOST).reason
+    return _Reader(network, MOST).reason
 
 
-def trunk(program: Program, most: int) -> Trunk:
+def trunk(network: Network, most: int) -> Trunk:
     """Of an outline of at most `most` parts; for a network for which there is no `reason`."""
-    reader = _Reader(program, most)
+    reader = _Reader(network, most)
     return Trunk(tuple(reader.solids()), tuple(reader.aside))
 
 
-def _outputs(program: Program) -> list[int]:
+def _outputs(network: Network) -> list[int]:
     """The nodes that outputs of inference come from."""
-    graph = program.graph
+    graph = network.graph
     return [
         edge.node
         for name, edges in graph.outputs.items()
@@ -87,10 +87,10 @@ def _outputs(program: Program) -> list[int]:
 
 
 class _Reader:
-    def __init__(self, program: Program, most: int) -> None:
-        self.program = program
-        self.outline = outline(program, most)
-        (self.sink,) = _outputs(program)
+    def __init__(self, network: Network, most: int) -> None:
+        self.network = network
+        self.outline = outline(network, most)
+        (self.sink,) = _outputs(network)
         self.parts = self._between()
 
     # -------------------------------------------------------------- which parts
@@ -166,13 +166,13 @@ class _Reader:
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
-        tensor = self.program.graph.steps[part.main].outs[0]
+        tensor = self.network.graph.steps[part.main].outs[0]
         if tensor.rank <= 1:
             return ()
         is_map = tensor.is_map
         if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
             readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
-            is_map = any(self.program.graph.steps[r.main].outs[0].is_map for r in readers)
+            is_map = any(self.network.graph.steps[r.main].outs[0].is_map for r in readers)
         return tensor.shape[1:] if is_map else None
 
     # -------------------------------------------------------------- solids

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.expressions import Expr
-from archspec.language.form import Path, cut, listed
+from archspec.language.form import Path
 from archspec.language.models import REQUIRED, Ref, Value
 from archspec.language.operations import BESIDE, Around, Head, Operations
 from archspec.layers.base import BadArgument
 from archspec.layers.fields import REQUIRED as FIELD_REQUIRED
-from archspec.layers.fields import Wrong, written
-from archspec.text.faults import did_you_mean
+from archspec.layers.fields import Wrong
+from archspec.text.words import cut, did_you_mean, listed, written
 
 if TYPE_CHECKING:
     from archspec.layers.base import Layer

@@ -26,7 +26,7 @@ from archspec.layers import (
     merge as merges,
 )
 from archspec.layers.base import BadArgument, Layer, Mismatch, TensorType
-from archspec.layers.fields import near
+from archspec.text.words import meant
 
 __all__ = [
     "REGISTRY",
@@ -136,7 +136,7 @@ def create(op: str, args: Mapping[str, Any]) -> Layer:
     try:
         cls = REGISTRY[op]
     except KeyError:
-        raise BadArgument(None, f"`{op}` is not an op", near(op, list(REGISTRY)), "E207") from None
+        raise BadArgument(None, f"`{op}` is not an op", meant(op, list(REGISTRY)), "E207") from None
     return cls(**args).resolve()
 
 
@@ -145,7 +145,7 @@ def merge(name: str) -> Layer:
     if name not in _MERGES:
         listed = ", ".join(f"`{m}`" for m in _MERGES)
         message = f"`merge` is {name}; it takes one of {listed}"
-        raise BadArgument("merge", message, near(str(name), _MERGES))
+        raise BadArgument("merge", message, meant(str(name), _MERGES))
     return create(name, {})
 
 

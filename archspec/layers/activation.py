@@ -379,13 +379,13 @@ class Named(Layer):
         )
         known = ops_of("activation")
         if name not in known or name == "activation":
-            from archspec.layers.fields import near
+            from archspec.text.words import meant
 
             other = name in REGISTRY
             message = f"`name` of `activation` is {name}, " + (
                 "an op that is no activation" if other else "which is no activation"
             )
-            raise BadArgument("name", message, near(name, [k for k in known if k != "activation"]))
+            raise BadArgument("name", message, meant(name, [k for k in known if k != "activation"]))
         return create(name, arguments(name, args))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, dataclass_transform
 
-from archspec.layers.fields import REQUIRED, Field, Wrong, field, near, written
+from archspec.layers.fields import REQUIRED, Field, Wrong, field
+from archspec.text.words import cut, meant, written
 
 Shape = tuple[int, ...]
 
@@ -298,9 +299,7 @@ class Layer:
         try:
             return field.check(value)
         except Wrong as wrong:
-            shown = written(value)
-            shown = shown if len(shown) <= 60 else shown[:57] + "…"
-            message = f"`{field.name}` of `{self.op}` is {shown}; {wrong.rule}"
+            message = f"`{field.name}` of `{self.op}` is {cut(written(value))}; {wrong.rule}"
             raise BadArgument(field.name, message, wrong.help) from None
 
     @classmethod
@@ -316,7 +315,7 @@ class Layer:
             return BadArgument(name, message, "leave `inplace` out", code="E208")
         known = list(cls.fields)
         listed = ", ".join(f"`{n}`" for n in known)
-        help = near(str(name), known) or (
+        help = meant(str(name), known) or (
             f"it takes {listed}" if known else f"`{cls.op}` takes no parameters"
         )
         return BadArgument(name, f"`{cls.op}` has no parameter `{name}`", help, code="E208")

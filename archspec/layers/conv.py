@@ -18,18 +18,7 @@ from archspec.layers.base import (
     Weight,
     Window,
 )
-from archspec.layers.fields import (
-    COUNT,
-    DIM,
-    FLAG,
-    PADDING,
-    WINDOW,
-    Either,
-    PerAxis,
-    Word,
-    field,
-    written,
-)
+from archspec.layers.fields import COUNT, DIM, FLAG, PADDING, WINDOW, Either, PerAxis, Word, field
 from archspec.layers.window import (
     SPATIAL,
     Geometry,
@@ -40,6 +29,7 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
+from archspec.text.words import written
 
 Size = int | tuple[int, ...]
 

@@ -29,7 +29,6 @@ from archspec.layers.fields import (
     Word,
     Wrong,
     field,
-    written,
 )
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
@@ -39,6 +38,7 @@ from archspec.layers.window import (
     refuse_pairs,
     spread,
 )
+from archspec.text.words import written
 
 
 class _Amounts(Kind):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+from archspec.text.words import joined, listed, meant
 
 _MANY = 64  # entries of a list that describes one op; longer ones are a mistake
 
@@ -24,27 +24,6 @@ class Wrong(ValueError):  # noqa: N818 (said of a value)
     def __init__(self, rule: str, help: str = "") -> None:
         super().__init__(rule)
         self.rule, self.help = rule, help
-
-
-def written(value: object) -> str:
-    """A value as an author writes it: `true`, `null`, `[1, 2]`, `{a: 1}`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"a number of {value.bit_length()} bits"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(written, value)) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
-    return str(value)
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """The remedy for a misspelt word: "did you mean `conv`?", or nothing."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{found[0]}`?" if found else ""
 
 
 class Kind:
@@ -145,11 +124,11 @@ class Word(Kind):
 
     def __init__(self, *words: str) -> None:
         self.words = words
-        self.says = _either([f"`{w}`" for w in words])
+        self.says = listed(words, "or")
 
     def check(self, value: Any) -> str:
         if not isinstance(value, str) or value not in self.words:
-            help = near(value, self.words) if isinstance(value, str) else ""
+            help = meant(value, self.words) if isinstance(value, str) else ""
             raise Wrong(f"it takes {self.says}", help)
         return value
 
@@ -193,7 +172,7 @@ class Either(Kind):
 
     def __init__(self, *kinds: Kind) -> None:
         self.kinds = kinds
-        self.says = _either([k.says for k in kinds])
+        self.says = joined((k.says for k in kinds), "or")
 
     def check(self, value: Any) -> Any:
         help = ""
@@ -206,10 +185,6 @@ class Either(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [k.schema() for k in self.kinds]}
-
-
-def _either(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " or " + parts[-1]
 
 
 class PerAxis(Either):
@@ -228,8 +203,8 @@ class Padding(Either):
 
     def __init__(self) -> None:
         super().__init__(Whole(0), Many(Whole(0), most=3), Word(*self.words))
-        listed = _either([f"`{w}`" for w in self.words])
-        self.says = f"a whole number of at least 0, a list of one per axis, or {listed}"
+        words = listed(self.words, "or")
+        self.says = f"a whole number of at least 0, a list of one per axis, or {words}"
 
 
 class Field:

@@ -23,6 +23,7 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import AXIS, DIM, FLAG, NUMBER, Many, field
 from archspec.layers.window import expect_dtype
+from archspec.text.words import joined
 
 _TWO: Any = (
     ({}, ((4, 8, 9), (4, 8, 9))),
@@ -33,19 +34,13 @@ _TWO: Any = (
 _SOME: Any = (*_TWO, ({}, ((4, 9), (4, 9), (4, 9))))
 
 
-def listed(ins: Sequence[TensorType]) -> str:
-    """Shapes in a sentence: "[1, 2] and [3, 4]"."""
-    shapes = [str(t) for t in ins]
-    return shapes[0] if len(shapes) == 1 else ", ".join(shapes[:-1]) + " and " + shapes[-1]
-
-
 def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     """The common shape of inputs of equal rank, equal or 1 in every axis. Raises Mismatch."""
     first = ins[0].shape
     if all(t.shape == first for t in ins):
         return first
     if any(t.rank != len(first) for t in ins):
-        message = f"`{op}` takes inputs of equal rank; they are {listed(ins)}"
+        message = f"`{op}` takes inputs of equal rank; they are {joined(ins)}"
         help = (
             "write the missing axes as 1, with `reshape`: torch would align the axes on the right"
         )
@@ -53,7 +48,7 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     shape = tuple(max(sizes) for sizes in zip(*(t.shape for t in ins), strict=True))
     if any(n not in (1, most) for t in ins for n, most in zip(t.shape, shape, strict=True)):
         raise Mismatch(
-            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {listed(ins)}",
+            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {joined(ins)}",
             code="E203",
         )
     return shape
@@ -196,12 +191,12 @@ class Matmul(Layer):
         for t in ins:
             expect_dtype(self.op, t)
         if a.rank != b.rank or a.rank < 2:
-            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {listed(ins)}"
+            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {joined(ins)}"
             raise Mismatch(message, code="E203")
         if a.shape[-1] != b.shape[-2]:
             message = (
                 "`matmul` sums over the last axis of the first and the last but one of the "
-                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {listed(ins)}"
+                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {joined(ins)}"
             )
             raise Mismatch(message, "exchange two axes with `permute`", "E203")
         lead = joint(self.op, [TensorType(t.shape[:-2]) for t in ins])
@@ -256,9 +251,7 @@ class Concat(Layer):
         first = ins[0]
         if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
             kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
-            shown = (
-                listed(ins) if kind == "rank" else " and ".join(dict.fromkeys(t.dtype for t in ins))
-            )
+            shown = joined(ins) if kind == "rank" else joined(dict.fromkeys(t.dtype for t in ins))
             raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {shown}", code="E203")
         axis = place(self.op, self.axis, first)
         for t in ins[1:]:
@@ -268,7 +261,7 @@ class Concat(Layer):
             ):
                 message = (
                     f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {listed(ins)}"
+                    f"axis; they are {joined(ins)}"
                 )
                 raise Mismatch(message, code="E203")
         total = sum(t.shape[axis] for t in ins)

@@ -16,18 +16,7 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.fields import (
-    DIM,
-    FLAG,
-    PADDING,
-    POSITIVE,
-    WINDOW,
-    Either,
-    Many,
-    Null,
-    field,
-    written,
-)
+from archspec.layers.fields import DIM, FLAG, PADDING, POSITIVE, WINDOW, Either, Many, Null, field
 from archspec.layers.window import (
     Geometry,
     expect_map,
@@ -38,6 +27,7 @@ from archspec.layers.window import (
     too_small,
     window_sizes,
 )
+from archspec.text.words import written
 
 Size = int | tuple[int, ...]
 

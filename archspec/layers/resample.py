@@ -30,7 +30,6 @@ from archspec.layers.fields import (
     Word,
     Wrong,
     field,
-    written,
 )
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
@@ -41,6 +40,7 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
+from archspec.text.words import written
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -81,7 +81,7 @@ def vocabulary() -> str:
 
 
 def _default(entry: dict[str, object]) -> str:
-    from archspec.layers.fields import written
+    from archspec.text.words import written
 
     value = entry.get("default")
     return "~" if value is None else written(value)

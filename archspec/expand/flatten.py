@@ -275,9 +275,7 @@ class _Flat:
         return [short, main] if concat else [main, short]
 
 
-def _facts(
-    layer: Layer | None, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]
-) -> Facts:
+def _facts(layer: Layer | None, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> Facts:
     """What the attributes of all nodes of a kind say."""
     weights = () if layer is None else layer.weights(*ins)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
@@ -351,7 +351,7 @@ class Named(Layer):
     )
 
     name: Annotated[
-        Annotated[str, Strict()] | Annotated[dict[str, Any], up_to(1)],
+        Annotated[str, Field(strict=True)] | Annotated[dict[str, Any], up_to(1)],
         Says("the name of an activation, or `{name: parameters}`"),
     ] = Field(description="an activation, or a mapping from its name to its parameters")
 

@@ -1,6 +1,7 @@
 """One layer type, one class: what archspec asks of it; what composes them is elsewhere."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: pydantic would evaluate the text of every ClassVar
+# again for every layer type, which is most of the time that importing a family takes.
 
 import math
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ class TensorType:
     def is_map(self) -> bool:
         return len(self.shape) >= 3 if self.map is None else self.map
 
-    def like(self, shape: Sequence[int], *, map: bool | None = None) -> TensorType:
+    def like(self, shape: Sequence[int], *, map: bool | None = None) -> "TensorType":
         """Another shape, everything else the same unless said."""
         return replace(self, shape=tuple(shape), map=self.map if map is None else map)
 
@@ -245,7 +246,7 @@ class Layer(BaseModel):
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
 
-    def resolve(self) -> Layer:
+    def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
         return self
 

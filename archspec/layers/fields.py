@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import Field, GetCoreSchemaHandler, StrictBool
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -95,7 +95,7 @@ Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(above=0)]
 Epsilon = Annotated[float, Real(0)]
 Probability = Annotated[float, Real(0, 1)]
-Flag = Annotated[StrictBool, Says("true or false")]
+Flag = Annotated[bool, Field(strict=True), Says("true or false")]
 
 Sizes = Annotated[tuple[Size, ...], up_to(64)]
 Axes = Annotated[tuple[Axis, ...], up_to(8)]

@@ -20,6 +20,7 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
 from archspec.layers.complaints import did_you_mean
 from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
@@ -265,8 +266,7 @@ class AlongAxis(Activation):
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        return (tuple(WHOLE if a == axis else Reach(a) for a in range(ins[0].rank)),)
+        return (along(ins[0].rank, {place(self.op, self.axis, ins[0]): WHOLE}),)
 
     def call(self, *ins: TensorType) -> Call:
         return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
@@ -311,12 +311,12 @@ class Maxout(Activation):
                 f"axis {axis} of the input {t}"
             )
             raise Mismatch(message, code="E305")
-        return (t.like((*t.shape[:axis], n // self.pieces, *t.shape[axis + 1 :])),)
+        return (t.resized(axis, n // self.pieces),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         pieces = Window(stride=self.pieces, lo=0, hi=self.pieces - 1)
-        return (tuple(Reach(a, pieces) if a == axis else Reach(a) for a in range(ins[0].rank)),)
+        return (along(ins[0].rank, {axis: Reach(axis, pieces)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size

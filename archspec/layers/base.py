@@ -57,6 +57,10 @@ class TensorType:
         """Another shape, everything else the same unless said."""
         return replace(self, shape=tuple(shape), map=self.map if map is None else map)
 
+    def resized(self, axis: int, size: int) -> "TensorType":
+        """Another size along one axis, everything else the same."""
+        return self.like((*self.shape[:axis], size, *self.shape[axis + 1 :]))
+
 
 class Mismatch(ValueError):  # noqa: N818 (said of inputs)
     """What is wrong with the inputs, as a sentence, and the remedy where one is known."""
@@ -123,6 +127,11 @@ class Reach:
 
 
 WHOLE = Reach(None)
+
+
+def along(rank: int, moved: Mapping[int, Reach]) -> tuple[Reach, ...]:
+    """How an output walks along an input of as many axes: cell by cell, but where it is said."""
+    return tuple(moved.get(axis, Reach(axis)) for axis in range(rank))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
+    along,
 )
 from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to, written
 from archspec.layers.shape import Rearrange
@@ -339,8 +340,7 @@ class Roll(Rearrange):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
-        moved = {a for a, s in self.places(t) if s % t.shape[a]}
-        return (tuple(WHOLE if a in moved else Reach(a) for a in range(t.rank)),)
+        return (along(t.rank, {a: WHOLE for a, s in self.places(t) if s % t.shape[a]}),)
 
     def _pair(self, t: TensorType) -> tuple[Arg, Arg]:
         places = self.places(t)

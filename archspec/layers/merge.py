@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     Call,
@@ -22,6 +21,7 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
 from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, listed, up_to
 from archspec.layers.window import expect_dtype
@@ -63,7 +63,8 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
 
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
     """How an output of `shape` walks along an input with 1 in some axes."""
-    return tuple(WHOLE if n == 1 and shape[a] != 1 else Reach(a) for a, n in enumerate(t.shape))
+    spread = [a for a, n in enumerate(t.shape) if n == 1 and shape[a] != 1]
+    return along(t.rank, dict.fromkeys(spread, WHOLE))
 
 
 class Merge(Layer):
@@ -272,16 +273,15 @@ class Concat(Layer):
                     f"axis; they are {shown(ins)}"
                 )
                 raise Mismatch(message, code="E203")
-        total = sum(t.shape[axis] for t in ins)
-        shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+        shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         found, offset = [], 0
         for t in ins:
-            along = Window(lo=-offset, hi=-offset)
-            found.append(tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)))
+            moved = Window(lo=-offset, hi=-offset)
+            found.append(along(t.rank, {axis: Reach(axis, moved)}))
             offset += t.shape[axis]
         return tuple(found)
 

@@ -19,6 +19,7 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
 from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probability, Says, Size
 from archspec.layers.window import expect_dtype, expect_map
@@ -209,7 +210,7 @@ class LocalResponseNorm(Norm):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         around = Window(lo=-(self.size // 2), hi=(self.size - 1) // 2)
-        return ((Reach(0, around), *(Reach(a) for a in range(1, ins[0].rank))),)
+        return (along(ins[0].rank, {0: Reach(0, around)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return (self.size + 4) * outs[0].size
@@ -277,8 +278,7 @@ class OverAxes(Norm):
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axes = self.over(ins[0])
-        return (tuple(WHOLE if a in axes else Reach(a) for a in range(ins[0].rank)),)
+        return (along(ins[0].rank, dict.fromkeys(self.over(ins[0]), WHOLE)),)
 
     def _shape(self, t: TensorType) -> Arg:
         axes = self.over(t)

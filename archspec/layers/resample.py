@@ -18,6 +18,7 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
+    along,
 )
 from archspec.layers.edge import unread
 from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to, written
@@ -296,7 +297,7 @@ class ChannelShuffle(Rearrange):
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((WHOLE, *(Reach(a) for a in range(1, ins[0].rank))),)
+        return (along(ins[0].rank, {0: WHOLE}),)
 
     def call(self, *ins: TensorType) -> Call:
         return Call("nn.ChannelShuffle", (Arg("groups", self.groups),))

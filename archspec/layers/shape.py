@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     BadArgument,
@@ -20,6 +19,7 @@ from archspec.layers.base import (
     Shape,
     TensorType,
     Window,
+    along,
 )
 from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, listed, up_to
 
@@ -364,14 +364,13 @@ class Slice(Rearrange):
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
-        count, axis = len(self.cells(t)), place(self.op, self.axis, t)
-        return (t.like((*t.shape[:axis], count, *t.shape[axis + 1 :])),)
+        return (t.resized(place(self.op, self.axis, t), len(self.cells(t))),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
         first, axis = self.cells(t).start, place(self.op, self.axis, t)
-        along = Window(stride=self.step, lo=first, hi=first)
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        steps = Window(stride=self.step, lo=first, hi=first)
+        return (along(t.rank, {axis: Reach(axis, steps)}),)
 
     def call(self, *ins: TensorType) -> Call:
         given = [n for n in ("start", "stop") if getattr(self, n) is not None]
@@ -445,14 +444,14 @@ class Split(Rearrange):
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
         axis = place(self.op, self.axis, t)
-        return tuple(t.like((*t.shape[:axis], n, *t.shape[axis + 1 :])) for n in self.cuts(t))
+        return tuple(t.resized(axis, n) for n in self.cuts(t))
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
         axis = place(self.op, self.axis, t)
         last = t.shape[axis] - self.cuts(t)[-1]
-        along = Window(lo=0, hi=last)  # the hull over the parts
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        hull = Window(lo=0, hi=last)  # over the parts
+        return (along(t.rank, {axis: Reach(axis, hull)}),)
 
     def call(self, *ins: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))

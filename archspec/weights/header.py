@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import prod
 from typing import IO, Any, NoReturn
 
-from archspec.text.yaml import FORBIDDEN
+from archspec.text.words import FORBIDDEN
 from archspec.weights.errors import WeightsError
 from archspec.weights.names import Stored
 

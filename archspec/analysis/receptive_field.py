@@ -1,41 +1,30 @@
-"""*Windows of layers -> receptive fields*: which input cells each output cell reads.
+"""Graph → receptive fields: which cells of the network's input each output cell of a node sees.
 
-A field along one axis is an interval that moves with the output cell `o`: the cells
-ceil((s·o + l)/u) … floor((s·o + h)/u), whole numbers only, so composing two of them is a few
-multiplications. What every output cell sees alike (a global pool, attention, the gate of a
-squeeze-excitation) does not move; it is kept beside the moving, local field, never mixed with it.
+One pass in the order of computation. A tensor's State says, for each of its axes, which span of the
+input moves along with it (spans.py). What every output cell sees alike (a global pool, attention,
+the gate of a squeeze-excitation) does not move; it is kept beside the moving, local field, never
+mixed with it:
+
+    input: [3, 32, 32]
+    body:
+      - {conv: {out: 8, kernel: 3}}    H: size 3, stride 1
+      - {max_pool: 2}                  H: size 4, stride 2
+      - global_avg_pool                H: the whole axis, and nothing that moves
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
+from archspec.analysis.spans import CELL, LARGEST, Shift, Span, apart, hull
 from archspec.layers.base import Window
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
-    from archspec.layers.base import Layer, TensorType
-
-# Beyond this a field says nothing any more, and whole numbers would grow without bound along
-# a chain of strides on a map of one cell: it is then taken as "sees everything".
-LARGEST = 1 << 62
-
-AXIS_NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
-# which of two axes are channels is told by the first op that treats them differently
-MAP_OPS = frozenset(
-    (
-        "conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool",
-        "adaptive_max_pool", "global_avg_pool", "global_max_pool", "upsample", "batch_norm",
-        "instance_norm", "group_norm",
-    )
-)  # fmt: skip
-SEQUENCE_OPS = frozenset(
-    ("linear", "lstm", "gru", "rnn", "attention", "layer_norm", "rms_norm", "sine_positions")
-)
+    from archspec.layers.base import Layer, Shape, TensorType
 
 
 class Tracked(NamedTuple):
@@ -46,41 +35,6 @@ class Tracked(NamedTuple):
     name: str
     extent: int
     free: bool
-
-
-class Span:
-    """A moving interval: output cell `o` reads ceil((s·o + l)/u) … floor((s·o + h)/u).
-
-    In lowest terms (s and u share no factor), `l` and `h` tight. `fixed`: the same at every input
-    size. `grain`: the coarsest stride on the way, in input cells. Equal spans are one object.
-    """
-
-    __slots__ = ("fixed", "grain", "h", "l", "s", "u")
-
-    def __init__(self, s: int, u: int, l: int, h: int, fixed: bool, grain: int) -> None:  # noqa: E741
-        self.s, self.u, self.l, self.h, self.fixed, self.grain = s, u, l, h, fixed, grain
-
-    def cells(self, o: int) -> tuple[int, int]:
-        """First and last input cell that output cell `o` reads; those outside are padding."""
-        return -((-self.s * o - self.l) // self.u), (self.s * o + self.h) // self.u
-
-
-class Shift:
-    """A layer's window along one axis, in lowest terms and interned; `fixed` as in Span."""
-
-    __slots__ = ("fixed", "h", "l", "s", "u")
-
-    def __init__(self, s: int, u: int, l: int, h: int, fixed: bool) -> None:  # noqa: E741
-        self.s, self.u, self.l, self.h, self.fixed = s, u, l, h, fixed
-
-    @property
-    def point(self) -> bool:
-        """Whether output cell `o` reads input cell `o` and no other."""
-        return self.s == 1 and self.u == 1 and self.l == 0 and self.h == 0
-
-
-# per input, per axis: the output axis that walks along it and how; None: every cell sees the axis
-Walk = tuple[tuple[tuple[int, Shift] | None, ...], ...]
 
 
 class State:
@@ -107,12 +61,19 @@ class Offset(NamedTuple):
 
     @property
     def stride_differs(self) -> bool:
-        return self.a.s * self.b.u != self.b.s * self.a.u
+        return not self.a.same_stride(self.b)
 
     @property
     def shift(self) -> Fraction:
         """Largest distance between the two centres, in input cells."""
-        return max(abs(_centre(self.a, o) - _centre(self.b, o)) for o in (0, self.cells - 1))
+        return max(abs(self.a.centre(o) - self.b.centre(o)) for o in (0, self.cells - 1))
+
+
+class Meeting(NamedTuple):
+    """A node in which paths meet that are not aligned."""
+
+    node: Node
+    offsets: tuple[Offset, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +108,12 @@ class Field:
     @property
     def size(self) -> int | None:
         if self.span is not None:
-            return -((self.span.l - self.span.h) // self.span.u) + 1
+            return -((self.span.lo - self.span.hi) // self.span.up) + 1
         return None if self.still is None or self.whole else self.still[1] - self.still[0] + 1
 
     @property
     def stride(self) -> Fraction | None:
-        return None if self.span is None else Fraction(self.span.s, self.span.u)
+        return None if self.span is None else Fraction(self.span.stride, self.span.up)
 
     @property
     def padding(self) -> Fraction | None:
@@ -162,233 +123,21 @@ class Field:
 
     @property
     def padding_here(self) -> Fraction | None:
-        return None if self.span is None else Fraction(-self.span.l, self.span.u)
+        return None if self.span is None else Fraction(-self.span.lo, self.span.up)
 
     @property
     def centre(self) -> Fraction | None:
         """Middle of the field of output cell 0; that of cell `o` is stride·o further."""
-        return None if self.span is None else _centre(self.span, 0)
+        return None if self.span is None else self.span.centre(0)
 
     @property
     def phases(self) -> int:
         """After how many output cells the field looks alike again; 1 without upsampling."""
-        return 1 if self.span is None else self.span.u
+        return 1 if self.span is None else self.span.up
 
     def cells(self, o: int) -> tuple[int, int] | None:
         """First and last input cell that output cell `o` reads locally, if any."""
         return None if self.span is None else self.span.cells(o)
-
-
-class Fields:
-    """The fields of a whole graph, composed node by node; every distinct step is done once."""
-
-    def __init__(self, tracked: Sequence[Tracked]) -> None:
-        self.tracked = tracked
-        self._spans: dict[tuple[int, int, int, int, bool, int], Span] = {}
-        self._shifts: dict[tuple[int, int, int, int, bool], Shift] = {}
-        self._walks: dict[Walk, Walk] = {}
-        self._composed: dict[tuple[Span, Shift], Span | None] = {}
-        self._states: dict[object, State] = {}
-        self._steps: dict[object, tuple[State, bool | None, tuple[Offset, ...]]] = {}
-
-    def start(self, name: str, rank: int) -> State:
-        """What a network input sees: itself, cell by cell."""
-        one = self._span(1, 1, 0, 0, True, 1)
-        mine = {t.axis: k for k, t in enumerate(self.tracked) if t.input == name}
-        return self._state(tuple(((mine[a], one),) if a in mine else () for a in range(rank)), ())
-
-    def walk(self, layer: Layer, ins: tuple[TensorType, ...]) -> Walk:
-        """The layer's reach, normalised: equal ones are one object."""
-        found = tuple(
-            tuple(
-                None
-                if r.axis is None
-                else (r.axis, self._shift(r.window, _fixed(layer, ins, r.axis, len(t.shape))))
-                for r in axes
-            )
-            for t, axes in zip(ins, layer.reach(*ins), strict=False)
-        )
-        return self._walks.setdefault(found, found)
-
-    def step(
-        self,
-        walk: Walk,
-        states: tuple[State | None, ...],
-        sizes: tuple[tuple[int, ...], ...],
-        shape: tuple[int, ...],
-    ) -> tuple[State, bool | None, tuple[Offset, ...]]:
-        """An output's state; whether paths that meet here are aligned (None: none do); where not.
-
-        `sizes` are the inputs' shapes and `shape` the output's.
-        """
-        key = (id(walk), shape, *map(id, states))
-        known = self._steps.get(key)
-        if known is None:
-            known = self._steps[key] = self._merge(walk, states, sizes, shape)
-        return known
-
-    def moved(self, rank: int, axis: int, start: int) -> Walk:
-        """Cell by cell, but along `axis` from cell `start` on."""
-        here, there = self._shift(Window(), True), self._shift(Window(lo=start, hi=start), True)
-        found = (tuple((a, there if a == axis else here) for a in range(rank)),)
-        return self._walks.setdefault(found, found)
-
-    def everything(
-        self, states: Iterable[State | None], sizes: Iterable[tuple[int, ...]], rank: int
-    ) -> State:
-        """The state of an output of which each cell sees all of the inputs."""
-        still: dict[int, tuple[int, int]] = {}
-        for state, size in zip(states, sizes, strict=False):
-            if state is None:
-                continue
-            _hold(still, state.still)
-            for a, spans in enumerate(state.axes):
-                for k, span in spans:
-                    _widen(still, k, *_sweep(span, size[a]))
-        return self._state(((),) * rank, _frozen(still))
-
-    def _merge(
-        self,
-        walk: Walk,
-        states: tuple[State | None, ...],
-        sizes: tuple[tuple[int, ...], ...],
-        shape: tuple[int, ...],
-    ) -> tuple[State, bool | None, tuple[Offset, ...]]:
-        still: dict[int, tuple[int, int]] = {}
-        moving: list[dict[int, list[tuple[Span, Shift]]]] = [{} for _ in shape]
-        for state, size, steps in zip(states, sizes, walk, strict=False):
-            if state is not None:
-                _hold(still, state.still)
-                self._move(state, size, steps, moving, still)
-        aligned: bool | None = None
-        offsets: list[Offset] = []
-        axes = []
-        for n, by_axis in zip(shape, moving, strict=True):
-            merged = []
-            for k, parts in sorted(by_axis.items()):
-                spans = [span for span, _ in parts]
-                if len(parts) > 1 and all(shift.point for _, shift in parts):
-                    found = _misaligned(spans)
-                    aligned = (aligned is not False) and found is None
-                    if found is not None:
-                        offsets.append(Offset(self.tracked[k], *found, n))
-                merged.append((k, self._hull(spans, n)))
-            axes.append(tuple(merged))
-        return self._state(tuple(axes), _frozen(still)), aligned, tuple(offsets)
-
-    def _move(
-        self,
-        state: State,
-        size: tuple[int, ...],
-        steps: tuple[tuple[int, Shift] | None, ...],
-        moving: list[dict[int, list[tuple[Span, Shift]]]],
-        still: dict[int, tuple[int, int]],
-    ) -> None:
-        """What one input adds, to the output axis that walks along it or to what all cells see."""
-        for a, spans in enumerate(state.axes):
-            step = steps[a]
-            if step is not None and step[1].l > step[1].h:
-                continue  # of this input only the size is read
-            for k, span in spans:
-                composed = None if step is None else self._compose(span, step[1])
-                if step is None:
-                    _widen(still, k, *_sweep(span, size[a]))
-                elif composed is None:
-                    _widen(still, k, -LARGEST, LARGEST)
-                else:
-                    moving[step[0]].setdefault(k, []).append((composed, step[1]))
-
-    def _compose(self, inner: Span, shift: Shift) -> Span | None:
-        key = (inner, shift)
-        if key in self._composed:
-            return self._composed[key]
-        s, u = inner.s * shift.s, inner.u * shift.u
-        low = inner.s * shift.l + inner.l * shift.u
-        high = inner.s * shift.h + inner.h * shift.u
-        found: Span | None = None
-        if s <= LARGEST and u <= LARGEST and low > -LARGEST and high < LARGEST:
-            g = gcd(s, u)
-            # cells are whole: a bound moves inwards to the next multiple of the common factor
-            found = self._span(
-                s // g, u // g, -(-low // g), high // g,
-                inner.fixed and shift.fixed, max(inner.grain, -(-s // u)),
-            )  # fmt: skip
-        self._composed[key] = found
-        return found
-
-    def _hull(self, spans: list[Span], n: int) -> Span:
-        first = spans[0]
-        if all(span is first for span in spans):
-            return first
-        fixed, grain = all(span.fixed for span in spans), max(span.grain for span in spans)
-        if all(span.s == first.s and span.u == first.u for span in spans):
-            low, high = min(span.l for span in spans), max(span.h for span in spans)
-            return self._span(first.s, first.u, low, high, fixed, grain)
-        return min(
-            (self._hull_along(base, spans, n, grain) for base in spans),
-            key=lambda span: Fraction(span.h - span.l, span.u),
-        )
-
-    def _hull_along(self, base: Span, spans: list[Span], n: int, grain: int) -> Span:
-        """The hull of spans of different strides, with the stride of one.
-
-        Both bounds are linear in `o`, so the first and last cell decide.
-        """
-        s, u = base.s, base.u
-        low = min(Fraction(p.s * o + p.l, p.u) * u - s * o for p in spans for o in (0, n - 1))
-        high = max(Fraction(p.s * o + p.h, p.u) * u - s * o for p in spans for o in (0, n - 1))
-        return self._span(
-            s,
-            u,
-            -(-low.numerator // low.denominator),
-            high.numerator // high.denominator,
-            False,
-            grain,
-        )
-
-    def _span(self, s: int, u: int, low: int, high: int, fixed: bool, grain: int) -> Span:
-        key = (s, u, low, high, fixed, grain)
-        found = self._spans.get(key)
-        if found is None:
-            found = self._spans[key] = Span(*key)
-        return found
-
-    def _shift(self, window: Window, fixed: bool) -> Shift:
-        g = gcd(window.stride, window.up) or 1
-        key = (window.stride // g, window.up // g, -(-window.lo // g), window.hi // g, fixed)
-        found = self._shifts.get(key)
-        if found is None:
-            found = self._shifts[key] = Shift(*key)
-        return found
-
-    def _state(
-        self,
-        axes: tuple[tuple[tuple[int, Span], ...], ...],
-        still: tuple[tuple[int, int, int], ...],
-    ) -> State:
-        key = (axes, still)
-        found = self._states.get(key)
-        if found is None:
-            found = self._states[key] = State(self.tracked, axes, still)
-        return found
-
-
-def tracked_axes(graph: Graph, free: dict[tuple[str, int], str]) -> tuple[Tracked, ...]:
-    """The axes that fields are followed along: no channels of a map, no features of a sequence.
-
-    `free` are the names of free axes, by input and axis.
-    """
-    found = []
-    for node in graph.steps:
-        if node.layer is not None:
-            continue
-        shape = node.outs[0].shape
-        mine = [axis for axis in range(len(shape)) if (node.path, axis) in free]
-        for axis, name in _names(graph, node, mine):
-            label = free.get((node.path, axis), name)
-            is_free = (node.path, axis) in free
-            found.append(Tracked(node.path, axis, label, shape[axis], is_free))
-    return tuple(found)
 
 
 def fields(state: State) -> tuple[Field, ...]:
@@ -399,91 +148,223 @@ def fields(state: State) -> tuple[Field, ...]:
             local.setdefault(k, span)
     still = {k: (low, high) for k, low, high in state.still}
     return tuple(
-        Field(t.input, t.axis, t.name, t.extent, t.free, local.get(k), still.get(k))
+        Field(*t, local.get(k), still.get(k))
         for k, t in enumerate(state.tracked)
         if k in local or k in still
     )
 
 
-def _names(graph: Graph, node: Node, free: list[int]) -> list[tuple[int, str]]:
-    """The tracked axes of an input, with names; `free` are the free ones."""
-    rank = len(node.outs[0].shape)
-    if rank == 1:
-        return [(0, "T" if node.outs[0].dtype == "int" else "features")]
-    if rank > 2:
-        names = AXIS_NAMES.get(rank - 1, tuple(map(str, range(1, rank))))
-        return list(enumerate(names, 1))
-    for op in _readers(graph, node.index):
-        if op in MAP_OPS:
-            return [(1, "L")]
-        if op in SEQUENCE_OPS:
-            return [(0, "T")]
-    return [(axis, str(axis)) for axis in free or range(rank)]
+class Seen(NamedTuple):
+    """What the pass finds, by node in order.
 
-
-def _readers(graph: Graph, index: int) -> Iterator[str]:
-    """The ops that see what a node gives before anything changes its shape, in order."""
-    reached, shape = {index}, graph.steps[index].outs[0].shape
-    for node in graph.steps[index + 1 :]:
-        if node.layer is not None and any(e.node in reached for e in node.inputs):
-            yield node.layer.op
-            if node.outs[0].shape == shape:
-                reached.add(node.index)
-
-
-def _centre(span: Span, o: int) -> Fraction:
-    return Fraction(2 * span.s * o + span.l + span.h, 2 * span.u)
-
-
-def _sweep(span: Span, n: int) -> tuple[int, int]:
-    """First and last cell that any of `n` output cells reads."""
-    return -(-span.l // span.u), (span.s * (n - 1) + span.h) // span.u
-
-
-def _widen(still: dict[int, tuple[int, int]], k: int, low: int, high: int) -> None:
-    known = still.get(k)
-    still[k] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
-
-
-def _hold(still: dict[int, tuple[int, int]], more: tuple[tuple[int, int, int], ...]) -> None:
-    for k, low, high in more:
-        _widen(still, k, low, high)
-
-
-def _frozen(still: dict[int, tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
-    return tuple((k, *still[k]) for k in sorted(still))
-
-
-def _misaligned(spans: list[Span]) -> tuple[Span, Span] | None:
-    """The first two that are centred on different cells, if any.
-
-    Causal paths, whose right edges agree, are meant to differ on the left.
+    `states` are of the first output. `aligned`: whether the paths that meet in a node see the same
+    place (None: none meet); `misaligned` are those that do not, however little they differ.
     """
-    first = spans[0]
-    for span in spans[1:]:
-        if span is first:
-            continue
-        same_stride = span.s == first.s and span.u == first.u
-        if not same_stride or (span.l + span.h != first.l + first.h and span.h != first.h):
-            return first, span
-    return None
+
+    states: list[State]
+    aligned: list[bool | None]
+    misaligned: list[Meeting]
 
 
-def _fixed(layer: Layer, ins: tuple[TensorType, ...], axis: int, rank: int) -> bool:
+def see(graph: Graph, tracked: Sequence[Tracked]) -> Seen:
+    """The pass."""
+    steps = _Steps(graph, tracked)
+    states: list[tuple[State, ...]] = []
+    aligned: list[bool | None] = []
+    misaligned: list[Meeting] = []
+    for node in graph.steps:
+        given = tuple([None if e is None else states[e.node][e.output] for e in node.given])
+        found = steps.step(node, given)
+        states.append(found.states)
+        aligned.append(found.aligned)
+        if found.offsets:
+            misaligned.append(Meeting(node, found.offsets))
+    return Seen([outs[0] for outs in states], aligned, misaligned)
+
+
+class _Step(NamedTuple):
+    """What becomes of the states that enter a node: a state for each output."""
+
+    states: tuple[State, ...]
+    aligned: bool | None = None
+    offsets: tuple[Offset, ...] = ()
+
+
+Given = tuple[State | None, ...]
+# per input, per axis: the output axis that walks along it and how; None: every cell sees the axis
+Walk = tuple[tuple[tuple[int, Shift] | None, ...], ...]
+Still = dict[int, tuple[int, int]]
+
+
+class _Steps:
+    """Takes the states that enter a node to those that leave it; each distinct step once."""
+
+    def __init__(self, graph: Graph, tracked: Sequence[Tracked]) -> None:
+        self._tracked = tracked
+        self._walks = [_walk(node) for node in graph.kinds]
+        self._known: dict[tuple[int, ...], _Step] = {}
+        self._states: dict[object, State] = {}
+        self._behind: dict[tuple[Span, Shift], Span | None] = {}
+
+    def step(self, node: Node, given: Given) -> _Step:
+        """`given` are the states of the inputs, None for one that is not given."""
+        if node.layer is None:
+            return _Step((self._start(node),))
+        key = (node.kind, *map(id, given))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._step(node, given)
+        return known
+
+    def _step(self, node: Node, given: Given) -> _Step:
+        first = self._merged(node, given, self._walks[node.kind], node.outs[0].shape)
+        if len(node.outs) == 1:
+            return first
+        return first._replace(states=(*first.states, *self._others(node, given)))
+
+    def _start(self, node: Node) -> State:
+        """What a network input sees: itself, cell by cell."""
+        mine = {t.axis: k for k, t in enumerate(self._tracked) if t.input == node.path}
+        rank = len(node.outs[0].shape)
+        return self._state([[(mine[a], CELL)] if a in mine else [] for a in range(rank)], {})
+
+    def _others(self, node: Node, given: Given) -> list[State]:
+        """Of outputs after the first: parts of a split are the first, moved; others see it all."""
+        if node.op != "split":
+            return [self._everything(given, node.ins, len(t.shape)) for t in node.outs[1:]]
+        rank = len(node.ins[0].shape)
+        axis = int(getattr(node.layer, "axis", 0)) % rank
+        states: list[State] = []
+        start = node.outs[0].shape[axis]
+        for out in node.outs[1:]:
+            states += self._merged(node, given, _moved(rank, axis, start), out.shape).states
+            start += out.shape[axis]
+        return states
+
+    def _everything(self, given: Given, ins: Sequence[TensorType], rank: int) -> State:
+        """The state of an output of which each cell sees all of the inputs."""
+        whole = tuple((None,) * (0 if t is None else len(t.shape)) for t in ins)
+        still: Still = {}
+        self._move(given, ins, whole, still)
+        return self._state([[]] * rank, still)
+
+    def _merged(self, node: Node, given: Given, walk: Walk, shape: Shape) -> _Step:
+        """The step to one output of a shape."""
+        still: Still = {}
+        moving = self._move(given, node.ins, walk, still)
+        aligned: bool | None = None
+        offsets: list[Offset] = []
+        axes = []
+        for axis, n in enumerate(shape):
+            spans: list[tuple[int, Span]] = []
+            for k in range(len(self._tracked)):
+                parts = moving.get((axis, k), ())
+                if not parts:
+                    continue
+                found = [span for span, _ in parts]
+                if len(parts) > 1 and all(shift.point for _, shift in parts):
+                    pair = apart(found)
+                    aligned = aligned is not False and pair is None
+                    if pair is not None:
+                        offsets.append(Offset(self._tracked[k], *pair, n))
+                spans.append((k, hull(found, n)))
+            axes.append(spans)
+        return _Step((self._state(axes, still),), aligned, tuple(offsets))
+
+    def _move(
+        self, given: Given, ins: Sequence[TensorType], walk: Walk, still: Still
+    ) -> dict[tuple[int, int], list[tuple[Span, Shift]]]:
+        """By output axis and tracked axis, what walks along; `still` gets what all cells see."""
+        moving: dict[tuple[int, int], list[tuple[Span, Shift]]] = {}
+        for state, kind, steps in zip(given, ins, walk, strict=False):
+            if state is None:
+                continue
+            for k, low, high in state.still:
+                _widen(still, k, low, high)
+            for spans, n, step in zip(state.axes, kind.shape, steps, strict=True):
+                for k, span in spans:
+                    if step is None:
+                        _widen(still, k, span.cells(0)[0], span.cells(n - 1)[1])
+                    elif not step[1].empty:
+                        found = self._span(span, step[1])
+                        if found is None:
+                            _widen(still, k, -LARGEST, LARGEST)
+                        else:
+                            moving.setdefault((step[0], k), []).append((found, step[1]))
+        return moving
+
+    def _span(self, span: Span, shift: Shift) -> Span | None:
+        """Of equal results one object: most nodes of a deep network keep some."""
+        key = (span, shift)
+        if key not in self._behind:
+            self._behind[key] = span.behind(shift)
+        return self._behind[key]
+
+    def _state(self, axes: Sequence[Sequence[tuple[int, Span]]], still: Still) -> State:
+        key = (tuple(map(tuple, axes)), tuple((k, *still[k]) for k in sorted(still)))
+        found = self._states.get(key)
+        if found is None:
+            found = self._states[key] = State(self._tracked, *key)
+        return found
+
+
+def _widen(still: Still, k: int, low: int, high: int) -> None:
+    known = still.get(k, (low, high))
+    still[k] = (min(low, known[0]), max(high, known[1]))
+
+
+# ------------------------------------------------------------------ how a layer walks
+
+
+def _walk(node: Node) -> Walk:
+    """How the first output of a layer walks along its inputs."""
+    if node.layer is None:
+        return ()
+    return tuple(
+        tuple(
+            None
+            if reach.axis is None
+            else (reach.axis, Shift.of(reach.window, fixed=_fixed(node, reach.axis, len(t.shape))))
+            for reach in axes
+        )
+        for t, axes in zip(node.ins, node.layer.reach(*node.ins), strict=False)
+    )
+
+
+def _moved(rank: int, axis: int, start: int) -> Walk:
+    """Cell by cell, but along `axis` from cell `start` on."""
+    here = Shift.of(Window(), fixed=True)
+    there = Shift.of(Window(lo=start, hi=start), fixed=True)
+    return (tuple((a, there if a == axis else here) for a in range(rank)),)
+
+
+def _fixed(node: Node, axis: int, rank: int) -> bool:
     """Whether the window is the same at every input size.
 
     Keras' "same" padding follows the remainder of size and stride, and for some kernels every
     remainder pads alike on the left.
     """
-    if not layer.depends_on_size(*ins):
+    layer = node.layer
+    if layer is None or not layer.depends_on_size(*node.ins):
         return True
     if getattr(layer, "padding", None) != "same" or axis == 0:
         return axis == 0
-    kernel = along(layer, "kernel", axis - 1, rank - 1)
-    stride = along(layer, "stride", axis - 1, rank - 1) or (1 if layer.op == "conv" else kernel)
-    extent = (along(layer, "dilation", axis - 1, rank - 1) or 1) * (kernel - 1) + 1
-    pads = {max(0, extent - (rest or stride)) // 2 for rest in range(stride)}
+    kernel, stride, dilation = window(layer, axis - 1, rank - 1)
+    pads = {max(0, dilation * (kernel - 1) + 1 - (rest or stride)) // 2 for rest in range(stride)}
     return len(pads) == 1
+
+
+def window(layer: Layer | None, axis: int, axes: int) -> tuple[int, int, int]:
+    """Kernel, stride and dilation along one of `axes` spatial axes; kernel 0 where there is none.
+
+    A pool whose stride is left out moves by its kernel.
+    """
+    kernel, stride, dilation = (along(layer, name, axis, axes) for name in _WINDOW)
+    moves = stride or (1 if layer is not None and layer.op == "conv" else kernel)
+    return kernel, moves, dilation or 1
+
+
+_WINDOW = ("kernel", "stride", "dilation")
 
 
 def along(layer: Layer | None, name: str, axis: int, axes: int) -> int:

@@ -24,6 +24,7 @@ def graphml(graph: Graph) -> str:
     for path, node in graph.nodes(data=True):
         attributes = {key: value for key, value in node.items() if key != "node"}
         flat.add_node(path, **attributes | {"shape": "x".join(map(str, node["shape"]))})
-    for place, (source, target, slot, output) in enumerate(graph.edges(keys=True, data="output")):
+    for place, (source, target, slot) in enumerate(graph.edges(keys=True)):
+        output = graph.edges[source, target, slot]["output"]
         flat.add_edge(source, target, f"e{place}", slot=slot, output=output)
     return "\n".join(nx.generate_graphml(flat)) + "\n"

@@ -11,7 +11,9 @@ another size the spec would simply expand to another network.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -151,6 +153,14 @@ class _Variable(NamedTuple):
     size: int
     stride: int
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(axis.input for axis in self.axes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
 
 class _Axes:
     """The axes that are asked about."""
@@ -185,7 +195,7 @@ class _Axes:
 
 
 class _Probe:
-    """Asks the network about one variable, every size once."""
+    """Asks the network about one variable, every size once: what refuses it, if anything."""
 
     def __init__(self, variable: _Variable, network: _Network) -> None:
         self.variable = variable
@@ -196,6 +206,14 @@ class _Probe:
         if n not in self._known:
             self._known[n] = self._network.refusal(dict.fromkeys(self.variable.places, n))
         return self._known[n]
+
+    def accepts(self, n: int) -> bool:
+        return self(n) is None
+
+    def least(self, n: int, period: int) -> int:
+        """The smallest accepted size in steps of `period` below an accepted one, without gaps."""
+        sizes = range((n - 1) % period + 1, n + 1, period)
+        return sizes[bisect_left(sizes, True, hi=len(sizes) - 1, key=self.accepts)]
 
 
 class _Network:
@@ -273,84 +291,67 @@ def _like(probe: _Probe, done: list[tuple[int, InputSize]]) -> InputSize | None:
     for stride, other in done:
         if stride != here.stride or not other.accepts(here.size):
             continue
-        ends = [other.minimum, other.minimum - 1]
+        tried = [here.size + step for step in (1, 2, stride // 2, stride - 1, 8 * stride)]
+        tried += [other.minimum, other.minimum - 1]
         if other.maximum is not None:
-            ends += [other.maximum, other.maximum + 1]
-        near = [here.size + step for step in (1, 2, stride // 2, stride - 1, 8 * stride)]
-        tried = {n: probe(n) for n in ends + near if n > 0}
-        agrees = all((why is None) == other.accepts(n) for n, why in tried.items())
-        blamed = {why.node.path for why in tried.values() if why is not None}
+            tried += [other.maximum, other.maximum + 1]
+        refusals = {n: probe(n) for n in tried if n > 0}
+        agrees = all((why is None) == other.accepts(n) for n, why in refusals.items())
+        blamed = {why.node.path for why in refusals.values() if why is not None}
         if agrees and (other.because in blamed or not (other.because or blamed)):
-            names = tuple(axis.name for axis in here.axes)
-            return replace(other, inputs=_inputs(here.axes), axes=names)
+            return replace(other, inputs=here.inputs, axes=here.names)
     return None
 
 
 def _search(probe: _Probe) -> InputSize:
+    """The pattern of one stride from the size in use on, which must go on for ever; or a range."""
     here, stride = probe.variable.size, probe.variable.stride
-    pattern = [probe(here + i) is None for i in range(stride)]
+    pattern = [probe.accepts(here + i) for i in range(stride)]
     far = here + stride * max(8, 4 * here // stride)
-    if probe(here + stride) is not None or probe(far) is not None:
-        return _range(probe, here)
+    if not probe.accepts(here + stride) or not probe.accepts(far):
+        return _range(probe)
     period = next(
         p for p in range(1, stride + 1)
         if stride % p == 0 and all(pattern[i] == pattern[i % p] for i in range(stride))
     )  # fmt: skip
     residues = tuple(sorted({(here + i) % period for i in range(period) if pattern[i]}))
-    least = min(_least(probe, here + i, period) for i in range(period) if pattern[i])
-    culprit = next((probe(here + i) for i in range(period) if not pattern[i]), None)
-    if culprit is None and least > 1:
-        culprit = probe(least - 1)
-    return _told(probe.variable, least, None, period, residues, culprit)
+    least = min(probe.least(here + i, period) for i in range(period) if pattern[i])
+    refused = next((here + i for i in range(period) if not pattern[i]), least - 1)
+    return _told(probe, (least, None), (period, residues), probe(refused) if refused else None)
 
 
-def _least(probe: _Probe, accepted_size: int, period: int) -> int:
-    """The smallest accepted size in steps of `period` below one; accepted sizes have no gaps."""
-    low, high = -((accepted_size - 1) // period), 0  # in periods from there; `high` is accepted
-    while low < high:
-        middle = (low + high) // 2
-        if probe(accepted_size + middle * period) is None:
-            high = middle
-        else:
-            low = middle + 1
-    return accepted_size + high * period
-
-
-def _range(probe: _Probe, here: int) -> InputSize:
+def _range(probe: _Probe) -> InputSize:
     """Sizes around the one in use, where a linear map or a learned table fixes them."""
-    first = _least(probe, here, 1) if here > 1 and probe(here - 1) is None else here
+    here = probe.variable.size
+    first = probe.least(here, 1) if here > 1 and probe.accepts(here - 1) else here
     last, step = here, 1
-    while probe(last + step) is None and step < FAR:
+    while probe.accepts(last + step) and step < FAR:
         last, step = last + step, 2 * step
-    low, high = last, last + step  # low is accepted, high is not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if probe(middle) is None else (low, middle)
-    return _told(probe.variable, first, low, 1, (0,), probe(low + 1))
+    beyond = range(last + step)
+    refused = bisect_left(beyond, True, lo=last + 1, key=lambda n: not probe.accepts(n))
+    return _told(probe, (first, refused - 1), (1, (0,)), probe(refused))
 
 
 def _told(
-    variable: _Variable,
-    least: int,
-    most: int | None,
-    period: int,
-    residues: tuple[int, ...],
+    probe: _Probe,
+    ends: tuple[int, int | None],
+    pattern: tuple[int, tuple[int, ...]],
     why: _Refusal | None,
 ) -> InputSize:
-    names = tuple(dict.fromkeys(axis.name for axis in variable.axes))
-    return InputSize(
-        _inputs(variable.axes), names, least, most, period, residues,
-        None if why is None else why.node.path, "" if why is None else _reason(why),
-    )  # fmt: skip
+    """Sizes between `ends`, in a `pattern` of period and residues; `why` others are refused."""
+    because, reason = (None, "") if why is None else (why.node.path, _reason(why))
+    variable = probe.variable
+    names = tuple(dict.fromkeys(variable.names))
+    return InputSize(variable.inputs, names, *ends, *pattern, because, reason)
 
 
 def _reason(why: _Refusal) -> str:
-    path, layer = why.node.path, why.node.layer
+    path = why.node.path
     if why.reason.startswith("takes "):
         return f"`{path}` {why.reason}"
     if why.node.op in MERGES and len(why.node.inputs) > 1:
         return f"the inputs of `{path}` differ in shape otherwise"
-    if getattr(layer, "kernel", None) is not None:
+    if getattr(why.node.layer, "kernel", None) is not None:
         return f"the window of `{path}` does not fit otherwise"
     return f"`{path}` refuses others: {why.reason}"
 
@@ -366,19 +367,15 @@ def _weights_refuse(node: Node, before: str) -> str:
 def _coupled(found: list[InputSize], axes: _Axes, network: _Network) -> list[InputSize]:
     """Axes that are fixed one by one may vary together (a square that is transposed)."""
     done: list[InputSize] = []
-    for name in dict.fromkeys(size.inputs for size in found):
-        mine = [size for size in found if size.inputs == name]
-        fixed = len(mine) > 1 and all(
-            size.minimum == size.maximum == mine[0].minimum for size in mine
-        )
-        if fixed and not any("` takes " in size.reason for size in mine):
-            joint = axes.together([axis for axis in axes.tracked if (axis.input,) == name])
-            try:
+    for inputs in dict.fromkeys(size.inputs for size in found):
+        mine = [size for size in found if size.inputs == inputs]
+        ends = {end for size in mine for end in (size.minimum, size.maximum)}
+        if len(mine) > 1 and len(ends) == 1 and not any("` takes " in s.reason for s in mine):
+            joint = axes.together([axis for axis in axes.tracked if axis.input in inputs])
+            with suppress(_WideError):
                 size = _search(_Probe(joint, network))
-            except _WideError:
-                size = mine[0]
-            if size.minimum != size.maximum:
-                mine = [replace(size, axes=tuple(a.name for a in joint.axes), together=True)]
+                if size.minimum != size.maximum:
+                    mine = [replace(size, axes=joint.names, together=True)]
         done += mine
     return done
 
@@ -405,10 +402,6 @@ def _owner(graph: Graph, path: str | None) -> str | None:
         return None
     shared = graph.nodes[path]["node"].shared
     return path if shared is None else graph.steps[shared].path
-
-
-def _inputs(axes: tuple[Tracked, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(axis.input for axis in axes))
 
 
 def _united(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:

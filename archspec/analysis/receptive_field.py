@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.analysis.spans import CELL, LARGEST, Shift, Span, apart, hull
-from archspec.layers.base import Window
+from archspec.analysis.spans import CELL, HERE, LARGEST, Shift, Span, apart, hull
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
-    from archspec.layers.base import Layer, Shape, TensorType
+    from archspec.layers.base import Layer, Shape
 
 
 class Tracked(NamedTuple):
@@ -37,18 +36,13 @@ class Tracked(NamedTuple):
     free: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """What one tensor sees: per axis the spans by tracked axis, and intervals that do not move."""
 
-    __slots__ = ("axes", "still", "tracked")
-
-    def __init__(
-        self,
-        tracked: Sequence[Tracked],
-        axes: tuple[tuple[tuple[int, Span], ...], ...],
-        still: tuple[tuple[int, int, int], ...],
-    ) -> None:
-        self.tracked, self.axes, self.still = tracked, axes, still
+    tracked: Sequence[Tracked]
+    axes: tuple[tuple[tuple[int, Span], ...], ...]
+    still: tuple[tuple[int, int, int], ...]
 
 
 class Offset(NamedTuple):
@@ -174,7 +168,7 @@ def see(graph: Graph, tracked: Sequence[Tracked]) -> Seen:
     misaligned: list[Meeting] = []
     for node in graph.steps:
         given = tuple([None if e is None else states[e.node][e.output] for e in node.given])
-        found = steps.step(node, given)
+        found = steps.start(node) if node.layer is None else steps.step(node, given)
         states.append(found.states)
         aligned.append(found.aligned)
         if found.offsets:
@@ -193,45 +187,40 @@ class _Step(NamedTuple):
 Given = tuple[State | None, ...]
 # per input, per axis: the output axis that walks along it and how; None: every cell sees the axis
 Walk = tuple[tuple[tuple[int, Shift] | None, ...], ...]
-Still = dict[int, tuple[int, int]]
+Moving = dict[tuple[int, int], list[tuple[Span, Shift]]]  # by output axis and tracked axis
+Still = dict[int, tuple[int, int]]  # by tracked axis
 
 
 class _Steps:
-    """Takes the states that enter a node to those that leave it; each distinct step once."""
+    """Takes the states that enter a node to those that leave it."""
 
     def __init__(self, graph: Graph, tracked: Sequence[Tracked]) -> None:
         self._tracked = tracked
         self._walks = [_walk(node) for node in graph.kinds]
-        self._known: dict[tuple[int, ...], _Step] = {}
-        self._states: dict[object, State] = {}
-        self._behind: dict[tuple[Span, Shift], Span | None] = {}
+        self._through = [
+            walk == _moved(len(node.outs[0].shape), 0, 0) and len(node.outs) == 1
+            for node, walk in zip(graph.kinds, self._walks, strict=True)
+        ]
+
+    def start(self, node: Node) -> _Step:
+        """What a network input sees: itself, cell by cell."""
+        mine = {t.axis: ((k, CELL),) for k, t in enumerate(self._tracked) if t.input == node.path}
+        axes = tuple(mine.get(axis, ()) for axis in range(len(node.outs[0].shape)))
+        return _Step((State(self._tracked, axes, ()),))
 
     def step(self, node: Node, given: Given) -> _Step:
         """`given` are the states of the inputs, None for one that is not given."""
-        if node.layer is None:
-            return _Step((self._start(node),))
-        key = (node.kind, *map(id, given))
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._step(node, given)
-        return known
-
-    def _step(self, node: Node, given: Given) -> _Step:
+        if self._through[node.kind] and given[0] is not None:  # cell by cell: most nodes
+            return _Step((given[0],))
         first = self._merged(node, given, self._walks[node.kind], node.outs[0].shape)
         if len(node.outs) == 1:
             return first
         return first._replace(states=(*first.states, *self._others(node, given)))
 
-    def _start(self, node: Node) -> State:
-        """What a network input sees: itself, cell by cell."""
-        mine = {t.axis: k for k, t in enumerate(self._tracked) if t.input == node.path}
-        rank = len(node.outs[0].shape)
-        return self._state([[(mine[a], CELL)] if a in mine else [] for a in range(rank)], {})
-
     def _others(self, node: Node, given: Given) -> list[State]:
         """Of outputs after the first: parts of a split are the first, moved; others see it all."""
         if node.op != "split":
-            return [self._everything(given, node.ins, len(t.shape)) for t in node.outs[1:]]
+            return [self._everything(node, given, len(out.shape)) for out in node.outs[1:]]
         rank = len(node.ins[0].shape)
         axis = int(getattr(node.layer, "axis", 0)) % rank
         states: list[State] = []
@@ -241,76 +230,62 @@ class _Steps:
             start += out.shape[axis]
         return states
 
-    def _everything(self, given: Given, ins: Sequence[TensorType], rank: int) -> State:
+    def _everything(self, node: Node, given: Given, rank: int) -> State:
         """The state of an output of which each cell sees all of the inputs."""
-        whole = tuple((None,) * (0 if t is None else len(t.shape)) for t in ins)
-        still: Still = {}
-        self._move(given, ins, whole, still)
-        return self._state([[]] * rank, still)
+        whole: Walk = tuple((None,) * len(state.axes) if state else () for state in given)
+        _, still = _moves(node, given, whole)
+        return State(self._tracked, ((),) * rank, _sorted(still))
 
     def _merged(self, node: Node, given: Given, walk: Walk, shape: Shape) -> _Step:
-        """The step to one output of a shape."""
-        still: Still = {}
-        moving = self._move(given, node.ins, walk, still)
+        """The step to one output, of a shape."""
+        moving, still = _moves(node, given, walk)
+        spans: list[list[tuple[int, Span]]] = [[] for _ in shape]
         aligned: bool | None = None
         offsets: list[Offset] = []
-        axes = []
-        for axis, n in enumerate(shape):
-            spans: list[tuple[int, Span]] = []
-            for k in range(len(self._tracked)):
-                parts = moving.get((axis, k), ())
-                if not parts:
+        for (axis, k), parts in sorted(moving.items()):
+            found = [span for span, _ in parts]
+            if len(parts) > 1 and all(shift.point for _, shift in parts):
+                pair = apart(found)
+                aligned = aligned is not False and pair is None
+                if pair is not None:
+                    offsets.append(Offset(self._tracked[k], *pair, shape[axis]))
+            spans[axis].append((k, hull(found, shape[axis])))
+        state = State(self._tracked, tuple(map(tuple, spans)), _sorted(still))
+        return _Step((state,), aligned, tuple(offsets))
+
+
+def _moves(node: Node, given: Given, walk: Walk) -> tuple[Moving, Still]:
+    """What walks along with each axis of an output, and what all its cells see."""
+    moving: Moving = {}
+    still: Still = {}
+    for state, kind, steps in zip(given, node.ins, walk, strict=False):
+        if state is None:
+            continue
+        for k, low, high in state.still:
+            _widen(still, k, low, high)
+        for spans, n, step in zip(state.axes, kind.shape, steps, strict=True):
+            for k, span in spans:
+                if step is None:
+                    _widen(still, k, span.cells(0)[0], span.cells(n - 1)[1])
                     continue
-                found = [span for span, _ in parts]
-                if len(parts) > 1 and all(shift.point for _, shift in parts):
-                    pair = apart(found)
-                    aligned = aligned is not False and pair is None
-                    if pair is not None:
-                        offsets.append(Offset(self._tracked[k], *pair, n))
-                spans.append((k, hull(found, n)))
-            axes.append(spans)
-        return _Step((self._state(axes, still),), aligned, tuple(offsets))
-
-    def _move(
-        self, given: Given, ins: Sequence[TensorType], walk: Walk, still: Still
-    ) -> dict[tuple[int, int], list[tuple[Span, Shift]]]:
-        """By output axis and tracked axis, what walks along; `still` gets what all cells see."""
-        moving: dict[tuple[int, int], list[tuple[Span, Shift]]] = {}
-        for state, kind, steps in zip(given, ins, walk, strict=False):
-            if state is None:
-                continue
-            for k, low, high in state.still:
-                _widen(still, k, low, high)
-            for spans, n, step in zip(state.axes, kind.shape, steps, strict=True):
-                for k, span in spans:
-                    if step is None:
-                        _widen(still, k, span.cells(0)[0], span.cells(n - 1)[1])
-                    elif not step[1].empty:
-                        found = self._span(span, step[1])
-                        if found is None:
-                            _widen(still, k, -LARGEST, LARGEST)
-                        else:
-                            moving.setdefault((step[0], k), []).append((found, step[1]))
-        return moving
-
-    def _span(self, span: Span, shift: Shift) -> Span | None:
-        """Of equal results one object: most nodes of a deep network keep some."""
-        key = (span, shift)
-        if key not in self._behind:
-            self._behind[key] = span.behind(shift)
-        return self._behind[key]
-
-    def _state(self, axes: Sequence[Sequence[tuple[int, Span]]], still: Still) -> State:
-        key = (tuple(map(tuple, axes)), tuple((k, *still[k]) for k in sorted(still)))
-        found = self._states.get(key)
-        if found is None:
-            found = self._states[key] = State(self._tracked, *key)
-        return found
+                axis, shift = step
+                if shift.empty:
+                    continue
+                found = span.behind(shift)
+                if found is None:
+                    _widen(still, k, -LARGEST, LARGEST)
+                else:
+                    moving.setdefault((axis, k), []).append((found, shift))
+    return moving, still
 
 
 def _widen(still: Still, k: int, low: int, high: int) -> None:
     known = still.get(k, (low, high))
     still[k] = (min(low, known[0]), max(high, known[1]))
+
+
+def _sorted(still: Still) -> tuple[tuple[int, int, int], ...]:
+    return tuple((k, *still[k]) for k in sorted(still))
 
 
 # ------------------------------------------------------------------ how a layer walks
@@ -333,9 +308,8 @@ def _walk(node: Node) -> Walk:
 
 def _moved(rank: int, axis: int, start: int) -> Walk:
     """Cell by cell, but along `axis` from cell `start` on."""
-    here = Shift.of(Window(), fixed=True)
-    there = Shift.of(Window(lo=start, hi=start), fixed=True)
-    return (tuple((a, there if a == axis else here) for a in range(rank)),)
+    there = Shift(1, 1, start, start, True)
+    return (tuple((a, there if a == axis else HERE) for a in range(rank)),)
 
 
 def _fixed(node: Node, axis: int, rank: int) -> bool:

@@ -90,7 +90,8 @@ class Span(NamedTuple):
         return self.stride == other.stride and self.up == other.up
 
 
-CELL = Span(1, 1, 0, 0, True, 1)  # what the input reads of itself
+HERE = Shift(1, 1, 0, 0, True)  # of a layer that works cell by cell
+CELL = Span(1, 1, 0, 0, True, 1)  # what the input sees of itself
 
 
 def hull(spans: Sequence[Span], n: int) -> Span:

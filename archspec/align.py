@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.graph import Graph, Node
 
 _DIGITS = 16  # of a digest: 64 bits
 
@@ -91,15 +91,14 @@ def _digest(*parts: object) -> str:
 
 def _kinds(graph: Graph) -> list[str]:
     """Of each node, "" where it has no weights; with those of another it is of another kind."""
-    found = []
-    for node in graph.kinds:
-        weights = [(weight.name, weight.shape) for weight in node.weights()]
-        found.append(
-            (_digest(node.op, weights), _digest(node.op, weights, "shared"))
-            if weights
-            else ("", "")
-        )
-    return [found[node.kind][node.shared is not None] for node in graph.steps]
+    own = [_kind(node) for node in graph.kinds]
+    shared = [kind and f"{kind} shared" for kind in own]
+    return [(own if node.shared is None else shared)[node.kind] for node in graph.steps]
+
+
+def _kind(node: Node) -> str:
+    weights = [(weight.name, weight.shape) for weight in node.weights()]
+    return _digest(node.op, weights) if weights else ""
 
 
 def _before(graph: Graph, kinds: list[str]) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text
 from archspec.figures.seen import Seen, chain
+from archspec.units import once
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -77,7 +77,7 @@ class _Figure:
     @property
     def more(self) -> str:
         here = "×".join(str(field.extent) for field in self.last.fields)
-        said = f"{self.input} {here}, stride {_once([f.stride for f in self.last.fields])}"
+        said = f"{self.input} {here}, stride {once([f.stride for f in self.last.fields])}"
         whole = any(field.whole for field in self.last.fields)
         return f"{said}; by another path all of it" if whole else said
 
@@ -96,8 +96,8 @@ class _Figure:
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),
             fonts.fit(op, _SIZE, _OP, bold=True),
             "×".join(str(field.size) for field in seen.fields),
-            _once([field.stride for field in seen.fields]),
-            _once([field.padding_here for field in seen.fields]),
+            once([field.stride for field in seen.fields]),
+            once([field.padding_here for field in seen.fields]),
         )
 
     def line(self, number: int, x: float, y: float) -> Iterator[Text]:
@@ -289,9 +289,3 @@ def _flat(marks: Sequence[Mark]) -> Iterator[Rect | Text]:
             yield from _flat(mark.items)
         elif isinstance(mark, (Rect, Text)):
             yield mark
-
-
-def _once(values: Sequence[Fraction | None]) -> str:
-    """Equal values are written once."""
-    texts = ["?" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else "×".join(texts)

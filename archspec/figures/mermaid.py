@@ -8,6 +8,7 @@ from archspec.figures import palette
 from archspec.figures.dot import LONGEST, lines
 from archspec.figures.outline import Part, outline
 from archspec.save import MARK
+from archspec.text.words import shortened
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -42,5 +43,5 @@ def _class(part: Part) -> str:
 
 def text(words: str) -> str:
     """Words as they are: whatever means something to Mermaid or HTML as a character reference."""
-    cut = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+    cut = shortened(words, LONGEST)
     return "".join(c if c.isalnum() or c in _SAFE else f"#{ord(c)};" for c in cut)

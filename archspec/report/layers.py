@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archspec.report.table import Column, Table
-from archspec.units import count, size
+from archspec.units import count, once, size
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -200,15 +200,10 @@ def _fields(fields: Sequence[Field]) -> str:
     sizes = [str(field.size) for field in local]
     strides = [number(field.stride) for field in local]
     paddings = [number(field.padding_here) for field in local]
-    text = f"{'x'.join(sizes)} /{_once(strides)}"
+    text = f"{'x'.join(sizes)} /{once(strides, ',')}"
     if any(padding != "0" for padding in paddings):
-        text += f" +{_once(paddings)}"
+        text += f" +{once(paddings, ',')}"
     return f"{text}, all" if whole else text
-
-
-def _once(values: Sequence[str]) -> str:
-    """Equal values are written once."""
-    return values[0] if len(set(values)) == 1 else ",".join(values)
 
 
 def number(value: Fraction | None) -> str:

@@ -182,12 +182,11 @@ def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
     shown = outline(network)
     found = sheet(network.name, len(shown.links))
-    place = {part.key: number for number, part in enumerate(shown.parts)}
-    for part in shown.parts:
-        found.node(f"n{place[part.key]}", **attributes(lines(part), part.family))
-    for link in shown.links:
+    for number, part in enumerate(shown.parts):
+        found.node(f"n{number}", **attributes(lines(part), part.family))
+    for link, (source, target) in zip(shown.links, shown.ends, strict=True):
         style = {"style": "dashed", "color": palette.SKIP} if link.skip else {}
-        found.edge(f"n{place[link.source]}", f"n{place[link.target]}", **style)
+        found.edge(f"n{source}", f"n{target}", **style)
     return str(found.source)
 
 

@@ -21,7 +21,7 @@ _ROW = 20.0  # px of a row of the table
 _SIZE = 10.5  # of its letters
 _LINES = 64  # of the grid, along one axis
 _PATH, _OP = 230.0, 130.0  # px that a path, and an op, may take
-_FIRST, _LAST = (158, 202, 240), (8, 48, 107)  # colours, from the first field on
+_FIRST, _LAST = "#9ecaf0", "#08306b"  # colours, from the first field on
 _WHOLE = 10  # an axis is drawn whole up to so many times the field
 _GROUND, _SEEN, _GRID = "#f1f1ee", "#f6ddd4", "#cfd3d8"
 _TITLES = ("node", "op", "field", "stride", "padding")
@@ -85,9 +85,7 @@ class _Figure:
         """From light to dark; that of the node itself stands out."""
         if number == len(self.found) - 1:
             return palette.ACCENT
-        share = number / max(1, len(self.found) - 2)
-        mixed = (round(a + share * (b - a)) for a, b in zip(_FIRST, _LAST, strict=True))
-        return "#" + "".join(f"{part:02x}" for part in mixed)
+        return palette.mixed(_FIRST, _LAST, number / max(1, len(self.found) - 2))
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
         layer = self.network.graph.steps[seen.row.index].layer

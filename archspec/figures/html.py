@@ -87,19 +87,13 @@ def _colours(network: Network) -> str:
     rules = []
     for family in dict.fromkeys(map(words.family, network.graph.steps)):
         colours = palette.of(family)
-        dark = _mixed(colours.fill, _DARK, 0.32 if family in palette.FAMILIES else 0.12)
+        dark = palette.mixed(_DARK, colours.fill, 0.32 if family in palette.FAMILIES else 0.12)
         for root, fill, edge in (("", colours.fill, colours.edge), (".dark ", dark, colours.side)):
             rules.append(
                 f"{root}.f-{family} .body{{fill:{fill};stroke:{edge}}}\n"
                 f"{root}i.f-{family}{{background:{fill};border-color:{edge}}}\n"
             )
     return "".join(rules)
-
-
-def _mixed(colour: str, ground: str, part: float) -> str:
-    """So much of a colour `#rrggbb`, the rest of another."""
-    pairs = ((int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(part * a + (1 - part) * b):02x}" for a, b in pairs)
 
 
 class _Once(Generic[T]):

@@ -53,6 +53,7 @@ class Describer:
             copies=draft.copies,
             varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
             shape=self.nodes[main].outs[0].shape,
+            size=words.shape(self.nodes[main].outs[0]),
             params=params,
             macs=sum(row.macs for row in rows),
             shared=any(row.shared_with for row in rows) and not params,

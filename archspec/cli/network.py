@@ -20,6 +20,16 @@ from archspec.cli.options import (
 )
 from archspec.cli.show import fancy, faults, say, table
 
+STAGE_NAMES = (
+    "read",
+    "parse",
+    "expand",
+    "graph",
+    "analyse",
+    "lower",
+    "emit",
+)  # of archspec.network
+
 
 @click.command()
 @click.argument(
@@ -49,9 +59,20 @@ def check(specs: tuple[str, ...], choice: Choice) -> None:
 @click.command("compile")
 @SPEC
 @writing()
+@click.option(
+    "--stop-after", metavar="STAGE", type=click.Choice(STAGE_NAMES),
+    help=f"Show what a stage makes: {', '.join(STAGE_NAMES)}.",
+)  # fmt: skip
 @choosing
-def compile_(spec: str, choice: Choice, output: Output) -> None:
+def compile_(spec: str, choice: Choice, output: Output, stop_after: str | None) -> None:
     """Write the network as PyTorch source, and show its summary."""
+    if stop_after is not None:
+        from archspec.network import STAGES
+
+        run = choice.start(spec)
+        text = next(stage.show(run) for stage in STAGES if stage.name == stop_after)
+        output.put(text, f"{stop_after}.txt")
+        return
     program = choice.accept(spec)
     text = program.code
     if output.stdout:
@@ -102,7 +123,7 @@ def expand(spec: str, choice: Choice) -> None:
 )  # fmt: skip
 def diff(a: str, b: str, format: str, depth: int, variants: tuple[str, ...]) -> None:
     """Show what changes between two specs, and which weights stay."""
-    from archspec.network import prepare
+    from archspec.network import Choice, prepare
     from archspec.report import difference
 
     if len(variants) > 2:
@@ -110,7 +131,8 @@ def diff(a: str, b: str, format: str, depth: int, variants: tuple[str, ...]) -> 
             "`--variant` is given more than twice", "once for both, or for A and for B"
         )
     first, last = (variants[0], variants[-1]) if variants else (None, None)
-    found = difference.compare(prepare(a, first, {}), prepare(b, last, {}), depth)
+    before, after = prepare(a, Choice(variant=first)), prepare(b, Choice(variant=last))
+    found = difference.compare(before, after, depth)
     if format == "table" and fancy(sys.stdout):
         from archspec.report import table
 

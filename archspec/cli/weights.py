@@ -35,10 +35,10 @@ class Transfer:
 
     def keywords(self) -> dict[str, Any]:
         """As `weights.plan` and `weights.convert` take them."""
-        from archspec.network import prepare
+        from archspec.network import Choice, prepare
 
         # what is odd about the spec that names are known of is none of this command's business
-        old = None if self.from_spec is None else prepare(self.from_spec, None, {})
+        old = None if self.from_spec is None else prepare(self.from_spec, Choice())
         return {
             "state": self.file, "source": self.source, "from_spec": old, "allow": self.allow,
             "adapt_input": self.adapt_input, "cast": self.cast,

@@ -184,7 +184,7 @@ class _Flat:
     def append(
         self, path: str, layer: Layer | None, flow: Flow, item: Item | None, around: _Around
     ) -> None:
-        """The next node: `flow` is where its inputs come from, their types, those of its outputs."""
+        """The next node; `flow`: where its inputs come from, their types, those of its outputs."""
         inputs, ins, outs = flow
         key = (id(layer), *map(id, ins)) if ins else (id(layer), *map(id, outs))
         kind = self.kinds.setdefault(key, len(self.kinds))
@@ -275,9 +275,7 @@ class _Flat:
         return [short, main] if concat else [main, short]
 
 
-def _facts(
-    layer: Layer | None, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]
-) -> Facts:
+def _facts(layer: Layer | None, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> Facts:
     """What the attributes of all nodes of a kind say."""
     weights = () if layer is None else layer.weights(*ins)
     return {

@@ -187,7 +187,7 @@ def _arguments(node: Node) -> str:
     """As a spec says them: `conv: {out: 64, kernel: 7, stride: 2}`, defaults left out."""
     if node.layer is None:
         return "input"
-    fields = node.layer.fields
+    fields = type(node.layer).model_fields
     given = {
         name: value for name, value in node.layer.values().items() if value != fields[name].default
     }

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,20 @@ def test_expand_lists_every_op(here: Path) -> None:
     first = data["nodes"][0]
     assert first["from"] == ["input"]
     assert (first["conv"]["out"], first["conv"]["kernel"]) == (64, 3)
+
+
+def test_export(here: Path) -> None:
+    wrong = run("export", "small.yaml", "-o", "small.xyz", cwd=here)
+    assert wrong.returncode == 2
+    said = "error: the ending `.xyz` of `small.xyz` means no format of a graph"
+    assert wrong.stderr == f"{said}\n  help: known: .graphml\n"
+    if find_spec("archspec.report.graphml") is None:
+        pytest.skip("archspec.report.graphml is not written yet")
+    for _ in range(2):  # over its own
+        done = run("export", "small.yaml", "-o", "small.graphml", cwd=here)
+        assert (done.stdout, done.stderr) == ("small.graphml: 6 nodes written\n", "")
+    assert run("export", "small.yaml", "-o", "-", cwd=here).stdout.startswith("<")
+    assert "conv1" in (here / "small.graphml").read_text()
 
 
 def test_explain(here: Path) -> None:

@@ -27,8 +27,8 @@ def completion(shell: str) -> None:
 
 
 COMMANDS = (
-    network.check, network.compile_, network.summary, network.expand, network.diff,
-    figures.render, figures.gallery, weights,
+    network.check, network.compile_, network.summary, network.expand, network.export,
+    network.diff, figures.render, figures.gallery, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
@@ -168,8 +168,7 @@ class Stage(NamedTuple):
 
     def show(self, run: Run) -> str:
         """What the stage made, as text. Raises SpecError."""
-        module, _, function = self.shown.partition(":")
-        return str(getattr(import_module(module), function)(self.made(run)))
+        return str(resolve_name(self.shown)(self.made(run)))
 
 
 STAGES = (

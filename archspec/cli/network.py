@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 from click.exceptions import Exit
@@ -128,8 +128,7 @@ def export(spec: str, choice: Choice, output: Output) -> None:
             f"the ending `{ending}` of `{output.file}` means no format of a graph",
             f"known: {', '.join(_EXPORTS)}",
         )
-    module, _, function = _EXPORTS[ending.lower()].partition(":")
-    text: str = getattr(import_module(module), function)(program.graph)
+    text: str = resolve_name(_EXPORTS[ending.lower()])(program.graph)
     if output.stdout:
         say(text)
         return

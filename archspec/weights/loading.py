@@ -13,7 +13,8 @@ from archspec.network import Program
 from archspec.network import load as load_spec
 from archspec.weights import adapt, files, origin, sources, transfer
 from archspec.weights.errors import WeightsError
-from archspec.weights.names import Match, Stored, aligned, matcher, owned
+from archspec.weights.names import aligned, matcher, owned
+from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
 if TYPE_CHECKING:

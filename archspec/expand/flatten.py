@@ -184,7 +184,7 @@ class _Flat:
     def append(
         self, path: str, layer: Layer | None, flow: Flow, item: Item | None, around: _Around
     ) -> None:
-        """The next node: `flow` is where its inputs come from, their types, those of its outputs."""
+        """The next node; `flow`: where its inputs come from, their types, those of its outputs."""
         inputs, ins, outs = flow
         key = (id(layer), *map(id, ins)) if ins else (id(layer), *map(id, outs))
         kind = self.kinds.setdefault(key, len(self.kinds))

@@ -9,7 +9,7 @@ from archspec.figures import cards, palette, words
 from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
-from archspec.figures.outline import MOST, Outline, Part, outline
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
 from archspec.figures.scene import Box, Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ _OUTPUTS = 20  # that there is room for
 def draw(network: Network, most: int = MOST) -> Scene:
     """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it."""
     outputs = len(network.graph.outputs) <= _OUTPUTS
-    shown = outline(network, most, outputs=outputs)
+    shown = outline(network, Fold(most, outputs=outputs))
     while (drawn := _drawn(network, shown)) is None:
         most = min(most, len(shown.parts)) - 1
-        shown = outline(network, most, outputs=outputs)
+        shown = outline(network, Fold(most, outputs=outputs))
     return drawn
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
@@ -14,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures import blocks, fonts, palette, svg, words
-from archspec.figures.nest import Nest, nest
+from archspec.figures.groups import groups as opening
 from archspec.figures.plan import Plan, facts, plans, told
+from archspec.figures.tree import Element
+from archspec.frames import frame
 from archspec.text.words import written
 from archspec.units import count
 
@@ -38,22 +38,17 @@ def write(network: Network) -> str:
     """
     style = _file("page.css") + _colours(network)
     script = _file("page.js")
-    parts = {
-        "policy": _policy(style, script),
-        "title": html.escape(network.name),
-        "totals": html.escape(_totals(network)),
-        "description": html.escape(f"The layers of {network.name} and how they are linked"),
-        "style": style,
-        "script": script,
-        "figure": svg.write(blocks.draw(network)),
-        "data": _json(_data(network)),
-    }
-    page = _file("page.html")
-    pieces: list[str] = []
-    for piece in page.split("{"):
-        name, brace, rest = piece.partition("}")
-        pieces.append(parts[name] + rest if brace and name in parts else f"{{{piece}")
-    return "".join(pieces)[1:]
+    return frame(
+        "figures/page/page.html.jinja",
+        policy=_policy(style, script),
+        title=network.name,
+        totals=_totals(network),
+        description=f"The layers of {network.name} and how they are linked",
+        style=style,
+        script=script,
+        figure=svg.write(blocks.draw(network)),
+        data=_json(_data(network)),
+    )
 
 
 def _file(name: str) -> str:
@@ -127,25 +122,25 @@ class _Words:
 
 def _data(network: Network) -> dict[str, Any]:
     graph, said = network.graph, _Words()
-    whole = nest(graph)
+    whole = opening(graph)
     found = plans(graph, whole)
     lines = _Lines(network)
     shapes: list[dict[str, Any]] = []
     known: dict[str, int] = {}
     groups: list[list[Any]] = []
     place: dict[str, int] = {}
-    for group, parent in _walk(whole):
+    for group in whole.groups():
         place[group.key] = len(groups)
         plan = told(found[group.key])
         key = json.dumps(plan)
         if key not in known:
             known[key] = len(shapes)
             shapes.append(plan)
-        above = -1 if parent is None else place[parent.key]
+        above = -1 if group.parent is None else place[group.parent.key]
         groups.append(
             [
                 known[key], above, group.start, group.stop,
-                group.key, group.name, group.label, lines.of_block(group),
+                group.key, group.name, group.title, lines.of_block(group),
                 said(words.shape(graph.steps[group.stop - 1].outs[0])),
             ]
         )  # fmt: skip
@@ -162,31 +157,24 @@ def _data(network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _walk(group: Nest, parent: Nest | None = None) -> Iterator[tuple[Nest, Nest | None]]:
-    yield group, parent
-    for part in group.parts:
-        if isinstance(part, Nest):
-            yield from _walk(part, group)
-
-
 def _widths() -> list[int]:
     """Advance widths of the printable characters of ASCII, in thousandths."""
     return [round(fonts.width(chr(code), 1000.0)) for code in range(32, 127)]
 
 
-def _opened(whole: Nest, found: dict[str, Plan]) -> list[str]:
+def _opened(whole: Element, found: dict[str, Plan]) -> list[str]:
     """Keys of the groups that are open at first: the largest, while all cards fit on a screen."""
     opened: list[str] = []
     cards = len(found[whole.key].items)
-    shut = [part for part in whole.parts if isinstance(part, Nest)]
+    shut = [part for part in whole.children if part.children]
     while shut:
-        group = max(shut, key=lambda group: group.stop - group.start)
+        group = max(shut, key=lambda group: len(group.nodes))
         cards += len(found[group.key].items) - 3  # less the card itself, and two ports
         if cards > OPEN:
             break
         opened.append(group.key)
         shut.remove(group)
-        shut.extend(part for part in group.parts if isinstance(part, Nest))
+        shut.extend(part for part in group.children if part.children)
     return opened
 
 
@@ -224,7 +212,7 @@ def _arguments(node: Node) -> str:
     """As a spec says them: `conv: {out: 64, kernel: 7, stride: 2}`, defaults left out."""
     if node.layer is None:
         return "input"
-    fields = node.layer.fields
+    fields = type(node.layer).model_fields
     given = {
         name: value for name, value in node.layer.values().items() if value != fields[name].default
     }
@@ -317,8 +305,8 @@ class _Lines:
             return -1 if declared is None else self._quoted(declared)
         return self._quoted(node.item)
 
-    def of_block(self, group: Nest) -> int:
-        return -1 if group.block is None else self._quoted(group.block)
+    def of_block(self, group: Element) -> int:
+        return -1 if group.instance is None else self._quoted(group.instance.block)
 
     def _quoted(self, what: Any) -> int:
         known = self._items.get(id(what))

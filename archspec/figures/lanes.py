@@ -10,6 +10,7 @@ from archspec.figures import cards, fonts, words
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
+from archspec.figures.wiring import ranks, skips
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -83,35 +84,20 @@ class Lanes:
         Long links are straight before short ones; but one that goes beside others of its lane is
         drawn around them, not they around it.
         """
-        level, ranks = self.level, self.shown.ranks
+        rank, onward = self.shown.ranks, ranks(self.shown.graph.reverse())
         links = [
-            link
+            (link.source, link.target)
             for link in self.shown.links
-            if level[link.source] == level[link.target] and not link.size
+            if self.level[link.source] == self.level[link.target] and not link.size
         ]
-        after: dict[str, list[str]] = {part.key: [] for part in self.shown.parts}
-        for link in links:
-            after[link.source].append(link.target)
-        reach: dict[str, set[str]] = {}
-        height: dict[str, int] = {}  # of all ways on
-        for part in reversed(self.shown.parts):
-            key = part.key
-            reach[key] = set().union(after[key], *(reach[other] for other in after[key]))
-            on = [height[link.target] for link in self.shown.targets[key]]
-            height[key] = max(on, default=-1) + 1
+        beside = skips(links)
+        links.sort(
+            key=lambda ends: (ends in beside, rank[ends[0]] - rank[ends[1]], -onward[ends[1]])
+        )
         found: dict[str, str] = {}
-        taken: set[str] = set()
-        for link in sorted(
-            links,
-            key=lambda link: (
-                any(link.target in reach[other] for other in after[link.source]),
-                ranks[link.source] - ranks[link.target],
-                -height[link.target],
-            ),
-        ):
-            if link.source not in found and link.target not in taken:
-                found[link.source] = link.target
-                taken.add(link.target)
+        for source, target in links:
+            if source not in found and target not in found.values():
+                found[source] = target
         return found
 
     def _step(self, source: str, target: str) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.heights import Level, levels
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
-from archspec.figures.outline import Link, Part, outline
+from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 
@@ -28,7 +28,7 @@ Point = tuple[float, float]
 
 def applies(network: Network) -> bool:
     """Whether maps come at more than one level."""
-    found = set(levels(network, outline(network, scales=True, outputs=False)).values())
+    found = set(levels(network, outline(network, Fold(scales=True, outputs=False))).values())
     return len(found - {Level()}) > 1
 
 
@@ -40,7 +40,8 @@ def draw(network: Network) -> Scene:
 def fitting(network: Network) -> Lanes:
     """What is shown, and where: ops one by one where there is room for that."""
     for runs, most, size in _TRIES:
-        lanes = Lanes(network, outline(network, most, runs=runs, scales=True, outputs=False), size)
+        fold = Fold(most, runs=runs, scales=True, outputs=False)
+        lanes = Lanes(network, outline(network, fold), size)
         if lanes.width <= WIDTH and lanes.height <= HEIGHT:
             break
     return lanes

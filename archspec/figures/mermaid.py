@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import palette
 from archspec.figures.dot import LONGEST, lines
-from archspec.figures.outline import MOST, Part, outline
+from archspec.figures.outline import Part, outline
 from archspec.save import MARK
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "merge": ("((", "))")}
 
 def write(network: Network) -> str:
     """The view `blocks` as a Mermaid flowchart, with the palette as classes."""
-    shown = outline(network, MOST)
+    shown = outline(network)
     place = {part.key: number for number, part in enumerate(shown.parts)}
     found = ["---", f'title: "{text(network.name)}"', "---", "flowchart TD", f"    %% {MARK}"]
     for part in shown.parts:

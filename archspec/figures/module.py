@@ -11,7 +11,7 @@ from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
 from archspec.figures.errors import RenderError
 from archspec.figures.flow import Flow, place
 from archspec.figures.grid import arrange
-from archspec.figures.outline import Maker, Outline, Part
+from archspec.figures.outline import Fold, Maker, Outline, Part
 from archspec.figures.scene import Scene
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
@@ -55,11 +55,11 @@ def opened(network: Network, block: str | None = None) -> Outline:
 
 
 def _fitting(network: Network, maker: Maker, element: Element) -> Outline:
-    shown = maker.make(element, runs=False, full=True)
+    shown = maker.make(element, Fold(runs=False, full=True))
     most = len(shown.parts)
     while most > 1 and _layout(network, shown).strain(WIDTH, HEIGHT) > 1:
         most -= 1
-        shown = maker.make(element, most, full=True)
+        shown = maker.make(element, Fold(most, full=True))
     return shown
 
 

@@ -266,13 +266,18 @@ def loads(
         return Run(sources.from_text(text, name, limits=limits), choice).checked()
 
 
+def program(spec: str | Path | Program, variant: str | None = None, **params: Any) -> Program:
+    """What is given as a spec file, a shipped spec's name, or a Program. Raises SpecError."""
+    if not isinstance(spec, Program):
+        return load(spec, variant, **params)
+    if variant is None and not params:
+        return spec
+    return spec.with_(variant, **params)
+
+
 def compile(spec: str | Path | Program, variant: str | None = None, **params: Any) -> str:
     """The PyTorch source of a spec file, a shipped spec or a Program. Raises SpecError."""
-    if not isinstance(spec, Program):
-        return load(spec, variant, **params).code
-    if variant is None and not params:
-        return spec.code
-    return spec.with_(variant, **params).code
+    return program(spec, variant, **params).code
 
 
 def render(
@@ -299,14 +304,11 @@ def render(
     from archspec.figures import by_ending, figure
     from archspec.save import save
 
-    if not isinstance(spec, Program):
-        spec = load(spec, variant, **params)
-    elif variant is not None or params:
-        spec = spec.with_(variant, **params)
+    shown = program(spec, variant, **params)
     if format is None and path is not None:
         format = by_ending(path)
     with collector.paused():
-        made = figure(spec, view, format, block=block, node=node)
+        made = figure(shown, view, format, block=block, node=node)
     if path is not None:
         save(made, Path(path), force=force)
     return made

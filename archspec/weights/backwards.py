@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
+from archspec import network
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.files import Given
-from archspec.weights.loading import known, table
+from archspec.weights.loading import table
 from archspec.weights.names import matcher
 from archspec.weights.recipes import Recipe
 
@@ -34,7 +35,7 @@ def export(
     again, parts joined, axes put back. The spec is the one `model` was built from, or `spec`.
     Raises WeightsError where a tensor of `like` has no value, or one of another shape.
     """
-    program = known(spec) if spec is not None else origin.program_of(model)
+    program = network.program(spec) if spec is not None else origin.program_of(model)
     header = Given(like, "like").header
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}

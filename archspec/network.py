@@ -9,6 +9,7 @@ through them with a small one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -214,7 +215,7 @@ def start(path: str | Path, choice: Choice) -> Run:
 def _hinted(error: SpecError, path: str) -> SpecError:
     """The error; of a spec that is not there with what may have been meant."""
     first = error.faults[0]
-    if first.code != "E101" or first.loc.file != path:
+    if first.code != "E101" or first.loc.file != path or os.path.lexists(path):
         return error
     return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
 

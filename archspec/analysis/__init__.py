@@ -237,8 +237,7 @@ class Analysis:
     def _facts_of(
         self, layer: Layer, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]
     ) -> _Facts:
-        # equal layers are equal in type and values; their own comparison is slower
-        key = (type(layer), layer._values, ins)
+        key = (layer, ins)
         found = self._facts.get(key)
         if found is None:
             found = self._facts[key] = _Facts(

@@ -17,7 +17,7 @@ from __future__ import annotations
 from archspec.expressions.arithmetic import FUNCTIONS, make_divisible
 from archspec.expressions.grammar import Expr, ExpressionError, parse
 from archspec.expressions.texts import Template, evaluate, render, resolve, scalar, template
-from archspec.expressions.values import Env, Loop, Record, is_number, is_whole, show
+from archspec.expressions.values import Env, Loop, Record, is_number, is_whole
 
 __all__ = [
     "FUNCTIONS",
@@ -35,6 +35,5 @@ __all__ = [
     "render",
     "resolve",
     "scalar",
-    "show",
     "template",
 ]

@@ -8,7 +8,8 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from archspec.expressions.values import Loop, Record, is_number, is_whole, show
+from archspec.expressions.values import Loop, Record, is_number, is_whole
+from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list

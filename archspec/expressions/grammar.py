@@ -34,8 +34,8 @@ from archspec.expressions.arithmetic import (
     slice_of,
     truth,
 )
-from archspec.expressions.values import LOOP, RECORD, Env, cut, is_number
-from archspec.text.faults import did_you_mean
+from archspec.expressions.values import LOOP, RECORD, Env, is_number
+from archspec.text.words import cut, did_you_mean
 
 Run = Callable[[Env], Any]
 

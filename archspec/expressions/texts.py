@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from archspec.expressions.grammar import Expr, ExpressionError, parse
-from archspec.expressions.values import LOOP, RECORD, Env, Loop, Record, cut, is_whole, show
+from archspec.expressions.values import LOOP, RECORD, Env, Loop, Record, is_whole
+from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

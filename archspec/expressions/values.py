@@ -27,6 +27,9 @@ class Record:
     def __repr__(self) -> str:
         return f"Record({list(self.shape)})"
 
+    def __str__(self) -> str:
+        return str(list(self.shape))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Record) and other.shape == self.shape
 
@@ -67,6 +70,9 @@ class Loop:
     serial: int = 0
     total: int = 1
 
+    def __str__(self) -> str:
+        return "the loop"
+
     @property
     def first(self) -> bool:
         return self.index == 0
@@ -84,31 +90,3 @@ def is_whole(value: object) -> TypeGuard[int]:
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether it is a number; `true` is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def show(value: object) -> str:
-    """A value as a sentence names it, in YAML's spelling."""
-    if isinstance(value, bool):
-        return "`true`" if value else "`false`"
-    if value is None:
-        return "nothing (`null`)"
-    if isinstance(value, Record):
-        return f"[{', '.join(map(str, value.shape))}]"
-    if isinstance(value, Loop):
-        return "the loop"
-    if isinstance(value, str):
-        return f'"{cut(value)}"'
-    if isinstance(value, (list, tuple)):
-        shown = ", ".join(show(entry) for entry in value[:6])
-        return f"[{shown}{', …' if len(value) > 6 else ''}]"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, int) and value.bit_length() >= 256:
-        return "a very large number"
-    return cut(str(value))
-
-
-def cut(text: str) -> str:
-    """The text on one line, 60 characters of it."""
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:59] + "…"

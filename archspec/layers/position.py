@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from archspec.layers.base import Call, Layer, Mismatch, TensorType
 from archspec.layers.window import expect_dtype
 
@@ -11,10 +9,10 @@ from archspec.layers.window import expect_dtype
 class SinePositions(Layer):
     """Sines and cosines of the position added to [T, D] (Vaswani et al. 2017, section 3.5)."""
 
-    op: ClassVar[str] = "sine_positions"
-    family: ClassVar[str] = "position"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({}, ((7, 6),)), ({}, ((1, 2),)))
+    op = "sine_positions"
+    family = "position"
+    work = 1
+    examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins

@@ -69,19 +69,16 @@ def vocabulary() -> str:
     from archspec.layers import REGISTRY
 
     lines = []
-    for name in sorted(REGISTRY):
-        given = REGISTRY[name].schema()
-        required = given.get("required", ())
+    for op, layer in sorted(REGISTRY.items()):
         fields = [
-            field if field in required else f"{field}={_default(entry)}"
-            for field, entry in given["properties"].items()
+            name if field.is_required() else f"{name}={_default(field.default)}"
+            for name, field in layer.model_fields.items()
         ]
-        lines.append(f"{name:<22} {', '.join(fields)}".rstrip())
+        lines.append(f"{op:<22} {', '.join(fields)}".rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _default(entry: dict[str, object]) -> str:
-    from archspec.layers.fields import written
+def _default(value: object) -> str:
+    from archspec.text.words import written
 
-    value = entry.get("default")
     return "~" if value is None else written(value)

@@ -387,8 +387,7 @@ class Slice(Rearrange):
         args = (
             Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
             Arg("start", self.start),
-            Arg("stop", self.stop, "stop", None),
-            Arg("step", self.step, "step", 1),
+            *self.args("stop", "step"),
         )
         return Call("Slice", args)
 

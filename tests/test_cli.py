@@ -433,7 +433,7 @@ def test_light(here: Path) -> None:
         "sys.argv = ['archspec', 'compile', 'vgg16', '--force']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'networkx', 'rich', 'numpy', 'jinja2', 'yaml'} & set(sys.modules)\n"
+        "heavy = {'torch', 'rich', 'numpy', 'jinja2', 'yaml'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run(
@@ -445,19 +445,28 @@ def test_light(here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("archspec com", ["compile"]),
+        ("archspec com", ["compile", "completion"]),
         ("archspec compile vg", ["vgg16"]),
         ("archspec compile sm", ["small.yaml"]),
         ("archspec compile resnet50 --variant resnet1", ["resnet18", "resnet101", "resnet152"]),
         ("archspec compile nowhere --variant r", []),
-        ("archspec explain E101", ["E101"]),
+        ("archspec explain e101", ["E101"]),
+        ("archspec summary vgg16 --format c", ["csv"]),
+        ("archspec render vgg16 --view to", ["tower"]),
     ],
 )
 def test_completion(here: Path, words: str, found: list[str]) -> None:
     last = str(len(words.split()) - 1)
-    env = {"_ARCHSPEC_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": last}
+    env = {"_ARCHSPEC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": last}
     done = run(cwd=here, env=env)
-    assert (done.stdout.split(), done.stderr) == (found, "")
+    assert ([line.partition(",")[2] for line in done.stdout.split()], done.stderr) == (found, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_taught(here: Path, shell: str) -> None:
+    done = run("completion", shell, cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"_ARCHSPEC_COMPLETE={shell}_complete" in done.stdout
 
 
 def test_version_and_help(here: Path) -> None:

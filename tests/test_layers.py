@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from archspec.emit.definitions import DEFINITIONS, TORCHVISION
 from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
-from archspec.emit.definitions import DEFINITIONS, TORCHVISION
 from archspec.expressions import parse
 from archspec.layers import REGISTRY, create, examine, register, registry
 from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType

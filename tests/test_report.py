@@ -11,7 +11,7 @@ import pytest
 
 from archspec import report
 from archspec.network import Program, load
-from archspec.report.network import count, network, size
+from archspec.report.layers import count, layers, size
 from archspec.report.table import Column, Table, html, markdown, plain
 
 SPEC = """\
@@ -58,11 +58,11 @@ def test_text(program: Program) -> None:
 
 
 def test_depth(program: Program) -> None:
-    names = [row[0] for row in network(program, 1).rows]
+    names = [row[0] for row in layers(program, 1).rows]
     assert names == [
         "input", "stem", "conv1", "relu1", "residual1", "aux", "global_avg_pool1", "fc",
     ]  # fmt: skip
-    (row,) = network(program, 0).rows
+    (row,) = layers(program, 0).rows
     assert (row[0], row[3]) == ("small", 996)
 
 

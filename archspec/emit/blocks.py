@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.emit.definitions import HEAD
 from archspec.emit.engine import (
     Group,
     Part,
@@ -23,6 +22,7 @@ from archspec.emit.explain import (
 from archspec.emit.frames import Frames
 from archspec.emit.inits import types_of
 from archspec.emit.text import render
+from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
 from archspec.expand.tree import Body, Instance
 from archspec.expressions import Expr
@@ -230,7 +230,7 @@ class Blocks(Section):
 
     def free(self, title: str) -> str:
         text, number = title, 2
-        while text in self.whole.class_names or text == self.whole.title or text in HEAD:
+        while text in self.whole.class_names or text == self.whole.title or text in taken():
             text, number = f"{title}{number}", number + 1
         self.whole.class_names.add(text)
         return text

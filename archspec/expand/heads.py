@@ -9,7 +9,7 @@ from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
 from archspec.expand.state import deeper
 from archspec.expand.tree import Body, Copy
 from archspec.expressions import Expr
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from archspec.expand import groups, slots, wiring
 from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.state import HiddenError, deeper
 from archspec.expand.tree import Body, Copy, Value
-from archspec.expressions import show
+from archspec.text.words import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

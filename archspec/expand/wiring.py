@@ -8,7 +8,7 @@ from archspec.expand.names import Frame, Named
 from archspec.expand.state import UNKNOWN, HiddenError, block_of
 from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, Template, render
-from archspec.text.faults import did_you_mean, near
+from archspec.text.words import did_you_mean, near
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from archspec.figures.scene import Box, Group, Mark, Path, Rect, Stroke, Text
 from archspec.units import count
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 LABEL, SMALL = 11.5, 10.0
 LINE = Stroke(palette.LINE, 1.3)
@@ -80,11 +80,11 @@ class Face(NamedTuple):
         return found
 
 
-def heading(program: Program, left: float, remark: str = "") -> tuple[Text, Text]:
+def heading(network: Network, left: float, remark: str = "") -> tuple[Text, Text]:
     """The first line of a figure: the network's name, what it costs, and a remark."""
-    totals = program.analysis.totals
+    totals = network.analysis.totals
     costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
-    return entitled(program.name, ", ".join(filter(None, (costs, remark))), left)
+    return entitled(network.name, ", ".join(filter(None, (costs, remark))), left)
 
 
 def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:

@@ -1,4 +1,4 @@
-"""Program → Scene: which cells of the input one cell of a node sees, and those before it."""
+"""Network → Scene: which cells of the input one cell of a node sees, and those before it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, St
 from archspec.figures.seen import Seen, chain
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field
-    from archspec.network import Program
 
 _EDGE, _HEAD = 20.0, 74.0
 _PANEL = 540.0  # px of the longer side of the picture
@@ -27,21 +27,21 @@ _GROUND, _SEEN, _GRID = "#f1f1ee", "#f6ddd4", "#cfd3d8"
 _TITLES = ("node", "op", "field", "stride", "padding")
 
 
-def draw(program: Program, node: str | None = None) -> Scene:
+def draw(network: Network, node: str | None = None) -> Scene:
     """The fields of `node`, a path, and of the nodes that lead to it, for the cell in the middle.
 
     Without `node`, of the last that sees a part of the input. Raises RenderError.
     """
-    found = chain(program, node)
+    found = chain(network, node)
     flat = len(found[-1].fields) == 1
-    return (_Bands if flat else _Squares)(program, found).scene()
+    return (_Bands if flat else _Squares)(network, found).scene()
 
 
 class _Figure:
     """Heading and table; the picture is the subclass's."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        self.program, self.found, self.last = program, found, found[-1]
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        self.network, self.found, self.last = network, found, found[-1]
         self.lines = [self._cells(seen) for seen in found]
         self.wide = [
             14 + max(fonts.width(text, _SIZE, bold=True) for text in column)
@@ -52,14 +52,14 @@ class _Figure:
         said = f"One cell of {self.last.row.path} sees {self.sizes} cells of {self.input}"
         title = Text(_EDGE, 52.0, said, 12.0, bold=True)
         more = Text(title.box.right + 12, 52.0, self.more, 11.0, colour=palette.MUTED)
-        heading = (*cards.heading(self.program, _EDGE), title, more)
+        heading = (*cards.heading(self.network, _EDGE), title, more)
         marks = list(self.picture())
         boxes = [mark.box for mark in _flat((*heading, *marks))]
         return Scene(
             max(box.right for box in boxes) + _EDGE,
             max(box.bottom for box in boxes) + _EDGE,
             (*heading, *marks),
-            f"{self.program.name}: receptive field",
+            f"{self.network.name}: receptive field",
             f"{said}; {self.more}",
         )
 
@@ -90,7 +90,7 @@ class _Figure:
         return "#" + "".join(f"{part:02x}" for part in mixed)
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
-        layer = self.program.graph.steps[seen.row.index].layer
+        layer = self.network.graph.steps[seen.row.index].layer
         op = "input" if layer is None else words.label(layer, len(seen.fields))
         return (
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),
@@ -115,8 +115,8 @@ class _Figure:
 class _Squares(_Figure):
     """An image: squares in one another on the input."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        super().__init__(program, found)
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        super().__init__(network, found)
         self.down, self.across = self.last.fields[-2:]
         tall, wide = self.last.spans[-2:]
         self.rows, self.columns = _near(self.down, tall), _near(self.across, wide)
@@ -215,8 +215,8 @@ class _Squares(_Figure):
 class _Bands(_Figure):
     """A sequence: a band for each node, beside its line of the table."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        super().__init__(program, found)
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        super().__init__(network, found)
         (self.field,), (span,) = self.last.fields, self.last.spans
         self.cells = _near(self.field, span)
         left, right = min(self.cells[0], span[0]), max(self.cells[1], span[1]) + 1

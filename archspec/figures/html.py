@@ -1,12 +1,10 @@
-"""Program → one HTML page to walk through: every block opens in place; nothing is fetched."""
+"""Network → one HTML page to walk through: every block opens in place; nothing is fetched."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
@@ -14,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures import blocks, fonts, palette, svg, words
-from archspec.figures.nest import Nest, nest
+from archspec.figures.groups import groups as opening
 from archspec.figures.plan import Plan, facts, plans, told
-from archspec.layers.fields import written
+from archspec.figures.tree import Element
+from archspec.frames import frame
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field, Row
     from archspec.expand.graph import Graph, Node
-    from archspec.network import Program
 
 OPEN = 20
 """Cards that a page may show before anything is clicked."""
@@ -30,30 +30,25 @@ _DARK = "#14171b"  # the ground in the dark, as `page.css` says
 _LINE = 160  # characters of a line of the spec that are quoted
 
 
-def write(program: Program) -> str:
+def write(network: Network) -> str:
     """The page; the network folded up is in it as well, as it is printed, or seen without scripts.
 
     Its policy allows the page's own script and style and nothing else, so that no name in a spec
     can become one.
     """
-    style = _file("page.css") + _colours(program)
+    style = _file("page.css") + _colours(network)
     script = _file("page.js")
-    parts = {
-        "policy": _policy(style, script),
-        "title": html.escape(program.name),
-        "totals": html.escape(_totals(program)),
-        "description": html.escape(f"The layers of {program.name} and how they are linked"),
-        "style": style,
-        "script": script,
-        "figure": svg.write(blocks.draw(program)),
-        "data": _json(_data(program)),
-    }
-    page = _file("page.html")
-    pieces: list[str] = []
-    for piece in page.split("{"):
-        name, brace, rest = piece.partition("}")
-        pieces.append(parts[name] + rest if brace and name in parts else f"{{{piece}")
-    return "".join(pieces)[1:]
+    return frame(
+        "figures/page/page.html.jinja",
+        policy=_policy(style, script),
+        title=network.name,
+        totals=_totals(network),
+        description=f"The layers of {network.name} and how they are linked",
+        style=style,
+        script=script,
+        figure=svg.write(blocks.draw(network)),
+        data=_json(_data(network)),
+    )
 
 
 def _file(name: str) -> str:
@@ -76,17 +71,17 @@ def _json(value: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _totals(program: Program) -> str:
-    totals = program.analysis.totals
-    layers = len(program.graph.steps) - len(program.graph.root.inputs)
+def _totals(network: Network) -> str:
+    totals = network.analysis.totals
+    layers = len(network.graph.steps) - len(network.graph.root.inputs)
     params = count(totals.params).strip()
     return f"{layers:,} layers · {params} parameters · {count(totals.macs)}MACs"
 
 
-def _colours(program: Program) -> str:
+def _colours(network: Network) -> str:
     """The palette as style rules of the families that occur, in light and in dark."""
     rules = []
-    for family in _families(program.graph):
+    for family in _families(network.graph):
         colours = palette.of(family)
         dark = _mixed(colours.fill, _DARK, 0.32 if family in palette.FAMILIES else 0.12)
         for root, fill, edge in (("", colours.fill, colours.edge), (".dark ", dark, colours.side)):
@@ -125,36 +120,36 @@ class _Words:
         return number
 
 
-def _data(program: Program) -> dict[str, Any]:
-    graph, said = program.graph, _Words()
-    whole = nest(graph)
+def _data(network: Network) -> dict[str, Any]:
+    graph, said = network.graph, _Words()
+    whole = opening(graph)
     found = plans(graph, whole)
-    lines = _Lines(program)
+    lines = _Lines(network)
     shapes: list[dict[str, Any]] = []
     known: dict[str, int] = {}
     groups: list[list[Any]] = []
     place: dict[str, int] = {}
-    for group, parent in _walk(whole):
+    for group in whole.groups():
         place[group.key] = len(groups)
         plan = told(found[group.key])
         key = json.dumps(plan)
         if key not in known:
             known[key] = len(shapes)
             shapes.append(plan)
-        above = -1 if parent is None else place[parent.key]
+        above = -1 if group.parent is None else place[group.parent.key]
         groups.append(
             [
                 known[key], above, group.start, group.stop,
-                group.key, group.name, group.label, lines.of_block(group),
+                group.key, group.name, group.title, lines.of_block(group),
                 said(words.shape(graph.steps[group.stop - 1].outs[0])),
             ]
         )  # fmt: skip
     boxes: dict[tuple[int, ...], int] = {}
-    families = _families(program.graph)
-    nodes = _nodes(program, said, families, boxes, lines)
-    totals = program.analysis.totals
+    families = _families(network.graph)
+    nodes = _nodes(network, said, families, boxes, lines)
+    totals = network.analysis.totals
     return {
-        "name": program.name, "title": program.spec.title,
+        "name": network.name, "title": network.spec.title,
         "params": totals.params, "macs": totals.macs,
         "inputs": _inputs(graph), "families": families, "open": _opened(whole, found),
         "groups": groups, "plans": shapes, "nodes": nodes,
@@ -162,42 +157,35 @@ def _data(program: Program) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _walk(group: Nest, parent: Nest | None = None) -> Iterator[tuple[Nest, Nest | None]]:
-    yield group, parent
-    for part in group.parts:
-        if isinstance(part, Nest):
-            yield from _walk(part, group)
-
-
 def _widths() -> list[int]:
     """Advance widths of the printable characters of ASCII, in thousandths."""
     return [round(fonts.width(chr(code), 1000.0)) for code in range(32, 127)]
 
 
-def _opened(whole: Nest, found: dict[str, Plan]) -> list[str]:
+def _opened(whole: Element, found: dict[str, Plan]) -> list[str]:
     """Keys of the groups that are open at first: the largest, while all cards fit on a screen."""
     opened: list[str] = []
     cards = len(found[whole.key].items)
-    shut = [part for part in whole.parts if isinstance(part, Nest)]
+    shut = [part for part in whole.children if part.children]
     while shut:
-        group = max(shut, key=lambda group: group.stop - group.start)
+        group = max(shut, key=lambda group: len(group.nodes))
         cards += len(found[group.key].items) - 3  # less the card itself, and two ports
         if cards > OPEN:
             break
         opened.append(group.key)
         shut.remove(group)
-        shut.extend(part for part in group.parts if isinstance(part, Nest))
+        shut.extend(part for part in group.children if part.children)
     return opened
 
 
 def _nodes(
-    program: Program,
+    network: Network,
     said: _Words,
     families: list[str],
     boxes: dict[tuple[int, ...], int],
     lines: _Lines,
 ) -> dict[str, list[Any]]:
-    rows, graph = program.analysis.rows, program.graph
+    rows, graph = network.analysis.rows, network.graph
     inputs = {name: place for place, (name, _, _) in enumerate(_inputs(graph))}
     columns: dict[str, list[Any]] = {
         name: []
@@ -304,8 +292,8 @@ def _reads(row: Row, field: Field) -> tuple[int, int] | None:
 class _Lines:
     """Lines of the spec that are quoted: `file:line` and text, each once."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self.told: list[tuple[str, str]] = []
         self._known: dict[tuple[str, int], int] = {}
         self._items: dict[int, int] = {}
@@ -313,12 +301,12 @@ class _Lines:
 
     def of(self, node: Node) -> int:
         if node.item is None:
-            declared = self.program.spec.inputs.get(node.path)
+            declared = self.network.spec.inputs.get(node.path)
             return -1 if declared is None else self._quoted(declared)
         return self._quoted(node.item)
 
-    def of_block(self, group: Nest) -> int:
-        return -1 if group.block is None else self._quoted(group.block)
+    def of_block(self, group: Element) -> int:
+        return -1 if group.instance is None else self._quoted(group.instance.block)
 
     def _quoted(self, what: Any) -> int:
         known = self._items.get(id(what))
@@ -327,7 +315,7 @@ class _Lines:
         return known
 
     def _find(self, what: Any) -> int:
-        source = self.program.sources.get(what.loc.file)
+        source = self.network.sources.get(what.loc.file)
         if source is None:
             return -1
         # of an item, where it says which op it is

@@ -1,4 +1,4 @@
-"""Program → Scene: every part at the height of its effective stride: the U, the pyramid."""
+"""Network → Scene: every part at the height of its effective stride: the U, the pyramid."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.heights import Level, levels
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
-from archspec.figures.outline import Link, Part, outline
+from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 WIDTH, HEIGHT = 1560.0, 1150.0
 # Ops one by one, equal ones together, fewer and fewer; size of the words in px.
@@ -26,21 +26,22 @@ _DOWN, _UP = "#a8321c", "#2456b3"
 Point = tuple[float, float]
 
 
-def applies(program: Program) -> bool:
+def applies(network: Network) -> bool:
     """Whether maps come at more than one level."""
-    found = set(levels(program, outline(program, scales=True, outputs=False)).values())
+    found = set(levels(network, outline(network, Fold(scales=True, outputs=False))).values())
     return len(found - {Level()}) > 1
 
 
-def draw(program: Program) -> Scene:
+def draw(network: Network) -> Scene:
     """As many parts as fit the sheet of 1600 x 1200 px."""
-    return _Sketch(program, fitting(program)).scene()
+    return _Sketch(network, fitting(network)).scene()
 
 
-def fitting(program: Program) -> Lanes:
+def fitting(network: Network) -> Lanes:
     """What is shown, and where: ops one by one where there is room for that."""
     for runs, most, size in _TRIES:
-        lanes = Lanes(program, outline(program, most, runs=runs, scales=True, outputs=False), size)
+        fold = Fold(most, runs=runs, scales=True, outputs=False)
+        lanes = Lanes(network, outline(network, fold), size)
         if lanes.width <= WIDTH and lanes.height <= HEIGHT:
             break
     return lanes
@@ -49,14 +50,14 @@ def fitting(program: Program) -> Lanes:
 class _Sketch:
     """The marks of a figure."""
 
-    def __init__(self, program: Program, lanes: Lanes) -> None:
-        self.program, self.places = program, lanes
+    def __init__(self, network: Network, lanes: Lanes) -> None:
+        self.network, self.places = network, lanes
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
         self.lanes = lanes.lanes
 
     def scene(self) -> Scene:
-        name = self.program.name
-        heading = cards.heading(self.program, EDGE)
+        name = self.network.name
+        heading = cards.heading(self.network, EDGE)
         drawn = [self._card(part) for part in self.shown.parts]
         lines = Group(tuple(self._lines()), role="edges")
         said = ", ".join(lane.level.label for lane in self.lanes.values())
@@ -65,7 +66,7 @@ class _Sketch:
             self.places.height,
             (*heading, *self._backs(), *drawn, lines),
             f"{name}: parts by effective stride",
-            f"{self.program.spec.title or name}: {len(self.shown.parts)} parts at {said}",
+            f"{self.network.spec.title or name}: {len(self.shown.parts)} parts at {said}",
         )
 
     def _backs(self) -> list[Mark]:

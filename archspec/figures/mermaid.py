@@ -1,4 +1,4 @@
-"""Program → Mermaid: the folded network as a flowchart, for a README or a pull request."""
+"""Network → Mermaid: the folded network as a flowchart, for a README or a pull request."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import palette
 from archspec.figures.dot import LONGEST, lines
-from archspec.figures.outline import MOST, Part, outline
+from archspec.figures.outline import Part, outline
 from archspec.save import MARK
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 # of Mermaid's own syntax; a character reference is text wherever it stands
 _SAFE = frozenset(" ×·²³…,.-/+_()")
 _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "merge": ("((", "))")}
 
 
-def write(program: Program) -> str:
+def write(network: Network) -> str:
     """The view `blocks` as a Mermaid flowchart, with the palette as classes."""
-    shown = outline(program, MOST)
+    shown = outline(network)
     place = {part.key: number for number, part in enumerate(shown.parts)}
-    found = ["---", f'title: "{text(program.name)}"', "---", "flowchart TD", f"    %% {MARK}"]
+    found = ["---", f'title: "{text(network.name)}"', "---", "flowchart TD", f"    %% {MARK}"]
     for part in shown.parts:
         left, right = _SHAPES.get(part.kind, ("[", "]"))
         label = "<br/>".join(text(line) for line in lines(part))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Part:
     """One card of a figure: an op, several that belong together, or a block with all its copies.
 
-    `key` is unique in the whole program: the path of the scope or op it stands for where it is
+    `key` is unique in the whole network: the path of the scope or op it stands for where it is
     exactly that ("layer3", "features.0"); of several neighbours, those of the first and the last op
     ("conv1…relu1"). Of what enters or leaves an opened copy: "layer3.1←layer3.0.relu3", "…→name".
 

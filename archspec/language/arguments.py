@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.form import Path, cut, listed
+from archspec.language.form import Path
 from archspec.language.models import REQUIRED, Ref, Value
 from archspec.language.operations import BESIDE, Around, Head, Operations
 from archspec.layers import examine
 from archspec.layers.complaints import no_parameter
-from archspec.text.faults import did_you_mean
+from archspec.text.words import cut, did_you_mean, listed
 
 if TYPE_CHECKING:
     from archspec.layers.base import Layer

@@ -10,7 +10,7 @@ from typing import Any
 from archspec.language import expected, fillers
 from archspec.language import weights as published
 from archspec.language.files import Files, Loader
-from archspec.language.form import NOTHING, Form, Path, Sight, cut
+from archspec.language.form import NOTHING, Form, Path, Sight
 from archspec.language.items import Items
 from archspec.language.models import REQUIRED, Axis, Block, Input, Spec, Use, Value
 from archspec.language.names import (
@@ -26,8 +26,9 @@ from archspec.language.names import (
 from archspec.language.operations import Around, Head
 from archspec.language.uses import Uses
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, SpecError, did_you_mean, independent
+from archspec.text.faults import Fault, SpecError, independent
 from archspec.text.source import Source
+from archspec.text.words import cut, did_you_mean
 
 KEYS = (
     "spec", "name", "title", "cite", "params", "variants", "input", "use", "blocks", "body",

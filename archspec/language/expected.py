@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.language.form import NOTHING, Form, Path, cut
+from archspec.language.form import NOTHING, Form, Path
 from archspec.language.models import Value
-from archspec.text.faults import did_you_mean
+from archspec.text.words import cut, did_you_mean
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _WARNING = re.compile(r"W[0-9]{3}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.language.form import Form, Path, Sight, cut
+from archspec.language.form import Form, Path, Sight
 from archspec.language.models import Filler, Init
-from archspec.text.faults import did_you_mean
+from archspec.text.words import cut, did_you_mean
 
 # The functions of torch.nn.init without their underscore, and bilinear interpolation for transposed
 # convolutions (Long et al. 2015): their parameters, and the main one.

@@ -10,8 +10,9 @@ from typing import Any
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
 from archspec.language.models import Ref, Value
 from archspec.language.names import is_path
-from archspec.text.faults import Fault, Loc, did_you_mean, near
+from archspec.text.faults import Fault, Loc
 from archspec.text.source import Source
+from archspec.text.words import cut, did_you_mean, kind, near
 
 Path = tuple[str | int, ...]
 NOTHING: frozenset[str] = frozenset()
@@ -47,33 +48,9 @@ class Sight:
         return self.params | self.columns
 
 
-def kind(value: Any) -> str:
-    """What a value is, in a sentence."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    if isinstance(value, list):
-        return "a list"
-    return "a mapping" if isinstance(value, dict) else f"the text `{cut(str(value))}`"
-
-
 def block_of(path: Path) -> str:
     """The block that a place of the file belongs to, or ""."""
     return str(path[1]) if path[:1] == ("blocks",) and len(path) > 1 else ""
-
-
-def cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def listed(names: Collection[str]) -> str:
-    """`a`, `b` and `c`."""
-    quoted = [f"`{name}`" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
 
 
 class Form:

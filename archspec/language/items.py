@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from archspec.language.form import Path, listed
+from archspec.language.form import Path
 from archspec.language.models import Branch, Item
 from archspec.language.modifiers import READERS, Modifiers
 from archspec.language.names import COMPANIONS, MERGES, MODIFIERS, STRUCTURE, bad_id
 from archspec.language.operations import BESIDE, Around
-from archspec.layers.fields import written
-from archspec.text.faults import near
+from archspec.text.words import listed, near, written
 
 _MERGED = {
     "sum": "add",
@@ -139,7 +138,7 @@ class Items(Modifiers):
         how = node["merge"]
         if how in MERGES and isinstance(how, str):
             return how
-        shown = f"`merge` is {written(how)}; it takes {listed(MERGES).replace(' and ', ' or ')}"
+        shown = f"`merge` is {written(how)}; it takes {listed(MERGES, 'or')}"
         guess = _MERGED.get(str(how), "") or near(str(how), MERGES)
         self.form.fault(
             "E204", shown, (*path, "merge"), f"did you mean `{guess}`?" if guess else ""

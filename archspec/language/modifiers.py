@@ -8,12 +8,11 @@ from typing import Any
 from archspec.expressions import Expr
 from archspec.language import fillers
 from archspec.language.arguments import Arguments
-from archspec.language.form import Path, cut
+from archspec.language.form import Path
 from archspec.language.models import Ref, Repeat, Value
 from archspec.language.names import STRUCTURE, bad_id, bad_param
 from archspec.language.operations import Around
-from archspec.layers.fields import written
-from archspec.text.faults import did_you_mean
+from archspec.text.words import cut, did_you_mean, written
 
 _MOST_COPIES = 10**9
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.form import Form, Path, Sight, cut, listed
+from archspec.language.form import Form, Path, Sight
 from archspec.language.models import Value
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.layers.base import BadArgument
-from archspec.text.faults import did_you_mean, near
+from archspec.text.words import cut, did_you_mean, listed, near
 
 if TYPE_CHECKING:
     from archspec.layers.base import Layer

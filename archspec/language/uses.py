@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.language.files import Files
-from archspec.language.form import NOTHING, Form, Path, Sight, cut
+from archspec.language.form import NOTHING, Form, Path, Sight
 from archspec.language.models import Ref, Spec, Use
 from archspec.language.names import bad_block, bad_output
-from archspec.text.faults import Fault, SpecError, did_you_mean
+from archspec.text.faults import Fault, SpecError
 from archspec.text.source import Source
+from archspec.text.words import cut, did_you_mean
 
 _KEYS = ("file", "variant", "outputs")
 

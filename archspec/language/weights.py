@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Any
 
 from archspec.expressions import ExpressionError, Template
-from archspec.language.form import Form, Path, cut
+from archspec.language.form import Form, Path
 from archspec.language.renames import Pattern, Published, Rename, Weights, names, pattern
-from archspec.text.faults import did_you_mean
+from archspec.text.words import cut, did_you_mean
 
 SOURCES = ("torchvision", "timm", "file")
 _KEYS = (*SOURCES, "rename")

@@ -23,10 +23,10 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.complaints import did_you_mean
 from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
 from archspec.layers.registry import REGISTRY, create, ops_of
 from archspec.layers.window import expect_dtype
+from archspec.text.words import meant
 
 _MAP: Any = (({}, ((4,),)), ({}, ((4, 8, 9),)))
 
@@ -355,7 +355,7 @@ class Named(Layer):
             what = "which is no activation" if cls is None else "an op that is no activation"
             others = [op for op in ops_of(self.family) if op != self.op]
             message = f"`name` of `activation` is {name}, {what}"
-            raise BadArgument("name", message, did_you_mean(name, others))
+            raise BadArgument("name", message, meant(name, others))
         return create(name, arguments(name, args))
 
 

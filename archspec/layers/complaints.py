@@ -8,13 +8,13 @@ conv: {out: 0, kernal: 3}
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
-from archspec.layers.fields import says, words, written
-from archspec.text.faults import near
+from archspec.layers.fields import says, words
+from archspec.text.words import meant, written
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -90,7 +90,7 @@ def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:
         if e["type"] == "int_type" and isinstance(value, float) and value.is_integer():
             return "use `//` where it is computed"
         if e["type"] == "literal_error" and isinstance(value, str):
-            return did_you_mean(value, known)
+            return meant(value, known)
     return ""
 
 
@@ -107,13 +107,7 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
     if name == "inplace":
         return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
     listed = ", ".join(f"`{n}`" for n in known)
-    help = did_you_mean(name, known) or (
+    help = meant(name, known) or (
         f"it takes {listed}" if known else f"`{cls.op}` takes no parameters"
     )
     return BadArgument(name, message, help, "E208")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The remedy for a misspelt word: "did you mean `conv`?", or nothing."""
-    found = near(word, known)
-    return f"did you mean `{found}`?" if found else ""

@@ -20,7 +20,7 @@ from archspec.layers.base import (
     Weight,
     Window,
 )
-from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size, written
+from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
 from archspec.layers.window import (
     SPATIAL,
     Geometry,
@@ -31,6 +31,7 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
+from archspec.text.words import written
 
 
 def reparametrised(

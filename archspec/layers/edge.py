@@ -20,7 +20,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to, written
+from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
     SPATIAL,
@@ -29,6 +29,7 @@ from archspec.layers.window import (
     refuse_pairs,
     spread,
 )
+from archspec.text.words import written
 
 _Amounts = Annotated[
     Count

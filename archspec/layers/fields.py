@@ -11,13 +11,15 @@ number of at least 1 or `depthwise`". The JSON Schema follows from the same type
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from archspec.text.words import joined
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ def _says(annotation: Any, optional: bool = False) -> str:
         said = [m.says for m in args[1:] if isinstance(m, (Says, Whole, Real))]
         return said[-1] if said else _says(args[0], optional)
     if origin is Literal:
-        return either([f"`{word}`" for word in args])
+        return joined((f"`{word}`" for word in args), "or")
     if origin in (Union, types.UnionType):
-        return either([_says(a) for a in args if not (optional and a is type(None))])
+        return joined((_says(a) for a in args if not (optional and a is type(None))), "or")
     if origin is tuple:
         return f"a list, each entry {_says(args[0])}"
     return "null" if annotation is type(None) else "a value"
@@ -151,23 +153,3 @@ def words(annotation: Any) -> tuple[str, ...]:
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return tuple(word for part in get_args(annotation) for word in words(part))
-
-
-def either(parts: Sequence[str]) -> str:
-    """ "a", "a or b", "a, b or c"."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " or " + parts[-1]
-
-
-def written(value: object) -> str:
-    """A value as an author writes it: `true`, `null`, `[1, 2]`, `{a: 1}`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"a number of {value.bit_length()} bits"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(written, value)) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
-    return str(value)

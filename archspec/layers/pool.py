@@ -18,7 +18,7 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to, written
+from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
     Geometry,
     expect_map,
@@ -29,6 +29,7 @@ from archspec.layers.window import (
     too_small,
     window_sizes,
 )
+from archspec.text.words import written
 
 
 class Pool(Layer):

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from archspec.expressions import Expr
 from archspec.layers.base import BadArgument, Layer
-from archspec.layers.complaints import complaints, did_you_mean
+from archspec.layers.complaints import complaints
+from archspec.text.words import meant
 
 # Where ops stand, in the order in which they are listed. It saves time and nothing else: an op that
 # it does not name is found by importing every module of this folder.
@@ -144,7 +145,7 @@ def create(op: str, args: Mapping[str, Any]) -> Layer:
     try:
         cls = REGISTRY[op]
     except KeyError:
-        help = did_you_mean(op, REGISTRY)
+        help = meant(op, REGISTRY)
         raise BadArgument(None, f"`{op}` is not an op", help, "E207") from None
     given = cls.meant(args)
     try:

@@ -21,7 +21,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.edge import unread
-from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to, written
+from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
@@ -31,6 +31,7 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
+from archspec.text.words import written
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -1,23 +1,23 @@
-"""Program → records: everything that is known, for programs to read (JSON, CSV, YAML)."""
+"""Network → records: everything that is known, for programs to read (JSON, CSV, YAML)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archspec.report.network import folded, number
+from archspec.report.layers import folded, number
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field, Row
     from archspec.expand.graph import Edge, Graph, Node
-    from archspec.network import Program
 
 Record = dict[str, Any]
 
 
-def records(program: Program, depth: int | None = None) -> list[Record]:
+def records(network: Network, depth: int | None = None) -> list[Record]:
     """One record a layer, or a part: sums over its layers, shape and field of its last one."""
-    return [record(name, what, members) for name, what, members in folded(program, depth)]
+    return [record(name, what, members) for name, what, members in folded(network, depth)]
 
 
 def record(name: str, what: str, members: Sequence[Row]) -> Record:
@@ -54,13 +54,13 @@ def _field(field: Field) -> Record:
     }
 
 
-def document(program: Program, depth: int | None = None) -> Record:
+def document(network: Network, depth: int | None = None) -> Record:
     """The whole report."""
-    totals = program.analysis.totals
+    totals = network.analysis.totals
     return {
-        "name": program.name,
-        "spec": program.source.name,
-        "title": program.spec.title,
+        "name": network.name,
+        "spec": network.source.name,
+        "title": network.spec.title,
         "totals": {
             "params": totals.params,
             "trainable": totals.trainable,
@@ -79,12 +79,12 @@ def document(program: Program, depth: int | None = None) -> Record:
             "inference_bytes": totals.inference_bytes,
             "training_bytes": totals.training_bytes,
         },
-        "sizes": [str(accepted) for accepted in program.analysis.sizes],
+        "sizes": [str(accepted) for accepted in network.analysis.sizes],
         "warnings": [
             {"code": fault.code, "message": fault.message, "help": fault.help}
-            for fault in program.warnings
+            for fault in network.warnings
         ],
-        "layers": records(program, depth),
+        "layers": records(network, depth),
     }
 
 
@@ -105,14 +105,14 @@ def flat(record: Record) -> Record:
     return found
 
 
-def unrolled(program: Program) -> str:
+def unrolled(network: Network) -> str:
     """YAML: the inputs, then a line for each computed op with all its arguments, then the outputs.
 
     `from` are the paths of what it takes, `path:1` the second output of one. The lines are in the
     order of computation; names are those of the weights.
     """
-    graph = program.graph
-    head = [f"# expanded from {program.source.name}", f"name: {program.name}", "inputs:"]
+    graph = network.graph
+    head = [f"# expanded from {network.source.name}", f"name: {network.name}", "inputs:"]
     for node in graph.steps:
         if node.layer is None:
             shape = str(node.outs[0])

@@ -1,4 +1,4 @@
-"""Two programs → what changed from one to the other, stage by stage, and which weights stay."""
+"""Two networks → what changed from one to the other, stage by stage, and which weights stay."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archspec.align import align, marks
 from archspec.report import table as _table
 from archspec.report.data import record
-from archspec.report.network import folded, receptive
+from archspec.report.layers import folded, receptive
 from archspec.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Row
-    from archspec.network import Program
 
 _COLUMNS = (
     Column(""), Column("layer"), Column("op", yields=3), Column("output"),
@@ -59,8 +59,8 @@ class Change:
 class Difference:
     """What changed from `a` to `b`; `same` is the layer of `a` for each layer of `b` it has."""
 
-    a: Program
-    b: Program
+    a: Network
+    b: Network
     changes: tuple[Change, ...]
     same: dict[str, str]
 
@@ -81,7 +81,7 @@ class Difference:
         }  # fmt: skip
 
 
-def compare(a: Program, b: Program, depth: int = 1) -> Difference:
+def compare(a: Network, b: Network, depth: int = 1) -> Difference:
     """What changed from `a` to `b`, in stages of so many segments of a path."""
     same = align(marks(b.graph), marks(a.graph))
     before = [Stage(*group) for group in folded(a, depth)]
@@ -127,9 +127,9 @@ def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
     return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
 
 
-def _tensors(program: Program) -> Counter[str]:
+def _tensors(network: Network) -> Counter[str]:
     """How many tensors each layer has."""
-    return Counter(node.path for _, _, node in program.graph.weights())
+    return Counter(node.path for _, _, node in network.graph.weights())
 
 
 def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:
@@ -176,8 +176,8 @@ def difference(found: Difference) -> Table:
     )
 
 
-def _named(program: Program) -> str:
-    name, file = program.name, program.source.name
+def _named(network: Network) -> str:
+    name, file = network.name, network.source.name
     return name if file.rpartition("/")[2].partition(".")[0] == name else f"{name} ({file})"
 
 
@@ -231,8 +231,8 @@ def document(found: Difference) -> dict[str, Any]:
     def side(stage: Stage | None) -> dict[str, Any] | None:
         return None if stage is None else record(stage.name, stage.what, stage.rows)
 
-    def totals(program: Program) -> dict[str, int]:
-        return {key: getattr(program.analysis.totals, key) for key in ("params", "macs", "flops")}
+    def totals(network: Network) -> dict[str, int]:
+        return {key: getattr(network.analysis.totals, key) for key in ("params", "macs", "flops")}
 
     return {
         "a": {"name": found.a.name, "spec": found.a.source.name, "totals": totals(found.a)},

@@ -79,6 +79,6 @@ def vocabulary() -> str:
 
 
 def _default(value: object) -> str:
-    from archspec.layers.fields import written
+    from archspec.text.words import written
 
     return "~" if value is None else written(value)

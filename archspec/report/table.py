@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html as _html
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from archspec.frames import frame
 
 Cell = str | int | None
 
@@ -152,22 +153,4 @@ def csv(table: Table) -> str:
 
 def html(table: Table) -> str:
     """For a notebook; all text escaped, no scripts, no links."""
-    head = "".join(f"<th>{_html.escape(column.title)}</th>" for column in table.columns)
-    rows = "".join(f"<tr>{_cells(row, table.columns)}</tr>" for row in table.rows)
-    foot = f"<tfoot><tr>{_cells(table.totals, table.columns)}</tr></tfoot>" if table.totals else ""
-    below = "".join(
-        f"<div><b>{_html.escape(word)}</b> {_html.escape(text)}</div>"
-        for word, text in table.remarks
-    )
-    caption = f"<caption>{_html.escape(table.title)}</caption>"
-    return (
-        f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>{foot}</table>{below}"
-    )
-
-
-def _cells(row: Sequence[Cell], columns: Sequence[Column]) -> str:
-    sides = ("left", "right")
-    return "".join(
-        f'<td style="text-align:{sides[column.right]}">{_html.escape(show(cell))}</td>'
-        for cell, column in zip(row, columns, strict=True)
-    )
+    return frame("report/table.html.jinja", table=table, show=show)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from archspec.limits import DEFAULT, Limits
 from archspec.text import yaml
 from archspec.text.faults import Fault, Loc, Quoting, SpecError, Step, remedy
+from archspec.text.words import shortened
 
 _WIDTH = 100  # columns of an excerpt
 _CHAIN = 8  # links of a chain that are shown
@@ -86,7 +87,7 @@ class Source:
             own = node.get("id") if isinstance(node, dict) else None
             if isinstance(own, str) and path[0] != "params":
                 names.append(own)
-        return ".".join(_plain(name if len(name) <= 40 else name[:39] + "…") for name in names)
+        return ".".join(_plain(shortened(name, 40)) for name in names)
 
     def _range(self, loc: Loc) -> tuple[int, int]:
         """First and last character of what `loc` means."""

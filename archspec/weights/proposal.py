@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.patterns import Pair, fold, written
+from archspec.weights.patterns import Pair, fold, section
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,7 +40,7 @@ class Proposal:
     @property
     def yaml(self) -> str:
         """The section of a spec; nothing to write where all names are equal."""
-        return written(self.rename)
+        return section(self.rename)
 
 
 def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal:

@@ -14,7 +14,7 @@ import pytest
 import archspec
 from archspec import Program
 from archspec.figures import RenderError, columns, dot, figure, graph, mermaid, svg
-from archspec.figures.outline import MOST, outline
+from archspec.figures.outline import outline
 from archspec.figures.scene import Box, Group, Path, Scene, Text
 
 pygraphviz = pytest.importorskip("pygraphviz", reason="the extra `figures` has the layout engine")
@@ -54,8 +54,7 @@ def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
     scene = graph.draw(program)
     assert checking.faults(scene) == []
     shown = next(d for d in dot.smaller(program) if len(d.cards) == len(cards(scene)))
-    keys = [c if isinstance(c, int) else c.key for c in shown.cards]
-    names = [nodes[key].path if isinstance(key, int) else key for key in keys]
+    names = [card.key for card in shown.cards]
     assert sorted(cards(scene)) == sorted(names)
     edges = {
         (names[shown.owner[edge.node]], names[shown.owner[node.index]])
@@ -167,7 +166,7 @@ def test_mermaid_has_every_part_and_link_once(name: str) -> None:
     program = archspec.load(name)
     text = figure(program, "blocks", "mermaid")
     assert isinstance(text, str)
-    shown = outline(program, MOST)
+    shown = outline(program)
     assert len(re.findall(r"^    n\d+[(\[]", text, re.MULTILINE)) == len(shown.parts)
     assert len(re.findall(r"^    n\d+ (?:-->|-\.->) n\d+$", text, re.MULTILINE)) == len(shown.links)
     dotted = figure(program, "blocks", "dot")

@@ -1,4 +1,4 @@
-"""Program → Table: one row a layer, or a row for each part where a depth folds what lies deeper."""
+"""Network → Table: one row a layer, or a row for each part where a depth folds what lies deeper."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from archspec.report.table import Column, Table
 from archspec.units import count, size
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Analysis, Field, Row, Totals
-    from archspec.network import Program
 
 SCREENFUL = 48  # rows that `compile` shows at most, where folding can bring them down to it
 
@@ -28,12 +28,12 @@ _COLUMNS = (
 )
 
 
-def network(program: Program, depth: int | None = None) -> Table:
-    """The table of a program.
+def layers(network: Network, depth: int | None = None) -> Table:
+    """The table of a network.
 
     Memory is the bytes of a row's outputs; output shape and receptive field are its last layer's.
     """
-    analysis = program.analysis
+    analysis = network.analysis
     totals = analysis.totals
     rows: list[tuple[Any, ...]] = [
         (
@@ -46,14 +46,14 @@ def network(program: Program, depth: int | None = None) -> Table:
             size(sum(row.bytes_out for row in members)),
             receptive(members[-1]),
         )
-        for name, what, members in folded(program, depth)
+        for name, what, members in folded(network, depth)
     ]
     return Table(
-        title=title(program),
+        title=title(network),
         columns=_COLUMNS,
         rows=rows,
         totals=(*_total(totals), "", ""),
-        remarks=tuple(remarks(program)),
+        remarks=tuple(remarks(network)),
     )
 
 
@@ -63,27 +63,27 @@ def _total(totals: Totals) -> tuple[str | int, ...]:
     return name, "", "", totals.params, totals.macs, totals.flops
 
 
-def folded(program: Program, depth: int | None) -> Iterator[tuple[str, str, list[Row]]]:
+def folded(network: Network, depth: int | None) -> Iterator[tuple[str, str, list[Row]]]:
     """Name, kind and rows of each line: paths that agree in `depth` segments share one."""
     groups: dict[str, list[Row]] = {}
-    for row in program.analysis.rows:
+    for row in network.analysis.rows:
         key = row.path if depth is None else ".".join(row.path.split(".")[:depth])
         if row.op == "input" and depth == 0:
             continue
         groups.setdefault(key, []).append(row)
-    titles = {scope.path: scope.title for scope in program.graph.scopes}
+    titles = {scope.path: scope.title for scope in network.graph.scopes}
     for key, members in groups.items():
         first = members[0]
         if len(members) == 1 and first.path == key:
             what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
         else:
             what = titles.get(key, "") or "group"
-        yield key or program.name, what + _training(members), members
+        yield key or network.name, what + _training(members), members
 
 
-def fitting(program: Program) -> int | None:
+def fitting(network: Network) -> int | None:
     """The deepest folding with at most a screenful of rows; None shows every layer."""
-    paths = [row.path.split(".") for row in program.analysis.rows]
+    paths = [row.path.split(".") for row in network.analysis.rows]
     if len(paths) <= SCREENFUL:
         return None
     fits = 1
@@ -102,27 +102,27 @@ def _own(members: Sequence[Row]) -> int | None:
     return sum(row.params for row in members) or None
 
 
-def title(program: Program) -> str:
+def title(network: Network) -> str:
     """Name and, where the spec has one, its title."""
-    text = program.spec.title
-    base = program.spec.name
-    name = program.name if program.name == base else f"{program.name} ({base})"
+    text = network.spec.title
+    base = network.spec.name
+    name = network.name if network.name == base else f"{network.name} ({base})"
     return f"{name}: {text}" if text else name
 
 
-def headline(program: Program) -> str:
+def headline(network: Network) -> str:
     """The totals on one line."""
-    totals = program.analysis.totals
+    totals = network.analysis.totals
     parts = [f"{totals.params:,} parameters", f"{count(totals.macs)}MACs"]
-    found = len(program.warnings)
+    found = len(network.warnings)
     if found:
         parts.append(f"{found} warning{'s' * (found != 1)}")
     return ", ".join(parts)
 
 
-def remarks(program: Program) -> Iterator[tuple[str, str]]:
+def remarks(network: Network) -> Iterator[tuple[str, str]]:
     """What stands below the table."""
-    analysis = program.analysis
+    analysis = network.analysis
     totals = analysis.totals
     yield "parameters", _parameters(analysis)
     yield "arithmetic", _arithmetic(analysis)

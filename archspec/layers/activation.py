@@ -242,22 +242,35 @@ class Identity(Activation):
 
 
 class AlongAxis(Activation):
-    """What a softmax does: all the cells of one axis together."""
+    """What looks at several cells of one axis at once: the softmaxes.
+
+    A subclass says how many cells come out (`cells`, as many as went in unless said), and which of
+    the cells one of them sees (`window`, all unless said).
+    """
 
     work = 3
-    keeps_output = True
     examples: ClassVar[Any] = (({}, ((7,),)), ({}, ((4, 9),)), ({"axis": 0}, ((4, 8, 9),)))
 
-    axis: Axis = Field(-1, description="the axis that sums to one")
+    axis: Axis = Field(-1, description="the axis whose cells are taken together")
+
+    def cells(self, t: TensorType, axis: int) -> int:
+        """How many cells come out along the axis. Raises Mismatch."""
+        return t.shape[axis]
+
+    def window(self, size: int) -> Window | None:
+        """The cells, of so many along the axis, that one of the output sees; None: all."""
+        return None
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        expect_dtype(self.op, t)
-        place(self.op, self.axis, t)
-        return ins
+        (t,) = super().infer(*ins)
+        axis = place(self.op, self.axis, t)
+        return (t.resized(axis, self.cells(t, axis)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(ins[0].rank, {place(self.op, self.axis, ins[0]): WHOLE}),)
+        (t,) = ins
+        axis = place(self.op, self.axis, t)
+        window = self.window(t.shape[axis])
+        return (along(t.rank, {axis: Reach(axis, window) if window else WHOLE}),)
 
     def call(self, *ins: TensorType) -> Call:
         return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
@@ -268,6 +281,7 @@ class Softmax(AlongAxis):
 
     op = "softmax"
     target = "nn.Softmax"
+    keeps_output = True
 
 
 class LogSoftmax(AlongAxis):
@@ -275,6 +289,7 @@ class LogSoftmax(AlongAxis):
 
     op = "log_softmax"
     target = "nn.LogSoftmax"
+    keeps_output = True
 
 
 class Maxout(Activation):

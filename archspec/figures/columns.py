@@ -9,9 +9,8 @@ from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
-from archspec.figures.scene import Box, Step
+from archspec.figures.scene import Box, Point, Step
 
-Point = tuple[float, float]
 Curve = tuple[Point, ...]  # Bézier: a point, then three for each piece
 
 _TALLEST = 1100.0  # px of one column that needs no second

@@ -36,7 +36,8 @@ class Part:
     gives shape, field, stride; of an input that enters a copy, the node it comes from; -1: none.
     `copies` is N of "× N". `varies` says what differs between the copies, as ranges
     ("C 256…1792 step 32").
-    `shape` is what leaves it, without the batch axis, of the last copy.
+    `shape` is what leaves it, without the batch axis, of the last copy; `size` is that in words,
+    "64 · 56²".
     `params` and `macs` are sums over `nodes` (weights that are shared count where they are owned).
     `shared`: it runs with the weights of an earlier part. `training`: under `tap: train`.
     `opens`: whether `Outline.inside` has something to show.
@@ -55,6 +56,7 @@ class Part:
     copies: int = 1
     varies: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    size: str = ""
     params: int = 0
     macs: int = 0
     shared: bool = False

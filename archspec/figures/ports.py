@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from archspec.figures import words
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
 from archspec.figures.wiring import Wiring
@@ -49,7 +50,7 @@ def entry(root: Element, node: Node, label: str) -> Part:
     """The part of what comes in from a node outside."""
     return Part(
         key=f"{root.path}←{node.path}", kind="input", family="input", label=label,
-        main=node.index, shape=node.outs[0].shape,
+        main=node.index, shape=node.outs[0].shape, size=words.shape(node.outs[0]),
     )  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def exit(root: Element, node: Node, label: str) -> Part:
     """The part of what goes out."""
     return Part(
         key=f"{root.path}→{label}", kind="output", family="output", label=label,
-        main=node.index, shape=node.outs[0].shape, training=node.training,
+        main=node.index, shape=node.outs[0].shape, size=words.shape(node.outs[0]),
+        training=node.training,
     )  # fmt: skip
 
 

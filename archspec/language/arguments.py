@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.expressions import Expr
 from archspec.language.form import Path
 from archspec.language.models import REQUIRED, Ref, Value
 from archspec.language.operations import BESIDE, Around, Head, Operations
-from archspec.layers.base import BadArgument
-from archspec.layers.fields import REQUIRED as FIELD_REQUIRED
-from archspec.layers.fields import Wrong
-from archspec.text.words import cut, did_you_mean, listed, written
+from archspec.layers import examine
+from archspec.layers.complaints import no_parameter
+from archspec.text.words import cut, did_you_mean, listed
 
 if TYPE_CHECKING:
     from archspec.layers.base import Layer
@@ -32,9 +30,8 @@ class Arguments(Operations):
             return self.call(op, around.blocks[op], node, at, around, excused), None
         cls = self.ops[op]
         if cls.takes == ("*",) and isinstance(node, list):
-            return self.literal(op, cls, {}, at, {}), self.form.refs(
-                node, at, f"`{op}`", around.sight
-            )
+            self.checked(op, {}, at, {})
+            return {}, self.form.refs(node, at, f"`{op}`", around.sight)
         if cls.takes == ("*",) and isinstance(node, str) and "$" not in node:
             self.form.fault(
                 "E204",
@@ -55,9 +52,10 @@ class Arguments(Operations):
         if len(self.form.faults) > before:
             return args, None
         if excused:
-            self.partly(op, cls, args, at, places, excused=True)
+            self.checked(op, args, at, places, excused=True)
             return args, None
-        return self.literal(op, cls, args, at, places), None
+        self.checked(op, args, at, places)
+        return args, None
 
     def named(
         self, op: str, cls: type[Layer], node: Any, at: Path
@@ -73,7 +71,7 @@ class Arguments(Operations):
             return {main: node}, {main: at}
         given = {}
         for key, value in node.items():
-            if key in cls.fields:
+            if key in cls.model_fields:
                 given[key] = value
             else:
                 self.not_a_field(op, cls, key, (*at, key))
@@ -83,67 +81,27 @@ class Arguments(Operations):
         if key in BESIDE:
             self.belongs_beside(key, op, path)
             return
-        try:
-            cls(**{key: None})
-        except BadArgument as bad:  # it knows other libraries' spellings and what is inferred
-            self.form.fault(
-                bad.code, bad.message, path, bad.help or _spelled(bad.message), on_key=True
-            )
+        bad = no_parameter(cls, key)
+        self.form.fault(bad.code, bad.message, path, bad.help, on_key=True)
 
     def belongs_beside(self, key: str, op: str, path: Path) -> None:
         message = f"`{key}` belongs beside `{op}`, not inside its parameters"
         self.form.fault("E212", message, path, f"write `{{{op}: …, {key}: …}}`", on_key=True)
 
-    def literal(
-        self, op: str, cls: type[Layer], args: dict[str, Value], at: Path, places: dict[str, Path]
-    ) -> dict[str, Value]:
-        """Checks the arguments that are no expressions, and what must be there; returns `args`."""
-        if any(map(_has_expression, args.values())):
-            self.partly(op, cls, args, at, places)
-            return args
+    def checked(
+        self, op: str, args: dict[str, Value], at: Path, places: dict[str, Path],
+        *, excused: bool = False,
+    ) -> None:  # fmt: skip
+        """Notes what is wrong with the arguments, as far as they are known."""
         shown = f"{op}{args!r}"
         if shown not in self._checked:
-            self._checked[shown] = _create(cls, args)
-        bad = self._checked[shown]
-        if bad is not None:
+            self._checked[shown] = examine(op, args)
+        for bad in self._checked[shown]:
+            if excused and bad.code == "E209":
+                continue
             known = bad.field in places
             path = places[bad.field] if known and bad.field else at
-            help = bad.help or (
-                f"write `{op}: {{{bad.field}: …}}`" if "needs" in bad.message and bad.field else ""
-            )
-            self.form.fault(bad.code, bad.message, path, help, on_key=not known)
-        return args
-
-    def partly(
-        self,
-        op: str,
-        cls: type[Layer],
-        args: dict[str, Value],
-        at: Path,
-        places: dict[str, Path],
-        *,
-        excused: bool = False,
-    ) -> None:
-        """Checks each argument that is no expression by itself."""
-        main = cls.main() or ""
-        # a bare list may stand for another parameter than the main one; the op knows, in the end
-        excused = excused or (isinstance(args.get(main), list) and places.get(main) == at)
-        for key, field in cls.fields.items():
-            if key not in args:
-                if field.default is FIELD_REQUIRED and not excused:
-                    self.form.fault(
-                        "E209",
-                        f"`{op}` needs `{key}`, {field.kind.says}",
-                        at,
-                        f"write `{op}: {{{key}: …}}`",
-                        on_key=True,
-                    )
-            elif not _has_expression(args[key]):
-                try:
-                    field.check(args[key])
-                except Wrong as wrong:
-                    message = f"`{key}` of `{op}` is {cut(written(args[key]))}; {wrong.rule}"
-                    self.form.fault("E210", message, places[key], wrong.help)
+            self.form.fault(bad.code, bad.message, path, bad.help, on_key=not known)
 
     def call(
         self, op: str, head: Head, node: Any, at: Path, around: Around, excused: bool
@@ -205,32 +163,4 @@ class Arguments(Operations):
 
 def _is_main(cls: type[Layer], main: str, node: dict[str, Any]) -> bool:
     """Whether a mapping is the main parameter's value: `activation: {elu: 1.0}`."""
-    if any(key in cls.fields for key in node):
-        return False
-    try:
-        cls.fields[main].check(node)
-    except Wrong:
-        return False
-    return True
-
-
-def _has_expression(value: Value) -> bool:
-    if isinstance(value, Expr):
-        return True
-    if isinstance(value, list):
-        return any(_has_expression(entry) for entry in value)
-    return isinstance(value, dict) and any(_has_expression(entry) for entry in value.values())
-
-
-def _create(cls: type[Layer], args: dict[str, Value]) -> BadArgument | None:
-    try:
-        cls(**args).resolve()
-    except BadArgument as bad:
-        return bad
-    return None
-
-
-def _spelled(message: str) -> str:
-    """The remedy of "`kernel_size` is spelled `kernel` here"."""
-    parts = message.split("`")
-    return f"write `{parts[3]}`" if "is spelled" in message and len(parts) > 3 else ""
+    return not any(key in cls.model_fields for key in node) and cls.accepts(main, node)

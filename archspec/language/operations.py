@@ -56,7 +56,7 @@ class Operations:
     def __init__(self, form: Form, ops: Mapping[str, type[Layer]]) -> None:
         self.form = form
         self.ops = ops
-        self._checked: dict[str, BadArgument | None] = {}
+        self._checked: dict[str, list[BadArgument]] = {}
 
     def known(self, key: str, around: Around) -> bool:
         return key in self.ops or key in around.blocks or key in STRUCTURE
@@ -175,4 +175,4 @@ class Operations:
     def parameters(self, op: str, around: Around) -> Collection[str]:
         if op in around.blocks:
             return around.blocks[op].params or ()
-        return self.ops[op].fields if op in self.ops else ()
+        return self.ops[op].model_fields if op in self.ops else ()

@@ -224,7 +224,9 @@ def _filler() -> Schema:
 
 def _word(ops: dict[str, type[Layer]]) -> Schema:
     """A bare word: an op that needs no parameters, or a block."""
-    bare = sorted(name for name, layer in ops.items() if not layer.schema().get("required"))
+    bare = sorted(
+        name for name, layer in ops.items() if not layer.model_json_schema().get("required")
+    )
     return {"anyOf": [{"enum": bare}, {"type": "string", "pattern": _BLOCK}]}
 
 
@@ -244,7 +246,7 @@ def _mapping(ops: dict[str, type[Layer]]) -> Schema:
 
 def _op(layer: type[Layer]) -> Schema:
     """An op's value: nothing, its main parameter, a mapping; of a merge also a list of inputs."""
-    given = layer.schema()
+    given = layer.model_json_schema()
     fields: dict[str, Schema] = given["properties"]
     mapping = {
         **given,
@@ -254,10 +256,11 @@ def _op(layer: type[Layer]) -> Schema:
     main = layer.main()
     if main is not None:
         choices.append(_or_expression(fields[main]))
+    choices += [_or_expression(fields[name]) for name in dict.fromkeys(layer.bare.values())]
     choices.append({"type": "null"})
     if layer.takes == ("*",):
         choices.append({"type": "array", "items": {"type": "string"}})
-    doc = layer.doc or (layer.__doc__ or "").strip().partition("\n")[0]
+    doc = (layer.__doc__ or "").strip().partition("\n")[0]
     return {"description": doc, "anyOf": choices}
 
 

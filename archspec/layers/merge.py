@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     Call,
@@ -20,8 +21,9 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
-from archspec.layers.fields import AXIS, DIM, FLAG, NUMBER, Many, field
+from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
 
@@ -56,16 +58,17 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
 
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
     """How an output of `shape` walks along an input with 1 in some axes."""
-    return tuple(WHOLE if n == 1 and shape[a] != 1 else Reach(a) for a, n in enumerate(t.shape))
+    spread = [a for a, n in enumerate(t.shape) if n == 1 and shape[a] != 1]
+    return along(t.rank, dict.fromkeys(spread, WHOLE))
 
 
 class Merge(Layer):
     """What element-wise merges have in common."""
 
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = _SOME
+    family = "merge"
+    takes = ("*",)
+    work = 1
+    examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         for t in ins:
@@ -106,7 +109,7 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
 class Add(Merge):
     """The sum of the inputs."""
 
-    op: ClassVar[str] = "add"
+    op = "add"
 
     def expression(self, count: int) -> str:
         return " + ".join(f"x{i}" for i in range(count))
@@ -115,8 +118,8 @@ class Add(Merge):
 class Sub(Merge):
     """The first input minus the second."""
 
-    op: ClassVar[str] = "sub"
-    examples: ClassVar[Any] = _TWO
+    op = "sub"
+    examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         if len(ins) != 2:
@@ -130,7 +133,7 @@ class Sub(Merge):
 class Mul(Merge):
     """The product of the inputs, cell by cell."""
 
-    op: ClassVar[str] = "mul"
+    op = "mul"
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -145,7 +148,7 @@ class Mul(Merge):
 class Mean(Merge):
     """The mean of the inputs, cell by cell."""
 
-    op: ClassVar[str] = "mean"
+    op = "mean"
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return len(ins) * outs[0].size
@@ -157,7 +160,7 @@ class Mean(Merge):
 class Max(Merge):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
-    op: ClassVar[str] = "max"
+    op = "max"
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -175,10 +178,10 @@ class Max(Merge):
 class Matmul(Layer):
     """The matrix product over the last two axes: torch.matmul."""
 
-    op: ClassVar[str] = "matmul"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "matmul"
+    family = "merge"
+    takes = ("*",)
+    examples = (
         ({}, ((3, 4), (4, 5))),
         ({}, ((2, 3, 4), (2, 4, 5))),
         ({}, ((2, 3, 4), (1, 4, 5))),
@@ -235,24 +238,25 @@ class Matmul(Layer):
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
-    op: ClassVar[str] = "concat"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "concat"
+    family = "merge"
+    takes = ("*",)
+    examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
         ({}, ((4,), (3,), (2,))),
         ({"axis": -1}, ((4, 8), (4, 3))),
         ({"axis": 1}, ((4, 8, 9), (4, 1, 9))),
     )
 
-    axis: int = field(AXIS, default=0, doc="the axis along which they are joined")
+    axis: Axis = Field(0, description="the axis along which they are joined")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         first = ins[0]
         if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
             kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
-            shown = joined(ins) if kind == "rank" else joined(dict.fromkeys(t.dtype for t in ins))
-            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {shown}", code="E203")
+            dtypes = " and ".join(dict.fromkeys(t.dtype for t in ins))
+            said = joined(ins) if kind == "rank" else dtypes
+            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
         for t in ins[1:]:
             if (t.shape[:axis], t.shape[axis + 1 :]) != (
@@ -264,16 +268,15 @@ class Concat(Layer):
                     f"axis; they are {joined(ins)}"
                 )
                 raise Mismatch(message, code="E203")
-        total = sum(t.shape[axis] for t in ins)
-        shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+        shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         found, offset = [], 0
         for t in ins:
-            along = Window(lo=-offset, hi=-offset)
-            found.append(tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)))
+            moved = Window(lo=-offset, hi=-offset)
+            found.append(along(t.rank, {axis: Reach(axis, moved)}))
             offset += t.shape[axis]
         return tuple(found)
 
@@ -294,13 +297,13 @@ class Concat(Layer):
 class Scale(Layer):
     """The input times a number."""
 
-    op: ClassVar[str] = "scale"
-    family: ClassVar[str] = "merge"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
+    op = "scale"
+    family = "merge"
+    work = 1
+    examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
-    factor: float = field(NUMBER, doc="what it is multiplied by")
+    factor: Number = Field(description="what it is multiplied by")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -317,24 +320,23 @@ class Scale(Layer):
 class Parameter(Layer):
     """A learned tensor, zeros at first: torch.nn.Parameter. No input; its name is the weight's."""
 
-    op: ClassVar[str] = "parameter"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ()
-    examples: ClassVar[Any] = (
+    op = "parameter"
+    family = "merge"
+    takes = ()
+    examples = (
         ({"shape": [7, 12]}, ()),
         ({"shape": 5}, ()),
         ({"shape": [7, 12], "batch": True}, ()),
     )
 
-    shape: tuple[int, ...] = field(Many(DIM, most=8), doc="its shape")
-    batch: bool = field(
-        FLAG, default=False, doc="store it with a leading axis of 1, as torchvision's ViT does"
+    shape: Annotated[
+        tuple[Size, ...],
+        up_to(8),
+        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
+    ] = Field(description="its shape")
+    batch: Flag = Field(
+        False, description="store it with a leading axis of 1, as torchvision's ViT does"
     )
-
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("shape"), int) and not isinstance(given["shape"], bool):
-            given["shape"] = [given["shape"]]
-        super().__init__(*args, **given)
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return (TensorType(self.shape, "float", map=False),)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from archspec.limits import Limits
-from archspec.text import reading
+from archspec.text import reading, words
 from archspec.text.faults import Fault, Loc, SpecError, Step, show
 from archspec.text.source import Source, from_text, read
 
@@ -429,6 +429,24 @@ def test_long_chains_and_long_lines_are_cut() -> None:
     assert max(map(len, text.split("\n"))) < 130
     line, caret = text.split("\n")[2:4]
     assert line[caret.index("^") :].startswith("relu")
+
+
+# ------------------------------------------------------------------ the words of complaints
+
+
+def test_words() -> None:
+    assert words.written([1, None, {"a": True}, "b"]) == "[1, null, {a: true}, b]"
+    assert words.written(1 << 300) == "a number of 301 bits"
+    assert [words.show(v) for v in (None, True, "a  b", [1] * 7, {}, 1 << 300)] == [
+        "nothing (`null`)", "`true`", '"a b"', "[1, 1, 1, 1, 1, 1, …]", "a mapping", "a very large number",
+    ]  # fmt: skip
+    assert words.kind(3) == "the number 3"
+    assert words.listed(["conv"]) == "`conv`"
+    assert words.listed(["conv", "add", "max"], "or") == "`conv`, `add` or `max`"
+    assert words.cut("a \n b" * 30) == ("a b" * 30)[:59] + "…"
+    assert words.did_you_mean("BatchNrm", ["batch_norm", "conv"]) == "did you mean `batch_norm`?"
+    assert words.did_you_mean("zzz", ["batch_norm", "conv"]) == "known: `batch_norm`, `conv`"
+    assert words.did_you_mean("zzz", map(str, range(30))) == words.meant("zzz", []) == ""
 
 
 # ------------------------------------------------------------------ against PyYAML

@@ -180,8 +180,8 @@ class Reading:
         at = min(at, len(self.text) - 1)
         expects = "value" if top.key else "key" if top.mapping else "item"
         direct = top is self.last_in
-        if top.flow and self.text[top.start] not in "[{":
-            top = self.open[-2]  # `[key: value]`, without braces
+        # not `[key: value]`, which has no braces
+        top = next(c for c in reversed(self.open) if not c.flow or self.text[c.start] in "[{")
         return Spot(self.text, at, opened, self.last, top.start, bool(top.flow), expects, direct)
 
     def note(self, code: str, message: str, mark: Mark, help: str = "") -> None:

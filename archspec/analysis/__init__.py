@@ -83,7 +83,7 @@ class Analysis:
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""
         if path in self.graph:
-            return self.rows[self.graph.nodes[path]["node"].index]
+            return self.rows[self.graph.at(path).index]
         inside = [row for row in self.rows if row.path.startswith(f"{path}.")]
         if not inside:
             raise KeyError(path)

@@ -117,7 +117,8 @@ class Graph(Directed):
         graph = cls(name=root.block.name)
         graph.root, graph.training_outputs = root, root.training
         graph.free_axes = dict(root.free_axes)
-        graph.steps, graph.kinds, graph.scopes, graph.outputs, graph.warnings = [], [], [], {}, ()
+        graph.steps, graph.kinds, graph.scopes = [], [], []
+        graph.outputs, graph.warnings = {}, ()
         return graph
 
     def append(self, node: Node, **attributes: Any) -> None:

@@ -1,4 +1,14 @@
-"""Network → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch."""
+"""Network → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch.
+
+A view is a row of VIEWS and a function (docs/figures.md adds one). On the way to a figure:
+
+    tree, groups        what the author wrote, over the nodes of the graph
+    fold, outline       few enough parts, and the links between them
+    words, palette      what is said on a card, and its colour
+    grid, flow, …       where the cards stand and how the links run, in px
+    scene               the figure: boxes, paths and words in one plane
+    svg, tikz, sheet    the file; DOT, Mermaid and the page are written from parts directly
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Draft → Part: what stands on a card, from the graph and the rows of the analysis."""
+"""Draft → Part: what stands on a card, from the graph and the rows of the analysis.
+
+The main op of a draft gives it label and colour: `conv 7×7 /2` with the notes `batch norm`, `ReLU`.
+A block is called by its name, a group as the author called it, else by what is in it.
+"""
 
 from __future__ import annotations
 

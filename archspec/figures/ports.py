@@ -1,4 +1,8 @@
-"""Element → ports: what enters and leaves a part of the network, by its author's names."""
+"""Element → ports: what enters and leaves a part of the network, by its author's names.
+
+Inside a block, its inputs and outputs are parts of their own. A value knows nothing of names: a
+block's input is what the first op reads that takes it, its output what the op gives that makes it.
+"""
 
 from __future__ import annotations
 

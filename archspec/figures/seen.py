@@ -1,4 +1,7 @@
-"""Network, node → what one of its cells sees of an input, and the cells on the way to it."""
+"""Network, node → what one of its cells sees of an input, and the cells on the way to it.
+
+Of the many ways from the input to a node one is followed: back to what sees most, at each step.
+"""
 
 from __future__ import annotations
 

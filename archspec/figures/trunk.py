@@ -1,4 +1,11 @@
-"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree.
+
+LeNet-5 is six solids; a pool belongs to the maps it is of, a vector has no sides:
+
+    32×32 input    28×28 conv, pool    10×10 conv, pool    1×1 conv    linear    linear
+
+A block is drawn as the layers along its longest path, or as one solid where that is not most of it.
+"""
 
 from __future__ import annotations
 

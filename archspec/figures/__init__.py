@@ -148,15 +148,11 @@ def _usual(network: Network) -> str:
 
 def _scales(network: Network) -> bool:
     """Whether something is upsampled, or maps of several sizes come out."""
-    from archspec.figures import words
+    from archspec.figures import ports, words
 
     graph = network.graph
-    outs = [
-        graph.steps[edge.node].outs[edge.output]
-        for name, edges in graph.outputs.items()
-        for edge in edges
-        if name not in graph.training_outputs
-    ]
+    leaving = ports.outputs(graph, training=False)
+    outs = [graph.steps[edge.node].outs[edge.output] for _, edge in leaving]
     if len({out.shape[1:] for out in outs if out.is_map}) > 1:
         return True
     return any(words.family(node) == "upsampling" for node in graph.steps)

@@ -158,7 +158,7 @@ class Maker:
         """Where several things leave, a part for each name that no last part bears itself."""
         wiring = self.folder.wiring
         if root is self.folder.root:
-            named = ports.outputs(self.network.graph)
+            named = [(name, edge.node) for name, edge in ports.outputs(self.network.graph)]
         else:
             named = ports.exits(wiring, root, owner)
         found: dict[str, Part] = {}

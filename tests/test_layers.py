@@ -691,7 +691,10 @@ def test_register(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"op": "Own"}, "`op` of Own is 'Own'; it is lower case letters, digits and _"),
         ({"op": "own"}, "Own lacks `family`, the word for its colour"),
         ({"op": "own", "family": "own"}, "Own lacks the method `infer`"),
-        ({"op": "own", "family": "own", "infer": lambda *_: ()}, "Own lacks the method `call`"),
+        (
+            {"op": "own", "family": "own", "infer": lambda *_: ()},
+            "Own lacks `target`, or the method `call`",
+        ),
     ],
 )
 def test_a_class_that_lacks_something_is_refused(given: dict[str, Any], sentence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.engine import (
@@ -20,7 +21,7 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.frames import Frames
-from archspec.emit.inits import types_of
+from archspec.emit.inits import Inits, types_of
 from archspec.emit.text import render
 from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
@@ -29,8 +30,11 @@ from archspec.expressions import Expr
 from archspec.language import REQUIRED, Block
 
 
+@dataclass(eq=False)
 class Blocks(Section):
     """The part of the lowering that finds the instances which one class can serve."""
+
+    inits: Inits
 
     def collect(self) -> None:
         by_block: dict[int, list[Instance]] = {}
@@ -46,7 +50,7 @@ class Blocks(Section):
                 self.whole.frames.update(crossing.of)
                 self.whole.consumers.update(crossing.consumers)
                 self.whole.paths.update(crossing.paths)
-                self.whole.inits.learn(instance)
+                self.inits.learn(instance)
                 by_block.setdefault(id(instance.block), []).append(instance)
                 stack += _called(instance.body)
         for instances in by_block.values():
@@ -206,7 +210,7 @@ class Blocks(Section):
         if any(set(i.outputs) != set(outputs) for i in group.instances):
             raise UnprovableError("the outputs differ")
         defaults = _defaults(block.params, info)
-        self.whole.classes.write_class(
+        self.whole.write_class(
             unit,
             info,
             parts,

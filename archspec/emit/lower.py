@@ -48,11 +48,23 @@ class Lowering:
         self.class_names: set[str] = set()
         self.root_type = ""  # what the network's forward returns
 
-        self.blocks, self.classes = Blocks(self), Classes(self)
-        self.items, self.merges, self.groups = Items(self), Merges(self), Groups(self)
-        self.repeats, self.loops, self.chains = Repeats(self), Loops(self), Chains(self)
-        self.inits, self.calls = Inits(self, rules or {}), Calls(self)
-        self.signatures, self.conditions = Signatures(self), Conditions(self)
+        # each section is given those that it builds on
+        conditions, inits = Conditions(self), Inits(self, rules or {})
+        calls = Calls(self, conditions)
+        signatures = Signatures(self, conditions, calls)
+        self.blocks = Blocks(self, inits)
+        chains = Chains(self, calls, conditions, inits, signatures)
+        loops = Loops(self, chains)
+        groups = Groups(self, self.blocks, calls, chains, inits, signatures)
+        merges = Merges(self, calls, chains, conditions, groups)
+        repeats = Repeats(self, calls, chains, conditions, groups, loops, signatures)
+        items = Items(self, calls, conditions, groups, inits, merges, repeats)
+        # and comes to the others by these
+        self.call_block, self.class_of = signatures.block, self.blocks.class_of
+        self.write_class = Classes(self, chains, inits, items, merges).write_class
+        self.body, self.copy, self.apply = items.body, items.copy, items.apply
+        self.merged, self.outlined = merges.merged, groups.outlined
+        self.chain_repeat = loops.chain_repeat
         self.blocks.collect()
 
     def root(self) -> ClassInfo:
@@ -70,7 +82,7 @@ class Lowering:
         parts = [Part(r, i.body) for r, i in zip(rows, self.roots, strict=True)]
         inputs = [list(i.inputs.values()) for i in self.roots]
         defaults = {p: rows[0].py[p] for p in self.kept}
-        self.classes.write_class(
+        self.write_class(
             unit, info, parts, inputs, list(first.inputs), outputs, defaults, first.training
         )
         self.order.append(info)

@@ -16,24 +16,26 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from archspec.emit.definitions import DEFINITIONS, TORCHVISION
 from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
+from archspec.emit.torch_code import modules
 from archspec.expressions import parse
 from archspec.layers import REGISTRY, create, examine, register, registry
 from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType
 
 NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "Tensor": torch.Tensor}
-exec("from __future__ import annotations\n" + "\n\n".join(DEFINITIONS.values()), NAMES)
+NAMES.update(vars(modules))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _ops(torchvision: Any) -> None:
-    NAMES.update({op: getattr(torchvision.ops, op) for op in TORCHVISION.values()})
+    from archspec.emit.torch_code import detection
+
+    NAMES.update(vars(detection))
 
 
 DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
@@ -689,7 +691,10 @@ def test_register(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"op": "Own"}, "`op` of Own is 'Own'; it is lower case letters, digits and _"),
         ({"op": "own"}, "Own lacks `family`, the word for its colour"),
         ({"op": "own", "family": "own"}, "Own lacks the method `infer`"),
-        ({"op": "own", "family": "own", "infer": lambda *_: ()}, "Own lacks the method `call`"),
+        (
+            {"op": "own", "family": "own", "infer": lambda *_: ()},
+            "Own lacks `target`, or the method `call`",
+        ),
     ],
 )
 def test_a_class_that_lacks_something_is_refused(given: dict[str, Any], sentence: str) -> None:
@@ -723,17 +728,3 @@ def test_a_plug_in_is_asked_for_only_when_it_may_be_one(monkeypatch: pytest.Monk
     assert "Bottleneck" not in REGISTRY
     assert "sequential" not in REGISTRY
     assert "relu" in REGISTRY
-
-
-def test_definitions_are_clean(tmp_path: Path) -> None:
-    head = "import math\n\nimport torch\nfrom torch import Tensor, nn\n"
-    head += "from torchvision.ops import nms, roi_align\n\n\n"
-    file = tmp_path / "definitions.py"
-    file.write_text(head + "\n\n\n".join(t.strip("\n") for t in DEFINITIONS.values()) + "\n")
-    for command in (
-        ["check", "--select", "E,F,W,I,UP,B,C4,SIM,RET,PIE,RUF"],
-        ["format", "--check"],
-    ):
-        ruff = [sys.executable, "-m", "ruff", *command, "--line-length", "100", str(file)]
-        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout

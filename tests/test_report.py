@@ -11,6 +11,7 @@ import pytest
 
 from archspec import report
 from archspec.network import Program, load
+from archspec.report.data import Report
 from archspec.report.layers import count, layers, size
 from archspec.report.table import Column, Table, html, markdown, plain
 
@@ -64,6 +65,11 @@ def test_depth(program: Program) -> None:
     ]  # fmt: skip
     (row,) = layers(program, 0).rows
     assert (row[0], row[3]) == ("small", 996)
+
+
+def test_json_is_a_report(program: Program) -> None:
+    text = report.write(program, "json")
+    assert Report.model_validate_json(text).model_dump_json(indent=1) + "\n" == text
 
 
 def test_json_and_csv_say_the_same(program: Program) -> None:

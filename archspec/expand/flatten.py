@@ -186,18 +186,17 @@ class _Flat:
     ) -> None:
         """The next node; `flow`: where its inputs come from, their types, those of its outputs."""
         inputs, ins, outs = flow
-        key = (id(layer), *map(id, ins)) if ins else (id(layer), *map(id, outs))
-        kind = self.kinds.setdefault(key, len(self.kinds))
-        if kind == len(self.facts):
-            self.facts.append(_facts(layer, ins, outs))
-        facts = self.facts[kind]
-        shared = self.owner(path, around)
+        key = (id(layer), *map(id, ins or outs))  # the tree has one object of all that are equal
         init = around.of(layer.op) if layer is not None and around.chain else None
         node = Node(
-            len(self.nodes), path, layer, inputs, ins, outs, around.scope, item, kind,
-            around.training, shared, around.frozen, init,
+            len(self.nodes), path, layer, inputs, ins, outs, around.scope, item,
+            self.kinds.setdefault(key, len(self.kinds)), around.training,
+            self.owner(path, around), around.frozen, init,
         )  # fmt: skip
-        own = facts if shared is None else {**facts, "params": 0}
+        if node.kind == len(self.facts):
+            self.facts.append(_facts(node))
+        facts = self.facts[node.kind]
+        own = facts if node.shared is None else {**facts, "params": 0}
         self.graph.append(node, block=around.block, **own)
 
     def owner(self, path: str, around: _Around) -> int | None:
@@ -275,13 +274,12 @@ class _Flat:
         return [short, main] if concat else [main, short]
 
 
-def _facts(layer: Layer | None, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> Facts:
+def _facts(node: Node) -> Facts:
     """What the attributes of all nodes of a kind say."""
-    weights = () if layer is None else layer.weights(*ins)
     return {
-        "op": "input" if layer is None else layer.op,
-        "shape": outs[0].shape,
-        "dtype": outs[0].dtype,
-        "params": sum(weight.size for weight in weights if not weight.buffer),
-        "macs": 0 if layer is None else layer.macs(ins, outs),
+        "op": node.op,
+        "shape": node.outs[0].shape,
+        "dtype": node.outs[0].dtype,
+        "params": sum(weight.size for weight in node.weights() if not weight.buffer),
+        "macs": 0 if node.layer is None else node.layer.macs(node.ins, node.outs),
     }

@@ -17,7 +17,7 @@ attributes; `steps` and what else stands below is the whole network's alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -52,7 +52,7 @@ class Node:
     ins: tuple[TensorType, ...]
     outs: tuple[TensorType, ...]
     scope: int  # index of the scope it stands in
-    item: Item | None
+    item: Item | None = field(repr=False)
     kind: int  # index of its kind: the same for the same layer on inputs of the same types
     training: bool = False  # computed in training only (under `tap: train`)
     shared: int | None = None  # the node whose weights it uses

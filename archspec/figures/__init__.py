@@ -149,9 +149,7 @@ def _scales(network: Network) -> bool:
     ]
     if len({out.shape[1:] for out in outs if out.is_map}) > 1:
         return True
-    return any(
-        node.layer is not None and words.family(node.layer) == "upsampling" for node in graph.steps
-    )
+    return any(words.family(node) == "upsampling" for node in graph.steps)
 
 
 # ------------------------------------------------------------------ what was asked for

@@ -18,7 +18,7 @@ from archspec.figures.errors import RenderError
 from archspec.figures.groups import groups
 from archspec.figures.outline import Part, outline
 from archspec.figures.tree import Element
-from archspec.text.words import did_you_mean
+from archspec.text.words import did_you_mean, shortened
 
 if TYPE_CHECKING:
     import graphviz
@@ -182,12 +182,11 @@ def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
     shown = outline(network)
     found = sheet(network.name, len(shown.links))
-    place = {part.key: number for number, part in enumerate(shown.parts)}
-    for part in shown.parts:
-        found.node(f"n{place[part.key]}", **attributes(lines(part), part.family))
-    for link in shown.links:
+    for number, part in enumerate(shown.parts):
+        found.node(f"n{number}", **attributes(lines(part), part.family))
+    for link, (source, target) in zip(shown.links, shown.ends, strict=True):
         style = {"style": "dashed", "color": palette.SKIP} if link.skip else {}
-        found.edge(f"n{place[link.source]}", f"n{place[link.target]}", **style)
+        found.edge(f"n{source}", f"n{target}", **style)
     return str(found.source)
 
 
@@ -226,7 +225,7 @@ def _label(text: str | list[str]) -> str:
     import graphviz
 
     rows = [text] if isinstance(text, str) else text
-    cut = (row if len(row) <= LONGEST else row[: LONGEST - 1] + "…" for row in rows)
+    cut = (shortened(row, LONGEST) for row in rows)
     plain = (_UNSEEN.sub("\ufffd", row) for row in cut)
     # Graphviz reads character references in labels, and escapes that begin with a backslash
     said = "\\n".join(row.replace("\\", "\\\\").replace("&", "&amp;") for row in plain)
@@ -242,14 +241,9 @@ def attributes(rows: list[str], family: str) -> dict[str, str]:
 
 def _op(graph: Graph, card: Element) -> dict[str, str]:
     node = graph.steps[card.start]
-    out = words.shape(node.outs[0])
-    if node.layer is None:
-        return attributes([node.path, out], "input")
-    axes = len(node.ins[0].shape) - 1 if node.ins else 0
-    rows = [words.label(node.layer, axes), *words.notes(node.layer)]
-    if not node.ins or node.ins[0].shape != node.outs[0].shape:
-        rows.append(out)
-    return attributes(rows, words.family(node.layer))
+    label, shape = words.card(node)
+    rows = [label, *words.notes(node.layer), *filter(None, [shape])]
+    return attributes(rows, words.family(node))
 
 
 def _closed(graph: Graph, group: Element) -> dict[str, str]:
@@ -261,8 +255,7 @@ def leading(graph: Graph, group: Element) -> str:
     """The family with the most parameters in a group, or else with the most ops."""
     sums: dict[str, tuple[int, int]] = {}
     for node in graph.steps[group.start : group.stop]:
-        family = "input" if node.layer is None else words.family(node.layer)
-        params, ops = sums.get(family, (0, 0))
-        own = 0 if node.layer is None else sum(w.size for w in node.layer.weights(*node.ins))
-        sums[family] = (params + own, ops + 1)
+        params, ops = sums.get(words.family(node), (0, 0))
+        own = sum(weight.size for weight in node.weights())
+        sums[words.family(node)] = (params + own, ops + 1)
     return max(sums, key=lambda family: sums[family])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text
 from archspec.figures.seen import Seen, chain
+from archspec.units import once
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -21,7 +21,7 @@ _ROW = 20.0  # px of a row of the table
 _SIZE = 10.5  # of its letters
 _LINES = 64  # of the grid, along one axis
 _PATH, _OP = 230.0, 130.0  # px that a path, and an op, may take
-_FIRST, _LAST = (158, 202, 240), (8, 48, 107)  # colours, from the first field on
+_FIRST, _LAST = "#9ecaf0", "#08306b"  # colours, from the first field on
 _WHOLE = 10  # an axis is drawn whole up to so many times the field
 _GROUND, _SEEN, _GRID = "#f1f1ee", "#f6ddd4", "#cfd3d8"
 _TITLES = ("node", "op", "field", "stride", "padding")
@@ -77,7 +77,7 @@ class _Figure:
     @property
     def more(self) -> str:
         here = "×".join(str(field.extent) for field in self.last.fields)
-        said = f"{self.input} {here}, stride {_once([f.stride for f in self.last.fields])}"
+        said = f"{self.input} {here}, stride {once([f.stride for f in self.last.fields])}"
         whole = any(field.whole for field in self.last.fields)
         return f"{said}; by another path all of it" if whole else said
 
@@ -85,9 +85,7 @@ class _Figure:
         """From light to dark; that of the node itself stands out."""
         if number == len(self.found) - 1:
             return palette.ACCENT
-        share = number / max(1, len(self.found) - 2)
-        mixed = (round(a + share * (b - a)) for a, b in zip(_FIRST, _LAST, strict=True))
-        return "#" + "".join(f"{part:02x}" for part in mixed)
+        return palette.mixed(_FIRST, _LAST, number / max(1, len(self.found) - 2))
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
         layer = self.network.graph.steps[seen.row.index].layer
@@ -96,8 +94,8 @@ class _Figure:
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),
             fonts.fit(op, _SIZE, _OP, bold=True),
             "×".join(str(field.size) for field in seen.fields),
-            _once([field.stride for field in seen.fields]),
-            _once([field.padding_here for field in seen.fields]),
+            once([field.stride for field in seen.fields]),
+            once([field.padding_here for field in seen.fields]),
         )
 
     def line(self, number: int, x: float, y: float) -> Iterator[Text]:
@@ -289,9 +287,3 @@ def _flat(marks: Sequence[Mark]) -> Iterator[Rect | Text]:
             yield from _flat(mark.items)
         elif isinstance(mark, (Rect, Text)):
             yield mark
-
-
-def _once(values: Sequence[Fraction | None]) -> str:
-    """Equal values are written once."""
-    texts = ["?" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else "×".join(texts)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import Column, Curve, columns, folded, passed, within
@@ -79,7 +79,7 @@ def _sheet(network: Network, shown: Drawn) -> Scene:
     beside = skips(shown.edges)
     lines = []
     for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
-        steps = folded(curve, number, pages, _EDGE, down)
+        steps = folded(curve, number, pages, (_EDGE, down))
         stroke = cards.SKIP if edge in beside else cards.LINE
         lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
     marks.append(Group(tuple(lines), role="edges"))
@@ -165,19 +165,13 @@ def _face(shown: Drawn, card: Element) -> _Face:
         tip = f"{heading(card)}, {len(card.nodes)} ops"
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
-    out = words.shape(node.outs[0])
+    label, shape = words.card(node)
     if node.layer is None:
-        return _Face(node.path, node.path, out, "input", node.path)
-    label = " ".join((words.label(node.layer, _axes(node.ins)), *words.notes(node.layer)))
-    same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
-    glyph = node.layer.op if node.layer.op in cards.GLYPHS else ""
-    tip = f"{node.path}: {label}, {out}"
-    shape = "" if same else out
-    return _Face(node.path, label, shape, words.family(node.layer), tip, glyph)
-
-
-def _axes(ins: Sequence[Any]) -> int:
-    return len(ins[0].shape) - 1 if ins else 0
+        return _Face(node.path, label, shape, "input", node.path)
+    label = " ".join((label, *words.notes(node.layer)))
+    glyph = node.op if node.op in cards.GLYPHS else ""
+    tip = f"{node.path}: {label}, {words.shape(node.outs[0])}"
+    return _Face(node.path, label, shape, words.family(node), tip, glyph)
 
 
 # ------------------------------------------------------------------ Graphviz
@@ -277,7 +271,7 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if top == box.top:
-                ways = (within(curve, page, _EDGE, down) for curve in placed.curves)
+                ways = (within(curve, page, (_EDGE, down)) for curve in placed.curves)
                 marks += _title(group, part, [way for way in ways if way is not None])
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from archspec.figures import cards, fonts, words
+from archspec.figures import cards, fonts
+from archspec.figures.cards import Line
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
@@ -44,21 +45,13 @@ class Lane:
         return self.top + PAD + number * ROW
 
 
-class Words(NamedTuple):
-    """One line of a box."""
-
-    text: str
-    bold: bool
-    width: float
-
-
 class Lanes:
     """One outline, laid out, with words of so many px."""
 
     def __init__(self, network: Network, shown: Outline, size: float) -> None:
         self.network, self.shown, self.size = network, shown, size
         self.level = levels(network, shown)
-        self.faces = {part.key: _face(network, shown, part, size) for part in shown.parts}
+        self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
         self.x = self._across()
         self.row = self._rows()
@@ -174,12 +167,10 @@ class Lanes:
         return Box(left, top, left + self._wide(part.key), top + TALL)
 
 
-def _face(network: Network, shown: Outline, part: Part, size: float) -> list[Words]:
-    """Lines of a box, with their widths: `conv 3×3`, `64 · 256²`."""
+def _face(shown: Outline, part: Part, size: float) -> list[Line]:
+    """Lines of a box: `conv 3×3`, `64 · 256²`."""
     label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
     if part.copies > 1:
         label = f"{part.label} × {part.copies}"
-    said = [(fonts.fit(label, size, 120.0), False)]
-    if part.kind != "output":
-        said.append((words.shape(network.graph.steps[part.main].outs[0]), True))
-    return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]
+    lines = [Line(fonts.fit(label, size, 120.0), size)]
+    return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

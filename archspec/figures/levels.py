@@ -10,7 +10,7 @@ from archspec.figures.heights import Level, levels
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
 from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -22,8 +22,6 @@ _TRIES = (
     (True, 16, 9.5), (True, 10, 9.5), (True, 6, 9.5), (True, 3, 9.5), (True, 1, 9.5),
 )  # fmt: skip
 _DOWN, _UP = "#a8321c", "#2456b3"
-
-Point = tuple[float, float]
 
 
 def applies(network: Network) -> bool:
@@ -88,28 +86,23 @@ class _Sketch:
 
     def _card(self, part: Part) -> Group:
         box = self.boxes[part.key]
-        colours = palette.of(part.family)
-        marks: list[Mark] = []
-        if part.copies > 1:
-            behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
-            marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
-        marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), 4.0))
+        marks = cards.ground(part, box)
         lines = self.places.faces[part.key]
         middle = (box.left + box.right) / 2
         y = (box.top + box.bottom) / 2 + (-3.0 if len(lines) > 1 else 3.6)
         for line in lines:
-            marks.append(Text(middle, y, line.text, self.places.size, "middle", line.bold))
+            marks.append(Text(middle, y, line.text, line.size, "middle", line.bold))
             y += 12.5
         return Group(tuple(marks), part.key, cards.title(part), "card")
 
     def _lines(self) -> list[Mark]:
         boxes = [self.boxes[part.key] for part in self.shown.parts]
-        place = {part.key: number for number, part in enumerate(self.shown.parts)}
+        place = self.shown.place
         router = Router(boxes, *self._channels(boxes))
         found: list[Mark] = []
         hard = []
         for link in self.shown.links:
-            points = self._straight(router, place, link.source, link.target)
+            points = self._straight(router, link.source, link.target)
             if points is None:
                 hard.append(link)
             else:
@@ -145,11 +138,9 @@ class _Sketch:
             down += [lane.top - 10, lane.bottom + 10]
         return across, down
 
-    def _straight(
-        self, router: Router, place: dict[str, int], source: str, target: str
-    ) -> tuple[Point, ...] | None:
+    def _straight(self, router: Router, source: str, target: str) -> tuple[Point, ...] | None:
         a, b = self.boxes[source], self.boxes[target]
-        own = place[source], place[target]
+        own = self.shown.place[source], self.shown.place[target]
         x, y = (a.left + a.right) / 2, (b.left + b.right) / 2
         middle, goal = (a.top + a.bottom) / 2, (b.top + b.bottom) / 2
         below = b.top > a.bottom

@@ -42,6 +42,20 @@ class Outline:
         return {part.key: part for part in self.parts}
 
     @cached_property
+    def place(self) -> dict[str, int]:
+        """By key, how many parts stand before it."""
+        return {part.key: place for place, part in enumerate(self.parts)}
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """Of every link, the places of its parts."""
+        return [(self.place[link.source], self.place[link.target]) for link in self.links]
+
+    def all_of(self, kind: str) -> frozenset[int]:
+        """The places of all parts of a kind."""
+        return frozenset(place for place, part in enumerate(self.parts) if part.kind == kind)
+
+    @cached_property
     def sources(self) -> dict[str, tuple[Link, ...]]:
         """By key of a part, the links that come in."""
         return self._by(lambda link: link.target)

@@ -52,7 +52,7 @@ class Describer:
             main=main,
             copies=draft.copies,
             varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
-            shape=self.nodes[main].outs[0].shape,
+            out=self.nodes[main].outs[0],
             params=params,
             macs=sum(row.macs for row in rows),
             shared=any(row.shared_with for row in rows) and not params,
@@ -101,18 +101,15 @@ class Describer:
 
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
-            return self._colour(draft.main)
+            return words.family(self.nodes[draft.main])
         params: Counter[str] = Counter()
         ops: Counter[str] = Counter()
         for index in draft.nodes:
-            params[self._colour(index)] += self.rows[index].params
-            ops[self._colour(index)] += 1
+            family = words.family(self.nodes[index])
+            params[family] += self.rows[index].params
+            ops[family] += 1
         best = params if any(params.values()) else ops
         return best.most_common(1)[0][0]
-
-    def _colour(self, index: int) -> str:
-        layer = self.nodes[index].layer
-        return "input" if layer is None else words.family(layer)
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:

@@ -70,27 +70,6 @@ class Plan:
     sizes: tuple[tuple[int, int], ...]
 
 
-class Facts(NamedTuple):
-    """Of one node: what stands on its card. `shape` is "" where it is that of what comes in."""
-
-    label: str
-    shape: str
-
-
-def facts(graph: Graph) -> list[Facts]:
-    """One a node, in order."""
-    found = []
-    for node in graph.steps:
-        out = words.shape(node.outs[0])
-        if node.layer is None:
-            found.append(Facts(node.path, out))
-            continue
-        axes = len(node.ins[0].shape) - 1 if node.ins else 0
-        same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
-        found.append(Facts(words.label(node.layer, axes), "" if same else out))
-    return found
-
-
 def plans(graph: Graph, group: Element) -> dict[str, Plan]:
     """The plan of every group, by key; that of the network under ""."""
     return _Planner(graph).walk(group)
@@ -99,11 +78,7 @@ def plans(graph: Graph, group: Element) -> dict[str, Plan]:
 class _Planner:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.facts = facts(graph)
-        self.after: list[list[int]] = [[] for _ in graph.steps]
-        for node in graph.steps:
-            for edge in node.inputs:
-                self.after[edge.node].append(node.index)
+        self.cards = [words.card(node) for node in graph.steps]
 
     def walk(self, root: Element) -> dict[str, Plan]:
         found: dict[str, Plan] = {}
@@ -154,8 +129,8 @@ class _Planner:
         return found
 
     def _joins(self, first: int, second: int) -> bool:
-        alone = self.after[first] == [second] and first + 1 == second
-        return alone and follows(self.graph, first, second)
+        readers = [reader.index for reader in self.graph.readers(self.graph.steps[first])]
+        return readers == [second] == [first + 1] and follows(self.graph, first, second)
 
     def _flows(
         self, group: Element, items: Sequence[Item], owner: Mapping[int, int]
@@ -189,7 +164,7 @@ class _Planner:
         return _wide(max(map(self._line, nodes)) + 22), ROW * len(nodes)
 
     def _line(self, node: int) -> float:
-        label, shape = self.facts[node]
+        label, shape = self.cards[node]
         room = fonts.width(shape, SIZE - 1) + 14 if shape else 0
         return fonts.width(label, SIZE) + room
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -34,11 +35,9 @@ class Activation(Layer):
     """What activations have in common: one torch module, cell by cell."""
 
     family = "activation"
-    target: ClassVar[str]
     keeps_output: ClassVar[bool] = False  # its derivative is written in its output, not its input
     work = 1
     examples = _MAP
-    op: ClassVar[str]
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -47,15 +46,8 @@ class Activation(Layer):
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(outputs=(0,)) if self.keeps_output else Kept(inputs=(0,))
 
-    def args(self) -> tuple[Arg, ...]:
-        """The module's arguments: the fields, under torch's names."""
-        return tuple(
-            Arg(n, v, n if i else None, type(self).model_fields[n].default)
-            for i, (n, v) in enumerate(self.values().items())
-        )
-
     def call(self, *ins: TensorType) -> Call:
-        return Call(self.target, self.args(), broadcast=True)
+        return replace(super().call(*ins), broadcast=True)
 
 
 class Relu(Activation):
@@ -119,8 +111,7 @@ class Prelu(Activation):
 
     def call(self, *ins: TensorType) -> Call:
         of = "x0[0]" if self.num_parameters == "channels" else "num_parameters"
-        args = (Arg(of, self.count(ins[0]), None, 1), Arg("init", self.init, "init", 0.25))
-        return Call(self.target, args)
+        return Call(self.target, (Arg(of, self.count(ins[0]), None, 1), *self.args("init")))
 
 
 class Elu(Activation):
@@ -151,8 +142,8 @@ class Gelu(Activation):
         "none", description="`tanh`: by a hyperbolic tangent"
     )
 
-    def args(self) -> tuple[Arg, ...]:
-        return (Arg("approximate", self.approximate, "approximate", "none"),)
+    def call(self, *ins: TensorType) -> Call:
+        return Call(self.target, self.args("approximate"), broadcast=True)
 
 
 class Silu(Activation):
@@ -251,22 +242,35 @@ class Identity(Activation):
 
 
 class AlongAxis(Activation):
-    """What a softmax does: all the cells of one axis together."""
+    """What looks at several cells of one axis at once: the softmaxes.
+
+    A subclass says how many cells come out (`cells`, as many as went in unless said), and which of
+    the cells one of them sees (`window`, all unless said).
+    """
 
     work = 3
-    keeps_output = True
     examples: ClassVar[Any] = (({}, ((7,),)), ({}, ((4, 9),)), ({"axis": 0}, ((4, 8, 9),)))
 
-    axis: Axis = Field(-1, description="the axis that sums to one")
+    axis: Axis = Field(-1, description="the axis whose cells are taken together")
+
+    def cells(self, t: TensorType, axis: int) -> int:
+        """How many cells come out along the axis. Raises Mismatch."""
+        return t.shape[axis]
+
+    def window(self, size: int) -> Window | None:
+        """The cells, of so many along the axis, that one of the output sees; None: all."""
+        return None
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        expect_dtype(self.op, t)
-        place(self.op, self.axis, t)
-        return ins
+        (t,) = super().infer(*ins)
+        axis = place(self.op, self.axis, t)
+        return (t.resized(axis, self.cells(t, axis)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(ins[0].rank, {place(self.op, self.axis, ins[0]): WHOLE}),)
+        (t,) = ins
+        axis = place(self.op, self.axis, t)
+        window = self.window(t.shape[axis])
+        return (along(t.rank, {axis: Reach(axis, window) if window else WHOLE}),)
 
     def call(self, *ins: TensorType) -> Call:
         return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
@@ -277,6 +281,7 @@ class Softmax(AlongAxis):
 
     op = "softmax"
     target = "nn.Softmax"
+    keeps_output = True
 
 
 class LogSoftmax(AlongAxis):
@@ -284,6 +289,7 @@ class LogSoftmax(AlongAxis):
 
     op = "log_softmax"
     target = "nn.LogSoftmax"
+    keeps_output = True
 
 
 class Maxout(Activation):
@@ -326,7 +332,7 @@ class Maxout(Activation):
 
     def call(self, *ins: TensorType) -> Call:
         dim = torch_axis(self.axis)
-        return Call("Maxout", (Arg("pieces", self.pieces), Arg(dim.of, dim.value, "dim", 1)))
+        return Call("Maxout", (*self.args("pieces"), Arg(dim.of, dim.value, "dim", 1)))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, ins[0])

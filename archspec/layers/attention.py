@@ -149,9 +149,7 @@ class Attention(Layer):
         key_, value_ = self._names(*ins)
         args = (
             Arg("x0[-1]", d),
-            Arg("heads", self.heads),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("heads", "dropout", "bias"),
             Arg(f"{key_}[-1]", key.shape[1], "kdim", d),
             Arg(f"{value_}[-1]", value.shape[1], "vdim", d),
             Arg("True", True, "batch_first", False),

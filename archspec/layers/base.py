@@ -229,6 +229,7 @@ class Layer(BaseModel):
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
+    target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
@@ -340,8 +341,23 @@ class Layer(BaseModel):
         return kept.bytes + total
 
     def call(self, *ins: TensorType) -> Call:
-        """The torch code."""
-        raise NotImplementedError
+        """The torch code. Default: `target`, called with all parameters, the main one by place."""
+        main, *others = self.args(*type(self).model_fields) or (None,)
+        return Call(self.target, () if main is None else (replace(main, name=None), *others))
+
+    def args(self, *names: str, **spelt: str) -> tuple[Arg, ...]:
+        """Parameters as arguments of a torch call; `spelt` gives the name that one has in torch.
+
+        One with a default is passed by keyword, and left out where it has torch's value.
+        """
+        pairs = (*((name, name) for name in names), *spelt.items())
+        return tuple(self._arg(name, torch) for name, torch in pairs)
+
+    def _arg(self, name: str, torch: str) -> Arg:
+        field = type(self).model_fields[name]
+        if field.is_required():
+            return Arg(name, self.__dict__[name])
+        return Arg(name, self.__dict__[name], torch, field.default)
 
     def module(self, *ins: TensorType) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.

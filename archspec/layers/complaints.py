@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
 from archspec.layers.fields import says, words
-from archspec.text.words import meant, written
+from archspec.text.words import cut, meant, written
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -68,10 +68,8 @@ def _complaint(
     if first["type"] == "missing":
         message = f"`{cls.op}` needs `{name}`, {says(field)}"
         return BadArgument(name, message, f"write `{cls.op}: {{{name}: …}}`", "E209")
-    shown = written(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "…"
     more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
-    message = f"`{name}` of `{cls.op}` is {shown}; it takes {says(field)}"
+    message = f"`{name}` of `{cls.op}` is {cut(written(value))}; it takes {says(field)}"
     message += more.format(**first.get("ctx", {}))
     return BadArgument(name, message, _remedy(found, words(field.annotation)))
 
@@ -106,8 +104,6 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
         return BadArgument(name, f"{message}: it is inferred from the input", help, "E208")
     if name == "inplace":
         return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
-    listed = ", ".join(f"`{n}`" for n in known)
-    help = meant(name, known) or (
-        f"it takes {listed}" if known else f"`{cls.op}` takes no parameters"
-    )
-    return BadArgument(name, message, help, "E208")
+    others = ", ".join(f"`{n}`" for n in known)
+    takes = f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
+    return BadArgument(name, message, meant(name, known) or takes, "E208")

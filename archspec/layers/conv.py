@@ -131,16 +131,14 @@ class Convolution(Layer):
         return (
             Arg("x0[0]", inside),
             Arg("x0[0]" if self.out is None else "out", out),
-            Arg("kernel", self.kernel),
-            Arg("stride", self.stride, "stride", 1),
+            *self.args("kernel", "stride"),
         )
 
     def _tail(self, t: TensorType) -> tuple[Arg, ...]:
         _, _, groups = self.channels(t)
         return (
             Arg("x0[0]" if self.groups == "depthwise" else "groups", groups, "groups", 1),
-            Arg("bias", self.bias, "bias", True),
-            Arg("dilation", self.dilation, "dilation", 1),
+            *self.args("bias", "dilation"),
         )
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -247,7 +245,7 @@ class Conv(Convolution):
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
         n = t.rank - 1
-        mode = Arg("padding_mode", self.padding_mode, "padding_mode", "zeros")
+        (mode,) = self.args("padding_mode")
         if self._helped():
             target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
             return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
@@ -397,7 +395,7 @@ class ConvTranspose(Convolution):
             )
         else:
             pad = padding_arg(self.padding, self.kernel, self.dilation)
-            extra = Arg("output_padding", self.output_padding, "output_padding", 0)
+            (extra,) = self.args("output_padding")
         args = (*self._head(t), pad, extra, groups, bias, dilation)
         return Call(
             f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d", args, wrap=self.reparam

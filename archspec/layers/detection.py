@@ -97,11 +97,7 @@ class AnchorBoxes(Boxes):
         return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("ratios", self.ratios, "ratios", _RATIOS),
-            Arg("top", self.top, "top", 1000),
-        )
+        args = self.args("size", "ratios", "top")
         return Call("AnchorBoxes", args, "self(x0, x1, x2)", results=("r[0]", "r[1]"))
 
 
@@ -127,8 +123,7 @@ class Nms(Boxes):
         return Kept(bytes=ins[1].bytes)  # 1 or 0 for each
 
     def call(self, *ins: TensorType) -> Call:
-        args = (Arg("iou", self.iou, "iou", 0.5),)
-        return Call("Nms", args, "self(x0, x1)", results=("r[0]", "r[1]"))
+        return Call("Nms", self.args("iou"), "self(x0, x1)", results=("r[0]", "r[1]"))
 
 
 class TopK(Boxes):
@@ -155,7 +150,7 @@ class TopK(Boxes):
         return Kept(bytes=8 * (1 + min(self.k, ins[0].shape[0])))  # where they came from
 
     def call(self, *ins: TensorType) -> Call:
-        return Call("TopK", (Arg("k", self.k),), "self(x0, x1)", results=("r[0]", "r[1]"))
+        return Call("TopK", self.args("k"), "self(x0, x1)", results=("r[0]", "r[1]"))
 
 
 class RoiAlign(Boxes):
@@ -226,15 +221,14 @@ class RoiAlign(Boxes):
 
     def call(self, *ins: TensorType) -> Call:
         args = (
-            Arg("size", self.size),
+            *self.args("size"),
             Arg(
                 "(stride,)" if self.stride == self.strides[0] else "stride",
                 self.strides,
                 "strides",
                 (1,),
             ),
-            Arg("sampling_ratio", self.sampling_ratio, "sampling_ratio", -1),
-            Arg("aligned", self.aligned, "aligned", False),
+            *self.args("sampling_ratio", "aligned"),
         )
         maps = ", ".join(f"x{i}" for i in range(len(ins)))
         return Call("RoiAlign", args, f"self({maps})")

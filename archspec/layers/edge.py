@@ -167,9 +167,8 @@ class Pad(Rearrange):
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
         pad = self._torch(t)
-        value = Arg("value", self.value, "value", 0.0)
         if self.axis is not None:
-            return Call("Pad", (pad, value))
+            return Call("Pad", (pad, *self.args("value")))
         if self.mode == "zeros" and self.value != 0:
             return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg("value", self.value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))

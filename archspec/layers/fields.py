@@ -19,7 +19,7 @@ from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from archspec.text.words import joined
+from archspec.text.words import joined, listed
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ Padding = Annotated[
 ]  # fmt: skip
 
 
-def listed(value: Any) -> Any:
+def alone(value: Any) -> Any:
     """A value by itself as a list of one."""
     return value if isinstance(value, (list, tuple)) else [value]
 
@@ -140,7 +140,7 @@ def _says(annotation: Any, optional: bool = False) -> str:
         said = [m.says for m in args[1:] if isinstance(m, (Says, Whole, Real))]
         return said[-1] if said else _says(args[0], optional)
     if origin is Literal:
-        return joined((f"`{word}`" for word in args), "or")
+        return listed(args, "or")
     if origin in (Union, types.UnionType):
         return joined((_says(a) for a in args if not (optional and a is type(None))), "or")
     if origin is tuple:

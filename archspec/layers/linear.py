@@ -77,11 +77,7 @@ class Linear(Layer):
         return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("out", self.out),
-            Arg("bias", self.bias, "bias", True),
-        )
+        args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))
         return Call("nn.Linear", args, wrap=self.reparam)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
@@ -92,6 +88,7 @@ class Embedding(Layer):
     """A learned vector for each of `num` whole numbers: torch.nn.Embedding."""
 
     op = "embedding"
+    target = "nn.Embedding"
     family = "linear"
     examples = (
         ({"num": 10, "dim": 6}, ((7,),)),
@@ -113,9 +110,6 @@ class Embedding(Layer):
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(bytes=8 * math.prod(ins[0].shape))  # int64 places
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Embedding", (Arg("num", self.num), Arg("dim", self.dim)))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return ((*(f"x0[{a}]" for a in range(ins[0].rank)), "dim"),)

@@ -23,8 +23,9 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, listed, up_to
+from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
 from archspec.layers.window import expect_dtype
+from archspec.text.words import joined
 
 _TWO: Any = (
     ({}, ((4, 8, 9), (4, 8, 9))),
@@ -35,19 +36,13 @@ _TWO: Any = (
 _SOME: Any = (*_TWO, ({}, ((4, 9), (4, 9), (4, 9))))
 
 
-def shown(ins: Sequence[TensorType]) -> str:
-    """Shapes in a sentence: "[1, 2] and [3, 4]"."""
-    shapes = [str(t) for t in ins]
-    return shapes[0] if len(shapes) == 1 else ", ".join(shapes[:-1]) + " and " + shapes[-1]
-
-
 def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     """The common shape of inputs of equal rank, equal or 1 in every axis. Raises Mismatch."""
     first = ins[0].shape
     if all(t.shape == first for t in ins):
         return first
     if any(t.rank != len(first) for t in ins):
-        message = f"`{op}` takes inputs of equal rank; they are {shown(ins)}"
+        message = f"`{op}` takes inputs of equal rank; they are {joined(ins)}"
         help = (
             "write the missing axes as 1, with `reshape`: torch would align the axes on the right"
         )
@@ -55,7 +50,7 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     shape = tuple(max(sizes) for sizes in zip(*(t.shape for t in ins), strict=True))
     if any(n not in (1, most) for t in ins for n, most in zip(t.shape, shape, strict=True)):
         raise Mismatch(
-            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {shown(ins)}",
+            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {joined(ins)}",
             code="E203",
         )
     return shape
@@ -199,12 +194,12 @@ class Matmul(Layer):
         for t in ins:
             expect_dtype(self.op, t)
         if a.rank != b.rank or a.rank < 2:
-            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {shown(ins)}"
+            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {joined(ins)}"
             raise Mismatch(message, code="E203")
         if a.shape[-1] != b.shape[-2]:
             message = (
                 "`matmul` sums over the last axis of the first and the last but one of the "
-                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {shown(ins)}"
+                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {joined(ins)}"
             )
             raise Mismatch(message, "exchange two axes with `permute`", "E203")
         lead = joint(self.op, [TensorType(t.shape[:-2]) for t in ins])
@@ -260,7 +255,7 @@ class Concat(Layer):
         if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
             kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
             dtypes = " and ".join(dict.fromkeys(t.dtype for t in ins))
-            said = shown(ins) if kind == "rank" else dtypes
+            said = joined(ins) if kind == "rank" else dtypes
             raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
         for t in ins[1:]:
@@ -270,7 +265,7 @@ class Concat(Layer):
             ):
                 message = (
                     f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {shown(ins)}"
+                    f"axis; they are {joined(ins)}"
                 )
                 raise Mismatch(message, code="E203")
         shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
@@ -337,7 +332,7 @@ class Parameter(Layer):
     shape: Annotated[
         tuple[Size, ...],
         up_to(8),
-        BeforeValidator(listed, json_schema_input_type=Size | Sizes),
+        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
     ] = Field(description="its shape")
     batch: Flag = Field(
         False, description="store it with a leading axis of 1, as torchvision's ViT does"

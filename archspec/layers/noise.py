@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 from pydantic import Field
 
 from archspec.layers.base import (
-    Arg,
     Call,
     Kept,
     Layer,
@@ -30,7 +30,6 @@ class Noise(Layer):
 
     family = "noise"
     view = True
-    target: ClassVar[str]
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -48,12 +47,10 @@ class Dropout(Noise):
     """Cells set to zero with probability p: torch.nn.Dropout."""
 
     op = "dropout"
+    target = "nn.Dropout"
     examples = _MAP
 
     p: Probability = Field(0.5, description="probability of zero")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Dropout", (Arg("p", self.p, None, 0.5),))
 
 
 class SpatialDropout(Noise):
@@ -72,25 +69,24 @@ class SpatialDropout(Noise):
         return 4 * ins[0].shape[0]  # one for each channel
 
     def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.Dropout{ins[0].rank - 1}d", (Arg("p", self.p, None, 0.5),))
+        return replace(super().call(*ins), target=f"nn.Dropout{ins[0].rank - 1}d")
 
 
 class AlphaDropout(Noise):
     """Dropout that keeps mean and variance, for SELU: torch.nn.AlphaDropout."""
 
     op = "alpha_dropout"
+    target = "nn.AlphaDropout"
     examples = _MAP
 
     p: Probability = Field(0.5, description="probability of being dropped")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.AlphaDropout", (Arg("p", self.p, None, 0.5),))
 
 
 class DropPath(Noise):
     """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
 
     op = "drop_path"
+    target = "DropPath"
     examples = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
 
     p: Probability = Field(description="probability that a sample's path is dropped")
@@ -98,24 +94,18 @@ class DropPath(Noise):
     def _factors(self, *ins: TensorType) -> int:
         return 4  # one for each sample
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("DropPath", (Arg("p", self.p),))
-
 
 class GaussianNoise(Noise):
     """Normal noise added in training."""
 
     op = "gaussian_noise"
-    work = 0
+    target = "GaussianNoise"
     examples = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
 
     std: Epsilon = Field(description="its standard deviation")
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept()
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("GaussianNoise", (Arg("std", self.std),))
 
 
 class SampleNormal(Layer):

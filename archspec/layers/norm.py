@@ -82,12 +82,7 @@ class BatchNorm(Norm):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", True),
-        )
+        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
 
 
@@ -129,12 +124,7 @@ class InstanceNorm(Norm):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", False),
-        )
+        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
 
 
@@ -179,19 +169,15 @@ class GroupNorm(Norm):
         return Kept(inputs=(0,), bytes=8 * self.groups)
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("groups", self.groups),
-            Arg("x0[0]", ins[0].shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "affine", True),
-        )
-        return Call("nn.GroupNorm", args)
+        groups, *others = self.args("groups", "eps", "affine")
+        return Call("nn.GroupNorm", (groups, Arg("x0[0]", ins[0].shape[0]), *others))
 
 
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
     op = "local_response_norm"
+    target = "nn.LocalResponseNorm"
     examples = (
         ({"size": 3}, ((4, 9),)),
         ({"size": 5, "k": 2}, ((8, 8, 9),)),
@@ -221,15 +207,6 @@ class LocalResponseNorm(Norm):
         # the input, its padded squares, the sum under the exponent and the divisor
         return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("alpha", self.alpha, "alpha", 1e-4),
-            Arg("beta", self.beta, "beta", 0.75),
-            Arg("k", self.k, "k", 1.0),
-        )
-        return Call("nn.LocalResponseNorm", args)
-
 
 _Over = Annotated[
     Axis | Axes,
@@ -244,7 +221,6 @@ _Over = Annotated[
 class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
-    target: ClassVar[str]
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
     axis: _Over = Field(
@@ -287,9 +263,10 @@ class OverAxes(Norm):
         of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
         return Arg(of, tuple(t.shape[a] for a in axes))
 
-    def _name(self, t: TensorType) -> str:
-        axes = self.over(t)
-        return f"nn.{self.target}" if axes[-1] == t.rank - 1 else f"Channel{self.target}"
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        name = f"nn.{self.target}" if self.over(t)[-1] == t.rank - 1 else f"Channel{self.target}"
+        return Call(name, (self._shape(t), *self.args("eps", affine="elementwise_affine")))
 
     def _statistics(self, t: TensorType, each: int) -> int:
         over = self.over(t)
@@ -322,14 +299,6 @@ class LayerNorm(OverAxes):
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=self._statistics(ins[0], 2))
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)
-
 
 class RmsNorm(OverAxes):
     """Division by the root mean square over the last axis: torch.nn.RMSNorm.
@@ -358,11 +327,3 @@ class RmsNorm(OverAxes):
         # what the learned factor multiplies too
         scaled = ins[0].bytes if self.affine else 0
         return Kept(inputs=(0,), bytes=scaled + self._statistics(ins[0], 1))
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", None),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)

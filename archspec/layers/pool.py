@@ -120,7 +120,7 @@ class Pool(Layer):
     def _stem(self) -> tuple[Arg, ...]:
         of = "kernel" if self.stride is None else "stride"
         return (
-            Arg("kernel", self.kernel),
+            *self.args("kernel"),
             Arg(of, self.step, "stride", self.kernel),
         )
 
@@ -159,12 +159,11 @@ class MaxPool(Pool):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        dilation = Arg("dilation", self.dilation, "dilation", 1)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
         if self._helped():
-            return Call(self._name(t, "MaxPool"), (*self._stem(), dilation))
+            return Call(self._name(t, "MaxPool"), (*self._stem(), *self.args("dilation")))
         pad = padding_arg(self.padding, self.kernel, self.dilation)
-        return Call(self._name(t, "MaxPool"), (*self._stem(), pad, dilation, ceil))
+        args = (*self._stem(), pad, *self.args("dilation", ceil="ceil_mode"))
+        return Call(self._name(t, "MaxPool"), args)
 
 
 class MeanPool(Pool):
@@ -210,11 +209,11 @@ class AvgPool(MeanPool):
         if self._helped():
             return Call(self._name(t, "AvgPool"), self._stem())
         pad = padding_arg(self.padding, self.kernel, 1)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
         counted = self.count_include_pad and self.padding != "same"
         of = "False" if self.padding == "same" else "count_include_pad"
         count = Arg(of, counted, "count_include_pad", True)
-        return Call(self._name(t, "AvgPool"), (*self._stem(), pad, ceil, count))
+        args = (*self._stem(), pad, *self.args(ceil="ceil_mode"), count)
+        return Call(self._name(t, "AvgPool"), args)
 
 
 class LpPool(MeanPool):
@@ -237,11 +236,11 @@ class LpPool(MeanPool):
         return Kept(inputs=(0,), bytes=ins[0].bytes + 4 * out.bytes)
 
     def call(self, *ins: TensorType) -> Call:
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
         stem = self._stem()
         if ins[0].rank == 2:  # torch's takes a number here, no list of one
             stem = tuple(_single(a) for a in stem)
-        return Call(f"nn.LPPool{ins[0].rank - 1}d", (Arg("p", self.p), *stem, ceil))
+        args = (Arg("p", self.p), *stem, *self.args(ceil="ceil_mode"))
+        return Call(f"nn.LPPool{ins[0].rank - 1}d", args)
 
 
 def _single(arg: Arg) -> Arg:
@@ -285,7 +284,7 @@ class AdaptivePool(Layer):
         return max(ins[0].size, outs[0].size)
 
     def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.{self.name}{ins[0].rank - 1}d", (Arg("size", self.size),))
+        return Call(f"nn.{self.name}{ins[0].rank - 1}d", self.args("size"))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         spatial: list[str | None] = []

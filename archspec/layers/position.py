@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archspec.layers.base import Call, Layer, Mismatch, TensorType
+from archspec.layers.base import Layer, Mismatch, TensorType
 from archspec.layers.window import expect_dtype
 
 
@@ -10,6 +10,7 @@ class SinePositions(Layer):
     """Sines and cosines of the position added to [T, D] (Vaswani et al. 2017, section 3.5)."""
 
     op = "sine_positions"
+    target = "SinePositions"
     family = "position"
     work = 1
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
@@ -29,6 +30,3 @@ class SinePositions(Layer):
             )
             raise Mismatch(message, code="E305")
         return ins
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SinePositions")

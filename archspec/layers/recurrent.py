@@ -32,7 +32,6 @@ class Recurrent(Layer):
     """
 
     family = "recurrent"
-    target: ClassVar[str]
     gates: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)
 
@@ -117,13 +116,11 @@ class Recurrent(Layer):
     def call(self, *ins: TensorType) -> Call:
         args = (
             Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("hidden", self.hidden),
-            Arg("layers", self.layers, "num_layers", 1),
+            *self.args("hidden", layers="num_layers"),
             *self._more(),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("bias"),
             Arg("True", True, "batch_first", False),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bidirectional", self.bidirectional, "bidirectional", False),
+            *self.args("dropout", "bidirectional"),
         )
         turned = [
             f"x{i}.transpose(0, 1).contiguous()" for i, t in enumerate(ins) if i and t is not None
@@ -201,4 +198,4 @@ class Rnn(Recurrent):
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="of the state")
 
     def _more(self) -> tuple[Arg, ...]:
-        return (Arg("nonlinearity", self.nonlinearity, "nonlinearity", "tanh"),)
+        return self.args("nonlinearity")

@@ -116,10 +116,11 @@ class Registry(Mapping[str, type[Layer]]):
             )
         if not isinstance(getattr(cls, "family", None), str):
             raise ValueError(f"{cls.__name__} lacks `family`, the word for its colour")
-        for method in ("infer", "call"):
-            stands_in = cls.resolve is not Layer.resolve  # another layer takes its place
-            if not stands_in and getattr(cls, method) is getattr(Layer, method):
-                raise ValueError(f"{cls.__name__} lacks the method `{method}`")
+        stands_in = cls.resolve is not Layer.resolve  # another layer takes its place
+        if not stands_in and cls.infer is Layer.infer:
+            raise ValueError(f"{cls.__name__} lacks the method `infer`")
+        if not stands_in and cls.call is Layer.call and not cls.target:
+            raise ValueError(f"{cls.__name__} lacks `target`, or the method `call`")
         home = f"{__package__}.{self._index[op]}" if op in self._index else cls.__module__
         if self._known.get(op, cls) is not cls or cls.__module__ != home:
             raise ValueError(f"`{op}` is an op already")

@@ -185,8 +185,6 @@ class Upsample(Rearrange):
         return 2 * each * outs[0].size
 
     def call(self, *ins: TensorType) -> Call:
-        align = Arg("align_corners", self.align_corners, "align_corners", None)
-        mode = Arg("mode", self.mode, "mode", "nearest")
         if len(ins) > 1:
             forward, free = (
                 "nn.functional.interpolate(x0, x1.shape[2:], mode=mode)",
@@ -196,9 +194,8 @@ class Upsample(Rearrange):
                 forward = forward[:-1] + ", align_corners=align)"
                 free.append(Arg("align_corners", self.align_corners, "align"))
             return Call(None, forward=forward, free=tuple(free))
-        size = Arg("size", self.size, "size", None)
-        factor = Arg("scale", self.scale, "scale_factor", None)
-        return Call("nn.Upsample", (size, factor, mode, align))
+        size, mode, align = self.args("size", "mode", "align_corners")
+        return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
 
     def module(self, *ins: TensorType) -> Call:
         return Call(None) if len(ins) > 1 else self.call(*ins)
@@ -218,6 +215,7 @@ class PixelShuffle(Rearrange):
     """Channels into space: torch.nn.PixelShuffle, [C·f², H, W] → [C, H·f, W·f]."""
 
     op = "pixel_shuffle"
+    target = "nn.PixelShuffle"
     examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
     factor: Size = Field(description="how many times larger space becomes")
@@ -239,9 +237,6 @@ class PixelShuffle(Rearrange):
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelShuffle", (Arg("factor", self.factor),))
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
 
@@ -250,6 +245,7 @@ class PixelUnshuffle(Rearrange):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
 
     op = "pixel_unshuffle"
+    target = "nn.PixelUnshuffle"
     examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
     factor: Size = Field(description="how many times smaller space becomes")
@@ -271,9 +267,6 @@ class PixelUnshuffle(Rearrange):
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelUnshuffle", (Arg("factor", self.factor),))
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
@@ -282,6 +275,7 @@ class ChannelShuffle(Rearrange):
     """Channels dealt out over groups: torch.nn.ChannelShuffle."""
 
     op = "channel_shuffle"
+    target = "nn.ChannelShuffle"
     examples = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
 
     groups: Size = Field(description="groups the channels come in")
@@ -300,14 +294,12 @@ class ChannelShuffle(Rearrange):
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(ins[0].rank, {0: WHOLE}),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.ChannelShuffle", (Arg("groups", self.groups),))
-
 
 class Unfold(Rearrange):
     """Every window as a column: torch.nn.Unfold, [C, H, W] → [C·kernel, windows]."""
 
     op = "unfold"
+    target = "nn.Unfold"
     examples = (
         ({"kernel": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": 2, "padding": 1, "dilation": 2}, ((4, 8, 9),)),
@@ -331,12 +323,3 @@ class Unfold(Rearrange):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (tuple(WHOLE for _ in ins[0].shape),)
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("kernel", self.kernel),
-            Arg("dilation", self.dilation, "dilation", 1),
-            Arg("padding", self.padding, "padding", 0),
-            Arg("stride", self.stride, "stride", 1),
-        )
-        return Call("nn.Unfold", args)

@@ -21,7 +21,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, listed, up_to
+from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, alone, up_to
 
 
 class Rearrange(Layer):
@@ -45,7 +45,7 @@ _Lengths = Annotated[tuple[_Length, ...], up_to(16)]
 _Shape = Annotated[
     _Lengths,
     AfterValidator(_one_left),
-    BeforeValidator(listed, json_schema_input_type=_Length | _Lengths),
+    BeforeValidator(alone, json_schema_input_type=_Length | _Lengths),
     Says("a list of whole numbers of at least 1, one of them -1 where it is to be worked out"),
 ]
 
@@ -387,8 +387,7 @@ class Slice(Rearrange):
         args = (
             Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
             Arg("start", self.start),
-            Arg("stop", self.stop, "stop", None),
-            Arg("step", self.step, "step", 1),
+            *self.args("stop", "step"),
         )
         return Call("Slice", args)
 

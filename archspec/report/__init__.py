@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archspec.report import table as _table
-from archspec.report.data import document, flat, records, unrolled
+from archspec.report.data import document, records
 from archspec.report.layers import fitting, headline, layers
 from archspec.report.listing import shipped, vocabulary
+from archspec.report.unrolled import unrolled
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -24,11 +25,9 @@ def write(network: Network, format: str = "table", depth: int | None = None) -> 
     `depth` folds what lies deeper than so many segments of a path.
     """
     if format == "json":
-        import json
-
-        return json.dumps(document(network, depth), indent=1, ensure_ascii=False) + "\n"
+        return document(network, depth).model_dump_json(indent=1) + "\n"
     if format == "csv":
-        found = [flat(record) for record in records(network, depth)]
+        found = [record.flat() for record in records(network, depth)]
         columns = tuple(_table.Column(name) for name in found[0])
         return _table.csv(_table.Table("", columns, [tuple(row.values()) for row in found]))
     if format == "markdown":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.report.table import Column, Table
-from archspec.units import count, size
+from archspec.report.table import Cell, Column, Table
+from archspec.units import count, once, size
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -28,32 +28,45 @@ _COLUMNS = (
 )
 
 
+class Stage(NamedTuple):
+    """A line of a table: a path down to some depth, what is there, its rows."""
+
+    name: str
+    what: str
+    rows: list[Row]
+
+    @property
+    def training_only(self) -> bool:
+        return all(row.training_only for row in self.rows)
+
+    def sum(self, figure: str) -> int:
+        """Of a number that every row has: "params", "macs", …"""
+        return sum(getattr(row, figure) for row in self.rows)
+
+
 def layers(network: Network, depth: int | None = None) -> Table:
     """The table of a network.
 
     Memory is the bytes of a row's outputs; output shape and receptive field are its last layer's.
     """
-    analysis = network.analysis
-    totals = analysis.totals
-    rows: list[tuple[Any, ...]] = [
-        (
-            name,
-            what,
-            str(members[-1].outputs[0]) + (" …" if len(members[-1].outputs) > 1 else ""),
-            _own(members),
-            sum(row.macs for row in members) or None,
-            sum(row.flops for row in members) or None,
-            size(sum(row.bytes_out for row in members)),
-            receptive(members[-1]),
-        )
-        for name, what, members in folded(network, depth)
-    ]
     return Table(
         title=title(network),
         columns=_COLUMNS,
-        rows=rows,
-        totals=(*_total(totals), "", ""),
+        rows=[_line(stage) for stage in folded(network, depth)],
+        totals=(*_total(network.analysis.totals), "", ""),
         remarks=tuple(remarks(network)),
+    )
+
+
+def _line(stage: Stage) -> tuple[Cell, ...]:
+    last = stage.rows[-1]
+    return (
+        stage.name,
+        stage.what,
+        str(last.outputs[0]) + (" …" if len(last.outputs) > 1 else ""),
+        *(stage.sum(figure) or None for figure in ("params", "macs", "flops")),
+        size(stage.sum("bytes_out")),
+        receptive(last),
     )
 
 
@@ -63,8 +76,8 @@ def _total(totals: Totals) -> tuple[str | int, ...]:
     return name, "", "", totals.params, totals.macs, totals.flops
 
 
-def folded(network: Network, depth: int | None) -> Iterator[tuple[str, str, list[Row]]]:
-    """Name, kind and rows of each line: paths that agree in `depth` segments share one."""
+def folded(network: Network, depth: int | None) -> Iterator[Stage]:
+    """The lines of a table: paths that agree in `depth` segments share one."""
     groups: dict[str, list[Row]] = {}
     for row in network.analysis.rows:
         key = row.path if depth is None else ".".join(row.path.split(".")[:depth])
@@ -78,7 +91,8 @@ def folded(network: Network, depth: int | None) -> Iterator[tuple[str, str, list
             what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
         else:
             what = titles.get(key, "") or "group"
-        yield key or network.name, what + _training(members), members
+        stage = Stage(key or network.name, what, members)
+        yield stage._replace(what=f"{what} (training only)") if stage.training_only else stage
 
 
 def fitting(network: Network) -> int | None:
@@ -92,14 +106,6 @@ def fitting(network: Network) -> int | None:
             break
         fits = depth
     return fits
-
-
-def _training(members: Sequence[Row]) -> str:
-    return " (training only)" if all(row.training_only for row in members) else ""
-
-
-def _own(members: Sequence[Row]) -> int | None:
-    return sum(row.params for row in members) or None
 
 
 def title(network: Network) -> str:
@@ -200,15 +206,10 @@ def _fields(fields: Sequence[Field]) -> str:
     sizes = [str(field.size) for field in local]
     strides = [number(field.stride) for field in local]
     paddings = [number(field.padding_here) for field in local]
-    text = f"{'x'.join(sizes)} /{_once(strides)}"
+    text = f"{'x'.join(sizes)} /{once(strides, ',')}"
     if any(padding != "0" for padding in paddings):
-        text += f" +{_once(paddings)}"
+        text += f" +{once(paddings, ',')}"
     return f"{text}, all" if whole else text
-
-
-def _once(values: Sequence[str]) -> str:
-    """Equal values are written once."""
-    return values[0] if len(set(values)) == 1 else ",".join(values)
 
 
 def number(value: Fraction | None) -> str:

@@ -10,6 +10,7 @@ from archspec import language, shelf
 from archspec.expand import input_types
 from archspec.report.table import Cell, Column, Table
 from archspec.text import source
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:
@@ -68,17 +69,14 @@ def vocabulary() -> str:
     """One line an op: its name, its parameters with their defaults, the main one first."""
     from archspec.layers import REGISTRY
 
+    def default(value: object) -> str:
+        return "~" if value is None else written(value)
+
     lines = []
     for op, layer in sorted(REGISTRY.items()):
         fields = [
-            name if field.is_required() else f"{name}={_default(field.default)}"
+            name if field.is_required() else f"{name}={default(field.default)}"
             for name, field in layer.model_fields.items()
         ]
         lines.append(f"{op:<22} {', '.join(fields)}".rstrip())
     return "\n".join(lines) + "\n"
-
-
-def _default(value: object) -> str:
-    from archspec.text.words import written
-
-    return "~" if value is None else written(value)

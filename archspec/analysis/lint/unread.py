@@ -1,4 +1,4 @@
-"""*Spec -> warnings*: what is declared and never read, whatever the params."""
+"""Rules about the spec: what is declared and never read, whatever the params."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from archspec.layers import REGISTRY
 from archspec.text.faults import Fault, Loc
 
 if TYPE_CHECKING:
+    from archspec.analysis.lint.context import Context
     from archspec.language import Item
 
 Found = TypeVar("Found")
 
 
-def unread(spec: Spec) -> Iterator[Fault]:
-    """Params that no expression reads, and inputs that nothing takes; of used files none."""
-    yield from _params(spec)
-    yield from _inputs(spec)
+def params(context: Context) -> Iterator[Fault]:
+    """W108: a param of the document or of a block that no expression reads.
 
+        params: {width: 8}
+        input: [64]
+        body: [{linear: 10}]
+        # `width` is a param of the document that nothing reads
 
-def _params(spec: Spec) -> Iterator[Fault]:
+    Left alone: params that only the default of another one reads.
+    """
+    spec = context.spec
     written = [
         spec.params, spec.variants, spec.inputs, spec.items, spec.outputs, spec.init, spec.expect,
         spec.use,
@@ -59,11 +64,16 @@ def _unread(loc: Loc, name: str, owner: str) -> Fault:
     )
 
 
-def _inputs(spec: Spec) -> Iterator[Fault]:
-    """Inputs, of the document and of each block, that no item takes and no expression reads.
+def inputs(context: Context) -> Iterator[Fault]:
+    """W109: an input, of the document or of a block, that no item takes and no expression reads.
+
+        input: {x: [64], y: [64]}
+        body: [{linear: 10, from: x}]
+        # `y` is an input of the network that nothing reads
 
     Left alone: a block's input without a name, which a block always has.
     """
+    spec = context.spec
     taken = _Taken(spec.items, spec.outputs, [spec.init, spec.expect])
     for place, name in enumerate(spec.inputs):
         if not taken(name, first=place == 0):

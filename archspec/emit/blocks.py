@@ -131,7 +131,7 @@ class Blocks(Section):
         block = first.block
         rows = [self._block_row(i, n) for n, i in enumerate(group.instances)]
         unit = self.unit(rows, group.instances)
-        info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
+        info = ClassInfo(title, block, declared=tuple(block.params), lead=lead_of(block.params))
         info.parameters = [
             Parameter(p, "int")
             for p in unit.potential
@@ -192,6 +192,7 @@ class Blocks(Section):
                 {title: None, **unit.potential} if place == 0 else {**unit.potential, title: None}
             )
             unit.taken.add(title)
+            unit.why[title] = f"read off the input `{text}`"
             for row, shape in zip(rows, shapes, strict=True):
                 row.py[title] = shape[axis]
             var.axes[axis] = ast.Name(title)
@@ -204,7 +205,7 @@ class Blocks(Section):
         self._computed(unit, rows, block)
         parts = [Part(r, i.body) for r, i in zip(rows, group.instances, strict=True)]
         inputs = [list(i.inputs.values()) for i in group.instances]
-        info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
+        info = ClassInfo(title, block, declared=tuple(block.params), lead=lead_of(block.params))
         info.values = {id(i): r.py for i, r in zip(group.instances, rows, strict=True)}
         outputs = {n: [i.outputs[n] for i in group.instances] for n in group.instances[0].outputs}
         if any(set(i.outputs) != set(outputs) for i in group.instances):

@@ -225,7 +225,7 @@ class Classes(Section):
             if p in read
         ]
         found.sort(key=lambda p: p.default is not ...)
-        info.parameters = found
+        info.parameters, info.why, info.computed = found, unit.why, unit.defined
         info.axes = [v.axes for vs in outs for v in vs]
         empty = forward is not None and len(unit.init) == 1 and not found
         self._text(unit, info, ins, outs, [] if empty else unit.init, forward)

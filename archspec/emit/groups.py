@@ -318,7 +318,7 @@ class Groups(Section):
         unit.scope.records = dict(scope.records)
         for p, r in zip(parts, inner_rows, strict=True):
             p.row = r
-        info = ClassInfo(title)
+        info = ClassInfo(title, item)
         info.values = {id(k): r.py for k, r in zip(keys, inner_rows, strict=True)}
         names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}

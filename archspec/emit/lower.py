@@ -21,6 +21,7 @@ from archspec.emit.loops import Loops
 from archspec.emit.merges import Merges
 from archspec.emit.repeats import Repeats
 from archspec.emit.signatures import Signatures
+from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, plain
 from archspec.expand.tree import Instance
 from archspec.language import Init
@@ -47,6 +48,7 @@ class Lowering:
         self.mark = 0  # where the classes of the block that is being written begin
         self.class_names: set[str] = set()
         self.root_type = ""  # what the network's forward returns
+        self.numbers: dict[str, str] = {}  # the network's params that are numbers, and why
 
         # each section is given those that it builds on
         conditions, inits = Conditions(self), Inits(self, rules or {})
@@ -75,7 +77,8 @@ class Lowering:
         ]
         self.class_names.add(self.title)
         unit = self.blocks.unit(rows, self.roots, root=True)
-        info = ClassInfo(self.title, declared=tuple(first.block.params))
+        info = ClassInfo(self.title, first.block, declared=tuple(first.block.params))
+        info.values = {id(first): dict(first.args)}
         outputs = {n: [r.outputs[n] for r in self.roots] for n in first.outputs}
         unit.listed = frozenset(n for n, v in first.outputs.items() if isinstance(v, tuple))
         self.root_type = _root_type(first, unit.listed)
@@ -97,3 +100,9 @@ def _root_type(root: Instance, listed: frozenset[str]) -> str:
     if len(names) == 1 and not listed & set(names):
         return f"Tensor | dict[str, {value}]" if root.training else "Tensor"
     return f"dict[str, {value}]"
+
+
+def class_name(name: str) -> str:
+    """`vgg16_bn` → `Vgg16Bn`; never what a class of the file's head is called."""
+    title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return f"{title}Network" if not title or title in taken() else title

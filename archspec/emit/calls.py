@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.emit.conditions import size_of
+from archspec.emit.conditions import Conditions, size_of
 from archspec.emit.engine import Section, hints
 from archspec.emit.explain import (
     Row,
@@ -29,9 +29,6 @@ from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 Apply = Callable[..., list[Var]]
 
 
@@ -49,13 +46,15 @@ def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+@dataclass(eq=False)
 class Calls(Section):
     """The part of the lowering that knows layers and signatures."""
 
-    def __init__(self, whole: Lowering) -> None:
-        super().__init__(whole)
-        self.calls: dict[Any, Call] = {}
-        self.plain: dict[int, Made] = {}  # by the id of a Call, where only numbers can stand
+    conditions: Conditions
+
+    calls: dict[Any, Call] = field(default_factory=dict)
+    # by the id of a Call, where only numbers can stand
+    plain: dict[int, Made] = field(default_factory=dict)
 
     # ------------------------------------------------------------ layers
 
@@ -81,7 +80,8 @@ class Calls(Section):
         values = [[c.ins[j] for c in copies] for j in range(len(copies[0].ins))]
         ins = [None if vs[0] is None else lookup(rows, vs) for vs in values]
         if copies[0].instance is not None:
-            return self.whole.signatures.block(scope, item, rows, copies, ins)
+            made: Made = self.whole.call_block(scope, item, rows, copies, ins)
+            return made
         return self._layer(scope, item, rows, copies, ins, module)
 
     def _layer(
@@ -216,7 +216,7 @@ class Calls(Section):
             nonlocal records
             if text in item.args:
                 if records is None:
-                    records = self.whole.conditions.records(
+                    records = self.conditions.records(
                         scope, rows, [c.ins[0] if c.ins else None for c in copies]
                     )
                 found = translate(item.args[text], scope.names, records)

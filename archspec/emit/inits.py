@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
@@ -17,9 +18,6 @@ from archspec.expressions import Expr, resolve
 from archspec.language import Filler, Init
 from archspec.layers.base import Weight
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 REPARAMETRISED = "parametrizations."
@@ -28,15 +26,14 @@ _ALWAYS_BIASED = frozenset(
 )
 
 
+@dataclass(eq=False)
 class Inits(Section):
     """The part of the lowering that knows about initial values."""
 
-    def __init__(self, whole: Lowering, rules: Init) -> None:
-        super().__init__(whole)
-        self.rules = rules  # the document's, by op
-        # of leaves, from items of the same instance: id(copy) -> fillers
-        self.local: dict[int, Fillers] = {}
-        self.written: set[int] = set()  # leaves whose class sets them
+    rules: Init  # the document's, by op
+    # of leaves, from items of the same instance: id(copy) -> fillers
+    local: dict[int, Fillers] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
         """Notes what the items of one instance say of its own leaves."""

@@ -20,10 +20,11 @@ from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, GROUP, OP, SHARED, Plan
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import HiddenError, Link, Mismatch, deeper, frozen
+from archspec.expand.state import HiddenError, Link, deeper, frozen
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
 from archspec.expressions import Expr, Loop
+from archspec.layers import Mismatch
 
 if TYPE_CHECKING:
     from typing import Any

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand import mismatch, slots
-from archspec.expand.state import HiddenError, Mismatch, deeper
+from archspec.expand.state import HiddenError, deeper
 from archspec.expand.tree import Copy, Value
-from archspec.layers import REGISTRY, Layer
+from archspec.layers import REGISTRY, Layer, Mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -91,7 +91,7 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     help = did_you_mean(head, known) or _SIGHT
     # it may be what an id with a fault was to name, or an input that is not declared
-    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc)[-1:] in state.overfed
+    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc) in state.overfed
     if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))

@@ -1,4 +1,11 @@
-"""Instances → classes: each spec body is walked once, in lockstep over all its instances."""
+"""Instances → classes: each spec body is walked once, in lockstep over all its instances.
+
+    layer1.0  Bottleneck {width: 64}          class Bottleneck, which is called with
+    layer1.1  Bottleneck {width: 64}    →       in_channels 64, 256, 256, …
+    layer2.0  Bottleneck {width: 128}           width 64, 64, 128, …
+
+The sections are the subjects of that walk; each is given those that it builds on (`engine.py`).
+"""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _instance(
         outputs = {name: value for name, value in outputs.items() if name in wanted}
     training &= set(outputs)
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
-    hidden = any(v.type is None for v in (*inputs.values(), *calls.flat(outputs)))
+    hidden = any(v.type is None for v in (*inputs.values(), *found.flows_out()))
     if len(file.state.faults) == faults and not hidden:
         _leave_out(walk, found, callee, item if wanted is None else None)
     return found

@@ -116,3 +116,8 @@ class Instance:
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
+
+    def flows_out(self) -> list[Value]:
+        """The values of its outputs, those of lists too."""
+        outs = self.outputs.values()
+        return [v for out in outs for v in (out if isinstance(out, tuple) else (out,))]

@@ -45,7 +45,7 @@ def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
     while rest:
         inner, taken = _inside(found, rest)
         if inner is None:
-            _no_part(state, ref, path, seen, rest[0], found)
+            _no_part(state, ref, seen, rest[0], found)
             raise HiddenError
         seen = ".".join((seen, *rest[:taken]))
         found, rest = inner, rest[taken:]
@@ -101,7 +101,7 @@ _DIGITS = "0123456789"
 _SIGHT = "paths lead to earlier items of this block, and to inputs"
 
 
-def _no_part(state: State, ref: Ref, path: str, seen: str, part: str, found: Entry) -> None:
+def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None:
     known: Iterable[str] = ()
     if isinstance(found, Named) and found.frame is not None:
         known = found.frame.names

@@ -281,7 +281,7 @@ def frozen(value: Any) -> object:
 
 def deeper(loc: Loc, *path: str | int) -> Loc:
     """The place of a value inside of what stands at `loc`."""
-    return replace(loc, path=(*loc.path, *path), on_key=False)
+    return Loc(loc.file, (*loc.path, *path), span=loc.span)
 
 
 def _said(link: Link, before: Link | None) -> str:

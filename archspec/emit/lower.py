@@ -18,9 +18,7 @@ from archspec.emit.chain import Chains
 from archspec.emit.classes import Classes
 from archspec.emit.conditions import Conditions
 from archspec.emit.engine import Group, Part
-from archspec.emit.explain import (
-    Row,
-)
+from archspec.emit.explain import Row
 from archspec.emit.groups import Groups
 from archspec.emit.inits import Inits
 from archspec.emit.items import Items
@@ -49,9 +47,7 @@ class Lowering:
         self.consumers: dict[int, set[int]] = {}  # id of a value -> who reads it
         self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from their instance
         self.order: list[ClassInfo] = []  # what is written so far
-        self.finished: set[int] = (
-            set()
-        )  # classes of blocks that are done, and of the groups in them
+        self.finished: set[int] = set()  # classes of blocks that are done, and of groups in them
         self.mark = 0  # where the classes of the block that is being written begin
         self.class_names: set[str] = set()
         self.root_type = ""  # what the network's forward returns

@@ -1,4 +1,24 @@
-"""Graph → PyTorch source: what a good engineer writes by hand, standing without archspec."""
+"""Tree → PyTorch source: what a good engineer writes by hand, standing without archspec.
+
+    blocks:                                  class Unit(nn.Sequential):
+      Unit:                                      def __init__(self, in_channels: int, out: int)…:
+        params: {out: ~}              →              super().__init__()
+        body: [{conv: {out: $out,                    self.conv1 = nn.Conv2d(in_channels, out, 3)
+                       kernel: 3}}, relu]            self.relu1 = nn.ReLU()
+    body:                                    …
+      - {id: stage, repeat: 2,               self.stage = nn.Sequential(Unit(3, out=8), …)
+         Unit: {out: $(8 * (loop.index + 1))}}
+
+A block is a class, and its body is walked once for all of its instances at the same time: each is a
+row of what the class's names are worth there. A number is written as an expression of these names
+that is right in every row (`explain.py`); if there is none, it becomes an argument.
+
+To read: `witnesses` decides which params of the network stay arguments, `lower` makes the classes.
+`blocks` finds which instances one class can serve, `classes` writes it, `items` its body, and
+`repeats`, `merges`, `groups`, `chain` and `loops` what is in it; `calls` and `signatures` write the
+calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of a class, and
+`check` lets nothing through that emission does not write. `trace` shows what was decided.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.frames import Frames
-from archspec.emit.inits import Inits, types_of
+from archspec.emit.inits import Inits
 from archspec.emit.text import render
 from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
@@ -318,7 +318,7 @@ def _kinds(instance: Instance) -> Any:
 def _kinds_of(body: Body) -> Iterable[str | None]:
     for c in body.copies():
         if c.layer is not None and not c.group:
-            yield c.layer.call(*types_of(c)).target
+            yield c.layer.call(*c.types).target
         for part in c.parts():
             yield from _kinds_of(part)
 

@@ -61,11 +61,11 @@ class Calls(Section):
     def torch_call(self, copy: Copy, module: bool) -> Call:
         layer = copy.layer
         assert layer is not None
-        types = tuple(v.type if v is not None else None for v in copy.ins)
+        types = copy.types
         key = (id(layer), module, types)
         found = self.calls.get(key)
         if found is None:
-            found = self.calls[key] = layer.module(*types) if module else layer.call(*types)  # type: ignore[arg-type]
+            found = self.calls[key] = layer.module(*types) if module else layer.call(*types)
         return found
 
     def maker(
@@ -250,10 +250,10 @@ class Calls(Section):
             return [[None] * len(v.type.shape if v.type else ()) for v in copies[0].outs.values()]
         layer = copies[0].layer
         assert layer is not None
-        types = [v.type if v is not None else None for v in copies[0].ins]
+        types = copies[0].types
         resolve = self._resolver(scope, item, rows, copies, ins)
         found: list[list[ast.expr | None]] = []
-        for axes, key in zip(layer.axes(*types), copies[0].outs, strict=True):  # type: ignore[arg-type]
+        for axes, key in zip(layer.axes(*types), copies[0].outs, strict=True):
             one: list[ast.expr | None] = []
             for a, text in enumerate(axes):
                 values = [size_of(c.outs[key], a) for c in copies]

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
@@ -312,14 +311,9 @@ def _chained(tests: list[If]) -> None:
         before.orelse = [after]
 
 
-def types_of(copy: Copy) -> Any:
-    """The input types of a leaf, None for inputs that are not given."""
-    return tuple(v.type if v else None for v in copy.ins)
-
-
 def weights_of(copy: Copy) -> tuple[Weight, ...]:
     """The weights of a leaf."""
-    return copy.layer.weights(*types_of(copy)) if copy.layer is not None else ()
+    return copy.layer.weights(*copy.types) if copy.layer is not None else ()
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
@@ -345,7 +339,7 @@ def _of_kind(test: ast.expr) -> bool:
 
 def _target(copy: Copy) -> str:
     assert copy.layer is not None
-    return copy.layer.call(*types_of(copy)).target or ""
+    return copy.layer.call(*copy.types).target or ""
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:

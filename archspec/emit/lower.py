@@ -1,4 +1,11 @@
-"""Instances → classes: each spec body is walked once, in lockstep over all its instances."""
+"""Instances → classes: each spec body is walked once, in lockstep over all its instances.
+
+    layer1.0  Bottleneck {width: 64}          class Bottleneck, which is called with
+    layer1.1  Bottleneck {width: 64}    →       in_channels 64, 256, 256, …
+    layer2.0  Bottleneck {width: 128}           width 64, 64, 128, …
+
+The sections are the subjects of that walk; each is given those that it builds on (`engine.py`).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +18,7 @@ from archspec.emit.chain import Chains
 from archspec.emit.classes import Classes
 from archspec.emit.conditions import Conditions
 from archspec.emit.engine import Group, Part
-from archspec.emit.explain import (
-    Row,
-)
+from archspec.emit.explain import Row
 from archspec.emit.groups import Groups
 from archspec.emit.inits import Inits
 from archspec.emit.items import Items
@@ -42,9 +47,7 @@ class Lowering:
         self.consumers: dict[int, set[int]] = {}  # id of a value -> who reads it
         self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from their instance
         self.order: list[ClassInfo] = []  # what is written so far
-        self.finished: set[int] = (
-            set()
-        )  # classes of blocks that are done, and of the groups in them
+        self.finished: set[int] = set()  # classes of blocks that are done, and of groups in them
         self.mark = 0  # where the classes of the block that is being written begin
         self.class_names: set[str] = set()
         self.root_type = ""  # what the network's forward returns

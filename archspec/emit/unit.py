@@ -229,7 +229,7 @@ class Unit:
     def argument(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
         """A constructor argument worth these values."""
         if self.fixed:
-            raise UnprovableError(f"`{hint}` differs between witnesses")
+            raise UnprovableError(f"nothing in the class gives `{hint}` at other values of it")
         by_base: dict[int, Any] = {}
         for row, value in zip(rows, values, strict=True):
             if not equal(by_base.setdefault(row.base, value), value):

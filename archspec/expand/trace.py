@@ -26,7 +26,7 @@ def tree(root: Instance) -> str:
     """The instances of a network from the outside in, a line an item or copy."""
     tracer = _Tracer()
     head = f"{root.block.name}{_arguments(root.args)}"
-    rows = [(head, _shapes(tuple(root.inputs.values()), _flat(root)))]
+    rows = [(head, _shapes(tuple(root.inputs.values()), root.flows_out()))]
     rows += tracer.body(root.body, "", 1)
     return "".join(f"{left:<{_WIDE}}  {right}".rstrip() + "\n" for left, right in rows)
 
@@ -89,11 +89,6 @@ def _paths(copy: Copy) -> Iterator[tuple[str, Body]]:
 
 def _arguments(args: Mapping[str, Any]) -> str:
     return f" {written(dict(args))}" if args else ""
-
-
-def _flat(instance: Instance) -> list[Value]:
-    outs = instance.outputs.values()
-    return [v for out in outs for v in (out if isinstance(out, tuple) else (out,))]
 
 
 def _shapes(ins: Sequence[Value | None], outs: Sequence[Value]) -> str:

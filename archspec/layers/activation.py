@@ -56,6 +56,7 @@ class Relu(Activation):
     op = "relu"
     target = "nn.ReLU"
     keeps_output = True
+    word = "ReLU"
 
 
 class Relu6(Activation):
@@ -63,6 +64,7 @@ class Relu6(Activation):
 
     op = "relu6"
     target = "nn.ReLU6"
+    word = "ReLU6"
 
 
 class LeakyRelu(Activation):
@@ -70,6 +72,7 @@ class LeakyRelu(Activation):
 
     op = "leaky_relu"
     target = "nn.LeakyReLU"
+    word = "leaky ReLU"
     examples = (*_MAP, ({"negative_slope": 0.1}, ((4, 9),)))
 
     negative_slope: Number = Field(0.01, description="slope where x is negative")
@@ -80,6 +83,7 @@ class Prelu(Activation):
 
     op = "prelu"
     target = "nn.PReLU"
+    word = "PReLU"
     examples = (
         *_MAP,
         ({"num_parameters": 4, "init": 0.1}, ((4, 8, 9),)),
@@ -119,6 +123,7 @@ class Elu(Activation):
 
     op = "elu"
     target = "nn.ELU"
+    word = "ELU"
     examples = (*_MAP, ({"alpha": 0.5}, ((4, 9),)))
 
     alpha: Number = Field(1.0, description="the negative limit")
@@ -129,6 +134,7 @@ class Selu(Activation):
 
     op = "selu"
     target = "nn.SELU"
+    word = "SELU"
 
 
 class Gelu(Activation):
@@ -136,6 +142,7 @@ class Gelu(Activation):
 
     op = "gelu"
     target = "nn.GELU"
+    word = "GELU"
     examples = (*_MAP, ({"approximate": "tanh"}, ((4, 9),)))
 
     approximate: Literal["none", "tanh"] = Field(
@@ -151,6 +158,7 @@ class Silu(Activation):
 
     op = "silu"
     target = "nn.SiLU"
+    word = "SiLU"
 
 
 class Mish(Activation):
@@ -158,6 +166,7 @@ class Mish(Activation):
 
     op = "mish"
     target = "nn.Mish"
+    word = "Mish"
 
 
 class Hardswish(Activation):
@@ -165,6 +174,7 @@ class Hardswish(Activation):
 
     op = "hardswish"
     target = "nn.Hardswish"
+    word = "hard swish"
 
 
 class Hardsigmoid(Activation):
@@ -172,6 +182,7 @@ class Hardsigmoid(Activation):
 
     op = "hardsigmoid"
     target = "nn.Hardsigmoid"
+    word = "hard sigmoid"
 
 
 class Hardtanh(Activation):
@@ -179,6 +190,7 @@ class Hardtanh(Activation):
 
     op = "hardtanh"
     target = "nn.Hardtanh"
+    word = "hard tanh"
     examples = (*_MAP, ({"min_val": 0.0, "max_val": 6.0}, ((4, 9),)))
 
     min_val: Number = Field(-1.0, description="lower limit")
@@ -233,6 +245,7 @@ class Identity(Activation):
     target = "nn.Identity"
     view = True
     work = 0
+    same_numbers = still_linear = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return ins[:1]

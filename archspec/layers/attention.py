@@ -31,6 +31,7 @@ class Attention(Layer):
 
     op = "attention"
     family = "attention"
+    reads = "sequence"
     takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
     examples = (
         ({"heads": 2}, ((7, 6),)),

@@ -233,6 +233,21 @@ class Layer(BaseModel):
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
+    word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
+    colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    merges: ClassVar[bool] = False  # joins paths into one tensor
+    asleep: ClassVar[bool] = False  # in evaluation it returns its input
+    linear: ClassVar[bool] = False  # a linear map with weights
+    # linear maps before and behind it are one map. Not said of upsampling and pixel shuffles: a
+    # convolution on either side of them is how super-resolution networks are built
+    still_linear: ClassVar[bool] = False
+    same_numbers: ClassVar[bool] = False  # gives the numbers that it gets, in other axes
+    slides: ClassVar[bool] = False  # a window that may step over cells
+    centres: ClassVar[bool] = False  # subtracts the mean of each channel
+    # what it takes its input for: a "map" [C, …space] or a "sequence" [T, features]
+    reads: ClassVar[str] = ""
+    channel_axis: ClassVar[int] = 0  # the axis of what it maps: channels or features
+
     def model_post_init(self, context: Any, /) -> None:
         if context is None:  # else some of the arguments are not known yet
             self.check()
@@ -252,6 +267,15 @@ class Layer(BaseModel):
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
         return {name: self.__dict__[name] for name in type(self).model_fields}
+
+    @classmethod
+    def title(cls) -> str:
+        """`batch norm`, `ReLU`, `upconv`."""
+        return cls.word or cls.op.replace("_", " ")
+
+    def label(self, axes: int) -> str:
+        """What a figure says on a map of so many axes: `conv 3×3 /2`, `upsample ×2`, `linear`."""
+        return self.title()
 
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""

@@ -29,6 +29,7 @@ from archspec.layers.window import (
     refuse_pairs,
     same_is_plain,
     spread,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
@@ -62,6 +63,8 @@ class Convolution(Layer):
     """What `conv` and `conv_transpose` have in common."""
 
     family = "conv"
+    linear = True
+    reads = "map"
     spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
 
     out: Size | None = Field(
@@ -126,6 +129,9 @@ class Convolution(Layer):
             spread(self.op, "dilation", self.dilation, t),
         )
 
+    def label(self, axes: int) -> str:
+        return window_label(self.title(), axes, self.kernel, self.stride)
+
     def _head(self, t: TensorType) -> tuple[Arg, ...]:
         inside, out, _ = self.channels(t)
         return (
@@ -154,6 +160,7 @@ class Conv(Convolution):
     """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
 
     op = "conv"
+    slides = True
     examples = (
         ({"out": 6, "kernel": 3}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": "causal", "dilation": 2}, ((4, 11),)),
@@ -262,6 +269,8 @@ class ConvTranspose(Convolution):
     """
 
     op = "conv_transpose"
+    colour = "upsampling"
+    word = "upconv"
     examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5, 6),)),
@@ -289,6 +298,10 @@ class ConvTranspose(Convolution):
         ),
     ] = Field(0, description="cells cut from both sides of the output, or a word")
     output_padding: Cells = Field(0, description="cells added at the end of the output")
+
+    def label(self, axes: int) -> str:
+        stride = None if self.stride == self.kernel else self.stride
+        return window_label(self.title(), axes, self.kernel, stride)
 
     def check(self) -> None:
         super().check()

@@ -58,6 +58,7 @@ class Pad(Rearrange):
     """
 
     op = "pad"
+    still_linear = True
     spelt: ClassVar[dict[str, str]] = {"padding": "amounts", "pad": "amounts"}
     examples = (
         ({"amounts": 2}, ((4, 9),)),
@@ -180,6 +181,7 @@ class Crop(Rearrange):
     op = "crop"
     takes = ("x", "like?")
     view = True
+    still_linear = True
     examples = (
         ({"size": 5}, ((4, 9),)),
         ({"size": [5, 4]}, ((4, 8, 9),)),

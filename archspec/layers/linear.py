@@ -28,6 +28,9 @@ class Linear(Layer):
 
     op = "linear"
     family = "linear"
+    linear = True
+    reads = "sequence"
+    channel_axis = -1
     examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),

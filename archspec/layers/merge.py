@@ -68,6 +68,7 @@ class Merge(Layer):
     family = "merge"
     takes = ("*",)
     work = 1
+    merges = True
     examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -180,6 +181,7 @@ class Matmul(Layer):
 
     op = "matmul"
     family = "merge"
+    merges = True
     takes = ("*",)
     examples = (
         ({}, ((3, 4), (4, 5))),
@@ -240,6 +242,7 @@ class Concat(Layer):
 
     op = "concat"
     family = "merge"
+    merges = True
     takes = ("*",)
     examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
@@ -300,6 +303,7 @@ class Scale(Layer):
     op = "scale"
     family = "merge"
     work = 1
+    still_linear = True
     examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
@@ -322,6 +326,7 @@ class Parameter(Layer):
 
     op = "parameter"
     family = "merge"
+    colour = "parameter"
     takes = ()
     examples = (
         ({"shape": [7, 12]}, ()),

@@ -30,6 +30,7 @@ class Noise(Layer):
 
     family = "noise"
     view = True
+    asleep = still_linear = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -113,6 +114,7 @@ class SampleNormal(Layer):
 
     op = "sample_normal"
     family = "noise"
+    word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
     view = True

@@ -50,6 +50,8 @@ class BatchNorm(Norm):
     """
 
     op = "batch_norm"
+    centres = still_linear = True
+    reads = "map"
     examples = (
         ({}, ((4,),)),
         ({}, ((4, 9),)),
@@ -90,6 +92,8 @@ class InstanceNorm(Norm):
     """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
 
     op = "instance_norm"
+    centres = True
+    reads = "map"
     examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
@@ -132,6 +136,7 @@ class GroupNorm(Norm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     op = "group_norm"
+    reads = "map"
     examples = (
         ({"groups": 2}, ((4,),)),
         ({"groups": 2}, ((4, 9),)),
@@ -221,6 +226,7 @@ _Over = Annotated[
 class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
+    reads = "sequence"
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
     axis: _Over = Field(
@@ -308,6 +314,7 @@ class RmsNorm(OverAxes):
 
     op = "rms_norm"
     target = "RMSNorm"
+    word = "RMS norm"
     examples = (
         ({}, ((7, 12),)),
         ({"eps": 1e-6, "affine": False}, ((12,),)),

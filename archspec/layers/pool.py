@@ -27,15 +27,19 @@ from archspec.layers.window import (
     same_is_plain,
     spread,
     too_small,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
+from archspec.units import sides
 
 
 class Pool(Layer):
     """What pools with a window have in common."""
 
     family = "pool"
+    slides = True
+    reads = "map"
 
     kernel: PerAxis = Field(description="size of the window")
     stride: PerAxis | None = Field(None, description="step of the window; the kernel when left out")
@@ -75,6 +79,10 @@ class Pool(Layer):
     def step(self) -> PerAxis:
         """The stride, which is the kernel where none is given."""
         return self.kernel if self.stride is None else self.stride
+
+    def label(self, axes: int) -> str:
+        stride = None if self.step == self.kernel else self.step
+        return window_label(self.title(), axes, self.kernel, stride)
 
     def _helped(self) -> bool:
         """Whether the padding is computed when the module runs."""
@@ -185,6 +193,7 @@ class AvgPool(MeanPool):
     """
 
     op = "avg_pool"
+    still_linear = True
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
@@ -220,6 +229,7 @@ class LpPool(MeanPool):
     """The p-norm of each window: torch.nn.LPPool1d, LPPool2d, LPPool3d."""
 
     op = "lp_pool"
+    word = "Lp pool"
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 2, "p": 3}, ((4, 8, 9),)),
@@ -254,11 +264,15 @@ class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
     family = "pool"
+    reads = "map"
     name: ClassVar[str]
 
     size: Size | Annotated[tuple[Size | None, ...], up_to(3)] = Field(
         description="output size; null keeps an axis"
     )
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {sides(self.size, axes)}"
 
     def sizes(self, t: TensorType) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
@@ -307,6 +321,7 @@ class AdaptiveAvgPool(AdaptivePool):
     """Means to a given size: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d."""
 
     op = "adaptive_avg_pool"
+    still_linear = True
     name = "AdaptiveAvgPool"
     examples = (
         ({"size": 3}, ((4, 8),)),
@@ -340,6 +355,7 @@ class GlobalPool(Layer):
     """What pools over all of space have in common: [C, …] -> [C]."""
 
     family = "pool"
+    reads = "map"
     name: ClassVar[str]
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -368,6 +384,7 @@ class GlobalAvgPool(GlobalPool):
     """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
 
     op = "global_avg_pool"
+    still_linear = True
     name = "AvgPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 

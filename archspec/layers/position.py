@@ -13,6 +13,8 @@ class SinePositions(Layer):
     target = "SinePositions"
     family = "position"
     work = 1
+    reads = "sequence"
+    word = "positions"
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:

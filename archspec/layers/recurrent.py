@@ -32,6 +32,7 @@ class Recurrent(Layer):
     """
 
     family = "recurrent"
+    reads = "sequence"
     gates: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)
 
@@ -167,6 +168,7 @@ class Lstm(Recurrent):
     states = ("h", "c")
     takes = ("x", "h?", "c?")
     gives = ("output", "h", "c")
+    word = "LSTM"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
 
@@ -178,6 +180,7 @@ class Gru(Recurrent):
     gates = 3
     takes = ("x", "h?")
     gives = ("output", "h")
+    word = "GRU"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
 
@@ -189,6 +192,7 @@ class Rnn(Recurrent):
     gates = 1
     takes = ("x", "h?")
     gives = ("output", "h")
+    word = "RNN"
     examples = (
         *_EXAMPLES,
         ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),

@@ -29,9 +29,11 @@ from archspec.layers.window import (
     Geometry,
     expect_map,
     spread,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
+from archspec.units import each
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -55,6 +57,8 @@ class Upsample(Rearrange):
     """
 
     op = "upsample"
+    colour = "upsampling"
+    reads = "map"
     takes = ("x", "like?")
     bare: ClassVar[dict[type, str]] = {str: "mode"}  # where a second input gives the size
     examples = (
@@ -86,6 +90,9 @@ class Upsample(Rearrange):
             raise BadArgument(
                 "align_corners", message, "leave it out, or choose `mode: bilinear`", "E217"
             )
+
+    def label(self, axes: int) -> str:
+        return self.title() if self.scale is None else f"{self.title()} ×{each(self.scale)}"
 
     def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
@@ -216,9 +223,13 @@ class PixelShuffle(Rearrange):
 
     op = "pixel_shuffle"
     target = "nn.PixelShuffle"
+    colour = "upsampling"
     examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
     factor: Size = Field(description="how many times larger space becomes")
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {self.factor}"
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -249,6 +260,9 @@ class PixelUnshuffle(Rearrange):
     examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
     factor: Size = Field(description="how many times smaller space becomes")
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {self.factor}"
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -309,6 +323,10 @@ class Unfold(Rearrange):
     dilation: PerAxis = Field(1, description="distance between the window's cells")
     padding: Cells = Field(0, description="zeros added around the input")
     stride: PerAxis = Field(1, description="step of the window")
+
+    def label(self, axes: int) -> str:
+        stride = None if self.stride == self.kernel else self.stride
+        return window_label(self.title(), axes, self.kernel, stride)
 
     def geometry(self, t: TensorType) -> Geometry:
         """The windows on an input. Raises Mismatch."""

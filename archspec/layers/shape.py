@@ -95,6 +95,7 @@ class Flatten(Rearrange):
 
     op = "flatten"
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({}, ((4, 8, 9),)),
         ({}, ((5,),)),
@@ -134,6 +135,7 @@ class Unflatten(Rearrange):
     op = "unflatten"
     bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"axis": 0, "shape": [4, 2, 3]}, ((24,),)),
         ({"axis": -1, "shape": [3, -1]}, ((5, 12),)),
@@ -196,6 +198,7 @@ class Reshape(Rearrange):
 
     op = "reshape"
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"shape": [1, 28, 28]}, ((784,),)),
         ({"shape": [6, -1]}, ((3, 4, 5),)),
@@ -231,6 +234,7 @@ class Permute(Rearrange):
 
     op = "permute"
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"order": [1, 0]}, ((4, 9),)),
         ({"order": [1, 2, 0]}, ((4, 8, 9),)),

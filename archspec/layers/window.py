@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
@@ -184,6 +185,12 @@ def window_sizes(
             raise too_small(op, t, a, covers, padded)
         outs.append(out)
     return Geometry(kernel, stride, dilation, before, after, tuple(outs))
+
+
+def window_label(title: str, axes: int, kernel: PerAxis, stride: PerAxis | None) -> str:
+    """`max pool 3×3 /2`; the stride left out where it is 1."""
+    text = f"{title} {sides(kernel, axes)}"
+    return text if stride in (None, 1) else f"{text} /{each(stride)}"
 
 
 def refuse_pairs(op: str, field: str, clash: str, help: str = "") -> BadArgument:

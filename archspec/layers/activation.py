@@ -10,6 +10,9 @@ from pydantic import Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
+    OUTPUT,
     WHOLE,
     Arg,
     BadArgument,
@@ -35,16 +38,13 @@ class Activation(Layer):
     """What activations have in common: one torch module, cell by cell."""
 
     family = "activation"
-    keeps_output: ClassVar[bool] = False  # its derivative is written in its output, not its input
+    kept = INPUT
     work = 1
     examples = _MAP
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(outputs=(0,)) if self.keeps_output else Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         return replace(super().call(*ins), broadcast=True)
@@ -55,7 +55,7 @@ class Relu(Activation):
 
     op = "relu"
     target = "nn.ReLU"
-    keeps_output = True
+    kept = OUTPUT  # in which its derivative is written
     word = "ReLU"
 
 
@@ -209,7 +209,7 @@ class Sigmoid(Activation):
 
     op = "sigmoid"
     target = "nn.Sigmoid"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Tanh(Activation):
@@ -217,7 +217,7 @@ class Tanh(Activation):
 
     op = "tanh"
     target = "nn.Tanh"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Softplus(Activation):
@@ -243,15 +243,13 @@ class Identity(Activation):
 
     op = "identity"
     target = "nn.Identity"
+    kept = NOTHING
     view = True
     work = 0
     same_numbers = still_linear = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept()
 
 
 class AlongAxis(Activation):
@@ -294,7 +292,7 @@ class Softmax(AlongAxis):
 
     op = "softmax"
     target = "nn.Softmax"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class LogSoftmax(AlongAxis):
@@ -302,7 +300,7 @@ class LogSoftmax(AlongAxis):
 
     op = "log_softmax"
     target = "nn.LogSoftmax"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Maxout(Activation):
@@ -310,6 +308,7 @@ class Maxout(Activation):
 
     op = "maxout"
     target = "Maxout"
+    kept = Kept(inputs=(0,), outputs=(0,))
     examples = (
         ({"pieces": 2}, ((4,),)),
         ({"pieces": 2}, ((4, 8, 9),)),
@@ -339,9 +338,6 @@ class Maxout(Activation):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), outputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         dim = torch_axis(self.axis)

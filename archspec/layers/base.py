@@ -146,7 +146,7 @@ class Kept:
     bytes: int = 0
 
 
-NOTHING = Kept()
+NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
 
 
 class _Missing:
@@ -231,6 +231,7 @@ class Layer(BaseModel):
     bare: ClassVar[Mapping[type, str]] = {}
     target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
+    kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
@@ -352,8 +353,8 @@ class Layer(BaseModel):
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """What autograd keeps for the backward pass. Default: nothing."""
-        return NOTHING
+        """What autograd keeps for the backward pass. Default: `kept`."""
+        return self.kept
 
     def saves(self, *ins: TensorType) -> int:
         """Bytes kept for backward for one sample, inputs and outputs of `keeps` counted in full."""
@@ -386,9 +387,10 @@ class Layer(BaseModel):
     def module(self, *ins: TensorType) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
-        Differs from `call` for functional ops.
+        Default: `call`, where that is a module of one input and one output.
         """
-        return self.call(*ins)
+        call = self.call(*ins)
+        return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     BadArgument,
@@ -25,6 +26,7 @@ from archspec.layers.window import (
     SPATIAL,
     Geometry,
     expect_map,
+    expect_one_length,
     padding_arg,
     refuse_pairs,
     same_is_plain,
@@ -91,16 +93,7 @@ class Convolution(Layer):
                 f"`groups` of `{self.op}` is {self.groups}; it does not divide `out`, {self.out}"
             )
             raise BadArgument("groups", message, code="E217")
-        lengths = {
-            len(v)
-            for v in (self.kernel, self.stride, self.padding, self.dilation)
-            if isinstance(v, tuple)
-        }
-        if len(lengths) > 1:
-            message = f"`{self.op}` has lists of different lengths: " + ", ".join(
-                f"`{n}` {written(v)}" for n, v in self.values().items() if isinstance(v, tuple)
-            )
-            raise BadArgument(None, message, code="E217")
+        expect_one_length(self.op, self.values())
 
     def channels(self, t: TensorType) -> tuple[int, int, int]:
         """Input channels, output channels, groups. Raises Mismatch where groups do not divide."""
@@ -270,6 +263,7 @@ class ConvTranspose(Convolution):
 
     op = "conv_transpose"
     colour = "upsampling"
+    kept = INPUT
     word = "upconv"
     examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
@@ -392,9 +386,6 @@ class ConvTranspose(Convolution):
         _, out, groups = self.channels(ins[0])
         kernel = spread(self.op, "kernel", self.kernel, ins[0])
         return ins[0].size * (out // groups) * math.prod(kernel)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins

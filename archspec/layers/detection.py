@@ -35,9 +35,6 @@ class Boxes(Layer):
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
 
 def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -> None:
     """Raises Mismatch unless it is [K, 4], with scores of [K] where they are given."""

@@ -275,7 +275,7 @@ class Crop(Rearrange):
 
     def module(self, *ins: TensorType) -> Call:
         if self.offset == "center" or len(ins) > 1:
-            return self.call(*ins) if len(ins) == 1 else Call(None)
+            return super().module(*ins)
         args = (
             Arg(_each("offset", self.offset, ins[0].rank - 1), self.starts(ins)),
             Arg(_each("size", self.size, ins[0].rank - 1), self.sizes(ins)),

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     Call,
@@ -31,6 +32,7 @@ class Linear(Layer):
     linear = True
     reads = "sequence"
     channel_axis = -1
+    kept = INPUT
     examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),
@@ -75,9 +77,6 @@ class Linear(Layer):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))

@@ -69,6 +69,7 @@ class Merge(Layer):
     takes = ("*",)
     work = 1
     merges = True
+    sign: ClassVar[str] = " + "  # between the inputs in the source
     examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -85,8 +86,8 @@ class Merge(Layer):
         return (len(ins) - 1) * outs[0].size
 
     def expression(self, count: int) -> str:
-        """What `forward` is for so many inputs."""
-        raise NotImplementedError
+        """What `forward` is for so many inputs: `sign` between them."""
+        return self.sign.join(f"x{i}" for i in range(count))
 
     def call(self, *ins: TensorType) -> Call:
         forward = "x0" if len(ins) == 1 else self.expression(len(ins))
@@ -112,14 +113,12 @@ class Add(Merge):
 
     op = "add"
 
-    def expression(self, count: int) -> str:
-        return " + ".join(f"x{i}" for i in range(count))
-
 
 class Sub(Merge):
     """The first input minus the second."""
 
     op = "sub"
+    sign = " - "
     examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -127,14 +126,9 @@ class Sub(Merge):
             raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
         return super().infer(*ins)
 
-    def expression(self, count: int) -> str:
-        return "x0 - x1"
 
-
-class Mul(Merge):
-    """The product of the inputs, cell by cell."""
-
-    op = "mul"
+class KeepsAll(Merge):
+    """What merges have in common whose derivative reads every input."""
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -142,8 +136,12 @@ class Mul(Merge):
         (out,) = self.infer(*ins)
         return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
-    def expression(self, count: int) -> str:
-        return " * ".join(f"x{i}" for i in range(count))
+
+class Mul(KeepsAll):
+    """The product of the inputs, cell by cell."""
+
+    op = "mul"
+    sign = " * "
 
 
 class Mean(Merge):
@@ -155,19 +153,13 @@ class Mean(Merge):
         return len(ins) * outs[0].size
 
     def expression(self, count: int) -> str:
-        return "(" + " + ".join(f"x{i}" for i in range(count)) + f") / {count}"
+        return f"({super().expression(count)}) / {count}"
 
 
-class Max(Merge):
+class Max(KeepsAll):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
     op = "max"
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        if len(ins) == 1:
-            return Kept()
-        (out,) = self.infer(*ins)
-        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
     def expression(self, count: int) -> str:
         found = "x0"
@@ -353,9 +345,6 @@ class Parameter(Layer):
         sizes = tuple(Arg(f"shape[{a}]", n) for a, n in enumerate(self.shape))
         lead = (Arg("1", 1),) if self.batch else ()
         return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (tuple(f"shape[{a}]" for a in range(len(self.shape))),)

@@ -12,7 +12,6 @@ from archspec.layers.base import (
     Kept,
     Layer,
     Mismatch,
-    Reach,
     TensorType,
 )
 from archspec.layers.fields import Epsilon, Probability
@@ -131,14 +130,8 @@ class SampleNormal(Layer):
             raise Mismatch(message, code="E203")
         return ins[:1]
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(tuple(Reach(a) for a in range(t.rank)) for t in ins)
-
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
 
     def call(self, *ins: TensorType) -> Call:
         return Call("SampleNormal", (), "self(x0, x1)")
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     Call,
@@ -34,13 +35,11 @@ class Norm(Layer):
 
     family = "norm"
     work = 2
+    kept = INPUT
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
 
 class BatchNorm(Norm):

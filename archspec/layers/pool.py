@@ -22,6 +22,7 @@ from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
     Geometry,
     expect_map,
+    expect_one_length,
     padding_arg,
     refuse_pairs,
     same_is_plain,
@@ -52,12 +53,7 @@ class Pool(Layer):
 
     def check(self) -> None:
         padding, _, ceil = self.rest
-        lists = {n: v for n, v in self.values().items() if isinstance(v, tuple)}
-        if len({len(v) for v in lists.values()}) > 1:
-            shown = ", ".join(f"`{n}` {written(v)}" for n, v in lists.items())
-            raise BadArgument(
-                None, f"`{self.op}` has lists of different lengths: {shown}", code="E217"
-            )
+        expect_one_length(self.op, self.values())
         if ceil and padding in ("same", "causal"):
             message = f"`ceil` of `{self.op}` is true; `padding: {padding}` gives the output size"
             raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")

@@ -143,9 +143,6 @@ class Recurrent(Layer):
     def _more(self) -> tuple[Arg, ...]:
         return ()
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         width = "2 * hidden" if self.bidirectional else "hidden"
         rows = "2 * layers" if self.bidirectional else "layers"

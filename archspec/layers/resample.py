@@ -204,9 +204,6 @@ class Upsample(Rearrange):
         size, mode, align = self.args("size", "mode", "align_corners")
         return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None) if len(ins) > 1 else self.call(*ins)
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         n = ins[0].rank
         if len(ins) > 1:

@@ -467,9 +467,6 @@ class Split(Rearrange):
         forward = f"torch.split(x0, [{listed}], axis)"
         return Call(None, forward=forward, free=(*parts, dim), results=results)
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         (t,) = ins
         axis = place(self.op, self.axis, t)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+from archspec.text.words import written
 from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -33,6 +34,15 @@ def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: 
         raise Mismatch(message, "", "E302")
     expect_dtype(op, t)
     return n
+
+
+def expect_one_length(op: str, values: Mapping[str, object]) -> None:
+    """Raises BadArgument where lists of one number per axis differ in length."""
+    lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
+    if len(set(map(len, lists.values()))) > 1:
+        shown = ", ".join(f"`{name}` {written(value)}" for name, value in lists.items())
+        message = f"`{op}` has lists of different lengths: {shown}"
+        raise BadArgument(None, message, code="E217")
 
 
 def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:

@@ -9,12 +9,13 @@ through them with a small one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
@@ -168,8 +169,7 @@ class Stage(NamedTuple):
 
     def show(self, run: Run) -> str:
         """What the stage made, as text. Raises SpecError."""
-        module, _, function = self.shown.partition(":")
-        return str(getattr(import_module(module), function)(self.made(run)))
+        return str(resolve_name(self.shown)(self.made(run)))
 
 
 STAGES = (
@@ -215,7 +215,7 @@ def start(path: str | Path, choice: Choice) -> Run:
 def _hinted(error: SpecError, path: str) -> SpecError:
     """The error; of a spec that is not there with what may have been meant."""
     first = error.faults[0]
-    if first.code != "E101" or first.loc.file != path:
+    if first.code != "E101" or first.loc.file != path or os.path.lexists(path):
         return error
     return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
 
@@ -267,13 +267,18 @@ def loads(
         return Run(sources.from_text(text, name, limits=limits), choice).checked()
 
 
+def program(spec: str | Path | Program, variant: str | None = None, **params: Any) -> Program:
+    """What is given as a spec file, a shipped spec's name, or a Program. Raises SpecError."""
+    if not isinstance(spec, Program):
+        return load(spec, variant, **params)
+    if variant is None and not params:
+        return spec
+    return spec.with_(variant, **params)
+
+
 def compile(spec: str | Path | Program, variant: str | None = None, **params: Any) -> str:
     """The PyTorch source of a spec file, a shipped spec or a Program. Raises SpecError."""
-    if not isinstance(spec, Program):
-        return load(spec, variant, **params).code
-    if variant is None and not params:
-        return spec.code
-    return spec.with_(variant, **params).code
+    return program(spec, variant, **params).code
 
 
 def render(
@@ -300,14 +305,11 @@ def render(
     from archspec.figures import by_ending, figure
     from archspec.save import save
 
-    if not isinstance(spec, Program):
-        spec = load(spec, variant, **params)
-    elif variant is not None or params:
-        spec = spec.with_(variant, **params)
+    shown = program(spec, variant, **params)
     if format is None and path is not None:
         format = by_ending(path)
     with collector.paused():
-        made = figure(spec, view, format, block=block, node=node)
+        made = figure(shown, view, format, block=block, node=node)
     if path is not None:
         save(made, Path(path), force=force)
     return made

@@ -12,7 +12,9 @@ from archspec.cli.weights import weights
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), help="The shell to teach.")
+@click.argument(
+    "shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]), help="bash, zsh or fish."
+)
 def completion(shell: str) -> None:
     """Show the script that makes a shell complete what is typed.
 
@@ -27,8 +29,8 @@ def completion(shell: str) -> None:
 
 
 COMMANDS = (
-    network.check, network.compile_, network.summary, network.expand, network.diff,
-    figures.render, figures.gallery, weights,
+    network.check, network.compile_, network.summary, network.expand, network.export,
+    network.diff, figures.render, figures.gallery, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 

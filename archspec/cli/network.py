@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 from click.exceptions import Exit
@@ -107,6 +109,32 @@ def expand(spec: str, choice: Choice) -> None:
     from archspec.report import unrolled
 
     say(unrolled(choice.accept(spec)))
+
+
+# ending → what writes the graph so: module:function, loaded when it is asked for
+_EXPORTS = {".graphml": "archspec.report.graphml:graphml"}
+
+
+@click.command()
+@SPEC
+@writing(f"As its ending says: {' '.join(_EXPORTS)}; - for stdout.")
+@choosing
+def export(spec: str, choice: Choice, output: Output) -> None:
+    """Write the graph for other programs."""
+    program = choice.accept(spec)
+    ending = next(iter(_EXPORTS)) if output.file is None else Path(output.file).suffix
+    if ending.lower() not in _EXPORTS:
+        raise WrongUsageError(
+            f"the ending `{ending}` of `{output.file}` means no format of a graph",
+            f"known: {', '.join(_EXPORTS)}",
+        )
+    text: str = resolve_name(_EXPORTS[ending.lower()])(program.graph)
+    if output.stdout:
+        say(text)
+        return
+    path = output.path(f"{program.name}{ending}")
+    output.save(text, path)
+    say(f"{path}: {len(program.graph.steps):,} nodes written")
 
 
 @click.command()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from archspec import collector
 from archspec.expand import heads
-from archspec.expand.calls import Namespace
+from archspec.expand.items import instance
+from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as _inputs
 from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
@@ -118,7 +119,7 @@ def _root(
         named_inputs=spec.named_inputs, items=spec.items, numbered=spec.numbered,
         outputs=spec.outputs, lists=spec.lists, loc=spec.loc,
     )  # fmt: skip
-    root = Namespace(state, spec).instance(block, args, list(types.values()), None)
+    root = instance(Callee(block, Namespace(state, spec)), args, list(types.values()), None)
     root.free_axes = axes
     return root
 

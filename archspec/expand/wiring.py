@@ -77,7 +77,7 @@ def _inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
         if found.frame is not None and rest[0] in found.frame.names:
             return found.frame.names[rest[0]], 1
         return _inside(found.copy, rest) if found.copy is not None else (None, 1)
-    if isinstance(found, Copy) and found.body is None and not found.branches:
+    if isinstance(found, Copy) and not found.group:
         for taken in (1, 2):
             name = ".".join(rest[:taken])
             if name in found.outs:

@@ -79,7 +79,7 @@ def _sheet(network: Network, shown: Drawn) -> Scene:
     beside = skips(shown.edges)
     lines = []
     for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
-        steps = folded(curve, number, pages, _EDGE, down)
+        steps = folded(curve, number, pages, (_EDGE, down))
         stroke = cards.SKIP if edge in beside else cards.LINE
         lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
     marks.append(Group(tuple(lines), role="edges"))
@@ -271,7 +271,7 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if top == box.top:
-                ways = (within(curve, page, _EDGE, down) for curve in placed.curves)
+                ways = (within(curve, page, (_EDGE, down)) for curve in placed.curves)
                 marks += _title(group, part, [way for way in ways if way is not None])
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found

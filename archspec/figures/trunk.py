@@ -90,7 +90,6 @@ def _outputs(network: Network) -> list[int]:
 
 class _Reader:
     def __init__(self, network: Network, most: int) -> None:
-        self.network = network
         self.outline = outline(network, Fold(most))
         (sink,) = _outputs(network)
         (self._start,) = (part.key for part in self.outline.parts if part.kind == "input")
@@ -153,14 +152,13 @@ class _Reader:
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
-        tensor = self.network.graph.steps[part.main].outs[0]
-        if tensor.rank <= 1:
+        if part.out.rank <= 1:
             return ()
-        is_map = tensor.is_map
-        if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
+        is_map = part.out.is_map
+        if part.kind == "input" and part.out.rank == 2:  # what it is, its first reader says
             readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
-            is_map = any(self.network.graph.steps[r.main].outs[0].is_map for r in readers)
-        return tensor.shape[1:] if is_map else None
+            is_map = any(reader.out.is_map for reader in readers)
+        return part.shape[1:] if is_map else None
 
     # -------------------------------------------------------------- solids
 

@@ -184,13 +184,13 @@ def test_a_line_goes_through_all_columns_it_passes() -> None:
     beside = ((100, 15), (160, 15), (160, 3555), (100, 3555))
     pages = columns.columns(boxes, (), [*down, beside])
     assert len(pages) > 2
-    steps = columns.folded(beside, len(down), pages, 0, 0)
+    steps = columns.folded(beside, len(down), pages, (0, 0))
     assert steps[0][0] == "M"
     lefts = [page.left for page in pages]
     assert lefts == sorted(lefts)
     assert steps[0][1:] == pytest.approx((pages[0].x(100), 15))
     assert steps[-1][-2:] == pytest.approx((pages[-1].x(100), 3555 + pages[-1].down))
-    back = columns.folded(beside[::-1], len(down), pages, 0, 0)
+    back = columns.folded(beside[::-1], len(down), pages, (0, 0))
     assert back[0][1:] == pytest.approx(steps[-1][-2:])
     assert back[-1][-2:] == pytest.approx(steps[0][1:])
     assert len(back) == len(steps)

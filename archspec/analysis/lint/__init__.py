@@ -3,7 +3,7 @@
 A rule is a function of a Context that yields faults. Its docstring begins with its code, and shows
 a spec that it complains about with what it says; tests run these examples. Each rule names the
 well-known designs it leaves alone; a rule that cries wolf is worse than none. A new one is a
-function here, its name in RULES, and a page for `archspec explain`.
+function in one of the files here, a line in RULES, and a page for `archspec explain`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from archspec.analysis.lint import fields, maps, unread
 from archspec.analysis.lint.context import Context, Rule
-from archspec.analysis.lint.fields import far_from_the_input, misaligned
-from archspec.analysis.lint.maps import (
-    bias_before_a_norm,
-    linear_twice,
-    softmax_at_the_end,
-    uneven_kernel,
-    unseen_cells,
-)
-from archspec.analysis.lint.unread import unread_inputs, unread_params
 
 if TYPE_CHECKING:
     from archspec.language import Spec
@@ -29,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Context", "warnings"]
 
 RULES: tuple[Rule, ...] = (
-    linear_twice,
-    bias_before_a_norm,
-    softmax_at_the_end,
-    uneven_kernel,
-    unseen_cells,
-    misaligned,
-    far_from_the_input,
-    unread_params,
-    unread_inputs,
+    maps.linear_twice,
+    maps.bias_before_a_norm,
+    maps.softmax_at_the_end,
+    maps.uneven_kernel,
+    maps.unseen_cells,
+    fields.misaligned,
+    fields.far_from_the_input,
+    unread.params,
+    unread.inputs,
 )
 
 

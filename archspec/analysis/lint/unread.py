@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
-def unread_params(context: Context) -> Iterator[Fault]:
+def params(context: Context) -> Iterator[Fault]:
     """W108: a param of the document or of a block that no expression reads.
 
         params: {width: 8}
@@ -64,7 +64,7 @@ def _unread(loc: Loc, name: str, owner: str) -> Fault:
     )
 
 
-def unread_inputs(context: Context) -> Iterator[Fault]:
+def inputs(context: Context) -> Iterator[Fault]:
     """W109: an input, of the document or of a block, that no item takes and no expression reads.
 
         input: {x: [64], y: [64]}

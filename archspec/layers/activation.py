@@ -157,6 +157,7 @@ class Silu(Activation):
     """x·sigmoid(x), also called Swish: torch.nn.SiLU."""
 
     op = "silu"
+    elsewhere = ("swish",)
     target = "nn.SiLU"
     word = "SiLU"
 

@@ -30,6 +30,7 @@ class Attention(Layer):
     """
 
     op = "attention"
+    elsewhere = ("multiheadattention", "mha")
     family = "attention"
     reads = "sequence"
     takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")

@@ -226,6 +226,8 @@ class Layer(BaseModel):
     gives: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
     example_dtypes: ClassVar[tuple[str, ...]] = ()  # of the examples' inputs, float where not said
+    # what other libraries call it, small and without `_`, where no rule of spelling leads to it
+    elsewhere: ClassVar[tuple[str, ...]] = ()
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
@@ -237,6 +239,7 @@ class Layer(BaseModel):
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
     colour: ClassVar[str] = ""  # in figures, where it is not that of the family
     merges: ClassVar[bool] = False  # joins paths into one tensor
+    functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input
     linear: ClassVar[bool] = False  # a linear map with weights
     # linear maps before and behind it are one map. Not said of upsampling and pixel shuffles: a

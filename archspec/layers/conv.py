@@ -153,6 +153,7 @@ class Conv(Convolution):
     """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
 
     op = "conv"
+    elsewhere = ("convolution",)
     slides = True
     examples = (
         ({"out": 6, "kernel": 3}, ((4, 11),)),
@@ -262,6 +263,7 @@ class ConvTranspose(Convolution):
     """
 
     op = "conv_transpose"
+    elsewhere = ("deconv", "convtranspose")
     colour = "upsampling"
     kept = INPUT
     word = "upconv"

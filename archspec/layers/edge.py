@@ -58,6 +58,7 @@ class Pad(Rearrange):
     """
 
     op = "pad"
+    elsewhere = ("zeropad",)
     still_linear = True
     spelt: ClassVar[dict[str, str]] = {"padding": "amounts", "pad": "amounts"}
     examples = (

@@ -28,6 +28,7 @@ class Linear(Layer):
     """A linear map of the last axis: torch.nn.Linear."""
 
     op = "linear"
+    elsewhere = ("dense", "fc", "fullyconnected")
     family = "linear"
     linear = True
     reads = "sequence"

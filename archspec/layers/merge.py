@@ -68,7 +68,7 @@ class Merge(Layer):
     family = "merge"
     takes = ("*",)
     work = 1
-    merges = True
+    merges = functional = True
     sign: ClassVar[str] = " + "  # between the inputs in the source
     examples = _SOME
 
@@ -112,12 +112,14 @@ class Add(Merge):
     """The sum of the inputs."""
 
     op = "add"
+    elsewhere = ("sum",)
 
 
 class Sub(Merge):
     """The first input minus the second."""
 
     op = "sub"
+    elsewhere = ("subtract",)
     sign = " - "
     examples = _TWO
 
@@ -141,6 +143,7 @@ class Mul(KeepsAll):
     """The product of the inputs, cell by cell."""
 
     op = "mul"
+    elsewhere = ("multiply",)
     sign = " * "
 
 
@@ -148,6 +151,7 @@ class Mean(Merge):
     """The mean of the inputs, cell by cell."""
 
     op = "mean"
+    elsewhere = ("average",)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return len(ins) * outs[0].size
@@ -160,6 +164,7 @@ class Max(KeepsAll):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
     op = "max"
+    elsewhere = ("maximum",)
 
     def expression(self, count: int) -> str:
         found = "x0"
@@ -173,7 +178,7 @@ class Matmul(Layer):
 
     op = "matmul"
     family = "merge"
-    merges = True
+    merges = functional = True
     takes = ("*",)
     examples = (
         ({}, ((3, 4), (4, 5))),
@@ -233,8 +238,9 @@ class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
     op = "concat"
+    elsewhere = ("cat", "concatenate")
     family = "merge"
-    merges = True
+    merges = functional = True
     takes = ("*",)
     examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),

@@ -86,6 +86,7 @@ class DropPath(Noise):
     """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
 
     op = "drop_path"
+    elsewhere = ("stochasticdepth",)
     target = "DropPath"
     examples = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
 

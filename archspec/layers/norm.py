@@ -49,6 +49,7 @@ class BatchNorm(Norm):
     """
 
     op = "batch_norm"
+    elsewhere = ("bn", "normalization", "batchnormalization")
     centres = still_linear = True
     reads = "map"
     examples = (
@@ -135,6 +136,7 @@ class GroupNorm(Norm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     op = "group_norm"
+    elsewhere = ("gn",)
     reads = "map"
     examples = (
         ({"groups": 2}, ((4,),)),
@@ -181,6 +183,7 @@ class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
     op = "local_response_norm"
+    elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"
     examples = (
         ({"size": 3}, ((4, 9),)),
@@ -286,6 +289,7 @@ class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
     op = "layer_norm"
+    elsewhere = ("ln", "layernormalization")
     target = "LayerNorm"
     examples = (
         ({}, ((12,),)),

@@ -139,6 +139,7 @@ class MaxPool(Pool):
     """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
 
     op = "max_pool"
+    elsewhere = ("maxpooling",)
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "padding": "causal", "stride": 1}, ((4, 9),)),
@@ -189,6 +190,7 @@ class AvgPool(MeanPool):
     """
 
     op = "avg_pool"
+    elsewhere = ("averagepooling", "averagepool")
     still_linear = True
     examples = (
         ({"kernel": 2}, ((4, 9),)),
@@ -380,6 +382,7 @@ class GlobalAvgPool(GlobalPool):
     """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
 
     op = "global_avg_pool"
+    elsewhere = ("globalaveragepooling", "gap")
     still_linear = True
     name = "AvgPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
@@ -389,6 +392,7 @@ class GlobalMaxPool(GlobalPool):
     """The maximum over all of space: torch.nn.AdaptiveMaxPool2d(1), flattened."""
 
     op = "global_max_pool"
+    elsewhere = ("globalmaxpooling",)
     name = "MaxPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 

@@ -57,6 +57,7 @@ class Upsample(Rearrange):
     """
 
     op = "upsample"
+    elsewhere = ("upsampling", "interpolate")
     colour = "upsampling"
     reads = "map"
     takes = ("x", "like?")

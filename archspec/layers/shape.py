@@ -197,6 +197,7 @@ class Reshape(Rearrange):
     """The same elements in another shape: torch.reshape."""
 
     op = "reshape"
+    elsewhere = ("view",)
     view = True
     same_numbers = still_linear = True
     examples = (
@@ -233,6 +234,7 @@ class Permute(Rearrange):
     """The axes in another order: torch.permute."""
 
     op = "permute"
+    elsewhere = ("transpose",)
     view = True
     same_numbers = still_linear = True
     examples = (
@@ -400,6 +402,8 @@ class Split(Rearrange):
     """Neighbouring parts along an axis: outputs `0`, `1`, … (torch.chunk, torch.split)."""
 
     op = "split"
+    functional = True
+    elsewhere = ("chunk",)
     bare: ClassVar[dict[type, str]] = {list: "sizes", tuple: "sizes"}
     view = True
     examples = (

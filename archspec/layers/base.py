@@ -1,10 +1,10 @@
 """One layer type, one class: what archspec asks of it; what composes them is elsewhere.
 
-    layer = create("max_pool", {"kernel": 3, "stride": 2})
-    layer.infer([4, 9, 9])      [4, 4, 4]
-    layer.reach([4, 9, 9])      along H, output cell o reads the cells 2·o … 2·o + 2
-    layer.call([4, 9, 9])       nn.MaxPool2d(3, 2)
-    layer.label(axes=2)         max pool 3×3 /2
+layer = create("max_pool", {"kernel": 3, "stride": 2})
+layer.infer([4, 9, 9])      [4, 4, 4]
+layer.reach([4, 9, 9])      along H, output cell o reads the cells 2·o … 2·o + 2
+layer.call([4, 9, 9])       nn.MaxPool2d(3, 2)
+layer.label(axes=2)         max pool 3×3 /2
 """
 
 # No `from __future__ import annotations` here: pydantic would evaluate the text of every ClassVar

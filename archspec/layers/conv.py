@@ -1,8 +1,8 @@
 """Convolutions → torch.nn.Conv1d … ConvTranspose3d.
 
-    conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
-        nn.Conv2d(3, 8, 3, padding=1)
-        output [8, 9, 10], weights [8, 3, 3, 3] and [8], 8·9·10 · 3·3·3 multiply-accumulates
+conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
+    nn.Conv2d(3, 8, 3, padding=1)
+    output [8, 9, 10], weights [8, 3, 3, 3] and [8], 8·9·10 · 3·3·3 multiply-accumulates
 """
 
 from __future__ import annotations

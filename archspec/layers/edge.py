@@ -1,7 +1,7 @@
 """The edges of space: pad, crop, roll → torch.nn pads and tensor methods.
 
-    pad: [1, [0, 2]], on [4, 8, 9]      nn.ZeroPad2d((0, 2, 1, 1))      [4, 10, 11]
-    crop: 5, on [4, 8, 9]               CenterCrop(5, 5)                [4, 5, 5]
+pad: [1, [0, 2]], on [4, 8, 9]      nn.ZeroPad2d((0, 2, 1, 1))      [4, 10, 11]
+crop: 5, on [4, 8, 9]               CenterCrop(5, 5)                [4, 5, 5]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Several tensors into one, numbers and learned tensors among them → operators and functions.
 
-    add, on [4, 8, 9] and [4, 1, 1]     x0 + x1                     [4, 8, 9]
-    concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
+add, on [4, 8, 9] and [4, 1, 1]     x0 + x1                     [4, 8, 9]
+concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
 """
 
 from __future__ import annotations

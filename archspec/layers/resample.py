@@ -1,7 +1,7 @@
 """Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules.
 
-    upsample: 2, on [4, 5, 6]           nn.Upsample(scale_factor=2)     [4, 10, 12]
-    pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
+upsample: 2, on [4, 5, 6]           nn.Upsample(scale_factor=2)     [4, 10, 12]
+pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Axes into other axes, and parts of them: flatten, permute, slice … → tensor methods.
 
-    flatten, on [4, 8, 9]             x0.flatten(1)           [288]
-    permute: [1, 0], on [4, 9]        x0.permute(0, 2, 1)     [9, 4]
-    slice: {start: 1}, on [7, 12]     x0[:, 1:]               [6, 12]
+flatten, on [4, 8, 9]             x0.flatten(1)           [288]
+permute: [1, 0], on [4, 9]        x0.permute(0, 2, 1)     [9, 4]
+slice: {start: 1}, on [7, 12]     x0[:, 1:]               [6, 12]
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit.
 
-    kernel 3, stride 2, padding `same`, on [3, 9, 10]
-        one cell before and after H, one after W; the output is 5×5
-        output cell o reads the cells 2·o - 1 … 2·o + 1 along H, 2·o … 2·o + 2 along W
+kernel 3, stride 2, padding `same`, on [3, 9, 10]
+    one cell before and after H, one after W; the output is 5×5
+    output cell o reads the cells 2·o - 1 … 2·o + 1 along H, 2·o … 2·o + 2 along W
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from archspec.layers.window import (
     expect_map,
     expect_one_length,
     padding_arg,
-    refuse_pairs,
+    per_axis,
     same_is_plain,
     spread,
     window_label,
@@ -185,12 +185,11 @@ class Conv(Convolution):
     def check(self) -> None:
         super().check()
         if self.padding == "causal" and isinstance(self.kernel, tuple) and len(self.kernel) > 1:
-            raise refuse_pairs(
-                self.op,
-                "padding",
-                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not "
-                "along one axis",
+            message = (
+                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not along "
+                "one axis"
             )
+            raise BadArgument("padding", message, code="E217")
 
     def _helped(self) -> bool:
         """Whether the padding is computed when the module runs."""
@@ -311,16 +310,8 @@ class ConvTranspose(Convolution):
                 f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; with "
                 "`padding: same` the output size is given"
             )
-            raise refuse_pairs(self.op, "output_padding", message, "leave `output_padding` out")
-        count = max(
-            len(v) if isinstance(v, tuple) else 1
-            for v in (self.output_padding, self.stride, self.dilation)
-        )
-        for i in range(count):
-            extra, s, d = (
-                v[min(i, len(v) - 1)] if isinstance(v, tuple) else v
-                for v in (self.output_padding, self.stride, self.dilation)
-            )
+            raise BadArgument("output_padding", message, "leave `output_padding` out", "E217")
+        for extra, s, d in per_axis(self.output_padding, self.stride, self.dilation):
             if extra and extra >= max(s, d):
                 message = (
                     f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; "

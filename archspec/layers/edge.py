@@ -30,7 +30,6 @@ from archspec.layers.window import (
     SPATIAL,
     expect_dtype,
     expect_map,
-    refuse_pairs,
     spread,
 )
 from archspec.text.words import written
@@ -90,10 +89,10 @@ class Pad(Rearrange):
             message = (
                 f"`value` of `pad` is {self.value}; mode {self.mode} takes its cells from the input"
             )
-            raise refuse_pairs(self.op, "value", message, "leave `value` or `mode` out")
+            raise BadArgument("value", message, "leave `value` or `mode` out", "E217")
         if self.axis is not None and self.mode != "zeros":
             message = f"`mode` of `pad` is {self.mode}; along one axis alone only zeros are added"
-            raise refuse_pairs(self.op, "mode", message, "leave `axis` out")
+            raise BadArgument("mode", message, "leave `axis` out", "E217")
         if self.axis is not None and isinstance(self.amounts, tuple):
             flat = len(self.amounts) == 2 and all(isinstance(n, int) for n in self.amounts)
             if not flat:

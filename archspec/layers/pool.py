@@ -24,7 +24,7 @@ from archspec.layers.window import (
     expect_map,
     expect_one_length,
     padding_arg,
-    refuse_pairs,
+    per_axis,
     same_is_plain,
     spread,
     too_small,
@@ -56,16 +56,14 @@ class Pool(Layer):
         expect_one_length(self.op, self.values())
         if ceil and padding in ("same", "causal"):
             message = f"`ceil` of `{self.op}` is true; `padding: {padding}` gives the output size"
-            raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")
+            raise BadArgument("ceil", message, "leave `ceil` out", "E217")
         if padding not in ("same", "causal"):
             self._check_half()
 
     def _check_half(self) -> None:
         padding, dilation, _ = self.rest
         pad = padding_arg(padding, self.kernel, dilation).value
-        count = max(len(v) if isinstance(v, tuple) else 1 for v in (pad, self.kernel))
-        for i in range(count):
-            p, k = (v[i] if isinstance(v, tuple) else v for v in (pad, self.kernel))
+        for p, k in per_axis(pad, self.kernel):
             if p > k // 2:
                 shown = written(padding) + (f", {p} cells" if p != padding else "")
                 message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+from archspec.layers.fields import PerAxis
 from archspec.text.words import written
 from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
-
-PerAxis = int | tuple[int, ...]
 
 
 def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
@@ -93,17 +92,17 @@ class Geometry:
         )
 
 
+def per_axis(*values: PerAxis) -> list[tuple[int, ...]]:
+    """The values of one axis after the other; one number is that of every axis."""
+    count = max(len(value) if isinstance(value, tuple) else 1 for value in values)
+    alike = (value if isinstance(value, tuple) else (value,) * count for value in values)
+    return list(zip(*alike, strict=True))
+
+
 def same_is_plain(kernel: PerAxis, stride: PerAxis, dilation: PerAxis) -> bool:
     """Whether `padding: same` is one number at every size: stride 1 and an even number of cells."""
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, stride, dilation))
-    axes = zip(*(_each(v, count) for v in (kernel, stride, dilation)), strict=True)
+    axes = per_axis(kernel, stride, dilation)
     return all(k == 1 or (s == 1 and d * (k - 1) % 2 == 0) for k, s, d in axes)
-
-
-def _each(value: PerAxis, count: int) -> tuple[int, ...]:
-    if isinstance(value, tuple):
-        return value + value[-1:] * (count - len(value))
-    return (value,) * count
 
 
 def padding(
@@ -137,14 +136,13 @@ def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis, default: Any = 0)
         return Arg("padding", word, "padding", default)
     if word == "valid":
         return Arg("0", 0, "padding", default)
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, dilation))
+    axes = per_axis(kernel, dilation)
     alone = isinstance(kernel, int) and isinstance(dilation, int)
     of = [
         _padding_text(word, k, d, "kernel" + _at(kernel, i), "dilation" + _at(dilation, i))
-        for i, (k, d) in enumerate(zip(_each(kernel, count), _each(dilation, count), strict=True))
+        for i, (k, d) in enumerate(axes)
     ]
-    full = [d * (k - 1) for k, d in zip(_each(kernel, count), _each(dilation, count), strict=True)]
-    values = full if word == "full" else [f // 2 for f in full]
+    values = [d * (k - 1) // (1 if word == "full" else 2) for k, d in axes]
     if alone:
         return Arg(of[0], values[0], "padding", default)
     if len(set(values)) == 1 and values[0] == 0:
@@ -206,8 +204,3 @@ def window_label(title: str, axes: int, kernel: PerAxis, stride: PerAxis | None)
     """`max pool 3×3 /2`; the stride left out where it is 1."""
     text = f"{title} {sides(kernel, axes)}"
     return text if stride in (None, 1) else f"{text} /{each(stride)}"
-
-
-def refuse_pairs(op: str, field: str, clash: str, help: str = "") -> BadArgument:
-    """The complaint about two fields that do not go together."""
-    return BadArgument(field, clash, help, "E217")

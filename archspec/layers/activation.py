@@ -325,11 +325,11 @@ class Maxout(Activation):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if n % self.pieces:
-            message = (
+            raise Mismatch(
                 f"`pieces` of `maxout` is {self.pieces}; it does not divide the {n} cells of "
-                f"axis {axis} of the input {t}"
+                f"axis {axis} of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.resized(axis, n // self.pieces),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:

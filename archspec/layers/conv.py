@@ -107,17 +107,17 @@ class Convolution(Layer):
         assert isinstance(groups, int)
         out = inside if self.out is None else self.out
         if inside % groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `{self.op}` is {groups}; it does not divide the {inside} "
-                f"channels of the input {t}"
+                f"channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if out % groups:
-            message = (
+            raise Mismatch(
                 f"`out` of `{self.op}` is {out}; depthwise on {inside} channels needs a "
-                f"multiple of {groups}"
+                f"multiple of {groups}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return inside, out, groups
 
     def _spread(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -205,11 +205,11 @@ class Conv(Convolution):
             most = max(found.before[a], found.after[a])
             limit = {"reflect": n - 1, "circular": n}.get(self.padding_mode, most)
             if most > limit:
-                message = (
+                raise Mismatch(
                     f"`conv` pads {most} cells along {SPATIAL[t.rank - 1][a]} in mode "
-                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}"
+                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return found
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:

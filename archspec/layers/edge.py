@@ -96,11 +96,11 @@ class Pad(Rearrange):
         if self.axis is not None and isinstance(self.amounts, tuple):
             flat = len(self.amounts) == 2 and all(isinstance(n, int) for n in self.amounts)
             if not flat:
-                message = (
+                raise BadArgument(
+                    "amounts",
                     f"`amounts` of `pad` is {written(self.amounts)}; with `axis` it takes a "
-                    "number or [before, after]"
+                    "number or [before, after]",
                 )
-                raise BadArgument("amounts", message)
 
     def sides(self, t: TensorType) -> tuple[tuple[int, int], ...]:
         """Cells before and after each axis of the input. Raises Mismatch."""
@@ -127,11 +127,11 @@ class Pad(Rearrange):
         for a, (before, after) in enumerate(sides):
             limit = {"reflect": t.shape[a] - 1, "circular": t.shape[a]}.get(self.mode)
             if limit is not None and max(before, after) > limit:
-                message = (
+                raise Mismatch(
                     f"`pad` adds {max(before, after)} cells along axis {a} in mode "
-                    f"{self.mode}; the input {t} allows {limit}"
+                    f"{self.mode}; the input {t} allows {limit}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -229,11 +229,11 @@ class Crop(Rearrange):
         for a, (n, size, start) in enumerate(zip(t.shape[1:], sizes, found, strict=True)):
             if start < 0 or start + size > n:
                 at = "" if self.offset == "center" else f" from cell {start}"
-                message = (
+                raise Mismatch(
                     f"`crop` takes {size} cells{at} along {SPATIAL[t.rank - 1][a]}; the input "
-                    f"{t} has {n}"
+                    f"{t} has {n}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return found
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:

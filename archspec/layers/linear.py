@@ -53,12 +53,9 @@ class Linear(Layer):
             raise Mismatch(f"`linear` maps the last axis; the input is {t}", code="E302")
         expect_dtype(self.op, t)
         if t.is_map and t.rank > 1:
-            message = (
-                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
-                "space, not features"
-            )
             raise Mismatch(
-                message,
+                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
+                "space, not features",
                 "put `flatten` or `global_avg_pool` before it, or `permute` the channels "
                 "to the end",
                 "E306",

@@ -268,11 +268,11 @@ class Concat(Layer):
                 first.shape[:axis],
                 first.shape[axis + 1 :],
             ):
-                message = (
+                raise Mismatch(
                     f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {joined(ins)}"
+                    f"axis; they are {joined(ins)}",
+                    code="E203",
                 )
-                raise Mismatch(message, code="E203")
         shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 

@@ -124,11 +124,11 @@ class SampleNormal(Layer):
         for t in ins:
             expect_dtype(self.op, t)
         if mean.shape != log_var.shape:
-            message = (
+            raise Mismatch(
                 f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
-                f"and {log_var}"
+                f"and {log_var}",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         return ins[:1]
 
     def keeps(self, *ins: TensorType) -> Kept:

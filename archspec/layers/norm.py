@@ -108,9 +108,8 @@ class InstanceNorm(Norm):
         (t,) = ins
         expect_map(self.op, t)
         if math.prod(t.shape[1:]) == 1:
-            message = f"`instance_norm` needs more than one cell of space; the input is {t}"
             raise Mismatch(
-                message,
+                f"`instance_norm` needs more than one cell of space; the input is {t}",
                 "its result would be zero everywhere; use `batch_norm`, or leave it out",
                 "E304",
             )
@@ -155,11 +154,11 @@ class GroupNorm(Norm):
         if not t.shape:
             raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
         if t.shape[0] % self.groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `group_norm` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
+                f"{t.shape[0]} channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if t.size == self.groups:
             message = f"`group_norm` needs more than one number in each group; the input is {t}"
             raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
@@ -242,11 +241,11 @@ class OverAxes(Norm):
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
         known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
         if not known:
-            message = (
+            raise Mismatch(
                 f"`axis` of `{self.op}` is {_shown(given)}; the input {t} has the axes 0 to "
-                f"{t.rank - 1}"
+                f"{t.rank - 1}",
+                code="E302",
             )
-            raise Mismatch(message, code="E302")
         last = tuple(range(t.rank - len(axes), t.rank))
         if axes not in (last, (0,)):
             message = (

@@ -78,11 +78,11 @@ class Recurrent(Layer):
             raise Mismatch(f"`{self.op}` takes both first states, {listed}, or none", code="E311")
         for name, t in zip(self.states, ins[1:], strict=False):
             if t is not None and (t.shape != state.shape or t.dtype != "float"):
-                message = (
+                raise Mismatch(
                     f"`{name}` of `{self.op}` is [layers x directions, hidden], {state}; it is "
-                    f"given {t}"
+                    f"given {t}",
+                    code="E301",
                 )
-                raise Mismatch(message, code="E301")
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         found: list[Weight] = []

@@ -140,11 +140,11 @@ class Upsample(Rearrange):
         n, scale = t.rank - 1, self.scale
         assert scale is not None
         if isinstance(scale, tuple) and len(scale) != n:
-            message = (
+            raise Mismatch(
                 f"`scale` of `upsample` is {list(scale)}; the input {t} has the spatial "
-                f"axes {', '.join(SPATIAL[n])}"
+                f"axes {', '.join(SPATIAL[n])}",
+                code="E302",
             )
-            raise Mismatch(message, code="E302")
         return scale if isinstance(scale, tuple) else (scale,) * n
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -239,11 +239,11 @@ class PixelShuffle(Rearrange):
         c, h, w = t.shape
         f = self.factor
         if c % (f * f):
-            message = (
+            raise Mismatch(
                 f"`factor` of `pixel_shuffle` is {f}; the {c} channels of the input {t} are no "
-                f"multiple of {f}·{f} = {f * f}"
+                f"multiple of {f}·{f} = {f * f}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.like((c // (f * f), h * f, w * f), map=True),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -272,11 +272,11 @@ class PixelUnshuffle(Rearrange):
         c, h, w = t.shape
         f = self.factor
         if h % f or w % f:
-            message = (
+            raise Mismatch(
                 f"`factor` of `pixel_unshuffle` is {f}; it does not divide the space of the "
-                f"input {t}"
+                f"input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.like((c * f * f, h // f, w // f), map=True),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -300,11 +300,11 @@ class ChannelShuffle(Rearrange):
         (t,) = ins
         expect_map(self.op, t)
         if t.shape[0] % self.groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `channel_shuffle` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
+                f"{t.shape[0]} channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:

@@ -315,10 +315,10 @@ class Select(Rearrange):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
-            message = (
-                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells"
+            raise Mismatch(
+                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells",
+                code="E304",
             )
-            raise Mismatch(message, code="E304")
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -438,11 +438,11 @@ class Split(Rearrange):
         n = t.shape[axis]
         if self.sizes is not None:
             if sum(self.sizes) != n:
-                message = (
+                raise Mismatch(
                     f"`sizes` of `split` is {list(self.sizes)}, {sum(self.sizes)} cells; axis "
-                    f"{axis} of the input {t} has {n}"
+                    f"{axis} of the input {t} has {n}",
+                    code="E305",
                 )
-                raise Mismatch(message, code="E305")
             return self.sizes
         parts = self.parts or 1
         if n % parts:

@@ -24,8 +24,7 @@ def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
     """Raises Mismatch unless the input holds `dtype`."""
     if t.dtype != dtype:
         help = "give it an `embedding` first" if (t.dtype, dtype) == ("int", "float") else ""
-        message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
-        raise Mismatch(message, help, "E303")
+        raise Mismatch(f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}", help, "E303")
 
 
 def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:
@@ -34,8 +33,7 @@ def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: 
     if n not in ranks:
         maps = [_MAPS[r] for r in ranks]
         listed = maps[0] if len(maps) == 1 else ", ".join(maps[:-1]) + " or " + maps[-1]
-        message = f"`{op}` takes {listed}; the input is {t}"
-        raise Mismatch(message, "", "E302")
+        raise Mismatch(f"`{op}` takes {listed}; the input is {t}", "", "E302")
     expect_dtype(op, t)
     return n
 
@@ -45,8 +43,7 @@ def expect_one_length(op: str, values: Mapping[str, object]) -> None:
     lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
     if len(set(map(len, lists.values()))) > 1:
         shown = ", ".join(f"`{name}` {written(value)}" for name, value in lists.items())
-        message = f"`{op}` has lists of different lengths: {shown}"
-        raise BadArgument(None, message, code="E217")
+        raise BadArgument(None, f"`{op}` has lists of different lengths: {shown}", code="E217")
 
 
 def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:

@@ -1,352 +1,412 @@
-"""Plain data → checked values: what all parts of a document have in common, and the faults."""
+"""Plain data → Form: what may stand where in a document, as Pydantic models.
+
+A form has an author's keys, each with its value checked and its expressions parsed; the op of an
+item is under `op`, what it is given under `args`. Names are looked up afterwards (resolve.py).
+The same models are what `archspec schema` shows.
+
+    - {id: a, conv: {out: $width, kernel: 3}, tap: train}
+    Item(id=Template("a"), op="conv", args={"out": Expr("width"), "kernel": 3}, tap="train")
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from archspec.expressions import Expr, ExpressionError, Template, scalar, template
-from archspec.language.models import Ref, Value
-from archspec.language.names import is_path
-from archspec.text.faults import Fault, Loc, did_you_mean, near
-from archspec.text.source import Source
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, ValidationError
 
-Path = tuple[str | int, ...]
-NOTHING: frozenset[str] = frozenset()
+from archspec.language import arguments
+from archspec.language.arguments import BESIDE
+from archspec.language.expected import Expected
+from archspec.language.fillers import AnyInit, InitByOp
+from archspec.language.kinds import (
+    MAPPING,
+    Condition,
+    Form,
+    From,
+    Id,
+    Outputs,
+    OutputShape,
+    Params,
+    Path,
+    Repeat,
+    Shape,
+    Text,
+    all_of,
+    is_mapping,
+    named,
+    refuse,
+    takes,
+    word,
+    wrong_kind,
+)
+from archspec.language.names import (
+    MERGES,
+    STRUCTURE,
+    bad_block,
+    bad_document,
+    bad_id,
+    bad_input,
+    bad_variant,
+    is_block,
+)
+from archspec.language.weights import Section
+from archspec.language.sentences import cut, listed
+from archspec.layers import REGISTRY
+
+if TYPE_CHECKING:
+    from archspec.layers import BadArgument
+
+LEFT_OUT = ""  # the op of an item that was refused
+# Names of fields that no file can say: it holds no NUL.
+OP, ARGS = "\0op", "\0args"
+_OWNERS = {
+    "merge": ("residual", "branches"),
+    "shortcut": ("residual",),
+    "shortcut_when": ("residual",),
+}
+_MERGED = {
+    "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """The names that expressions at one place see."""
+class Reading:
+    """What is known while one file is read: its blocks by name, the calls found to be right.
 
-    params: frozenset[str] = NOTHING
-    inputs: frozenset[str] = NOTHING  # the records
-    columns: frozenset[str] = NOTHING
-    loop: bool = False
-    later: frozenset[str] = NOTHING  # params and columns that are declared, but not for this place
-    open: bool = False  # a fault hides what else there is: no name is unknown
+    `lenient`: an item that is refused is left out, and the rest of its body read all the same.
+    """
 
-    def inside(self, columns: Collection[str]) -> Sight:
-        """What an item with a `repeat` of these columns, and everything in it, sees."""
-        return replace(self, columns=self.columns | frozenset(columns), loop=True)
+    blocks: Collection[str]
+    lenient: bool = False
+    checked: dict[str, list[BadArgument]] = field(default_factory=dict)
 
-    def values(self) -> frozenset[str]:
-        """For arguments and conditions."""
-        found = self.params | self.columns | self.inputs | {"prev"}
-        return found | {"loop"} if self.loop else found
-
-    def segments(self) -> frozenset[str]:
-        """For the segments of `id`, `from`, `shared`."""
-        found = self.params | self.columns
-        return found | {"loop"} if self.loop else found
-
-    def counts(self) -> frozenset[str]:
-        """For `repeat`, `input`, `outputs`."""
-        return self.params | self.columns
+    def known(self, word: str) -> bool:
+        return word in STRUCTURE or word in self.blocks or word in REGISTRY
 
 
-def kind(value: Any) -> str:
-    """What a value is, in a sentence."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    if isinstance(value, list):
-        return "a list"
-    return "a mapping" if isinstance(value, dict) else f"the text `{cut(str(value))}`"
+# ------------------------------------------------------------------ items
 
 
-def block_of(path: Path) -> str:
-    """The block that a place of the file belongs to, or ""."""
-    return str(path[1]) if path[:1] == ("blocks",) and len(path) > 1 else ""
+def _listed(node: Any) -> Any:
+    """One item stands for a list of one."""
+    if isinstance(node, (str, dict)):
+        return [node]
+    if not isinstance(node, list):
+        raise wrong_kind("a list of items", "`[]` is the identity" if node is None else "")
+    return node
 
 
-def cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:59] + "…"
+def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    try:
+        return read(node)
+    except ValidationError:
+        if info.context.lenient:
+            return Item.model_construct(op=LEFT_OUT)
+        raise
 
 
-def listed(names: Collection[str]) -> str:
-    """`a`, `b` and `c`."""
-    quoted = [f"`{name}`" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
+def _paths(node: Any) -> Any:
+    if not node or not isinstance(node, (list, dict)):
+        raise wrong_kind("paths by name, or a list of paths", empty=not node)
+    return node
 
 
-class Form:
-    """Reads one file's data; what finds something wrong notes a fault and returns a stand-in."""
+Body = Annotated[
+    list[Annotated["Item", WrapValidator(_left_out)]],
+    BeforeValidator(_listed, json_schema_input_type="Item | list[Item]"),
+]
+_NamedPaths = Annotated[dict[Annotated[str, named(bad_id)], Body], Field(min_length=1)]
+_Paths = Annotated[list[Body], Field(min_length=1)]
+Branches = Annotated[
+    Annotated[_NamedPaths, Tag("a mapping")] | Annotated[_Paths, Tag("no mapping")],
+    Discriminator(is_mapping),
+    BeforeValidator(_paths),
+]
 
-    def __init__(self, source: Source, faults: list[Fault]) -> None:
-        self.file = source.name
-        self.faults = faults
-        self.unseen: set[str] = set()  # blocks that read names they do not have
 
-    # -------------------------------------------------------- complaints
+def _arguments(node: Any, info: ValidationInfo) -> Any:
+    """What the op is given: arguments by name, inputs as a list, or the one value of a call."""
+    op = info.data["op"]
+    if op in STRUCTURE:
+        return None
+    steps = (op,) if info.data["spelt"] else ()
+    return arguments.read(op, node, steps, info.context.checked)
 
-    def loc(self, path: Path, *, on_key: bool = False, span: tuple[int, int] | None = None) -> Loc:
-        return Loc(self.file, path, on_key, span)
 
-    def fault(
-        self, code: str, message: str, path: Path, help: str = "", *, on_key: bool = False,
-        span: tuple[int, int] | None = None, cause: tuple[object, ...] = (),
-    ) -> None:  # fmt: skip
-        loc = Loc(self.file, path, on_key, span)
-        cause = (self.file, *cause) if cause else ()
-        self.faults.append(Fault(code, message, loc, help, cause=cause))
+class Item(Form):
+    """One item of a body: one operation, and what stands beside it."""
 
-    def wrong_kind(self, what: str, wanted: str, value: Any, path: Path, help: str = "") -> None:
-        message = f"{what} is {kind(value)}; it takes {wanted}"
-        self.fault(
-            "E204",
-            message,
-            path,
-            help,
-            on_key=value is None and isinstance(path[-1:] and path[-1], str),
-        )
+    spelt: bool = Field(True, alias="\0spelt")  # whether it is a mapping, not a bare word
+    op: str = Field(alias=OP)
+    args: Annotated[Any, PlainValidator(_arguments)] = Field(None, alias=ARGS)
+    id: Id = Field(None, description="names the item")
+    from_: From = Field(None, alias="from", description="inputs other than the previous item")
+    repeat: Repeat = Field(None, description="copies: a number, or columns in step")
+    when: Condition = Field(True, description="if false, the item is not there")
+    shortcut_when: Condition = Field(
+        True, description="if false, the residual has no shortcut at all"
+    )
+    tap: Annotated[Literal["train", "always"], *word("train", "always")] = Field(
+        None, description="computed beside the line, in training only or always"
+    )
+    expect: OutputShape = Field(None, description="the output shape; ~ is any size")
+    freeze: Condition = Field(None, description="its weights are not trained")
+    init: AnyInit = Field(None, description="weight initialisation")
+    note: Text = Field("", description="a remark")
+    body: Body = Field(None, description="a group")
+    sequential: Body = Field(None, description="a group whose items are numbered")
+    branches: Branches = Field(None, description="the same input into each path")
+    merge: Annotated[
+        Literal["concat", "add", "mul", "mean", "max"], *word(*MERGES, alike=_MERGED)
+    ] = Field("add", description="how paths join")
+    residual: Body = Field(None, description="merged with its shortcut")
+    shortcut: Body = Field(None, description="the other path of a residual; missing = identity")
+    shared: Path = Field(None, description="an earlier item once more, with the same weights")
 
-    def unknown(
-        self, key: str, path: Path, known: Collection[str], where: str,
-        cause: tuple[object, ...] = (),
-    ) -> None:  # fmt: skip
-        message, help = f"`{cut(key)}` has no meaning {where}", did_you_mean(key, known)
-        self.fault("E201", message, path, help, on_key=True, cause=cause)
-
-    def keys(self, node: dict[str, Any], path: Path, known: Collection[str], where: str) -> None:
-        """Notes the keys that are not known."""
-        for key in node:
-            if key not in known:
-                self.unknown(key, (*path, key), known, where)
-
-    def lacks(self, node: dict[str, Any], key: str, known: Collection[str]) -> bool:
-        """Whether a key is missing and not merely misspelt, which is a fault already."""
-        return key not in node and not self.misspelt(node, key, known)
-
-    def misspelt(self, node: dict[str, Any], key: str, known: Collection[str]) -> bool:
-        return key not in node and any(
-            other not in known and near(other, known) == key for other in node
-        )
-
-    def hazy(
-        self, node: dict[str, Any], key: str, known: Collection[str], rule: Callable[[str], str]
-    ) -> bool:
-        """Whether a fault hides the names that the mapping under a key declares."""
-        found = node.get(key)
-        if found is None:
-            return self.misspelt(node, key, known)
-        return not isinstance(found, dict) or any(map(rule, found))
-
-    def name(self, name: str, path: Path, rule: Callable[[str], str], help: str = "") -> bool:
-        """Whether a key may be a name."""
-        wrong = rule(name)
-        if wrong:
-            code = "E403" if wrong.startswith("a name of") else "E205"
-            self.fault(code, wrong, path, help or "choose another name", on_key=True)
-        return not wrong
-
-    # -------------------------------------------------------- values
-
-    def mapping(self, node: Any, path: Path, what: str) -> dict[str, Any]:
-        """A mapping, empty where nothing is written."""
-        if node is None:
-            return {}
-        if not isinstance(node, dict):
-            self.wrong_kind(what, "a mapping", node, path)
-            return {}
-        return node
-
-    def text(self, node: Any, path: Path, what: str) -> str:
-        """One text without expressions; "" is a fault, and what is returned where there is one."""
-        if not isinstance(node, str) or not node:
-            self.wrong_kind(
-                what,
-                "text",
-                node or None if isinstance(node, str) else node,
-                path,
-                "put it in quotes" if node else "write it, or leave the key out",
-            )
-            return ""
-        if "$" not in node:
-            return node
-        try:
-            plain = scalar(node)
-        except ExpressionError as bad:
-            self.expression(bad, path)
-            return ""
-        if isinstance(plain, Expr):
-            self.fault("E220", f"{what} can hold no expression", path, "a dollar sign is `$$`")
-            return ""
-        return plain
-
-    def expression(self, bad: ExpressionError, path: Path) -> None:
-        self.fault(bad.code, bad.message, path, bad.help, span=(bad.start, bad.stop))
-
-    def value(self, node: Any, path: Path, sees: frozenset[str], sight: Sight) -> Value:
-        """A value as written, its expressions parsed and their names looked up."""
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, node: Any, info: ValidationInfo) -> Any:
         if isinstance(node, str):
-            return self.scalar(node, path, sees, sight) if "$" in node else node
-        if isinstance(node, list):
-            return [self.value(entry, (*path, i), sees, sight) for i, entry in enumerate(node)]
-        if isinstance(node, dict):
-            return {
-                key: self.value(entry, (*path, key), sees, sight) for key, entry in node.items()
-            }
-        return node
-
-    def scalar(self, text: str, path: Path, sees: frozenset[str], sight: Sight) -> Value:
-        try:
-            found = scalar(text)
-        except ExpressionError as bad:
-            self.expression(bad, path)
-            return None
-        if isinstance(found, Expr):
-            self.look(found, path, sees, sight)
-        return found
-
-    def look(self, expr: Expr, path: Path, sees: frozenset[str], sight: Sight) -> None:
-        """Notes the names of an expression that have no value at this place."""
-        if not expr.names <= sees:
-            for name in sorted(expr.names - sees):
-                self.blind(name, expr, path, sees, sight)
-            return
-        records = sight.inputs | {"prev", "loop"}
-        for owner, key in expr.fields:
-            if owner not in records:
-                help = f"write `${owner}`; fields have `prev`, `loop` and inputs"
-                self.fault(
-                    "E220",
-                    f"`{owner}` is a param, which has no `.{key}`",
-                    path,
-                    help,
-                    span=_span(expr, owner),
-                )
-
-    def blind(self, name: str, expr: Expr, path: Path, sees: frozenset[str], sight: Sight) -> None:
-        if sight.open:
-            return
-        span = _span(expr, name)
-        if name == "loop":
-            where = "only inside a `repeat`" if sight.loop is False else "not in `repeat` itself"
-            self.fault("E220", f"`loop` has a value {where}", path, span=span)
-        elif name in sight.later:
-            help = "a param sees those above it; a column sees none of its own `repeat`"
-            self.fault("E220", f"`{name}` has no value here yet", path, help, span=span)
-        elif name in ("prev", "input") or name in sight.inputs:
-            self.fault(
-                "E220",
-                f"`{name}` has no value here",
-                path,
-                "only params and columns have",
-                span=span,
-            )
-        else:
-            owner = block_of(path)
-            self.unseen.add(owner)
-            message, help = f"`{cut(name)}` is not known here", did_you_mean(name, sorted(sees))
-            missing = bool(owner) and not sight.params  # one fault: it declares none
-            cause = ("params", owner) if missing else ("name", owner, name)
-            self.fault("E219", message, path, help, span=span, cause=cause)
-
-    def condition(self, node: Any, path: Path, what: str, sight: Sight) -> Value:
-        """true, false, or an expression."""
-        if isinstance(node, bool):
-            return node
-        if isinstance(node, str) and "$" in node:
-            return self.scalar(node, path, sight.values(), sight)
-        words = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-        help = (
-            f"write `{words[node.lower()]}`"
-            if isinstance(node, str) and node.lower() in words
-            else ""
-        )
-        if isinstance(node, str) and not help:
-            help = f"an expression is written `$({cut(node)})`"
-        self.wrong_kind(what, "true, false or an expression", node, path, help)
-        return True
-
-    # -------------------------------------------------------- paths
-
-    def template(self, node: Any, path: Path, what: str, sight: Sight) -> Template | None:
-        """A name or path with expressions in its segments."""
-        if not isinstance(node, str) or not node:
-            self.wrong_kind(what, "a name", node, path)
-            return None
-        try:
-            found = template(node)
-        except ExpressionError as bad:
-            self.expression(bad, path)
-            return None
-        sees = sight.segments()
-        before = len(self.faults)
-        for part in found.parts:
-            if isinstance(part, Expr):
-                self.look(part, path, sees, sight)
-        return found if len(self.faults) == before else None
-
-    def ref(
-        self, node: Any, path: Path, what: str, sight: Sight, slot: str | None = None
-    ) -> Ref | None:
-        """One dotted path to an item."""
-        found = self.template(node, path, what, sight)
-        if found is None:
-            return None
-        shape = "".join(part if isinstance(part, str) else "0" for part in found.parts)
-        if isinstance(found.parts[0], Expr):
-            shape = f"a{shape}"  # its value may be a word
-        if not is_path(shape):
-            self.fault(
-                "E205", f"`{cut(node)}` is not a path: names and numbers with dots between", path
-            )
-            return None
-        return Ref(slot=slot, path=found, loc=self.loc(path))
-
-    def refs(self, node: Any, path: Path, what: str, sight: Sight) -> tuple[Ref, ...]:
-        """A list of paths, or one."""
-        if isinstance(node, list):
-            if not node:
-                self.fault(
-                    "E204",
-                    f"{what} is an empty list",
-                    path,
-                    "name at least one item, or leave it out",
-                )
-            found = [
-                self.ref(entry, (*path, i), f"an entry of {what}", sight)
-                for i, entry in enumerate(node)
-            ]
-        else:
-            found = [self.ref(node, path, what, sight)]
-        return tuple(ref for ref in found if ref is not None)
-
-    def outputs(
-        self, node: Any, path: Path, sight: Sight, rule: Callable[[str], str]
-    ) -> tuple[dict[str, tuple[Ref, ...]] | None, frozenset[str]]:
-        """`outputs`: paths by name, and which of them are lists."""
+            return _word(node, info.context)
         if not isinstance(node, dict):
-            example = (
-                f"`outputs: {{output: {node}}}`"
-                if isinstance(node, str) and is_path(node)
-                else "`outputs: {logits: fc}`"
-            )
-            self.wrong_kind(
-                "`outputs`", "a mapping from names to paths", node, path, f"for example {example}"
-            )
-            return None, NOTHING
-        if not node:
-            self.fault("E204", "`outputs` is empty", path, "leave it out for the last item")
-            return None, NOTHING
-        plain = replace(sight, loop=False)
-        found = {}
-        for name, entry in node.items():
-            self.name(name, (*path, name), rule)
-            found[name] = self.refs(entry, (*path, name), f"the output `{cut(name)}`", plain)
-        return found, frozenset(name for name, entry in node.items() if isinstance(entry, list))
+            help = "put a path of several items under `body:`" if isinstance(node, list) else ""
+            raise wrong_kind("a word or a mapping", help, what="an item")
+        op = _operation(node, info.context)
+        if op in STRUCTURE:
+            return {OP: op, **node}
+        return {OP: op, ARGS: node[op], **{key: node[key] for key in node if key != op}}
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        """What only some operations have beside them."""
+        given, op = self.model_fields_set, self.op
+        all_of(
+            ((key,), _owned(key, op, owners))
+            for key, owners in _OWNERS.items()
+            if key in given and op not in owners
+        )
+        if op == "branches" and "merge" not in given:
+            help = "add `merge: concat` (or add, mul, mean, max) beside it"
+            all_of([((op,), refuse("E202", "`branches` needs `merge`", help, on_key=True))])
+        if self.from_ is not None and isinstance(self.args, list) and op in REGISTRY:
+            said = f"the inputs of `{op}` are given as its list and by `from`"
+            all_of([(("from",), refuse("E227", said, "keep one of them", on_key=True))])
+        return self
 
 
-def _span(expr: Expr, name: str) -> tuple[int, int]:
-    """Where a name stands in the scalar of its expression."""
-    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
-    start = expr.offset + (found.start() if found else 0)
-    return start, start + len(name)
+def _owned(key: str, op: str, owners: Collection[str]) -> PydanticCustomError:
+    said = f"`{key}` means nothing on `{op}`; it belongs to {listed(owners)}"
+    return refuse("E215", said, "remove it", on_key=True)
+
+
+def _word(text: str, reading: Reading) -> dict[str, Any]:
+    """A bare word: an op or block without arguments."""
+    if text in STRUCTURE:
+        example = "a path" if text == "shared" else "items"
+        raise refuse("E204", f"`{text}` stands without {example}", f"write `{text}: …`")
+    if not (reading.known(text) or is_block(text)):
+        raise _no_operation(text, reading, on_key=False)
+    return {"\0spelt": False, OP: text, ARGS: None}
+
+
+def _operation(node: dict[str, Any], reading: Reading) -> str:
+    """The one operation of an item's keys."""
+    others = [key for key in node if key not in BESIDE]
+    if len(others) == 1 and (reading.known(others[0]) or is_block(others[0])):
+        return others[0]
+    known = [key for key in others if reading.known(key)]
+    if len(known) > 1:
+        said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
+        help = "make each an item of its own, with its own `-`"
+        all_of([((known[1],), refuse("E214", said, help, on_key=True))])
+    if not others:
+        raise refuse("E214", "the item has no operation", "add an op, a block, or `body`")
+    known = known or [key for key in others if is_block(key)]
+    if not known:
+        bad = others[0]
+        all_of([((bad,), _no_operation(bad, reading, on_key=True))])
+    return known[0]
+
+
+def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCustomError:
+    """A word that is neither an op nor a block."""
+    head, colon, rest = word.partition(":")
+    if colon and rest and (reading.known(head) or is_block(head)):
+        span = (len(head), len(head) + 1)
+        help = f"write `{head}: {cut(rest)}`"
+        return refuse("E115", "a space is missing after `:`", help, span=span)
+    if "$" in word:
+        said = f"`{cut(word)}` is an expression; an operation is a word"
+        return refuse("E207", said, on_key=on_key)
+    if word in BESIDE:
+        said = f"`{word}` is a modifier, not an operation"
+        return refuse("E214", said, "add an op, a block, or `body`", on_key=on_key)
+    return refuse("no_operation", word, on_key=on_key)
+
+
+# ------------------------------------------------------------------ the document
+
+
+def _head(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else [] if node is None else [node]
+
+
+def _head_path(text: str) -> str:
+    first, *rest = text.split(".")
+    if bad_id(first) or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in rest):
+        raise refuse("E205", f"`{cut(text)}` is not a path: names and numbers with dots between")
+    return text
+
+
+def _version(node: Any) -> int:
+    if type(node) is not int or node != 1:
+        said = f"`spec` is {cut(str(node))}; this release reads version 1"
+        raise refuse("E226", said, "write `spec: 1`")
+    return node
+
+
+def _inputs(node: Any) -> Any:
+    if node == {}:
+        help = "for example `input: [3, 224, 224]`"
+        raise refuse("E204", "`input` is empty", help, on_key=True)
+    return node
+
+
+def _is_named(node: Any) -> str:
+    """Whether inputs are given by name."""
+    return is_mapping(None if isinstance(node, dict) and "shape" in node else node)
+
+
+def _block_inputs(node: Any) -> Any:
+    if node == []:
+        help = "leave it out for one input without a name"
+        raise refuse("E204", "`inputs` is an empty list", help)
+    if not isinstance(node, list):
+        raise wrong_kind("a list of names", "for example `inputs: [x, skip]`")
+    return node
+
+
+def _each_once(names: list[str]) -> list[str]:
+    all_of(
+        ((i,), refuse("E206", f"`{name}` is given twice", "choose another name"))
+        for i, name in enumerate(names)
+        if name in names[:i]
+    )
+    return names
+
+
+class Holder(Form):
+    """What has a body: a block, a document."""
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        both = [key for key in ("body", "sequential") if key in self.model_fields_set]
+        if not both:
+            help = "write `body:` and its items below"
+            raise refuse("no_body", "has no `body`", help, on_key=True)
+        if len(both) > 1:
+            said = "has `body` and `sequential`"
+            all_of([(("sequential",), refuse("no_body", said, "keep one of them", on_key=True))])
+        return self
+
+
+class Block(Holder):
+    """A reusable part."""
+
+    wanted: ClassVar[str] = "a mapping with `body`"
+
+    params: Params = Field({}, description="named values; `required` has no default")
+    inputs: Annotated[
+        list[Annotated[str, named(bad_input, on_key=False), takes("a name", str)]],
+        Field(min_length=1),
+        AfterValidator(_each_once),
+        BeforeValidator(_block_inputs),
+    ] = Field([], description="names of its inputs")
+    body: Body = Field(None, description="its items, read top to bottom")
+    sequential: Body = Field(None, description="its items, numbered 0, 1, 2 …")
+    outputs: Outputs = Field(None, description="outputs by name; default: the last item")
+    note: Text = Field("", description="a remark")
+
+
+class Input(Form):
+    """One input of the network: a shape without the batch axis, and a dtype."""
+
+    shape: Shape
+    dtype: Annotated[Literal["float", "int", "bool"], *word("float", "int", "bool")] = "float"
+
+    @classmethod
+    def spelt_out(cls, node: Any) -> Any:
+        return node if isinstance(node, dict) else {"shape": node}
+
+
+class Use(Form):
+    """Another spec file, taken in as a block."""
+
+    file: Text
+    variant: Text | None = None
+    outputs: Outputs = Field(None)
+
+    @classmethod
+    def spelt_out(cls, node: Any) -> Any:
+        if node is not None and not isinstance(node, (str, dict)):
+            raise wrong_kind("a mapping")
+        return {"file": node} if isinstance(node, str) else node or {}
+
+
+_Inputs = dict[Annotated[str, named(bad_input)], Input]
+
+
+class Document(Holder):
+    """archspec, version 1."""
+
+    spec: Annotated[Literal[1], PlainValidator(_version), WithJsonSchema({"const": 1})] = Field(
+        description="version of the language"
+    )
+    name: Annotated[Text, named(bad_document, on_key=False)] = Field(
+        "", description="identifier; names the file, the class and the diagram"
+    )
+    title: Text = Field("", description="one line: what it is")
+    cite: Text = Field("", description="one line: the paper")
+    params: Params = Field({}, description="named values with defaults, set from outside")
+    variants: Annotated[dict[Annotated[str, named(bad_variant)], Params], *MAPPING] = Field(
+        {}, description="named sets of params"
+    )
+    input: Annotated[
+        Annotated[_Inputs, Tag("a mapping")] | Annotated[Input, Tag("no mapping")],
+        Discriminator(_is_named),
+        BeforeValidator(_inputs),
+    ] = Field(description="[3, 224, 224], or several by name; the batch axis is never written")
+    use: Annotated[dict[Annotated[str, named(bad_block)], Use], *MAPPING] = Field(
+        {}, description="other spec files taken in as blocks"
+    )
+    blocks: Annotated[dict[Annotated[str, named(bad_block)], Block], *MAPPING] = Field(
+        {}, description="reusable parts"
+    )
+    body: Body = Field(None, description="the network, read top to bottom")
+    sequential: Body = Field(None, description="the network, its items numbered 0, 1, 2 …")
+    outputs: Outputs = Field(None, description="outputs by name; default: the last item")
+    head: Annotated[
+        list[Annotated[Text, AfterValidator(_head_path)]],
+        BeforeValidator(_head, json_schema_input_type=str | list[str] | None),
+    ] = Field([], description="where a weight that does not fit is started afresh")
+    init: InitByOp = Field(None, description="weight initialisation by op")
+    weights: Section | None = Field(None, description="where published weights come from")
+    expect: Expected | None = Field(None, description="totals to check, by variant")
+
+
+Document.model_rebuild()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from archspec.expressions import Expr, ExpressionError, Template, parse, render
 
@@ -83,19 +84,10 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Published:
-    """A file of weights: a path below the spec's folder or an address, and its SHA-256."""
-
-    path: str | None
-    url: str | None
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Weights:
     """The section `weights`: by source and variant what to fetch; the table of renames."""
 
-    sources: Mapping[str, Mapping[str, str | Published]]
+    sources: Mapping[str, Mapping[str, Any]]  # a word of torchvision's or timm's, or Published
     rename: tuple[Rename, ...] = ()
 
 

@@ -1,90 +1,49 @@
-"""`use` of a document → other spec files, taken in as blocks."""
+"""`use` of a document → the specs of other files, each read once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
+from archspec.language.complaints import Complaints
 from archspec.language.files import Files
-from archspec.language.form import NOTHING, Form, Path, Sight, cut
-from archspec.language.models import Ref, Spec, Use
-from archspec.language.names import bad_block, bad_output
-from archspec.text.faults import Fault, SpecError, did_you_mean
+from archspec.language.models import Spec
+from archspec.language.sentences import cut
+from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source
 
-_KEYS = ("file", "variant", "outputs")
+if TYPE_CHECKING:
+    from archspec.language.form import Use
+    from archspec.language.kinds import Steps
 
 
 @dataclass(frozen=True, slots=True)
 class Uses:
     """Reads the files that one document uses; `read` makes a spec of a source, noting faults."""
 
-    form: Form
     files: Files
     source: Source
-    faults: list[Fault]
+    to: Complaints
     read: Callable[[Source, list[Fault]], Spec | None]
 
-    def section(self, node: Any) -> dict[str, Use]:
-        form = self.form
-        found = {}
-        for name, entry in form.mapping(node, ("use",), "`use`").items():
-            path: Path = ("use", name)
-            form.name(name, path, bad_block)
-            used = self._used(entry, path)
-            if used is not None:
-                found[name] = used
-        return found
+    def spec(self, used: Use, path: Steps) -> Spec | None:
+        """The spec of a used file, and whether it has the variant that is wanted."""
+        spec = self._spec(used.file, path)
+        known = (spec.name, *spec.variants) if spec is not None else ()
+        if known and used.variant is not None and used.variant not in known:
+            said = f"`{used.file}` has no variant `{cut(used.variant)}`"
+            help = self.to.did_you_mean(used.variant, known)
+            self.to.add("E225", said, (*path, "variant"), help)
+        return spec
 
-    def _used(self, node: Any, path: Path) -> Use | None:
-        form = self.form
-        given: dict[str, Any] = (
-            {"file": node} if isinstance(node, str) else form.mapping(node, path, "a used file")
-        )
-        at = path if isinstance(node, str) else (*path, "file")
-        if not isinstance(node, str):
-            form.keys(given, path, _KEYS, "in `use`")
-            if not all(key in _KEYS for key in given):
-                return None
-            if "file" not in given:
-                form.fault(
-                    "E202",
-                    "a used file needs `file`",
-                    path,
-                    "write `{file: resnet50.yaml}`",
-                    on_key=True,
-                )
-                return None
-        file = form.text(given["file"], at, "`file`")
-        if not file:
-            return None
-        spec = self._other(file, at)
-        outputs: dict[str, tuple[Ref, ...]] | None = None
-        lists = NOTHING
-        if "outputs" in given:
-            outputs, lists = form.outputs(given["outputs"], (*path, "outputs"), Sight(), bad_output)
-        variant = given.get("variant")
-        if variant is not None:
-            variant = form.text(variant, (*path, "variant"), "`variant`")
-            known = (spec.name, *spec.variants) if spec is not None else (variant,)
-            if variant and variant not in known:
-                form.fault(
-                    "E225",
-                    f"`{file}` has no variant `{cut(variant)}`",
-                    (*path, "variant"),
-                    did_you_mean(variant, known),
-                )
-        return Use(
-            file=file, variant=variant, outputs=outputs, lists=lists, spec=spec, loc=form.loc(path)
-        )
-
-    def _other(self, file: str, path: Path) -> Spec | None:
-        """The spec of a used file, read once; its faults join this run's."""
+    def _spec(self, file: str, path: Steps) -> Spec | None:
         files = self.files
-        where = files.locate(file, self.source, self.form.loc(path))
+        node = self.source.data["use"][path[1]]
+        path = (*path, "file") if isinstance(node, dict) else path
+        where = files.locate(file, self.source, Loc(self.to.file, path))
         if isinstance(where, Fault):
-            self.faults.append(where)
+            self.to.faults.append(where)
             return None
         real, name = where
         if str(real) in files.specs:
@@ -96,21 +55,18 @@ class Uses:
             self._unread(bad, path)
             return None
         files.open.append(str(real))
-        inner: list[Fault] = []
-        spec = self.read(source, inner)
+        files.specs[str(real)] = self.read(source, self.to.faults)
         files.open.pop()
-        self.faults.extend(inner)
-        files.specs[str(real)] = spec
-        return spec
+        return files.specs[str(real)]
 
-    def _unread(self, bad: SpecError, path: Path) -> None:
+    def _unread(self, bad: SpecError, path: Steps) -> None:
         """A file that cannot be opened is a fault of the line that names it."""
         for fault in bad.faults:
             if fault.code in ("E101", "E401"):
-                message = f"`{fault.loc.file}`: {fault.message}"
-                self.form.fault(fault.code, message, path, fault.help)
+                said = f"`{fault.loc.file}`: {fault.message}"
+                self.to.add(fault.code, said, path, fault.help)
             else:
-                self.faults.append(fault)
+                self.to.faults.append(fault)
         for name, source in bad.sources.items():
             if isinstance(source, Source) and source.text:
                 self.files.sources[name] = source

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.renames import Published
+from archspec.language.weights import Published
 from archspec.network import Program
 from archspec.network import load as load_spec
 from archspec.weights import sources

@@ -14,8 +14,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.renames import Published
-from archspec.language.weights import SOURCES
+from archspec.language.weights import SOURCES, Published
+
 from archspec.network import Program
 from archspec.weights import files
 from archspec.weights.errors import WeightsError

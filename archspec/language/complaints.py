@@ -1,0 +1,328 @@
+"""What Pydantic refused → complaints: a sentence at a place of the text, with a remedy.
+
+    {"type": "extra_forbidden", "loc": ("body", 0, "wehn"), …}
+    E201 `wehn` has no meaning beside an operation        at body, 0, wehn
+    help: did you mean `when`?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from archspec.language.arguments import BESIDE, parameters
+from archspec.language.expected import TOTALS
+from archspec.language.form import Block, Document, Input, Use
+from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
+from archspec.language.weights import ENTRY, FILE, Section
+from archspec.language.sentences import cut, kind, listed
+from archspec.layers import REGISTRY
+from archspec.text.faults import Fault, Loc, near
+from archspec.text.faults import did_you_mean as meant
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from archspec.language.form import Form
+    from archspec.language.kinds import Steps
+
+_SHOWN = 100  # faults that are shown: to look for near words is slow
+_MISSING = {
+    "spec": ("E202", "`spec: 1` is missing: the version of the language", "write it as the first line"),
+    "input": (
+        "E202",
+        "`input` is missing: the shape of what goes in, without the batch axis",
+        "for example `input: [3, 224, 224]`",
+    ),
+    "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
+    "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
+    "from": ("E202", "an entry needs `from`", "`from: name`"),
+    "sha256": (
+        "E228",
+        "`sha256` is missing",
+        "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
+    ),
+}  # fmt: skip
+# Names of other libraries that no rule of spelling leads to.
+_OTHERWISE = {
+    "dense": "linear", "fc": "linear", "fullyconnected": "linear", "deconv": "conv_transpose",
+    "convolution": "conv", "convtranspose": "conv_transpose", "bn": "batch_norm",
+    "ln": "layer_norm", "gn": "group_norm", "lrn": "local_response_norm", "cat": "concat",
+    "concatenate": "concat", "globalaveragepooling": "global_avg_pool", "gap": "global_avg_pool",
+    "averagepooling": "avg_pool", "maxpooling": "max_pool", "averagepool": "avg_pool",
+    "globalmaxpooling": "global_max_pool", "swish": "silu", "multiply": "mul", "average": "mean",
+    "subtract": "sub", "maximum": "max", "sum": "add", "multiheadattention": "attention",
+    "mha": "attention", "spatialdropout": "spatial_dropout", "stochasticdepth": "drop_path",
+    "droppath": "drop_path", "transpose": "permute", "view": "reshape", "zeropad": "pad",
+    "upsampling": "upsample", "interpolate": "upsample", "chunk": "split",
+    "normalization": "batch_norm", "batchnormalization": "batch_norm",
+    "layernormalization": "layer_norm",
+}  # fmt: skip
+
+
+class Complaints:
+    """The faults of one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.faults: list[Fault] = []
+
+    def add(
+        self, code: str, message: str, path: Steps, help: str = "", *, on_key: bool = False,
+        span: tuple[int, int] | None = None, cause: tuple[object, ...] = (),
+    ) -> None:  # fmt: skip
+        loc = Loc(self.file, path, on_key, span)
+        self.faults.append(
+            Fault(code, message, loc, help, cause=(self.file, *cause) if cause else ())
+        )
+
+    def near(self, word: str, known: Iterable[str]) -> str:
+        """A near word; none where the fault is not shown."""
+        return near(word, known) if len(self.faults) < _SHOWN else ""
+
+    def did_you_mean(self, word: str, known: Iterable[str]) -> str:
+        return meant(word, known) if len(self.faults) < _SHOWN else ""
+
+    def unknown(self, key: str, path: Steps, known: Collection[str], where: str, *cause: object) -> None:
+        """A key that has no meaning."""
+        said = f"`{cut(key)}` has no meaning {where}"
+        self.add("E201", said, path, self.did_you_mean(key, known), on_key=True, cause=cause)
+
+    def no_operation(
+        self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool
+    ) -> None:
+        """A word that is neither an op nor a block of the file."""
+        plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
+        ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or _OTHERWISE.get(plain)
+        if ours and ours != word:
+            said = f"`{cut(word)}` is spelled `{ours}` here"
+            self.add("E211", said, path, f"write `{ours}`", on_key=on_key)
+            return
+        cause: tuple[object, ...] = ("block", word)
+        if is_block(word):
+            cause = cause if blocks else ("blocks",)
+            said, help = f"there is no block `{cut(word)}` in this file", "declare it under `blocks`"
+            help = self.did_you_mean(word, blocks) or help
+        else:
+            said, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
+        guess = self.near(word, blocks) or self.near(word, [*REGISTRY, *STRUCTURE])
+        help = f"did you mean `{guess}`?" if guess else help
+        self.add("E207", said, path, help, on_key=on_key, cause=cause)
+
+
+class Refused:
+    """The errors of one validation, and where in the text they stand."""
+
+    def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
+        self.data = data
+        self.errors = [(path_of(error["loc"], data), error) for error in errors]
+        self.extra = {
+            path for path, error in self.errors if error["type"] == "extra_forbidden"
+        }
+
+    def hides_names(self) -> bool:
+        """Whether one of them stands where names are declared: then no other name is judged."""
+        heading = {"name", "params", "variants", "input", "use", "blocks"}
+        for path, error in self.errors:
+            inside = path[:1] == ("blocks",) and path[2:3] not in ((), ("params",), ("inputs",))
+            if path[:1] and path[0] in heading and not inside:
+                return True
+            key = error["loc"][-1:] or ("",)
+            missing = error["type"] == "missing" and key[0] == "input" and not path
+            if missing or (path in self.extra and self._meant(path) in (*heading, "inputs")):
+                return True
+        return False
+
+    def _meant(self, path: Steps) -> str:
+        """The key of a document or block that an unknown one is a slip of."""
+        if len(path) == 1 or (path[0] == "blocks" and len(path) == 3):
+            return near(str(path[-1]), _keys(Block if len(path) == 3 else Document))
+        return ""
+
+    def elsewhere(self) -> list[Steps]:
+        """Places of errors outside of items: what is to be left out to read the rest."""
+        found = []
+        for path, _ in self.errors:
+            depth = 3 if path[:1] == ("blocks",) else 1
+            if path[depth - 1 : depth] not in (("body",), ("sequential",)):
+                found.append(path[:depth])
+        return found
+
+    def complain(self, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
+        """One complaint each; `heads`: the params of blocks. What follows from another is left out."""
+        strays = {
+            path[:-1]
+            for path in self.extra
+            if path[-1] in self._parameters(path[:-1], heads)
+        }
+        for path, error in self.errors:
+            type_, context = error["type"], error.get("ctx", {})
+            if type_ == "E209" and path[:-1] in strays:
+                continue
+            if type_ == "extra_forbidden":
+                self._extra(path, to, heads)
+            elif type_ == "missing":
+                self._missing(path, str(error["loc"][-1]), to)
+            elif type_ == "no_operation":
+                to.no_operation(context["said"], path, heads, on_key=context["on_key"])
+            elif type_ == "no_body":
+                holder = path[: 2 * (path[:1] == ("blocks",))]
+                said = f"{_subject(holder)} {context['said']}"
+                code = "E202" if path == holder else "E214"
+                to.add(code, said, path, context["help"], on_key=bool(path))
+            elif type_ == "word":
+                _word(path, error, to)
+            elif type_ == "kind" or not type_.startswith("E"):
+                _kind(path, error, to)
+            else:
+                _said(path, error, to)
+
+    def _extra(self, path: Steps, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
+        where, known = _place(path[:-1])
+        key = str(path[-1])
+        if known:
+            to.unknown(key, path, known, where)
+            return
+        params = self._parameters(path[:-1], heads)
+        op = self._operation(path[:-1], heads)
+        if key in params:
+            said = f"`{key}` is a parameter of `{op}` and stands beside it"
+            to.add("E213", said, path, f"write `{op}: {{{key}: …}}`", on_key=True)
+        else:
+            to.unknown(key, path, [*MODIFIERS, *COMPANIONS, *params], where)
+
+    def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
+        node = at(self.data, path)
+        keys = [key for key in node if key not in BESIDE] if isinstance(node, dict) else []
+        known = [k for k in keys if k in REGISTRY or k in STRUCTURE or k in heads]
+        return next(iter(known or [k for k in keys if is_block(k)]), "")
+
+    def _parameters(self, path: Steps, heads: Mapping[str, Collection[str]]) -> Collection[str]:
+        """Of the operation of the item at a place."""
+        op = self._operation(path, heads)
+        return heads[op] if op in heads else parameters(op)
+
+    def _missing(self, path: Steps, key: str, to: Complaints) -> None:
+        """A key that is not there, and not misspelt: that is a fault already."""
+        beside = [other[-1] for other in self.extra if other[:-1] == path]
+        if path and beside:
+            return
+        if any(near(str(other), _keys(Document)) == key for other in beside):
+            return
+        code, said, help = _MISSING[key]
+        to.add(code, said, path, help, on_key=bool(path) and code != "E228")
+
+
+# ------------------------------------------------------------------ sentences
+
+
+def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A fault that has its sentence."""
+    found = error.get("ctx", {})
+    said = f"{_subject(path)} {found['said']}" if "what" in found else found["said"]
+    help = found["help"]
+    if "near" in found:
+        help = to.did_you_mean(*found["near"])
+    span, on_key = found.get("span"), found.get("on_key", False)
+    to.add(error["type"], said, path, help, on_key=on_key, span=span)
+
+
+def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A value of another kind than its place takes."""
+    found = error.get("ctx", {})
+    value = error["input"]
+    what = found.get("what") or _subject(path)
+    shown = "empty" if found.get("empty") else kind(value)
+    said = f"{what} is {shown}; it takes {found.get('said', 'something else')}"
+    help = found.get("help", "")
+    if what.startswith("the block"):
+        help = f"write `{cut(str(path[-1]))}: {{body: […]}}`"
+    on_key = shown == "empty" and isinstance((*path, 0)[-2 if path else -1], str)
+    to.add("E204", said, path, help, on_key=on_key)
+
+
+def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    found = error["ctx"]
+    words = found["words"]
+    said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
+    guess = found["alike"] or to.near(str(error["input"]), words)
+    to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
+
+
+def _subject(path: Steps) -> str:
+    """What stands at a place, as a sentence begins."""
+    match path:
+        case ("variants", name):
+            return f"the variant `{cut(str(name))}`"
+        case ("blocks", name):
+            return f"the block `{cut(str(name))}`"
+        case ("use", _):
+            return "a used file"
+        case ("expect", "warnings"):
+            return "`warnings`"
+        case ("expect", *_, str(key)) if key in TOTALS:
+            return f"the total `{key}`"
+        case ("expect", _):
+            return "totals"
+        case ("weights", str(source), _) if source != "rename":
+            return f"`{source}`"
+        case (*_, "outputs", str(name)):
+            return f"the output `{cut(name)}`"
+        case (*_, "from", str(slot)):
+            return f"the input `{cut(slot)}`"
+        case (*_, "branches", _):
+            return "a path"
+        case (*_, "inputs", int()):
+            return "an input"
+        case (*_, str(key), int()):
+            return f"an entry of `{key}`"
+        case (*_, key):
+            return f"`{cut(str(key))}`"
+    return "the document"
+
+
+def _place(path: Steps) -> tuple[str, Collection[str]]:
+    """Where a mapping stands, in words, and the keys it knows; of an item none: they depend."""
+    match path:
+        case ():
+            return "in a document", _keys(Document)
+        case ("blocks", _):
+            return "in a block", _keys(Block)
+        case ("input",) | ("input", _):
+            return "in an input", _keys(Input)
+        case ("use", _):
+            return "in `use`", _keys(Use)
+        case ("weights",):
+            return "in `weights`", _keys(Section)
+        case ("weights", "file", *_):
+            return "in `file`", FILE
+        case ("weights", "rename", _):
+            return "in an entry of `rename`", ENTRY
+    return "beside an operation", ()
+
+
+def _keys(form: type[Form]) -> list[str]:
+    return [found.alias or name for name, found in form.model_fields.items()]
+
+
+# ------------------------------------------------------------------ places
+
+
+def path_of(loc: Steps, data: Any) -> Steps:
+    """The steps of a location that lead through the text: Pydantic's own words are none."""
+    path: list[str | int] = []
+    for step in loc:
+        inside = (isinstance(data, dict) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        )
+        if inside:
+            path.append(step)
+            data = data[step]  # type: ignore[index]
+    return tuple(path)
+
+
+def at(data: Any, path: Steps) -> Any:
+    """What stands at a place."""
+    for step in path:
+        data = data[step]
+    return data

@@ -1,8 +1,8 @@
 """What Pydantic refused → complaints: a sentence at a place of the text, with a remedy.
 
-    {"type": "extra_forbidden", "loc": ("body", 0, "wehn"), …}
-    E201 `wehn` has no meaning beside an operation        at body, 0, wehn
-    help: did you mean `when`?
+{"type": "extra_forbidden", "loc": ("body", 0, "wehn"), …}
+E201 `wehn` has no meaning beside an operation        at body, 0, wehn
+help: did you mean `when`?
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import AliasChoices, AliasPath
+
 from archspec.language.arguments import BESIDE, parameters
 from archspec.language.expected import TOTALS
-from archspec.language.form import Block, Document, Input, Use
+from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
-from archspec.language.weights import ENTRY, FILE, Section
 from archspec.language.sentences import cut, kind, listed
+from archspec.language.weights import ENTRY, FILE, Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Fault, Loc, near
 from archspec.text.faults import did_you_mean as meant
@@ -23,8 +25,7 @@ from archspec.text.faults import did_you_mean as meant
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from archspec.language.form import Form
-    from archspec.language.kinds import Steps
+    from archspec.language.kinds import Form, Steps
 
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 _MISSING = {
@@ -34,6 +35,7 @@ _MISSING = {
         "`input` is missing: the shape of what goes in, without the batch axis",
         "for example `input: [3, 224, 224]`",
     ),
+    "body": ("E202", "has no `body`", "write `body:` and its items below"),
     "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
     "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
     "from": ("E202", "an entry needs `from`", "`from: name`"),
@@ -43,6 +45,7 @@ _MISSING = {
         "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
     ),
 }  # fmt: skip
+_ALIKE = {"body": "sequential"}
 # Names of other libraries that no rule of spelling leads to.
 _OTHERWISE = {
     "dense": "linear", "fc": "linear", "fullyconnected": "linear", "deconv": "conv_transpose",
@@ -63,18 +66,17 @@ _OTHERWISE = {
 class Complaints:
     """The faults of one file."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, data: Any) -> None:
+        self.file, self.data = file, data
         self.faults: list[Fault] = []
 
     def add(
         self, code: str, message: str, path: Steps, help: str = "", *, on_key: bool = False,
         span: tuple[int, int] | None = None, cause: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
-        loc = Loc(self.file, path, on_key, span)
-        self.faults.append(
-            Fault(code, message, loc, help, cause=(self.file, *cause) if cause else ())
-        )
+        loc = Loc(self.file, path_of(path, self.data), on_key, span)
+        cause = (self.file, *cause) if cause else ()
+        self.faults.append(Fault(code, message, loc, help, cause=cause))
 
     def near(self, word: str, known: Iterable[str]) -> str:
         """A near word; none where the fault is not shown."""
@@ -83,7 +85,9 @@ class Complaints:
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
         return meant(word, known) if len(self.faults) < _SHOWN else ""
 
-    def unknown(self, key: str, path: Steps, known: Collection[str], where: str, *cause: object) -> None:
+    def unknown(
+        self, key: str, path: Steps, known: Collection[str], where: str, *cause: object
+    ) -> None:
         """A key that has no meaning."""
         said = f"`{cut(key)}` has no meaning {where}"
         self.add("E201", said, path, self.did_you_mean(key, known), on_key=True, cause=cause)
@@ -101,7 +105,10 @@ class Complaints:
         cause: tuple[object, ...] = ("block", word)
         if is_block(word):
             cause = cause if blocks else ("blocks",)
-            said, help = f"there is no block `{cut(word)}` in this file", "declare it under `blocks`"
+            said, help = (
+                f"there is no block `{cut(word)}` in this file",
+                "declare it under `blocks`",
+            )
             help = self.did_you_mean(word, blocks) or help
         else:
             said, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
@@ -116,9 +123,7 @@ class Refused:
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
-        self.extra = {
-            path for path, error in self.errors if error["type"] == "extra_forbidden"
-        }
+        self.extra = {path for path, error in self.errors if error["type"] == "extra_forbidden"}
 
     def hides_names(self) -> bool:
         """Whether one of them stands where names are declared: then no other name is judged."""
@@ -136,7 +141,7 @@ class Refused:
     def _meant(self, path: Steps) -> str:
         """The key of a document or block that an unknown one is a slip of."""
         if len(path) == 1 or (path[0] == "blocks" and len(path) == 3):
-            return near(str(path[-1]), _keys(Block if len(path) == 3 else Document))
+            return near(str(path[-1]), _keys(Block if len(path) == 3 else Spec))
         return ""
 
     def elsewhere(self) -> list[Steps]:
@@ -151,9 +156,7 @@ class Refused:
     def complain(self, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
         """One complaint each; `heads`: the params of blocks. What follows from another is left out."""
         strays = {
-            path[:-1]
-            for path in self.extra
-            if path[-1] in self._parameters(path[:-1], heads)
+            path[:-1] for path in self.extra if path[-1] in self._parameters(path[:-1], heads)
         }
         for path, error in self.errors:
             type_, context = error["type"], error.get("ctx", {})
@@ -165,11 +168,6 @@ class Refused:
                 self._missing(path, str(error["loc"][-1]), to)
             elif type_ == "no_operation":
                 to.no_operation(context["said"], path, heads, on_key=context["on_key"])
-            elif type_ == "no_body":
-                holder = path[: 2 * (path[:1] == ("blocks",))]
-                said = f"{_subject(holder)} {context['said']}"
-                code = "E202" if path == holder else "E214"
-                to.add(code, said, path, context["help"], on_key=bool(path))
             elif type_ == "word":
                 _word(path, error, to)
             elif type_ == "kind" or not type_.startswith("E"):
@@ -180,8 +178,12 @@ class Refused:
     def _extra(self, path: Steps, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
         where, known = _place(path[:-1])
         key = str(path[-1])
-        if known:
+        if key in known:  # of two that stand for one another
+            said = f"{_subject(path[:-1])} has `body` and `sequential`"
+            to.add("E214", said, path, "keep one of them", on_key=True)
+        elif known:
             to.unknown(key, path, known, where)
+        if known:
             return
         params = self._parameters(path[:-1], heads)
         op = self._operation(path[:-1], heads)
@@ -207,9 +209,10 @@ class Refused:
         beside = [other[-1] for other in self.extra if other[:-1] == path]
         if path and beside:
             return
-        if any(near(str(other), _keys(Document)) == key for other in beside):
+        if any(near(str(other), _keys(Spec)) in (key, _ALIKE.get(key)) for other in beside):
             return
         code, said, help = _MISSING[key]
+        said = f"{_subject(path)} {said}" if key == "body" else said
         to.add(code, said, path, help, on_key=bool(path) and code != "E228")
 
 
@@ -230,7 +233,7 @@ def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
 def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     """A value of another kind than its place takes."""
     found = error.get("ctx", {})
-    value = error["input"]
+    value = at(to.data, path)
     what = found.get("what") or _subject(path)
     shown = "empty" if found.get("empty") else kind(value)
     said = f"{what} is {shown}; it takes {found.get('said', 'something else')}"
@@ -245,7 +248,7 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     found = error["ctx"]
     words = found["words"]
     said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
-    guess = found["alike"] or to.near(str(error["input"]), words)
+    guess = found["alike"] or to.near(str(at(to.data, path)), words)
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
 
 
@@ -285,7 +288,7 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
     """Where a mapping stands, in words, and the keys it knows; of an item none: they depend."""
     match path:
         case ():
-            return "in a document", _keys(Document)
+            return "in a document", _keys(Spec)
         case ("blocks", _):
             return "in a block", _keys(Block)
         case ("input",) | ("input", _):
@@ -293,7 +296,7 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
         case ("use", _):
             return "in `use`", _keys(Use)
         case ("weights",):
-            return "in `weights`", _keys(Section)
+            return "in `weights`", _keys(Weights)
         case ("weights", "file", *_):
             return "in `file`", FILE
         case ("weights", "rename", _):
@@ -302,7 +305,14 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
 
 
 def _keys(form: type[Form]) -> list[str]:
-    return [found.alias or name for name, found in form.model_fields.items()]
+    """The keys of a mapping that an author may write."""
+    found: list[str] = []
+    for name, one in form.model_fields.items():
+        if isinstance(one.validation_alias, AliasChoices):
+            found += [str(choice) for choice in one.validation_alias.choices]
+        elif not isinstance(one.validation_alias, AliasPath):
+            found.append(one.alias or name)
+    return [key for key in found if not key.startswith("\0")]
 
 
 # ------------------------------------------------------------------ places

@@ -1,28 +1,27 @@
 """Source → Spec: form first, then names; what is wrong with either, as complaints.
 
-    spec: 1                      Spec(
-    input: [3, 32, 32]               inputs={"input": Input(shape=(3, 32, 32), …)},
-    body: [{linear: 10}]             items=(Item(op="linear", args={"out": 10}, …),), …)
+spec: 1                  →  Spec(inputs={"input": Input(shape=(3, 32, 32))},
+input: [3, 32, 32]              items=(Item(op="linear", args={"out": 10}),))
+body: [{linear: 10}]
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from archspec.language.complaints import Complaints, Refused
 from archspec.language.files import Files, Loader
-from archspec.language.form import Document, Reading
-from archspec.language.models import Spec, Use
+from archspec.language.kinds import Located
+from archspec.language.models import Reading, Spec
 from archspec.language.names import bad_document
-from archspec.language.resolve import Resolver
-from archspec.language.uses import Uses
+from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, SpecError, independent
+from archspec.text.faults import Fault, Loc, SpecError, did_you_mean, independent
 from archspec.text.source import Source
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ def parse(
     files = Files(allow_outside, limits, loader)
     files.sources[source.name] = source
     files.bytes = len(source.text)
-    faults: list[Fault] = []
     if source.path is not None:
-        files.open.append(str(FilePath(source.path).resolve()))
+        files.open.append(str(Path(source.path).resolve()))
+    faults: list[Fault] = []
     spec = _read(source, files, faults)
     if spec is None or faults:
         raise SpecError(_ordered(faults, files), files.sources)
@@ -66,78 +65,124 @@ def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
 
 
 def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
-    """The spec of one file; None, and faults, where it has some."""
-    to = Complaints(source.name)
-    data = source.data
+    """The spec of one file; what is wrong with it, and with those it uses, is noted."""
+    data, to = source.data, Complaints(source.name, source.data)
     if not isinstance(data, dict):
         said = "the file is empty" if data is None else "a spec is a mapping"
         help = "start with `spec: 1`; `archspec new` writes a spec to start from"
         to.add("E118", said, (), help)
         faults += to.faults
         return None
-    found, refused = _form(data)
-    spec, use = None, {}
-    if found is not None:
-        uses = Uses(files, source, to, lambda other, noted: _read(other, files, noted))
-        read = {name: uses.spec(used, ("use", name)) for name, used in found.use.items()}
-        spec = Resolver(to, data).document(found, _name(found, source), read)
-        use = spec.use
+    used = {name: _used(entry, name, source, files, to) for name, entry in _section(data, "use")}
+    reading = Reading(source.name, _name(source), _params(data, used), used)
+    spec, refused = _form(data, reading)
     if refused is not None:
-        refused.complain(to, _params(data, use))
+        refused.complain(to, reading.blocks)
+    if spec is not None:
+        Scopes(spec, to).document()
     faults += to.faults
-    return None if faults else replace(spec, sources=files.sources)
+    return None if spec is None or to.faults else spec.model_copy(update={"sources": files.sources})
 
 
-def _form(data: dict[str, Any]) -> tuple[Document | None, Refused | None]:
-    """The document's form, and what was refused.
+def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused | None]:
+    """The spec, its names still unknown, and what was refused.
 
-    Where that hides no names, the form is of the rest, so that its names are looked up too.
+    Where that hides no names, the spec is of the rest, so that its names are looked up too.
     """
-    reading = Reading(_names(data))
     try:
-        return Document.model_validate(data, context=reading), None
+        return Spec.model_validate(Located(data, ()), context=reading), None
     except ValidationError as bad:
-        refused = Refused(data, bad.errors(include_url=False))
+        refused = Refused(data, bad.errors(include_url=False, include_input=False))
     if refused.hides_names():
         return None, refused
-    rest = _without(data, refused.elsewhere())
+    rest = Located(_without(data, refused.elsewhere()), ())
     try:
-        return Document.model_validate(rest, context=replace(reading, lenient=True)), refused
+        return Spec.model_validate(rest, context=replace(reading, lenient=True)), refused
     except ValidationError:
         return None, refused
 
 
-def _names(data: dict[str, Any]) -> set[str]:
-    """What the document calls its blocks, right or wrong."""
-    declared = [data.get("blocks"), data.get("use")]
-    return {name for section in declared if isinstance(section, dict) for name in section}
-
-
 def _without(data: dict[str, Any], places: Collection[Steps]) -> dict[str, Any]:
     """The document without some keys of its own or of its blocks; its version is taken as right."""
-    rest = {**data, "spec": 1}
+    rest = {key: data[key] for key in data if (key,) not in places} | {"spec": 1}
     for path in places:
-        if len(path) == 1:
-            rest.pop(path[0], None)
-        elif len(path) == 3:
-            blocks = rest["blocks"]
-            block = {key: blocks[path[1]][key] for key in blocks[path[1]] if key != path[2]}
-            rest["blocks"] = {**blocks, path[1]: block}
-    return {"spec": 1, **rest}
+        if len(path) == 3:
+            _, name, key = path
+            block = {k: rest["blocks"][name][k] for k in rest["blocks"][name] if k != key}
+            rest["blocks"] = {**rest["blocks"], name: block}
+    return rest
 
 
-def _params(data: dict[str, Any], use: dict[str, Use]) -> dict[str, Collection[str]]:
-    """What each block calls its params."""
-    found: dict[str, Collection[str]] = dict.fromkeys(_names(data), ())
-    found |= {name: one.spec.params for name, one in use.items() if one.spec is not None}
-    blocks = data.get("blocks")
-    for name, block in blocks.items() if isinstance(blocks, dict) else ():
+def _section(data: dict[str, Any], key: str) -> Collection[tuple[str, Any]]:
+    found = data.get(key)
+    return found.items() if isinstance(found, dict) else ()
+
+
+def _params(data: dict[str, Any], used: Mapping[str, Spec | None]) -> dict[str, Collection[str]]:
+    """What the document calls its blocks, right or wrong, and what each calls its params."""
+    found: dict[str, Collection[str]] = {
+        name: () if spec is None else spec.params for name, spec in used.items()
+    }
+    for name, block in _section(data, "blocks"):
         params = block.get("params") if isinstance(block, dict) else None
         found[name] = params if isinstance(params, dict) else ()
     return found
 
 
-def _name(found: Document, source: Source) -> str:
+def _name(source: Source) -> str:
     """The spec's name: written, or the file's."""
-    stem = source.path.stem if source.path is not None else ""
-    return found.name or (stem if stem and not bad_document(stem) else "network")
+    name = source.data.get("name") or (source.path.stem if source.path is not None else "")
+    return name if isinstance(name, str) and name and not bad_document(name) else "network"
+
+
+# ------------------------------------------------------------------ used files
+
+
+def _used(node: Any, name: str, source: Source, files: Files, to: Complaints) -> Spec | None:
+    """The spec of a used file; its faults join this run's."""
+    given = {"file": node} if isinstance(node, str) else node
+    file = given.get("file") if isinstance(given, dict) else None
+    if not isinstance(file, str) or not file or "$" in file:
+        return None  # refused by its form
+    path: Steps = ("use", name, "file") if isinstance(node, dict) else ("use", name)
+    spec = _other(file, path, source, files, to)
+    variant = given.get("variant")
+    known = (spec.name, *spec.variants) if spec is not None else (variant,)
+    if isinstance(variant, str) and variant not in known:
+        said, help = f"`{file}` has no variant `{variant}`", did_you_mean(variant, map(str, known))
+        to.add("E225", said, ("use", name, "variant"), help)
+    return spec
+
+
+def _other(file: str, path: Steps, source: Source, files: Files, to: Complaints) -> Spec | None:
+    where = files.locate(file, source, Loc(to.file, path))
+    if isinstance(where, Fault):
+        to.faults.append(where)
+        return None
+    real, shown = str(where[0]), where[1]
+    if real not in files.specs:
+        files.specs[real] = None
+        try:
+            other = files.load(where[0], shown)
+        except SpecError as bad:
+            _unread(bad, path, files, to)
+            return None
+        files.open.append(real)
+        files.specs[real] = _read(other, files, to.faults)
+        files.open.pop()
+    return files.specs[real]
+
+
+def _unread(bad: SpecError, path: Steps, files: Files, to: Complaints) -> None:
+    """A file that cannot be opened is a fault of the line that names it."""
+    for fault in bad.faults:
+        if fault.code in ("E101", "E401"):
+            said = f"`{fault.loc.file}`: {fault.message}"
+            to.add(fault.code, said, path, fault.help)
+        else:
+            to.faults.append(fault)
+    files.sources |= {
+        name: source
+        for name, source in bad.sources.items()
+        if isinstance(source, Source) and source.text
+    }

@@ -1,25 +1,29 @@
-"""`expect` of a document as written → totals by variant, and the warnings that are meant."""
+"""`expect` of a document as written → totals by variant.
+
+expect: {params: 10, warnings: [W104]}
+→  {"net": {"params": 10}}; the codes are read by themselves
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
-from archspec.language.kinds import MAPPING, Form, refuse, takes, wrong_kind
+from archspec.language.kinds import MAPPING, refuse, takes, wrong_kind
 from archspec.language.sentences import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
-OWN = "\0own"  # in place of a variant's name: of the spec itself
-_VARIANTS = "\0variants"
 _WARNING = re.compile(r"W[0-9]{3}")
+
+
+def _by_variant(node: Any, info: ValidationInfo) -> Any:
+    """`warnings` aside, the keys are totals of the spec itself, or variants."""
+    if not isinstance(node, dict):
+        return node
+    rest = {key: node[key] for key in node if key != "warnings"}
+    return {info.context.name: rest} if rest and all(key in TOTALS for key in rest) else rest
 
 
 def _total_name(key: str) -> str:
@@ -42,32 +46,10 @@ def _code(value: Any) -> str:
     return value
 
 
-_Totals = Annotated[
-    dict[
-        Annotated[str, AfterValidator(_total_name)],
-        Annotated[
-            int, PlainValidator(_total), WithJsonSchema({"type": "integer", "minimum": 0})
-        ],
-    ],
-    *MAPPING,
+_Total = Annotated[int, PlainValidator(_total), WithJsonSchema({"type": "integer", "minimum": 0})]
+_Totals = Annotated[dict[Annotated[str, AfterValidator(_total_name)], _Total], *MAPPING]
+Expected = Annotated[dict[str, _Totals], *MAPPING, BeforeValidator(_by_variant)]
+Warnings = Annotated[
+    frozenset[Annotated[str, PlainValidator(_code)]],
+    takes("a list of codes", list, help="for example `[W104]`"),
 ]
-_OWN_SCHEMA = {key: {"type": "integer", "minimum": 0} for key in TOTALS}
-
-
-class Expected(Form):
-    """Totals of the spec as it stands or by variant, and `warnings`."""
-
-    warnings: Annotated[
-        list[Annotated[str, PlainValidator(_code), WithJsonSchema({"pattern": _WARNING.pattern})]],
-        takes("a list of codes", list, help="for example `[W104]`"),
-    ] = []
-    variants: Annotated[dict[str, _Totals], BeforeValidator(dict)] = Field({}, alias=_VARIANTS)
-
-    @classmethod
-    def spelt_out(cls, node: Any) -> Any:
-        """`warnings` aside, the keys are totals or variants."""
-        if not isinstance(node, dict):
-            raise wrong_kind("a mapping")
-        rest = {key: node[key] for key in node if key != "warnings"}
-        found = {_VARIANTS: {OWN: rest} if rest and all(k in TOTALS for k in rest) else rest}
-        return found | ({"warnings": node["warnings"]} if "warnings" in node else {})

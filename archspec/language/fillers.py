@@ -1,22 +1,23 @@
 """`init` as written → fillers by op and weight.
 
-    {linear: {weight: xavier_uniform, bias: 0}}
-    {"linear": {"weight": Written("xavier_uniform", {}, ("linear", "weight")),
-                "bias": Written("constant", {"val": 0}, ("linear", "bias"))}}
+linear: {weight: xavier_uniform, bias: 0}
+→  {"linear": {"weight": Filler(name="xavier_uniform"),
+               "bias": Filler(name="constant", args={"val": 0})}}
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
-from archspec.language.kinds import Steps, all_of, evaluable, parsed, refuse, wrong_kind
-from archspec.language.models import Value
+from archspec.language.kinds import Faults, Steps, evaluable, parsed, refuse, wrong_kind
 from archspec.language.sentences import cut
+from archspec.language.values import Filler, Init, Value
 from archspec.layers import REGISTRY
+from archspec.text.faults import Loc
+
+Schema = dict[str, Any]
 
 # The functions of torch.nn.init without their underscore, and bilinear interpolation for transposed
 # convolutions (Long et al. 2015): their parameters, and the main one.
@@ -49,100 +50,83 @@ WEIGHTS = ("weight", "bias")
 EVERY = "*"
 
 
-class Written(NamedTuple):
-    """A filler, and the steps from `init` to it."""
-
-    name: str
-    args: Mapping[str, Value]
-    steps: Steps
-
-
-Found = dict[str, dict[str, Written]]
-Faults = list[tuple[Steps, PydanticCustomError]]
-
-
-def _by_op(node: Any) -> Found:
+def _by_op(node: Any, info: ValidationInfo) -> Init:
     """`init` of a document, or of an item with others inside: op → weight → filler."""
-    faults: Faults = []
-    found: Found = {}
     if not isinstance(node or {}, dict):
         raise wrong_kind("a mapping")
+    faults = Faults()
+    found: Init = {}
     for op, entry in (node or {}).items():
         if op not in REGISTRY:
             said = f"`{cut(op)}` is no op whose weights could be filled"
             faults.append(((op,), refuse("E221", said, on_key=True, near=(op, list(REGISTRY)))))
         else:
-            found[op] = _weights(entry, (op,), faults)
-    all_of(faults)
+            found[op] = _weights(entry, (op,), info.data["loc"], faults)
+    faults.close()
     return found
 
 
-def _of_item(node: Any, info: ValidationInfo) -> Found:
+def _of_item(node: Any, info: ValidationInfo) -> Init:
     """`init` of an item; one that holds others may say it by op."""
     holds = info.data.get("op") not in REGISTRY
     by_op = isinstance(node, dict) and node and not any(k in FILLERS or k in WEIGHTS for k in node)
     if holds and by_op:
-        return _by_op(node)
-    faults: Faults = []
-    found = {EVERY: _weights(node, (), faults)}
-    all_of(faults)
+        return _by_op(node, info)
+    faults = Faults()
+    found = {EVERY: _weights(node, (), info.data["loc"], faults)}
+    faults.close()
     return found
 
 
-def _weights(node: Any, steps: Steps, faults: Faults) -> dict[str, Written]:
-    if not isinstance(node, dict) or not any(key in WEIGHTS for key in node):
-        entries = {"weight": (node, steps)}
-    else:
+def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Filler]:
+    entries = {"weight": (node, steps)}
+    if isinstance(node, dict) and any(key in WEIGHTS for key in node):
         entries = {key: (node[key], (*steps, key)) for key in WEIGHTS if key in node}
         for key in node:
             if key not in WEIGHTS:
                 said = f"`{cut(key)}` has no meaning beside a weight's filler"
-                wrong = refuse("E201", said, on_key=True, near=(key, WEIGHTS))
-                faults.append(((*steps, key), wrong))
-    found = {}
-    for key, (entry, at) in entries.items():
-        try:
-            found[key] = _filler(entry, at, faults)
-        except PydanticCustomError as wrong:
-            faults.append((at, wrong))
-    return found
+                fault = refuse("E201", said, on_key=True, near=(key, WEIGHTS))
+                faults.append(((*steps, key), fault))
+    return {key: _filler(one, at, item, faults) for key, (one, at) in entries.items()}
 
 
-def _filler(node: Any, steps: Steps, faults: Faults) -> Written:
-    if isinstance(node, str) and "$" in node:
-        return Written("constant", {"val": parsed(node)}, steps)
-    if isinstance(node, (int, float)) and not isinstance(node, bool):
-        return Written("constant", {"val": node}, steps)
-    if isinstance(node, str):
-        name, args, at = node, None, steps
-    elif isinstance(node, dict) and len(node) == 1:
-        ((name, args),) = node.items()
-        at = (*steps, name)
+def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
+    name, args, at = "constant", {}, steps
+    if isinstance(node, (int, float, str)) and not isinstance(node, bool) and _is_value(node):
+        args = {"val": evaluable(node, steps, faults)}
+    elif isinstance(node, str) or (isinstance(node, dict) and len(node) == 1):
+        ((name, given),) = node.items() if isinstance(node, dict) else [(node, None)]
+        at = (*steps, name) if isinstance(node, dict) else steps
+        if name in FILLERS:
+            args = _arguments(name, given, at, faults)
+        else:
+            said, close = f"`{cut(name)}` is no filler of torch.nn.init", name.removesuffix("_")
+            near = (close, list(FILLERS))
+            faults.append((at, refuse("E221", said, on_key=at != steps, near=near)))
     else:
         wanted = "a name of torch.nn.init, one with parameters, or a number"
-        raise wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
-    if name in FILLERS:
-        return Written(name, _arguments(name, args, at, faults), at)
-    said, close = f"`{cut(name)}` is no filler of torch.nn.init", name.removesuffix("_")
-    faults.append((at, refuse("E221", said, on_key=at != steps, near=(close, list(FILLERS)))))
-    return Written(name, {}, at)
+        fault = wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
+        faults.append((steps, fault))
+    return Filler(name=name, args=args, loc=Loc(item.file, (*item.path, "init", *at)))
+
+
+def _is_value(node: int | float | str) -> bool:
+    return not isinstance(node, str) or "$" in node
 
 
 def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, Value]:
+    """The parameters of a filler by name."""
     known, main = FILLERS[name]
     bare = node is not None and not isinstance(node, dict)
     if bare and main is None:
-        named = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
-        faults.append((steps, refuse("E221", f"`{name}` takes {named}")))
+        wanted = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
+        faults.append((steps, refuse("E221", f"`{name}` takes {wanted}")))
         return {}
     given = {main: node} if bare else node or {}
-    found = {}
-    for key, entry in given.items():
-        at = steps if bare else (*steps, key)
-        try:
-            found[key] = _argument(name, key, entry, known)
-        except PydanticCustomError as wrong:
-            faults.append((at, wrong))
+    found = {
+        key: faults.at(steps if bare else (*steps, key), _argument, name, key, entry)
+        for key, entry in given.items()
+    }
     missing = _REQUIRED.get(name)
     if missing and missing not in given and all(key in known for key in given):
         help = f"write `{{{name}: {{{missing}: 0.5}}}}`"
@@ -150,75 +134,53 @@ def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, 
     return found
 
 
-def _argument(name: str, key: str, value: Any, known: tuple[str, ...]) -> Value:
+def _argument(name: str, key: str, value: Any) -> Value:
     """A parameter of a filler: an expression, a word of torch's, or a number."""
+    known = FILLERS[name][0]
     if key not in known:
         said = f"`{name}` has no parameter `{cut(key)}`"
         raise refuse("E221", said, on_key=True, near=(key, known))
     if isinstance(value, str) and "$" in value:
-        return evaluable(value)
+        return parsed(value)
     if key in _WORDS:
         if value not in _WORDS[key]:
             said = f"`{key}` of `{name}` is {cut(str(value))}"
             raise refuse("E221", said, near=(str(value), _WORDS[key]))
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise wrong_kind("a number", what=f"`{key}` of `{name}`")
-    if key in ("std", "sparsity") and value < 0:
+    elif key in ("std", "sparsity") and value < 0:
         raise refuse("E221", f"`{key}` of `{name}` is {value}; it is at least 0")
     return value
 
 
-_EXPRESSION = {"type": "string", "pattern": r"^\$"}
-_NUMBER = {"anyOf": [{"type": "number"}, _EXPRESSION]}
+# ------------------------------------------------------------------ the schema
+
+_EXPRESSION: Schema = {"type": "string", "pattern": r"^\$"}
+_NUMBER: Schema = {"anyOf": [{"type": "number"}, _EXPRESSION]}
 
 
-def _schema(name: str) -> dict[str, Any]:
-    """What a filler with its parameters looks like."""
+def _mapping(given: Schema, **rest: Any) -> Schema:
+    return {"type": "object", "properties": given, "additionalProperties": False, **rest}
+
+
+def _parameters(name: str) -> Schema:
+    """What may stand behind the name of a filler."""
     known, main = FILLERS[name]
-    given = {
-        key: {"anyOf": [{"enum": list(_WORDS[key])}, _EXPRESSION]} if key in _WORDS else _NUMBER
-        for key in known
-    }
+    words = {k: {"anyOf": [{"enum": list(_WORDS[k])}, _EXPRESSION]} for k in known if k in _WORDS}
     needed = [_REQUIRED[name]] if name in _REQUIRED else []
-    mapping = {"type": "object", "properties": given, "additionalProperties": False}
-    choices = [mapping | ({"required": needed} if needed else {})]
-    choices += [] if needed and main != needed[0] else [{"type": "null"}]
+    choices = [_mapping(dict.fromkeys(known, _NUMBER) | words, required=needed)]
+    choices += [] if needed else [{"type": "null"}]
     return {"anyOf": choices + ([_NUMBER] if main is not None else [])}
 
 
-_ONE = {
-    "anyOf": [
-        {"enum": [name for name in FILLERS if name not in _REQUIRED]},
-        *_NUMBER["anyOf"],
-        {
-            "type": "object",
-            "properties": {name: _schema(name) for name in FILLERS},
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-        },
-    ]
+_BARE: Schema = {"enum": [name for name in FILLERS if name not in _REQUIRED]}
+_NAMED = _mapping({name: _parameters(name) for name in FILLERS}, minProperties=1, maxProperties=1)
+_ONE: Schema = {"anyOf": [_BARE, *_NUMBER["anyOf"], _NAMED]}
+_EACH: Schema = {"anyOf": [_ONE, _mapping(dict.fromkeys(WEIGHTS, _ONE), minProperties=1)]}
+_BY_OP: Schema = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+    "additionalProperties": _EACH,
 }
-_SCHEMA = {
-    "anyOf": [
-        _ONE,
-        {
-            "type": "object",
-            "properties": dict.fromkeys(WEIGHTS, _ONE),
-            "additionalProperties": False,
-            "minProperties": 1,
-        },
-    ]
-}
-
-
-def _ops_schema() -> dict[str, Any]:
-    ops = {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"}}
-    return ops | {"additionalProperties": _SCHEMA}
-
-
-InitByOp = Annotated[Any, PlainValidator(_by_op), WithJsonSchema(_ops_schema())]
-AnyInit = Annotated[
-    Any, PlainValidator(_of_item), WithJsonSchema({"anyOf": [_SCHEMA, _ops_schema()]})
-]
+InitByOp = Annotated[Any, PlainValidator(_by_op), WithJsonSchema(_BY_OP)]
+AnyInit = Annotated[Any, PlainValidator(_of_item), WithJsonSchema({"anyOf": [_EACH, _BY_OP]})]

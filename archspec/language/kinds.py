@@ -1,28 +1,27 @@
-"""One value as written → checked value: the types of what forms hold.
+"""One value as written → checked value: the types of what models hold.
 
 A type says what it takes, for `archspec schema`, and refuses the rest with a code, a sentence and
 a remedy; where that stands is found later, from the steps that led to the value (complaints.py).
 
-    TypeAdapter(Paths).validate_python("enc$i")   # [Template("enc$i")]
-    TypeAdapter(Text).validate_python(3)          # refused: it takes text
+    from: [enc$i, prev]    →  (Ref(path=Template("enc$i")), Ref(path=Template("prev")))
+    title: 3               →  kind: text, help: put it in quotes
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar, LiteralString
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, LiteralString, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     GetJsonSchemaHandler,
     PlainValidator,
-    StrictInt,
-    Tag,
+    SkipValidation,
     TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
@@ -31,40 +30,66 @@ from pydantic import (
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
 
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
-from archspec.language.models import Axis, Value
 from archspec.language.names import bad_axis, bad_id, bad_output, bad_param, is_path
 from archspec.language.sentences import cut
+from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
 from archspec.layers.fields import written
+from archspec.text.faults import Loc
 
 Steps = tuple[str | int, ...]
 Expression = Annotated[str, Field(pattern=r"^\$", description="an expression")]
+Rule = Callable[[str], str]  # of names.py: why a name cannot be one, or ""
 
 _MOST_COPIES = 10**9
 _MOST_AXES = 8
+_SHAPE = "for example `[3, 224, 224]`"
+_OUTPUT = "for example `[256, ~, ~]`"
+
+
+class Located(NamedTuple):
+    """What is written at a place of the file."""
+
+    node: Any
+    path: Steps
+
 
 # ------------------------------------------------------------------ refusing
 
 
 def refuse(code: LiteralString, said: str, help: str = "", **more: Any) -> PydanticCustomError:
-    """A fault to raise. `more`: `on_key` where it stands on a key, `span` in a text."""
+    """A fault to raise. `more`: `on_key` where it stands on a key, `span` in a text, …"""
     return PydanticCustomError(code, "{said}", {"said": said, "help": help, **more})
 
 
 def wrong_kind(wanted: str, help: str = "", **more: Any) -> PydanticCustomError:
     """A value of another kind; the sentence is made where it is known what it is the value of."""
-    return PydanticCustomError("kind", "{said}", {"said": wanted, "help": help, **more})
+    return refuse("kind", wanted, help, **more)
 
 
-def all_of(faults: Iterable[tuple[Steps, PydanticCustomError]]) -> None:
-    """Raises the faults of one value, each with the steps that lead to it, where there are any."""
-    lines = [InitErrorDetails(type=fault, loc=steps, input=None) for steps, fault in faults]
-    if lines:
-        raise ValidationError.from_exception_data("form", lines)
+def broken(rule: Rule, name: str, on_key: bool = True, help: str = "") -> None:
+    """Refuses a name that breaks a rule."""
+    wrong = rule(name)
+    if wrong:
+        code: LiteralString = "E403" if wrong.startswith("a name of") else "E205"
+        raise refuse(code, wrong, help or "choose another name", on_key=on_key)
 
 
-def of_expression(bad: ExpressionError) -> PydanticCustomError:
-    code: Any = bad.code
-    return refuse(code, bad.message, bad.help, span=(bad.start, bad.stop))
+class Faults(list[tuple[Steps, PydanticCustomError]]):
+    """The faults inside one value, each with the steps that lead to it."""
+
+    def at(self, steps: Steps, check: Callable[..., Any], *args: Any) -> Any:
+        """What a check gives; None where it refuses, which is noted."""
+        try:
+            return check(*args)
+        except PydanticCustomError as fault:
+            self.append((steps, fault))
+            return None
+
+    def close(self) -> None:
+        """Raises them all, where there are any."""
+        if self:
+            lines = [InitErrorDetails(type=fault, loc=at, input=None) for at, fault in self]
+            raise ValidationError.from_exception_data("value", lines)
 
 
 def takes(wanted: str, *types: type, help: str = "") -> BeforeValidator:
@@ -78,42 +103,31 @@ def takes(wanted: str, *types: type, help: str = "") -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def named(rule: Callable[[str], str], *, on_key: bool = True, help: str = "") -> AfterValidator:
-    """A name that keeps a rule of names.py."""
+def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
+    """A name that keeps a rule."""
 
     def check(name: str) -> str:
-        wrong = rule(name)
-        if wrong:
-            code: LiteralString = "E403" if wrong.startswith("a name of") else "E205"
-            raise refuse(code, wrong, help or "choose another name", on_key=on_key)
+        broken(rule, name, on_key)
         return name
 
     return AfterValidator(check)
 
 
-def _if_empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
-# A key without a value stands for an empty mapping.
-MAPPING = (takes("a mapping", dict), BeforeValidator(_if_empty))
-
-
 class Form(BaseModel):
-    """Base of all forms: a mapping with known keys, which may have a shorter spelling."""
+    """Base of all models: a mapping with known keys, which may have a shorter spelling."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
     wanted: ClassVar[str] = "a mapping"  # in a complaint
     help: ClassVar[str] = ""
     short: ClassVar[Any] = None  # the type of the shorter spelling
 
     @model_validator(mode="before")
     @classmethod
-    def _mapping(cls, node: Any, info: ValidationInfo) -> Any:
-        return cls.spelt_out(node)
+    def _from_text(cls, node: Any, info: ValidationInfo) -> Any:
+        return cls.spelt_out(node, (), info.context)
 
     @classmethod
-    def spelt_out(cls, node: Any) -> Any:
+    def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
         """The mapping that what is written stands for."""
         if not isinstance(node, dict):
             raise wrong_kind(cls.wanted, cls.help)
@@ -124,12 +138,34 @@ class Form(BaseModel):
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         ref = handler(core)
+        found = handler.resolve_ref_schema(ref)
+        for key in [key for key in found["properties"] if key.startswith("\0")]:
+            del found["properties"][key]
         if cls.short is not None:
-            found = handler.resolve_ref_schema(ref)
             mapping = dict(found)
             found.clear()
             found["anyOf"] = [mapping, TypeAdapter(cls.short).json_schema()]
         return ref
+
+
+class Placed(Form, Part):
+    """A model that knows its place; it is told apart by identity. Read from a `Located`.
+
+    Aliases that begin with NUL are for what no file says: YAML holds none.
+    """
+
+    loc: Annotated[Loc, SkipValidation] = Field(alias="\0loc")
+
+    __eq__ = object.__eq__
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, node: Any, info: ValidationInfo) -> Any:
+        (node, path), reading = node, info.context
+        return {"\0loc": Loc(reading.file, path), **cls.spelt_out(node, path, reading)}
 
 
 # ------------------------------------------------------------------ values
@@ -143,67 +179,54 @@ def parsed(text: str) -> Any:
         raise of_expression(bad) from None
 
 
-def evaluable(node: Any) -> Value:
+def of_expression(bad: ExpressionError) -> PydanticCustomError:
+    code: Any = bad.code
+    return refuse(code, bad.message, bad.help, span=(bad.start, bad.stop))
+
+
+def evaluable(node: Any, steps: Steps, faults: Faults) -> Value:
     """Any value, the expressions in it parsed."""
-    if isinstance(node, str):
-        return parsed(node) if "$" in node else node
-    if not isinstance(node, (list, dict)):
-        return node
-    faults: list[tuple[Steps, PydanticCustomError]] = []
-    found = parse_inside(node, (), faults)
-    all_of(faults)
+    if isinstance(node, list):
+        return [evaluable(entry, (*steps, i), faults) for i, entry in enumerate(node)]
+    if isinstance(node, dict):
+        return {key: evaluable(entry, (*steps, key), faults) for key, entry in node.items()}
+    return faults.at(steps, parsed, node) if isinstance(node, str) and "$" in node else node
+
+
+def _anything(node: Any) -> Value:
+    faults = Faults()
+    found = evaluable(node, (), faults)
+    faults.close()
     return found
 
 
-def parse_inside(node: Any, steps: Steps, faults: list[tuple[Steps, PydanticCustomError]]) -> Value:
-    """The same, faults noted with the steps that lead to them."""
-    if isinstance(node, list):
-        return [parse_inside(entry, (*steps, i), faults) for i, entry in enumerate(node)]
-    if isinstance(node, dict):
-        return {key: parse_inside(entry, (*steps, key), faults) for key, entry in node.items()}
-    if not isinstance(node, str) or "$" not in node:
-        return node
-    try:
-        return parsed(node)
-    except PydanticCustomError as fault:
-        faults.append((steps, fault))
-        return None
+def _default(node: Any) -> Value:
+    return REQUIRED if isinstance(node, str) and node == "required" else _anything(node)
 
 
-def _plain(text: str, info: ValidationInfo) -> str:
-    if "$" not in text:
-        return text
-    plain = parsed(text)
+def _plain(node: Any, info: ValidationInfo) -> str:
+    if not isinstance(node, str) or not node:
+        raise wrong_kind("text", "put it in quotes" if node else "write it, or leave the key out")
+    plain = parsed(node)
     if isinstance(plain, Expr):
-        what = f"`{info.field_name}`"
-        raise refuse("E220", f"{what} can hold no expression", "a dollar sign is `$$`")
-    assert isinstance(plain, str)
-    return plain
-
-
-def _text(value: Any) -> Any:
-    if not isinstance(value, str) or not value:
-        raise wrong_kind("text", "put it in quotes" if value else "write it, or leave the key out")
-    return value
+        said = f"`{info.field_name}` can hold no expression"
+        raise refuse("E220", said, "a dollar sign is `$$`")
+    return str(plain)
 
 
 def _condition(node: Any) -> Value:
+    wanted = "true, false or an expression"
     if isinstance(node, bool):
         return node
     if not isinstance(node, str):
-        raise wrong_kind("true, false or an expression")
+        raise wrong_kind(wanted)
     if "$" in node:
         return parsed(node)
     words = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-    meant = words.get(node.lower(), f"$({cut(node)})")
-    help = f"write `{meant}`" if node.lower() in words else f"an expression is written `{meant}`"
-    raise wrong_kind("true, false or an expression", help)
-
-
-Anything = Annotated[Any, PlainValidator(evaluable)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_plain), BeforeValidator(_text)]
-Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
-Params = Annotated[dict[Annotated[str, named(bad_param)], Anything], *MAPPING]
+    plain = words.get(node.lower())
+    raise wrong_kind(
+        wanted, f"write `{plain}`" if plain else f"an expression is written `$({cut(node)})`"
+    )
 
 
 def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
@@ -217,20 +240,22 @@ def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
     return PlainValidator(check), WithJsonSchema({"enum": list(words)})
 
 
+# A key without a value stands for an empty mapping.
+MAPPING = (
+    takes("a mapping", dict),
+    BeforeValidator(lambda node: {} if node is None else node),
+)
+Text = Annotated[str, PlainValidator(_plain), WithJsonSchema({"type": "string", "minLength": 1})]
+Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
+_ParamName = Annotated[str, named(bad_param)]
+Defaults = Annotated[dict[_ParamName, Annotated[Any, PlainValidator(_default)]], *MAPPING]
+Values = Annotated[dict[_ParamName, Annotated[Any, PlainValidator(_anything)]], *MAPPING]
+
 # ------------------------------------------------------------------ paths
 
 
-def path_of(node: Any) -> Template:
-    """A dotted path to an item, with expressions in its segments."""
-    found = _template(node)
-    shape = "".join(part if isinstance(part, str) else "0" for part in found.parts)
-    if not is_path(f"a{shape}" if isinstance(found.parts[0], Expr) else shape):
-        said = f"`{cut(node)}` is not a path: names and numbers with dots between"
-        raise refuse("E205", said)
-    return found
-
-
-def _template(node: Any) -> Template:
+def template_of(node: Any) -> Template:
+    """A name or path with expressions in its segments."""
     if not isinstance(node, str) or not node:
         raise wrong_kind("a name")
     try:
@@ -239,57 +264,105 @@ def _template(node: Any) -> Template:
         raise of_expression(bad) from None
 
 
-def _several(node: Any, info: ValidationInfo) -> list[Any]:
-    if node == []:
-        what = f"`{(info.field_name or '').rstrip('_')}` is an empty list"
-        raise refuse("E204", what, "name at least one item, or leave it out")
-    return node if isinstance(node, list) else [node]
-
-
-def _some(node: Any) -> Any:
-    if node == {}:
-        raise refuse("E204", "`outputs` is empty", "leave it out for the last item")
-    if isinstance(node, dict):
-        return node
-    whole = isinstance(node, str) and is_path(node)
-    example = f"{{output: {node}}}" if whole else "{logits: fc}"
-    help = f"for example `outputs: {example}`"
-    raise wrong_kind("a mapping from names to paths", help)
-
-
-def _named_slots(node: Any) -> Any:
-    if not node:
-        raise refuse("E204", "`from` is empty", "write a list: `from: [a, b]`")
-    return node
-
-
-def is_mapping(node: Any) -> str:
-    """The tag of a mapping, and of what is none: no word of a spec, so that no step is mistaken."""
-    return "a mapping" if isinstance(node, dict) else "no mapping"
+def _shape_of(text: Template) -> str:
+    """The text, its expressions replaced by what a value may look like."""
+    shape = "".join(part if isinstance(part, str) else "0" for part in text.parts)
+    return f"a{shape}" if isinstance(text.parts[0], Expr) else shape
 
 
 def _id(node: Any, info: ValidationInfo) -> Template:
-    found = _template(node)
-    shape = "".join(part if isinstance(part, str) else "0" for part in found.parts)
+    found = template_of(node)
     op = info.data.get("op", "")
-    wrong = bad_id(f"a{shape}" if isinstance(found.parts[0], Expr) else shape, op)
-    if wrong:
-        code: LiteralString = "E403" if wrong.startswith("a name of") else "E205"
-        raise refuse(code, wrong, "choose another id")
+    broken(lambda text: bad_id(text, op), _shape_of(found), False, "choose another id")
     return found
 
 
-Path = Annotated[Any, PlainValidator(path_of, json_schema_input_type=str)]
-Paths = Annotated[list[Path], BeforeValidator(_several, json_schema_input_type=str | list[str])]
-Outputs = Annotated[
-    dict[Annotated[str, named(bad_output)], Paths], Field(min_length=1), BeforeValidator(_some)
-]
-Id = Annotated[Any, PlainValidator(_id, json_schema_input_type=str)]
-Slots = Annotated[dict[str, Path], Field(min_length=1), BeforeValidator(_named_slots)]
+def _path(node: Any) -> Template:
+    found = template_of(node)
+    if not is_path(_shape_of(found)):
+        said = f"`{cut(node)}` is not a path: names and numbers with dots between"
+        raise refuse("E205", said)
+    return found
+
+
+def ref(node: Any, loc: Loc, slot: str | None = None) -> Ref:
+    """One dotted path to an item."""
+    return Ref(slot=slot, path=_path(node), loc=loc)
+
+
+def refs(node: Any, loc: Loc, what: str, steps: Steps, faults: Faults) -> tuple[Ref, ...]:
+    """A list of paths, or one; `what` they are, in a sentence."""
+    if not isinstance(node, list):
+        return (faults.at(steps, ref, node, loc),)
+    if not node:
+        help = "name at least one item, or leave it out"
+        faults.append((steps, refuse("E204", f"{what} is an empty list", help)))
+    return tuple(
+        faults.at((*steps, i), ref, one, Loc(loc.file, (*loc.path, i)))
+        for i, one in enumerate(node)
+    )
+
+
+def _inside(info: ValidationInfo, *steps: str) -> Loc:
+    """The place of a key of a model."""
+    loc: Loc = info.data["loc"]
+    return Loc(loc.file, (*loc.path, *steps))
+
+
+def _from(node: Any, info: ValidationInfo) -> tuple[Ref, ...]:
+    """Inputs, in order or by name."""
+    faults = Faults()
+    if not isinstance(node, dict):
+        found = refs(node, _inside(info, "from"), "`from`", (), faults)
+    elif not node:
+        raise refuse("E204", "`from` is empty", "write a list: `from: [a, b]`")
+    else:
+        found = tuple(
+            faults.at((slot,), ref, one, _inside(info, "from", slot), slot)
+            for slot, one in node.items()
+        )
+    faults.close()
+    return found
+
+
+def _outputs(node: Any, info: ValidationInfo) -> dict[str, tuple[Ref, ...]]:
+    """Paths by name."""
+    if not isinstance(node, dict):
+        whole = isinstance(node, str) and is_path(node)
+        example = f"{{output: {node}}}" if whole else "{logits: fc}"
+        help = f"for example `outputs: {example}`"
+        raise wrong_kind("a mapping from names to paths", help)
+    if not node:
+        raise refuse("E204", "`outputs` is empty", "leave it out for the last item")
+    faults = Faults()
+    found = {}
+    for name, paths in node.items():
+        faults.at((name,), broken, bad_output, name)
+        loc, what = _inside(info, "outputs", name), f"the output `{cut(name)}`"
+        found[name] = refs(paths, loc, what, (name,), faults)
+    faults.close()
+    return found
+
+
+def _shared(node: Any, info: ValidationInfo) -> Ref:
+    return ref(node, _inside(info, "shared"))
+
+
+_PATHS: Any = str | Annotated[list[str], Field(min_length=1)]
+Id = Annotated[Template | None, PlainValidator(_id, json_schema_input_type=str)]
 From = Annotated[
-    Annotated[Slots, Tag("a mapping")] | Annotated[Paths, Tag("no mapping")],
-    Discriminator(is_mapping),
+    tuple[Ref, ...] | None,
+    PlainValidator(
+        _from, json_schema_input_type=_PATHS | Annotated[dict[str, str], Field(min_length=1)]
+    ),
 ]
+Outputs = Annotated[
+    dict[str, tuple[Ref, ...]] | None,
+    PlainValidator(
+        _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
+    ),
+]
+Shared = Annotated[Ref | None, PlainValidator(_shared, json_schema_input_type=str)]
 
 # ------------------------------------------------------------------ shapes and copies
 
@@ -299,38 +372,30 @@ def _axis(node: Any) -> Any:
     if not isinstance(node, dict) or len(node) != 1:
         return _size(node)
     ((name, size),) = node.items()
-    faults = []
-    wrong = bad_axis(name)
-    if wrong:
-        faults.append(((name,), refuse("E205", wrong, "choose another name", on_key=True)))
-    try:
-        size = _size(size)
-    except PydanticCustomError as fault:
-        faults.append(((name,), fault))
-    all_of(faults)
-    return Axis(name=name, size=size)
+    faults = Faults()
+    faults.at((name,), broken, bad_axis, name)
+    found = Axis(name=name, size=faults.at((name,), _size, size))
+    faults.close()
+    return found
 
 
 def _size(node: Any) -> Value:
     if isinstance(node, str) and "$" in node:
         return parsed(node)
-    if isinstance(node, bool) or not isinstance(node, int):
-        example = f"`{{{node}: 224}}`"
-        help = f"a free axis has a size for the tables: {example}" if isinstance(node, str) else ""
-        raise wrong_kind(
-            "a whole number, an expression, or a name with a size", help, what="an axis"
-        )
+    if type(node) is not int:
+        wanted = "a whole number, an expression, or a name with a size"
+        example = f"a free axis has a size for the tables: `{{{node}: 224}}`"
+        raise wrong_kind(wanted, example if isinstance(node, str) else "", what="an axis")
     if node < 1:
         raise refuse("E204", f"an axis is {node}; it is at least 1")
     return node
 
 
 def _shape(node: Any) -> Any:
-    example = "for example `[3, 224, 224]`"
     if not isinstance(node, list):
-        raise wrong_kind("a shape", example, what="an input")
+        raise wrong_kind("a shape", _SHAPE, what="an input")
     if not node:
-        raise refuse("E204", "the input has no axes", example)
+        raise refuse("E204", "the input has no axes", _SHAPE)
     if len(node) > _MOST_AXES:
         said = f"the input has {len(node)} axes; at most {_MOST_AXES} are allowed"
         raise refuse("E204", said, "the batch axis is not written")
@@ -343,85 +408,74 @@ def _entry(node: Any) -> Value:
     if node is None or (type(node) is int and node >= 0):
         return node
     said = f"`expect` has the entry {written(node)}; an entry is a size or `~`"
-    raise refuse("E222", said, "for example `[256, ~, ~]`")
+    raise refuse("E222", said, _OUTPUT)
 
 
 def _output_shape(node: Any) -> Any:
-    example = "for example `[256, ~, ~]`"
     if isinstance(node, str) and "$" in node:
         said = "`expect` is one expression; it takes a list with one entry an axis"
-        raise refuse("E222", said, example)
+        raise refuse("E222", said, _OUTPUT)
     if not isinstance(node, list):
-        raise wrong_kind("a shape", example)
+        raise wrong_kind("a shape", _OUTPUT)
     return node
 
 
-def _repeat(node: Any) -> Any:
+def _repeat(node: Any, info: ValidationInfo) -> Repeat:
     """A count, or columns."""
-    if isinstance(node, str) and "$" in node:
-        return parsed(node)
+    loc = _inside(info, "repeat")
     if isinstance(node, dict):
-        return _columns(node)
+        return Repeat(columns=_columns(node), loc=loc)
+    if isinstance(node, str) and "$" in node:
+        return Repeat(count=parsed(node), loc=loc)
     if isinstance(node, list):
         said = "`repeat` is a list; columns have names"
         raise refuse("E218", said, f"write `repeat: {{n: {cut(written(node))}}}`")
-    if isinstance(node, bool) or not isinstance(node, int):
+    if type(node) is not int:
         said = f"`repeat` is {written(node)}; it takes a whole number from 0, or columns"
         raise refuse("E218", said, "use a whole number" if isinstance(node, float) else "")
     if not 0 <= node <= _MOST_COPIES:
         said = f"`repeat` is {node}; it takes a whole number from 0 to {_MOST_COPIES}"
         raise refuse("E218", said)
-    return node
+    return Repeat(count=node, loc=loc)
 
 
 def _columns(node: dict[str, Any]) -> dict[str, Value]:
     if not node:
         help = "write a whole number, or `{n: [2, 2, 3]}`"
         raise refuse("E218", "`repeat` has no columns", help)
-    faults: list[tuple[Steps, PydanticCustomError]] = []
+    faults = Faults()
     for name, entry in node.items():
-        wrong = bad_param(name)
-        if wrong:
-            faults.append(((name,), refuse("E205", wrong, "choose another name", on_key=True)))
+        faults.at((name,), broken, bad_param, name)
         if not isinstance(entry, list) and not (isinstance(entry, str) and entry.startswith("$")):
             said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
             faults.append(((name,), refuse("E218", said, f"write `[{cut(written(entry))}]`")))
     lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
-    if len(set(lengths.values())) > 1:
-        faults.append(_uneven(lengths))
-    found = {name: parse_inside(entry, (name,), faults) for name, entry in node.items()}
-    all_of(faults)
+    counts = Counter(lengths.values())
+    if len(counts) > 1:
+        ((usual, _),) = counts.most_common(1)
+        odd = next(name for name, count in lengths.items() if count != usual)
+        shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
+        said = f"the columns of `repeat` differ in length: {shown}"
+        faults.append(((odd,), refuse("E216", said, "give all columns the same length")))
+    found: dict[str, Value] = evaluable(node, (), faults)
+    faults.close()
     return found
 
 
-def _uneven(lengths: dict[str, int]) -> tuple[Steps, PydanticCustomError]:
-    counts = list(lengths.values())
-    usual = max(counts, key=counts.count)
-    odd = next(name for name, count in lengths.items() if count != usual)
-    shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
-    said = f"the columns of `repeat` differ in length: {shown}"
-    return (odd,), refuse("E216", said, "give all columns the same length")
-
-
-Size = Annotated[int, Field(ge=1)] | Expression
-_Axis = Annotated[Any, PlainValidator(_axis, json_schema_input_type=Size | dict[str, Size])]
+_Count = Annotated[int, Field(ge=0, le=_MOST_COPIES)]
+_Size: Any = Annotated[int, Field(ge=1)] | Expression
+_Axis = Annotated[Any, PlainValidator(_axis, json_schema_input_type=_Size | dict[str, _Size])]
 Shape = Annotated[
-    list[_Axis], Field(min_length=1, max_length=_MOST_AXES), BeforeValidator(_shape)
+    tuple[_Axis, ...], Field(min_length=1, max_length=_MOST_AXES), BeforeValidator(_shape)
 ]
-_Entry = Annotated[
-    Any,
-    PlainValidator(
-        _entry, json_schema_input_type=Annotated[StrictInt, Field(ge=0)] | Expression | None
-    ),
-]
-OutputShape = Annotated[list[_Entry], BeforeValidator(_output_shape)]
-_Columns = Annotated[dict[str, list[Any] | Expression], Field(min_length=1)]
-Repeat = Annotated[
-    Any,
+_Entry = Annotated[Any, PlainValidator(_entry, json_schema_input_type=_Count | Expression | None)]
+OutputShape = Annotated[tuple[_Entry, ...] | None, BeforeValidator(_output_shape)]
+Repeats = Annotated[
+    Repeat | None,
     PlainValidator(
         _repeat,
-        json_schema_input_type=Annotated[StrictInt, Field(ge=0, le=_MOST_COPIES)]
+        json_schema_input_type=_Count
         | Expression
-        | _Columns,
+        | Annotated[dict[str, list[Any] | Expression], Field(min_length=1)],
     ),
 ]

@@ -7,9 +7,8 @@ tensors of the source: `stages.{i}.{j}.` on the left, `layer{i+1}.{j}.` on the r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from archspec.expressions import Expr, ExpressionError, Template, parse, render
 
@@ -81,14 +80,6 @@ class Rename:
         if self.order is not None:
             right += f", axes {list(self.order)}"
         return f"{self.ours.text} -> {right}" + (", reshaped" if self.reshape else "")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Weights:
-    """The section `weights`: by source and variant what to fetch; the table of renames."""
-
-    sources: Mapping[str, Mapping[str, Any]]  # a word of torchvision's or timm's, or Published
-    rename: tuple[Rename, ...] = ()
 
 
 def pattern(text: str) -> Pattern:

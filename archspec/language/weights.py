@@ -1,36 +1,37 @@
 """`weights` as written → where published weights come from, and the table of renames.
 
-    torchvision: {resnet50: ResNet50_Weights.IMAGENET1K_V2}
-    rename: {"fc.": head.}
-    Section(torchvision={"resnet50": "ResNet50_Weights.IMAGENET1K_V2"}, rename=[Rename(fc. -> head.)])
+torchvision: ResNet50_Weights.IMAGENET1K_V2
+rename: {"fc.": head.}
+→  Weights(torchvision={"resnet50": "ResNet50_Weights.IMAGENET1K_V2"}, rename=(Rename(…),))
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
-    StrictBool,
+    GetPydanticSchema,
+    PlainValidator,
     StrictInt,
-    Tag,
+    ValidationInfo,
+    WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
 
 from archspec.expressions import ExpressionError, Template
 from archspec.language.kinds import (
     MAPPING,
+    Faults,
     Form,
     Steps,
     Text,
-    all_of,
-    is_mapping,
     of_expression,
     refuse,
+    takes,
     wrong_kind,
 )
 from archspec.language.renames import Pattern, Rename, names, pattern
@@ -86,7 +87,7 @@ class Published(Form):
     sha256: Annotated[Text, AfterValidator(_digest)]
 
     @classmethod
-    def spelt_out(cls, node: Any) -> Any:
+    def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
         if not isinstance(node, dict):
             raise wrong_kind("a mapping", "`{path: net.safetensors, sha256: …}`", what="`file`")
         if ("path" in node) == ("url" in node) and not set(node) - set(FILE):
@@ -95,9 +96,12 @@ class Published(Form):
         return node
 
 
-def _is_file(node: Any) -> str:
-    """Whether the files are given by variant."""
-    return is_mapping(None if isinstance(node, dict) and set(node) & set(FILE) else node or None)
+def _by_variant(node: Any, info: ValidationInfo) -> Any:
+    """What is written without a variant is for the spec itself."""
+    file = info.field_name == "file"
+    if isinstance(node, dict) and node and not (file and set(node) & set(FILE)):
+        return node
+    return {info.context.name: node}
 
 
 _Enum = Annotated[
@@ -137,20 +141,10 @@ def _order(order: list[int]) -> list[int]:
     return order
 
 
-def _axis(value: Any) -> Any:
+def _axis(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 16:
         raise wrong_kind("a whole number from 0")
     return value
-
-
-def _flag(value: Any) -> Any:
-    if not isinstance(value, bool):
-        raise wrong_kind("true or false")
-    return value
-
-
-def _sources(node: Any) -> Any:
-    return node if isinstance(node, list) and node else [node]
 
 
 def _name(node: Any) -> Any:
@@ -166,48 +160,46 @@ class Entry(Form):
 
     from_: Annotated[
         list[Annotated[str, BeforeValidator(_name)]],
-        BeforeValidator(_sources, json_schema_input_type=str | list[str]),
+        BeforeValidator(lambda node: node if isinstance(node, list) and node else [node]),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]}),
     ] = Field(alias="from")
-    axis: Annotated[StrictInt, Field(ge=0, lt=16), BeforeValidator(_axis)] = 0
+    axis: Annotated[int, Field(ge=0, lt=16), PlainValidator(_axis, json_schema_input_type=int)] = 0
     part: Annotated[
-        list[Annotated[StrictInt, Field(ge=0)]],
-        AfterValidator(_part),
-        _whole("[k, n]: part k of n, k from 0"),
-    ] = []
+        list[StrictInt], AfterValidator(_part), _whole("[k, n]: part k of n, k from 0")
+    ] = Field([])
     order: Annotated[
-        list[Annotated[StrictInt, Field(ge=0)]],
-        AfterValidator(_order),
-        _whole("the axes in their new order"),
-    ] = []
-    reshape: Annotated[StrictBool, BeforeValidator(_flag)] = False
+        list[StrictInt], AfterValidator(_order), _whole("the axes in their new order")
+    ] = Field([])
+    reshape: Annotated[bool, takes("true or false", bool)] = False
 
     @classmethod
-    def spelt_out(cls, node: Any) -> Any:
+    def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
         return node if isinstance(node, dict) else {"from": node}
 
 
 def _table(table: dict[str, Entry]) -> tuple[Rename, ...]:
-    faults: list[tuple[Steps, PydanticCustomError]] = []
+    faults = Faults()
     found = []
     for left, entry in table.items():
-        try:
-            ours = pattern(left)
-        except ExpressionError as bad:
-            at = bad.start, bad.stop
-            wrong = refuse(bad.code, bad.message, bad.help, on_key=True, span=at)  # type: ignore[arg-type]
-            faults.append(((left,), wrong))
-            continue
-        theirs = []
-        for i, text in enumerate(entry.from_):
-            try:
-                theirs.append(_theirs(ours, text))
-            except PydanticCustomError as wrong:
-                faults.append(((left, "from", i), wrong))
-        pair = (entry.part[0], entry.part[1]) if entry.part else None
-        order = tuple(entry.order) or None
-        found.append(Rename(ours, tuple(theirs), entry.axis, pair, order, entry.reshape))
-    all_of(faults)
+        ours = faults.at((left,), _ours, left)
+        if ours is not None:
+            theirs = [
+                faults.at((left, "from", i), _theirs, ours, text)
+                for i, text in enumerate(entry.from_)
+            ]
+            part = (entry.part[0], entry.part[1]) if entry.part else None
+            order = tuple(entry.order) or None
+            found.append(Rename(ours, tuple(theirs), entry.axis, part, order, entry.reshape))
+    faults.close()
     return tuple(found)
+
+
+def _ours(text: str) -> Pattern:
+    try:
+        return pattern(text)
+    except ExpressionError as bad:
+        code: Any = bad.code
+        raise refuse(code, bad.message, bad.help, on_key=True) from None
 
 
 def _theirs(ours: Pattern, text: str) -> Template:
@@ -222,23 +214,31 @@ def _theirs(ours: Pattern, text: str) -> Template:
     return right
 
 
-class Section(Form):
-    """The section `weights`: sources for the spec as it stands or by variant, and renames."""
+_Table = Annotated[dict[str, Entry], AfterValidator(_table), *MAPPING]
+
+
+class Weights(Form):
+    """The section `weights`: by source and variant what to fetch; the table of renames."""
 
     help: ClassVar[str] = "for example `{torchvision: ResNet50_Weights.IMAGENET1K_V2}`"
 
     torchvision: Annotated[
-        Annotated[dict[str, _Enum], Tag("a mapping")] | Annotated[_Enum, Tag("no mapping")],
-        Discriminator(is_mapping),
-    ] = Field(None, description="members of torchvision's enums")
+        dict[str, _Enum],
+        BeforeValidator(_by_variant, json_schema_input_type=_Enum | dict[str, _Enum]),
+    ] = Field({}, description="members of torchvision's enums")
     timm: Annotated[
-        Annotated[dict[str, _Model], Tag("a mapping")] | Annotated[_Model, Tag("no mapping")],
-        Discriminator(is_mapping),
-    ] = Field(None, description="models of timm")
+        dict[str, _Model],
+        BeforeValidator(_by_variant, json_schema_input_type=_Model | dict[str, _Model]),
+    ] = Field({}, description="models of timm")
     file: Annotated[
-        Annotated[dict[str, Published], Tag("a mapping")] | Annotated[Published, Tag("no mapping")],
-        Discriminator(_is_file),
-    ] = Field(None, description="a file of weights")
-    rename: Annotated[dict[str, Entry], AfterValidator(_table), *MAPPING] = Field(
-        {}, description="a name here: what it is in the source"
+        dict[str, Published],
+        BeforeValidator(_by_variant, json_schema_input_type=Published | dict[str, Published]),
+    ] = Field({}, description="a file of weights")
+    rename: Annotated[tuple[Rename, ...], GetPydanticSchema(lambda _, read: read(_Table))] = Field(
+        (), description="a name here: what it is in the source"
     )
+
+    @property
+    def sources(self) -> Mapping[str, Mapping[str, str | Published]]:
+        """What is fetched, by source and variant."""
+        return {key: getattr(self, key) for key in SOURCES if key in self.model_fields_set}

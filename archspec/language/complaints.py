@@ -37,6 +37,11 @@ _MISSING = {
     ),
     "body": ("E202", "has no `body`", "write `body:` and its items below"),
     "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
+    "merge": (
+        "E202",
+        "`branches` needs `merge`",
+        "add `merge: concat` (or add, mul, mean, max) beside it",
+    ),
     "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
     "from": ("E202", "an entry needs `from`", "`from: name`"),
     "sha256": (
@@ -213,6 +218,7 @@ class Refused:
             return
         code, said, help = _MISSING[key]
         said = f"{_subject(path)} {said}" if key == "body" else said
+        path = (*path, "branches") if key == "merge" else path
         to.add(code, said, path, help, on_key=bool(path) and code != "E228")
 
 

@@ -27,7 +27,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError, ValidationError
 
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
 from archspec.language.names import bad_axis, bad_id, bad_output, bad_param, is_path
@@ -116,7 +116,7 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
 class Form(BaseModel):
     """Base of all models: a mapping with known keys, which may have a shorter spelling."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     wanted: ClassVar[str] = "a mapping"  # in a complaint
     help: ClassVar[str] = ""
     short: ClassVar[Any] = None  # the type of the shorter spelling
@@ -230,11 +230,13 @@ def _condition(node: Any) -> Value:
 
 
 def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
-    """One of some words; `alike`: what others mean."""
+    """One of some words; `alike`: what others mean. `...` stands for one that must be written."""
 
     def check(node: Any) -> str:
         if isinstance(node, str) and node in words:
             return node
+        if node is ...:
+            raise PydanticKnownError("missing")
         raise refuse("word", written(node), words=words, alike=(alike or {}).get(str(node), ""))
 
     return PlainValidator(check), WithJsonSchema({"enum": list(words)})

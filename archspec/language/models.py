@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -80,11 +80,6 @@ from archspec.text.source import Source
 if TYPE_CHECKING:
     from archspec.layers import BadArgument
 
-_OWNERS = {
-    "merge": ("residual", "branches"),
-    "shortcut": ("residual",),
-    "shortcut_when": ("residual",),
-}
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
@@ -187,6 +182,26 @@ _EachBody = Annotated[
 ]
 
 
+def only(*ops: str) -> AfterValidator:
+    """A modifier that only some operations have."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        op = info.data["op"]
+        if op not in ops:
+            said = f"`{info.field_name}` means nothing on `{op}`; it belongs to {listed(ops)}"
+            raise refuse("E215", said, "remove it", on_key=True)
+        return value
+
+    return AfterValidator(check)
+
+
+def _not_both(value: Any, info: ValidationInfo) -> Any:
+    if info.data.get("listed") is not None:
+        said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
+        raise refuse("E227", said, "keep one of them", on_key=True)
+    return value
+
+
 def _arguments(node: Any, info: ValidationInfo) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
@@ -223,10 +238,11 @@ class Item(Placed):
         None, alias="\0listed"
     )
     id: Id = Field(None, description="names the item")
-    from_: From = Field(None, alias="from", description="inputs other than the previous item")
+    from_: Annotated[From, AfterValidator(_not_both)] = Field(
+        None, alias="from", description="inputs other than the previous item")
     repeat: Repeats = Field(None, description="copies: a number, or columns in step")
     when: Condition = Field(True, description="if false, the item is not there")
-    shortcut_when: Condition = Field(
+    shortcut_when: Annotated[Condition, only("residual")] = Field(
         True, description="if false, the residual has no shortcut at all"
     )
     tap: Annotated[Literal["train", "always"] | None, *word("train", "always")] = Field(
@@ -245,7 +261,9 @@ class Item(Placed):
         WithJsonSchema({"anyOf": _BRANCHES}),
     ] = Field((), description="the same input into each path")
     merge: Annotated[
-        Literal["concat", "add", "mul", "mean", "max"] | None, *word(*MERGES, alike=_MERGED)
+        Literal["concat", "add", "mul", "mean", "max"] | None,
+        *word(*MERGES, alike=_MERGED),
+        only("residual", "branches"),
     ] = Field(None, description="how paths join")
     target: Shared = Field(
         None, alias="shared", description="an earlier item once more, with the same weights"
@@ -270,27 +288,11 @@ class Item(Placed):
         op = _operation(node, reading)
         head = {"\0loc": loc, "\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
         if op in STRUCTURE:
-            return {**head, **({"merge": "add"} if op == "residual" else {}), **node}
+            merge = {"residual": {"merge": "add"}, "branches": {"merge": ...}}.get(op, {})
+            return {**head, **merge, **node}
         many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
         given = {key: node[key] for key in node if key != op}
         return {**head, "\0listed" if many else "\0args": node[op], **given}
-
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        """What only some operations have beside them."""
-        given, op, faults = self.model_fields_set, self.op, Faults()
-        for key, owners in _OWNERS.items():
-            if key in given and op not in owners:
-                said = f"`{key}` means nothing on `{op}`; it belongs to {listed(owners)}"
-                faults.append(((key,), refuse("E215", said, "remove it", on_key=True)))
-        if op == "branches" and "merge" not in given:
-            help = "add `merge: concat` (or add, mul, mean, max) beside it"
-            faults.append(((op,), refuse("E202", "`branches` needs `merge`", help, on_key=True)))
-        if self.from_ is not None and self.listed is not None:
-            said = f"the inputs of `{op}` are given as its list and by `from`"
-            faults.append((("from",), refuse("E227", said, "keep one of them", on_key=True)))
-        faults.close()
-        return self
 
 
 def _word(text: str, reading: Reading) -> str:
@@ -535,6 +537,3 @@ class Spec(Placed):
     def inherits(self) -> bool:
         """Whether a block's default reads the document's params."""
         return any(names for block in self.blocks.values() for names in block.inherited.values())
-
-
-Spec.model_rebuild()

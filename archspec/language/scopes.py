@@ -28,6 +28,8 @@ from archspec.layers import REGISTRY
 
 NOTHING: frozenset[str] = frozenset()
 
+_VALUES = frozenset({"when", "shortcut_when", "freeze", "expect"})  # fields that may be read from
+
 
 class Where(Enum):
     """What an expression stands in, and so what kinds of names it may read."""
@@ -238,11 +240,14 @@ class Scopes:
             self.call(item)
         for key, value in item.args.items():
             self.look(value, (*item.key.path, key), sight, Where.VALUE)
-        for key in ("when", "shortcut_when", "freeze", "expect"):
+        for key in _VALUES & item.model_fields_set:
             self.look(getattr(item, key), (*path, key), sight, Where.VALUE)
-        self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
-        self.init(item.init, sight, Where.VALUE)
-        self.slots(item)
+        if item.id is not None:
+            self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
+        if item.init is not None:
+            self.init(item.init, sight, Where.VALUE)
+        if item.inputs is not None:
+            self.slots(item, item.inputs)
         for ref in (*(item.inputs or ()), *([item.target] if item.target else ())):
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
         for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
@@ -258,9 +263,9 @@ class Scopes:
         own = {*sight.later, *repeat.columns}
         self.look(repeat.columns, path, replace(sight, later=own), Where.COUNT)
 
-    def slots(self, item: Item) -> None:
+    def slots(self, item: Item, inputs: Iterable[Ref]) -> None:
         """`from` by the names of the operation's inputs."""
-        slots = [ref for ref in item.inputs or () if ref.slot is not None]
+        slots = [ref for ref in inputs if ref.slot is not None]
         known = self.takes(item.op) if slots else ()
         if known is None:
             said, help = f"the inputs of `{item.op}` have no names", "write a list: `from: [a, b]`"

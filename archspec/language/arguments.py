@@ -48,12 +48,14 @@ def of_op(
         help = f"write `{op}: [prev, {cut(node)}]`"
         faults.append((steps, refuse("E204", f"`{op}` takes its inputs as a list", help)))
         return {}
-    bare = node is not None and (not isinstance(node, dict) or _is_main(op, main, node))
+    given = {} if node is None else node
+    bare = not isinstance(given, dict) or _is_main(op, main, given)
     if bare and main is None:
         help = f"write `{op}` alone"
         faults.append((steps, refuse("E208", f"`{op}` takes no parameters", help)))
         return {}
-    given: dict[str, Any] = {main: node} if bare else node or {}
+    if bare:
+        given = {main: node}
     known = parameters(op)
     where = {key: steps if bare else (*steps, key) for key in given}
     beside = [key for key in given if key in BESIDE and key not in known]

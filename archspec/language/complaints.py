@@ -333,7 +333,7 @@ def path_of(loc: Steps, data: Any) -> Steps:
         )
         if inside:
             path.append(step)
-            data = data[step]  # type: ignore[index]
+            data = data[step]
     return tuple(path)
 
 

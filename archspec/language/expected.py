@@ -18,7 +18,7 @@ TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _WARNING = re.compile(r"W[0-9]{3}")
 
 
-def _by_variant(node: Any, info: ValidationInfo) -> Any:
+def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
     """`warnings` aside, the keys are totals of the spec itself, or variants."""
     if not isinstance(node, dict):
         return node
@@ -46,10 +46,25 @@ def _code(value: Any) -> str:
     return value
 
 
-_Total = Annotated[int, PlainValidator(_total), WithJsonSchema({"type": "integer", "minimum": 0})]
+_CODES = {"type": "array", "items": {"type": "string", "pattern": _WARNING.pattern}}
+_TOTALS = {key: {"type": "integer", "minimum": 0} for key in TOTALS}
+_ONE = {"type": "object", "properties": _TOTALS, "additionalProperties": False}
+_OWN = {**_ONE, "properties": {**_TOTALS, "warnings": _CODES}}
+_EACH = {
+    "type": "object",
+    "properties": {"warnings": _CODES},
+    "additionalProperties": {"anyOf": [_ONE, {"type": "null"}]},
+}
+_Total = Annotated[int, PlainValidator(_total)]
 _Totals = Annotated[dict[Annotated[str, AfterValidator(_total_name)], _Total], *MAPPING]
-Expected = Annotated[dict[str, _Totals], *MAPPING, BeforeValidator(_by_variant)]
+Expected = Annotated[
+    dict[str, _Totals],
+    *MAPPING,
+    BeforeValidator(_by_variant),
+    WithJsonSchema({"anyOf": [_OWN, _EACH, {"type": "null"}]}),
+]
 Warnings = Annotated[
     frozenset[Annotated[str, PlainValidator(_code)]],
     takes("a list of codes", list, help="for example `[W104]`"),
+    WithJsonSchema({}),
 ]

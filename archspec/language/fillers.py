@@ -50,7 +50,7 @@ WEIGHTS = ("weight", "bias")
 EVERY = "*"
 
 
-def _by_op(node: Any, info: ValidationInfo) -> Init:
+def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     """`init` of a document, or of an item with others inside: op → weight → filler."""
     if not isinstance(node or {}, dict):
         raise wrong_kind("a mapping")
@@ -66,7 +66,7 @@ def _by_op(node: Any, info: ValidationInfo) -> Init:
     return found
 
 
-def _of_item(node: Any, info: ValidationInfo) -> Init:
+def _of_item(node: Any, info: ValidationInfo[Any]) -> Init:
     """`init` of an item; one that holds others may say it by op."""
     holds = info.data.get("op") not in REGISTRY
     by_op = isinstance(node, dict) and node and not any(k in FILLERS or k in WEIGHTS for k in node)
@@ -117,12 +117,14 @@ def _is_value(node: int | float | str) -> bool:
 def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, Value]:
     """The parameters of a filler by name."""
     known, main = FILLERS[name]
-    bare = node is not None and not isinstance(node, dict)
+    given = {} if node is None else node
+    bare = not isinstance(given, dict)
     if bare and main is None:
         wanted = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
         faults.append((steps, refuse("E221", f"`{name}` takes {wanted}")))
         return {}
-    given = {main: node} if bare else node or {}
+    if bare:
+        given = {main: node}
     found = {
         key: faults.at(steps if bare else (*steps, key), _argument, name, key, entry)
         for key, entry in given.items()
@@ -153,10 +155,12 @@ def _argument(name: str, key: str, value: Any) -> Value:
     return value
 
 
+InitByOp = Annotated[Init | None, PlainValidator(_by_op), WithJsonSchema({"type": "object"})]
+AnyInit = Annotated[Init | None, PlainValidator(_of_item), WithJsonSchema({})]
+
 # ------------------------------------------------------------------ the schema
 
-_EXPRESSION: Schema = {"type": "string", "pattern": r"^\$"}
-_NUMBER: Schema = {"anyOf": [{"type": "number"}, _EXPRESSION]}
+_NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\$"}]}
 
 
 def _mapping(given: Schema, **rest: Any) -> Schema:
@@ -166,21 +170,23 @@ def _mapping(given: Schema, **rest: Any) -> Schema:
 def _parameters(name: str) -> Schema:
     """What may stand behind the name of a filler."""
     known, main = FILLERS[name]
-    words = {k: {"anyOf": [{"enum": list(_WORDS[k])}, _EXPRESSION]} for k in known if k in _WORDS}
+    words = {k: {"enum": list(_WORDS[k])} for k in known if k in _WORDS}
     needed = [_REQUIRED[name]] if name in _REQUIRED else []
     choices = [_mapping(dict.fromkeys(known, _NUMBER) | words, required=needed)]
     choices += [] if needed else [{"type": "null"}]
     return {"anyOf": choices + ([_NUMBER] if main is not None else [])}
 
 
-_BARE: Schema = {"enum": [name for name in FILLERS if name not in _REQUIRED]}
-_NAMED = _mapping({name: _parameters(name) for name in FILLERS}, minProperties=1, maxProperties=1)
-_ONE: Schema = {"anyOf": [_BARE, *_NUMBER["anyOf"], _NAMED]}
-_EACH: Schema = {"anyOf": [_ONE, _mapping(dict.fromkeys(WEIGHTS, _ONE), minProperties=1)]}
-_BY_OP: Schema = {
-    "type": "object",
-    "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
-    "additionalProperties": _EACH,
-}
-InitByOp = Annotated[Any, PlainValidator(_by_op), WithJsonSchema(_BY_OP)]
-AnyInit = Annotated[Any, PlainValidator(_of_item), WithJsonSchema({"anyOf": [_EACH, _BY_OP]})]
+def schema(ops: list[str]) -> dict[str, Schema]:
+    """The definitions of a filler, of the fillers of an item, and of those by op."""
+    one: Schema = {"$ref": "#/definitions/filler"}
+    named = {name: _parameters(name) for name in FILLERS}
+    bare: Schema = {"enum": [name for name in FILLERS if name not in _REQUIRED]}
+    choices = [bare, *_NUMBER["anyOf"], _mapping(named, minProperties=1, maxProperties=1)]
+    each = _mapping(dict.fromkeys(WEIGHTS, one), minProperties=1)
+    by_op = {"type": "object", "propertyNames": {"enum": ops}}
+    return {
+        "filler": {"description": "a name of torch.nn.init or a mapping", "anyOf": choices},
+        "fillers": {"description": "one, or {weight: …, bias: …}", "anyOf": [one, each]},
+        "init": {**by_op, "additionalProperties": {"$ref": "#/definitions/fillers"}},
+    }

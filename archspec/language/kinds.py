@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, LiteralString, NamedTuple
 
 from pydantic import (
@@ -27,10 +28,16 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, PydanticKnownError, ValidationError
+from pydantic_core import (
+    CoreSchema,
+    InitErrorDetails,
+    PydanticCustomError,
+    PydanticKnownError,
+    ValidationError,
+)
 
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
-from archspec.language.names import bad_axis, bad_id, bad_output, bad_param, is_path
+from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
 from archspec.language.sentences import cut
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
 from archspec.layers.fields import written
@@ -113,17 +120,35 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
     return AfterValidator(check)
 
 
+# Of a field that no file says.
+OURS = (SkipValidation(), WithJsonSchema({}))
+
+
+@dataclass(frozen=True)
+class Spelt:
+    """Says in the JSON schema how else a value may be spelt."""
+
+    spell: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.spell(handler(core))
+
+
 class Form(BaseModel):
     """Base of all models: a mapping with known keys, which may have a shorter spelling."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
     wanted: ClassVar[str] = "a mapping"  # in a complaint
     help: ClassVar[str] = ""
     short: ClassVar[Any] = None  # the type of the shorter spelling
 
     @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, node: Any, info: ValidationInfo) -> Any:
+    def _from_text(cls, node: Any, info: ValidationInfo[Any]) -> Any:
         return cls.spelt_out(node, (), info.context)
 
     @classmethod
@@ -139,8 +164,9 @@ class Form(BaseModel):
     ) -> dict[str, Any]:
         ref = handler(core)
         found = handler.resolve_ref_schema(ref)
-        for key in [key for key in found["properties"] if key.startswith("\0")]:
-            del found["properties"][key]
+        for place in ("properties", "required"):
+            for key in [key for key in found.get(place, ()) if key.startswith("\0")]:
+                found[place].pop(key if place == "properties" else found[place].index(key))
         if cls.short is not None:
             mapping = dict(found)
             found.clear()
@@ -154,7 +180,7 @@ class Placed(Form, Part):
     Aliases that begin with NUL are for what no file says: YAML holds none.
     """
 
-    loc: Annotated[Loc, SkipValidation] = Field(alias="\0loc")
+    loc: Annotated[Loc, *OURS] = Field(alias="\0loc")
 
     __eq__ = object.__eq__
 
@@ -163,7 +189,7 @@ class Placed(Form, Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, node: Any, info: ValidationInfo) -> Any:
+    def _from_text(cls, node: Any, info: ValidationInfo[Any]) -> Any:
         (node, path), reading = node, info.context
         return {"\0loc": Loc(reading.file, path), **cls.spelt_out(node, path, reading)}
 
@@ -204,7 +230,7 @@ def _default(node: Any) -> Value:
     return REQUIRED if isinstance(node, str) and node == "required" else _anything(node)
 
 
-def _plain(node: Any, info: ValidationInfo) -> str:
+def _plain(node: Any, info: ValidationInfo[Any]) -> str:
     if not isinstance(node, str) or not node:
         raise wrong_kind("text", "put it in quotes" if node else "write it, or leave the key out")
     plain = parsed(node)
@@ -242,16 +268,24 @@ def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
     return PlainValidator(check), WithJsonSchema({"enum": list(words)})
 
 
+def keys(pattern: str) -> Spelt:
+    """What the keys of a mapping look like."""
+    return Spelt(lambda found: {**found, "propertyNames": {"pattern": pattern}})
+
+
 # A key without a value stands for an empty mapping.
 MAPPING = (
     takes("a mapping", dict),
     BeforeValidator(lambda node: {} if node is None else node),
+    Spelt(lambda found: {"anyOf": [found, {"type": "null"}]}),
 )
 Text = Annotated[str, PlainValidator(_plain), WithJsonSchema({"type": "string", "minLength": 1})]
 Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
 _ParamName = Annotated[str, named(bad_param)]
-Defaults = Annotated[dict[_ParamName, Annotated[Any, PlainValidator(_default)]], *MAPPING]
-Values = Annotated[dict[_ParamName, Annotated[Any, PlainValidator(_anything)]], *MAPPING]
+_Default = Annotated[Any, PlainValidator(_default)]
+_Value = Annotated[Any, PlainValidator(_anything)]
+Defaults = Annotated[dict[_ParamName, _Default], keys(PARAM), *MAPPING]
+Values = Annotated[dict[_ParamName, _Value], keys(PARAM), *MAPPING]
 
 # ------------------------------------------------------------------ paths
 
@@ -272,7 +306,7 @@ def _shape_of(text: Template) -> str:
     return f"a{shape}" if isinstance(text.parts[0], Expr) else shape
 
 
-def _id(node: Any, info: ValidationInfo) -> Template:
+def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     found = template_of(node)
     op = info.data.get("op", "")
     broken(lambda text: bad_id(text, op), _shape_of(found), False, "choose another id")
@@ -311,7 +345,7 @@ def _inside(info: ValidationInfo, *steps: str) -> Loc:
     return Loc(loc.file, (*loc.path, *steps))
 
 
-def _from(node: Any, info: ValidationInfo) -> tuple[Ref, ...]:
+def _from(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
     """Inputs, in order or by name."""
     faults = Faults()
     if not isinstance(node, dict):
@@ -327,7 +361,7 @@ def _from(node: Any, info: ValidationInfo) -> tuple[Ref, ...]:
     return found
 
 
-def _outputs(node: Any, info: ValidationInfo) -> dict[str, tuple[Ref, ...]]:
+def _outputs(node: Any, info: ValidationInfo[Any]) -> dict[str, tuple[Ref, ...]]:
     """Paths by name."""
     if not isinstance(node, dict):
         whole = isinstance(node, str) and is_path(node)
@@ -346,12 +380,12 @@ def _outputs(node: Any, info: ValidationInfo) -> dict[str, tuple[Ref, ...]]:
     return found
 
 
-def _shared(node: Any, info: ValidationInfo) -> Ref:
+def _shared(node: Any, info: ValidationInfo[Any]) -> Ref:
     return ref(node, _inside(info, "shared"))
 
 
 _PATHS: Any = str | Annotated[list[str], Field(min_length=1)]
-Id = Annotated[Template | None, PlainValidator(_id, json_schema_input_type=str)]
+Id = Annotated[Any, PlainValidator(_id, json_schema_input_type=str)]
 From = Annotated[
     tuple[Ref, ...] | None,
     PlainValidator(
@@ -422,7 +456,7 @@ def _output_shape(node: Any) -> Any:
     return node
 
 
-def _repeat(node: Any, info: ValidationInfo) -> Repeat:
+def _repeat(node: Any, info: ValidationInfo[Any]) -> Repeat:
     """A count, or columns."""
     loc = _inside(info, "repeat")
     if isinstance(node, dict):

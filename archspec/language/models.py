@@ -19,10 +19,10 @@ from pydantic import (
     AliasChoices,
     AliasPath,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetPydanticSchema,
     PlainValidator,
-    SkipValidation,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
@@ -37,6 +37,7 @@ from archspec.language.expected import Expected, Warnings
 from archspec.language.fillers import AnyInit, InitByOp
 from archspec.language.kinds import (
     MAPPING,
+    OURS,
     Condition,
     Defaults,
     Faults,
@@ -49,10 +50,12 @@ from archspec.language.kinds import (
     Repeats,
     Shape,
     Shared,
+    Spelt,
     Steps,
     Text,
     Values,
     broken,
+    keys,
     named,
     refs,
     refuse,
@@ -61,6 +64,8 @@ from archspec.language.kinds import (
     wrong_kind,
 )
 from archspec.language.names import (
+    BLOCK,
+    ID,
     MERGES,
     STRUCTURE,
     bad_block,
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
+_MERGES = {"residual": "add", "branches": ...}  # where none is written: `...` must be
 LEFT_OUT = ""  # the op of an item that was refused
 
 
@@ -107,7 +113,7 @@ class Reading:
 # ------------------------------------------------------------------ bodies
 
 
-def _placed(node: Any, info: ValidationInfo) -> Any:
+def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
     """A list of items, each with its place; one item stands for a list of one."""
     if isinstance(node, Located):
         node, path = node
@@ -122,7 +128,7 @@ def _placed(node: Any, info: ValidationInfo) -> Any:
     return [Located(entry, (*path, i)) for i, entry in enumerate(node)]
 
 
-def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo[Any]) -> Any:
     try:
         return read(node)
     except ValidationError:
@@ -131,7 +137,7 @@ def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInf
         raise
 
 
-def _each_placed(node: Any, info: ValidationInfo) -> Any:
+def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     if not node or not isinstance(node, (list, dict)):
         raise wrong_kind("paths by name, or a list of paths", empty=not node)
     path: Steps = (*info.data["loc"].path, "branches")
@@ -145,7 +151,7 @@ def _key(key: Any) -> Any:
     return key
 
 
-def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo) -> tuple[Branch, ...]:
+def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> tuple[Branch, ...]:
     loc: Loc = info.data["loc"]
     return tuple(
         Branch(
@@ -166,26 +172,32 @@ class Branch(Part):
     loc: Loc
 
 
-_ITEM = {"$ref": "#/$defs/Item"}
-_PATH = {"anyOf": [_ITEM, {"type": "array", "items": _ITEM}]}
-_BRANCHES = [
-    {"type": "object", "additionalProperties": _PATH, "minProperties": 1},
-    {"type": "array", "items": _PATH, "minItems": 1},
-]
 _Items = tuple[Annotated["Item", WrapValidator(_left_out)], ...]
-Body = Annotated[_Items, BeforeValidator(_placed), WithJsonSchema(_PATH)]
-Shortcut = Annotated[_Items | None, BeforeValidator(_placed), WithJsonSchema(_PATH)]
+Body = Annotated[
+    _Items,
+    BeforeValidator(_placed),
+    Spelt(lambda found: {"anyOf": [found["items"], found]}),
+]
+Shortcut = Annotated[_Items | None, GetPydanticSchema(lambda _, read: read(Body))]
 _EachBody = Annotated[
     dict[Annotated[Any, PlainValidator(_key)], Body],
     AfterValidator(_branches),
     BeforeValidator(_each_placed),
+    Spelt(
+        lambda found: {
+            "anyOf": [
+                {**found, "minProperties": 1},
+                {"type": "array", "items": found["additionalProperties"], "minItems": 1},
+            ]
+        }
+    ),
 ]
 
 
 def only(*ops: str) -> AfterValidator:
     """A modifier that only some operations have."""
 
-    def check(value: Any, info: ValidationInfo) -> Any:
+    def check(value: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data["op"]
         if op not in ops:
             said = f"`{info.field_name}` means nothing on `{op}`; it belongs to {listed(ops)}"
@@ -195,14 +207,14 @@ def only(*ops: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _not_both(value: Any, info: ValidationInfo) -> Any:
+def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
     if info.data.get("listed") is not None:
         said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
         raise refuse("E227", said, "keep one of them", on_key=True)
     return value
 
 
-def _arguments(node: Any, info: ValidationInfo) -> dict[str, Value]:
+def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
     steps = (op,) if info.data["key"].on_key else ()
@@ -217,7 +229,7 @@ def _arguments(node: Any, info: ValidationInfo) -> dict[str, Value]:
     return found
 
 
-def _inputs(node: Any, info: ValidationInfo) -> tuple[Ref, ...]:
+def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
     """The inputs that a merge is given as a list."""
     faults = Faults()
     key: Loc = info.data["key"]
@@ -232,14 +244,15 @@ class Item(Placed):
 
     # an op, a block, or body | sequential | branches | residual | shared
     op: str = Field(alias="\0op")
-    key: Annotated[Loc, SkipValidation] = Field(alias="\0key")  # of the operation
+    key: Annotated[Loc, *OURS] = Field(alias="\0key")  # of the operation
     args: Annotated[dict[str, Value], PlainValidator(_arguments)] = Field({}, alias="\0args")
     listed: Annotated[tuple[Ref, ...] | None, PlainValidator(_inputs)] = Field(
         None, alias="\0listed"
     )
     id: Id = Field(None, description="names the item")
     from_: Annotated[From, AfterValidator(_not_both)] = Field(
-        None, alias="from", description="inputs other than the previous item")
+        None, alias="from", description="inputs other than the previous item"
+    )
     repeat: Repeats = Field(None, description="copies: a number, or columns in step")
     when: Condition = Field(True, description="if false, the item is not there")
     shortcut_when: Annotated[Condition, only("residual")] = Field(
@@ -258,7 +271,6 @@ class Item(Placed):
     branches: Annotated[
         tuple[Branch, ...],
         GetPydanticSchema(lambda _, read: read(_EachBody)),
-        WithJsonSchema({"anyOf": _BRANCHES}),
     ] = Field((), description="the same input into each path")
     merge: Annotated[
         Literal["concat", "add", "mul", "mean", "max"] | None,
@@ -276,7 +288,7 @@ class Item(Placed):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, node: Any, info: ValidationInfo) -> Any:
+    def _from_text(cls, node: Any, info: ValidationInfo[Any]) -> Any:
         (node, path), reading = node, info.context
         loc = Loc(reading.file, path)
         if isinstance(node, str):
@@ -286,10 +298,12 @@ class Item(Placed):
             help = "put a path of several items under `body:`" if isinstance(node, list) else ""
             raise wrong_kind("a word or a mapping", help, what="an item")
         op = _operation(node, reading)
-        head = {"\0loc": loc, "\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
+        key = Loc(reading.file, (*path, op), on_key=True)
+        head: dict[str, Any] = {"\0loc": loc, "\0op": op, "\0key": key}
         if op in STRUCTURE:
-            merge = {"residual": {"merge": "add"}, "branches": {"merge": ...}}.get(op, {})
-            return {**head, **merge, **node}
+            if op in _MERGES:
+                head["merge"] = _MERGES[op]
+            return head | node
         many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
         given = {key: node[key] for key in node if key != op}
         return {**head, "\0listed" if many else "\0args": node[op], **given}
@@ -349,6 +363,14 @@ def _lists(self: Block | Spec | Use) -> frozenset[str]:
     return frozenset(name for name, refs in found if isinstance(refs[0].loc.path[-1], int))
 
 
+def _with_body(found: dict[str, Any]) -> None:
+    """In the schema: `body`, or `sequential` in its place."""
+    keys = found["properties"]
+    keys["sequential"] = {**keys["body"], "description": "the same, its items numbered from 0"}
+    found["required"].remove("body")
+    found["oneOf"] = [{"required": ["body"]}, {"required": ["sequential"]}]
+
+
 def _block_inputs(node: Any) -> Any:
     if node == []:
         help = "leave it out for one input without a name"
@@ -373,6 +395,7 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
 class Block(Placed):
     """A reusable part."""
 
+    model_config = ConfigDict(json_schema_extra=_with_body)
     wanted: ClassVar[str] = "a mapping with `body`"
 
     name: str = Field(alias="\0name")
@@ -411,6 +434,8 @@ class Block(Placed):
 class Input(Placed):
     """One input of the network: a shape without the batch axis, and a dtype."""
 
+    short: ClassVar[Any] = Shape
+
     shape: Shape
     dtype: Annotated[Literal["float", "int", "bool"], *word("float", "int", "bool")] = "float"
 
@@ -427,7 +452,7 @@ class Use(Placed):
     file: Text
     variant: Text | None = None
     outputs: Outputs = None
-    spec: Annotated[Any, SkipValidation] = Field(None, alias="\0spec")  # the file, read and parsed
+    spec: Annotated[Any, *OURS] = Field(None, alias="\0spec")  # the file, read and parsed
 
     lists = cached_property(_lists)
 
@@ -471,23 +496,27 @@ def _version(node: Any) -> int:
     return node
 
 
-_Inputs = dict[Annotated[str, named(bad_input)], Input]
+_Inputs = Annotated[dict[Annotated[str, named(bad_input)], Input], keys(ID)]
+_Uses = dict[Annotated[str, named(bad_block)], Use]
+_Blocks = dict[Annotated[str, named(bad_block)], Block]
 
 
 class Spec(Placed):
     """archspec, version 1."""
 
+    model_config = ConfigDict(json_schema_extra=_with_body)
+
     numbered: bool = Field(alias="\0numbered")  # `sequential`
     named_inputs: bool = Field(alias="\0named")
     # by file name: this file's Source and those of all files it uses
-    sources: Annotated[Mapping[str, Source], SkipValidation] = Field({}, alias="\0sources")
+    sources: Annotated[Mapping[str, Source], *OURS] = Field({}, alias="\0sources")
 
     spec: Annotated[Literal[1], PlainValidator(_version), WithJsonSchema({"const": 1})] = Field(
         description="version of the language"
     )
-    name: Annotated[Text, named(bad_document, on_key=False)] = Field(
-        "", description="identifier; names the file, the class and the diagram"
-    )
+    name: Annotated[
+        Text, named(bad_document, on_key=False), WithJsonSchema({"type": "string", "pattern": ID})
+    ] = Field("", description="identifier; names the file, the class and the diagram")
     title: Text = Field("", description="one line: what it is")
     cite: Text = Field("", description="one line: the paper")
     params: Defaults = Field({}, description="named values with defaults, set from outside")
@@ -496,17 +525,17 @@ class Spec(Placed):
     )
     inputs: Annotated[
         _Inputs,
-        BeforeValidator(_inputs_at, json_schema_input_type=Shape | Input | _Inputs),
+        BeforeValidator(_inputs_at, json_schema_input_type=Input | _Inputs),
     ] = Field(
         alias="input",
         description="[3, 224, 224], or several by name; the batch axis is never written",
     )
-    use: Annotated[dict[Annotated[str, named(bad_block)], Use], _each_at("use"), *MAPPING] = Field(
+    use: Annotated[_Uses, keys(BLOCK), _each_at("use"), *MAPPING] = Field(
         {}, description="other spec files taken in as blocks"
     )
-    blocks: Annotated[
-        dict[Annotated[str, named(bad_block)], Block], _each_at("blocks"), *MAPPING
-    ] = Field({}, description="reusable parts")
+    blocks: Annotated[_Blocks, keys(BLOCK), _each_at("blocks"), *MAPPING] = Field(
+        {}, description="reusable parts"
+    )
     items: Body = Field(
         validation_alias=AliasChoices("body", "sequential"),
         description="the network, read top to bottom",
@@ -527,7 +556,7 @@ class Spec(Placed):
     lists = cached_property(_lists)
 
     @classmethod
-    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+    def spelt_out(cls, node: dict[str, Any], path: Steps, reading: Reading) -> dict[str, Any]:
         given = node.get("input")
         named = isinstance(given, dict) and "shape" not in given
         head = {"name": reading.name, "\0named": named, "\0numbered": "body" not in node}

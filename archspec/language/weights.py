@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetPydanticSchema,
     PlainValidator,
@@ -43,7 +44,7 @@ ENTRY = ("from", "axis", "part", "order", "reshape")
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 
-def _matching(regex: str, wanted: str) -> AfterValidator:
+def _matching(regex: str, wanted: str) -> tuple[Any, ...]:
     """A text of a form that a source asks for."""
 
     def check(text: str) -> str:
@@ -51,7 +52,7 @@ def _matching(regex: str, wanted: str) -> AfterValidator:
             raise refuse("E228", f"`{cut(text)}` is not {wanted.partition(',')[0]}", wanted)
         return text
 
-    return AfterValidator(check)
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{regex}$"})
 
 
 def _path(path: str) -> str:
@@ -82,9 +83,19 @@ def _digest(sha: str) -> str:
 class Published(Form):
     """A file of weights: a path or an address, and its SHA-256."""
 
-    path: Annotated[Text, AfterValidator(_path)] = Field(None)
-    url: Annotated[Text, AfterValidator(_address)] = Field(None)
-    sha256: Annotated[Text, AfterValidator(_digest)]
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["path"]}, {"required": ["url"]}]}
+    )
+
+    path: Annotated[Text, AfterValidator(_path)] = ""
+    url: Annotated[
+        Text, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": "^https?://"})
+    ] = ""
+    sha256: Annotated[
+        Text,
+        AfterValidator(_digest),
+        WithJsonSchema({"type": "string", "pattern": f"^{_SHA.pattern}$"}),
+    ]
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
@@ -96,7 +107,7 @@ class Published(Form):
         return node
 
 
-def _by_variant(node: Any, info: ValidationInfo) -> Any:
+def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
     """What is written without a variant is for the spec itself."""
     file = info.field_name == "file"
     if isinstance(node, dict) and node and not (file and set(node) & set(FILE)):
@@ -106,13 +117,13 @@ def _by_variant(node: Any, info: ValidationInfo) -> Any:
 
 _Enum = Annotated[
     Text,
-    _matching(
+    *_matching(
         r"[A-Za-z]\w*\.[A-Za-z]\w*",
         "an entry of a weights enum, for example `ResNet50_Weights.IMAGENET1K_V2`",
     ),
 ]
 _Model = Annotated[
-    Text, _matching(r"[a-z]\w*(\.\w+)*", "the name of a model, for example `resnet50.a1_in1k`")
+    Text, *_matching(r"[a-z]\w*(\.\w+)*", "the name of a model, for example `resnet50.a1_in1k`")
 ]
 
 # ------------------------------------------------------------------ the table of renames

@@ -178,7 +178,7 @@ def _timm_model(name: str) -> Any:
 
 def _file(named: Published, program: Program, most: int) -> Path:
     """The file on this machine, its SHA-256 compared."""
-    if named.url is not None:
+    if named.url:
         return _downloaded(named.url, named.sha256, most)
     folder = program.source.path.parent if program.source.path is not None else None
     if folder is None:

@@ -7,7 +7,8 @@ help: did you mean `when`?
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, AliasPath
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 _MISSING = {
-    "spec": ("E202", "`spec: 1` is missing: the version of the language", "write it as the first line"),
+    "spec": (
+        "E202",
+        "`spec: 1` is missing: the version of the language",
+        "write it as the first line",
+    ),
     "input": (
         "E202",
         "`input` is missing: the shape of what goes in, without the batch axis",
@@ -50,7 +55,6 @@ _MISSING = {
         "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
     ),
 }  # fmt: skip
-_ALIKE = {"body": "sequential"}
 # Names of other libraries that no rule of spelling leads to.
 _OTHERWISE = {
     "dense": "linear", "fc": "linear", "fullyconnected": "linear", "deconv": "conv_transpose",
@@ -98,26 +102,23 @@ class Complaints:
         self.add("E201", said, path, self.did_you_mean(key, known), on_key=True, cause=cause)
 
     def no_operation(
-        self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool
+        self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
-        """A word that is neither an op nor a block of the file."""
+        """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
         plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
         ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or _OTHERWISE.get(plain)
-        if ours and ours != word:
+        if ours and ours != word and not likely:
             said = f"`{cut(word)}` is spelled `{ours}` here"
             self.add("E211", said, path, f"write `{ours}`", on_key=on_key)
             return
         cause: tuple[object, ...] = ("block", word)
         if is_block(word):
             cause = cause if blocks else ("blocks",)
-            said, help = (
-                f"there is no block `{cut(word)}` in this file",
-                "declare it under `blocks`",
-            )
-            help = self.did_you_mean(word, blocks) or help
+            said = f"there is no block `{cut(word)}` in this file"
+            help = self.did_you_mean(word, blocks) or "declare it under `blocks`"
         else:
             said, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
-        guess = self.near(word, blocks) or self.near(word, [*REGISTRY, *STRUCTURE])
+        guess = likely or self.near(word, blocks) or self.near(word, [*REGISTRY, *STRUCTURE])
         help = f"did you mean `{guess}`?" if guess else help
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 
@@ -128,7 +129,10 @@ class Refused:
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
-        self.extra = {path for path, error in self.errors if error["type"] == "extra_forbidden"}
+        self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
+        for path, error in self.errors:
+            if error["type"] == "extra_forbidden":
+                self.extra.setdefault(path[:-1], []).append(str(path[-1]))
 
     def hides_names(self) -> bool:
         """Whether one of them stands where names are declared: then no other name is judged."""
@@ -137,85 +141,74 @@ class Refused:
             inside = path[:1] == ("blocks",) and path[2:3] not in ((), ("params",), ("inputs",))
             if path[:1] and path[0] in heading and not inside:
                 return True
-            key = error["loc"][-1:] or ("",)
-            missing = error["type"] == "missing" and key[0] == "input" and not path
-            if missing or (path in self.extra and self._meant(path) in (*heading, "inputs")):
+            if not path and error["type"] == "missing" and error["loc"][-1] == "input":
                 return True
-        return False
+        return any(
+            self._meant(path, key) in {*heading, "inputs"} or (not path and is_block(key))
+            for path, keys in self.extra.items()
+            for key in keys[:_SHOWN]
+        )
 
-    def _meant(self, path: Steps) -> str:
-        """The key of a document or block that an unknown one is a slip of."""
-        if len(path) == 1 or (path[0] == "blocks" and len(path) == 3):
-            return near(str(path[-1]), _keys(Block if len(path) == 3 else Spec))
-        return ""
+    def _meant(self, path: Steps, key: str) -> str:
+        """The key of the document or of a block that an unknown one is a slip of."""
+        if path and (path[0] != "blocks" or len(path) != 2):
+            return ""
+        known = _keys(Block if path else Spec)
+        first = re.match(r"[a-z]*", key)  # of `params {width: 8}`
+        return first.group() if first and first.group() in known else near(key, known)
 
-    def elsewhere(self) -> list[Steps]:
+    def elsewhere(self) -> set[Steps]:
         """Places of errors outside of items: what is to be left out to read the rest."""
-        found = []
+        found = set()
         for path, _ in self.errors:
             depth = 3 if path[:1] == ("blocks",) else 1
             if path[depth - 1 : depth] not in (("body",), ("sequential",)):
-                found.append(path[:depth])
+                found.add(path[:depth])
         return found
 
     def complain(self, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
-        """One complaint each; `heads`: the params of blocks. What follows from another is left out."""
-        strays = {
-            path[:-1] for path in self.extra if path[-1] in self._parameters(path[:-1], heads)
-        }
+        """One complaint each, but for what follows from another. `heads`: the params of blocks."""
+        ops = {path: self._operation(path, heads) for path in self.extra if not _place(path)[1]}
+        params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
         for path, error in self.errors:
-            type_, context = error["type"], error.get("ctx", {})
-            if type_ == "E209" and path[:-1] in strays:
-                continue
+            type_ = error["type"]
+            above = path[:-1]
             if type_ == "extra_forbidden":
-                self._extra(path, to, heads)
+                self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":
                 self._missing(path, str(error["loc"][-1]), to)
             elif type_ == "no_operation":
-                to.no_operation(context["said"], path, heads, on_key=context["on_key"])
-            elif type_ == "word":
-                _word(path, error, to)
-            elif type_ == "kind" or not type_.startswith("E"):
-                _kind(path, error, to)
-            else:
-                _said(path, error, to)
+                found = error["ctx"]
+                to.no_operation(found["said"], path, heads, on_key=found["on_key"])
+            elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
+                _sentence(type_)(path, error, to)
 
-    def _extra(self, path: Steps, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
+    def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
         where, known = _place(path[:-1])
         key = str(path[-1])
         if key in known:  # of two that stand for one another
             said = f"{_subject(path[:-1])} has `body` and `sequential`"
             to.add("E214", said, path, "keep one of them", on_key=True)
-        elif known:
-            to.unknown(key, path, known, where)
-        if known:
-            return
-        params = self._parameters(path[:-1], heads)
-        op = self._operation(path[:-1], heads)
-        if key in params:
+        elif key in params:
             said = f"`{key}` is a parameter of `{op}` and stands beside it"
             to.add("E213", said, path, f"write `{op}: {{{key}: …}}`", on_key=True)
         else:
-            to.unknown(key, path, [*MODIFIERS, *COMPANIONS, *params], where)
+            to.unknown(key, path, known or [*MODIFIERS, *COMPANIONS, *params], where)
 
     def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
-        node = at(self.data, path)
-        keys = [key for key in node if key not in BESIDE] if isinstance(node, dict) else []
-        known = [k for k in keys if k in REGISTRY or k in STRUCTURE or k in heads]
-        return next(iter(known or [k for k in keys if is_block(k)]), "")
-
-    def _parameters(self, path: Steps, heads: Mapping[str, Collection[str]]) -> Collection[str]:
-        """Of the operation of the item at a place."""
-        op = self._operation(path, heads)
-        return heads[op] if op in heads else parameters(op)
+        """Of the item at a place."""
+        keys = [key for key in at(self.data, path) if key not in BESIDE]
+        known = [key for key in keys if key in REGISTRY or key in STRUCTURE or key in heads]
+        return next(iter(known or filter(is_block, keys)), "")
 
     def _missing(self, path: Steps, key: str, to: Complaints) -> None:
         """A key that is not there, and not misspelt: that is a fault already."""
-        beside = [other[-1] for other in self.extra if other[:-1] == path]
-        if path and beside:
+        beside = self.extra.get(path, [])[:_SHOWN]
+        other = {key, "sequential"} if key == "body" else {key}
+        if (path and beside) or any(self._meant(path, one) in other for one in beside):
             return
-        if any(near(str(other), _keys(Spec)) in (key, _ALIKE.get(key)) for other in beside):
-            return
+        if key == "body" and any(isinstance(self.data[one], list) for one in beside):
+            return  # its items are there, under another name
         code, said, help = _MISSING[key]
         said = f"{_subject(path)} {said}" if key == "body" else said
         path = (*path, "branches") if key == "merge" else path
@@ -239,18 +232,18 @@ def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
 def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     """A value of another kind than its place takes."""
     found = error.get("ctx", {})
-    value = at(to.data, path)
     what = found.get("what") or _subject(path)
-    shown = "empty" if found.get("empty") else kind(value)
+    shown = "empty" if found.get("empty") else kind(at(to.data, path))
     said = f"{what} is {shown}; it takes {found.get('said', 'something else')}"
     help = found.get("help", "")
     if what.startswith("the block"):
         help = f"write `{cut(str(path[-1]))}: {{body: […]}}`"
-    on_key = shown == "empty" and isinstance((*path, 0)[-2 if path else -1], str)
+    on_key = shown == "empty" and isinstance(path[-1:] and path[-1], str)
     to.add("E204", said, path, help, on_key=on_key)
 
 
 def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A value that is none of some words."""
     found = error["ctx"]
     words = found["words"]
     said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
@@ -258,23 +251,34 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
 
 
+def _other(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """What Pydantic says where no type of ours does."""
+    to.add("E204", f"{_subject(path)} is not right: {error['msg']}", path)
+
+
+def _sentence(type_: str) -> Callable[[Steps, ErrorDetails, Complaints], None]:
+    known = {"kind": _kind, "word": _word}
+    return known.get(type_, _said if re.fullmatch(r"E\d{3}", type_) else _other)
+
+
 def _subject(path: Steps) -> str:
     """What stands at a place, as a sentence begins."""
     match path:
-        case ("variants", name):
-            return f"the variant `{cut(str(name))}`"
-        case ("blocks", name):
-            return f"the block `{cut(str(name))}`"
+        case ():
+            return "the document"
+        case ("variants" | "blocks" as section, name):
+            return f"the {section[:-1]} `{cut(str(name))}`"
         case ("use", _):
             return "a used file"
-        case ("expect", "warnings"):
-            return "`warnings`"
-        case ("expect", *_, str(key)) if key in TOTALS:
-            return f"the total `{key}`"
-        case ("expect", _):
-            return "totals"
+        case ("expect", *_, str(key)):
+            return f"the total `{key}`" if key in TOTALS else "totals"
         case ("weights", str(source), _) if source != "rename":
             return f"`{source}`"
+    return _inside(path)
+
+
+def _inside(path: Steps) -> str:
+    match path:
         case (*_, "outputs", str(name)):
             return f"the output `{cut(name)}`"
         case (*_, "from", str(slot)):
@@ -285,9 +289,7 @@ def _subject(path: Steps) -> str:
             return "an input"
         case (*_, str(key), int()):
             return f"an entry of `{key}`"
-        case (*_, key):
-            return f"`{cut(str(key))}`"
-    return "the document"
+    return f"`{cut(str(path[-1]))}`"
 
 
 def _place(path: Steps) -> tuple[str, Collection[str]]:

@@ -105,11 +105,11 @@ def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused 
 def _without(data: dict[str, Any], places: Collection[Steps]) -> dict[str, Any]:
     """The document without some keys of its own or of its blocks; its version is taken as right."""
     rest = {key: data[key] for key in data if (key,) not in places} | {"spec": 1}
-    for path in places:
-        if len(path) == 3:
-            _, name, key = path
-            block = {k: rest["blocks"][name][k] for k in rest["blocks"][name] if k != key}
-            rest["blocks"] = {**rest["blocks"], name: block}
+    if any(path[:1] == ("blocks",) for path in places):
+        rest["blocks"] = {
+            name: {key: block[key] for key in block if ("blocks", name, key) not in places}
+            for name, block in data["blocks"].items()
+        }
     return rest
 
 

@@ -121,7 +121,7 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
 
 
 # Of a field that no file says.
-OURS = (SkipValidation(), WithJsonSchema({}))
+OURS: tuple[Any, ...] = (SkipValidation(), WithJsonSchema({}))
 
 
 @dataclass(frozen=True)
@@ -410,7 +410,7 @@ def _axis(node: Any) -> Any:
     ((name, size),) = node.items()
     faults = Faults()
     faults.at((name,), broken, bad_axis, name)
-    found = Axis(name=name, size=faults.at((name,), _size, size))
+    found = None if faults else Axis(name=name, size=faults.at((name,), _size, size))
     faults.close()
     return found
 
@@ -421,7 +421,8 @@ def _size(node: Any) -> Value:
     if type(node) is not int:
         wanted = "a whole number, an expression, or a name with a size"
         example = f"a free axis has a size for the tables: `{{{node}: 224}}`"
-        raise wrong_kind(wanted, example if isinstance(node, str) else "", what="an axis")
+        named = isinstance(node, str) and not bad_axis(node)
+        raise wrong_kind(wanted, example if named else "", what="an axis")
     if node < 1:
         raise refuse("E204", f"an axis is {node}; it is at least 1")
     return node

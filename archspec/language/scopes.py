@@ -129,6 +129,8 @@ class Scopes:
 
     def __init__(self, spec: Spec, to: Complaints) -> None:
         self.spec, self.to = spec, to
+        self.called: set[str] = set()  # blocks
+        self.strange: list[Item] = []  # calls of none
 
     def look(self, value: Value, path: Steps, sight: Sight, where: Where) -> None:
         look(value, path, sight, where, self.to)
@@ -149,6 +151,7 @@ class Scopes:
         self.outputs(spec.outputs, sight)
         self.init(spec.init, sight, Where.COUNT)
         self.totals()
+        self.strangers()
 
     def params(self, given: Mapping[str, Value], path: Steps, sight: Sight) -> None:
         """Defaults: each sees those above it, and what `sight` has besides."""
@@ -207,7 +210,7 @@ class Scopes:
     def variant(self, name: str, path: Steps) -> None:
         known = (self.spec.name, *self.spec.variants)
         if name not in known:
-            cause = () if self.spec.variants else ("variants",)
+            cause = ("variant", name) if self.spec.variants else ("variants",)
             help = self.to.did_you_mean(name, known)
             said = f"there is no variant `{cut(name)}`"
             self.to.add("E225", said, path, help, on_key=True, cause=cause)
@@ -293,9 +296,9 @@ class Scopes:
         op, args, path = item.op, item.args, item.key.path
         used = self.spec.use.get(op)
         if op not in self.spec.blocks and used is None:
-            known = [*self.spec.blocks, *self.spec.use]
-            self.to.no_operation(op, path, known, on_key=item.key.on_key)
+            self.strange.append(item)
             return
+        self.called.add(op)
         inside: Block | Spec | None = used.spec if used is not None else self.spec.blocks[op]
         if inside is None:
             return  # a file with faults
@@ -314,6 +317,15 @@ class Scopes:
         if missing and not unknown:  # a misspelt one is missing only once
             help = f"write `{op}: {{{missing[0]}: …}}`"
             self.to.add("E209", f"`{op}` needs {listed(missing)}", path, help, on_key=True)
+
+    def strangers(self) -> None:
+        """Calls of blocks that are not there; one that nothing calls may be meant."""
+        blocks = [*self.spec.blocks, *self.spec.use]
+        idle = [name for name in blocks if name not in self.called]
+        for item in self.strange:
+            likely = self.to.near(item.op, idle)
+            path, on_key = item.key.path, item.key.on_key
+            self.to.no_operation(item.op, path, blocks, on_key=on_key, likely=likely)
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():

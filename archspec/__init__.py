@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from archspec.network import Program, compile, load, loads, render
     from archspec.text.faults import Fault, SpecError
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
     "register", "render", "weights",
@@ -30,10 +32,6 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("archspec")
     if name == "weights":
         return import_module("archspec.weights")
     if name not in _HOME:

@@ -9,8 +9,9 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archspec import network
 from archspec.emit import class_name
-from archspec.network import Program, load
+from archspec.network import Program
 from archspec.text.faults import CodedError
 from archspec.weights import origin
 
@@ -47,7 +48,7 @@ def build(
     Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
     module does not match its graph; WeightsError when the weights do not fit.
     """
-    program = _program(spec, variant, params)
+    program = network.program(spec, variant, **params)
     torch = _torch()
     cls = network_class(program)
     with torch.device("meta"):
@@ -132,14 +133,6 @@ def compare(module: nn.Module, program: Program) -> None:
 
 
 _REPORT = "this is a defect of archspec, not of your spec; please report it with the spec"
-
-
-def _program(spec: str | Path | Program, variant: str | None, params: dict[str, Any]) -> Program:
-    if not isinstance(spec, Program):
-        return load(spec, variant, **params)
-    if variant is None and not params:
-        return spec
-    return spec.with_(variant, **params)
 
 
 def _without_torchvision(program: Program, failed: Exception) -> BuildError:

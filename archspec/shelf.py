@@ -43,7 +43,7 @@ def find(name: str | Path) -> Path:
 def hint(name: str) -> str:
     """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
     from archspec.text import source
-    from archspec.text.faults import near
+    from archspec.text.words import near
 
     if Path(name).parent != Path():
         return ""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from archspec.frames import frame
+
 LINE = "[(CONV → RELU)×2 → POOL]×3 → (FC → RELU)×1 → FC"
 MAX_LINE = 1000  # characters; more than any figure's caption has
 MAX_NESTING = 12
@@ -167,16 +169,8 @@ class _Writer:
         params = ", ".join(f"{key}: {value}" for key, value in self.params.items())
         size = max(32, 2**self.pools) if self.pools <= 10 else 1024
         shape = f"[3, {size}, {size}]" if self.spatial else "[784]"
-        return "\n".join(
-            [
-                "spec: 1",
-                f"name: {self.name}",
-                f"params: {{{params}}}",
-                f"input: {shape}",
-                "body:",
-                *body,
-                "",
-            ]
+        return frame(
+            "starter.yaml.jinja", name=self.name, params=f"{{{params}}}", shape=shape, body=body
         )
 
     def _items(self, items: Sequence[_Word | _Group], indent: int, column: str | None) -> list[str]:

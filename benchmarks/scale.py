@@ -1,6 +1,7 @@
 """Time a node: check, analyse and emit generated networks of 1,000 and of 100,000 nodes.
 
-    python benchmarks/scale.py
+    python benchmarks/scale.py             1,000 and 100,000 nodes: check, analyse, emit
+    python benchmarks/scale.py 1000000     check and analyse only, with the peak of memory
 
 The network is a chain in which every tenth step is a pair of branches, all written out: nothing for
 the compiler to share.
@@ -9,6 +10,8 @@ the compiler to share.
 from __future__ import annotations
 
 import gc
+import resource
+import sys
 import time
 from itertools import pairwise
 
@@ -46,9 +49,9 @@ def repeated(nodes: int) -> str:
     return f"{head}body:\n  - repeat: {columns}\n    body:\n{inner}"
 
 
-def measure(text: str) -> tuple[int, list[float]]:
+def measure(text: str, *, emits: bool = True) -> tuple[int, list[float]]:
     """Nodes, and the seconds of check (read, parse, expand), analyse, emit."""
-    limits = Limits(file_bytes=64 << 20, project_bytes=64 << 20)
+    limits = Limits(file_bytes=512 << 20, project_bytes=512 << 20, nodes=2_000_000)
     gc.collect()
     marks = [time.perf_counter()]
     program = loads(text, name="chain.yaml", limits=limits)
@@ -56,12 +59,22 @@ def measure(text: str) -> tuple[int, list[float]]:
     found = program.analysis
     _ = found.rows, found.totals, found.warnings, found.sizes
     marks.append(time.perf_counter())
-    _ = program.code
+    _ = program.code if emits else ""
     marks.append(time.perf_counter())
     return len(program.graph.steps), [after - before for before, after in pairwise(marks)]
 
 
+def large(size: int) -> None:
+    """One network of `size` nodes as one repeat: seconds of check and analyse, peak memory."""
+    nodes, (check, analyse, _) = measure(repeated(size), emits=False)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    print(f"{nodes:>9} nodes  check {check:.1f} s  analyse {analyse:.1f} s  peak {peak:.2f} GiB")
+
+
 def main() -> None:
+    if len(sys.argv) > 1:
+        large(int(sys.argv[1]))
+        return
     for name, write in (("written out", chain), ("one repeat", repeated)):
         per_node = []
         for size in SIZES:

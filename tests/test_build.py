@@ -339,7 +339,7 @@ def test_refuses_a_module_that_is_not_its_graph(monkeypatch: pytest.MonkeyPatch)
     wrong = network_class(
         loads(CHAIN.replace("linear: 5", "linear: 6").replace("name: chain", "name: chain"))
     )
-    monkeypatch.setattr(sys.modules[builder.__module__], "network_class", lambda _: wrong)
+    monkeypatch.setattr(builder, "network_class", lambda _: wrong)
     with pytest.raises(BuildError, match="E901"):
         build(program)
 
@@ -683,7 +683,7 @@ def test_weights_that_are_tied_by_mistake_are_found(monkeypatch: pytest.MonkeyPa
             super().__init__()
             self.features[4].weight = self.features[0].weight
 
-    monkeypatch.setattr(sys.modules[builder.__module__], "network_class", lambda _: Tied)
+    monkeypatch.setattr(builder, "network_class", lambda _: Tied)
     with pytest.raises(BuildError, match="E901"):
         build(program)
 

@@ -31,19 +31,19 @@ def graph(text: str, **outside: Any) -> Graph:
 
 
 def paths(found: Graph) -> list[str]:
-    return [node.path for node in found.nodes if node.layer is not None]
+    return [node.path for node in found.steps if node.layer is not None]
 
 
 def shapes(found: Graph) -> dict[str, tuple[int, ...]]:
-    return {node.path: node.outs[0].shape for node in found.nodes}
+    return {node.path: node.outs[0].shape for node in found.steps}
 
 
 def node(found: Graph, path: str) -> Node:
-    return next(n for n in found.nodes if n.path == path)
+    return next(n for n in found.steps if n.path == path)
 
 
 def inputs(found: Graph, path: str) -> list[str]:
-    return [found.nodes[edge.node].path for edge in node(found, path).inputs]
+    return [found.steps[edge.node].path for edge in node(found, path).inputs]
 
 
 def complaints(text: str, **outside: Any) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ outputs:
   f: branches1
   g: [end, two.both.0]
 """)
-    outputs = {k: [found.nodes[e.node].path for e in v] for k, v in found.outputs.items()}
+    outputs = {k: [found.steps[e.node].path for e in v] for k, v in found.outputs.items()}
     assert outputs == {
         "a": ["stages.0.act"], "b": ["two.b"], "c": ["left.act"], "d": ["right"], "e": ["two.a"],
         "f": ["branches1"], "g": ["end", "two.a"],
@@ -330,12 +330,12 @@ body:
         repeat: $n
       - {drop_path: $(0.3 * loop.index / loop.total)}
 """)
-    assert [n.outs[0].shape[0] for n in found.nodes if n.layer and n.layer.op == "conv"] == [
+    assert [n.outs[0].shape[0] for n in found.steps if n.layer and n.layer.op == "conv"] == [
         4,
         9,
         10,
     ]
-    drops = [n.layer.p for n in found.nodes if n.layer and n.layer.op == "drop_path"]  # type: ignore[attr-defined]
+    drops = [n.layer.p for n in found.steps if n.layer and n.layer.op == "drop_path"]  # type: ignore[attr-defined]
     assert drops == [0.0, 0.15]
     copies = found.root.body.items[0].copies
     assert copies[1] is not None
@@ -422,7 +422,7 @@ blocks:
     body: [{conv: {out: $out, kernel: 1}}]
 body: [B, {B: {width: 2}}, {B: {width: 1, out: 5}}]
 """)
-    assert [n.outs[0].shape[0] for n in found.nodes[1:]] == [12, 8, 5]
+    assert [n.outs[0].shape[0] for n in found.steps[1:]] == [12, 8, 5]
     copy = found.root.body.items[1].copies[0]
     assert copy is not None
     assert copy.args == {"width": 2, "out": 8}
@@ -439,7 +439,7 @@ blocks:
 body: [{Down: 150}]
 """
     limit = sys.getrecursionlimit()
-    assert len(graph(text).nodes) == 152
+    assert len(graph(text).steps) == 152
     assert sys.getrecursionlimit() == limit
     assert complaint(text.replace("150", "250")).startswith("E407")
     assert complaint(text.replace("depth - 1", "depth")).startswith("E407")
@@ -480,7 +480,7 @@ body:
   - {id: end, concat: [g, h, i]}
 """)
     assert paths(found)[2:4] == ["two.c", "two.relu1"]
-    by_path = {n.path: n for n in found.nodes}
+    by_path = {n.path: n for n in found.steps}
     assert by_path["two.c"].shared == by_path["one.c"].index
     assert by_path["h.d"].shared == by_path["g.d"].index
     assert by_path["i.d"].shared == by_path["g.d"].index
@@ -528,11 +528,11 @@ body:
 """)
     half = len(paths(found)) // 2
     assert [p.replace("tower", "again") for p in paths(found)[:half]] == paths(found)[half:]
-    by_path = {n.path: n for n in found.nodes}
+    by_path = {n.path: n for n in found.steps}
     for path in paths(found)[half:]:
         owner = by_path[path].shared
         assert owner is not None
-        assert found.nodes[owner].path == path.replace("again", "tower")
+        assert found.steps[owner].path == path.replace("again", "tower")
 
 
 # ---------------------------------------------------------------- head
@@ -620,7 +620,7 @@ outputs: {main: b, t: t}
 """
     found = graph(text)
     assert found.training_outputs == {"t"}
-    assert [n.path for n in found.nodes if n.training] == ["t.global_avg_pool1", "t.fc"]
+    assert [n.path for n in found.steps if n.training] == ["t.global_avg_pool1", "t.fc"]
     assert list(graph(text, aux=False).outputs) == ["main"]
     assert complaint(text.replace("{id: b, relu: }", "{id: b, add: [t, t]}")).startswith("E317")
 
@@ -727,19 +727,19 @@ body:
 """)
     init = {
         n.path: {k: (f.name, dict(f.args)) for k, f in (n.init or {}).items()}
-        for n in found.nodes
+        for n in found.steps
         if n.layer
     }
     assert init["a.x"] == {"weight": ("normal", {"std": 0.2}), "bias": ("zeros", {})}
     assert init["a.y"] == {"weight": ("normal", {"std": 1 / 3}), "bias": ("zeros", {})}
     assert init["b"] == {"weight": ("normal", {"std": 0.1})}
     assert node(found, "relu1").init is None
-    assert [n.path for n in found.nodes if n.frozen] == ["a.x"]
+    assert [n.path for n in found.steps if n.frozen] == ["a.x"]
 
 
 def test_expect_is_checked_after_the_last_copy() -> None:
     text = "body: [{conv: {out: $(prev.channels + 1), kernel: 3}, repeat: 2, expect: [5, ~, 4]}]"
-    assert len(graph(text).nodes) == 3
+    assert len(graph(text).steps) == 3
     shown = complaint(text.replace("~, 4", "5, ~"))
     assert "`expect` says [5, 5, ~]; the output of `conv` has the shape [5, 4, 4]" in shown
 
@@ -852,7 +852,7 @@ def test_limits_are_checked_before_anything_large_is_made(text: str, code: str) 
 def test_the_caller_raises_limits() -> None:
     text = "body: [{relu: , repeat: 20}]"
     assert complaint(text, limits=Limits(nodes=10)).startswith("E406")
-    assert len(graph(text, limits=Limits(nodes=20)).nodes) == 21
+    assert len(graph(text, limits=Limits(nodes=20)).steps) == 21
 
 
 # ---------------------------------------------------------------- scopes, program, door

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+
 import pytest
 
 from archspec.analysis import analyse
+from archspec.analysis.lint import RULES, Context
 from archspec.codes import CODES
 from archspec.expand import expand
 from archspec.language import parse
+from archspec.text.faults import Fault
 from archspec.text.source import from_text
 
 HEAD = "spec: 1\nname: t\n"
@@ -138,6 +143,20 @@ def test_told(code: str, text: str) -> None:
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_left_alone(text: str) -> None:
     assert codes(text) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule.__name__ for rule in RULES])
+def test_a_rule_says_what_its_docstring_shows(rule: Callable[[Context], Iterator[Fault]]) -> None:
+    title, *lines = (rule.__doc__ or "").splitlines()
+    code, _, _ = title.partition(": ")
+    example = dedent("\n".join(line for line in lines if line.startswith(" " * 8))) + "\n"
+    said = " ".join(line[2:] for line in example.splitlines() if line.startswith("# "))
+    spec = parse(from_text(HEAD + example))
+    analysis = analyse(expand(spec), spec)
+    context = Context(analysis.graph, spec, analysis.rows, analysis.misaligned)
+    assert [(fault.code, fault.message) for fault in rule(context)] == [(code, said)]
+    assert [fault.code for fault in analysis.warnings] == [code]
+    assert code in CODES
 
 
 def test_one_place_is_told_once() -> None:

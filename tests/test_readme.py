@@ -8,7 +8,7 @@ from pathlib import Path
 import archspec
 from archspec import report
 from archspec.network import load
-from archspec.report.network import fitting
+from archspec.report.layers import fitting
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = "examples/tiny_resnet.yaml"

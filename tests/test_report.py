@@ -11,7 +11,8 @@ import pytest
 
 from archspec import report
 from archspec.network import Program, load
-from archspec.report.network import count, network, size
+from archspec.report.data import Report
+from archspec.report.layers import count, layers, size
 from archspec.report.table import Column, Table, html, markdown, plain
 
 SPEC = """\
@@ -58,12 +59,17 @@ def test_text(program: Program) -> None:
 
 
 def test_depth(program: Program) -> None:
-    names = [row[0] for row in network(program, 1).rows]
+    names = [row[0] for row in layers(program, 1).rows]
     assert names == [
         "input", "stem", "conv1", "relu1", "residual1", "aux", "global_avg_pool1", "fc",
     ]  # fmt: skip
-    (row,) = network(program, 0).rows
+    (row,) = layers(program, 0).rows
     assert (row[0], row[3]) == ("small", 996)
+
+
+def test_json_is_a_report(program: Program) -> None:
+    text = report.write(program, "json")
+    assert Report.model_validate_json(text).model_dump_json(indent=1) + "\n" == text
 
 
 def test_json_and_csv_say_the_same(program: Program) -> None:

@@ -92,6 +92,15 @@ def test_axes_of_one_name_vary_together() -> None:
     assert told(text) == ["L: any size"]
 
 
+def test_two_inputs_of_the_same_two_free_axes() -> None:
+    text = (
+        "input: {a: [{S: 4}, {T: 4}], b: [{S: 4}, {T: 4}]}\nbody:\n"
+        "  - {id: table, parameter: [4, 4]}\n  - {id: sum, add: [a, b, table]}\n"
+    )
+    (line,) = told(text)
+    assert line == "S, T: exactly 4; because the inputs of `sum` differ in shape otherwise"
+
+
 def test_a_learned_table_fixes_the_length() -> None:
     text = (
         "input: [{T: 12}, 8]\nbody: [{id: pos, parameter: [12, 8]}, {id: sum, add: [input, pos]}]\n"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archspec.limits import Limits
-from archspec.text import yaml
+from archspec.text import reading
 from archspec.text.faults import Fault, Loc, SpecError, Step, show
 from archspec.text.source import Source, from_text, read
 
@@ -187,7 +187,6 @@ def test_hostile(text: str, code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        (b"\xef\xbb\xbfa: 1", "E102"),
         ("a: 1".encode("utf-16"), "E102"),
         ("a: 1".encode("utf-32"), "E102"),
         ("a: ü".encode("latin-1"), "E102"),
@@ -197,6 +196,17 @@ def test_hostile(text: str, code: str, tmp_path: Path) -> None:
 )
 def test_bytes(raw: bytes, code: str, tmp_path: Path) -> None:
     assert complaint(raw, tmp_path).faults[0].code == code
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: [2]\r\n")
+    for source in (read(file), from_text("\ufeffa: 1\nb: [2]\n")):
+        assert source.data == {"a": 1, "b": [2]}
+        assert source.place(Loc(source.name, ("a",), on_key=True)) == (1, 1, 1)
+    file.write_bytes(b"\xef\xbb\xbfa: \xff")
+    with pytest.raises(SpecError, match=r"byte 0xff is not UTF-8\n  --> \S+:1:4"):
+        read(file)
 
 
 def test_bombs_cost_nothing(tmp_path: Path) -> None:
@@ -420,9 +430,9 @@ def test_agrees_with_pyyaml() -> None:
         start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
         text = mutate(text[start : start + rng.randrange(20, 300)], rng).rstrip("\n") + "\n"
         try:
-            ours = yaml.load(text)[0]
+            ours = reading.load(text)[0]
             theirs = oracle(text)
-        except (yaml.UnreadableError, library.YAMLError, ValueError, IndexError, TypeError):
+        except (reading.UnreadableError, library.YAMLError, ValueError, IndexError, TypeError):
             continue
         agreed += 1
         assert repr(ours) == repr(theirs), text

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from archspec.codes import CODES, explain
+from archspec.codes import CODES, page
 from archspec.expressions import Expr
 from archspec.expressions import parse as expression
 from archspec.language import REQUIRED, Axis, Filler, Item, Spec, parse
@@ -457,16 +457,19 @@ def test_text_has_no_folder() -> None:
 # ------------------------------------------------------------------ codes, speed, mutations
 
 
-def test_every_code_has_a_page() -> None:
-    written = set()
+def test_every_code_has_a_page_and_every_page_a_code() -> None:
+    said = set()
     for path in (ROOT / "archspec").rglob("*.py"):
-        if path.name != "codes.py":
-            written |= set(re.findall(r'"([EW]\d{3})"', path.read_text()))
-    assert written <= set(CODES), sorted(written - set(CODES))
+        said |= set(re.findall(r'"([EW]\d{3})[ "]', path.read_text()))
+    assert said == set(CODES)
     for code in CODES:
-        text = explain(code)
-        assert text.startswith(f"{code}: ")
+        title, text = page(code)
+        assert 1 <= len(title.split()) <= 12
+        assert title[-1] != "."
         assert len(text.split()) > 8
+    for name in ("E999", "../pages/E101", ""):
+        with pytest.raises(KeyError):
+            page(name)
 
 
 def test_a_hundred_thousand_items_take_seconds() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from archspec.cli.arguments import WRONG_SPEC
+from archspec.cli.options import WRONG_SPEC
 from archspec.cli.show import complain, drop_output, faults
 from archspec.text.faults import CodedError, SpecError
 
@@ -23,20 +23,24 @@ def main() -> None:
 
 
 def _run() -> int | str | None:
-    from archspec.cli import figures, weights  # noqa: F401  (their commands join the others)
+    import click
+
     from archspec.cli.app import app
 
     try:
-        app(prog_name="archspec")
+        return int(app.main(prog_name="archspec", standalone_mode=False) or 0)
     except SystemExit as exit:
         return exit.code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     except SpecError as error:
         faults(error.faults, error.sources)
         return WRONG_SPEC
     except CodedError as error:
         complain(str(error))
         return WRONG_SPEC
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exception as error:
         if os.environ.get("ARCHSPEC_DEBUG"):
@@ -45,7 +49,6 @@ def _run() -> int | str | None:
         complain(f"E900 archspec has met a fault of its own: {text}")
         complain("  help: set ARCHSPEC_DEBUG=1 to see where, and report it with the spec")
         return INTERNAL
-    return 0
 
 
 def _flushed(code: int | str | None) -> int | str | None:

@@ -3,104 +3,115 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import typer
+import click
+from click.exceptions import Exit
 
-from archspec.cli.app import Force, Inputs, Outside, Sets, Spec, Variant, _load, app
-from archspec.cli.arguments import WRONG_USAGE, save, target
+from archspec.cli.options import (
+    SPEC,
+    WRONG_USAGE,
+    Choice,
+    Output,
+    choosing,
+    starting,
+    together,
+    writing,
+)
 from archspec.cli.show import complain, say
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from archspec.network import Program
 
 
-def _views(incomplete: str) -> list[str]:
+def _views(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
     from archspec.figures import VIEWS
 
-    return [name for name in ("auto", *VIEWS) if name.startswith(incomplete)]
+    return starting(typed, ("auto", *VIEWS))
 
 
-def _formats(incomplete: str) -> list[str]:
+def _formats(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
     from archspec.figures import ENDINGS
 
-    return [name for name in dict.fromkeys(ENDINGS.values()) if name.startswith(incomplete)]
+    return starting(typed, dict.fromkeys(ENDINGS.values()))
 
 
-@app.command()
-def render(
-    spec: Spec,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="As its ending says: .svg .pdf .png .tex .dot .mmd .html; - for stdout.",
-        ),
-    ] = None,
-    view: Annotated[
-        str,
-        typer.Option(
-            help="blocks, graph, tower, levels, module, field or html.", autocompletion=_views
-        ),
-    ] = "auto",
-    format: Annotated[
-        str | None,
-        typer.Option("--format", "-f", help="Where no ending says it.", autocompletion=_formats),
-    ] = None,
-    block: Annotated[
-        str | None, typer.Option(help="A block or its path: to show it, or open it in `graph`.")
-    ] = None,
-    node: Annotated[str | None, typer.Option(help="The op whose field is shown, by path.")] = None,
-    variant: Variant = None,
-    sets: Sets = None,
-    inputs: Inputs = None,
-    outside: Outside = False,
-    force: Force = False,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Which figure of a network is meant."""
+
+    view: str
+    format: str | None
+    block: str | None
+    node: str | None
+
+    def made(self, program: Program, file: str | None) -> tuple[str, str, str | bytes]:
+        """View, format and figure; `file` is the name whose ending may say the format."""
+        from archspec.figures import VIEWS, RenderError, by_ending, chosen, figure
+
+        part = {"block": self.block, "node": self.node}
+        try:
+            format = self.format or (by_ending(file) if file else None)
+            view = chosen(program, format, **part) if self.view == "auto" else self.view
+            made = figure(program, view, format, **part)
+        except RenderError as error:
+            complain(str(error))
+            raise Exit(WRONG_USAGE) from None
+        return view, format or VIEWS[view].formats[0], made
+
+
+_drawing = together(
+    "drawing",
+    Drawing,
+    click.option(
+        "--view", metavar="NAME", default="auto", show_default=True, shell_complete=_views,
+        help="blocks, graph, tower, levels, module, field or html.",
+    ),
+    click.option(
+        "--format", "-f", metavar="NAME", shell_complete=_formats, help="Where no ending says it."
+    ),
+    click.option(
+        "--block", metavar="NAME", help="A block or its path: to show it, or open it in `graph`."
+    ),
+    click.option("--node", metavar="PATH", help="The op whose field is shown, by path."),
+)  # fmt: skip
+
+
+@click.command()
+@SPEC
+@writing("As its ending says: .svg .pdf .png .tex .dot .mmd .html; - for stdout.")
+@_drawing
+@choosing
+def render(spec: str, drawing: Drawing, choice: Choice, output: Output) -> None:
     """Draw the network."""
-    from archspec.figures import ENDINGS, VIEWS, RenderError, by_ending, chosen, figure
+    from archspec.figures import ENDINGS
 
-    program = _load(spec, variant, sets, inputs, outside)
-    try:
-        named = output is not None and output != "-" and not Path(output).is_dir()
-        if format is None and named:
-            format = by_ending(str(output))
-        if view == "auto":
-            view = chosen(program, format, block=block, node=node)
-        made = figure(program, view, format, block=block, node=node)
-    except RenderError as error:
-        complain(str(error))
-        raise typer.Exit(WRONG_USAGE) from None
-    if output == "-":
+    program = choice.accept(spec)
+    view, format, made = drawing.made(program, output.file)
+    if output.stdout:
         _out(made)
         return
-    format = format or VIEWS[view].formats[0]
     ending = next(ending for ending, meant in ENDINGS.items() if meant == format)
-    path = target(output, f"{program.name}{ending}")
-    save(made, path, force=force)
+    path = output.path(f"{program.name}{ending}")
+    output.save(made, path)
     say(f"{path}: {view}, {len(made.encode() if isinstance(made, str) else made):,} bytes written")
 
 
-@app.command()
-def gallery(
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The page; figures go beside it.")
-    ] = "gallery.md",
-    force: Force = False,
-) -> None:
-    """Draw every spec that ships with archspec, and write a page that shows them."""
+@click.command()
+@writing("The page; figures go beside it.", default="gallery.md", show_default=True)
+def gallery(output: Output) -> None:
+    """Draw every spec that ships with archspec, on one page."""
     from archspec.gallery import entries, page
 
-    path = target(output, "gallery.md")
+    path = output.path("gallery.md")
     folder = path.with_suffix("")
     folder.mkdir(exist_ok=True)
     found = []
     for entry in entries():
-        save(entry.figure, folder / f"{entry.name}.svg", force=force)
+        output.save(entry.figure, folder / f"{entry.name}.svg")
         found.append(entry)
-    save(page(found, folder.name), path, force=force)
+    output.save(page(found, folder.name), path)
     say(f"{path}: {len(found)} figures written")
 
 

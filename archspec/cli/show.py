@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from archspec.codes import Page
     from archspec.network import Program
     from archspec.text.faults import Fault, Quoting
 
 MOST = 100  # complaints that are shown; a file that is wrong everywhere is wrong for one reason
+_COLUMNS = 100  # of prose on a terminal: longer lines are hard to read
 
 _RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 
@@ -81,6 +83,19 @@ def shelf() -> None:
         tables.terminal(found)
     else:
         say(tables.plain(found))
+
+
+def page(code: str, page: Page) -> None:
+    """A page about a complaint; with rich on a terminal, plain elsewhere."""
+    if not fancy(sys.stdout):
+        say(f"{code}  {page.title}\n\n{page.text}")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(width=min(Console().width, _COLUMNS))
+    console.print(f"[bold]{code}[/bold]  {page.title}\n", highlight=False)
+    console.print(Markdown(page.text))
 
 
 def _tinted(text: str, fault: Fault) -> str:

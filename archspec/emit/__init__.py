@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.definitions import HEAD, TORCHVISION
 from archspec.emit.explain import UnprovableError
 from archspec.emit.lower import Lowering
+from archspec.emit.torch_code import TORCHVISION, source, taken
 from archspec.expand.tree import Instance
 from archspec.expressions import Expr
 from archspec.language import Init
@@ -48,7 +48,7 @@ def emit(
 def class_name(name: str) -> str:
     """`vgg16_bn` → `Vgg16Bn`; never what a class of the file's head is called."""
     title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    return f"{title}Network" if not title or title in HEAD else title
+    return f"{title}Network" if not title or title in taken() else title
 
 
 def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, list[Instance]]:
@@ -111,14 +111,11 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
 
 
 def _file(lowering: Lowering, origin: str) -> str:
-    from archspec.emit.definitions import DEFINITIONS, MAKE_DIVISIBLE
-
-    definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
-    source = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
-    parts = [f'"""{lowering.title}: written by archspec{source}."""']
-    needed = _needed(body, definitions)
-    text = "\n\n\n".join([*(definitions[n].strip("\n") for n in needed), body])
+    written = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
+    parts = [f'"""{lowering.title}: written by archspec{written}."""']
+    needed = _needed(body, source())
+    text = "\n\n\n".join([*(source()[n] for n in needed), body])
     parts.append(_imports(text, needed))
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
 

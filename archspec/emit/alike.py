@@ -28,7 +28,7 @@ def alike(a: Copy, b: Copy) -> bool:
         v.type if v else None for v in b.ins
     ]:
         return False
-    ours, theirs = ([x for x in (c.body, c.shortcut, *c.branches) if x is not None] for c in (a, b))
+    ours, theirs = a.parts(), b.parts()
     return len(ours) == len(theirs) and all(map(_alike_bodies, ours, theirs))
 
 

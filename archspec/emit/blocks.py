@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.emit.definitions import HEAD
 from archspec.emit.engine import (
     Group,
     Part,
@@ -23,6 +22,7 @@ from archspec.emit.explain import (
 from archspec.emit.frames import Frames
 from archspec.emit.inits import types_of
 from archspec.emit.text import render
+from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
 from archspec.expand.tree import Body, Instance
 from archspec.expressions import Expr
@@ -230,7 +230,7 @@ class Blocks(Section):
 
     def free(self, title: str) -> str:
         text, number = title, 2
-        while text in self.whole.class_names or text == self.whole.title or text in HEAD:
+        while text in self.whole.class_names or text == self.whole.title or text in taken():
             text, number = f"{title}{number}", number + 1
         self.whole.class_names.add(text)
         return text
@@ -293,13 +293,10 @@ def _called(body: Body) -> list[Instance]:
     found: list[Instance] = []
     stack = [body]
     while stack:
-        for occurrence in stack.pop().items:
-            for c in occurrence.copies:
-                if c is None:
-                    continue
-                if c.instance is not None:
-                    found.append(c.instance)
-                stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+        for c in stack.pop().copies():
+            if c.instance is not None:
+                found.append(c.instance)
+            stack += c.parts()
     return found
 
 
@@ -314,11 +311,10 @@ def _kinds(instance: Instance) -> Any:
 
 
 def _kinds_of(body: Body) -> Iterable[str | None]:
-    for c in (c for occurrence in body.items for c in occurrence.copies if c is not None):
-        parts = [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
-        if c.layer is not None and not parts:
+    for c in body.copies():
+        if c.layer is not None and not c.group:
             yield c.layer.call(*types_of(c)).target
-        for part in parts:
+        for part in c.parts():
             yield from _kinds_of(part)
 
 
@@ -339,5 +335,5 @@ def _shape_of(body: Body, ranks: tuple[int, ...]) -> Any:
                     tuple(len(v.type.shape) if v is not None and v.type else 0 for v in c.ins),
                 )
             )
-            out += [_shape_of(b, ()) for b in (c.body, c.shortcut, *c.branches) if b is not None]
+            out += [_shape_of(b, ()) for b in c.parts()]
     return tuple(out)

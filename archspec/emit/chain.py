@@ -79,7 +79,7 @@ class Chains(Section):
                 and len(c.instance.inputs) == 1
                 and not c.instance.training
             )
-        if c.body is None and not c.branches:
+        if not c.group:
             made = self.whole.calls.torch_call(c, True)
             natural = made.target is not None and (
                 made.target.startswith("nn.")
@@ -194,7 +194,7 @@ class Chains(Section):
         cur: Var,
     ) -> tuple[ast.expr, Var]:
         first = copies[0]
-        if first.body is None and not first.branches:
+        if not first.group:
             made = self.whole.calls.maker(scope, item, rows, copies, module=True)
             if made.constructor is None:
                 raise UnprovableError("a functional op in a chain")

@@ -17,7 +17,7 @@ from typing import Any
 from archspec.emit.syntax import Dotted, ids, literal, name
 from archspec.emit.text import render
 from archspec.expand.tree import Value
-from archspec.expressions import Expr
+from archspec.expressions import Expr, make_divisible
 
 
 class UnprovableError(Exception):
@@ -101,12 +101,6 @@ def apart(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Iter
 
 
 # ---------------------------------------------------------------- evaluating candidates
-
-
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, not under 90 % of `value`, as in the MobileNet code."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {

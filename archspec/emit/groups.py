@@ -46,7 +46,7 @@ class Groups(Section):
     ) -> None:
         """One copy of a group that is written out in this class."""
         first = copies[0]
-        if first.body is None and not first.branches:
+        if not first.group:
             made = self.whole.calls.maker(site.scope, item, rows, copies)
             attribute = self.place(
                 site.scope.unit,

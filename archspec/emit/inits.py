@@ -48,13 +48,12 @@ class Inits(Section):
             for c in occurrence.copies:
                 if c is None:
                     continue
-                if c.layer is not None and c.body is None and not c.branches and here:
+                if c.layer is not None and not c.group and here:
                     found = here.get(c.layer.op) or here.get("*")
                     if found:
                         self.local[id(c)] = found
-                for part in (c.body, c.shortcut, *c.branches):
-                    if part is not None:
-                        self._learn(part, here)
+                for part in c.parts():
+                    self._learn(part, here)
 
     def member_init(
         self,
@@ -336,15 +335,11 @@ def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -
 
 def _direct(body: Body) -> Iterator[Copy]:
     """The leaves and calls of a body, those inside calls left out."""
-    for occurrence in body.items:
-        for c in occurrence.copies:
-            if c is None:
-                continue
-            if c.body is None and not c.branches:
-                yield c
-            for part in (c.body, c.shortcut, *c.branches):
-                if part is not None:
-                    yield from _direct(part)
+    for c in body.copies():
+        if not c.group:
+            yield c
+        for part in c.parts():
+            yield from _direct(part)
 
 
 def _of_kind(test: ast.expr) -> bool:
@@ -379,11 +374,10 @@ def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
     """What a copy holds, or itself when it is a leaf."""
     if copy.instance is not None:
         yield copy.instance.body, path
-    elif copy.layer is not None and copy.body is None and not copy.branches:
+    elif copy.layer is not None and not copy.group:
         yield copy, path
-    for part in (copy.body, copy.shortcut, *copy.branches):
-        if part is not None:
-            yield part, ".".join(filter(None, (path, part.segment)))
+    for part in copy.parts():
+        yield part, ".".join(filter(None, (path, part.segment)))
 
 
 def freezing(root: Instance) -> list[Stmt]:
@@ -433,7 +427,7 @@ def _freezes(root: Instance, seen: set[int]) -> bool:
                     continue
                 if c.instance is not None and _freezes(c.instance, seen):
                     return True
-                stack += [p for p in (c.body, c.shortcut, *c.branches) if p is not None]
+                stack += c.parts()
     return False
 
 
@@ -454,11 +448,10 @@ def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:
                 inner = ".".join(filter(None, (path, *c.segments)))
                 if c.instance is not None:
                     stack.append((c.instance.body, inner, here))
-                leaf = c.instance is None and c.body is None and not c.branches
+                leaf = c.instance is None and not c.group
                 if leaf and any(not w.buffer for w in weights_of(c)):
                     yield inner, c, here
                 stack += [
                     (part, ".".join(filter(None, (inner, part.segment))), here)
-                    for part in (c.body, c.shortcut, *c.branches)
-                    if part is not None
+                    for part in c.parts()
                 ]

@@ -178,7 +178,7 @@ class Items(Section):
             self.whole.groups.again(site, item, rows, copies)
         elif site.scope.unit.inline:
             self.whole.groups.inlined(site, item, rows, copies)
-        elif first.body is None and not first.branches:
+        elif not first.group:
             self._leaf(site, item, rows, copies)
         elif first.segments:
             self.whole.groups.framed(site, item, rows, copies)

@@ -205,7 +205,7 @@ class Repeats(Section):
         first = copies[0]
         if first.shared is not None:
             raise UnprovableError("a repeated use of shared weights")
-        if first.body is None and not first.branches:
+        if not first.group:
             made = self.whole.calls.maker(site.scope, item, rows, copies, module=True)
             site.init.append(
                 Line(made.constructor if made.constructor is not None else call("nn.Identity"))

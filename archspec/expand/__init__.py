@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from archspec import collector
 from archspec.expand import heads
-from archspec.expand.calls import Namespace
-from archspec.expand.flatten import flatten
+from archspec.expand.items import instance
+from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as _inputs
 from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from archspec.expand.tree import Instance
     from archspec.layers.base import TensorType
 
-__all__ = ["elaborate", "expand", "flatten", "input_types"]
+__all__ = ["elaborate", "expand", "input_types"]
 
 _FRAMES = 150  # of Python (on the heap) for each call of a block, with groups in one another
 _NOBODY: Mapping[str, Any] = {}
@@ -46,7 +46,10 @@ def expand(
         state, root = _elaborated(spec, variant, params, inputs, limits)
         sound = root if not state.faults else None
         heads.check(state, spec, sound, chosen=bool(variant or params))
-        graph = flatten(_settled(state, spec, root))
+        tree = _settled(state, spec, root)
+        from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
+
+        graph = flatten(tree)
     graph.warnings = tuple(state.warnings)
     return graph
 
@@ -116,7 +119,7 @@ def _root(
         named_inputs=spec.named_inputs, items=spec.items, numbered=spec.numbered,
         outputs=spec.outputs, loc=spec.loc,
     )  # fmt: skip
-    root = Namespace(state, spec).instance(block, args, list(types.values()), None)
+    root = instance(Callee(block, Namespace(state, spec)), args, list(types.values()), None)
     root.free_axes = axes
     return root
 

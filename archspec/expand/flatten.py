@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import networkx as nx
 
 from archspec.expand.graph import Edge, Graph, Node, Scope
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 
 if TYPE_CHECKING:
     from archspec.language import Filler, Init, Item
+    from archspec.layers.base import Layer, TensorType
 
 Edges = dict[int, Edge]
+Flow = tuple[tuple[Edge, ...], tuple["TensorType", ...], tuple["TensorType", ...]]
+Facts = dict[str, object]
 Chain = tuple["Init", ...]
 
 _KINDS = {"residual": "residual", "branches": "branches"}
@@ -20,11 +25,12 @@ _KINDS = {"residual": "residual", "branches": "branches"}
 class _Around:
     """What holds for everything below a place of the tree: inherited, or where it stands."""
 
-    __slots__ = ("chain", "frozen", "init", "path", "scope", "shared", "training")
+    __slots__ = ("block", "chain", "frozen", "init", "path", "scope", "shared", "training")
 
     def __init__(self, path: str, scope: int) -> None:
         self.path = path  # with a dot at the end, or empty
         self.scope = scope
+        self.block = ""  # path of the block call
         self.training = False
         self.frozen = False
         self.chain: Chain = ()  # what is said of weights, the nearest first
@@ -35,7 +41,7 @@ class _Around:
         """The same further in."""
         found = _Around(path, scope)
         found.training, found.frozen, found.shared = self.training, self.frozen, self.shared
-        found.chain, found.init = self.chain, self.init
+        found.chain, found.init, found.block = self.chain, self.init, self.block
         return found
 
     def with_init(self, init: Init) -> None:
@@ -57,16 +63,19 @@ class _Around:
 
 def flatten(root: Instance) -> Graph:
     """The graph of an elaborated network."""
-    flat = _Flat(root)
-    return flat.graph
+    graph = _Flat(root).graph
+    nx.freeze(graph)  # all that follows relies on it: who wants to change one takes a copy
+    return graph
 
 
 class _Flat:
     """One flattening."""
 
     def __init__(self, root: Instance) -> None:
-        self.graph = Graph(root, [], [], {}, root.training, dict(root.free_axes))
+        self.graph = Graph.of(root)
         self.nodes = self.graph.steps
+        self.kinds: dict[tuple[int, ...], int] = {}  # by what a Node.kind is the same for
+        self.facts: list[Facts] = []  # of each kind
         self.scopes = self.graph.scopes
         self.by_path: dict[str, int] = {}
         self.alone: dict[int, tuple[Any]] = {}  # types as tuples of one: most nodes share a few
@@ -76,9 +85,8 @@ class _Flat:
         edges: Edges = {}
         for name, value in root.inputs.items():
             assert value.type is not None
-            node = Node(len(self.nodes), name, None, (), (), (value.type,), 0, None)
-            self.nodes.append(node)
-            edges[id(value)] = Edge(node.index)
+            edges[id(value)] = Edge(len(self.nodes))
+            self.append(name, None, ((), (), (value.type,)), None, top)
         self.instance(root, edges, top)
         for name, out in root.outputs.items():
             values = out if isinstance(out, tuple) else (out,)
@@ -128,7 +136,7 @@ class _Flat:
             around = around.below(around.path, around.scope)
             around.shared = (path, places[id(copy.shared)])
         if copy.body is None and copy.instance is None and not copy.branches:
-            self.op(copy, item, edges, around, path)
+            self.node(copy, item, edges, around, path, copy.ins)
         elif copy.instance is not None:
             self.call(copy, copy.instance, edges, around, path)
         else:
@@ -144,22 +152,6 @@ class _Flat:
             found.with_init(copy.init)
         return found
 
-    def op(self, copy: Copy, item: Item, edges: Edges, around: _Around, path: str) -> None:
-        """A node; None among its inputs is one that is not given."""
-        ins = copy.ins
-        if len(ins) == 1 and ins[0] is not None:
-            self.node(copy, item, edges, around, path, (edges[id(ins[0])],), self.one(ins[0].type))
-            return
-        inputs = tuple([edges[id(v)] for v in ins if v is not None])
-        types = tuple([v.type if v is not None else None for v in ins])
-        self.node(copy, item, edges, around, path, inputs, types)
-
-    def one(self, kind: Any) -> tuple[Any]:
-        found = self.alone.get(id(kind))
-        if found is None:
-            found = self.alone[id(kind)] = (kind,)
-        return found
-
     def node(
         self,
         copy: Copy,
@@ -167,33 +159,53 @@ class _Flat:
         edges: Edges,
         around: _Around,
         path: str,
-        inputs: tuple[Edge, ...],
-        types: Any,
+        values: Sequence[Value | None],
     ) -> None:
-        layer = copy.layer
-        assert layer is not None
+        """An op or a merge; None among its inputs is one that is not given."""
+        assert copy.layer is not None
         index = len(self.nodes)
-        outs = copy.outs
-        shared = None
-        if around.shared is not None:
-            here, there = around.shared
-            shared = self.by_path[there + path[len(here) :]]
-            shared = self.nodes[shared].shared if self.nodes[shared].shared is not None else shared
-        given: Any
-        if len(outs) == 1 and copy.out is not None:
-            given = self.one(copy.out.type)
-            edges[id(copy.out)] = Edge(index)
-        else:
-            given = tuple([v.type for v in outs.values()])
-            edges.update((id(v), Edge(index, place)) for place, v in enumerate(outs.values()))
-        init = around.of(layer.op) if around.chain else None
-        self.nodes.append(
-            Node(
-                index, path, layer, inputs, types, given, around.scope, item, around.training,
-                shared, around.frozen, init,
-            )
-        )  # fmt: skip
+        inputs = tuple([edges[id(v)] for v in values if v is not None])
+        ins = self.types([None if v is None else v.type for v in values])
+        outs = self.types([v.type for v in copy.outs.values()])
+        edges.update((id(v), Edge(index, place)) for place, v in enumerate(copy.outs.values()))
+        self.append(path, copy.layer, (inputs, ins, outs), item, around)
         self.by_path[path] = index
+
+    def types(self, types: list[Any]) -> tuple[Any, ...]:
+        """As a tuple; most nodes have one type, and share it."""
+        if len(types) != 1:
+            return tuple(types)
+        (kind,) = types
+        found = self.alone.get(id(kind))
+        if found is None:
+            found = self.alone[id(kind)] = (kind,)
+        return found
+
+    def append(
+        self, path: str, layer: Layer | None, flow: Flow, item: Item | None, around: _Around
+    ) -> None:
+        """The next node; `flow`: where its inputs come from, their types, those of its outputs."""
+        inputs, ins, outs = flow
+        key = (id(layer), *map(id, ins or outs))  # the tree has one object of all that are equal
+        init = around.of(layer.op) if layer is not None and around.chain else None
+        node = Node(
+            len(self.nodes), path, layer, inputs, ins, outs, around.scope, item,
+            self.kinds.setdefault(key, len(self.kinds)), around.training,
+            self.owner(path, around), around.frozen, init,
+        )  # fmt: skip
+        if node.kind == len(self.facts):
+            self.facts.append(_facts(node))
+        facts = self.facts[node.kind]
+        own = facts if node.shared is None else {**facts, "params": 0}
+        self.graph.append(node, block=around.block, **own)
+
+    def owner(self, path: str, around: _Around) -> int | None:
+        """The node whose weights are used at a path, if they are another's."""
+        if around.shared is None:
+            return None
+        here, there = around.shared
+        found = self.nodes[self.by_path[there + path[len(here) :]]]
+        return found.index if found.shared is None else found.shared
 
     def call(
         self, copy: Copy, instance: Instance, edges: Edges, around: _Around, path: str
@@ -201,6 +213,7 @@ class _Flat:
         """A block: its own values are other than those of the same instance elsewhere."""
         scope = self.scope(around.scope, path, "block", instance.block.name, copy)
         inner = around.below(f"{path}.", scope)
+        inner.block = path
         if instance.init is not None:  # a used file speaks first of what is in it, then who uses it
             inner.with_init(instance.init)
         known: Edges = {}
@@ -237,9 +250,7 @@ class _Flat:
         for branch in copy.branches:
             self.branch(branch, edges, inner, places)
         if copy.layer is not None:
-            values = self.merged(copy)
-            inputs = tuple([edges[id(v)] for v in values])
-            self.node(copy, item, edges, inner, path, inputs, tuple([v.type for v in values]))
+            self.node(copy, item, edges, inner, path, self.merged(copy))
 
     def branch(self, branch: Body, edges: Edges, around: _Around, places: dict[int, str]) -> None:
         if branch.segment is None:
@@ -261,3 +272,14 @@ class _Flat:
         assert short is not None
         concat = copy.layer is not None and copy.layer.op == "concat"
         return [short, main] if concat else [main, short]
+
+
+def _facts(node: Node) -> Facts:
+    """What the attributes of all nodes of a kind say."""
+    return {
+        "op": node.op,
+        "shape": node.outs[0].shape,
+        "dtype": node.outs[0].dtype,
+        "params": sum(weight.size for weight in node.weights() if not weight.buffer),
+        "macs": 0 if node.layer is None else node.layer.macs(node.ins, node.outs),
+    }

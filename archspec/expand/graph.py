@@ -1,16 +1,36 @@
-"""The expanded network as a graph: one node an op, in the order they are computed."""
+"""The expanded network as a networkx graph: one node an op, in the order they are computed.
+
+Nodes are keyed by path, edges by the slot of the input that they fill: one value may be read twice.
+
+    input: [3]
+    body: [{id: a, linear: 4}, {id: b, add: [a, a]}]
+
+    list(graph)                     ['input', 'a', 'b']
+    list(graph.edges(keys=True))    [('input', 'a', 0), ('a', 'b', 0), ('a', 'b', 1)]
+    graph.nodes['a']['params']      16
+
+So whatever networkx knows of directed graphs can be asked of a network as it is. Graphs that
+networkx makes of this one (subgraphs, reversals, copies) have its nodes and edges, with all their
+attributes; `steps` and what else stands below is the whole network's alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
 
 if TYPE_CHECKING:
     from archspec.expand.tree import Copy, Instance
     from archspec.language import Filler, Item
     from archspec.layers.base import Layer, TensorType, Weight
     from archspec.text.faults import Fault
+
+    Directed = nx.MultiDiGraph[str]
+else:
+    Directed = nx.MultiDiGraph  # takes no parameters when the program runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +41,7 @@ class Edge:
     output: int = 0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One computed op. Inputs of the network are nodes too (layer None)."""
 
@@ -32,11 +52,28 @@ class Node:
     ins: tuple[TensorType, ...]
     outs: tuple[TensorType, ...]
     scope: int  # index of the scope it stands in
-    item: Item | None
+    item: Item | None = field(repr=False)
+    kind: int  # index of its kind: the same for the same layer on inputs of the same types
     training: bool = False  # computed in training only (under `tap: train`)
     shared: int | None = None  # the node whose weights it uses
     frozen: bool = False
     init: Mapping[str, Filler] | None = None  # by "weight" and "bias", where the spec says anything
+
+    @property
+    def op(self) -> str:
+        return "input" if self.layer is None else self.layer.op
+
+    @property
+    def given(self) -> tuple[Edge | None, ...]:
+        """Where the inputs come from, in step with `ins`: None for one that is not given."""
+        if len(self.inputs) == len(self.ins):
+            return self.inputs
+        edges = iter(self.inputs)
+        return tuple(None if kind is None else next(edges) for kind in self.ins)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Parameters and buffers that it computes with, its own or those of `shared`."""
+        return () if self.layer is None else self.layer.weights(*self.ins)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,22 +88,55 @@ class Scope:
     copy: Copy | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Graph:
-    """The whole network: tree and graph."""
+class Graph(Directed):
+    """The whole network: a networkx.MultiDiGraph, with the tree that it was made from.
+
+    Attributes of a node, beside the Node itself under `node`:
+
+    - `op`: as in specs, "conv", or "input"
+    - `shape`, `dtype`: of its (first) output, without the batch axis
+    - `params`: learned numbers that it owns, 0 where it runs with weights of another
+    - `macs`: multiply-accumulates for one sample
+    - `block`: path of the block call it stands in, "" for the network itself
+
+    Of an edge: `output`, which output (0-based) of its source; its key is the input's slot.
+    """
 
     root: Instance
     steps: list[Node]  # every op, in the order they are computed
+    kinds: list[Node]  # the first of each kind; Node.kind is an index of these
     scopes: list[Scope]
     outputs: dict[str, tuple[Edge, ...]]  # by output name
     training_outputs: frozenset[str]
     free_axes: dict[str, int]  # name -> size used by tables and checks
-    warnings: tuple[Fault, ...] = ()  # what expanding found odd
+    warnings: tuple[Fault, ...]  # what expanding found odd
+
+    @classmethod
+    def of(cls, root: Instance) -> Graph:
+        """A graph for the ops of an elaborated network, empty still."""
+        graph = cls(name=root.block.name)
+        graph.root, graph.training_outputs = root, root.training
+        graph.free_axes = dict(root.free_axes)
+        graph.steps, graph.kinds, graph.scopes, graph.outputs, graph.warnings = [], [], [], {}, ()
+        return graph
+
+    def append(self, node: Node, **attributes: Any) -> None:
+        """The op that is computed next."""
+        self.steps.append(node)
+        if node.kind == len(self.kinds):
+            self.kinds.append(node)
+        self.add_node(node.path, node=node, **attributes)
+        for slot, edge in enumerate(node.given):
+            if edge is not None:
+                self.add_edge(self.steps[edge.node].path, node.path, slot, output=edge.output)
+
+    def readers(self, node: Node) -> list[Node]:
+        """The ops that read an output of a node, in order."""
+        return [self.nodes[path]["node"] for path in self.successors(node.path)]
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
         """Every parameter and buffer by its full name, with the node it belongs to, in order."""
         for node in self.steps:
-            if node.layer is None or node.shared is not None:
-                continue
-            for weight in node.layer.weights(*node.ins):
-                yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node
+            if node.shared is None:
+                for weight in node.weights():
+                    yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node

@@ -9,7 +9,7 @@ from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
 from archspec.expand.state import deeper
 from archspec.expand.tree import Body, Copy
 from archspec.expressions import Expr
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,23 +70,15 @@ def _below(place: Place) -> Iterator[tuple[str, Place]]:
     if segments:
         yield segments[0], (segments[1:], what)
         return
-    for body in (what,) if isinstance(what, Body) else _bodies(what):
+    for body in (what,) if isinstance(what, Body) else what.below():
         if body.segment is not None and body is not what:
             yield body.segment, ((), body)
             continue
-        for occurrence in body.items:
-            for copy in occurrence.copies:
-                if copy is not None and copy.segments:
-                    yield copy.segments[0], (copy.segments[1:], copy)
-                elif copy is not None:
-                    yield from _below(((), copy))
-
-
-def _bodies(copy: Copy) -> Iterator[Body]:
-    called = copy.instance.body if copy.instance is not None else None
-    for body in (called, copy.body, copy.shortcut, *copy.branches):
-        if body is not None:
-            yield body
+        for copy in body.copies():
+            if copy.segments:
+                yield copy.segments[0], (copy.segments[1:], copy)
+            else:
+                yield from _below(((), copy))
 
 
 # ---------------------------------------------------------------- what is in the text

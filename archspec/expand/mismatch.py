@@ -53,7 +53,7 @@ def origin(walk: Walk, value: Value) -> str:
 
 def projection(copy: Copy, values: list[Value], item: Item) -> str:
     """What would make an identity shortcut fit."""
-    if copy.shortcut is not None or item.merge == "concat" or any(v.type is None for v in values):
+    if copy.branches or copy.shortcut is not None or item.merge == "concat":
         return ""
     main, short = (v.type.shape for v in values if v.type is not None)
     if len(main) != len(short) or len(main) < 2:

@@ -6,6 +6,7 @@ frame it stands in. The same table answers `from` and `shared`, which see what i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -111,19 +112,18 @@ class Frame:
         return None
 
 
+@dataclass(slots=True, eq=False)
 class Spot:
-    """Where a copy stands: what its expressions see, the frame for its name, what flows towards it.
+    """Where an item or one of its copies stands."""
 
-    `label` is its name where that is known (its id, or the key of a branch); `prefix` the
-    segments that lead from the body to `frame` (the id of a repeat); `place` whether it is a
-    segment of its own whatever it is.
-    """
+    env: Env  # what its expressions see
+    frame: Frame  # where its name stands
+    line: Value | None  # what flows towards it
+    label: str | None = None  # its name where that is known: its id, or the key of a branch
+    prefix: tuple[str, ...] = ()  # leads from the body to `frame`: the id of a repeat
+    index: int = 0  # among the copies of a repeat
+    place: bool = False  # whether it is a segment of its own, whatever it is
 
-    __slots__ = ("env", "frame", "index", "label", "line", "place", "prefix")
-
-    def __init__(
-        self, env: Env, frame: Frame, line: Value | None, label: str | None = None,
-        prefix: tuple[str, ...] = (), index: int = 0, place: bool = False,
-    ) -> None:  # fmt: skip
-        self.env, self.frame, self.line, self.label = env, frame, line, label
-        self.prefix, self.index, self.place = prefix, index, place
+    def name(self, word: str) -> str:
+        """Its name: known, or `word` with a number."""
+        return self.label or self.frame.automatic(word)

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
-from archspec.expressions import show
 from archspec.language import REQUIRED, Axis
 from archspec.layers import TensorType
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean, show
 
 if TYPE_CHECKING:
     from archspec.expand.state import Env, State

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.expand.plan import below, parts
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
-from archspec.expressions import ExpressionError, resolve, show
+from archspec.expressions import ExpressionError, resolve
+from archspec.text.words import show
 
 if TYPE_CHECKING:
     from archspec.expand.state import Env, State

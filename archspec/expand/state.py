@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand.plan import Plan
-from archspec.expressions import Expr, ExpressionError, Record, evaluate, show
+from archspec.expressions import Expr, ExpressionError, Record, evaluate
 from archspec.layers import BadArgument, Layer, Mismatch, TensorType, create
 from archspec.text.faults import Fault, Loc, Step
+from archspec.text.words import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

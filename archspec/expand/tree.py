@@ -5,7 +5,7 @@ Emission and figures read structure from it; what is computed, in order, is the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,28 @@ class Copy:
     freeze: bool | None = None  # None: inherited
     merged: str | None = None  # of a transparent merge: what it is called
 
+    @property
+    def group(self) -> bool:
+        """Whether there are paths inside: no op, and no call."""
+        return self.body is not None or bool(self.branches)
+
+    def parts(self) -> tuple[Body, ...]:
+        """The paths inside, in the order they are computed: main, shortcut, branches."""
+        return tuple(b for b in (self.body, self.shortcut, *self.branches) if b is not None)
+
+    def below(self) -> tuple[Body, ...]:
+        """The paths inside, and the body of the block that is called."""
+        return self.parts() if self.instance is None else (self.instance.body,)
+
+    def taken(self) -> list[Value]:
+        """The values that an op, a call or a merge takes."""
+        if self.branches:
+            return [b.output for b in self.branches if b.output is not None]
+        if self.body is None:
+            return [v for v in self.ins if v is not None]
+        short = self.ins[0] if self.shortcut is None else self.shortcut.output
+        return [v for v in (self.body.output, short) if v is not None]
+
 
 @dataclass(slots=True, eq=False)
 class Occurrence:
@@ -71,6 +93,13 @@ class Body:
     output: Value | None
     numbered: bool = False  # a `sequential`: items are named 0, 1, 2 …
     segment: str | None = None  # of a branch: its key, when it names a group
+
+    def copies(self) -> Iterator[Copy]:
+        """All copies of all items that are there."""
+        for occurrence in self.items:
+            for copy in occurrence.copies:
+                if copy is not None:
+                    yield copy
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,7 @@ from archspec.expand.names import Frame, Named
 from archspec.expand.state import UNKNOWN, HiddenError, block_of
 from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, Template, render
-from archspec.text.faults import did_you_mean, near
+from archspec.text.words import did_you_mean, near
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,7 @@ def _inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
         if found.frame is not None and rest[0] in found.frame.names:
             return found.frame.names[rest[0]], 1
         return _inside(found.copy, rest) if found.copy is not None else (None, 1)
-    if isinstance(found, Copy) and found.body is None and not found.branches:
+    if isinstance(found, Copy) and not found.group:
         for taken in (1, 2):
             name = ".".join(rest[:taken])
             if name in found.outs:

@@ -1,4 +1,4 @@
-"""Program → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch."""
+"""Network → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures.errors import RenderError
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 __all__ = ["ENDINGS", "VIEWS", "RenderError", "View", "by_ending", "chosen", "figure"]
 
@@ -23,7 +23,7 @@ class View:
 
     `shows` in a few words. `draw` makes a Scene, which can be written in each of `sheets`; `texts`
     by format are written directly. Both are "module:function" of this package, imported when used;
-    a function takes the Program, and what may be chosen by name: `takes` is "block", "node" or "".
+    a function takes the Network, and what may be chosen by name: `takes` is "block", "node" or "".
     """
 
     shows: str
@@ -66,28 +66,28 @@ _PACKAGES = frozenset({"graphviz", "pygraphviz", "reportlab", "pypdfium2", "PIL"
 
 
 def figure(
-    program: Program,
+    network: Network,
     view: str = "auto",
     format: str | None = None,
     *,
     block: str | None = None,
     node: str | None = None,
 ) -> str | bytes:
-    """The program drawn: text, or the bytes of a PDF or PNG; the same from run to run.
+    """The network drawn: text, or the bytes of a PDF or PNG; the same from run to run.
 
     `view` is one of VIEWS or "auto"; `format` one that the view has, its first where not given.
     `block` names a block or its path, `node` the path of an op, for views that show one. Raises
     RenderError.
     """
     if view == "auto":
-        view = chosen(program, format, block=block, node=node)
+        view = chosen(network, format, block=block, node=node)
     row = _view(view)
     format = _format(view, row, format)
     asked = _asked(view, row, block=block, node=node)
     try:
         if format in row.texts:
-            return _function(row.texts[format])(program, **asked)  # type: ignore[no-any-return]
-        scene = _function(row.draw)(program, **asked)
+            return _function(row.texts[format])(network, **asked)  # type: ignore[no-any-return]
+        scene = _function(row.draw)(network, **asked)
         return _function(_WRITERS[format])(scene)  # type: ignore[no-any-return]
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _PACKAGES:
@@ -106,7 +106,7 @@ def by_ending(path: str | Path) -> str:
 
 
 def chosen(
-    program: Program,
+    network: Network,
     format: str | None = None,
     *,
     block: str | None = None,
@@ -119,7 +119,7 @@ def chosen(
     cannot be written in `format`, the first view that can.
     """
     what = "node" if node is not None else "block" if block is not None else ""
-    usual = {"node": "field", "block": "module"}.get(what) or _usual(program)
+    usual = {"node": "field", "block": "module"}.get(what) or _usual(network)
     able = (
         name
         for name in (usual, *VIEWS)
@@ -128,19 +128,19 @@ def chosen(
     return next(able, usual)
 
 
-def _usual(program: Program) -> str:
+def _usual(network: Network) -> str:
     from archspec.figures import levels, trunk
 
-    if _scales(program) and levels.applies(program):
+    if _scales(network) and levels.applies(network):
         return "levels"
-    return "blocks" if trunk.reason(program) else "tower"
+    return "blocks" if trunk.reason(network) else "tower"
 
 
-def _scales(program: Program) -> bool:
+def _scales(network: Network) -> bool:
     """Whether something is upsampled, or maps of several sizes come out."""
     from archspec.figures import words
 
-    graph = program.graph
+    graph = network.graph
     outs = [
         graph.steps[edge.node].outs[edge.output]
         for name, edges in graph.outputs.items()
@@ -149,9 +149,7 @@ def _scales(program: Program) -> bool:
     ]
     if len({out.shape[1:] for out in outs if out.is_map}) > 1:
         return True
-    return any(
-        node.layer is not None and words.family(node.layer) == "upsampling" for node in graph.steps
-    )
+    return any(words.family(node) == "upsampling" for node in graph.steps)
 
 
 # ------------------------------------------------------------------ what was asked for

@@ -1,19 +1,19 @@
-"""Program → Scene: the network as at most forty cards, one for a block, in rows or a column."""
+"""Network → Scene: the network as at most forty cards, one for a block, in rows or a column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette, words
+from archspec.figures import cards, palette
 from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
-from archspec.figures.outline import MOST, Outline, Part, outline
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
 from archspec.figures.scene import Box, Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 WIDTH, HEIGHT = 1560.0, 1130.0
 """Px that cards and lines may take."""
@@ -23,58 +23,48 @@ _HEAD = 44.0
 _OUTPUTS = 20  # that there is room for
 
 
-def draw(program: Program, most: int = MOST) -> Scene:
+def draw(network: Network, most: int = MOST) -> Scene:
     """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it."""
-    outputs = len(program.graph.outputs) <= _OUTPUTS
-    shown = outline(program, most, outputs=outputs)
-    while (drawn := _drawn(program, shown)) is None:
+    outputs = len(network.graph.outputs) <= _OUTPUTS
+    shown = outline(network, Fold(most, outputs=outputs))
+    while (drawn := _drawn(network, shown)) is None:
         most = min(most, len(shown.parts)) - 1
-        shown = outline(program, most, outputs=outputs)
+        shown = outline(network, Fold(most, outputs=outputs))
     return drawn
 
 
-def _drawn(program: Program, shown: Outline) -> Scene | None:
+def _drawn(network: Network, shown: Outline) -> Scene | None:
     """None where it does not fit."""
-    place = {part.key: number for number, part in enumerate(shown.parts)}
-    grid = arrange(
-        len(shown.parts),
-        [(place[link.source], place[link.target]) for link in shown.links],
-        side=frozenset(place[part.key] for part in shown.parts if part.kind == "merge"),
-    )
-    across = [face(program, shown, part) for part in shown.parts]
+    grid = arrange(len(shown.parts), shown.ends, side=shown.all_of("merge"))
+    across = [_face(shown, part) for part in shown.parts]
     down = [one._replace(row=not one.glyph) for one in across]
     sizes = [one.size for one in across], [one.size for one in down]
     found = best(grid, *sizes, _FRAME, (WIDTH, HEIGHT))
     if found is None:
         return None
     flow, turned = found
-    heading = cards.heading(program, EDGE)
-    return sheet(shown, flow, down if turned else across, heading, program.name)
+    heading = cards.heading(network, EDGE)
+    return sheet(shown, flow, down if turned else across, heading, network.name)
 
 
-def face(program: Program, shown: Outline, part: Part) -> Face:
+def _face(shown: Outline, part: Part) -> Face:
     """The words of a card: what it is, its name, what varies, its shape where that changes."""
-    changed = _changed(program, shown, part)
+    changed = shape_where_new(shown, part)
     if part.kind == "merge" and part.op in GLYPHS:
-        lines = [Line(note, SMALL) for note in part.notes]
-        return Face((*lines, *changed), glyph=part.op)
+        return Face((*map(Line, part.notes), *changed), glyph=part.op)
     bold = part.kind in ("block", "group")
     lines = [Line(part.label, LABEL, bold)]
     if part.name and cards.goes_by_name(shown, part):
         lines.append(Line(part.name, SMALL, colour=palette.MUTED))
-    lines += [Line(text, SMALL) for text in part.varies]
+    lines += map(Line, part.varies)
     return Face((*lines, *changed), f"× {part.copies}" if part.copies > 1 else "")
 
 
-def _changed(program: Program, shown: Outline, part: Part) -> list[Line]:
+def shape_where_new(shown: Outline, part: Part) -> list[Line]:
     """The shape that leaves a part, where it is not one that enters."""
-    if part.kind == "output" or part.main < 0:
-        return []
-    nodes = program.graph.steps
     before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
-    if part.shape in before:
-        return []
-    return [Line(words.shape(nodes[part.main].outs[0]), SMALL, True)]
+    new = part.kind != "output" and part.shape not in before
+    return [Line(part.size, bold=True)] if new else []
 
 
 def sheet(

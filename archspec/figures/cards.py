@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.figures import fonts, palette
 from archspec.figures.outline import Link, Outline, Part
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Stroke, Text
 from archspec.units import count
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 LABEL, SMALL = 11.5, 10.0
 LINE = Stroke(palette.LINE, 1.3)
@@ -25,8 +25,6 @@ LEAST = 44.0, 35.0
 WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
 _ROUND = 7.0  # of corners
-
-Point = tuple[float, float]
 
 
 class Line(NamedTuple):
@@ -80,11 +78,11 @@ class Face(NamedTuple):
         return found
 
 
-def heading(program: Program, left: float, remark: str = "") -> tuple[Text, Text]:
+def heading(network: Network, left: float, remark: str = "") -> tuple[Text, Text]:
     """The first line of a figure: the network's name, what it costs, and a remark."""
-    totals = program.analysis.totals
+    totals = network.analysis.totals
     costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
-    return entitled(program.name, ", ".join(filter(None, (costs, remark))), left)
+    return entitled(network.name, ", ".join(filter(None, (costs, remark))), left)
 
 
 def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
@@ -123,15 +121,19 @@ def card(part: Part, face: Face, box: Box) -> Group:
     """A card, or the round glyph of a merge."""
     if face.glyph:
         return Group(_merge(face, box), part.key, title(part), "glyph")
+    radius = min(box.height / 2, 12.0) if part.kind in ("input", "output") else 4.0
+    words = _words(_legible(face, palette.of(part.family).fill), box)
+    return Group((*ground(part, box, radius), *words), part.key, title(part), "card")
+
+
+def ground(part: Part, box: Box, radius: float = 4.0) -> list[Mark]:
+    """A card without words; of several copies it looks like several sheets."""
     colours = palette.of(part.family)
     marks: list[Mark] = []
-    if part.copies > 1 and part.kind != "input":  # what looks like several sheets
+    if part.copies > 1:
         behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
         marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
-    radius = box.height / 2 if part.kind in ("input", "output") else 4.0
-    marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), min(radius, 12.0)))
-    marks += _words(_legible(face, colours.fill), box)
-    return Group(tuple(marks), part.key, title(part), "card")
+    return [*marks, Rect(box, colours.fill, Stroke(colours.edge, 1.2), radius)]
 
 
 def _legible(face: Face, fill: str) -> Face:

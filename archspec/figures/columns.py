@@ -9,9 +9,8 @@ from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
-from archspec.figures.scene import Box, Step
+from archspec.figures.scene import Box, Point, Step
 
-Point = tuple[float, float]
 Curve = tuple[Point, ...]  # Bézier: a point, then three for each piece
 
 _TALLEST = 1100.0  # px of one column that needs no second
@@ -252,20 +251,19 @@ def _halves(piece: Sequence[Point], t: float) -> tuple[Curve, Curve]:
     return tuple(first), tuple(reversed(last))
 
 
-def folded(
-    curve: Curve, number: int, pages: Sequence[Column], right: float, down: float
-) -> tuple[Step, ...]:
+def folded(curve: Curve, number: int, pages: Sequence[Column], margin: Point) -> tuple[Step, ...]:
     """The steps of a curve through all columns that it passes, everything moved by a margin."""
     if curve[0][1] > curve[-1][1]:  # clusters side by side may have a link that climbs
-        return _reversed(folded(curve[::-1], number, pages, right, down))
+        return _reversed(folded(curve[::-1], number, pages, margin))
     steps: list[Step] = []
     for place, page in enumerate(pages):
-        moved = within(curve, page, right, down)
+        moved = within(curve, page, margin)
         if moved is None:
             continue
         if steps:
             before = pages[place - 1]
-            steps += _between(before, before.passing[number], _last(steps), moved[0], right, down)
+            ends = _last(steps), moved[0]
+            steps += _between(before, before.passing[number], ends, margin)
             steps.append(("L", *moved[0]))
         else:
             steps.append(("M", *moved[0]))
@@ -275,7 +273,7 @@ def folded(
     return tuple(steps)
 
 
-def within(curve: Curve, page: Column, right: float, down: float) -> Curve | None:
+def within(curve: Curve, page: Column, margin: Point) -> Curve | None:
     """What is drawn of a curve in one column, going down."""
     curve = _falling(curve)
     high, low = _ends(curve)
@@ -285,6 +283,7 @@ def within(curve: Curve, page: Column, right: float, down: float) -> Curve | Non
         curve = _split(curve, page.start)[1]
     if low > page.stop:
         curve = _split(curve, page.stop)[0]
+    right, down = margin
     return tuple((page.x(x) + right, y + page.down + down) for x, y in curve)
 
 
@@ -303,10 +302,9 @@ def _last(steps: Sequence[Step]) -> Point:
     return values[-2], values[-1]
 
 
-def _between(
-    page: Column, lane: int, start: Point, end: Point, right: float, down: float
-) -> list[Step]:
+def _between(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) -> list[Step]:
     """Down, over to the gutter, up, over and down: lines keep their order and do not cross."""
+    (start, end), (right, down) = ends, margin
     count = len(page.passing)
     low = page.height + down + _MARGIN / 2 + _LANE * (count - 1 - lane)
     across = page.right + right + _MARGIN + _LANE * (count - 1 - lane)

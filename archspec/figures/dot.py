@@ -1,4 +1,4 @@
-"""Program → DOT: every op clustered by block, or the folded network, for Graphviz.
+"""Network → DOT: every op clustered by block, or the folded network, for Graphviz.
 
 Written through the `graphviz` package, whose quoting and escaping it relies on; names in the file
 are numbers, and what a spec says stands in labels only.
@@ -10,19 +10,21 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures import palette, words
 from archspec.figures.errors import RenderError
-from archspec.figures.nest import Nest, nest
-from archspec.figures.outline import MOST, Part, outline
-from archspec.text.faults import did_you_mean
+from archspec.figures.groups import groups
+from archspec.figures.outline import Part, outline
+from archspec.figures.tree import Element
+from archspec.text.words import did_you_mean, shortened
 
 if TYPE_CHECKING:
     import graphviz
 
+    from archspec.analysed import Network
     from archspec.expand.graph import Graph
-    from archspec.network import Program
 
 LONGEST = 80  # characters of a line on a card
 DENSE = 500  # edges above which Graphviz is asked to take less care
@@ -39,33 +41,33 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # NUL ends a file, qu
 class Drawn:
     """What the view `graph` shows: cards, groups around them, and edges between cards.
 
-    A card is a node's index, or a group that is not opened. `owner` tells the card of every node.
+    A card is an op, or a group that is not opened. `owner` tells the card of every node.
     """
 
     graph: Graph
-    whole: Nest
+    whole: Element
     opened: frozenset[str]
-    cards: list[int | Nest]
+    cards: list[Element]
     owner: list[int]
     edges: list[tuple[int, int]]
 
 
-def drawn(program: Program, block: str | None = None) -> Drawn:
+def drawn(network: Network, block: str | None = None) -> Drawn:
     """Every op; with a `block`, only what is in it, all else closed around it."""
-    whole = nest(program.graph)
-    return _drawn(program.graph, whole, _opened(whole, block))
+    whole = groups(network.graph)
+    return _drawn(network.graph, whole, _opened(whole, block))
 
 
-def smaller(program: Program) -> Iterator[Drawn]:
+def smaller(network: Network) -> Iterator[Drawn]:
     """Every op; then fewer and fewer cards, until all groups are closed.
 
     Each kind of group is opened once, where it stands first, outer groups before inner ones.
     """
-    graph, whole = program.graph, nest(program.graph)
-    groups = frozenset(group.key for group in whole.walk())
-    if len(graph.steps) <= _CROWDS[0] or len(groups) == 1:
-        yield _drawn(graph, whole, groups)
-    before = groups
+    graph, whole = network.graph, groups(network.graph)
+    everything = _opened(whole, None)
+    if len(graph.steps) <= _CROWDS[0] or len(everything) == 1:
+        yield _drawn(graph, whole, everything)
+    before = everything
     for most in _CROWDS:
         opened = frozenset(_first_of_kind(graph, whole, most))
         if opened != before:
@@ -73,39 +75,37 @@ def smaller(program: Program) -> Iterator[Drawn]:
         before = opened
 
 
-def _first_of_kind(graph: Graph, whole: Nest, most: int) -> Iterator[str]:
+def _first_of_kind(graph: Graph, whole: Element, most: int) -> Iterator[str]:
     """The groups to open so that there are at most `most` cards, or the network alone."""
-    cards = len(whole.parts)
+    cards = len(whole.children)
     yield whole.key
     seen: set[Any] = set()
-    waiting = deque(part for part in whole.parts if isinstance(part, Nest))
+    waiting = deque(part for part in whole.children if part.children)
     while waiting:
         group = waiting.popleft()
         kind = _kind(graph, group)
-        if kind in seen or cards + len(group.parts) - 1 > most:
+        if kind in seen or cards + len(group.children) - 1 > most:
             continue
         seen.add(kind)
-        cards += len(group.parts) - 1
+        cards += len(group.children) - 1
         yield group.key
-        waiting += [part for part in group.parts if isinstance(part, Nest)]
+        waiting += [part for part in group.children if part.children]
 
 
-def _kind(graph: Graph, group: Nest) -> tuple[Any, ...]:
+def _kind(graph: Graph, group: Element) -> tuple[Any, ...]:
     """What a group is, numbers left out."""
     ops = tuple(
-        _kind(graph, part) if isinstance(part, Nest) else type(graph.steps[part].layer)
-        for part in group.parts
+        _kind(graph, part) if part.children else type(graph.steps[part.start].layer)
+        for part in group.children
     )
-    return (group.block.name if group.block is not None else "", ops)
+    return (called(group), ops)
 
 
-def _drawn(graph: Graph, whole: Nest, opened: frozenset[str]) -> Drawn:
-    cards: list[int | Nest] = []
+def _drawn(graph: Graph, whole: Element, opened: frozenset[str]) -> Drawn:
+    cards = list(_shown(whole, opened))
     owner = [0] * len(graph.steps)
-    for part in _shown(whole, opened):
-        for index in range(part.start, part.stop) if isinstance(part, Nest) else (part,):
-            owner[index] = len(cards)
-        cards.append(part)
+    for number, card in enumerate(cards):
+        owner[card.start : card.stop] = [number] * len(card.nodes)
     edges = dict.fromkeys(
         (owner[edge.node], owner[node.index])
         for node in graph.steps
@@ -115,64 +115,62 @@ def _drawn(graph: Graph, whole: Nest, opened: frozenset[str]) -> Drawn:
     return Drawn(graph, whole, opened, cards, owner, list(edges))
 
 
-def _opened(whole: Nest, block: str | None) -> frozenset[str]:
-    groups = list(whole.walk())
+def _opened(whole: Element, block: str | None) -> frozenset[str]:
     if block is None:
-        return frozenset(group.key for group in groups)
+        return frozenset(group.key for group in whole.groups())
     chosen = found(whole, block)
     return frozenset(
         group.key
-        for group in groups
+        for group in whole.groups()
         if (group.start <= chosen.start and chosen.stop <= group.stop)
         or (chosen.start <= group.start and group.stop <= chosen.stop)
     )
 
 
-def found(whole: Nest, block: str) -> Nest:
+def found(whole: Element, block: str) -> Element:
     """The group at a path, or the first one that calls the block of that name."""
-    groups = list(whole.walk())[1:]
-    for group in groups:
-        if group.key == block:
-            return group
-    for group in groups:
-        if group.block is not None and group.block.name == block:
-            return group
-    known = [group.block.name for group in groups if group.block is not None]
-    known = list(dict.fromkeys(known)) + [group.key for group in groups]
+    inside = list(whole.groups())[1:]
+    paths, blocks = [group.key for group in inside], [called(group) for group in inside]
+    for names in (paths, blocks):
+        if block in names:
+            return inside[names.index(block)]
     message = f"`{block}` is no block that can be opened"
-    raise RenderError("E703", message, did_you_mean(block, known))
+    known = list(dict.fromkeys(filter(None, blocks)))
+    raise RenderError("E703", message, did_you_mean(block, known + paths))
 
 
-def _shown(group: Nest, opened: frozenset[str]) -> Iterator[int | Nest]:
-    for part in group.parts:
-        if isinstance(part, Nest) and part.key in opened:
+def called(group: Element) -> str:
+    """The name of the block that a group is a call of; "" of others."""
+    return group.instance.block.name if group.instance is not None else ""
+
+
+def _shown(group: Element, opened: frozenset[str]) -> Iterator[Element]:
+    for part in group.children:
+        if part.children and part.key in opened:
             yield from _shown(part, opened)
         else:
             yield part
 
 
-def full(program: Program, block: str | None = None) -> str:
+def full(network: Network, block: str | None = None) -> str:
     """The view `graph` as DOT; `block` opens one in place."""
-    return str(written(drawn(program, block), program.name).source)
+    return str(written(drawn(network, block), network.name).source)
 
 
 def written(shown: Drawn, title: str) -> graphviz.Digraph:
     """Cards as nodes n0, n1 …, groups as clusters, in the order of the spec."""
     found = sheet(title, len(shown.edges))
-    place = {id(card): number for number, card in enumerate(shown.cards) if isinstance(card, Nest)}
-    numbers = iter(range(1, sum(1 for _ in shown.whole.walk()) + 1))
+    numbers = count(1)
 
-    def put(group: Nest, into: graphviz.Digraph) -> None:
-        for part in group.parts:
-            if isinstance(part, int):
-                number = shown.owner[part]
-                into.node(f"n{number}", **_op(shown.graph, part))
-            elif part.key in shown.opened:
+    def put(group: Element, into: graphviz.Digraph) -> None:
+        for part in group.children:
+            if part.children and part.key in shown.opened:
                 with into.subgraph(name=f"cluster_{next(numbers)}") as cluster:
                     cluster.attr(label=_label(heading(part)))
                     put(part, cluster)
             else:
-                into.node(f"n{place[id(part)]}", **_closed(shown.graph, part))
+                card = _closed if part.children else _op
+                into.node(f"n{shown.owner[part.start]}", **card(shown.graph, part))
 
     put(shown.whole, found)
     for source, target in shown.edges:
@@ -180,16 +178,15 @@ def written(shown: Drawn, title: str) -> graphviz.Digraph:
     return found
 
 
-def collapsed(program: Program) -> str:
+def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
-    shown = outline(program, MOST)
-    found = sheet(program.name, len(shown.links))
-    place = {part.key: number for number, part in enumerate(shown.parts)}
-    for part in shown.parts:
-        found.node(f"n{place[part.key]}", **attributes(lines(part), part.family))
-    for link in shown.links:
+    shown = outline(network)
+    found = sheet(network.name, len(shown.links))
+    for number, part in enumerate(shown.parts):
+        found.node(f"n{number}", **attributes(lines(part), part.family))
+    for link, (source, target) in zip(shown.links, shown.ends, strict=True):
         style = {"style": "dashed", "color": palette.SKIP} if link.skip else {}
-        found.edge(f"n{place[link.source]}", f"n{place[link.target]}", **style)
+        found.edge(f"n{source}", f"n{target}", **style)
     return str(found.source)
 
 
@@ -204,9 +201,9 @@ def lines(part: Part) -> list[str]:
     return found
 
 
-def heading(group: Nest) -> str:
+def heading(group: Element) -> str:
     """`layer3  Bottleneck × 36`."""
-    return "  ".join(text for text in (group.name, group.label) if text)
+    return "  ".join(text for text in (group.name, group.title) if text)
 
 
 def sheet(title: str, edges: int) -> graphviz.Digraph:
@@ -228,7 +225,7 @@ def _label(text: str | list[str]) -> str:
     import graphviz
 
     rows = [text] if isinstance(text, str) else text
-    cut = (row if len(row) <= LONGEST else row[: LONGEST - 1] + "…" for row in rows)
+    cut = (shortened(row, LONGEST) for row in rows)
     plain = (_UNSEEN.sub("\ufffd", row) for row in cut)
     # Graphviz reads character references in labels, and escapes that begin with a backslash
     said = "\\n".join(row.replace("\\", "\\\\").replace("&", "&amp;") for row in plain)
@@ -242,29 +239,23 @@ def attributes(rows: list[str], family: str) -> dict[str, str]:
     return {"label": _label(rows), "fillcolor": colours.fill, "color": colours.edge}
 
 
-def _op(graph: Graph, index: int) -> dict[str, str]:
-    node = graph.steps[index]
-    out = words.shape(node.outs[0])
-    if node.layer is None:
-        return attributes([node.path, out], "input")
-    axes = len(node.ins[0].shape) - 1 if node.ins else 0
-    rows = [words.label(node.layer, axes), *words.notes(node.layer)]
-    if not node.ins or node.ins[0].shape != node.outs[0].shape:
-        rows.append(out)
-    return attributes(rows, words.family(node.layer))
+def _op(graph: Graph, card: Element) -> dict[str, str]:
+    node = graph.steps[card.start]
+    label, shape = words.card(node)
+    rows = [label, *words.notes(node.layer), *filter(None, [shape])]
+    return attributes(rows, words.family(node))
 
 
-def _closed(graph: Graph, group: Nest) -> dict[str, str]:
+def _closed(graph: Graph, group: Element) -> dict[str, str]:
     out = words.shape(graph.steps[group.stop - 1].outs[0])
     return attributes([heading(group), out], leading(graph, group))
 
 
-def leading(graph: Graph, group: Nest) -> str:
+def leading(graph: Graph, group: Element) -> str:
     """The family with the most parameters in a group, or else with the most ops."""
     sums: dict[str, tuple[int, int]] = {}
     for node in graph.steps[group.start : group.stop]:
-        family = "input" if node.layer is None else words.family(node.layer)
-        params, ops = sums.get(family, (0, 0))
-        own = 0 if node.layer is None else sum(w.size for w in node.layer.weights(*node.ins))
-        sums[family] = (params + own, ops + 1)
+        params, ops = sums.get(words.family(node), (0, 0))
+        own = sum(weight.size for weight in node.weights())
+        sums[words.family(node)] = (params + own, ops + 1)
     return max(sums, key=lambda family: sums[family])

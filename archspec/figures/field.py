@@ -1,18 +1,18 @@
-"""Program → Scene: which cells of the input one cell of a node sees, and those before it."""
+"""Network → Scene: which cells of the input one cell of a node sees, and those before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text
 from archspec.figures.seen import Seen, chain
+from archspec.units import once
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field
-    from archspec.network import Program
 
 _EDGE, _HEAD = 20.0, 74.0
 _PANEL = 540.0  # px of the longer side of the picture
@@ -21,27 +21,27 @@ _ROW = 20.0  # px of a row of the table
 _SIZE = 10.5  # of its letters
 _LINES = 64  # of the grid, along one axis
 _PATH, _OP = 230.0, 130.0  # px that a path, and an op, may take
-_FIRST, _LAST = (158, 202, 240), (8, 48, 107)  # colours, from the first field on
+_FIRST, _LAST = "#9ecaf0", "#08306b"  # colours, from the first field on
 _WHOLE = 10  # an axis is drawn whole up to so many times the field
 _GROUND, _SEEN, _GRID = "#f1f1ee", "#f6ddd4", "#cfd3d8"
 _TITLES = ("node", "op", "field", "stride", "padding")
 
 
-def draw(program: Program, node: str | None = None) -> Scene:
+def draw(network: Network, node: str | None = None) -> Scene:
     """The fields of `node`, a path, and of the nodes that lead to it, for the cell in the middle.
 
     Without `node`, of the last that sees a part of the input. Raises RenderError.
     """
-    found = chain(program, node)
+    found = chain(network, node)
     flat = len(found[-1].fields) == 1
-    return (_Bands if flat else _Squares)(program, found).scene()
+    return (_Bands if flat else _Squares)(network, found).scene()
 
 
 class _Figure:
     """Heading and table; the picture is the subclass's."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        self.program, self.found, self.last = program, found, found[-1]
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        self.network, self.found, self.last = network, found, found[-1]
         self.lines = [self._cells(seen) for seen in found]
         self.wide = [
             14 + max(fonts.width(text, _SIZE, bold=True) for text in column)
@@ -52,14 +52,14 @@ class _Figure:
         said = f"One cell of {self.last.row.path} sees {self.sizes} cells of {self.input}"
         title = Text(_EDGE, 52.0, said, 12.0, bold=True)
         more = Text(title.box.right + 12, 52.0, self.more, 11.0, colour=palette.MUTED)
-        heading = (*cards.heading(self.program, _EDGE), title, more)
+        heading = (*cards.heading(self.network, _EDGE), title, more)
         marks = list(self.picture())
         boxes = [mark.box for mark in _flat((*heading, *marks))]
         return Scene(
             max(box.right for box in boxes) + _EDGE,
             max(box.bottom for box in boxes) + _EDGE,
             (*heading, *marks),
-            f"{self.program.name}: receptive field",
+            f"{self.network.name}: receptive field",
             f"{said}; {self.more}",
         )
 
@@ -77,7 +77,7 @@ class _Figure:
     @property
     def more(self) -> str:
         here = "×".join(str(field.extent) for field in self.last.fields)
-        said = f"{self.input} {here}, stride {_once([f.stride for f in self.last.fields])}"
+        said = f"{self.input} {here}, stride {once([f.stride for f in self.last.fields])}"
         whole = any(field.whole for field in self.last.fields)
         return f"{said}; by another path all of it" if whole else said
 
@@ -85,19 +85,17 @@ class _Figure:
         """From light to dark; that of the node itself stands out."""
         if number == len(self.found) - 1:
             return palette.ACCENT
-        share = number / max(1, len(self.found) - 2)
-        mixed = (round(a + share * (b - a)) for a, b in zip(_FIRST, _LAST, strict=True))
-        return "#" + "".join(f"{part:02x}" for part in mixed)
+        return palette.mixed(_FIRST, _LAST, number / max(1, len(self.found) - 2))
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
-        layer = self.program.graph.steps[seen.row.index].layer
+        layer = self.network.graph.steps[seen.row.index].layer
         op = "input" if layer is None else words.label(layer, len(seen.fields))
         return (
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),
             fonts.fit(op, _SIZE, _OP, bold=True),
             "×".join(str(field.size) for field in seen.fields),
-            _once([field.stride for field in seen.fields]),
-            _once([field.padding_here for field in seen.fields]),
+            once([field.stride for field in seen.fields]),
+            once([field.padding_here for field in seen.fields]),
         )
 
     def line(self, number: int, x: float, y: float) -> Iterator[Text]:
@@ -115,8 +113,8 @@ class _Figure:
 class _Squares(_Figure):
     """An image: squares in one another on the input."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        super().__init__(program, found)
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        super().__init__(network, found)
         self.down, self.across = self.last.fields[-2:]
         tall, wide = self.last.spans[-2:]
         self.rows, self.columns = _near(self.down, tall), _near(self.across, wide)
@@ -215,8 +213,8 @@ class _Squares(_Figure):
 class _Bands(_Figure):
     """A sequence: a band for each node, beside its line of the table."""
 
-    def __init__(self, program: Program, found: Sequence[Seen]) -> None:
-        super().__init__(program, found)
+    def __init__(self, network: Network, found: Sequence[Seen]) -> None:
+        super().__init__(network, found)
         (self.field,), (span,) = self.last.fields, self.last.spans
         self.cells = _near(self.field, span)
         left, right = min(self.cells[0], span[0]), max(self.cells[1], span[1]) + 1
@@ -289,9 +287,3 @@ def _flat(marks: Sequence[Mark]) -> Iterator[Rect | Text]:
             yield from _flat(mark.items)
         elif isinstance(mark, (Rect, Text)):
             yield mark
-
-
-def _once(values: Sequence[Fraction | None]) -> str:
-    """Equal values are written once."""
-    texts = ["?" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else "×".join(texts)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from archspec.figures.grid import Grid, Route
-from archspec.figures.scene import Box
+from archspec.figures.scene import Box, Point
 
 ARROW = {False: 22.0, True: 18.0}  # px between two ranks, across and down
 TRACK = 9.0  # px between lines side by side
 BESIDE = 16.0  # px between columns
 TURN = 30.0  # px between strips: room for the line that leads on
 
-Point = tuple[float, float]
 Size = tuple[float, float]
 
 

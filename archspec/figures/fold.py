@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
@@ -15,7 +15,30 @@ from archspec.figures.wiring import Wiring
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
+MOST = 40
+"""Parts of a figure that can be taken in at a glance."""
 _FEW = 20  # cards up to which blocks that are not repeated are shown open
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How far a network is to be folded, and what first.
+
+    `most` parts, named outputs not counted. `open`: keys of parts to be shown open all the same, a
+    repeat as its copies, a block as its inside. `runs`: equal ops one after the other are one part
+    × N. `full`: nothing is folded that fits, but for calls of a block inside itself. `scales`: what
+    works at several resolutions is folded last. `outputs`: whether there are parts for them.
+    """
+
+    most: int = MOST
+    open: frozenset[str] = frozenset()
+    runs: bool = True
+    full: bool = False
+    scales: bool = False
+    outputs: bool = True
+
+
+USUAL = Fold()
 
 
 class Folder:
@@ -24,50 +47,23 @@ class Folder:
     def __init__(self, graph: Graph) -> None:
         self.wiring = Wiring(graph)
         self.root = tree(graph)
-        self._single: dict[int, bool] = {}
+        self._single: dict[object, bool] = {}
 
-    @cached_property
-    def parents(self) -> dict[int, Element]:
-        """By id of the element."""
-        return {id(child): element for element in self.root.walk() for child in element.children}
-
-    def named(self, element: Element) -> Element:
-        """The outermost element with a path that holds the same nodes, or itself."""
-        best, outer = element, element
-        while (above := self.parents.get(id(outer))) is not None and above.nodes == element.nodes:
-            outer = above
-            best = outer if outer.path else best
-        return best
-
-    def drafts(
-        self,
-        root: Element,
-        most: int,
-        opened: Collection[str] = (),
-        *,
-        runs: bool = True,
-        full: bool = False,
-        scales: bool = False,
-    ) -> list[Draft]:
-        """The inside of `root` as at most `most` drafts, in order; more only where `opened` asks.
-
-        `opened` are paths of elements that are not folded. `runs`: neighbours that are alike are
-        one. `full`: only folded as far as `most` wants it, but for calls of `root` itself.
-        `scales`: what works at several resolutions is folded last.
-        """
-        view = _View(self, root, frozenset(opened), runs, scales)
-        if full:
+    def drafts(self, root: Element, fold: Fold) -> list[Draft]:
+        """The inside of `root` in order, as at most `fold.most` drafts and what is asked open."""
+        view = _View(self, root, fold)
+        if fold.full:
             view.fold_itself()
         else:
             view.fold_blocks()
-        return view.fitting(most)
+        return view.fitting(fold.most)
 
     def single(self, element: Element) -> bool:
         """Whether what is inside is one card."""
-        key = id(element.instance) if element.kind == "block" and element.instance else id(element)
+        key = element.instance or element
         known = self._single.get(key)
         if known is None:
-            known = self._single[key] = len(_View(self, element, frozenset()).unfolded()) == 1
+            known = self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
         return known
 
     def structure(self, element: Element) -> tuple[object, ...]:
@@ -111,17 +107,9 @@ class Folder:
 class _View:
     """The inside of one element at some degree of folding."""
 
-    def __init__(
-        self,
-        folder: Folder,
-        root: Element,
-        opened: frozenset[str],
-        runs: bool = True,
-        scales: bool = False,
-    ) -> None:
-        self.folder, self.root = folder, root
-        self.opened, self.runs, self.scales = opened, runs, scales
-        self.folded: set[int] = set()  # ids of elements
+    def __init__(self, folder: Folder, root: Element, fold: Fold) -> None:
+        self.folder, self.root, self.fold = folder, root, fold
+        self.folded: set[Element] = set()
 
     # ------------------------------------------------------------------ which are folded
 
@@ -143,7 +131,7 @@ class _View:
         self._open_few(cards)
 
     def _fold(self, elements: Iterator[Element] | Sequence[Element]) -> None:
-        self.folded.update(map(id, elements))
+        self.folded.update(elements)
 
     def _are_cards(self, calls: Sequence[Element]) -> bool:
         """Whether a block is never called inside itself, and often or holds only ops."""
@@ -159,18 +147,17 @@ class _View:
         copies = repeat.children
         if len(copies) < 2 or self.folder.single(copies[0]) or not self.folder.repeats(copies):
             return False
-        if all(id(copy) in self.folded for copy in copies):
+        if self.folded.issuperset(copies):
             return True
         alike = self.folder.wiring.alike
         return len({tuple(alike(index) for index in copy.nodes) for copy in copies}) == 1
 
     def _open_few(self, cards: Sequence[list[Element]]) -> None:
         """Blocks that are not repeated are shown open where the figure stays small."""
-        parents = self.folder.parents
         for calls in cards:
-            if any(parents[id(call)].kind == "repeat" for call in calls):
+            if any(call.parent is not None and call.parent.kind == "repeat" for call in calls):
                 continue
-            self.folded.difference_update(map(id, calls))
+            self.folded.difference_update(calls)
             if len(self.unfolded()) > _FEW:
                 self._fold(calls)
 
@@ -191,11 +178,11 @@ class _View:
 
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
-        above = self.folder.parents.get(id(draft.first)) if self.opened else None
+        above = draft.first.parent if self.fold.open else None
         while above is not None and above is not self.root:
-            if above.path in self.opened:
+            if above.path in self.fold.open:
                 return True
-            above = self.folder.parents.get(id(above))
+            above = above.parent
         return False
 
     def _by_depth(self) -> Iterator[list[Element]]:
@@ -204,7 +191,7 @@ class _View:
         stack = [(child, 0) for child in reversed(self.root.children)]
         while stack:
             element, depth = stack.pop()
-            if id(element) in self.folded or not element.children or self.folder.single(element):
+            if element in self.folded or not element.children or self.folder.single(element):
                 continue
             classes.setdefault((-depth, element.kind, element.title), []).append(element)
             stack.extend((child, depth + 1) for child in reversed(element.children))
@@ -213,7 +200,7 @@ class _View:
 
     def _keeps(self, element: Element) -> bool:
         """Whether folding it would hide what happens between resolutions."""
-        return self.scales and self.folder.scales(element)
+        return self.fold.scales and self.folder.scales(element)
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
         """A long flat chain: so many neighbours share a card as it takes."""
@@ -244,13 +231,13 @@ class _View:
         for child in self.root.children:
             self._draft(child, found)
         found = fused(self.folder.wiring, found)
-        return joined(self.folder.wiring, found) if self.runs else found
+        return joined(self.folder.wiring, found) if self.fold.runs else found
 
     def _draft(self, element: Element, found: list[Draft]) -> None:
         if not element.children:
             kind = "input" if element.kind == "input" else "op"
             found.append(Draft(kind, (element,), (element.start,), element.start))
-        elif id(element) in self.folded and not self._open(element):
+        elif element in self.folded and not self._open(element):
             repeat = element.kind == "repeat"
             elements = tuple(element.children) if repeat else (element,)
             kind = "block" if all(e.kind == "block" for e in elements) else "group"
@@ -261,11 +248,11 @@ class _View:
 
     def _open(self, element: Element) -> bool:
         """Whether it, or something inside it, is to be seen."""
-        if not self.opened:
+        if not self.fold.open:
             return False
-        if self.folder.named(element).path in self.opened:
+        if element.named.path in self.fold.open:
             return True
-        return any(one.path in self.opened for one in element.walk())
+        return any(one.path in self.fold.open for one in element.walk())
 
 
 def _neighbours(chunk: Sequence[Draft]) -> Draft:

@@ -1,4 +1,4 @@
-"""Program → Scene: every op, clustered by block, laid out by Graphviz.
+"""Network → Scene: every op, clustered by block, laid out by Graphviz.
 
 The engine comes with pygraphviz's wheel and is called in this process: nothing is looked for on
 PATH. What would be taller than a sheet goes on in further columns.
@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import Column, Curve, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED, Drawn, drawn, heading, leading, smaller
-from archspec.figures.nest import Nest
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.tree import Element
+from archspec.figures.wiring import skips
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 _SIZE, _SMALL = 11.0, 9.5
 _EDGE, _HEAD = 20.0, 50.0
@@ -44,7 +45,7 @@ class _Placed:
     curves: tuple[Curve, ...]
 
 
-def draw(program: Program, block: str | None = None) -> Scene:
+def draw(network: Network, block: str | None = None) -> Scene:
     """The whole network; with a `block`, that one opened in place, all others closed.
 
     Where the ops do not go on one sheet, each kind of group is opened once, or fewer still: the
@@ -53,40 +54,40 @@ def draw(program: Program, block: str | None = None) -> Scene:
     Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
     """
     if block is not None:
-        return _sheet(program, drawn(program, block))
-    for shown in smaller(program):
-        scene = _sheet(program, shown)
+        return _sheet(network, drawn(network, block))
+    for shown in smaller(network):
+        scene = _sheet(network, shown)
         if scene.fits:
             break
     return scene
 
 
-def _sheet(program: Program, shown: Drawn) -> Scene:
+def _sheet(network: Network, shown: Drawn) -> Scene:
     faces = [_face(shown, card) for card in shown.cards]
-    groups = [group for group in shown.whole.walk() if group.key in shown.opened][1:]
+    groups = [group for group in shown.whole.groups() if group.key in shown.opened][1:]
     placed = _placed(shown, groups, faces)
     titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
     pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
-    closed = sum(isinstance(card, Nest) for card in shown.cards)
-    heads = cards.heading(program, _EDGE, f"{closed} groups closed" if closed else "")
+    closed = sum(bool(card.children) for card in shown.cards)
+    heads = cards.heading(network, _EDGE, f"{closed} groups closed" if closed else "")
     width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
     down = _HEAD + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE
     marks: list[Mark] = [*heads]
     marks += _frames(groups, placed, pages, down)
     keys = [face.key for face in faces]
-    skips = _skips(len(shown.cards), shown.edges)
+    beside = skips(shown.edges)
     lines = []
     for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
-        steps = folded(curve, number, pages, _EDGE, down)
-        stroke = cards.SKIP if edge in skips else cards.LINE
+        steps = folded(curve, number, pages, (_EDGE, down))
+        stroke = cards.SKIP if edge in beside else cards.LINE
         lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
     marks.append(Group(tuple(lines), role="edges"))
     for face, box in zip(faces, placed.boxes, strict=True):
         page = next(page for page in pages if box.bottom <= page.stop)
         marks.append(face.drawn(_moved(box, page, down)))
     count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, tuple(marks), program.name, f"{program.name}: {count}")
+    return Scene(width, height, tuple(marks), network.name, f"{network.name}: {count}")
 
 
 # ------------------------------------------------------------------ cards
@@ -156,33 +157,27 @@ class _Face:
         return [*found, Text(left, box.top + 30, shape, _SMALL)]
 
 
-def _face(shown: Drawn, card: int | Nest) -> _Face:
+def _face(shown: Drawn, card: Element) -> _Face:
     graph = shown.graph
-    if isinstance(card, Nest):
+    if card.children:
         out = words.shape(graph.steps[card.stop - 1].outs[0])
         family = leading(graph, card)
-        tip = f"{heading(card)}, {card.stop - card.start} ops"
-        return _Face(card.key, card.label, out, family, tip, name=card.name, group=True)
-    node = graph.steps[card]
-    out = words.shape(node.outs[0])
+        tip = f"{heading(card)}, {len(card.nodes)} ops"
+        return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
+    node = graph.steps[card.start]
+    label, shape = words.card(node)
     if node.layer is None:
-        return _Face(node.path, node.path, out, "input", node.path)
-    label = " ".join((words.label(node.layer, _axes(node.ins)), *words.notes(node.layer)))
-    same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
-    glyph = node.layer.op if node.layer.op in cards.GLYPHS else ""
-    tip = f"{node.path}: {label}, {out}"
-    shape = "" if same else out
-    return _Face(node.path, label, shape, words.family(node.layer), tip, glyph)
-
-
-def _axes(ins: Sequence[Any]) -> int:
-    return len(ins[0].shape) - 1 if ins else 0
+        return _Face(node.path, label, shape, "input", node.path)
+    label = " ".join((label, *words.notes(node.layer)))
+    glyph = node.op if node.op in cards.GLYPHS else ""
+    tip = f"{node.path}: {label}, {words.shape(node.outs[0])}"
+    return _Face(node.path, label, shape, words.family(node), tip, glyph)
 
 
 # ------------------------------------------------------------------ Graphviz
 
 
-def _placed(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> _Placed:
+def _placed(shown: Drawn, groups: Sequence[Element], faces: Sequence[_Face]) -> _Placed:
     """Boxes without words: they are measured here, so that no font of this machine matters."""
     import pygraphviz
 
@@ -211,10 +206,9 @@ def _placed(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> _Pl
     return _Placed(tuple(boxes), tuple(clusters), tuple(ways[edge] for edge in shown.edges))
 
 
-def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
+def _asked(shown: Drawn, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
-    place = {id(card): number for number, card in enumerate(shown.cards) if isinstance(card, Nest)}
-    cluster = {id(group): number for number, group in enumerate(groups)}
+    cluster = {group: number for number, group in enumerate(groups)}
     hurried = HURRIED if len(shown.edges) > DENSE else {}
     settings = "".join(f" {name}={value}" for name, value in hurried.items())
     found = [
@@ -222,17 +216,17 @@ def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
         'node [shape=box fixedsize=true label=""] edge [arrowhead=none]',
     ]
 
-    def put(group: Nest) -> None:
-        for part in group.parts:
-            if isinstance(part, Nest) and id(part) in cluster:
+    def put(group: Element) -> None:
+        for part in group.children:
+            if part in cluster:
                 wide = round(1.5 * _wide(part) + 10)  # a line may pass through its middle
                 room = f'<table border="0" fixedsize="true" width="{wide}" height="{_TITLE:g}">'
                 label = f"<{room}<tr><td></td></tr></table>>"
-                found.append(f"subgraph cluster_{cluster[id(part)]} {{ graph [label={label}]")
+                found.append(f"subgraph cluster_{cluster[part]} {{ graph [label={label}]")
                 put(part)
                 found.append("}")
                 continue
-            number = shown.owner[part] if isinstance(part, int) else place[id(part)]
+            number = shown.owner[part.start]
             wide_in, tall_in = (round(side / 72, 4) for side in faces[number].size)
             round_ = " shape=circle" if faces[number].glyph else ""
             found.append(f"n{number} [width={wide_in} height={tall_in}{round_}]")
@@ -260,11 +254,11 @@ def _moved(box: Box, page: Column, down: float) -> Box:
 
 
 def _frames(
-    groups: Sequence[Nest], placed: _Placed, pages: Sequence[Column], down: float
+    groups: Sequence[Element], placed: _Placed, pages: Sequence[Column], down: float
 ) -> list[Mark]:
     """Groups, outer ones first; one that goes on in the next column is framed in both."""
     found: list[Mark] = []
-    around: list[Nest] = []
+    around: list[Element] = []
     for group, box in zip(groups, placed.clusters, strict=True):
         while around and group.start >= around[-1].stop:
             around.pop()
@@ -277,19 +271,19 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if top == box.top:
-                ways = (within(curve, page, _EDGE, down) for curve in placed.curves)
+                ways = (within(curve, page, (_EDGE, down)) for curve in placed.curves)
                 marks += _title(group, part, [way for way in ways if way is not None])
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found
 
 
-def _wide(group: Nest) -> float:
+def _wide(group: Element) -> float:
     """Px that a heading takes."""
     name = fonts.width(group.name, _SIZE, bold=True) + 5 if group.name else 0.0
-    return name + fonts.width(group.label, _SIZE)
+    return name + fonts.width(group.title, _SIZE)
 
 
-def _strip(group: Nest, box: Box) -> Box:
+def _strip(group: Element, box: Box) -> Box:
     """Where a heading is likely to stand."""
     right = min(box.right, box.left + 14 + _wide(group))
     return Box(box.left, box.top, right, box.top + _TITLE + 6)
@@ -312,36 +306,14 @@ def _clear(box: Box, curves: Sequence[Curve]) -> tuple[float, float]:
     return found
 
 
-def _title(group: Nest, box: Box, curves: Sequence[Curve]) -> list[Mark]:
+def _title(group: Element, box: Box, curves: Sequence[Curve]) -> list[Mark]:
     (left, right), y = _clear(box, curves), box.top + 14
     name = fonts.fit(group.name, _SIZE, right - left, bold=True)
     found: list[Mark] = []
     if name:
         found.append(Text(left, y, name, _SIZE, bold=True))
         left += fonts.width(name, _SIZE, bold=True) + 5
-    label = fonts.fit(group.label, _SIZE, right - left)
+    label = fonts.fit(group.title, _SIZE, right - left)
     if label:
         found.append(Text(left, y, label, _SIZE, colour=palette.MUTED))
-    return found
-
-
-def _skips(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Edges beside which there is a longer way from one end to the other."""
-    after: list[list[int]] = [[] for _ in range(count)]
-    for source, target in edges:
-        after[source].append(target)
-    found: set[tuple[int, int]] = set()
-    for source, targets in enumerate(after):
-        if len(targets) < 2:
-            continue
-        # cards are in an order in which every edge goes forward: nothing behind the last matters
-        last = max(targets)
-        seen: set[int] = set()
-        waiting = [second for target in targets for second in after[target]]
-        while waiting:
-            card = waiting.pop()
-            if card <= last and card not in seen:
-                seen.add(card)
-                waiting += after[card]
-        found |= {(source, target) for target in targets if target in seen}
     return found

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.figures.outline import Outline
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Row
-    from archspec.network import Program
 
 
 class Level(NamedTuple):
@@ -42,26 +42,26 @@ class Level(NamedTuple):
         return f"{finer}× the input" if finer > 1 else ""
 
 
-def levels(program: Program, shown: Outline) -> dict[str, Level]:
+def levels(network: Network, shown: Outline) -> dict[str, Level]:
     """The level of every part, by key.
 
     That of its output: the effective stride where the receptive field has one; behind something
     that sees everything, input size by map size; of a sequence, that of what it is made from.
     """
-    rows = program.analysis.rows
+    rows = network.analysis.rows
     found: dict[str, Level] = {}
     for part in shown.parts:
         before = [found[link.source] for link in shown.sources[part.key]]
         if part.kind == "output":
             found[part.key] = before[0]
             continue
-        found[part.key] = _level(program, rows[part.main]) or max(
+        found[part.key] = _level(network, rows[part.main]) or max(
             before, key=lambda level: level.order, default=Level()
         )
     return found
 
 
-def _level(program: Program, row: Row) -> Level | None:
+def _level(network: Network, row: Row) -> Level | None:
     """None of a sequence that sees everything, and of many maps in one tensor."""
     out = row.outputs[0]
     local = [field for field in row.fields if field.local]
@@ -73,7 +73,7 @@ def _level(program: Program, row: Row) -> Level | None:
         return Level()
     if len(shape) == 2 and not out.is_map:
         return None
-    inputs = [node.outs[0].shape for node in program.graph.steps if node.layer is None]
+    inputs = [node.outs[0].shape for node in network.graph.steps if node.layer is None]
     like = [whole for whole in inputs if len(whole) == len(shape)]
     if not like:
         return None if any(len(whole) > 2 for whole in inputs) else Level(sizes=shape[1:])

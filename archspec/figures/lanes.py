@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from archspec.figures import cards, fonts, words
+from archspec.figures import cards, fonts
+from archspec.figures.cards import Line
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
+from archspec.figures.wiring import ranks, skips
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 HEAD, EDGE, LABELS = 52.0, 20.0, 84.0
 """Px above the lanes, around them, and to the left of them for what they are called."""
@@ -43,21 +45,13 @@ class Lane:
         return self.top + PAD + number * ROW
 
 
-class Words(NamedTuple):
-    """One line of a box."""
-
-    text: str
-    bold: bool
-    width: float
-
-
 class Lanes:
     """One outline, laid out, with words of so many px."""
 
-    def __init__(self, program: Program, shown: Outline, size: float) -> None:
-        self.program, self.shown, self.size = program, shown, size
-        self.level = levels(program, shown)
-        self.faces = {part.key: _face(program, shown, part, size) for part in shown.parts}
+    def __init__(self, network: Network, shown: Outline, size: float) -> None:
+        self.network, self.shown, self.size = network, shown, size
+        self.level = levels(network, shown)
+        self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
         self.x = self._across()
         self.row = self._rows()
@@ -83,35 +77,20 @@ class Lanes:
         Long links are straight before short ones; but one that goes beside others of its lane is
         drawn around them, not they around it.
         """
-        level, ranks = self.level, self.shown.ranks
+        rank, onward = self.shown.ranks, ranks(self.shown.graph.reverse())
         links = [
-            link
+            (link.source, link.target)
             for link in self.shown.links
-            if level[link.source] == level[link.target] and not link.size
+            if self.level[link.source] == self.level[link.target] and not link.size
         ]
-        after: dict[str, list[str]] = {part.key: [] for part in self.shown.parts}
-        for link in links:
-            after[link.source].append(link.target)
-        reach: dict[str, set[str]] = {}
-        height: dict[str, int] = {}  # of all ways on
-        for part in reversed(self.shown.parts):
-            key = part.key
-            reach[key] = set().union(after[key], *(reach[other] for other in after[key]))
-            on = [height[link.target] for link in self.shown.targets[key]]
-            height[key] = max(on, default=-1) + 1
+        beside = skips(links)
+        links.sort(
+            key=lambda ends: (ends in beside, rank[ends[0]] - rank[ends[1]], -onward[ends[1]])
+        )
         found: dict[str, str] = {}
-        taken: set[str] = set()
-        for link in sorted(
-            links,
-            key=lambda link: (
-                any(link.target in reach[other] for other in after[link.source]),
-                ranks[link.source] - ranks[link.target],
-                -height[link.target],
-            ),
-        ):
-            if link.source not in found and link.target not in taken:
-                found[link.source] = link.target
-                taken.add(link.target)
+        for source, target in links:
+            if source not in found and target not in found.values():
+                found[source] = target
         return found
 
     def _step(self, source: str, target: str) -> float:
@@ -188,12 +167,10 @@ class Lanes:
         return Box(left, top, left + self._wide(part.key), top + TALL)
 
 
-def _face(program: Program, shown: Outline, part: Part, size: float) -> list[Words]:
-    """Lines of a box, with their widths: `conv 3×3`, `64 · 256²`."""
+def _face(shown: Outline, part: Part, size: float) -> list[Line]:
+    """Lines of a box: `conv 3×3`, `64 · 256²`."""
     label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
     if part.copies > 1:
         label = f"{part.label} × {part.copies}"
-    said = [(fonts.fit(label, size, 120.0), False)]
-    if part.kind != "output":
-        said.append((words.shape(program.graph.steps[part.main].outs[0]), True))
-    return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]
+    lines = [Line(fonts.fit(label, size, 120.0), size)]
+    return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

@@ -1,4 +1,4 @@
-"""Program → Scene: every part at the height of its effective stride: the U, the pyramid."""
+"""Network → Scene: every part at the height of its effective stride: the U, the pyramid."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.heights import Level, levels
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
-from archspec.figures.outline import Link, Part, outline
+from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 WIDTH, HEIGHT = 1560.0, 1150.0
 # Ops one by one, equal ones together, fewer and fewer; size of the words in px.
@@ -23,24 +23,23 @@ _TRIES = (
 )  # fmt: skip
 _DOWN, _UP = "#a8321c", "#2456b3"
 
-Point = tuple[float, float]
 
-
-def applies(program: Program) -> bool:
+def applies(network: Network) -> bool:
     """Whether maps come at more than one level."""
-    found = set(levels(program, outline(program, scales=True, outputs=False)).values())
+    found = set(levels(network, outline(network, Fold(scales=True, outputs=False))).values())
     return len(found - {Level()}) > 1
 
 
-def draw(program: Program) -> Scene:
+def draw(network: Network) -> Scene:
     """As many parts as fit the sheet of 1600 x 1200 px."""
-    return _Sketch(program, fitting(program)).scene()
+    return _Sketch(network, fitting(network)).scene()
 
 
-def fitting(program: Program) -> Lanes:
+def fitting(network: Network) -> Lanes:
     """What is shown, and where: ops one by one where there is room for that."""
     for runs, most, size in _TRIES:
-        lanes = Lanes(program, outline(program, most, runs=runs, scales=True, outputs=False), size)
+        fold = Fold(most, runs=runs, scales=True, outputs=False)
+        lanes = Lanes(network, outline(network, fold), size)
         if lanes.width <= WIDTH and lanes.height <= HEIGHT:
             break
     return lanes
@@ -49,14 +48,14 @@ def fitting(program: Program) -> Lanes:
 class _Sketch:
     """The marks of a figure."""
 
-    def __init__(self, program: Program, lanes: Lanes) -> None:
-        self.program, self.places = program, lanes
+    def __init__(self, network: Network, lanes: Lanes) -> None:
+        self.network, self.places = network, lanes
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
         self.lanes = lanes.lanes
 
     def scene(self) -> Scene:
-        name = self.program.name
-        heading = cards.heading(self.program, EDGE)
+        name = self.network.name
+        heading = cards.heading(self.network, EDGE)
         drawn = [self._card(part) for part in self.shown.parts]
         lines = Group(tuple(self._lines()), role="edges")
         said = ", ".join(lane.level.label for lane in self.lanes.values())
@@ -65,7 +64,7 @@ class _Sketch:
             self.places.height,
             (*heading, *self._backs(), *drawn, lines),
             f"{name}: parts by effective stride",
-            f"{self.program.spec.title or name}: {len(self.shown.parts)} parts at {said}",
+            f"{self.network.spec.title or name}: {len(self.shown.parts)} parts at {said}",
         )
 
     def _backs(self) -> list[Mark]:
@@ -87,28 +86,23 @@ class _Sketch:
 
     def _card(self, part: Part) -> Group:
         box = self.boxes[part.key]
-        colours = palette.of(part.family)
-        marks: list[Mark] = []
-        if part.copies > 1:
-            behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
-            marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
-        marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), 4.0))
+        marks = cards.ground(part, box)
         lines = self.places.faces[part.key]
         middle = (box.left + box.right) / 2
         y = (box.top + box.bottom) / 2 + (-3.0 if len(lines) > 1 else 3.6)
         for line in lines:
-            marks.append(Text(middle, y, line.text, self.places.size, "middle", line.bold))
+            marks.append(Text(middle, y, line.text, line.size, "middle", line.bold))
             y += 12.5
         return Group(tuple(marks), part.key, cards.title(part), "card")
 
     def _lines(self) -> list[Mark]:
         boxes = [self.boxes[part.key] for part in self.shown.parts]
-        place = {part.key: number for number, part in enumerate(self.shown.parts)}
+        place = self.shown.place
         router = Router(boxes, *self._channels(boxes))
         found: list[Mark] = []
         hard = []
         for link in self.shown.links:
-            points = self._straight(router, place, link.source, link.target)
+            points = self._straight(router, link.source, link.target)
             if points is None:
                 hard.append(link)
             else:
@@ -144,11 +138,9 @@ class _Sketch:
             down += [lane.top - 10, lane.bottom + 10]
         return across, down
 
-    def _straight(
-        self, router: Router, place: dict[str, int], source: str, target: str
-    ) -> tuple[Point, ...] | None:
+    def _straight(self, router: Router, source: str, target: str) -> tuple[Point, ...] | None:
         a, b = self.boxes[source], self.boxes[target]
-        own = place[source], place[target]
+        own = self.shown.place[source], self.shown.place[target]
         x, y = (a.left + a.right) / 2, (b.left + b.right) / 2
         middle, goal = (a.top + a.bottom) / 2, (b.top + b.bottom) / 2
         below = b.top > a.bottom

@@ -1,28 +1,28 @@
-"""Program → Scene: one block in full, its branches side by side, from top to bottom."""
+"""Network → Scene: one block in full, its branches side by side, from top to bottom."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette, words
-from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, sheet
-from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures import cards, palette
+from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, shape_where_new, sheet
+from archspec.figures.cards import GLYPHS, LABEL, Face, Line
 from archspec.figures.errors import RenderError
 from archspec.figures.flow import Flow, place
 from archspec.figures.grid import arrange
-from archspec.figures.outline import Maker, Outline, Part
+from archspec.figures.outline import Fold, Maker, Outline, Part
 from archspec.figures.scene import Scene
 from archspec.figures.tree import Element
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 
-def calls(program: Program) -> dict[str, list[Element]]:
+def calls(network: Network) -> dict[str, list[Element]]:
     """All calls of each block that has more than one card inside, by its name."""
-    return _calls(Maker(program))
+    return _calls(Maker(network))
 
 
 def _calls(maker: Maker) -> dict[str, list[Element]]:
@@ -33,33 +33,33 @@ def _calls(maker: Maker) -> dict[str, list[Element]]:
     return found
 
 
-def draw(program: Program, block: str | None = None) -> Scene:
+def draw(network: Network, block: str | None = None) -> Scene:
     """One call of `block`, a block's name or a path; else of the block called most often.
 
     Of a block that is called several times it is the first call of those that look like most.
     Raises RenderError: there is no such block, or no block at all.
     """
-    maker = Maker(program)
+    maker = Maker(network)
     element, remark = _chosen(maker, block)
-    shown = _fitting(program, maker, element)
-    faces = [_face(program, shown, part) for part in shown.parts]
+    shown = _fitting(maker, element)
+    faces = [_face(shown, part) for part in shown.parts]
     heading = cards.entitled(element.title, remark, EDGE)
-    flow = _layout(program, shown)
+    flow = _layout(shown)
     return sheet(shown, flow, faces, heading, f"{element.title} ({remark})")
 
 
-def opened(program: Program, block: str | None = None) -> Outline:
+def opened(network: Network, block: str | None = None) -> Outline:
     """What `draw` shows: everything inside, or what there is room for."""
-    maker = Maker(program)
-    return _fitting(program, maker, _chosen(maker, block)[0])
+    maker = Maker(network)
+    return _fitting(maker, _chosen(maker, block)[0])
 
 
-def _fitting(program: Program, maker: Maker, element: Element) -> Outline:
-    shown = maker.make(element, runs=False, full=True)
+def _fitting(maker: Maker, element: Element) -> Outline:
+    shown = maker.make(element, Fold(runs=False, full=True))
     most = len(shown.parts)
-    while most > 1 and _layout(program, shown).strain(WIDTH, HEIGHT) > 1:
+    while most > 1 and _layout(shown).strain(WIDTH, HEIGHT) > 1:
         most -= 1
-        shown = maker.make(element, most, full=True)
+        shown = maker.make(element, Fold(most, full=True))
     return shown
 
 
@@ -74,39 +74,30 @@ def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
         help = did_you_mean(block, names) or f"for example `{names[0]}`" if names else ""
         raise RenderError("E703", f"`{block}` is no block that can be opened", help)
     if not known:
-        message = f"`module` does not apply to `{maker.program.name}`: no block has several cards"
+        message = f"`module` does not apply to `{maker.network.name}`: no block has several cards"
         raise RenderError("E702", message, "--view blocks draws every network")
     title = block or max(known, key=lambda name: len(known[name]))
     looks = [maker.folder.structure(element) for element in known[title]]
     ((most, _),) = Counter(looks).most_common(1)
     element = known[title][looks.index(most)]
-    said = f"{len(looks)} in {maker.program.name}, here {element.path}"
-    return element, said if len(looks) > 1 else f"{element.path} of {maker.program.name}"
+    said = f"{len(looks)} in {maker.network.name}, here {element.path}"
+    return element, said if len(looks) > 1 else f"{element.path} of {maker.network.name}"
 
 
-def _layout(program: Program, shown: Outline) -> Flow:
-    at = {part.key: number for number, part in enumerate(shown.parts)}
-    grid = arrange(
-        len(shown.parts),
-        [(at[link.source], at[link.target]) for link in shown.links],
-        first=frozenset(at[part.key] for part in shown.parts if part.kind == "input"),
-        side=frozenset(at[part.key] for part in shown.parts if part.kind == "merge"),
-    )
-    return place(grid, [_face(program, shown, part).size for part in shown.parts], down=True)
+def _layout(shown: Outline) -> Flow:
+    first, side = shown.all_of("input"), shown.all_of("merge")
+    grid = arrange(len(shown.parts), shown.ends, first=first, side=side)
+    return place(grid, [_face(shown, part).size for part in shown.parts], down=True)
 
 
-def _face(program: Program, shown: Outline, part: Part) -> Face:
+def _face(shown: Outline, part: Part) -> Face:
     """The words of a card: op, what is fused with it, and the shape where it changes."""
-    lines = []
-    before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
-    if part.shape not in before and part.kind != "output":
-        shape = words.shape(program.graph.steps[part.main].outs[0])
-        lines = [Line(shape, SMALL, True)]
+    shape = shape_where_new(shown, part)
     if part.kind == "merge" and part.op in GLYPHS:
-        return Face((*(Line(note, SMALL) for note in part.notes), *lines), glyph=part.op)
-    if part.notes:
-        lines.insert(0, Line(", ".join(part.notes), SMALL, colour=palette.MUTED))
-    lines.insert(0, Line(part.label, LABEL, part.kind in ("block", "group")))
+        return Face((*map(Line, part.notes), *shape), glyph=part.op)
+    lines = [Line(part.label, LABEL, part.kind in ("block", "group"))]
     if part.ahead:
-        lines.insert(0, Line(", ".join(part.ahead), SMALL, colour=palette.MUTED))
-    return Face(tuple(lines), f"× {part.copies}" if part.copies > 1 else "")
+        lines.insert(0, Line(", ".join(part.ahead), colour=palette.MUTED))
+    if part.notes:
+        lines.append(Line(", ".join(part.notes), colour=palette.MUTED))
+    return Face((*lines, *shape), f"× {part.copies}" if part.copies > 1 else "")

@@ -1,25 +1,25 @@
-"""Program → Outline: the network as at most so many parts, the one collapsed view figures draw."""
+"""Network → Outline: the network as at most so many parts, the one collapsed view figures draw."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archspec.figures import ports
-from archspec.figures.fold import Folder
+from archspec.figures.fold import MOST, USUAL, Fold, Folder
 from archspec.figures.part import Link, Part
 from archspec.figures.parts import Describer
 from archspec.figures.tree import Element
+from archspec.figures.wiring import digraph, ranks, skips
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    import networkx as nx
 
-__all__ = ["MOST", "Link", "Maker", "Outline", "Part", "outline"]
+    from archspec.analysed import Network
 
-MOST = 40
-"""Parts of a figure that can be taken in at a glance."""
+__all__ = ["MOST", "Fold", "Link", "Maker", "Outline", "Part", "outline"]
 
 Pairs = dict[tuple[str, str], list[tuple[int, int]]]
 """By keys of source and target, the graph's edges between the two."""
@@ -42,6 +42,20 @@ class Outline:
         return {part.key: part for part in self.parts}
 
     @cached_property
+    def place(self) -> dict[str, int]:
+        """By key, how many parts stand before it."""
+        return {part.key: place for place, part in enumerate(self.parts)}
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """Of every link, the places of its parts."""
+        return [(self.place[link.source], self.place[link.target]) for link in self.links]
+
+    def all_of(self, kind: str) -> frozenset[int]:
+        """The places of all parts of a kind."""
+        return frozenset(place for place, part in enumerate(self.parts) if part.kind == kind)
+
+    @cached_property
     def sources(self) -> dict[str, tuple[Link, ...]]:
         """By key of a part, the links that come in."""
         return self._by(lambda link: link.target)
@@ -57,85 +71,58 @@ class Outline:
             found[end(link)].append(link)
         return {key: tuple(links) for key, links in found.items()}
 
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The keys of the parts, and which are linked."""
+        return digraph(self.by_key, ((link.source, link.target) for link in self.links))
+
     @property
     def ranks(self) -> dict[str, int]:
         """By key, how many links the longest way from an input has."""
-        found: dict[str, int] = {}
-        for part in self.parts:
-            before = [found[link.source] for link in self.sources[part.key]]
-            found[part.key] = max(before, default=-1) + 1
-        return found
+        return ranks(self.graph)
 
-    def inside(
-        self, key: str, most: int = MOST, *, runs: bool = True, full: bool = False
-    ) -> Outline | None:
+    def inside(self, key: str, fold: Fold = USUAL) -> Outline | None:
         """One copy of a part, opened; None where there is nothing more to see.
 
         Of several copies it is the last of those that look like most. What enters is a part of
-        kind input, what leaves one of kind output where several do. `runs` and `full`: as in
-        `outline`. Raises KeyError: no such part.
+        kind input, what leaves one of kind output where several do. Raises KeyError: no such part.
         """
-        if not self.by_key[key].opens:
-            return None
-        return self._maker.make(self._inside[key], most, (), runs=runs, full=full)
+        return self._maker.make(self._inside[key], fold) if self.by_key[key].opens else None
 
 
-def outline(
-    program: Program,
-    most: int = MOST,
-    open: Collection[str] = (),
-    *,
-    runs: bool = True,
-    full: bool = False,
-    scales: bool = False,
-    outputs: bool = True,
-) -> Outline:
-    """The whole network, folded until it has at most `most` parts (named outputs not counted).
+def outline(network: Network, fold: Fold = USUAL) -> Outline:
+    """The whole network, folded.
 
     Blocks that are called several times are one part each, all copies of a repeat one together;
-    what is still too much is folded from the inside out. `open` are keys of parts to be shown open
-    all the same: a repeat as its copies, a block as its inside. `runs`: equal ops one after the
-    other are one part × N. `full`: nothing is folded that fits. `scales`: what works at several
-    resolutions is folded last. `outputs`: whether there are parts for them.
+    what is still too much is folded from the inside out.
     """
-    maker = Maker(program)
-    root = maker.folder.root
-    return maker.make(root, most, open, runs=runs, full=full, scales=scales, outputs=outputs)
+    maker = Maker(network)
+    return maker.make(maker.folder.root, fold)
 
 
 class Maker:
-    """Makes outlines of one program: of all of it, or of one element of its tree."""
+    """Makes outlines of one network: of all of it, or of one element of its tree."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.nodes = program.graph.steps
-        self.folder = Folder(program.graph)
-        self.describer = Describer(program, self.folder)
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.nodes = network.graph.steps
+        self.folder = Folder(network.graph)
+        self.describer = Describer(network, self.folder)
 
-    def make(
-        self,
-        root: Element,
-        most: int = MOST,
-        open: Collection[str] = (),
-        *,
-        runs: bool = True,
-        full: bool = False,
-        scales: bool = False,
-        outputs: bool = True,
-    ) -> Outline:
-        """The inside of an element; what else is asked for as in `outline`."""
-        drafts = self.folder.drafts(root, most, open, runs=runs, full=full, scales=scales)
+    def make(self, root: Element, fold: Fold) -> Outline:
+        """The inside of an element."""
+        drafts = self.folder.drafts(root, fold)
         parts = [self.describer.part(draft) for draft in drafts]
         owner = {node: part for part in parts for node in part.nodes}
         pairs: Pairs = {}
         entering = self._entering(root, owner, pairs)
-        leaving = self._leaving(root, owner, pairs) if outputs else []
+        leaving = self._leaving(root, owner, pairs) if fold.outputs else []
         everything = (*entering, *parts, *leaving)
         inside = {
             part.key: self.describer.typical(draft)
             for part, draft in zip(parts, drafts, strict=True)
         }
-        return Outline(everything, self._links(everything, pairs), self, inside)
+        return Outline(everything, self._links(pairs), self, inside)
 
     def _entering(self, root: Element, owner: dict[int, Part], pairs: Pairs) -> list[Part]:
         """Links between parts, and from what enters, which becomes parts of its own."""
@@ -159,7 +146,7 @@ class Maker:
         """Where several things leave, a part for each name that no last part bears itself."""
         wiring = self.folder.wiring
         if root is self.folder.root:
-            named = ports.outputs(self.program.graph)
+            named = ports.outputs(self.network.graph)
         else:
             named = ports.exits(wiring, root, owner)
         found: dict[str, Part] = {}
@@ -173,20 +160,13 @@ class Maker:
                 edges.append((index, -1))
         return list(found.values())
 
-    def _links(self, parts: Sequence[Part], pairs: Pairs) -> tuple[Link, ...]:
+    def _links(self, pairs: Pairs) -> tuple[Link, ...]:
         """All links; those that go beside a longer way are skips."""
-        place = {part.key: index for index, part in enumerate(parts)}
-        after: list[list[int]] = [[] for _ in parts]
-        for ends in pairs:
-            after[place[ends[0]]].append(place[ends[1]])
-        reach = [0] * len(parts)  # bit sets of what can be reached by one link or more
-        for index in reversed(range(len(parts))):
-            for other in after[index]:
-                reach[index] |= reach[other] | 1 << other
-        found = []
-        for (source, target), edges in pairs.items():
-            here, there = place[source], place[target]
-            skip = any(reach[other] >> there & 1 for other in after[here] if other != there)
-            size = all(b >= 0 and self.folder.wiring.reads_size(a, b) for a, b in edges)
-            found.append(Link(source, target, skip, size, tuple(edges)))
-        return tuple(found)
+        beside = skips(pairs)
+        reads_size = self.folder.wiring.reads_size
+        return tuple(
+            Link(
+                *ends, ends in beside, all(b >= 0 and reads_size(a, b) for a, b in edges), (*edges,)
+            )
+            for ends, edges in pairs.items()
+        )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archspec.figures import words
+from archspec.layers.base import TensorType
+
+NOTHING = TensorType(())
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One card of a figure: an op, several that belong together, or a block with all its copies.
 
-    `key` is unique in the whole program: the path of the scope or op it stands for where it is
+    `key` is unique in the whole network: the path of the scope or op it stands for where it is
     exactly that ("layer3", "features.0"); of several neighbours, those of the first and the last op
     ("conv1…relu1"). Of what enters or leaves an opened copy: "layer3.1←layer3.0.relu3", "…→name".
 
@@ -36,7 +41,8 @@ class Part:
     gives shape, field, stride; of an input that enters a copy, the node it comes from; -1: none.
     `copies` is N of "× N". `varies` says what differs between the copies, as ranges
     ("C 256…1792 step 32").
-    `shape` is what leaves it, without the batch axis, of the last copy.
+    `out` is what leaves it, of the last copy; `shape` its shape without the batch axis, `size` that
+    in words, "64 · 56²".
     `params` and `macs` are sums over `nodes` (weights that are shared count where they are owned).
     `shared`: it runs with the weights of an earlier part. `training`: under `tap: train`.
     `opens`: whether `Outline.inside` has something to show.
@@ -54,12 +60,20 @@ class Part:
     main: int = -1
     copies: int = 1
     varies: tuple[str, ...] = ()
-    shape: tuple[int, ...] = ()
+    out: TensorType = NOTHING
     params: int = 0
     macs: int = 0
     shared: bool = False
     training: bool = False
     opens: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.out.shape
+
+    @property
+    def size(self) -> str:
+        return words.shape(self.out)
 
 
 @dataclass(frozen=True, slots=True)

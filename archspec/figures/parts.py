@@ -8,26 +8,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
-from archspec.figures.fold import Folder
+from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.expand.graph import Node
     from archspec.layers.base import TensorType
-    from archspec.network import Program
 
 _SUMMARY = 3  # cards that a group without a name is told by
 
 
 class Describer:
-    """For one program and the folder of its graph."""
+    """For one network and the folder of its graph."""
 
-    def __init__(self, program: Program, folder: Folder) -> None:
+    def __init__(self, network: Network, folder: Folder) -> None:
         self.folder = folder
-        self.nodes = program.graph.steps
-        self.rows = program.analysis.rows
+        self.nodes = network.graph.steps
+        self.rows = network.analysis.rows
 
     def key(self, draft: Draft) -> str:
         """Unique: see Part."""
@@ -52,7 +52,7 @@ class Describer:
             main=main,
             copies=draft.copies,
             varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
-            shape=self.nodes[main].outs[0].shape,
+            out=self.nodes[main].outs[0],
             params=params,
             macs=sum(row.macs for row in rows),
             shared=any(row.shared_with for row in rows) and not params,
@@ -91,28 +91,25 @@ class Describer:
         """The outermost element that holds exactly these nodes."""
         element: Element | None = draft.first
         while element is not None and element.stop <= draft.nodes[-1]:
-            element = self.folder.parents.get(id(element))
+            element = element.parent
         if element is None or len(element.nodes) != len(draft.nodes):
             return None
-        return self.folder.named(element)
+        return element.named
 
     def _core(self, draft: Draft) -> Node:
         return self.nodes[draft.nodes[0] if draft.main is None else draft.main]
 
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
-            return self._colour(draft.main)
+            return words.family(self.nodes[draft.main])
         params: Counter[str] = Counter()
         ops: Counter[str] = Counter()
         for index in draft.nodes:
-            params[self._colour(index)] += self.rows[index].params
-            ops[self._colour(index)] += 1
+            family = words.family(self.nodes[index])
+            params[family] += self.rows[index].params
+            ops[family] += 1
         best = params if any(params.values()) else ops
         return best.most_common(1)[0][0]
-
-    def _colour(self, index: int) -> str:
-        layer = self.nodes[index].layer
-        return "input" if layer is None else words.family(layer)
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:
@@ -130,7 +127,7 @@ class Describer:
         scope = self._scope(draft)
         if scope is not None and scope.path:
             return scope.path.rpartition(".")[2]
-        inside = self.folder.drafts(self.typical(draft), _SUMMARY + 1)
+        inside = self.folder.drafts(self.typical(draft), Fold(_SUMMARY + 1))
         if len(inside) > _SUMMARY:
             kinds = [element.kind for element in draft.first.walk()]
             known = next((kind for kind in ("residual", "branches") if kind in kinds), None)
@@ -183,9 +180,7 @@ def _channels(node: Node) -> int:
 def _group(draft: Draft) -> Element:
     """Neighbours as one element: of several copies the last."""
     size = len(draft.elements) // draft.copies
-    elements = list(draft.elements[-size:])
-    nodes = [node for element in elements for node in element.nodes]
-    return Element("group", "", None, min(nodes), max(nodes) + 1, elements)
+    return Element("group", "", None, list(draft.elements[-size:]))
 
 
 def _numbers(elements: Sequence[Element]) -> dict[str, list[int]]:

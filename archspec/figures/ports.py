@@ -47,33 +47,28 @@ def entries(wiring: Wiring, root: Element) -> dict[int, str]:
 
 def entry(root: Element, node: Node, label: str) -> Part:
     """The part of what comes in from a node outside."""
-    return Part(
-        key=f"{root.path}←{node.path}", kind="input", family="input", label=label,
-        main=node.index, shape=node.outs[0].shape,
-    )  # fmt: skip
+    key = f"{root.path}←{node.path}"
+    return Part(key, "input", "input", label, main=node.index, out=node.outs[0])
 
 
 def exit(root: Element, node: Node, label: str) -> Part:
     """The part of what goes out."""
-    return Part(
-        key=f"{root.path}→{label}", kind="output", family="output", label=label,
-        main=node.index, shape=node.outs[0].shape, training=node.training,
-    )  # fmt: skip
+    key, out = f"{root.path}→{label}", node.outs[0]
+    return Part(key, "output", "output", label, main=node.index, out=out, training=node.training)
 
 
 def _reads(wiring: Wiring, root: Element, value: Value) -> int | None:
     """The node that a block's input comes from: what the first op reads that takes it."""
     for element in root.walk():
         copy = element.copy
-        if element is root or copy is None or not any(one is value for one in copy.ins):
+        if element is root or copy is None or value not in copy.ins:
             continue
-        place = next(place for place, one in enumerate(copy.ins) if one is value)
+        place = copy.ins.index(value)
         if element.instance is not None:
-            inner = list(element.instance.inputs.values())[place]
-            return _reads(wiring, element, inner)
+            return _reads(wiring, element, list(element.instance.inputs.values())[place])
         if not element.children and copy.body is None and not copy.branches:
-            given = [one for one in copy.ins[:place] if one is not None]
-            return wiring.nodes[element.start].inputs[len(given)].node
+            edge = wiring.nodes[element.start].given[place]
+            return None if edge is None else edge.node
     return None
 
 
@@ -83,7 +78,7 @@ def _source(root: Element, value: Value) -> int | None:
         copy = element.copy
         if element is root or copy is None:
             continue
-        if not any(one is value for one in copy.outs.values()) and copy.out is not value:
+        if value not in (copy.out, *copy.outs.values()):
             continue
         if not element.children:
             return element.start

@@ -8,9 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from archspec.figures.scene import Box
+from archspec.figures.scene import Box, Point
 
-Point = tuple[float, float]
 _End = tuple[Point, str]  # on a box, and the direction in which it is reached
 _BEND = 24.0  # px that a corner is worth
 _SHARED = 3.0  # how much longer a way seems where another runs

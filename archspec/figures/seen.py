@@ -1,4 +1,4 @@
-"""Program, node → what one of its cells sees of an input, and the cells on the way to it."""
+"""Network, node → what one of its cells sees of an input, and the cells on the way to it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.figures.errors import RenderError
-from archspec.text.faults import did_you_mean
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.analysis import Field, Row
-    from archspec.network import Program
 
 MOST = 18
 """Fields of a figure that can be told apart."""
@@ -27,47 +27,47 @@ class Seen(NamedTuple):
     centres: tuple[float, ...]
 
 
-def chain(program: Program, node: str | None = None) -> list[Seen]:
+def chain(network: Network, node: str | None = None) -> list[Seen]:
     """`node`, a path, and the nodes that lead to it from the input, where the field changes.
 
     Of the node it is the cell in the middle, of the others that at the same place. Without `node`
     it is the last with an area of which each cell sees a part of the input. At most MOST. Raises
     RenderError.
     """
-    chosen = _default(program) if node is None else _row(program, node)
+    chosen = _default(network) if node is None else _row(network, node)
     input = next((field.input for field in chosen.fields if field.local), None)
     if input is None:
         wrong = (
             f"`field` does not apply to `{chosen.path}`: each cell sees all of the input, or none"
         )
         raise RenderError("E702", wrong, "name an op before it with --node")
-    return _chain(_way(program, chosen, input), input)
+    return _chain(_way(network, chosen, input), input)
 
 
-def _row(program: Program, node: str) -> Row:
+def _row(network: Network, node: str) -> Row:
     try:
-        return program.analysis.row(node)
+        return network.analysis.row(node)
     except KeyError:
-        help = did_you_mean(node, [row.path for row in program.analysis.rows])
-        remedy = help or f"`archspec summary {program.spec.name}` lists the paths"
-        raise RenderError("E703", f"`{program.name}` has no node `{node}`", remedy) from None
+        help = did_you_mean(node, [row.path for row in network.analysis.rows])
+        remedy = help or f"`archspec summary {network.spec.name}` lists the paths"
+        raise RenderError("E703", f"`{network.name}` has no node `{node}`", remedy) from None
 
 
-def _default(program: Program) -> Row:
-    for row in reversed(program.analysis.rows):
+def _default(network: Network) -> Row:
+    for row in reversed(network.analysis.rows):
         local = row.op != "input" and any(field.local for field in row.fields)
         if local and not row.training_only and prod(row.shape[1:]) > 1:
             return row
-    wrong = f"`field` does not apply to `{program.name}`: no op sees only a part of the input"
+    wrong = f"`field` does not apply to `{network.name}`: no op sees only a part of the input"
     raise RenderError("E702", wrong, "--view blocks draws every network")
 
 
 # ------------------------------------------------------------------ what is seen
 
 
-def _way(program: Program, chosen: Row, input: str) -> list[Row]:
+def _way(network: Network, chosen: Row, input: str) -> list[Row]:
     """From the input to the node, at each step back to what sees most of the input."""
-    rows, nodes = program.analysis.rows, program.graph.steps
+    rows, nodes = network.analysis.rows, network.graph.steps
     path = [chosen]
     while nodes[path[-1].index].layer is not None:
         before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]

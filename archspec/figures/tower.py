@@ -1,4 +1,4 @@
-"""Program → Scene: feature maps as volumes, from the input to the output.
+"""Network → Scene: feature maps as volumes, from the input to the output.
 
 The face of a volume shows resolution (its sides grow with the square root of the size), its
 thickness channels (with their logarithm), its colour the kind of layer.
@@ -17,7 +17,7 @@ from archspec.figures.trunk import Solid, Trunk, reason, trunk
 from archspec.figures.volume import SMALL, Volume
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 WIDTH, HEIGHT = 1600.0, 1200.0
 """Px of the largest sheet."""
@@ -34,22 +34,22 @@ _KINDS = {
 }  # fmt: skip
 
 
-def draw(program: Program) -> Scene:
+def draw(network: Network) -> Scene:
     """The volumes in a row, in several where one is too wide. Raises RenderError."""
-    why = reason(program)
+    why = reason(network)
     if why:
-        message = f"`tower` does not apply to `{program.name}`: {why}"
+        message = f"`tower` does not apply to `{network.name}`: {why}"
         raise RenderError("E702", message, "--view blocks draws every network")
     for most in _MOST:
-        scene = _Tower(program, trunk(program, most)).scene()
+        scene = _Tower(network, trunk(network, most)).scene()
         if scene.height <= HEIGHT:
             break
     return scene
 
 
 class _Tower:
-    def __init__(self, program: Program, found: Trunk) -> None:
-        self.program = program
+    def __init__(self, network: Network, found: Trunk) -> None:
+        self.network = network
         self.solids, self.aside = found
         for tallest in _TALLEST:
             self.scale = tallest / max(max(s.sides, default=1) for s in self.solids) ** 0.5
@@ -98,7 +98,7 @@ class _Tower:
     # -------------------------------------------------------------- the sheet
 
     def scene(self) -> Scene:
-        heading = cards.heading(self.program, _EDGE)
+        heading = cards.heading(self.network, _EDGE)
         y, placed = _HEAD, list[list[Volume]]()
         for row in self.rows:
             axis = y - min(volume.highest for volume in row)
@@ -115,8 +115,8 @@ class _Tower:
             right + _EDGE,
             y + (18.0 if foot else 0.0),
             (*heading, *shapes, Group(tuple(lines), role="edges"), *foot),
-            self.program.name,
-            f"{self.program.spec.title or self.program.name}: {len(volumes)} volumes, "
+            self.network.name,
+            f"{self.network.spec.title or self.network.name}: {len(volumes)} volumes, "
             "faces by resolution, thickness by channels",
         )
 

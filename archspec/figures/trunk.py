@@ -1,17 +1,19 @@
-"""Program → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.figures.outline import MOST, Outline, Part, outline
+import networkx as nx
+
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 Sides = tuple[int, ...]
 
@@ -57,27 +59,27 @@ class Trunk(NamedTuple):
     aside: tuple[Part, ...]
 
 
-def reason(program: Program) -> str:
+def reason(network: Network) -> str:
     """Why there is no trunk of maps, as a clause; "" where there is one."""
-    graph = program.graph
+    graph = network.graph
     inputs = sum(node.layer is None for node in graph.steps)
     if inputs != 1:
         return f"it has {inputs} inputs"
-    outputs = len(_outputs(program))
+    outputs = len(_outputs(network))
     if outputs != 1:
         return f"it has {outputs} outputs"
-    return _Reader(program, MOST).reason
+    return _Reader(network, MOST).reason
 
 
-def trunk(program: Program, most: int) -> Trunk:
+def trunk(network: Network, most: int) -> Trunk:
     """Of an outline of at most `most` parts; for a network for which there is no `reason`."""
-    reader = _Reader(program, most)
+    reader = _Reader(network, most)
     return Trunk(tuple(reader.solids()), tuple(reader.aside))
 
 
-def _outputs(program: Program) -> list[int]:
+def _outputs(network: Network) -> list[int]:
     """The nodes that outputs of inference come from."""
-    graph = program.graph
+    graph = network.graph
     return [
         edge.node
         for name, edges in graph.outputs.items()
@@ -87,60 +89,44 @@ def _outputs(program: Program) -> list[int]:
 
 
 class _Reader:
-    def __init__(self, program: Program, most: int) -> None:
-        self.program = program
-        self.outline = outline(program, most)
-        (self.sink,) = _outputs(program)
+    def __init__(self, network: Network, most: int) -> None:
+        self.outline = outline(network, Fold(most))
+        (sink,) = _outputs(network)
+        (self._start,) = (part.key for part in self.outline.parts if part.kind == "input")
+        (self._end,) = (part.key for part in self.outline.parts if sink in part.nodes)
         self.parts = self._between()
 
     # -------------------------------------------------------------- which parts
 
     def _between(self) -> list[Part]:
         """The parts on some way from the input to the output, in order."""
-        parts = self.outline.parts
-        ahead = self._reached((p.key for p in parts if p.kind == "input"), forwards=True)
-        behind = self._reached((p.key for p in parts if self.sink in p.nodes), forwards=False)
-        return [part for part in parts if part.key in ahead & behind]
-
-    def _reached(self, starts: Iterable[str], *, forwards: bool) -> set[str]:
-        stack, found = list(starts), set[str]()
-        while stack:
-            key = stack.pop()
-            if key in found:
-                continue
-            found.add(key)
-            if forwards:
-                stack += [link.target for link in self.outline.targets[key]]
-            else:
-                stack += [link.source for link in self.outline.sources[key]]
-        return found
+        graph, start, end = self.outline.graph, self._start, self._end
+        ahead, behind = nx.descendants(graph, start), nx.ancestors(graph, end)
+        return [
+            part for part in self.outline.parts if part.key in (ahead | {start}) & (behind | {end})
+        ]
 
     @property
     def aside(self) -> list[Part]:
         """What is left out, but for parameters and the like, which belong to what reads them."""
         keys = {part.key for part in self.parts}
-        ahead = self._reached((part.key for part in self.parts), forwards=True)
-        return [
-            part
-            for part in self.outline.parts
-            if part.key in ahead and part.key not in keys and part.kind != "output"
-        ]
+        ahead = nx.descendants(self.outline.graph, self._start) - keys
+        return [part for part in self.outline.parts if part.key in ahead and part.kind != "output"]
 
     @cached_property
     def regions(self) -> list[list[Part]]:
         """The parts, cut behind each one that no link passes by: all ways meet there."""
-        place = {part.key: number for number, part in enumerate(self.parts)}
-        passed = [0] * (len(self.parts) + 1)
-        for link in self.outline.links:
-            if link.source in place and link.target in place:
-                passed[place[link.source] + 1] += 1
-                passed[place[link.target]] -= 1
+        between = self.outline.graph.subgraph(part.key for part in self.parts)
+        dominator = nx.immediate_dominators(between, self._start)
+        meets = {self._start}
+        at = self._end
+        while at != self._start:
+            meets.add(at)
+            at = dominator[at]
         found: list[list[Part]] = [[]]
-        passing = 0
-        for part, change in zip(self.parts, passed, strict=False):
-            passing += change
+        for part in self.parts:
             found[-1].append(part)
-            if passing == 0:
+            if part.key in meets:
                 found.append([])
         return found[:-1]
 
@@ -166,14 +152,13 @@ class _Reader:
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
-        tensor = self.program.graph.steps[part.main].outs[0]
-        if tensor.rank <= 1:
+        if part.out.rank <= 1:
             return ()
-        is_map = tensor.is_map
-        if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
+        is_map = part.out.is_map
+        if part.kind == "input" and part.out.rank == 2:  # what it is, its first reader says
             readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
-            is_map = any(self.program.graph.steps[r.main].outs[0].is_map for r in readers)
-        return tensor.shape[1:] if is_map else None
+            is_map = any(reader.out.is_map for reader in readers)
+        return part.shape[1:] if is_map else None
 
     # -------------------------------------------------------------- solids
 
@@ -225,8 +210,7 @@ class _Reader:
             yield last, replace(solid, parts=list(region), whole=True)
 
     def _is_path(self, region: Sequence[Part]) -> bool:
-        linked = {(link.source, link.target) for link in self.outline.links}
-        return all((a.key, b.key) in linked for a, b in pairwise(region))
+        return all(self.outline.graph.has_edge(a.key, b.key) for a, b in pairwise(region))
 
     def _solid(self, part: Part, *, open: bool) -> Solid:
         slabs = self._inside(part) if open and part.kind in ("block", "group") else []
@@ -247,7 +231,7 @@ class _Reader:
 
     def _inside(self, part: Part) -> list[Slab]:
         """The layers along the longest path through a block, if that path is most of it."""
-        inside = self.outline.inside(part.key, full=True)
+        inside = self.outline.inside(part.key, Fold(full=True))
         if inside is None or any(_side_by_side(inside, merge) for merge in inside.parts):
             return []
         path = _longest(inside)

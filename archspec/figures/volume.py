@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, takewhile
+from typing import NamedTuple
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.palette import Colours
@@ -19,6 +20,31 @@ _BAR = 12.0  # px a vector is high and thick
 _POOL = 5.0  # px a pool is thick
 _CAPTION = 104.0  # px a caption may be wide
 _LINE = 13.0  # px from one line of words to the next
+
+
+class _Cut(NamedTuple):
+    """An upright cut across a solid: its front edge, and how far depth goes to the right and up."""
+
+    x: float
+    top: float
+    bottom: float
+    slant: float
+
+    def slab(self, thick: float, colours: Colours) -> Iterator[Path]:
+        """The front and the top of what is from here on."""
+        x, top, bottom, slant = self
+        far = x + thick
+        stroke = Stroke(colours.edge, 0.9)
+        front = (x, top), (far, top), (far, bottom), (x, bottom)
+        above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
+        yield _polygon(front, colours.fill, stroke)
+        yield _polygon(above, colours.fill, stroke)
+
+    def face(self, fill: str, edge: str) -> Path:
+        """The cut itself, as seen where a solid ends."""
+        x, top, bottom, slant = self
+        corners = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
+        return _polygon(corners, fill, Stroke(edge, 0.9))
 
 
 class Volume:
@@ -93,41 +119,22 @@ class Volume:
         return max(_SMALLEST, self.scale * math.sqrt(cells))
 
     def _slabs(self) -> Iterator[Path]:
-        x = self.x
+        cut = _Cut(self.x, self.top, self.bottom, self.slant)
         for slab, thick in zip(self.solid.slabs, self.thick, strict=True):
-            colours = palette.of(slab.family)
-            yield from self._box(x, thick, self.top, self.bottom, self.slant, colours)
-            x += thick
+            yield from cut.slab(thick, palette.of(slab.family))
+            cut = cut._replace(x=cut.x + thick)
         last = palette.of(self.solid.slabs[-1].family)
-        yield self._right(x, self.top, self.bottom, self.slant, last.side, last.edge)
+        yield cut.face(last.side, last.edge)
 
     def _pools(self) -> Iterator[Path]:
         x = self.end
         for sides, part in self.solid.pools:
             colours = palette.of(part.family)
             height, slant = self._face(sides, 1)
-            top, bottom = self.axis - height / 2, self.axis + height / 2
-            darker = Colours(colours.side, colours.side, colours.edge)
-            yield from self._box(x, _POOL, top, bottom, slant, darker)
+            cut = _Cut(x, self.axis - height / 2, self.axis + height / 2, slant)
+            yield from cut.slab(_POOL, Colours(colours.side, colours.side, colours.edge))
             x += _POOL
-            yield self._right(x, top, bottom, slant, colours.fill, colours.edge)
-
-    def _box(
-        self, x: float, thick: float, top: float, bottom: float, slant: float, colours: Colours
-    ) -> Iterator[Path]:
-        """The front and the top."""
-        far = x + thick
-        stroke = Stroke(colours.edge, 0.9)
-        front = (x, top), (far, top), (far, bottom), (x, bottom)
-        above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
-        yield _polygon(front, colours.fill, stroke)
-        yield _polygon(above, colours.fill, stroke)
-
-    def _right(
-        self, x: float, top: float, bottom: float, slant: float, fill: str, edge: str
-    ) -> Path:
-        face = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
-        return _polygon(face, fill, Stroke(edge, 0.9))
+            yield cut._replace(x=x).face(colours.fill, colours.edge)
 
     # -------------------------------------------------------------- words
 

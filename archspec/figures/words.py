@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archspec.units import once
 
 if TYPE_CHECKING:
+    from archspec.expand.graph import Node
     from archspec.layers.base import Layer, TensorType
 
 # Words of their own; every other op is written as in the spec, `_` as a space.
@@ -21,6 +24,23 @@ _NAMES = {
 }  # fmt: skip
 _WINDOWED = frozenset({"conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "unfold"})
 MERGES = frozenset({"add", "sub", "mul", "mean", "max", "matmul", "concat"})
+
+
+class Card(NamedTuple):
+    """What stands on the card of one op; `shape` is "" where it is that of what comes in."""
+
+    label: str
+    shape: str
+
+
+def card(node: Node) -> Card:
+    """`conv 3×3 /2` and `64 · 56²`; of an input its name and shape."""
+    out = shape(node.outs[0])
+    if node.layer is None:
+        return Card(node.path, out)
+    axes = len(node.ins[0].shape) - 1 if node.ins else 0
+    same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
+    return Card(label(node.layer, axes), "" if same else out)
 
 
 def name(op: str) -> str:
@@ -51,8 +71,10 @@ def label(layer: Layer, axes: int = 2, channels: int = 0) -> str:
     return name(layer.op)
 
 
-def notes(layer: Layer, channels: int = 0) -> tuple[str, ...]:
+def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
     """What else of an op's arguments is worth a word: `32 groups`, `dilation 2`, `8 heads`."""
+    if layer is None:
+        return ()
     values = layer.values()
     found = []
     groups = values.get("groups")
@@ -85,7 +107,7 @@ def sides(size: Any, axes: int) -> str:
 def _same(value: Any) -> str:
     """A size per axis, once where they agree: `2`, `2×1`."""
     if isinstance(value, (tuple, list)):
-        return str(value[0]) if len(set(value)) == 1 else "×".join(map(str, value))
+        return once(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -129,8 +151,10 @@ def series(values: Sequence[int | float]) -> str | None:
 UPSAMPLING = frozenset({"conv_transpose", "upsample", "pixel_shuffle"})
 
 
-def family(layer: Layer) -> str:
-    """The colour word of an op: `Layer.family`, but `upsampling` and `parameter` apart."""
-    if layer.op in UPSAMPLING:
+def family(node: Node) -> str:
+    """The colour word of an op: `Layer.family`, but inputs, upsampling and parameters apart."""
+    if node.layer is None:
+        return "input"
+    if node.layer.op in UPSAMPLING:
         return "upsampling"
-    return "parameter" if layer.op == "parameter" else layer.family
+    return "parameter" if node.layer.op == "parameter" else node.layer.family

@@ -17,11 +17,11 @@ from archspec.language.arguments import BESIDE, parameters
 from archspec.language.expected import TOTALS
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
-from archspec.language.sentences import cut, kind, listed
 from archspec.language.weights import ENTRY, FILE, Weights
 from archspec.layers import REGISTRY
-from archspec.text.faults import Fault, Loc, near
-from archspec.text.faults import did_you_mean as meant
+from archspec.text.faults import Fault, Loc
+from archspec.text.words import cut, kind, listed, near
+from archspec.text.words import did_you_mean as meant
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -233,7 +233,8 @@ def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     """A value of another kind than its place takes."""
     found = error.get("ctx", {})
     what = found.get("what") or _subject(path)
-    shown = "empty" if found.get("empty") else kind(at(to.data, path))
+    value = at(to.data, path)
+    shown = "empty" if found.get("empty") or value == "" else kind(value)
     said = f"{what} is {shown}; it takes {found.get('said', 'something else')}"
     help = found.get("help", "")
     if what.startswith("the block"):

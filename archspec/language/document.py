@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from archspec import collector
 from archspec.language.complaints import Complaints, Refused
 from archspec.language.files import Files, Loader
 from archspec.language.kinds import Located
@@ -21,8 +22,9 @@ from archspec.language.models import Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError, did_you_mean, independent
+from archspec.text.faults import Fault, Loc, SpecError, independent
 from archspec.text.source import Source
+from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.language.kinds import Steps
@@ -46,7 +48,8 @@ def parse(
     if source.path is not None:
         files.open.append(str(Path(source.path).resolve()))
     faults: list[Fault] = []
-    spec = _read(source, files, faults)
+    with collector.paused():
+        spec = _read(source, files, faults)
     if spec is None or faults:
         raise SpecError(_ordered(faults, files), files.sources)
     return spec

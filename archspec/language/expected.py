@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
 from archspec.language.kinds import MAPPING, refuse, takes, wrong_kind
-from archspec.language.sentences import cut
+from archspec.text.words import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _WARNING = re.compile(r"W[0-9]{3}")

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
 from archspec.language.kinds import Faults, Steps, evaluable, parsed, refuse, wrong_kind
-from archspec.language.sentences import cut
 from archspec.language.values import Filler, Init, Value
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
+from archspec.text.words import cut
 
 Schema = dict[str, Any]
 

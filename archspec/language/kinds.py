@@ -38,10 +38,9 @@ from pydantic_core import (
 
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
 from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
-from archspec.language.sentences import cut
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
-from archspec.layers.fields import written
 from archspec.text.faults import Loc
+from archspec.text.words import cut, written
 
 Steps = tuple[str | int, ...]
 Expression = Annotated[str, Field(pattern=r"^\$", description="an expression")]
@@ -121,7 +120,7 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
 
 
 # Of a field that no file says.
-OURS: tuple[Any, ...] = (SkipValidation(), WithJsonSchema({}))
+OURS: tuple[Any, ...] = (SkipValidation, WithJsonSchema({}))
 
 
 @dataclass(frozen=True)

@@ -75,12 +75,12 @@ from archspec.language.names import (
     bad_variant,
     is_block,
 )
-from archspec.language.sentences import cut, listed
 from archspec.language.values import Part, Ref, Value, reads
 from archspec.language.weights import Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.source import Source
+from archspec.text.words import cut, listed
 
 if TYPE_CHECKING:
     from archspec.layers import BadArgument

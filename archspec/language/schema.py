@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from archspec.language import fillers
-from archspec.language.arguments import BESIDE, examine
+from archspec.language.arguments import BESIDE
 from archspec.language.models import Item, Spec
 from archspec.language.names import BLOCK
 from archspec.layers import REGISTRY
@@ -90,13 +90,12 @@ def _op(op: str) -> Schema:
     needed = set(given.get("required", ()))
     if main is not None and needed <= {main}:
         choices.append(fields[main])
-    if main is not None and not examine(op, {main: [1, 1]}):
-        choices.append({"type": "array"})  # in place of another parameter
+    choices += [fields[name] for name in dict.fromkeys(layer.bare.values())]
     if not needed:
         choices.append({"type": "null"})
     if layer.takes == ("*",):
         choices.append({"type": "array", "items": {"type": "string"}, "minItems": 1})
-    doc = layer.doc or (layer.__doc__ or "").strip().partition("\n")[0]
+    doc = (layer.__doc__ or "").strip().partition("\n")[0]
     return {"description": doc, "anyOf": choices}
 
 
@@ -119,4 +118,4 @@ def _ops() -> list[str]:
 
 def _parameters(op: str) -> Schema:
     """The schema of an op's parameters as a mapping, without expressions."""
-    return REGISTRY[op].schema()
+    return REGISTRY[op].model_json_schema()

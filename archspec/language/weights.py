@@ -36,7 +36,7 @@ from archspec.language.kinds import (
     wrong_kind,
 )
 from archspec.language.renames import Pattern, Rename, names, pattern
-from archspec.language.sentences import cut
+from archspec.text.words import cut
 
 SOURCES = ("torchvision", "timm", "file")
 FILE = ("path", "url", "sha256")

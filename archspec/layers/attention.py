@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -16,7 +17,7 @@ from archspec.layers.base import (
     TensorType,
     Weight,
 )
-from archspec.layers.fields import DIM, FLAG, PROBABILITY, field
+from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_dtype
 
 
@@ -28,10 +29,10 @@ class Attention(Layer):
     equal).
     """
 
-    op: ClassVar[str] = "attention"
-    family: ClassVar[str] = "attention"
-    takes: ClassVar[tuple[str, ...]] = ("query", "key?", "value?", "mask?", "key_padding_mask?")
-    examples: ClassVar[Any] = (
+    op = "attention"
+    family = "attention"
+    takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
+    examples = (
         ({"heads": 2}, ((7, 6),)),
         ({"heads": 3, "bias": False, "dropout": 0.1}, ((7, 6),)),
         ({"heads": 2, "causal": True}, ((7, 6),)),
@@ -39,10 +40,10 @@ class Attention(Layer):
         ({"heads": 2}, ((7, 6), (5, 4), (5, 8))),
     )
 
-    heads: int = field(DIM, doc="heads, each on its share of the features")
-    dropout: float = field(PROBABILITY, default=0.0, doc="dropout of the attention weights")
-    bias: bool = field(FLAG, default=True, doc="learned shifts of all projections")
-    causal: bool = field(FLAG, default=False, doc="a place sees itself and what comes before")
+    heads: Size = Field(description="heads, each on its share of the features")
+    dropout: Probability = Field(0.0, description="dropout of the attention weights")
+    bias: Flag = Field(True, description="learned shifts of all projections")
+    causal: Flag = Field(False, description="a place sees itself and what comes before")
 
     def parts(self, *ins: TensorType | None) -> tuple[TensorType, TensorType, TensorType]:
         """Query, key and value. Raises Mismatch."""
@@ -148,9 +149,7 @@ class Attention(Layer):
         key_, value_ = self._names(*ins)
         args = (
             Arg("x0[-1]", d),
-            Arg("heads", self.heads),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("heads", "dropout", "bias"),
             Arg(f"{key_}[-1]", key.shape[1], "kdim", d),
             Arg(f"{value_}[-1]", value.shape[1], "vdim", d),
             Arg("True", True, "batch_first", False),

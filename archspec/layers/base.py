@@ -1,15 +1,20 @@
 """One layer type, one class: what archspec asks of it; what composes them is elsewhere."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: pydantic would evaluate the text of every ClassVar
+# again for every layer type, which is most of the time that importing a family takes.
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, dataclass_transform
+from functools import cached_property
+from typing import Any, ClassVar
 
-from archspec.layers.fields import REQUIRED, Field, Wrong, field, near, written
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 Shape = tuple[int, ...]
+Example = tuple[dict[str, Any], tuple[Shape, ...]]  # arguments, input shapes
 
 BYTES = {"float": 4, "int": 8, "bool": 1}  # of one element: float32, int64, bool
 
@@ -48,9 +53,13 @@ class TensorType:
     def is_map(self) -> bool:
         return len(self.shape) >= 3 if self.map is None else self.map
 
-    def like(self, shape: Sequence[int], *, map: bool | None = None) -> TensorType:
+    def like(self, shape: Sequence[int], *, map: bool | None = None) -> "TensorType":
         """Another shape, everything else the same unless said."""
         return replace(self, shape=tuple(shape), map=self.map if map is None else map)
+
+    def resized(self, axis: int, size: int) -> "TensorType":
+        """Another size along one axis, everything else the same."""
+        return self.like((*self.shape[:axis], size, *self.shape[axis + 1 :]))
 
 
 class Mismatch(ValueError):  # noqa: N818 (said of inputs)
@@ -118,6 +127,11 @@ class Reach:
 
 
 WHOLE = Reach(None)
+
+
+def along(rank: int, moved: Mapping[int, Reach]) -> tuple[Reach, ...]:
+    """How an output walks along an input of as many axes: cell by cell, but where it is said."""
+    return tuple(moved.get(axis, Reach(axis)) for axis in range(rank))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,181 +206,97 @@ class Call:
     broadcast: bool = False
 
 
-# How torch and Keras spell what has a shorter name here. Only names that no op uses otherwise.
-SPELT = {
-    "kernel_size": "kernel", "pool_size": "kernel", "filter_size": "kernel",
-    "out_channels": "out", "out_features": "out", "filters": "out", "units": "out",
-    "strides": "stride", "dilation_rate": "dilation", "use_bias": "bias", "epsilon": "eps",
-    "pad": "padding", "paddings": "padding", "hidden_size": "hidden", "num_layers": "layers",
-    "num_heads": "heads", "nhead": "heads", "num_embeddings": "num", "embedding_dim": "dim",
-    "input_dim": "num", "output_dim": "dim", "ceil_mode": "ceil", "upscale_factor": "factor",
-    "downscale_factor": "factor", "scale_factor": "scale", "output_size": "size",
-    "num_groups": "groups", "elementwise_affine": "affine", "dim": "axis", "dims": "order",
-    "rate": "p", "prob": "p", "drop_prob": "p", "drop_rate": "p", "stddev": "std",
-    "start_dim": "start", "unflattened_size": "shape", "alpha": "negative_slope",
-    "group": "groups", "channels": "out", "features": "out", "depth_multiplier": "out",
-    "is_causal": "causal", "interpolation": "mode", "chunks": "parts", "sections": "sizes",
-    "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",
-}  # fmt: skip
-
-INFERRED = frozenset(
-    [
-        "in_channels",
-        "in_features",
-        "num_features",
-        "num_channels",
-        "input_size",
-        "normalized_shape",
-        "embed_dim",
-        "in_planes",
-        "in_chans",
-        "kdim",
-        "vdim",
-        "input_shape",
-        "batch_first",
-    ]
-)
-
-
-def _collect(cls: type[Layer]) -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    for base in reversed(cls.__mro__[1:]):
-        found.update(base.__dict__.get("fields", {}))
-    for name, value in list(cls.__dict__.items()):
-        if isinstance(value, Field):
-            value.name = name
-            found[name] = value
-            delattr(cls, name)
-    return found
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-class Layer:
+class Layer(BaseModel):
     """A layer type: its fields are the op's parameters, the main one first.
 
-    Fields are declared with `fields.field(kind, default=…)`, where kinds check values, say what is
-    wrong and give the JSON schema; defaults are torch.nn's. Making an instance checks every field
-    (BadArgument), so one that exists is right. It never changes. Equal layers are equal and hash
-    alike; 1, 1.0 and true are told apart.
+    Fields are declared with the types of `layers.fields`, which check values and say what is wrong
+    with them; defaults are torch.nn's. An instance has passed every check, and never changes. Equal
+    layers are equal and hash alike; 1, 1.0 and true are told apart.
 
     `ins` are aligned with `takes`: None for an optional input that is not given; those at the end
     are left out. An op that takes any number gets them all.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     op: ClassVar[str]  # the name in specs
     family: ClassVar[str]  # colour and legend: conv, pool, norm, …
     # inputs by name; "key?" optional; ("*",) any number from 1; () none
     takes: ClassVar[tuple[str, ...]] = ("x",)
     gives: ClassVar[tuple[str, ...]] = ("output",)
-    # (arguments, input shapes)
-    examples: ClassVar[tuple[tuple[dict[str, Any], tuple[tuple[int, ...], ...]], ...]] = ()
+    examples: ClassVar[tuple[Example, ...]] = ()
     example_dtypes: ClassVar[tuple[str, ...]] = ()  # of the examples' inputs, float where not said
-    doc: ClassVar[str] = ""  # one line for the docs page; default: the first line of the docstring
-    fields: ClassVar[dict[str, Field]] = {}  # by name, the main one first
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
+    # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
+    bare: ClassVar[Mapping[type, str]] = {}
+    target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
-    _values: tuple[Any, ...]
-    _hash: int
+    def model_post_init(self, context: Any, /) -> None:
+        if context is None:  # else some of the arguments are not known yet
+            self.check()
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        cls.fields = _collect(cls)
-
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        names = list(self.fields)
-        if len(args) > len(names):
-            raise BadArgument(None, f"`{self.op}` takes {len(names)} parameters, not {len(args)}")
-        given.update(zip(names, args, strict=False))
-        unknown = [n for n in given if n not in self.fields]
-        if unknown:
-            raise self._unknown(unknown[0])
-        values = {n: self._checked(f, given) for n, f in self.fields.items()}
-        self.__dict__.update(values)
-        self.__dict__["_values"] = tuple(values.values())
-        self.__dict__["_hash"] = hash((type(self), repr(self._values)))
-        self.check()
-
-    def _checked(self, field: Field, given: Mapping[str, Any]) -> Any:
-        if field.name not in given:
-            if field.default is REQUIRED:
-                message = f"`{self.op}` needs `{field.name}`, {field.kind.says}"
-                raise BadArgument(field.name, message, code="E209")
-            return field.default
-        value = given[field.name]
-        try:
-            return field.check(value)
-        except Wrong as wrong:
-            shown = written(value)
-            shown = shown if len(shown) <= 60 else shown[:57] + "…"
-            message = f"`{field.name}` of `{self.op}` is {shown}; {wrong.rule}"
-            raise BadArgument(field.name, message, wrong.help) from None
-
-    @classmethod
-    def _unknown(cls, name: str) -> BadArgument:
-        ours = cls.spelt.get(name) or SPELT.get(name)
-        if ours in cls.fields:
-            return BadArgument(name, f"`{name}` is spelled `{ours}` here", code="E211")
-        if name in INFERRED:
-            message = f"`{cls.op}` has no parameter `{name}`: it is inferred from the input"
-            return BadArgument(name, message, f"leave `{name}` out", code="E208")
-        if name == "inplace":
-            message = f"`{cls.op}` has no parameter `inplace`: every op is out of place here"
-            return BadArgument(name, message, "leave `inplace` out", code="E208")
-        known = list(cls.fields)
-        listed = ", ".join(f"`{n}`" for n in known)
-        help = near(str(name), known) or (
-            f"it takes {listed}" if known else f"`{cls.op}` takes no parameters"
-        )
-        return BadArgument(name, f"`{cls.op}` has no parameter `{name}`", help, code="E208")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
+    @cached_property
+    def _said(self) -> str:
+        return repr(tuple(self.values().values()))
 
     def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
         if type(self) is not type(other) or not isinstance(other, Layer):
             return NotImplemented if not isinstance(other, Layer) else False
-        return self._hash == other._hash and repr(self._values) == repr(other._values)
+        return self is other or self._said == other._said
 
     def __hash__(self) -> int:
-        return self._hash
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{n}={v!r}" for n, v in self.values().items())
-        return f"{type(self).__name__}({shown})"
+        return hash((type(self), self._said))
 
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
-        return dict(zip(self.fields, self._values, strict=True))
+        return {name: self.__dict__[name] for name in type(self).model_fields}
 
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
 
-    def resolve(self) -> Layer:
+    def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
         return self
 
     @classmethod
     def main(cls) -> str | None:
         """The parameter that a bare scalar is."""
-        return next(iter(cls.fields), None)
+        return next(iter(cls.model_fields), None)
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """JSON schema of the parameters as a mapping (without expressions)."""
-        found: dict[str, Any] = {
-            "type": "object",
-            "properties": {n: f.schema() for n, f in cls.fields.items()},
-            "additionalProperties": False,
-        }
-        required = [n for n, f in cls.fields.items() if f.default is REQUIRED]
-        return found | ({"required": required} if required else {})
+    def required(cls) -> list[str]:
+        """The parameters that have no default."""
+        return [name for name, field in cls.model_fields.items() if field.is_required()]
+
+    @classmethod
+    def accepts(cls, name: str, value: Any) -> bool:
+        """Whether a parameter's type takes a value, whatever the other parameters are."""
+        try:
+            cls.model_validate({name: value}, context=name)
+        except ValidationError as error:
+            return all(e["loc"][:1] != (name,) for e in error.errors(include_url=False))
+        return True
+
+    @classmethod
+    def meant(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, a bare value under the parameter that it can only be."""
+        for kind, name in cls.bare.items():
+            main = cls.main() or ""
+            if isinstance(given.get(main), kind) and name not in given:
+                return {name if n == main else n: value for n, value in given.items()}
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, model: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Without titles, which repeat the names."""
+        found = handler.resolve_ref_schema(handler(model))
+        for entry in (found, *found["properties"].values()):
+            entry.pop("title", None)
+        return found
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         """The output types. Raises Mismatch."""
@@ -411,8 +341,23 @@ class Layer:
         return kept.bytes + total
 
     def call(self, *ins: TensorType) -> Call:
-        """The torch code."""
-        raise NotImplementedError
+        """The torch code. Default: `target`, called with all parameters, the main one by place."""
+        main, *others = self.args(*type(self).model_fields) or (None,)
+        return Call(self.target, () if main is None else (replace(main, name=None), *others))
+
+    def args(self, *names: str, **spelt: str) -> tuple[Arg, ...]:
+        """Parameters as arguments of a torch call; `spelt` gives the name that one has in torch.
+
+        One with a default is passed by keyword, and left out where it has torch's value.
+        """
+        pairs = (*((name, name) for name in names), *spelt.items())
+        return tuple(self._arg(name, torch) for name, torch in pairs)
+
+    def _arg(self, name: str, torch: str) -> Arg:
+        field = type(self).model_fields[name]
+        if field.is_required():
+            return Arg(name, self.__dict__[name])
+        return Arg(name, self.__dict__[name], torch, field.default)
 
     def module(self, *ins: TensorType) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.

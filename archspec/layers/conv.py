@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -18,18 +20,7 @@ from archspec.layers.base import (
     Weight,
     Window,
 )
-from archspec.layers.fields import (
-    COUNT,
-    DIM,
-    FLAG,
-    PADDING,
-    WINDOW,
-    Either,
-    PerAxis,
-    Word,
-    field,
-    written,
-)
+from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
 from archspec.layers.window import (
     SPATIAL,
     Geometry,
@@ -40,8 +31,7 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
-
-Size = int | tuple[int, ...]
+from archspec.text.words import written
 
 
 def reparametrised(
@@ -71,24 +61,22 @@ def reparametrised(
 class Convolution(Layer):
     """What `conv` and `conv_transpose` have in common."""
 
-    family: ClassVar[str] = "conv"
+    family = "conv"
     spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
 
-    out: int | None = field(
-        DIM, default=None, doc="output channels; may be left out with `groups: depthwise`"
+    out: Size | None = Field(
+        None, description="output channels; may be left out with `groups: depthwise`"
     )
-    kernel: Size = field(WINDOW, doc="size of the kernel")
-    stride: Size = field(WINDOW, default=1, doc="step of the window")
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    dilation: Size = field(WINDOW, default=1, doc="distance between the kernel's cells")
-    groups: int | str = field(
-        Either(DIM, Word("depthwise")),
-        default=1,
-        doc="groups of channels that do not see each other",
+    kernel: PerAxis = Field(description="size of the kernel")
+    stride: PerAxis = Field(1, description="step of the window")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    dilation: PerAxis = Field(1, description="distance between the kernel's cells")
+    groups: Size | Literal["depthwise"] = Field(
+        1, description="groups of channels that do not see each other"
     )
-    bias: bool = field(FLAG, default=True, doc="add a learned number per channel")
-    reparam: str | None = field(
-        Word("weight_norm", "spectral_norm"), default=None, doc="how the weight is parametrised"
+    bias: Flag = Field(True, description="add a learned number per channel")
+    reparam: Literal["weight_norm", "spectral_norm"] | None = Field(
+        None, description="how the weight is parametrised"
     )
 
     def check(self) -> None:
@@ -143,16 +131,14 @@ class Convolution(Layer):
         return (
             Arg("x0[0]", inside),
             Arg("x0[0]" if self.out is None else "out", out),
-            Arg("kernel", self.kernel),
-            Arg("stride", self.stride, "stride", 1),
+            *self.args("kernel", "stride"),
         )
 
     def _tail(self, t: TensorType) -> tuple[Arg, ...]:
         _, _, groups = self.channels(t)
         return (
             Arg("x0[0]" if self.groups == "depthwise" else "groups", groups, "groups", 1),
-            Arg("bias", self.bias, "bias", True),
-            Arg("dilation", self.dilation, "dilation", 1),
+            *self.args("bias", "dilation"),
         )
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -167,8 +153,8 @@ class Convolution(Layer):
 class Conv(Convolution):
     """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
 
-    op: ClassVar[str] = "conv"
-    examples: ClassVar[Any] = (
+    op = "conv"
+    examples = (
         ({"out": 6, "kernel": 3}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": "causal", "dilation": 2}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": 1}, ((4, 9, 10),)),
@@ -186,10 +172,8 @@ class Conv(Convolution):
         ({"out": 5, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6, 7),)),
     )
 
-    padding_mode: str = field(
-        Word("zeros", "reflect", "replicate", "circular"),
-        default="zeros",
-        doc="what the added cells hold",
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
+        "zeros", description="what the added cells hold"
     )
 
     def check(self) -> None:
@@ -261,7 +245,7 @@ class Conv(Convolution):
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
         n = t.rank - 1
-        mode = Arg("padding_mode", self.padding_mode, "padding_mode", "zeros")
+        (mode,) = self.args("padding_mode")
         if self._helped():
             target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
             return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
@@ -277,8 +261,8 @@ class ConvTranspose(Convolution):
     `padding: same` is Keras' rule: output = input x stride, an odd cell cut at the end.
     """
 
-    op: ClassVar[str] = "conv_transpose"
-    examples: ClassVar[Any] = (
+    op = "conv_transpose"
+    examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5, 6),)),
         ({"out": 6, "kernel": 4, "stride": 2, "padding": 1, "bias": False}, ((4, 5, 6),)),
@@ -297,11 +281,14 @@ class ConvTranspose(Convolution):
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 2, 3, 4),)),
     )
 
-    padding: Size | str = field(
-        Either(COUNT, PerAxis(0), Word("valid", "half", "same", "full")), default=0,
-        doc="cells cut from both sides of the output, or a word",
-    )  # fmt: skip
-    output_padding: Size = field(PerAxis(0), default=0, doc="cells added at the end of the output")
+    padding: Annotated[
+        Cells | Literal["valid", "half", "same", "full"],
+        Says(
+            "a whole number of at least 0, a list of one per axis, or `valid`, `half`, `same` or "
+            "`full`"
+        ),
+    ] = Field(0, description="cells cut from both sides of the output, or a word")
+    output_padding: Cells = Field(0, description="cells added at the end of the output")
 
     def check(self) -> None:
         super().check()
@@ -408,7 +395,7 @@ class ConvTranspose(Convolution):
             )
         else:
             pad = padding_arg(self.padding, self.kernel, self.dilation)
-            extra = Arg("output_padding", self.output_padding, "output_padding", 0)
+            (extra,) = self.args("output_padding")
         args = (*self._head(t), pad, extra, groups, bias, dilation)
         return Call(
             f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d", args, wrap=self.reparam
@@ -416,5 +403,5 @@ class ConvTranspose(Convolution):
 
     @staticmethod
     def _plain(values: list[int], name: str) -> Arg:
-        value: Size = values[0] if len(set(values)) == 1 else tuple(values)
+        value: PerAxis = values[0] if len(set(values)) == 1 else tuple(values)
         return Arg(repr(value), value, name, 0)

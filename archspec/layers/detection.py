@@ -6,7 +6,9 @@ no box.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -19,7 +21,7 @@ from archspec.layers.base import (
     Reach,
     TensorType,
 )
-from archspec.layers.fields import DIM, FLAG, POSITIVE, WINDOW, Either, Many, Number, Whole, field
+from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
 from archspec.layers.window import expect_dtype, expect_map, spread
 
 _RATIOS = (0.5, 1.0, 2.0)
@@ -28,7 +30,7 @@ _RATIOS = (0.5, 1.0, 2.0)
 class Boxes(Layer):
     """What ops on boxes have in common: every box may come from anywhere."""
 
-    family: ClassVar[str] = "detection"
+    family = "detection"
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
@@ -57,19 +59,19 @@ class AnchorBoxes(Boxes):
     torchvision's RegionProposalNetwork decodes them; no gradient flows through either.
     """
 
-    op: ClassVar[str] = "anchor_boxes"
-    takes: ClassVar[tuple[str, ...]] = ("objectness", "deltas", "image")
-    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    examples: ClassVar[Any] = (
+    op = "anchor_boxes"
+    takes = ("objectness", "deltas", "image")
+    gives = ("boxes", "scores")
+    examples = (
         ({"size": 8}, ((3, 4, 5), (12, 4, 5), (1, 16, 20))),
         ({"size": 16, "ratios": [1, 2], "top": 7}, ((2, 4, 5), (8, 4, 5), (3, 8, 10))),
     )
 
-    size: float = field(POSITIVE, doc="side of a square anchor, in cells of the image")
-    ratios: tuple[float, ...] = field(
-        Many(Number(above=0)), default=_RATIOS, doc="height / width of the anchors"
+    size: Positive = Field(description="side of a square anchor, in cells of the image")
+    ratios: Annotated[tuple[Positive, ...], up_to(64)] = Field(
+        _RATIOS, description="height / width of the anchors"
     )
-    top: int = field(DIM, default=1000, doc="boxes at most, those of the largest logits")
+    top: Size = Field(1000, description="boxes at most, those of the largest logits")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         objectness, deltas, image = ins
@@ -95,11 +97,7 @@ class AnchorBoxes(Boxes):
         return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("ratios", self.ratios, "ratios", _RATIOS),
-            Arg("top", self.top, "top", 1000),
-        )
+        args = self.args("size", "ratios", "top")
         return Call("AnchorBoxes", args, "self(x0, x1, x2)", results=("r[0]", "r[1]"))
 
 
@@ -110,12 +108,12 @@ class Nms(Boxes):
     does its score; `boxes` [K, 4] and `scores` [K] keep their places.
     """
 
-    op: ClassVar[str] = "nms"
-    takes: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    examples: ClassVar[Any] = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
+    op = "nms"
+    takes = ("boxes", "scores")
+    gives = ("boxes", "scores")
+    examples = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
 
-    iou: float = field(Number(0, 1), default=0.5, doc="overlap from which on a box is suppressed")
+    iou: Probability = Field(0.5, description="overlap from which on a box is suppressed")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_boxes(self.op, *ins)
@@ -125,19 +123,18 @@ class Nms(Boxes):
         return Kept(bytes=ins[1].bytes)  # 1 or 0 for each
 
     def call(self, *ins: TensorType) -> Call:
-        args = (Arg("iou", self.iou, "iou", 0.5),)
-        return Call("Nms", args, "self(x0, x1)", results=("r[0]", "r[1]"))
+        return Call("Nms", self.args("iou"), "self(x0, x1)", results=("r[0]", "r[1]"))
 
 
 class TopK(Boxes):
     """The rows of [N, D] with the largest scores, best first, and their scores: torch.topk."""
 
-    op: ClassVar[str] = "top_k"
-    takes: ClassVar[tuple[str, ...]] = ("x", "scores")
-    gives: ClassVar[tuple[str, ...]] = ("x", "scores")
-    examples: ClassVar[Any] = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
+    op = "top_k"
+    takes = ("x", "scores")
+    gives = ("x", "scores")
+    examples = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
 
-    k: int = field(DIM, doc="rows at most")
+    k: Size = Field(description="rows at most")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         x, scores = ins
@@ -153,7 +150,7 @@ class TopK(Boxes):
         return Kept(bytes=8 * (1 + min(self.k, ins[0].shape[0])))  # where they came from
 
     def call(self, *ins: TensorType) -> Call:
-        return Call("TopK", (Arg("k", self.k),), "self(x0, x1)", results=("r[0]", "r[1]"))
+        return Call("TopK", self.args("k"), "self(x0, x1)", results=("r[0]", "r[1]"))
 
 
 class RoiAlign(Boxes):
@@ -164,21 +161,19 @@ class RoiAlign(Boxes):
     equation 1), as in torchvision's MultiScaleRoIAlign. The output is [K, C, H, W].
     """
 
-    op: ClassVar[str] = "roi_align"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "roi_align"
+    takes = ("*",)
+    examples = (
         ({"size": 3, "stride": 4, "sampling_ratio": 2}, ((5, 4), (2, 6, 7))),
         ({"size": [2, 3], "stride": [4, 8], "sampling_ratio": 1}, ((5, 4), (2, 6, 7), (2, 3, 4))),
     )
 
-    size: Any = field(WINDOW, doc="cells of the output")
-    stride: Any = field(
-        Either(DIM, Many(DIM)), default=1, doc="cells of the image to a cell of each map"
+    size: PerAxis = Field(description="cells of the output")
+    stride: Size | Sizes = Field(1, description="cells of the image to a cell of each map")
+    sampling_ratio: Axis = Field(
+        -1, description="points in a cell along an axis; -1: as many as it has of the map"
     )
-    sampling_ratio: int = field(
-        Whole(), default=-1, doc="points in a cell along an axis; -1: as many as it has of the map"
-    )
-    aligned: bool = field(FLAG, default=False, doc="boxes moved by half a cell")
+    aligned: Flag = Field(False, description="boxes moved by half a cell")
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -226,15 +221,14 @@ class RoiAlign(Boxes):
 
     def call(self, *ins: TensorType) -> Call:
         args = (
-            Arg("size", self.size),
+            *self.args("size"),
             Arg(
                 "(stride,)" if self.stride == self.strides[0] else "stride",
                 self.strides,
                 "strides",
                 (1,),
             ),
-            Arg("sampling_ratio", self.sampling_ratio, "sampling_ratio", -1),
-            Arg("aligned", self.aligned, "aligned", False),
+            *self.args("sampling_ratio", "aligned"),
         )
         maps = ", ".join(f"x{i}" for i in range(len(ins)))
         return Call("RoiAlign", args, f"self({maps})")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from archspec.layers.axis import place
 from archspec.layers.base import (
@@ -16,21 +18,9 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
+    along,
 )
-from archspec.layers.fields import (
-    AXIS,
-    NUMBER,
-    WINDOW,
-    Either,
-    Kind,
-    Many,
-    PerAxis,
-    Whole,
-    Word,
-    Wrong,
-    field,
-    written,
-)
+from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
     SPATIAL,
@@ -39,26 +29,18 @@ from archspec.layers.window import (
     refuse_pairs,
     spread,
 )
+from archspec.text.words import written
 
-
-class _Amounts(Kind):
-    """Cells added: a number, or for each axis a number or [before, after]."""
-
-    says = (
+_Amounts = Annotated[
+    Count
+    | Annotated[
+        tuple[Count | Annotated[tuple[Count, ...], up_to(2)], ...],
+        up_to(8),
+    ],
+    Says(
         "a whole number of at least 0, or a list of one per axis, each a number or [before, after]"
-    )
-
-    def check(self, value: Any) -> Any:
-        one = Whole(0)
-        try:
-            return Either(one, Many(Either(one, Many(one, most=2)), most=8)).check(value)
-        except Wrong:
-            raise Wrong(f"it takes {self.says}") from None
-
-    def schema(self) -> dict[str, Any]:
-        one = Whole(0)
-        return Either(one, Many(Either(one, Many(one, most=2)), most=8)).schema()
-
+    ),
+]
 
 _PADS = {
     "zeros": "ZeroPad",
@@ -75,9 +57,9 @@ class Pad(Rearrange):
     number or [before, after]; with `axis`, a number or [before, after].
     """
 
-    op: ClassVar[str] = "pad"
+    op = "pad"
     spelt: ClassVar[dict[str, str]] = {"padding": "amounts", "pad": "amounts"}
-    examples: ClassVar[Any] = (
+    examples = (
         ({"amounts": 2}, ((4, 9),)),
         ({"amounts": [1, [0, 2]]}, ((4, 8, 9),)),
         ({"amounts": 1, "mode": "reflect"}, ((4, 8, 9),)),
@@ -88,16 +70,14 @@ class Pad(Rearrange):
         ({"amounts": 1, "axis": -1}, ((6,),)),
     )
 
-    amounts: Any = field(
-        _Amounts(), doc="cells added: a number, or per axis a number or [before, after]"
+    amounts: _Amounts = Field(
+        description="cells added: a number, or per axis a number or [before, after]"
     )
-    mode: str = field(
-        Word("zeros", "reflect", "replicate", "circular"),
-        default="zeros",
-        doc="what the added cells hold",
+    mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
+        "zeros", description="what the added cells hold"
     )
-    value: float = field(NUMBER, default=0.0, doc="what they hold in mode `zeros`, if not 0")
-    axis: int | None = field(AXIS, default=None, doc="only along this axis")
+    value: Number = Field(0.0, description="what they hold in mode `zeros`, if not 0")
+    axis: Axis | None = Field(None, description="only along this axis")
 
     def check(self) -> None:
         if self.mode != "zeros" and self.value != 0:
@@ -123,7 +103,8 @@ class Pad(Rearrange):
         if self.axis is not None:
             axis = place(self.op, self.axis, t)
             pair = (self.amounts,) * 2 if isinstance(self.amounts, int) else self.amounts
-            return tuple((pair[0], pair[1]) if a == axis else (0, 0) for a in range(t.rank))
+            before, after = (n if isinstance(n, int) else n[0] for n in pair)
+            return tuple((before, after) if a == axis else (0, 0) for a in range(t.rank))
         n = expect_map(self.op, t)
         if isinstance(self.amounts, int):
             return ((0, 0), *((self.amounts, self.amounts),) * n)
@@ -176,6 +157,7 @@ class Pad(Rearrange):
             return (
                 ["amounts"] * 2 if isinstance(self.amounts, int) else ["amounts[0]", "amounts[1]"]
             )
+        assert isinstance(self.amounts, tuple)
         entry = self.amounts[a - 1]
         name = f"amounts[{a - 1}]"
         return (
@@ -185,9 +167,8 @@ class Pad(Rearrange):
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
         pad = self._torch(t)
-        value = Arg("value", self.value, "value", 0.0)
         if self.axis is not None:
-            return Call("Pad", (pad, value))
+            return Call("Pad", (pad, *self.args("value")))
         if self.mode == "zeros" and self.value != 0:
             return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg("value", self.value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
@@ -196,10 +177,10 @@ class Pad(Rearrange):
 class Crop(Rearrange):
     """A window cut out of space, of a given size or of that of a second input (U-Net's skips)."""
 
-    op: ClassVar[str] = "crop"
-    takes: ClassVar[tuple[str, ...]] = ("x", "like?")
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "crop"
+    takes = ("x", "like?")
+    view = True
+    examples = (
         ({"size": 5}, ((4, 9),)),
         ({"size": [5, 4]}, ((4, 8, 9),)),
         ({"offset": [1, 2], "size": 4}, ((4, 8, 9),)),
@@ -208,13 +189,11 @@ class Crop(Rearrange):
         ({"size": 3}, ((4, 5, 6, 7),)),
     )
 
-    offset: Any = field(
-        Either(Word("center"), PerAxis(0)),
-        default="center",
-        doc="`center`, or cells left out at the start of each axis",
+    offset: Literal["center"] | Cells = Field(
+        "center", description="`center`, or cells left out at the start of each axis"
     )
-    size: Any = field(
-        WINDOW, default=None, doc="size of the window, where no second input gives it"
+    size: PerAxis | None = Field(
+        None, description="size of the window, where no second input gives it"
     )
 
     def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
@@ -328,20 +307,16 @@ def unread(t: TensorType) -> tuple[Reach, ...]:
 class Roll(Rearrange):
     """Cells moved around the end to the start: torch.roll."""
 
-    op: ClassVar[str] = "roll"
-    examples: ClassVar[Any] = (
+    op = "roll"
+    examples = (
         ({"shifts": 2}, ((4, 9),)),
         ({"shifts": [-3, 1]}, ((4, 8, 9),)),
         ({"shifts": [-1, -1], "axis": [0, 1]}, ((8, 9, 4),)),
         ({"shifts": 1, "axis": 0}, ((5,),)),
     )
 
-    shifts: int | tuple[int, ...] = field(
-        Either(AXIS, Many(AXIS, most=8)), doc="cells to move by, one number or one per axis"
-    )
-    axis: int | tuple[int, ...] | None = field(
-        Either(AXIS, Many(AXIS, most=8)), default=None, doc="the axes; all but axis 0 when left out"
-    )
+    shifts: Axis | Axes = Field(description="cells to move by, one number or one per axis")
+    axis: Axis | Axes | None = Field(None, description="the axes; all but axis 0 when left out")
 
     def places(self, t: TensorType) -> tuple[tuple[int, int], ...]:
         """Axis and shift. Raises Mismatch."""
@@ -365,8 +340,7 @@ class Roll(Rearrange):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
-        moved = {a for a, s in self.places(t) if s % t.shape[a]}
-        return (tuple(WHOLE if a in moved else Reach(a) for a in range(t.rank)),)
+        return (along(t.rank, {a: WHOLE for a, s in self.places(t) if s % t.shape[a]}),)
 
     def _pair(self, t: TensorType) -> tuple[Arg, Arg]:
         places = self.places(t)

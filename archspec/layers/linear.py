@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Literal
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -17,26 +19,26 @@ from archspec.layers.base import (
     Weight,
 )
 from archspec.layers.conv import reparametrised
-from archspec.layers.fields import DIM, FLAG, Word, field
+from archspec.layers.fields import Flag, Size
 from archspec.layers.window import expect_dtype
 
 
 class Linear(Layer):
     """A linear map of the last axis: torch.nn.Linear."""
 
-    op: ClassVar[str] = "linear"
-    family: ClassVar[str] = "linear"
-    examples: ClassVar[Any] = (
+    op = "linear"
+    family = "linear"
+    examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),
         ({"out": 5, "reparam": "weight_norm"}, ((12,),)),
         ({"out": 5, "reparam": "spectral_norm"}, ((12,),)),
     )
 
-    out: int = field(DIM, doc="output features")
-    bias: bool = field(FLAG, default=True, doc="add a learned number per feature")
-    reparam: str | None = field(
-        Word("weight_norm", "spectral_norm"), default=None, doc="how the weight is parametrised"
+    out: Size = Field(description="output features")
+    bias: Flag = Field(True, description="add a learned number per feature")
+    reparam: Literal["weight_norm", "spectral_norm"] | None = Field(
+        None, description="how the weight is parametrised"
     )
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -75,11 +77,7 @@ class Linear(Layer):
         return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("out", self.out),
-            Arg("bias", self.bias, "bias", True),
-        )
+        args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))
         return Call("nn.Linear", args, wrap=self.reparam)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
@@ -89,17 +87,18 @@ class Linear(Layer):
 class Embedding(Layer):
     """A learned vector for each of `num` whole numbers: torch.nn.Embedding."""
 
-    op: ClassVar[str] = "embedding"
-    family: ClassVar[str] = "linear"
-    examples: ClassVar[Any] = (
+    op = "embedding"
+    target = "nn.Embedding"
+    family = "linear"
+    examples = (
         ({"num": 10, "dim": 6}, ((7,),)),
         ({"num": 10, "dim": 6}, ((3, 7),)),
         ({"num": 10, "dim": 6}, ((),)),
     )
-    example_dtypes: ClassVar[tuple[str, ...]] = ("int",)
+    example_dtypes = ("int",)
 
-    num: int = field(DIM, doc="how many vectors")
-    dim: int = field(DIM, doc="their size")
+    num: Size = Field(description="how many vectors")
+    dim: Size = Field(description="their size")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -111,9 +110,6 @@ class Embedding(Layer):
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(bytes=8 * math.prod(ins[0].shape))  # int64 places
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Embedding", (Arg("num", self.num), Arg("dim", self.dim)))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return ((*(f"x0[{a}]" for a in range(ins[0].rank)), "dim"),)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     Call,
@@ -20,9 +21,11 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
-from archspec.layers.fields import AXIS, DIM, FLAG, NUMBER, Many, field
+from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
 from archspec.layers.window import expect_dtype
+from archspec.text.words import joined
 
 _TWO: Any = (
     ({}, ((4, 8, 9), (4, 8, 9))),
@@ -33,19 +36,13 @@ _TWO: Any = (
 _SOME: Any = (*_TWO, ({}, ((4, 9), (4, 9), (4, 9))))
 
 
-def listed(ins: Sequence[TensorType]) -> str:
-    """Shapes in a sentence: "[1, 2] and [3, 4]"."""
-    shapes = [str(t) for t in ins]
-    return shapes[0] if len(shapes) == 1 else ", ".join(shapes[:-1]) + " and " + shapes[-1]
-
-
 def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     """The common shape of inputs of equal rank, equal or 1 in every axis. Raises Mismatch."""
     first = ins[0].shape
     if all(t.shape == first for t in ins):
         return first
     if any(t.rank != len(first) for t in ins):
-        message = f"`{op}` takes inputs of equal rank; they are {listed(ins)}"
+        message = f"`{op}` takes inputs of equal rank; they are {joined(ins)}"
         help = (
             "write the missing axes as 1, with `reshape`: torch would align the axes on the right"
         )
@@ -53,7 +50,7 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     shape = tuple(max(sizes) for sizes in zip(*(t.shape for t in ins), strict=True))
     if any(n not in (1, most) for t in ins for n, most in zip(t.shape, shape, strict=True)):
         raise Mismatch(
-            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {listed(ins)}",
+            f"`{op}` takes inputs of equal shape, or 1 along an axis; they are {joined(ins)}",
             code="E203",
         )
     return shape
@@ -61,16 +58,17 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
 
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
     """How an output of `shape` walks along an input with 1 in some axes."""
-    return tuple(WHOLE if n == 1 and shape[a] != 1 else Reach(a) for a, n in enumerate(t.shape))
+    spread = [a for a, n in enumerate(t.shape) if n == 1 and shape[a] != 1]
+    return along(t.rank, dict.fromkeys(spread, WHOLE))
 
 
 class Merge(Layer):
     """What element-wise merges have in common."""
 
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = _SOME
+    family = "merge"
+    takes = ("*",)
+    work = 1
+    examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         for t in ins:
@@ -111,7 +109,7 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
 class Add(Merge):
     """The sum of the inputs."""
 
-    op: ClassVar[str] = "add"
+    op = "add"
 
     def expression(self, count: int) -> str:
         return " + ".join(f"x{i}" for i in range(count))
@@ -120,8 +118,8 @@ class Add(Merge):
 class Sub(Merge):
     """The first input minus the second."""
 
-    op: ClassVar[str] = "sub"
-    examples: ClassVar[Any] = _TWO
+    op = "sub"
+    examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         if len(ins) != 2:
@@ -135,7 +133,7 @@ class Sub(Merge):
 class Mul(Merge):
     """The product of the inputs, cell by cell."""
 
-    op: ClassVar[str] = "mul"
+    op = "mul"
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -150,7 +148,7 @@ class Mul(Merge):
 class Mean(Merge):
     """The mean of the inputs, cell by cell."""
 
-    op: ClassVar[str] = "mean"
+    op = "mean"
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return len(ins) * outs[0].size
@@ -162,7 +160,7 @@ class Mean(Merge):
 class Max(Merge):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
-    op: ClassVar[str] = "max"
+    op = "max"
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -180,10 +178,10 @@ class Max(Merge):
 class Matmul(Layer):
     """The matrix product over the last two axes: torch.matmul."""
 
-    op: ClassVar[str] = "matmul"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "matmul"
+    family = "merge"
+    takes = ("*",)
+    examples = (
         ({}, ((3, 4), (4, 5))),
         ({}, ((2, 3, 4), (2, 4, 5))),
         ({}, ((2, 3, 4), (1, 4, 5))),
@@ -196,12 +194,12 @@ class Matmul(Layer):
         for t in ins:
             expect_dtype(self.op, t)
         if a.rank != b.rank or a.rank < 2:
-            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {listed(ins)}"
+            message = f"`matmul` takes two inputs of equal rank, at least 2; they are {joined(ins)}"
             raise Mismatch(message, code="E203")
         if a.shape[-1] != b.shape[-2]:
             message = (
                 "`matmul` sums over the last axis of the first and the last but one of the "
-                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {listed(ins)}"
+                f"second; they have {a.shape[-1]} and {b.shape[-2]} cells, in {joined(ins)}"
             )
             raise Mismatch(message, "exchange two axes with `permute`", "E203")
         lead = joint(self.op, [TensorType(t.shape[:-2]) for t in ins])
@@ -240,26 +238,25 @@ class Matmul(Layer):
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
-    op: ClassVar[str] = "concat"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "concat"
+    family = "merge"
+    takes = ("*",)
+    examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
         ({}, ((4,), (3,), (2,))),
         ({"axis": -1}, ((4, 8), (4, 3))),
         ({"axis": 1}, ((4, 8, 9), (4, 1, 9))),
     )
 
-    axis: int = field(AXIS, default=0, doc="the axis along which they are joined")
+    axis: Axis = Field(0, description="the axis along which they are joined")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         first = ins[0]
         if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
             kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
-            shown = (
-                listed(ins) if kind == "rank" else " and ".join(dict.fromkeys(t.dtype for t in ins))
-            )
-            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {shown}", code="E203")
+            dtypes = " and ".join(dict.fromkeys(t.dtype for t in ins))
+            said = joined(ins) if kind == "rank" else dtypes
+            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
         for t in ins[1:]:
             if (t.shape[:axis], t.shape[axis + 1 :]) != (
@@ -268,19 +265,18 @@ class Concat(Layer):
             ):
                 message = (
                     f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {listed(ins)}"
+                    f"axis; they are {joined(ins)}"
                 )
                 raise Mismatch(message, code="E203")
-        total = sum(t.shape[axis] for t in ins)
-        shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+        shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         found, offset = [], 0
         for t in ins:
-            along = Window(lo=-offset, hi=-offset)
-            found.append(tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)))
+            moved = Window(lo=-offset, hi=-offset)
+            found.append(along(t.rank, {axis: Reach(axis, moved)}))
             offset += t.shape[axis]
         return tuple(found)
 
@@ -301,13 +297,13 @@ class Concat(Layer):
 class Scale(Layer):
     """The input times a number."""
 
-    op: ClassVar[str] = "scale"
-    family: ClassVar[str] = "merge"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
+    op = "scale"
+    family = "merge"
+    work = 1
+    examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
-    factor: float = field(NUMBER, doc="what it is multiplied by")
+    factor: Number = Field(description="what it is multiplied by")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -324,24 +320,23 @@ class Scale(Layer):
 class Parameter(Layer):
     """A learned tensor, zeros at first: torch.nn.Parameter. No input; its name is the weight's."""
 
-    op: ClassVar[str] = "parameter"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ()
-    examples: ClassVar[Any] = (
+    op = "parameter"
+    family = "merge"
+    takes = ()
+    examples = (
         ({"shape": [7, 12]}, ()),
         ({"shape": 5}, ()),
         ({"shape": [7, 12], "batch": True}, ()),
     )
 
-    shape: tuple[int, ...] = field(Many(DIM, most=8), doc="its shape")
-    batch: bool = field(
-        FLAG, default=False, doc="store it with a leading axis of 1, as torchvision's ViT does"
+    shape: Annotated[
+        tuple[Size, ...],
+        up_to(8),
+        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
+    ] = Field(description="its shape")
+    batch: Flag = Field(
+        False, description="store it with a leading axis of 1, as torchvision's ViT does"
     )
-
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("shape"), int) and not isinstance(given["shape"], bool):
-            given["shape"] = [given["shape"]]
-        super().__init__(*args, **given)
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return (TensorType(self.shape, "float", map=False),)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
 
 from archspec.layers.base import (
-    Arg,
     Call,
     Kept,
     Layer,
@@ -13,7 +15,7 @@ from archspec.layers.base import (
     Reach,
     TensorType,
 )
-from archspec.layers.fields import PROBABILITY, Number, field
+from archspec.layers.fields import Epsilon, Probability
 from archspec.layers.window import expect_dtype, expect_map
 
 _MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
@@ -26,9 +28,8 @@ class Noise(Layer):
     of each cell. Its CUDA kernel keeps one byte for it.
     """
 
-    family: ClassVar[str] = "noise"
-    view: ClassVar[bool] = True
-    target: ClassVar[str]
+    family = "noise"
+    view = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -45,22 +46,20 @@ class Noise(Layer):
 class Dropout(Noise):
     """Cells set to zero with probability p: torch.nn.Dropout."""
 
-    op: ClassVar[str] = "dropout"
-    examples: ClassVar[Any] = _MAP
+    op = "dropout"
+    target = "nn.Dropout"
+    examples = _MAP
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Dropout", (Arg("p", self.p, None, 0.5),))
+    p: Probability = Field(0.5, description="probability of zero")
 
 
 class SpatialDropout(Noise):
     """Whole channels set to zero with probability p: torch.nn.Dropout1d, Dropout2d, Dropout3d."""
 
-    op: ClassVar[str] = "spatial_dropout"
-    examples: ClassVar[Any] = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
+    op = "spatial_dropout"
+    examples = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
+    p: Probability = Field(0.5, description="probability of zero")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, ins[0])
@@ -70,60 +69,53 @@ class SpatialDropout(Noise):
         return 4 * ins[0].shape[0]  # one for each channel
 
     def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.Dropout{ins[0].rank - 1}d", (Arg("p", self.p, None, 0.5),))
+        return replace(super().call(*ins), target=f"nn.Dropout{ins[0].rank - 1}d")
 
 
 class AlphaDropout(Noise):
     """Dropout that keeps mean and variance, for SELU: torch.nn.AlphaDropout."""
 
-    op: ClassVar[str] = "alpha_dropout"
-    examples: ClassVar[Any] = _MAP
+    op = "alpha_dropout"
+    target = "nn.AlphaDropout"
+    examples = _MAP
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of being dropped")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.AlphaDropout", (Arg("p", self.p, None, 0.5),))
+    p: Probability = Field(0.5, description="probability of being dropped")
 
 
 class DropPath(Noise):
     """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
 
-    op: ClassVar[str] = "drop_path"
-    examples: ClassVar[Any] = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
+    op = "drop_path"
+    target = "DropPath"
+    examples = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
 
-    p: float = field(PROBABILITY, doc="probability that a sample's path is dropped")
+    p: Probability = Field(description="probability that a sample's path is dropped")
 
     def _factors(self, *ins: TensorType) -> int:
         return 4  # one for each sample
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("DropPath", (Arg("p", self.p),))
 
 
 class GaussianNoise(Noise):
     """Normal noise added in training."""
 
-    op: ClassVar[str] = "gaussian_noise"
-    work: ClassVar[int] = 0
-    examples: ClassVar[Any] = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
+    op = "gaussian_noise"
+    target = "GaussianNoise"
+    examples = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
 
-    std: float = field(Number(0), doc="its standard deviation")
+    std: Epsilon = Field(description="its standard deviation")
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept()
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("GaussianNoise", (Arg("std", self.std),))
 
 
 class SampleNormal(Layer):
     """A draw from a normal distribution, in evaluation its mean (Kingma and Welling 2013)."""
 
-    op: ClassVar[str] = "sample_normal"
-    family: ClassVar[str] = "noise"
-    takes: ClassVar[tuple[str, ...]] = ("mean", "log_var")
-    examples: ClassVar[Any] = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
-    view: ClassVar[bool] = True
+    op = "sample_normal"
+    family = "noise"
+    takes = ("mean", "log_var")
+    examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
+    view = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         mean, log_var = ins

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -17,20 +19,9 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
-from archspec.layers.fields import (
-    AXIS,
-    DIM,
-    EPS,
-    FLAG,
-    NUMBER,
-    PROBABILITY,
-    Either,
-    Kind,
-    Many,
-    Wrong,
-    field,
-)
+from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probability, Says, Size
 from archspec.layers.window import expect_dtype, expect_map
 
 
@@ -41,8 +32,8 @@ def _affine(channels: int, present: bool) -> tuple[Weight, ...]:
 class Norm(Layer):
     """What normalisations have in common: the output has the input's shape, the input is kept."""
 
-    family: ClassVar[str] = "norm"
-    work: ClassVar[int] = 2
+    family = "norm"
+    work = 2
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -52,24 +43,14 @@ class Norm(Layer):
         return Kept(inputs=(0,))
 
 
-class _Momentum(Kind):
-    says = "a number from 0 to 1, or null"
-
-    def check(self, value: Any) -> Any:
-        return value if value is None else PROBABILITY.check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [PROBABILITY.schema(), {"type": "null"}]}
-
-
 class BatchNorm(Norm):
     """Normalisation over batch and space: torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d.
 
     Its reach counts as cell by cell, which it is in evaluation.
     """
 
-    op: ClassVar[str] = "batch_norm"
-    examples: ClassVar[Any] = (
+    op = "batch_norm"
+    examples = (
         ({}, ((4,),)),
         ({}, ((4, 9),)),
         ({"eps": 1e-3, "momentum": 0.01}, ((4, 8, 9),)),
@@ -77,13 +58,11 @@ class BatchNorm(Norm):
         ({}, ((4, 5, 6, 7),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    momentum: float | None = field(
-        _Momentum(),
-        default=0.1,
-        doc="share of a batch in the running statistics; null: a plain mean",
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    momentum: Annotated[Probability | None, Says("a number from 0 to 1, or null")] = Field(
+        0.1, description="share of a batch in the running statistics; null: a plain mean"
     )
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+    affine: Flag = Field(True, description="a learned factor and shift per channel")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -103,30 +82,23 @@ class BatchNorm(Norm):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", True),
-        )
+        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
 
 
 class InstanceNorm(Norm):
     """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
 
-    op: ClassVar[str] = "instance_norm"
-    examples: ClassVar[Any] = (
+    op = "instance_norm"
+    examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
         ({"eps": 1e-3}, ((4, 5, 6, 7),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    momentum: float = field(
-        PROBABILITY, default=0.1, doc="as torch's; without effect here, as there"
-    )
-    affine: bool = field(FLAG, default=False, doc="a learned factor and shift per channel")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    momentum: Probability = Field(0.1, description="as torch's; without effect here, as there")
+    affine: Flag = Field(False, description="a learned factor and shift per channel")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -152,20 +124,15 @@ class InstanceNorm(Norm):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", False),
-        )
+        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
 
 
 class GroupNorm(Norm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
-    op: ClassVar[str] = "group_norm"
-    examples: ClassVar[Any] = (
+    op = "group_norm"
+    examples = (
         ({"groups": 2}, ((4,),)),
         ({"groups": 2}, ((4, 9),)),
         ({"groups": 4, "eps": 1e-3}, ((4, 8, 9),)),
@@ -173,9 +140,9 @@ class GroupNorm(Norm):
         ({"groups": 2}, ((4, 5, 6, 7),)),
     )
 
-    groups: int = field(DIM, doc="groups of channels, each normalised by itself")
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+    groups: Size = Field(description="groups of channels, each normalised by itself")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    affine: Flag = Field(True, description="a learned factor and shift per channel")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -202,29 +169,25 @@ class GroupNorm(Norm):
         return Kept(inputs=(0,), bytes=8 * self.groups)
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("groups", self.groups),
-            Arg("x0[0]", ins[0].shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "affine", True),
-        )
-        return Call("nn.GroupNorm", args)
+        groups, *others = self.args("groups", "eps", "affine")
+        return Call("nn.GroupNorm", (groups, Arg("x0[0]", ins[0].shape[0]), *others))
 
 
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
-    op: ClassVar[str] = "local_response_norm"
-    examples: ClassVar[Any] = (
+    op = "local_response_norm"
+    target = "nn.LocalResponseNorm"
+    examples = (
         ({"size": 3}, ((4, 9),)),
         ({"size": 5, "k": 2}, ((8, 8, 9),)),
         ({"size": 2, "alpha": 1e-3, "beta": 0.5}, ((4, 5, 6, 7),)),
     )
 
-    size: int = field(DIM, doc="channels that count")
-    alpha: float = field(NUMBER, default=1e-4, doc="factor of the mean square")
-    beta: float = field(NUMBER, default=0.75, doc="exponent")
-    k: float = field(NUMBER, default=1.0, doc="added to it")
+    size: Size = Field(description="channels that count")
+    alpha: Number = Field(1e-4, description="factor of the mean square")
+    beta: Number = Field(0.75, description="exponent")
+    k: Number = Field(1.0, description="added to it")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -233,7 +196,7 @@ class LocalResponseNorm(Norm):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         around = Window(lo=-(self.size // 2), hi=(self.size - 1) // 2)
-        return ((Reach(0, around), *(Reach(a) for a in range(1, ins[0].rank))),)
+        return (along(ins[0].rank, {0: Reach(0, around)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return (self.size + 4) * outs[0].size
@@ -244,42 +207,25 @@ class LocalResponseNorm(Norm):
         # the input, its padded squares, the sum under the exponent and the divisor
         return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("alpha", self.alpha, "alpha", 1e-4),
-            Arg("beta", self.beta, "beta", 0.75),
-            Arg("k", self.k, "k", 1.0),
-        )
-        return Call("nn.LocalResponseNorm", args)
 
-
-class _Axes(Kind):
-    """An axis, `channels`, or a list of the last axes."""
-
-    says = "an axis, `channels`, or a list of the last axes"
-
-    def check(self, value: Any) -> Any:
-        if value == "channels":
-            return 0
-        if isinstance(value, str):
-            raise Wrong(f"it takes {self.says}")
-        return Either(AXIS, Many(AXIS, most=8)).check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"const": "channels"}, AXIS.schema(), Many(AXIS, most=8).schema()]}
+_Over = Annotated[
+    Axis | Axes,
+    BeforeValidator(
+        lambda value: 0 if value == "channels" else value,
+        json_schema_input_type=Literal["channels"] | Axis | Axes,
+    ),
+    Says("an axis, `channels`, or a list of the last axes"),
+]
 
 
 class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
-    target: ClassVar[str]
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
-    axis: int | tuple[int, ...] = field(
-        _Axes(),
-        default=-1,
-        doc="what is normalised over: the last axis, `channels` (0), or a list of the last axes",
+    axis: _Over = Field(
+        -1,
+        description="what is normalised over: the last axis, `channels` (0), or the last axes",
     )
 
     def over(self, t: TensorType) -> tuple[int, ...]:
@@ -308,8 +254,7 @@ class OverAxes(Norm):
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axes = self.over(ins[0])
-        return (tuple(WHOLE if a in axes else Reach(a) for a in range(ins[0].rank)),)
+        return (along(ins[0].rank, dict.fromkeys(self.over(ins[0]), WHOLE)),)
 
     def _shape(self, t: TensorType) -> Arg:
         axes = self.over(t)
@@ -318,9 +263,10 @@ class OverAxes(Norm):
         of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
         return Arg(of, tuple(t.shape[a] for a in axes))
 
-    def _name(self, t: TensorType) -> str:
-        axes = self.over(t)
-        return f"nn.{self.target}" if axes[-1] == t.rank - 1 else f"Channel{self.target}"
+    def call(self, *ins: TensorType) -> Call:
+        (t,) = ins
+        name = f"nn.{self.target}" if self.over(t)[-1] == t.rank - 1 else f"Channel{self.target}"
+        return Call(name, (self._shape(t), *self.args("eps", affine="elementwise_affine")))
 
     def _statistics(self, t: TensorType, each: int) -> int:
         over = self.over(t)
@@ -334,17 +280,17 @@ def _shown(axes: Sequence[int]) -> str:
 class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
-    op: ClassVar[str] = "layer_norm"
-    target: ClassVar[str] = "LayerNorm"
-    examples: ClassVar[Any] = (
+    op = "layer_norm"
+    target = "LayerNorm"
+    examples = (
         ({}, ((12,),)),
         ({"eps": 1e-6}, ((7, 12),)),
         ({"axis": "channels"}, ((12, 5, 6),)),
         ({"axis": [1, 2], "affine": False}, ((12, 5, 6),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    affine: Flag = Field(True, description="a learned factor and shift")
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
@@ -353,14 +299,6 @@ class LayerNorm(OverAxes):
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=self._statistics(ins[0], 2))
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)
-
 
 class RmsNorm(OverAxes):
     """Division by the root mean square over the last axis: torch.nn.RMSNorm.
@@ -368,18 +306,18 @@ class RmsNorm(OverAxes):
     With `axis: channels` over axis 0.
     """
 
-    op: ClassVar[str] = "rms_norm"
-    target: ClassVar[str] = "RMSNorm"
-    examples: ClassVar[Any] = (
+    op = "rms_norm"
+    target = "RMSNorm"
+    examples = (
         ({}, ((7, 12),)),
         ({"eps": 1e-6, "affine": False}, ((12,),)),
         ({"axis": 0}, ((12, 5, 6),)),
     )
 
-    eps: float | None = field(
-        EPS, default=None, doc="added to the mean square; null: the smallest float step"
+    eps: Epsilon | None = Field(
+        None, description="added to the mean square; null: the smallest float step"
     )
-    affine: bool = field(FLAG, default=True, doc="a learned factor")
+    affine: Flag = Field(True, description="a learned factor")
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
@@ -389,11 +327,3 @@ class RmsNorm(OverAxes):
         # what the learned factor multiplies too
         scaled = ins[0].bytes if self.affine else 0
         return Kept(inputs=(0,), bytes=scaled + self._statistics(ins[0], 1))
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", None),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -16,18 +18,7 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.fields import (
-    DIM,
-    FLAG,
-    PADDING,
-    POSITIVE,
-    WINDOW,
-    Either,
-    Many,
-    Null,
-    field,
-    written,
-)
+from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
     Geometry,
     expect_map,
@@ -38,72 +29,72 @@ from archspec.layers.window import (
     too_small,
     window_sizes,
 )
-
-Size = int | tuple[int, ...]
+from archspec.text.words import written
 
 
 class Pool(Layer):
     """What pools with a window have in common."""
 
-    family: ClassVar[str] = "pool"
+    family = "pool"
 
-    kernel: Size = field(WINDOW, doc="size of the window")
-    stride: Size | None = field(
-        WINDOW, default=None, doc="step of the window; the kernel when left out"
-    )
+    kernel: PerAxis = Field(description="size of the window")
+    stride: PerAxis | None = Field(None, description="step of the window; the kernel when left out")
 
-    # of those that have it; torch's default otherwise
-    padding: Size | str = 0
-    dilation: Size = 1
-    ceil: bool = False
+    @property
+    def rest(self) -> tuple[PerAxis | str, PerAxis, bool]:
+        """Padding, dilation and ceil; torch's defaults of those that the op does not have."""
+        padding, dilation = getattr(self, "padding", 0), getattr(self, "dilation", 1)
+        return padding, dilation, getattr(self, "ceil", False)
 
     def check(self) -> None:
+        padding, _, ceil = self.rest
         lists = {n: v for n, v in self.values().items() if isinstance(v, tuple)}
         if len({len(v) for v in lists.values()}) > 1:
             shown = ", ".join(f"`{n}` {written(v)}" for n, v in lists.items())
             raise BadArgument(
                 None, f"`{self.op}` has lists of different lengths: {shown}", code="E217"
             )
-        if self.ceil and self.padding in ("same", "causal"):
-            message = (
-                f"`ceil` of `{self.op}` is true; `padding: {self.padding}` gives the output size"
-            )
+        if ceil and padding in ("same", "causal"):
+            message = f"`ceil` of `{self.op}` is true; `padding: {padding}` gives the output size"
             raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")
-        if self.padding not in ("same", "causal"):
+        if padding not in ("same", "causal"):
             self._check_half()
 
     def _check_half(self) -> None:
-        pad = padding_arg(self.padding, self.kernel, self.dilation).value
+        padding, dilation, _ = self.rest
+        pad = padding_arg(padding, self.kernel, dilation).value
         count = max(len(v) if isinstance(v, tuple) else 1 for v in (pad, self.kernel))
         for i in range(count):
             p, k = (v[i] if isinstance(v, tuple) else v for v in (pad, self.kernel))
             if p > k // 2:
-                shown = written(self.padding) + (f", {p} cells" if p != self.padding else "")
+                shown = written(padding) + (f", {p} cells" if p != padding else "")
                 message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"
                 raise BadArgument("padding", message, "put a `pad` before it", "E217")
 
     @property
-    def step(self) -> Size:
+    def step(self) -> PerAxis:
         """The stride, which is the kernel where none is given."""
         return self.kernel if self.stride is None else self.stride
 
     def _helped(self) -> bool:
         """Whether the padding is computed when the module runs."""
-        if self.padding == "same":
+        padding, dilation, _ = self.rest
+        if padding == "same":
             # torch's pools pad at most half the kernel, the dilation not counted
-            dilated = self.dilation != 1 and self.kernel != 1
-            return dilated or not same_is_plain(self.kernel, self.step, self.dilation)
-        return self.padding == "causal"
+            dilated = dilation != 1 and self.kernel != 1
+            return dilated or not same_is_plain(self.kernel, self.step, dilation)
+        return padding == "causal"
 
     def geometry(self, t: TensorType) -> Geometry:
         """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
+        padding, dilation, ceil = self.rest
+        expect_map(self.op, t, (1,) if padding == "causal" else (1, 2, 3))
         sizes = (
             spread(self.op, "kernel", self.kernel, t),
             spread(self.op, "stride", self.step, t),
-            spread(self.op, "dilation", self.dilation, t),
+            spread(self.op, "dilation", dilation, t),
         )
-        return window_sizes(self.op, t, sizes, self.padding, self.ceil)
+        return window_sizes(self.op, t, sizes, padding, ceil)
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -114,7 +105,7 @@ class Pool(Layer):
 
     def depends_on_size(self, *ins: TensorType) -> bool:
         strides = spread(self.op, "stride", self.step, ins[0])
-        return self.padding == "same" and self._helped() and max(strides) > 1
+        return self.rest[0] == "same" and self._helped() and max(strides) > 1
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         kernel = spread(self.op, "kernel", self.kernel, ins[0])
@@ -129,7 +120,7 @@ class Pool(Layer):
     def _stem(self) -> tuple[Arg, ...]:
         of = "kernel" if self.stride is None else "stride"
         return (
-            Arg("kernel", self.kernel),
+            *self.args("kernel"),
             Arg(of, self.step, "stride", self.kernel),
         )
 
@@ -137,14 +128,14 @@ class Pool(Layer):
         n = t.rank - 1
         if not self._helped():
             return f"nn.{name}{n}d"
-        return f"{name}{n}d" + ("Same" if self.padding == "same" else "Causal")
+        return f"{name}{n}d" + ("Same" if self.rest[0] == "same" else "Causal")
 
 
 class MaxPool(Pool):
     """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
 
-    op: ClassVar[str] = "max_pool"
-    examples: ClassVar[Any] = (
+    op = "max_pool"
+    examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "padding": "causal", "stride": 1}, ((4, 9),)),
         ({"kernel": 2}, ((4, 8, 9),)),
@@ -156,9 +147,9 @@ class MaxPool(Pool):
         ({"kernel": 2, "stride": 2}, ((4, 4, 5, 6),)),
     )
 
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    dilation: Size = field(WINDOW, default=1, doc="distance between the window's cells")
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    dilation: PerAxis = Field(1, description="distance between the window's cells")
+    ceil: Flag = Field(False, description="round the output size up")
 
     def keeps(self, *ins: TensorType) -> Kept:
         (out,) = self.infer(*ins)
@@ -168,12 +159,11 @@ class MaxPool(Pool):
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins
-        dilation = Arg("dilation", self.dilation, "dilation", 1)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
         if self._helped():
-            return Call(self._name(t, "MaxPool"), (*self._stem(), dilation))
+            return Call(self._name(t, "MaxPool"), (*self._stem(), *self.args("dilation")))
         pad = padding_arg(self.padding, self.kernel, self.dilation)
-        return Call(self._name(t, "MaxPool"), (*self._stem(), pad, dilation, ceil))
+        args = (*self._stem(), pad, *self.args("dilation", ceil="ceil_mode"))
+        return Call(self._name(t, "MaxPool"), args)
 
 
 class MeanPool(Pool):
@@ -194,8 +184,8 @@ class AvgPool(MeanPool):
     With `padding: same` or `causal` added cells are not counted, as in TensorFlow.
     """
 
-    op: ClassVar[str] = "avg_pool"
-    examples: ClassVar[Any] = (
+    op = "avg_pool"
+    examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
         ({"kernel": 2}, ((4, 8, 9),)),
@@ -207,9 +197,9 @@ class AvgPool(MeanPool):
         ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 4, 5, 6),)),
     )
 
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
-    count_include_pad: bool = field(FLAG, default=True, doc="added zeros count in the mean")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    ceil: Flag = Field(False, description="round the output size up")
+    count_include_pad: Flag = Field(True, description="added zeros count in the mean")
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(bytes=self._padded(ins[0])) if self._helped() else Kept(inputs=(0,))
@@ -218,27 +208,27 @@ class AvgPool(MeanPool):
         (t,) = ins
         if self._helped():
             return Call(self._name(t, "AvgPool"), self._stem())
-        pad = padding_arg(self.padding, self.kernel, self.dilation)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
+        pad = padding_arg(self.padding, self.kernel, 1)
         counted = self.count_include_pad and self.padding != "same"
         of = "False" if self.padding == "same" else "count_include_pad"
         count = Arg(of, counted, "count_include_pad", True)
-        return Call(self._name(t, "AvgPool"), (*self._stem(), pad, ceil, count))
+        args = (*self._stem(), pad, *self.args(ceil="ceil_mode"), count)
+        return Call(self._name(t, "AvgPool"), args)
 
 
 class LpPool(MeanPool):
     """The p-norm of each window: torch.nn.LPPool1d, LPPool2d, LPPool3d."""
 
-    op: ClassVar[str] = "lp_pool"
-    examples: ClassVar[Any] = (
+    op = "lp_pool"
+    examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 2, "p": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "ceil": True}, ((4, 8, 9),)),
         ({"kernel": 2, "p": 1.5}, ((4, 4, 5, 6),)),
     )
 
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
-    p: float = field(POSITIVE, default=2, doc="the norm: 2 is the root of the sum of squares")
+    ceil: Flag = Field(False, description="round the output size up")
+    p: Positive = Field(2, description="the norm: 2 is the root of the sum of squares")
 
     def keeps(self, *ins: TensorType) -> Kept:
         (out,) = self.infer(*ins)
@@ -246,11 +236,11 @@ class LpPool(MeanPool):
         return Kept(inputs=(0,), bytes=ins[0].bytes + 4 * out.bytes)
 
     def call(self, *ins: TensorType) -> Call:
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
         stem = self._stem()
         if ins[0].rank == 2:  # torch's takes a number here, no list of one
             stem = tuple(_single(a) for a in stem)
-        return Call(f"nn.LPPool{ins[0].rank - 1}d", (Arg("p", self.p), *stem, ceil))
+        args = (Arg("p", self.p), *stem, *self.args(ceil="ceil_mode"))
+        return Call(f"nn.LPPool{ins[0].rank - 1}d", args)
 
 
 def _single(arg: Arg) -> Arg:
@@ -263,11 +253,11 @@ def _single(arg: Arg) -> Arg:
 class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
-    family: ClassVar[str] = "pool"
+    family = "pool"
     name: ClassVar[str]
 
-    size: int | tuple[int | None, ...] = field(
-        Either(DIM, Many(Either(DIM, Null()), most=3)), doc="output size; null keeps an axis"
+    size: Size | Annotated[tuple[Size | None, ...], up_to(3)] = Field(
+        description="output size; null keeps an axis"
     )
 
     def sizes(self, t: TensorType) -> tuple[int, ...]:
@@ -294,7 +284,7 @@ class AdaptivePool(Layer):
         return max(ins[0].size, outs[0].size)
 
     def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.{self.name}{ins[0].rank - 1}d", (Arg("size", self.size),))
+        return Call(f"nn.{self.name}{ins[0].rank - 1}d", self.args("size"))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         spatial: list[str | None] = []
@@ -316,9 +306,9 @@ def adaptive(axis: int, size: int, out: int) -> Reach:
 class AdaptiveAvgPool(AdaptivePool):
     """Means to a given size: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d."""
 
-    op: ClassVar[str] = "adaptive_avg_pool"
-    name: ClassVar[str] = "AdaptiveAvgPool"
-    examples: ClassVar[Any] = (
+    op = "adaptive_avg_pool"
+    name = "AdaptiveAvgPool"
+    examples = (
         ({"size": 3}, ((4, 8),)),
         ({"size": 1}, ((4, 8, 9),)),
         ({"size": [3, None]}, ((4, 8, 9),)),
@@ -333,9 +323,9 @@ class AdaptiveAvgPool(AdaptivePool):
 class AdaptiveMaxPool(AdaptivePool):
     """Maxima to a given size: torch.nn.AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d."""
 
-    op: ClassVar[str] = "adaptive_max_pool"
-    name: ClassVar[str] = "AdaptiveMaxPool"
-    examples: ClassVar[Any] = (
+    op = "adaptive_max_pool"
+    name = "AdaptiveMaxPool"
+    examples = (
         ({"size": 3}, ((4, 8),)),
         ({"size": 1}, ((4, 8, 9),)),
         ({"size": [3, None]}, ((4, 8, 9),)),
@@ -349,7 +339,7 @@ class AdaptiveMaxPool(AdaptivePool):
 class GlobalPool(Layer):
     """What pools over all of space have in common: [C, …] -> [C]."""
 
-    family: ClassVar[str] = "pool"
+    family = "pool"
     name: ClassVar[str]
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -377,17 +367,17 @@ class GlobalPool(Layer):
 class GlobalAvgPool(GlobalPool):
     """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
 
-    op: ClassVar[str] = "global_avg_pool"
-    name: ClassVar[str] = "AvgPool"
-    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+    op = "global_avg_pool"
+    name = "AvgPool"
+    examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 
 
 class GlobalMaxPool(GlobalPool):
     """The maximum over all of space: torch.nn.AdaptiveMaxPool2d(1), flattened."""
 
-    op: ClassVar[str] = "global_max_pool"
-    name: ClassVar[str] = "MaxPool"
-    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+    op = "global_max_pool"
+    name = "MaxPool"
+    examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * ins[0].shape[0])

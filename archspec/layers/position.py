@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from archspec.layers.base import Call, Layer, Mismatch, TensorType
+from archspec.layers.base import Layer, Mismatch, TensorType
 from archspec.layers.window import expect_dtype
 
 
 class SinePositions(Layer):
     """Sines and cosines of the position added to [T, D] (Vaswani et al. 2017, section 3.5)."""
 
-    op: ClassVar[str] = "sine_positions"
-    family: ClassVar[str] = "position"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({}, ((7, 6),)), ({}, ((1, 2),)))
+    op = "sine_positions"
+    target = "SinePositions"
+    family = "position"
+    work = 1
+    examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -31,6 +30,3 @@ class SinePositions(Layer):
             )
             raise Mismatch(message, code="E305")
         return ins
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SinePositions")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -17,7 +19,7 @@ from archspec.layers.base import (
     TensorType,
     Weight,
 )
-from archspec.layers.fields import DIM, FLAG, PROBABILITY, Word, field
+from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_dtype
 
 
@@ -29,16 +31,15 @@ class Recurrent(Layer):
     where it looks into the layer (on the meta device); the fused kernels it does not count.
     """
 
-    family: ClassVar[str] = "recurrent"
-    target: ClassVar[str]
+    family = "recurrent"
     gates: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)
 
-    hidden: int = field(DIM, doc="size of the state")
-    layers: int = field(DIM, default=1, doc="layers, each on the output of the one below")
-    bias: bool = field(FLAG, default=True, doc="learned shifts")
-    dropout: float = field(PROBABILITY, default=0.0, doc="dropout behind every layer but the last")
-    bidirectional: bool = field(FLAG, default=False, doc="a second pass from the end, concatenated")
+    hidden: Size = Field(description="size of the state")
+    layers: Size = Field(1, description="layers, each on the output of the one below")
+    bias: Flag = Field(True, description="learned shifts")
+    dropout: Probability = Field(0.0, description="dropout behind every layer but the last")
+    bidirectional: Flag = Field(False, description="a second pass from the end, concatenated")
 
     def check(self) -> None:
         if self.dropout and self.layers == 1:
@@ -115,13 +116,11 @@ class Recurrent(Layer):
     def call(self, *ins: TensorType) -> Call:
         args = (
             Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("hidden", self.hidden),
-            Arg("layers", self.layers, "num_layers", 1),
+            *self.args("hidden", layers="num_layers"),
             *self._more(),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("bias"),
             Arg("True", True, "batch_first", False),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bidirectional", self.bidirectional, "bidirectional", False),
+            *self.args("dropout", "bidirectional"),
         )
         turned = [
             f"x{i}.transpose(0, 1).contiguous()" for i, t in enumerate(ins) if i and t is not None
@@ -162,41 +161,41 @@ _EXAMPLES: Any = (
 class Lstm(Recurrent):
     """Long short-term memory: torch.nn.LSTM. Inputs `x`, `h`, `c`; outputs `output`, `h`, `c`."""
 
-    op: ClassVar[str] = "lstm"
-    target: ClassVar[str] = "LSTM"
-    gates: ClassVar[int] = 4
-    states: ClassVar[tuple[str, ...]] = ("h", "c")
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?", "c?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h", "c")
-    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
+    op = "lstm"
+    target = "LSTM"
+    gates = 4
+    states = ("h", "c")
+    takes = ("x", "h?", "c?")
+    gives = ("output", "h", "c")
+    examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
 
 class Gru(Recurrent):
     """Gated recurrent unit: torch.nn.GRU. Inputs `x`, `h`; outputs `output`, `h`."""
 
-    op: ClassVar[str] = "gru"
-    target: ClassVar[str] = "GRU"
-    gates: ClassVar[int] = 3
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h")
-    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
+    op = "gru"
+    target = "GRU"
+    gates = 3
+    takes = ("x", "h?")
+    gives = ("output", "h")
+    examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
 
 class Rnn(Recurrent):
     """Elman network: torch.nn.RNN. Inputs `x`, `h`; outputs `output`, `h`."""
 
-    op: ClassVar[str] = "rnn"
-    target: ClassVar[str] = "RNN"
-    gates: ClassVar[int] = 1
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h")
-    examples: ClassVar[Any] = (
+    op = "rnn"
+    target = "RNN"
+    gates = 1
+    takes = ("x", "h?")
+    gives = ("output", "h")
+    examples = (
         *_EXAMPLES,
         ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),
         ({"hidden": 6, "layers": 2}, ((7, 5), (2, 6))),
     )
 
-    nonlinearity: str = field(Word("tanh", "relu"), default="tanh", doc="of the state")
+    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="of the state")
 
     def _more(self) -> tuple[Arg, ...]:
-        return (Arg("nonlinearity", self.nonlinearity, "nonlinearity", "tanh"),)
+        return self.args("nonlinearity")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from archspec.layers.base import (
     WHOLE,
@@ -16,22 +18,10 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
+    along,
 )
 from archspec.layers.edge import unread
-from archspec.layers.fields import (
-    DIM,
-    FLAG,
-    WINDOW,
-    Either,
-    Kind,
-    Many,
-    Number,
-    PerAxis,
-    Word,
-    Wrong,
-    field,
-    written,
-)
+from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
@@ -41,31 +31,21 @@ from archspec.layers.window import (
     spread,
     window_sizes,
 )
+from archspec.text.words import written
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-_MODES = {
-    "nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
-    "bicubic": (2,), "trilinear": (3,), "area": (1, 2, 3),
+_Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"]
+_AXES: dict[str, tuple[int, ...]] = {
+    "linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,),
 }  # fmt: skip
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-_ONE = Number(above=0, most=2**20)
-_FACTOR = Either(_ONE, Many(_ONE, most=3))
-
-
-class _Scale(Kind):
-    says = "a number above 0 (at most 2^20), or a list of one per axis"
-
-    def check(self, value: Any) -> Any:
-        if isinstance(value, str) and value in _MODES:
-            return value  # `upsample: nearest`, where a second input gives the size
-        if isinstance(value, str):
-            raise Wrong(f"it takes {self.says}")
-        return _FACTOR.check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [*_FACTOR.schema()["anyOf"], {"enum": list(_MODES)}]}
+_Factor = Annotated[float, Real(above=0, most=2**20)]
+_Factors = Annotated[
+    _Factor | Annotated[tuple[_Factor, ...], up_to(3)],
+    Says("a number above 0 (at most 2^20), or a list of one per axis"),
+]
 
 
 class Upsample(Rearrange):
@@ -74,9 +54,10 @@ class Upsample(Rearrange):
     To the size of a second input: torch.nn.functional.interpolate.
     """
 
-    op: ClassVar[str] = "upsample"
-    takes: ClassVar[tuple[str, ...]] = ("x", "like?")
-    examples: ClassVar[Any] = (
+    op = "upsample"
+    takes = ("x", "like?")
+    bare: ClassVar[dict[type, str]] = {str: "mode"}  # where a second input gives the size
+    examples = (
         ({"scale": 2}, ((4, 9),)),
         ({"scale": 2}, ((4, 5, 6),)),
         ({"scale": [2, 3], "mode": "bilinear"}, ((4, 5, 6),)),
@@ -90,23 +71,14 @@ class Upsample(Rearrange):
         ({"scale": 2, "mode": "nearest-exact"}, ((4, 5, 6),)),
     )
 
-    scale: Any = field(_Scale(), default=None, doc="how many times larger")
-    size: Any = field(WINDOW, default=None, doc="the output size, instead of `scale`")
-    mode: str = field(Word(*_MODES), default="nearest", doc="how cells between cells are made")
-    align_corners: bool | None = field(
-        FLAG, default=None, doc="corner cells keep their value (linear and cubic modes)"
+    scale: _Factors | None = Field(None, description="how many times larger")
+    size: PerAxis | None = Field(None, description="the output size, instead of `scale`")
+    mode: _Mode = Field("nearest", description="how cells between cells are made")
+    align_corners: Flag | None = Field(
+        None, description="corner cells keep their value (linear and cubic modes)"
     )
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("scale"), str) and given["scale"] in _MODES and "mode" not in given:
-            given["mode"] = given.pop("scale")
-        super().__init__(*args, **given)
-
     def check(self) -> None:
-        if isinstance(self.scale, str):
-            raise BadArgument(
-                "scale", f"`scale` of `upsample` is {self.scale}; it takes {_Scale.says}"
-            )
         if self.scale is not None and self.size is not None:
             raise BadArgument(None, "`upsample` takes `scale` or `size`, not both", code="E217")
         if self.align_corners is not None and self.mode in ("nearest", "nearest-exact", "area"):
@@ -142,7 +114,7 @@ class Upsample(Rearrange):
         return found
 
     def _check_mode(self, n: int, t: TensorType) -> None:
-        if n in _MODES[self.mode]:
+        if n in _AXES.get(self.mode, (n,)):
             return
         help = f"write `mode: {_LINEAR[n]}`" if self.mode in _LINEAR.values() else ""
         axes = "one spatial axis" if n == 1 else f"{n} spatial axes"
@@ -153,11 +125,11 @@ class Upsample(Rearrange):
         )
 
     def _factors(self, t: TensorType) -> tuple[float, ...]:
-        n = t.rank - 1
-        scale: float | tuple[float, ...] = self.scale
-        if isinstance(self.scale, tuple) and len(self.scale) != n:
+        n, scale = t.rank - 1, self.scale
+        assert scale is not None
+        if isinstance(scale, tuple) and len(scale) != n:
             message = (
-                f"`scale` of `upsample` is {list(self.scale)}; the input {t} has the spatial "
+                f"`scale` of `upsample` is {list(scale)}; the input {t} has the spatial "
                 f"axes {', '.join(SPATIAL[n])}"
             )
             raise Mismatch(message, code="E302")
@@ -213,8 +185,6 @@ class Upsample(Rearrange):
         return 2 * each * outs[0].size
 
     def call(self, *ins: TensorType) -> Call:
-        align = Arg("align_corners", self.align_corners, "align_corners", None)
-        mode = Arg("mode", self.mode, "mode", "nearest")
         if len(ins) > 1:
             forward, free = (
                 "nn.functional.interpolate(x0, x1.shape[2:], mode=mode)",
@@ -224,9 +194,8 @@ class Upsample(Rearrange):
                 forward = forward[:-1] + ", align_corners=align)"
                 free.append(Arg("align_corners", self.align_corners, "align"))
             return Call(None, forward=forward, free=tuple(free))
-        size = Arg("size", self.size, "size", None)
-        factor = Arg("scale", self.scale, "scale_factor", None)
-        return Call("nn.Upsample", (size, factor, mode, align))
+        size, mode, align = self.args("size", "mode", "align_corners")
+        return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
 
     def module(self, *ins: TensorType) -> Call:
         return Call(None) if len(ins) > 1 else self.call(*ins)
@@ -245,10 +214,11 @@ class Upsample(Rearrange):
 class PixelShuffle(Rearrange):
     """Channels into space: torch.nn.PixelShuffle, [C·f², H, W] → [C, H·f, W·f]."""
 
-    op: ClassVar[str] = "pixel_shuffle"
-    examples: ClassVar[Any] = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
+    op = "pixel_shuffle"
+    target = "nn.PixelShuffle"
+    examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
-    factor: int = field(DIM, doc="how many times larger space becomes")
+    factor: Size = Field(description="how many times larger space becomes")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -267,9 +237,6 @@ class PixelShuffle(Rearrange):
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelShuffle", (Arg("factor", self.factor),))
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
 
@@ -277,10 +244,11 @@ class PixelShuffle(Rearrange):
 class PixelUnshuffle(Rearrange):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
 
-    op: ClassVar[str] = "pixel_unshuffle"
-    examples: ClassVar[Any] = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
+    op = "pixel_unshuffle"
+    target = "nn.PixelUnshuffle"
+    examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
-    factor: int = field(DIM, doc="how many times smaller space becomes")
+    factor: Size = Field(description="how many times smaller space becomes")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -299,9 +267,6 @@ class PixelUnshuffle(Rearrange):
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelUnshuffle", (Arg("factor", self.factor),))
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
@@ -309,10 +274,11 @@ class PixelUnshuffle(Rearrange):
 class ChannelShuffle(Rearrange):
     """Channels dealt out over groups: torch.nn.ChannelShuffle."""
 
-    op: ClassVar[str] = "channel_shuffle"
-    examples: ClassVar[Any] = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
+    op = "channel_shuffle"
+    target = "nn.ChannelShuffle"
+    examples = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
 
-    groups: int = field(DIM, doc="groups the channels come in")
+    groups: Size = Field(description="groups the channels come in")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -326,25 +292,23 @@ class ChannelShuffle(Rearrange):
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((WHOLE, *(Reach(a) for a in range(1, ins[0].rank))),)
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.ChannelShuffle", (Arg("groups", self.groups),))
+        return (along(ins[0].rank, {0: WHOLE}),)
 
 
 class Unfold(Rearrange):
     """Every window as a column: torch.nn.Unfold, [C, H, W] → [C·kernel, windows]."""
 
-    op: ClassVar[str] = "unfold"
-    examples: ClassVar[Any] = (
+    op = "unfold"
+    target = "nn.Unfold"
+    examples = (
         ({"kernel": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": 2, "padding": 1, "dilation": 2}, ((4, 8, 9),)),
     )
 
-    kernel: Any = field(WINDOW, doc="size of the window")
-    dilation: Any = field(WINDOW, default=1, doc="distance between the window's cells")
-    padding: Any = field(PerAxis(0), default=0, doc="zeros added around the input")
-    stride: Any = field(WINDOW, default=1, doc="step of the window")
+    kernel: PerAxis = Field(description="size of the window")
+    dilation: PerAxis = Field(1, description="distance between the window's cells")
+    padding: Cells = Field(0, description="zeros added around the input")
+    stride: PerAxis = Field(1, description="step of the window")
 
     def geometry(self, t: TensorType) -> Geometry:
         """The windows on an input. Raises Mismatch."""
@@ -359,12 +323,3 @@ class Unfold(Rearrange):
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (tuple(WHOLE for _ in ins[0].shape),)
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("kernel", self.kernel),
-            Arg("dilation", self.dilation, "dilation", 1),
-            Arg("padding", self.padding, "padding", 0),
-            Arg("stride", self.stride, "stride", 1),
-        )
-        return Call("nn.Unfold", args)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     BadArgument,
@@ -18,42 +19,35 @@ from archspec.layers.base import (
     Shape,
     TensorType,
     Window,
+    along,
 )
-from archspec.layers.fields import (
-    AXIS,
-    DIM,
-    Either,
-    Kind,
-    Many,
-    Whole,
-    Wrong,
-    field,
-)
+from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, alone, up_to
 
 
 class Rearrange(Layer):
     """What ops that only move cells have in common."""
 
-    family: ClassVar[str] = "shape"
+    family = "shape"
 
 
 # ------------------------------------------------------------------ axes into other axes
 
 
-class _Shape(Kind):
-    """Sizes, of which one may be -1: whatever is left."""
+def _one_left(shape: Shape) -> Shape:
+    """Refuses 0, and a second -1."""
+    if 0 in shape or shape.count(-1) > 1:
+        raise ValueError
+    return shape
 
-    says = "a list of whole numbers of at least 1, one of them -1 where it is to be worked out"
 
-    def check(self, value: Any) -> tuple[int, ...]:
-        values = [value] if isinstance(value, int) and not isinstance(value, bool) else value
-        found: tuple[int, ...] = Many(Whole(-1), most=16).check(values)
-        if 0 in found or found.count(-1) > 1:
-            raise Wrong(f"it takes {self.says}")
-        return found
-
-    def schema(self) -> dict[str, Any]:
-        return Either(Whole(-1), Many(Whole(-1), most=16)).schema()
+_Length = Annotated[int, Whole(-1)]
+_Lengths = Annotated[tuple[_Length, ...], up_to(16)]
+_Shape = Annotated[
+    _Lengths,
+    AfterValidator(_one_left),
+    BeforeValidator(alone, json_schema_input_type=_Length | _Lengths),
+    Says("a list of whole numbers of at least 1, one of them -1 where it is to be worked out"),
+]
 
 
 def _filled(op: str, shape: Shape, size: int, what: str) -> Shape:
@@ -99,9 +93,9 @@ def _regroup(axis: int, size: int, inner: list[int], group: list[int], after: Sh
 class Flatten(Rearrange):
     """All axes from `start` on as one: torch.flatten."""
 
-    op: ClassVar[str] = "flatten"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "flatten"
+    view = True
+    examples = (
         ({}, ((4, 8, 9),)),
         ({}, ((5,),)),
         ({"start": 1}, ((4, 8, 9),)),
@@ -109,7 +103,7 @@ class Flatten(Rearrange):
         ({}, ((4, 1, 1),)),
     )
 
-    start: int = field(AXIS, default=0, doc="the first axis that is joined")
+    start: Axis = Field(0, description="the first axis that is joined")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -137,21 +131,17 @@ class Flatten(Rearrange):
 class Unflatten(Rearrange):
     """One axis as several: torch.nn.Unflatten."""
 
-    op: ClassVar[str] = "unflatten"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "unflatten"
+    bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
+    view = True
+    examples = (
         ({"axis": 0, "shape": [4, 2, 3]}, ((24,),)),
         ({"axis": -1, "shape": [3, -1]}, ((5, 12),)),
         ({"axis": 0, "shape": [100, 1, 1]}, ((100,),)),
     )
 
-    axis: int = field(AXIS, default=0, doc="the axis that is taken apart")
-    shape: tuple[int, ...] = field(_Shape(), doc="the axes it becomes; one may be -1")
-
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("axis"), (list, tuple)) and "shape" not in given:
-            given = {"shape": given["axis"]}  # a bare list can only be the shape
-        super().__init__(*args, **given)
+    axis: Axis = Field(0, description="the axis that is taken apart")
+    shape: _Shape = Field(description="the axes it becomes; one may be -1")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -204,9 +194,9 @@ def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
 class Reshape(Rearrange):
     """The same elements in another shape: torch.reshape."""
 
-    op: ClassVar[str] = "reshape"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "reshape"
+    view = True
+    examples = (
         ({"shape": [1, 28, 28]}, ((784,),)),
         ({"shape": [6, -1]}, ((3, 4, 5),)),
         ({"shape": [12]}, ((3, 4),)),
@@ -214,7 +204,7 @@ class Reshape(Rearrange):
         ({"shape": -1}, ((3, 4, 1),)),
     )
 
-    shape: tuple[int, ...] = field(_Shape(), doc="the new shape; one size may be -1")
+    shape: _Shape = Field(description="the new shape; one size may be -1")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -239,16 +229,16 @@ class Reshape(Rearrange):
 class Permute(Rearrange):
     """The axes in another order: torch.permute."""
 
-    op: ClassVar[str] = "permute"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "permute"
+    view = True
+    examples = (
         ({"order": [1, 0]}, ((4, 9),)),
         ({"order": [1, 2, 0]}, ((4, 8, 9),)),
         ({"order": [-1, 0, 1]}, ((4, 8, 9),)),
     )
 
-    order: tuple[int, ...] = field(
-        Many(AXIS, most=16), doc="for each axis of the output the axis it was"
+    order: Annotated[tuple[Axis, ...], up_to(16)] = Field(
+        description="for each axis of the output the axis it was"
     )
 
     def places(self, t: TensorType) -> tuple[int, ...]:
@@ -298,16 +288,16 @@ def _indexed(axis: int, inside: str, name: str = "x0") -> str:
 class Select(Rearrange):
     """One place along an axis, which goes: torch.select."""
 
-    op: ClassVar[str] = "select"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "select"
+    view = True
+    examples = (
         ({"index": 0}, ((7, 12),)),
         ({"index": -1, "axis": 1}, ((4, 8, 9),)),
         ({"index": 2, "axis": -1}, ((4, 9),)),
     )
 
-    index: int = field(AXIS, doc="the place; -1 is the last")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    index: Axis = Field(description="the place; -1 is the last")
+    axis: Axis = Field(0, description="the axis")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -341,21 +331,19 @@ class Select(Rearrange):
 class Slice(Rearrange):
     """From `start` to before `stop` in steps along an axis, as in Python."""
 
-    op: ClassVar[str] = "slice"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "slice"
+    view = True
+    examples = (
         ({"start": 1}, ((7, 12),)),
         ({"start": 1, "stop": -1, "axis": 1}, ((4, 8, 9),)),
         ({"stop": 7, "step": 2, "axis": -1}, ((4, 9),)),
         ({"start": -1, "axis": 1}, ((4, 9),)),
     )
 
-    start: int | None = field(
-        AXIS, default=None, doc="the first cell; the first there is when left out"
-    )
-    stop: int | None = field(AXIS, default=None, doc="the cell before which it ends")
-    step: int = field(DIM, default=1, doc="every so many cells")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    start: Axis | None = Field(None, description="the first cell; the first there is when left out")
+    stop: Axis | None = Field(None, description="the cell before which it ends")
+    step: Size = Field(1, description="every so many cells")
+    axis: Axis = Field(0, description="the axis")
 
     def check(self) -> None:
         if self.start is None and self.stop is None and self.step == 1:
@@ -376,14 +364,13 @@ class Slice(Rearrange):
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
-        count, axis = len(self.cells(t)), place(self.op, self.axis, t)
-        return (t.like((*t.shape[:axis], count, *t.shape[axis + 1 :])),)
+        return (t.resized(place(self.op, self.axis, t), len(self.cells(t))),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
         first, axis = self.cells(t).start, place(self.op, self.axis, t)
-        along = Window(stride=self.step, lo=first, hi=first)
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        steps = Window(stride=self.step, lo=first, hi=first)
+        return (along(t.rank, {axis: Reach(axis, steps)}),)
 
     def call(self, *ins: TensorType) -> Call:
         given = [n for n in ("start", "stop") if getattr(self, n) is not None]
@@ -400,8 +387,7 @@ class Slice(Rearrange):
         args = (
             Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
             Arg("start", self.start),
-            Arg("stop", self.stop, "stop", None),
-            Arg("step", self.step, "step", 1),
+            *self.args("stop", "step"),
         )
         return Call("Slice", args)
 
@@ -409,22 +395,21 @@ class Slice(Rearrange):
 class Split(Rearrange):
     """Neighbouring parts along an axis: outputs `0`, `1`, … (torch.chunk, torch.split)."""
 
-    op: ClassVar[str] = "split"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "split"
+    bare: ClassVar[dict[type, str]] = {list: "sizes", tuple: "sizes"}
+    view = True
+    examples = (
         ({"parts": 2}, ((4, 8, 9),)),
         ({"parts": 3, "axis": -1}, ((4, 9),)),
         ({"sizes": [1, 3]}, ((4, 9),)),
     )
 
-    parts: int | None = field(DIM, default=None, doc="so many equal parts")
-    sizes: tuple[int, ...] | None = field(Many(DIM), default=None, doc="the size of each part")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    parts: Size | None = Field(None, description="so many equal parts")
+    sizes: Sizes | None = Field(None, description="the size of each part")
+    axis: Axis = Field(0, description="the axis")
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("parts"), (list, tuple)) and "sizes" not in given:
-            given["sizes"] = given.pop("parts")  # a bare list can only be the sizes
-        super().__init__(*args, **given)
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
         count = len(self.sizes) if self.sizes is not None else self.parts or 0
         self.__dict__["gives"] = tuple(str(i) for i in range(count))
 
@@ -458,14 +443,14 @@ class Split(Rearrange):
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
         axis = place(self.op, self.axis, t)
-        return tuple(t.like((*t.shape[:axis], n, *t.shape[axis + 1 :])) for n in self.cuts(t))
+        return tuple(t.resized(axis, n) for n in self.cuts(t))
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins
         axis = place(self.op, self.axis, t)
         last = t.shape[axis] - self.cuts(t)[-1]
-        along = Window(lo=0, hi=last)  # the hull over the parts
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        hull = Window(lo=0, hi=last)  # over the parts
+        return (along(t.rank, {axis: Reach(axis, hull)}),)
 
     def call(self, *ins: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))

@@ -1,16 +1,17 @@
-"""Program → tables: terminal, Markdown, CSV, JSON, notebook."""
+"""Network → tables: terminal, Markdown, CSV, JSON, notebook."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from archspec.report import table as _table
-from archspec.report.data import document, flat, records, unrolled
+from archspec.report.data import document, records
+from archspec.report.layers import fitting, headline, layers
 from archspec.report.listing import shipped, vocabulary
-from archspec.report.network import fitting, headline, network
+from archspec.report.unrolled import unrolled
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 __all__ = [
     "document", "fitting", "headline", "html", "markdown", "records", "shipped", "terminal",
@@ -18,34 +19,32 @@ __all__ = [
 ]  # fmt: skip
 
 
-def write(program: Program, format: str = "table", depth: int | None = None) -> str:
-    """The program's table as text: `table`, `markdown`, `csv` or `json`.
+def write(network: Network, format: str = "table", depth: int | None = None) -> str:
+    """The network's table as text: `table`, `markdown`, `csv` or `json`.
 
     `depth` folds what lies deeper than so many segments of a path.
     """
     if format == "json":
-        import json
-
-        return json.dumps(document(program, depth), indent=1, ensure_ascii=False) + "\n"
+        return document(network, depth).model_dump_json(indent=1) + "\n"
     if format == "csv":
-        found = [flat(record) for record in records(program, depth)]
+        found = [record.flat() for record in records(network, depth)]
         columns = tuple(_table.Column(name) for name in found[0])
         return _table.csv(_table.Table("", columns, [tuple(row.values()) for row in found]))
     if format == "markdown":
-        return markdown(program, depth)
-    return _table.plain(network(program, depth))
+        return markdown(network, depth)
+    return _table.plain(layers(network, depth))
 
 
-def markdown(program: Program, depth: int | None = None) -> str:
+def markdown(network: Network, depth: int | None = None) -> str:
     """A GitHub table with the totals below it."""
-    return _table.markdown(network(program, depth))
+    return _table.markdown(layers(network, depth))
 
 
-def html(program: Program, depth: int | None = None) -> str:
+def html(network: Network, depth: int | None = None) -> str:
     """For a notebook; folded to a screenful unless `depth` says otherwise."""
-    return _table.html(network(program, fitting(program) if depth is None else depth))
+    return _table.html(layers(network, fitting(network) if depth is None else depth))
 
 
-def terminal(program: Program, depth: int | None = None) -> None:
+def terminal(network: Network, depth: int | None = None) -> None:
     """Draw on the terminal that stdout is, as wide as it is."""
-    _table.terminal(network(program, depth))
+    _table.terminal(layers(network, depth))

@@ -1,4 +1,4 @@
-"""Two programs → what changed from one to the other, stage by stage, and which weights stay."""
+"""Two networks → what changed from one to the other, stage by stage, and which weights stay."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from archspec.align import align, marks
 from archspec.report import table as _table
-from archspec.report.data import record
-from archspec.report.network import folded, receptive
+from archspec.report.data import Layer
+from archspec.report.layers import Stage, folded, receptive
 from archspec.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from archspec.analysis import Row
-    from archspec.network import Program
+    from archspec.analysed import Network
 
 _COLUMNS = (
     Column(""), Column("layer"), Column("op", yields=3), Column("output"),
@@ -25,14 +24,6 @@ _COLUMNS = (
     Column("MACs", right=True, yields=1), Column("field", yields=2), Column("weights"),
 )  # fmt: skip
 _LISTED = 8  # names in a remark
-
-
-class Stage(NamedTuple):
-    """A part of a network: a path down to some depth, what it is, its rows."""
-
-    name: str
-    what: str
-    rows: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +50,32 @@ class Change:
 class Difference:
     """What changed from `a` to `b`; `same` is the layer of `a` for each layer of `b` it has."""
 
-    a: Program
-    b: Program
+    a: Network
+    b: Network
     changes: tuple[Change, ...]
     same: dict[str, str]
 
     @property
     def weights(self) -> dict[str, Any]:
         """What of a's weights b can take: tensors, parameters, and the layers that stay without."""
-        tensors, params, taken, own = 0, 0, [0, 0], list[str]()
-        for _, weight, node in self.b.graph.weights():
-            tensors, params = tensors + 1, params + (0 if weight.buffer else weight.size)
-            if node.path in self.same:
-                taken = [taken[0] + 1, taken[1] + (0 if weight.buffer else weight.size)]
-            else:
-                own.append(node.path)
+        sizes = [
+            (node.path, 0 if weight.buffer else weight.size)
+            for _, weight, node in self.b.graph.weights()
+        ]
+        taken = [size for path, size in sizes if path in self.same]
         return {
-            "tensors": tensors, "tensors_taken": taken[0], "params": params,
-            "params_taken": taken[1], "fresh": list(dict.fromkeys(own)),
+            "tensors": len(sizes), "tensors_taken": len(taken),
+            "params": sum(size for _, size in sizes), "params_taken": sum(taken),
+            "fresh": list(dict.fromkeys(path for path, _ in sizes if path not in self.same)),
             "renamed": sum(here != there for here, there in self.same.items()),
         }  # fmt: skip
 
 
-def compare(a: Program, b: Program, depth: int = 1) -> Difference:
+def compare(a: Network, b: Network, depth: int = 1) -> Difference:
     """What changed from `a` to `b`, in stages of so many segments of a path."""
     same = align(marks(b.graph), marks(a.graph))
-    before = [Stage(*group) for group in folded(a, depth)]
-    after = [Stage(*group) for group in folded(b, depth)]
+    before = list(folded(a, depth))
+    after = list(folded(b, depth))
     origin = _origins(before, after, same)
     left = [_label(stage, {}) for stage in before]
     right = [_label(stage, origin) for stage in after]
@@ -122,14 +112,14 @@ def _origins(
 
 def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
     """By which stages are told to be the same: with weights by name, else by what they do."""
-    if not any(row.weight_bytes for row in stage.rows):
+    if not stage.sum("weight_bytes"):
         return "", stage.what if stage.what != "input" else f"input {stage.name}"
     return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
 
 
-def _tensors(program: Program) -> Counter[str]:
+def _tensors(network: Network) -> Counter[str]:
     """How many tensors each layer has."""
-    return Counter(node.path for _, _, node in program.graph.weights())
+    return Counter(node.path for _, _, node in network.graph.weights())
 
 
 def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:
@@ -146,8 +136,8 @@ def _figures(stage: Stage) -> tuple[Cell, ...]:
         stage.what,
         str(last.outputs[0]),
         len(stage.rows),
-        sum(row.params for row in stage.rows) or None,
-        sum(row.macs for row in stage.rows) or None,
+        stage.sum("params") or None,
+        stage.sum("macs") or None,
         receptive(last),
     )
 
@@ -176,8 +166,8 @@ def difference(found: Difference) -> Table:
     )
 
 
-def _named(program: Program) -> str:
-    name, file = program.name, program.source.name
+def _named(network: Network) -> str:
+    name, file = network.name, network.source.name
     return name if file.rpartition("/")[2].partition(".")[0] == name else f"{name} ({file})"
 
 
@@ -199,7 +189,7 @@ def _to(before: Cell, after: Cell = "") -> Cell:
 def _remarks(found: Difference) -> Iterable[tuple[str, str]]:
     same = [c.after for c in found.changes if c.sign == "=" and c.after is not None]
     if len(same) == len(found.changes):
-        yield "changed", "nothing but names" if _renamed(found) else "nothing"
+        yield "changed", "nothing but names" if found.weights["renamed"] else "nothing"
     elif same:
         yield "unchanged", _listed([stage.name for stage in same])
     fits = found.weights
@@ -216,10 +206,6 @@ def _remarks(found: Difference) -> Iterable[tuple[str, str]]:
         yield "fresh", _listed(fits["fresh"])
 
 
-def _renamed(found: Difference) -> bool:
-    return any(here != there for here, there in found.same.items())
-
-
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
@@ -228,20 +214,19 @@ def _listed(names: Sequence[str]) -> str:
 def document(found: Difference) -> dict[str, Any]:
     """Everything, for programs to read."""
 
-    def side(stage: Stage | None) -> dict[str, Any] | None:
-        return None if stage is None else record(stage.name, stage.what, stage.rows)
-
-    def totals(program: Program) -> dict[str, int]:
-        return {key: getattr(program.analysis.totals, key) for key in ("params", "macs", "flops")}
+    def side(network: Network) -> dict[str, Any]:
+        totals = network.analysis.totals
+        costs = {"params": totals.params, "macs": totals.macs, "flops": totals.flops}
+        return {"name": network.name, "spec": network.source.name, "totals": costs}
 
     return {
-        "a": {"name": found.a.name, "spec": found.a.source.name, "totals": totals(found.a)},
-        "b": {"name": found.b.name, "spec": found.b.source.name, "totals": totals(found.b)},
+        "a": side(found.a),
+        "b": side(found.b),
         "stages": [
             {
                 "change": change.sign,
-                "a": side(change.before),
-                "b": side(change.after),
+                "a": change.before and Layer.of(change.before).model_dump(),
+                "b": change.after and Layer.of(change.after).model_dump(),
                 "tensors": change.tensors,
                 "tensors_taken": change.taken,
             }

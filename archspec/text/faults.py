@@ -106,25 +106,3 @@ def remedy(fault: Fault) -> list[str]:
     """The lines of a fault's help; where it has none, who says more."""
     first, *rest = (fault.help or f"`archspec explain {fault.code}` says more").split("\n")
     return [f"  help: {first}", *(f"        {line}" for line in rest)]
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The one of `known` that `word` is likely a slip of, or ""."""
-    import difflib  # only a faulty spec pays for it
-
-    if len(word) > 64:
-        return ""
-    folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
-    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else ""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown word: the near name where there is one, else what is known."""
-    names = list(known)
-    guess = near(word, names)
-    if guess:
-        return f"did you mean `{guess}`?"
-    if not names or len(names) > 24:
-        return ""
-    return "known: " + ", ".join(f"`{n}`" for n in names)

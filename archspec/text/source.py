@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archspec.limits import DEFAULT, Limits
-from archspec.text import yaml
+from archspec.text import reading, scalars
 from archspec.text.faults import Fault, Loc, Quoting, SpecError, Step, remedy
+from archspec.text.misread import Slip
+from archspec.text.words import printable, shortened
 
 _WIDTH = 100  # columns of an excerpt
 _CHAIN = 8  # links of a chain that are shown
@@ -37,7 +39,7 @@ class Source:
         name: str,
         text: str,
         data: Any = None,
-        marks: yaml.Mark = (0, 0),
+        marks: reading.Mark = (0, 0),
         path: Path | None = None,
     ) -> None:
         self.name = name
@@ -58,19 +60,19 @@ class Source:
     def position(self, loc: Loc) -> str:
         """`file:line:column`."""
         where = self.place(loc)
-        return f"{_plain(self.name)}:{where.line}:{where.column}"
+        return f"{printable(self.name)}:{where.line}:{where.column}"
 
     def quote(self, fault: Fault, others: Mapping[str, Quoting] | None = None) -> str:
         """The fault as text: code, sentence, place, excerpt with caret, details, chain, remedy."""
         sources = {**(others or {}), self.name: self}
-        lines = [f"{fault.code} {_plain(fault.message)}"]
+        lines = [f"{fault.code} {printable(fault.message)}"]
         if self.text:
             context = self.context(fault.loc)
             lines += [f"  --> {self.position(fault.loc)}" + (f"   {context}" if context else "")]
             lines += self._excerpt(self.place(fault.loc))
         else:
-            lines += [f"  --> {_plain(self.name)}"]
-        lines += [f"  {_plain(detail)}" for detail in fault.details]
+            lines += [f"  --> {printable(self.name)}"]
+        lines += [f"  {printable(detail)}" for detail in fault.details]
         lines += _chain(fault.chain, sources)
         return "\n".join([*lines, *remedy(fault)])
 
@@ -86,42 +88,30 @@ class Source:
             own = node.get("id") if isinstance(node, dict) else None
             if isinstance(own, str) and path[0] != "params":
                 names.append(own)
-        return ".".join(_plain(name if len(name) <= 40 else name[:39] + "…") for name in names)
+        return ".".join(printable(shortened(name, 40)) for name in names)
 
     def _range(self, loc: Loc) -> tuple[int, int]:
         """First and last character of what `loc` means."""
-        mark = self.marks
-        start, stop = mark[0], mark[1]
+        mark, node = self.marks, self.data
+        start, stop = mark[:2]
         for step in loc.path:
             inner = mark[2] if len(mark) > 2 else None
-            if inner is None and mark[1] > mark[0] and not loc.on_key:
+            if inner is None and stop > start and not loc.on_key:
                 break  # a bare value stands for a mapping of one
             if isinstance(inner, dict) and step in inner:
                 start, stop, mark = inner[step]
             elif isinstance(inner, list) and isinstance(step, int) and step < len(inner):
                 mark = inner[step]
-                start, stop = mark[0], mark[1]
+                start, stop = mark[:2]
             else:
                 return start, stop
+            node = _child(node, step)
         if loc.on_key:
             return start, stop
         if loc.span is not None and len(mark) == 2:
-            return self._span(mark[0], mark[1], *loc.span)
-        return mark[0], mark[1]
-
-    def _span(self, start: int, stop: int, first: int, last: int) -> tuple[int, int]:
-        """Where characters [first, last) of a scalar's value stand in the text."""
-        at = 0
-        found: list[int] = []
-        for piece, origin in yaml.pieces(self.text, start, stop):
-            for wanted in (first, last)[len(found) :]:
-                if wanted < at + len(piece) or (wanted == at + len(piece) and found):
-                    found.append(origin + wanted - at)
-                else:
-                    break
-            at += len(piece)
-        begin, end = (*found, stop, stop)[:2]
-        return begin, max(end, begin + 1)
+            text = node if isinstance(node, str) else self.text[mark[0] : mark[1]]
+            return scalars.span(self.text, *mark, text, *loc.span)
+        return mark[:2]
 
     def _at(self, start: int, stop: int) -> Place:
         if self._lines is None:
@@ -141,7 +131,7 @@ class Source:
         assert self._lines is not None
         begin = self._lines[where.line - 1]
         end = self.text.find("\n", begin)
-        line = _plain(self.text[begin : len(self.text) if end < 0 else end])
+        line = printable(self.text[begin : len(self.text) if end < 0 else end])
         column = where.column - 1
         length = where.length
         if len(line) > _WIDTH:
@@ -173,28 +163,26 @@ def from_text(text: str, name: str = "<text>", *, limits: Limits = DEFAULT) -> S
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limits.file_bytes:
         raise _unread(name, "E401", _too_large(limits.file_bytes), "")
-    return _parse(text.replace("\r\n", "\n"), name, None, limits)
+    text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
+    return _parse(text, name, None, limits)
 
 
 def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     try:
-        data, marks = yaml.load(text, limits)  # archspec's own reader, no tags: not PyYAML's
-    except yaml.UnreadableError as bad:
-        raise _MisreadError(name, text, bad.slips) from None
+        data, marks = reading.load(text, limits)
+    except reading.UnreadableError as bad:
+        raise _misread(name, text, bad.slips) from None
     return Source(name, text, data, marks, path)
 
 
-class _MisreadError(SpecError):
-    """A text that is no strict YAML: faults at characters, not at paths."""
-
-    def __init__(self, name: str, text: str, slips: Iterable[yaml.Slip]) -> None:
-        slips = sorted(slips, key=lambda slip: slip.start)
-        marks = (0, 0, [(slip.start, slip.stop) for slip in slips])
-        faults = (
-            Fault(slip.code, slip.message, Loc(name, (i,)), slip.help)
-            for i, slip in enumerate(slips)
-        )
-        super().__init__(faults, {name: Source(name, text, None, marks)})
+def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
+    """Faults of a text that is no strict YAML: at characters, not at paths."""
+    slips = sorted(slips, key=lambda slip: slip.start)
+    marks = (0, 0, [(slip.start, slip.stop) for slip in slips])
+    faults = [
+        Fault(slip.code, slip.message, Loc(name, (i,)), slip.help) for i, slip in enumerate(slips)
+    ]
+    return SpecError(faults, {name: Source(name, text, None, marks)})
 
 
 def _unread(name: str, code: str, message: str, help: str) -> SpecError:
@@ -275,42 +263,26 @@ def _too_large(most: int) -> str:
     return f"the file is larger than {most:,} bytes"
 
 
-_MARKS = (
+_OTHERS = (
     (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe\x00\x00", "UTF-32"), (b"\xfe\xff", "UTF-16"),
     (b"\xff\xfe", "UTF-16"),
-    (b"\xef\xbb\xbf", "UTF-8 with a byte order mark"),
 )  # fmt: skip
 
 
 def _decode(raw: bytes, name: str) -> str:
-    """UTF-8 text with LF line ends. Raises SpecError."""
-    for mark, encoding in _MARKS:
+    """UTF-8 text with LF line ends, without a byte order mark. Raises SpecError."""
+    for mark, encoding in _OTHERS:
         if raw.startswith(mark):
-            raise _unread(
-                name,
-                "E102",
-                f"the file is {encoding}; a spec is plain UTF-8",
-                "save it as UTF-8 without a byte order mark",
-            )
+            said = f"the file is {encoding}; a spec is UTF-8"
+            raise _unread(name, "E102", said, "save it as UTF-8")
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as bad:
-        before = raw[: bad.start].decode("utf-8")
-        text = before + raw[bad.start :].decode("utf-8", "replace")
-        slip = yaml.Slip(
-            "E102",
-            f"byte 0x{raw[bad.start]:02x} is not UTF-8",
-            bad.start,
-            bad.start + 1,
-            "save the file as UTF-8",
-        )
-        start = len(before.replace("\r\n", "\n"))
-        raise _MisreadError(
-            name,
-            text.replace("\r\n", "\n"),
-            [yaml.Slip(slip.code, slip.message, start, start + 1, slip.help)],
-        ) from None
-    return text.replace("\r\n", "\n")
+        start = len(raw[: bad.start].decode("utf-8"))
+        said = f"byte 0x{raw[bad.start]:02x} is not UTF-8"
+        slip = Slip("E102", said, start, start + 1, "save the file as UTF-8")
+        raise _misread(name, raw.decode("utf-8", "replace"), [slip]) from None
 
 
 # ------------------------------------------------------------------ text
@@ -324,20 +296,13 @@ def _child(node: Any, step: str | int) -> Any:
     return None
 
 
-def _plain(text: str) -> str:
-    """Text that cannot move a terminal's cursor or hide what it says."""
-    return yaml.FORBIDDEN.sub(
-        "\N{REPLACEMENT CHARACTER}", text.replace("\t", " ").replace("\n", " ")
-    )
-
-
 def _chain(chain: tuple[Step, ...], sources: Mapping[str, Quoting]) -> list[str]:
     """One line a place, those at the same place joined; a long chain is cut in the middle."""
     lines: list[tuple[str, list[str]]] = []
     for step in chain:
         source = sources.get(step.loc.file)
-        where = source.position(step.loc) if source is not None else _plain(step.loc.file)
-        text = _plain(step.text)
+        where = source.position(step.loc) if source is not None else printable(step.loc.file)
+        text = printable(step.text)
         if lines and lines[-1][0] == where:
             lines[-1][1].append(text)
         else:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from archspec.expand.graph import Graph
-    from archspec.weights.names import Shape
+    from archspec.weights.recipes import Shape
 
 
 def stems(graph: Graph) -> set[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
+from archspec import network
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.files import Given
-from archspec.weights.loading import known, table
-from archspec.weights.names import Recipe, matcher
+from archspec.weights.loading import table
+from archspec.weights.names import matcher
+from archspec.weights.recipes import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +35,7 @@ def export(
     again, parts joined, axes put back. The spec is the one `model` was built from, or `spec`.
     Raises WeightsError where a tensor of `like` has no value, or one of another shape.
     """
-    program = known(spec) if spec is not None else origin.program_of(model)
+    program = network.program(spec) if spec is not None else origin.program_of(model)
     header = Given(like, "like").header
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}
@@ -76,7 +79,7 @@ def _divided(value: Tensor, recipe: Recipe, shapes: list[tuple[int, ...]]) -> tu
         if not rename.reshape:
             return (_unordered(value, recipe),)
         if order is None:
-            return (value.reshape(shapes[0]) if value.numel() == _size(shapes[0]) else value,)
+            return (value.reshape(shapes[0]) if value.numel() == prod(shapes[0]) else value,)
         ordered = value.reshape([shapes[0][axis] for axis in order])
         return (_unordered(ordered, recipe),)
     if rename.reshape:
@@ -101,13 +104,6 @@ def _joined(parts: Mapping[int, Tensor], axis: int) -> Tensor:
     import torch
 
     return torch.cat([parts[k] for k in sorted(parts)], axis)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _unclear(recipe: Recipe, why: str) -> WeightsError:

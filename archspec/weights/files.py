@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from archspec.save import mode
+from archspec.save import replacing
 from archspec.weights import header as headers
 from archspec.weights.errors import WeightsError
-from archspec.weights.names import Stored
+from archspec.weights.recipes import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -198,20 +197,10 @@ def save(
         raise WeightsError("E603", message, "force=True (--force) replaces it")
     plain = {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
+        with replacing(path) as temporary:
+            save_file(plain, temporary, metadata={"format": "pt", **metadata})
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
-    try:
-        os.close(handle)
-        save_file(plain, temporary, metadata={"format": "pt", **metadata})
-        with Path(temporary).open("rb+") as file:
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode(path))
-        Path(temporary).replace(path)
-    except OSError as failed:
-        raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _ours(path: Path) -> bool:

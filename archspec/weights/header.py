@@ -12,9 +12,9 @@ from itertools import pairwise
 from math import prod
 from typing import IO, Any, NoReturn
 
-from archspec.text.yaml import FORBIDDEN
+from archspec.text.words import FORBIDDEN
 from archspec.weights.errors import WeightsError
-from archspec.weights.names import Stored
+from archspec.weights.recipes import Stored
 
 HEADER = 32 << 20  # bytes; the library allows 100 MB
 TENSORS = 100_000

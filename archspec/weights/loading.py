@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archspec import network
 from archspec.align import Mark, align, marks
 from archspec.network import Program
-from archspec.network import load as load_spec
 from archspec.weights import adapt, files, origin, sources, transfer
 from archspec.weights.errors import WeightsError
-from archspec.weights.names import Match, Stored, aligned, matcher, owned
+from archspec.weights.names import aligned, matcher, owned
+from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def plan(
     Of a safetensors file not even torch is needed. A report that is not `ok` is returned too.
     Raises WeightsError where names cannot be compared, SpecError for faults of the specs.
     """
-    program = known(spec)
+    program = network.program(spec)
     wanted = owned(program.graph)
     with _opened(state, source, program, _most(wanted)) as archive:
         match = _match(program, archive, source, _program(from_spec))
@@ -119,7 +120,7 @@ def convert(
     """
     import torch
 
-    program = known(spec)
+    program = network.program(spec)
     wanted = owned(program.graph)
     with _opened(state, source, program, _most(wanted)) as archive:
         match = _match(program, archive, source, _program(from_spec))
@@ -149,13 +150,8 @@ def save(
 # ------------------------------------------------------------------ parts
 
 
-def known(spec: Spec) -> Program:
-    """The program of a spec that may be given by path or name."""
-    return spec if isinstance(spec, Program) else load_spec(spec)
-
-
 def _program(spec: Spec | None) -> Program | None:
-    return None if spec is None else known(spec)
+    return None if spec is None else network.program(spec)
 
 
 @contextmanager

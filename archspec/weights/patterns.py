@@ -120,7 +120,7 @@ def _right(entry: Pair, group: Sequence[Pair], pairs: Mapping[str, str]) -> bool
     return all(any(a == left or a.startswith(left) for a in found) for left, _ in group)
 
 
-def written(table: Mapping[str, Any]) -> str:
+def section(table: Mapping[str, Any]) -> str:
     """`weights: {rename: …}` as a spec has it, one entry a line; "" for none."""
     if not table:
         return ""

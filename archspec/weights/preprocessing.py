@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archspec import network
 from archspec.language.weights import Published
 from archspec.network import Program
-from archspec.network import load as load_spec
 from archspec.weights import sources
 from archspec.weights.errors import WeightsError
 
@@ -25,7 +25,7 @@ def preprocess(
     data loaders take it. For its GoogLeNet and Inception v3 torchvision changes the input once more
     inside the pretrained model (`transform_input`); that is part of it here. Raises WeightsError.
     """
-    program = spec if isinstance(spec, Program) else load_spec(spec, variant)
+    program = network.program(spec, variant)
     entry = sources.named(program, source)
     if isinstance(entry, Published):
         message = f"`{program.spec.name}` does not say how inputs of its own file are prepared"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.patterns import Pair, fold, written
+from archspec.weights.patterns import Pair, fold, section
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,7 +41,7 @@ class Proposal:
     @property
     def yaml(self) -> str:
         """The section of a spec; nothing to write where all names are equal."""
-        return written(self.rename)
+        return section(self.rename)
 
 
 def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal:
@@ -109,7 +110,7 @@ class _Layer:
         """Whether one can have the tensors of the other, reshaped at most."""
         if self.shapes == other.shapes:
             return self.kind == other.kind or not {self.kind, other.kind} <= _TORCH
-        sizes = [{k: _size(shape) for k, shape in x.shapes.items()} for x in (self, other)]
+        sizes = [{k: prod(shape) for k, shape in x.shapes.items()} for x in (self, other)]
         return sizes[0] == sizes[1] and {self.kind, other.kind} <= _MAPS
 
 
@@ -123,13 +124,6 @@ _TORCH = {
     "GroupNorm",
     "Embedding",
 }
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _used(module: nn.Module, batch: Sequence[Tensor]) -> list[_Layer]:
@@ -233,7 +227,7 @@ def _randomise(module: nn.Module) -> None:
                 near = 1.0 if name.endswith(("weight", "running_var")) else 0.0
                 value.copy_(near + 0.4 * noise)
             else:  # the deviation of He's initialisation
-                value.copy_(noise * (24 / max(_size(value.shape[1:]), 1)) ** 0.5)
+                value.copy_(noise * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
 
 
 def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[Tensor]:

@@ -47,9 +47,8 @@ def fetched(program: Program | None, source: str | None, most: int) -> Iterator[
 def named(program: Program | None, source: str | None) -> str | Published:
     """What the spec says of a source, for the program's variant. Raises WeightsError."""
     if program is None or source is None:
-        raise WeightsError(
-            "E617", "neither a file nor a source is given", "weights.load(model, path)"
-        )
+        help = "give the path of a file, or a source that the spec names: torchvision, timm, file"
+        raise WeightsError("E617", "neither a file nor a source is given", help)
     section = program.spec.weights
     known = section.sources if section is not None else {}
     if source not in known:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from archspec.language.renames import Rename
 from archspec.weights import adapt
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.names import Match, Recipe, Shape, Stored, partly, under
+from archspec.weights.names import partly, under
+from archspec.weights.recipes import Match, Recipe, Shape, Stored
 from archspec.weights.reporting import Line, Report
 
 if TYPE_CHECKING:

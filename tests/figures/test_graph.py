@@ -14,7 +14,7 @@ import pytest
 import archspec
 from archspec import Program
 from archspec.figures import RenderError, columns, dot, figure, graph, mermaid, svg
-from archspec.figures.outline import MOST, outline
+from archspec.figures.outline import outline
 from archspec.figures.scene import Box, Group, Path, Scene, Text
 
 pygraphviz = pytest.importorskip("pygraphviz", reason="the extra `figures` has the layout engine")
@@ -54,8 +54,7 @@ def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
     scene = graph.draw(program)
     assert checking.faults(scene) == []
     shown = next(d for d in dot.smaller(program) if len(d.cards) == len(cards(scene)))
-    keys = [c if isinstance(c, int) else c.key for c in shown.cards]
-    names = [nodes[key].path if isinstance(key, int) else key for key in keys]
+    names = [card.key for card in shown.cards]
     assert sorted(cards(scene)) == sorted(names)
     edges = {
         (names[shown.owner[edge.node]], names[shown.owner[node.index]])
@@ -167,7 +166,7 @@ def test_mermaid_has_every_part_and_link_once(name: str) -> None:
     program = archspec.load(name)
     text = figure(program, "blocks", "mermaid")
     assert isinstance(text, str)
-    shown = outline(program, MOST)
+    shown = outline(program)
     assert len(re.findall(r"^    n\d+[(\[]", text, re.MULTILINE)) == len(shown.parts)
     assert len(re.findall(r"^    n\d+ (?:-->|-\.->) n\d+$", text, re.MULTILINE)) == len(shown.links)
     dotted = figure(program, "blocks", "dot")
@@ -185,13 +184,13 @@ def test_a_line_goes_through_all_columns_it_passes() -> None:
     beside = ((100, 15), (160, 15), (160, 3555), (100, 3555))
     pages = columns.columns(boxes, (), [*down, beside])
     assert len(pages) > 2
-    steps = columns.folded(beside, len(down), pages, 0, 0)
+    steps = columns.folded(beside, len(down), pages, (0, 0))
     assert steps[0][0] == "M"
     lefts = [page.left for page in pages]
     assert lefts == sorted(lefts)
     assert steps[0][1:] == pytest.approx((pages[0].x(100), 15))
     assert steps[-1][-2:] == pytest.approx((pages[-1].x(100), 3555 + pages[-1].down))
-    back = columns.folded(beside[::-1], len(down), pages, 0, 0)
+    back = columns.folded(beside[::-1], len(down), pages, (0, 0))
     assert back[0][1:] == pytest.approx(steps[-1][-2:])
     assert back[-1][-2:] == pytest.approx(steps[0][1:])
     assert len(back) == len(steps)

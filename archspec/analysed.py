@@ -1,0 +1,53 @@
+"""Spec, graph → Network: what reports and figures are given of a network.
+
+They ask for its name, its graph and its analysis, and need not know how it was read, or that it can
+be compiled: a Program (`archspec/network.py`) is a Network that knows that as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archspec.analysis import Analysis
+    from archspec.expand.graph import Graph
+    from archspec.language import Spec
+    from archspec.text.faults import Fault
+    from archspec.text.source import Source
+
+
+class Network:
+    """An expanded network; it is analysed when that is first asked for."""
+
+    def __init__(self, source: Source, spec: Spec, variant: str | None, graph: Graph) -> None:
+        self.source = source
+        self.spec = spec
+        self.variant = variant
+        self.graph = graph
+
+    @property
+    def name(self) -> str:
+        """The variant's name, or the spec's; both where the variant's is a number."""
+        if self.variant is None:
+            return self.spec.name
+        return f"{self.spec.name}_{self.variant}" if self.variant.isdigit() else self.variant
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """By file name, what can quote a fault."""
+        return self.spec.sources
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """Shapes, costs and receptive fields of every node."""
+        from archspec.analysis import analyse
+
+        return analyse(self.graph, self.spec)
+
+    @cached_property
+    def warnings(self) -> list[Fault]:
+        """What is likely a mistake, those left out that the spec says are meant."""
+        found = [w for w in self.graph.warnings if w.code not in self.spec.warnings]
+        return found + list(self.analysis.warnings)

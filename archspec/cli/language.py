@@ -1,0 +1,118 @@
+"""The commands about the language: its complaints, its ops, its specs, how they are written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from click.exceptions import Exit
+
+from archspec.cli.options import (
+    WRONG_SPEC,
+    WRONG_USAGE,
+    Output,
+    WrongUsageError,
+    starting,
+    writing,
+)
+from archspec.cli.show import complain, page, say, shelf
+
+
+def _codes(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
+    from archspec.codes import CODES
+
+    return starting(typed.upper(), CODES)
+
+
+@click.command()
+@click.argument(
+    "code", metavar="[CODE]", required=False, help="E301, W104, …; without it, all.",
+    shell_complete=_codes,
+)  # fmt: skip
+def explain(code: str | None) -> None:
+    """Show a page about a complaint, by its code."""
+    from archspec import codes
+
+    if code is None:
+        say("\n".join(f"{name}  {codes.page(name).title}" for name in codes.CODES))
+        return
+    if code.upper() not in codes.CODES:
+        raise WrongUsageError(f"`{code}` is no code", "`archspec explain` lists them")
+    page(code.upper(), codes.page(code.upper()))
+
+
+@click.command()
+@writing()
+def schema(output: Output) -> None:
+    """Show the JSON Schema of the language, for editors."""
+    import json
+
+    from archspec.language.schema import schema as build
+
+    output.put(json.dumps(build(), indent=1, ensure_ascii=False) + "\n", "archspec.schema.json")
+
+
+@click.command("list")
+@click.option("--ops", is_flag=True, help="List the ops of the language instead.")
+def list_(ops: bool) -> None:
+    """List the specs that ship with archspec."""
+    from archspec.report import vocabulary
+
+    if ops:
+        say(vocabulary())
+    else:
+        shelf()
+
+
+@click.command()
+@click.argument(
+    "line", metavar="[LINE]", required=False,
+    help='Such as "[(CONV → RELU)×2 → POOL]×3 → FC"; -> and x will do.',
+)  # fmt: skip
+@writing()
+def new(line: str | None, output: Output) -> None:
+    """Write a spec to start from."""
+    from archspec import starter
+
+    path = None if output.output is None or output.stdout else output.path("network.yaml")
+    name = "network" if path is None else path.stem
+    if not (name.isidentifier() and name.isascii()):
+        raise WrongUsageError(
+            f"`{name}` is no identifier, and a spec is named as its file", "-o my_net.yaml"
+        )
+    try:
+        text = starter.write(starter.LINE if line is None else line, name)
+    except starter.LineError as error:
+        complain(f"error: {error.message}\n  {line}\n  {' ' * error.column}^")
+        raise Exit(WRONG_USAGE) from None
+    if path is None:
+        say(text)
+    else:
+        output.save(text, path)
+        say(f"{path}: written; next: archspec compile {path}")
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Specs; - for stdin.")
+@click.option("--check", is_flag=True, help="Write nothing; exit status 1 if a file would change.")
+def fmt(files: tuple[str, ...], check: bool) -> None:
+    """Put specs into canonical layout; comments stay."""
+    from archspec.text import source
+    from archspec.tidy import tidy
+
+    changed = False
+    for file in files:
+        if file == "-":
+            text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+            say(tidy(source.from_text(text, "<stdin>").text))
+            continue
+        before = source.read(file).text
+        after = tidy(before)
+        if after != before:
+            changed = True
+            if not check:
+                Output(file, force=True).save(after, Path(file))
+            say(f"{file}: {'would change' if check else 'formatted'}")
+    if check and changed:
+        raise Exit(WRONG_SPEC)

@@ -1,0 +1,217 @@
+"""Network → Table: one row a layer, or a row for each part where a depth folds what lies deeper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from archspec.report.table import Cell, Column, Table
+from archspec.units import count, once, size
+
+if TYPE_CHECKING:
+    from archspec.analysed import Network
+    from archspec.analysis import Analysis, Field, Row, Totals
+
+SCREENFUL = 48  # rows that `compile` shows at most, where folding can bring them down to it
+
+_COLUMNS = (
+    Column("layer"),
+    Column("op"),
+    Column("output"),
+    Column("params", right=True),
+    Column("MACs", right=True, yields=1),
+    Column("FLOPs", right=True, yields=3),
+    Column("memory", right=True, yields=4),
+    Column("field", yields=2),
+)
+
+
+class Stage(NamedTuple):
+    """A line of a table: a path down to some depth, what is there, its rows."""
+
+    name: str
+    what: str
+    rows: list[Row]
+
+    @property
+    def training_only(self) -> bool:
+        return all(row.training_only for row in self.rows)
+
+    def sum(self, figure: str) -> int:
+        """Of a number that every row has: "params", "macs", …"""
+        return sum(getattr(row, figure) for row in self.rows)
+
+
+def layers(network: Network, depth: int | None = None) -> Table:
+    """The table of a network.
+
+    Memory is the bytes of a row's outputs; output shape and receptive field are its last layer's.
+    """
+    return Table(
+        title=title(network),
+        columns=_COLUMNS,
+        rows=[_line(stage) for stage in folded(network, depth)],
+        totals=(*_total(network.analysis.totals), "", ""),
+        remarks=tuple(remarks(network)),
+    )
+
+
+def _line(stage: Stage) -> tuple[Cell, ...]:
+    last = stage.rows[-1]
+    return (
+        stage.name,
+        stage.what,
+        str(last.outputs[0]) + (" …" if len(last.outputs) > 1 else ""),
+        *(stage.sum(figure) or None for figure in ("params", "macs", "flops")),
+        size(stage.sum("bytes_out")),
+        receptive(last),
+    )
+
+
+def _total(totals: Totals) -> tuple[str | int, ...]:
+    """The first cells of the last row: parameters of all, arithmetic of inference."""
+    name = "total" if totals.macs == totals.macs_training else "total of inference"
+    return name, "", "", totals.params, totals.macs, totals.flops
+
+
+def folded(network: Network, depth: int | None) -> Iterator[Stage]:
+    """The lines of a table: paths that agree in `depth` segments share one."""
+    groups: dict[str, list[Row]] = {}
+    for row in network.analysis.rows:
+        key = row.path if depth is None else ".".join(row.path.split(".")[:depth])
+        if row.op == "input" and depth == 0:
+            continue
+        groups.setdefault(key, []).append(row)
+    titles = {scope.path: scope.title for scope in network.graph.scopes}
+    for key, members in groups.items():
+        first = members[0]
+        if len(members) == 1 and first.path == key:
+            what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
+        else:
+            what = titles.get(key, "") or "group"
+        stage = Stage(key or network.name, what, members)
+        yield stage._replace(what=f"{what} (training only)") if stage.training_only else stage
+
+
+def fitting(network: Network) -> int | None:
+    """The deepest folding with at most a screenful of rows; None shows every layer."""
+    paths = [row.path.split(".") for row in network.analysis.rows]
+    if len(paths) <= SCREENFUL:
+        return None
+    fits = 1
+    for depth in range(1, max(map(len, paths))):
+        if len({tuple(path[:depth]) for path in paths}) > SCREENFUL:
+            break
+        fits = depth
+    return fits
+
+
+def title(network: Network) -> str:
+    """Name and, where the spec has one, its title."""
+    text = network.spec.title
+    base = network.spec.name
+    name = network.name if network.name == base else f"{network.name} ({base})"
+    return f"{name}: {text}" if text else name
+
+
+def headline(network: Network) -> str:
+    """The totals on one line."""
+    totals = network.analysis.totals
+    parts = [f"{totals.params:,} parameters", f"{count(totals.macs)}MACs"]
+    found = len(network.warnings)
+    if found:
+        parts.append(f"{found} warning{'s' * (found != 1)}")
+    return ", ".join(parts)
+
+
+def remarks(network: Network) -> Iterator[tuple[str, str]]:
+    """What stands below the table."""
+    analysis = network.analysis
+    totals = analysis.totals
+    yield "parameters", _parameters(analysis)
+    yield "arithmetic", _arithmetic(analysis)
+    yield (
+        "inference",
+        (
+            f"{size(totals.inference_bytes)} a sample: weights {size(totals.weight_bytes)}, "
+            f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
+        ),
+    )
+    yield (
+        "training",
+        (
+            f"{size(totals.saved_bytes)} a sample, beside weights and gradients of "
+            f"{size(totals.weight_bytes + totals.gradient_bytes)}; "
+            f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
+        ),
+    )
+    for text in _reach(analysis):
+        yield "field", text
+    for accepted in analysis.sizes:
+        yield "sizes", str(accepted)
+
+
+def _parameters(analysis: Analysis) -> str:
+    totals = analysis.totals
+    parts = [f"{totals.params:,}"]
+    if totals.trainable != totals.params:
+        parts.append(f"{totals.trainable:,} of them trained")
+    if totals.params_training_only:
+        parts.append(f"{totals.params_training_only:,} used in training only")
+    if totals.buffers:
+        parts.append(f"buffers {totals.buffers:,}")
+    return "; ".join(parts)
+
+
+def _arithmetic(analysis: Analysis) -> str:
+    totals = analysis.totals
+    text = f"{count(totals.macs)}MACs, {count(totals.flops)}FLOPs a sample"
+    if totals.macs_training != totals.macs:
+        text += f" (in training {count(totals.macs_training)}MACs)"
+    shares = [
+        f"{family} {100 * flops / totals.flops:.1f} %"
+        for family, flops in totals.flops_by_family.items()
+        if flops * 1000 >= totals.flops
+    ]
+    return f"{text}: {', '.join(shares)}" if shares else text
+
+
+def _reach(analysis: Analysis) -> Iterator[str]:
+    """The field of the last layer that has a local one over an area: what the features see."""
+    for row in reversed(analysis.rows):
+        local = [field for field in row.fields if field.local]
+        if local and not row.training_only and prod(row.shape[1:]) > 1:
+            yield f"{receptive(row)} at `{row.path}` (size / stride + padding, in input cells)"
+            return
+
+
+def receptive(row: Row) -> str:
+    """`91x91 /8 +45`: size, effective stride, padding; `all` where a cell sees the whole image."""
+    if row.op == "input":
+        return ""
+    by_input: dict[str, list[Field]] = {}
+    for field in row.fields:
+        by_input.setdefault(field.input, []).append(field)
+    texts = [_fields(fields) for fields in by_input.values()]
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _fields(fields: Sequence[Field]) -> str:
+    local = [field for field in fields if field.local]
+    whole = any(field.whole for field in fields)
+    if not local:
+        return "all" if whole else ""
+    sizes = [str(field.size) for field in local]
+    strides = [number(field.stride) for field in local]
+    paddings = [number(field.padding_here) for field in local]
+    text = f"{'x'.join(sizes)} /{once(strides, ',')}"
+    if any(padding != "0" for padding in paddings):
+        text += f" +{once(paddings, ',')}"
+    return f"{text}, all" if whole else text
+
+
+def number(value: Fraction | None) -> str:
+    """A whole number or a fraction, `1/2`."""
+    return "?" if value is None else str(value)

@@ -1,0 +1,134 @@
+"""Values and names → the words of a complaint: one spelling of each, everywhere.
+
+written([1, None, {"a": True}])   [1, null, {a: true}]     as an author writes it
+show("same")                      "same"                   as a sentence names it
+kind(3)                           the number 3             where something else belongs
+listed(["conv", "add", "max"])    `conv`, `add` and `max`
+did_you_mean("cnov", ["conv"])    did you mean `conv`?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_FEW = 6  # entries of a list that a sentence shows
+_KNOWN = 24  # names that a remedy lists
+_WORD = 64  # characters of a word that may be a slip of another
+
+# Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
+# non-characters.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str) -> str:
+    """Text that cannot move a terminal's cursor or hide what it says."""
+    text = text.replace("\t", " ").replace("\n", " ")
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def character(char: str) -> str:
+    """A character's number and name: `U+202E (right-to-left override)`."""
+    import unicodedata
+
+    return f"U+{ord(char):04X} ({unicodedata.name(char, 'a control character').lower()})"
+
+
+def cut(text: str, most: int = 60) -> str:
+    """The text on one line, of at most `most` characters."""
+    return shortened(" ".join(text.split()), most)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text as it is, of at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def opening(text: str) -> str:
+    """How a text begins: its first line, of at most 40 characters."""
+    return shortened(text.split("\n", 1)[0], 40)
+
+
+def written(value: object) -> str:
+    """A value as an author writes it: `true`, `null`, `[1, 2]`, `{a: 1}`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(written, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
+    return str(value)
+
+
+def show(value: object) -> str:
+    """A value as a sentence names it: `true`, a text in quotes, the first entries of a list."""
+    if value is None:
+        return "nothing (`null`)"
+    if isinstance(value, bool):
+        return f"`{written(value)}`"
+    if isinstance(value, str):
+        return f'"{cut(value)}"'
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(show(entry) for entry in value[:_FEW])
+        return f"[{shown}{', …' if len(value) > _FEW else ''}]"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, int) and value.bit_length() >= 256:
+        return "a very large number"
+    return cut(str(value))
+
+
+def kind(value: Any) -> str:
+    """What a value is, where another kind belongs: `a list`, `the number 3`."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return written(value)
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, list):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else f"the text `{cut(str(value))}`"
+
+
+def joined(parts: Iterable[object], last: str = "and") -> str:
+    """`a, b and c`."""
+    *before, end = map(str, parts)
+    return f"{', '.join(before)} {last} {end}" if before else end
+
+
+def listed(names: Iterable[str], last: str = "and") -> str:
+    """Names in a sentence, each in backticks."""
+    return joined((f"`{name}`" for name in names), last)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` is likely a slip of, or ""."""
+    import difflib  # only a faulty spec pays for it
+
+    if len(word) > _WORD:
+        return ""
+    folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The remedy for a misspelt word: the name it is near, or ""."""
+    guess = near(word, known)
+    return f"did you mean `{guess}`?" if guess else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown word: the near name where there is one, else what is known."""
+    names = list(known)
+    few = 0 < len(names) <= _KNOWN
+    return meant(word, names) or ("known: " + ", ".join(f"`{n}`" for n in names) if few else "")

@@ -238,7 +238,7 @@ def test_schema_knows_every_op(here: Path) -> None:
     from archspec.layers import REGISTRY
 
     found = json.loads(run("schema", cwd=here).stdout)
-    item = found["definitions"]["item"]["anyOf"][1]["properties"]
+    item = found["definitions"]["Item"]["anyOf"][1]["properties"]
     assert set(REGISTRY) <= set(item)
     conv = item["conv"]["anyOf"][0]
     assert {"out", "kernel", "stride", "padding"} <= set(conv["properties"])

@@ -322,12 +322,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         Path("x\0y"): "NUL",
         tmp_path / ("x" * 5000): "too long",
     }
-    for path, part in cases.items():
+    for path, said in cases.items():
         with pytest.raises(SpecError) as caught:
             read(path)
         (fault,) = caught.value.faults
         assert fault.code == "E101"
-        assert part in fault.message
+        assert said in fault.message
         assert "Traceback" not in str(caught.value)
 
 

@@ -17,6 +17,8 @@ import networkx as nx
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
+_HEAD = "<!-- written by archspec -->"
+
 
 def graphml(graph: Graph) -> str:
     """The text of the file; of one graph always the same."""
@@ -27,4 +29,4 @@ def graphml(graph: Graph) -> str:
     for place, (source, target, slot) in enumerate(graph.edges(keys=True)):
         output = graph.edges[source, target, slot]["output"]
         flat.add_edge(source, target, f"e{place}", slot=slot, output=output)
-    return "\n".join(nx.generate_graphml(flat)) + "\n"
+    return "\n".join([_HEAD, *nx.generate_graphml(flat)]) + "\n"

@@ -20,18 +20,9 @@ from archspec.language import Axis
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
     from archspec.language import Spec
+    from archspec.layers.base import Layer
 
 NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
-MAP_OPS = frozenset(
-    (
-        "conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool",
-        "adaptive_max_pool", "global_avg_pool", "global_max_pool", "upsample", "batch_norm",
-        "instance_norm", "group_norm",
-    )
-)  # fmt: skip
-SEQUENCE_OPS = frozenset(
-    ("linear", "lstm", "gru", "rnn", "attention", "layer_norm", "rms_norm", "sine_positions")
-)
 
 
 def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
@@ -64,19 +55,19 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
     if rank > 2:
         names = NAMES.get(rank - 1, tuple(map(str, range(1, rank))))
         return list(enumerate(names, 1))
-    for op in _readers(graph, node):
-        if op in MAP_OPS:
+    for layer in _readers(graph, node):
+        if layer.reads == "map":
             return [(1, "L")]
-        if op in SEQUENCE_OPS:
+        if layer.reads == "sequence":
             return [(0, "T")]
     return [(axis, str(axis)) for axis in sorted(free) or range(rank)]
 
 
-def _readers(graph: Graph, source: Node) -> Iterator[str]:
+def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
     """The ops that see what a node gives before anything changes its shape, in order."""
     shape = source.outs[0].shape
     alike = graph.subgraph([node.path for node in graph.steps if node.outs[0].shape == shape])
     unchanged = {source.path} | nx.descendants(alike, source.path)
     for node in graph.steps:
-        if not unchanged.isdisjoint(graph.predecessors(node.path)):
-            yield node.op
+        if node.layer is not None and not unchanged.isdisjoint(graph.predecessors(node.path)):
+            yield node.layer

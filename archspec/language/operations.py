@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.language.form import Form, Path, Sight
 from archspec.language.models import Value
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
+from archspec.layers import other_names
 from archspec.layers.base import BadArgument
 from archspec.text.words import cut, did_you_mean, listed, near
 
@@ -16,21 +17,6 @@ if TYPE_CHECKING:
     from archspec.layers.base import Layer
 
 BESIDE = frozenset(MODIFIERS) | frozenset(COMPANIONS)
-# Names of other libraries that no rule of spelling leads to.
-_OTHERWISE = {
-    "dense": "linear", "fc": "linear", "fullyconnected": "linear", "deconv": "conv_transpose",
-    "convolution": "conv", "convtranspose": "conv_transpose", "bn": "batch_norm",
-    "ln": "layer_norm", "gn": "group_norm", "lrn": "local_response_norm", "cat": "concat",
-    "concatenate": "concat", "globalaveragepooling": "global_avg_pool", "gap": "global_avg_pool",
-    "averagepooling": "avg_pool", "maxpooling": "max_pool", "averagepool": "avg_pool",
-    "globalmaxpooling": "global_max_pool", "swish": "silu", "multiply": "mul", "average": "mean",
-    "subtract": "sub", "maximum": "max", "sum": "add", "multiheadattention": "attention",
-    "mha": "attention", "spatialdropout": "spatial_dropout", "stochasticdepth": "drop_path",
-    "droppath": "drop_path", "transpose": "permute", "view": "reshape", "zeropad": "pad",
-    "upsampling": "upsample", "interpolate": "upsample", "chunk": "split",
-    "normalization": "batch_norm", "batchnormalization": "batch_norm",
-    "layernormalization": "layer_norm",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +87,9 @@ class Operations:
         flat = {op.replace("_", ""): op for op in self.ops}
         if plain in flat:
             return flat[plain]
-        if plain in _OTHERWISE:
-            return _OTHERWISE[plain]
+        ours = other_names().get(plain)
+        if ours:
+            return ours
         return near(word, around.blocks) or near(word, [*self.ops, *STRUCTURE])
 
     def unknown_operation(
@@ -140,7 +127,7 @@ class Operations:
         plain = word.lower().replace("_", "").rstrip("123d")
         if (
             guess
-            and plain in (*_OTHERWISE, *(op.replace("_", "") for op in self.ops))
+            and plain in (*other_names(), *(op.replace("_", "") for op in self.ops))
             and guess != word
         ):
             form.fault(

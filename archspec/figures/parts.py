@@ -80,8 +80,8 @@ class Describer:
         run = [self.nodes[index] for index in draft.nodes[-size:]]
         core = run[0] if draft.core == -1 else self._core(draft)
         assert core.layer is not None
-        merges = core.layer.op in words.MERGES and len(core.inputs) > 1
-        said = [words.name(node.layer.op) for node in run if node.layer is not None]
+        merges = core.layer.merges and len(core.inputs) > 1
+        said = [node.layer.title() for node in run if node.layer is not None]
         place = run.index(core)
         return replace(
             part,

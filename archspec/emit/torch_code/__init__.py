@@ -29,8 +29,9 @@ def source() -> dict[str, str]:
     """The text of each definition by name; a definition uses only what stands above it."""
     found: dict[str, str] = {}
     for name in ("modules.py", "detection.py"):
-        text = (pkgutil.get_data(__name__, name) or b"").decode()
-        found.update((match[1], match[0]) for match in _DEFINITION.finditer(text))
+        text = pkgutil.get_data(__name__, name)
+        assert text is not None
+        found.update((match[1], match[0]) for match in _DEFINITION.finditer(text.decode()))
     return found
 
 

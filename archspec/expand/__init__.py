@@ -133,10 +133,10 @@ def _root(
         state.expecting = spec.loc.file
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
-    block = Block(
+    block = Block.model_construct(
         name=variant or spec.name, params=dict(spec.params), inputs=tuple(spec.inputs),
         named_inputs=spec.named_inputs, items=spec.items, numbered=spec.numbered,
-        outputs=spec.outputs, lists=spec.lists, loc=spec.loc,
+        outputs=spec.outputs, loc=spec.loc,
     )  # fmt: skip
     root = instance(Callee(block, Namespace(state, spec)), args, list(types.values()), None)
     root.free_axes = axes

@@ -6,6 +6,7 @@ import re
 from keyword import iskeyword, issoftkeyword
 
 from archspec.expressions import FUNCTIONS
+from archspec.layers import REGISTRY
 
 MODIFIERS = (
     "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
@@ -14,9 +15,13 @@ COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
 STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PARAM = re.compile(r"[a-z][a-z0-9_]*")
-_BLOCK = re.compile(r"[A-Z][A-Za-z0-9]*")
+ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PARAM = r"^[a-z][a-z0-9_]*$"
+BLOCK = r"^[A-Z][A-Za-z0-9]*$"
+
+_ID = re.compile(ID[1:-1])
+_PARAM = re.compile(PARAM[1:-1])
+_BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -120,8 +125,6 @@ _MODULE = frozenset(
         "zero_grad",
     ]
 )
-# Ops that never become a module, so that their ids shadow nothing of torch's.
-_WITHOUT_MODULE = frozenset({"split", "add", "sub", "mul", "mean", "max", "matmul", "concat"})
 # Names that the emitted source uses itself.
 _SOURCE = frozenset(
     [
@@ -155,6 +158,11 @@ def _common(name: str, rule: re.Pattern[str], kind: str) -> str:
     return ""
 
 
+def _functional(op: str) -> bool:
+    layer = REGISTRY.get(op)
+    return layer is not None and layer.functional
+
+
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
     wrong = _common(name, _ID, "an item")
@@ -162,7 +170,7 @@ def bad_id(name: str, op: str = "") -> str:
         return wrong
     if name in _WORDS:
         return f"`{name}` has a meaning of its own in the language"
-    if name.startswith("__") or (name in _MODULE and op not in _WITHOUT_MODULE):
+    if name.startswith("__") or (name in _MODULE and not _functional(op)):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
     return ""
 

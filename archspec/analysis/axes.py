@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import networkx as nx
+
 from archspec.analysis.receptive_field import Tracked
 from archspec.language import Axis
 
@@ -63,9 +65,9 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
 
 def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
     """The ops that see what a node gives before anything changes its shape, in order."""
-    reached = {source.index}
-    for node in graph.steps[source.index + 1 :]:
-        if node.layer is not None and any(edge.node in reached for edge in node.inputs):
+    shape = source.outs[0].shape
+    alike = graph.subgraph([node.path for node in graph.steps if node.outs[0].shape == shape])
+    unchanged = {source.path} | nx.descendants(alike, source.path)
+    for node in graph.steps:
+        if node.layer is not None and not unchanged.isdisjoint(graph.predecessors(node.path)):
             yield node.layer
-            if node.outs[0].shape == source.outs[0].shape:
-                reached.add(node.index)

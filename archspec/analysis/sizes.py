@@ -175,8 +175,7 @@ class _Axes:
 
     def together(self, axes: Sequence[Tracked]) -> _Variable:
         """Axes of one size, as one."""
-        nodes = self.graph.nodes
-        places = tuple((nodes[axis.input]["node"].index, axis.axis) for axis in axes)
+        places = tuple((self.graph.at(axis.input).index, axis.axis) for axis in axes)
         return _Variable(tuple(axes), places, axes[0].extent, self._stride(axes))
 
     def _stride(self, axes: Sequence[Tracked]) -> int:
@@ -398,7 +397,7 @@ def _owner(graph: Graph, path: str | None) -> str | None:
     """The path of the node whose weights a node uses: its own, unless they are shared."""
     if path is None:
         return None
-    shared = graph.nodes[path]["node"].shared
+    shared = graph.at(path).shared
     return path if shared is None else graph.steps[shared].path
 
 

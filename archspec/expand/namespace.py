@@ -78,10 +78,10 @@ def as_block(name: str, use: Use) -> Block:
     spec = use.spec
     assert spec is not None
     params = {**spec.params, **spec.variants.get(use.variant or "", {})}
-    outputs, lists = (spec.outputs, spec.lists) if use.outputs is None else (use.outputs, use.lists)
-    block = Block(
+    outputs = spec.outputs if use.outputs is None else use.outputs
+    block = Block.model_construct(
         name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
-        items=spec.items, numbered=spec.numbered, outputs=outputs, lists=lists, loc=spec.loc,
+        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
     )  # fmt: skip
     key = id(use)
     _BLOCKS[key] = weakref.ref(use, lambda _: _BLOCKS.pop(key, None)), block

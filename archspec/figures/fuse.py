@@ -1,4 +1,11 @@
-"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N."""
+"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N.
+
+From the ops of a network to its cards, if the two convolutions are equal:
+
+    conv  norm  relu  conv  norm  relu  flatten  linear
+    conv+norm+relu  conv+norm+relu  flatten+linear         fused
+    conv+norm+relu × 2  flatten+linear                     joined
+"""
 
 from __future__ import annotations
 

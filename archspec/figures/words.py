@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,3 +108,12 @@ def family(node: Node) -> str:
     if node.layer is None:
         return "input"
     return node.layer.colour or node.layer.family
+
+
+def leading(found: Iterable[tuple[str, int]]) -> str:
+    """Of pairs of an op's family and parameters: the family with most of these, or of ops."""
+    sums: dict[str, tuple[int, int]] = {}
+    for family, params in found:
+        whole, ops = sums.get(family, (0, 0))
+        sums[family] = whole + params, ops + 1
+    return max(sums, key=lambda family: sums[family])

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from archspec.language.document import parse
-from archspec.language.models import (
+from archspec.language.models import Block, Branch, Input, Item, Spec, Use
+from archspec.language.values import (
     REQUIRED,
     Axis,
-    Block,
-    Branch,
     Filler,
     Init,
-    Input,
-    Item,
     Part,
     Ref,
     Repeat,
-    Spec,
-    Use,
     Value,
     reads,
 )

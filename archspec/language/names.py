@@ -15,9 +15,13 @@ COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
 STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PARAM = re.compile(r"[a-z][a-z0-9_]*")
-_BLOCK = re.compile(r"[A-Z][A-Za-z0-9]*")
+ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PARAM = r"^[a-z][a-z0-9_]*$"
+BLOCK = r"^[A-Z][A-Za-z0-9]*$"
+
+_ID = re.compile(ID[1:-1])
+_PARAM = re.compile(PARAM[1:-1])
+_BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _NUMBER = re.compile(r"[0-9]{1,10}")

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archspec.expressions import Expr, Template
-from archspec.language.models import Axis, Block, Filler, Input, Item, Ref, Spec, Use
+from archspec.language.models import Block, Input, Item, Spec, Use
+from archspec.language.values import Axis, Filler, Ref
 from archspec.text.words import written
 
 _BARE = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]*(?<!\.)|\$\([A-Za-z0-9_.() +*/-]*\)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec import network
-from archspec.language.renames import Published
+from archspec.language.weights import Published
 from archspec.network import Program
 from archspec.weights import sources
 from archspec.weights.errors import WeightsError

@@ -14,8 +14,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.renames import Published
-from archspec.language.weights import SOURCES
+from archspec.language.weights import SOURCES, Published
 from archspec.network import Program
 from archspec.weights import files
 from archspec.weights.errors import WeightsError
@@ -177,7 +176,7 @@ def _timm_model(name: str) -> Any:
 
 def _file(named: Published, program: Program, most: int) -> Path:
     """The file on this machine, its SHA-256 compared."""
-    if named.url is not None:
+    if named.url:
         return _downloaded(named.url, named.sha256, most)
     folder = program.source.path.parent if program.source.path is not None else None
     if folder is None:

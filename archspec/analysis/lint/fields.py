@@ -36,7 +36,8 @@ def misaligned(context: Context) -> Iterator[Fault]:
         if worst.stride_differs:
             told = f"paths of different stride along {where} meet"
         else:
-            told = f"paths meet that see places {_decimal(worst)} input cells apart along {where}"
+            cells = f"{float(worst.shift):g}"
+            told = f"paths meet that see places {cells} input cells apart along {where}"
         yield warn(
             "W106",
             node,
@@ -50,10 +51,6 @@ def _notable(offset: Offset) -> bool:
     stride = max(offset.a.stride / offset.a.up, offset.b.stride / offset.b.up)
     grain = max(offset.a.grain, offset.b.grain)
     return offset.shift > grain if grain > stride else 2 * offset.shift >= stride
-
-
-def _decimal(offset: Offset) -> str:
-    return f"{float(offset.shift):g}"
 
 
 def far_from_the_input(context: Context) -> Iterator[Fault]:

@@ -91,6 +91,12 @@ class Faults(list[tuple[Steps, PydanticCustomError]]):
             self.append((steps, fault))
             return None
 
+    def add(
+        self, steps: Steps, code: LiteralString, said: str, help: str = "", **more: Any
+    ) -> None:
+        """Notes a fault; see `refuse`."""
+        self.append((steps, refuse(code, said, help, **more)))
+
     def close(self) -> None:
         """Raises them all, where there are any."""
         if self:
@@ -274,7 +280,6 @@ def keys(pattern: str) -> Spelt:
 
 # A key without a value stands for an empty mapping.
 MAPPING = (
-    takes("a mapping", dict),
     BeforeValidator(lambda node: {} if node is None else node),
     Spelt(lambda found: {"anyOf": [found, {"type": "null"}]}),
 )
@@ -331,7 +336,7 @@ def refs(node: Any, loc: Loc, what: str, steps: Steps, faults: Faults) -> tuple[
         return (faults.at(steps, ref, node, loc),)
     if not node:
         help = "name at least one item, or leave it out"
-        faults.append((steps, refuse("E204", f"{what} is an empty list", help)))
+        faults.add(steps, "E204", f"{what} is an empty list", help)
     return tuple(
         faults.at((*steps, i), ref, one, Loc(loc.file, (*loc.path, i)))
         for i, one in enumerate(node)
@@ -484,7 +489,7 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
         faults.at((name,), broken, bad_param, name)
         if not isinstance(entry, list) and not (isinstance(entry, str) and entry.startswith("$")):
             said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
-            faults.append(((name,), refuse("E218", said, f"write `[{cut(written(entry))}]`")))
+            faults.add((name,), "E218", said, f"write `[{cut(written(entry))}]`")
     lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
     counts = Counter(lengths.values())
     if len(counts) > 1:
@@ -492,7 +497,7 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
         odd = next(name for name, count in lengths.items() if count != usual)
         shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
         said = f"the columns of `repeat` differ in length: {shown}"
-        faults.append(((odd,), refuse("E216", said, "give all columns the same length")))
+        faults.add((odd,), "E216", said, "give all columns the same length")
     found: dict[str, Value] = evaluable(node, (), faults)
     faults.close()
     return found

@@ -331,7 +331,7 @@ def _operation(node: dict[str, Any], reading: Reading) -> str:
     if len(known) > 1:
         said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
         help = "make each an item of its own, with its own `-`"
-        faults.append(((known[1],), refuse("E214", said, help, on_key=True)))
+        faults.add((known[1],), "E214", said, help, on_key=True)
     known = known or [key for key in others if is_block(key)]
     if not known:
         faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
@@ -386,7 +386,7 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     for i, name in enumerate(names):
         if name in seen:
             said = f"`{name}` is given twice"
-            faults.append(((i,), refuse("E206", said, "choose another name")))
+            faults.add((i,), "E206", said, "choose another name")
         seen.add(name)
     faults.close()
     return names

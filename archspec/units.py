@@ -25,3 +25,16 @@ def once(values: Sequence[object], between: str = "×") -> str:
     """One along each axis, `3×5`; `3` where they are the same; `?` for None."""
     texts = ["?" if value is None else str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else between.join(texts)
+
+
+def each(value: object) -> str:
+    """One number, or one along each axis: `2`, `1.5`, `2×1`."""
+    if isinstance(value, (tuple, list)):
+        return once(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sides(size: object, axes: int) -> str:
+    """A window over so many axes: `3×3`, `1×7`, `5`."""
+    along = size if isinstance(size, (tuple, list)) else (size,) * max(axes, 1)
+    return "×".join("·" if side is None else str(side) for side in along)

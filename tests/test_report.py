@@ -12,8 +12,9 @@ import pytest
 from archspec import report
 from archspec.network import Program, load
 from archspec.report.data import Report
-from archspec.report.layers import count, layers, size
+from archspec.report.layers import layers
 from archspec.report.table import Column, Table, html, markdown, plain
+from archspec.units import count, size
 
 SPEC = """\
 spec: 1

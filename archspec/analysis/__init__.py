@@ -57,7 +57,7 @@ class Analysis:
 
     @cached_property
     def totals(self) -> Totals:
-        return totals(self.graph, self.rows)
+        return totals(self.rows)
 
     @cached_property
     def warnings(self) -> list[Fault]:
@@ -82,22 +82,17 @@ class Analysis:
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""
-        return self.rows[self._by_path[path]]
+        if path in self.graph:
+            return self.rows[self.graph.at(path).index]
+        inside = [row for row in self.rows if row.path.startswith(f"{path}.")]
+        if not inside:
+            raise KeyError(path)
+        return inside[-1]
 
     @cached_property
     def _seen(self) -> Seen:
         with collector.paused():
             return see(self.graph, self.tracked)
-
-    @cached_property
-    def _by_path(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for node in self.graph.steps:
-            head = node.path
-            while head:
-                found[head] = node.index
-                head = head.rpartition(".")[0]
-        return found | {node.path: node.index for node in self.graph.steps}
 
 
 def analyse(graph: Graph, spec: Spec) -> Analysis:

@@ -12,24 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import networkx as nx
+
 from archspec.analysis.receptive_field import Tracked
 from archspec.language import Axis
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
     from archspec.language import Spec
+    from archspec.layers.base import Layer
 
 NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
-MAP_OPS = frozenset(
-    (
-        "conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool",
-        "adaptive_max_pool", "global_avg_pool", "global_max_pool", "upsample", "batch_norm",
-        "instance_norm", "group_norm",
-    )
-)  # fmt: skip
-SEQUENCE_OPS = frozenset(
-    ("linear", "lstm", "gru", "rnn", "attention", "layer_norm", "rms_norm", "sine_positions")
-)
 
 
 def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
@@ -62,19 +55,19 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
     if rank > 2:
         names = NAMES.get(rank - 1, tuple(map(str, range(1, rank))))
         return list(enumerate(names, 1))
-    for op in _readers(graph, node):
-        if op in MAP_OPS:
+    for layer in _readers(graph, node):
+        if layer.reads == "map":
             return [(1, "L")]
-        if op in SEQUENCE_OPS:
+        if layer.reads == "sequence":
             return [(0, "T")]
     return [(axis, str(axis)) for axis in sorted(free) or range(rank)]
 
 
-def _readers(graph: Graph, source: Node) -> Iterator[str]:
+def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
     """The ops that see what a node gives before anything changes its shape, in order."""
-    reached = {source.index}
-    for node in graph.steps[source.index + 1 :]:
-        if any(edge.node in reached for edge in node.inputs):
-            yield node.op
-            if node.outs[0].shape == source.outs[0].shape:
-                reached.add(node.index)
+    shape = source.outs[0].shape
+    alike = graph.subgraph([node.path for node in graph.steps if node.outs[0].shape == shape])
+    unchanged = {source.path} | nx.descendants(alike, source.path)
+    for node in graph.steps:
+        if node.layer is not None and not unchanged.isdisjoint(graph.predecessors(node.path)):
+            yield node.layer

@@ -14,9 +14,6 @@ from archspec.layers.base import BYTES, NOTHING, Kept
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
 
-# views in evaluation, where they do nothing; in training their output is a tensor of its own
-ASLEEP = frozenset({"dropout", "spatial_dropout", "alpha_dropout", "drop_path", "gaussian_noise"})
-
 
 class Cost(NamedTuple):
     """What a node costs; the same for every node of its kind."""
@@ -50,7 +47,8 @@ def cost(node: Node) -> Cost:
     buffers = sum(weight.size for weight in weights if weight.buffer)
     weight_bytes = sum(weight.size * BYTES[weight.dtype] for weight in weights)
     view = layer.view and bool(ins)
-    awake = layer.op in ASLEEP and getattr(layer, "p", 1) != 0
+    # in training the output of noise is a tensor of its own
+    awake = layer.asleep and getattr(layer, "p", 1) != 0
     return Cost(
         params, buffers, weight_bytes, layer.macs(ins, outs), layer.flops(ins, outs), bytes_out,
         layer.keeps(*ins), view, view and not awake,

@@ -334,8 +334,7 @@ def window(layer: Layer | None, axis: int, axes: int) -> tuple[int, int, int]:
     A pool whose stride is left out moves by its kernel.
     """
     kernel, stride, dilation = (along(layer, name, axis, axes) for name in _WINDOW)
-    moves = stride or (1 if layer is not None and layer.op == "conv" else kernel)
-    return kernel, moves, dilation or 1
+    return kernel, stride or kernel, dilation or 1
 
 
 _WINDOW = ("kernel", "stride", "dilation")

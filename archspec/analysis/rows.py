@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -129,41 +129,35 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
     return found
 
 
-def totals(graph: Graph, rows: Sequence[Row]) -> Totals:
-    """The sums."""
-    flops: Counter[str] = Counter()
-    macs: Counter[str] = Counter()
-    for row in rows:
-        if not row.training_only:
-            flops[row.family] += row.flops
-            macs[row.family] += row.macs
-    peak = max(rows, key=lambda row: row.live_bytes)  # the first of several
+def totals(rows: Sequence[Row]) -> Totals:
+    """The sums over all the rows of a graph."""
+    inference = [row for row in rows if not row.training_only]
+    used = {row.shared_with or row.path for row in inference}
     trainable = sum(row.trainable for row in rows)
+    peak = max(rows, key=lambda row: row.live_bytes)  # the first of several
     return Totals(
         params=sum(row.params for row in rows),
         trainable=trainable,
         buffers=sum(row.buffers for row in rows),
-        params_training_only=_training_only(graph, rows),
-        macs=sum(macs.values()),
-        flops=sum(flops.values()),
+        params_training_only=sum(row.params for row in rows if row.path not in used),
+        macs=sum(row.macs for row in inference),
+        flops=sum(row.flops for row in inference),
         macs_training=sum(row.macs for row in rows),
         flops_training=sum(row.flops for row in rows),
-        flops_by_family={name: n for name, n in flops.most_common() if n},
-        macs_by_family={name: n for name, n in macs.most_common() if n},
+        flops_by_family=_by_family((row.family, row.flops) for row in inference),
+        macs_by_family=_by_family((row.family, row.macs) for row in inference),
         weight_bytes=sum(row.weight_bytes for row in rows),
         gradient_bytes=FLOAT * trainable,
         saved_bytes=sum(row.bytes_saved for row in rows),
         peak_live_bytes=peak.live_bytes,
         peak_at=peak.path if peak.live_bytes else "",
-        executed=sum(not row.training_only and row.op != "input" for row in rows),
+        executed=sum(row.op != "input" for row in inference),
     )
 
 
-def _training_only(graph: Graph, rows: Sequence[Row]) -> int:
-    """Parameters that no op of inference uses."""
-    used = {
-        node.index if node.shared is None else node.shared
-        for node in graph.steps
-        if not node.training
-    }
-    return sum(row.params for row in rows if row.index not in used)
+def _by_family(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Summed up, the largest first, without those that count nothing."""
+    found: Counter[str] = Counter()
+    for family, count in counts:
+        found[family] += count
+    return {family: n for family, n in found.most_common() if n}

@@ -28,8 +28,6 @@ WORK = 4_000_000  # ops inferred again, at most: what a second or two allow
 PERIOD = 128  # sizes tried in a row, at most
 FAR = 1 << 13  # an upper bound is looked for in steps of up to this many cells
 
-MERGES = frozenset({"concat", "add", "sub", "mul", "mean", "max"})
-
 
 @dataclass(frozen=True, slots=True)
 class InputSize:
@@ -177,8 +175,7 @@ class _Axes:
 
     def together(self, axes: Sequence[Tracked]) -> _Variable:
         """Axes of one size, as one."""
-        nodes = self.graph.nodes
-        places = tuple((nodes[axis.input]["node"].index, axis.axis) for axis in axes)
+        places = tuple((self.graph.at(axis.input).index, axis.axis) for axis in axes)
         return _Variable(tuple(axes), places, axes[0].extent, self._stride(axes))
 
     def _stride(self, axes: Sequence[Tracked]) -> int:
@@ -349,7 +346,7 @@ def _reason(why: _Refusal) -> str:
     path = why.node.path
     if why.reason.startswith("takes "):
         return f"`{path}` {why.reason}"
-    if why.node.op in MERGES and len(why.node.inputs) > 1:
+    if len(why.node.inputs) > 1 and why.node.layer is not None and why.node.layer.merges:
         return f"the inputs of `{path}` differ in shape otherwise"
     if getattr(why.node.layer, "kernel", None) is not None:
         return f"the window of `{path}` does not fit otherwise"
@@ -358,7 +355,7 @@ def _reason(why: _Refusal) -> str:
 
 def _weights_refuse(node: Node, before: str) -> str:
     """Why a node refuses inputs for which it would have other weights."""
-    if node.op == "linear":
+    if node.layer is not None and node.layer.channel_axis == -1:
         remedy = "; put a global pool before it" if before in ("flatten", "reshape") else ""
         return f"takes {node.ins[0].shape[-1]} features{remedy}"
     return f"takes {', '.join(map(str, node.ins))}: its weights have that size"
@@ -400,7 +397,7 @@ def _owner(graph: Graph, path: str | None) -> str | None:
     """The path of the node whose weights a node uses: its own, unless they are shared."""
     if path is None:
         return None
-    shared = graph.nodes[path]["node"].shared
+    shared = graph.at(path).shared
     return path if shared is None else graph.steps[shared].path
 
 

@@ -99,7 +99,7 @@ def new(line: str | None, output: Output) -> None:
 def fmt(files: tuple[str, ...], check: bool) -> None:
     """Put specs into canonical layout; comments stay."""
     from archspec.text import source
-    from archspec.tidy import tidy
+    from archspec.text.tidy import tidy
 
     changed = False
     for file in files:

@@ -3,6 +3,11 @@
 A row is a witness: what every Python name that is visible at this point of the emitted class is
 worth in one instance. Candidates come from the author's text and from the flow of shapes, never
 from a search over small expressions, which finds coincidences.
+
+    row        width  in_channels   the conv's `out`
+    layer1.0      64           64                256
+    layer1.1      64          256                256    `4 * width` holds in both: it is written
+    (`in_channels` holds in the second only)
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
@@ -17,9 +17,6 @@ from archspec.expressions import Expr, resolve
 from archspec.language import Filler, Init
 from archspec.layers.base import Weight
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 REPARAMETRISED = "parametrizations."
@@ -28,15 +25,14 @@ _ALWAYS_BIASED = frozenset(
 )
 
 
+@dataclass(eq=False)
 class Inits(Section):
     """The part of the lowering that knows about initial values."""
 
-    def __init__(self, whole: Lowering, rules: Init) -> None:
-        super().__init__(whole)
-        self.rules = rules  # the document's, by op
-        # of leaves, from items of the same instance: id(copy) -> fillers
-        self.local: dict[int, Fillers] = {}
-        self.written: set[int] = set()  # leaves whose class sets them
+    rules: Init  # the document's, by op
+    # of leaves, from items of the same instance: id(copy) -> fillers
+    local: dict[int, Fillers] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
         """Notes what the items of one instance say of its own leaves."""
@@ -315,14 +311,9 @@ def _chained(tests: list[If]) -> None:
         before.orelse = [after]
 
 
-def types_of(copy: Copy) -> Any:
-    """The input types of a leaf, None for inputs that are not given."""
-    return tuple(v.type if v else None for v in copy.ins)
-
-
 def weights_of(copy: Copy) -> tuple[Weight, ...]:
     """The weights of a leaf."""
-    return copy.layer.weights(*types_of(copy)) if copy.layer is not None else ()
+    return copy.layer.weights(*copy.types) if copy.layer is not None else ()
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
@@ -348,7 +339,7 @@ def _of_kind(test: ast.expr) -> bool:
 
 def _target(copy: Copy) -> str:
     assert copy.layer is not None
-    return copy.layer.call(*types_of(copy)).target or ""
+    return copy.layer.call(*copy.types).target or ""
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:

@@ -1,4 +1,23 @@
-"""Spec → Graph: blocks, repeats, conditions unrolled, names given, shapes inferred in one walk."""
+"""Spec → Graph: blocks, repeats, conditions unrolled, names given, shapes inferred in one walk.
+
+    input: [3, 8, 8]                              stage.0  Unit {out: 8}   [3, 8, 8] → [8, 6, 6]
+    blocks:                                         stage.0.conv1          [3, 8, 8] → [8, 6, 6]
+      Unit:                                  →      stage.0.relu1          [8, 6, 6] → [8, 6, 6]
+        params: {out: ~}                          stage.1  Unit {out: 16}  [8, 6, 6] → [16, 4, 4]
+        body: [{conv: {out: $out,                   stage.1.conv1          [8, 6, 6] → [16, 4, 4]
+                       kernel: 3}}, relu]           stage.1.relu1        [16, 4, 4] → [16, 4, 4]
+    body:
+      - {id: stage, repeat: 2, Unit: {out: $(8 * (loop.index + 1))}}
+
+The tree (`tree.py`) keeps what the author wrote: which items repeat, which stand in a block, which
+are absent. The graph (`graph.py`) is what is computed, in order; `flatten.py` makes it of the tree.
+
+To read: `items.py` is the walk, and all that recurses; `walk.py` is what it knows meanwhile.
+It asks `plan` what is the same for every copy of an item, `repeats` how many copies there are,
+`wiring` and `slots` what flows into one, `ops` and `calls` what comes out, `names` what it is
+called. `needed` then finds what no output needs. A fault is noted in `state.py`, and what depends
+on it is hidden, so that one mistake is one complaint.
+"""
 
 from __future__ import annotations
 

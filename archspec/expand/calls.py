@@ -90,11 +90,6 @@ def _output(walk: Walk, ref: Ref, frame: Frame) -> Value | None:
         return Value(None)
 
 
-def flat(outputs: Outputs) -> list[Value]:
-    """The values of outputs, those of lists too."""
-    return [v for out in outputs.values() for v in (out if isinstance(out, tuple) else (out,))]
-
-
 def outside(instance: Instance) -> dict[str, Value]:
     """The outputs as the caller names them: `levels.0`, `levels.1` for a list."""
     found: dict[str, Value] = {}

@@ -13,6 +13,7 @@ All that goes further in is here, from an instance to the copies of its items an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archspec.expand import calls, mismatch, needed, ops, shared, slots
@@ -20,10 +21,11 @@ from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, GROUP, OP, SHARED, Plan
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import HiddenError, Link, Mismatch, deeper, frozen
-from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
+from archspec.expand.state import HiddenError, Link, deeper, frozen
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, types
 from archspec.expand.walk import Made, Walk
 from archspec.expressions import Expr, Loop
+from archspec.layers import Mismatch
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from archspec.language import Branch, Init, Item
     from archspec.layers.base import TensorType
 
-Types = list["TensorType | None"]
+Types = Sequence["TensorType | None"]
 Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on
 
 
@@ -41,7 +43,7 @@ Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and 
 
 
 def instance(
-    callee: Callee, args: Env, types: Types, item: Any, wanted: frozenset[str] | None = None
+    callee: Callee, args: Env, kinds: Types, item: Any, wanted: frozenset[str] | None = None
 ) -> Instance:
     """The instance of a block; equal calls share one. Raises LimitError.
 
@@ -49,7 +51,7 @@ def instance(
     """
     block, file = callee
     state = file.state
-    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, types)), wanted)
+    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), wanted)
     found = state.instances.get(key)
     if found is not None:
         return found
@@ -57,22 +59,22 @@ def instance(
         message = f"`{block.name}` calls itself with the same arguments and inputs, without end"
         raise state.stop("E407", message, item.key, "end the recursion with `when`")
     state.instances[key] = None
-    state.kept += (block, *types)
+    state.kept += (block, *kinds)
     around = file.document
     if callee.whole:
         file.document = args
     try:
-        found = state.instances[key] = _instance(callee, args, types, item, wanted)
+        found = state.instances[key] = _instance(callee, args, kinds, item, wanted)
     finally:
         file.document = around
     return found
 
 
 def _instance(
-    callee: Callee, args: Env, types: Types, item: Any, wanted: frozenset[str] | None
+    callee: Callee, args: Env, kinds: Types, item: Any, wanted: frozenset[str] | None
 ) -> Instance:
     block, file = callee
-    padded = [*types, *[None] * (len(block.inputs) - len(types))]
+    padded = [*kinds, *[None] * (len(block.inputs) - len(kinds))]
     inputs = {name: Value(kind) for name, kind in zip(block.inputs, padded, strict=True)}
     spec = file.spec if callee.whole else None
     init = _init(file, args) if callee.whole else None
@@ -86,7 +88,7 @@ def _instance(
         outputs = {name: value for name, value in outputs.items() if name in wanted}
     training &= set(outputs)
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
-    hidden = any(v.type is None for v in (*inputs.values(), *calls.flat(outputs)))
+    hidden = any(v.type is None for v in (*inputs.values(), *found.flows_out()))
     if len(file.state.faults) == faults and not hidden:
         _leave_out(walk, found, callee, item if wanted is None else None)
     return found
@@ -121,9 +123,8 @@ def _unasked(walk: Walk, around: Instance, made: Made, asked: list[str]) -> None
     if old is None or old.spec is None or not old.training - set(asked):
         return
     kept = frozenset(n for n in old.outputs if n not in old.training or n in asked)
-    types = [v.type if v is not None else None for v in copy.ins]
     callee = Callee(old.block, walk.namespace.block(old.block.name).file)
-    copy.instance = instance(callee, dict(copy.args), types, made.item, kept)
+    copy.instance = instance(callee, dict(copy.args), copy.types, made.item, kept)
     copy.outs = {name: v for name, v in copy.outs.items() if name.split(".")[0] in kept}
     around.size += copy.instance.size - old.size
 
@@ -339,7 +340,7 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     name = spot.name(plan.word)
     state.links.append(Link(item, args=args, path=(*spot.frame.path, name)))
     state.enter(item)
-    made = instance(callee, args, [v.type if v is not None else None for v in ins], item)
+    made = instance(callee, args, types(ins), item)
     state.leave()
     state.links.pop()
     outs = calls.outside(made)

@@ -103,13 +103,8 @@ class Frame:
 
     def find(self, name: str) -> Named | Copy | Value | None:
         """What the nearest frame around calls `name`."""
-        frame: Frame | None = self
-        while frame is not None:
-            found = frame.names.get(name)
-            if found is not None:
-                return found
-            frame = frame.parent
-        return None
+        inside = (frame.names[name] for frame in self.outward() if name in frame.names)
+        return next(inside, None)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.expand.calls import flat
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +21,7 @@ class Need(NamedTuple):
 
 def of(walk: Walk, instance: Instance) -> Need:
     """What the outputs of an instance need, from the outputs back to the inputs."""
-    wanted: set[Value | None] = set(flat(instance.outputs))
+    wanted: set[Value | None] = set(instance.flows_out())
     need = Need([], [])
     for made in reversed(walk.made):
         copy = made.copy

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand import mismatch, slots
-from archspec.expand.state import HiddenError, Mismatch, deeper
-from archspec.expand.tree import Copy, Value
-from archspec.layers import REGISTRY, Layer
+from archspec.expand.state import HiddenError, deeper
+from archspec.expand.tree import Copy, Value, types
+from archspec.layers import REGISTRY, Layer, Mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,8 +93,7 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, ins: Ins) -> dict[str,
     hidden = any(v is not None and v.type is None for v in ins)
     if layer is not None and not hidden:
         try:
-            types = tuple(v.type if v is not None else None for v in ins)
-            outs = state.infer(layer, types, item.key)
+            outs = state.infer(layer, types(ins), item.key)
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
             state.fault(bad.code, bad.message, item.key, bad.help, details)

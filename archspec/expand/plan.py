@@ -86,9 +86,6 @@ def _in_line(cls: type[Layer]) -> bool:
 
 def has_expression(value: Any) -> bool:
     """Whether an expression stands anywhere in a value."""
-    kind = type(value)
-    if kind is int or kind is str or kind is bool or kind is float:
-        return False
     if isinstance(value, Expr):
         return True
     if isinstance(value, (list, tuple)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.expand.plan import below, parts
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
-from archspec.expressions import ExpressionError, resolve
+from archspec.expressions import ExpressionError, is_whole, resolve
 from archspec.text.words import show
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
     assert repeat is not None
     if not repeat.columns:
         count = state.value(repeat.count, env, repeat.loc)
-        if type(count) is not int or count < 0:
+        if not is_whole(count) or count < 0:
             message = f"`repeat` is {show(count)}; it takes a whole number from 0, or columns"
             help = "use `//` or `int` where it is computed" if isinstance(count, float) else ""
             state.fault("E218", message, repeat.loc, help)
@@ -110,7 +110,7 @@ def _quietly(item: Item, env: Mapping[str, Any]) -> tuple[int, Columns] | None:
     try:
         if not repeat.columns:
             count = resolve(repeat.count, env)
-            return (count, {}) if type(count) is int and count >= 0 else None
+            return (count, {}) if is_whole(count) and count >= 0 else None
         columns = {name: resolve(column, env) for name, column in repeat.columns.items()}
     except (ExpressionError, TypeError):
         return None

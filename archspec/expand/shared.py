@@ -64,7 +64,7 @@ def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
     values = (*copy.ins, *owner.ins, *copy.outs.values(), *owner.outs.values())
     if any(v is not None and v.type is None for v in values):
         return  # a fault hides what they would be
-    if [_type(v) for v in copy.ins] == [_type(v) for v in owner.ins]:
+    if copy.types == owner.types:
         return
     here, there = dict(_layers(copy)), dict(_layers(owner))
     ours, theirs = _weights(here), _weights(there)
@@ -105,10 +105,6 @@ def _shown(shape: tuple[int, ...] | None) -> str:
     return "none" if shape is None else str(list(shape))
 
 
-def _type(value: Value | None) -> object:
-    return None if value is None else value.type
-
-
 def _layers(part: Copy | Body, path: str = "") -> Iterator[tuple[str, Copy]]:
     """The ops and merges in a copy by name, from `part` on."""
     if isinstance(part, Body):
@@ -127,10 +123,9 @@ def _weights(layers: Mapping[str, Copy]) -> dict[str, tuple[int, ...]]:
     """Their weights by name and shape."""
     found: dict[str, tuple[int, ...]] = {}
     for path, copy in layers.items():
-        types = [None if v is None else v.type for v in copy.ins]
-        hidden = any(t is None and v is not None for t, v in zip(types, copy.ins, strict=True))
+        hidden = any(v is not None and v.type is None for v in copy.ins)
         if copy.layer is None or hidden or copy.group:
             continue
-        for weight in copy.layer.weights(*types):  # type: ignore[arg-type]
+        for weight in copy.layer.weights(*copy.types):
             found[f"{path}.{weight.name}".strip(".")] = weight.shape
     return found

@@ -53,25 +53,16 @@ def aligned(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> I
             return tuple([Value(None) for _ in names])
         found[at] = value
         place = at + 1 if slot is None else place
-    _complete(state, plan, takes, names, found, given)
+    missing = [n for n, t, v in zip(names, takes, found, strict=True) if v is None and t == n]
+    if missing:
+        if given:
+            _miscounted(state, plan, names, len(given), missing)
+        else:
+            nothing_flows(state, plan.item.loc)
+        return tuple([Value(None) for _ in names])
     while found and found[-1] is None:
         found.pop()
     return tuple(found)
-
-
-def _complete(
-    state: State, plan: Plan, takes: tuple[str, ...], names: list[str], found: list[Value | None],
-    given: Given,
-) -> None:  # fmt: skip
-    """Every input that is not optional is there, if only with a fault."""
-    missing = [n for n, t, v in zip(names, takes, found, strict=True) if v is None and t == n]
-    if not missing:
-        return
-    if not given:
-        nothing_flows(state, plan.item.loc)
-    else:
-        _miscounted(state, plan, names, len(given), missing)
-    found[:] = [Value(None) for _ in names]
 
 
 def _miscounted(
@@ -89,7 +80,7 @@ def _miscounted(
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = ()
     if plan.kind == CALL and not lacking:
-        state.overfed.add((item.op,))
+        state.overfed.add(("blocks", item.op))
         help = f"name all that it takes under `inputs` of `{item.op}`, or pass fewer"
         cause = ("inputs", item.op)
     state.fault("E311", message, loc, help, cause=cause)

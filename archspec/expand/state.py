@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand.plan import Plan
 from archspec.expressions import Expr, ExpressionError, Record, evaluate
-from archspec.layers import BadArgument, Layer, Mismatch, TensorType, create
+from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.text.faults import Fault, Loc, Step
 from archspec.text.words import show
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]
+Path = tuple[str | int, ...]
 
 _SHOWN = 4  # arguments of a call in the chain
 
@@ -42,16 +43,15 @@ class _Unknown:
 UNKNOWN: Any = _Unknown()
 
 
+@dataclass(slots=True)
 class Link:
     """One step down: a copy of a repeated item, or a call and the path it stands under."""
 
-    __slots__ = ("args", "count", "index", "item", "path")
-
-    def __init__(
-        self, item: Item, index: int = 0, count: int = 0, args: Mapping[str, Any] | None = None,
-        path: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
-        self.item, self.index, self.count, self.args, self.path = item, index, count, args, path
+    item: Item
+    index: int = 0  # of the copy
+    count: int = 0  # of copies; 0: a call
+    args: Mapping[str, Any] | None = None
+    path: tuple[str, ...] = ()
 
 
 class State:
@@ -71,12 +71,10 @@ class State:
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
-        self.records: dict[int, Record] = {}
+        self.records: dict[TensorType, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
-        self.overfed: set[tuple[str, ...]] = (
-            set()
-        )  # blocks that are given more inputs than they take
+        self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
@@ -135,11 +133,11 @@ class State:
         if isinstance(value, Expr):
             return self.expression(value, env, loc)
         if isinstance(value, list):
-            return [self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value)]
+            return [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
         if isinstance(value, tuple):
-            return tuple(self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value))
+            return tuple(self.value(v, env, deeper(loc, i)) for i, v in enumerate(value))
         if isinstance(value, dict):
-            return {k: self.value(v, env, _deeper(loc, k)) for k, v in value.items()}
+            return {k: self.value(v, env, deeper(loc, k)) for k, v in value.items()}
         return value
 
     def expression(self, expr: Expr, env: Mapping[str, Any], loc: Loc) -> Any:
@@ -173,10 +171,9 @@ class State:
         """What expressions see of a tensor."""
         if kind is None:
             return UNKNOWN
-        found = self.records.get(id(kind))
+        found = self.records.get(kind)
         if found is None:
-            found = self.records[id(kind)] = Record(kind.shape)
-            self.kept.append(kind)
+            found = self.records[kind] = Record(kind.shape)
         return found
 
     # ------------------------------------------------------------ layers and types
@@ -213,7 +210,7 @@ class State:
                 path = (op,) if bad.field is None else (op, bad.field)
                 written = getattr(item.args.get(bad.field or ""), "text", "")
                 cause = (written, bad.code) if written else ()
-                self.fault(bad.code, bad.message, _deeper(item.loc, *path), bad.help, (), cause)
+                self.fault(bad.code, bad.message, deeper(item.loc, *path), bad.help, (), cause)
                 raise HiddenError from None
         return found
 
@@ -266,28 +263,25 @@ class State:
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 
 
-def block_of(loc: Loc) -> tuple[str | int, ...]:
+def block_of(loc: Loc) -> Path:
     """Where the block is written that a place belongs to; () for the document's own body."""
     return loc.path[:2] if loc.path[:1] == ("blocks",) else ()
 
 
 def frozen(value: Any) -> object:
     """A key that tells 1, 1.0 and true apart."""
-    kind = type(value)
-    if kind is int or kind is str:
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
         return value
     if isinstance(value, dict):
         return tuple((k, frozen(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ("list", *map(frozen, value))
-    return (kind.__name__, value)
+    return (type(value).__name__, value)
 
 
-def _deeper(loc: Loc, *path: str | int) -> Loc:
-    return replace(loc, path=(*loc.path, *path), on_key=False)
-
-
-deeper = _deeper
+def deeper(loc: Loc, *path: str | int) -> Loc:
+    """The place of a value inside of what stands at `loc`."""
+    return Loc(loc.file, (*loc.path, *path), span=loc.span)
 
 
 def _said(link: Link, before: Link | None) -> str:
@@ -308,17 +302,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else show(value)
-
-
-__all__ = [
-    "UNKNOWN",
-    "Env",
-    "HiddenError",
-    "LimitError",
-    "Link",
-    "Mismatch",
-    "State",
-    "block_of",
-    "deeper",
-    "frozen",
-]  # fmt: skip

@@ -5,9 +5,9 @@ Emission and figures read structure from it; what is computed, in order, is the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspec.language import Block, Init, Item, Spec
@@ -22,6 +22,11 @@ class Value:
     """
 
     type: TensorType | None
+
+
+def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
+    """Their types; None where there is no value, and where a fault hides its type."""
+    return tuple([None if value is None else value.type for value in values])
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +60,11 @@ class Copy:
     def group(self) -> bool:
         """Whether there are paths inside: no op, and no call."""
         return self.body is not None or bool(self.branches)
+
+    @property
+    def types(self) -> tuple[Any, ...]:
+        """The types of what it takes, None where an optional input is not given."""
+        return types(self.ins)
 
     def parts(self) -> tuple[Body, ...]:
         """The paths inside, in the order they are computed: main, shortcut, branches."""
@@ -116,3 +126,8 @@ class Instance:
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
+
+    def flows_out(self) -> list[Value]:
+        """The values of its outputs, those of lists too."""
+        outs = self.outputs.values()
+        return [v for out in outs for v in (out if isinstance(out, tuple) else (out,))]

@@ -45,7 +45,7 @@ def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
     while rest:
         inner, taken = _inside(found, rest)
         if inner is None:
-            _no_part(state, ref, path, seen, rest[0], found)
+            _no_part(state, ref, seen, rest[0], found)
             raise HiddenError
         seen = ".".join((seen, *rest[:taken]))
         found, rest = inner, rest[taken:]
@@ -91,7 +91,7 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     help = did_you_mean(head, known) or _SIGHT
     # it may be what an id with a fault was to name, or an input that is not declared
-    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc)[-1:] in state.overfed
+    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc) in state.overfed
     if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
@@ -101,7 +101,7 @@ _DIGITS = "0123456789"
 _SIGHT = "paths lead to earlier items of this block, and to inputs"
 
 
-def _no_part(state: State, ref: Ref, path: str, seen: str, part: str, found: Entry) -> None:
+def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None:
     known: Iterable[str] = ()
     if isinstance(found, Named) and found.frame is not None:
         known = found.frame.names

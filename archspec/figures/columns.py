@@ -1,4 +1,9 @@
-"""A tall drawing → columns side by side, as a text is set: cut where few lines pass."""
+"""A tall drawing → columns side by side, as a text is set: cut where few lines pass.
+
+Graphviz lays a deep network out as one long strip. It is cut at heights where no card stands; a
+line that passes a cut goes on through the gutter to the top of the next column, and bands in which
+nothing stands are made narrow.
+"""
 
 from __future__ import annotations
 

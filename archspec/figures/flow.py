@@ -1,4 +1,8 @@
-"""Grid and sizes → Flow: where every item stands and how every link runs, in px."""
+"""Grid and sizes → Flow: where every item stands and how every link runs, in px.
+
+A rank takes the room of its largest item, and so does a column. Ranks run across the page or down
+it, in strips one beside the other where they are too many for one.
+"""
 
 from __future__ import annotations
 

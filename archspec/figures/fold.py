@@ -1,4 +1,12 @@
-"""Elements → Drafts: which ops and blocks share a card, until there are few enough of them."""
+"""Elements → Drafts: which ops and blocks share a card, until there are few enough of them.
+
+At first every op is a card, but that norms and activations join the op before them (`fuse.py`).
+Then blocks that are called several times, or hold nothing but ops, are one card a call, and the
+copies of a repeat one in all. If that is still too much, what is deepest is folded first:
+
+    stem [conv, norm, relu]    layer1 [Block [conv, conv, add], Block [conv, conv, add]]
+    conv+norm+relu    Block × 2
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,17 @@
-"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N."""
+"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N.
+
+From the ops of a network to its cards, if the two convolutions are equal:
+
+    conv  norm  relu  conv  norm  relu  flatten  linear
+    conv+norm+relu  conv+norm+relu  flatten+linear         fused
+    conv+norm+relu × 2  flatten+linear                     joined
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from archspec.figures.words import MERGES, UPSAMPLING
 
 if TYPE_CHECKING:
     from archspec.figures.tree import Element
@@ -81,7 +86,7 @@ def _joins(wiring: Wiring, before: Draft, draft: Draft) -> bool:
 def _is_beside(wiring: Wiring, index: int) -> bool:
     node = wiring.nodes[index]
     assert node.layer is not None
-    if len(node.inputs) != 1 or len(node.outs) != 1 or node.layer.op in UPSAMPLING:
+    if len(node.inputs) != 1 or len(node.outs) != 1 or node.layer.colour == "upsampling":
         return False
     return node.layer.family in _BESIDE or node.layer.op == "scale"
 
@@ -127,7 +132,7 @@ def _repeats(wiring: Wiring, run: Draft, draft: Draft) -> bool:
         return False
     layer = wiring.nodes[draft.core].layer if draft.core is not None else None
     size = len(draft.nodes)
-    if len(run.nodes) != size * run.copies or layer is None or layer.op in MERGES:
+    if len(run.nodes) != size * run.copies or layer is None or layer.merges:
         return False
     before = [wiring.alike(index) for index in run.nodes[-size:]]
     return before == [wiring.alike(index) for index in draft.nodes] and wiring.chained(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import Column, Curve, columns, folded, passed, within
-from archspec.figures.dot import DENSE, HURRIED, Drawn, drawn, heading, leading, smaller
+from archspec.figures.dot import DENSE, HURRIED
+from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.figures.tree import Element
@@ -54,7 +55,7 @@ def draw(network: Network, block: str | None = None) -> Scene:
     Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
     """
     if block is not None:
-        return _sheet(network, drawn(network, block))
+        return _sheet(network, opened(network, block))
     for shown in smaller(network):
         scene = _sheet(network, shown)
         if scene.fits:
@@ -62,9 +63,9 @@ def draw(network: Network, block: str | None = None) -> Scene:
     return scene
 
 
-def _sheet(network: Network, shown: Drawn) -> Scene:
+def _sheet(network: Network, shown: Opened) -> Scene:
     faces = [_face(shown, card) for card in shown.cards]
-    groups = [group for group in shown.whole.groups() if group.key in shown.opened][1:]
+    groups = [group for group in shown.whole.groups() if group in shown][1:]
     placed = _placed(shown, groups, faces)
     titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
     pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
@@ -157,7 +158,7 @@ class _Face:
         return [*found, Text(left, box.top + 30, shape, _SMALL)]
 
 
-def _face(shown: Drawn, card: Element) -> _Face:
+def _face(shown: Opened, card: Element) -> _Face:
     graph = shown.graph
     if card.children:
         out = words.shape(graph.steps[card.stop - 1].outs[0])
@@ -177,7 +178,7 @@ def _face(shown: Drawn, card: Element) -> _Face:
 # ------------------------------------------------------------------ Graphviz
 
 
-def _placed(shown: Drawn, groups: Sequence[Element], faces: Sequence[_Face]) -> _Placed:
+def _placed(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> _Placed:
     """Boxes without words: they are measured here, so that no font of this machine matters."""
     import pygraphviz
 
@@ -206,7 +207,7 @@ def _placed(shown: Drawn, groups: Sequence[Element], faces: Sequence[_Face]) -> 
     return _Placed(tuple(boxes), tuple(clusters), tuple(ways[edge] for edge in shown.edges))
 
 
-def _asked(shown: Drawn, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
+def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
     cluster = {group: number for number, group in enumerate(groups)}
     hurried = HURRIED if len(shown.edges) > DENSE else {}

@@ -3,6 +3,8 @@
 Rows are longest-path ranks. A column holds paths of items that follow one another, and lanes: the
 vertical runs of links that pass by rows. Nothing here is in pixels: rows and columns take the room
 that what stands in them needs, so a grid stays right when an item grows.
+
+    0 → 1 → 2 → 3, and 0 → 2      rows 0, 1, 2, 3 of column 0; the link 0 → 2 in a lane, column 1
 """
 
 from __future__ import annotations

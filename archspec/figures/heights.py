@@ -1,4 +1,8 @@
-"""Part → Level: how high it stands, by the effective stride of what it gives."""
+"""Part → Level: how high it stands, by the effective stride of what it gives.
+
+A map of 56×56 cells, made from an image of 224×224 by strides of 2 and 2, is at stride 4; so is one
+that was made smaller and grew again. That makes a U of a U-Net.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from archspec.figures import blocks, fonts, palette, svg, words
 from archspec.figures.groups import groups as opening
 from archspec.figures.plan import Plan, plans, told
+from archspec.figures.seen import along
 from archspec.figures.tree import Element
 from archspec.frames import frame
 from archspec.language import Item
@@ -96,7 +97,7 @@ def _colours(network: Network) -> str:
     return "".join(rules)
 
 
-class _Once(Generic[T]):
+class _Numbered(Generic[T]):
     """Values that are written once and are numbers from then on."""
 
     def __init__(self) -> None:
@@ -111,25 +112,23 @@ class _Data:
 
     def __init__(self, network: Network) -> None:
         self.network, self.graph = network, network.graph
-        self.words, self.boxes = _Once[str](), _Once[tuple[int, ...]]()
-        self.families = _Once[str]()
+        self.words, self.boxes = _Numbered[str](), _Numbered[tuple[int, ...]]()
+        self.families = _Numbered[str]()
         self.lines = _Lines(network)
         self.inputs = _inputs(self.graph)
 
     def told(self) -> dict[str, Any]:
         whole, totals = opening(self.graph), self.network.analysis.totals
         found = plans(self.graph, whole)
-        looks, places = _Once[str](), _Once[str]()
+        looks, places = _Numbered[str](), _Numbered[str]()
         groups = []
         for group in whole.groups():
             look = looks(json.dumps(told(found[group.key])))
             above = -1 if group.parent is None else places(group.parent.key)
             places(group.key)
             groups.append([look, above, *self._group(group)])
-        nodes = [
-            self._node(*both)
-            for both in zip(self.graph.steps, self.network.analysis.rows, strict=True)
-        ]
+        rows = self.network.analysis.rows
+        nodes = [self._node(node, rows[node.index]) for node in self.graph.steps]
         return {
             "name": self.network.name, "title": self.network.spec.title,
             "params": totals.params, "macs": totals.macs,
@@ -253,10 +252,7 @@ def _reads(row: Row, field: Field) -> tuple[int, int] | None:
     """What the middle cell reads along an axis."""
     if field.span is None:
         return None if field.still is None or field.whole else field.still
-    for axis, spans in enumerate(row.state.axes):
-        if any(span is field.span for _, span in spans) and axis < len(row.shape):
-            return field.cells((row.shape[axis] - 1) // 2)
-    return field.cells(0)
+    return field.cells((along(row, field) - 1) // 2)
 
 
 class _Lines:
@@ -264,7 +260,7 @@ class _Lines:
 
     def __init__(self, network: Network) -> None:
         self.sources = network.sources
-        self.told = _Once[tuple[str, str]]()
+        self.told = _Numbered[tuple[str, str]]()
         self._known: dict[Loc, int] = {}
         self._texts: dict[str, list[str]] = {}
 

@@ -1,4 +1,7 @@
-"""Outline → Lanes: where each part stands: as high as its level, as far right as its rank."""
+"""Outline → Lanes: where each part stands: as high as its level, as far right as its rank.
+
+All parts of a level are in one lane, in several rows where straight ways would meet.
+"""
 
 from __future__ import annotations
 

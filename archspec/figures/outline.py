@@ -1,4 +1,16 @@
-"""Network → Outline: the network as at most so many parts, the one collapsed view figures draw."""
+"""Network → Outline: the network as at most so many parts, which views that fold it draw.
+
+The tree of what the author wrote (`tree.py`) is folded until few enough cards are left (`fold.py`),
+each of them gets its words and sums (`parts.py`), and links say what goes from one to the other.
+ResNet-50, 174 ops, is
+
+    input    conv 7×7 /2, batch norm, ReLU    max pool 3×3 /2
+    Bottleneck × 3    Bottleneck × 4    Bottleneck × 6    Bottleneck × 3
+    global avg pool    linear
+
+and `inside("layer2")` one of the four Bottlenecks, with what enters it as a part (`ports.py`) and
+its shortcut as a link that skips.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +158,7 @@ class Maker:
         """Where several things leave, a part for each name that no last part bears itself."""
         wiring = self.folder.wiring
         if root is self.folder.root:
-            named = ports.outputs(self.network.graph)
+            named = [(name, edge.node) for name, edge in ports.outputs(self.network.graph)]
         else:
             named = ports.exits(wiring, root, owner)
         found: dict[str, Part] = {}

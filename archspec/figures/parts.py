@@ -1,4 +1,8 @@
-"""Draft → Part: what stands on a card, from the graph and the rows of the analysis."""
+"""Draft → Part: what stands on a card, from the graph and the rows of the analysis.
+
+The main op of a draft gives it label and colour: `conv 7×7 /2` with the notes `batch norm`, `ReLU`.
+A block is called by its name, a group as the author called it, else by what is in it.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +80,8 @@ class Describer:
         run = [self.nodes[index] for index in draft.nodes[-size:]]
         core = run[0] if draft.core == -1 else self._core(draft)
         assert core.layer is not None
-        merges = core.layer.op in words.MERGES and len(core.inputs) > 1
-        said = [words.name(node.layer.op) for node in run if node.layer is not None]
+        merges = core.layer.merges and len(core.inputs) > 1
+        said = [node.layer.title() for node in run if node.layer is not None]
         place = run.index(core)
         return replace(
             part,
@@ -102,14 +106,9 @@ class Describer:
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
             return words.family(self.nodes[draft.main])
-        params: Counter[str] = Counter()
-        ops: Counter[str] = Counter()
-        for index in draft.nodes:
-            family = words.family(self.nodes[index])
-            params[family] += self.rows[index].params
-            ops[family] += 1
-        best = params if any(params.values()) else ops
-        return best.most_common(1)[0][0]
+        return words.leading(
+            (words.family(self.nodes[index]), self.rows[index].params) for index in draft.nodes
+        )
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:

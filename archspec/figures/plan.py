@@ -1,7 +1,8 @@
 """Groups → plans: for every group, which cards it holds, the grid they stand in and their links.
 
-A plan is told in numbers relative to its group, so that copies that look alike share one. A page
-puts plans into one another: it adds up the sizes of what is open and lays out nothing.
+A plan is told in numbers relative to its group, so that copies that look alike share one: the 21
+groups of ResNet-50 need 11. A page puts plans into one another: it adds up the sizes of what is
+open and lays out nothing.
 """
 
 from __future__ import annotations

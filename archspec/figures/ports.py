@@ -1,4 +1,8 @@
-"""Element → ports: what enters and leaves a part of the network, by its author's names."""
+"""Element → ports: what enters and leaves a part of the network, by its author's names.
+
+Inside a block, its inputs and outputs are parts of their own. A value knows nothing of names: a
+block's input is what the first op reads that takes it, its output what the op gives that makes it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,18 @@ from archspec.figures.tree import Element
 from archspec.figures.wiring import Wiring
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.graph import Edge, Graph, Node
     from archspec.expand.tree import Value
 
 
-def outputs(graph: Graph) -> list[tuple[str, int]]:
-    """Name and node of all that leaves the network; a list has a line for each entry."""
-    return [(name, edge.node) for name, edges in graph.outputs.items() for edge in edges]
+def outputs(graph: Graph, *, training: bool = True) -> list[tuple[str, Edge]]:
+    """Name and origin of all that leaves the network, in `training` or not; of lists each entry."""
+    return [
+        (name, edge)
+        for name, edges in graph.outputs.items()
+        if training or name not in graph.training_outputs
+        for edge in edges
+    ]
 
 
 def exits(wiring: Wiring, root: Element, inside: Collection[int]) -> list[tuple[str, int]]:

@@ -1,4 +1,8 @@
-"""Boxes → ways between them: sideways and upright, around every box, apart from one another."""
+"""Boxes → ways between them: sideways and upright, around every box, apart from one another.
+
+A search for the cheapest way (A*) along lines that run between the boxes; bends cost, and more so
+what runs where another way does.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Network, node → what one of its cells sees of an input, and the cells on the way to it."""
+"""Network, node → what one of its cells sees of an input, and the cells on the way to it.
+
+Of the many ways from the input to a node one is followed: back to what sees most, at each step.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def _chain(path: Sequence[Row], input: str) -> list[Seen]:
     if not _same(_local(changed[-1], input), _local(last, input)):
         changed.append(last)
     changed[-1] = last
-    middle = [(_count(last, f) // 2 + 0.5) / _count(last, f) for f in _local(last, input)]
+    middle = [(along(last, f) // 2 + 0.5) / along(last, f) for f in _local(last, input)]
     return [_seen(row, _local(row, input), middle) for row in _few(changed, input)]
 
 
@@ -119,7 +122,7 @@ def _few(rows: list[Row], input: str) -> list[Row]:
     return [rows[i] for i in sorted(kept)]
 
 
-def _count(row: Row, field: Field) -> int:
+def along(row: Row, field: Field) -> int:
     """How many cells of a node there are along the axis that walks along the input's."""
     for size, spans in zip(row.shape, row.state.axes, strict=True):
         for k, _ in spans:
@@ -133,7 +136,7 @@ def _seen(row: Row, fields: tuple[Field, ...], places: Sequence[float]) -> Seen:
     """Of the cell that stands at these shares of the whole."""
     spans, centres = [], []
     for field, place in zip(fields, places, strict=True):
-        cell = int(place * _count(row, field))
+        cell = int(place * along(row, field))
         span = field.cells(cell)
         assert span is not None
         assert field.centre is not None

@@ -1,4 +1,11 @@
-"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree.
+
+LeNet-5 is six solids; a pool belongs to the maps it is of, a vector has no sides:
+
+    32×32 input    28×28 conv, pool    10×10 conv, pool    1×1 conv    linear    linear
+
+A block is drawn as the layers along its longest path, or as one solid where that is not most of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import networkx as nx
 
 from archspec.figures.outline import MOST, Fold, Outline, Part, outline
+from archspec.figures.ports import outputs
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -65,9 +73,9 @@ def reason(network: Network) -> str:
     inputs = sum(node.layer is None for node in graph.steps)
     if inputs != 1:
         return f"it has {inputs} inputs"
-    outputs = len(_outputs(network))
-    if outputs != 1:
-        return f"it has {outputs} outputs"
+    found = len(outputs(graph, training=False))
+    if found != 1:
+        return f"it has {found} outputs"
     return _Reader(network, MOST).reason
 
 
@@ -77,23 +85,12 @@ def trunk(network: Network, most: int) -> Trunk:
     return Trunk(tuple(reader.solids()), tuple(reader.aside))
 
 
-def _outputs(network: Network) -> list[int]:
-    """The nodes that outputs of inference come from."""
-    graph = network.graph
-    return [
-        edge.node
-        for name, edges in graph.outputs.items()
-        if name not in graph.training_outputs
-        for edge in edges
-    ]
-
-
 class _Reader:
     def __init__(self, network: Network, most: int) -> None:
         self.outline = outline(network, Fold(most))
-        (sink,) = _outputs(network)
+        ((_, sink),) = outputs(network.graph, training=False)
         (self._start,) = (part.key for part in self.outline.parts if part.kind == "input")
-        (self._end,) = (part.key for part in self.outline.parts if sink in part.nodes)
+        (self._end,) = (part.key for part in self.outline.parts if sink.node in part.nodes)
         self.parts = self._between()
 
     # -------------------------------------------------------------- which parts

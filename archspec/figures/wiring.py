@@ -1,4 +1,8 @@
-"""Graph → Wiring: who reads what, which ops stand alone in a chain, which do the same."""
+"""Graph → Wiring: who reads what, which ops stand alone in a chain, which do the same.
+
+Nodes are numbers here, as in parts and elements. What leads where between parts is asked of
+networkx: `digraph` makes a graph of their links, `ranks` and `skips` are answers from it.
+"""
 
 from __future__ import annotations
 

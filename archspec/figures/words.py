@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.units import once
+from archspec.units import each
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Node
     from archspec.layers.base import Layer, TensorType
-
-# Words of their own; every other op is written as in the spec, `_` as a space.
-_NAMES = {
-    "abs": "abs", "adaptive_avg_pool": "adaptive avg pool", "attention": "attention",
-    "conv_transpose": "upconv", "elu": "ELU", "gelu": "GELU", "gru": "GRU",
-    "hardswish": "hard swish", "hardsigmoid": "hard sigmoid", "hardtanh": "hard tanh",
-    "leaky_relu": "leaky ReLU",
-    "local_response_norm": "local response norm", "lstm": "LSTM", "prelu": "PReLU", "relu": "ReLU",
-    "relu6": "ReLU6", "rms_norm": "RMS norm", "rnn": "RNN", "selu": "SELU", "silu": "SiLU",
-    "mish": "Mish", "lp_pool": "Lp pool", "sample_normal": "sample", "sine_positions": "positions",
-}  # fmt: skip
-_WINDOWED = frozenset({"conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "unfold"})
-MERGES = frozenset({"add", "sub", "mul", "mean", "max", "matmul", "concat"})
 
 
 class Card(NamedTuple):
@@ -43,32 +30,13 @@ def card(node: Node) -> Card:
     return Card(label(node.layer, axes), "" if same else out)
 
 
-def name(op: str) -> str:
-    """`batch norm`, `ReLU`, `upconv`."""
-    return _NAMES.get(op, op.replace("_", " "))
-
-
 def label(layer: Layer, axes: int = 2, channels: int = 0) -> str:
     """The main line of an op on a map of so many axes: `conv 3×3 /2`, `upsample ×2`, `linear`.
 
     With the input's `channels` a convolution of as many groups is known as depthwise.
     """
-    values = layer.values()
-    if layer.op in _WINDOWED:
-        head = name(layer.op)
-        if _depthwise(layer, channels):
-            head = f"depthwise {head}"
-        text = f"{head} {sides(values['kernel'], axes)}"
-        step = values.get("stride")
-        strided = step not in (None, 1) and (layer.op == "conv" or step != values["kernel"])
-        return f"{text} /{_same(step)}" if strided else text
-    if layer.op == "upsample" and values.get("scale") is not None:
-        return f"upsample ×{_same(values['scale'])}"
-    if layer.op in ("pixel_shuffle", "pixel_unshuffle"):
-        return f"{name(layer.op)} {values['factor']}"
-    if layer.op in ("adaptive_avg_pool", "adaptive_max_pool"):
-        return f"{name(layer.op)} {sides(values['size'], axes)}"
-    return name(layer.op)
+    text = layer.label(axes)
+    return f"depthwise {text}" if layer.linear and _depthwise(layer, channels) else text
 
 
 def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
@@ -80,8 +48,8 @@ def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
     groups = values.get("groups")
     if groups not in (None, 1) and not _depthwise(layer, channels):
         found.append(f"{groups} groups")
-    if values.get("dilation", 1) != 1 and layer.op in _WINDOWED:
-        found.append(f"dilation {_same(values['dilation'])}")
+    if values.get("dilation", 1) != 1:
+        found.append(f"dilation {each(values['dilation'])}")
     if "heads" in values:
         found.append(f"{values['heads']} heads")
     if values.get("causal") is True:
@@ -96,19 +64,6 @@ def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
 def _depthwise(layer: Layer, channels: int) -> bool:
     groups = layer.values().get("groups")
     return groups == "depthwise" or (groups == channels and channels > 1)
-
-
-def sides(size: Any, axes: int) -> str:
-    """A window over so many axes: `3×3`, `1×7`, `5`."""
-    along = size if isinstance(size, (tuple, list)) else (size,) * max(axes, 1)
-    return "×".join("·" if side is None else str(side) for side in along)
-
-
-def _same(value: Any) -> str:
-    """A size per axis, once where they agree: `2`, `2×1`."""
-    if isinstance(value, (tuple, list)):
-        return once(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def shape(tensor: TensorType) -> str:
@@ -148,13 +103,17 @@ def series(values: Sequence[int | float]) -> str | None:
     return f"{min(values)}…{max(values)}"
 
 
-UPSAMPLING = frozenset({"conv_transpose", "upsample", "pixel_shuffle"})
-
-
 def family(node: Node) -> str:
     """The colour word of an op: `Layer.family`, but inputs, upsampling and parameters apart."""
     if node.layer is None:
         return "input"
-    if node.layer.op in UPSAMPLING:
-        return "upsampling"
-    return "parameter" if node.layer.op == "parameter" else node.layer.family
+    return node.layer.colour or node.layer.family
+
+
+def leading(found: Iterable[tuple[str, int]]) -> str:
+    """Of pairs of an op's family and parameters: the family with most of these, or of ops."""
+    sums: dict[str, tuple[int, int]] = {}
+    for family, params in found:
+        whole, ops = sums.get(family, (0, 0))
+        sums[family] = whole + params, ops + 1
+    return max(sums, key=lambda family: sums[family])

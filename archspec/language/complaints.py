@@ -18,7 +18,7 @@ from archspec.language.expected import TOTALS
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import ENTRY, FILE, Weights
-from archspec.layers import REGISTRY
+from archspec.layers import REGISTRY, other_names
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near
 from archspec.text.words import did_you_mean as meant
@@ -64,21 +64,6 @@ _MISSING = {
         "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
     ),
 }  # fmt: skip
-# Names of other libraries that no rule of spelling leads to.
-_OTHERWISE = {
-    "dense": "linear", "fc": "linear", "fullyconnected": "linear", "deconv": "conv_transpose",
-    "convolution": "conv", "convtranspose": "conv_transpose", "bn": "batch_norm",
-    "ln": "layer_norm", "gn": "group_norm", "lrn": "local_response_norm", "cat": "concat",
-    "concatenate": "concat", "globalaveragepooling": "global_avg_pool", "gap": "global_avg_pool",
-    "averagepooling": "avg_pool", "maxpooling": "max_pool", "averagepool": "avg_pool",
-    "globalmaxpooling": "global_max_pool", "swish": "silu", "multiply": "mul", "average": "mean",
-    "subtract": "sub", "maximum": "max", "sum": "add", "multiheadattention": "attention",
-    "mha": "attention", "spatialdropout": "spatial_dropout", "stochasticdepth": "drop_path",
-    "droppath": "drop_path", "transpose": "permute", "view": "reshape", "zeropad": "pad",
-    "upsampling": "upsample", "interpolate": "upsample", "chunk": "split",
-    "normalization": "batch_norm", "batchnormalization": "batch_norm",
-    "layernormalization": "layer_norm",
-}  # fmt: skip
 
 
 class Complaints:
@@ -117,7 +102,7 @@ class Complaints:
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
         plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
-        ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or _OTHERWISE.get(plain)
+        ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or other_names().get(plain)
         if ours and ours != word and not likely:
             said = f"`{cut(word)}` is spelled `{ours}` here"
             self.add("E211", said, path, f"write `{ours}`", on_key=on_key)

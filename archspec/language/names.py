@@ -6,6 +6,7 @@ import re
 from keyword import iskeyword, issoftkeyword
 
 from archspec.expressions import FUNCTIONS
+from archspec.layers import REGISTRY
 
 MODIFIERS = (
     "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
@@ -52,8 +53,6 @@ _MODULE = frozenset({
     "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train",
     "training", "type", "xpu", "zero_grad",
 })  # fmt: skip
-# Ops that never become a module, so that their ids shadow nothing of torch's.
-_WITHOUT_MODULE = frozenset({"split", "add", "sub", "mul", "mean", "max", "matmul", "concat"})
 # Names that the emitted source uses itself.
 _SOURCE = frozenset({
     "super", "torch", "nn", "math", "functional", "tuple", "list", "float", "bool", "str",
@@ -73,6 +72,11 @@ def _common(name: str, rule: re.Pattern[str], kind: str) -> str:
     return ""
 
 
+def _functional(op: str) -> bool:
+    layer = REGISTRY.get(op)
+    return layer is not None and layer.functional
+
+
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
     wrong = _common(name, _ID, "an item")
@@ -80,7 +84,7 @@ def bad_id(name: str, op: str = "") -> str:
         return wrong
     if name in _WORDS:
         return f"`{name}` has a meaning of its own in the language"
-    if name.startswith("__") or (name in _MODULE and op not in _WITHOUT_MODULE):
+    if name.startswith("__") or (name in _MODULE and not _functional(op)):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
     return ""
 

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
+    OUTPUT,
     WHOLE,
     Arg,
     BadArgument,
@@ -35,16 +38,13 @@ class Activation(Layer):
     """What activations have in common: one torch module, cell by cell."""
 
     family = "activation"
-    keeps_output: ClassVar[bool] = False  # its derivative is written in its output, not its input
+    kept = INPUT
     work = 1
     examples = _MAP
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(outputs=(0,)) if self.keeps_output else Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         return replace(super().call(*ins), broadcast=True)
@@ -55,7 +55,8 @@ class Relu(Activation):
 
     op = "relu"
     target = "nn.ReLU"
-    keeps_output = True
+    kept = OUTPUT  # in which its derivative is written
+    word = "ReLU"
 
 
 class Relu6(Activation):
@@ -63,6 +64,7 @@ class Relu6(Activation):
 
     op = "relu6"
     target = "nn.ReLU6"
+    word = "ReLU6"
 
 
 class LeakyRelu(Activation):
@@ -70,6 +72,7 @@ class LeakyRelu(Activation):
 
     op = "leaky_relu"
     target = "nn.LeakyReLU"
+    word = "leaky ReLU"
     examples = (*_MAP, ({"negative_slope": 0.1}, ((4, 9),)))
 
     negative_slope: Number = Field(0.01, description="slope where x is negative")
@@ -80,6 +83,7 @@ class Prelu(Activation):
 
     op = "prelu"
     target = "nn.PReLU"
+    word = "PReLU"
     examples = (
         *_MAP,
         ({"num_parameters": 4, "init": 0.1}, ((4, 8, 9),)),
@@ -119,6 +123,7 @@ class Elu(Activation):
 
     op = "elu"
     target = "nn.ELU"
+    word = "ELU"
     examples = (*_MAP, ({"alpha": 0.5}, ((4, 9),)))
 
     alpha: Number = Field(1.0, description="the negative limit")
@@ -129,6 +134,7 @@ class Selu(Activation):
 
     op = "selu"
     target = "nn.SELU"
+    word = "SELU"
 
 
 class Gelu(Activation):
@@ -136,6 +142,7 @@ class Gelu(Activation):
 
     op = "gelu"
     target = "nn.GELU"
+    word = "GELU"
     examples = (*_MAP, ({"approximate": "tanh"}, ((4, 9),)))
 
     approximate: Literal["none", "tanh"] = Field(
@@ -150,7 +157,9 @@ class Silu(Activation):
     """x·sigmoid(x), also called Swish: torch.nn.SiLU."""
 
     op = "silu"
+    elsewhere = ("swish",)
     target = "nn.SiLU"
+    word = "SiLU"
 
 
 class Mish(Activation):
@@ -158,6 +167,7 @@ class Mish(Activation):
 
     op = "mish"
     target = "nn.Mish"
+    word = "Mish"
 
 
 class Hardswish(Activation):
@@ -165,6 +175,7 @@ class Hardswish(Activation):
 
     op = "hardswish"
     target = "nn.Hardswish"
+    word = "hard swish"
 
 
 class Hardsigmoid(Activation):
@@ -172,6 +183,7 @@ class Hardsigmoid(Activation):
 
     op = "hardsigmoid"
     target = "nn.Hardsigmoid"
+    word = "hard sigmoid"
 
 
 class Hardtanh(Activation):
@@ -179,6 +191,7 @@ class Hardtanh(Activation):
 
     op = "hardtanh"
     target = "nn.Hardtanh"
+    word = "hard tanh"
     examples = (*_MAP, ({"min_val": 0.0, "max_val": 6.0}, ((4, 9),)))
 
     min_val: Number = Field(-1.0, description="lower limit")
@@ -197,7 +210,7 @@ class Sigmoid(Activation):
 
     op = "sigmoid"
     target = "nn.Sigmoid"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Tanh(Activation):
@@ -205,7 +218,7 @@ class Tanh(Activation):
 
     op = "tanh"
     target = "nn.Tanh"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Softplus(Activation):
@@ -231,14 +244,13 @@ class Identity(Activation):
 
     op = "identity"
     target = "nn.Identity"
+    kept = NOTHING
     view = True
     work = 0
+    same_numbers = still_linear = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept()
 
 
 class AlongAxis(Activation):
@@ -281,7 +293,7 @@ class Softmax(AlongAxis):
 
     op = "softmax"
     target = "nn.Softmax"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class LogSoftmax(AlongAxis):
@@ -289,7 +301,7 @@ class LogSoftmax(AlongAxis):
 
     op = "log_softmax"
     target = "nn.LogSoftmax"
-    keeps_output = True
+    kept = OUTPUT
 
 
 class Maxout(Activation):
@@ -297,6 +309,7 @@ class Maxout(Activation):
 
     op = "maxout"
     target = "Maxout"
+    kept = Kept(inputs=(0,), outputs=(0,))
     examples = (
         ({"pieces": 2}, ((4,),)),
         ({"pieces": 2}, ((4, 8, 9),)),
@@ -312,11 +325,11 @@ class Maxout(Activation):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if n % self.pieces:
-            message = (
+            raise Mismatch(
                 f"`pieces` of `maxout` is {self.pieces}; it does not divide the {n} cells of "
-                f"axis {axis} of the input {t}"
+                f"axis {axis} of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.resized(axis, n // self.pieces),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -326,9 +339,6 @@ class Maxout(Activation):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), outputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         dim = torch_axis(self.axis)

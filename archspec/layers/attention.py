@@ -30,7 +30,9 @@ class Attention(Layer):
     """
 
     op = "attention"
+    elsewhere = ("multiheadattention", "mha")
     family = "attention"
+    reads = "sequence"
     takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
     examples = (
         ({"heads": 2}, ((7, 6),)),
@@ -65,20 +67,20 @@ class Attention(Layer):
         query, key, value = self.parts(*ins)
         steps, size = query.shape
         if size % self.heads:
-            message = (
+            raise Mismatch(
                 f"`heads` of `attention` is {self.heads}; it does not divide the {size} "
-                f"features of the query {query}"
+                f"features of the query {query}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if key.shape[0] != value.shape[0]:
             message = f"`attention` takes key and value of equal length; they are {key} and {value}"
             raise Mismatch(message, code="E203")
         if self.causal and key.shape[0] != steps:
-            message = (
+            raise Mismatch(
                 "`attention` with `causal` takes query and key of equal length; they are "
-                f"{query} and {key}"
+                f"{query} and {key}",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         self._check_masks((steps, key.shape[0]), *ins[3:])
         return (TensorType(query.shape, "float", map=False),)
 

@@ -1,4 +1,9 @@
-"""Axes of the spec, counted behind the batch axis → from 0, and as torch counts them."""
+"""Axes of the spec, counted behind the batch axis → from 0, and as torch counts them.
+
+place("softmax", -1, [4, 8, 9])  →  2
+torch_axis(0)                    →  Arg("axis + 1", 1)
+torch_axis(-1)                   →  Arg("axis", -1)
+"""
 
 from __future__ import annotations
 

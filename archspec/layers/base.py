@@ -1,4 +1,11 @@
-"""One layer type, one class: what archspec asks of it; what composes them is elsewhere."""
+"""One layer type, one class: what archspec asks of it; what composes them is elsewhere.
+
+layer = create("max_pool", {"kernel": 3, "stride": 2})
+layer.infer([4, 9, 9])      [4, 4, 4]
+layer.reach([4, 9, 9])      along H, output cell o reads the cells 2·o … 2·o + 2
+layer.call([4, 9, 9])       nn.MaxPool2d(3, 2)
+layer.label(axes=2)         max pool 3×3 /2
+"""
 
 # No `from __future__ import annotations` here: pydantic would evaluate the text of every ClassVar
 # again for every layer type, which is most of the time that importing a family takes.
@@ -146,7 +153,7 @@ class Kept:
     bytes: int = 0
 
 
-NOTHING = Kept()
+NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
 
 
 class _Missing:
@@ -226,12 +233,31 @@ class Layer(BaseModel):
     gives: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
     example_dtypes: ClassVar[tuple[str, ...]] = ()  # of the examples' inputs, float where not said
+    # what other libraries call it, small and without `_`, where no rule of spelling leads to it
+    elsewhere: ClassVar[tuple[str, ...]] = ()
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
     target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
+    kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
+
+    word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
+    colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    merges: ClassVar[bool] = False  # joins paths into one tensor
+    functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
+    asleep: ClassVar[bool] = False  # in evaluation it returns its input
+    linear: ClassVar[bool] = False  # a linear map with weights
+    # linear maps before and behind it are one map. Not said of upsampling and pixel shuffles: a
+    # convolution on either side of them is how super-resolution networks are built
+    still_linear: ClassVar[bool] = False
+    same_numbers: ClassVar[bool] = False  # gives the numbers that it gets, in other axes
+    slides: ClassVar[bool] = False  # a window that may step over cells
+    centres: ClassVar[bool] = False  # subtracts the mean of each channel
+    # what it takes its input for: a "map" [C, …space] or a "sequence" [T, features]
+    reads: ClassVar[str] = ""
+    channel_axis: ClassVar[int] = 0  # the axis of what it maps: channels or features
 
     def model_post_init(self, context: Any, /) -> None:
         if context is None:  # else some of the arguments are not known yet
@@ -252,6 +278,15 @@ class Layer(BaseModel):
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
         return {name: self.__dict__[name] for name in type(self).model_fields}
+
+    @classmethod
+    def title(cls) -> str:
+        """`batch norm`, `ReLU`, `upconv`."""
+        return cls.word or cls.op.replace("_", " ")
+
+    def label(self, axes: int) -> str:
+        """What a figure says on a map of so many axes: `conv 3×3 /2`, `upsample ×2`, `linear`."""
+        return self.title()
 
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
@@ -328,8 +363,8 @@ class Layer(BaseModel):
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """What autograd keeps for the backward pass. Default: nothing."""
-        return NOTHING
+        """What autograd keeps for the backward pass. Default: `kept`."""
+        return self.kept
 
     def saves(self, *ins: TensorType) -> int:
         """Bytes kept for backward for one sample, inputs and outputs of `keeps` counted in full."""
@@ -362,9 +397,10 @@ class Layer(BaseModel):
     def module(self, *ins: TensorType) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
-        Differs from `call` for functional ops.
+        Default: `call`, where that is a module of one input and one output.
         """
-        return self.call(*ins)
+        call = self.call(*ins)
+        return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.

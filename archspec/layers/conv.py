@@ -1,4 +1,9 @@
-"""Convolutions → torch.nn.Conv1d … ConvTranspose3d."""
+"""Convolutions → torch.nn.Conv1d … ConvTranspose3d.
+
+conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
+    nn.Conv2d(3, 8, 3, padding=1)
+    output [8, 9, 10], weights [8, 3, 3, 3] and [8], 8·9·10 · 3·3·3 multiply-accumulates
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     BadArgument,
@@ -25,10 +31,12 @@ from archspec.layers.window import (
     SPATIAL,
     Geometry,
     expect_map,
+    expect_one_length,
     padding_arg,
-    refuse_pairs,
+    per_axis,
     same_is_plain,
     spread,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
@@ -62,6 +70,8 @@ class Convolution(Layer):
     """What `conv` and `conv_transpose` have in common."""
 
     family = "conv"
+    linear = True
+    reads = "map"
     spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
 
     out: Size | None = Field(
@@ -88,16 +98,7 @@ class Convolution(Layer):
                 f"`groups` of `{self.op}` is {self.groups}; it does not divide `out`, {self.out}"
             )
             raise BadArgument("groups", message, code="E217")
-        lengths = {
-            len(v)
-            for v in (self.kernel, self.stride, self.padding, self.dilation)
-            if isinstance(v, tuple)
-        }
-        if len(lengths) > 1:
-            message = f"`{self.op}` has lists of different lengths: " + ", ".join(
-                f"`{n}` {written(v)}" for n, v in self.values().items() if isinstance(v, tuple)
-            )
-            raise BadArgument(None, message, code="E217")
+        expect_one_length(self.op, self.values())
 
     def channels(self, t: TensorType) -> tuple[int, int, int]:
         """Input channels, output channels, groups. Raises Mismatch where groups do not divide."""
@@ -106,17 +107,17 @@ class Convolution(Layer):
         assert isinstance(groups, int)
         out = inside if self.out is None else self.out
         if inside % groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `{self.op}` is {groups}; it does not divide the {inside} "
-                f"channels of the input {t}"
+                f"channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if out % groups:
-            message = (
+            raise Mismatch(
                 f"`out` of `{self.op}` is {out}; depthwise on {inside} channels needs a "
-                f"multiple of {groups}"
+                f"multiple of {groups}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return inside, out, groups
 
     def _spread(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -125,6 +126,9 @@ class Convolution(Layer):
             spread(self.op, "stride", self.stride, t),
             spread(self.op, "dilation", self.dilation, t),
         )
+
+    def label(self, axes: int) -> str:
+        return window_label(self.title(), axes, self.kernel, self.stride)
 
     def _head(self, t: TensorType) -> tuple[Arg, ...]:
         inside, out, _ = self.channels(t)
@@ -154,6 +158,8 @@ class Conv(Convolution):
     """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
 
     op = "conv"
+    elsewhere = ("convolution",)
+    slides = True
     examples = (
         ({"out": 6, "kernel": 3}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": "causal", "dilation": 2}, ((4, 11),)),
@@ -179,12 +185,11 @@ class Conv(Convolution):
     def check(self) -> None:
         super().check()
         if self.padding == "causal" and isinstance(self.kernel, tuple) and len(self.kernel) > 1:
-            raise refuse_pairs(
-                self.op,
-                "padding",
-                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not "
-                "along one axis",
+            message = (
+                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not along "
+                "one axis"
             )
+            raise BadArgument("padding", message, code="E217")
 
     def _helped(self) -> bool:
         """Whether the padding is computed when the module runs."""
@@ -200,11 +205,11 @@ class Conv(Convolution):
             most = max(found.before[a], found.after[a])
             limit = {"reflect": n - 1, "circular": n}.get(self.padding_mode, most)
             if most > limit:
-                message = (
+                raise Mismatch(
                     f"`conv` pads {most} cells along {SPATIAL[t.rank - 1][a]} in mode "
-                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}"
+                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return found
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -262,6 +267,10 @@ class ConvTranspose(Convolution):
     """
 
     op = "conv_transpose"
+    elsewhere = ("deconv", "convtranspose")
+    colour = "upsampling"
+    kept = INPUT
+    word = "upconv"
     examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5, 6),)),
@@ -290,6 +299,10 @@ class ConvTranspose(Convolution):
     ] = Field(0, description="cells cut from both sides of the output, or a word")
     output_padding: Cells = Field(0, description="cells added at the end of the output")
 
+    def label(self, axes: int) -> str:
+        stride = None if self.stride == self.kernel else self.stride
+        return window_label(self.title(), axes, self.kernel, stride)
+
     def check(self) -> None:
         super().check()
         if self.padding == "same" and self.output_padding != 0:
@@ -297,16 +310,8 @@ class ConvTranspose(Convolution):
                 f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; with "
                 "`padding: same` the output size is given"
             )
-            raise refuse_pairs(self.op, "output_padding", message, "leave `output_padding` out")
-        count = max(
-            len(v) if isinstance(v, tuple) else 1
-            for v in (self.output_padding, self.stride, self.dilation)
-        )
-        for i in range(count):
-            extra, s, d = (
-                v[min(i, len(v) - 1)] if isinstance(v, tuple) else v
-                for v in (self.output_padding, self.stride, self.dilation)
-            )
+            raise BadArgument("output_padding", message, "leave `output_padding` out", "E217")
+        for extra, s, d in per_axis(self.output_padding, self.stride, self.dilation):
             if extra and extra >= max(s, d):
                 message = (
                     f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; "
@@ -379,9 +384,6 @@ class ConvTranspose(Convolution):
         _, out, groups = self.channels(ins[0])
         kernel = spread(self.op, "kernel", self.kernel, ins[0])
         return ins[0].size * (out // groups) * math.prod(kernel)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         (t,) = ins

@@ -35,9 +35,6 @@ class Boxes(Layer):
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
 
 def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -> None:
     """Raises Mismatch unless it is [K, 4], with scores of [K] where they are given."""
@@ -79,17 +76,17 @@ class AnchorBoxes(Boxes):
             expect_map(self.op, t, (2,))
         count = len(self.ratios)
         if objectness.shape[0] != count:
-            message = (
+            raise Mismatch(
                 f"`anchor_boxes` of {count} ratios takes {count} logits a cell; the input is "
-                f"{objectness}"
+                f"{objectness}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if deltas.shape != (4 * count, *objectness.shape[1:]):
-            message = (
+            raise Mismatch(
                 f"`anchor_boxes` takes 4 numbers for every logit; there are {objectness} logits "
-                f"and {deltas} numbers"
+                f"and {deltas} numbers",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         if any(n < m for n, m in zip(image.shape[1:], objectness.shape[1:], strict=True)):
             message = f"`anchor_boxes` takes a map of the image; it is {objectness}, of {image}"
             raise Mismatch(message, code="E203")
@@ -184,28 +181,28 @@ class RoiAlign(Boxes):
         strides = self.strides
         doubling = tuple(strides[0] << k for k in range(len(strides)))
         if len(strides) > 1 and (strides[0].bit_count() > 1 or strides != doubling):
-            message = (
+            raise BadArgument(
+                "stride",
                 f"`stride` of `roi_align` is {list(strides)}; several are powers of 2, each twice "
-                "the one before"
+                "the one before",
             )
-            raise BadArgument("stride", message)
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         boxes, *maps = ins
         expect_boxes(self.op, boxes)
         if len(maps) != len(self.strides):
-            message = (
+            raise Mismatch(
                 f"`roi_align` with {len(self.strides)} strides takes boxes and as many maps; it is "
-                f"given {len(maps)}"
+                f"given {len(maps)}",
+                code="E311",
             )
-            raise Mismatch(message, code="E311")
         for t in maps:
             expect_map(self.op, t, (2,))
             if t.shape[0] != maps[0].shape[0]:
-                message = (
-                    f"`roi_align` takes maps of equally many channels; they are {maps[0]} and {t}"
+                raise Mismatch(
+                    f"`roi_align` takes maps of equally many channels; they are {maps[0]} and {t}",
+                    code="E203",
                 )
-                raise Mismatch(message, code="E203")
         size = spread(self.op, "size", self.size, maps[0])
         return (maps[0].like((boxes.shape[0], maps[0].shape[0], *size), map=True),)
 

@@ -1,4 +1,8 @@
-"""The edges of space: pad, crop, roll → torch.nn pads and tensor methods."""
+"""The edges of space: pad, crop, roll → torch.nn pads and tensor methods.
+
+pad: [1, [0, 2]], on [4, 8, 9]      nn.ZeroPad2d((0, 2, 1, 1))      [4, 10, 11]
+crop: 5, on [4, 8, 9]               CenterCrop(5, 5)                [4, 5, 5]
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,6 @@ from archspec.layers.window import (
     SPATIAL,
     expect_dtype,
     expect_map,
-    refuse_pairs,
     spread,
 )
 from archspec.text.words import written
@@ -58,6 +61,8 @@ class Pad(Rearrange):
     """
 
     op = "pad"
+    elsewhere = ("zeropad",)
+    still_linear = True
     spelt: ClassVar[dict[str, str]] = {"padding": "amounts", "pad": "amounts"}
     examples = (
         ({"amounts": 2}, ((4, 9),)),
@@ -84,18 +89,18 @@ class Pad(Rearrange):
             message = (
                 f"`value` of `pad` is {self.value}; mode {self.mode} takes its cells from the input"
             )
-            raise refuse_pairs(self.op, "value", message, "leave `value` or `mode` out")
+            raise BadArgument("value", message, "leave `value` or `mode` out", "E217")
         if self.axis is not None and self.mode != "zeros":
             message = f"`mode` of `pad` is {self.mode}; along one axis alone only zeros are added"
-            raise refuse_pairs(self.op, "mode", message, "leave `axis` out")
+            raise BadArgument("mode", message, "leave `axis` out", "E217")
         if self.axis is not None and isinstance(self.amounts, tuple):
             flat = len(self.amounts) == 2 and all(isinstance(n, int) for n in self.amounts)
             if not flat:
-                message = (
+                raise BadArgument(
+                    "amounts",
                     f"`amounts` of `pad` is {written(self.amounts)}; with `axis` it takes a "
-                    "number or [before, after]"
+                    "number or [before, after]",
                 )
-                raise BadArgument("amounts", message)
 
     def sides(self, t: TensorType) -> tuple[tuple[int, int], ...]:
         """Cells before and after each axis of the input. Raises Mismatch."""
@@ -122,11 +127,11 @@ class Pad(Rearrange):
         for a, (before, after) in enumerate(sides):
             limit = {"reflect": t.shape[a] - 1, "circular": t.shape[a]}.get(self.mode)
             if limit is not None and max(before, after) > limit:
-                message = (
+                raise Mismatch(
                     f"`pad` adds {max(before, after)} cells along axis {a} in mode "
-                    f"{self.mode}; the input {t} allows {limit}"
+                    f"{self.mode}; the input {t} allows {limit}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -180,6 +185,7 @@ class Crop(Rearrange):
     op = "crop"
     takes = ("x", "like?")
     view = True
+    still_linear = True
     examples = (
         ({"size": 5}, ((4, 9),)),
         ({"size": [5, 4]}, ((4, 8, 9),)),
@@ -223,11 +229,11 @@ class Crop(Rearrange):
         for a, (n, size, start) in enumerate(zip(t.shape[1:], sizes, found, strict=True)):
             if start < 0 or start + size > n:
                 at = "" if self.offset == "center" else f" from cell {start}"
-                message = (
+                raise Mismatch(
                     f"`crop` takes {size} cells{at} along {SPATIAL[t.rank - 1][a]}; the input "
-                    f"{t} has {n}"
+                    f"{t} has {n}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return found
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -273,7 +279,7 @@ class Crop(Rearrange):
 
     def module(self, *ins: TensorType) -> Call:
         if self.offset == "center" or len(ins) > 1:
-            return self.call(*ins) if len(ins) == 1 else Call(None)
+            return super().module(*ins)
         args = (
             Arg(_each("offset", self.offset, ins[0].rank - 1), self.starts(ins)),
             Arg(_each("size", self.size, ins[0].rank - 1), self.sizes(ins)),

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     Call,
@@ -27,7 +28,12 @@ class Linear(Layer):
     """A linear map of the last axis: torch.nn.Linear."""
 
     op = "linear"
+    elsewhere = ("dense", "fc", "fullyconnected")
     family = "linear"
+    linear = True
+    reads = "sequence"
+    channel_axis = -1
+    kept = INPUT
     examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),
@@ -47,12 +53,9 @@ class Linear(Layer):
             raise Mismatch(f"`linear` maps the last axis; the input is {t}", code="E302")
         expect_dtype(self.op, t)
         if t.is_map and t.rank > 1:
-            message = (
-                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
-                "space, not features"
-            )
             raise Mismatch(
-                message,
+                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
+                "space, not features",
                 "put `flatten` or `global_avg_pool` before it, or `permute` the channels "
                 "to the end",
                 "E306",
@@ -72,9 +75,6 @@ class Linear(Layer):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
     def call(self, *ins: TensorType) -> Call:
         args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))

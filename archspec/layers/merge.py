@@ -1,4 +1,8 @@
-"""Several tensors into one, numbers and learned tensors among them → operators and functions."""
+"""Several tensors into one, numbers and learned tensors among them → operators and functions.
+
+add, on [4, 8, 9] and [4, 1, 1]     x0 + x1                     [4, 8, 9]
+concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
+"""
 
 from __future__ import annotations
 
@@ -68,6 +72,8 @@ class Merge(Layer):
     family = "merge"
     takes = ("*",)
     work = 1
+    merges = functional = True
+    sign: ClassVar[str] = " + "  # between the inputs in the source
     examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -84,8 +90,8 @@ class Merge(Layer):
         return (len(ins) - 1) * outs[0].size
 
     def expression(self, count: int) -> str:
-        """What `forward` is for so many inputs."""
-        raise NotImplementedError
+        """What `forward` is for so many inputs: `sign` between them."""
+        return self.sign.join(f"x{i}" for i in range(count))
 
     def call(self, *ins: TensorType) -> Call:
         forward = "x0" if len(ins) == 1 else self.expression(len(ins))
@@ -110,15 +116,15 @@ class Add(Merge):
     """The sum of the inputs."""
 
     op = "add"
-
-    def expression(self, count: int) -> str:
-        return " + ".join(f"x{i}" for i in range(count))
+    elsewhere = ("sum",)
 
 
 class Sub(Merge):
     """The first input minus the second."""
 
     op = "sub"
+    elsewhere = ("subtract",)
+    sign = " - "
     examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -126,14 +132,9 @@ class Sub(Merge):
             raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
         return super().infer(*ins)
 
-    def expression(self, count: int) -> str:
-        return "x0 - x1"
 
-
-class Mul(Merge):
-    """The product of the inputs, cell by cell."""
-
-    op = "mul"
+class KeepsAll(Merge):
+    """What merges have in common whose derivative reads every input."""
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
@@ -141,32 +142,33 @@ class Mul(Merge):
         (out,) = self.infer(*ins)
         return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
-    def expression(self, count: int) -> str:
-        return " * ".join(f"x{i}" for i in range(count))
+
+class Mul(KeepsAll):
+    """The product of the inputs, cell by cell."""
+
+    op = "mul"
+    elsewhere = ("multiply",)
+    sign = " * "
 
 
 class Mean(Merge):
     """The mean of the inputs, cell by cell."""
 
     op = "mean"
+    elsewhere = ("average",)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return len(ins) * outs[0].size
 
     def expression(self, count: int) -> str:
-        return "(" + " + ".join(f"x{i}" for i in range(count)) + f") / {count}"
+        return f"({super().expression(count)}) / {count}"
 
 
-class Max(Merge):
+class Max(KeepsAll):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
     op = "max"
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        if len(ins) == 1:
-            return Kept()
-        (out,) = self.infer(*ins)
-        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
+    elsewhere = ("maximum",)
 
     def expression(self, count: int) -> str:
         found = "x0"
@@ -180,6 +182,7 @@ class Matmul(Layer):
 
     op = "matmul"
     family = "merge"
+    merges = functional = True
     takes = ("*",)
     examples = (
         ({}, ((3, 4), (4, 5))),
@@ -239,7 +242,9 @@ class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
     op = "concat"
+    elsewhere = ("cat", "concatenate")
     family = "merge"
+    merges = functional = True
     takes = ("*",)
     examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
@@ -263,11 +268,11 @@ class Concat(Layer):
                 first.shape[:axis],
                 first.shape[axis + 1 :],
             ):
-                message = (
+                raise Mismatch(
                     f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {joined(ins)}"
+                    f"axis; they are {joined(ins)}",
+                    code="E203",
                 )
-                raise Mismatch(message, code="E203")
         shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
@@ -300,6 +305,7 @@ class Scale(Layer):
     op = "scale"
     family = "merge"
     work = 1
+    still_linear = True
     examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
@@ -322,6 +328,7 @@ class Parameter(Layer):
 
     op = "parameter"
     family = "merge"
+    colour = "parameter"
     takes = ()
     examples = (
         ({"shape": [7, 12]}, ()),
@@ -348,9 +355,6 @@ class Parameter(Layer):
         sizes = tuple(Arg(f"shape[{a}]", n) for a, n in enumerate(self.shape))
         lead = (Arg("1", 1),) if self.batch else ()
         return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (tuple(f"shape[{a}]" for a in range(len(self.shape))),)

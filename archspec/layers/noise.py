@@ -12,7 +12,6 @@ from archspec.layers.base import (
     Kept,
     Layer,
     Mismatch,
-    Reach,
     TensorType,
 )
 from archspec.layers.fields import Epsilon, Probability
@@ -30,6 +29,7 @@ class Noise(Layer):
 
     family = "noise"
     view = True
+    asleep = still_linear = True
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
@@ -86,6 +86,7 @@ class DropPath(Noise):
     """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
 
     op = "drop_path"
+    elsewhere = ("stochasticdepth",)
     target = "DropPath"
     examples = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
 
@@ -113,6 +114,7 @@ class SampleNormal(Layer):
 
     op = "sample_normal"
     family = "noise"
+    word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
     view = True
@@ -122,21 +124,15 @@ class SampleNormal(Layer):
         for t in ins:
             expect_dtype(self.op, t)
         if mean.shape != log_var.shape:
-            message = (
+            raise Mismatch(
                 f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
-                f"and {log_var}"
+                f"and {log_var}",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         return ins[:1]
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(tuple(Reach(a) for a in range(t.rank)) for t in ins)
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
 
     def call(self, *ins: TensorType) -> Call:
         return Call("SampleNormal", (), "self(x0, x1)")
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)

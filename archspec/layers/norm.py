@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     Call,
@@ -34,13 +35,11 @@ class Norm(Layer):
 
     family = "norm"
     work = 2
+    kept = INPUT
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, ins[0])
         return ins[:1]
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
 
 
 class BatchNorm(Norm):
@@ -50,6 +49,9 @@ class BatchNorm(Norm):
     """
 
     op = "batch_norm"
+    elsewhere = ("bn", "normalization", "batchnormalization")
+    centres = still_linear = True
+    reads = "map"
     examples = (
         ({}, ((4,),)),
         ({}, ((4, 9),)),
@@ -90,6 +92,8 @@ class InstanceNorm(Norm):
     """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
 
     op = "instance_norm"
+    centres = True
+    reads = "map"
     examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
@@ -104,9 +108,8 @@ class InstanceNorm(Norm):
         (t,) = ins
         expect_map(self.op, t)
         if math.prod(t.shape[1:]) == 1:
-            message = f"`instance_norm` needs more than one cell of space; the input is {t}"
             raise Mismatch(
-                message,
+                f"`instance_norm` needs more than one cell of space; the input is {t}",
                 "its result would be zero everywhere; use `batch_norm`, or leave it out",
                 "E304",
             )
@@ -132,6 +135,8 @@ class GroupNorm(Norm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     op = "group_norm"
+    elsewhere = ("gn",)
+    reads = "map"
     examples = (
         ({"groups": 2}, ((4,),)),
         ({"groups": 2}, ((4, 9),)),
@@ -149,11 +154,11 @@ class GroupNorm(Norm):
         if not t.shape:
             raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
         if t.shape[0] % self.groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `group_norm` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
+                f"{t.shape[0]} channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if t.size == self.groups:
             message = f"`group_norm` needs more than one number in each group; the input is {t}"
             raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
@@ -177,6 +182,7 @@ class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
     op = "local_response_norm"
+    elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"
     examples = (
         ({"size": 3}, ((4, 9),)),
@@ -221,6 +227,7 @@ _Over = Annotated[
 class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
+    reads = "sequence"
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
     axis: _Over = Field(
@@ -234,11 +241,11 @@ class OverAxes(Norm):
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
         known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
         if not known:
-            message = (
+            raise Mismatch(
                 f"`axis` of `{self.op}` is {_shown(given)}; the input {t} has the axes 0 to "
-                f"{t.rank - 1}"
+                f"{t.rank - 1}",
+                code="E302",
             )
-            raise Mismatch(message, code="E302")
         last = tuple(range(t.rank - len(axes), t.rank))
         if axes not in (last, (0,)):
             message = (
@@ -281,6 +288,7 @@ class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
     op = "layer_norm"
+    elsewhere = ("ln", "layernormalization")
     target = "LayerNorm"
     examples = (
         ({}, ((12,),)),
@@ -308,6 +316,7 @@ class RmsNorm(OverAxes):
 
     op = "rms_norm"
     target = "RMSNorm"
+    word = "RMS norm"
     examples = (
         ({}, ((7, 12),)),
         ({"eps": 1e-6, "affine": False}, ((12,),)),

@@ -22,20 +22,25 @@ from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
     Geometry,
     expect_map,
+    expect_one_length,
     padding_arg,
-    refuse_pairs,
+    per_axis,
     same_is_plain,
     spread,
     too_small,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
+from archspec.units import sides
 
 
 class Pool(Layer):
     """What pools with a window have in common."""
 
     family = "pool"
+    slides = True
+    reads = "map"
 
     kernel: PerAxis = Field(description="size of the window")
     stride: PerAxis | None = Field(None, description="step of the window; the kernel when left out")
@@ -48,24 +53,17 @@ class Pool(Layer):
 
     def check(self) -> None:
         padding, _, ceil = self.rest
-        lists = {n: v for n, v in self.values().items() if isinstance(v, tuple)}
-        if len({len(v) for v in lists.values()}) > 1:
-            shown = ", ".join(f"`{n}` {written(v)}" for n, v in lists.items())
-            raise BadArgument(
-                None, f"`{self.op}` has lists of different lengths: {shown}", code="E217"
-            )
+        expect_one_length(self.op, self.values())
         if ceil and padding in ("same", "causal"):
             message = f"`ceil` of `{self.op}` is true; `padding: {padding}` gives the output size"
-            raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")
+            raise BadArgument("ceil", message, "leave `ceil` out", "E217")
         if padding not in ("same", "causal"):
             self._check_half()
 
     def _check_half(self) -> None:
         padding, dilation, _ = self.rest
         pad = padding_arg(padding, self.kernel, dilation).value
-        count = max(len(v) if isinstance(v, tuple) else 1 for v in (pad, self.kernel))
-        for i in range(count):
-            p, k = (v[i] if isinstance(v, tuple) else v for v in (pad, self.kernel))
+        for p, k in per_axis(pad, self.kernel):
             if p > k // 2:
                 shown = written(padding) + (f", {p} cells" if p != padding else "")
                 message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"
@@ -75,6 +73,10 @@ class Pool(Layer):
     def step(self) -> PerAxis:
         """The stride, which is the kernel where none is given."""
         return self.kernel if self.stride is None else self.stride
+
+    def label(self, axes: int) -> str:
+        stride = None if self.step == self.kernel else self.step
+        return window_label(self.title(), axes, self.kernel, stride)
 
     def _helped(self) -> bool:
         """Whether the padding is computed when the module runs."""
@@ -135,6 +137,7 @@ class MaxPool(Pool):
     """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
 
     op = "max_pool"
+    elsewhere = ("maxpooling",)
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "padding": "causal", "stride": 1}, ((4, 9),)),
@@ -185,6 +188,8 @@ class AvgPool(MeanPool):
     """
 
     op = "avg_pool"
+    elsewhere = ("averagepooling", "averagepool")
+    still_linear = True
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
@@ -220,6 +225,7 @@ class LpPool(MeanPool):
     """The p-norm of each window: torch.nn.LPPool1d, LPPool2d, LPPool3d."""
 
     op = "lp_pool"
+    word = "Lp pool"
     examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 2, "p": 3}, ((4, 8, 9),)),
@@ -254,11 +260,15 @@ class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
     family = "pool"
+    reads = "map"
     name: ClassVar[str]
 
     size: Size | Annotated[tuple[Size | None, ...], up_to(3)] = Field(
         description="output size; null keeps an axis"
     )
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {sides(self.size, axes)}"
 
     def sizes(self, t: TensorType) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
@@ -307,6 +317,7 @@ class AdaptiveAvgPool(AdaptivePool):
     """Means to a given size: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d."""
 
     op = "adaptive_avg_pool"
+    still_linear = True
     name = "AdaptiveAvgPool"
     examples = (
         ({"size": 3}, ((4, 8),)),
@@ -340,6 +351,7 @@ class GlobalPool(Layer):
     """What pools over all of space have in common: [C, …] -> [C]."""
 
     family = "pool"
+    reads = "map"
     name: ClassVar[str]
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -368,6 +380,8 @@ class GlobalAvgPool(GlobalPool):
     """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
 
     op = "global_avg_pool"
+    elsewhere = ("globalaveragepooling", "gap")
+    still_linear = True
     name = "AvgPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 
@@ -376,6 +390,7 @@ class GlobalMaxPool(GlobalPool):
     """The maximum over all of space: torch.nn.AdaptiveMaxPool2d(1), flattened."""
 
     op = "global_max_pool"
+    elsewhere = ("globalmaxpooling",)
     name = "MaxPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 

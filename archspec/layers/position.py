@@ -13,6 +13,8 @@ class SinePositions(Layer):
     target = "SinePositions"
     family = "position"
     work = 1
+    reads = "sequence"
+    word = "positions"
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -24,9 +26,9 @@ class SinePositions(Layer):
             )
         expect_dtype(self.op, t)
         if t.shape[1] % 2:
-            message = (
+            raise Mismatch(
                 "`sine_positions` takes an even number of features, a sine and a cosine each; "
-                f"the input is {t}"
+                f"the input is {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return ins

@@ -32,6 +32,7 @@ class Recurrent(Layer):
     """
 
     family = "recurrent"
+    reads = "sequence"
     gates: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)
 
@@ -77,11 +78,11 @@ class Recurrent(Layer):
             raise Mismatch(f"`{self.op}` takes both first states, {listed}, or none", code="E311")
         for name, t in zip(self.states, ins[1:], strict=False):
             if t is not None and (t.shape != state.shape or t.dtype != "float"):
-                message = (
+                raise Mismatch(
                     f"`{name}` of `{self.op}` is [layers x directions, hidden], {state}; it is "
-                    f"given {t}"
+                    f"given {t}",
+                    code="E301",
                 )
-                raise Mismatch(message, code="E301")
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         found: list[Weight] = []
@@ -142,9 +143,6 @@ class Recurrent(Layer):
     def _more(self) -> tuple[Arg, ...]:
         return ()
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         width = "2 * hidden" if self.bidirectional else "hidden"
         rows = "2 * layers" if self.bidirectional else "layers"
@@ -167,6 +165,7 @@ class Lstm(Recurrent):
     states = ("h", "c")
     takes = ("x", "h?", "c?")
     gives = ("output", "h", "c")
+    word = "LSTM"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
 
@@ -178,6 +177,7 @@ class Gru(Recurrent):
     gates = 3
     takes = ("x", "h?")
     gives = ("output", "h")
+    word = "GRU"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
 
@@ -189,6 +189,7 @@ class Rnn(Recurrent):
     gates = 1
     takes = ("x", "h?")
     gives = ("output", "h")
+    word = "RNN"
     examples = (
         *_EXAMPLES,
         ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),

@@ -189,3 +189,8 @@ def _holds_expression(value: object) -> bool:
 def ops_of(family: str) -> tuple[str, ...]:
     """The ops of a family, in order."""
     return tuple(op for op, cls in REGISTRY.items() if cls.family == family)
+
+
+def other_names() -> dict[str, str]:
+    """What other libraries call ops, `dense` and `bn`, and our names for them."""
+    return {name: op for op, cls in REGISTRY.items() for name in cls.elsewhere}

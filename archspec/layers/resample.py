@@ -1,4 +1,8 @@
-"""Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules."""
+"""Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules.
+
+upsample: 2, on [4, 5, 6]           nn.Upsample(scale_factor=2)     [4, 10, 12]
+pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
+"""
 
 from __future__ import annotations
 
@@ -29,9 +33,11 @@ from archspec.layers.window import (
     Geometry,
     expect_map,
     spread,
+    window_label,
     window_sizes,
 )
 from archspec.text.words import written
+from archspec.units import each
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -55,6 +61,9 @@ class Upsample(Rearrange):
     """
 
     op = "upsample"
+    elsewhere = ("upsampling", "interpolate")
+    colour = "upsampling"
+    reads = "map"
     takes = ("x", "like?")
     bare: ClassVar[dict[type, str]] = {str: "mode"}  # where a second input gives the size
     examples = (
@@ -86,6 +95,9 @@ class Upsample(Rearrange):
             raise BadArgument(
                 "align_corners", message, "leave it out, or choose `mode: bilinear`", "E217"
             )
+
+    def label(self, axes: int) -> str:
+        return self.title() if self.scale is None else f"{self.title()} ×{each(self.scale)}"
 
     def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
@@ -128,11 +140,11 @@ class Upsample(Rearrange):
         n, scale = t.rank - 1, self.scale
         assert scale is not None
         if isinstance(scale, tuple) and len(scale) != n:
-            message = (
+            raise Mismatch(
                 f"`scale` of `upsample` is {list(scale)}; the input {t} has the spatial "
-                f"axes {', '.join(SPATIAL[n])}"
+                f"axes {', '.join(SPATIAL[n])}",
+                code="E302",
             )
-            raise Mismatch(message, code="E302")
         return scale if isinstance(scale, tuple) else (scale,) * n
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -197,9 +209,6 @@ class Upsample(Rearrange):
         size, mode, align = self.args("size", "mode", "align_corners")
         return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None) if len(ins) > 1 else self.call(*ins)
-
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         n = ins[0].rank
         if len(ins) > 1:
@@ -216,9 +225,13 @@ class PixelShuffle(Rearrange):
 
     op = "pixel_shuffle"
     target = "nn.PixelShuffle"
+    colour = "upsampling"
     examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
     factor: Size = Field(description="how many times larger space becomes")
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {self.factor}"
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
@@ -226,11 +239,11 @@ class PixelShuffle(Rearrange):
         c, h, w = t.shape
         f = self.factor
         if c % (f * f):
-            message = (
+            raise Mismatch(
                 f"`factor` of `pixel_shuffle` is {f}; the {c} channels of the input {t} are no "
-                f"multiple of {f}·{f} = {f * f}"
+                f"multiple of {f}·{f} = {f * f}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.like((c // (f * f), h * f, w * f), map=True),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -250,17 +263,20 @@ class PixelUnshuffle(Rearrange):
 
     factor: Size = Field(description="how many times smaller space becomes")
 
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {self.factor}"
+
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
         expect_map(self.op, t, (2,))
         c, h, w = t.shape
         f = self.factor
         if h % f or w % f:
-            message = (
+            raise Mismatch(
                 f"`factor` of `pixel_unshuffle` is {f}; it does not divide the space of the "
-                f"input {t}"
+                f"input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return (t.like((c * f * f, h // f, w // f), map=True),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -284,11 +300,11 @@ class ChannelShuffle(Rearrange):
         (t,) = ins
         expect_map(self.op, t)
         if t.shape[0] % self.groups:
-            message = (
+            raise Mismatch(
                 f"`groups` of `channel_shuffle` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
+                f"{t.shape[0]} channels of the input {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         return ins
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -309,6 +325,10 @@ class Unfold(Rearrange):
     dilation: PerAxis = Field(1, description="distance between the window's cells")
     padding: Cells = Field(0, description="zeros added around the input")
     stride: PerAxis = Field(1, description="step of the window")
+
+    def label(self, axes: int) -> str:
+        stride = None if self.stride == self.kernel else self.stride
+        return window_label(self.title(), axes, self.kernel, stride)
 
     def geometry(self, t: TensorType) -> Geometry:
         """The windows on an input. Raises Mismatch."""

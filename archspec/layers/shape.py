@@ -1,4 +1,9 @@
-"""Axes into other axes, and parts of them: flatten, permute, slice … → tensor methods."""
+"""Axes into other axes, and parts of them: flatten, permute, slice … → tensor methods.
+
+flatten, on [4, 8, 9]             x0.flatten(1)           [288]
+permute: [1, 0], on [4, 9]        x0.permute(0, 2, 1)     [9, 4]
+slice: {start: 1}, on [7, 12]     x0[:, 1:]               [6, 12]
+"""
 
 from __future__ import annotations
 
@@ -95,6 +100,7 @@ class Flatten(Rearrange):
 
     op = "flatten"
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({}, ((4, 8, 9),)),
         ({}, ((5,),)),
@@ -134,6 +140,7 @@ class Unflatten(Rearrange):
     op = "unflatten"
     bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"axis": 0, "shape": [4, 2, 3]}, ((24,),)),
         ({"axis": -1, "shape": [3, -1]}, ((5, 12),)),
@@ -195,7 +202,9 @@ class Reshape(Rearrange):
     """The same elements in another shape: torch.reshape."""
 
     op = "reshape"
+    elsewhere = ("view",)
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"shape": [1, 28, 28]}, ((784,),)),
         ({"shape": [6, -1]}, ((3, 4, 5),)),
@@ -230,7 +239,9 @@ class Permute(Rearrange):
     """The axes in another order: torch.permute."""
 
     op = "permute"
+    elsewhere = ("transpose",)
     view = True
+    same_numbers = still_linear = True
     examples = (
         ({"order": [1, 0]}, ((4, 9),)),
         ({"order": [1, 2, 0]}, ((4, 8, 9),)),
@@ -304,10 +315,10 @@ class Select(Rearrange):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
-            message = (
-                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells"
+            raise Mismatch(
+                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells",
+                code="E304",
             )
-            raise Mismatch(message, code="E304")
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -396,6 +407,8 @@ class Split(Rearrange):
     """Neighbouring parts along an axis: outputs `0`, `1`, … (torch.chunk, torch.split)."""
 
     op = "split"
+    functional = True
+    elsewhere = ("chunk",)
     bare: ClassVar[dict[type, str]] = {list: "sizes", tuple: "sizes"}
     view = True
     examples = (
@@ -425,11 +438,11 @@ class Split(Rearrange):
         n = t.shape[axis]
         if self.sizes is not None:
             if sum(self.sizes) != n:
-                message = (
+                raise Mismatch(
                     f"`sizes` of `split` is {list(self.sizes)}, {sum(self.sizes)} cells; axis "
-                    f"{axis} of the input {t} has {n}"
+                    f"{axis} of the input {t} has {n}",
+                    code="E305",
                 )
-                raise Mismatch(message, code="E305")
             return self.sizes
         parts = self.parts or 1
         if n % parts:
@@ -462,9 +475,6 @@ class Split(Rearrange):
         listed = ", ".join(a.name or "" for a in parts)
         forward = f"torch.split(x0, [{listed}], axis)"
         return Call(None, forward=forward, free=(*parts, dim), results=results)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         (t,) = ins

@@ -1,25 +1,30 @@
-"""Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit."""
+"""Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit.
+
+kernel 3, stride 2, padding `same`, on [3, 9, 10]
+    one cell before and after H, one after W; the output is 5×5
+    output cell o reads the cells 2·o - 1 … 2·o + 1 along H, 2·o … 2·o + 2 along W
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+from archspec.layers.fields import PerAxis
+from archspec.text.words import written
+from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
-
-PerAxis = int | tuple[int, ...]
 
 
 def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
     """Raises Mismatch unless the input holds `dtype`."""
     if t.dtype != dtype:
         help = "give it an `embedding` first" if (t.dtype, dtype) == ("int", "float") else ""
-        message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
-        raise Mismatch(message, help, "E303")
+        raise Mismatch(f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}", help, "E303")
 
 
 def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:
@@ -28,10 +33,17 @@ def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: 
     if n not in ranks:
         maps = [_MAPS[r] for r in ranks]
         listed = maps[0] if len(maps) == 1 else ", ".join(maps[:-1]) + " or " + maps[-1]
-        message = f"`{op}` takes {listed}; the input is {t}"
-        raise Mismatch(message, "", "E302")
+        raise Mismatch(f"`{op}` takes {listed}; the input is {t}", "", "E302")
     expect_dtype(op, t)
     return n
+
+
+def expect_one_length(op: str, values: Mapping[str, object]) -> None:
+    """Raises BadArgument where lists of one number per axis differ in length."""
+    lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
+    if len(set(map(len, lists.values()))) > 1:
+        shown = ", ".join(f"`{name}` {written(value)}" for name, value in lists.items())
+        raise BadArgument(None, f"`{op}` has lists of different lengths: {shown}", code="E217")
 
 
 def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:
@@ -77,17 +89,17 @@ class Geometry:
         )
 
 
+def per_axis(*values: PerAxis) -> list[tuple[int, ...]]:
+    """The values of one axis after the other; one number is that of every axis."""
+    count = max(len(value) if isinstance(value, tuple) else 1 for value in values)
+    alike = (value if isinstance(value, tuple) else (value,) * count for value in values)
+    return list(zip(*alike, strict=True))
+
+
 def same_is_plain(kernel: PerAxis, stride: PerAxis, dilation: PerAxis) -> bool:
     """Whether `padding: same` is one number at every size: stride 1 and an even number of cells."""
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, stride, dilation))
-    axes = zip(*(_each(v, count) for v in (kernel, stride, dilation)), strict=True)
+    axes = per_axis(kernel, stride, dilation)
     return all(k == 1 or (s == 1 and d * (k - 1) % 2 == 0) for k, s, d in axes)
-
-
-def _each(value: PerAxis, count: int) -> tuple[int, ...]:
-    if isinstance(value, tuple):
-        return value + value[-1:] * (count - len(value))
-    return (value,) * count
 
 
 def padding(
@@ -121,14 +133,13 @@ def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis, default: Any = 0)
         return Arg("padding", word, "padding", default)
     if word == "valid":
         return Arg("0", 0, "padding", default)
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, dilation))
+    axes = per_axis(kernel, dilation)
     alone = isinstance(kernel, int) and isinstance(dilation, int)
     of = [
         _padding_text(word, k, d, "kernel" + _at(kernel, i), "dilation" + _at(dilation, i))
-        for i, (k, d) in enumerate(zip(_each(kernel, count), _each(dilation, count), strict=True))
+        for i, (k, d) in enumerate(axes)
     ]
-    full = [d * (k - 1) for k, d in zip(_each(kernel, count), _each(dilation, count), strict=True)]
-    values = full if word == "full" else [f // 2 for f in full]
+    values = [d * (k - 1) // (1 if word == "full" else 2) for k, d in axes]
     if alone:
         return Arg(of[0], values[0], "padding", default)
     if len(set(values)) == 1 and values[0] == 0:
@@ -186,6 +197,7 @@ def window_sizes(
     return Geometry(kernel, stride, dilation, before, after, tuple(outs))
 
 
-def refuse_pairs(op: str, field: str, clash: str, help: str = "") -> BadArgument:
-    """The complaint about two fields that do not go together."""
-    return BadArgument(field, clash, help, "E217")
+def window_label(title: str, axes: int, kernel: PerAxis, stride: PerAxis | None) -> str:
+    """`max pool 3×3 /2`; the stride left out where it is 1."""
+    text = f"{title} {sides(kernel, axes)}"
+    return text if stride in (None, 1) else f"{text} /{each(stride)}"

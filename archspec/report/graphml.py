@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from archspec.save import MARK
+
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
@@ -27,4 +29,4 @@ def graphml(graph: Graph) -> str:
     for place, (source, target, slot) in enumerate(graph.edges(keys=True)):
         output = graph.edges[source, target, slot]["output"]
         flat.add_edge(source, target, f"e{place}", slot=slot, output=output)
-    return "\n".join(nx.generate_graphml(flat)) + "\n"
+    return "\n".join([f"<!-- {MARK} -->", *nx.generate_graphml(flat)]) + "\n"

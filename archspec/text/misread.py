@@ -18,7 +18,6 @@ from archspec.text.words import character, opening
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _GLUED = re.compile(rf"({_WORD}):(?!//)(\S.*)")
 _NO_COLON = re.compile(rf"({_WORD}) +([^\s:]+)")
-_PLAIN = re.compile(r"(?:(?! #|: )[^\n])*")  # the first line of a plain scalar
 _BEFORE = re.compile(r"[ -]*")  # what may stand before the first word of a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -70,8 +69,8 @@ class Spot(NamedTuple):
 
 def slip(spot: Spot, said: str) -> Slip:
     """The fault for what libyaml or PyYAML said of a text."""
-    line = spot.text.rfind("\n", 0, spot.last[0]) + 1
-    foreign = foreign_sign(spot.text, line, end_of_line(spot.text, spot.at))
+    line = _start_of_line(spot.text, spot.last[0])
+    foreign = foreign_sign(spot.text, line, _end_of_line(spot.text, spot.at))
     if foreign is not None:
         return foreign
     rule = next((rule for words, rule in _RULES if re.search(words, said)), None)
@@ -81,23 +80,28 @@ def slip(spot: Spot, said: str) -> Slip:
 # ------------------------------------------------------------------ lines
 
 
-def end_of_line(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
 def _start_of_line(text: str, at: int) -> int:
     return text.rfind("\n", 0, at) + 1
+
+
+def _end_of_line(text: str, at: int) -> int:
+    return text.index("\n", at)
 
 
 def _column(text: str, at: int) -> int:
     return at - _start_of_line(text, at)
 
 
-def _first_sign(text: str, at: int) -> int:
-    """The first character of a line that is no space."""
-    start = _start_of_line(text, at)
-    return start + len(text[start:at]) - len(text[start:at].lstrip(" "))
+def _indent(text: str, at: int) -> int:
+    """The column of the first character of a line that is no space."""
+    line = text[_start_of_line(text, at) : _end_of_line(text, at)]
+    return len(line) - len(line.lstrip(" "))
+
+
+def _end_of_plain(text: str, start: int) -> int:
+    """Where the first line of a plain scalar ends."""
+    line = re.split(" #|: ", text[start : _end_of_line(text, start)], maxsplit=1)[0]
+    return start + len(line.rstrip())
 
 
 # ------------------------------------------------------------------ faults of scalars
@@ -120,7 +124,7 @@ def no_word(at: int) -> Slip:
 def directive(spot: Spot) -> Slip:
     start = _start_of_line(spot.text, spot.at)
     said = "a `%` directive is not part of the language"
-    return Slip("E113", said, start, end_of_line(spot.text, start), "remove the line")
+    return Slip("E113", said, start, _end_of_line(spot.text, start), "remove the line")
 
 
 def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
@@ -134,7 +138,8 @@ def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
         return None
     wanted = "`-`, a hyphen, starts an item" if dash else "YAML takes only a space"
     said = f"{character(text[at])} stands where {wanted}"
-    return Slip("E103", said, at, at + 1, "write `-`" if dash else "write a space")
+    help = "write `-`" if dash else "write a space"
+    return Slip("E103", said, at, at + 1, help)
 
 
 def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
@@ -151,18 +156,17 @@ def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
 def no_space(text: str, start: int, stop: int) -> Slip | None:
     """`key:value` without a space, at [start, stop)."""
     found = _GLUED.fullmatch(text, start, stop)
-    if found is None:
-        return None
-    key, value = found.groups()
-    colon = start + len(key)
-    help = f"write `{key}: {opening(value)}`"
-    return Slip("E115", "a space is missing after `:`", colon, colon + 1, help)
+    return found and _no_space(found[1], found.end(1), found[2])
 
 
 def no_space_behind(text: str, colon: int) -> Slip:
     """`{key:[…]}` and `{key:}`: libyaml takes neither."""
     key = re.split(r"[\s,\[\]{}]", text[_start_of_line(text, colon) : colon])[-1]
-    help = f"write `{key}: {opening(text[colon + 1 : end_of_line(text, colon)])}`"
+    return _no_space(key, colon, text[colon + 1 : _end_of_line(text, colon)])
+
+
+def _no_space(key: str, colon: int, value: str) -> Slip:
+    help = f"write `{key}: {opening(value)}`"
     return Slip("E115", "a space is missing after `:`", colon, colon + 1, help)
 
 
@@ -189,25 +193,19 @@ def escape(text: str, start: int) -> Slip:
 
 def below_a_value(text: str, start: int, at: int) -> Slip:
     """A line at `at` that would go on with the plain scalar at `start`, and is more than text."""
-    above = _PLAIN.match(text, start)
-    assert above is not None
-    head = above.group().rstrip()
+    stop = _end_of_plain(text, start)
+    head = text[start:stop]
     if _BEFORE.fullmatch(text, _start_of_line(text, start), start):
-        missing = no_space(text, start, start + len(head)) or _no_colon(head, start)
-        if missing is not None:
+        if missing := no_space(text, start, stop):
             return missing
+        if found := _NO_COLON.fullmatch(head):
+            help = f"write `{found[1]}: {opening(found[2])}`"
+            return Slip(
+                "E104", f"`:` is missing after `{found[1]}`", start, start + found.end(1), help
+            )
     said = f"this line is indented below `{opening(head)}`, which is a value already"
     help = "start it in the column of the line above, or put a long text in quotes"
-    return Slip("E117", said, at, end_of_line(text, at), help)
-
-
-def _no_colon(head: str, start: int) -> Slip | None:
-    found = _NO_COLON.fullmatch(head)
-    if found is None:
-        return None
-    key, value = found.groups()
-    said = f"`:` is missing after `{key}`"
-    return Slip("E104", said, start, start + len(key), f"write `{key}: {opening(value)}`")
+    return Slip("E117", said, at, _end_of_line(text, at), help)
 
 
 # ------------------------------------------------------------------ faults of structure
@@ -219,9 +217,8 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
     close = _CLOSE[text[start]]
     below = "\n" in text[start:at] and _indent(text, at) <= _indent(text, start)
     if below or not text[at:].strip():
-        return Slip(
-            "E114", f"`{text[start]}` is not closed", start, start + 1, f"close it with `{close}`"
-        )
+        said = f"`{text[start]}` is not closed"
+        return Slip("E114", said, start, start + 1, f"close it with `{close}`")
     if text[at] == ":":
         before = re.split(r"[,{\[]", text[_start_of_line(text, at) : at])[-1].strip()
         if not before:
@@ -230,14 +227,9 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
         help = "a `,` is missing before the key, or the value needs quotes"
         return Slip("E104", said, at, at + 1, help)
     missing = missing or f"`,` or `{close}`"
-    said = f"{missing} is missing before `{opening(text[at : end_of_line(text, at)])}`"
+    said = f"{missing} is missing before `{opening(text[at : _end_of_line(text, at)])}`"
     row = text.count("\n", 0, start) + 1
     return Slip("E104", said, at, at + 1, f"`{text[start]}` opens on line {row}")
-
-
-def _indent(text: str, at: int) -> int:
-    start = _start_of_line(text, at)
-    return _column(text, _first_sign(text, end_of_line(text, start)))
 
 
 def follows(spot: Spot) -> Slip:
@@ -245,11 +237,11 @@ def follows(spot: Spot) -> Slip:
     text, at = spot.text, spot.at
     start, stop = spot.last
     style = text[start]
+    if stop == 0:
+        return no_word(at)
     if style in "\"'" and "\n" in text[start:stop]:
         said = f"the quote {style} is not closed on its line"
         return Slip("E114", said, start, start + 1, "close it")
-    if stop == 0:
-        return no_word(at)
     before = text[_start_of_line(text, at) : at].rstrip()[-1:]
     after = _CLOSED.get(style, f"`{opening(text[start:stop])}`")
     after = f"the closing `{before}`" if before in ("]", "}") else after
@@ -258,7 +250,7 @@ def follows(spot: Spot) -> Slip:
         return Slip("E111", said, at, at + 1, "give the key as plain text")
     said = f"text follows {after} on the same line"
     help = "remove it, or put all of it in quotes"
-    return Slip("E104", said, at, end_of_line(text, at), help)
+    return Slip("E104", said, at, _end_of_line(text, at), help)
 
 
 def _colon(spot: Spot) -> Slip:
@@ -270,7 +262,7 @@ def _colon(spot: Spot) -> Slip:
     if text[start] in _CLOSED:
         return follows(spot)
     if "\n" in text[start:stop]:
-        return below_a_value(text, start, _first_sign(text, at))
+        return below_a_value(text, start, _start_of_line(text, at) + _indent(text, at))
     said = f"a second `: ` stands on this line, behind `{opening(text[start:stop])}`"
     help = "put the value in quotes, or write a mapping as `{key: value}`"
     return Slip("E104", said, at, at + 1, help)
@@ -295,15 +287,12 @@ def _no_key(spot: Spot) -> Slip:
         return no_word(start)
     if text[start] in _PROPERTIES:
         return property_(text, start)
-    line = _PLAIN.match(text, start)
-    assert line is not None
-    head = line.group().rstrip()
-    missing = no_space(text, start, start + len(head))
-    if missing is not None:
+    stop = _end_of_plain(text, start)
+    if missing := no_space(text, start, stop):
         return missing
-    said = f"`{opening(head)}` has no `:`; a mapping consists of `key: value` lines"
+    said = f"`{opening(text[start:stop])}` has no `:`; a mapping consists of `key: value` lines"
     help = "add `:`, or a `-` where an item of a list is meant"
-    return Slip("E104", said, start, start + len(head), help)
+    return Slip("E104", said, start, stop, help)
 
 
 def _misplaced(spot: Spot) -> Slip:
@@ -318,16 +307,12 @@ def _misplaced(spot: Spot) -> Slip:
     if spot.expects == "key" and text[at] == "-" and column == _column(text, spot.around):
         said = "a list item stands in the column of the keys above it"
         return Slip("E117", said, at, at + 1, "indent the list under its key, or write the key")
-    if (
-        spot.direct
-        and style not in _CLOSED
-        and style not in "|>"
-        and column > _column(text, spot.around)
-    ):
+    plain = style not in _CLOSED and style not in "|>"
+    if plain and spot.direct and column > _column(text, spot.around):
         return below_a_value(text, spot.last[0], at)
     said = f"this line starts in column {column + 1}, where no list or mapping has its items"
     help = "items of a list and keys of a mapping start in one column"
-    return Slip("E117", said, at, end_of_line(text, at), help)
+    return Slip("E117", said, at, _end_of_line(text, at), help)
 
 
 def _behind_the_end(spot: Spot) -> Slip:
@@ -336,7 +321,7 @@ def _behind_the_end(spot: Spot) -> Slip:
     if "\n..." not in spot.gap and not spot.text.startswith("...", spot.at):
         return _misplaced(spot)
     said = "text follows the end of the document, `...`"
-    return Slip("E113", said, spot.at, end_of_line(spot.text, spot.at), "remove `...`")
+    return Slip("E113", said, spot.at, _end_of_line(spot.text, spot.at), "remove `...`")
 
 
 def _no_node(spot: Spot) -> Slip:
@@ -383,14 +368,15 @@ def block_scalar(spot: Spot) -> Slip | None:
     text, at = spot.text, spot.at
     if not _HEADER.match(text, at):
         return _block_text(spot)
-    left = _column(text, at) <= _column(text, spot.around)
-    return _misplaced(spot) if left and at == _first_sign(text, at) and spot.last[1] else None
+    column = _column(text, at)
+    left = column == _indent(text, at) and column <= _column(text, spot.around)
+    return _misplaced(spot) if left and spot.last[1] else None
 
 
 def _block_text(spot: Spot) -> Slip:
     start = spot.opened
     said = f"`{spot.text[start]}` starts a text on the lines below; nothing else may follow"
-    return Slip("E104", said, start, end_of_line(spot.text, start), "put the value in quotes")
+    return Slip("E104", said, start, _end_of_line(spot.text, start), "put the value in quotes")
 
 
 # What libyaml or PyYAML says of a text, and what is to be said of it.

@@ -30,13 +30,14 @@ Mark = tuple[Any, ...]
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _ODD = 20  # characters that are not allowed, of those that are named
+_MANY = 1000  # faults after which a text is not read on
 
-_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*%")
+_DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\n)*+%")
 _BEHIND = re.compile(r"[ \t]*([^\s#]|(?<=\S)#)")  # more than a comment on a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*\s*")
-_WORD = re.compile(r"[^\s$]+")
+_WORD = re.compile(r"[^\s$<]+")  # no expression, no merge key
 # How no line begins that goes on with the text above.
-_BROKEN = re.compile(r"\n\s*(?=[-?:](?:\s|\Z)|[,\[\]{}#&*!|>'\"%@`])")
+_BROKEN = re.compile(r"(?<=\S)[ \t]*+\n\s*+(?=[-?:](?:\s|\Z)|[,\[\]{}#&*!|>'\"%@`])")
 # Signs between two nodes that YAML allows and a spec does not: `? key`, `"text"# no comment`,
 # `{key:[…]}`; and comments, which may hold them.
 _BETWEEN = re.compile(r"(?<!\S)#[^\n]*|(?P<hash>#)|(?P<question>\?)|(?P<colon>:)")
@@ -44,23 +45,17 @@ _PECULIAR = ("?", ":,", ":[", ":]", ":{", ":}", '":', "':")
 
 
 class UnreadableError(Exception):
-    """Where the grammar is lost, reading stops; `slips` are all faults seen until then."""
+    """A text that is no strict YAML; `slips` are its faults, to where the grammar is lost."""
 
     def __init__(self, slips: list[Slip]) -> None:
         super().__init__(slips)
         self.slips = slips
 
 
-class LostError(Exception):
-    """A fault after which nothing can be read."""
-
-    def __init__(self, slip: Slip) -> None:
-        super().__init__(slip)
-        self.slip = slip
-
-
-def load(text: str, limits: Limits = DEFAULT, loader: Any = LOADER) -> tuple[Any, Mark]:
+def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, Mark]:
     """The data of one document and its marks. Line ends are LF. Raises UnreadableError."""
+    loader = loader or LOADER
+    text = text if text.endswith("\n") else f"{text}\n"
     if odd := list(_odd(text)):
         raise UnreadableError(odd)
     found = Reading(text, limits)
@@ -86,6 +81,11 @@ def _peculiar(text: str) -> bool:
     """Whether anything is in the text that YAML allows between two nodes, and a spec does not."""
     comments = text.count(" #") + text.count("\n#") + text.startswith("#")
     return text.count("#") > comments or any(sign in text for sign in _PECULIAR)
+
+
+def _lost(slip: Slip) -> UnreadableError:
+    """A fault after which nothing can be read."""
+    return UnreadableError([slip])
 
 
 class Open:
@@ -117,8 +117,7 @@ class Reading:
         self.last: Mark = (0, 0)  # place of the last scalar, alias or flow collection
         self.last_in = self.open[0]
         self.known: dict[str, Any] = {}  # plain scalars of one word that have no fault
-        self.keys: set[str] = set()  # keys that have none
-        self.foreign = not text.isascii() and scalars.FOREIGN.search(text) is not None
+        self.foreign = not text.isascii() and scalars.LOOKALIKE.search(text) is not None
 
     def root(self) -> tuple[Any, Mark]:
         """The data of the document and its marks."""
@@ -138,19 +137,20 @@ class Reading:
             yaml.DocumentEndEvent: self.document,
         }
         try:
-            if found := _DIRECTIVE.match(text):
-                raise LostError(misread.directive(self.spot(found.end() - 1)))
+            if directive := _DIRECTIVE.match(text):
+                raise _lost(misread.directive(self.spot(directive.end() - 1)))
             events = yaml.parse(text, loader)
             for event in self.strict(events) if _peculiar(text) else events:
                 kind = type(event)
                 if kind in handlers:
                     handlers[kind](event)
-        except LostError as lost:
-            self.slips.append(lost.slip)
+        except UnreadableError as lost:
+            self.slips += lost.slips
         except yaml.MarkedYAMLError as error:
             places = [m.index for m in (error.problem_mark, error.context_mark) if m is not None]
             spot = self.spot(places[0], places[-1])
-            self.slips.append(misread.slip(spot, f"{error.context or ''}: {error.problem}"))
+            found = misread.slip(spot, f"{error.context or ''}: {error.problem}")
+            self.slips += [found] if found not in self.slips else []
         except (ValueError, OverflowError):  # of an escape, from PyYAML without libyaml
             self.slips.append(misread.escape(text, self.last[1]))
 
@@ -166,26 +166,32 @@ class Reading:
     def between(self, sign: str | None, at: int) -> None:
         """A sign between two nodes; `sign` is its name, None that of a comment."""
         if sign == "question":
-            raise LostError(misread.no_word(at))
+            raise _lost(misread.no_word(at))
         if sign == "hash":
-            raise LostError(misread.no_space_before(at))
+            raise _lost(misread.no_space_before(at))
         # JSON's `{"key":1}` is YAML too, in braces
         json = self.text[self.last[0]] in "\"'" and self.text[self.open[-1].start] == "{"
         if sign == "colon" and not json and not self.text[at + 1].isspace():
-            raise LostError(misread.no_space_behind(self.text, at))
+            raise _lost(misread.no_space_behind(self.text, at))
 
     def spot(self, at: int, opened: int = -1) -> Spot:
         """A place as `misread` looks at it."""
         top = self.open[-1]
+        at = min(at, len(self.text) - 1)
         expects = "value" if top.key else "key" if top.mapping else "item"
         direct = top is self.last_in
-        if top.flow and self.text[top.start] not in "[{":
-            top = self.open[-2]  # `[key: value]`, without braces
+        # not `[key: value]`, which has no braces
+        top = next(c for c in reversed(self.open) if not c.flow or self.text[c.start] in "[{")
         return Spot(self.text, at, opened, self.last, top.start, bool(top.flow), expects, direct)
 
     def note(self, code: str, message: str, mark: Mark, help: str = "") -> None:
         """A fault that reading survives."""
-        self.slips.append(Slip(code, message, mark[0], max(mark[1], mark[0] + 1), help))
+        self.add(Slip(code, message, mark[0], max(mark[1], mark[0] + 1), help))
+
+    def add(self, slip: Slip) -> None:
+        if len(self.slips) >= _MANY:
+            raise _lost(slip)
+        self.slips.append(slip)
 
     # ------------------------------------------------------------------ events
 
@@ -194,10 +200,10 @@ class Reading:
         self.documents += type(event) is yaml.DocumentStartEvent
         if self.documents > 1:
             said = "a second document starts here; a file holds one spec"
-            raise LostError(Slip("E113", said, start, start + 3, "put it into a file of its own"))
+            raise _lost(Slip("E113", said, start, start + 3, "put it into a file of its own"))
         if event.explicit and (behind := _BEHIND.match(self.text, start + 3)):
             self.last = (start, start + 3)
-            raise LostError(misread.follows(self.spot(behind.start(1))))
+            raise _lost(misread.follows(self.spot(behind.start(1))))
 
     def start(self, event: Any) -> None:
         start = event.start_mark.index
@@ -205,11 +211,11 @@ class Reading:
             start = self.properties(start)
         top = self.open[-1]
         if (top.mapping and top.key is None) or (event.flow_style and self.text[start] == "?"):
-            raise LostError(misread.no_word(start))
+            raise _lost(misread.no_word(start))
         if len(self.open) > self.limits.nesting:
             said = f"lists and mappings are nested more than {self.limits.nesting} deep"
             help = "move the inner part into a block"
-            raise LostError(Slip("E402", said, start, start + 1, help))
+            raise _lost(Slip("E402", said, start, start + 1, help))
         data: Any = {} if type(event) is yaml.MappingStartEvent else []
         self.open.append(Open(data, start, event.flow_style))
 
@@ -243,7 +249,7 @@ class Reading:
         if style:
             self.styled(value, style, mark)
         if top.mapping and top.key is None:
-            if not style and value not in self.keys:
+            if not style and type(self.known.get(value)) is not str:
                 self.plain_key(value, mark)
             top.key = (value, start, stop)
         elif style:
@@ -273,7 +279,7 @@ class Reading:
         if value is None and top.flow and self.text[stop : stop + 2].lstrip()[:1] != ":":
             missing = misread.no_space(self.text, start, stop)
             if missing:
-                raise LostError(missing)
+                raise _lost(missing)
         top.data[key] = value
         top.marks[key] = (start, stop, mark)
 
@@ -292,69 +298,74 @@ class Reading:
 
     # ------------------------------------------------------------------ scalars
 
-    def bounded(self, value: str, mark: Mark) -> None:
-        if len(value) > self.limits.scalar:
-            said = f"a text of {len(value)} characters; at most {self.limits.scalar} are allowed"
-            self.note("E403", said, (mark[0], mark[0] + 1), "shorten it")
+    def too_long(self, value: str, mark: Mark) -> bool:
+        if len(value) <= self.limits.scalar:
+            return False
+        said = f"a text of {len(value)} characters; at most {self.limits.scalar} are allowed"
+        self.note("E403", said, (mark[0], mark[0] + 1), "shorten it")
+        return True
 
     def styled(self, value: str, style: str, mark: Mark) -> None:
         """The faults of a scalar in quotes, or of one on lines of its own."""
-        self.bounded(value, mark)
+        self.too_long(value, mark)
         if style == '"' and (odd := FORBIDDEN.search(value)):
             self.note("E103", f"{character(odd.group())} is not allowed", mark, "remove it")
         if style in "|>" and (bad := misread.block_scalar(self.spot(mark[0], mark[0]))):
-            raise LostError(bad)
+            raise _lost(bad)
 
     def plain(self, text: str, mark: Mark) -> Any:
         """What a plain scalar says that is met for the first time."""
         start, stop = mark
-        if self.text.find("\n", start, stop) >= 0:
-            self.continued(start, stop)
-        elif self.quoted:
+        several = self.text.find("\n", start, stop) >= 0
+        if self.quoted and not several:
             text = self.text[start:stop]
-        fault = misread.foreign_sign(self.text, start, stop) if self.foreign else None
-        at = text.find("$(")
-        if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
-            flow = bool(self.open[-1].flow)
-            fault = fault or misread.cut_off(self.text, start, stop, flow=flow)
         try:
             value = scalars.core(text)
         except scalars.NumberError as bad:
             self.note("E112", f"the number `{opening(text)}` {bad.rule}", mark, bad.help)
             return 0
-        if value is text:
-            self.bounded(text, mark)
-        if fault:
-            self.slips.append(fault)
+        if value is text and self.too_long(text, mark):
+            return text
+        if several:
+            self.continued(start, stop)
+        fault = self.faulty(text, start, stop)
+        if fault is not None:
+            self.add(fault)
         elif _WORD.fullmatch(text):
             self.known[text] = value
         return value
+
+    def faulty(self, text: str, start: int, stop: int) -> Slip | None:
+        """What is wrong with a plain scalar that is text."""
+        at = text.find("$(")
+        if self.foreign and (fault := misread.foreign_sign(self.text, start, stop)):
+            return fault
+        if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
+            return misread.cut_off(self.text, start, stop, flow=bool(self.open[-1].flow))
+        return None
 
     def continued(self, start: int, stop: int) -> None:
         """A plain scalar of several lines: none of them may look like more than text."""
         if self.open[-1].flow:
             at = stop - len(self.text[start:stop].partition("\n")[2].lstrip())
-            raise LostError(misread.unfinished(self.spot(at)))
+            raise _lost(misread.unfinished(self.spot(at)))
         if broken := _BROKEN.search(self.text, start, stop):
-            raise LostError(misread.below_a_value(self.text, start, broken.end()))
+            raise _lost(misread.below_a_value(self.text, start, broken.end()))
 
     def plain_key(self, key: str, mark: Mark) -> None:
         """A key without quotes that is met for the first time."""
         if not key:
-            raise LostError(misread.no_word(mark[0]))
-        faults = len(self.slips)
+            raise _lost(misread.no_word(mark[0]))
         if key == "<<":
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")
         elif not isinstance(self.plain(key, mark), str):
             help = f'write "{opening(key)}" in quotes if a name is meant'
             self.note("E111", f"the key `{opening(key)}` is not text", mark, help)
-        if len(self.slips) == faults and key in self.known:
-            self.keys.add(key)
 
     def properties(self, start: int) -> int:
         """Notes the anchors, tags and aliases at `start`; where they end."""
         while found := _PROPERTY.match(self.text, start):
-            self.slips.append(misread.property_(self.text, start))
+            self.add(misread.property_(self.text, start))
             start = found.end()
         return start

@@ -27,9 +27,10 @@ _SIGNS = re.compile(r"[,\[\]{}:#]")
 # Signs that look like `-` and like a space to an author, and are text to YAML.
 _DASHES = "\u2010-\u2015\u2212"
 _BLANKS = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+LOOKALIKE = re.compile(rf"[{_DASHES}{_BLANKS}]")
 FOREIGN = re.compile(
     rf"^[ -]*(?P<dash>[{_DASHES}])(?=[\s{_BLANKS}])"
-    rf"|(?:^|(?<=[-:,]))[{_BLANKS}]|[{_BLANKS}](?=[:#]|$)",
+    rf"|(?:^ *|(?<=[-:,]))[{_BLANKS}]|[{_BLANKS}](?=[:#]|$)",
     re.MULTILINE,
 )
 
@@ -81,7 +82,8 @@ def core(text: str) -> Any:
 def expression(text: str, start: int) -> str:
     """The text from `$(` at `start` to its closing bracket on the same line, or ""."""
     depth = 0
-    for found in _BRACKET.finditer(text, start, start + _LONG):
+    last = text.rfind(")", start, start + _LONG) + 1
+    for found in _BRACKET.finditer(text, start, last):
         if found.group() == "\n":
             return ""
         depth += 1 if found.group() == "(" else -1
@@ -96,11 +98,10 @@ def cut_off(text: str, start: int, stop: int, *, flow: bool) -> tuple[int, str, 
     In `{out: $(max(8, c))}` the scalar is `$(max(8`: found are 6, `$(max(8, c))` and `,`.
     """
     at = text.find("$(", start, stop)
-    while at >= 0:
-        whole = expression(text, at)
+    while at >= 0 and (whole := expression(text, at)):
         if end := (_ENDS_IN_FLOW if flow else _ENDS).search(whole):
             return at, whole, end.group()
-        at = text.find("$(", at + 2, stop)
+        at = text.find("$(", at + len(whole), stop)
     return None
 
 
@@ -112,7 +113,7 @@ def covered(text: str) -> str:
     parts: list[str] = []
     at = 0
     while (start := text.find("$(", at)) >= 0:
-        stop = start + max(len(expression(text, start)), 2)
+        stop = start + (len(expression(text, start)) or _LONG)
         parts += [text[at:start], _SIGNS.sub("_", text[start:stop])]
         at = stop
     return "".join([*parts, text[at:]])

@@ -96,7 +96,7 @@ class Source:
         start, stop = mark[:2]
         for step in loc.path:
             inner = mark[2] if len(mark) > 2 else None
-            if inner is None and stop > start and not loc.on_key:
+            if inner is None and mark[1] > mark[0] and not loc.on_key:
                 break  # a bare value stands for a mapping of one
             if isinstance(inner, dict) and step in inner:
                 start, stop, mark = inner[step]
@@ -131,16 +131,15 @@ class Source:
         assert self._lines is not None
         begin = self._lines[where.line - 1]
         end = self.text.find("\n", begin)
-        line = printable(self.text[begin : len(self.text) if end < 0 else end])
-        column = where.column - 1
-        length = where.length
+        line = self.text[begin : len(self.text) if end < 0 else end]
+        column, length = where.column - 1, where.length
         if len(line) > _WIDTH:
             left = max(0, min(column - _WIDTH // 3, len(line) - _WIDTH))
-            shown = line[left : left + _WIDTH]
-            if left:
-                shown = "…" + shown[1:]
-            line = shown + ("…" if left + _WIDTH < len(line) else "")
+            more = left + _WIDTH < len(line)
+            line = line[left : left + _WIDTH]
+            line = ("…" + line[1:] if left else line) + ("…" if more else "")
             column -= left
+        line = printable(line)
         length = max(1, min(length, len(line) - column))
         return [f"{where.line:>5} | {line}".rstrip(), f"      | {' ' * column}{'^' * length}"]
 
@@ -151,10 +150,7 @@ def read(path: str | Path, *, limits: Limits = DEFAULT, name: str | None = None)
     `name` is what messages call it: the path as given, if left out.
     """
     shown = name if name is not None else os.fspath(path)
-    try:
-        raw = _bytes(path, limits.file_bytes)
-    except _RefusedError as refused:
-        raise _unread(shown, refused.code, refused.message, refused.help) from None
+    raw = _bytes(path, shown, limits.file_bytes)
     return _parse(_decode(raw, shown), shown, Path(path), limits)
 
 
@@ -162,7 +158,7 @@ def from_text(text: str, name: str = "<text>", *, limits: Limits = DEFAULT) -> S
     """A spec given as text. Raises SpecError."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limits.file_bytes:
-        raise _unread(name, "E401", _too_large(limits.file_bytes), "")
+        raise _unread(name, "E401", _too_large(limits.file_bytes))
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
     return _parse(text, name, None, limits)
 
@@ -185,17 +181,11 @@ def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
     return SpecError(faults, {name: Source(name, text, None, marks)})
 
 
-def _unread(name: str, code: str, message: str, help: str) -> SpecError:
+def _unread(name: str, code: str, message: str, help: str = "") -> SpecError:
     return SpecError([Fault(code, message, Loc(name), help)], {name: Source(name, "")})
 
 
 # ------------------------------------------------------------------ bytes
-
-
-class _RefusedError(Exception):
-    def __init__(self, code: str, message: str, help: str = "") -> None:
-        super().__init__(code, message, help)
-        self.code, self.message, self.help = code, message, help
 
 
 _REASONS = {
@@ -209,8 +199,8 @@ _REASONS = {
 }
 
 
-def _bytes(path: str | Path, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises _RefusedError."""
+def _bytes(path: str | Path, name: str, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes. Raises SpecError."""
     flags = (
         os.O_RDONLY
         | getattr(os, "O_NONBLOCK", 0)
@@ -221,42 +211,35 @@ def _bytes(path: str | Path, most: int) -> bytes:
         handle = os.open(path, flags)
     except OSError as failed:
         if os.path.isdir(path):  # noqa: PTH112  (Path's raises for a path that is too long)  # Windows refuses to open a folder with EACCES
-            raise _RefusedError("E101", _REASONS[errno.EISDIR], "name a file in it") from None
+            raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it") from None
         reason = _REASONS.get(failed.errno or 0, f"the file cannot be opened: {failed.strerror}")
-        raise _RefusedError("E101", reason, "check the path") from None
-    except ValueError:  # a NUL in the path
-        raise _RefusedError("E101", "the path contains a NUL character", "check the path") from None
+        raise _unread(name, "E101", reason, "check the path") from None
+    except ValueError:
+        said = "the path contains a NUL character"
+        raise _unread(name, "E101", said, "check the path") from None
     try:
-        return _regular(handle, most)
+        return _regular(handle, name, most)
     except OSError as failed:
-        raise _RefusedError("E101", f"the file cannot be read: {failed.strerror}") from None
+        said = f"the file cannot be read: {failed.strerror}"
+        raise _unread(name, "E101", said) from None
     finally:
         os.close(handle)
 
 
-def _regular(handle: int, most: int) -> bytes:
+def _regular(handle: int, name: str, most: int) -> bytes:
     status = os.fstat(handle)
     if stat.S_ISDIR(status.st_mode):
-        raise _RefusedError("E101", _REASONS[errno.EISDIR], "name a file in it")
+        raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it")
     if not stat.S_ISREG(status.st_mode):
-        raise _RefusedError(
-            "E101", "this is not a regular file (a pipe or a device)", "copy the text into a file"
-        )
-    if status.st_size > most:
-        raise _RefusedError(
-            "E401", _too_large(most), "raise `Limits(file_bytes=…)` from Python if it is meant"
-        )
-    chunks: list[bytes] = []
-    left = most + 1
-    while left > 0:
-        chunk = os.read(handle, min(left, 1 << 20))
-        if not chunk:
-            break
-        chunks.append(chunk)
-        left -= len(chunk)
-    if left <= 0:  # it grew while it was read
-        raise _RefusedError("E401", _too_large(most))
-    return b"".join(chunks)
+        said = "this is not a regular file (a pipe or a device)"
+        raise _unread(name, "E101", said, "copy the text into a file")
+    raw = bytearray()
+    while len(raw) <= most and (chunk := os.read(handle, 1 << 20)):
+        raw += chunk
+    if len(raw) > most:
+        help = "raise `Limits(file_bytes=…)` from Python if it is meant"
+        raise _unread(name, "E401", _too_large(most), help)
+    return bytes(raw)
 
 
 def _too_large(most: int) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.language.weights import SOURCES, Published
-
 from archspec.network import Program
 from archspec.weights import files
 from archspec.weights.errors import WeightsError

@@ -14,6 +14,7 @@ import pytest
 import archspec
 from archspec import Program
 from archspec.figures import RenderError, columns, dot, figure, graph, mermaid, svg
+from archspec.figures.opened import opened, smaller
 from archspec.figures.outline import outline
 from archspec.figures.scene import Box, Group, Path, Scene, Text
 
@@ -53,7 +54,7 @@ def test_a_sheet_with_every_op_or_the_group_it_is_in(name: str) -> None:
     nodes = program.graph.steps
     scene = graph.draw(program)
     assert checking.faults(scene) == []
-    shown = next(d for d in dot.smaller(program) if len(d.cards) == len(cards(scene)))
+    shown = next(d for d in smaller(program) if len(d.cards) == len(cards(scene)))
     names = [card.key for card in shown.cards]
     assert sorted(cards(scene)) == sorted(names)
     edges = {
@@ -81,7 +82,7 @@ def test_each_kind_of_block_is_opened_once(resnet152: Program) -> None:
 
 def test_five_hundred_edges_and_more(resnet152: Program) -> None:
     text = dot.full(resnet152)
-    assert len(dot.drawn(resnet152).edges) > dot.DENSE
+    assert len(opened(resnet152).edges) > dot.DENSE
     assert svg.write(graph.draw(resnet152)) == svg.write(graph.draw(resnet152))
     assert "nslimit=1" in text
     assert "mclimit=0.1" in text

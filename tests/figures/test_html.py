@@ -171,6 +171,12 @@ def item_of(found: plan.Plan, node: int) -> int:
     raise AssertionError(node)
 
 
+def test_the_cell_in_the_middle_of_each_axis() -> None:
+    """Axes of different lengths, along which an op does the same."""
+    data = data_of(page_of(archspec.loads("spec: 1\ninput: [8, 4, 4, 5]\nbody: [relu]\n")))
+    assert [data["boxes"][place] for place in data["nodes"]["box"][1:]] == [[0, 1, 1, 2, 2, 0]]
+
+
 # ------------------------------------------------------------------ the browser
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archspec.analysis.lint import fields, maps, unread
+from archspec.analysis.lint import fields, layers, unread
 from archspec.analysis.lint.context import Context, Rule
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Context", "warnings"]
 
 RULES: tuple[Rule, ...] = (
-    maps.linear_twice,
-    maps.bias_before_a_norm,
-    maps.softmax_at_the_end,
-    maps.uneven_kernel,
-    maps.unseen_cells,
+    layers.linear_twice,
+    layers.bias_before_a_norm,
+    layers.softmax_at_the_end,
+    layers.uneven_kernel,
+    layers.unseen_cells,
     fields.misaligned,
     fields.far_from_the_input,
     unread.params,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from archspec.analysis.rows import Row
     from archspec.expand.graph import Graph, Node
     from archspec.language import Spec
+    from archspec.layers.base import Layer
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Context:
     rows: Sequence[Row]
     misaligned: Sequence[Meeting]
 
-    def layers(self, ops: frozenset[str]) -> Iterator[Node]:
-        """The nodes of these ops that have weights of their own, in order."""
+    def layers(self, wanted: Callable[[Layer], bool]) -> Iterator[Node]:
+        """The nodes whose layers are wanted and have weights of their own, in order."""
         for node in self.graph.steps:
-            if node.op in ops and node.shared is None:
+            if node.shared is None and node.layer is not None and wanted(node.layer):
                 yield node
 
     def before(self, node: Node) -> Node:

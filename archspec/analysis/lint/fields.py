@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Node
     from archspec.text.faults import Fault
 
-GLOBAL_POOLS = frozenset({"global_avg_pool", "global_max_pool"})
 SMALL = 2  # a field under 1/2 of the input sees no object that fills it
 LARGE = 32  # DenseNet-201, the widest of the common networks, sees 17 times its input
 
@@ -37,7 +36,8 @@ def misaligned(context: Context) -> Iterator[Fault]:
         if worst.stride_differs:
             told = f"paths of different stride along {where} meet"
         else:
-            told = f"paths meet that see places {_decimal(worst)} input cells apart along {where}"
+            cells = f"{float(worst.shift):g}"
+            told = f"paths meet that see places {cells} input cells apart along {where}"
         yield warn(
             "W106",
             node,
@@ -51,10 +51,6 @@ def _notable(offset: Offset) -> bool:
     stride = max(offset.a.stride / offset.a.up, offset.b.stride / offset.b.up)
     grain = max(offset.a.grain, offset.b.grain)
     return offset.shift > grain if grain > stride else 2 * offset.shift >= stride
-
-
-def _decimal(offset: Offset) -> str:
-    return f"{float(offset.shift):g}"
 
 
 def far_from_the_input(context: Context) -> Iterator[Fault]:
@@ -106,5 +102,6 @@ def _field_size(node: Node, seen: Field, *, pooled: bool) -> Fault | None:
 def _pools_all(node: Node) -> bool:
     if node.layer is None or not node.inputs or len(node.ins[0].shape) < 3:
         return False
-    ones = node.op.startswith("adaptive_") and all(n == 1 for n in node.outs[0].shape[1:])
-    return node.op in GLOBAL_POOLS or ones
+    if node.layer.family != "pool":
+        return False
+    return all(reach.axis is None for reach in node.layer.reach(*node.ins)[0][1:])

@@ -6,22 +6,12 @@ from collections.abc import Iterator
 from math import gcd
 from typing import TYPE_CHECKING
 
-from archspec.analysis.cost import ASLEEP
 from archspec.analysis.lint.context import Context, warn
 from archspec.analysis.receptive_field import window
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Node
     from archspec.text.faults import Fault
-
-LINEAR = frozenset({"conv", "conv_transpose", "linear"})
-SLIDING = frozenset({"conv", "max_pool", "avg_pool", "lp_pool"})
-CENTRING = frozenset({"batch_norm", "instance_norm"})
-# linear themselves; upsampling and pixel shuffles are not listed: a convolution on either side of
-# them is how super-resolution networks are built
-SHAPES = frozenset({"flatten", "unflatten", "reshape", "permute", "identity"})
-AVERAGES = frozenset({"avg_pool", "adaptive_avg_pool", "global_avg_pool"})
-STILL_LINEAR = SHAPES | AVERAGES | ASLEEP | {"batch_norm", "scale", "pad", "crop"}
 
 
 def linear_twice(context: Context) -> Iterator[Fault]:
@@ -37,11 +27,11 @@ def linear_twice(context: Context) -> Iterator[Fault]:
     """
     graph = context.graph
     shared = {node.shared for node in graph.steps}
-    for node in context.layers(LINEAR):
+    for node in context.layers(lambda layer: layer.linear):
         first = context.before(node)
-        while first.op in STILL_LINEAR and context.read_once(first):
+        while first.layer and first.layer.still_linear and context.read_once(first):
             first = context.before(first)
-        if first.op not in LINEAR or not context.read_once(first):
+        if not (first.layer and first.layer.linear) or not context.read_once(first):
             continue
         if {first.index, node.index} & shared or _factorised(context, first, node):
             continue
@@ -85,11 +75,11 @@ def bias_before_a_norm(context: Context) -> Iterator[Fault]:
 
     Left alone: a linear layer on a sequence, whose features the norm does not centre.
     """
-    for node in context.layers(CENTRING):
+    for node in context.layers(lambda layer: layer.centres):
         before = context.before(node)
-        if before.op not in LINEAR or not context.read_once(before):
+        if not (before.layer and before.layer.linear) or not context.read_once(before):
             continue
-        on_channels = before.op != "linear" or len(before.outs[0].shape) == 1
+        on_channels = before.layer.channel_axis == 0 or len(before.outs[0].shape) == 1
         if getattr(before.layer, "bias", False) is True and on_channels:
             yield warn(
                 "W102",
@@ -113,7 +103,7 @@ def softmax_at_the_end(context: Context) -> Iterator[Fault]:
     for name, edges in context.graph.outputs.items():
         for edge in edges:
             node = context.graph.steps[edge.node]
-            while node.inputs and node.op in SHAPES:
+            while node.inputs and node.layer and node.layer.same_numbers:
                 node = context.before(node)
             if node.op == "softmax":
                 yield warn(
@@ -135,7 +125,7 @@ def uneven_kernel(context: Context) -> Iterator[Fault]:
 
     Left alone: kernels that are multiples of the stride, 4 with stride 2.
     """
-    for node in context.layers(frozenset({"conv_transpose"})):
+    for node in context.layers(lambda layer: layer.op == "conv_transpose"):
         axes = len(node.ins[0].shape) - 1
         for axis in range(axes):
             kernel, stride, _ = window(node.layer, axis, axes)
@@ -160,7 +150,7 @@ def unseen_cells(context: Context) -> Iterator[Fault]:
 
     Several that all skip are told once, at the first.
     """
-    for node in context.layers(SLIDING):
+    for node in context.layers(lambda layer: layer.slides):
         skips = _skips(node)
         before = context.before(node)
         if skips is None or context.leaves(before):
@@ -180,7 +170,7 @@ def unseen_cells(context: Context) -> Iterator[Fault]:
 
 def _skips(node: Node) -> tuple[int, int] | None:
     """Kernel and stride of a window that steps over cells along some axis."""
-    if node.op not in SLIDING:
+    if node.layer is None or not node.layer.slides:
         return None
     sizes = node.ins[0].shape[1:]
     for axis, size in enumerate(sizes):
@@ -192,7 +182,7 @@ def _skips(node: Node) -> tuple[int, int] | None:
 
 def _channels(node: Node, *, leaving: bool) -> int:
     shape = (node.outs if leaving else node.ins)[0].shape
-    return shape[-1 if node.op == "linear" else 0]
+    return shape[node.layer.channel_axis if node.layer else 0]
 
 
 def _groups(node: Node) -> int:
@@ -203,6 +193,6 @@ def _groups(node: Node) -> int:
 def _kernel(node: Node) -> tuple[int, ...]:
     """Along each spatial axis; () of a linear layer."""
     axes = len(node.ins[0].shape) - 1
-    if node.op == "linear":
+    if not hasattr(node.layer, "kernel"):
         return ()
     return tuple(window(node.layer, axis, axes)[0] for axis in range(axes))

@@ -2,7 +2,10 @@
 
 Only white space moves, and the result is read again and compared, node by node, with what went in.
 A YAML library that keeps comments would be one more parser with opinions of its own on a file that
-our own reader has already accepted.
+the reader of specs has already accepted.
+
+    body:                         body:
+    - {conv:  {out: 8} } # c        - {conv: {out: 8}} # c
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from archspec.language.kinds import MAPPING, refuse, takes
 from archspec.text.words import cut
@@ -68,5 +69,5 @@ Expected = Annotated[
 Warnings = Annotated[
     frozenset[Annotated[str, PlainValidator(_code)]],
     takes("a list of codes", list, help="for example `[W104]`"),
-    WithJsonSchema({}),
+    SkipJsonSchema(),
 ]

@@ -23,11 +23,11 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainValidator,
     SkipValidation,
-    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import (
     CoreSchema,
     InitErrorDetails,
@@ -126,7 +126,7 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
 
 
 # Of a field that no file says.
-OURS: tuple[Any, ...] = (SkipValidation, WithJsonSchema({}))
+OURS: tuple[Any, ...] = (SkipValidation, SkipJsonSchema())  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,13 @@ class Spelt:
 
 
 class Form(BaseModel):
-    """Base of all models: a mapping with known keys, which may have a shorter spelling."""
+    """Base of all models: a mapping with known keys."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
     )
     wanted: ClassVar[str] = "a mapping"  # in a complaint
     help: ClassVar[str] = ""
-    short: ClassVar[Any] = None  # the type of the shorter spelling
 
     @model_validator(mode="before")
     @classmethod
@@ -162,21 +161,6 @@ class Form(BaseModel):
         if not isinstance(node, dict):
             raise wrong_kind(cls.wanted, cls.help)
         return node
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        ref = handler(core)
-        found = handler.resolve_ref_schema(ref)
-        for place in ("properties", "required"):
-            for key in [key for key in found.get(place, ()) if key.startswith("\0")]:
-                found[place].pop(key if place == "properties" else found[place].index(key))
-        if cls.short is not None:
-            mapping = dict(found)
-            found.clear()
-            found["anyOf"] = [mapping, TypeAdapter(cls.short).json_schema()]
-        return ref
 
 
 class Placed(Form, Part):

@@ -154,8 +154,6 @@ def _order(order: list[int]) -> list[int]:
 class Entry(Form):
     """What one tensor, or each below a part of a name, is made of."""
 
-    short: ClassVar[Any] = str | Annotated[list[str], Field(min_length=1)]
-
     from_: Annotated[
         list[str],
         BeforeValidator(lambda node: node if isinstance(node, list) and node else [node]),
@@ -212,7 +210,13 @@ def _theirs(ours: Pattern, text: str) -> Template:
     return right
 
 
-_Table = Annotated[dict[str, Entry], AfterValidator(_table), *MAPPING]
+_Names = str | Annotated[list[str], Field(min_length=1)]
+_Table = Annotated[
+    dict[str, Entry],
+    AfterValidator(_table),
+    BeforeValidator(lambda node: node, json_schema_input_type=dict[str, Entry | _Names]),
+    *MAPPING,
+]
 
 
 class Weights(Form):

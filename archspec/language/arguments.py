@@ -68,8 +68,9 @@ def of_op(
     shown = f"{op}{args!r}"
     if shown not in checked:
         checked[shown] = examine(op, args)
-    misspelt = bool(beside) or any(key not in known for key in args)
-    for bad in checked[shown]:
+    wrong = checked[shown]
+    misspelt = beside or not known.keys() >= args.keys() or (bare and len(wrong) > 1)
+    for bad in wrong:
         if bad.code != "E209" or not misspelt:  # what is misspelt is not missing as well
             code: Any = bad.code
             on_key = bad.field not in where or bad.field not in known

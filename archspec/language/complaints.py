@@ -124,6 +124,7 @@ class Refused:
 
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
+        errors.sort(key=lambda error: error["type"] != "extra_forbidden")
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
         self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
         for path, error in self.errors:

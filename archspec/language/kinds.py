@@ -273,7 +273,7 @@ _ParamName = Annotated[str, named(bad_param)]
 _Default = Annotated[Any, PlainValidator(_default)]
 _Value = Annotated[Any, PlainValidator(_anything)]
 Defaults = Annotated[dict[_ParamName, _Default], keys(PARAM), *MAPPING]
-Values = Annotated[dict[_ParamName, _Value], keys(PARAM), *MAPPING]
+Values = Annotated[dict[str, _Value], keys(PARAM), *MAPPING]
 
 # ------------------------------------------------------------------ paths
 
@@ -491,7 +491,9 @@ _Count = Annotated[int, Field(ge=0, le=_MOST_COPIES)]
 _Size: Any = Annotated[int, Field(ge=1)] | Expression
 _Axis = Annotated[Any, PlainValidator(_axis, json_schema_input_type=_Size | dict[str, _Size])]
 Shape = Annotated[
-    tuple[_Axis, ...], Field(min_length=1, max_length=_MOST_AXES), BeforeValidator(_shape)
+    tuple[_Axis, ...],
+    BeforeValidator(_shape),
+    Spelt(lambda found: {**found, "minItems": 1, "maxItems": _MOST_AXES}),
 ]
 _Entry = Annotated[Any, PlainValidator(_entry, json_schema_input_type=_Count | Expression | None)]
 OutputShape = Annotated[tuple[_Entry, ...] | None, BeforeValidator(_output_shape)]

@@ -195,7 +195,7 @@ _EachBody = Annotated[
 ]
 
 
-def only(*ops: str) -> AfterValidator:
+def only(*ops: str) -> BeforeValidator:
     """A modifier that only some operations have."""
 
     def check(value: Any, info: ValidationInfo[Any]) -> Any:
@@ -205,7 +205,7 @@ def only(*ops: str) -> AfterValidator:
             raise refuse("E215", said, "remove it", on_key=True)
         return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
 def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
@@ -407,9 +407,9 @@ class Block(Placed):
     params: Defaults = Field({}, description="named values; `required` has no default")
     inputs: Annotated[
         tuple[Annotated[str, named(bad_input, on_key=False), takes("a name", str)], ...],
-        Field(min_length=1),
         AfterValidator(_each_once),
         BeforeValidator(_block_inputs),
+        Spelt(lambda found: {**found, "minItems": 1}),
     ] = Field(("input",), description="names of its inputs")
     items: Body = Field(validation_alias=AliasChoices("body", "sequential"))
     outputs: Outputs = Field(None, description="outputs by name; default: the last item")

@@ -163,7 +163,11 @@ def examine(op: str, args: Mapping[str, Any]) -> list[BadArgument]:
     """
     cls = REGISTRY[op]
     given = cls.meant(args)
-    known = {name: value for name, value in given.items() if not _holds_expression(value)}
+    known = {
+        name: value
+        for name, value in given.items()
+        if name not in cls.model_fields or not _holds_expression(value)
+    }
     later = given.keys() - known.keys()
     if cls.main() in later:
         later |= set(cls.bare.values())  # an expression may turn out to be any of them

@@ -301,11 +301,6 @@ class Layer(BaseModel):
         return next(iter(cls.model_fields), None)
 
     @classmethod
-    def required(cls) -> list[str]:
-        """The parameters that have no default."""
-        return [name for name, field in cls.model_fields.items() if field.is_required()]
-
-    @classmethod
     def accepts(cls, name: str, value: Any) -> bool:
         """Whether a parameter's type takes a value, whatever the other parameters are."""
         try:

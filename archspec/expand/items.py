@@ -30,6 +30,7 @@ from archspec.layers import Mismatch
 if TYPE_CHECKING:
     from typing import Any
 
+    from archspec.expand.namespace import Namespace
     from archspec.expand.slots import Given, Ins
     from archspec.expand.state import Env
     from archspec.language import Branch, Init, Item
@@ -94,12 +95,12 @@ def _instance(
     return found
 
 
-def _init(file: Any, args: Env) -> Init | None:
+def _init(file: Namespace, args: Env) -> Init | None:
     """What a document says of its weights, evaluated."""
     if file.spec.init is None:
         return None
     try:
-        return Walk(file, {}, (), args).fillers(file.spec.init, args)
+        return file.state.fillers(file.spec.init, args)
     except HiddenError:
         return None
 
@@ -316,7 +317,7 @@ def _modify(walk: Walk, plan: Plan, copy: Copy, env: Env) -> None:
             loc = deeper(item.loc, "freeze")
             copy.freeze = walk.state.condition(item.freeze, env, loc, "freeze")
         if item.init is not None:
-            copy.init = walk.fillers(item.init, env)
+            copy.init = walk.state.fillers(item.init, env)
     except HiddenError:
         return
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from archspec.expand.tree import Instance
-    from archspec.language import Item
+    from archspec.language import Filler, Init, Item
     from archspec.limits import Limits
 
 Env = dict[str, Any]
@@ -166,6 +166,16 @@ class State:
         message = f"`{what}` is {show(found)}; it takes true or false"
         self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
         raise HiddenError
+
+    def fillers(self, init: Init, env: Env) -> Init:
+        """Fillers with their arguments evaluated. Raises HiddenError."""
+        return {op: {k: self._filler(f, env) for k, f in by.items()} for op, by in init.items()}
+
+    def _filler(self, filler: Filler, env: Env) -> Filler:
+        if not any(isinstance(value, Expr) for value in filler.args.values()):
+            return filler
+        args = {k: self.value(v, env, filler.loc) for k, v in filler.args.items()}
+        return replace(filler, args=args)
 
     def record(self, kind: TensorType | None) -> Any:
         """What expressions see of a tensor."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.expand import slots, wiring
@@ -15,14 +14,13 @@ from archspec.expand.plan import OP, Plan
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, HiddenError, deeper
 from archspec.expand.tree import Copy, Value
-from archspec.expressions import Expr
 from archspec.language.names import bad_id
 
 if TYPE_CHECKING:
     from archspec.expand.namespace import Namespace
     from archspec.expand.slots import Given
     from archspec.expand.state import Env, State
-    from archspec.language import Filler, Init, Item, Ref
+    from archspec.language import Item, Ref
 
 _RECORDS = frozenset({"prev"})
 
@@ -145,16 +143,6 @@ class Walk:
             self._totals = Counter()
             Count(self.state.limits.nodes).totals(self.items, self.env, 1, self._totals)
         return self._totals[id(plan.item)]
-
-    def fillers(self, init: Init, env: Env) -> Init:
-        """Fillers with their arguments evaluated. Raises HiddenError."""
-        return {op: {k: self._filler(f, env) for k, f in by.items()} for op, by in init.items()}
-
-    def _filler(self, filler: Filler, env: Env) -> Filler:
-        if not any(isinstance(value, Expr) for value in filler.args.values()):
-            return filler
-        args = {k: self.state.value(v, env, filler.loc) for k, v in filler.args.items()}
-        return replace(filler, args=args)
 
     def expected(self, plan: Plan, copy: Copy, out: Value | None) -> Value | None:
         """The output where its shape is as expected; else a value that hides what follows."""

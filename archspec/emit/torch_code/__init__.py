@@ -13,9 +13,9 @@ above it, and of torchvision what `TORCHVISION` names.
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from functools import cache
+from pathlib import Path
 
 # What a definition takes from torchvision.ops.
 TORCHVISION = {"Nms": "nms", "RoiAlign": "roi_align"}
@@ -29,7 +29,7 @@ def source() -> dict[str, str]:
     """The text of each definition by name; a definition uses only what stands above it."""
     found: dict[str, str] = {}
     for name in ("modules.py", "detection.py"):
-        text = (pkgutil.get_data(__name__, name) or b"").decode()
+        text = Path(__file__).with_name(name).read_text("utf-8")
         found.update((match[1], match[0]) for match in _DEFINITION.finditer(text))
     return found
 

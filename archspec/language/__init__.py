@@ -1,4 +1,9 @@
-"""Source → Spec: what the author wrote, items normalised to operation, arguments, modifiers."""
+"""Source → Spec: what the author wrote, checked, each part with its place.
+
+Read in this order: `values` and `models` (what a document is), `kinds` and `refusals` (what one
+value may be, and how it is refused), `scopes` (names), `complaints` (sentences), `document` (the
+whole way).
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
-from archspec.language.kinds import Faults, Steps, evaluable, refuse
+from archspec.language.kinds import evaluable
 from archspec.language.names import COMPANIONS, MODIFIERS
+from archspec.language.refusals import Faults, Steps, refuse
 from archspec.language.values import Value
 from archspec.layers import REGISTRY, BadArgument, examine
 from archspec.text.words import cut

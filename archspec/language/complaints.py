@@ -26,7 +26,8 @@ from archspec.text.words import did_you_mean as meant
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from archspec.language.kinds import Form, Steps
+    from archspec.language.kinds import Form
+    from archspec.language.refusals import Steps
 
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.

@@ -27,7 +27,7 @@ from archspec.text.source import Source
 from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
-    from archspec.language.kinds import Steps
+    from archspec.language.refusals import Steps
 
 
 def parse(

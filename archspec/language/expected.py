@@ -20,7 +20,8 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from archspec.language.kinds import MAPPING, refuse, takes
+from archspec.language.kinds import MAPPING
+from archspec.language.refusals import refuse, takes
 from archspec.text.words import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")

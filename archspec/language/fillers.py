@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
-from archspec.language.kinds import Faults, Steps, evaluable, parsed, refuse, wrong_kind
+from archspec.language.kinds import evaluable, parsed
+from archspec.language.refusals import Faults, Steps, refuse, wrong_kind
 from archspec.language.values import Filler, Init, Value
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc

@@ -1,7 +1,6 @@
 """One value as written → checked value: the types of what models hold.
 
-A type says what it takes, for `archspec schema`, and refuses the rest with a code, a sentence and
-a remedy; where that stands is found later, from the steps that led to the value (complaints.py).
+A type says what it takes, for `archspec schema`, and refuses the rest (refusals.py).
 
     from: [enc$i, prev]    →  (Ref(path=Template("enc$i")), Ref(path=Template("prev")))
     title: 3               →  kind: text, help: put it in quotes
@@ -12,10 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, LiteralString, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -30,21 +28,25 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import (
     CoreSchema,
-    InitErrorDetails,
-    PydanticCustomError,
     PydanticKnownError,
-    ValidationError,
 )
 
 from archspec.expressions import Expr, ExpressionError, Template, scalar, template
 from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
+from archspec.language.refusals import (
+    Faults,
+    Steps,
+    broken,
+    named,
+    of_expression,
+    refuse,
+    wrong_kind,
+)
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
 from archspec.text.faults import Loc
 from archspec.text.words import cut, written
 
-Steps = tuple[str | int, ...]
 Expression = Annotated[str, Field(pattern=r"^\$", description="an expression")]
-Rule = Callable[[str], str]  # of names.py: why a name cannot be one, or ""
 
 _MOST_COPIES = 10**9
 _MOST_AXES = 8
@@ -57,72 +59,6 @@ class Located(NamedTuple):
 
     node: Any
     path: Steps
-
-
-# ------------------------------------------------------------------ refusing
-
-
-def refuse(code: LiteralString, said: str, help: str = "", **more: Any) -> PydanticCustomError:
-    """A fault to raise. `more`: `on_key` where it stands on a key, `span` in a text, …"""
-    return PydanticCustomError(code, "{said}", {"said": said, "help": help, **more})
-
-
-def wrong_kind(wanted: str, help: str = "", **more: Any) -> PydanticCustomError:
-    """A value of another kind; the sentence is made where it is known what it is the value of."""
-    return refuse("kind", wanted, help, **more)
-
-
-def broken(rule: Rule, name: str, on_key: bool = True, help: str = "") -> None:
-    """Refuses a name that breaks a rule."""
-    wrong = rule(name)
-    if wrong:
-        code: LiteralString = "E403" if wrong.startswith("a name of") else "E205"
-        raise refuse(code, wrong, help or "choose another name", on_key=on_key)
-
-
-class Faults(list[tuple[Steps, PydanticCustomError]]):
-    """The faults inside one value, each with the steps that lead to it."""
-
-    def at(self, steps: Steps, check: Callable[..., Any], *args: Any) -> Any:
-        """What a check gives; None where it refuses, which is noted."""
-        try:
-            return check(*args)
-        except PydanticCustomError as fault:
-            self.append((steps, fault))
-            return None
-
-    def add(
-        self, steps: Steps, code: LiteralString, said: str, help: str = "", **more: Any
-    ) -> None:
-        """Notes a fault; see `refuse`."""
-        self.append((steps, refuse(code, said, help, **more)))
-
-    def close(self) -> None:
-        """Raises them all, where there are any."""
-        if self:
-            lines = [InitErrorDetails(type=fault, loc=at, input=None) for at, fault in self]
-            raise ValidationError.from_exception_data("value", lines)
-
-
-def takes(wanted: str, *types: type, help: str = "") -> BeforeValidator:
-    """Lets through values of some types."""
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, types):
-            raise wrong_kind(wanted, help)
-        return value
-
-    return BeforeValidator(check)
-
-
-def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
-    """A name that keeps a rule."""
-
-    def check(name: str) -> str:
-        broken(rule, name, on_key)
-        return name
-
-    return AfterValidator(check)
 
 
 # Of a field that no file says.
@@ -192,11 +128,6 @@ def parsed(text: str) -> Any:
         return scalar(text)
     except ExpressionError as bad:
         raise of_expression(bad) from None
-
-
-def of_expression(bad: ExpressionError) -> PydanticCustomError:
-    code: Any = bad.code
-    return refuse(code, bad.message, bad.help, span=(bad.start, bad.stop))
 
 
 def evaluable(node: Any, steps: Steps, faults: Faults) -> Value:

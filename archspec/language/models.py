@@ -41,7 +41,6 @@ from archspec.language.kinds import (
     OURS,
     Condition,
     Defaults,
-    Faults,
     From,
     Id,
     Located,
@@ -52,17 +51,11 @@ from archspec.language.kinds import (
     Shape,
     Shared,
     Spelt,
-    Steps,
     Text,
     Values,
-    broken,
     keys,
-    named,
     refs,
-    refuse,
-    takes,
     word,
-    wrong_kind,
 )
 from archspec.language.names import (
     BLOCK,
@@ -76,6 +69,7 @@ from archspec.language.names import (
     bad_variant,
     is_block,
 )
+from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
 from archspec.language.values import Part, Ref, Value, reads
 from archspec.language.weights import Weights
 from archspec.layers import REGISTRY

@@ -19,9 +19,9 @@ from itertools import islice
 
 from archspec.expressions import Expr, Template
 from archspec.language.complaints import Complaints
-from archspec.language.kinds import Steps
 from archspec.language.models import LEFT_OUT, Block, Item, Spec
 from archspec.language.names import is_block
+from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
 from archspec.text.words import cut, listed

@@ -24,16 +24,8 @@ from pydantic import (
 )
 
 from archspec.expressions import ExpressionError, Template
-from archspec.language.kinds import (
-    MAPPING,
-    Faults,
-    Form,
-    Steps,
-    Text,
-    of_expression,
-    refuse,
-    wrong_kind,
-)
+from archspec.language.kinds import MAPPING, Form, Text
+from archspec.language.refusals import Faults, Steps, of_expression, refuse, wrong_kind
 from archspec.language.renames import Pattern, Rename, names, pattern
 from archspec.text.words import cut
 

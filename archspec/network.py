@@ -71,7 +71,7 @@ class Program(Network):
 
         title = Path(self.source.name).name
         with collector.paused():
-            return emit(self.graph.root, self.name, title, self._witness, self.spec.init)
+            return emit(self.graph.root, self.name, title, self.witness, self.spec.init)
 
     @property
     def source_code(self) -> str:
@@ -89,7 +89,7 @@ class Program(Network):
     def _with(self, params: Mapping[str, Any]) -> Choice:
         return replace(self.choice, params={**self.choice.params, **params})
 
-    def _witness(self, params: Mapping[str, Any]) -> Instance | None:
+    def witness(self, params: Mapping[str, Any]) -> Instance | None:
         """The tree with some params changed; None where that has faults."""
         other = self._with(params)
         try:

@@ -27,9 +27,10 @@ UNSAID = {
 # The same under codes that are said otherwise: of blocks, of what an op makes of its arguments.
 OF_NAMES = {
     "activation_unknown", "axis_of_two_sizes", "block_misspelt", "block_param_missing",
-    "block_param_unknown", "block_unknown", "block_without_params", "from_input_unknown",
-    "no_operation", "op_of_keras", "op_of_torch", "out_missing_without_depthwise",
-    "two_operations", "use_param_unknown", "variant_param_unknown",
+    "block_misspelt_as_an_op", "block_param_unknown", "block_unknown", "block_without_params",
+    "from_input_unknown", "no_operation", "op_of_keras", "op_of_torch",
+    "out_missing_without_depthwise", "two_operations", "use_param_unknown",
+    "variant_param_unknown",
 }  # fmt: skip
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),

@@ -43,7 +43,7 @@ class Lowered(Protocol):
     name: str
     spec: Spec
     graph: Any
-    _witness: Elaborate
+    witness: Elaborate
 
 
 class Use(NamedTuple):
@@ -57,7 +57,7 @@ class Use(NamedTuple):
 def lowered(program: Lowered) -> str:
     """The classes in the order of the file: whose they are, their arguments, their instances."""
     root: Instance = program.graph.root
-    lowering = lower(root, program.name, program._witness, program.spec.init)
+    lowering = lower(root, program.name, program.witness, program.spec.init)
     places: dict[int, list[tuple[int, str]]] = {id(root): [(0, "the network")]}
     for number, (path, thing) in enumerate(_walk(root), 1):
         places.setdefault(id(thing), []).append((number, path))

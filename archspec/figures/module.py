@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
 
 
-def calls(network: Network) -> dict[str, list[Element]]:
+def calls(maker: Maker) -> dict[str, list[Element]]:
     """All calls of each block that has more than one card inside, by its name."""
-    return _calls(Maker(network))
-
-
-def _calls(maker: Maker) -> dict[str, list[Element]]:
     found: dict[str, list[Element]] = {}
     for element in maker.folder.root.walk():
         if element.kind == "block" and not maker.folder.single(element):
@@ -65,7 +61,7 @@ def _fitting(maker: Maker, element: Element) -> Outline:
 
 def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
     """The element to show, and where it is found."""
-    known = _calls(maker)
+    known = calls(maker)
     if block is not None and block not in known:
         groups = {e.path: e for e in maker.folder.root.walk() if e.path and e.children}
         if block in groups:

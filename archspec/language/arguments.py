@@ -45,7 +45,7 @@ def of_op(
     main = next(iter(known), None)
     if cls.takes == ("*",) and isinstance(node, str) and "$" not in node:
         help = f"write `{op}: [prev, {cut(node)}]`"
-        faults.append((steps, refuse("E204", f"`{op}` takes its inputs as a list", help)))
+        faults.add(steps, "E204", f"`{op}` takes its inputs as a list", help)
         return {}
     given = {} if node is None else node
     bare = not isinstance(given, dict) or (
@@ -54,7 +54,7 @@ def of_op(
     )
     if bare and main is None:
         help = f"write `{op}` alone"
-        faults.append((steps, refuse("E208", f"`{op}` takes no parameters", help)))
+        faults.add(steps, "E208", f"`{op}` takes no parameters", help)
         return {}
     if bare:
         given = {main: node}
@@ -68,8 +68,9 @@ def of_op(
     shown = f"{op}{args!r}"
     if shown not in checked:
         checked[shown] = examine(op, args)
-    misspelt = bool(beside) or any(key not in known for key in args)
-    for bad in checked[shown]:
+    wrong = checked[shown]
+    misspelt = beside or not known.keys() >= args.keys() or (bare and len(wrong) > 1)
+    for bad in wrong:
         if bad.code != "E209" or not misspelt:  # what is misspelt is not missing as well
             code: Any = bad.code
             on_key = bad.field not in where or bad.field not in known

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from archspec.language.kinds import Form, Steps
 
 _SHOWN = 100  # faults that are shown: to look for near words is slow
+# What Pydantic's own types take, by the name of their error.
+_WANTED = {
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "greater_than_equal": "a whole number of at least {ge}",
+    "less_than": "a whole number below {lt}",
+}
 _MISSING = {
     "spec": (
         "E202",
@@ -80,11 +89,13 @@ class Complaints:
         return meant(word, known) if len(self.faults) < _SHOWN else ""
 
     def unknown(
-        self, key: str, path: Steps, known: Collection[str], where: str, *cause: object
-    ) -> None:
+        self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,
+        help: str = "",
+    ) -> None:  # fmt: skip
         """A key that has no meaning."""
         said = f"`{cut(key)}` has no meaning {where}"
-        self.add("E201", said, path, self.did_you_mean(key, known), on_key=True, cause=cause)
+        help = help or self.did_you_mean(key, known)
+        self.add("E201", said, path, help, on_key=True, cause=cause)
 
     def no_operation(
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
@@ -113,6 +124,7 @@ class Refused:
 
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
+        errors.sort(key=lambda error: error["type"] != "extra_forbidden")
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
         self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
         for path, error in self.errors:
@@ -178,7 +190,20 @@ class Refused:
             said = f"`{key}` is a parameter of `{op}` and stands beside it"
             to.add("E213", said, path, f"write `{op}: {{{key}: …}}`", on_key=True)
         else:
-            to.unknown(key, path, known or [*MODIFIERS, *COMPANIONS, *params], where)
+            known = known or [*MODIFIERS, *COMPANIONS, *params]
+            shown = len(path) == 1 and len(to.faults) < _SHOWN
+            help = self._remedy(key) if shown else ""
+            to.unknown(key, path, known, where, help=help)
+
+    def _remedy(self, key: str) -> str:
+        """What a key of the document is meant to be, where more than a slip makes it another."""
+        meant = self._meant((), key)
+        if meant and not key.isidentifier():
+            return f"write `{meant}: …`"
+        if is_block(key):
+            return "a block stands below `blocks`, indented"
+        bodiless = "body" not in self.data and "sequential" not in self.data
+        return "did you mean `body`?" if bodiless and isinstance(self.data[key], list) else ""
 
     def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
         """Of the item at a place."""
@@ -220,7 +245,8 @@ def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     what = found.get("what") or _subject(path)
     value = at(to.data, path)
     shown = "empty" if found.get("empty") or value == "" else kind(value)
-    said = f"{what} is {shown}; it takes {found.get('said', 'something else')}"
+    wanted = found.get("said") or _WANTED.get(error["type"], "something else").format(**found)
+    said = f"{what} is {shown}; it takes {wanted}"
     help = found.get("help", "")
     if what.startswith("the block"):
         help = f"write `{cut(str(path[-1]))}: {{body: […]}}`"
@@ -237,14 +263,10 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
 
 
-def _other(path: Steps, error: ErrorDetails, to: Complaints) -> None:
-    """What Pydantic says where no type of ours does."""
-    to.add("E204", f"{_subject(path)} is not right: {error['msg']}", path)
-
-
 def _sentence(type_: str) -> Callable[[Steps, ErrorDetails, Complaints], None]:
-    known = {"kind": _kind, "word": _word}
-    return known.get(type_, _said if re.fullmatch(r"E\d{3}", type_) else _other)
+    if type_ == "word":
+        return _word
+    return _said if re.fullmatch(r"E\d{3}", type_) else _kind
 
 
 def _subject(path: Steps) -> str:
@@ -256,6 +278,8 @@ def _subject(path: Steps) -> str:
             return f"the {section[:-1]} `{cut(str(name))}`"
         case ("use", _):
             return "a used file"
+        case ("weights", "rename", _) | ("weights", "rename", _, int()):
+            return "a name"
         case ("expect", *_, str(key)):
             return f"the total `{key}`" if key in TOTALS else "totals"
         case ("weights", str(source), _) if source != "rename":

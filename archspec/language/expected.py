@@ -9,9 +9,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictInt,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.json_schema import SkipJsonSchema
 
-from archspec.language.kinds import MAPPING, refuse, takes, wrong_kind
+from archspec.language.kinds import MAPPING, refuse, takes
 from archspec.text.words import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
@@ -33,12 +42,6 @@ def _total_name(key: str) -> str:
     return key
 
 
-def _total(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise wrong_kind("a whole number")
-    return value
-
-
 def _code(value: Any) -> str:
     if not isinstance(value, str) or not _WARNING.fullmatch(value):
         said = f"`{cut(str(value))}` is not the code of a warning"
@@ -55,7 +58,7 @@ _EACH = {
     "properties": {"warnings": _CODES},
     "additionalProperties": {"anyOf": [_ONE, {"type": "null"}]},
 }
-_Total = Annotated[int, PlainValidator(_total)]
+_Total = Annotated[StrictInt, Field(ge=0)]
 _Totals = Annotated[dict[Annotated[str, AfterValidator(_total_name)], _Total], *MAPPING]
 Expected = Annotated[
     dict[str, _Totals],
@@ -66,5 +69,5 @@ Expected = Annotated[
 Warnings = Annotated[
     frozenset[Annotated[str, PlainValidator(_code)]],
     takes("a list of codes", list, help="for example `[W104]`"),
-    WithJsonSchema({}),
+    SkipJsonSchema(),
 ]

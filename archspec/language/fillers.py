@@ -59,7 +59,7 @@ def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     for op, entry in (node or {}).items():
         if op not in REGISTRY:
             said = f"`{cut(op)}` is no op whose weights could be filled"
-            faults.append(((op,), refuse("E221", said, on_key=True, near=(op, list(REGISTRY)))))
+            faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
         else:
             found[op] = _weights(entry, (op,), info.data["loc"], faults)
     faults.close()
@@ -102,7 +102,7 @@ def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
         else:
             said, close = f"`{cut(name)}` is no filler of torch.nn.init", name.removesuffix("_")
             near = (close, list(FILLERS))
-            faults.append((at, refuse("E221", said, on_key=at != steps, near=near)))
+            faults.add(at, "E221", said, on_key=at != steps, near=near)
     else:
         wanted = "a name of torch.nn.init, one with parameters, or a number"
         fault = wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
@@ -121,7 +121,7 @@ def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, 
     bare = not isinstance(given, dict)
     if bare and main is None:
         wanted = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
-        faults.append((steps, refuse("E221", f"`{name}` takes {wanted}")))
+        faults.add(steps, "E221", f"`{name}` takes {wanted}")
         return {}
     if bare:
         given = {main: node}
@@ -132,7 +132,7 @@ def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, 
     missing = _REQUIRED.get(name)
     if missing and missing not in given and all(key in known for key in given):
         help = f"write `{{{name}: {{{missing}: 0.5}}}}`"
-        faults.append((steps, refuse("E221", f"`{name}` needs `{missing}`", help)))
+        faults.add(steps, "E221", f"`{name}` needs `{missing}`", help)
     return found
 
 

@@ -23,11 +23,11 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainValidator,
     SkipValidation,
-    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import (
     CoreSchema,
     InitErrorDetails,
@@ -91,6 +91,12 @@ class Faults(list[tuple[Steps, PydanticCustomError]]):
             self.append((steps, fault))
             return None
 
+    def add(
+        self, steps: Steps, code: LiteralString, said: str, help: str = "", **more: Any
+    ) -> None:
+        """Notes a fault; see `refuse`."""
+        self.append((steps, refuse(code, said, help, **more)))
+
     def close(self) -> None:
         """Raises them all, where there are any."""
         if self:
@@ -120,7 +126,7 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
 
 
 # Of a field that no file says.
-OURS: tuple[Any, ...] = (SkipValidation, WithJsonSchema({}))
+OURS: tuple[Any, ...] = (SkipValidation, SkipJsonSchema())  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
@@ -136,14 +142,13 @@ class Spelt:
 
 
 class Form(BaseModel):
-    """Base of all models: a mapping with known keys, which may have a shorter spelling."""
+    """Base of all models: a mapping with known keys."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
     )
     wanted: ClassVar[str] = "a mapping"  # in a complaint
     help: ClassVar[str] = ""
-    short: ClassVar[Any] = None  # the type of the shorter spelling
 
     @model_validator(mode="before")
     @classmethod
@@ -156,21 +161,6 @@ class Form(BaseModel):
         if not isinstance(node, dict):
             raise wrong_kind(cls.wanted, cls.help)
         return node
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        ref = handler(core)
-        found = handler.resolve_ref_schema(ref)
-        for place in ("properties", "required"):
-            for key in [key for key in found.get(place, ()) if key.startswith("\0")]:
-                found[place].pop(key if place == "properties" else found[place].index(key))
-        if cls.short is not None:
-            mapping = dict(found)
-            found.clear()
-            found["anyOf"] = [mapping, TypeAdapter(cls.short).json_schema()]
-        return ref
 
 
 class Placed(Form, Part):
@@ -274,7 +264,6 @@ def keys(pattern: str) -> Spelt:
 
 # A key without a value stands for an empty mapping.
 MAPPING = (
-    takes("a mapping", dict),
     BeforeValidator(lambda node: {} if node is None else node),
     Spelt(lambda found: {"anyOf": [found, {"type": "null"}]}),
 )
@@ -284,7 +273,7 @@ _ParamName = Annotated[str, named(bad_param)]
 _Default = Annotated[Any, PlainValidator(_default)]
 _Value = Annotated[Any, PlainValidator(_anything)]
 Defaults = Annotated[dict[_ParamName, _Default], keys(PARAM), *MAPPING]
-Values = Annotated[dict[_ParamName, _Value], keys(PARAM), *MAPPING]
+Values = Annotated[dict[str, _Value], keys(PARAM), *MAPPING]
 
 # ------------------------------------------------------------------ paths
 
@@ -331,7 +320,7 @@ def refs(node: Any, loc: Loc, what: str, steps: Steps, faults: Faults) -> tuple[
         return (faults.at(steps, ref, node, loc),)
     if not node:
         help = "name at least one item, or leave it out"
-        faults.append((steps, refuse("E204", f"{what} is an empty list", help)))
+        faults.add(steps, "E204", f"{what} is an empty list", help)
     return tuple(
         faults.at((*steps, i), ref, one, Loc(loc.file, (*loc.path, i)))
         for i, one in enumerate(node)
@@ -484,7 +473,7 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
         faults.at((name,), broken, bad_param, name)
         if not isinstance(entry, list) and not (isinstance(entry, str) and entry.startswith("$")):
             said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
-            faults.append(((name,), refuse("E218", said, f"write `[{cut(written(entry))}]`")))
+            faults.add((name,), "E218", said, f"write `[{cut(written(entry))}]`")
     lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
     counts = Counter(lengths.values())
     if len(counts) > 1:
@@ -492,7 +481,7 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
         odd = next(name for name, count in lengths.items() if count != usual)
         shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
         said = f"the columns of `repeat` differ in length: {shown}"
-        faults.append(((odd,), refuse("E216", said, "give all columns the same length")))
+        faults.add((odd,), "E216", said, "give all columns the same length")
     found: dict[str, Value] = evaluable(node, (), faults)
     faults.close()
     return found
@@ -502,7 +491,9 @@ _Count = Annotated[int, Field(ge=0, le=_MOST_COPIES)]
 _Size: Any = Annotated[int, Field(ge=1)] | Expression
 _Axis = Annotated[Any, PlainValidator(_axis, json_schema_input_type=_Size | dict[str, _Size])]
 Shape = Annotated[
-    tuple[_Axis, ...], Field(min_length=1, max_length=_MOST_AXES), BeforeValidator(_shape)
+    tuple[_Axis, ...],
+    BeforeValidator(_shape),
+    Spelt(lambda found: {**found, "minItems": 1, "maxItems": _MOST_AXES}),
 ]
 _Entry = Annotated[Any, PlainValidator(_entry, json_schema_input_type=_Count | Expression | None)]
 OutputShape = Annotated[tuple[_Entry, ...] | None, BeforeValidator(_output_shape)]

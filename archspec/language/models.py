@@ -29,6 +29,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
 
 from archspec.language import arguments
@@ -194,7 +195,7 @@ _EachBody = Annotated[
 ]
 
 
-def only(*ops: str) -> AfterValidator:
+def only(*ops: str) -> BeforeValidator:
     """A modifier that only some operations have."""
 
     def check(value: Any, info: ValidationInfo[Any]) -> Any:
@@ -204,7 +205,7 @@ def only(*ops: str) -> AfterValidator:
             raise refuse("E215", said, "remove it", on_key=True)
         return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
 def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
@@ -243,10 +244,12 @@ class Item(Placed):
     """One item of a body: one operation, and what stands beside it."""
 
     # an op, a block, or body | sequential | branches | residual | shared
-    op: str = Field(alias="\0op")
+    op: Annotated[str, *OURS] = Field(alias="\0op")
     key: Annotated[Loc, *OURS] = Field(alias="\0key")  # of the operation
-    args: Annotated[dict[str, Value], PlainValidator(_arguments)] = Field({}, alias="\0args")
-    listed: Annotated[tuple[Ref, ...] | None, PlainValidator(_inputs)] = Field(
+    args: Annotated[dict[str, Value], PlainValidator(_arguments), SkipJsonSchema()] = Field(
+        {}, alias="\0args"
+    )
+    listed: Annotated[tuple[Ref, ...] | None, PlainValidator(_inputs), SkipJsonSchema()] = Field(
         None, alias="\0listed"
     )
     id: Id = Field(None, description="names the item")
@@ -331,7 +334,7 @@ def _operation(node: dict[str, Any], reading: Reading) -> str:
     if len(known) > 1:
         said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
         help = "make each an item of its own, with its own `-`"
-        faults.append(((known[1],), refuse("E214", said, help, on_key=True)))
+        faults.add((known[1],), "E214", said, help, on_key=True)
     known = known or [key for key in others if is_block(key)]
     if not known:
         faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
@@ -386,7 +389,7 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     for i, name in enumerate(names):
         if name in seen:
             said = f"`{name}` is given twice"
-            faults.append(((i,), refuse("E206", said, "choose another name")))
+            faults.add((i,), "E206", said, "choose another name")
         seen.add(name)
     faults.close()
     return names
@@ -398,15 +401,15 @@ class Block(Placed):
     model_config = ConfigDict(json_schema_extra=_with_body)
     wanted: ClassVar[str] = "a mapping with `body`"
 
-    name: str = Field(alias="\0name")
-    named_inputs: bool = Field(alias="\0named")  # whether `inputs` was written
-    numbered: bool = Field(alias="\0numbered")  # `sequential`
+    name: Annotated[str, *OURS] = Field(alias="\0name")
+    named_inputs: Annotated[bool, *OURS] = Field(alias="\0named")  # whether `inputs` was written
+    numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
     params: Defaults = Field({}, description="named values; `required` has no default")
     inputs: Annotated[
         tuple[Annotated[str, named(bad_input, on_key=False), takes("a name", str)], ...],
-        Field(min_length=1),
         AfterValidator(_each_once),
         BeforeValidator(_block_inputs),
+        Spelt(lambda found: {**found, "minItems": 1}),
     ] = Field(("input",), description="names of its inputs")
     items: Body = Field(validation_alias=AliasChoices("body", "sequential"))
     outputs: Outputs = Field(None, description="outputs by name; default: the last item")
@@ -434,8 +437,6 @@ class Block(Placed):
 class Input(Placed):
     """One input of the network: a shape without the batch axis, and a dtype."""
 
-    short: ClassVar[Any] = Shape
-
     shape: Shape
     dtype: Annotated[Literal["float", "int", "bool"], *word("float", "int", "bool")] = "float"
 
@@ -446,8 +447,6 @@ class Input(Placed):
 
 class Use(Placed):
     """Another spec file, taken in as a block."""
-
-    short: ClassVar[Any] = str
 
     file: Text
     variant: Text | None = None
@@ -463,15 +462,15 @@ class Use(Placed):
         return {"\0spec": spec, **super().spelt_out(found, path, reading)}
 
 
-def _each_at(*steps: str) -> BeforeValidator:
-    """Each entry of a mapping with its place."""
+def _each_at(*steps: str, spelt: Any) -> BeforeValidator:
+    """Each entry of a mapping, `spelt` so, with its place."""
 
     def place(node: Any) -> Any:
         if not isinstance(node, dict):
             return node
         return {key: Located(entry, (*steps, key)) for key, entry in node.items()}
 
-    return BeforeValidator(place)
+    return BeforeValidator(place, json_schema_input_type=spelt)
 
 
 def _inputs_at(node: Any) -> Any:
@@ -496,7 +495,9 @@ def _version(node: Any) -> int:
     return node
 
 
-_Inputs = Annotated[dict[Annotated[str, named(bad_input)], Input], keys(ID)]
+_Input = Input | Shape
+_Named = Annotated[dict[str, _Input], keys(ID)]
+_Inputs = dict[Annotated[str, named(bad_input)], Input]
 _Uses = dict[Annotated[str, named(bad_block)], Use]
 _Blocks = dict[Annotated[str, named(bad_block)], Block]
 
@@ -506,8 +507,8 @@ class Spec(Placed):
 
     model_config = ConfigDict(json_schema_extra=_with_body)
 
-    numbered: bool = Field(alias="\0numbered")  # `sequential`
-    named_inputs: bool = Field(alias="\0named")
+    numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
+    named_inputs: Annotated[bool, *OURS] = Field(alias="\0named")
     # by file name: this file's Source and those of all files it uses
     sources: Annotated[Mapping[str, Source], *OURS] = Field({}, alias="\0sources")
 
@@ -525,17 +526,17 @@ class Spec(Placed):
     )
     inputs: Annotated[
         _Inputs,
-        BeforeValidator(_inputs_at, json_schema_input_type=Input | _Inputs),
+        BeforeValidator(_inputs_at, json_schema_input_type=_Input | _Named),
     ] = Field(
         alias="input",
         description="[3, 224, 224], or several by name; the batch axis is never written",
     )
-    use: Annotated[_Uses, keys(BLOCK), _each_at("use"), *MAPPING] = Field(
-        {}, description="other spec files taken in as blocks"
+    use: Annotated[_Uses, _each_at("use", spelt=dict[str, Use | str]), keys(BLOCK), *MAPPING] = (
+        Field({}, description="other spec files taken in as blocks")
     )
-    blocks: Annotated[_Blocks, keys(BLOCK), _each_at("blocks"), *MAPPING] = Field(
-        {}, description="reusable parts"
-    )
+    blocks: Annotated[
+        _Blocks, _each_at("blocks", spelt=dict[str, Block]), keys(BLOCK), *MAPPING
+    ] = Field({}, description="reusable parts")
     items: Body = Field(
         validation_alias=AliasChoices("body", "sequential"),
         description="the network, read top to bottom",

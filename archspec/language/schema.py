@@ -35,7 +35,6 @@ def schema() -> Schema:
     found: Schema = _untitled(Spec.model_json_schema(ref_template="#/definitions/{model}"))
     definitions = found.pop("$defs") | fillers.schema(_ops())
     found["properties"]["init"] = {"anyOf": [_ref("init"), {"type": "null"}]}
-    found["properties"].pop("warnings")  # they stand in `expect`
     definitions["Item"] = {"anyOf": [_word(), _mapping()]}
     definitions["expression"] = {"type": "string", "pattern": r"^\$"}
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "archspec, version 1"}

@@ -70,60 +70,6 @@ class Sight:
         yield from sorted(name for name in every if self.sees(name, where))
 
 
-def look(value: Value, path: Steps, sight: Sight, where: Where, to: Complaints) -> None:
-    """Notes the names in a value as written that have no value at this place."""
-    if isinstance(value, Expr):
-        _look(value, path, sight, where, to)
-    elif isinstance(value, Template):
-        for part in value.parts:
-            look(part, path, sight, where, to)
-    elif isinstance(value, dict):
-        for key, entry in value.items():
-            look(entry, (*path, key), sight, where, to)
-    elif isinstance(value, (list, tuple)):
-        for i, entry in enumerate(value):
-            look(entry, (*path, i), sight, where, to)
-
-
-def _look(expr: Expr, path: Steps, sight: Sight, where: Where, to: Complaints) -> None:
-    blind = [name for name in sorted(expr.names) if not sight.sees(name, where)]
-    for name in blind:
-        _blind(name, expr, path, sight, where, to)
-    if blind:
-        return
-    for owner, key in expr.fields:
-        if owner not in ("prev", "loop") and owner not in sight.inputs:
-            said = f"`{owner}` is a param, which has no `.{key}`"
-            help = f"write `${owner}`; fields have `prev`, `loop` and inputs"
-            to.add("E220", said, path, help, span=_span(expr, owner))
-
-
-def _blind(name: str, expr: Expr, path: Steps, sight: Sight, where: Where, to: Complaints) -> None:
-    span = _span(expr, name)
-    if name == "loop":
-        only = "not in `repeat` itself" if sight.loop else "only inside a `repeat`"
-        to.add("E220", f"`loop` has a value {only}", path, span=span)
-    elif name in sight.later:
-        help = "a param sees those above it; a column sees none of its own `repeat`"
-        to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
-    elif name in ("prev", "input") or name in sight.inputs:
-        help = "only params and columns have"
-        to.add("E220", f"`{name}` has no value here", path, help, span=span)
-    else:
-        owner = str(path[1]) if path[0] == "blocks" else ""
-        none = owner and not sight.params  # one fault: the block declares no params
-        cause = ("params", owner) if none else ("name", owner, name)
-        help = to.did_you_mean(name, sight.names(where))
-        to.add("E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause)
-
-
-def _span(expr: Expr, name: str) -> tuple[int, int]:
-    """Where a name stands in the scalar of its expression."""
-    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
-    start = expr.offset + (found.start() if found else 0)
-    return start, start + len(name)
-
-
 class Scopes:
     """Looks up the names of one document."""
 
@@ -131,9 +77,6 @@ class Scopes:
         self.spec, self.to = spec, to
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
-
-    def look(self, value: Value, path: Steps, sight: Sight, where: Where) -> None:
-        look(value, path, sight, where, self.to)
 
     def document(self) -> None:
         """Notes what is wrong with the names of the whole document."""
@@ -336,6 +279,62 @@ class Scopes:
         for fillers in (given or {}).values():
             for filler in fillers.values():
                 self.look(filler.args, filler.loc.path, sight, where)
+
+    # -------------------------------------------------------- expressions
+
+    def look(self, value: Value, path: Steps, sight: Sight, where: Where) -> None:
+        """Notes the names in a value as written that have no value at this place."""
+        if isinstance(value, Expr):
+            self.expression(value, path, sight, where)
+        elif isinstance(value, Template):
+            for part in value.parts:
+                self.look(part, path, sight, where)
+        elif isinstance(value, dict):
+            for key, entry in value.items():
+                self.look(entry, (*path, key), sight, where)
+        elif isinstance(value, (list, tuple)):
+            for i, entry in enumerate(value):
+                self.look(entry, (*path, i), sight, where)
+
+    def expression(self, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
+        """Notes the names of an expression that have none, and fields of what is no record."""
+        blind = [name for name in sorted(expr.names) if not sight.sees(name, where)]
+        for name in blind:
+            self.blind(name, expr, path, sight, where)
+        if blind:
+            return
+        for owner, key in expr.fields:
+            if owner not in ("prev", "loop") and owner not in sight.inputs:
+                said = f"`{owner}` is a param, which has no `.{key}`"
+                help = f"write `${owner}`; fields have `prev`, `loop` and inputs"
+                self.to.add("E220", said, path, help, span=_span(expr, owner))
+
+    def blind(self, name: str, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
+        span = _span(expr, name)
+        if name == "loop":
+            only = "not in `repeat` itself" if sight.loop else "only inside a `repeat`"
+            self.to.add("E220", f"`loop` has a value {only}", path, span=span)
+        elif name in sight.later:
+            help = "a param sees those above it; a column sees none of its own `repeat`"
+            self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
+        elif name in ("prev", "input") or name in sight.inputs:
+            help = "only params and columns have"
+            self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
+        else:
+            owner = str(path[1]) if path[0] == "blocks" else ""
+            none = owner and not sight.params  # one fault: the block declares no params
+            cause = ("params", owner) if none else ("name", owner, name)
+            help = self.to.did_you_mean(name, sight.names(where))
+            self.to.add(
+                "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
+            )
+
+
+def _span(expr: Expr, name: str) -> tuple[int, int]:
+    """Where a name stands in the scalar of its expression."""
+    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
+    start = expr.offset + (found.start() if found else 0)
+    return start, start + len(name)
 
 
 class _Above(Mapping[str, object]):

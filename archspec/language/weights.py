@@ -17,7 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
-    PlainValidator,
+    StrictBool,
     StrictInt,
     ValidationInfo,
     WithJsonSchema,
@@ -32,7 +32,6 @@ from archspec.language.kinds import (
     Text,
     of_expression,
     refuse,
-    takes,
     wrong_kind,
 )
 from archspec.language.renames import Pattern, Rename, names, pattern
@@ -152,36 +151,22 @@ def _order(order: list[int]) -> list[int]:
     return order
 
 
-def _axis(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 16:
-        raise wrong_kind("a whole number from 0")
-    return value
-
-
-def _name(node: Any) -> Any:
-    if not isinstance(node, str):
-        raise wrong_kind("text", "put it in quotes", what="a name")
-    return node
-
-
 class Entry(Form):
     """What one tensor, or each below a part of a name, is made of."""
 
-    short: ClassVar[Any] = str | Annotated[list[str], Field(min_length=1)]
-
     from_: Annotated[
-        list[Annotated[str, BeforeValidator(_name)]],
+        list[str],
         BeforeValidator(lambda node: node if isinstance(node, list) and node else [node]),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]}),
     ] = Field(alias="from")
-    axis: Annotated[int, Field(ge=0, lt=16), PlainValidator(_axis, json_schema_input_type=int)] = 0
+    axis: Annotated[StrictInt, Field(ge=0, lt=16)] = 0
     part: Annotated[
         list[StrictInt], AfterValidator(_part), _whole("[k, n]: part k of n, k from 0")
     ] = Field([])
     order: Annotated[
         list[StrictInt], AfterValidator(_order), _whole("the axes in their new order")
     ] = Field([])
-    reshape: Annotated[bool, takes("true or false", bool)] = False
+    reshape: StrictBool = False
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
@@ -225,7 +210,13 @@ def _theirs(ours: Pattern, text: str) -> Template:
     return right
 
 
-_Table = Annotated[dict[str, Entry], AfterValidator(_table), *MAPPING]
+_Names = str | Annotated[list[str], Field(min_length=1)]
+_Table = Annotated[
+    dict[str, Entry],
+    AfterValidator(_table),
+    BeforeValidator(lambda node: node, json_schema_input_type=dict[str, Entry | _Names]),
+    *MAPPING,
+]
 
 
 class Weights(Form):

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from pydantic import ValidationError
@@ -95,8 +96,8 @@ class Registry(Mapping[str, type[Layer]]):
         if self._loaded:
             return
         self._loaded = True
-        for file in sorted(Path(__file__).parent.glob("*.py")):
-            self._import(file.stem)
+        for module in iter_modules([str(Path(__file__).parent)]):
+            self._import(module.name)
         from importlib.metadata import entry_points  # slow to import, seldom needed
 
         for point in entry_points(group="archspec.layers"):
@@ -162,7 +163,11 @@ def examine(op: str, args: Mapping[str, Any]) -> list[BadArgument]:
     """
     cls = REGISTRY[op]
     given = cls.meant(args)
-    known = {name: value for name, value in given.items() if not _holds_expression(value)}
+    known = {
+        name: value
+        for name, value in given.items()
+        if name not in cls.model_fields or not _holds_expression(value)
+    }
     later = given.keys() - known.keys()
     if cls.main() in later:
         later |= set(cls.bare.values())  # an expression may turn out to be any of them

@@ -137,31 +137,11 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
     """The items of one path, from what flows in; the spot's `label` names a single item."""
     found: list[Occurrence] = []
     line = spot.line
-    plans = walk.state.plans
     for item in items:
-        plan = plans.get(id(item)) or walk.state.plan(item)
-        if plan.quick and spot.label is None and line is not None:
-            occurrence = _quick(walk, plan, spot, line)
-            line = occurrence.out
-        else:
-            here = Spot(spot.env, spot.frame, line, spot.label)
-            occurrence, line = _occurrence(walk, plan, here)
+        here = Spot(spot.env, spot.frame, line, spot.label)
+        occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
-
-
-def _quick(walk: Walk, plan: Plan, spot: Spot, line: Value) -> Occurrence:
-    """One op on the line with literal arguments: most items of most networks."""
-    item, frame = plan.item, spot.frame
-    value = Value(None if line.type is None else ops.output(walk.state, plan, line.type))
-    name = plan.ident or frame.automatic(plan.word)
-    copy = Copy((name,), spot.env, 0, (line,), {plan.output: value}, value, plan.layer, item.args)
-    if name in frame.names:
-        walk.claim(frame, name, copy, plan)
-    else:
-        frame.names[name] = copy
-    walk.add(copy, item, frame)
-    return Occurrence(item, (copy,), value, plan.ident)
 
 
 def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from archspec.expand.slots import Given, Ins
     from archspec.expand.state import Env, State
     from archspec.expand.walk import Walk
-    from archspec.layers.base import TensorType
 
 
 def make(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) -> Copy:
@@ -55,21 +54,6 @@ def copy(
     segments = (*spot.prefix, spot.name(plan.word))
     made = Copy(segments, spot.env, spot.index, ins, outs, out, layer, args)
     return walk.place(made, plan, spot)
-
-
-def output(state: State, plan: Plan, kind: TensorType) -> TensorType | None:
-    """The one output of a quick item for an input of this type; None where that has a fault."""
-    found = plan.one.get(kind)
-    if found is None:
-        assert plan.layer is not None
-        item = plan.item
-        try:
-            (found,) = state.infer(plan.layer, (kind,), item.key)
-        except Mismatch as bad:
-            state.fault(bad.code, bad.message, item.key, bad.help)
-            return None
-        plan.one[kind] = found
-    return found
 
 
 def _arguments(state: State, plan: Plan, env: Env) -> dict[str, Any]:

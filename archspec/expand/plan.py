@@ -10,14 +10,13 @@ from archspec.layers import REGISTRY
 
 if TYPE_CHECKING:
     from archspec.language import Item
-    from archspec.layers.base import Layer, TensorType
+    from archspec.layers.base import Layer
 
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
     "shared": SHARED,
 }  # fmt: skip
-_NOTHING: frozenset[str] = frozenset()
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
 
@@ -26,14 +25,14 @@ class Plan:
 
     `word` is its name without a number. `ident` its id where that is plain text; `labels` where it
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
-    names that its expressions read, those of `repeat` and of paths left out. `quick`: one op on the
-    line with literal arguments and no modifier but a plain id. `layer` and `one` (input type →
-    output type) remember what a quick item became. `repeats` are the repeated items inside.
+    names that its expressions read, those of `repeat` and of paths left out. `literal`: no
+    argument is an expression; `layer` is then what it becomes, once that is known. `repeats` are
+    the repeated items inside.
     """
 
     __slots__ = (
-        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "one", "output",
-        "quick", "reads", "repeats", "takes", "word",
+        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
+        "repeats", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
@@ -47,26 +46,11 @@ class Plan:
         if item.id is not None:
             self._identify(item)
         self.literal = not (item.args and has_expression(item.args))
-        bare = (
-            item.when is True
-            and item.shortcut_when is True
-            and item.expect is None
-            and item.freeze is None
-            and item.init is None
-        )
-        self.reads = _NOTHING if bare and self.literal else _reads(item)
+        self.reads = _reads(item)
         self.counted = item.repeat is not None and any(_counts(part) for part in _own(item))
         self.layer: Layer | None = None
-        self.one: dict[TensorType, TensorType] = {}
-        self.takes: tuple[str, ...] = ()
+        self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
         self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
-        self.output = "output"
-        self.quick = False
-        if self.kind == OP:
-            cls = REGISTRY[op]
-            self.takes, self.output = cls.takes, cls.gives[0]
-            alone = item.repeat is None and item.inputs is None and item.tap is None
-            self.quick = bare and self.literal and alone and self.labels is None and _in_line(cls)
 
     def _identify(self, item: Item) -> None:
         template: Template = item.id
@@ -76,12 +60,6 @@ class Plan:
         self.labels = template
         if item.repeat is not None:
             self.apart = not template.names.isdisjoint({"loop", *item.repeat.columns})
-
-
-def _in_line(cls: type[Layer]) -> bool:
-    """Whether a layer type takes one input, if more can be given, and gives one output."""
-    first, *others = cls.takes or ("*",)
-    return len(cls.gives) == 1 and first != "*" and all(name[-1] == "?" for name in others)
 
 
 def has_expression(value: Any) -> bool:

@@ -192,18 +192,7 @@ class State:
         found = self.plans.get(id(item))
         if found is None:
             found = self.plans[id(item)] = Plan(item)
-            if found.quick:
-                self._prepare(found)
         return found
-
-    def _prepare(self, plan: Plan) -> None:
-        """A quick item has a layer of one output."""
-        try:
-            plan.layer = self.layer(plan.item.op, plan.item.args, plan.item)
-        except HiddenError:
-            plan.quick = False
-        else:
-            plan.quick = len(plan.layer.gives) == 1
 
     def canonical(self, kind: TensorType) -> TensorType:
         """The one object for a type."""

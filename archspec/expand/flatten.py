@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import networkx as nx
 
 from archspec.expand.graph import Edge, Graph, Node, Scope
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
-
-if TYPE_CHECKING:
-    from archspec.language import Filler, Init, Item
-    from archspec.layers.base import Layer, TensorType
+from archspec.language import Filler, Init, Item
+from archspec.layers.base import Layer, TensorType
 
 Edges = dict[int, Edge]
 Flow = tuple[tuple[Edge, ...], tuple["TensorType", ...], tuple["TensorType", ...]]

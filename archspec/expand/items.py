@@ -14,27 +14,21 @@ All that goes further in is here, from an instance to the copies of its items an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from archspec.expand import calls, mismatch, needed, ops, shared, slots
 from archspec.expand.names import Again, Frame, Named, Spot
-from archspec.expand.namespace import Callee
+from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.plan import BRANCHES, CALL, GROUP, OP, SHARED, Plan
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import HiddenError, Link, deeper, frozen
+from archspec.expand.slots import Given, Ins
+from archspec.expand.state import Env, HiddenError, Link, deeper, frozen
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, types
 from archspec.expand.walk import Made, Walk
 from archspec.expressions import Expr, Loop
+from archspec.language import Branch, Init, Item
 from archspec.layers import Mismatch
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from archspec.expand.namespace import Namespace
-    from archspec.expand.slots import Given, Ins
-    from archspec.expand.state import Env
-    from archspec.language import Branch, Init, Item
-    from archspec.layers.base import TensorType
+from archspec.layers.base import TensorType
 
 Types = Sequence["TensorType | None"]
 Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on

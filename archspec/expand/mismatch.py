@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from archspec.expand.slots import Ins
-    from archspec.expand.tree import Copy, Value
-    from archspec.expand.walk import Walk
-    from archspec.language import Item
+from archspec.expand.slots import Ins
+from archspec.expand.tree import Copy, Value
+from archspec.expand.walk import Walk
+from archspec.language import Item
 
 
 def inputs(walk: Walk, takes: tuple[str, ...], ins: Ins) -> tuple[str, ...]:

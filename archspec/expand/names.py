@@ -6,15 +6,13 @@ frame it stands in. The same table answers `from` and `shared`, which see what i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from archspec.expand.state import Env
-    from archspec.expand.tree import Copy, Value
-    from archspec.language import Item
+from archspec.expand.state import Env
+from archspec.expand.tree import Copy, Value
+from archspec.language import Item
 
 
 class Again(NamedTuple):

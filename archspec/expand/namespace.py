@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from archspec.expand.state import frozen
+from archspec.expand.plan import Plan
+from archspec.expand.slots import Ins
+from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
-from archspec.language import Block
-
-if TYPE_CHECKING:
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Ins
-    from archspec.expand.state import Env, State
-    from archspec.language import Spec, Use
+from archspec.language import Block, Spec, Use
 
 
 class Callee(NamedTuple):

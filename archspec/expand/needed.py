@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
-    from archspec.expand.walk import Made, Walk
-    from archspec.language import Item
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
+from archspec.expand.walk import Made, Walk
+from archspec.language import Item
 
 
 class Need(NamedTuple):

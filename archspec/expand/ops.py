@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from archspec.expand import mismatch, slots
-from archspec.expand.state import HiddenError, deeper
+from archspec.expand.names import Spot
+from archspec.expand.plan import Plan
+from archspec.expand.slots import Given, Ins
+from archspec.expand.state import Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Value, types
+from archspec.expand.walk import Walk
 from archspec.layers import REGISTRY, Layer, Mismatch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from archspec.expand.names import Spot
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Given, Ins
-    from archspec.expand.state import Env, State
-    from archspec.expand.walk import Walk
 
 
 def make(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) -> Copy:

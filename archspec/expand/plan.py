@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.expressions import Expr, Template
+from archspec.language import Item
 from archspec.layers import REGISTRY
-
-if TYPE_CHECKING:
-    from archspec.language import Item
-    from archspec.layers.base import Layer
+from archspec.layers.base import Layer
 
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.expand.plan import below, parts
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expressions import ExpressionError, is_whole, resolve
+from archspec.language import Item
 from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from archspec.expand.state import Env, State
-    from archspec.language import Item
 
 Columns = dict[str, list[Any]]
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from archspec.expand import wiring
-from archspec.expand.names import Named
-from archspec.expand.state import HiddenError, deeper
+from archspec.expand.names import Named, Spot
+from archspec.expand.plan import Plan
+from archspec.expand.slots import Given
+from archspec.expand.state import HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.walk import Walk
 from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from archspec.expand.names import Spot
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Given
-    from archspec.expand.state import State
-    from archspec.expand.walk import Walk
 
 
 def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Named | None, Copy | None]:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from archspec.expand.plan import CALL
-from archspec.expand.state import deeper
+from archspec.expand.plan import CALL, Plan
+from archspec.expand.state import State, deeper
 from archspec.expand.tree import Value
-
-if TYPE_CHECKING:
-    from archspec.expand.plan import Plan
-    from archspec.expand.state import State
-    from archspec.text.faults import Loc
+from archspec.text.faults import Loc
 
 Ins = tuple[Value | None, ...]
 Given = list[tuple[str | None, Value]]  # with the name of the input, where `from` says it

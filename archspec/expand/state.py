@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.expand.plan import Plan
+from archspec.expand.tree import Instance
 from archspec.expressions import Expr, ExpressionError, Record, evaluate
+from archspec.language import Filler, Init, Item
 from archspec.layers import BadArgument, Layer, TensorType, create
+from archspec.limits import Limits
 from archspec.text.faults import Fault, Loc, Step
 from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from archspec.expand.tree import Instance
-    from archspec.language import Filler, Init, Item
-    from archspec.limits import Limits
 
 Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]

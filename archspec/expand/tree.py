@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from archspec.language import Block, Init, Item, Spec
-    from archspec.layers.base import Layer, TensorType
+from archspec.language import Block, Init, Item, Spec
+from archspec.layers.base import Layer, TensorType
 
 
 @dataclass(slots=True, eq=False)

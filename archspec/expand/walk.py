@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from archspec.expand import slots, wiring
 from archspec.expand.names import Frame, Named, Spot
+from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan
 from archspec.expand.repeats import Count
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
+from archspec.expand.slots import Given
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Value
+from archspec.language import Item, Ref
 from archspec.language.names import bad_id
-
-if TYPE_CHECKING:
-    from archspec.expand.namespace import Namespace
-    from archspec.expand.slots import Given
-    from archspec.expand.state import Env, State
-    from archspec.language import Item, Ref
 
 _RECORDS = frozenset({"prev"})
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from archspec.expand.names import Frame, Named
-from archspec.expand.state import UNKNOWN, HiddenError, block_of
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, block_of
 from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, Template, render
+from archspec.language import Ref
+from archspec.text.faults import Loc
 from archspec.text.words import did_you_mean, near
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from archspec.expand.state import Env, State
-    from archspec.language import Ref
-    from archspec.text.faults import Loc
 
 Entry = Named | Copy | Value
 

@@ -5,7 +5,7 @@ Emission and figures read structure from it; what is computed, in order, is the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,14 +73,16 @@ class Copy:
         """The paths inside, and the body of the block that is called."""
         return self.parts() if self.instance is None else (self.instance.body,)
 
-    def taken(self) -> list[Value]:
-        """The values that an op, a call or a merge takes."""
+    def taken(self) -> Sequence[Value | None]:
+        """What an op, a call or a merge takes, in its order; None: optional, not given."""
         if self.branches:
-            return [b.output for b in self.branches if b.output is not None]
+            return [body.output for body in self.branches]
         if self.body is None:
-            return [v for v in self.ins if v is not None]
+            return self.ins
         short = self.ins[0] if self.shortcut is None else self.shortcut.output
-        return [v for v in (self.body.output, short) if v is not None]
+        # concat puts the shortcut first
+        concat = self.layer is not None and self.layer.op == "concat"
+        return [short, self.body.output] if concat else [self.body.output, short]
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,7 @@ from archspec.expand.namespace import Callee
 from archspec.expand.plan import Plan
 from archspec.expand.slots import Ins
 from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
-from archspec.expand.tree import Instance, Value
+from archspec.expand.tree import Instance, Value, types
 from archspec.expand.walk import Walk
 from archspec.language import REQUIRED, Block, Ref
 
@@ -20,11 +20,7 @@ def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
     item, (block, file) = plan.item, callee
     state = file.state
     found: Env = {}
-    padded = (*ins, *[None] * len(block.inputs))
-    inside = {
-        name: state.record(v.type if v is not None else None)
-        for name, v in zip(block.inputs, padded, strict=False)
-    }
+    inside = dict(zip(block.inputs, map(state.record, types(ins)), strict=True))
     for name, default in block.params.items():
         try:
             if name in item.args:

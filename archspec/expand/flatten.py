@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import networkx as nx
 
 from archspec.expand.graph import Edge, Graph, Node, Scope
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, types
-from archspec.language import Filler, Init, Item
+from archspec.language import Init, Item
 
 _MERGES = ("residual", "branches")
 
@@ -168,7 +168,7 @@ class _Flat:
 
 def _nearer(far: Init, near: Init) -> Init:
     """What is said of weights by op, where what is nearer goes before what is farther."""
-    found: dict[str, Mapping[str, Filler]] = {}
+    found: Init = {}
     for op in {**far, **near}:
         before = far.get(op, far.get("*", {}))
         found[op] = {**before, **near.get("*", {}), **near.get(op, {})}

@@ -6,13 +6,15 @@ frame it stands in. The same table answers `from` and `shared`, which see what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from archspec.expand.state import Env
 from archspec.expand.tree import Copy, Value
 from archspec.language import Item
+
+Given = Sequence[tuple[str | None, Value]]  # with the name of the input, where `from` says it
 
 
 class Again(NamedTuple):
@@ -116,6 +118,12 @@ class Spot:
     prefix: tuple[str, ...] = ()  # leads from the body to `frame`: the id of a repeat
     index: int = 0  # among the copies of a repeat
     place: bool = False  # whether it is a segment of its own, whatever it is
+    given: Given = ()  # the inputs that it says, or that are implied
+
+    @property
+    def first(self) -> Value | None:
+        """Its first input: `prev` in its expressions."""
+        return self.given[0][1] if self.given else self.line
 
     def name(self, word: str) -> str:
         """Its name: known, or `word` with a number."""

@@ -1,36 +1,11 @@
-"""Which ops the outputs need: the others are a fault, or of a used file fall away."""
+"""Ops that no output needs: they are a fault, or of a used file fall away."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
-from archspec.language import Item
-
-
-class Need(NamedTuple):
-    """What is dead, from the last; and the calls of which outputs are asked for: `(call, them)`."""
-
-    dead: list[Made]
-    asked: list[tuple[Made, list[str]]]
-
-
-def of(walk: Walk, instance: Instance) -> Need:
-    """What the outputs of an instance need, from the outputs back to the inputs."""
-    wanted: set[Value | None] = set(instance.flows_out())
-    need = Need([], [])
-    for made in reversed(walk.made):
-        copy = made.copy
-        asked = [name for name, value in copy.outs.items() if value in wanted]
-        if not asked:
-            need.dead.append(made)
-            continue
-        if copy.instance is not None:
-            need.asked.append((made, asked))
-        wanted.update(copy.taken())
-    return need
 
 
 def complain(walk: Walk, dead: list[Made]) -> None:
@@ -47,7 +22,7 @@ def complain(walk: Walk, dead: list[Made]) -> None:
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 
-def report(walk: Walk, instance: Instance, dead: list[Made], call: Item) -> None:
+def report(walk: Walk, instance: Instance, dead: list[Made]) -> None:
     """Say what of a used file falls away, at the item that calls it."""
     if all(item.tap is not None for _, item, _ in dead):
         return
@@ -55,7 +30,7 @@ def report(walk: Walk, instance: Instance, dead: list[Made], call: Item) -> None
     shown = ", ".join(f"`{name}`" for name in names[:4]) + (" …" if len(names) > 4 else "")
     verb = "falls" if len(names) == 1 else "fall"
     message = f"of `{instance.block.name}` {shown} {verb} away: the outputs asked for need less"
-    walk.state.warn("W110", message, call.key)
+    walk.state.warn("W110", message, walk.state.links[-1].item.key)
 
 
 def prune(instance: Instance, dead: list[Made]) -> None:

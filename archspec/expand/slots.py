@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from archspec.expand.names import Given
 from archspec.expand.plan import CALL, Plan
 from archspec.expand.state import State, deeper
 from archspec.expand.tree import Value
 from archspec.text.faults import Loc
 
 Ins = tuple[Value | None, ...]
-Given = list[tuple[str | None, Value]]  # with the name of the input, where `from` says it
 
 
 def nothing_flows(state: State, loc: Loc) -> None:

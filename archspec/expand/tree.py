@@ -11,6 +11,7 @@ from typing import Any
 
 from archspec.language import Block, Init, Item, Spec
 from archspec.layers.base import Layer, TensorType
+from archspec.text.faults import Fault
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,11 @@ class Value:
 def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
     """Their types; None where there is no value, and where a fault hides its type."""
     return tuple([None if value is None else value.type for value in values])
+
+
+def hides(values: Iterable[Value | None]) -> bool:
+    """Whether a fault hides the type of any."""
+    return any(value is not None and value.type is None for value in values)
 
 
 @dataclass(slots=True, eq=False)
@@ -127,6 +133,7 @@ class Instance:
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
+    warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
 
     def flows_out(self) -> list[Value]:
         """The values of its outputs, those of lists too."""

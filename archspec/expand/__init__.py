@@ -14,7 +14,7 @@ are absent. The graph (`graph.py`) is what is computed, in order; `flatten.py` m
 
 To read: `items.py` is the walk, and all that recurses; `walk.py` is what it knows meanwhile.
 It asks `plan` what is the same for every copy of an item, `repeats` how many copies there are,
-`wiring` and `slots` what flows into one, `ops` and `calls` what comes out, `names` what it is
+`wiring` what flows into one, `ops` and `calls` what comes out, `names` what it is
 called. `needed` then finds what no output needs. A fault is noted in `state.py`, and what depends
 on it is hidden, so that one mistake is one complaint.
 """

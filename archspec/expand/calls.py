@@ -6,10 +6,10 @@ from archspec.expand import wiring
 from archspec.expand.names import Frame, Named
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import Plan
-from archspec.expand.slots import Ins
 from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
 from archspec.expand.tree import Instance, Value, types
 from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
 from archspec.language import REQUIRED, Block, Ref
 
 Outputs = dict[str, Value | tuple[Value, ...]]  # by name; a tuple where a list was asked for

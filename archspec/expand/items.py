@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archspec.expand import calls, mismatch, needed, ops, shared, slots
+from archspec.expand import calls, mismatch, needed, ops, shared, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.slots import Ins
 from archspec.expand.state import Env, HiddenError, Link, frozen
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
+from archspec.expand.wiring import Ins
 from archspec.expressions import Loop
 from archspec.language import Branch, Item
 from archspec.layers import Mismatch
@@ -71,7 +71,7 @@ def _instance(callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | 
     spec = file.spec if callee.whole else None
     init = state.fillers(spec.init, args) if spec is not None else None
     walk = Walk(file, inputs, block.items, args)
-    frame = Frame(None, numbered=block.numbered, inputs=inputs)
+    frame = Frame(None, numbered=block.numbered, names=dict(inputs))
     first = next(iter(inputs.values()), None)
     faults = len(state.faults)
     inner = _path(walk, block.items, Spot(args, frame, first))
@@ -266,7 +266,7 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         return _call(walk, plan, spot)
     if plan.kind == SHARED:
         return _again(walk, plan, spot)
-    return _group(walk, plan, spot, slots.single(walk.state, plan, spot.given))
+    return _group(walk, plan, spot, wiring.single(walk.state, plan, spot.given))
 
 
 # ---------------------------------------------------------------- calls
@@ -275,7 +275,7 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
 def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """A block call."""
     callee = walk.namespace.block(plan.item.op)
-    ins = slots.aligned(walk.state, plan, callee.block.inputs, spot.given)
+    ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
     args = calls.arguments(plan, callee, ins, walk.sight(plan, spot.env, spot.first))
@@ -308,12 +308,12 @@ def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         return None
     if owner.instance is not None:
         callee = walk.namespace.block(owner.instance.block.name)
-        ins = slots.aligned(walk.state, plan, callee.block.inputs, spot.given)
+        ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
         copy = _called(walk, plan, spot, callee, (dict(owner.args), ins))
     elif again is None:
         copy = ops.again(walk, plan, spot, owner)
     else:
-        here = Spot(dict(owner.env), spot.frame, slots.single(walk.state, plan, spot.given))
+        here = Spot(dict(owner.env), spot.frame, wiring.single(walk.state, plan, spot.given))
         here.label, here.prefix, here.index = spot.name(plan.word), spot.prefix, spot.index
         copy = _group_again(walk, here, again)
     copy.shared = owner
@@ -393,7 +393,7 @@ def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
         body.segment = key
         named.out = body.output
     if body.output is None:
-        slots.nothing_flows(walk.state, branch.loc)
+        wiring.nothing_flows(walk.state, branch.loc)
     return body
 
 
@@ -408,7 +408,7 @@ def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
     if item.shortcut:
         copy.shortcut = _path(walk, item.shortcut, spot)
     if None in copy.taken():
-        slots.nothing_flows(state, item.loc)
+        wiring.nothing_flows(state, item.loc)
     return True
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archspec.expand.slots import Ins
 from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
 from archspec.language import Item
 
 Row = tuple[str, Value | None, str]  # what a value is, the value, and a remark
@@ -39,10 +39,9 @@ def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
 def origin(walk: Walk, value: Value) -> str:
     """The path of what gives a value."""
     before = walk.state.path()
-    for copy, _, frame in reversed(walk.made):
-        if any(v is value for v in copy.outs.values()):
-            name = copy.segments[-1] if copy.segments else copy.merged or ""
-            return ".".join((*before, *frame.path, name))
+    for made in reversed(walk.made):
+        if value in made.copy.outs.values():
+            return ".".join((*before, *made.path))
     name = next((n for n, v in walk.inputs.items() if v is value), "")
     return ".".join((*before, name)) if name and before else name
 

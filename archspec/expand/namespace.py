@@ -6,9 +6,9 @@ import weakref
 from typing import Any, NamedTuple
 
 from archspec.expand.plan import Plan
-from archspec.expand.slots import Ins
 from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
+from archspec.expand.wiring import Ins
 from archspec.language import Block, Spec, Use
 
 

@@ -11,11 +11,10 @@ from archspec.expand.walk import Made, Walk
 def complain(walk: Walk, dead: list[Made]) -> None:
     """Name the ends of what leads nowhere, not all that leads to them."""
     taken = {v for copy, _, _ in dead for v in copy.taken()}
-    for copy, item, frame in reversed(dead):
-        if not taken.isdisjoint(copy.outs.values()):
+    for made in reversed(dead):
+        if not taken.isdisjoint(made.copy.outs.values()):
             continue
-        name = copy.segments[-1] if copy.segments else copy.merged or item.op
-        path = ".".join((*frame.path, name))
+        path, item = ".".join(made.path), made.item
         help = "name it in `outputs`, take it with `from`, or leave it out"
         if item.tap is not None:
             help = "name it in `outputs`, or leave it out"
@@ -26,7 +25,7 @@ def report(walk: Walk, instance: Instance, dead: list[Made]) -> None:
     """Say what of a used file falls away, at the item that calls it."""
     if all(item.tap is not None for _, item, _ in dead):
         return
-    names = [".".join((*frame.path, *copy.segments[-1:])) for copy, _, frame in reversed(dead)]
+    names = [".".join(made.path) for made in reversed(dead)]
     shown = ", ".join(f"`{name}`" for name in names[:4]) + (" …" if len(names) > 4 else "")
     verb = "falls" if len(names) == 1 else "fall"
     message = f"of `{instance.block.name}` {shown} {verb} away: the outputs asked for need less"

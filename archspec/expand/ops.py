@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archspec.expand import mismatch, slots
+from archspec.expand import mismatch, wiring
 from archspec.expand.names import Spot
 from archspec.expand.plan import Plan
-from archspec.expand.slots import Ins
 from archspec.expand.state import Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Value, hides, types
 from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
 from archspec.layers import REGISTRY, Layer, Mismatch
 
 
 def make(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """One op that is there."""
     item, state = plan.item, walk.state
-    ins = slots.aligned(state, plan, plan.takes, spot.given)
+    ins = wiring.aligned(state, plan, plan.takes, spot.given)
     args: Mapping[str, Any] = item.args
     layer: Layer | None = None
     try:
@@ -36,7 +36,7 @@ def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
     """The op of an earlier copy on other inputs."""
     layer = owner.layer
     takes = layer.takes if layer is not None else ("*",)
-    ins = slots.aligned(walk.state, plan, takes, spot.given if takes else ())
+    ins = wiring.aligned(walk.state, plan, takes, spot.given if takes else ())
     return copy(walk, plan, spot, layer, (owner.args, ins))
 
 

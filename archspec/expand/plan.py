@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from archspec.expressions import Expr, Template
-from archspec.language import Item, reads
+from archspec.language import Item
 from archspec.layers import REGISTRY
 from archspec.layers.base import Layer
 
@@ -46,8 +46,8 @@ class Plan:
             and item.repeat is not None
             and not self.labels.names.isdisjoint({"loop", *item.repeat.columns})
         )
-        self.literal = not (item.args and has_expression(item.args))
-        self.reads = frozenset[str]().union(*map(reads, _values(item)))
+        self.literal = not has_expression(item.args)
+        self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
         self.counted = item.repeat is not None and any(
             not part.fields.isdisjoint(_COUNTED) for part in _own(item)
         )
@@ -70,8 +70,8 @@ def expressions(value: Any) -> Iterable[Expr]:
     elif isinstance(value, (list, tuple)):
         for entry in value:
             yield from expressions(entry)
-    elif isinstance(value, Mapping):
-        yield from expressions(list(value.values()))
+    elif isinstance(value, dict):
+        yield from expressions([*value.values()])
 
 
 def _values(item: Item) -> Iterable[Any]:

@@ -62,7 +62,6 @@ class State:
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
-        self.records: dict[TensorType, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
@@ -178,12 +177,7 @@ class State:
 
     def record(self, kind: TensorType | None) -> Any:
         """What expressions see of a tensor."""
-        if kind is None:
-            return UNKNOWN
-        found = self.records.get(kind)
-        if found is None:
-            found = self.records[kind] = Record(kind.shape)
-        return found
+        return UNKNOWN if kind is None else Record(kind.shape)
 
     # ------------------------------------------------------------ layers and types
 

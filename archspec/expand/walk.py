@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from archspec.expand import slots, wiring
+from archspec.expand import wiring
 from archspec.expand.names import Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan
@@ -25,6 +25,12 @@ class Made(NamedTuple):
     copy: Copy
     item: Item
     frame: Frame
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its path in the block."""
+        name = self.copy.segments[-1] if self.copy.segments else self.copy.merged
+        return (*self.frame.path, name or self.item.op)
 
 
 class Walk:
@@ -180,6 +186,6 @@ class Walk:
         except HiddenError:
             return Value(None)
         if spot.line is None:
-            slots.nothing_flows(self.state, ref.loc)
+            wiring.nothing_flows(self.state, ref.loc)
             return Value(None)
         return spot.line

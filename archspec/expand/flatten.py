@@ -54,7 +54,7 @@ class _Flat:
             _nearer({}, root.init or {}),
         )
         for name, value in root.inputs.items():
-            self.node(Copy((name,), {}, 0, (), {"output": value}, value), None, top, name)
+            self.node(Copy((name,), {}, (), {"output": value}, value), None, top, name)
         self.body(root.body, top)
         for name, out in root.outputs.items():
             values = out if isinstance(out, tuple) else (out,)

@@ -158,7 +158,6 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     here = Spot(spot.env, spot.frame, spot.line)
     if name is not None:
         here = Spot(spot.env, spot.frame.inside(name, numbered=True), spot.line, None, (name,))
-        here.place = True
         series = Named(frame=here.frame, absent=True, tap=item.tap is not None)
         spot.frame.claim(name, series)
     found, out, line = _copies(walk, plan, here, count, columns)
@@ -181,18 +180,16 @@ def _copies(
     total = walk.total(plan, count)
     out = line = spot.line if count else _passed(walk, plan, spot)
     state.links.append(link := Link(item, 0, count))
-    walk.unrolling += 1
     for index in range(count):
         link.index = index
         env = environment(spot.env, columns, index)
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
-        label = walk.label(plan, env) if plan.apart and not spot.place else None
-        here = Spot(env, spot.frame, line, label, spot.prefix, index, spot.place)
+        label = walk.label(plan, env) if plan.apart and not spot.prefix else None
+        here = Spot(env, spot.frame, line, label, spot.prefix)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
     state.links.pop()
-    walk.unrolling -= 1
     return found, out, line
 
 
@@ -209,7 +206,7 @@ def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     state = walk.state
     most = state.limits.nodes
     state.copies += count
-    if not walk.unrolling:
+    if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
         least = Count(state.limits).ops(plan.item, env) if count <= most else count
         if walk.size + least > most:
             raise state.too_many(walk.size + least, plan.item.loc)
@@ -291,7 +288,7 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     walk.state.leave()
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, ins, outs, out, None, args, made)
+    copy = Copy((*spot.prefix, name), spot.env, ins, outs, out, None, args, made)
     return walk.place(copy, plan, spot)
 
 
@@ -314,7 +311,7 @@ def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         copy = ops.again(walk, plan, spot, owner)
     else:
         here = Spot(dict(owner.env), spot.frame, wiring.single(walk.state, plan, spot.given))
-        here.label, here.prefix, here.index = spot.name(plan.word), spot.prefix, spot.index
+        here.label, here.prefix = spot.name(plan.word), spot.prefix
         copy = _group_again(walk, here, again)
     copy.shared = owner
     shared.agree(walk.state, plan, copy, owner)
@@ -338,9 +335,9 @@ def _group(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:
     """A body, sequential, residual or branches that is there."""
     # what has no name of its own is transparent; in a `sequential` all but a `body` take a place
     placed = spot.frame.numbered and plan.item.op != "body"
-    if spot.place or spot.label is not None or placed:
+    if spot.prefix or spot.label is not None or placed:
         return _named(walk, plan, spot, value, spot.frame)
-    copy = Copy((), spot.env, spot.index, (value,), {}, None)
+    copy = Copy((), spot.env, (value,), {}, None)
     _fill(walk, plan, spot, copy, spot.frame)
     return copy
 
@@ -353,7 +350,7 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
     entry = Named(frame=frame)
     entry.again = Again(plan.item, around, {n: walk.serials[n] for n in plan.repeats})
     walk.claim(spot.frame, name, entry, plan)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, (value,), {}, None)
+    copy = Copy((*spot.prefix, name), spot.env, (value,), {}, None)
     _fill(walk, plan, spot, copy, frame)
     entry.copy, entry.out = copy, copy.out
     return copy

@@ -94,9 +94,7 @@ class Spot:
     frame: Frame  # where its name stands
     line: Value | None  # what flows towards it
     label: str | None = None  # its name where that is known: its id, or the key of a branch
-    prefix: tuple[str, ...] = ()  # leads from the body to `frame`: the id of a repeat
-    index: int = 0  # among the copies of a repeat
-    place: bool = False  # whether it is a segment of its own, whatever it is
+    prefix: tuple[str, ...] = ()  # from the body to `frame`: the id of a repeat around it
     given: Given = ()  # the inputs that it says, or that are implied
 
     @property

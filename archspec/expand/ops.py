@@ -48,7 +48,7 @@ def copy(
     outs = _outputs(walk, plan, layer, ins)
     out = outs.get("output") if len(outs) > 1 else next(iter(outs.values()), None)
     segments = (*spot.prefix, spot.name(plan.word))
-    made = Copy(segments, spot.env, spot.index, ins, outs, out, layer, args)
+    made = Copy(segments, spot.env, ins, outs, out, layer, args)
     return walk.place(made, plan, spot)
 
 

@@ -48,7 +48,7 @@ def hidden(plan: Plan, spot: Spot) -> Copy:
     name = spot.name(plan.word)
     value = Value(None)
     ins = tuple(v for _, v in spot.given) or (Value(None),)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, ins, {"output": value}, value)
+    copy = Copy((*spot.prefix, name), spot.env, ins, {"output": value}, value)
     spot.frame.claim(name, copy)
     return copy
 

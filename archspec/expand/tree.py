@@ -45,7 +45,6 @@ class Copy:
 
     segments: tuple[str, ...]
     env: Mapping[str, object]
-    index: int  # place among the copies of this occurrence, 0-based
     ins: tuple[Value | None, ...]  # in the order of the inputs; None: optional, not given
     outs: dict[str, Value]  # by output name; {"output": v} for one
     out: Value | None  # what flows on (None: the next item says `from`)

@@ -50,7 +50,6 @@ class Walk:
         self.size = 0
         self.training: set[Value] = set()  # what is there in training only
         self.tapped = False  # whether this is inside of a tap for training
-        self.unrolling = 0  # repeats around
         self.serials: Counter[int] = Counter()  # copies made so far, by id of the item
         self._totals: Counter[int] | None = None
 
@@ -179,13 +178,12 @@ class Walk:
 
     def _seen(self, ref: Ref, spot: Spot) -> Value:
         """The value a path leads to; one without a type where it has a fault."""
+        if ref.path.text == "prev":
+            if spot.line is None:
+                wiring.nothing_flows(self.state, ref.loc)
+            return spot.line or Value(None)
         try:
-            if ref.path.text != "prev":
-                found = wiring.entry(self.state, ref, spot.env, spot.frame)
-                return wiring.value(self.state, ref, found)
+            found = wiring.entry(self.state, ref, spot.env, spot.frame)
+            return wiring.value(self.state, ref, found)
         except HiddenError:
             return Value(None)
-        if spot.line is None:
-            wiring.nothing_flows(self.state, ref.loc)
-            return Value(None)
-        return spot.line

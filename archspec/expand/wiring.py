@@ -126,15 +126,15 @@ def nothing_flows(state: State, loc: Loc) -> None:
 def single(state: State, plan: Plan, given: Given) -> Value:
     """The one input of a group."""
     item = plan.item
-    if len(given) > 1:
+    if len(given) == 1:
+        return given[0][1]
+    if given:
         message = f"`{item.op}` takes one input, not {len(given)}"
         help = "name the others with `from` inside, where they are used"
         state.fault("E311", message, deeper(item.loc, "from"), help)
-        return Value(None)
-    if not given:
+    else:
         nothing_flows(state, item.loc)
-        return Value(None)
-    return given[0][1]
+    return Value(None)
 
 
 def aligned(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Ins:

@@ -48,33 +48,21 @@ class Files:
         if not wrong and by.path is None:
             wrong = "a spec given as text has no folder to take files from"
         if wrong or by.path is None:
-            return Fault(
-                "E223", wrong, loc, "give a path relative to this file, at or below its folder"
-            )
+            help = "give a path relative to this file, at or below its folder"
+            return Fault("E223", wrong, loc, help)
         folder = os.path.realpath(by.path.parent)
         real = os.path.realpath(Path(folder, file))
         if not self.allow_outside and os.path.commonpath([folder, real]) != folder:
-            return Fault(
-                "E223",
-                f"`{file}` leads out of its folder through a link",
-                loc,
-                "copy the file into the folder",
-            )
+            said = f"`{file}` leads out of its folder through a link"
+            return Fault("E223", said, loc, "copy the file into the folder")
         if real in (*self.open, os.path.realpath(by.path)):
-            return Fault(
-                "E224",
-                f"`{file}` uses itself, directly or through others",
-                loc,
-                "move what both need into a file of its own",
-            )
+            said = f"`{file}` uses itself, directly or through others"
+            return Fault("E224", said, loc, "move what both need into a file of its own")
         if len(self.open) >= self.limits.files:
             return Fault("E404", f"files use one another more than {self.limits.files} deep", loc)
         if self.bytes > self.limits.project_bytes:
-            return Fault(
-                "E401",
-                f"the files together are larger than {self.limits.project_bytes:,} bytes",
-                loc,
-            )
+            said = f"the files together are larger than {self.limits.project_bytes:,} bytes"
+            return Fault("E401", said, loc)
         return Path(real), os.path.normpath(Path(by.name).parent / file)
 
 

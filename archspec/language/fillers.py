@@ -55,15 +55,14 @@ def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     """`init` of a document, or of an item with others inside: op → weight → filler."""
     if not isinstance(node or {}, dict):
         raise wrong_kind("a mapping")
-    faults = Faults()
     found: Init = {}
-    for op, entry in (node or {}).items():
-        if op not in REGISTRY:
-            said = f"`{cut(op)}` is no op whose weights could be filled"
-            faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
-        else:
-            found[op] = _weights(entry, (op,), info.data["loc"], faults)
-    faults.close()
+    with Faults() as faults:
+        for op, entry in (node or {}).items():
+            if op in REGISTRY:
+                found[op] = _weights(entry, (op,), info.data["loc"], faults)
+            else:
+                said = f"`{cut(op)}` is no op whose weights could be filled"
+                faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
     return found
 
 
@@ -73,10 +72,8 @@ def _of_item(node: Any, info: ValidationInfo[Any]) -> Init:
     by_op = isinstance(node, dict) and node and not any(k in FILLERS or k in WEIGHTS for k in node)
     if holds and by_op:
         return _by_op(node, info)
-    faults = Faults()
-    found = {EVERY: _weights(node, (), info.data["loc"], faults)}
-    faults.close()
-    return found
+    with Faults() as faults:
+        return {EVERY: _weights(node, (), info.data["loc"], faults)}
 
 
 def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Filler]:

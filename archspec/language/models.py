@@ -213,25 +213,19 @@ def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
     steps = (op,) if info.data["key"].on_key else ()
-    faults = Faults()
     cls = REGISTRY.get(op)
-    if cls is None:
+    with Faults() as faults:
+        if cls is not None:
+            return arguments.of_op(cls, node, steps, faults, reading.checked)
         first = next(iter(reading.blocks.get(op) or ()), "")
-        found = arguments.of_block(op, node, first, steps, faults)
-    else:
-        found = arguments.of_op(cls, node, steps, faults, reading.checked)
-    faults.close()
-    return found
+        return arguments.of_block(op, node, first, steps, faults)
 
 
 def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
     """The inputs that a merge is given as a list."""
-    faults = Faults()
-    key: Loc = info.data["key"]
-    op = info.data["op"]
-    found = refs(node, Loc(key.file, key.path), f"`{op}`", (op,), faults)
-    faults.close()
-    return found
+    key, op = info.data["key"], info.data["op"]
+    with Faults() as faults:
+        return refs(node, Loc(key.file, key.path), f"`{op}`", (op,), faults)
 
 
 class Item(Placed):
@@ -324,15 +318,14 @@ def _operation(node: dict[str, Any], reading: Reading) -> str:
     if not others:
         raise refuse("E214", "the item has no operation", "add an op, a block, or `body`")
     known = [key for key in others if reading.known(key)]
-    faults = Faults()
-    if len(known) > 1:
-        said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
-        help = "make each an item of its own, with its own `-`"
-        faults.add((known[1],), "E214", said, help, on_key=True)
-    known = known or [key for key in others if is_block(key)]
-    if not known:
-        faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
-    faults.close()
+    with Faults() as faults:
+        if len(known) > 1:
+            said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
+            help = "make each an item of its own, with its own `-`"
+            faults.add((known[1],), "E214", said, help, on_key=True)
+        known = known or [key for key in others if is_block(key)]
+        if not known:
+            faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
     return known[0]
 
 
@@ -378,14 +371,11 @@ def _block_inputs(node: Any) -> Any:
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    faults = Faults()
-    seen: set[str] = set()
-    for i, name in enumerate(names):
-        if name in seen:
-            said = f"`{name}` is given twice"
-            faults.add((i,), "E206", said, "choose another name")
-        seen.add(name)
-    faults.close()
+    with Faults() as faults:
+        first = {name: i for i, name in reversed([*enumerate(names)])}
+        for i, name in enumerate(names):
+            if first[name] < i:
+                faults.add((i,), "E206", f"`{name}` is given twice", "choose another name")
     return names
 
 

@@ -23,9 +23,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from archspec.expressions import ExpressionError, Template
+from archspec.expressions import Template
 from archspec.language.kinds import MAPPING, Form, Text
-from archspec.language.refusals import Faults, Steps, of_expression, refuse, wrong_kind
+from archspec.language.refusals import Faults, Steps, expressed, refuse, wrong_kind
 from archspec.language.renames import Pattern, Rename, names, pattern
 from archspec.text.words import cut
 
@@ -166,35 +166,27 @@ class Entry(Form):
 
 
 def _table(table: dict[str, Entry]) -> tuple[Rename, ...]:
-    faults = Faults()
     found = []
-    for left, entry in table.items():
-        ours = faults.at((left,), _ours, left)
-        if ours is not None:
-            theirs = [
-                faults.at((left, "from", i), _theirs, ours, text)
-                for i, text in enumerate(entry.from_)
-            ]
-            part = (entry.part[0], entry.part[1]) if entry.part else None
-            order = tuple(entry.order) or None
-            found.append(Rename(ours, tuple(theirs), entry.axis, part, order, entry.reshape))
-    faults.close()
+    with Faults() as faults:
+        for left, entry in table.items():
+            ours = faults.at((left,), _ours, left)
+            if ours is not None:
+                theirs = tuple(
+                    faults.at((left, "from", i), _theirs, ours, text)
+                    for i, text in enumerate(entry.from_)
+                )
+                part, order = tuple(entry.part) or None, tuple(entry.order) or None
+                found.append(Rename(ours, theirs, entry.axis, part, order, entry.reshape))
     return tuple(found)
 
 
 def _ours(text: str) -> Pattern:
-    try:
-        return pattern(text)
-    except ExpressionError as bad:
-        code: Any = bad.code
-        raise refuse(code, bad.message, bad.help, on_key=True) from None
+    found: Pattern = expressed(pattern, text, on_key=True)
+    return found
 
 
 def _theirs(ours: Pattern, text: str) -> Template:
-    try:
-        right = names(text, ours.variables)
-    except ExpressionError as bad:
-        raise of_expression(bad) from None
+    right: Template = expressed(names, text, ours.variables)
     if ours.prefix != (not text or text.endswith(".")):
         said = f"`{cut(ours.text)}` and `{cut(text)}` are not both parts of names"
         help = "a part of a name ends in `.` on both sides, a whole name on neither"

@@ -17,7 +17,7 @@ from archspec.language.arguments import BESIDE, parameters
 from archspec.language.expected import TOTALS
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
-from archspec.language.weights import ENTRY, FILE, Weights
+from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY, other_names
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near
@@ -317,9 +317,9 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
         case ("weights",):
             return "in `weights`", _keys(Weights)
         case ("weights", "file", *_):
-            return "in `file`", FILE
+            return "in `file`", _keys(Published)
         case ("weights", "rename", _):
-            return "in an entry of `rename`", ENTRY
+            return "in an entry of `rename`", _keys(Entry)
     return "beside an operation", ()
 
 

@@ -27,7 +27,6 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
-    model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
@@ -83,7 +82,8 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
-_MERGES = {"residual": "add", "branches": ...}  # where none is written: `...` must be
+# Where none is written: `...` must be.
+_MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
 
 
@@ -277,24 +277,17 @@ class Item(Placed):
         """`from`, or the list of a merge op; None: the previous item."""
         return self.from_ if self.listed is None else self.listed
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, node: Any, info: ValidationInfo[Any]) -> Any:
-        (node, path), reading = node, info.context
-        loc = Loc(reading.file, path)
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
         if isinstance(node, str):
-            op = _word(node, reading)
-            return {"\0loc": loc, "\0op": op, "\0key": loc, "\0args": None}
+            return {"\0op": _word(node, reading), "\0key": Loc(reading.file, path), "\0args": None}
         if not isinstance(node, dict):
             help = "put a path of several items under `body:`" if isinstance(node, list) else ""
             raise wrong_kind("a word or a mapping", help, what="an item")
         op = _operation(node, reading)
-        key = Loc(reading.file, (*path, op), on_key=True)
-        head: dict[str, Any] = {"\0loc": loc, "\0op": op, "\0key": key}
+        head = {"\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
         if op in STRUCTURE:
-            if op in _MERGES:
-                head["merge"] = _MERGES[op]
-            return head | node
+            return {**head, **_MERGES.get(op, {}), **node}
         many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
         given = {key: node[key] for key in node if key != op}
         return {**head, "\0listed" if many else "\0args": node[op], **given}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -88,18 +89,16 @@ def _lost(slip: Slip) -> UnreadableError:
     return UnreadableError([slip])
 
 
+@dataclass(slots=True, eq=False)
 class Open:
     """A list or mapping whose end is not reached; `key` is that of the value that comes next."""
 
-    __slots__ = ("data", "flow", "key", "mapping", "marks", "start")
-
-    def __init__(self, data: Any, start: int, flow: bool | None = False) -> None:
-        self.data = data
-        self.mapping = isinstance(data, dict)
-        self.marks: Any = {} if self.mapping else []
-        self.start = start
-        self.flow = flow
-        self.key: tuple[str, int, int] | None = None
+    mapping: bool
+    data: Any
+    marks: Any
+    start: int = 0
+    flow: bool = False
+    key: tuple[str, int, int] | None = None
 
 
 class Reading:
@@ -111,7 +110,7 @@ class Reading:
 
     def __init__(self, text: str, limits: Limits, *, quoted: bool = False) -> None:
         self.text, self.limits, self.quoted = text, limits, quoted
-        self.open = [Open([], 0)]
+        self.open = [Open(False, [], [])]
         self.slips: list[Slip] = []
         self.documents = 0
         self.last: Mark = (0, 0)  # place of the last scalar, alias or flow collection
@@ -182,7 +181,7 @@ class Reading:
         direct = top is self.last_in
         # not `[key: value]`, which has no braces
         top = next(c for c in reversed(self.open) if not c.flow or self.text[c.start] in "[{")
-        return Spot(self.text, at, opened, self.last, top.start, bool(top.flow), expects, direct)
+        return Spot(self.text, at, opened, self.last, top.start, top.flow, expects, direct)
 
     def note(self, code: str, message: str, mark: Mark, help: str = "") -> None:
         """A fault that reading survives."""
@@ -216,8 +215,8 @@ class Reading:
             said = f"lists and mappings are nested more than {self.limits.nesting} deep"
             help = "move the inner part into a block"
             raise _lost(Slip("E402", said, start, start + 1, help))
-        data: Any = {} if type(event) is yaml.MappingStartEvent else []
-        self.open.append(Open(data, start, event.flow_style))
+        of: Any = dict if type(event) is yaml.MappingStartEvent else list
+        self.open.append(Open(of is dict, of(), of(), start, bool(event.flow_style)))
 
     def end(self, event: Any) -> None:
         top = self.open.pop()
@@ -341,7 +340,7 @@ class Reading:
         if self.foreign and (fault := misread.foreign_sign(self.text, start, stop)):
             return fault
         if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
-            return misread.cut_off(self.text, start, stop, flow=bool(self.open[-1].flow))
+            return misread.cut_off(self.text, start, stop, flow=self.open[-1].flow)
         return None
 
     def continued(self, start: int, stop: int) -> None:

@@ -256,8 +256,9 @@ def _decode(raw: bytes, name: str) -> str:
 
 
 def _child(node: Any, step: str | int) -> Any:
+    inside: Any = node if isinstance(node, (dict, list)) else ()
     try:
-        return node[step] if isinstance(node, (dict, list)) else None
+        return inside[step]
     except (KeyError, IndexError, TypeError):
         return None
 

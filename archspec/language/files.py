@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ from archspec.text.source import Source, read
 if TYPE_CHECKING:
     from archspec.language.models import Spec
 
-Loader = Callable[[Path, str], Source]  # path, name in messages
-
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -27,7 +24,6 @@ class Files:
 
     allow_outside: bool = False
     limits: Limits = DEFAULT
-    loader: Loader | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     specs: dict[str, Spec | None] = field(default_factory=dict)  # by real path; None: it has faults
     open: list[str] = field(default_factory=list)  # real paths, the outermost first
@@ -35,9 +31,7 @@ class Files:
 
     def load(self, path: Path, name: str) -> Source:
         """One file more. Raises SpecError."""
-        source = (
-            self.loader(path, name) if self.loader else read(path, limits=self.limits, name=name)
-        )
+        source = read(path, limits=self.limits, name=name)
         self.bytes += len(source.text)
         self.sources[source.name] = source
         return source

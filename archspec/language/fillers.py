@@ -90,9 +90,10 @@ def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Fi
 
 def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
     name, args, at = "constant", {}, steps
-    if isinstance(node, (int, float, str)) and not isinstance(node, bool) and _is_value(node):
+    text = isinstance(node, str)
+    if (text and "$" in node) or (isinstance(node, (int, float)) and not isinstance(node, bool)):
         args = {"val": evaluable(node, steps, faults)}
-    elif isinstance(node, str) or (isinstance(node, dict) and len(node) == 1):
+    elif text or (isinstance(node, dict) and len(node) == 1):
         ((name, given),) = node.items() if isinstance(node, dict) else [(node, None)]
         at = (*steps, name) if isinstance(node, dict) else steps
         if name in FILLERS:
@@ -106,10 +107,6 @@ def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
         fault = wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
         faults.append((steps, fault))
     return Filler(name=name, args=args, loc=Loc(item.file, (*item.path, "init", *at)))
-
-
-def _is_value(node: int | float | str) -> bool:
-    return not isinstance(node, str) or "$" in node
 
 
 def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, Value]:

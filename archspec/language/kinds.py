@@ -288,10 +288,6 @@ def _outputs(node: Any, info: ValidationInfo[Any]) -> dict[str, tuple[Ref, ...]]
     return found
 
 
-def _shared(node: Any, info: ValidationInfo[Any]) -> Ref:
-    return ref(node, _inside(info, "shared"))
-
-
 _PATHS: Any = str | Annotated[list[str], Field(min_length=1)]
 Id = Annotated[Any, PlainValidator(_id, json_schema_input_type=str)]
 From = Annotated[
@@ -306,7 +302,12 @@ Outputs = Annotated[
         _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
 ]
-Shared = Annotated[Ref | None, PlainValidator(_shared, json_schema_input_type=str)]
+Shared = Annotated[
+    Ref | None,
+    PlainValidator(
+        lambda node, info: ref(node, _inside(info, "shared")), json_schema_input_type=str
+    ),
+]
 
 # ------------------------------------------------------------------ shapes and copies
 

@@ -225,11 +225,14 @@ class Scopes:
                 where = f"as an input of `{item.op}`"
                 self.to.unknown(str(ref.slot), ref.loc.path, known, where)
 
+    def callee(self, op: str) -> Block | Spec | None:
+        """What an operation calls: a block or a used file; None also where that has faults."""
+        used = self.spec.use.get(op)
+        return self.spec.blocks.get(op) if used is None else used.spec
+
     def takes(self, op: str) -> tuple[str, ...] | None:
         """The names of an operation's inputs, where they have any."""
-        inside: Block | Spec | None = self.spec.blocks.get(op)
-        if op in self.spec.use:
-            inside = self.spec.use[op].spec
+        inside = self.callee(op)
         if inside is not None:
             return tuple(inside.inputs) if inside.named_inputs else None
         cls = REGISTRY.get(op)
@@ -240,14 +243,13 @@ class Scopes:
     def call(self, item: Item) -> None:
         """Of a block: there is one, it has these params, and those it needs are given."""
         op, args, path = item.op, item.args, item.key.path
-        used = self.spec.use.get(op)
-        if op not in self.spec.blocks and used is None:
+        if op not in self.spec.blocks and op not in self.spec.use:
             self.strange.append(item)
             return
         self.called.add(op)
-        inside: Block | Spec | None = used.spec if used is not None else self.spec.blocks[op]
+        inside = self.callee(op)
         if inside is None:
-            return  # a file with faults
+            return
         params = inside.params
         if "" in args:
             said, help = f"`{op}` takes no parameters", f"write `{op}` alone"

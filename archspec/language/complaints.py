@@ -53,8 +53,10 @@ _MISSING = {
               "add `merge: concat` (or add, mul, mean, max) beside it"),
     "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
     "from": ("E202", "an entry needs `from`", "`from: name`"),
-    "sha256": ("E228", "`sha256` is missing", "`sha256sum FILE` prints it; without it nothing says "
-               "that the file is the right one"),
+    "sha256": (
+        "E228", "`sha256` is missing",
+        "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
+    ),
 }  # fmt: skip
 
 

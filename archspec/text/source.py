@@ -151,14 +151,14 @@ def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     try:
         data, marks = reading.load(text, limits)
     except reading.UnreadableError as bad:
-        raise _misread(name, text, bad.slips) from None
+        raise _misread(name, text, bad.args) from None
     return Source(name, text, data, marks, path)
 
 
 def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
     """Faults of a text that is no strict YAML: at characters, not at paths."""
     slips = sorted(slips, key=lambda slip: slip.start)
-    marks = (0, 0, [(slip.start, slip.stop) for slip in slips])
+    marks = (0, 0, [(slip.start, max(slip.stop, slip.start + 1)) for slip in slips])
     faults = [
         Fault(slip.code, slip.message, Loc(name, (i,)), slip.help) for i, slip in enumerate(slips)
     ]
@@ -204,8 +204,7 @@ def _bytes(path: str | Path, name: str, most: int) -> bytes:
     try:
         return _regular(handle, name, most)
     except OSError as failed:
-        said = f"the file cannot be read: {failed.strerror}"
-        raise _unread(name, "E101", said) from None
+        raise _unread(name, "E101", f"the file cannot be read: {failed.strerror}") from None
     finally:
         os.close(handle)
 
@@ -248,7 +247,7 @@ def _decode(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as bad:
         start = len(raw[: bad.start].decode("utf-8"))
         said = f"byte 0x{raw[bad.start]:02x} is not UTF-8"
-        slip = Slip("E102", said, start, start + 1, "save the file as UTF-8")
+        slip = Slip("E102", said, start, "save the file as UTF-8")
         raise _misread(name, raw.decode("utf-8", "replace"), [slip]) from None
 
 

@@ -26,7 +26,7 @@ from pydantic import (
 
 from archspec.expressions import Template
 from archspec.language.kinds import MAPPING, Form, Text
-from archspec.language.refusals import Faults, Steps, expressed, refuse, wrong_kind
+from archspec.language.refusals import Faults, Steps, expressed, refuse
 from archspec.language.renames import Pattern, Rename, names, pattern
 from archspec.text.words import cut
 
@@ -59,6 +59,7 @@ def _path(path: str) -> str:
 class Published(Form):
     """A file of weights: a path or an address, and its SHA-256."""
 
+    help: ClassVar[str] = "`{path: net.safetensors, sha256: …}`"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["path"]}, {"required": ["url"]}]}
     )
@@ -78,8 +79,7 @@ class Published(Form):
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
-        if not isinstance(node, dict):
-            raise wrong_kind("a mapping", "`{path: net.safetensors, sha256: …}`", what="`file`")
+        node = super().spelt_out(node, path, reading)
         if ("path" in node) == ("url" in node) and node.keys() <= cls.model_fields.keys():
             said = "`file` needs exactly one of `path` and `url`"
             raise refuse("E228", said, "for example `{path: net.safetensors, sha256: …}`")

@@ -38,7 +38,10 @@ class _Line:
     comment: str = ""
     comment_column: int = 0  # in the old text
     verbatim: str | None = None  # inside a scalar of several lines: shifted with its first line
-    shift: int = 0
+
+    @property
+    def shift(self) -> int:
+        return self.new - self.old
 
     @property
     def trails(self) -> int:
@@ -105,7 +108,6 @@ def _place(text: str, scanned: list[t.Token], lines: list[_Line]) -> None:
             continue
         if first:
             line.new = _column(token, state)
-            line.shift = line.new - line.old
             if not state.flow or (state.flow == 1 and isinstance(token, _OPENS)):
                 state.flow_shift = line.shift
         else:
@@ -166,12 +168,10 @@ def _append(text: str, token: t.Token, lines: list[_Line]) -> None:
     lines[row].body += head.partition(" ")[0] if block else head.rstrip()
     for offset, tail in enumerate(rest, 1):
         line = lines[row + offset]
-        line.shift = lines[row].shift
+        line.new = max(0, line.old + lines[row].shift)
         if block or offset < len(rest):
             line.verbatim = tail
         else:
-            line.old = len(tail) - len(tail.lstrip(" "))
-            line.new = max(0, line.old + line.shift)
             line.body = tail.strip()
 
 
@@ -229,8 +229,5 @@ def _render(lines: list[_Line]) -> str:
 
 def _row(line: _Line) -> str:
     """A line without the comment that trails it."""
-    if line.verbatim is not None:
-        shifted = " " * max(0, line.shift) + line.verbatim[max(0, -line.shift) :]
-        return shifted if line.verbatim.strip() else ""
-    text = line.body or line.comment
-    return " " * line.new + text if text else ""
+    text = line.body or line.comment if line.verbatim is None else line.verbatim.lstrip(" ")
+    return " " * line.new + text if text.strip() else ""

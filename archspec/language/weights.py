@@ -79,11 +79,11 @@ class Published(Form):
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
-        node = super().spelt_out(node, path, reading)
-        if ("path" in node) == ("url" in node) and node.keys() <= cls.model_fields.keys():
+        found = super().spelt_out(node, path, reading)
+        if ("path" in found) == ("url" in found) and found.keys() <= cls.model_fields.keys():
             said = "`file` needs exactly one of `path` and `url`"
             raise refuse("E228", said, "for example `{path: net.safetensors, sha256: …}`")
-        return node
+        return found
 
 
 def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:

@@ -185,44 +185,31 @@ _REASONS = {
 
 def _bytes(path: str | Path, name: str, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes. Raises SpecError."""
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-        | getattr(os, "O_BINARY", 0)
-    )
+    raw = bytearray()
     try:
-        handle = os.open(path, flags)
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                said = "this is not a regular file (a pipe or a device)"
+                raise _unread(name, "E101", said, "copy the text into a file")
+            while len(raw) <= most and (chunk := file.read(1 << 20)):
+                raw += chunk
     except OSError as failed:
         if os.path.isdir(path):  # noqa: PTH112  (Path's raises for a path that is too long)  # Windows refuses to open a folder with EACCES
             raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it") from None
-        reason = _REASONS.get(failed.errno or 0, f"the file cannot be opened: {failed.strerror}")
+        reason = _REASONS.get(failed.errno or 0, f"the file cannot be read: {failed.strerror}")
         raise _unread(name, "E101", reason, "check the path") from None
     except ValueError:
         said = "the path contains a NUL character"
         raise _unread(name, "E101", said, "check the path") from None
-    try:
-        return _regular(handle, name, most)
-    except OSError as failed:
-        raise _unread(name, "E101", f"the file cannot be read: {failed.strerror}") from None
-    finally:
-        os.close(handle)
-
-
-def _regular(handle: int, name: str, most: int) -> bytes:
-    status = os.fstat(handle)
-    if stat.S_ISDIR(status.st_mode):
-        raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        said = "this is not a regular file (a pipe or a device)"
-        raise _unread(name, "E101", said, "copy the text into a file")
-    raw = bytearray()
-    while len(raw) <= most and (chunk := os.read(handle, 1 << 20)):
-        raw += chunk
     if len(raw) > most:
         help = "raise `Limits(file_bytes=…)` from Python if it is meant"
         raise _unread(name, "E401", _too_large(most), help)
     return bytes(raw)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and a pipe that nobody writes to without waiting for one."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _too_large(most: int) -> str:

@@ -425,16 +425,17 @@ def test_chains_are_bounded(folder: Path) -> None:
     assert [fault.code for fault in caught.value.faults] == ["E401"]
 
 
-def test_a_file_is_read_once(folder: Path) -> None:
+def test_a_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / "net.yaml"
     file.write_text("spec: 1\ninput: [3, 8, 8]\nuse: {A: part.yaml, B: ./part.yaml}\nbody: [A]\n")
-    seen: list[str] = []
+    seen: list[Path] = []
 
-    def loader(path: Path, name: str) -> Any:
-        seen.append(name)
-        return read(path, name=name)
+    def reader(path: Path, **more: Any) -> Any:
+        seen.append(path)
+        return read(path, **more)
 
-    spec = parse(read(file), loader=loader)
+    monkeypatch.setattr("archspec.language.files.read", reader)
+    spec = parse(read(file))
     assert len(seen) == 1
     assert spec.use["A"].spec is spec.use["B"].spec
 

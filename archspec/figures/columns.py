@@ -11,10 +11,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import sqrt
+from math import dist, sqrt
 from typing import NamedTuple
 
-from archspec.figures.scene import Box, Point, Step
+from archspec.figures.scene import Box, Point, Step, between, corner, last
 
 Curve = tuple[Point, ...]  # Bézier: a point, then three for each piece
 
@@ -42,15 +42,14 @@ class Column:
     """The part of a drawing from `start` to `stop`, moved by (`across`, `down`).
 
     `bends`: knots (x, x drawn) of how it is squeezed where nothing stands. `passing`: the curves
-    that go on in the next column, numbered from left to right. `left`, `right` and `height` are of
-    what it holds, as drawn.
+    that go on in the next column, numbered from left to right. `right` and `height` are of what it
+    holds, as drawn.
     """
 
     start: float
     stop: float
     across: float = 0.0
     down: float = 0.0
-    left: float = 0.0
     right: float = 0.0
     height: float = 0.0
     bends: list[Point] = field(default_factory=list)
@@ -101,7 +100,7 @@ def _pages(cuts: Sequence[float], drawing: Drawing) -> list[Column]:
     for page in pages:
         _fill(page, drawing)
         page.across = x
-        page.left, page.right = x, page.x(page.bends[-1][0])
+        page.right = page.x(page.bends[-1][0])
         x = page.right + page.lanes + 2 * _MARGIN
     return pages
 
@@ -168,7 +167,8 @@ def _fill(page: Column, drawing: Drawing) -> None:
         if high >= page.stop or low <= page.start:
             continue
         xs = [x for x, y in curve if page.start < y < page.stop]
-        xs += [_at(curve, y) for y in (page.start, page.stop) if high < y < low]
+        passes = (y for y in (page.start, page.stop) if high < y < low)
+        xs += [_split(_falling(curve), y)[0][-1][0] for y in passes]
         if high < page.stop < low:
             crossing.append((xs[-1], number))
         lines.append(xs)
@@ -206,11 +206,6 @@ def _bands(cards: Sequence[Box], low: float, high: float) -> list[tuple[float, f
     return [*found, (reached, high)] if high > reached + 1 else found
 
 
-def _at(curve: Curve, y: float) -> float:
-    """Where a curve passes a height."""
-    return _split(_falling(curve), y)[0][-1][0]
-
-
 def _falling(curve: Curve) -> Curve:
     return curve if curve[0][1] <= curve[-1][1] else curve[::-1]
 
@@ -220,7 +215,7 @@ def passed(curve: Curve, top: float, bottom: float) -> tuple[float, float] | Non
     xs: list[float] = []
     for start in range(0, len(curve) - 1, 3):
         piece = curve[start : start + 4]
-        points = [_point(piece, step / _FINE) for step in range(_FINE + 1)]
+        points = [_halves(piece, step / _FINE)[1][0] for step in range(_FINE + 1)]
         for (a, b), (c, d) in pairwise(points):
             if min(b, d) < bottom and max(b, d) > top:
                 xs += (a, c)
@@ -235,14 +230,11 @@ def _split(curve: Curve, y: float) -> tuple[Curve, Curve]:
             low, high = 0.0, 1.0
             for _ in range(40):
                 middle = (low + high) / 2
-                low, high = (middle, high) if _point(piece, middle)[1] < y else (low, middle)
+                at = _halves(piece, middle)[1][0]
+                low, high = (middle, high) if at[1] < y else (low, middle)
             above, below = _halves(piece, high)
             return (*curve[:start], *above), (*below, *curve[start + 4 :])
     raise AssertionError("a curve that passes a height has a piece that does")
-
-
-def _point(piece: Sequence[Point], t: float) -> Point:
-    return _halves(piece, t)[1][0]
 
 
 def _halves(piece: Sequence[Point], t: float) -> tuple[Curve, Curve]:
@@ -250,7 +242,7 @@ def _halves(piece: Sequence[Point], t: float) -> tuple[Curve, Curve]:
     first, last = [piece[0]], [piece[-1]]
     points = list(piece)
     while len(points) > 1:
-        points = [(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in pairwise(points)]
+        points = [between(a, b, t) for a, b in pairwise(points)]
         first.append(points[0])
         last.append(points[-1])
     return tuple(first), tuple(reversed(last))
@@ -267,8 +259,8 @@ def folded(curve: Curve, number: int, pages: Sequence[Column], margin: Point) ->
             continue
         if steps:
             before = pages[place - 1]
-            ends = _last(steps), moved[0]
-            steps += _between(before, before.passing[number], ends, margin)
+            ends = last(steps[-1]), moved[0]
+            steps += _over(before, before.passing[number], ends, margin)
             steps.append(("L", *moved[0]))
         else:
             steps.append(("M", *moved[0]))
@@ -294,20 +286,14 @@ def within(curve: Curve, page: Column, margin: Point) -> Curve | None:
 
 def _reversed(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The same way from its end to its beginning."""
-    found: list[Step] = [("M", *_last(steps))]
-    for before, step in reversed(list(pairwise(steps))):
-        values: tuple[float, ...] = step[1:]
-        ends = _last([before])
-        found.append((step[0], *(values[2:4] + values[:2] + ends if step[0] == "C" else ends)))
+    found: list[Step] = [("M", *last(steps[-1]))]
+    for before, (kind, *values) in reversed(list(pairwise(steps))):
+        handles = values[:-2]
+        found.append((kind, *handles[2:], *handles[:2], *last(before)))
     return tuple(found)
 
 
-def _last(steps: Sequence[Step]) -> Point:
-    _, *values = steps[-1]
-    return values[-2], values[-1]
-
-
-def _between(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) -> list[Step]:
+def _over(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) -> list[Step]:
     """Down, over to the gutter, up, over and down: lines keep their order and do not cross."""
     (start, end), (right, down) = ends, margin
     count = len(page.passing)
@@ -316,19 +302,13 @@ def _between(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) 
     high = down - _MARGIN / 2 - _LANE * (lane)
     corners = [(start[0], low), (across, low), (across, high), (end[0], high)]
     points = [start, *corners, end]
-    steps: list[Step] = []
-    for before, at, after in zip(points, points[1:], points[2:], strict=False):
-        a, b = _near(at, before), _near(at, after)
-        steps += [("L", *a), ("C", *_mid(at, a), *_mid(at, b), *b)]
-    return steps
+    return [
+        step
+        for before, at, after in zip(points, points[1:], points[2:], strict=False)
+        for step in corner(_near(at, before), at, _near(at, after))
+    ]
 
 
-def _near(corner: Point, other: Point) -> Point:
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
-    length = abs(dx) + abs(dy)  # along an axis
-    t = min(_ROUND, length / 2) / length if length else 0.0
-    return corner[0] + dx * t, corner[1] + dy * t
-
-
-def _mid(corner: Point, end: Point) -> Point:
-    return corner[0] + (end[0] - corner[0]) * 0.45, corner[1] + (end[1] - corner[1]) * 0.45
+def _near(at: Point, other: Point) -> Point:
+    length = dist(at, other)
+    return between(at, other, min(_ROUND, length / 2) / length) if length else at

@@ -174,6 +174,6 @@ def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
     label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
     if part.copies > 1:
-        label = f"{part.label} × {part.copies}"
+        label = part.counted
     lines = [Line(fonts.fit(label, size, 120.0), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import ANCHORS, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.save import MARK
 
 PT = 0.75
@@ -131,7 +131,7 @@ def _text(canvas: Any, text: Text) -> None:
     canvas.rotate(text.turn)
     canvas.scale(1, -1)  # letters stand upright
     canvas.setFillColor(_colour(text.colour))
-    line = canvas.beginText(-{"start": 0.0, "middle": 0.5, "end": 1.0}[text.anchor] * wide, 0)
+    line = canvas.beginText(-ANCHORS[text.anchor] * wide, 0)
     for font, words in runs:
         line.setFont(font, text.size)
         line.textOut(words)

@@ -187,7 +187,7 @@ def test_a_line_goes_through_all_columns_it_passes() -> None:
     assert len(pages) > 2
     steps = columns.folded(beside, len(down), pages, (0, 0))
     assert steps[0][0] == "M"
-    lefts = [page.left for page in pages]
+    lefts = [page.across for page in pages]
     assert lefts == sorted(lefts)
     assert steps[0][1:] == pytest.approx((pages[0].x(100), 15))
     assert steps[-1][-2:] == pytest.approx((pages[-1].x(100), 3555 + pages[-1].down))

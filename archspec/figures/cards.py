@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.figures import fonts, palette
 from archspec.figures.outline import Link, Outline, Part
-from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Step, Stroke, Text
-from archspec.figures.scene import between, corner
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Step, Stroke, Text, corner
 from archspec.units import count
 
 if TYPE_CHECKING:
@@ -255,7 +254,7 @@ def _rounded(points: Sequence[Point]) -> tuple[Step, ...]:
     steps: list[Step] = [("M", *points[0])]
     for before, at, after in zip(points, points[1:], points[2:], strict=False):
         r = min(_ROUND, math.dist(before, at) / 2, math.dist(at, after) / 2)
-        steps += corner(_towards(at, before, r), at, _towards(at, after, r))
+        steps += corner(before, at, after, r, r)
     return (*steps, ("L", *points[-1]))
 
 
@@ -273,7 +272,3 @@ def _straightened(points: Sequence[Point]) -> list[Point]:
 
 def _turn(a: Point, b: Point, c: Point) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _towards(start: Point, end: Point, distance: float) -> Point:
-    return between(start, end, distance / (math.dist(start, end) or 1.0))

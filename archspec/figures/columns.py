@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
-from math import dist, sqrt
-from typing import NamedTuple
+from math import dist, inf, sqrt
 
 from archspec.figures.scene import Box, Point, Step, between, corner, last
 
@@ -27,14 +27,19 @@ _ROUND = 6.0
 _FINE = 16  # straight pieces that stand for a curved one
 
 
-class Drawing(NamedTuple):
-    """Cards, frames around them, lines, the headings of frames, upper and lower ends of lines."""
+@dataclass(frozen=True)
+class Drawing:
+    """Cards, frames around them, lines, and the headings of frames, for which there is room."""
 
     boxes: Sequence[Box]
     clusters: Sequence[Box]
     curves: Sequence[Curve]
-    titles: Sequence[Box]
-    ends: Sequence[tuple[float, float]]
+    titles: Sequence[Box] = ()
+
+    @cached_property
+    def ends(self) -> list[tuple[float, float]]:
+        """The upper and the lower end of each line."""
+        return [_ends(curve) for curve in self.curves]
 
 
 @dataclass(slots=True)
@@ -57,7 +62,7 @@ class Column:
 
     def x(self, x: float) -> float:
         """Where what stands at x is drawn."""
-        place = min(max(bisect_right(self.bends, (x, float("inf"))), 1), len(self.bends) - 1)
+        place = min(max(bisect_right(self.bends, (x, inf)), 1), len(self.bends) - 1)
         (a, b), (c, d) = self.bends[place - 1], self.bends[place]
         return self.across + b + (x - a) * (d - b) / (c - a)
 
@@ -67,19 +72,11 @@ class Column:
         return _MARGIN + _LANE * len(self.passing) if self.passing else 0.0
 
 
-def columns(
-    boxes: Sequence[Box],
-    clusters: Sequence[Box],
-    curves: Sequence[Curve],
-    titles: Sequence[Box] = (),
-) -> list[Column]:
-    """Where a drawing is cut so that it takes about the shape of a sheet; one column if it fits.
-
-    `titles` are the headings of clusters, for which there is to be room.
-    """
-    drawing = Drawing(boxes, clusters, curves, titles, [_ends(curve) for curve in curves])
-    tall = max((box.bottom for box in (*boxes, *clusters)), default=0.0)
-    wide = max((box.right for box in (*boxes, *clusters)), default=0.0)
+def columns(drawing: Drawing) -> list[Column]:
+    """Where a drawing is cut so that it takes about the shape of a sheet; one column if it fits."""
+    boxes = *drawing.boxes, *drawing.clusters
+    tall = max((box.bottom for box in boxes), default=0.0)
+    wide = max((box.right for box in boxes), default=0.0)
     if tall <= _TALLEST:
         return _pages([], drawing)
     about = round(sqrt(_ASPECT * tall / (wide + 40)))
@@ -94,8 +91,7 @@ def _extent(pages: Sequence[Column]) -> float:
 
 
 def _pages(cuts: Sequence[float], drawing: Drawing) -> list[Column]:
-    bounds = [*cuts, float("inf")]
-    pages = [Column(a, b) for a, b in zip([float("-inf"), *cuts], bounds, strict=True)]
+    pages = [Column(a, b) for a, b in pairwise((-inf, *cuts, inf))]
     x = 0.0
     for page in pages:
         _fill(page, drawing)
@@ -130,15 +126,15 @@ def _cuts(gaps: Sequence[tuple[float, float]], tall: float, count: int) -> list[
 def _gaps(drawing: Drawing) -> list[tuple[float, float]]:
     """Heights at which no card and no heading stands, and how ill they suit."""
     found: list[tuple[float, float]] = []
-    reached = None
+    reached = inf
     for box in sorted(drawing.boxes, key=lambda box: box.top):
-        if reached is not None and box.top > reached + 4:
+        if box.top > reached + 4:
             y = _between_frames(drawing.clusters, reached, box.top)
             lines = sum(top < y < bottom for top, bottom in drawing.ends)
             frames = sum(frame.top < y < frame.bottom for frame in drawing.clusters)
             if lines <= _MOST:
                 found.append((y, 0.08 * lines + 0.06 * frames))
-        reached = box.bottom if reached is None else max(reached, box.bottom)
+        reached = box.bottom if reached == inf else max(reached, box.bottom)
     return found
 
 
@@ -158,8 +154,8 @@ def _fill(page: Column, drawing: Drawing) -> None:
         if page.start < box.top and box.bottom < page.stop
     ]
     inside = [*cards, *frames]
-    top = min(box.top for box in inside) if page.start == float("-inf") else page.start
-    bottom = max(box.bottom for box in inside) if page.stop == float("inf") else page.stop
+    top = min(box.top for box in inside) if page.start == -inf else page.start
+    bottom = max(box.bottom for box in inside) if page.stop == inf else page.stop
     page.down, page.height = -top, bottom - top
     lines: list[list[float]] = []
     crossing = []
@@ -302,13 +298,8 @@ def _over(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) -> 
     high = down - _MARGIN / 2 - _LANE * (lane)
     corners = [(start[0], low), (across, low), (across, high), (end[0], high)]
     points = [start, *corners, end]
-    return [
-        step
-        for before, at, after in zip(points, points[1:], points[2:], strict=False)
-        for step in corner(_near(at, before), at, _near(at, after))
-    ]
-
-
-def _near(at: Point, other: Point) -> Point:
-    length = dist(at, other)
-    return between(at, other, min(_ROUND, length / 2) / length) if length else at
+    steps: list[Step] = []
+    for before, at, after in zip(points, points[1:], points[2:], strict=False):
+        rounds = (min(_ROUND, dist(at, other) / 2) for other in (before, after))
+        steps += corner(before, at, after, *rounds)
+    return steps

@@ -42,13 +42,6 @@ class Box(NamedTuple):
     def moved(self, right: float, down: float) -> Box:
         return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
-    def overlaps(self, other: Box, slack: float = 0.5) -> bool:
-        """Whether the two share more than `slack` px in both directions."""
-        return (
-            min(self.right, other.right) - max(self.left, other.left) > slack
-            and min(self.bottom, other.bottom) - max(self.top, other.top) > slack
-        )
-
     def contains(self, other: Box, slack: float = 0.5) -> bool:
         """Whether `other` lies within, up to `slack` px."""
         return (
@@ -151,10 +144,12 @@ def between(a: Point, b: Point, t: float) -> Point:
     return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
 
 
-def corner(before: Point, at: Point, after: Point) -> tuple[Step, Step]:
-    """From a point before a corner to one behind it: a quarter of a circle."""
-    k = 0.45  # where the handles stand
-    return ("L", *before), ("C", *between(at, before, k), *between(at, after, k), *after)
+def corner(before: Point, at: Point, after: Point, start: float, end: float) -> tuple[Step, Step]:
+    """A corner made round, from `start` px before it to `end` px behind it."""
+    a = between(at, before, start / (math.dist(at, before) or 1.0))
+    b = between(at, after, end / (math.dist(at, after) or 1.0))
+    k = 0.45  # where the handles stand: a quarter of a circle
+    return ("L", *a), ("C", *between(at, a, k), *between(at, b, k), *b)
 
 
 def _head(stroke: Stroke) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts
 from archspec.figures.cards import Line
+from archspec.figures.grid import Span, first_free
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
@@ -124,18 +125,10 @@ class Lanes:
     def _rows(self) -> dict[str, int]:
         """Which row of its lane each part stands in: straight ways take a row for themselves."""
         found: dict[str, int] = {}
-        taken: dict[Level, list[list[tuple[float, float]]]] = {}
+        taken: dict[Level, list[list[Span]]] = {}
         for way in sorted(self._ways(), key=lambda way: self.x[way[0]] - self._end(way)):
-            rows = taken.setdefault(self.level[way[0]], [])
             span = self.x[way[0]] - 6, self._end(way) + 6
-            free = (
-                number
-                for number, spans in enumerate(rows)
-                if all(span[1] <= a or b <= span[0] for a, b in spans)
-            )
-            number = next(free, len(rows))
-            rows[number:] = rows[number:] or [[]]
-            rows[number].append(span)
+            number = first_free(taken.setdefault(self.level[way[0]], []), span)
             found.update(dict.fromkeys(way, number))
         return found
 

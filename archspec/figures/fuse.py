@@ -9,7 +9,7 @@ From the ops of a network to its cards, if the two convolutions are equal:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ class Draft:
         return self.nodes[0] if self.core == -1 else self.core
 
 
-def fused(wiring: Wiring, drafts: Sequence[Draft]) -> list[Draft]:
+def fused(wiring: Wiring, drafts: Iterable[Draft]) -> list[Draft]:
     """Norms, activations and the like join the op before them, or else the one behind."""
     found: list[Draft] = []
     by_last: dict[int, Draft] = {}

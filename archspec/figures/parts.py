@@ -88,9 +88,8 @@ class Describer:
 
     def _scope(self, draft: Draft) -> Element | None:
         """The outermost element that holds exactly these nodes."""
-        element: Element | None = draft.first
-        while element is not None and element.stop <= draft.nodes[-1]:
-            element = element.parent
+        around = (draft.first, *draft.first.above())
+        element = next((one for one in around if one.stop > draft.nodes[-1]), None)
         if element is None or len(element.nodes) != len(draft.nodes):
             return None
         return element.named

@@ -195,14 +195,12 @@ def _arguments(node: Node) -> str:
 
 
 def _marks(node: Node, row: Row) -> str:
-    said = []
-    if row.shared_with is not None:
-        said.append(f"weights of {row.shared_with}")
-    if row.training_only:
-        said.append("in training only")
-    if node.frozen:
-        said.append("frozen")
-    return ", ".join(said)
+    said = {
+        f"weights of {row.shared_with}": row.shared_with is not None,
+        "in training only": row.training_only,
+        "frozen": node.frozen,
+    }
+    return ", ".join(text for text, true in said.items() if true)
 
 
 def _field(row: Row) -> str:
@@ -222,13 +220,11 @@ def _field(row: Row) -> str:
 
 def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
     """Name, height and width of each input; a height of 1 for a sequence."""
-    found = []
-    for node in graph.steps:
-        if node.layer is None:
-            sizes = node.outs[0].shape
-            map_ = len(sizes) > 2
-            found.append((node.path, sizes[-2] if map_ else 1, sizes[-1] if map_ else sizes[0]))
-    return found
+    shapes = {node.path: node.outs[0].shape for node in graph.steps if node.layer is None}
+    return [
+        (path, *shape[-2:]) if len(shape) > 2 else (path, 1, shape[0])
+        for path, shape in shapes.items()
+    ]
 
 
 def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:

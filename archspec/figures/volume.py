@@ -53,7 +53,9 @@ class Volume:
     `scale` is px per square root of a cell. `sized`: its resolution is written beside it.
     """
 
-    def __init__(self, solid: Solid, scale: float, *, sized: bool, x: float, axis: float) -> None:
+    def __init__(
+        self, solid: Solid, scale: float, *, sized: bool, x: float = 0.0, axis: float = 0.0
+    ) -> None:
         self.solid, self.scale, self.sized = solid, scale, sized
         self.x, self.axis = x, axis
         self.thick = [_thickness(slab, vector=not solid.sides) for slab in solid.slabs]
@@ -65,6 +67,10 @@ class Volume:
         self.texts = [*self._channels(), *self._caption(), *self._copies()]
         if sized and solid.sides:
             self.texts.append(self._size())
+
+    def moved(self, x: float, axis: float) -> Volume:
+        """The same at another place."""
+        return Volume(self.solid, self.scale, sized=self.sized, x=x, axis=axis)
 
     # -------------------------------------------------------------- what it takes
 
@@ -158,19 +164,16 @@ class Volume:
         names, more = _said(self.solid)
         for name in names:
             y += _LINE
-            text = fonts.fit(name, NAME, room, bold=True)
-            yield Text(middle, y, text, NAME, "middle", bold=True)
+            yield Text(middle, y, name, NAME, "middle", bold=True).fit(room)
         for line in more:
             y += _LINE
-            text = fonts.fit(line, SMALL, room)
-            yield Text(middle, y, text, SMALL, "middle", colour=palette.MUTED)
+            yield Text(middle, y, line, SMALL, "middle", colour=palette.MUTED).fit(room)
 
     def _copies(self) -> Iterator[Text]:
         if self.solid.copies > 1:
-            middle = (self.x + self.end + self.slant) / 2
-            y = self.top - self.slant - 8
+            x, y = (self.x + self.end + self.slant) / 2, self.top - self.slant - 8
             text = f"× {self.solid.copies}"
-            yield Text(middle, y, text, COPIES, "middle", bold=True, colour=palette.ACCENT)
+            yield Text(x, y, text, COPIES, "middle", bold=True, colour=palette.ACCENT)
 
     def _size(self) -> Text:
         """The resolution, along the lower edge of the face and clear of the axis."""
@@ -205,14 +208,10 @@ def _said(solid: Solid) -> tuple[list[str], list[str]]:
     parts = [part for part in solid.parts if part not in pools and part.kind != "merge"]
     parts = parts or solid.parts
     labels = list(dict.fromkeys(part.label for part in parts))
+    varies = list(solid.parts[0].varies[:1]) if solid.copies > 1 else []
     if not all(part.name for part in parts):
-        return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], _varying(solid)
-    more = [*(labels if len(labels) == 1 else []), *_varying(solid)]
-    return _span([part.name for part in parts]), more
-
-
-def _varying(solid: Solid) -> list[str]:
-    return list(solid.parts[0].varies[:1]) if solid.copies > 1 else []
+        return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], varies
+    return _span([part.name for part in parts]), [*(labels if len(labels) == 1 else []), *varies]
 
 
 def _span(names: Sequence[str]) -> list[str]:

@@ -283,9 +283,10 @@ def within(curve: Curve, page: Column, margin: Point) -> Curve | None:
 def _reversed(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The same way from its end to its beginning."""
     found: list[Step] = [("M", *last(steps[-1]))]
-    for before, (kind, *values) in reversed(list(pairwise(steps))):
+    for before, step in reversed(list(pairwise(steps))):
+        kind, *values = step
         handles = values[:-2]
-        found.append((kind, *handles[2:], *handles[:2], *last(before)))
+        found.append((kind, *[*handles[2:], *handles[:2], *last(before)]))
     return tuple(found)
 
 

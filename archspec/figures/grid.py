@@ -261,8 +261,8 @@ class _Arrangement:
                 wanted.setdefault(track, []).extend(columns)
         filled: dict[int, list[list[Span]]] = {}
         level: dict[_Track, int] = {}
-        for track, columns in sorted(wanted.items()):
-            span = min(columns), max(columns) + 1
+        for track in sorted(wanted):
+            span = min(wanted[track]), max(wanted[track]) + 1
             level[track] = first_free(filled.setdefault(track.gap, []), span)
         routes = [
             way._replace(**{end: level[track] for end, (track, _) in self._sideways(way).items()})

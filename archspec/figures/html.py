@@ -222,7 +222,7 @@ def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
     """Name, height and width of each input; a height of 1 for a sequence."""
     shapes = {node.path: node.outs[0].shape for node in graph.steps if node.layer is None}
     return [
-        (path, *shape[-2:]) if len(shape) > 2 else (path, 1, shape[0])
+        (path, shape[-2] if len(shape) > 2 else 1, shape[-1] if len(shape) > 2 else shape[0])
         for path, shape in shapes.items()
     ]
 

@@ -103,7 +103,9 @@ class _Tower:
         foot = self._foot(y)
         volumes = [volume for row in placed for volume in row]
         lines = (*self._lines(placed), *self._turns(placed))
-        shapes = [mark for volume in volumes for mark in (volume.group(), *volume.texts)]
+        shapes: list[Mark] = []
+        for volume in volumes:
+            shapes += [volume.group(), *volume.texts]
         words = [mark.box.right for mark in (heading[-1], *foot) if isinstance(mark, Text)]
         return Scene(
             max(*words, *(volume.right for volume in volumes)) + _EDGE,

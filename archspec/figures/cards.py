@@ -98,15 +98,14 @@ def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
 
 def goes_by_name(shown: Outline, part: Part) -> bool:
     """Whether the author's name says more than what it is: of blocks, and of heads."""
-    if part.kind in ("block", "group"):
-        return True
     after = shown.targets[part.key]
-    return not after or any(shown.by_key[link.target].kind == "output" for link in after)
+    ends = not after or any(shown.by_key[link.target].kind == "output" for link in after)
+    return part.composite or ends
 
 
 def label(part: Part) -> Line:
     """The main line of a card: bold where there is more inside."""
-    return Line(part.label, LABEL, part.kind in ("block", "group"))
+    return Line(part.label, LABEL, part.composite)
 
 
 GLYPHS = frozenset({"add", "sub", "mul", "concat"})

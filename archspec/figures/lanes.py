@@ -138,35 +138,27 @@ class Lanes:
     def _ways(self) -> list[list[str]]:
         """Parts that stand straight one behind the other."""
         behind = set(self.ahead.values())
-        ways = []
-        for part in self.shown.parts:
-            if part.key not in behind:
-                way = [part.key]
-                while way[-1] in self.ahead:
-                    way.append(self.ahead[way[-1]])
-                ways.append(way)
+        ways = [[part.key] for part in self.shown.parts if part.key not in behind]
+        for way in ways:
+            while way[-1] in self.ahead:
+                way.append(self.ahead[way[-1]])
         return ways
 
     def _stacked(self) -> dict[Level, Lane]:
-        lanes = {}
-        top = HEAD
+        lanes, top = {}, HEAD
         for level in sorted(set(self.level.values()), key=lambda level: level.order):
-            lane = Lane(level, top)
-            lane.rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
-            lanes[level] = lane
-            top = lane.bottom + BETWEEN
+            rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
+            lanes[level] = Lane(level, top, rows)
+            top = lanes[level].bottom + BETWEEN
         return lanes
 
     def _box(self, part: Part) -> Box:
-        left = self.x[part.key]
         top = self.lanes[self.level[part.key]].row(self.row[part.key])
-        return Box(left, top, left + self._wide(part.key), top + TALL)
+        return Box(0.0, 0.0, self._wide(part.key), TALL).moved(self.x[part.key], top)
 
 
 def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
-    label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
-    if part.copies > 1:
-        label = part.counted
-    lines = [Line(fonts.fit(label, size, 120.0), size)]
+    named = part.name and part.copies == 1 and cards.goes_by_name(shown, part)
+    lines = [Line(fonts.fit(part.name if named else part.counted, size, 120.0), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

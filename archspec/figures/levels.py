@@ -49,9 +49,8 @@ class _Sketch:
     """The marks of a figure."""
 
     def __init__(self, network: Network, lanes: Lanes) -> None:
-        self.network, self.places = network, lanes
+        self.network, self.places, self.lanes = network, lanes, lanes.lanes
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
-        self.lanes = lanes.lanes
 
     def scene(self) -> Scene:
         name = self.network.name

@@ -64,6 +64,10 @@ class Part:
     opens: bool = False
 
     @property
+    def composite(self) -> bool:
+        return self.kind in ("block", "group")
+
+    @property
     def times(self) -> str:
         """`× 36`, or ""."""
         return f"× {self.copies}" if self.copies > 1 else ""

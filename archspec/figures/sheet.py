@@ -7,8 +7,8 @@ what PDFium makes of it.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -50,19 +50,10 @@ def pdf(scene: Scene) -> bytes:
 def png(scene: Scene) -> bytes:
     """The figure as PNG, two dots a px."""
     import pypdfium2
-
-    document = pypdfium2.PdfDocument(pdf(scene))
-    try:
-        page = document[0]
-        image = page.render(scale=DENSITY / PT).to_pil()
-    finally:
-        document.close()
-    return _packed(image)
-
-
-def _packed(image: Any) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
+    with closing(pypdfium2.PdfDocument(pdf(scene))) as document:
+        image = document[0].render(scale=DENSITY / PT).to_pil()
     about = PngInfo()
     about.add_text("Software", MARK)
     target = io.BytesIO()
@@ -124,7 +115,8 @@ def _colour(hexadecimal: str) -> Any:
 def _text(canvas: Any, text: Text) -> None:
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
-    runs = list(_runs(text))
+    parts = groupby(text.text, lambda sign: _font(sign, text.bold))  # by the font that has them
+    runs = [(font, "".join(signs)) for font, signs in parts]
     wide = sum(stringWidth(words, font, text.size) for font, words in runs)
     canvas.saveState()
     canvas.translate(text.x, text.y)
@@ -137,12 +129,6 @@ def _text(canvas: Any, text: Text) -> None:
         line.textOut(words)
     canvas.drawText(line)
     canvas.restoreState()
-
-
-def _runs(text: Text) -> Iterator[tuple[str, str]]:
-    """The text in pieces, each with the font that has its signs."""
-    for font, signs in groupby(text.text, lambda sign: _font(sign, text.bold)):
-        yield font, "".join(signs)
 
 
 def _font(sign: str, bold: bool) -> str:
@@ -171,7 +157,6 @@ def _installed() -> tuple[Any, ...]:
     found = []
     for name in _COMMON:
         with suppress(TTFError):
-            font = TTFont(name, f"{name}.ttf")
-            pdfmetrics.registerFont(font)
-            found.append(font)
+            found.append(TTFont(name, f"{name}.ttf"))
+            pdfmetrics.registerFont(found[-1])
     return tuple(found)

@@ -189,7 +189,7 @@ class _Reader:
             yield replace(self._flat(last), parts=list(region), whole=True)
 
     def _solid(self, part: Part, *, open: bool) -> Solid:
-        slabs = self._inside(part) if open and part.kind in ("block", "group") else []
+        slabs = self._inside(part) if open and part.composite else []
         if slabs:
             return Solid(self._sides(part) or (), [part], slabs, part.copies, whole=True)
         return self._flat(part)
@@ -199,7 +199,7 @@ class _Reader:
         sides = self._sides(part) or ()
         slab = Slab(part.shape[0] if part.shape else 1, part.family)
         alone = part.kind == "input" or not sides
-        if part.kind in ("block", "group") and part.copies > 1:
+        if part.composite and part.copies > 1:
             return Solid(sides, [part], [slab], part.copies, whole=True)
         many = part.copies > _ONE_BY_ONE
         slabs = [slab._replace(copies=part.copies)] if many else [slab] * part.copies

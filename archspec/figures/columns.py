@@ -8,7 +8,7 @@ nothing stands are made narrow.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -126,15 +126,12 @@ def _cuts(gaps: Sequence[tuple[float, float]], tall: float, count: int) -> list[
 def _gaps(drawing: Drawing) -> list[tuple[float, float]]:
     """Heights at which no card and no heading stands, and how ill they suit."""
     found: list[tuple[float, float]] = []
-    reached = inf
-    for box in sorted(drawing.boxes, key=lambda box: box.top):
-        if box.top > reached + 4:
-            y = _between_frames(drawing.clusters, reached, box.top)
-            lines = sum(top < y < bottom for top, bottom in drawing.ends)
-            frames = sum(frame.top < y < frame.bottom for frame in drawing.clusters)
-            if lines <= _MOST:
-                found.append((y, 0.08 * lines + 0.06 * frames))
-        reached = box.bottom if reached == inf else max(reached, box.bottom)
+    for low, high in _bands(((box.top, box.bottom) for box in drawing.boxes), 4):
+        y = _between_frames(drawing.clusters, low, high)
+        lines = sum(top < y < bottom for top, bottom in drawing.ends)
+        frames = sum(frame.top < y < frame.bottom for frame in drawing.clusters)
+        if lines <= _MOST:
+            found.append((y, 0.08 * lines + 0.06 * frames))
     return found
 
 
@@ -181,7 +178,8 @@ def _squeezed(
     ends += [x for box in cards for x in (box.left, box.right)]
     low, high = min(ends), max(ends) + 1.0
     knots = [(low, 0.0)]
-    for left, right in _bands(cards, low, high):
+    standing = ((low, low), *((box.left, box.right) for box in cards), (high, high))
+    for left, right in _bands(standing, 1):
         passing = sum(any(left <= x <= right for x in xs) for xs in lines)
         edges = sum(left <= x <= right for x in sides)
         room = _MARGIN + _LANE * (passing + edges)
@@ -191,15 +189,13 @@ def _squeezed(
     return [*knots, (high, knots[-1][1] + high - knots[-1][0])] if high > knots[-1][0] else knots
 
 
-def _bands(cards: Sequence[Box], low: float, high: float) -> list[tuple[float, float]]:
-    """Where nothing stands, from left to right."""
-    found: list[tuple[float, float]] = []
-    reached = low
-    for box in sorted(cards, key=lambda box: box.left):
-        if box.left > reached + 1:
-            found.append((reached, box.left))
-        reached = max(reached, box.right)
-    return [*found, (reached, high)] if high > reached + 1 else found
+def _bands(spans: Iterable[tuple[float, float]], least: float) -> Iterator[tuple[float, float]]:
+    """Where nothing stands between the first and the last, for more than so many px."""
+    reached = inf
+    for start, stop in sorted(spans):
+        if start > reached + least:
+            yield reached, start
+        reached = stop if reached == inf else max(reached, stop)
 
 
 def _falling(curve: Curve) -> Curve:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise, takewhile
+from itertools import chain, groupby, islice, pairwise, takewhile
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -198,20 +198,16 @@ class _View:
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
         """A long flat chain: so many neighbours share a card as it takes."""
-        forced = [self._forced(draft) for draft in found]
-        inputs = [draft.kind == "input" for draft in found]
-        if sum(inputs) * 4 <= most:  # they stand apart while there is room
-            most -= sum(inputs)
-            forced = [a or b for a, b in zip(forced, inputs, strict=True)]
-        size = -(-forced.count(False) // most)
+        apart = set(filter(self._forced, found))
+        inputs = {draft for draft in found if draft.kind == "input"}
+        if len(inputs) * 4 <= most:  # they stand apart while there is room
+            most -= len(inputs)
+            apart |= inputs
+        size = -(-(len(found) - len(apart)) // most)
         chunks: list[list[Draft]] = []
-        free = False  # whether the last chunk takes more
-        for draft, apart in zip(found, forced, strict=True):
-            if free and not apart and len(chunks[-1]) < size:
-                chunks[-1].append(draft)
-            else:
-                chunks.append([draft])
-            free = not apart
+        for alone, run in groupby(found, apart.__contains__):
+            drafts, step = list(run), 1 if alone else size
+            chunks += [drafts[at : at + step] for at in range(0, len(drafts), step)]
         return [chunk[0] if len(chunk) == 1 else _neighbours(chunk) for chunk in chunks]
 
     def _below(self) -> Iterator[Element]:

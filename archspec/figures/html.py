@@ -238,10 +238,8 @@ def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:
     whole = any(field.whole for field in mine)
     if all(span is None for span in spans) and not whole:
         return None
-    ends = [(0, -1) if span is None else span for span in spans]
-    if len(ends) == 1:
-        ends = [(0, 0), *ends]
-    return (inputs.index(named), *ends[0], *ends[1], int(whole))
+    down, across = [(0, 0), *((0, -1) if span is None else span for span in spans)][-2:]
+    return (inputs.index(named), *down, *across, int(whole))
 
 
 def _reads(row: Row, field: Field) -> tuple[int, int] | None:
@@ -258,7 +256,6 @@ class _Lines:
         self.sources = network.sources
         self.told = _Numbered[tuple[str, str]]()
         self._known: dict[Loc, int] = {}
-        self._texts: dict[str, list[str]] = {}
 
     def of(self, what: Item | Input | Block | None) -> int:
         """The number of the line that declares something; of an item, that says which op it is."""
@@ -274,7 +271,7 @@ class _Lines:
         if source is None:
             return -1
         number = source.place(loc).line
-        text = self._texts.setdefault(loc.file, source.text.splitlines())
+        text = source.text.splitlines()
         if not 0 < number <= len(text):
             return -1
         name = Path(source.name).name  # not whose machine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -131,6 +131,12 @@ class Path:
             if far > 1e-6:
                 return (x - px) / far, (y - py) / far
         return 1.0, 0.0
+
+
+def polygon(points: Sequence[Point], fill: str, stroke: Stroke | None = None) -> Path:
+    """A closed shape through its corners."""
+    first, *rest = points
+    return Path((("M", *first), *(("L", *point) for point in rest), ("Z",)), stroke, fill)
 
 
 def last(step: Step) -> Point:

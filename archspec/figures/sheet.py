@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from archspec.figures.scene import ANCHORS, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import ANCHORS, Group, Mark, Path, Rect, Scene, Stroke, Text, polygon
 from archspec.save import MARK
 
 PT = 0.75
@@ -88,12 +88,7 @@ def _path(canvas: Any, path: Path) -> None:
         getattr(line, _STEPS[kind])(*values)
     canvas.drawPath(line, **_paint(canvas, path.fill, path.stroke))
     if path.head is not None and path.stroke is not None:
-        head = canvas.beginPath()
-        head.moveTo(*path.head[0])
-        head.lineTo(*path.head[1])
-        head.lineTo(*path.head[2])
-        head.close()
-        canvas.drawPath(head, **_paint(canvas, path.stroke.colour, None))
+        _path(canvas, polygon(path.head, path.stroke.colour))
 
 
 def _paint(canvas: Any, fill: str | None, stroke: Stroke | None) -> dict[str, int]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
-from archspec.figures import cards, fonts, palette, words
+from archspec.figures import cards, fonts, palette
 from archspec.figures.palette import Colours
-from archspec.figures.scene import Group, Path, Point, Stroke, Text
+from archspec.figures.scene import Group, Path, Point, Stroke, Text, polygon
 from archspec.figures.trunk import Sides, Slab, Solid
 
 SMALL, NAME, COPIES = 10.0, 11.5, 13.0
@@ -37,14 +37,14 @@ class _Cut(NamedTuple):
         stroke = Stroke(colours.edge, 0.9)
         front = (x, top), (far, top), (far, bottom), (x, bottom)
         above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
-        yield _polygon(front, colours.fill, stroke)
-        yield _polygon(above, colours.fill, stroke)
+        yield polygon(front, colours.fill, stroke)
+        yield polygon(above, colours.fill, stroke)
 
     def face(self, fill: str, edge: str) -> Path:
         """The cut itself, as seen where a solid ends."""
         x, top, bottom, slant = self
         corners = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
-        return _polygon(corners, fill, Stroke(edge, 0.9))
+        return polygon(corners, fill, Stroke(edge, 0.9))
 
 
 class Volume:
@@ -177,7 +177,7 @@ class Volume:
 
     def _size(self) -> Text:
         """The resolution, along the lower edge of the face and clear of the axis."""
-        text = words.area(self.solid.sides) if len(self.solid.sides) == 1 else _times(self.solid)
+        text = "×".join(map(str, self.solid.sides))
         wide = fonts.width(text, SMALL)
         beside = [t.box.right for t in self.texts if t.box.top < self.bottom + 14]
         pools = _POOL * sum(self._face(s, 1)[0] > 0.8 * self.height for s, _ in self.solid.pools)
@@ -189,17 +189,8 @@ class Volume:
         return Text(x, y, text, SMALL, turn=-45.0)
 
 
-def _times(solid: Solid) -> str:
-    return "×".join(map(str, solid.sides))
-
-
 def _thickness(slab: Slab, *, vector: bool) -> float:
     return _BAR if vector else max(6.0, 3.2 * math.log2(slab.channels + 1))
-
-
-def _polygon(points: Sequence[Point], fill: str, stroke: Stroke) -> Path:
-    first, *rest = points
-    return Path((("M", *first), *(("L", *point) for point in rest), ("Z",)), stroke, fill)
 
 
 def _said(solid: Solid) -> tuple[list[str], list[str]]:
@@ -219,9 +210,8 @@ def _span(names: Sequence[str]) -> list[str]:
     first, last = names[0], names[-1]
     if len(names) == 1:
         return [first]
-    pairs = zip(first, last, strict=False)
-    shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    word = re.match(r".*[_.]|[A-Za-z]+", shared)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    word = re.match(r".*[_.]|[A-Za-z]+", "".join(sign for sign, _ in same))
     short = last[word.end() :] if word else last
     text = f"{first} … {short}" if len(names) > 2 else f"{first}, {short}"
     if fonts.width(text, NAME, bold=True) <= _CAPTION:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec import network
 from archspec.emit.lower import class_name
+from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.text.faults import CodedError
 from archspec.weights import origin
@@ -60,15 +61,10 @@ def build(
 
 
 def _fill(module: nn.Module, weights: str | Path, *, adapt_input: bool) -> None:
-    from archspec.weights import loading, sources
+    from archspec.weights import load
 
-    named = weights in sources.SOURCES
-    loading.load(
-        module,
-        None if named else weights,
-        str(weights) if named else None,
-        adapt_input=adapt_input,
-    )
+    state, source = (None, str(weights)) if weights in SOURCES else (weights, None)
+    load(module, state, source, adapt_input=adapt_input)
 
 
 def network_class(program: Program) -> type[nn.Module]:

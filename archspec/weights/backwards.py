@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from archspec import network
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.files import Given
+from archspec.weights.files import given
 from archspec.weights.loading import table
 from archspec.weights.names import matcher
 from archspec.weights.recipes import Recipe
@@ -36,7 +36,7 @@ def export(
     Raises WeightsError where a tensor of `like` has no value, or one of another shape.
     """
     program = network.program(spec) if spec is not None else origin.program_of(model)
-    header = Given(like, "like").header
+    header = given(like, "like").header
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}
     parts: dict[str, dict[int, Tensor]] = {}

@@ -1,7 +1,7 @@
 """Two headers → a plan; a plan and data → new values: for all tensors, or for none.
 
-The plan compares names, shapes and dtypes before any data is read. Values are made, checked, and
-only then copied.
+The plan compares names, shapes and dtypes before any data is read. Values are made and checked, all
+of them, before the caller copies the first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archspec.language.renames import Rename
 from archspec.weights import adapt
@@ -163,7 +163,7 @@ def _dtype(here: Stored, there: Stored, *, cast: bool) -> str:
     return f"{there.dtype}, which is not converted to {here.dtype}"
 
 
-def refuse(report: Report) -> None:
+def _refuse(report: Report) -> None:
     """Raises WeightsError unless every tensor is accounted for."""
     if report.ok:
         return
@@ -200,13 +200,14 @@ def _first(lines: tuple[Line, ...]) -> str:
     return str(lines[0]) + (f" (and {more:,} more)" if more else "")
 
 
-def values(report: Report, archive: Archive, dtypes: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The new value of each tensor that is loaded, in the dtype given for it, all finite.
+def values(report: Report, archive: Archive) -> dict[str, Tensor]:
+    """The new value of each tensor that is loaded, in its own dtype, all finite.
 
-    Raises WeightsError.
+    Raises WeightsError, before any data is read, unless every tensor is accounted for.
     """
     import torch
 
+    _refuse(report)
     found = {}
     for line in report.loaded:
         assert line.recipe is not None
@@ -217,7 +218,7 @@ def values(report: Report, archive: Archive, dtypes: Mapping[str, Any]) -> dict[
             value = value.reshape(line.here.shape)
         if tuple(value.shape) != line.here.shape:
             value = adapt.channels(value, line.here.shape[1])
-        value = value.to(dtypes[line.name])
+        value = value.to(getattr(torch, line.here.dtype))
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             message = f"`{line.name}` in `{archive.name}` holds numbers that are not finite"
             help = "the file is of a run that diverged, or was damaged: take an earlier one"
@@ -236,12 +237,3 @@ def _convert(rename: Rename, parts: list[Tensor]) -> Tensor:
         size = value.shape[rename.axis] // n
         value = value.narrow(rename.axis, k * size, size)
     return value.permute(rename.order) if rename.order is not None else value
-
-
-def write(state: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
-    """Copy the new values into the model's own tensors."""
-    import torch
-
-    with torch.no_grad():
-        for name, value in new.items():
-            state[name].copy_(value)

@@ -86,10 +86,10 @@ def test_json_and_csv_say_the_same(program: Program) -> None:
 
 
 def test_notebook(program: Program) -> None:
-    text = report.html(program)
+    text = report.notebook(program)
     assert "A &lt;small&gt; one" in text
     assert "<small>" not in text
-    assert report.markdown(program).startswith("### small: A \\<small\\> one\n")
+    assert report.write(program, "markdown").startswith("### small: A \\<small\\> one\n")
 
 
 def test_a_narrow_screen_drops_the_least_needed_column() -> None:

@@ -10,10 +10,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from archspec.align import align, marks
-from archspec.report import table as _table
 from archspec.report.data import Layer
 from archspec.report.layers import Stage, folded, receptive
-from archspec.report.table import Cell, Column, Table
+from archspec.report.table import Cell, Column, Table, show, written
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -149,8 +148,7 @@ def write(found: Difference, format: str = "table") -> str:
     """As text: `table`, `markdown`, `csv` or `json`."""
     if format == "json":
         return json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"
-    writer = {"markdown": _table.markdown, "csv": _table.csv}.get(format, _table.plain)
-    return writer(difference(found))
+    return written(difference(found), format)
 
 
 def difference(found: Difference) -> Table:
@@ -183,7 +181,7 @@ def _to(before: Cell, after: Cell = "") -> Cell:
     """`a -> b`; one of them where there is no other, or it is the same."""
     if after == "" or before == after:
         return before
-    return " -> ".join(_table.show(cell) or "0" for cell in (before, after))
+    return " -> ".join(show(cell) or "0" for cell in (before, after))
 
 
 def _remarks(found: Difference) -> Iterable[tuple[str, str]]:

@@ -38,6 +38,11 @@ def show(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
+def written(table: Table, format: str) -> str:
+    """As text: `table`, `markdown` or `csv`."""
+    return {"table": plain, "markdown": markdown, "csv": csv}[format](table)
+
+
 def plain(table: Table, width: int | None = None) -> str:
     """Columns kept apart by two spaces; the least needed ones go until a row fits into `width`."""
     widths = _widths(table)

@@ -126,7 +126,7 @@ class Program(Network):
 
         drawn = figure(self, format="svg")
         assert isinstance(drawn, str)
-        return f'<div style="overflow-x: auto">{drawn}</div>\n{report.notebook(self)}'
+        return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
 # ------------------------------------------------------------------ the pipeline

@@ -86,7 +86,7 @@ def test_json_and_csv_say_the_same(program: Program) -> None:
 
 
 def test_notebook(program: Program) -> None:
-    text = report.notebook(program)
+    text = report.html(program)
     assert "A &lt;small&gt; one" in text
     assert "<small>" not in text
     assert report.write(program, "markdown").startswith("### small: A \\<small\\> one\n")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archspec.report import table as _table
 from archspec.report.data import document, records
 from archspec.report.layers import fitting, headline, layers
 from archspec.report.listing import shipped, vocabulary
-from archspec.report.table import Column, Table, html, written
 from archspec.report.unrolled import unrolled
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
 
 __all__ = [
-    "document", "fitting", "headline", "layers", "notebook", "records", "shipped", "unrolled",
+    "document", "fitting", "headline", "html", "layers", "records", "shipped", "unrolled",
     "vocabulary", "write",
 ]  # fmt: skip
 
@@ -28,11 +28,13 @@ def write(network: Network, format: str = "table", depth: int | None = None) -> 
         return document(network, depth).model_dump_json(indent=1) + "\n"
     if format == "csv":
         found = [record.flat() for record in records(network, depth)]
-        columns = tuple(map(Column, found[0]))
-        return written(Table("", columns, [tuple(row.values()) for row in found]), format)
-    return written(layers(network, depth), format)
+        columns = tuple(map(_table.Column, found[0]))
+        return _table.written(
+            _table.Table("", columns, [tuple(row.values()) for row in found]), format
+        )
+    return _table.written(layers(network, depth), format)
 
 
-def notebook(network: Network) -> str:
-    """HTML, folded to a screenful."""
-    return html(layers(network, fitting(network)))
+def html(network: Network) -> str:
+    """For a notebook, folded to a screenful."""
+    return _table.html(layers(network, fitting(network)))

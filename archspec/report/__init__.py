@@ -29,9 +29,8 @@ def write(network: Network, format: str = "table", depth: int | None = None) -> 
     if format == "csv":
         found = [record.flat() for record in records(network, depth)]
         columns = tuple(map(_table.Column, found[0]))
-        return _table.written(
-            _table.Table("", columns, [tuple(row.values()) for row in found]), format
-        )
+        rows = [tuple(row.values()) for row in found]
+        return _table.csv(_table.Table("", columns, rows))
     return _table.written(layers(network, depth), format)
 
 

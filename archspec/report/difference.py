@@ -78,7 +78,7 @@ def compare(a: Network, b: Network, depth: int = 1) -> Difference:
     origin = _origins(before, after, same)
     left = [_label(stage, {}) for stage in before]
     right = [_label(stage, origin) for stage in after]
-    owners = _tensors(b)
+    owners = Counter(node.path for _, _, node in b.graph.weights())  # tensors of each layer
     changes: list[Change] = []
     for tag, i, k, j, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         pairs: Iterable[tuple[Stage | None, Stage | None]]
@@ -114,11 +114,6 @@ def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
     if not stage.sum("weight_bytes"):
         return "", stage.what if stage.what != "input" else f"input {stage.name}"
     return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
-
-
-def _tensors(network: Network) -> Counter[str]:
-    """How many tensors each layer has."""
-    return Counter(node.path for _, _, node in network.graph.weights())
 
 
 def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:

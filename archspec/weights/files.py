@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from archspec.save import replacing
+from archspec.save import NotOursError, replacing
 from archspec.weights import header as headers
 from archspec.weights.errors import WeightsError, unusable
 from archspec.weights.recipes import Stored
@@ -177,21 +177,18 @@ def save(
     from safetensors.torch import save_file
 
     path = Path(path)
-    if not force and os.path.lexists(path) and not _ours(path):
-        message = f"`{path}` is there and was not written by archspec"
-        raise WeightsError("E603", message, "force=True (--force) replaces it")
     plain = {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
     try:
-        with replacing(path) as temporary:
+        with replacing(path, _ours, force=force) as temporary:
             save_file(plain, temporary, metadata={"format": "pt", **metadata})
+    except NotOursError as error:
+        raise WeightsError("E603", str(error), "force=True (--force) replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
 
 
 def _ours(path: Path) -> bool:
     """Whether a file is one that `save` wrote."""
-    if path.is_symlink() or not path.is_file():
-        return False
     try:
         with opened(path) as archive:
             return MARK in archive.metadata

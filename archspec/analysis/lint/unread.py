@@ -92,7 +92,7 @@ def _left(
     outputs: Mapping[str, tuple[Ref, ...]] | None,
     others: list[object],
 ) -> list[tuple[int, str]]:
-    """The inputs of a body that nothing written in it reads, under any params, with their places."""
+    """The inputs of a body, with their places, that nothing in it reads, whatever the params."""
     first = 1 if _flows(items, outputs is None) else 0
     left = list(enumerate(names))[first:]
     if not left:

@@ -218,7 +218,7 @@ class State:
         key = (id(layer), *map(id, types))
         found = self.inferred.get(key)
         if found is None:
-            raw = layer.infer(*types)  # type: ignore[arg-type]
+            raw = layer.infer(*types)
             self._small(layer, types, raw, loc)
             found = self.inferred[key] = tuple(map(self.canonical, raw))
             self.kept += (layer, *types)
@@ -232,7 +232,7 @@ class State:
                     f"the output of `{layer.op}` has the shape {kind}, more than {most:,} elements"
                 )
                 raise self.stop("E408", message, loc, _RAISE.format("elements"))
-        for weight in layer.weights(*types):  # type: ignore[arg-type]
+        for weight in layer.weights(*types):
             if weight.size > most:
                 shape = list(weight.shape)
                 what = f"`{weight.name}` of `{layer.op}`"

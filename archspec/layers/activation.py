@@ -42,12 +42,12 @@ class Activation(Layer):
     work = 1
     examples = _MAP
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
 
-    def call(self, *ins: TensorType) -> Call:
-        return replace(super().call(*ins), broadcast=True)
+    def call(self, t: TensorType) -> Call:
+        return replace(super().call(t), broadcast=True)
 
 
 class Relu(Activation):
@@ -99,8 +99,7 @@ class Prelu(Activation):
         """The number of slopes."""
         return t.shape[0] if isinstance(self.num_parameters, str) else self.num_parameters
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         count = self.count(t)
         if count not in (1, t.shape[0]):
             message = (
@@ -108,14 +107,14 @@ class Prelu(Activation):
                 f"of the input {t}"
             )
             raise Mismatch(message, "write `num_parameters: channels`", "E305")
-        return super().infer(*ins)
+        return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return (Weight("weight", (self.count(ins[0]),)),)
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        return (Weight("weight", (self.count(t),)),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         of = "x0[0]" if self.num_parameters == "channels" else "num_parameters"
-        return Call(self.target, (Arg(of, self.count(ins[0]), None, 1), *self.args("init")))
+        return Call(self.target, (Arg(of, self.count(t), None, 1), *self.args("init")))
 
 
 class Elu(Activation):
@@ -149,7 +148,7 @@ class Gelu(Activation):
         "none", description="`tanh`: by a hyperbolic tangent"
     )
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         return Call(self.target, self.args("approximate"), broadcast=True)
 
 
@@ -249,8 +248,8 @@ class Identity(Activation):
     work = 0
     same_numbers = still_linear = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        return (t,)
 
 
 class AlongAxis(Activation):
@@ -273,18 +272,17 @@ class AlongAxis(Activation):
         """The cells, of so many along the axis, that one of the output sees; None: all."""
         return None
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = super().infer(*ins)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        (t,) = super().infer(t)
         axis = place(self.op, self.axis, t)
         return (t.resized(axis, self.cells(t, axis)),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         window = self.window(t.shape[axis])
         return (along(t.rank, {axis: Reach(axis, window) if window else WHOLE}),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
 
 
@@ -319,8 +317,7 @@ class Maxout(Activation):
     pieces: Size = Field(description="channels of which the largest is taken")
     axis: Axis = Field(0, description="the axis of the channels")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
@@ -332,23 +329,21 @@ class Maxout(Activation):
             )
         return (t.resized(axis, n // self.pieces),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        axis = place(self.op, self.axis, t)
         pieces = Window(stride=self.pieces, lo=0, hi=self.pieces - 1)
-        return (along(ins[0].rank, {axis: Reach(axis, pieces)}),)
+        return (along(t.rank, {axis: Reach(axis, pieces)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         dim = torch_axis(self.axis)
         return Call("Maxout", (*self.args("pieces"), Arg(dim.of, dim.value, "dim", 1)))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        return (
-            tuple(f"x0[{a}] // pieces" if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),
-        )
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        axis = place(self.op, self.axis, t)
+        return (tuple(f"x0[{a}] // pieces" if a == axis else f"x0[{a}]" for a in range(t.rank)),)
 
 
 class Named(Layer):

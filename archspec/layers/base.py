@@ -328,15 +328,15 @@ class Layer(BaseModel):
             entry.pop("title", None)
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+    def infer(self, *ins: Any, **_: Any) -> tuple[TensorType, ...]:
         """The output types. Raises Mismatch."""
         raise NotImplementedError
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, *ins: Any, **_: Any) -> tuple[Weight, ...]:
         """Parameters and buffers, in the order of torch's state_dict."""
         return ()
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, *ins: Any, **_: Any) -> tuple[tuple[Reach, ...], ...]:
         """For each input, for each of its axes, how output 0 walks along it.
 
         Default: cell by cell. `()` for an input that is not given.
@@ -345,7 +345,7 @@ class Layer(BaseModel):
             tuple(Reach(a) for a in range(len(t.shape))) if t is not None else () for t in ins
         )
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, *ins: Any, **_: Any) -> bool:
         """Whether `reach` depends on the sizes of space (padding `same`, a crop at the centre)."""
         return False
 
@@ -357,7 +357,7 @@ class Layer(BaseModel):
         """All floating point operations for one sample: 2 x MACs, bias and element-wise work."""
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, *ins: Any, **_: Any) -> Kept:
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
 
@@ -370,7 +370,7 @@ class Layer(BaseModel):
         total = sum(ins[i].bytes for i in kept.inputs) + sum(outs[i].bytes for i in kept.outputs)
         return kept.bytes + total
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, called with all parameters, the main one by place."""
         main, *others = self.args(*type(self).model_fields) or (None,)
         return Call(self.target, () if main is None else (replace(main, name=None), *others))
@@ -389,7 +389,7 @@ class Layer(BaseModel):
             return Arg(name, self.__dict__[name])
         return Arg(name, self.__dict__[name], torch, field.default)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
         Default: `call`, where that is a module of one input and one output.
@@ -397,7 +397,7 @@ class Layer(BaseModel):
         call = self.call(*ins)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.
 
         Default: those of input 0 where shapes agree.

@@ -148,9 +148,9 @@ class Convolution(Layer):
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(*ins)
-        same = (f"x0[{a}]" if out.shape[a] == ins[0].shape[a] else None for a in range(1, out.rank))
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        (out,) = self.infer(t)
+        same = (f"x0[{a}]" if out.shape[a] == t.shape[a] else None for a in range(1, out.rank))
         return (("x0[0]" if self.out is None else "out", *same),)
 
 
@@ -212,23 +212,22 @@ class Conv(Convolution):
                 )
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         geometry = self.geometry(t)
         return (t.like((self.channels(t)[1], *geometry.out), map=True),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(t)
+        kernel = spread(self.op, "kernel", self.kernel, t)
         weight = Weight("weight", (out, inside // groups, *kernel))
         bias = (Weight("bias", (out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (self.geometry(ins[0]).reach(WHOLE),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (self.geometry(t).reach(WHOLE),)
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
-        strides = spread(self.op, "stride", self.stride, ins[0])
+    def depends_on_size(self, t: TensorType) -> bool:
+        strides = spread(self.op, "stride", self.stride, t)
         return self.padding == "same" and self._helped() and max(strides) > 1
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -236,19 +235,18 @@ class Conv(Convolution):
         kernel = spread(self.op, "kernel", self.kernel, ins[0])
         return outs[0].size * (inside // groups) * math.prod(kernel)
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         copied = self._helped() or (
             self.padding_mode != "zeros" and self.padding not in (0, "valid")
         )
         if not copied:
             return Kept(inputs=(0,))
-        g = self.geometry(ins[0])
-        padded = (n + b + a for n, b, a in zip(ins[0].shape[1:], g.before, g.after, strict=True))
-        own = 4 * ins[0].shape[0] * math.prod(padded)
+        g = self.geometry(t)
+        padded = (n + b + a for n, b, a in zip(t.shape[1:], g.before, g.after, strict=True))
+        own = 4 * t.shape[0] * math.prod(padded)
         return Kept(inputs=(0,) if self.padding_mode in ("reflect", "replicate") else (), bytes=own)
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         (mode,) = self.args("padding_mode")
         if self._helped():
@@ -345,8 +343,7 @@ class ConvTranspose(Convolution):
             value = self.padding
         return spread(self.op, "padding", value, t), extra
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         n = expect_map(self.op, t)
         kernel, stride, dilation = self._spread(t)
         pad, extra = self._padding(t)
@@ -364,16 +361,16 @@ class ConvTranspose(Convolution):
             sizes.append(out)
         return (t.like((self.channels(t)[1], *sizes), map=True),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(t)
+        kernel = spread(self.op, "kernel", self.kernel, t)
         weight = Weight("weight", (inside, out // groups, *kernel))
         bias = (Weight("bias", (out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam, dim=1)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        kernel, stride, dilation = self._spread(ins[0])
-        pad, _ = self._padding(ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        kernel, stride, dilation = self._spread(t)
+        pad, _ = self._padding(t)
         windows = (
             Window(up=s, lo=p - d * (k - 1), hi=p)
             for k, s, d, p in zip(kernel, stride, dilation, pad, strict=True)
@@ -385,8 +382,7 @@ class ConvTranspose(Convolution):
         kernel = spread(self.op, "kernel", self.kernel, ins[0])
         return ins[0].size * (out // groups) * math.prod(kernel)
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         groups, bias, dilation = self._tail(t)
         same, cut = self._same(n) if self.padding == "same" else ((), False)

@@ -121,8 +121,7 @@ class Pad(Rearrange):
             raise Mismatch(message, "give one entry per spatial axis, or `axis`", "E302")
         return ((0, 0), *((a, a) if isinstance(a, int) else (a[0], a[-1]) for a in self.amounts))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         sides = self.sides(t)
         for a, (before, after) in enumerate(sides):
             limit = {"reflect": t.shape[a] - 1, "circular": t.shape[a]}.get(self.mode)
@@ -134,11 +133,11 @@ class Pad(Rearrange):
                 )
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        sides = self.sides(ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        sides = self.sides(t)
         return (tuple(Reach(a, Window(lo=-b, hi=-b)) for a, (b, _) in enumerate(sides)),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,)) if self.mode in ("reflect", "replicate") else Kept()
 
     def _torch(self, t: TensorType) -> Arg:
@@ -169,8 +168,7 @@ class Pad(Rearrange):
             [name, name] if isinstance(entry, int) else [f"{name}[0]", f"{name}[{len(entry) - 1}]"]
         )
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         pad = self._torch(t)
         if self.axis is not None:
             return Call("Pad", (pad, *self.args("value")))
@@ -340,12 +338,11 @@ class Roll(Rearrange):
             raise Mismatch(message, "say which with `axis`", "E302")
         return tuple(zip(axes, shifts, strict=True))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        self.places(ins[0])
-        return ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        self.places(t)
+        return (t,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(t.rank, {a: WHOLE for a, s in self.places(t) if s % t.shape[a]}),)
 
     def _pair(self, t: TensorType) -> tuple[Arg, Arg]:
@@ -358,9 +355,9 @@ class Roll(Rearrange):
         dims = tuple(a + 1 for a, _ in places)
         return Arg(of, tuple(s for _, s in places), "shifts"), Arg(repr(dims), dims, "dims")
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call(None, forward="x0.roll(shifts, dims)", free=self._pair(ins[0]))
+    def call(self, t: TensorType) -> Call:
+        return Call(None, forward="x0.roll(shifts, dims)", free=self._pair(t))
 
-    def module(self, *ins: TensorType) -> Call:
-        shifts, dims = self._pair(ins[0])
+    def module(self, t: TensorType) -> Call:
+        shifts, dims = self._pair(t)
         return Call("Roll", (Arg(shifts.of, shifts.value), Arg(dims.of, dims.value)))

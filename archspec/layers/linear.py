@@ -47,8 +47,7 @@ class Linear(Layer):
         None, description="how the weight is parametrised"
     )
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`linear` maps the last axis; the input is {t}", code="E302")
         expect_dtype(self.op, t)
@@ -62,13 +61,13 @@ class Linear(Layer):
             )
         return (t.like((*t.shape[:-1], self.out), map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.out, ins[0].shape[-1]))
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out, t.shape[-1]))
         bias = (Weight("bias", (self.out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((*(Reach(a) for a in range(ins[0].rank - 1)), WHOLE),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((*(Reach(a) for a in range(t.rank - 1)), WHOLE),)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * ins[0].shape[-1]
@@ -76,12 +75,12 @@ class Linear(Layer):
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))
+    def call(self, t: TensorType) -> Call:
+        args = (Arg("x0[-1]", t.shape[-1]), *self.args("out", "bias"))
         return Call("nn.Linear", args, wrap=self.reparam)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank - 1)), "out"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return ((*(f"x0[{a}]" for a in range(t.rank - 1)), "out"),)
 
 
 class Embedding(Layer):
@@ -100,16 +99,15 @@ class Embedding(Layer):
     num: Size = Field(description="how many vectors")
     dim: Size = Field(description="their size")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t, "int")
         return (TensorType((*t.shape, self.dim), "float", map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num, self.dim)),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=8 * math.prod(ins[0].shape))  # int64 places
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=8 * math.prod(t.shape))  # int64 places
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank)), "dim"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return ((*(f"x0[{a}]" for a in range(t.rank)), "dim"),)

@@ -311,15 +311,15 @@ class Scale(Layer):
 
     factor: Number = Field(description="what it is multiplied by")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         factor = Arg("factor", self.factor, "factor")
         return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("Scale", (Arg("factor", self.factor),), broadcast=True)
 
 

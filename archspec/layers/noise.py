@@ -31,16 +31,16 @@ class Noise(Layer):
     view = True
     asleep = still_linear = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=self._factors(*ins)) if getattr(self, "p", 1) else Kept()
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=self._factors(t)) if getattr(self, "p", 1) else Kept()
 
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         """Bytes of the factors: one for each cell."""
-        return ins[0].bytes
+        return t.bytes
 
 
 class Dropout(Noise):
@@ -61,15 +61,15 @@ class SpatialDropout(Noise):
 
     p: Probability = Field(0.5, description="probability of zero")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_map(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_map(self.op, t)
+        return (t,)
 
-    def _factors(self, *ins: TensorType) -> int:
-        return 4 * ins[0].shape[0]  # one for each channel
+    def _factors(self, t: TensorType) -> int:
+        return 4 * t.shape[0]  # one for each channel
 
-    def call(self, *ins: TensorType) -> Call:
-        return replace(super().call(*ins), target=f"nn.Dropout{ins[0].rank - 1}d")
+    def call(self, t: TensorType) -> Call:
+        return replace(super().call(t), target=f"nn.Dropout{t.rank - 1}d")
 
 
 class AlphaDropout(Noise):
@@ -92,7 +92,7 @@ class DropPath(Noise):
 
     p: Probability = Field(description="probability that a sample's path is dropped")
 
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         return 4  # one for each sample
 
 
@@ -105,7 +105,7 @@ class GaussianNoise(Noise):
 
     std: Epsilon = Field(description="its standard deviation")
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         return Kept()
 
 

@@ -37,9 +37,9 @@ class Norm(Layer):
     work = 2
     kept = INPUT
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
 
 
 class BatchNorm(Norm):
@@ -66,15 +66,14 @@ class BatchNorm(Norm):
     )
     affine: Flag = Field(True, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if t.rank > 4:
             message = f"`batch_norm` takes [C], [C, L], [C, H, W] or [C, D, H, W]; the input is {t}"
             raise Mismatch(message, code="E302")
         return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        channels = ins[0].shape[0]
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        channels = t.shape[0]
         return (
             *_affine(channels, self.affine),
             Weight("running_mean", (channels,), buffer=True),
@@ -82,8 +81,7 @@ class BatchNorm(Norm):
             Weight("num_batches_tracked", (), buffer=True, dtype="int"),
         )
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
 
@@ -104,8 +102,7 @@ class InstanceNorm(Norm):
     momentum: Probability = Field(0.1, description="as torch's; without effect here, as there")
     affine: Flag = Field(False, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
         if math.prod(t.shape[1:]) == 1:
             raise Mismatch(
@@ -113,20 +110,19 @@ class InstanceNorm(Norm):
                 "its result would be zero everywhere; use `batch_norm`, or leave it out",
                 "E304",
             )
-        return ins
+        return (t,)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return _affine(ins[0].shape[0], self.affine)
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        return _affine(t.shape[0], self.affine)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((Reach(0), *(WHOLE for _ in t.shape[1:])),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
-        return Kept(inputs=(0,), bytes=4 * each * ins[0].shape[0])
+        return Kept(inputs=(0,), bytes=4 * each * t.shape[0])
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
         return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
 
@@ -149,8 +145,7 @@ class GroupNorm(Norm):
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
         if t.shape[0] % self.groups:
@@ -164,18 +159,18 @@ class GroupNorm(Norm):
             raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
         return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return _affine(ins[0].shape[0], self.affine)
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        return _affine(t.shape[0], self.affine)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (tuple(WHOLE for _ in ins[0].shape),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(WHOLE for _ in t.shape),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * self.groups)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         groups, *others = self.args("groups", "eps", "affine")
-        return Call("nn.GroupNorm", (groups, Arg("x0[0]", ins[0].shape[0]), *others))
+        return Call("nn.GroupNorm", (groups, Arg("x0[0]", t.shape[0]), *others))
 
 
 class LocalResponseNorm(Norm):
@@ -195,20 +190,18 @@ class LocalResponseNorm(Norm):
     beta: Number = Field(0.75, description="exponent")
     k: Number = Field(1.0, description="added to it")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
-        return ins
+        return (t,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         around = Window(lo=-(self.size // 2), hi=(self.size - 1) // 2)
-        return (along(ins[0].rank, {0: Reach(0, around)}),)
+        return (along(t.rank, {0: Reach(0, around)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return (self.size + 4) * outs[0].size
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        t = ins[0]
+    def keeps(self, t: TensorType) -> Kept:
         padded = t.bytes // t.shape[0] * (t.shape[0] + self.size - 1)
         # the input, its padded squares, the sum under the exponent and the divisor
         return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
@@ -255,13 +248,13 @@ class OverAxes(Norm):
             raise Mismatch(message, "move the axis with `permute`", "E302")
         return axes
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        self.over(ins[0])
-        return ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        self.over(t)
+        return (t,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(ins[0].rank, dict.fromkeys(self.over(ins[0]), WHOLE)),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)
 
     def _shape(self, t: TensorType) -> Arg:
         axes = self.over(t)
@@ -270,8 +263,7 @@ class OverAxes(Norm):
         of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
         return Arg(of, tuple(t.shape[a] for a in axes))
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         name = f"nn.{self.target}" if self.over(t)[-1] == t.rank - 1 else f"Channel{self.target}"
         return Call(name, (self._shape(t), *self.args("eps", affine="elementwise_affine")))
 
@@ -300,12 +292,12 @@ class LayerNorm(OverAxes):
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift")
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(t.shape[a] for a in self.over(t))
         return (Weight("weight", shape), Weight("bias", shape)) if self.affine else ()
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=self._statistics(ins[0], 2))
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=self._statistics(t, 2))
 
 
 class RmsNorm(OverAxes):
@@ -328,11 +320,11 @@ class RmsNorm(OverAxes):
     )
     affine: Flag = Field(True, description="a learned factor")
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(t.shape[a] for a in self.over(t))
         return (Weight("weight", shape),) if self.affine else ()
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         # what the learned factor multiplies too
-        scaled = ins[0].bytes if self.affine else 0
-        return Kept(inputs=(0,), bytes=scaled + self._statistics(ins[0], 1))
+        scaled = t.bytes if self.affine else 0
+        return Kept(inputs=(0,), bytes=scaled + self._statistics(t, 1))

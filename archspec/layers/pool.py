@@ -98,15 +98,14 @@ class Pool(Layer):
         )
         return window_sizes(self.op, t, sizes, padding, ceil)
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like((t.shape[0], *self.geometry(t).out), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (self.geometry(ins[0]).reach(Reach(0)),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (self.geometry(t).reach(Reach(0)),)
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
-        strides = spread(self.op, "stride", self.step, ins[0])
+    def depends_on_size(self, t: TensorType) -> bool:
+        strides = spread(self.op, "stride", self.step, t)
         return self.rest[0] == "same" and self._helped() and max(strides) > 1
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -154,14 +153,13 @@ class MaxPool(Pool):
     dilation: PerAxis = Field(1, description="distance between the window's cells")
     ceil: Flag = Field(False, description="round the output size up")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        (out,) = self.infer(*ins)
+    def keeps(self, t: TensorType) -> Kept:
+        (out,) = self.infer(t)
         if self._helped():
-            return Kept(bytes=8 * out.size + self._padded(ins[0]))
+            return Kept(bytes=8 * out.size + self._padded(t))
         return Kept(inputs=(0,), bytes=8 * out.size)  # int64 places of the winners
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         if self._helped():
             return Call(self._name(t, "MaxPool"), (*self._stem(), *self.args("dilation")))
         pad = padding_arg(self.padding, self.kernel, self.dilation)
@@ -206,11 +204,10 @@ class AvgPool(MeanPool):
     ceil: Flag = Field(False, description="round the output size up")
     count_include_pad: Flag = Field(True, description="added zeros count in the mean")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=self._padded(ins[0])) if self._helped() else Kept(inputs=(0,))
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=self._padded(t)) if self._helped() else Kept(inputs=(0,))
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         if self._helped():
             return Call(self._name(t, "AvgPool"), self._stem())
         pad = padding_arg(self.padding, self.kernel, 1)
@@ -236,17 +233,17 @@ class LpPool(MeanPool):
     ceil: Flag = Field(False, description="round the output size up")
     p: Positive = Field(2, description="the norm: 2 is the root of the sum of squares")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        (out,) = self.infer(*ins)
+    def keeps(self, t: TensorType) -> Kept:
+        (out,) = self.infer(t)
         # the input, its powers, and root, sign and clipped mean of each window
-        return Kept(inputs=(0,), bytes=ins[0].bytes + 4 * out.bytes)
+        return Kept(inputs=(0,), bytes=t.bytes + 4 * out.bytes)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         stem = self._stem()
-        if ins[0].rank == 2:  # torch's takes a number here, no list of one
+        if t.rank == 2:  # torch's takes a number here, no list of one
             stem = tuple(_single(a) for a in stem)
         args = (Arg("p", self.p), *stem, *self.args(ceil="ceil_mode"))
-        return Call(f"nn.LPPool{ins[0].rank - 1}d", args)
+        return Call(f"nn.LPPool{t.rank - 1}d", args)
 
 
 def _single(arg: Arg) -> Arg:
@@ -279,26 +276,24 @@ class AdaptivePool(Layer):
         spread(self.op, "size", known, t)
         return tuple(n if n is not None else t.shape[a] for a, n in enumerate(self.size, 1))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like((t.shape[0], *self.sizes(t)), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return ((Reach(0), *(adaptive(a, t.shape[a], n) for a, n in enumerate(self.sizes(t), 1))),)
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, t: TensorType) -> bool:
         return True
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return max(ins[0].size, outs[0].size)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.{self.name}{ins[0].rank - 1}d", self.args("size"))
+    def call(self, t: TensorType) -> Call:
+        return Call(f"nn.{self.name}{t.rank - 1}d", self.args("size"))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         spatial: list[str | None] = []
-        for a in range(1, ins[0].rank):
+        for a in range(1, t.rank):
             if isinstance(self.size, int):
                 spatial.append("size")
             else:
@@ -326,8 +321,8 @@ class AdaptiveAvgPool(AdaptivePool):
         ({"size": [2, 3, 4]}, ((4, 4, 5, 6),)),
     )
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        alone = math.prod(self.sizes(ins[0])) == 1  # then torch takes a plain mean
+    def keeps(self, t: TensorType) -> Kept:
+        alone = math.prod(self.sizes(t)) == 1  # then torch takes a plain mean
         return Kept() if alone else Kept(inputs=(0,))
 
 
@@ -343,8 +338,8 @@ class AdaptiveMaxPool(AdaptivePool):
         ({"size": 2}, ((4, 4, 5, 6),)),
     )
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=8 * self.infer(*ins)[0].size)
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * self.infer(t)[0].size)
 
 
 class GlobalPool(Layer):
@@ -354,25 +349,24 @@ class GlobalPool(Layer):
     reads = "map"
     name: ClassVar[str]
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
         return (t.like(t.shape[:1], map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return ((Reach(0), *(WHOLE for _ in t.shape[1:])),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         one = (Arg("1", 1),)
-        return Call(f"nn.Adaptive{self.name}{ins[0].rank - 1}d", one, "self(x0).flatten(1)")
+        return Call(f"nn.Adaptive{self.name}{t.rank - 1}d", one, "self(x0).flatten(1)")
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(f"Global{self.name}{ins[0].rank - 1}d")
+    def module(self, t: TensorType) -> Call:
+        return Call(f"Global{self.name}{t.rank - 1}d")
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0]",),)
 
 
@@ -394,5 +388,5 @@ class GlobalMaxPool(GlobalPool):
     name = "MaxPool"
     examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=8 * ins[0].shape[0])
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * t.shape[0])

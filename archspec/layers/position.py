@@ -17,8 +17,7 @@ class SinePositions(Layer):
     word = "positions"
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if t.rank != 2:
             message = f"`sine_positions` takes [T, D], places and features; the input is {t}"
             raise Mismatch(
@@ -31,4 +30,4 @@ class SinePositions(Layer):
                 f"the input is {t}",
                 code="E305",
             )
-        return ins
+        return (t,)

@@ -233,8 +233,7 @@ class PixelShuffle(Rearrange):
     def label(self, axes: int) -> str:
         return f"{self.title()} {self.factor}"
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))
         c, h, w = t.shape
         f = self.factor
@@ -246,11 +245,11 @@ class PixelShuffle(Rearrange):
             )
         return (t.like((c // (f * f), h * f, w * f), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
 
 
@@ -266,8 +265,7 @@ class PixelUnshuffle(Rearrange):
     def label(self, axes: int) -> str:
         return f"{self.title()} {self.factor}"
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))
         c, h, w = t.shape
         f = self.factor
@@ -279,11 +277,11 @@ class PixelUnshuffle(Rearrange):
             )
         return (t.like((c * f * f, h // f, w // f), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
 
@@ -296,8 +294,7 @@ class ChannelShuffle(Rearrange):
 
     groups: Size = Field(description="groups the channels come in")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
         if t.shape[0] % self.groups:
             raise Mismatch(
@@ -305,10 +302,10 @@ class ChannelShuffle(Rearrange):
                 f"{t.shape[0]} channels of the input {t}",
                 code="E305",
             )
-        return ins
+        return (t,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(ins[0].rank, {0: WHOLE}),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (along(t.rank, {0: WHOLE}),)
 
 
 class Unfold(Rearrange):
@@ -336,10 +333,9 @@ class Unfold(Rearrange):
         sizes = [spread(self.op, n, getattr(self, n), t) for n in ("kernel", "stride", "dilation")]
         return window_sizes(self.op, t, (sizes[0], sizes[1], sizes[2]), self.padding)
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         g = self.geometry(t)
         return (t.like((t.shape[0] * math.prod(g.kernel), math.prod(g.out)), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (tuple(WHOLE for _ in ins[0].shape),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(WHOLE for _ in t.shape),)

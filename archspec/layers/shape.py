@@ -111,24 +111,22 @@ class Flatten(Rearrange):
 
     start: Axis = Field(0, description="the first axis that is joined")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         start = place(self.op, self.start, t, "start")
         return (t.like((*t.shape[:start], math.prod(t.shape[start:])), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(ins[0].shape, self.infer(*ins)[0].shape),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (regrouped(t.shape, self.infer(t)[0].shape),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         dim = torch_axis(self.start, "start", "start")
         return Call(None, forward="x0.flatten(start)", free=(dim,))
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         dim = torch_axis(self.start, None, "start")
         return Call("nn.Flatten", (Arg(dim.of, dim.value, None, 1),))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         start = self.start % t.rank
         joined = " * ".join(f"x0[{a}]" for a in range(start, t.rank))
         return ((*(f"x0[{a}]" for a in range(start)), joined),)
@@ -150,17 +148,15 @@ class Unflatten(Rearrange):
     axis: Axis = Field(0, description="the axis that is taken apart")
     shape: _Shape = Field(description="the axes it becomes; one may be -1")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         parts = _filled(self.op, self.shape, n, f"axis {axis} of the input {t}")
         return (t.like((*t.shape[:axis], *parts, *t.shape[axis + 1 :]), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis, more = place(self.op, self.axis, t), len(self.shape) - 1
-        parts = self.infer(*ins)[0].shape[axis : axis + more + 1]
+        parts = self.infer(t)[0].shape[axis : axis + more + 1]
         (inside,) = regrouped((t.shape[axis],), parts)
         moved = WHOLE if inside.axis is None else Reach(inside.axis + axis, inside.window)
         before = (Reach(a) for a in range(axis))
@@ -171,16 +167,15 @@ class Unflatten(Rearrange):
         of = "(" + ", ".join(f"shape[{i}]" for i in range(len(self.shape))) + ",)"
         return dim, Arg(of, self.shape)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         dim, sizes = self._dims()
         free = (Arg(dim.of, dim.value, "axis"), Arg(sizes.of, sizes.value, "shape"))
         return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("nn.Unflatten", self._dims())
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
         parts = _sizes_of(self.shape, f"x0[{axis}]")
         return (
@@ -215,23 +210,22 @@ class Reshape(Rearrange):
 
     shape: _Shape = Field(description="the new shape; one size may be -1")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like(_filled(self.op, self.shape, t.size, f"the input {t}"), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(ins[0].shape, self.infer(*ins)[0].shape),)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (regrouped(t.shape, self.infer(t)[0].shape),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         names = [f"n{i}" for i in range(len(self.shape))]
         free = tuple(Arg(f"shape[{i}]", n, names[i]) for i, n in enumerate(self.shape))
         return Call(None, forward=f"x0.reshape(x0.shape[0], {', '.join(names)})", free=free)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("Reshape", tuple(Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        whole = " * ".join(f"x0[{a}]" for a in range(ins[0].rank)) or "1"
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        whole = " * ".join(f"x0[{a}]" for a in range(t.rank)) or "1"
         return (tuple(_sizes_of(self.shape, whole)),)
 
 
@@ -263,27 +257,26 @@ class Permute(Rearrange):
             raise Mismatch(message, "axes are counted from 0 behind the batch axis", "E302")
         return order
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like([t.shape[a] for a in self.places(t)], map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        order = self.places(ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        order = self.places(t)
         return (tuple(Reach(order.index(a)) for a in range(len(order))),)
 
     def _order(self) -> list[Arg]:
         return [torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order)]
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         free = tuple(self._order())
         names = ", ".join(f"a{i}" for i in range(len(free)))
         return Call(None, forward=f"x0.permute(0, {names})", free=free)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("Permute", (Arg("0", 0), *(Arg(a.of, a.value) for a in self._order())))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (tuple(f"x0[{a}]" for a in self.places(ins[0])),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (tuple(f"x0[{a}]" for a in self.places(t)),)
 
 
 # ------------------------------------------------------------------ parts of an axis
@@ -310,8 +303,7 @@ class Select(Rearrange):
     index: Axis = Field(description="the place; -1 is the last")
     axis: Axis = Field(0, description="the axis")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
@@ -321,22 +313,21 @@ class Select(Rearrange):
             )
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         return (tuple(WHOLE if a == axis else Reach(a - (a > axis)) for a in range(t.rank)),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         free = Arg("index", self.index, "index")
-        axis = self.axis if self.axis >= -1 else self.axis % ins[0].rank
+        axis = self.axis if self.axis >= -1 else self.axis % t.rank
         return Call(None, forward=_indexed(axis, "index"), free=(free,))
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("Select", (torch_axis(self.axis), Arg("index", self.index)))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        return (tuple(f"x0[{a}]" for a in range(ins[0].rank) if a != axis),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        axis = place(self.op, self.axis, t)
+        return (tuple(f"x0[{a}]" for a in range(t.rank) if a != axis),)
 
 
 class Slice(Rearrange):
@@ -373,28 +364,26 @@ class Slice(Rearrange):
             raise Mismatch(message, code="E304")
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.resized(place(self.op, self.axis, t), len(self.cells(t))),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         first, axis = self.cells(t).start, place(self.op, self.axis, t)
         steps = Window(stride=self.step, lo=first, hi=first)
         return (along(t.rank, {axis: Reach(axis, steps)}),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         given = [n for n in ("start", "stop") if getattr(self, n) is not None]
         inside = ("start" if "start" in given else "") + ":" + ("stop" if "stop" in given else "")
         if self.step != 1:
             inside += ":step"
             given.append("step")
         free = tuple(Arg(n, getattr(self, n), n) for n in given)
-        axis = self.axis if self.axis >= -1 else self.axis % ins[0].rank
+        axis = self.axis if self.axis >= -1 else self.axis % t.rank
         return Call(None, forward=_indexed(axis, inside), free=free)
 
-    def module(self, *ins: TensorType) -> Call:
-        dim = place(self.op, self.axis, ins[0]) + 1
+    def module(self, t: TensorType) -> Call:
+        dim = place(self.op, self.axis, t) + 1
         args = (
             Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
             Arg("start", self.start),
@@ -453,19 +442,17 @@ class Split(Rearrange):
             raise Mismatch(message, "give `sizes`", "E305")
         return (n // parts,) * parts
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
         return tuple(t.resized(axis, n) for n in self.cuts(t))
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         last = t.shape[axis] - self.cuts(t)[-1]
         hull = Window(lo=0, hi=last)  # over the parts
         return (along(t.rank, {axis: Reach(axis, hull)}),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))
         dim = torch_axis(self.axis, "axis")
         if self.sizes is None:
@@ -476,8 +463,7 @@ class Split(Rearrange):
         forward = f"torch.split(x0, [{listed}], axis)"
         return Call(None, forward=forward, free=(*parts, dim), results=results)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
         cut = [
             f"x0[{axis}] // parts" if self.sizes is None else f"sizes[{i}]"

@@ -19,7 +19,6 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
-    Mismatch,
     Reach,
     TensorType,
     Weight,
@@ -40,14 +39,12 @@ class Activation(Layer):
     family = "activation"
     kept = INPUT
     work = 1
+    broadcast = True
     examples = _MAP
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         return (t,)
-
-    def call(self, t: TensorType) -> Call:
-        return replace(super().call(t), broadcast=True)
 
 
 class Relu(Activation):
@@ -83,6 +80,7 @@ class Prelu(Activation):
 
     op = "prelu"
     target = "nn.PReLU"
+    broadcast = False
     word = "PReLU"
     examples = (
         *_MAP,
@@ -102,11 +100,8 @@ class Prelu(Activation):
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         count = self.count(t)
         if count not in (1, t.shape[0]):
-            message = (
-                f"`num_parameters` of `prelu` is {count}; it is 1 or the {t.shape[0]} channels "
-                f"of the input {t}"
-            )
-            raise Mismatch(message, "write `num_parameters: channels`", "E305")
+            why = f"it is 1 or the {t.shape[0]} channels of the input {t}"
+            raise self.misfit("num_parameters", why, "write `num_parameters: channels`")
         return super().infer(t)
 
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
@@ -114,7 +109,7 @@ class Prelu(Activation):
 
     def call(self, t: TensorType) -> Call:
         of = "x0[0]" if self.num_parameters == "channels" else "num_parameters"
-        return Call(self.target, (Arg(of, self.count(t), None, 1), *self.args("init")))
+        return self.made((Arg(of, self.count(t), None, 1), *self.args("init")), t)
 
 
 class Elu(Activation):
@@ -141,15 +136,13 @@ class Gelu(Activation):
 
     op = "gelu"
     target = "nn.GELU"
+    by_place = False
     word = "GELU"
     examples = (*_MAP, ({"approximate": "tanh"}, ((4, 9),)))
 
     approximate: Literal["none", "tanh"] = Field(
         "none", description="`tanh`: by a hyperbolic tangent"
     )
-
-    def call(self, t: TensorType) -> Call:
-        return Call(self.target, self.args("approximate"), broadcast=True)
 
 
 class Silu(Activation):
@@ -198,10 +191,7 @@ class Hardtanh(Activation):
 
     def check(self) -> None:
         if self.max_val <= self.min_val:
-            message = (
-                f"`max_val` of `hardtanh` is {self.max_val}; it is above `min_val`, {self.min_val}"
-            )
-            raise BadArgument("max_val", message, code="E217")
+            raise self.bad("max_val", f"it is above `min_val`, {self.min_val}")
 
 
 class Sigmoid(Activation):
@@ -260,6 +250,7 @@ class AlongAxis(Activation):
     """
 
     work = 3
+    broadcast = False
     examples: ClassVar[Any] = (({}, ((7,),)), ({}, ((4, 9),)), ({"axis": 0}, ((4, 8, 9),)))
 
     axis: Axis = Field(-1, description="the axis whose cells are taken together")
@@ -283,7 +274,7 @@ class AlongAxis(Activation):
         return (along(t.rank, {axis: Reach(axis, window) if window else WHOLE}),)
 
     def call(self, t: TensorType) -> Call:
-        return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
+        return self.made((torch_axis(self.axis, "dim"),), t)
 
 
 class Softmax(AlongAxis):
@@ -307,6 +298,7 @@ class Maxout(Activation):
 
     op = "maxout"
     target = "Maxout"
+    broadcast = False
     kept = Kept(inputs=(0,), outputs=(0,))
     examples = (
         ({"pieces": 2}, ((4,),)),
@@ -321,12 +313,7 @@ class Maxout(Activation):
         expect_dtype(self.op, t)
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
-        if n % self.pieces:
-            raise Mismatch(
-                f"`pieces` of `maxout` is {self.pieces}; it does not divide the {n} cells of "
-                f"axis {axis} of the input {t}",
-                code="E305",
-            )
+        self.expect_divisor("pieces", n, f"cells of axis {axis} of the input {t}")
         return (t.resized(axis, n // self.pieces),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -338,8 +325,9 @@ class Maxout(Activation):
         return ins[0].size
 
     def call(self, t: TensorType) -> Call:
-        dim = torch_axis(self.axis)
-        return Call("Maxout", (*self.args("pieces"), Arg(dim.of, dim.value, "dim", 1)))
+        return self.made(
+            (*self.args("pieces"), replace(torch_axis(self.axis, "dim"), default=1)), t
+        )
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)

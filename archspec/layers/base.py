@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from archspec.text.words import written
+
 Shape = tuple[int, ...]
 Example = tuple[dict[str, Any], tuple[Shape, ...]]  # arguments, input shapes
 
@@ -238,7 +240,12 @@ class Layer(BaseModel):
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
-    target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
+    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d;
+    # where `call` is no module, the one that stands for it in an nn.Sequential
+    target: ClassVar[str] = ""
+    by_place: ClassVar[bool] = True  # the main parameter is the module's first argument
+    broadcast: ClassVar[bool] = False  # as `Call` says
+    whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
@@ -291,6 +298,22 @@ class Layer(BaseModel):
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
 
+    def bad(self, name: str, why: str, help: str = "", code: str = "E217") -> BadArgument:
+        """A complaint about a parameter: "`groups` of `conv` is 3; it does not divide …"."""
+        return BadArgument(name, self._said_of(name, why), help, code)
+
+    def misfit(self, name: str, why: str, help: str = "", code: str = "E305") -> Mismatch:
+        """The same, where it is the input that does not go with the parameter."""
+        return Mismatch(self._said_of(name, why), help, code)
+
+    def expect_divisor(self, name: str, count: int, what: str, help: str = "") -> None:
+        """Raises Mismatch unless the parameter divides the `count` cells of `what`."""
+        if count % self.__dict__[name]:
+            raise self.misfit(name, f"it does not divide the {count} {what}", help)
+
+    def _said_of(self, name: str, why: str) -> str:
+        return f"`{name}` of `{self.op}` is {written(self.__dict__[name])}; {why}"
+
     def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
         return self
@@ -339,10 +362,11 @@ class Layer(BaseModel):
     def reach(self, *ins: Any, **_: Any) -> tuple[tuple[Reach, ...], ...]:
         """For each input, for each of its axes, how output 0 walks along it.
 
-        Default: cell by cell. `()` for an input that is not given.
+        Default: cell by cell, but all of the axes of `whole`. `()` for an input that is not given.
         """
         return tuple(
-            tuple(Reach(a) for a in range(len(t.shape))) if t is not None else () for t in ins
+            () if t is None else along(t.rank, dict.fromkeys(range(t.rank)[self.whole], WHOLE))
+            for t in ins
         )
 
     def depends_on_size(self, *ins: Any, **_: Any) -> bool:
@@ -371,9 +395,23 @@ class Layer(BaseModel):
         return kept.bytes + total
 
     def call(self, *ins: Any, **_: Any) -> Call:
-        """The torch code. Default: `target`, called with all parameters, the main one by place."""
-        main, *others = self.args(*type(self).model_fields) or (None,)
-        return Call(self.target, () if main is None else (replace(main, name=None), *others))
+        """The torch code. Default: `target`, made from all parameters, called with all inputs."""
+        args = self.args(*type(self).model_fields)
+        if args and self.by_place:
+            args = (replace(args[0], name=None), *args[1:])
+        return self.made(args, *ins)
+
+    def made(self, args: tuple[Arg, ...], *ins: TensorType) -> Call:
+        """`target` made from these arguments and called with all inputs."""
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        several = tuple(f"r[{i}]" for i in range(len(self.gives)))
+        return Call(
+            self.target.format(n=max(ins[0].rank - 1, 1)),
+            args,
+            f"self({inputs})",
+            results=several if len(several) > 1 else ("r",),
+            broadcast=self.broadcast,
+        )
 
     def args(self, *names: str, **spelt: str) -> tuple[Arg, ...]:
         """Parameters as arguments of a torch call; `spelt` gives the name that one has in torch.
@@ -392,9 +430,13 @@ class Layer(BaseModel):
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
-        Default: `call`, where that is a module of one input and one output.
+        Default: `call`, where that is a module of one input and one output, or `target`, made from
+        what is free in `call`.
         """
         call = self.call(*ins)
+        if call.target is None and self.target:
+            args = tuple(replace(a, name=None) for a in call.free)
+            return Call(self.target, args, broadcast=call.broadcast)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
     def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:

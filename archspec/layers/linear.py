@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
 from archspec.layers.base import (
     INPUT,
-    WHOLE,
     Arg,
     Call,
     Kept,
     Layer,
     Mismatch,
-    Reach,
     TensorType,
     Weight,
 )
@@ -30,7 +29,9 @@ class Linear(Layer):
     op = "linear"
     elsewhere = ("dense", "fc", "fullyconnected")
     family = "linear"
+    target = "nn.Linear"
     linear = True
+    whole = slice(-1, None)
     reads = "sequence"
     channel_axis = -1
     kept = INPUT
@@ -66,9 +67,6 @@ class Linear(Layer):
         bias = (Weight("bias", (self.out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam)
 
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((*(Reach(a) for a in range(t.rank - 1)), WHOLE),)
-
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * ins[0].shape[-1]
 
@@ -77,7 +75,7 @@ class Linear(Layer):
 
     def call(self, t: TensorType) -> Call:
         args = (Arg("x0[-1]", t.shape[-1]), *self.args("out", "bias"))
-        return Call("nn.Linear", args, wrap=self.reparam)
+        return replace(self.made(args, t), wrap=self.reparam)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return ((*(f"x0[{a}]" for a in range(t.rank - 1)), "out"),)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from archspec.layers.base import (
-    Call,
     Kept,
     Layer,
     Mismatch,
@@ -57,6 +55,7 @@ class SpatialDropout(Noise):
     """Whole channels set to zero with probability p: torch.nn.Dropout1d, Dropout2d, Dropout3d."""
 
     op = "spatial_dropout"
+    target = "nn.Dropout{n}d"
     examples = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
 
     p: Probability = Field(0.5, description="probability of zero")
@@ -67,9 +66,6 @@ class SpatialDropout(Noise):
 
     def _factors(self, t: TensorType) -> int:
         return 4 * t.shape[0]  # one for each channel
-
-    def call(self, t: TensorType) -> Call:
-        return replace(super().call(t), target=f"nn.Dropout{t.rank - 1}d")
 
 
 class AlphaDropout(Noise):
@@ -113,26 +109,23 @@ class SampleNormal(Layer):
     """A draw from a normal distribution, in evaluation its mean (Kingma and Welling 2013)."""
 
     op = "sample_normal"
+    target = "SampleNormal"
     family = "noise"
     word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
     view = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        mean, log_var = ins
-        for t in ins:
-            expect_dtype(self.op, t)
+    def infer(self, mean: TensorType, log_var: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, mean)
+        expect_dtype(self.op, log_var)
         if mean.shape != log_var.shape:
             raise Mismatch(
                 f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
                 f"and {log_var}",
                 code="E203",
             )
-        return ins[:1]
+        return (mean,)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SampleNormal", (), "self(x0, x1)")
+    def keeps(self, mean: TensorType, log_var: TensorType) -> Kept:
+        return Kept(bytes=2 * mean.bytes)  # the draw and the standard deviation

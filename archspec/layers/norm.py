@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -26,10 +25,6 @@ from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probabilit
 from archspec.layers.window import expect_dtype, expect_map
 
 
-def _affine(channels: int, present: bool) -> tuple[Weight, ...]:
-    return (Weight("weight", (channels,)), Weight("bias", (channels,))) if present else ()
-
-
 class Norm(Layer):
     """What normalisations have in common: the output has the input's shape, the input is kept."""
 
@@ -42,7 +37,21 @@ class Norm(Layer):
         return (t,)
 
 
-class BatchNorm(Norm):
+class ChannelNorm(Norm):
+    """What normalisations have in common that scale and shift each channel of a map."""
+
+    reads = "map"
+
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        names = ("weight", "bias") if self.values()["affine"] else ()
+        return tuple(Weight(name, t.shape[:1]) for name in names)
+
+    def call(self, t: TensorType) -> Call:
+        args = (*self.args(*type(self).model_fields), Arg("x0[0]", t.shape[0]))
+        return self.made(tuple(sorted(args, key=lambda a: a.name is not None)), t)
+
+
+class BatchNorm(ChannelNorm):
     """Normalisation over batch and space: torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d.
 
     Its reach counts as cell by cell, which it is in evaluation.
@@ -50,8 +59,8 @@ class BatchNorm(Norm):
 
     op = "batch_norm"
     elsewhere = ("bn", "normalization", "batchnormalization")
+    target = "nn.BatchNorm{n}d"
     centres = still_linear = True
-    reads = "map"
     examples = (
         ({}, ((4,),)),
         ({}, ((4, 9),)),
@@ -73,25 +82,21 @@ class BatchNorm(Norm):
         return super().infer(t)
 
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        channels = t.shape[0]
         return (
-            *_affine(channels, self.affine),
-            Weight("running_mean", (channels,), buffer=True),
-            Weight("running_var", (channels,), buffer=True),
+            *super().weights(t),
+            Weight("running_mean", t.shape[:1], buffer=True),
+            Weight("running_var", t.shape[:1], buffer=True),
             Weight("num_batches_tracked", (), buffer=True, dtype="int"),
         )
 
-    def call(self, t: TensorType) -> Call:
-        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
-        return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
 
-
-class InstanceNorm(Norm):
+class InstanceNorm(ChannelNorm):
     """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
 
     op = "instance_norm"
+    target = "nn.InstanceNorm{n}d"
     centres = True
-    reads = "map"
+    whole = slice(1, None)
     examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
@@ -112,27 +117,18 @@ class InstanceNorm(Norm):
             )
         return (t,)
 
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        return _affine(t.shape[0], self.affine)
-
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((Reach(0), *(WHOLE for _ in t.shape[1:])),)
-
     def keeps(self, t: TensorType) -> Kept:
         each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
         return Kept(inputs=(0,), bytes=4 * each * t.shape[0])
 
-    def call(self, t: TensorType) -> Call:
-        args = (Arg("x0[0]", t.shape[0]), *self.args("eps", "momentum", "affine"))
-        return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
 
-
-class GroupNorm(Norm):
+class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     op = "group_norm"
     elsewhere = ("gn",)
-    reads = "map"
+    target = "nn.GroupNorm"
+    whole = slice(None)
     examples = (
         ({"groups": 2}, ((4,),)),
         ({"groups": 2}, ((4, 9),)),
@@ -148,29 +144,14 @@ class GroupNorm(Norm):
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
-        if t.shape[0] % self.groups:
-            raise Mismatch(
-                f"`groups` of `group_norm` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}",
-                code="E305",
-            )
+        self.expect_divisor("groups", t.shape[0], f"channels of the input {t}")
         if t.size == self.groups:
             message = f"`group_norm` needs more than one number in each group; the input is {t}"
             raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
         return super().infer(t)
 
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        return _affine(t.shape[0], self.affine)
-
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (tuple(WHOLE for _ in t.shape),)
-
     def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * self.groups)
-
-    def call(self, t: TensorType) -> Call:
-        groups, *others = self.args("groups", "eps", "affine")
-        return Call("nn.GroupNorm", (groups, Arg("x0[0]", t.shape[0]), *others))
 
 
 class LocalResponseNorm(Norm):
@@ -221,6 +202,7 @@ class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
     reads = "sequence"
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")  # with `affine`
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
     axis: _Over = Field(
@@ -234,24 +216,25 @@ class OverAxes(Norm):
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
         known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
         if not known:
-            raise Mismatch(
-                f"`axis` of `{self.op}` is {_shown(given)}; the input {t} has the axes 0 to "
-                f"{t.rank - 1}",
-                code="E302",
-            )
+            raise self._no_axes(given, f"the input {t} has the axes 0 to {t.rank - 1}")
         last = tuple(range(t.rank - len(axes), t.rank))
         if axes not in (last, (0,)):
-            message = (
-                f"`axis` of `{self.op}` is {_shown(given)}; it is the last axis or axes of the "
-                f"input {t}, or axis 0"
-            )
-            raise Mismatch(message, "move the axis with `permute`", "E302")
+            why = f"it is the last axis or axes of the input {t}, or axis 0"
+            raise self._no_axes(given, why, "move the axis with `permute`")
         return axes
+
+    def _no_axes(self, given: tuple[int, ...], why: str, help: str = "") -> Mismatch:
+        shown = given[0] if len(given) == 1 else list(given)
+        return Mismatch(f"`axis` of `{self.op}` is {shown}; {why}", help, "E302")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         self.over(t)
         return (t,)
+
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(t.shape[a] for a in self.over(t))
+        return tuple(Weight(name, shape) for name in self.learned if self.values()["affine"])
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)
@@ -272,10 +255,6 @@ class OverAxes(Norm):
         return 4 * each * math.prod(n for a, n in enumerate(t.shape) if a not in over)
 
 
-def _shown(axes: Sequence[int]) -> str:
-    return str(axes[0]) if len(axes) == 1 else str(list(axes))
-
-
 class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
@@ -292,10 +271,6 @@ class LayerNorm(OverAxes):
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift")
 
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(t.shape[a] for a in self.over(t))
-        return (Weight("weight", shape), Weight("bias", shape)) if self.affine else ()
-
     def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=self._statistics(t, 2))
 
@@ -308,6 +283,7 @@ class RmsNorm(OverAxes):
 
     op = "rms_norm"
     target = "RMSNorm"
+    learned = ("weight",)
     word = "RMS norm"
     examples = (
         ({}, ((7, 12),)),
@@ -319,10 +295,6 @@ class RmsNorm(OverAxes):
         None, description="added to the mean square; null: the smallest float step"
     )
     affine: Flag = Field(True, description="a learned factor")
-
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(t.shape[a] for a in self.over(t))
-        return (Weight("weight", shape),) if self.affine else ()
 
     def keeps(self, t: TensorType) -> Kept:
         # what the learned factor multiplies too

@@ -38,6 +38,15 @@ def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: 
     return n
 
 
+def expect_places(op: str, t: TensorType, name: str = "the input") -> None:
+    """Raises Mismatch unless it is [T, D]."""
+    if t.rank != 2:
+        message = f"`{op}` takes [T, D], places and features; {name} is {t}"
+        help = "axes are joined with `flatten: 1`, exchanged with `permute`"
+        raise Mismatch(message, help, "E302")
+    expect_dtype(op, t)
+
+
 def expect_one_length(op: str, values: Mapping[str, object]) -> None:
     """Raises BadArgument where lists of one number per axis differ in length."""
     lists = {name: value for name, value in values.items() if isinstance(value, tuple)}

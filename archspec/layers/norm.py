@@ -31,20 +31,25 @@ class Norm(Layer):
     family = "norm"
     work = 2
     kept = INPUT
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")  # with `affine`
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         return (t,)
+
+    def over(self, t: TensorType) -> tuple[int, ...]:
+        """The axes along which factor and shift differ. Raises Mismatch."""
+        return (0,)
+
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(t.shape[a] for a in self.over(t))
+        return tuple(Weight(name, shape) for name in self.learned if self.values().get("affine"))
 
 
 class ChannelNorm(Norm):
     """What normalisations have in common that scale and shift each channel of a map."""
 
     reads = "map"
-
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        names = ("weight", "bias") if self.values()["affine"] else ()
-        return tuple(Weight(name, t.shape[:1]) for name in names)
 
     def call(self, t: TensorType) -> Call:
         args = (*self.args(*type(self).model_fields), Arg("x0[0]", t.shape[0]))
@@ -202,7 +207,6 @@ class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
     reads = "sequence"
-    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")  # with `affine`
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
     axis: _Over = Field(
@@ -211,7 +215,7 @@ class OverAxes(Norm):
     )
 
     def over(self, t: TensorType) -> tuple[int, ...]:
-        """The axes that are normalised over, from 0. Raises Mismatch."""
+        """The axes that are normalised over, from 0, last ones or the first. Raises Mismatch."""
         given = (self.axis,) if isinstance(self.axis, int) else self.axis
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
         known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
@@ -231,10 +235,6 @@ class OverAxes(Norm):
         expect_dtype(self.op, t)
         self.over(t)
         return (t,)
-
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(t.shape[a] for a in self.over(t))
-        return tuple(Weight(name, shape) for name in self.learned if self.values()["affine"])
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)

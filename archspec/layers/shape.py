@@ -8,6 +8,8 @@ slice: {start: 1}, on [7, 12]     x0[:, 1:]               [6, 12]
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -33,6 +35,11 @@ class Rearrange(Layer):
     """What ops that only move cells have in common."""
 
     family = "shape"
+
+
+def named(free: Iterable[Arg]) -> str:
+    """Free arguments as the arguments of a call in `forward`."""
+    return ", ".join(a.name or "" for a in free)
 
 
 # ------------------------------------------------------------------ axes into other axes
@@ -61,8 +68,8 @@ def _filled(op: str, shape: Shape, size: int, what: str) -> Shape:
     if -1 in shape and size % known == 0:
         return tuple(size // known if n == -1 else n for n in shape)
     if -1 in shape or known != size:
-        held = f"{known} elements" if -1 not in shape else f"a multiple of {known} elements"
-        message = f"`shape` of `{op}` is {list(shape)}, {held}; {what} has {size}"
+        held = f"a multiple of {known}" if -1 in shape else f"{known}"
+        message = f"`shape` of `{op}` is {list(shape)}, {held} elements; {what} has {size}"
         raise Mismatch(message, code="E305")
     return shape
 
@@ -99,6 +106,7 @@ class Flatten(Rearrange):
     """All axes from `start` on as one: torch.flatten."""
 
     op = "flatten"
+    target = "nn.Flatten"
     view = True
     same_numbers = still_linear = True
     examples = (
@@ -119,12 +127,8 @@ class Flatten(Rearrange):
         return (regrouped(t.shape, self.infer(t)[0].shape),)
 
     def call(self, t: TensorType) -> Call:
-        dim = torch_axis(self.start, "start", "start")
-        return Call(None, forward="x0.flatten(start)", free=(dim,))
-
-    def module(self, t: TensorType) -> Call:
-        dim = torch_axis(self.start, None, "start")
-        return Call("nn.Flatten", (Arg(dim.of, dim.value, None, 1),))
+        start = replace(torch_axis(self.start, "start", "start"), default=1)
+        return Call(None, forward="x0.flatten(start)", free=(start,))
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         start = self.start % t.rank
@@ -136,6 +140,7 @@ class Unflatten(Rearrange):
     """One axis as several: torch.nn.Unflatten."""
 
     op = "unflatten"
+    target = "nn.Unflatten"
     bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
     view = True
     same_numbers = still_linear = True
@@ -162,18 +167,10 @@ class Unflatten(Rearrange):
         before = (Reach(a) for a in range(axis))
         return ((*before, moved, *(Reach(a + more) for a in range(axis + 1, t.rank))),)
 
-    def _dims(self) -> tuple[Arg, Arg]:
-        dim = torch_axis(self.axis)
-        of = "(" + ", ".join(f"shape[{i}]" for i in range(len(self.shape))) + ",)"
-        return dim, Arg(of, self.shape)
-
     def call(self, t: TensorType) -> Call:
-        dim, sizes = self._dims()
-        free = (Arg(dim.of, dim.value, "axis"), Arg(sizes.of, sizes.value, "shape"))
+        of = "(" + ", ".join(f"shape[{i}]" for i in range(len(self.shape))) + ",)"
+        free = (torch_axis(self.axis, "axis"), Arg(of, self.shape, "shape"))
         return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
-
-    def module(self, t: TensorType) -> Call:
-        return Call("nn.Unflatten", self._dims())
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
@@ -198,6 +195,7 @@ class Reshape(Rearrange):
 
     op = "reshape"
     elsewhere = ("view",)
+    target = "Reshape"
     view = True
     same_numbers = still_linear = True
     examples = (
@@ -217,12 +215,8 @@ class Reshape(Rearrange):
         return (regrouped(t.shape, self.infer(t)[0].shape),)
 
     def call(self, t: TensorType) -> Call:
-        names = [f"n{i}" for i in range(len(self.shape))]
-        free = tuple(Arg(f"shape[{i}]", n, names[i]) for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {', '.join(names)})", free=free)
-
-    def module(self, t: TensorType) -> Call:
-        return Call("Reshape", tuple(Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)))
+        free = tuple(Arg(f"shape[{i}]", n, f"n{i}") for i, n in enumerate(self.shape))
+        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         whole = " * ".join(f"x0[{a}]" for a in range(t.rank)) or "1"
@@ -234,6 +228,7 @@ class Permute(Rearrange):
 
     op = "permute"
     elsewhere = ("transpose",)
+    target = "Permute"
     view = True
     same_numbers = still_linear = True
     examples = (
@@ -250,11 +245,9 @@ class Permute(Rearrange):
         """For each axis of the output the axis it was, from 0. Raises Mismatch."""
         order = tuple(a + t.rank if a < 0 else a for a in self.order)
         if sorted(order) != list(range(t.rank)):
-            message = (
-                f"`order` of `permute` is {list(self.order)}; it names each of the {t.rank} "
-                f"axes of the input {t} once"
-            )
-            raise Mismatch(message, "axes are counted from 0 behind the batch axis", "E302")
+            why = f"it names each of the {t.rank} axes of the input {t} once"
+            help = "axes are counted from 0 behind the batch axis"
+            raise self.misfit("order", why, help, "E302")
         return order
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -264,16 +257,10 @@ class Permute(Rearrange):
         order = self.places(t)
         return (tuple(Reach(order.index(a)) for a in range(len(order))),)
 
-    def _order(self) -> list[Arg]:
-        return [torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order)]
-
     def call(self, t: TensorType) -> Call:
-        free = tuple(self._order())
-        names = ", ".join(f"a{i}" for i in range(len(free)))
-        return Call(None, forward=f"x0.permute(0, {names})", free=free)
-
-    def module(self, t: TensorType) -> Call:
-        return Call("Permute", (Arg("0", 0), *(Arg(a.of, a.value) for a in self._order())))
+        order = (torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order))
+        free = (Arg("0", 0, "batch"), *order)
+        return Call(None, forward=f"x0.permute({named(free)})", free=free)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (tuple(f"x0[{a}]" for a in self.places(t)),)
@@ -282,18 +269,21 @@ class Permute(Rearrange):
 # ------------------------------------------------------------------ parts of an axis
 
 
-def _indexed(axis: int, inside: str, name: str = "x0") -> str:
-    """An index along one axis of the spec: `x0[:, :, inside]`, `x0[..., inside]`."""
-    if axis == -1:
-        return f"{name}[..., {inside}]"
-    return f"{name}[{':, ' * (axis + 1)}{inside}]"
+class Part(Rearrange):
+    """What ops that take some cells of an axis have in common."""
+
+    view = True
+
+    def _indexed(self, inside: str, t: TensorType) -> str:
+        """An index along the axis: `x0[:, :, inside]`, `x0[..., inside]`."""
+        axis: int = self.values()["axis"]
+        return f"x0[..., {inside}]" if axis == -1 else f"x0[{':, ' * (axis % t.rank + 1)}{inside}]"
 
 
-class Select(Rearrange):
+class Select(Part):
     """One place along an axis, which goes: torch.select."""
 
     op = "select"
-    view = True
     examples = (
         ({"index": 0}, ((7, 12),)),
         ({"index": -1, "axis": 1}, ((4, 8, 9),)),
@@ -307,10 +297,8 @@ class Select(Rearrange):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
-            raise Mismatch(
-                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells",
-                code="E304",
-            )
+            why = f"axis {axis} of the input {t} has {n} cells"
+            raise self.misfit("index", why, code="E304")
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -318,9 +306,8 @@ class Select(Rearrange):
         return (tuple(WHOLE if a == axis else Reach(a - (a > axis)) for a in range(t.rank)),)
 
     def call(self, t: TensorType) -> Call:
-        free = Arg("index", self.index, "index")
-        axis = self.axis if self.axis >= -1 else self.axis % t.rank
-        return Call(None, forward=_indexed(axis, "index"), free=(free,))
+        index = Arg("index", self.index, "index")
+        return Call(None, forward=self._indexed("index", t), free=(index,))
 
     def module(self, t: TensorType) -> Call:
         return Call("Select", (torch_axis(self.axis), Arg("index", self.index)))
@@ -330,11 +317,10 @@ class Select(Rearrange):
         return (tuple(f"x0[{a}]" for a in range(t.rank) if a != axis),)
 
 
-class Slice(Rearrange):
+class Slice(Part):
     """From `start` to before `stop` in steps along an axis, as in Python."""
 
     op = "slice"
-    view = True
     examples = (
         ({"start": 1}, ((7, 12),)),
         ({"start": 1, "stop": -1, "axis": 1}, ((4, 8, 9),)),
@@ -373,14 +359,12 @@ class Slice(Rearrange):
         return (along(t.rank, {axis: Reach(axis, steps)}),)
 
     def call(self, t: TensorType) -> Call:
-        given = [n for n in ("start", "stop") if getattr(self, n) is not None]
-        inside = ("start" if "start" in given else "") + ":" + ("stop" if "stop" in given else "")
-        if self.step != 1:
-            inside += ":step"
-            given.append("step")
-        free = tuple(Arg(n, getattr(self, n), n) for n in given)
-        axis = self.axis if self.axis >= -1 else self.axis % t.rank
-        return Call(None, forward=_indexed(axis, inside), free=free)
+        left_out = {"start": None, "stop": None, "step": 1}
+        given = {n: self.values()[n] for n in left_out if self.values()[n] != left_out[n]}
+        inside = ":".join(n if n in given else "" for n in ("start", "stop"))
+        inside += ":step" if "step" in given else ""
+        free = tuple(Arg(n, value, n) for n, value in given.items())
+        return Call(None, forward=self._indexed(inside, t), free=free)
 
     def module(self, t: TensorType) -> Call:
         dim = place(self.op, self.axis, t) + 1
@@ -419,7 +403,7 @@ class Split(Rearrange):
         if (self.parts is None) == (self.sizes is None):
             raise BadArgument(None, "`split` needs `parts` or `sizes`, one of them", code="E209")
         if self.parts is not None and self.parts > 10_000:
-            raise BadArgument("parts", f"`parts` of `split` is {self.parts}; it is at most 10000")
+            raise self.bad("parts", "it is at most 10000", code="E210")
 
     def cuts(self, t: TensorType) -> tuple[int, ...]:
         """The size of each part. Raises Mismatch when they do not make up the axis."""
@@ -433,13 +417,9 @@ class Split(Rearrange):
                     code="E305",
                 )
             return self.sizes
+        what = f"cells of axis {axis} of the input {t}"
+        self.expect_divisor("parts", n, what, "give `sizes`")
         parts = self.parts or 1
-        if n % parts:
-            message = (
-                f"`parts` of `split` is {parts}; it does not divide the {n} cells of axis "
-                f"{axis} of the input {t}"
-            )
-            raise Mismatch(message, "give `sizes`", "E305")
         return (n // parts,) * parts
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -454,14 +434,14 @@ class Split(Rearrange):
 
     def call(self, t: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))
-        dim = torch_axis(self.axis, "axis")
         if self.sizes is None:
-            free = (Arg("parts", self.parts, "parts"), dim)
-            return Call(None, forward="x0.chunk(parts, axis)", free=free, results=results)
-        parts = tuple(Arg(f"sizes[{i}]", n, f"n{i}") for i, n in enumerate(self.sizes))
-        listed = ", ".join(a.name or "" for a in parts)
-        forward = f"torch.split(x0, [{listed}], axis)"
-        return Call(None, forward=forward, free=(*parts, dim), results=results)
+            parts: tuple[Arg, ...] = (Arg("parts", self.parts, "parts"),)
+            forward = "x0.chunk(parts, axis)"
+        else:
+            parts = tuple(Arg(f"sizes[{i}]", n, f"n{i}") for i, n in enumerate(self.sizes))
+            forward = f"torch.split(x0, [{named(parts)}], axis)"
+        free = (*parts, torch_axis(self.axis, "axis"))
+        return Call(None, forward=forward, free=free, results=results)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)

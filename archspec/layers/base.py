@@ -284,7 +284,7 @@ class Layer(BaseModel):
 
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
-        return {name: self.__dict__[name] for name in type(self).model_fields}
+        return {name: vars(self)[name] for name in type(self).model_fields}
 
     @classmethod
     def title(cls) -> str:
@@ -308,11 +308,11 @@ class Layer(BaseModel):
 
     def expect_divisor(self, name: str, count: int, what: str, help: str = "") -> None:
         """Raises Mismatch unless the parameter divides the `count` cells of `what`."""
-        if count % self.__dict__[name]:
+        if count % vars(self)[name]:
             raise self.misfit(name, f"it does not divide the {count} {what}", help)
 
     def _said_of(self, name: str, why: str) -> str:
-        return f"`{name}` of `{self.op}` is {written(self.__dict__[name])}; {why}"
+        return f"`{name}` of `{self.op}` is {written(vars(self)[name])}; {why}"
 
     def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
@@ -424,8 +424,8 @@ class Layer(BaseModel):
     def _arg(self, name: str, torch: str) -> Arg:
         field = type(self).model_fields[name]
         if field.is_required():
-            return Arg(name, self.__dict__[name])
-        return Arg(name, self.__dict__[name], torch, field.default)
+            return Arg(name, vars(self)[name])
+        return Arg(name, vars(self)[name], torch, field.default)
 
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.

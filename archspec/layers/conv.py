@@ -19,7 +19,6 @@ from archspec.layers.base import (
     BadArgument,
     Call,
     Kept,
-    Layer,
     Mismatch,
     Reach,
     TensorType,
@@ -29,15 +28,14 @@ from archspec.layers.base import (
 from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
 from archspec.layers.window import (
     SPATIAL,
-    Geometry,
+    Slide,
+    Windowed,
     expect_map,
     expect_one_length,
     padding_arg,
     per_axis,
-    same_is_plain,
     spread,
     window_label,
-    window_sizes,
 )
 from archspec.text.words import written
 
@@ -66,12 +64,13 @@ def reparametrised(
     )
 
 
-class Convolution(Layer):
+class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     family = "conv"
     linear = True
-    reads = "map"
+    channel = WHOLE
+    transposed: ClassVar[bool] = False  # the weight has the input channels first
     spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
 
     out: Size | None = Field(
@@ -94,10 +93,7 @@ class Convolution(Layer):
             message = f"`{self.op}` needs `out`, the number of output channels"
             raise BadArgument("out", message, "give `out`, or `groups: depthwise`", "E209")
         if isinstance(self.groups, int) and self.out is not None and self.out % self.groups:
-            message = (
-                f"`groups` of `{self.op}` is {self.groups}; it does not divide `out`, {self.out}"
-            )
-            raise BadArgument("groups", message, code="E217")
+            raise self.bad("groups", f"it does not divide `out`, {self.out}")
         expect_one_length(self.op, self.values())
 
     def channels(self, t: TensorType) -> tuple[int, int, int]:
@@ -120,15 +116,17 @@ class Convolution(Layer):
             )
         return inside, out, groups
 
-    def _spread(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        return (
-            spread(self.op, "kernel", self.kernel, t),
-            spread(self.op, "stride", self.stride, t),
-            spread(self.op, "dilation", self.dilation, t),
-        )
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(t)
+        first, second = (inside, out) if self.transposed else (out, inside)
+        weight = Weight("weight", (first, second // groups, *self.spread(t)[0]))
+        bias = (Weight("bias", (out,)),) if self.bias else ()
+        return reparametrised((weight, *bias), self.reparam, dim=int(self.transposed))
 
-    def label(self, axes: int) -> str:
-        return window_label(self.title(), axes, self.kernel, self.stride)
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        inside, out, groups = self.channels(ins[0])
+        cells, channels = (ins, out) if self.transposed else (outs, inside)
+        return cells[0].size * (channels // groups) * math.prod(self.spread(ins[0])[0])
 
     def _head(self, t: TensorType) -> tuple[Arg, ...]:
         inside, out, _ = self.channels(t)
@@ -185,24 +183,15 @@ class Conv(Convolution):
     def check(self) -> None:
         super().check()
         if self.padding == "causal" and isinstance(self.kernel, tuple) and len(self.kernel) > 1:
-            message = (
-                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not along "
-                "one axis"
-            )
-            raise BadArgument("padding", message, code="E217")
+            raise self.bad("padding", f"the kernel {written(self.kernel)} is not along one axis")
 
-    def _helped(self) -> bool:
-        """Whether the padding is computed when the module runs."""
-        if self.padding == "same":
-            return not same_is_plain(self.kernel, self.stride, self.dilation)
-        return self.padding == "causal"
+    def label(self, axes: int) -> str:
+        return window_label(self.title(), axes, self.kernel, self.stride)
 
-    def geometry(self, t: TensorType) -> Geometry:
-        """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
-        found = window_sizes(self.op, t, self._spread(t), self.padding)
-        for a, n in enumerate(t.shape[1:]):
-            most = max(found.before[a], found.after[a])
+    def slides_on(self, t: TensorType) -> tuple[Slide, ...]:
+        found = super().slides_on(t)
+        for a, slide in enumerate(found):
+            n, most = slide.size, max(slide.before, slide.after)
             limit = {"reflect": n - 1, "circular": n}.get(self.padding_mode, most)
             if most > limit:
                 raise Mismatch(
@@ -213,43 +202,20 @@ class Conv(Convolution):
         return found
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        geometry = self.geometry(t)
-        return (t.like((self.channels(t)[1], *geometry.out), map=True),)
-
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(t)
-        kernel = spread(self.op, "kernel", self.kernel, t)
-        weight = Weight("weight", (out, inside // groups, *kernel))
-        bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.reparam)
-
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (self.geometry(t).reach(WHOLE),)
-
-    def depends_on_size(self, t: TensorType) -> bool:
-        strides = spread(self.op, "stride", self.stride, t)
-        return self.padding == "same" and self._helped() and max(strides) > 1
-
-    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
-        inside, _, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        return outs[0].size * (inside // groups) * math.prod(kernel)
+        sizes = [slide.out for slide in self.slides_on(t)]
+        return (t.like((self.channels(t)[1], *sizes), map=True),)
 
     def keeps(self, t: TensorType) -> Kept:
-        copied = self._helped() or (
-            self.padding_mode != "zeros" and self.padding not in (0, "valid")
-        )
-        if not copied:
-            return Kept(inputs=(0,))
-        g = self.geometry(t)
-        padded = (n + b + a for n, b, a in zip(t.shape[1:], g.before, g.after, strict=True))
-        own = 4 * t.shape[0] * math.prod(padded)
-        return Kept(inputs=(0,) if self.padding_mode in ("reflect", "replicate") else (), bytes=own)
+        filled = self.padding_mode != "zeros" and self.padding not in (0, "valid")
+        if not (filled or self.helped()):
+            return INPUT
+        inputs = (0,) if self.padding_mode in ("reflect", "replicate") else ()
+        return Kept(inputs=inputs, bytes=self.padded(t))
 
     def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         (mode,) = self.args("padding_mode")
-        if self._helped():
+        if self.helped():
             target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
             return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
         pad = padding_arg(self.padding, self.kernel, self.dilation)
@@ -268,6 +234,7 @@ class ConvTranspose(Convolution):
     elsewhere = ("deconv", "convtranspose")
     colour = "upsampling"
     kept = INPUT
+    transposed = True
     word = "upconv"
     examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
@@ -297,25 +264,18 @@ class ConvTranspose(Convolution):
     ] = Field(0, description="cells cut from both sides of the output, or a word")
     output_padding: Cells = Field(0, description="cells added at the end of the output")
 
-    def label(self, axes: int) -> str:
-        stride = None if self.stride == self.kernel else self.stride
-        return window_label(self.title(), axes, self.kernel, stride)
+    def helped(self) -> bool:
+        return False
 
     def check(self) -> None:
         super().check()
         if self.padding == "same" and self.output_padding != 0:
-            message = (
-                f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; with "
-                "`padding: same` the output size is given"
-            )
-            raise BadArgument("output_padding", message, "leave `output_padding` out", "E217")
+            why = "with `padding: same` the output size is given"
+            raise self.bad("output_padding", why, "leave `output_padding` out")
         for extra, s, d in per_axis(self.output_padding, self.stride, self.dilation):
             if extra and extra >= max(s, d):
-                message = (
-                    f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; "
-                    f"it is smaller than the stride {s} or the dilation {d}"
-                )
-                raise BadArgument("output_padding", message, code="E217")
+                why = f"it is smaller than the stride {s} or the dilation {d}"
+                raise self.bad("output_padding", why)
 
     def _same(self, axes: int) -> tuple[tuple[tuple[int, int], ...], bool]:
         """Torch's (padding, output_padding) per axis for `same`, and whether the end is cut."""
@@ -345,7 +305,7 @@ class ConvTranspose(Convolution):
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         n = expect_map(self.op, t)
-        kernel, stride, dilation = self._spread(t)
+        kernel, stride, dilation = self.spread(t)
         pad, extra = self._padding(t)
         sizes = []
         for a, size in enumerate(t.shape[1:]):
@@ -361,45 +321,26 @@ class ConvTranspose(Convolution):
             sizes.append(out)
         return (t.like((self.channels(t)[1], *sizes), map=True),)
 
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(t)
-        kernel = spread(self.op, "kernel", self.kernel, t)
-        weight = Weight("weight", (inside, out // groups, *kernel))
-        bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.reparam, dim=1)
-
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        kernel, stride, dilation = self._spread(t)
-        pad, _ = self._padding(t)
-        windows = (
-            Window(up=s, lo=p - d * (k - 1), hi=p)
-            for k, s, d, p in zip(kernel, stride, dilation, pad, strict=True)
-        )
+        axes = zip(*self.spread(t), self._padding(t)[0], strict=True)
+        windows = (Window(up=s, lo=p - d * (k - 1), hi=p) for k, s, d, p in axes)
         return ((WHOLE, *(Reach(a, w) for a, w in enumerate(windows, 1))),)
-
-    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
-        _, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        return ins[0].size * (out // groups) * math.prod(kernel)
 
     def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         groups, bias, dilation = self._tail(t)
-        same, cut = self._same(n) if self.padding == "same" else ((), False)
+        cut = False
         if self.padding == "same":
-            pad, extra = (
-                self._plain([p for p, _ in same], "padding"),
-                self._plain([e for _, e in same], "output_padding"),
-            )
+            pad, extra = map(_plain, self._padding(t), ("padding", "output_padding"))
+            _, cut = self._same(n)
         else:
             pad = padding_arg(self.padding, self.kernel, self.dilation)
             (extra,) = self.args("output_padding")
+        target = f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d"
         args = (*self._head(t), pad, extra, groups, bias, dilation)
-        return Call(
-            f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d", args, wrap=self.reparam
-        )
+        return Call(target, args, wrap=self.reparam)
 
-    @staticmethod
-    def _plain(values: list[int], name: str) -> Arg:
-        value: PerAxis = values[0] if len(set(values)) == 1 else tuple(values)
-        return Arg(repr(value), value, name, 0)
+
+def _plain(values: tuple[int, ...], name: str) -> Arg:
+    value: PerAxis = values[0] if len(set(values)) == 1 else values
+    return Arg(repr(value), value, name, 0)

@@ -15,7 +15,6 @@ from archspec.layers.axis import place
 from archspec.layers.base import (
     WHOLE,
     Arg,
-    BadArgument,
     Call,
     Kept,
     Mismatch,
@@ -32,7 +31,6 @@ from archspec.layers.window import (
     expect_map,
     spread,
 )
-from archspec.text.words import written
 
 _Amounts = Annotated[
     Count
@@ -86,21 +84,15 @@ class Pad(Rearrange):
 
     def check(self) -> None:
         if self.mode != "zeros" and self.value != 0:
-            message = (
-                f"`value` of `pad` is {self.value}; mode {self.mode} takes its cells from the input"
-            )
-            raise BadArgument("value", message, "leave `value` or `mode` out", "E217")
+            why = f"mode {self.mode} takes its cells from the input"
+            raise self.bad("value", why, "leave `value` or `mode` out")
         if self.axis is not None and self.mode != "zeros":
-            message = f"`mode` of `pad` is {self.mode}; along one axis alone only zeros are added"
-            raise BadArgument("mode", message, "leave `axis` out", "E217")
+            raise self.bad("mode", "along one axis alone only zeros are added", "leave `axis` out")
         if self.axis is not None and isinstance(self.amounts, tuple):
             flat = len(self.amounts) == 2 and all(isinstance(n, int) for n in self.amounts)
             if not flat:
-                raise BadArgument(
-                    "amounts",
-                    f"`amounts` of `pad` is {written(self.amounts)}; with `axis` it takes a "
-                    "number or [before, after]",
-                )
+                why = "with `axis` it takes a number or [before, after]"
+                raise self.bad("amounts", why, code="E210")
 
     def sides(self, t: TensorType) -> tuple[tuple[int, int], ...]:
         """Cells before and after each axis of the input. Raises Mismatch."""
@@ -114,11 +106,8 @@ class Pad(Rearrange):
         if isinstance(self.amounts, int):
             return ((0, 0), *((self.amounts, self.amounts),) * n)
         if len(self.amounts) != n:
-            message = (
-                f"`amounts` of `pad` is {written(self.amounts)}; the input {t} has the spatial "
-                f"axes {', '.join(SPATIAL[n])}"
-            )
-            raise Mismatch(message, "give one entry per spatial axis, or `axis`", "E302")
+            why = f"the input {t} has the spatial axes {', '.join(SPATIAL[n])}"
+            raise self.misfit("amounts", why, "give one entry per spatial axis, or `axis`", "E302")
         return ((0, 0), *((a, a) if isinstance(a, int) else (a[0], a[-1]) for a in self.amounts))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -312,6 +301,7 @@ class Roll(Rearrange):
     """Cells moved around the end to the start: torch.roll."""
 
     op = "roll"
+    target = "Roll"
     examples = (
         ({"shifts": 2}, ((4, 9),)),
         ({"shifts": [-3, 1]}, ((4, 8, 9),)),
@@ -331,11 +321,8 @@ class Roll(Rearrange):
             axes = tuple(place(self.op, a, t) for a in given)
         shifts = (self.shifts,) * len(axes) if isinstance(self.shifts, int) else self.shifts
         if not axes or len(shifts) != len(axes) or len(set(axes)) != len(axes):
-            message = (
-                f"`shifts` of `roll` is {written(self.shifts)}; it takes one number per axis, "
-                f"of the input {t} {len(axes)}"
-            )
-            raise Mismatch(message, "say which with `axis`", "E302")
+            why = f"it takes one number per axis, of the input {t} {len(axes)}"
+            raise self.misfit("shifts", why, "say which with `axis`", "E302")
         return tuple(zip(axes, shifts, strict=True))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -345,19 +332,13 @@ class Roll(Rearrange):
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(t.rank, {a: WHOLE for a, s in self.places(t) if s % t.shape[a]}),)
 
-    def _pair(self, t: TensorType) -> tuple[Arg, Arg]:
-        places = self.places(t)
-        if len(places) == 1:
-            ((axis, shift),) = places
-            of = "shifts" if isinstance(self.shifts, int) else "shifts[0]"
-            return Arg(of, shift, "shifts"), Arg(repr(axis + 1), axis + 1, "dims")
-        of = _each("shifts", self.shifts, len(places))
-        dims = tuple(a + 1 for a, _ in places)
-        return Arg(of, tuple(s for _, s in places), "shifts"), Arg(repr(dims), dims, "dims")
-
     def call(self, t: TensorType) -> Call:
-        return Call(None, forward="x0.roll(shifts, dims)", free=self._pair(t))
-
-    def module(self, t: TensorType) -> Call:
-        shifts, dims = self._pair(t)
-        return Call("Roll", (Arg(shifts.of, shifts.value), Arg(dims.of, dims.value)))
+        axes, shifts = zip(*self.places(t), strict=True)
+        dims: Any = tuple(a + 1 for a in axes)
+        if len(dims) == 1:
+            of = "shifts" if isinstance(self.shifts, int) else "shifts[0]"
+            (shifts,), (dims,) = shifts, dims
+        else:
+            of = _each("shifts", self.shifts, len(dims))
+        free = (Arg(of, shifts, "shifts"), Arg(repr(dims), dims, "dims"))
+        return Call(None, forward="x0.roll(shifts, dims)", free=free)

@@ -60,6 +60,12 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     return shape
 
 
+def expect_two(op: str, ins: Sequence[TensorType]) -> None:
+    """Raises Mismatch unless there are two."""
+    if len(ins) != 2:
+        raise Mismatch(f"`{op}` takes two inputs, not {len(ins)}", code="E311")
+
+
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
     """How an output of `shape` walks along an input with 1 in some axes."""
     spread = [a for a, n in enumerate(t.shape) if n == 1 and shape[a] != 1]
@@ -98,13 +104,14 @@ class Merge(Layer):
         return Call(None, forward=forward, broadcast=True)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        shape = joint(self.op, ins)
-        return (
-            tuple(
-                next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
-                for a, n in enumerate(shape)
-            ),
-        )
+        return (_axes(joint(self.op, ins), ins),)
+
+
+def _axes(shape: Shape, ins: Sequence[TensorType]) -> tuple[str, ...]:
+    return tuple(
+        next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
+        for a, n in enumerate(shape)
+    )
 
 
 def _map(ins: Sequence[TensorType]) -> bool | None:
@@ -128,8 +135,7 @@ class Sub(Merge):
     examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         return super().infer(*ins)
 
 
@@ -191,8 +197,7 @@ class Matmul(Layer):
     )
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`matmul` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         a, b = ins
         for t in ins:
             expect_dtype(self.op, t)
@@ -230,12 +235,8 @@ class Matmul(Layer):
         return Call(None, forward="x0 @ x1")
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(*ins)
-        lead = (
-            next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == out.shape[a])
-            for a in range(out.rank - 2)
-        )
-        return ((*lead, "x0[-2]", "x1[-1]"),)
+        lead = self.infer(*ins)[0].shape[:-2]
+        return ((*_axes(lead, ins), "x0[-2]", "x1[-1]"),)
 
 
 class Concat(Layer):
@@ -263,16 +264,12 @@ class Concat(Layer):
             said = joined(ins) if kind == "rank" else dtypes
             raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
-        for t in ins[1:]:
-            if (t.shape[:axis], t.shape[axis + 1 :]) != (
-                first.shape[:axis],
-                first.shape[axis + 1 :],
-            ):
-                raise Mismatch(
-                    f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {joined(ins)}",
-                    code="E203",
-                )
+        if any(t.resized(axis, 0).shape != first.resized(axis, 0).shape for t in ins):
+            raise Mismatch(
+                f"`concat` along axis {axis} takes inputs that are equal in every other axis; "
+                f"they are {joined(ins)}",
+                code="E203",
+            )
         shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
@@ -286,12 +283,11 @@ class Concat(Layer):
         return tuple(found)
 
     def call(self, *ins: TensorType) -> Call:
-        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
         if len(ins) == 1:
             return Call(None, forward="x0")
-        return Call(
-            None, forward=f"torch.cat([{inputs}], axis)", free=(torch_axis(self.axis, "axis"),)
-        )
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        axis = torch_axis(self.axis, "axis")
+        return Call(None, forward=f"torch.cat([{inputs}], axis)", free=(axis,))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
@@ -304,7 +300,9 @@ class Scale(Layer):
 
     op = "scale"
     family = "merge"
+    target = "Scale"
     work = 1
+    broadcast = True
     still_linear = True
     examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
@@ -318,9 +316,6 @@ class Scale(Layer):
     def call(self, t: TensorType) -> Call:
         factor = Arg("factor", self.factor, "factor")
         return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
-
-    def module(self, t: TensorType) -> Call:
-        return Call("Scale", (Arg("factor", self.factor),), broadcast=True)
 
 
 class Parameter(Layer):

@@ -43,7 +43,7 @@ class Norm(Layer):
 
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
         shape = tuple(t.shape[a] for a in self.over(t))
-        return tuple(Weight(name, shape) for name in self.learned if self.values().get("affine"))
+        return tuple(Weight(name, shape) for name in self.learned if vars(self).get("affine"))
 
 
 class ChannelNorm(Norm):

@@ -22,7 +22,6 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
-    along,
 )
 from archspec.layers.edge import unread
 from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
@@ -30,11 +29,9 @@ from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import (
     SPATIAL,
-    Geometry,
+    Windowed,
     expect_map,
     spread,
-    window_label,
-    window_sizes,
 )
 from archspec.text.words import written
 from archspec.units import each
@@ -130,21 +127,15 @@ class Upsample(Rearrange):
             return
         help = f"write `mode: {_LINEAR[n]}`" if self.mode in _LINEAR.values() else ""
         axes = "one spatial axis" if n == 1 else f"{n} spatial axes"
-        raise Mismatch(
-            f"`mode` of `upsample` is {self.mode}, which is not for {axes}; the input is {t}",
-            help,
-            "E302",
-        )
+        message = f"`mode` of `upsample` is {self.mode}, which is not for {axes}; the input is {t}"
+        raise Mismatch(message, help, "E302")
 
     def _factors(self, t: TensorType) -> tuple[float, ...]:
         n, scale = t.rank - 1, self.scale
         assert scale is not None
         if isinstance(scale, tuple) and len(scale) != n:
-            raise Mismatch(
-                f"`scale` of `upsample` is {list(scale)}; the input {t} has the spatial "
-                f"axes {', '.join(SPATIAL[n])}",
-                code="E302",
-            )
+            why = f"the input {t} has the spatial axes {', '.join(SPATIAL[n])}"
+            raise self.misfit("scale", why, code="E302")
         return scale if isinstance(scale, tuple) else (scale,) * n
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
@@ -238,11 +229,8 @@ class PixelShuffle(Rearrange):
         c, h, w = t.shape
         f = self.factor
         if c % (f * f):
-            raise Mismatch(
-                f"`factor` of `pixel_shuffle` is {f}; the {c} channels of the input {t} are no "
-                f"multiple of {f}·{f} = {f * f}",
-                code="E305",
-            )
+            why = f"the {c} channels of the input {t} are no multiple of {f}·{f} = {f * f}"
+            raise self.misfit("factor", why)
         return (t.like((c // (f * f), h * f, w * f), map=True),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -270,11 +258,7 @@ class PixelUnshuffle(Rearrange):
         c, h, w = t.shape
         f = self.factor
         if h % f or w % f:
-            raise Mismatch(
-                f"`factor` of `pixel_unshuffle` is {f}; it does not divide the space of the "
-                f"input {t}",
-                code="E305",
-            )
+            raise self.misfit("factor", f"it does not divide the space of the input {t}")
         return (t.like((c * f * f, h // f, w // f), map=True),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
@@ -290,29 +274,25 @@ class ChannelShuffle(Rearrange):
 
     op = "channel_shuffle"
     target = "nn.ChannelShuffle"
+    whole = slice(1)
     examples = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
 
     groups: Size = Field(description="groups the channels come in")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
-        if t.shape[0] % self.groups:
-            raise Mismatch(
-                f"`groups` of `channel_shuffle` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}",
-                code="E305",
-            )
+        self.expect_divisor("groups", t.shape[0], f"channels of the input {t}")
         return (t,)
 
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(t.rank, {0: WHOLE}),)
 
-
-class Unfold(Rearrange):
+class Unfold(Windowed):
     """Every window as a column: torch.nn.Unfold, [C, H, W] → [C·kernel, windows]."""
 
     op = "unfold"
+    family = "shape"
     target = "nn.Unfold"
+    reads = ""
+    ranks = (2,)
     examples = (
         ({"kernel": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": 2, "padding": 1, "dilation": 2}, ((4, 8, 9),)),
@@ -323,19 +303,11 @@ class Unfold(Rearrange):
     padding: Cells = Field(0, description="zeros added around the input")
     stride: PerAxis = Field(1, description="step of the window")
 
-    def label(self, axes: int) -> str:
-        stride = None if self.stride == self.kernel else self.stride
-        return window_label(self.title(), axes, self.kernel, stride)
-
-    def geometry(self, t: TensorType) -> Geometry:
-        """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (2,))
-        sizes = [spread(self.op, n, getattr(self, n), t) for n in ("kernel", "stride", "dilation")]
-        return window_sizes(self.op, t, (sizes[0], sizes[1], sizes[2]), self.padding)
-
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        g = self.geometry(t)
-        return (t.like((t.shape[0] * math.prod(g.kernel), math.prod(g.out)), map=False),)
+        slides = self.slides_on(t)
+        cells = math.prod(slide.kernel for slide in slides)
+        windows = math.prod(slide.out for slide in slides)
+        return (t.like((t.shape[0] * cells, windows), map=False),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (tuple(WHOLE for _ in t.shape),)

@@ -276,7 +276,7 @@ class Part(Rearrange):
 
     def _indexed(self, inside: str, t: TensorType) -> str:
         """An index along the axis: `x0[:, :, inside]`, `x0[..., inside]`."""
-        axis: int = self.values()["axis"]
+        axis: int = vars(self)["axis"]
         return f"x0[..., {inside}]" if axis == -1 else f"x0[{':, ' * (axis % t.rank + 1)}{inside}]"
 
 
@@ -360,7 +360,7 @@ class Slice(Part):
 
     def call(self, t: TensorType) -> Call:
         left_out = {"start": None, "stop": None, "step": 1}
-        given = {n: self.values()[n] for n in left_out if self.values()[n] != left_out[n]}
+        given = {n: vars(self)[n] for n in left_out if vars(self)[n] != left_out[n]}
         inside = ":".join(n if n in given else "" for n in ("start", "stop"))
         inside += ":step" if "step" in given else ""
         free = tuple(Arg(n, value, n) for n, value in given.items())

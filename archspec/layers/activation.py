@@ -27,13 +27,13 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
 from archspec.layers.registry import REGISTRY, create, ops_of
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import meant
 
 _MAP: Any = (({}, ((4,),)), ({}, ((4, 8, 9),)))
 
 
-class Activation(Layer):
+class Activation(Alike):
     """What activations have in common: one torch module, cell by cell."""
 
     family = "activation"
@@ -41,10 +41,6 @@ class Activation(Layer):
     work = 1
     broadcast = True
     examples = _MAP
-
-    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
-        return (t,)
 
 
 class Relu(Activation):

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from archspec.layers.axis import entries
 from archspec.layers.base import (
     WHOLE,
     Arg,
@@ -211,5 +212,4 @@ class RoiAlign(Boxes):
         return self.made((size, strides, *others), *ins)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        size = ("size", "size") if isinstance(self.size, int) else ("size[0]", "size[1]")
-        return (("x0[0]", "x1[0]", *size),)
+        return (("x0[0]", "x1[0]", *entries("size", self.size, 2)),)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from archspec.layers.axis import sizes
 from archspec.layers.base import (
     INPUT,
     Arg,
@@ -78,7 +79,7 @@ class Linear(Layer):
         return replace(self.made(args, t), wrap=self.reparam)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(t.rank - 1)), "out"),)
+        return (sizes(t.rank, {t.rank - 1: "out"}),)
 
 
 class Embedding(Layer):
@@ -108,4 +109,4 @@ class Embedding(Layer):
         return Kept(bytes=8 * math.prod(t.shape))  # int64 places
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(t.rank)), "dim"),)
+        return ((*sizes(t.rank), "dim"),)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from archspec.layers.axis import place, torch_axis
+from archspec.layers.axis import place, sizes, torch_axis
 from archspec.layers.base import (
     WHOLE,
     Arg,
@@ -28,7 +28,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
 _TWO: Any = (
@@ -292,10 +292,10 @@ class Concat(Layer):
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         total = " + ".join(f"x{i}[{axis}]" for i in range(len(ins)))
-        return (tuple(total if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),)
+        return (sizes(ins[0].rank, {axis: total}),)
 
 
-class Scale(Layer):
+class Scale(Alike):
     """The input times a number."""
 
     op = "scale"
@@ -308,10 +308,6 @@ class Scale(Layer):
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
     factor: Number = Field(description="what it is multiplied by")
-
-    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
-        return (t,)
 
     def call(self, t: TensorType) -> Call:
         factor = Arg("factor", self.factor, "factor")

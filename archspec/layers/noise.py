@@ -13,12 +13,12 @@ from archspec.layers.base import (
     TensorType,
 )
 from archspec.layers.fields import Epsilon, Probability
-from archspec.layers.window import expect_dtype, expect_map
+from archspec.layers.window import Alike, expect_dtype, expect_map
 
 _MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
 
 
-class Noise(Layer):
+class Noise(Alike):
     """What noise layers have in common: in evaluation they return their input.
 
     So they do in training where `p` is 0. What they keep is what torch keeps on the CPU: the factor
@@ -28,10 +28,6 @@ class Noise(Layer):
     family = "noise"
     view = True
     asleep = still_linear = True
-
-    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
-        return (t,)
 
     def keeps(self, t: TensorType) -> Kept:
         return Kept(bytes=self._factors(t)) if getattr(self, "p", 1) else Kept()

@@ -13,7 +13,6 @@ from archspec.layers.base import (
     Arg,
     Call,
     Kept,
-    Layer,
     Mismatch,
     Reach,
     TensorType,
@@ -22,20 +21,16 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probability, Says, Size
-from archspec.layers.window import expect_dtype, expect_map
+from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
-class Norm(Layer):
+class Norm(Alike):
     """What normalisations have in common: the output has the input's shape, the input is kept."""
 
     family = "norm"
     work = 2
     kept = INPUT
     learned: ClassVar[tuple[str, ...]] = ("weight", "bias")  # with `affine`
-
-    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
-        return (t,)
 
     def over(self, t: TensorType) -> tuple[int, ...]:
         """The axes along which factor and shift differ. Raises Mismatch."""

@@ -7,14 +7,15 @@ pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from archspec.layers.axis import entries
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
     WHOLE,
-    Arg,
     BadArgument,
     Call,
     Kept,
@@ -23,7 +24,7 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.edge import unread
+from archspec.layers.edge import LikeOther, unread
 from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
@@ -51,7 +52,7 @@ _Factors = Annotated[
 ]
 
 
-class Upsample(Rearrange):
+class Upsample(LikeOther):
     """Space made larger by interpolation: torch.nn.Upsample.
 
     To the size of a second input: torch.nn.functional.interpolate.
@@ -61,7 +62,6 @@ class Upsample(Rearrange):
     elsewhere = ("upsampling", "interpolate")
     colour = "upsampling"
     reads = "map"
-    takes = ("x", "like?")
     bare: ClassVar[dict[type, str]] = {str: "mode"}  # where a second input gives the size
     examples = (
         ({"scale": 2}, ((4, 9),)),
@@ -96,22 +96,17 @@ class Upsample(Rearrange):
     def label(self, axes: int) -> str:
         return self.title() if self.scale is None else f"{self.title()} ×{each(self.scale)}"
 
-    def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
+    def sizes(self, t: TensorType, like: TensorType | None = None) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
-        t = ins[0]
-        n = expect_map(self.op, t)
-        self._check_mode(n, t)
+        self._check_mode(expect_map(self.op, t), t)
         given = self.scale is not None or self.size is not None
-        if given == (len(ins) > 1):
+        if given == (like is not None):
             message = "`upsample` needs `scale`, `size` or a second input whose size it takes" + (
                 ", only one of them" if given else ""
             )
             raise Mismatch(message, code="E311")
-        if len(ins) > 1:
-            if ins[1].rank != t.rank:
-                message = f"`upsample` takes two inputs of equal rank; they are {t} and {ins[1]}"
-                raise Mismatch(message, code="E203")
-            return ins[1].shape[1:]
+        if like is not None:
+            return self.space_of(like, t)
         if self.size is not None:
             return spread(self.op, "size", self.size, t)
         found = tuple(
@@ -138,22 +133,20 @@ class Upsample(Rearrange):
             raise self.misfit("scale", why, code="E302")
         return scale if isinstance(scale, tuple) else (scale,) * n
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        t = ins[0]
-        return (t.like((t.shape[0], *self.sizes(ins)), map=True),)
+    def infer(self, t: TensorType, like: TensorType | None = None) -> tuple[TensorType, ...]:
+        return (t.like((t.shape[0], *self.sizes(t, like)), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType, like: TensorType | None = None) -> tuple[tuple[Reach, ...], ...]:
         from fractions import Fraction  # imports decimal, for a few networks only
 
-        t, outs = ins[0], self.sizes(ins)
         own = [Reach(0)]
-        for a, out in enumerate(outs, 1):
+        for a, out in enumerate(self.sizes(t, like), 1):
             size = t.shape[a]
             ratio = Fraction(size, out)
             if self.scale is not None:
                 ratio = 1 / Fraction(str(self._factors(t)[a - 1]))
             own.append(self._along(a, size, out, ratio))
-        return (tuple(own), *(unread(other) for other in ins[1:]))
+        return (tuple(own), *unread(like))
 
     def _along(self, axis: int, size: int, out: int, ratio: Fraction) -> Reach:
         """The window of one axis: `ratio` is input cells per output cell."""
@@ -175,10 +168,10 @@ class Upsample(Rearrange):
         around = 2 * up if self.mode == "bicubic" else up
         return Reach(axis, Window(stride=step, up=up, lo=shift - around, hi=shift + around))
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,)) if self.mode == "area" else Kept()
+    def keeps(self, t: TensorType, like: TensorType | None = None) -> Kept:
+        return INPUT if self.mode == "area" else NOTHING
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, t: TensorType, like: TensorType | None = None) -> bool:
         return self.scale is None or bool(self.align_corners) or self.mode == "area"
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -187,28 +180,22 @@ class Upsample(Rearrange):
         each: int = cells.get(self.mode, 2**n)
         return 2 * each * outs[0].size
 
-    def call(self, *ins: TensorType) -> Call:
-        if len(ins) > 1:
-            forward, free = (
-                "nn.functional.interpolate(x0, x1.shape[2:], mode=mode)",
-                [Arg("mode", self.mode, "mode")],
-            )
-            if self.align_corners is not None:
-                forward = forward[:-1] + ", align_corners=align)"
-                free.append(Arg("align_corners", self.align_corners, "align"))
-            return Call(None, forward=forward, free=tuple(free))
+    def call(self, t: TensorType, like: TensorType | None = None) -> Call:
         size, mode, align = self.args("size", "mode", "align_corners")
-        return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
+        if like is None:
+            return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
+        free = [mode] if align.value is None else [mode, align]
+        given = "".join(f", {a.name}={a.name}" for a in free)
+        forward = f"nn.functional.interpolate(x0, x1.shape[2:]{given})"
+        return Call(None, forward=forward, free=tuple(free))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        n = ins[0].rank
-        if len(ins) > 1:
-            return (("x0[0]", *(f"x1[{a}]" for a in range(1, n))),)
-        name, value = ("size", self.size) if self.size is not None else ("scale", self.scale)
-        each = [name if not isinstance(value, tuple) else f"{name}[{a}]" for a in range(n - 1)]
-        if self.size is None:
-            each = [f"{e} * x0[{a}]" for a, e in enumerate(each, 1)]
-        return (("x0[0]", *each),)
+    def axes(
+        self, t: TensorType, like: TensorType | None = None
+    ) -> tuple[tuple[str | None, ...], ...]:
+        if like is not None or self.size is not None:
+            return super().axes(t, like)
+        scales = enumerate(entries("scale", self.scale, t.rank - 1), 1)
+        return (("x0[0]", *(f"{scale} * x0[{a}]" for a, scale in scales)),)
 
 
 class PixelShuffle(Rearrange):

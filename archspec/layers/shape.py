@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from archspec.layers.axis import place, torch_axis
+from archspec.layers.axis import packed, place, sizes, torch_axis
 from archspec.layers.base import (
     WHOLE,
     Arg,
@@ -131,9 +131,8 @@ class Flatten(Rearrange):
         return Call(None, forward="x0.flatten(start)", free=(start,))
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        start = self.start % t.rank
-        joined = " * ".join(f"x0[{a}]" for a in range(start, t.rank))
-        return ((*(f"x0[{a}]" for a in range(start)), joined),)
+        names, start = sizes(t.rank), self.start % t.rank
+        return ((*names[:start], " * ".join(names[start:])),)
 
 
 class Unflatten(Rearrange):
@@ -168,20 +167,14 @@ class Unflatten(Rearrange):
         return ((*before, moved, *(Reach(a + more) for a in range(axis + 1, t.rank))),)
 
     def call(self, t: TensorType) -> Call:
-        of = "(" + ", ".join(f"shape[{i}]" for i in range(len(self.shape))) + ",)"
-        free = (torch_axis(self.axis, "axis"), Arg(of, self.shape, "shape"))
+        shape = packed((Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)), "shape")
+        free = (torch_axis(self.axis, "axis"), shape)
         return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
-        parts = _sizes_of(self.shape, f"x0[{axis}]")
-        return (
-            (
-                *(f"x0[{a}]" for a in range(axis)),
-                *parts,
-                *(f"x0[{a}]" for a in range(axis + 1, t.rank)),
-            ),
-        )
+        names, parts = sizes(t.rank), _sizes_of(self.shape, f"x0[{axis}]")
+        return ((*names[:axis], *parts, *names[axis + 1 :]),)
 
 
 def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
@@ -219,7 +212,7 @@ class Reshape(Rearrange):
         return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        whole = " * ".join(f"x0[{a}]" for a in range(t.rank)) or "1"
+        whole = " * ".join(sizes(t.rank)) or "1"
         return (tuple(_sizes_of(self.shape, whole)),)
 
 
@@ -449,4 +442,4 @@ class Split(Rearrange):
             f"x0[{axis}] // parts" if self.sizes is None else f"sizes[{i}]"
             for i in range(len(self.gives))
         ]
-        return tuple(tuple(c if a == axis else f"x0[{a}]" for a in range(t.rank)) for c in cut)
+        return tuple(sizes(t.rank, {axis: text}) for text in cut)

@@ -48,6 +48,14 @@ def expect_places(op: str, t: TensorType, name: str = "the input") -> None:
     expect_dtype(op, t)
 
 
+class Alike(Layer):
+    """What ops have in common whose output is like their one input, which holds numbers."""
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
+
+
 def expect_one_length(op: str, values: Mapping[str, object]) -> None:
     """Raises BadArgument where lists of one number per axis differ in length."""
     lists = {name: value for name, value in values.items() if isinstance(value, tuple)}

@@ -6,17 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_places
 
@@ -167,13 +157,10 @@ class Attention(Layer):
         return f"self({', '.join(words)})[0]"
 
     def module(self, *ins: TensorType) -> Call:
-        if len(ins) > 1 and any(t is not None for t in ins[1:]):
+        if any(t is not None for t in ins[1:]):
             return Call(None)
         call = self.call(*ins)
         return Call("CausalSelfAttention" if self.causal else "SelfAttention", call.args)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0]", "x0[1]"),)
 
 
 def _given(place: int, ins: Sequence[TensorType | None]) -> bool:

@@ -158,12 +158,7 @@ class Kept:
 NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Any = _Missing()
+MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +218,8 @@ class Layer(BaseModel):
     layers are equal and hash alike; 1, 1.0 and true are told apart.
 
     `ins` are aligned with `takes`: None for an optional input that is not given; those at the end
-    are left out. An op that takes any number gets them all.
+    are left out. An op that takes any number gets them all; another names them, `infer(self, t)`,
+    which `**_` allows in the eyes of a type checker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -275,9 +271,9 @@ class Layer(BaseModel):
         return repr(tuple(self.values().values()))
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other) or not isinstance(other, Layer):
-            return NotImplemented if not isinstance(other, Layer) else False
-        return self is other or self._said == other._said
+        if not isinstance(other, Layer):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self._said == other._said)
 
     def __hash__(self) -> int:
         return hash((type(self), self._said))
@@ -385,15 +381,6 @@ class Layer(BaseModel):
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
 
-    def saves(self, *ins: TensorType) -> int:
-        """Bytes kept for backward for one sample, inputs and outputs of `keeps` counted in full."""
-        kept = self.keeps(*ins)
-        if not (kept.inputs or kept.outputs):
-            return kept.bytes
-        outs = self.infer(*ins)
-        total = sum(ins[i].bytes for i in kept.inputs) + sum(outs[i].bytes for i in kept.outputs)
-        return kept.bytes + total
-
     def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, made from all parameters, called with all inputs."""
         args = self.args(*type(self).model_fields)
@@ -445,10 +432,10 @@ class Layer(BaseModel):
         Default: those of input 0 where shapes agree.
         """
         outs = self.infer(*ins)
-        first = ins[0].shape if ins and ins[0] is not None else None
+        first = ins[0].shape
         return tuple(
             tuple(
-                f"x0[{a}]" if first and len(first) == o.rank and first[a] == n else None
+                f"x0[{a}]" if len(first) == o.rank and first[a] == n else None
                 for a, n in enumerate(o.shape)
             )
             for o in outs

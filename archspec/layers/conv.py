@@ -99,21 +99,12 @@ class Convolution(Windowed):
     def channels(self, t: TensorType) -> tuple[int, int, int]:
         """Input channels, output channels, groups. Raises Mismatch where groups do not divide."""
         inside = t.shape[0]
-        groups = inside if self.groups == "depthwise" else self.groups
-        assert isinstance(groups, int)
+        groups = self.groups if isinstance(self.groups, int) else inside
         out = inside if self.out is None else self.out
-        if inside % groups:
-            raise Mismatch(
-                f"`groups` of `{self.op}` is {groups}; it does not divide the {inside} "
-                f"channels of the input {t}",
-                code="E305",
-            )
+        if self.groups != "depthwise":
+            self.expect_divisor("groups", inside, f"channels of the input {t}")
         if out % groups:
-            raise Mismatch(
-                f"`out` of `{self.op}` is {out}; depthwise on {inside} channels needs a "
-                f"multiple of {groups}",
-                code="E305",
-            )
+            raise self.misfit("out", f"depthwise on {inside} channels needs a multiple of {groups}")
         return inside, out, groups
 
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
@@ -147,9 +138,8 @@ class Convolution(Windowed):
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(t)
-        same = (f"x0[{a}]" if out.shape[a] == t.shape[a] else None for a in range(1, out.rank))
-        return (("x0[0]" if self.out is None else "out", *same),)
+        ((_, *space),) = super().axes(t)
+        return (("x0[0]" if self.out is None else "out", *space),)
 
 
 class Conv(Convolution):
@@ -277,30 +267,17 @@ class ConvTranspose(Convolution):
                 why = f"it is smaller than the stride {s} or the dilation {d}"
                 raise self.bad("output_padding", why)
 
-    def _same(self, axes: int) -> tuple[tuple[tuple[int, int], ...], bool]:
-        """Torch's (padding, output_padding) per axis for `same`, and whether the end is cut."""
-        found, cut = [], False
-        for i in range(axes):
-            k, s, d = (
-                v[i] if isinstance(v, tuple) else v
-                for v in (self.kernel, self.stride, self.dilation)
-            )
-            total = d * (k - 1) + 1 - s
-            found.append((total // 2, 0) if total >= 0 else (0, -total))
-            cut = cut or (total > 0 and total % 2 == 1)
-        return tuple(found), cut
+    def _over(self, t: TensorType) -> list[int]:
+        """Cells along each axis that torch's output has more than input x stride, or less."""
+        return [d * (k - 1) + 1 - s for k, s, d in zip(*self.spread(t), strict=True)]
 
     def _padding(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Torch's padding and output_padding per axis."""
-        n = t.rank - 1
         if self.padding == "same":
-            same, _ = self._same(n)
-            return tuple(p for p, _ in same), tuple(e for _, e in same)
+            over = self._over(t)
+            return tuple(max(n, 0) // 2 for n in over), tuple(max(-n, 0) for n in over)
         extra = spread(self.op, "output_padding", self.output_padding, t)
-        if isinstance(self.padding, str):
-            value = padding_arg(self.padding, self.kernel, self.dilation).value
-        else:
-            value = self.padding
+        value = padding_arg(self.padding, self.kernel, self.dilation).value
         return spread(self.op, "padding", value, t), extra
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -329,14 +306,14 @@ class ConvTranspose(Convolution):
     def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         groups, bias, dilation = self._tail(t)
-        cut = False
+        target = f"nn.ConvTranspose{n}d"
         if self.padding == "same":
             pad, extra = map(_plain, self._padding(t), ("padding", "output_padding"))
-            _, cut = self._same(n)
+            if any(over > 0 and over % 2 for over in self._over(t)):  # the odd cell is cut
+                target = f"ConvTranspose{n}dSame"
         else:
             pad = padding_arg(self.padding, self.kernel, self.dilation)
             (extra,) = self.args("output_padding")
-        target = f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d"
         args = (*self._head(t), pad, extra, groups, bias, dilation)
         return Call(target, args, wrap=self.reparam)
 

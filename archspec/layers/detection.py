@@ -11,16 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archspec.layers.axis import entries
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-)
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
 from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
 from archspec.layers.window import expect_dtype, expect_map, spread
 

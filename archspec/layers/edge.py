@@ -15,6 +15,8 @@ from pydantic import Field
 
 from archspec.layers.axis import entries, packed, place
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
     WHOLE,
     Arg,
     Call,
@@ -27,12 +29,7 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
-from archspec.layers.window import (
-    SPATIAL,
-    expect_dtype,
-    expect_map,
-    spread,
-)
+from archspec.layers.window import SPATIAL, expect_dtype, expect_map, spread
 
 _Amounts = Annotated[
     Count
@@ -128,7 +125,7 @@ class Pad(Rearrange):
         return (tuple(Reach(a, Window(lo=-n, hi=-n)) for a, n in before),)
 
     def keeps(self, t: TensorType) -> Kept:
-        return Kept(inputs=(0,)) if self.mode in ("reflect", "replicate") else Kept()
+        return INPUT if self.mode in ("reflect", "replicate") else NOTHING
 
     def _torch(self, t: TensorType) -> Arg:
         """Torch's list: last axis first, before and after each."""

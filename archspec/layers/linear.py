@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
 from archspec.layers.axis import sizes
-from archspec.layers.base import (
-    INPUT,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    TensorType,
-    Weight,
-)
+from archspec.layers.base import INPUT, Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.conv import reparametrised
 from archspec.layers.fields import Flag, Size
 from archspec.layers.window import expect_dtype
@@ -106,7 +96,7 @@ class Embedding(Layer):
         return (Weight("weight", (self.num, self.dim)),)
 
     def keeps(self, t: TensorType) -> Kept:
-        return Kept(bytes=8 * math.prod(t.shape))  # int64 places
+        return Kept(bytes=t.bytes)  # int64 places
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return ((*sizes(t.rank), "dim"),)

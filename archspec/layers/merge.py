@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
 from archspec.layers.axis import place, sizes, torch_axis
 from archspec.layers.base import (
+    NOTHING,
     WHOLE,
     Arg,
     Call,
@@ -144,7 +146,7 @@ class KeepsAll(Merge):
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
-            return Kept()
+            return NOTHING
         (out,) = self.infer(*ins)
         return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
@@ -177,10 +179,8 @@ class Max(KeepsAll):
     elsewhere = ("maximum",)
 
     def expression(self, count: int) -> str:
-        found = "x0"
-        for i in range(1, count):
-            found = f"torch.maximum({found}, x{i})"
-        return found
+        inputs = (f"x{i}" for i in range(count))
+        return reduce(lambda found, x: f"torch.maximum({found}, {x})", inputs)
 
 
 class Matmul(Layer):

@@ -6,12 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    Kept,
-    Layer,
-    Mismatch,
-    TensorType,
-)
+from archspec.layers.base import NOTHING, Kept, Layer, Mismatch, TensorType
 from archspec.layers.fields import Epsilon, Probability
 from archspec.layers.window import Alike, expect_dtype, expect_map
 
@@ -30,7 +25,7 @@ class Noise(Alike):
     asleep = still_linear = True
 
     def keeps(self, t: TensorType) -> Kept:
-        return Kept(bytes=self._factors(t)) if getattr(self, "p", 1) else Kept()
+        return Kept(bytes=self._factors(t)) if vars(self).get("p") else NOTHING
 
     def _factors(self, t: TensorType) -> int:
         """Bytes of the factors: one for each cell."""
@@ -96,9 +91,6 @@ class GaussianNoise(Noise):
     examples = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
 
     std: Epsilon = Field(description="its standard deviation")
-
-    def keeps(self, t: TensorType) -> Kept:
-        return Kept()
 
 
 class SampleNormal(Layer):

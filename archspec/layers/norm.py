@@ -213,8 +213,7 @@ class OverAxes(Norm):
         """The axes that are normalised over, from 0, last ones or the first. Raises Mismatch."""
         given = (self.axis,) if isinstance(self.axis, int) else self.axis
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
-        known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
-        if not known:
+        if not set(axes) <= set(range(t.rank)) or len(set(axes)) < len(axes):
             raise self._no_axes(given, f"the input {t} has the axes 0 to {t.rank - 1}")
         last = tuple(range(t.rank - len(axes), t.rank))
         if axes not in (last, (0,)):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from archspec.layers.base import (
     INPUT,
+    NOTHING,
     WHOLE,
     Arg,
     BadArgument,
@@ -227,11 +228,8 @@ class AdaptivePool(Layer):
     def sizes(self, t: TensorType) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
         expect_map(self.op, t)
-        if isinstance(self.size, int):
-            return (self.size,) * (t.rank - 1)
-        known = tuple(n or 1 for n in self.size)
-        spread(self.op, "size", known, t)
-        return tuple(n if n is not None else t.shape[a] for a, n in enumerate(self.size, 1))
+        given = spread(self.op, "size", self.size, t)
+        return tuple(t.shape[a] if n is None else n for a, n in enumerate(given, 1))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like((t.shape[0], *self.sizes(t)), map=True),)
@@ -268,7 +266,7 @@ class AdaptiveAvgPool(AdaptivePool):
 
     def keeps(self, t: TensorType) -> Kept:
         alone = math.prod(self.sizes(t)) == 1  # then torch takes a plain mean
-        return Kept() if alone else INPUT
+        return NOTHING if alone else INPUT
 
 
 class AdaptiveMaxPool(AdaptivePool):

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    TensorType,
-    Weight,
-)
+from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_dtype
 
@@ -29,10 +22,11 @@ class Recurrent(Layer):
     """
 
     family = "recurrent"
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h")
     whole = slice(None)
     reads = "sequence"
     gates: ClassVar[int]
-    states: ClassVar[tuple[str, ...]] = ("h",)
 
     hidden: Size = Field(description="size of the state")
     layers: Size = Field(1, description="layers, each on the output of the one below")
@@ -46,6 +40,10 @@ class Recurrent(Layer):
             raise self.bad("dropout", why, "put a `dropout` behind it instead")
         if self.layers > 1000:
             raise self.bad("layers", "it is at most 1000", code="E210")
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.gives[1:]
 
     @property
     def directions(self) -> int:
@@ -79,15 +77,12 @@ class Recurrent(Layer):
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         found: list[Weight] = []
-        size, rows = ins[0].shape[-1], self.gates * self.hidden
-        for layer in range(self.layers):
-            for direction in range(self.directions):
-                end = f"_l{layer}" + ("_reverse" if direction else "")
-                found.append(Weight(f"weight_ih{end}", (rows, size)))
-                found.append(Weight(f"weight_hh{end}", (rows, self.hidden)))
-                if self.bias:
-                    found += [Weight(f"bias_ih{end}", (rows,)), Weight(f"bias_hh{end}", (rows,))]
-            size = self.hidden * self.directions
+        rows = self.gates * self.hidden
+        bias = {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
+        for layer, way in product(range(self.layers), ("", "_reverse")[: self.directions]):
+            size = self.hidden * self.directions if layer else ins[0].shape[-1]
+            shapes = {"weight_ih": (rows, size), "weight_hh": (rows, self.hidden), **bias}
+            found += [Weight(f"{name}_l{layer}{way}", shape) for name, shape in shapes.items()]
         return tuple(found)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -139,7 +134,6 @@ class Lstm(Recurrent):
     op = "lstm"
     target = "nn.LSTM"
     gates = 4
-    states = ("h", "c")
     takes = ("x", "h?", "c?")
     gives = ("output", "h", "c")
     word = "LSTM"
@@ -152,8 +146,6 @@ class Gru(Recurrent):
     op = "gru"
     target = "nn.GRU"
     gates = 3
-    takes = ("x", "h?")
-    gives = ("output", "h")
     word = "GRU"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
@@ -164,8 +156,6 @@ class Rnn(Recurrent):
     op = "rnn"
     target = "nn.RNN"
     gates = 1
-    takes = ("x", "h?")
-    gives = ("output", "h")
     word = "RNN"
     examples = (
         *_EXAMPLES,

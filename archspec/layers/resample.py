@@ -28,12 +28,7 @@ from archspec.layers.edge import LikeOther, unread
 from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
-from archspec.layers.window import (
-    SPATIAL,
-    Windowed,
-    expect_map,
-    spread,
-)
+from archspec.layers.window import SPATIAL, Windowed, expect_map, spread
 from archspec.text.words import written
 from archspec.units import each
 
@@ -41,9 +36,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 _Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"]
-_AXES: dict[str, tuple[int, ...]] = {
-    "linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,),
-}  # fmt: skip
+_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # other modes: any number
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _Factor = Annotated[float, Real(above=0, most=2**20)]
 _Factors = Annotated[
@@ -118,7 +111,7 @@ class Upsample(LikeOther):
         return found
 
     def _check_mode(self, n: int, t: TensorType) -> None:
-        if n in _AXES.get(self.mode, (n,)):
+        if n == _AXES.get(self.mode, n):
             return
         help = f"write `mode: {_LINEAR[n]}`" if self.mode in _LINEAR.values() else ""
         axes = "one spatial axis" if n == 1 else f"{n} spatial axes"
@@ -198,7 +191,14 @@ class Upsample(LikeOther):
         return (("x0[0]", *(f"{scale} * x0[{a}]" for a, scale in scales)),)
 
 
-class PixelShuffle(Rearrange):
+class Pixels(Rearrange):
+    """What ops have in common that exchange channels with space, named by their factor."""
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {vars(self)['factor']}"
+
+
+class PixelShuffle(Pixels):
     """Channels into space: torch.nn.PixelShuffle, [C·f², H, W] → [C, H·f, W·f]."""
 
     op = "pixel_shuffle"
@@ -207,9 +207,6 @@ class PixelShuffle(Rearrange):
     examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
     factor: Size = Field(description="how many times larger space becomes")
-
-    def label(self, axes: int) -> str:
-        return f"{self.title()} {self.factor}"
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))
@@ -228,7 +225,7 @@ class PixelShuffle(Rearrange):
         return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
 
 
-class PixelUnshuffle(Rearrange):
+class PixelUnshuffle(Pixels):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
 
     op = "pixel_unshuffle"
@@ -236,9 +233,6 @@ class PixelUnshuffle(Rearrange):
     examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
     factor: Size = Field(description="how many times smaller space becomes")
-
-    def label(self, axes: int) -> str:
-        return f"{self.title()} {self.factor}"
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))

@@ -102,13 +102,21 @@ def _regroup(axis: int, size: int, inner: list[int], group: list[int], after: Sh
     return Reach(group[0], Window(stride=block, lo=0, hi=block - 1))
 
 
-class Flatten(Rearrange):
+class Reordered(Rearrange):
+    """What ops have in common that give the same elements other axes, in the same order or not."""
+
+    view = True
+    same_numbers = still_linear = True
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (regrouped(t.shape, self.infer(t)[0].shape),)
+
+
+class Flatten(Reordered):
     """All axes from `start` on as one: torch.flatten."""
 
     op = "flatten"
     target = "nn.Flatten"
-    view = True
-    same_numbers = still_linear = True
     examples = (
         ({}, ((4, 8, 9),)),
         ({}, ((5,),)),
@@ -123,9 +131,6 @@ class Flatten(Rearrange):
         start = place(self.op, self.start, t, "start")
         return (t.like((*t.shape[:start], math.prod(t.shape[start:])), map=False),)
 
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(t.shape, self.infer(t)[0].shape),)
-
     def call(self, t: TensorType) -> Call:
         start = replace(torch_axis(self.start, "start", "start"), default=1)
         return Call(None, forward="x0.flatten(start)", free=(start,))
@@ -135,14 +140,12 @@ class Flatten(Rearrange):
         return ((*names[:start], " * ".join(names[start:])),)
 
 
-class Unflatten(Rearrange):
+class Unflatten(Reordered):
     """One axis as several: torch.nn.Unflatten."""
 
     op = "unflatten"
     target = "nn.Unflatten"
     bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
-    view = True
-    same_numbers = still_linear = True
     examples = (
         ({"axis": 0, "shape": [4, 2, 3]}, ((24,),)),
         ({"axis": -1, "shape": [3, -1]}, ((5, 12),)),
@@ -183,14 +186,12 @@ def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
     return [left if n == -1 else f"shape[{i}]" for i, n in enumerate(shape)]
 
 
-class Reshape(Rearrange):
+class Reshape(Reordered):
     """The same elements in another shape: torch.reshape."""
 
     op = "reshape"
     elsewhere = ("view",)
     target = "Reshape"
-    view = True
-    same_numbers = still_linear = True
     examples = (
         ({"shape": [1, 28, 28]}, ((784,),)),
         ({"shape": [6, -1]}, ((3, 4, 5),)),
@@ -204,9 +205,6 @@ class Reshape(Rearrange):
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like(_filled(self.op, self.shape, t.size, f"the input {t}"), map=False),)
 
-    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(t.shape, self.infer(t)[0].shape),)
-
     def call(self, t: TensorType) -> Call:
         free = tuple(Arg(f"shape[{i}]", n, f"n{i}") for i, n in enumerate(self.shape))
         return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
@@ -216,14 +214,12 @@ class Reshape(Rearrange):
         return (tuple(_sizes_of(self.shape, whole)),)
 
 
-class Permute(Rearrange):
+class Permute(Reordered):
     """The axes in another order: torch.permute."""
 
     op = "permute"
     elsewhere = ("transpose",)
     target = "Permute"
-    view = True
-    same_numbers = still_linear = True
     examples = (
         ({"order": [1, 0]}, ((4, 9),)),
         ({"order": [1, 2, 0]}, ((4, 8, 9),)),
@@ -239,8 +235,7 @@ class Permute(Rearrange):
         order = tuple(a + t.rank if a < 0 else a for a in self.order)
         if sorted(order) != list(range(t.rank)):
             why = f"it names each of the {t.rank} axes of the input {t} once"
-            help = "axes are counted from 0 behind the batch axis"
-            raise self.misfit("order", why, help, "E302")
+            raise self.misfit("order", why, "axes are counted from 0 behind the batch axis", "E302")
         return order
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
@@ -290,8 +285,7 @@ class Select(Part):
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
-            why = f"axis {axis} of the input {t} has {n} cells"
-            raise self.misfit("index", why, code="E304")
+            raise self.misfit("index", f"axis {axis} of the input {t} has {n} cells", code="E304")
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from archspec.layers.axis import entries, packed
 from archspec.layers.base import Arg, BadArgument, Layer, Mismatch, Reach, TensorType, Window
 from archspec.layers.fields import PerAxis
-from archspec.text.words import written
+from archspec.text.words import joined, written
 from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -32,9 +33,8 @@ def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: 
     """The number of spatial axes of [C, L], [C, H, W] or [C, D, H, W]. Raises Mismatch."""
     n = t.rank - 1
     if n not in ranks:
-        maps = [_MAPS[r] for r in ranks]
-        listed = maps[0] if len(maps) == 1 else ", ".join(maps[:-1]) + " or " + maps[-1]
-        raise Mismatch(f"`{op}` takes {listed}; the input is {t}", "", "E302")
+        maps = joined((_MAPS[r] for r in ranks), "or")
+        raise Mismatch(f"`{op}` takes {maps}; the input is {t}", "", "E302")
     expect_dtype(op, t)
     return n
 
@@ -64,23 +64,17 @@ def expect_one_length(op: str, values: Mapping[str, object]) -> None:
         raise BadArgument(None, f"`{op}` has lists of different lengths: {shown}", code="E217")
 
 
-def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:
+def spread(op: str, name: str, value: Any, t: TensorType) -> tuple[int, ...]:
     """One number per spatial axis. Raises Mismatch when a list has another length."""
     n = t.rank - 1
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:
-        axes = ", ".join(SPATIAL[n])
-        message = (
-            f"`{name}` of `{op}` is {list(value)}, {_numbers(len(value))}; the input {t} has "
-            f"{n} spatial {'axis' if n == 1 else 'axes'} ({axes})"
-        )
+        numbers = "one number" if len(value) == 1 else f"{len(value)} numbers"
+        axes = f"{n} spatial {'axis' if n == 1 else 'axes'} ({', '.join(SPATIAL[n])})"
+        message = f"`{name}` of `{op}` is {written(value)}, {numbers}; the input {t} has {axes}"
         raise Mismatch(message, "", "E302")
-    return value
-
-
-def _numbers(n: int) -> str:
-    return "one number" if n == 1 else f"{n} numbers"
+    return tuple(value)
 
 
 def per_axis(*values: PerAxis) -> list[tuple[int, ...]]:
@@ -107,28 +101,24 @@ def padding(word: str, size: int, window: tuple[int, int, int]) -> tuple[int, in
     return before, 0 if word == "causal" else before
 
 
-def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis, default: Any = 0) -> Arg:
+def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis) -> Arg:
     """The torch argument `padding` of a symmetric padding."""
     if not isinstance(word, str):
-        return Arg("padding", word, "padding", default)
-    if word == "valid":
-        return Arg("0", 0, "padding", default)
+        return Arg("padding", word, "padding", 0)
     axes = per_axis(kernel, dilation)
-    alone = isinstance(kernel, int) and isinstance(dilation, int)
-    of = [
-        _padding_text(word, k, d, "kernel" + _at(kernel, i), "dilation" + _at(dilation, i))
-        for i, (k, d) in enumerate(axes)
-    ]
     values = [d * (k - 1) // (1 if word == "full" else 2) for k, d in axes]
-    if alone:
-        return Arg(of[0], values[0], "padding", default)
-    if len(set(values)) == 1 and values[0] == 0:
-        return Arg("0", 0, "padding", default)
-    return Arg(f"({', '.join(of)},)", tuple(values), "padding", default)
-
-
-def _at(value: PerAxis, index: int) -> str:
-    return f"[{index}]" if isinstance(value, tuple) else ""
+    alone = isinstance(kernel, int) and isinstance(dilation, int)
+    if word == "valid" or not (alone or any(values)):
+        return Arg("0", 0, "padding", 0)
+    names = zip(
+        *(entries(n, v, len(axes)) for n, v in (("kernel", kernel), ("dilation", dilation))),
+        strict=True,
+    )
+    parts = [
+        Arg(_padding_text(word, k, d, *texts), value)
+        for (k, d), value, texts in zip(axes, values, names, strict=True)
+    ]
+    return replace(parts[0] if alone else packed(parts), name="padding", default=0)
 
 
 def _padding_text(word: str, k: int, d: int, kernel: str, dilation: str) -> str:

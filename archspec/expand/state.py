@@ -211,7 +211,7 @@ class State:
         key = (id(layer), *map(id, types))
         found = self.inferred.get(key)
         if found is None:
-            raw = layer.infer(*types)  # type: ignore[arg-type]
+            raw = layer.infer(*types)
             self._small(layer, types, raw, loc)
             found = self.inferred[key] = tuple(map(self.canonical, raw))
             self.kept += (layer, *types)

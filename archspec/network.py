@@ -80,10 +80,9 @@ class Program(Network):
 
     def with_(self, variant: str | None = None, **params: Any) -> Program:
         """The same spec, other choices: another variant starts afresh, params add to those set."""
-        if variant is not None:
-            choice = replace(self.choice, variant=variant, params=params)
-        else:
-            choice = self._with(params)
+        if variant is None:
+            return Program(self.source, self.spec, self._with(params))
+        choice = replace(self.choice, variant=variant, params=params)
         return Program(self.source, self.spec, choice)
 
     def _with(self, params: Mapping[str, Any]) -> Choice:
@@ -104,12 +103,12 @@ class Program(Network):
         """
         if self.choice.params or self.choice.inputs:
             return []
-        wrong = []
         chosen = self.variant or self.spec.name
-        for key, wanted in self.spec.expect.get(chosen, {}).items():
-            value = getattr(self.analysis.totals, key)
-            if value != wanted:
-                wrong.append((key, f"is {value:,}; the spec expects {wanted:,}"))
+        wrong = [
+            (key, f"is {value:,}; the spec expects {wanted:,}")
+            for key, wanted in self.spec.expect.get(chosen, {}).items()
+            if (value := getattr(self.analysis.totals, key)) != wanted
+        ]
         if not wrong:
             return []
         (key, said), *others = wrong  # one change of a network moves them all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,15 +22,20 @@ def save(content: str | bytes, target: Path, *, force: bool = False) -> None:
     Raises NotOursError where `target` is there and does not carry archspec's mark, unless `force`;
     OSError as the file system gives it.
     """
-    if not force and os.path.lexists(target) and not _ours(target):
-        raise NotOursError(f"`{target}` is there and was not written by archspec")
-    with replacing(target) as path:
+    with replacing(target, _marked, force=force) as path:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A file to write beside `target`, whose place it takes in one step when all went well."""
+def replacing(target: Path, ours: Callable[[Path], bool], *, force: bool = False) -> Iterator[Path]:
+    """A file to write beside `target`, whose place it takes in one step when all went well.
+
+    `ours` says whether a file that is there already is archspec's. Raises NotOursError where it is
+    not, unless `force`; links, folders and devices never are.
+    """
+    plain = target.is_file() and not target.is_symlink()
+    if not force and os.path.lexists(target) and not (plain and ours(target)):
+        raise NotOursError(f"`{target}` is there and was not written by archspec")
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
     os.close(handle)
     path = Path(name)
@@ -44,10 +49,8 @@ def replacing(target: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _ours(path: Path) -> bool:
-    """Whether a file carries the mark; links, folders and devices are never ours."""
-    if path.is_symlink() or not path.is_file():
-        return False
+def _marked(path: Path) -> bool:
+    """Whether a file carries the mark."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return not head.strip() or MARK.encode() in head.lower()

@@ -89,7 +89,7 @@ def test_notebook(program: Program) -> None:
     text = report.html(program)
     assert "A &lt;small&gt; one" in text
     assert "<small>" not in text
-    assert report.markdown(program).startswith("### small: A \\<small\\> one\n")
+    assert report.write(program, "markdown").startswith("### small: A \\<small\\> one\n")
 
 
 def test_a_narrow_screen_drops_the_least_needed_column() -> None:

@@ -13,8 +13,8 @@ What the first three find is one Row a node:
     input: [3, 32, 32]
     body: [{id: c, conv: {out: 8, kernel: 3}}, flatten, {id: l, linear: 10}]
 
-    analyse(graph, spec).row("c")     shape (8, 30, 30), params 224, macs 194,400, …
-    analyse(graph, spec).totals       params 72,234, macs 266,400, …
+    Analysis(graph, spec).row("c")     shape (8, 30, 30), params 224, macs 194,400, …
+    Analysis(graph, spec).totals       params 72,234, macs 266,400, …
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from archspec import collector
 from archspec.analysis.axes import tracked_axes
 from archspec.analysis.cost import costs
-from archspec.analysis.receptive_field import Field, Meeting, Seen, Tracked, see
+from archspec.analysis.receptive_field import Field, Seen, Tracked, see
 from archspec.analysis.rows import Row, Totals, rows, totals
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from archspec.language import Spec
     from archspec.text.faults import Fault
 
-__all__ = ["Analysis", "Field", "Row", "Totals", "analyse"]
+__all__ = ["Analysis", "Field", "Row", "Totals"]
 
 
 class Analysis:
@@ -50,35 +50,30 @@ class Analysis:
         return tracked_axes(self.graph, self.spec)
 
     @cached_property
+    @collector.paused()
     def rows(self) -> list[Row]:
         """One a node, in the order of the graph's steps."""
-        with collector.paused():
-            return rows(self.graph, costs(self.graph), self._seen)
+        return rows(self.graph, costs(self.graph), self.seen)
 
     @cached_property
     def totals(self) -> Totals:
         return totals(self.rows)
 
     @cached_property
+    @collector.paused()
     def warnings(self) -> list[Fault]:
         """What the field knows to be a mistake; those that the spec says are meant are left out."""
         from archspec.analysis.lint import Context, warnings
 
-        with collector.paused():
-            return warnings(Context(self.graph, self.spec, self.rows, self.misaligned))
+        return warnings(Context(self.graph, self.spec, self.rows, self.seen.misaligned))
 
     @cached_property
+    @collector.paused()
     def sizes(self) -> tuple[InputSize, ...]:
         """Which sizes of input the network, with the weights it has, accepts."""
         from archspec.analysis.sizes import accepted
 
-        with collector.paused():
-            return accepted(self.graph, self.tracked, self._seen.states)
-
-    @property
-    def misaligned(self) -> list[Meeting]:
-        """The nodes in which paths meet that see different places, however little they differ."""
-        return self._seen.misaligned
+        return accepted(self.graph, self.tracked, self.seen.states)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""
@@ -90,11 +85,7 @@ class Analysis:
         return inside[-1]
 
     @cached_property
-    def _seen(self) -> Seen:
-        with collector.paused():
-            return see(self.graph, self.tracked)
-
-
-def analyse(graph: Graph, spec: Spec) -> Analysis:
-    """What the graph costs, sees and accepts, and what is likely a mistake in it."""
-    return Analysis(graph, spec)
+    @collector.paused()
+    def seen(self) -> Seen:
+        """What of the inputs each node sees, and where paths meet that see other places."""
+        return see(self.graph, self.tracked)

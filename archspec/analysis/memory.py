@@ -15,9 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archspec.expand.graph import Edge
+
 if TYPE_CHECKING:
     from archspec.analysis.cost import Cost
-    from archspec.expand.graph import Edge, Graph, Node
+    from archspec.expand.graph import Graph, Node
+    from archspec.layers.base import Kept
 
 
 def live(graph: Graph, costs: Sequence[Cost]) -> list[int]:
@@ -42,21 +45,26 @@ def live(graph: Graph, costs: Sequence[Cost]) -> list[int]:
 
 
 def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int]]:
-    """By node: whose bytes its output shows (its own, or a view's base), and their last reader."""
+    """By node: whose bytes its output shows, and the last reader of its own in inference."""
     n = len(graph.steps)
-    bases, last = list(range(n)), list(range(n))
+    bases, last = _bases(graph, [cost.view for cost in costs]), list(range(n))
     for node in graph.steps:
-        if node.training:
-            continue
-        for edge in node.inputs:
-            last[bases[edge.node]] = node.index
-        if costs[node.kind].view:
-            bases[node.index] = bases[node.inputs[0].node]
+        if not node.training:
+            for edge in node.inputs:
+                last[bases[edge.node]] = node.index
     for name, edges in graph.outputs.items():
         if name not in graph.training_outputs:
             for edge in edges:
                 last[bases[edge.node]] = n
     return bases, last
+
+
+def _bases(graph: Graph, views: Sequence[bool]) -> list[int]:
+    """By node: whose bytes its output shows, its own or those a view is of; `views` by kind."""
+    found: list[int] = []
+    for node in graph.steps:
+        found.append(found[node.inputs[0].node] if views[node.kind] else node.index)
+    return found
 
 
 def saved(graph: Graph, costs: Sequence[Cost]) -> list[int]:
@@ -65,45 +73,27 @@ def saved(graph: Graph, costs: Sequence[Cost]) -> list[int]:
     A tensor that several ops keep is held once: it is counted at the first. Nothing is kept where
     no gradient flows: before the first weight that is trained.
     """
-    held = _Held(graph)
+    bases = _bases(graph, [cost.view_in_training for cost in costs])
+    held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
     found = []
     for node in graph.steps:
         cost = costs[node.kind]
         trained = cost.params > 0 and not node.frozen
         wants.append(trained or any(wants[edge.node] for edge in node.inputs))
-        held.enter(node, view=cost.view_in_training)
-        found.append(held.kept(node, cost) if wants[-1] else 0)
+        kept = _kept(node, cost.kept, bases) - held if wants[-1] else set()
+        held |= kept
+        own = cost.kept.bytes if wants[-1] else 0
+        found.append(own + sum(graph.steps[e.node].outs[e.output].bytes for e in kept))
     return found
 
 
-class _Held:
-    """The tensors that are kept already; a view shows the bytes of another node."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._steps = graph.steps
-        self._bases: list[int] = []  # by node: whose bytes its output shows
-        self._held: set[tuple[int, int]] = set()
-
-    def enter(self, node: Node, *, view: bool) -> None:
-        self._bases.append(self._bases[node.inputs[0].node] if view else node.index)
-
-    def kept(self, node: Node, cost: Cost) -> int:
-        """Bytes that a node adds."""
-        total = cost.kept.bytes
-        if cost.kept.inputs:
-            given = node.given
-            total += sum(self._input(given[i]) for i in cost.kept.inputs)
-        return total + sum(self._hold(node.index, output) for output in cost.kept.outputs)
-
-    def _input(self, edge: Edge | None) -> int:
-        if edge is None:
-            return 0
-        base = self._bases[edge.node]
-        return self._hold(base, edge.output if base == edge.node else 0)
-
-    def _hold(self, index: int, output: int) -> int:
-        if (index, output) in self._held:
-            return 0
-        self._held.add((index, output))
-        return self._steps[index].outs[output].bytes
+def _kept(node: Node, kept: Kept, bases: Sequence[int]) -> set[Edge]:
+    """The inputs and outputs that a node keeps, each as what makes its bytes."""
+    found = {Edge(node.index, output) for output in kept.outputs}
+    for i in kept.inputs:
+        edge = node.given[i]
+        if edge is not None:
+            base = bases[edge.node]
+            found.add(edge if base == edge.node else Edge(base))
+    return found

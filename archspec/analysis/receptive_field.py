@@ -54,10 +54,6 @@ class Offset(NamedTuple):
     cells: int  # output cells along the axis
 
     @property
-    def stride_differs(self) -> bool:
-        return not self.a.same_stride(self.b)
-
-    @property
     def shift(self) -> Fraction:
         """Largest distance between the two centres, in input cells."""
         return max(abs(self.a.centre(o) - self.b.centre(o)) for o in (0, self.cells - 1))

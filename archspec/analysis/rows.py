@@ -84,8 +84,6 @@ class Totals:
     """Tensors alive at the same time in inference, at most."""
     peak_at: str
     """The path of the node that runs then."""
-    executed: int
-    """Ops executed in inference, views and sleeping dropout included."""
 
     @property
     def inference_bytes(self) -> int:
@@ -151,7 +149,6 @@ def totals(rows: Sequence[Row]) -> Totals:
         saved_bytes=sum(row.bytes_saved for row in rows),
         peak_live_bytes=peak.live_bytes,
         peak_at=peak.path if peak.live_bytes else "",
-        executed=sum(row.op != "input" for row in inference),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from archspec import __version__
 from archspec.cli import figures, language, network
 from archspec.cli.show import say
 from archspec.cli.weights import weights
+from archspec.version import VERSION
 
 
 @click.command()
@@ -45,6 +45,6 @@ class _Group(click.Group):
 @click.group(
     cls=_Group, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(__version__, message="archspec %(version)s")
+@click.version_option(VERSION, message="archspec %(version)s")
 def app() -> None:
     """Architectures of neural networks as short YAML specs."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from pkgutil import resolve_name
 
 import click
 from click.exceptions import Exit
@@ -20,17 +18,10 @@ from archspec.cli.options import (
     specs,
     writing,
 )
-from archspec.cli.show import fancy, faults, say, table
+from archspec.cli.show import faults, say, table
 
-STAGE_NAMES = (
-    "read",
-    "parse",
-    "expand",
-    "graph",
-    "analyse",
-    "lower",
-    "emit",
-)  # of archspec.network
+# of archspec.network, which is not imported before a command needs it
+STAGE_NAMES = ("read", "parse", "expand", "graph", "analyse", "lower", "emit")
 
 
 @click.command()
@@ -77,15 +68,12 @@ def compile_(spec: str, choice: Choice, output: Output, stop_after: str | None) 
         return
     program = choice.accept(spec)
     text = program.code
-    if output.stdout:
-        say(text)
-        return
-    path = output.path(f"{program.name}.py")
-    output.save(text, path)
-    from archspec.report import fitting
+    path = output.write(text, f"{program.name}.py")
+    if path is not None:
+        from archspec.report import fitting, layers
 
-    table(program, "table", fitting(program))
-    say(f"\n{path}: {text.count(chr(10))} lines written")
+        table(layers(program, fitting(program)))
+        say(f"\n{path}: {text.count(chr(10))} lines written")
 
 
 @click.command()
@@ -98,7 +86,13 @@ def compile_(spec: str, choice: Choice, output: Output, stop_after: str | None) 
 @choosing
 def summary(spec: str, format: str, depth: int | None, choice: Choice) -> None:
     """Show every layer, and the totals."""
-    table(choice.accept(spec), format, depth)
+    from archspec import report
+
+    program = choice.accept(spec)
+    if format == "table":
+        table(report.layers(program, depth))
+    else:
+        say(report.write(program, format, depth))
 
 
 @click.command()
@@ -111,30 +105,22 @@ def expand(spec: str, choice: Choice) -> None:
     say(unrolled(choice.accept(spec)))
 
 
-# ending → what writes the graph so: module:function, loaded when it is asked for
-_EXPORTS = {".graphml": "archspec.report.graphml:graphml"}
-
-
 @click.command()
 @SPEC
-@writing(f"As its ending says: {' '.join(_EXPORTS)}; - for stdout.")
+@writing("As its ending says: .graphml; - for stdout.")
 @choosing
 def export(spec: str, choice: Choice, output: Output) -> None:
     """Write the graph for other programs."""
+    from archspec.report.graphml import graphml
+
     program = choice.accept(spec)
-    ending = next(iter(_EXPORTS)) if output.file is None else Path(output.file).suffix
-    if ending.lower() not in _EXPORTS:
-        raise WrongUsageError(
-            f"the ending `{ending}` of `{output.file}` means no format of a graph",
-            f"known: {', '.join(_EXPORTS)}",
-        )
-    text: str = resolve_name(_EXPORTS[ending.lower()])(program.graph)
-    if output.stdout:
-        say(text)
-        return
-    path = output.path(f"{program.name}{ending}")
-    output.save(text, path)
-    say(f"{path}: {len(program.graph.steps):,} nodes written")
+    ending = ".graphml" if output.file is None else Path(output.file).suffix
+    if ending.lower() != ".graphml":
+        message = f"the ending `{ending}` of `{output.file}` means no format of a graph"
+        raise WrongUsageError(message, "known: .graphml")
+    path = output.write(graphml(program.graph), f"{program.name}{ending}")
+    if path is not None:
+        say(f"{path}: {len(program.graph.steps):,} nodes written")
 
 
 @click.command()
@@ -155,15 +141,12 @@ def diff(a: str, b: str, format: str, depth: int, variants: tuple[str, ...]) -> 
     from archspec.report import difference
 
     if len(variants) > 2:
-        raise WrongUsageError(
-            "`--variant` is given more than twice", "once for both, or for A and for B"
-        )
+        message = "`--variant` is given more than twice"
+        raise WrongUsageError(message, "once for both, or for A and for B")
     first, last = (variants[0], variants[-1]) if variants else (None, None)
     before, after = prepare(a, Choice(variant=first)), prepare(b, Choice(variant=last))
     found = difference.compare(before, after, depth)
-    if format == "table" and fancy(sys.stdout):
-        from archspec.report import table
-
-        table.terminal(difference.difference(found))
+    if format == "table":
+        table(difference.difference(found))
     else:
         say(difference.write(found, format))

@@ -245,12 +245,21 @@ class Output:
             complain(f"error: cannot write `{path}`: {error.strerror or error}")
             raise Exit(WRONG_SPEC) from None
 
+    def write(self, content: str | bytes, name: str) -> Path | None:
+        """Into the file of `path`, which is returned; None: shown, as `-` says."""
+        if self.stdout:
+            say(content)
+            return None
+        path = self.path(name)
+        self.save(content, path)
+        return path
+
     def put(self, text: str, name: str) -> None:
         """Into the file that is named, or `name` in the folder; shown where none is."""
-        if self.output is None or self.stdout:
+        if self.output is None:
             say(text)
         else:
-            self.save(text, self.path(name))
+            self.write(text, name)
 
 
 def writing(help: str = "File or folder to write to; - for stdout.", **settings: Any) -> Decorator:

@@ -42,6 +42,9 @@ class Seen(Model):
     whole: bool
 
 
+_SUMS = ("params", "trainable", "buffers", "macs", "flops", "bytes_out", "bytes_saved")
+
+
 class Layer(Model):
     """One layer, or a part: sums over its layers, shape and field of its last one.
 
@@ -74,18 +77,12 @@ class Layer(Model):
             op=last.op if alone else stage.what,
             layers=len(stage.rows),
             output=[out.shape for out in last.outputs],
-            params=stage.sum("params"),
-            trainable=stage.sum("trainable"),
-            buffers=stage.sum("buffers"),
             shared_with=last.shared_with if alone else None,
             training_only=stage.training_only,
-            macs=stage.sum("macs"),
-            flops=stage.sum("flops"),
-            bytes_out=stage.sum("bytes_out"),
-            bytes_saved=stage.sum("bytes_saved"),
             live_bytes=max(row.live_bytes for row in stage.rows),
             aligned=last.aligned if alone else None,
             receptive_field=[Seen.model_validate(field) for field in last.fields],
+            **{figure: stage.sum(figure) for figure in _SUMS},
         )
 
     def flat(self) -> dict[str, Any]:

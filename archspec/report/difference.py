@@ -10,10 +10,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from archspec.align import align, marks
-from archspec.report import table as _table
 from archspec.report.data import Layer
 from archspec.report.layers import Stage, folded, receptive
-from archspec.report.table import Cell, Column, Table
+from archspec.report.table import Cell, Column, Table, show, written
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -79,7 +78,7 @@ def compare(a: Network, b: Network, depth: int = 1) -> Difference:
     origin = _origins(before, after, same)
     left = [_label(stage, {}) for stage in before]
     right = [_label(stage, origin) for stage in after]
-    owners = _tensors(b)
+    owners = Counter(node.path for _, _, node in b.graph.weights())  # tensors of each layer
     changes: list[Change] = []
     for tag, i, k, j, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         pairs: Iterable[tuple[Stage | None, Stage | None]]
@@ -117,11 +116,6 @@ def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
     return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
 
 
-def _tensors(network: Network) -> Counter[str]:
-    """How many tensors each layer has."""
-    return Counter(node.path for _, _, node in network.graph.weights())
-
-
 def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:
     if stage is None:
         return 0, 0
@@ -149,8 +143,7 @@ def write(found: Difference, format: str = "table") -> str:
     """As text: `table`, `markdown`, `csv` or `json`."""
     if format == "json":
         return json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"
-    writer = {"markdown": _table.markdown, "csv": _table.csv}.get(format, _table.plain)
-    return writer(difference(found))
+    return written(difference(found), format)
 
 
 def difference(found: Difference) -> Table:
@@ -183,7 +176,7 @@ def _to(before: Cell, after: Cell = "") -> Cell:
     """`a -> b`; one of them where there is no other, or it is the same."""
     if after == "" or before == after:
         return before
-    return " -> ".join(_table.show(cell) or "0" for cell in (before, after))
+    return " -> ".join(show(cell) or "0" for cell in (before, after))
 
 
 def _remarks(found: Difference) -> Iterable[tuple[str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from itertools import groupby
 from math import prod
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.report.table import Cell, Column, Table
@@ -12,7 +13,7 @@ from archspec.units import count, once, size
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
-    from archspec.analysis import Analysis, Field, Row, Totals
+    from archspec.analysis import Analysis, Field, Row
 
 SCREENFUL = 48  # rows that `compile` shows at most, where folding can bring them down to it
 
@@ -49,11 +50,13 @@ def layers(network: Network, depth: int | None = None) -> Table:
 
     Memory is the bytes of a row's outputs; output shape and receptive field are its last layer's.
     """
+    totals = network.analysis.totals  # parameters of all, arithmetic of inference
+    name = "total" if totals.macs == totals.macs_training else "total of inference"
     return Table(
         title=title(network),
         columns=_COLUMNS,
         rows=[_line(stage) for stage in folded(network, depth)],
-        totals=(*_total(network.analysis.totals), "", ""),
+        totals=(name, "", "", totals.params, totals.macs, totals.flops, "", ""),
         remarks=tuple(remarks(network)),
     )
 
@@ -68,12 +71,6 @@ def _line(stage: Stage) -> tuple[Cell, ...]:
         size(stage.sum("bytes_out")),
         receptive(last),
     )
-
-
-def _total(totals: Totals) -> tuple[str | int, ...]:
-    """The first cells of the last row: parameters of all, arithmetic of inference."""
-    name = "total" if totals.macs == totals.macs_training else "total of inference"
-    return name, "", "", totals.params, totals.macs, totals.flops
 
 
 def folded(network: Network, depth: int | None) -> Iterator[Stage]:
@@ -100,12 +97,9 @@ def fitting(network: Network) -> int | None:
     paths = [row.path.split(".") for row in network.analysis.rows]
     if len(paths) <= SCREENFUL:
         return None
-    fits = 1
-    for depth in range(1, max(map(len, paths))):
-        if len({tuple(path[:depth]) for path in paths}) > SCREENFUL:
-            break
-        fits = depth
-    return fits
+    depths = range(max(map(len, paths)) - 1, 1, -1)
+    fits = (d for d in depths if len({tuple(path[:d]) for path in paths}) <= SCREENFUL)
+    return next(fits, 1)
 
 
 def title(network: Network) -> str:
@@ -119,11 +113,9 @@ def title(network: Network) -> str:
 def headline(network: Network) -> str:
     """The totals on one line."""
     totals = network.analysis.totals
-    parts = [f"{totals.params:,} parameters", f"{count(totals.macs)}MACs"]
     found = len(network.warnings)
-    if found:
-        parts.append(f"{found} warning{'s' * (found != 1)}")
-    return ", ".join(parts)
+    warned = f", {found} warning{'s' * (found != 1)}" if found else ""
+    return f"{totals.params:,} parameters, {count(totals.macs)}MACs{warned}"
 
 
 def remarks(network: Network) -> Iterator[tuple[str, str]]:
@@ -132,23 +124,17 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
     totals = analysis.totals
     yield "parameters", _parameters(analysis)
     yield "arithmetic", _arithmetic(analysis)
-    yield (
-        "inference",
-        (
-            f"{size(totals.inference_bytes)} a sample: weights {size(totals.weight_bytes)}, "
-            f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
-        ),
-    )
-    yield (
-        "training",
-        (
-            f"{size(totals.saved_bytes)} a sample, beside weights and gradients of "
-            f"{size(totals.weight_bytes + totals.gradient_bytes)}; "
-            f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
-        ),
-    )
-    for text in _reach(analysis):
-        yield "field", text
+    tensors = f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
+    weights = f"weights {size(totals.weight_bytes)}"
+    yield "inference", f"{size(totals.inference_bytes)} a sample: {weights}, {tensors}"
+    learned = size(totals.weight_bytes + totals.gradient_bytes)
+    adam = f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
+    beside = f"beside weights and gradients of {learned}; {adam}"
+    yield "training", f"{size(totals.saved_bytes)} a sample, {beside}"
+    seen = _features(analysis)
+    if seen is not None:
+        where = f"at `{seen.path}` (size / stride + padding, in input cells)"
+        yield "field", f"{receptive(seen)} {where}"
     for accepted in analysis.sizes:
         yield "sizes", str(accepted)
 
@@ -178,23 +164,20 @@ def _arithmetic(analysis: Analysis) -> str:
     return f"{text}: {', '.join(shares)}" if shares else text
 
 
-def _reach(analysis: Analysis) -> Iterator[str]:
-    """The field of the last layer that has a local one over an area: what the features see."""
+def _features(analysis: Analysis) -> Row | None:
+    """The last layer that has a local field over an area: it tells what the features see."""
     for row in reversed(analysis.rows):
-        local = [field for field in row.fields if field.local]
-        if local and not row.training_only and prod(row.shape[1:]) > 1:
-            yield f"{receptive(row)} at `{row.path}` (size / stride + padding, in input cells)"
-            return
+        area = not row.training_only and prod(row.shape[1:]) > 1
+        if area and any(field.local for field in row.fields):
+            return row
+    return None
 
 
 def receptive(row: Row) -> str:
     """`91x91 /8 +45`: size, effective stride, padding; `all` where a cell sees the whole image."""
     if row.op == "input":
         return ""
-    by_input: dict[str, list[Field]] = {}
-    for field in row.fields:
-        by_input.setdefault(field.input, []).append(field)
-    texts = [_fields(fields) for fields in by_input.values()]
+    texts = [_fields(list(along)) for _, along in groupby(row.fields, attrgetter("input"))]
     return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
@@ -203,15 +186,9 @@ def _fields(fields: Sequence[Field]) -> str:
     whole = any(field.whole for field in fields)
     if not local:
         return "all" if whole else ""
-    sizes = [str(field.size) for field in local]
-    strides = [number(field.stride) for field in local]
-    paddings = [number(field.padding_here) for field in local]
-    text = f"{'x'.join(sizes)} /{once(strides, ',')}"
-    if any(padding != "0" for padding in paddings):
+    text = "x".join(str(field.size) for field in local)
+    text += f" /{once([field.stride for field in local], ',')}"
+    paddings = [field.padding_here for field in local]
+    if any(paddings):
         text += f" +{once(paddings, ',')}"
     return f"{text}, all" if whole else text
-
-
-def number(value: Fraction | None) -> str:
-    """A whole number or a fraction, `1/2`."""
-    return "?" if value is None else str(value)

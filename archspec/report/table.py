@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,11 @@ def show(cell: Cell) -> str:
     if cell is None:
         return ""
     return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def written(table: Table, format: str) -> str:
+    """As text: `table`, `markdown` or `csv`."""
+    return {"table": plain, "markdown": markdown, "csv": csv}[format](table)
 
 
 def plain(table: Table, width: int | None = None) -> str:
@@ -113,23 +119,18 @@ def terminal(table: Table) -> None:
 
 def markdown(table: Table) -> str:
     """A GitHub table."""
-    lines = [f"### {_escaped(table.title)}", ""]
-    lines.append("| " + " | ".join(column.title for column in table.columns) + " |")
-    lines.append("| " + " | ".join("---:" if c.right else "---" for c in table.columns) + " |")
-    for row in table.rows:
-        lines.append("| " + " | ".join(_escaped(show(cell)) for cell in row) + " |")
+    lines = [[column.title for column in table.columns]]
+    lines.append(["---:" if column.right else "---" for column in table.columns])
+    lines += [[_escaped(show(cell)) for cell in row] for row in table.rows]
     if table.totals:
-        cells = [f"**{_escaped(show(c))}**" if show(c) else "" for c in table.totals]
-        lines.append("| " + " | ".join(cells) + " |")
-    if table.remarks:
-        lines += ["", *(f"- {word}: {_escaped(text)}" for word, text in table.remarks)]
-    return "\n".join(lines) + "\n"
+        lines.append([f"**{_escaped(show(c))}**" if show(c) else "" for c in table.totals])
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    below = "".join(f"- {word}: {_escaped(text)}\n" for word, text in table.remarks)
+    return f"### {_escaped(table.title)}\n\n{text}" + (f"\n{below}" if below else "")
 
 
 def _escaped(text: str) -> str:
-    for mark in "\\`*_{}[]<>|":
-        text = text.replace(mark, "\\" + mark)
-    return text
+    return re.sub(r"[\\`*_{}\[\]<>|]", r"\\\g<0>", text)
 
 
 def csv(table: Table) -> str:

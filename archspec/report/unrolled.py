@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +65,7 @@ def _flow(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return (
-            value if _bare(value) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        )
+        return value if _bare(value) else json.dumps(value, ensure_ascii=False)
     return _decimal(value)
 
 

@@ -31,7 +31,7 @@ def preprocess(
         message = f"`{program.spec.name}` does not say how inputs of its own file are prepared"
         raise WeightsError("E617", message, 'source="torchvision" or "timm" bring theirs')
     if source == "timm":
-        data = sources.timm().data
+        data = sources.library("timm").data
         config = data.resolve_data_config(pretrained_cfg=sources.timm_config(entry))
         found: Callable[[Any], Tensor] = data.create_transform(**config)
         return found

@@ -19,7 +19,7 @@ from archspec.weights.patterns import Pair, fold, section
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.graph import Graph
 
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
 _HELP = "write `rename` by hand"
@@ -67,9 +67,8 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
         raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
     idle = _idle(ours, batch)
     if idle:
-        raise WeightsError(
-            "E618", f"no output depends on {some(idle)}, so nothing proves it", _HELP
-        )
+        message = f"no output depends on {some(idle)}, so nothing proves it"
+        raise WeightsError("E618", message, _HELP)
     return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
 
 
@@ -78,7 +77,7 @@ def probe(graph: Graph) -> list[Tensor]:
     import torch
 
     generator = torch.Generator().manual_seed(2)
-    tokens = [getattr(node.layer, "num", 2) for node in graph.steps if _op(node) == "embedding"]
+    tokens = [getattr(node.layer, "num", 2) for node in graph.steps if node.op == "embedding"]
     found = []
     for node in graph.steps:
         if node.layer is None:
@@ -89,10 +88,6 @@ def probe(graph: Graph) -> list[Tensor]:
             value = torch.randn(shape, generator=generator) if kind == "float" else whole
             found.append(value.bool() if kind == "bool" else value)
     return found
-
-
-def _op(node: Node) -> str:
-    return node.layer.op if node.layer is not None else "input"
 
 
 # ------------------------------------------------------------------ pairs
@@ -115,15 +110,8 @@ class _Layer:
 
 
 _MAPS = {"Conv1d", "Conv2d", "Conv3d", "Linear", "NonDynamicallyQuantizableLinear"}
-_TORCH = {
-    *_MAPS,
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "LayerNorm",
-    "GroupNorm",
-    "Embedding",
-}
+_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm"}
+_TORCH = _MAPS | _NORMS | {"Embedding"}
 
 
 def _used(module: nn.Module, batch: Sequence[Tensor]) -> list[_Layer]:

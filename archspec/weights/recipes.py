@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from archspec.language.renames import Rename
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Shape = tuple[int, ...]
 
@@ -17,6 +21,10 @@ class Stored:
 
     shape: Shape
     dtype: str = "float32"
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Stored:
+        return cls(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
     @property
     def size(self) -> int:

@@ -41,7 +41,7 @@ def warnings(context: Context) -> list[Fault]:
             found.setdefault((fault.code, fault.loc), []).append(fault)
     meant = _meant(context.spec)
     return [
-        _with_count(faults)
+        _with_count(*faults)
         for (code, loc), faults in found.items()
         if code not in context.spec.warnings and (code, loc.file) not in meant
     ]
@@ -56,9 +56,9 @@ def _meant(spec: Spec) -> set[tuple[str, str]]:
     return found
 
 
-def _with_count(faults: list[Fault]) -> Fault:
+def _with_count(first: Fault, *more: Fault) -> Fault:
     """One fault for a place that several copies share."""
-    first, more = faults[0], len(faults) - 1
     if not more:
         return first
-    return replace(first, details=(f"and in {more} more {'copies' if more > 1 else 'copy'}",))
+    copies = f"{len(more)} more {'copies' if len(more) > 1 else 'copy'}"
+    return replace(first, details=(f"and in {copies}",))

@@ -33,17 +33,12 @@ def misaligned(context: Context) -> Iterator[Fault]:
             continue
         worst = max(notable, key=lambda offset: offset.shift)
         where = worst.axis.name
-        if worst.stride_differs:
-            told = f"paths of different stride along {where} meet"
-        else:
+        told = f"paths of different stride along {where} meet"
+        if worst.a.same_stride(worst.b):
             cells = f"{float(worst.shift):g}"
             told = f"paths meet that see places {cells} input cells apart along {where}"
-        yield warn(
-            "W106",
-            node,
-            f"`{node.path}`: {told}",
-            "give the paths the same padding on the left, or crop at the centre",
-        )
+        help = "give the paths the same padding on the left, or crop at the centre"
+        yield warn("W106", node, f"`{node.path}`: {told}", help)
 
 
 def _notable(offset: Offset) -> bool:
@@ -78,24 +73,15 @@ def far_from_the_input(context: Context) -> Iterator[Fault]:
 def _field_size(node: Node, seen: Field, *, pooled: bool) -> Fault | None:
     if not seen.local or seen.size is None or seen.extent < 2:
         return None
+    told = f"`{node.path}` has a receptive field of {seen.size} cells along {seen.name}"
     if seen.size > LARGE * seen.extent:
-        return warn(
-            "W107",
-            node,
-            f"`{node.path}` has a receptive field of {seen.size} cells along {seen.name}, "
-            f"{seen.size // seen.extent} times the input of {seen.extent}",
-            "fewer or less dilated layers see the same",
-        )
+        told += f", {seen.size // seen.extent} times the input of {seen.extent}"
+        return warn("W107", node, told, "fewer or less dilated layers see the same")
     maps = pooled and len(node.outs[0].shape) > 2
     if maps and not seen.whole and SMALL * seen.size < seen.extent:
-        return warn(
-            "W107",
-            node,
-            f"`{node.path}` has a receptive field of {seen.size} cells along {seen.name} where "
-            f"the input has {seen.extent}: no cell sees an object that fills the input "
-            "before all are averaged",
-            "add layers, strides or dilation before the pool",
-        )
+        told += f" where the input has {seen.extent}: no cell sees an object that fills the input "
+        told += "before all are averaged"
+        return warn("W107", node, told, "add layers, strides or dilation before the pool")
     return None
 
 

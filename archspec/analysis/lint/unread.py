@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from archspec.expressions import Expr, Template
@@ -35,24 +34,18 @@ def params(context: Context) -> Iterator[Fault]:
         spec.params, spec.variants, spec.inputs, spec.items, spec.outputs, spec.init, spec.expect,
         spec.use,
     ]  # fmt: skip
-    document = _names(written).union(*_inherited(spec)) if spec.params else set()
-    for name in spec.params:
-        if name not in document:
-            yield _unread(spec.loc, name, "the document")
+    if spec.params:
+        above = [read for block in spec.blocks.values() for read in block.inherited.values()]
+        document = _names(written).union(*above)
+        for name in spec.params:
+            if name not in document:
+                yield _unread(spec.loc, name, "the document")
     for block in spec.blocks.values():
-        read = _names([block.items, block.outputs])
+        own = (reads(default) - block.inherited[n] for n, default in block.params.items())
+        read = _names([block.items, block.outputs]).union(*own)
         for name in block.params:
-            above = (
-                reads(default) - block.inherited[other] for other, default in block.params.items()
-            )
-            if name not in read.union(*above):
+            if name not in read:
                 yield _unread(block.loc, name, f"block `{block.name}`")
-
-
-def _inherited(spec: Spec) -> Iterator[frozenset[str]]:
-    """What the defaults of blocks read of the document's params."""
-    for block in spec.blocks.values():
-        yield from block.inherited.values()
 
 
 def _unread(loc: Loc, name: str, owner: str) -> Fault:
@@ -74,18 +67,14 @@ def inputs(context: Context) -> Iterator[Fault]:
     Left alone: a block's input without a name, which a block always has.
     """
     spec = context.spec
-    taken = _Taken(spec.items, spec.outputs, [spec.init, spec.expect])
-    for place, name in enumerate(spec.inputs):
-        if not taken(name, first=place == 0):
-            yield _untaken(spec.inputs[name].loc, name, "the network", on_key=True)
+    for _, name in _left(spec.inputs, spec.items, spec.outputs, [spec.init, spec.expect]):
+        yield _untaken(spec.inputs[name].loc, name, "the network", on_key=True)
     for block in spec.blocks.values():
         if not block.named_inputs:
             continue
-        taken = _Taken(block.items, block.outputs, [block.params])
-        for place, name in enumerate(block.inputs):
-            if not taken(name, first=place == 0):
-                loc = replace(block.loc, path=(*block.loc.path, "inputs", place), on_key=False)
-                yield _untaken(loc, name, f"block `{block.name}`", on_key=False)
+        for place, name in _left(block.inputs, block.items, block.outputs, [block.params]):
+            loc = replace(block.loc, path=(*block.loc.path, "inputs", place))
+            yield _untaken(loc, name, f"block `{block.name}`", on_key=False)
 
 
 def _untaken(loc: Loc, name: str, owner: str, *, on_key: bool) -> Fault:
@@ -97,29 +86,24 @@ def _untaken(loc: Loc, name: str, owner: str, *, on_key: bool) -> Fault:
     )
 
 
-class _Taken:
-    """Whether anything written in a body reads an input, under any params."""
-
-    def __init__(
-        self,
-        items: tuple[Item, ...],
-        outputs: Mapping[str, tuple[Ref, ...]] | None,
-        others: list[object],
-    ) -> None:
-        self._items, self._outputs, self._others = items, outputs, others
-
-    def __call__(self, name: str, *, first: bool) -> bool:
-        if (first and _flows(self._items, self._outputs is None)) or name in self._read:
-            return True
-        return any(re.fullmatch(path, name) for path in self._paths)
-
-    @cached_property
-    def _read(self) -> set[str]:
-        return _names([self._items, self._outputs, *self._others])
-
-    @cached_property
-    def _paths(self) -> set[str]:
-        return {_beginning(part) for part in _inside([self._items, self._outputs], Ref)}
+def _left(
+    names: Iterable[str],
+    items: tuple[Item, ...],
+    outputs: Mapping[str, tuple[Ref, ...]] | None,
+    others: list[object],
+) -> list[tuple[int, str]]:
+    """The inputs of a body, with their places, that nothing in it reads, whatever the params."""
+    first = 1 if _flows(items, outputs is None) else 0
+    left = list(enumerate(names))[first:]
+    if not left:
+        return []
+    read = _names([items, outputs, *others])
+    paths = {_beginning(part) for part in _inside([items, outputs], Ref)}
+    return [
+        (place, name)
+        for place, name in left
+        if name not in read and not any(re.fullmatch(path, name) for path in paths)
+    ]
 
 
 def _flows(items: Iterable[Item], to_the_end: bool) -> bool:

@@ -544,7 +544,7 @@ def test_libyaml_makes_no_difference() -> None:
             try:
                 found.append(reading.load(text, loader=loader))
             except reading.UnreadableError as bad:
-                found.append(bad.slips)
+                found.append(bad.args)
         assert repr(found[0]) == repr(found[1]), text
 
 

@@ -358,13 +358,13 @@ class Calls(Section):
         calls = []
         for k, c in enumerate(copies):
             assert c.layer is not None
-            calls.append(c.layer.call(*(p[k].type for p in paths)))  # type: ignore[arg-type]
+            calls.append(c.layer.call(*(p[k].type for p in paths)))
         first = calls[0]
         if any((c.target, c.forward) != (first.target, first.forward) for c in calls):
             raise UnprovableError("the merges differ")
         axes: list[ast.expr | None] = []
         types = [p[0].type for p in paths]
-        for a, text in enumerate(layer.axes(*types)[0]):  # type: ignore[arg-type]
+        for a, text in enumerate(layer.axes(*types)[0]):
             values = [size_of(c.out, a) for c in copies]
             tree = _resolved(_parsed(text), lambda _: [], list(ins)) if text is not None else None
             axes.append(tree if tree is not None and holds(tree, rows, values) else None)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from archspec.expand import wiring
-from archspec.expand.names import Named
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
-from archspec.expand.tree import Value
-from archspec.language import REQUIRED
-
-if TYPE_CHECKING:
-    from archspec.expand.names import Frame
-    from archspec.expand.namespace import Callee
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Ins
-    from archspec.expand.state import Env
-    from archspec.expand.tree import Instance
-    from archspec.expand.walk import Walk
-    from archspec.language import Block, Ref
+from archspec.expand.names import Frame, Named
+from archspec.expand.namespace import Callee
+from archspec.expand.plan import Plan
+from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
+from archspec.expand.tree import Instance, Value, types
+from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
+from archspec.language import REQUIRED, Block, Ref
 
 Outputs = dict[str, Value | tuple[Value, ...]]  # by name; a tuple where a list was asked for
 
@@ -28,11 +20,7 @@ def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
     item, (block, file) = plan.item, callee
     state = file.state
     found: Env = {}
-    padded = (*ins, *[None] * len(block.inputs))
-    inside = {
-        name: state.record(v.type if v is not None else None)
-        for name, v in zip(block.inputs, padded, strict=False)
-    }
+    inside = dict(zip(block.inputs, map(state.record, types(ins)), strict=True))
     for name, default in block.params.items():
         try:
             if name in item.args:

@@ -118,7 +118,7 @@ class Graph(Directed):
         graph.root, graph.training_outputs = root, root.training
         graph.free_axes = dict(root.free_axes)
         graph.steps, graph.kinds, graph.scopes = [], [], []
-        graph.outputs, graph.warnings = {}, ()
+        graph.outputs, graph.warnings = {}, root.warnings
         return graph
 
     def append(self, node: Node, **attributes: Any) -> None:

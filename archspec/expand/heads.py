@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
-from archspec.expand.state import deeper
-from archspec.expand.tree import Body, Copy
+from archspec.expand.state import State, deeper
+from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr
+from archspec.language import Block, Branch, Item, Spec
 from archspec.text.words import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from archspec.expand.state import State
-    from archspec.expand.tree import Instance
-    from archspec.language import Block, Branch, Item, Spec
 
 Names = list[str]
 Place = tuple[tuple[str, ...], Copy | Body]  # segments still to go, and what they lead to

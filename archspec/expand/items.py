@@ -14,27 +14,20 @@ All that goes further in is here, from an instance to the copies of its items an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from archspec.expand import calls, mismatch, needed, ops, shared, slots
+from archspec.expand import calls, mismatch, needed, ops, shared, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
-from archspec.expand.plan import BRANCHES, CALL, GROUP, OP, SHARED, Plan
+from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import HiddenError, Link, deeper, frozen
-from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, types
+from archspec.expand.state import Env, HiddenError, Link, frozen
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
-from archspec.expressions import Expr, Loop
+from archspec.expand.wiring import Ins
+from archspec.expressions import Loop
+from archspec.language import Branch, Item
 from archspec.layers import Mismatch
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from archspec.expand.namespace import Namespace
-    from archspec.expand.slots import Given, Ins
-    from archspec.expand.state import Env
-    from archspec.language import Branch, Init, Item
-    from archspec.layers.base import TensorType
+from archspec.layers.base import TensorType
 
 Types = Sequence["TensorType | None"]
 Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on
@@ -44,11 +37,11 @@ Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and 
 
 
 def instance(
-    callee: Callee, args: Env, kinds: Types, item: Any, wanted: frozenset[str] | None = None
+    callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None = None
 ) -> Instance:
     """The instance of a block; equal calls share one. Raises LimitError.
 
-    `item` is the call. `wanted`: the outputs it is to have, where not all.
+    `wanted`: the outputs it is to have, where not all.
     """
     block, file = callee
     state = file.state
@@ -58,74 +51,67 @@ def instance(
         return found
     if key in state.instances:
         message = f"`{block.name}` calls itself with the same arguments and inputs, without end"
-        raise state.stop("E407", message, item.key, "end the recursion with `when`")
+        call = state.links[-1].item
+        raise state.stop("E407", message, call.key, "end the recursion with `when`")
     state.instances[key] = None
     state.kept += (block, *kinds)
     around = file.document
     if callee.whole:
         file.document = args
     try:
-        found = state.instances[key] = _instance(callee, args, kinds, item, wanted)
+        found = state.instances[key] = _instance(callee, args, kinds, wanted)
     finally:
         file.document = around
     return found
 
 
-def _instance(
-    callee: Callee, args: Env, kinds: Types, item: Any, wanted: frozenset[str] | None
-) -> Instance:
-    block, file = callee
-    padded = [*kinds, *[None] * (len(block.inputs) - len(kinds))]
-    inputs = {name: Value(kind) for name, kind in zip(block.inputs, padded, strict=True)}
+def _instance(callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None) -> Instance:
+    (block, file), state = callee, callee.file.state
+    inputs = {name: Value(kind) for name, kind in zip(block.inputs, kinds, strict=True)}
     spec = file.spec if callee.whole else None
-    init = _init(file, args) if callee.whole else None
+    init = state.fillers(spec.init, args) if spec is not None else None
     walk = Walk(file, inputs, block.items, args)
-    frame = Frame(None, numbered=block.numbered, inputs=inputs)
+    frame = Frame(None, numbered=block.numbered, names=dict(inputs))
     first = next(iter(inputs.values()), None)
-    faults = len(file.state.faults)
+    faults = len(state.faults)
     inner = _path(walk, block.items, Spot(args, frame, first))
     outputs, training = calls.outputs(walk, block, frame, inner.output)
     if wanted is not None:
         outputs = {name: value for name, value in outputs.items() if name in wanted}
     training &= set(outputs)
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
-    hidden = any(v.type is None for v in (*inputs.values(), *found.flows_out()))
-    if len(file.state.faults) == faults and not hidden:
-        _leave_out(walk, found, callee, item if wanted is None else None)
+    if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
+        _leave_out(walk, found, callee, wanted)
     return found
 
 
-def _init(file: Namespace, args: Env) -> Init | None:
-    """What a document says of its weights, evaluated."""
-    if file.spec.init is None:
-        return None
-    try:
-        return file.state.fillers(file.spec.init, args)
-    except HiddenError:
-        return None
-
-
-def _leave_out(walk: Walk, found: Instance, callee: Callee, call: Item | None) -> None:
+def _leave_out(walk: Walk, found: Instance, callee: Callee, wanted: frozenset[str] | None) -> None:
     """What no output needs: of a used file it falls away, else it is a fault."""
-    need = needed.of(walk, found)
-    for made, asked in need.asked:
-        _unasked(walk, found, made, asked)
-    if need.dead and callee.whole and callee.file.used:
-        needed.prune(found, need.dead)
-        if call is not None:
-            needed.report(walk, found, need.dead, call)
-    elif need.dead:
-        needed.complain(walk, need.dead)
+    read: set[Value | None] = set(found.flows_out())
+    dead: list[Made] = []  # from the last
+    for made in reversed(walk.made):
+        asked = [name for name, value in made.copy.outs.items() if value in read]
+        if not asked:
+            dead.append(made)
+            continue
+        read.update(made.copy.taken())
+        _unasked(walk, found, made.copy, asked)
+    if dead and callee.whole and callee.file.used:
+        needed.prune(found, dead)
+        if wanted is None:
+            needed.report(walk, found, dead)
+    elif dead:
+        needed.complain(walk, dead)
 
 
-def _unasked(walk: Walk, around: Instance, made: Made, asked: list[str]) -> None:
+def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> None:
     """The taps for training of a used file do not count where nobody asks for them."""
-    copy, old = made.copy, made.copy.instance
+    old = copy.instance
     if old is None or old.spec is None or not old.training - set(asked):
         return
     kept = frozenset(n for n in old.outputs if n not in old.training or n in asked)
-    callee = Callee(old.block, walk.namespace.block(old.block.name).file)
-    copy.instance = instance(callee, dict(copy.args), copy.types, made.item, kept)
+    callee = walk.namespace.block(old.block.name)
+    copy.instance = instance(callee, dict(copy.args), copy.types, kept)
     copy.outs = {name: v for name, v in copy.outs.items() if name.split(".")[0] in kept}
     around.size += copy.instance.size - old.size
 
@@ -172,7 +158,6 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     here = Spot(spot.env, spot.frame, spot.line)
     if name is not None:
         here = Spot(spot.env, spot.frame.inside(name, numbered=True), spot.line, None, (name,))
-        here.place = True
         series = Named(frame=here.frame, absent=True, tap=item.tap is not None)
         spot.frame.claim(name, series)
     found, out, line = _copies(walk, plan, here, count, columns)
@@ -195,27 +180,25 @@ def _copies(
     total = walk.total(plan, count)
     out = line = spot.line if count else _passed(walk, plan, spot)
     state.links.append(link := Link(item, 0, count))
-    walk.unrolling += 1
     for index in range(count):
         link.index = index
         env = environment(spot.env, columns, index)
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
-        label = walk.label(plan, env) if plan.apart and not spot.place else None
-        here = Spot(env, spot.frame, line, label, spot.prefix, index, spot.place)
+        label = walk.label(plan, env) if plan.apart and not spot.prefix else None
+        here = Spot(env, spot.frame, line, label, spot.prefix)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
     state.links.pop()
-    walk.unrolling -= 1
     return found, out, line
 
 
 def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
     """What an item without copies passes on: its first input, where its path is plain."""
     refs = plan.item.inputs
-    if not refs or any(isinstance(part, Expr) for part in refs[0].path.parts):
-        return spot.line
-    return walk.given(plan, spot)[1]
+    if refs and not has_expression(refs[0].path):
+        spot.given = walk.given(plan, spot)
+    return spot.first
 
 
 def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
@@ -223,8 +206,8 @@ def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     state = walk.state
     most = state.limits.nodes
     state.copies += count
-    if not walk.unrolling:
-        least = Count(most).ops(plan.item, env) if count <= most else count
+    if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
+        least = Count(state.limits).ops(plan.item, env) if count <= most else count
         if walk.size + least > most:
             raise state.too_many(walk.size + least, plan.item.loc)
     if state.copies > most:
@@ -247,14 +230,16 @@ def _expected(
 
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
-    item = plan.item
-    given, first = walk.given(plan, spot)
+    item, state = plan.item, walk.state
+    spot.given = walk.given(plan, spot)
+    first = spot.first
     # a tap never moves the line
     moves = item.tap is None or repeated
     copy = None
-    if item.when is True or _there(walk, plan, spot, first):
+    # what cannot be known is taken for absent
+    if item.when is True or state.condition(item, "when", walk.sight(plan, spot.env, first)):
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
-        copy = _make(walk, plan, spot, given, first)
+        copy = _make(walk, plan, spot)
         walk.tapped = outer
     if copy is None:  # absent, or `shared` with what is: it passes its first input on
         if spot.label is not None:
@@ -262,99 +247,72 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
             spot.frame.claim(spot.label, gone)
         return None, first, first if moves else spot.line
     if item.freeze is not None or item.init is not None:
-        _modify(walk, plan, copy, walk.sight(plan, spot.env, first))
+        env = walk.sight(plan, spot.env, first)
+        copy.freeze = state.condition(item, "freeze", env)
+        copy.init = state.fillers(item.init, env)
     # and what takes no input stands beside it
     moves = moves and (bool(copy.ins) or copy.instance is not None)
     return copy, copy.out, copy.out if moves else spot.line
 
 
-def _there(walk: Walk, plan: Plan, spot: Spot, first: Value | None) -> bool:
-    """Whether `when` holds; what cannot be known is taken for absent."""
-    item = plan.item
-    try:
-        env = walk.sight(plan, spot.env, first)
-        return walk.state.condition(item.when, env, deeper(item.loc, "when"), "when")
-    except HiddenError:
-        return False
-
-
-def _make(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) -> Copy | None:
-    """The copy of an item that is there; `first` is `prev` in its expressions."""
+def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
+    """The copy of an item that is there."""
     if plan.kind == OP:
-        return ops.make(walk, plan, spot, given, first)
+        return ops.make(walk, plan, spot)
     if plan.kind == CALL:
-        return _call(walk, plan, spot, given, first)
+        return _call(walk, plan, spot)
     if plan.kind == SHARED:
-        return _again(walk, plan, spot, given)
-    return _group(walk, plan, spot, slots.single(walk.state, plan, given))
-
-
-def _modify(walk: Walk, plan: Plan, copy: Copy, env: Env) -> None:
-    """`freeze` and `init`."""
-    item = plan.item
-    try:
-        if item.freeze is not None:
-            loc = deeper(item.loc, "freeze")
-            copy.freeze = walk.state.condition(item.freeze, env, loc, "freeze")
-        if item.init is not None:
-            copy.init = walk.state.fillers(item.init, env)
-    except HiddenError:
-        return
+        return _again(walk, plan, spot)
+    return _group(walk, plan, spot, wiring.single(walk.state, plan, spot.given))
 
 
 # ---------------------------------------------------------------- calls
 
 
-def _call(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) -> Copy:
+def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """A block call."""
     callee = walk.namespace.block(plan.item.op)
-    ins = slots.aligned(walk.state, plan, callee.block.inputs, given)
+    ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
-    args = calls.arguments(plan, callee, ins, walk.sight(plan, spot.env, first))
+    args = calls.arguments(plan, callee, ins, walk.sight(plan, spot.env, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
 
 def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Ins]) -> Copy:
     """The copy of a call; `fed` are its arguments and its inputs."""
-    (args, ins), item, state = fed, plan.item, walk.state
+    args, ins = fed
     name = spot.name(plan.word)
-    state.links.append(Link(item, args=args, path=(*spot.frame.path, name)))
-    state.enter(item)
-    made = instance(callee, args, types(ins), item)
-    state.leave()
-    state.links.pop()
+    walk.state.enter(plan.item, args, (*spot.frame.path, name))
+    made = instance(callee, args, types(ins))
+    walk.state.leave()
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, ins, outs, out, None, args, made)
+    copy = Copy((*spot.prefix, name), spot.env, ins, outs, out, None, args, made)
     return walk.place(copy, plan, spot)
 
 
 # ---------------------------------------------------------------- the same weights again
 
 
-def _again(walk: Walk, plan: Plan, spot: Spot, given: Given) -> Copy | None:
+def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
     """An earlier item once more, with its weights; None where that is absent."""
     try:
-        named, owner = shared.owner_of(walk, plan, spot)
+        owner, again = shared.owner_of(walk, plan, spot)
     except HiddenError:
-        return shared.hidden(plan, spot, given)
+        return shared.hidden(plan, spot)
     if owner is None:
         return None
     if owner.instance is not None:
-        block = owner.instance.block
-        callee = Callee(block, walk.namespace.block(block.name).file)
-        ins = slots.aligned(walk.state, plan, block.inputs, given)
+        callee = walk.namespace.block(owner.instance.block.name)
+        ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
         copy = _called(walk, plan, spot, callee, (dict(owner.args), ins))
-    elif not owner.group:
-        copy = ops.again(walk, plan, spot, given, owner)
-    elif named is not None and named.again is not None:
-        here = Spot(dict(owner.env), spot.frame, slots.single(walk.state, plan, given))
-        here.label, here.prefix, here.index = spot.name(plan.word), spot.prefix, spot.index
-        copy = _group_again(walk, here, named.again)
+    elif again is None:
+        copy = ops.again(walk, plan, spot, owner)
     else:
-        shared.anonymous(walk.state, plan)
-        return shared.hidden(plan, spot, given)
+        here = Spot(dict(owner.env), spot.frame, wiring.single(walk.state, plan, spot.given))
+        here.label, here.prefix = spot.name(plan.word), spot.prefix
+        copy = _group_again(walk, here, again)
     copy.shared = owner
     shared.agree(walk.state, plan, copy, owner)
     return copy
@@ -377,9 +335,9 @@ def _group(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:
     """A body, sequential, residual or branches that is there."""
     # what has no name of its own is transparent; in a `sequential` all but a `body` take a place
     placed = spot.frame.numbered and plan.item.op != "body"
-    if spot.place or spot.label is not None or placed:
+    if spot.prefix or spot.label is not None or placed:
         return _named(walk, plan, spot, value, spot.frame)
-    copy = Copy((), spot.env, spot.index, (value,), {}, None)
+    copy = Copy((), spot.env, (value,), {}, None)
     _fill(walk, plan, spot, copy, spot.frame)
     return copy
 
@@ -392,7 +350,7 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
     entry = Named(frame=frame)
     entry.again = Again(plan.item, around, {n: walk.serials[n] for n in plan.repeats})
     walk.claim(spot.frame, name, entry, plan)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, (value,), {}, None)
+    copy = Copy((*spot.prefix, name), spot.env, (value,), {}, None)
     _fill(walk, plan, spot, copy, frame)
     entry.copy, entry.out = copy, copy.out
     return copy
@@ -401,17 +359,16 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
 def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
     inside = Spot(spot.env, frame, copy.ins[0])
-    if plan.kind == GROUP:
-        copy.body = _path(walk, plan.item.items, inside)
-        copy.out = copy.body.output
-    elif plan.kind == BRANCHES:
+    if plan.kind == BRANCHES:
         paths = []
         for branch in plan.item.branches:  # no generator: each would take from C's stack
             paths.append(_branch(walk, branch, inside))
         copy.branches = tuple(paths)
-        _merge(walk, plan, spot.frame, copy, [b.output or Value(None) for b in paths])
     else:
-        _residual(walk, plan, inside, copy, spot.frame)
+        copy.body = _path(walk, plan.item.items, inside)
+        copy.out = copy.body.output
+    if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
+        _merge(walk, plan, spot.frame, copy)
     if copy.out is not None:
         copy.outs = {"output": copy.out}
 
@@ -433,35 +390,26 @@ def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
         body.segment = key
         named.out = body.output
     if body.output is None:
-        slots.nothing_flows(walk.state, branch.loc)
+        wiring.nothing_flows(walk.state, branch.loc)
     return body
 
 
-def _residual(walk: Walk, plan: Plan, spot: Spot, copy: Copy, outer: Frame) -> None:
+def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
+    """Whether a residual has a shortcut, which is then walked."""
     item, state = plan.item, walk.state
-    value = spot.line
-    copy.body = _path(walk, item.items, spot)
-    try:
-        loc = deeper(item.loc, "shortcut_when")
-        env = walk.sight(plan, spot.env, value)
-        copy.plain = not state.condition(item.shortcut_when, env, loc, "shortcut_when")
-    except HiddenError:
-        copy.out = Value(None)
-        return
-    if copy.plain:
-        copy.out = copy.body.output
-        return
+    there = state.condition(item, "shortcut_when", walk.sight(plan, spot.env, spot.line))
+    if not there:
+        copy.plain = there is False
+        copy.out = copy.out if copy.plain else Value(None)
+        return False
     if item.shortcut:
         copy.shortcut = _path(walk, item.shortcut, spot)
-    main = copy.body.output
-    short = value if copy.shortcut is None else copy.shortcut.output
-    if main is None or short is None:
-        slots.nothing_flows(state, item.loc)
-    main, short = main or Value(None), short or Value(None)
-    _merge(walk, plan, outer, copy, [short, main] if item.merge == "concat" else [main, short])
+    if None in copy.taken():
+        wiring.nothing_flows(state, item.loc)
+    return True
 
 
-def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy, values: list[Value]) -> None:
+def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy) -> None:
     """The op that joins the paths."""
     item, state = plan.item, walk.state
     copy.layer = layer = state.layer(item.merge or "add", {}, item)
@@ -469,12 +417,13 @@ def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy, values: list[Value]
     if not copy.segments:
         copy.merged = frame.automatic(plan.word)
         walk.claim(frame, copy.merged, copy, plan)
-    if values and all(v.type is not None for v in values):
+    kinds = types(copy.taken())
+    if kinds and None not in kinds:
         try:
-            copy.out.type = state.infer(layer, tuple(v.type for v in values), item.key)[0]
+            copy.out.type = state.infer(layer, kinds, item.key)[0]
         except Mismatch as bad:
-            details = mismatch.paths(walk, copy, item, values)
-            help = bad.help or mismatch.projection(copy, values, item)
+            details = mismatch.paths(walk, copy, item)
+            help = bad.help or mismatch.projection(copy, item)
             state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, frame)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from archspec.expand.state import frozen
+from archspec.expand.plan import Plan
+from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
-from archspec.language import Block
-
-if TYPE_CHECKING:
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Ins
-    from archspec.expand.state import Env, State
-    from archspec.language import Spec, Use
+from archspec.expand.wiring import Ins
+from archspec.language import Block, Spec, Use
 
 
 class Callee(NamedTuple):
@@ -47,7 +43,7 @@ class Namespace:
         if name not in self._used:
             assert use.spec is not None
             self._used[name] = Namespace(self.state, use.spec, used=True)
-        return Callee(as_block(name, use), self._used[name])
+        return Callee(_used(name, use), self._used[name])
 
     def seen_by(self, callee: Callee) -> Any:
         """The document's params, where what a block is given may depend on them."""
@@ -67,22 +63,27 @@ class Namespace:
         return ins
 
 
+def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
+    """A whole file as a block, its params and outputs as a `use` has them."""
+    params, outputs = dict(spec.params), spec.outputs
+    if use is not None:
+        params |= spec.variants.get(use.variant or "", {})
+        outputs = spec.outputs if use.outputs is None else use.outputs
+    return Block.model_construct(
+        name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
+        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
+    )  # fmt: skip
+
+
 _BLOCKS: dict[int, tuple[weakref.ref[Use], Block]] = {}
 
 
-def as_block(name: str, use: Use) -> Block:
+def _used(name: str, use: Use) -> Block:
     """A used file as a block; the same object each time: emission tells blocks apart by it."""
     known = _BLOCKS.get(id(use))
     if known is not None and known[0]() is use:
         return known[1]
-    spec = use.spec
-    assert spec is not None
-    params = {**spec.params, **spec.variants.get(use.variant or "", {})}
-    outputs = spec.outputs if use.outputs is None else use.outputs
-    block = Block.model_construct(
-        name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
-        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
-    )  # fmt: skip
-    key = id(use)
+    assert use.spec is not None
+    key, block = id(use), as_block(use.spec, name, use)
     _BLOCKS[key] = weakref.ref(use, lambda _: _BLOCKS.pop(key, None)), block
     return block

@@ -1,63 +1,35 @@
-"""Which ops the outputs need: the others are a fault, or of a used file fall away."""
+"""Ops that no output needs: they are a fault, or of a used file fall away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
-    from archspec.expand.walk import Made, Walk
-    from archspec.language import Item
-
-
-class Need(NamedTuple):
-    """What is dead, from the last; and the calls of which outputs are asked for: `(call, them)`."""
-
-    dead: list[Made]
-    asked: list[tuple[Made, list[str]]]
-
-
-def of(walk: Walk, instance: Instance) -> Need:
-    """What the outputs of an instance need, from the outputs back to the inputs."""
-    wanted: set[Value | None] = set(instance.flows_out())
-    need = Need([], [])
-    for made in reversed(walk.made):
-        copy = made.copy
-        asked = [name for name, value in copy.outs.items() if value in wanted]
-        if not asked:
-            need.dead.append(made)
-            continue
-        if copy.instance is not None:
-            need.asked.append((made, asked))
-        wanted.update(copy.taken())
-    return need
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
+from archspec.expand.walk import Made, Walk
 
 
 def complain(walk: Walk, dead: list[Made]) -> None:
     """Name the ends of what leads nowhere, not all that leads to them."""
     taken = {v for copy, _, _ in dead for v in copy.taken()}
-    for copy, item, frame in reversed(dead):
-        if not taken.isdisjoint(copy.outs.values()):
+    for made in reversed(dead):
+        if not taken.isdisjoint(made.copy.outs.values()):
             continue
-        name = copy.segments[-1] if copy.segments else copy.merged or item.op
-        path = ".".join((*frame.path, name))
+        path, item = ".".join(made.path), made.item
         help = "name it in `outputs`, take it with `from`, or leave it out"
         if item.tap is not None:
             help = "name it in `outputs`, or leave it out"
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 
-def report(walk: Walk, instance: Instance, dead: list[Made], call: Item) -> None:
+def report(walk: Walk, instance: Instance, dead: list[Made]) -> None:
     """Say what of a used file falls away, at the item that calls it."""
     if all(item.tap is not None for _, item, _ in dead):
         return
-    names = [".".join((*frame.path, *copy.segments[-1:])) for copy, _, frame in reversed(dead)]
+    names = [".".join(made.path) for made in reversed(dead)]
     shown = ", ".join(f"`{name}`" for name in names[:4]) + (" …" if len(names) > 4 else "")
     verb = "falls" if len(names) == 1 else "fall"
     message = f"of `{instance.block.name}` {shown} {verb} away: the outputs asked for need less"
-    walk.state.warn("W110", message, call.key)
+    walk.state.warn("W110", message, walk.state.links[-1].item.key)
 
 
 def prune(instance: Instance, dead: list[Made]) -> None:

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from archspec.expand import mismatch, slots
-from archspec.expand.state import HiddenError, deeper
-from archspec.expand.tree import Copy, Value, types
+from archspec.expand import mismatch, wiring
+from archspec.expand.names import Spot
+from archspec.expand.plan import Plan
+from archspec.expand.state import Env, HiddenError, State, deeper
+from archspec.expand.tree import Copy, Value, hides, types
+from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
 from archspec.layers import REGISTRY, Layer, Mismatch
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from archspec.expand.names import Spot
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Given, Ins
-    from archspec.expand.state import Env, State
-    from archspec.expand.walk import Walk
-
-
-def make(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) -> Copy:
-    """One op that is there; `first` is `prev` in its expressions."""
+def make(walk: Walk, plan: Plan, spot: Spot) -> Copy:
+    """One op that is there."""
     item, state = plan.item, walk.state
-    ins = slots.aligned(state, plan, plan.takes, given)
+    ins = wiring.aligned(state, plan, plan.takes, spot.given)
     args: Mapping[str, Any] = item.args
     layer: Layer | None = None
     try:
         if not plan.literal:
-            args = _arguments(state, plan, walk.sight(plan, spot.env, first))
+            args = _arguments(state, plan, walk.sight(plan, spot.env, spot.first))
         layer = plan.layer or state.layer(item.op, args, item)
     except HiddenError:
         pass
@@ -36,11 +32,11 @@ def make(walk: Walk, plan: Plan, spot: Spot, given: Given, first: Value | None) 
     return copy(walk, plan, spot, layer, (args, ins))
 
 
-def again(walk: Walk, plan: Plan, spot: Spot, given: Given, owner: Copy) -> Copy:
+def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
     """The op of an earlier copy on other inputs."""
-    layer: Layer | None = owner.layer
+    layer = owner.layer
     takes = layer.takes if layer is not None else ("*",)
-    ins = slots.aligned(walk.state, plan, takes, given if takes else [])
+    ins = wiring.aligned(walk.state, plan, takes, spot.given if takes else ())
     return copy(walk, plan, spot, layer, (owner.args, ins))
 
 
@@ -52,7 +48,7 @@ def copy(
     outs = _outputs(walk, plan, layer, ins)
     out = outs.get("output") if len(outs) > 1 else next(iter(outs.values()), None)
     segments = (*spot.prefix, spot.name(plan.word))
-    made = Copy(segments, spot.env, spot.index, ins, outs, out, layer, args)
+    made = Copy(segments, spot.env, ins, outs, out, layer, args)
     return walk.place(made, plan, spot)
 
 
@@ -74,8 +70,7 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, ins: Ins) -> dict[str,
     """The outputs of an op by name; without types where something is hidden."""
     item, state = plan.item, walk.state
     gives = REGISTRY[item.op].gives if layer is None else layer.gives
-    hidden = any(v is not None and v.type is None for v in ins)
-    if layer is not None and not hidden:
+    if layer is not None and not hides(ins):
         try:
             outs = state.infer(layer, types(ins), item.key)
         except Mismatch as bad:

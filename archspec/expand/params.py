@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expressions import is_whole
-from archspec.language import REQUIRED, Axis
+from archspec.language import REQUIRED, Axis, Input, Spec
 from archspec.layers import TensorType
 from archspec.text.words import did_you_mean, show
-
-if TYPE_CHECKING:
-    from archspec.expand.state import Env, State
-    from archspec.language import Input, Spec
 
 _MOST = 2**53
 

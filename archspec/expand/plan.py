@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from archspec.expressions import Expr, Template
+from archspec.language import Item
 from archspec.layers import REGISTRY
-
-if TYPE_CHECKING:
-    from archspec.language import Item
-    from archspec.layers.base import Layer
+from archspec.layers.base import Layer
 
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
@@ -38,51 +36,42 @@ class Plan:
     def __init__(self, item: Item) -> None:
         self.item = item
         op = item.op
-        self.kind = _KINDS.get(op) if op in _KINDS else CALL if op[0].isupper() else OP
+        self.kind = _KINDS.get(op, CALL if op[0].isupper() else OP)
         self.word = op.lower()
-        self.ident: str | None = None
-        self.labels: Template | None = None
-        self.apart = False
-        if item.id is not None:
-            self._identify(item)
-        self.literal = not (item.args and has_expression(item.args))
-        self.reads = _reads(item)
-        self.counted = item.repeat is not None and any(_counts(part) for part in _own(item))
+        computed = has_expression(item.id)
+        self.ident: str | None = None if item.id is None or computed else item.id.text
+        self.labels: Template | None = item.id if computed else None
+        self.apart = (
+            self.labels is not None
+            and item.repeat is not None
+            and not self.labels.names.isdisjoint({"loop", *item.repeat.columns})
+        )
+        self.literal = not has_expression(item.args)
+        self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
+        self.counted = item.repeat is not None and any(
+            not part.fields.isdisjoint(_COUNTED) for part in _own(item)
+        )
         self.layer: Layer | None = None
         self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
         self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
 
-    def _identify(self, item: Item) -> None:
-        template: Template = item.id
-        if all(isinstance(part, str) for part in template.parts):
-            self.ident = "".join(part for part in template.parts if isinstance(part, str))
-            return
-        self.labels = template
-        if item.repeat is not None:
-            self.apart = not template.names.isdisjoint({"loop", *item.repeat.columns})
-
 
 def has_expression(value: Any) -> bool:
     """Whether an expression stands anywhere in a value."""
+    return next(iter(expressions(value)), None) is not None
+
+
+def expressions(value: Any) -> Iterable[Expr]:
+    """Every expression in a value as written."""
     if isinstance(value, Expr):
-        return True
-    if isinstance(value, (list, tuple)):
-        return any(map(has_expression, value))
-    if isinstance(value, Mapping):
-        return any(map(has_expression, value.values()))
-    return False
-
-
-def expressions(value: Any) -> Iterable[Expr | Template]:
-    """Every expression and template in a value as written."""
-    if isinstance(value, (Expr, Template)):
         yield value
+    elif isinstance(value, Template):
+        yield from expressions(value.parts)
     elif isinstance(value, (list, tuple)):
         for entry in value:
             yield from expressions(entry)
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from expressions(entry)
+    elif isinstance(value, dict):
+        yield from expressions([*value.values()])
 
 
 def _values(item: Item) -> Iterable[Any]:
@@ -92,20 +81,10 @@ def _values(item: Item) -> Iterable[Any]:
             yield filler.args
 
 
-def _reads(item: Item) -> frozenset[str]:
-    found: set[str] = set()
-    for value in _values(item):
-        for part in expressions(value):
-            found |= part.names
-    return frozenset(found)
-
-
-def _own(item: Item) -> Iterable[Expr | Template]:
+def _own(item: Item) -> Iterable[Expr]:
     """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
-    for value in (*_values(item), item.id):
-        yield from expressions(value)
-    for ref in (*(item.inputs or ()), *((item.target,) if item.target is not None else ())):
-        yield from expressions(ref.path)
+    refs = [ref for ref in (*(item.inputs or ()), item.target) if ref is not None]
+    yield from expressions([*_values(item), item.id, *(ref.path for ref in refs)])
     for inner in parts(item):
         if inner.repeat is None:
             yield from _own(inner)
@@ -124,9 +103,3 @@ def below(item: Item) -> Iterable[Item]:
     for inner in parts(item):
         yield inner
         yield from below(inner)
-
-
-def _counts(part: Expr | Template) -> bool:
-    if isinstance(part, Template):
-        return any(_counts(p) for p in part.parts if isinstance(p, Expr))
-    return not part.fields.isdisjoint(_COUNTED)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from archspec.expand import wiring
-from archspec.expand.names import Named
-from archspec.expand.state import HiddenError, deeper
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.names import Again, Named, Spot
+from archspec.expand.plan import Plan
+from archspec.expand.state import HiddenError, State, deeper
+from archspec.expand.tree import Body, Copy, Value, hides
+from archspec.expand.walk import Walk
 from archspec.text.words import show
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
-    from archspec.expand.names import Spot
-    from archspec.expand.plan import Plan
-    from archspec.expand.slots import Given
-    from archspec.expand.state import State
-    from archspec.expand.walk import Walk
+def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Copy | None, Again | None]:
+    """The copy whose weights are meant, and of a group how it is walked again.
 
-
-def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Named | None, Copy | None]:
-    """The name and copy whose weights are meant; no copy where absent. Raises HiddenError."""
+    No copy where the item meant is absent. Raises HiddenError.
+    """
     ref, state = plan.item.target, walk.state
     if ref is None:
         raise HiddenError
@@ -30,11 +26,15 @@ def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Named | None, Copy | N
     if named is not None and named.absent:
         if named.out is None or named.out.type is None:
             raise HiddenError
-        return named, None
-    copy = found.copy if isinstance(found, Named) else found
+        return None, None
+    copy, path = found.copy if isinstance(found, Named) else found, ref.path.text
+    again = named.again if named is not None else None
     if isinstance(copy, Copy):
-        return named, copy.shared or copy
-    path = ref.path.text
+        if copy.group and again is None:
+            message = f"`{path}` has no name of its own"
+            state.fault("E316", message, deeper(plan.item.loc, "shared"), "give it an `id`")
+            raise HiddenError
+        return copy.shared or copy, again
     message = f"`{path}` is not one item with weights that can be shared"
     help = ""
     if named is not None and named.frame is not None and named.frame.names:
@@ -43,18 +43,12 @@ def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Named | None, Copy | N
     raise HiddenError
 
 
-def anonymous(state: State, plan: Plan) -> None:
-    """Note that the item meant is a group without a name."""
-    message = f"`{plan.item.target.path.text if plan.item.target else ''}` has no name of its own"
-    state.fault("E316", message, deeper(plan.item.loc, "shared"), "give it an `id`")
-
-
-def hidden(plan: Plan, spot: Spot, given: Given) -> Copy:
+def hidden(plan: Plan, spot: Spot) -> Copy:
     """Stands for an item with a fault."""
     name = spot.name(plan.word)
     value = Value(None)
-    ins = tuple(v for _, v in given) or (Value(None),)
-    copy = Copy((*spot.prefix, name), spot.env, spot.index, ins, {"output": value}, value)
+    ins = tuple(v for _, v in spot.given) or (Value(None),)
+    copy = Copy((*spot.prefix, name), spot.env, ins, {"output": value}, value)
     spot.frame.claim(name, copy)
     return copy
 
@@ -62,9 +56,7 @@ def hidden(plan: Plan, spot: Spot, given: Given) -> Copy:
 def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
     """The layers must be the same by name, and the weights by shape too, on the new inputs."""
     values = (*copy.ins, *owner.ins, *copy.outs.values(), *owner.outs.values())
-    if any(v is not None and v.type is None for v in values):
-        return  # a fault hides what they would be
-    if copy.types == owner.types:
+    if hides(values) or copy.types == owner.types:
         return
     here, there = dict(_layers(copy)), dict(_layers(owner))
     ours, theirs = _weights(here), _weights(there)
@@ -121,11 +113,9 @@ def _layers(part: Copy | Body, path: str = "") -> Iterator[tuple[str, Copy]]:
 
 def _weights(layers: Mapping[str, Copy]) -> dict[str, tuple[int, ...]]:
     """Their weights by name and shape."""
-    found: dict[str, tuple[int, ...]] = {}
-    for path, copy in layers.items():
-        hidden = any(v is not None and v.type is None for v in copy.ins)
-        if copy.layer is None or hidden or copy.group:
-            continue
-        for weight in copy.layer.weights(*copy.types):
-            found[f"{path}.{weight.name}".strip(".")] = weight.shape
-    return found
+    return {
+        f"{path}.{weight.name}".strip("."): weight.shape
+        for path, copy in layers.items()
+        if copy.layer is not None and not copy.group and not hides(copy.ins)
+        for weight in copy.layer.weights(*copy.types)
+    }

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archspec.expand.plan import Plan
+from archspec.expand.tree import Instance
 from archspec.expressions import Expr, ExpressionError, Record, evaluate
+from archspec.language import Filler, Init, Item
 from archspec.layers import BadArgument, Layer, TensorType, create
+from archspec.layers.base import Weight
+from archspec.limits import Limits
 from archspec.text.faults import Fault, Loc, Step
-from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from archspec.expand.tree import Instance
-    from archspec.language import Filler, Init, Item
-    from archspec.limits import Limits
+from archspec.text.words import show, written
 
 Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]
@@ -33,14 +31,7 @@ class LimitError(Exception):
     """A limit is reached; the fault is noted."""
 
 
-class _Unknown:
-    """Stands in an environment for a value that a fault hides."""
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-
-UNKNOWN: Any = _Unknown()
+UNKNOWN: Any = object()  # stands in an environment for a value that a fault hides
 
 
 @dataclass(slots=True)
@@ -71,7 +62,6 @@ class State:
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
-        self.records: dict[TensorType, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
@@ -132,10 +122,9 @@ class State:
         """A value as written, evaluated. Raises HiddenError."""
         if isinstance(value, Expr):
             return self.expression(value, env, loc)
-        if isinstance(value, list):
-            return [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
-        if isinstance(value, tuple):
-            return tuple(self.value(v, env, deeper(loc, i)) for i, v in enumerate(value))
+        if isinstance(value, (list, tuple)):
+            found = [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
+            return found if isinstance(value, list) else tuple(found)
         if isinstance(value, dict):
             return {k: self.value(v, env, deeper(loc, k)) for k, v in value.items()}
         return value
@@ -155,21 +144,30 @@ class State:
         at = replace(loc, span=(bad.start, bad.stop))
         self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
 
-    def condition(self, value: Any, env: Mapping[str, Any], loc: Loc, what: str) -> bool:
-        """A condition's value. Raises HiddenError."""
-        if value is True or value is False:
-            return bool(value)
-        found = self.value(value, env, loc)
-        if found is True or found is False:
-            return bool(found)
+    def condition(self, item: Item, field: str, env: Env) -> bool | None:
+        """Whether a condition of an item holds; None where none is said, or a fault hides it."""
+        value, loc = getattr(item, field), deeper(item.loc, field)
+        if value is None or isinstance(value, bool):
+            return value
+        try:
+            found = self.value(value, env, loc)
+        except HiddenError:
+            return None
+        if isinstance(found, bool):
+            return found
         help = "compare it: `x > 0`, `x != 0`"
-        message = f"`{what}` is {show(found)}; it takes true or false"
+        message = f"`{field}` is {show(found)}; it takes true or false"
         self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
-        raise HiddenError
+        return None
 
-    def fillers(self, init: Init, env: Env) -> Init:
-        """Fillers with their arguments evaluated. Raises HiddenError."""
-        return {op: {k: self._filler(f, env) for k, f in by.items()} for op, by in init.items()}
+    def fillers(self, init: Init | None, env: Env) -> Init | None:
+        """Fillers with their arguments evaluated; None where there are none or one is hidden."""
+        try:
+            return init and {
+                op: {k: self._filler(f, env) for k, f in by.items()} for op, by in init.items()
+            }
+        except HiddenError:
+            return None
 
     def _filler(self, filler: Filler, env: Env) -> Filler:
         if not any(isinstance(value, Expr) for value in filler.args.values()):
@@ -179,12 +177,7 @@ class State:
 
     def record(self, kind: TensorType | None) -> Any:
         """What expressions see of a tensor."""
-        if kind is None:
-            return UNKNOWN
-        found = self.records.get(kind)
-        if found is None:
-            found = self.records[kind] = Record(kind.shape)
-        return found
+        return UNKNOWN if kind is None else Record(kind.shape)
 
     # ------------------------------------------------------------ layers and types
 
@@ -218,31 +211,27 @@ class State:
         key = (id(layer), *map(id, types))
         found = self.inferred.get(key)
         if found is None:
-            raw = layer.infer(*types)  # type: ignore[arg-type]
+            raw = layer.infer(*types)
             self._small(layer, types, raw, loc)
             found = self.inferred[key] = tuple(map(self.canonical, raw))
             self.kept += (layer, *types)
         return found
 
     def _small(self, layer: Layer, types: Types, outs: tuple[TensorType, ...], loc: Loc) -> None:
+        made: list[tuple[str, TensorType | Weight]] = [("the output", kind) for kind in outs]
+        made += [(f"`{w.name}`", w) for w in layer.weights(*types)]  # type: ignore[arg-type]
         most = self.limits.elements
-        for kind in outs:
-            if kind.size > most:
-                message = (
-                    f"the output of `{layer.op}` has the shape {kind}, more than {most:,} elements"
-                )
-                raise self.stop("E408", message, loc, _RAISE.format("elements"))
-        for weight in layer.weights(*types):  # type: ignore[arg-type]
-            if weight.size > most:
-                shape = list(weight.shape)
-                what = f"`{weight.name}` of `{layer.op}`"
-                message = f"{what} has the shape {shape}, more than {most:,} elements"
+        for what, array in made:
+            if array.size > most:
+                shape = f"{list(array.shape)}, more than {most:,} elements"
+                message = f"{what} of `{layer.op}` has the shape {shape}"
                 raise self.stop("E408", message, loc, _RAISE.format("elements"))
 
     # ------------------------------------------------------------ limits
 
-    def enter(self, item: Item) -> None:
+    def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         """One call deeper. Raises LimitError."""
+        self.links.append(Link(item, args=args, path=path))
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
@@ -250,6 +239,7 @@ class State:
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
     def leave(self) -> None:
+        self.links.pop()
         self.depth -= 1
 
     def too_many(self, count: int, loc: Loc) -> LimitError:
@@ -298,6 +288,4 @@ def _said(link: Link, before: Link | None) -> str:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else show(value)
+    return written(value) if isinstance(value, (bool, str)) else show(value)

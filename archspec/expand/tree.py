@@ -5,13 +5,13 @@ Emission and figures read structure from it; what is computed, in order, is the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from archspec.language import Block, Init, Item, Spec
-    from archspec.layers.base import Layer, TensorType
+from archspec.language import Block, Init, Item, Spec
+from archspec.layers.base import Layer, TensorType
+from archspec.text.faults import Fault
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +29,11 @@ def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
     return tuple([None if value is None else value.type for value in values])
 
 
+def hides(values: Iterable[Value | None]) -> bool:
+    """Whether a fault hides the type of any."""
+    return any(value is not None and value.type is None for value in values)
+
+
 @dataclass(slots=True, eq=False)
 class Copy:
     """One copy of an item (an item without `repeat` has one): an op, a call, or a group.
@@ -40,7 +45,6 @@ class Copy:
 
     segments: tuple[str, ...]
     env: Mapping[str, object]
-    index: int  # place among the copies of this occurrence, 0-based
     ins: tuple[Value | None, ...]  # in the order of the inputs; None: optional, not given
     outs: dict[str, Value]  # by output name; {"output": v} for one
     out: Value | None  # what flows on (None: the next item says `from`)
@@ -74,14 +78,16 @@ class Copy:
         """The paths inside, and the body of the block that is called."""
         return self.parts() if self.instance is None else (self.instance.body,)
 
-    def taken(self) -> list[Value]:
-        """The values that an op, a call or a merge takes."""
+    def taken(self) -> Sequence[Value | None]:
+        """What an op, a call or a merge takes, in its order; None: optional, not given."""
         if self.branches:
-            return [b.output for b in self.branches if b.output is not None]
+            return [body.output for body in self.branches]
         if self.body is None:
-            return [v for v in self.ins if v is not None]
+            return self.ins
         short = self.ins[0] if self.shortcut is None else self.shortcut.output
-        return [v for v in (self.body.output, short) if v is not None]
+        # concat puts the shortcut first
+        concat = self.layer is not None and self.layer.op == "concat"
+        return [short, self.body.output] if concat else [self.body.output, short]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +132,7 @@ class Instance:
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
+    warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
 
     def flows_out(self) -> list[Value]:
         """The values of its outputs, those of lists too."""

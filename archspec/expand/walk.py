@@ -6,23 +6,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from archspec.expand import slots, wiring
-from archspec.expand.names import Frame, Named, Spot
+from archspec.expand import wiring
+from archspec.expand.names import Frame, Given, Named, Spot
+from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan
 from archspec.expand.repeats import Count
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Value
+from archspec.language import Item, Ref
 from archspec.language.names import bad_id
-
-if TYPE_CHECKING:
-    from archspec.expand.namespace import Namespace
-    from archspec.expand.slots import Given
-    from archspec.expand.state import Env, State
-    from archspec.language import Item, Ref
-
-_RECORDS = frozenset({"prev"})
 
 
 class Made(NamedTuple):
@@ -31,6 +25,12 @@ class Made(NamedTuple):
     copy: Copy
     item: Item
     frame: Frame
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its path in the block."""
+        name = self.copy.segments[-1] if self.copy.segments else self.copy.merged
+        return (*self.frame.path, name or self.item.op)
 
 
 class Walk:
@@ -45,12 +45,11 @@ class Walk:
         self.items = items
         self.env = env
         self.records: Env = {name: self.state.record(v.type) for name, v in inputs.items()}
-        self.recorded = frozenset(inputs) | _RECORDS
+        self.recorded = frozenset((*inputs, "prev"))
         self.made: list[Made] = []  # in order
         self.size = 0
         self.training: set[Value] = set()  # what is there in training only
         self.tapped = False  # whether this is inside of a tap for training
-        self.unrolling = 0  # repeats around
         self.serials: Counter[int] = Counter()  # copies made so far, by id of the item
         self._totals: Counter[int] | None = None
 
@@ -141,7 +140,7 @@ class Walk:
             return count
         if self._totals is None:
             self._totals = Counter()
-            Count(self.state.limits.nodes).totals(self.items, self.env, 1, self._totals)
+            Count(self.state.limits).totals(self.items, self.env, 1, self._totals)
         return self._totals[id(plan.item)]
 
     def expected(self, plan: Plan, copy: Copy, out: Value | None) -> Value | None:
@@ -169,26 +168,22 @@ class Walk:
 
     # ------------------------------------------------------------ inputs
 
-    def given(self, plan: Plan, spot: Spot) -> tuple[Given, Value | None]:
-        """The inputs an item says or implies, and its first: `prev` in its expressions."""
-        refs = plan.item.inputs
-        if refs is None:
-            line = spot.line
-            if line is None or (plan.kind == OP and not plan.takes):
-                return [], line
-            return [(None, line)], line
-        found = [(ref.slot, self._seen(ref, spot)) for ref in refs]
-        return found, found[0][1] if found else spot.line
+    def given(self, plan: Plan, spot: Spot) -> Given:
+        """The inputs an item says or implies."""
+        if plan.item.inputs is not None:
+            return [(ref.slot, self._seen(ref, spot)) for ref in plan.item.inputs]
+        if spot.line is None or (plan.kind == OP and not plan.takes):
+            return ()
+        return ((None, spot.line),)
 
     def _seen(self, ref: Ref, spot: Spot) -> Value:
         """The value a path leads to; one without a type where it has a fault."""
+        if ref.path.text == "prev":
+            if spot.line is None:
+                wiring.nothing_flows(self.state, ref.loc)
+            return spot.line or Value(None)
         try:
-            if ref.path.text != "prev":
-                found = wiring.entry(self.state, ref, spot.env, spot.frame)
-                return wiring.value(self.state, ref, found)
+            found = wiring.entry(self.state, ref, spot.env, spot.frame)
+            return wiring.value(self.state, ref, found)
         except HiddenError:
             return Value(None)
-        if spot.line is None:
-            slots.nothing_flows(self.state, ref.loc)
-            return Value(None)
-        return spot.line

@@ -164,8 +164,7 @@ def _refuse_character(text: str, at: int) -> NoReturn:
     two, one = text[at : at + 2], text[at]
     if one in "'\"":
         if "\\" in text[at:]:
-            rule = "a text in an expression has no backslash"
-            raise ExpressionError(rule, at, at + 1, "E122")
+            raise ExpressionError("a text in an expression has no backslash", at, at + 1, "E122")
         raise ExpressionError(f"the quote {one} is not closed", at, at + 1, "E122", "close it")
     shown = two if two in _SPELT or two in (":=", "<<", ">>", "->") else one
     rule = f"`{shown}` has no meaning in an expression"
@@ -224,8 +223,7 @@ class _Compiler:
             self.refuse(node, message, _IN_PARTS, "E405")
         make = _MAKERS.get(type(node))
         if make is None:
-            what = _WHAT.get(type(node), "this")
-            help = _WHAT_HELP.get(type(node), "")
+            what, help = _WHAT.get(type(node), ("this", ""))
             self.refuse(node, f"{what} has no meaning in an expression", help)
         run: Run = make(self, node, depth + 1)
         return run
@@ -340,7 +338,7 @@ class _Compiler:
                 help = "" if keyword.arg else "write the arguments out"
                 self.refuse(node, f"`{key}` takes no argument by that name", help)
             args.append(self.node(keyword.value, depth))
-        least, most = ARITY[key]
+        least, most = ARITY.get(key, (1, 1))
         if not least <= len(args) <= most:
             self.refuse(node, f"`{key}` takes {_how_many(least, most)}, not {len(args)}")
         return self.applied(node, partial(_called, key), *args)
@@ -366,16 +364,16 @@ _MAKERS: dict[type[ast.expr], Any] = {
     ast.IfExp: _Compiler.choice, ast.Compare: _Compiler.compare, ast.List: _Compiler.listing,
     ast.Subscript: _Compiler.subscript, ast.Call: _Compiler.call,
 }  # fmt: skip
-_WHAT: dict[type[ast.expr], str] = {
-    ast.Lambda: "a function", ast.ListComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension", ast.Tuple: "a tuple", ast.Starred: "`*`",
-    ast.Slice: "a slice", ast.Dict: "a mapping", ast.NamedExpr: "`:=`",
-}  # fmt: skip
-_WHAT_HELP: dict[type[ast.expr], str] = {
-    ast.Tuple: "write a list: `[a, b]`",
-    ast.JoinedStr: "text is never spliced",
-    ast.ListComp: "use columns of a `repeat`",
-    ast.GeneratorExp: "use columns of a `repeat`",
+_WHAT: dict[type[ast.expr], tuple[str, str]] = {
+    ast.Lambda: ("a function", ""),
+    ast.ListComp: ("a comprehension", "use columns of a `repeat`"),
+    ast.GeneratorExp: ("a comprehension", "use columns of a `repeat`"),
+    ast.Tuple: ("a tuple", "write a list: `[a, b]`"),
+    ast.JoinedStr: ("this", "text is never spliced"),
+    ast.Starred: ("`*`", ""),
+    ast.Slice: ("a slice", ""),
+    ast.Dict: ("a mapping", ""),
+    ast.NamedExpr: ("`:=`", ""),
 }
 _SIGNS: dict[type[ast.operator], str] = {
     ast.MatMult: "@",

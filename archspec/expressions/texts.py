@@ -138,10 +138,8 @@ def resolve(value: Any, env: Env) -> Any:
     """`value` with every expression in its lists and mappings evaluated. Raises ExpressionError."""
     if isinstance(value, Expr):
         return evaluate(value, env)
-    if isinstance(value, list):
-        return [resolve(entry, env) for entry in value]
-    if isinstance(value, tuple):
-        return tuple(resolve(entry, env) for entry in value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(resolve(entry, env) for entry in value)
     if isinstance(value, dict):
         return {key: resolve(entry, env) for key, entry in value.items()}
     return value
@@ -149,10 +147,8 @@ def resolve(value: Any, env: Env) -> Any:
 
 def render(text: Template, env: Env) -> str:
     """The text of a template, its expressions replaced by values. Raises ExpressionError."""
-    parts = text.parts
-    if len(parts) == 1 and isinstance(parts[0], str):
-        return parts[0]
-    return "".join(part if isinstance(part, str) else _segment(part, env) for part in parts)
+    parts = (part if isinstance(part, str) else _segment(part, env) for part in text.parts)
+    return "".join(parts)
 
 
 def _segment(expr: Expr, env: Env) -> str:

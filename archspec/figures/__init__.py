@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures.errors import RenderError
@@ -189,6 +189,5 @@ def _asked(view: str, row: View, **named: str | None) -> dict[str, str | None]:
 
 
 def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(import_module(f"archspec.figures.{module}"), function)
+    found: Callable[..., Any] = resolve_name(f"archspec.figures.{name}")
     return found

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
-from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures.cards import GLYPHS, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
 from archspec.figures.outline import MOST, Fold, Outline, Part, outline
-from archspec.figures.scene import Box, Group, Mark, Scene, Text
+from archspec.figures.scene import Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -48,23 +48,21 @@ def _drawn(network: Network, shown: Outline) -> Scene | None:
 
 
 def _face(shown: Outline, part: Part) -> Face:
-    """The words of a card: what it is, its name, what varies, its shape where that changes."""
-    changed = shape_where_new(shown, part)
-    if part.kind == "merge" and part.op in GLYPHS:
-        return Face((*map(Line, part.notes), *changed), glyph=part.op)
-    bold = part.kind in ("block", "group")
-    lines = [Line(part.label, LABEL, bold)]
+    """What it is, its name, what varies, its shape where that changes."""
+    lines = [cards.label(part)]
     if part.name and cards.goes_by_name(shown, part):
-        lines.append(Line(part.name, SMALL, colour=palette.MUTED))
-    lines += map(Line, part.varies)
-    return Face((*lines, *changed), f"× {part.copies}" if part.copies > 1 else "")
+        lines.append(Line(part.name, colour=palette.MUTED))
+    return face(shown, part, [*lines, *map(Line, part.varies)])
 
 
-def shape_where_new(shown: Outline, part: Part) -> list[Line]:
-    """The shape that leaves a part, where it is not one that enters."""
+def face(shown: Outline, part: Part, lines: Sequence[Line]) -> Face:
+    """The words of a card, or the glyph of a merge; the shape where it is not one that enters."""
     before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
     new = part.kind != "output" and part.shape not in before
-    return [Line(part.size, bold=True)] if new else []
+    changed = [Line(part.size, bold=True)] if new else []
+    if part.kind == "merge" and part.op in GLYPHS:
+        return Face((*map(Line, part.notes), *changed), glyph=part.op)
+    return Face((*lines, *changed), part.times)
 
 
 def sheet(
@@ -81,8 +79,8 @@ def sheet(
         moved = [(x + right, y + below) for x, y in points]
         lines.append(cards.link(moved, edge, strokes[edge]))
     drawn = [
-        cards.card(part, one, Box(b.left + right, b.top + below, b.right + right, b.bottom + below))
-        for part, one, b in zip(shown.parts, faces, flow.boxes, strict=True)
+        cards.card(part, one, box.moved(right, below))
+        for part, one, box in zip(shown.parts, faces, flow.boxes, strict=True)
     ]
     return Scene(
         width,

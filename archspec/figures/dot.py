@@ -72,13 +72,9 @@ def collapsed(network: Network) -> str:
 
 def lines(part: Part) -> list[str]:
     """The words on a card of the outline."""
-    label = f"{part.label} × {part.copies}" if part.copies > 1 else part.label
-    found = [label, *part.notes, *part.varies]
-    if part.name:
-        found.insert(1, part.name)
-    if part.shape:
-        found.append(" × ".join(map(str, part.shape)))
-    return found
+    shape = " × ".join(map(str, part.shape))
+    more = filter(None, (part.name, *part.notes, *part.varies, shape))
+    return [part.counted, *more]
 
 
 def sheet(title: str, edges: int) -> graphviz.Digraph:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text, flat
 from archspec.figures.seen import Seen, chain
 from archspec.units import once
 
@@ -54,7 +54,7 @@ class _Figure:
         more = Text(title.box.right + 12, 52.0, self.more, 11.0, colour=palette.MUTED)
         heading = (*cards.heading(self.network, _EDGE), title, more)
         marks = list(self.picture())
-        boxes = [mark.box for mark in _flat((*heading, *marks))]
+        boxes = [mark.box for mark in flat((*heading, *marks)) if isinstance(mark, Rect | Text)]
         return Scene(
             max(box.right for box in boxes) + _EDGE,
             max(box.bottom for box in boxes) + _EDGE,
@@ -125,38 +125,39 @@ class _Squares(_Figure):
         self.right = _EDGE + width * self.scale
         self.image = self._box(self.rows, self.columns)
         self.whole = self._box((0, self.down.extent - 1), (0, self.across.extent - 1))
+        self.strokes = [self._stroke(number) for number in range(len(found))]
 
     def picture(self) -> Iterator[Mark]:
         hull = self._box(*self.last.spans[-2:])
         yield Rect(self.image, _GROUND)
-        yield Rect(_common(self.image, hull), _SEEN)
+        starts, ends = map(max, self.image[:2], hull[:2]), map(min, self.image[2:], hull[2:])
+        yield Rect(Box(*starts, *ends), _SEEN)
         yield from self._grid()
         yield from self._edges()
-        for number in reversed(range(len(self.found))):
-            box = self._box(*self.found[number].spans[-2:])
-            square = Rect(box, None, self._stroke(number))
-            yield Group((square,), self.found[number].row.path, role="field")
+        for seen, stroke in reversed(list(zip(self.found, self.strokes, strict=True))):
+            square = Rect(self._box(*seen.spans[-2:]), None, stroke)
+            yield Group((square,), seen.row.path, role="field")
         yield self._cross()
         yield from self._table(self.right + 34)
 
     def _edges(self) -> Iterator[Path]:
         """Those of the image; none where it goes on."""
         left, top, right, bottom = self.image
-        for there, ends in (
-            (top == self.whole.top, ((left, top), (right, top))),
-            (bottom == self.whole.bottom, ((left, bottom), (right, bottom))),
-            (left == self.whole.left, ((left, top), (left, bottom))),
-            (right == self.whole.right, ((right, top), (right, bottom))),
+        for there, start, end in (
+            (top == self.whole.top, (left, top), (right, top)),
+            (bottom == self.whole.bottom, (left, bottom), (right, bottom)),
+            (left == self.whole.left, (left, top), (left, bottom)),
+            (right == self.whole.right, (right, top), (right, bottom)),
         ):
             if there:
-                yield Path((("M", *ends[0]), ("L", *ends[1])), Stroke("#6a6f75", 1.2))
+                yield Path((("M", *start), ("L", *end)), Stroke("#6a6f75", 1.2))
 
     def _table(self, x: float) -> Iterator[Mark]:
         y = _HEAD + 10
         yield from self.line(-1, x + 22, y)
-        for number in range(len(self.found)):
+        for number, stroke in enumerate(self.strokes):
             y += _ROW
-            swatch = Rect(Box(x, y - 9, x + 11, y + 2), None, self._stroke(number))
+            swatch = Rect(Box(x, y - 9, x + 11, y + 2), None, stroke)
             yield Group((swatch, *self.line(number, x + 22, y)), role="line")
         for said in self._notes():
             y += _ROW
@@ -170,7 +171,7 @@ class _Squares(_Figure):
         if self.image != self.whole:
             shown = ", ".join(f"{first}…{last}" for first, last in (self.rows, self.columns))
             yield f"shown of {self.input}: cells {shown}"
-        if any(self._stroke(number).dash for number in range(len(self.found))):
+        if any(stroke.dash for stroke in self.strokes):
             yield "dashed: reaches beyond the input, into padding"
 
     def _stroke(self, number: int) -> Stroke:
@@ -273,17 +274,3 @@ def _borders(field: Field, first: int, last: int) -> Iterator[float]:
         if place > first:
             yield place
         place += step
-
-
-def _common(a: Box, b: Box) -> Box:
-    return Box(
-        max(a.left, b.left), max(a.top, b.top), min(a.right, b.right), min(a.bottom, b.bottom)
-    )
-
-
-def _flat(marks: Sequence[Mark]) -> Iterator[Rect | Text]:
-    for mark in marks:
-        if isinstance(mark, Group):
-            yield from _flat(mark.items)
-        elif isinstance(mark, (Rect, Text)):
-            yield mark

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, groupby, islice, pairwise, takewhile
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -69,10 +69,9 @@ class Folder:
     def single(self, element: Element) -> bool:
         """Whether what is inside is one card."""
         key = element.instance or element
-        known = self._single.get(key)
-        if known is None:
-            known = self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
-        return known
+        if key not in self._single:
+            self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
+        return self._single[key]
 
     def structure(self, element: Element) -> tuple[object, ...]:
         """The ops and blocks inside, without their sizes: what copies have in common."""
@@ -124,7 +123,8 @@ class _View:
     def fold_itself(self) -> None:
         """A block that calls itself is shown once; the call inside is a card."""
         if self.root.kind == "block":
-            self._fold(e for e in self._below() if (e.kind, e.title) == ("block", self.root.title))
+            own = ("block", self.root.title)
+            self.folded.update(e for e in self._below() if (e.kind, e.title) == own)
 
     def fold_blocks(self) -> None:
         """Blocks that are called often or hold no others are one card each, repeats one in all."""
@@ -133,13 +133,9 @@ class _View:
             if element.kind == "block" and not self.folder.single(element):
                 blocks.setdefault(element.title, []).append(element)
         cards = [calls for calls in blocks.values() if self._are_cards(calls)]
-        for calls in cards:
-            self._fold(calls)
-        self._fold(e for e in self._below() if e.kind == "repeat" and self._is_card(e))
+        self.folded.update(*cards)
+        self.folded.update(e for e in self._below() if e.kind == "repeat" and self._is_card(e))
         self._open_few(cards)
-
-    def _fold(self, elements: Iterator[Element] | Sequence[Element]) -> None:
-        self.folded.update(elements)
 
     def _are_cards(self, calls: Sequence[Element]) -> bool:
         """Whether a block is never called inside itself, and often or holds only ops."""
@@ -167,31 +163,21 @@ class _View:
                 continue
             self.folded.difference_update(calls)
             if len(self.unfolded()) > _FEW:
-                self._fold(calls)
+                self.folded.update(calls)
 
     def fitting(self, most: int) -> list[Draft]:
         """Folded further, the deepest first, until there are at most `most`."""
-        found = self.unfolded()
-        if self._fits(found, most):
-            return found
-        for alike in self._by_depth():
-            self._fold(alike)
+        for alike in chain(((),), self._by_depth()):
+            self.folded.update(alike)
             found = self.unfolded()
-            if self._fits(found, most):
+            if len(found) <= most or sum(not self._forced(draft) for draft in found) <= most:
                 return found
         return self._by_force(found, most)
 
-    def _fits(self, found: Sequence[Draft], most: int) -> bool:
-        return len(found) <= most or len([d for d in found if not self._forced(d)]) <= most
-
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
-        above = draft.first.parent if self.fold.open else None
-        while above is not None and above is not self.root:
-            if above.path in self.fold.open:
-                return True
-            above = above.parent
-        return False
+        above = takewhile(lambda element: element is not self.root, draft.first.above())
+        return any(element.path in self.fold.open for element in above)
 
     def _by_depth(self) -> Iterator[list[Element]]:
         """What can be folded: elements of one depth, kind and title at a time, deepest first."""
@@ -212,55 +198,47 @@ class _View:
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
         """A long flat chain: so many neighbours share a card as it takes."""
-        forced = [self._forced(draft) for draft in found]
-        inputs = [draft.kind == "input" for draft in found]
-        if sum(inputs) * 4 <= most:  # they stand apart while there is room
-            most -= sum(inputs)
-            forced = [a or b for a, b in zip(forced, inputs, strict=True)]
-        size = -(-forced.count(False) // most)
+        apart = set(filter(self._forced, found))
+        inputs = {draft for draft in found if draft.kind == "input"}
+        if len(inputs) * 4 <= most:  # they stand apart while there is room
+            most -= len(inputs)
+            apart |= inputs
+        size = -(-(len(found) - len(apart)) // most)
         chunks: list[list[Draft]] = []
-        free = False  # whether the last chunk takes more
-        for draft, apart in zip(found, forced, strict=True):
-            if free and not apart and len(chunks[-1]) < size:
-                chunks[-1].append(draft)
-            else:
-                chunks.append([draft])
-            free = not apart
+        for alone, run in groupby(found, apart.__contains__):
+            drafts, step = list(run), 1 if alone else size
+            chunks += [drafts[at : at + step] for at in range(0, len(drafts), step)]
         return [chunk[0] if len(chunk) == 1 else _neighbours(chunk) for chunk in chunks]
 
     def _below(self) -> Iterator[Element]:
-        return (element for element in self.root.walk() if element is not self.root)
+        return islice(self.root.walk(), 1, None)
 
     # ------------------------------------------------------------------ what is seen then
 
     def unfolded(self) -> list[Draft]:
         """The drafts of what is not folded."""
-        found: list[Draft] = []
-        for child in self.root.children:
-            self._draft(child, found)
-        found = fused(self.folder.wiring, found)
+        drafts = (draft for child in self.root.children for draft in self._drafts(child))
+        found = fused(self.folder.wiring, drafts)
         return joined(self.folder.wiring, found) if self.fold.runs else found
 
-    def _draft(self, element: Element, found: list[Draft]) -> None:
+    def _drafts(self, element: Element) -> Iterator[Draft]:
         if not element.children:
             kind = "input" if element.kind == "input" else "op"
-            found.append(Draft(kind, (element,), (element.start,), element.start))
+            yield Draft(kind, (element,), (element.start,), element.start)
         elif element in self.folded and not self._open(element):
             repeat = element.kind == "repeat"
             elements = tuple(element.children) if repeat else (element,)
             kind = "block" if all(e.kind == "block" for e in elements) else "group"
-            found.append(Draft(kind, elements, tuple(element.nodes), copies=len(elements)))
+            yield Draft(kind, elements, tuple(element.nodes), copies=len(elements))
         else:
             for child in element.children:
-                self._draft(child, found)
+                yield from self._drafts(child)
 
     def _open(self, element: Element) -> bool:
         """Whether it, or something inside it, is to be seen."""
-        if not self.fold.open:
-            return False
-        if element.named.path in self.fold.open:
-            return True
-        return any(one.path in self.fold.open for one in element.walk())
+        asked = self.fold.open
+        seen = (element.named, *element.walk()) if asked else ()
+        return any(one.path in asked for one in seen)
 
 
 def _neighbours(chunk: Sequence[Draft]) -> Draft:

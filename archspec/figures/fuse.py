@@ -9,11 +9,14 @@ From the ops of a network to its cards, if the two convolutions are equal:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archspec.figures import words
+
 if TYPE_CHECKING:
+    from archspec.expand.graph import Node
     from archspec.figures.tree import Element
     from archspec.figures.wiring import Wiring
 
@@ -47,7 +50,7 @@ class Draft:
         return self.nodes[0] if self.core == -1 else self.core
 
 
-def fused(wiring: Wiring, drafts: Sequence[Draft]) -> list[Draft]:
+def fused(wiring: Wiring, drafts: Iterable[Draft]) -> list[Draft]:
     """Norms, activations and the like join the op before them, or else the one behind."""
     found: list[Draft] = []
     by_last: dict[int, Draft] = {}
@@ -71,24 +74,22 @@ def _before(wiring: Wiring, draft: Draft, by_last: dict[int, Draft]) -> Draft | 
         return None
     inputs = wiring.nodes[draft.nodes[0]].inputs
     before = by_last.get(inputs[0].node) if len(inputs) == 1 else None
-    if before is None or not wiring.chained(before.nodes[-1], draft.nodes[0]):
-        return None
-    return before
+    chained = before is not None and wiring.chained(before.nodes[-1], draft.nodes[0])
+    return before if chained else None
 
 
 def _joins(wiring: Wiring, before: Draft, draft: Draft) -> bool:
-    layer = wiring.nodes[draft.nodes[0]].layer
-    assert layer is not None
     # what is nothing but norms and the like until now takes in whatever comes
-    return before.core == -1 or layer.family in _BEHIND or layer.op == "scale"
+    return before.core == -1 or _is(wiring.nodes[draft.nodes[0]], _BEHIND)
 
 
 def _is_beside(wiring: Wiring, index: int) -> bool:
     node = wiring.nodes[index]
-    assert node.layer is not None
-    if len(node.inputs) != 1 or len(node.outs) != 1 or node.layer.colour == "upsampling":
-        return False
-    return node.layer.family in _BESIDE or node.layer.op == "scale"
+    return len(node.inputs) == len(node.outs) == 1 and _is(node, _BESIDE)
+
+
+def _is(node: Node, families: frozenset[str]) -> bool:
+    return words.family(node) in families or node.op == "scale"
 
 
 def _join(wiring: Wiring, before: Draft, draft: Draft) -> None:

@@ -195,14 +195,12 @@ def _arguments(node: Node) -> str:
 
 
 def _marks(node: Node, row: Row) -> str:
-    said = []
-    if row.shared_with is not None:
-        said.append(f"weights of {row.shared_with}")
-    if row.training_only:
-        said.append("in training only")
-    if node.frozen:
-        said.append("frozen")
-    return ", ".join(said)
+    said = {
+        f"weights of {row.shared_with}": row.shared_with is not None,
+        "in training only": row.training_only,
+        "frozen": node.frozen,
+    }
+    return ", ".join(text for text, true in said.items() if true)
 
 
 def _field(row: Row) -> str:
@@ -222,13 +220,11 @@ def _field(row: Row) -> str:
 
 def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
     """Name, height and width of each input; a height of 1 for a sequence."""
-    found = []
-    for node in graph.steps:
-        if node.layer is None:
-            sizes = node.outs[0].shape
-            map_ = len(sizes) > 2
-            found.append((node.path, sizes[-2] if map_ else 1, sizes[-1] if map_ else sizes[0]))
-    return found
+    shapes = {node.path: node.outs[0].shape for node in graph.steps if node.layer is None}
+    return [
+        (path, shape[-2] if len(shape) > 2 else 1, shape[-1] if len(shape) > 2 else shape[0])
+        for path, shape in shapes.items()
+    ]
 
 
 def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:
@@ -242,10 +238,8 @@ def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:
     whole = any(field.whole for field in mine)
     if all(span is None for span in spans) and not whole:
         return None
-    ends = [(0, -1) if span is None else span for span in spans]
-    if len(ends) == 1:
-        ends = [(0, 0), *ends]
-    return (inputs.index(named), *ends[0], *ends[1], int(whole))
+    down, across = [(0, 0), *((0, -1) if span is None else span for span in spans)][-2:]
+    return (inputs.index(named), *down, *across, int(whole))
 
 
 def _reads(row: Row, field: Field) -> tuple[int, int] | None:
@@ -262,7 +256,6 @@ class _Lines:
         self.sources = network.sources
         self.told = _Numbered[tuple[str, str]]()
         self._known: dict[Loc, int] = {}
-        self._texts: dict[str, list[str]] = {}
 
     def of(self, what: Item | Input | Block | None) -> int:
         """The number of the line that declares something; of an item, that says which op it is."""
@@ -278,7 +271,7 @@ class _Lines:
         if source is None:
             return -1
         number = source.place(loc).line
-        text = self._texts.setdefault(loc.file, source.text.splitlines())
+        text = source.text.splitlines()
         if not 0 < number <= len(text):
             return -1
         name = Path(source.name).name  # not whose machine

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts
 from archspec.figures.cards import Line
+from archspec.figures.grid import Span, first_free
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
@@ -124,18 +125,10 @@ class Lanes:
     def _rows(self) -> dict[str, int]:
         """Which row of its lane each part stands in: straight ways take a row for themselves."""
         found: dict[str, int] = {}
-        taken: dict[Level, list[list[tuple[float, float]]]] = {}
+        taken: dict[Level, list[list[Span]]] = {}
         for way in sorted(self._ways(), key=lambda way: self.x[way[0]] - self._end(way)):
-            rows = taken.setdefault(self.level[way[0]], [])
             span = self.x[way[0]] - 6, self._end(way) + 6
-            free = (
-                number
-                for number, spans in enumerate(rows)
-                if all(span[1] <= a or b <= span[0] for a, b in spans)
-            )
-            number = next(free, len(rows))
-            rows[number:] = rows[number:] or [[]]
-            rows[number].append(span)
+            number = first_free(taken.setdefault(self.level[way[0]], []), span)
             found.update(dict.fromkeys(way, number))
         return found
 
@@ -145,35 +138,27 @@ class Lanes:
     def _ways(self) -> list[list[str]]:
         """Parts that stand straight one behind the other."""
         behind = set(self.ahead.values())
-        ways = []
-        for part in self.shown.parts:
-            if part.key not in behind:
-                way = [part.key]
-                while way[-1] in self.ahead:
-                    way.append(self.ahead[way[-1]])
-                ways.append(way)
+        ways = [[part.key] for part in self.shown.parts if part.key not in behind]
+        for way in ways:
+            while way[-1] in self.ahead:
+                way.append(self.ahead[way[-1]])
         return ways
 
     def _stacked(self) -> dict[Level, Lane]:
-        lanes = {}
-        top = HEAD
+        lanes, top = {}, HEAD
         for level in sorted(set(self.level.values()), key=lambda level: level.order):
-            lane = Lane(level, top)
-            lane.rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
-            lanes[level] = lane
-            top = lane.bottom + BETWEEN
+            rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
+            lanes[level] = Lane(level, top, rows)
+            top = lanes[level].bottom + BETWEEN
         return lanes
 
     def _box(self, part: Part) -> Box:
-        left = self.x[part.key]
         top = self.lanes[self.level[part.key]].row(self.row[part.key])
-        return Box(left, top, left + self._wide(part.key), top + TALL)
+        return Box(0.0, 0.0, self._wide(part.key), TALL).moved(self.x[part.key], top)
 
 
 def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
-    label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
-    if part.copies > 1:
-        label = f"{part.label} × {part.copies}"
-    lines = [Line(fonts.fit(label, size, 120.0), size)]
+    named = part.name and part.copies == 1 and cards.goes_by_name(shown, part)
+    lines = [Line(fonts.fit(part.name if named else part.counted, size, 120.0), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

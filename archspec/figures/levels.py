@@ -49,9 +49,8 @@ class _Sketch:
     """The marks of a figure."""
 
     def __init__(self, network: Network, lanes: Lanes) -> None:
-        self.network, self.places = network, lanes
+        self.network, self.places, self.lanes = network, lanes, lanes.lanes
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
-        self.lanes = lanes.lanes
 
     def scene(self) -> Scene:
         name = self.network.name
@@ -70,30 +69,20 @@ class _Sketch:
     def _backs(self) -> list[Mark]:
         found: list[Mark] = []
         for lane in self.lanes.values():
-            top, bottom = lane.top, lane.bottom
-            box = Box(EDGE + LABELS - 12, top, self.places.width - 8, bottom)
-            y = (top + bottom) / 2 + 4
-            remark = lane.level.remark
-            items: list[Mark] = [Rect(box, palette.LANE, None, 3.0)]
-            shift = 6 if remark else 0
-            items.append(
-                Text(EDGE, y - shift, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
-            )
-            if remark:
-                items.append(Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED))
-            found.append(Group(tuple(items), role="lane"))
+            box = Box(EDGE + LABELS - 12, lane.top, self.places.width - 8, lane.bottom)
+            y, remark = box.middle[1] + 4, lane.level.remark
+            words = [Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED)] if remark else []
+            y -= 6 if remark else 0
+            label = Text(EDGE, y, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
+            found.append(Group((Rect(box, palette.LANE, None, 3.0), label, *words), role="lane"))
         return found
 
     def _card(self, part: Part) -> Group:
         box = self.boxes[part.key]
-        marks = cards.ground(part, box)
-        lines = self.places.faces[part.key]
-        middle = (box.left + box.right) / 2
-        y = (box.top + box.bottom) / 2 + (-3.0 if len(lines) > 1 else 3.6)
-        for line in lines:
-            marks.append(Text(middle, y, line.text, line.size, "middle", line.bold))
-            y += 12.5
-        return Group(tuple(marks), part.key, cards.title(part), "card")
+        lines, (x, y) = self.places.faces[part.key], box.middle
+        y += -3.0 if len(lines) > 1 else 3.6
+        words = (line.at(x, y + 12.5 * n, "middle") for n, line in enumerate(lines))
+        return Group((*cards.ground(part, box), *words), part.key, cards.title(part), "card")
 
     def _lines(self) -> list[Mark]:
         boxes = [self.boxes[part.key] for part in self.shown.parts]
@@ -110,8 +99,8 @@ class _Sketch:
                 found.append(self._drawn(link, points))
         for link in hard:
             points = router.way(place[link.source], place[link.target])
-            a, b = boxes[place[link.source]], boxes[place[link.target]]
-            points = points or ((a.right, (a.top + a.bottom) / 2), (b.left, (b.top + b.bottom) / 2))
+            a, b = self.boxes[link.source], self.boxes[link.target]
+            points = points or ((a.right, a.middle[1]), (b.left, b.middle[1]))
             found.append(self._drawn(link, points))
         return found
 
@@ -130,8 +119,8 @@ class _Sketch:
     def _channels(self, boxes: Sequence[Box]) -> tuple[list[float], list[float]]:
         across, down = [], []
         for box in boxes:
-            across += [box.left - 5, box.right + 5, (box.left + box.right) / 2]
-            down.append((box.top + box.bottom) / 2)
+            across += [box.left - 5, box.right + 5, box.middle[0]]
+            down.append(box.middle[1])
         for lane in self.lanes.values():
             for row in range(lane.rows):
                 down += [lane.row(row) - 6, lane.row(row) + TALL + 6]
@@ -141,10 +130,8 @@ class _Sketch:
     def _straight(self, router: Router, source: str, target: str) -> tuple[Point, ...] | None:
         a, b = self.boxes[source], self.boxes[target]
         own = self.shown.place[source], self.shown.place[target]
-        x, y = (a.left + a.right) / 2, (b.left + b.right) / 2
-        middle, goal = (a.top + a.bottom) / 2, (b.top + b.bottom) / 2
-        below = b.top > a.bottom
-        leave, enter = (a.bottom, b.top) if below else (a.top, b.bottom)
+        (x, middle), (y, goal) = a.middle, b.middle
+        leave, enter = (a.bottom, b.top) if b.top > a.bottom else (a.top, b.bottom)
         tries: list[tuple[Point, ...]] = []
         if a.top == b.top:
             tries = [((a.right, middle), (b.left, middle))]

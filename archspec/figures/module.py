@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
-from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, shape_where_new, sheet
-from archspec.figures.cards import GLYPHS, LABEL, Face, Line
+from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, face, sheet
+from archspec.figures.cards import Face, Line
 from archspec.figures.errors import RenderError
 from archspec.figures.flow import Flow, place
 from archspec.figures.grid import arrange
@@ -87,13 +87,9 @@ def _layout(shown: Outline) -> Flow:
 
 
 def _face(shown: Outline, part: Part) -> Face:
-    """The words of a card: op, what is fused with it, and the shape where it changes."""
-    shape = shape_where_new(shown, part)
-    if part.kind == "merge" and part.op in GLYPHS:
-        return Face((*map(Line, part.notes), *shape), glyph=part.op)
-    lines = [Line(part.label, LABEL, part.kind in ("block", "group"))]
-    if part.ahead:
-        lines.insert(0, Line(", ".join(part.ahead), colour=palette.MUTED))
-    if part.notes:
-        lines.append(Line(", ".join(part.notes), colour=palette.MUTED))
-    return Face((*lines, *shape), f"× {part.copies}" if part.copies > 1 else "")
+    """The op, what is fused with it, and the shape where it changes."""
+    ahead, behind = (
+        Line(", ".join(said), colour=palette.MUTED) for said in (part.ahead, part.notes)
+    )
+    lines = (ahead, cards.label(part), behind)
+    return face(shown, part, [line for line in lines if line.text])

@@ -135,7 +135,7 @@ def _called(group: Element) -> str:
 
 def heading(group: Element) -> str:
     """`layer3  Bottleneck × 36`."""
-    return "  ".join(text for text in (group.name, group.title) if text)
+    return "  ".join(filter(None, (group.name, group.title)))
 
 
 def leading(graph: Graph, group: Element) -> str:

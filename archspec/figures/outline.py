@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import ports
 from archspec.figures.fold import MOST, USUAL, Fold, Folder
+from archspec.figures.fuse import Draft
 from archspec.figures.part import Link, Part
 from archspec.figures.parts import Describer
 from archspec.figures.tree import Element
@@ -47,7 +48,7 @@ class Outline:
     parts: tuple[Part, ...]
     links: tuple[Link, ...]
     _maker: Maker
-    _inside: dict[str, Element]
+    _drafts: dict[str, Draft]
 
     @cached_property
     def by_key(self) -> dict[str, Part]:
@@ -99,7 +100,9 @@ class Outline:
         Of several copies it is the last of those that look like most. What enters is a part of
         kind input, what leaves one of kind output where several do. Raises KeyError: no such part.
         """
-        return self._maker.make(self._inside[key], fold) if self.by_key[key].opens else None
+        if not self.by_key[key].opens:
+            return None
+        return self._maker.make(self._maker.describer.typical(self._drafts[key]), fold)
 
 
 def outline(network: Network, fold: Fold = USUAL) -> Outline:
@@ -130,10 +133,7 @@ class Maker:
         entering = self._entering(root, owner, pairs)
         leaving = self._leaving(root, owner, pairs) if fold.outputs else []
         everything = (*entering, *parts, *leaving)
-        inside = {
-            part.key: self.describer.typical(draft)
-            for part, draft in zip(parts, drafts, strict=True)
-        }
+        inside = dict(zip((part.key for part in parts), drafts, strict=True))
         return Outline(everything, self._links(pairs), self, inside)
 
     def _entering(self, root: Element, owner: dict[int, Part], pairs: Pairs) -> list[Part]:
@@ -174,11 +174,9 @@ class Maker:
 
     def _links(self, pairs: Pairs) -> tuple[Link, ...]:
         """All links; those that go beside a longer way are skips."""
-        beside = skips(pairs)
-        reads_size = self.folder.wiring.reads_size
-        return tuple(
-            Link(
-                *ends, ends in beside, all(b >= 0 and reads_size(a, b) for a, b in edges), (*edges,)
-            )
-            for ends, edges in pairs.items()
-        )
+        beside, reads_size = skips(pairs), self.folder.wiring.reads_size
+        found = []
+        for ends, edges in pairs.items():
+            size = all(b >= 0 and reads_size(a, b) for a, b in edges)
+            found.append(Link(*ends, ends in beside, size, tuple(edges)))
+        return tuple(found)

@@ -43,8 +43,7 @@ class Part:
     ("C 256…1792 step 32").
     `out` is what leaves it, of the last copy; `shape` its shape without the batch axis, `size` that
     in words, "64 · 56²".
-    `params` and `macs` are sums over `nodes` (weights that are shared count where they are owned).
-    `shared`: it runs with the weights of an earlier part. `training`: under `tap: train`.
+    `params` is the sum over `nodes` (weights that are shared count where they are owned).
     `opens`: whether `Outline.inside` has something to show.
     """
 
@@ -62,10 +61,21 @@ class Part:
     varies: tuple[str, ...] = ()
     out: TensorType = NOTHING
     params: int = 0
-    macs: int = 0
-    shared: bool = False
-    training: bool = False
     opens: bool = False
+
+    @property
+    def composite(self) -> bool:
+        return self.kind in ("block", "group")
+
+    @property
+    def times(self) -> str:
+        """`× 36`, or ""."""
+        return f"× {self.copies}" if self.copies > 1 else ""
+
+    @property
+    def counted(self) -> str:
+        """`Bottleneck × 36`."""
+        return f"{self.label} {self.times}".rstrip()
 
     @property
     def shape(self) -> tuple[int, ...]:

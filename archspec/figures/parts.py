@@ -44,8 +44,6 @@ class Describer:
     def part(self, draft: Draft) -> Part:
         """What is known of a draft."""
         main = self.folder.wiring.last(draft.nodes)
-        rows = [self.rows[index] for index in draft.nodes]
-        params = sum(row.params for row in rows)
         found = Part(
             key=self.key(draft),
             kind=draft.kind,
@@ -57,10 +55,7 @@ class Describer:
             copies=draft.copies,
             varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
             out=self.nodes[main].outs[0],
-            params=params,
-            macs=sum(row.macs for row in rows),
-            shared=any(row.shared_with for row in rows) and not params,
-            training=all(row.training_only for row in rows),
+            params=sum(self.rows[index].params for index in draft.nodes),
             opens=draft.core is None or len(draft.nodes) > 1,
         )
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
@@ -93,9 +88,8 @@ class Describer:
 
     def _scope(self, draft: Draft) -> Element | None:
         """The outermost element that holds exactly these nodes."""
-        element: Element | None = draft.first
-        while element is not None and element.stop <= draft.nodes[-1]:
-            element = element.parent
+        around = (draft.first, *draft.first.above())
+        element = next((one for one in around if one.stop > draft.nodes[-1]), None)
         if element is None or len(element.nodes) != len(draft.nodes):
             return None
         return element.named

@@ -7,7 +7,7 @@ open and lays out nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +36,10 @@ class Stack(NamedTuple):
     first: int
     last: int
 
+    @property
+    def nodes(self) -> range:
+        return range(self.first, self.last + 1)
+
 
 @dataclass(slots=True, eq=False)
 class Port:
@@ -43,6 +47,10 @@ class Port:
 
     values: frozenset[int]
     out: bool
+
+    @property
+    def nodes(self) -> range:
+        return range(0)
 
 
 Item = Stack | Element | Port
@@ -92,19 +100,10 @@ class _Planner:
         return found
 
     def _plan(self, group: Element, ports: list[Port]) -> tuple[Plan, list[Inner]]:
-        parts: list[Stack | Element] = self._stacked(group)
         entries = [port for port in ports if not port.out]
         exits = [port for port in ports if port.out]
-        items: list[Item] = [*entries, *parts, *exits]
-        owner = {}
-        for place, item in enumerate(items):
-            if isinstance(item, Port):
-                continue
-            nodes = _nodes(item)
-            for node in nodes:
-                owner[node] = place
-        flows = self._flows(group, items, owner)
-        links, inner = _bundled(items, flows)
+        items: list[Item] = [*entries, *self._stacked(group), *exits]
+        links, inner = _bundled(items, self._flows(group, items))
         count = len(items)
         grid = arrange(
             count,
@@ -133,23 +132,18 @@ class _Planner:
         readers = [reader.index for reader in self.graph.readers(self.graph.steps[first])]
         return readers == [second] == [first + 1] and follows(self.graph, first, second)
 
-    def _flows(
-        self, group: Element, items: Sequence[Item], owner: Mapping[int, int]
-    ) -> list[tuple[int, int, int]]:
+    def _flows(self, group: Element, items: Sequence[Item]) -> list[tuple[int, int, int]]:
         """(source item, value, target item) for all that enters, passes through, or leaves."""
-        entered = {
-            value: place
-            for place, item in enumerate(items)
-            if isinstance(item, Port) and not item.out
-            for value in item.values
-        }
-        found = []
-        for index in range(group.start, group.stop):
-            target = owner[index]
+        owner = {node: place for place, item in enumerate(items) for node in item.nodes}
+        entered, found = dict[int, int](), []
+        for place, item in enumerate(items):
+            if isinstance(item, Port) and not item.out:
+                entered.update(dict.fromkeys(item.values, place))
+        for index in group.nodes:
             for edge in self.graph.steps[index].inputs:
                 source = owner.get(edge.node, entered.get(edge.node, -1))
-                if source != target:
-                    found.append((source, edge.node, target))
+                if source != owner[index]:
+                    found.append((source, edge.node, owner[index]))
         for place, item in enumerate(items):
             if isinstance(item, Port) and item.out:
                 found.extend((owner[value], value, place) for value in sorted(item.values))
@@ -159,26 +153,20 @@ class _Planner:
         if isinstance(item, Port):
             return 0, 0
         if isinstance(item, Element):
-            widths = [self.heading(item), self._footing(item)]
-            return _wide(max(widths) + 36), FRAME
-        nodes = _nodes(item)
-        return _wide(max(map(self._line, nodes)) + 22), ROW * len(nodes)
+            out = words.shape(self.graph.steps[item.stop - 1].outs[0])
+            wide = max(_heading(item), fonts.width(out, SIZE - 1))
+            return _wide(wide + 36), FRAME
+        return _wide(max(map(self._line, item.nodes)) + 22), ROW * len(item.nodes)
 
     def _line(self, node: int) -> float:
         label, shape = self.cards[node]
         room = fonts.width(shape, SIZE - 1) + 14 if shape else 0
         return fonts.width(label, SIZE) + room
 
-    def heading(self, group: Element) -> float:
-        gap = 6 if group.name and group.title else 0
-        return fonts.width(group.name, SIZE, bold=True) + gap + fonts.width(group.title, SIZE)
 
-    def _footing(self, group: Element) -> float:
-        return fonts.width(words.shape(self.graph.steps[group.stop - 1].outs[0]), SIZE - 1)
-
-
-def _nodes(item: Stack | Element) -> range:
-    return range(item.first, item.last + 1) if isinstance(item, Stack) else item.nodes
+def _heading(group: Element) -> float:
+    gap = 6 if group.name and group.title else 0
+    return fonts.width(group.name, SIZE, bold=True) + gap + fonts.width(group.title, SIZE)
 
 
 def _wide(width: float) -> int:

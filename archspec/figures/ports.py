@@ -62,8 +62,8 @@ def entry(root: Element, node: Node, label: str) -> Part:
 
 def exit(root: Element, node: Node, label: str) -> Part:
     """The part of what goes out."""
-    key, out = f"{root.path}→{label}", node.outs[0]
-    return Part(key, "output", "output", label, main=node.index, out=out, training=node.training)
+    key = f"{root.path}→{label}"
+    return Part(key, "output", "output", label, main=node.index, out=node.outs[0])
 
 
 def _reads(wiring: Wiring, root: Element, value: Value) -> int | None:

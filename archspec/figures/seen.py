@@ -6,7 +6,7 @@ Of the many ways from the input to a node one is followed: back to what sees mos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,13 +72,12 @@ def _way(network: Network, chosen: Row, input: str) -> list[Row]:
     """From the input to the node, at each step back to what sees most of the input."""
     rows, nodes = network.analysis.rows, network.graph.steps
     path = [chosen]
-    while nodes[path[-1].index].layer is not None:
+    while True:
         before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]
         able = [row for row in before if _local(row, input)]
         if not able:
-            break
+            return path[::-1]
         path.append(max(able, key=lambda row: [f.size or 0 for f in _local(row, input)]))
-    return path[::-1]
 
 
 def _local(row: Row, input: str) -> tuple[Field, ...]:
@@ -87,25 +86,15 @@ def _local(row: Row, input: str) -> tuple[Field, ...]:
 
 def _chain(path: Sequence[Row], input: str) -> list[Seen]:
     """The nodes of a path at which the field changes, each with its cell nearest to the last's."""
-    changed: list[Row] = []
-    for row in path:
-        known = changed and _same(_local(changed[-1], input), _local(row, input))
-        if row.op != "input" and not known:
-            changed.append(row)
-    last = path[-1]
-    if not changed:
-        changed = [last]
-    if not _same(_local(changed[-1], input), _local(last, input)):
-        changed.append(last)
-    changed[-1] = last
+
+    def look(row: Row) -> list[object]:
+        return [(field.size, field.stride, field.padding_here) for field in _local(row, input)]
+
+    ops, last = (row for row in path if row.op != "input"), path[-1]
+    changed = [next(alike) for _, alike in groupby(ops, look)]
     middle = [(along(last, f) // 2 + 0.5) / along(last, f) for f in _local(last, input)]
-    return [_seen(row, _local(row, input), middle) for row in _few(changed, input)]
-
-
-def _same(a: Sequence[Field], b: Sequence[Field]) -> bool:
-    return [(f.size, f.stride, f.padding_here) for f in a] == [
-        (f.size, f.stride, f.padding_here) for f in b
-    ]
+    rows = _few([*changed[:-1], last], input)
+    return [_seen(row, _local(row, input), middle) for row in rows]
 
 
 def _few(rows: list[Row], input: str) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text, polygon
 from archspec.figures.svg import number
 from archspec.frames import frame
 from archspec.save import MARK
@@ -123,8 +123,7 @@ def _path(path: Path) -> Iterator[str]:
             pieces.append("-- cycle")
     yield f"\\path[{', '.join(_paint(path.fill, path.stroke))}] {' '.join(pieces)};"
     if path.head is not None and path.stroke is not None:
-        corners = " -- ".join(_at(x, y) for x, y in path.head)
-        yield f"\\path[fill={_name(path.stroke.colour)}] {corners} -- cycle;"
+        yield from _path(polygon(path.head, path.stroke.colour))
 
 
 def _paint(fill: str | None, stroke: Stroke | None) -> Iterator[str]:

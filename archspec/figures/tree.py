@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,11 +61,8 @@ class Element:
     @property
     def named(self) -> Element:
         """The outermost element with a path that holds the same nodes, or itself."""
-        best, outer = self, self.parent
-        while outer is not None and outer.nodes == self.nodes:
-            best = outer if outer.path else best
-            outer = outer.parent
-        return best
+        same = takewhile(lambda outer: outer.nodes == self.nodes, self.above())
+        return next(reversed([outer for outer in same if outer.path]), self)
 
     @property
     def key(self) -> str:
@@ -82,6 +80,13 @@ class Element:
     def name(self) -> str:
         """What the author called it, within its surroundings."""
         return (self.path or "").rpartition(".")[2]
+
+    def above(self) -> Iterator[Element]:
+        """What it is in, innermost first."""
+        outer = self.parent
+        while outer is not None:
+            yield outer
+            outer = outer.parent
 
     def walk(self) -> Iterator[Element]:
         """Itself and all below, parents first."""

@@ -59,6 +59,11 @@ class Solid:
     def key(self) -> str:
         return self.parts[0].key
 
+    def takes(self, other: Solid) -> bool:
+        """Whether what follows is more of the same."""
+        alone = self.whole or other.whole or self.pools
+        return not alone and self.sides == other.sides
+
 
 class Trunk(NamedTuple):
     """`aside` are parts that are on no way to the output that is used: heads of training."""
@@ -115,17 +120,12 @@ class _Reader:
         """The parts, cut behind each one that no link passes by: all ways meet there."""
         between = self.outline.graph.subgraph(part.key for part in self.parts)
         dominator = nx.immediate_dominators(between, self._start)
-        meets = {self._start}
-        at = self._end
+        meets, at = {self._start}, self._end
         while at != self._start:
             meets.add(at)
             at = dominator[at]
-        found: list[list[Part]] = [[]]
-        for part in self.parts:
-            found[-1].append(part)
-            if part.key in meets:
-                found.append([])
-        return found[:-1]
+        ends = [number for number, part in enumerate(self.parts, 1) if part.key in meets]
+        return [self.parts[start:end] for start, end in pairwise((0, *ends))]
 
     # -------------------------------------------------------------- whether it is a trunk
 
@@ -134,18 +134,15 @@ class _Reader:
         sizes = set[Sides]()
         before: Sides | None = ()
         for region in self.regions:
-            sides = [self._sides(part) for part in region]
+            sides, part = [self._sides(part) for part in region], region[-1]
             if sides[-1] is None:
-                part = region[-1]
                 shape = " × ".join(map(str, part.shape))
                 return f"`{part.name or part.label}` gives {shape}, which is no map"
             sizes.update(side for side in sides if side)
             if {side for side in sides if side and max(side) > 1} - {before, sides[-1]}:
-                return f"its paths meet at `{region[-1].key}` after maps of several sizes"
+                return f"its paths meet at `{part.key}` after maps of several sizes"
             before = sides[-1]
-        if len(sizes) < 2:
-            return "it has no maps of several sizes"
-        return ""
+        return "it has no maps of several sizes" if len(sizes) < 2 else ""
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
@@ -169,8 +166,8 @@ class _Reader:
     def _solids(self, *, open: bool) -> list[Solid]:
         found: list[Solid] = []
         for region in self.regions:
-            for part, solid in self._steps(region, open=open):
-                self._stack(found, part, solid)
+            for solid in self._steps(region, open=open):
+                _stack(found, solid)
         for solid in found:
             if len(solid.slabs) > _STACK:
                 solid.slabs = [
@@ -179,38 +176,20 @@ class _Reader:
                 ]
         return found
 
-    def _stack(self, found: list[Solid], part: Part, solid: Solid) -> None:
-        """Put a solid onto the last one, where that has maps of its size and no pool yet."""
-        last = found[-1] if found else None
-        if part.family == "pool" and last is not None and last.sides and part.copies == 1:
-            last.parts += solid.parts
-            last.pools.append((solid.sides or (1,) * len(last.sides), part))
-            return
-        joins = last is not None and not (last.whole or solid.whole or last.pools)
-        if last is not None and joins and last.sides == solid.sides:
-            last.parts += solid.parts
-            last.slabs += solid.slabs
-            return
-        found.append(solid)
-
-    def _steps(self, region: Sequence[Part], *, open: bool) -> Iterator[tuple[Part, Solid]]:
+    def _steps(self, region: Sequence[Part], *, open: bool) -> Iterator[Solid]:
         """What a region adds: its parts one by one where they are one path, else its last alone."""
-        last = region[-1]
-        if len(region) == 1:
-            yield last, self._solid(last, open=open)
-        elif self._is_path(region):
-            for part in region[:-1]:
-                yield part, self._solid(part, open=open)
-            yield last, Solid(self._sides(last) or (), [last], [])
+        *before, last = region
+        if not before:
+            yield self._solid(last, open=open)
+        elif all(self.outline.graph.has_edge(a.key, b.key) for a, b in pairwise(region)):
+            for part in before:
+                yield self._solid(part, open=open)
+            yield Solid(self._sides(last) or (), [last], [])
         else:
-            solid = self._flat(last)
-            yield last, replace(solid, parts=list(region), whole=True)
-
-    def _is_path(self, region: Sequence[Part]) -> bool:
-        return all(self.outline.graph.has_edge(a.key, b.key) for a, b in pairwise(region))
+            yield replace(self._flat(last), parts=list(region), whole=True)
 
     def _solid(self, part: Part, *, open: bool) -> Solid:
-        slabs = self._inside(part) if open and part.kind in ("block", "group") else []
+        slabs = self._inside(part) if open and part.composite else []
         if slabs:
             return Solid(self._sides(part) or (), [part], slabs, part.copies, whole=True)
         return self._flat(part)
@@ -220,7 +199,7 @@ class _Reader:
         sides = self._sides(part) or ()
         slab = Slab(part.shape[0] if part.shape else 1, part.family)
         alone = part.kind == "input" or not sides
-        if part.kind in ("block", "group") and part.copies > 1:
+        if part.composite and part.copies > 1:
             return Solid(sides, [part], [slab], part.copies, whole=True)
         many = part.copies > _ONE_BY_ONE
         slabs = [slab._replace(copies=part.copies)] if many else [slab] * part.copies
@@ -244,6 +223,19 @@ class _Reader:
 
     def _is_map(self, part: Part) -> bool:
         return max(self._sides(part) or (0,)) > 1
+
+
+def _stack(found: list[Solid], solid: Solid) -> None:
+    """Put a solid onto the last one, where that has maps of its size and no pool yet."""
+    last, part = found[-1] if found else None, solid.parts[-1]
+    if last is not None and last.sides and part.family == "pool" and part.copies == 1:
+        last.pools.append((solid.sides or (1,) * len(last.sides), part))
+    elif last is not None and last.takes(solid):
+        last.slabs += solid.slabs
+    else:
+        found.append(solid)
+        return
+    last.parts += solid.parts
 
 
 def _side_by_side(inside: Outline, part: Part) -> bool:

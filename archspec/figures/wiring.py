@@ -61,8 +61,7 @@ class Wiring:
 
     def last(self, nodes: Sequence[int]) -> int:
         """The node whose output is what becomes of them all: the last exit."""
-        exits = self.exits(nodes)
-        return exits[-1] if exits else nodes[-1]
+        return (self.exits(nodes) or nodes)[-1]
 
     def chained(self, a: int, b: int) -> bool:
         """Whether b reads a and nothing else, and a goes nowhere else."""

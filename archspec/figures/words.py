@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,21 +45,16 @@ def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
     if layer is None:
         return ()
     values = layer.values()
-    found = []
-    groups = values.get("groups")
-    if groups not in (None, 1) and not _depthwise(layer, channels):
-        found.append(f"{groups} groups")
-    if values.get("dilation", 1) != 1:
-        found.append(f"dilation {each(values['dilation'])}")
-    if "heads" in values:
-        found.append(f"{values['heads']} heads")
-    if values.get("causal") is True:
-        found.append("causal")
-    if values.get("bidirectional") is True:
-        found.append("bidirectional")
-    if isinstance(values.get("layers"), int) and values["layers"] > 1:
-        found.append(f"{values['layers']} layers")
-    return tuple(found)
+    groups, dilation, heads, layers = map(values.get, ("groups", "dilation", "heads", "layers"))
+    said = {
+        f"{groups} groups": groups not in (None, 1) and not _depthwise(layer, channels),
+        f"dilation {each(dilation)}": dilation not in (None, 1),
+        f"{heads} heads": heads is not None,
+        "causal": values.get("causal") is True,
+        "bidirectional": values.get("bidirectional") is True,
+        f"{layers} layers": isinstance(layers, int) and layers > 1,
+    }
+    return tuple(text for text, worth in said.items() if worth)
 
 
 def _depthwise(layer: Layer, channels: int) -> bool:
@@ -112,8 +108,8 @@ def family(node: Node) -> str:
 
 def leading(found: Iterable[tuple[str, int]]) -> str:
     """Of pairs of an op's family and parameters: the family with most of these, or of ops."""
-    sums: dict[str, tuple[int, int]] = {}
+    sums, ops = Counter[str](), Counter[str]()
     for family, params in found:
-        whole, ops = sums.get(family, (0, 0))
-        sums[family] = whole + params, ops + 1
-    return max(sums, key=lambda family: sums[family])
+        sums[family] += params
+        ops[family] += 1
+    return max(ops, key=lambda family: (sums[family], ops[family]))

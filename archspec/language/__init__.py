@@ -22,20 +22,6 @@ from archspec.language.values import (
 )
 
 __all__ = [
-    "REQUIRED",
-    "Axis",
-    "Block",
-    "Branch",
-    "Filler",
-    "Init",
-    "Input",
-    "Item",
-    "Part",
-    "Ref",
-    "Repeat",
-    "Spec",
-    "Use",
-    "Value",
-    "parse",
-    "reads",
-]
+    "REQUIRED", "Axis", "Block", "Branch", "Filler", "Init", "Input", "Item", "Part", "Ref",
+    "Repeat", "Spec", "Use", "Value", "parse", "reads",
+]  # fmt: skip

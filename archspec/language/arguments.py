@@ -42,8 +42,7 @@ def of_op(
     cls: type[Layer], node: Any, steps: Steps, faults: Faults, checked: Checked
 ) -> dict[str, Value]:
     """Of an op: its parameters, checked where they are no expressions."""
-    op, known = cls.op, cls.model_fields
-    main = next(iter(known), None)
+    op, known, main = cls.op, cls.model_fields, cls.main()
     if cls.takes == ("*",) and isinstance(node, str) and "$" not in node:
         help = f"write `{op}: [prev, {cut(node)}]`"
         faults.add(steps, "E204", f"`{op}` takes its inputs as a list", help)

@@ -8,7 +8,9 @@ help: did you mean `when`?
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, AliasPath
@@ -17,7 +19,7 @@ from archspec.language.arguments import BESIDE, parameters
 from archspec.language.expected import TOTALS
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
-from archspec.language.weights import ENTRY, FILE, Weights
+from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY, other_names
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from archspec.language.kinds import Form
     from archspec.language.refusals import Steps
 
+_CODE = re.compile(r"E\d{3}")
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
@@ -40,28 +43,18 @@ _WANTED = {
     "less_than": "a whole number below {lt}",
 }
 _MISSING = {
-    "spec": (
-        "E202",
-        "`spec: 1` is missing: the version of the language",
-        "write it as the first line",
-    ),
-    "input": (
-        "E202",
-        "`input` is missing: the shape of what goes in, without the batch axis",
-        "for example `input: [3, 224, 224]`",
-    ),
+    "spec": ("E202", "`spec: 1` is missing: the version of the language",
+             "write it as the first line"),
+    "input": ("E202", "`input` is missing: the shape of what goes in, without the batch axis",
+              "for example `input: [3, 224, 224]`"),
     "body": ("E202", "has no `body`", "write `body:` and its items below"),
     "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
-    "merge": (
-        "E202",
-        "`branches` needs `merge`",
-        "add `merge: concat` (or add, mul, mean, max) beside it",
-    ),
+    "merge": ("E202", "`branches` needs `merge`",
+              "add `merge: concat` (or add, mul, mean, max) beside it"),
     "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
     "from": ("E202", "an entry needs `from`", "`from: name`"),
     "sha256": (
-        "E228",
-        "`sha256` is missing",
+        "E228", "`sha256` is missing",
         "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
     ),
 }  # fmt: skip
@@ -179,7 +172,8 @@ class Refused:
                 found = error["ctx"]
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])
             elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
-                _sentence(type_)(path, error, to)
+                sentence = _word if type_ == "word" else _said if _CODE.fullmatch(type_) else _kind
+                sentence(path, error, to)
 
     def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
         where, known = _place(path[:-1])
@@ -264,12 +258,6 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
 
 
-def _sentence(type_: str) -> Callable[[Steps, ErrorDetails, Complaints], None]:
-    if type_ == "word":
-        return _word
-    return _said if re.fullmatch(r"E\d{3}", type_) else _kind
-
-
 def _subject(path: Steps) -> str:
     """What stands at a place, as a sentence begins."""
     match path:
@@ -317,9 +305,9 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
         case ("weights",):
             return "in `weights`", _keys(Weights)
         case ("weights", "file", *_):
-            return "in `file`", FILE
+            return "in `file`", _keys(Published)
         case ("weights", "rename", _):
-            return "in an entry of `rename`", ENTRY
+            return "in an entry of `rename`", _keys(Entry)
     return "beside an operation", ()
 
 
@@ -352,6 +340,4 @@ def path_of(loc: Steps, data: Any) -> Steps:
 
 def at(data: Any, path: Steps) -> Any:
     """What stands at a place."""
-    for step in path:
-        data = data[step]
-    return data
+    return reduce(getitem, path, data)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from archspec import collector
 from archspec.language.complaints import Complaints, Refused
-from archspec.language.files import Files, Loader
+from archspec.language.files import Files
 from archspec.language.kinds import Located
 from archspec.language.models import Reading, Spec
 from archspec.language.names import bad_document
@@ -30,19 +30,12 @@ if TYPE_CHECKING:
     from archspec.language.refusals import Steps
 
 
-def parse(
-    source: Source,
-    *,
-    allow_outside: bool = False,
-    limits: Limits = DEFAULT,
-    loader: Loader | None = None,
-) -> Spec:
+def parse(source: Source, *, allow_outside: bool = False, limits: Limits = DEFAULT) -> Spec:
     """The spec of a source and of all files it uses. Raises SpecError with all independent faults.
 
-    `allow_outside` lets `use` read files outside of the source's folder; `loader(path, name)` reads
-    a used file in place of `source.read`.
+    `allow_outside` lets `use` read files outside of the source's folder.
     """
-    files = Files(allow_outside, limits, loader)
+    files = Files(allow_outside, limits)
     files.sources[source.name] = source
     files.bytes = len(source.text)
     if source.path is not None:

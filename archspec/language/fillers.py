@@ -55,15 +55,14 @@ def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     """`init` of a document, or of an item with others inside: op → weight → filler."""
     if not isinstance(node or {}, dict):
         raise wrong_kind("a mapping")
-    faults = Faults()
     found: Init = {}
-    for op, entry in (node or {}).items():
-        if op not in REGISTRY:
-            said = f"`{cut(op)}` is no op whose weights could be filled"
-            faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
-        else:
-            found[op] = _weights(entry, (op,), info.data["loc"], faults)
-    faults.close()
+    with Faults() as faults:
+        for op, entry in (node or {}).items():
+            if op in REGISTRY:
+                found[op] = _weights(entry, (op,), info.data["loc"], faults)
+            else:
+                said = f"`{cut(op)}` is no op whose weights could be filled"
+                faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
     return found
 
 
@@ -73,10 +72,8 @@ def _of_item(node: Any, info: ValidationInfo[Any]) -> Init:
     by_op = isinstance(node, dict) and node and not any(k in FILLERS or k in WEIGHTS for k in node)
     if holds and by_op:
         return _by_op(node, info)
-    faults = Faults()
-    found = {EVERY: _weights(node, (), info.data["loc"], faults)}
-    faults.close()
-    return found
+    with Faults() as faults:
+        return {EVERY: _weights(node, (), info.data["loc"], faults)}
 
 
 def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Filler]:
@@ -93,9 +90,10 @@ def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Fi
 
 def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
     name, args, at = "constant", {}, steps
-    if isinstance(node, (int, float, str)) and not isinstance(node, bool) and _is_value(node):
+    text = isinstance(node, str)
+    if (text and "$" in node) or (isinstance(node, (int, float)) and not isinstance(node, bool)):
         args = {"val": evaluable(node, steps, faults)}
-    elif isinstance(node, str) or (isinstance(node, dict) and len(node) == 1):
+    elif text or (isinstance(node, dict) and len(node) == 1):
         ((name, given),) = node.items() if isinstance(node, dict) else [(node, None)]
         at = (*steps, name) if isinstance(node, dict) else steps
         if name in FILLERS:
@@ -109,10 +107,6 @@ def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
         fault = wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
         faults.append((steps, fault))
     return Filler(name=name, args=args, loc=Loc(item.file, (*item.path, "init", *at)))
-
-
-def _is_value(node: int | float | str) -> bool:
-    return not isinstance(node, str) or "$" in node
 
 
 def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, Value]:

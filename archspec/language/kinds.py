@@ -31,14 +31,14 @@ from pydantic_core import (
     PydanticKnownError,
 )
 
-from archspec.expressions import Expr, ExpressionError, Template, scalar, template
+from archspec.expressions import Expr, Template, scalar, template
 from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
 from archspec.language.refusals import (
     Faults,
     Steps,
     broken,
+    expressed,
     named,
-    of_expression,
     refuse,
     wrong_kind,
 )
@@ -124,10 +124,7 @@ class Placed(Form, Part):
 
 def parsed(text: str) -> Any:
     """A scalar of the text, parsed where it is an expression."""
-    try:
-        return scalar(text)
-    except ExpressionError as bad:
-        raise of_expression(bad) from None
+    return expressed(scalar, text)
 
 
 def evaluable(node: Any, steps: Steps, faults: Faults) -> Value:
@@ -140,10 +137,8 @@ def evaluable(node: Any, steps: Steps, faults: Faults) -> Value:
 
 
 def _anything(node: Any) -> Value:
-    faults = Faults()
-    found = evaluable(node, (), faults)
-    faults.close()
-    return found
+    with Faults() as faults:
+        return evaluable(node, (), faults)
 
 
 def _default(node: Any) -> Value:
@@ -213,10 +208,8 @@ def template_of(node: Any) -> Template:
     """A name or path with expressions in its segments."""
     if not isinstance(node, str) or not node:
         raise wrong_kind("a name")
-    try:
-        return template(node)
-    except ExpressionError as bad:
-        raise of_expression(bad) from None
+    found: Template = expressed(template, node)
+    return found
 
 
 def _shape_of(text: Template) -> str:
@@ -266,18 +259,15 @@ def _inside(info: ValidationInfo, *steps: str) -> Loc:
 
 def _from(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
     """Inputs, in order or by name."""
-    faults = Faults()
-    if not isinstance(node, dict):
-        found = refs(node, _inside(info, "from"), "`from`", (), faults)
-    elif not node:
+    if node == {}:
         raise refuse("E204", "`from` is empty", "write a list: `from: [a, b]`")
-    else:
-        found = tuple(
+    with Faults() as faults:
+        if not isinstance(node, dict):
+            return refs(node, _inside(info, "from"), "`from`", (), faults)
+        return tuple(
             faults.at((slot,), ref, one, _inside(info, "from", slot), slot)
             for slot, one in node.items()
         )
-    faults.close()
-    return found
 
 
 def _outputs(node: Any, info: ValidationInfo[Any]) -> dict[str, tuple[Ref, ...]]:
@@ -289,18 +279,13 @@ def _outputs(node: Any, info: ValidationInfo[Any]) -> dict[str, tuple[Ref, ...]]
         raise wrong_kind("a mapping from names to paths", help)
     if not node:
         raise refuse("E204", "`outputs` is empty", "leave it out for the last item")
-    faults = Faults()
     found = {}
-    for name, paths in node.items():
-        faults.at((name,), broken, bad_output, name)
-        loc, what = _inside(info, "outputs", name), f"the output `{cut(name)}`"
-        found[name] = refs(paths, loc, what, (name,), faults)
-    faults.close()
+    with Faults() as faults:
+        for name, paths in node.items():
+            faults.at((name,), broken, bad_output, name)
+            loc, what = _inside(info, "outputs", name), f"the output `{cut(name)}`"
+            found[name] = refs(paths, loc, what, (name,), faults)
     return found
-
-
-def _shared(node: Any, info: ValidationInfo[Any]) -> Ref:
-    return ref(node, _inside(info, "shared"))
 
 
 _PATHS: Any = str | Annotated[list[str], Field(min_length=1)]
@@ -317,7 +302,12 @@ Outputs = Annotated[
         _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
 ]
-Shared = Annotated[Ref | None, PlainValidator(_shared, json_schema_input_type=str)]
+Shared = Annotated[
+    Ref | None,
+    PlainValidator(
+        lambda node, info: ref(node, _inside(info, "shared")), json_schema_input_type=str
+    ),
+]
 
 # ------------------------------------------------------------------ shapes and copies
 
@@ -327,11 +317,9 @@ def _axis(node: Any) -> Any:
     if not isinstance(node, dict) or len(node) != 1:
         return _size(node)
     ((name, size),) = node.items()
-    faults = Faults()
-    faults.at((name,), broken, bad_axis, name)
-    found = None if faults else Axis(name=name, size=faults.at((name,), _size, size))
-    faults.close()
-    return found
+    with Faults() as faults:
+        faults.at((name,), broken, bad_axis, name)
+        return None if faults else Axis(name=name, size=faults.at((name,), _size, size))
 
 
 def _size(node: Any) -> Value:
@@ -399,22 +387,22 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
     if not node:
         help = "write a whole number, or `{n: [2, 2, 3]}`"
         raise refuse("E218", "`repeat` has no columns", help)
-    faults = Faults()
-    for name, entry in node.items():
-        faults.at((name,), broken, bad_param, name)
-        if not isinstance(entry, list) and not (isinstance(entry, str) and entry.startswith("$")):
-            said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
-            faults.add((name,), "E218", said, f"write `[{cut(written(entry))}]`")
-    lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
-    counts = Counter(lengths.values())
-    if len(counts) > 1:
-        ((usual, _),) = counts.most_common(1)
-        odd = next(name for name, count in lengths.items() if count != usual)
-        shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
-        said = f"the columns of `repeat` differ in length: {shown}"
-        faults.add((odd,), "E216", said, "give all columns the same length")
-    found: dict[str, Value] = evaluable(node, (), faults)
-    faults.close()
+    with Faults() as faults:
+        for name, entry in node.items():
+            faults.at((name,), broken, bad_param, name)
+            expression = isinstance(entry, str) and entry.startswith("$")
+            if not isinstance(entry, list) and not expression:
+                said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
+                faults.add((name,), "E218", said, f"write `[{cut(written(entry))}]`")
+        lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
+        counts = Counter(lengths.values())
+        if len(counts) > 1:
+            ((usual, _),) = counts.most_common(1)
+            odd = next(name for name, count in lengths.items() if count != usual)
+            shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
+            said = f"the columns of `repeat` differ in length: {shown}"
+            faults.add((odd,), "E216", said, "give all columns the same length")
+        found: dict[str, Value] = evaluable(node, (), faults)
     return found
 
 

@@ -27,7 +27,6 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
-    model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
@@ -83,7 +82,8 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
-_MERGES = {"residual": "add", "branches": ...}  # where none is written: `...` must be
+# Where none is written: `...` must be.
+_MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
 
 
@@ -213,25 +213,19 @@ def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
     steps = (op,) if info.data["key"].on_key else ()
-    faults = Faults()
     cls = REGISTRY.get(op)
-    if cls is None:
+    with Faults() as faults:
+        if cls is not None:
+            return arguments.of_op(cls, node, steps, faults, reading.checked)
         first = next(iter(reading.blocks.get(op) or ()), "")
-        found = arguments.of_block(op, node, first, steps, faults)
-    else:
-        found = arguments.of_op(cls, node, steps, faults, reading.checked)
-    faults.close()
-    return found
+        return arguments.of_block(op, node, first, steps, faults)
 
 
 def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
     """The inputs that a merge is given as a list."""
-    faults = Faults()
-    key: Loc = info.data["key"]
-    op = info.data["op"]
-    found = refs(node, Loc(key.file, key.path), f"`{op}`", (op,), faults)
-    faults.close()
-    return found
+    key, op = info.data["key"], info.data["op"]
+    with Faults() as faults:
+        return refs(node, Loc(key.file, key.path), f"`{op}`", (op,), faults)
 
 
 class Item(Placed):
@@ -283,24 +277,17 @@ class Item(Placed):
         """`from`, or the list of a merge op; None: the previous item."""
         return self.from_ if self.listed is None else self.listed
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, node: Any, info: ValidationInfo[Any]) -> Any:
-        (node, path), reading = node, info.context
-        loc = Loc(reading.file, path)
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
         if isinstance(node, str):
-            op = _word(node, reading)
-            return {"\0loc": loc, "\0op": op, "\0key": loc, "\0args": None}
+            return {"\0op": _word(node, reading), "\0key": Loc(reading.file, path), "\0args": None}
         if not isinstance(node, dict):
             help = "put a path of several items under `body:`" if isinstance(node, list) else ""
             raise wrong_kind("a word or a mapping", help, what="an item")
         op = _operation(node, reading)
-        key = Loc(reading.file, (*path, op), on_key=True)
-        head: dict[str, Any] = {"\0loc": loc, "\0op": op, "\0key": key}
+        head = {"\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
         if op in STRUCTURE:
-            if op in _MERGES:
-                head["merge"] = _MERGES[op]
-            return head | node
+            return {**head, **_MERGES.get(op, {}), **node}
         many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
         given = {key: node[key] for key in node if key != op}
         return {**head, "\0listed" if many else "\0args": node[op], **given}
@@ -324,15 +311,14 @@ def _operation(node: dict[str, Any], reading: Reading) -> str:
     if not others:
         raise refuse("E214", "the item has no operation", "add an op, a block, or `body`")
     known = [key for key in others if reading.known(key)]
-    faults = Faults()
-    if len(known) > 1:
-        said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
-        help = "make each an item of its own, with its own `-`"
-        faults.add((known[1],), "E214", said, help, on_key=True)
-    known = known or [key for key in others if is_block(key)]
-    if not known:
-        faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
-    faults.close()
+    with Faults() as faults:
+        if len(known) > 1:
+            said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
+            help = "make each an item of its own, with its own `-`"
+            faults.add((known[1],), "E214", said, help, on_key=True)
+        known = known or [key for key in others if is_block(key)]
+        if not known:
+            faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
     return known[0]
 
 
@@ -378,14 +364,11 @@ def _block_inputs(node: Any) -> Any:
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    faults = Faults()
-    seen: set[str] = set()
-    for i, name in enumerate(names):
-        if name in seen:
-            said = f"`{name}` is given twice"
-            faults.add((i,), "E206", said, "choose another name")
-        seen.add(name)
-    faults.close()
+    with Faults() as faults:
+        first = {name: i for i, name in reversed([*enumerate(names)])}
+        for i, name in enumerate(names):
+            if first[name] < i:
+                faults.add((i,), "E206", f"`{name}` is given twice", "choose another name")
     return names
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from keyword import iskeyword, issoftkeyword
+from collections.abc import Collection
+from keyword import iskeyword
 
 from archspec.expressions import FUNCTIONS
 from archspec.layers import REGISTRY
@@ -59,82 +60,68 @@ _SOURCE = frozenset({
     "zip", "enumerate", "reversed", "isinstance",
 })  # fmt: skip
 _SPOKEN = frozenset({"true", "false", "null", "none", "required"})
-_DEVICES = re.compile(r"(?i)(?:con|nul|prn|aux|com[0-9]|lpt[0-9])")
+_DEVICES = re.compile(r"(?i)con|nul|prn|aux|com[0-9]|lpt[0-9]|__.*")  # and Python's own names
+_MEANS = "has a meaning of its own in the language"
+_USED = "is a name that the emitted source uses"
 
 
-def _common(name: str, rule: re.Pattern[str], kind: str) -> str:
+def _bad(name: str, rule: re.Pattern[str], kind: str, *taken: tuple[Collection[str], str]) -> str:
+    """Why `name` cannot be one of a kind, or "". `taken`: names, and why none is free."""
     if len(name) > _LONGEST:
         return f"a name of {len(name)} characters; at most {_LONGEST} are allowed"
     if not rule.fullmatch(name):
         return f"`{name}` is not a name for {kind}: `{rule.pattern}`"
-    if iskeyword(name) or (issoftkeyword(name) and name in ("match", "case")):
+    if iskeyword(name) or name in ("match", "case"):
         return f"`{name}` is a keyword of Python"
-    return ""
-
-
-def _functional(op: str) -> bool:
-    layer = REGISTRY.get(op)
-    return layer is not None and layer.functional
+    return next((f"`{name}` {what}" for names, what in taken if name in names), "")
 
 
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
-    wrong = _common(name, _ID, "an item")
-    if wrong:
-        return wrong
-    if name in _WORDS:
-        return f"`{name}` has a meaning of its own in the language"
-    if name.startswith("__") or (name in _MODULE and not _functional(op)):
+    wrong = _bad(name, _ID, "an item", (_WORDS, _MEANS))
+    layer = REGISTRY.get(op)
+    hides = name in _MODULE and not (layer is not None and layer.functional)
+    if not wrong and (hides or name.startswith("__")):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
-    return ""
+    return wrong
 
 
 def bad_param(name: str) -> str:
     """Why `name` cannot be a param or a column, or ""."""
-    wrong = _common(name, _PARAM, "a param or column")
-    if wrong:
-        return wrong
-    if name in MODIFIERS or name in COMPANIONS:
-        return f"`{name}` is a modifier; a param cannot have its name"
-    if name in FUNCTIONS:
-        return f"`{name}` is a function of expressions"
-    if name in _WORDS or name in _SPOKEN:
-        return f"`{name}` has a meaning of its own in the language"
-    if name in _SOURCE:
-        return f"`{name}` is a name that the emitted source uses"
-    return ""
+    return _bad(
+        name, _PARAM, "a param or column",
+        ((*MODIFIERS, *COMPANIONS), "is a modifier; a param cannot have its name"),
+        (FUNCTIONS, "is a function of expressions"),
+        (_WORDS | _SPOKEN, _MEANS), (_SOURCE, _USED),
+    )  # fmt: skip
 
 
 def bad_block(name: str) -> str:
     """Why `name` cannot be a block, or ""."""
-    wrong = _common(name, _BLOCK, "a block")
-    if not wrong and name in ("Tensor", "Any", "Sequence"):
-        return f"`{name}` is a name that the emitted source uses"
-    return wrong
+    return _bad(name, _BLOCK, "a block", (("Tensor", "Any", "Sequence"), _USED))
 
 
 def bad_input(name: str) -> str:
     """Why `name` cannot be an input, or ""."""
-    wrong = _common(name, _ID, "an input")
-    if not wrong and (name in _WORDS - {"input"} or name in _SOURCE or name.startswith("__")):
-        return f"`{name}` has a meaning of its own"
-    return wrong
+    dunder = (name,) if name.startswith("__") else ()
+    taken = (_WORDS - {"input"} | _SOURCE).union(dunder)
+    return _bad(name, _ID, "an input", (taken, "has a meaning of its own"))
 
 
 def bad_output(name: str) -> str:
     """Why `name` cannot be an output, or ""."""
-    return _common(name, _ID, "an output")
+    return _bad(name, _ID, "an output")
 
 
 def bad_axis(name: str) -> str:
     """Why `name` cannot be a free axis, or ""."""
-    return _common(name, _AXIS, "a free axis")
+    return _bad(name, _AXIS, "a free axis")
 
 
 def bad_document(name: str) -> str:
     """Why `name` cannot be a spec's or a variant's, or "": it becomes a file and a class."""
-    wrong = _common(name, _ID, "a spec")
-    if not wrong and (_DEVICES.fullmatch(name) or name.startswith("__")):
+    wrong = _bad(name, _ID, "a spec")
+    if not wrong and _DEVICES.fullmatch(name):
         return f"`{name}` cannot be the name of a file everywhere"
     return wrong
 

@@ -39,7 +39,11 @@ def broken(rule: Rule, name: str, on_key: bool = True, help: str = "") -> None:
 
 
 class Faults(list[tuple[Steps, PydanticCustomError]]):
-    """The faults inside one value, each with the steps that lead to it."""
+    """The faults inside one value, each with the steps that lead to it.
+
+    with Faults() as faults:
+        faults.add(("n",), "E218", "the column `n` is 3; a column is a list")
+    """
 
     def at(self, steps: Steps, check: Callable[..., Any], *args: Any) -> Any:
         """What a check gives; None where it refuses, which is noted."""
@@ -55,9 +59,12 @@ class Faults(list[tuple[Steps, PydanticCustomError]]):
         """Notes a fault; see `refuse`."""
         self.append((steps, refuse(code, said, help, **more)))
 
-    def close(self) -> None:
+    def __enter__(self) -> Faults:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """Raises them all, where there are any."""
-        if self:
+        if self and error is None:
             lines = [InitErrorDetails(type=fault, loc=at, input=None) for at, fault in self]
             raise ValidationError.from_exception_data("value", lines)
 
@@ -83,6 +90,11 @@ def named(rule: Rule, *, on_key: bool = True) -> AfterValidator:
     return AfterValidator(check)
 
 
-def of_expression(bad: ExpressionError) -> PydanticCustomError:
-    code: Any = bad.code
-    return refuse(code, bad.message, bad.help, span=(bad.start, bad.stop))
+def expressed(parse: Callable[..., Any], *args: Any, on_key: bool = False) -> Any:
+    """What a parser of expressions makes of a text; its complaint is one of the value."""
+    try:
+        return parse(*args)
+    except ExpressionError as bad:
+        code: Any = bad.code
+        more = {"on_key": True} if on_key else {"span": (bad.start, bad.stop)}
+        raise refuse(code, bad.message, bad.help, **more) from None

@@ -51,7 +51,7 @@ class Rename:
     ours: Pattern
     theirs: tuple[Template, ...]
     axis: int = 0
-    part: tuple[int, int] | None = None
+    part: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
     reshape: bool = False
 

@@ -57,7 +57,7 @@ def _untitled(found: Any) -> Any:
 
 def _word() -> Schema:
     """A bare word: an op that needs no parameters, or a block."""
-    bare = sorted(op for op in _ops() if not _parameters(op).get("required"))
+    bare = sorted(op for op in _ops() if not REGISTRY[op].model_json_schema().get("required"))
     return {"anyOf": [{"enum": bare}, {"type": "string", "pattern": BLOCK}]}
 
 
@@ -82,7 +82,8 @@ def _mapping() -> Schema:
 
 def _op(op: str) -> Schema:
     """An op's value: nothing, its main parameter, a mapping; of a merge also a list of inputs."""
-    layer, given = REGISTRY[op], _parameters(op)
+    layer = REGISTRY[op]
+    given = layer.model_json_schema()  # its parameters, without expressions
     fields = {name: _or_expression(field) for name, field in given["properties"].items()}
     choices: list[Schema] = [{**given, "properties": fields}]
     main = layer.main()
@@ -108,13 +109,5 @@ def _or_expression(found: Schema) -> Schema:
     return {"anyOf": [found, _ref("expression")]}
 
 
-# ------------------------------------------------------------------ what the layers say
-
-
 def _ops() -> list[str]:
     return sorted(op for op in REGISTRY if not op.startswith("_"))
-
-
-def _parameters(op: str) -> Schema:
-    """The schema of an op's parameters as a mapping, without expressions."""
-    return REGISTRY[op].model_json_schema()

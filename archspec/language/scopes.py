@@ -15,7 +15,6 @@ from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import islice
 
 from archspec.expressions import Expr, Template
 from archspec.language.complaints import Complaints
@@ -81,9 +80,8 @@ class Scopes:
     def document(self) -> None:
         """Notes what is wrong with the names of the whole document."""
         spec = self.spec
-        self.params(spec.params, ("params",), Sight())
-        self.hidden(spec.params, spec.inputs, ("params",))
         self.variants()
+        self.hidden(spec.params, spec.inputs, ("params",))
         self.inputs(Sight(spec.params))
         for use in spec.use.values():
             self.outputs(use.outputs, Sight())
@@ -96,13 +94,14 @@ class Scopes:
         self.totals()
         self.strangers()
 
-    def params(self, given: Mapping[str, Value], path: Steps, sight: Sight) -> None:
-        """Defaults: each sees those above it, and what `sight` has besides."""
-        above: dict[str, Value] = {}
+    def params(self, given: Mapping[str, Mapping[Steps, Value]], sight: Sight) -> None:
+        """Values of params, by place: each sees those above it, and what `sight` has besides."""
+        above: dict[str, object] = {}
         seen = Sight(ChainMap(above, dict(sight.params)), sight.inputs, later=given.keys())
-        for name, value in given.items():
-            self.look(value, (*path, name), seen, Where.DEFAULT)
-            above[name] = value
+        for name, values in given.items():
+            for path, value in values.items():
+                self.look(value, path, seen, Where.DEFAULT)
+            above[name] = values
 
     def hidden(self, params: Collection[str], inputs: Collection[str], path: Steps) -> None:
         for name in params:
@@ -113,8 +112,11 @@ class Scopes:
         self.to.add("E206", said, path, help, on_key=True)
 
     def variants(self) -> None:
+        """The document's params: their defaults, and what variants make of them."""
         name, params = self.spec.name, self.spec.params
-        places = {param: place for place, param in enumerate(params)}
+        given: dict[str, dict[Steps, Value]] = {
+            param: {("params", param): value} for param, value in params.items()
+        }
         for variant, entry in self.spec.variants.items():
             path: Steps = ("variants", variant)
             if variant == name:
@@ -122,11 +124,11 @@ class Scopes:
                 self.twice(path, said, "choose another name")
             for param, value in entry.items():
                 if param in params:
-                    sight = Sight(_Above(places, param), later=params)
-                    self.look(value, (*path, param), sight, Where.DEFAULT)
+                    given[param][*path, param] = value
                 else:
                     where = "in a variant: there is no such param"
                     self.to.unknown(param, (*path, param), params, where, "name", "", param)
+        self.params(given, Sight())
 
     def inputs(self, sight: Sight) -> None:
         sizes: dict[str, Value] = {}
@@ -164,7 +166,8 @@ class Scopes:
         if block.name in self.spec.use:
             self.twice(path, f"`{block.name}` is a block and a used file")
         at = (*path, "params")
-        self.params(block.params, at, replace(document, inputs=block.inputs))
+        given = {name: {(*at, name): value} for name, value in block.params.items()}
+        self.params(given, replace(document, inputs=block.inputs))
         self.hidden(block.params, block.inputs, at)
         sight = Sight(block.params, block.inputs)
         self.items(block.items, sight)
@@ -222,11 +225,14 @@ class Scopes:
                 where = f"as an input of `{item.op}`"
                 self.to.unknown(str(ref.slot), ref.loc.path, known, where)
 
+    def callee(self, op: str) -> Block | Spec | None:
+        """What an operation calls: a block or a used file; None also where that has faults."""
+        used = self.spec.use.get(op)
+        return self.spec.blocks.get(op) if used is None else used.spec
+
     def takes(self, op: str) -> tuple[str, ...] | None:
         """The names of an operation's inputs, where they have any."""
-        inside: Block | Spec | None = self.spec.blocks.get(op)
-        if op in self.spec.use:
-            inside = self.spec.use[op].spec
+        inside = self.callee(op)
         if inside is not None:
             return tuple(inside.inputs) if inside.named_inputs else None
         cls = REGISTRY.get(op)
@@ -237,14 +243,13 @@ class Scopes:
     def call(self, item: Item) -> None:
         """Of a block: there is one, it has these params, and those it needs are given."""
         op, args, path = item.op, item.args, item.key.path
-        used = self.spec.use.get(op)
-        if op not in self.spec.blocks and used is None:
+        if op not in self.spec.blocks and op not in self.spec.use:
             self.strange.append(item)
             return
         self.called.add(op)
-        inside: Block | Spec | None = used.spec if used is not None else self.spec.blocks[op]
+        inside = self.callee(op)
         if inside is None:
-            return  # a file with faults
+            return
         params = inside.params
         if "" in args:
             said, help = f"`{op}` takes no parameters", f"write `{op}` alone"
@@ -335,22 +340,3 @@ def _span(expr: Expr, name: str) -> tuple[int, int]:
     found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
     start = expr.offset + (found.start() if found else 0)
     return start, start + len(name)
-
-
-class _Above(Mapping[str, object]):
-    """The params above one of them."""
-
-    def __init__(self, places: Mapping[str, int], param: str) -> None:
-        self.places, self.end = places, places[param]
-
-    def __getitem__(self, name: str) -> object:
-        return self.places[name]
-
-    def __contains__(self, name: object) -> bool:
-        return self.places.get(str(name), self.end) < self.end
-
-    def __iter__(self) -> Iterator[str]:
-        return islice(self.places, self.end)
-
-    def __len__(self) -> int:
-        return self.end

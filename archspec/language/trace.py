@@ -15,17 +15,15 @@ weights and expected totals are left out, because they are no part of the networ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
+
+import yaml
 
 from archspec.expressions import Expr, Template
 from archspec.language.models import Block, Input, Item, Spec, Use
-from archspec.language.values import Axis, Filler, Ref
-from archspec.text.words import written
-
-_BARE = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]*(?<!\.)|\$\([A-Za-z0-9_.() +*/-]*\)")
-_NO_TEXT = frozenset({"true", "false", "null", "~"})
+from archspec.language.values import REQUIRED, Axis, Filler, Ref
 
 
 def parsed(spec: Spec) -> str:
@@ -124,27 +122,24 @@ def _said(word: str, value: Any) -> Iterator[str]:
 
 def _flow(value: Any) -> str:
     """A value on one line, as YAML reads it again."""
-    plain = _PLAIN.get(type(value))
-    value = plain(value) if plain is not None else value
-    if isinstance(value, str):
-        return _text(value)
+    layout: dict[str, Any] = {"default_flow_style": True, "width": inf, "sort_keys": False}
+    text: str = yaml.dump([_plain(value)], Dumper=_Everything, allow_unicode=True, **layout)
+    return text.removeprefix("[").removesuffix("]\n")
+
+
+class _Everything(yaml.SafeDumper):
+    """What is met twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _plain(value: Any) -> Any:
+    """A value as lists, mappings, texts and numbers."""
+    value = _PLAIN.get(type(value), lambda same: same)(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(key)}: {_flow(v)}" for key, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    return _number(written(value))
-
-
-def _text(text: str) -> str:
-    """In quotes where YAML would take it for something else."""
-    if _BARE.fullmatch(text) and text not in _NO_TEXT:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _number(text: str) -> str:
-    """`1e-05` as `1.0e-05`, which is a number in every version of YAML."""
-    return text.replace("e", ".0e") if re.fullmatch(r"-?\d+e.*", text) else text
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _typed(value: Input) -> Any:
@@ -168,5 +163,6 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
     Input: _typed,
     Use: _used,
     tuple: list,
+    type(REQUIRED): str,
     str: lambda value: value.replace("$", "$$"),
 }

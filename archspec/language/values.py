@@ -21,14 +21,8 @@ class _Required:
     def __repr__(self) -> str:
         return "required"
 
-    def __copy__(self) -> _Required:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Required:
-        return self
-
     def __reduce__(self) -> str:
-        return "REQUIRED"
+        return "REQUIRED"  # the same one where it is copied or pickled
 
 
 REQUIRED: Any = _Required()

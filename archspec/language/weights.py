@@ -8,7 +8,7 @@ rename: {"fc.": head.}
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -17,30 +17,28 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
+    PlainValidator,
     StrictBool,
     StrictInt,
     ValidationInfo,
     WithJsonSchema,
 )
 
-from archspec.expressions import ExpressionError, Template
+from archspec.expressions import Template
 from archspec.language.kinds import MAPPING, Form, Text
-from archspec.language.refusals import Faults, Steps, of_expression, refuse, wrong_kind
+from archspec.language.refusals import Faults, Steps, expressed, refuse
 from archspec.language.renames import Pattern, Rename, names, pattern
 from archspec.text.words import cut
 
 SOURCES = ("torchvision", "timm", "file")
-FILE = ("path", "url", "sha256")
-ENTRY = ("from", "axis", "part", "order", "reshape")
-_SHA = re.compile(r"[0-9a-f]{64}")
 
 
-def _matching(regex: str, wanted: str) -> tuple[Any, ...]:
+def _matching(regex: str, said: str, help: str) -> tuple[Any, ...]:
     """A text of a form that a source asks for."""
 
     def check(text: str) -> str:
-        if not re.fullmatch(regex, text, re.ASCII):
-            raise refuse("E228", f"`{cut(text)}` is not {wanted.partition(',')[0]}", wanted)
+        if not re.fullmatch(regex, text):
+            raise refuse("E228", said.format(cut(text)), help)
         return text
 
     return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{regex}$"})
@@ -58,50 +56,40 @@ def _path(path: str) -> str:
     return path
 
 
-def _address(url: str) -> str:
-    if not re.match(r"https?://\S+$", url):
-        raise refuse("E228", f"`{cut(url)}` is no address", "it begins with https://")
-    return url
-
-
-def _digest(sha: str) -> str:
-    if not _SHA.fullmatch(sha):
-        said = f"`sha256` is `{cut(sha)}`; it is 64 digits 0-9 and a-f"
-        raise refuse("E228", said, "`sha256sum FILE` prints it")
-    return sha
-
-
 class Published(Form):
     """A file of weights: a path or an address, and its SHA-256."""
 
+    help: ClassVar[str] = "`{path: net.safetensors, sha256: …}`"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["path"]}, {"required": ["url"]}]}
     )
 
     path: Annotated[Text, AfterValidator(_path)] = ""
     url: Annotated[
-        Text, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": "^https?://"})
+        Text, *_matching(r"https?://\S+", "`{}` is no address", "it begins with https://")
     ] = ""
     sha256: Annotated[
         Text,
-        AfterValidator(_digest),
-        WithJsonSchema({"type": "string", "pattern": f"^{_SHA.pattern}$"}),
+        *_matching(
+            "[0-9a-f]{64}",
+            "`sha256` is `{}`; it is 64 digits 0-9 and a-f",
+            "`sha256sum FILE` prints it",
+        ),
     ]
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Any) -> dict[str, Any]:
-        if not isinstance(node, dict):
-            raise wrong_kind("a mapping", "`{path: net.safetensors, sha256: …}`", what="`file`")
-        if ("path" in node) == ("url" in node) and not set(node) - set(FILE):
+        found = super().spelt_out(node, path, reading)
+        if ("path" in found) == ("url" in found) and found.keys() <= cls.model_fields.keys():
             said = "`file` needs exactly one of `path` and `url`"
             raise refuse("E228", said, "for example `{path: net.safetensors, sha256: …}`")
-        return node
+        return found
 
 
 def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
     """What is written without a variant is for the spec itself."""
-    file = info.field_name == "file"
-    if isinstance(node, dict) and node and not (file and set(node) & set(FILE)):
+    one = Published.model_fields if info.field_name == "file" else {}
+    if isinstance(node, dict) and node and node.keys().isdisjoint(one):
         return node
     return {info.context.name: node}
 
@@ -109,38 +97,34 @@ def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
 _Enum = Annotated[
     Text,
     *_matching(
-        r"[A-Za-z]\w*\.[A-Za-z]\w*",
+        "[A-Za-z][A-Za-z0-9_]*[.][A-Za-z][A-Za-z0-9_]*",
+        "`{}` is not an entry of a weights enum",
         "an entry of a weights enum, for example `ResNet50_Weights.IMAGENET1K_V2`",
     ),
 ]
 _Model = Annotated[
-    Text, *_matching(r"[a-z]\w*(\.\w+)*", "the name of a model, for example `resnet50.a1_in1k`")
+    Text,
+    *_matching(
+        "[a-z][A-Za-z0-9_]*([.][A-Za-z0-9_]+)*",
+        "`{}` is not the name of a model",
+        "the name of a model, for example `resnet50.a1_in1k`",
+    ),
 ]
 
 # ------------------------------------------------------------------ the table of renames
 
 
-def _whole(wanted: str) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if isinstance(value, list) and value and all(type(n) is int for n in value):
-            return value
-        raise refuse("E229", f"is not {wanted}", what=True)
+def _whole(wanted: str, rule: Callable[[list[int]], bool], says: str, help: str) -> PlainValidator:
+    """Whole numbers that keep a rule."""
 
-    return BeforeValidator(check)
+    def check(value: Any, info: ValidationInfo[Any]) -> tuple[int, ...]:
+        if not isinstance(value, list) or not value or any(type(n) is not int for n in value):
+            raise refuse("E229", f"is not {wanted}", what=True)
+        if not rule(value):
+            raise refuse("E229", f"`{info.field_name}` is {value}; {says}", help)
+        return tuple(value)
 
-
-def _part(part: list[int]) -> list[int]:
-    if len(part) != 2 or not 0 <= part[0] < part[1]:
-        said = f"`part` is {part}; it is [k, n], k from 0 and below n"
-        raise refuse("E229", said, "`part: [0, 3]` is the first of three")
-    return part
-
-
-def _order(order: list[int]) -> list[int]:
-    if sorted(order) != list(range(len(order))):
-        said = f"`order` is {order}; it names each axis from 0 once"
-        raise refuse("E229", said, "`order: [1, 0]` exchanges two")
-    return order
+    return PlainValidator(check, json_schema_input_type=list[int])
 
 
 class Entry(Form):
@@ -153,11 +137,23 @@ class Entry(Form):
     ] = Field(alias="from")
     axis: Annotated[StrictInt, Field(ge=0, lt=16)] = 0
     part: Annotated[
-        list[StrictInt], AfterValidator(_part), _whole("[k, n]: part k of n, k from 0")
-    ] = Field([])
+        tuple[int, ...] | None,
+        _whole(
+            "[k, n]: part k of n, k from 0",
+            lambda part: len(part) == 2 and 0 <= part[0] < part[1],
+            "it is [k, n], k from 0 and below n",
+            "`part: [0, 3]` is the first of three",
+        ),
+    ] = None
     order: Annotated[
-        list[StrictInt], AfterValidator(_order), _whole("the axes in their new order")
-    ] = Field([])
+        tuple[int, ...] | None,
+        _whole(
+            "the axes in their new order",
+            lambda order: sorted(order) == list(range(len(order))),
+            "it names each axis from 0 once",
+            "`order: [1, 0]` exchanges two",
+        ),
+    ] = None
     reshape: StrictBool = False
 
     @classmethod
@@ -166,35 +162,27 @@ class Entry(Form):
 
 
 def _table(table: dict[str, Entry]) -> tuple[Rename, ...]:
-    faults = Faults()
     found = []
-    for left, entry in table.items():
-        ours = faults.at((left,), _ours, left)
-        if ours is not None:
-            theirs = [
-                faults.at((left, "from", i), _theirs, ours, text)
-                for i, text in enumerate(entry.from_)
-            ]
-            part = (entry.part[0], entry.part[1]) if entry.part else None
-            order = tuple(entry.order) or None
-            found.append(Rename(ours, tuple(theirs), entry.axis, part, order, entry.reshape))
-    faults.close()
+    with Faults() as faults:
+        for left, entry in table.items():
+            ours = faults.at((left,), _ours, left)
+            if ours is not None:
+                theirs = tuple(
+                    faults.at((left, "from", i), _theirs, ours, text)
+                    for i, text in enumerate(entry.from_)
+                )
+                rest = entry.axis, entry.part, entry.order, entry.reshape
+                found.append(Rename(ours, theirs, *rest))
     return tuple(found)
 
 
 def _ours(text: str) -> Pattern:
-    try:
-        return pattern(text)
-    except ExpressionError as bad:
-        code: Any = bad.code
-        raise refuse(code, bad.message, bad.help, on_key=True) from None
+    found: Pattern = expressed(pattern, text, on_key=True)
+    return found
 
 
 def _theirs(ours: Pattern, text: str) -> Template:
-    try:
-        right = names(text, ours.variables)
-    except ExpressionError as bad:
-        raise of_expression(bad) from None
+    right: Template = expressed(names, text, ours.variables)
     if ours.prefix != (not text or text.endswith(".")):
         said = f"`{cut(ours.text)}` and `{cut(text)}` are not both parts of names"
         help = "a part of a name ends in `.` on both sides, a whole name on neither"

@@ -19,7 +19,6 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
-    Mismatch,
     Reach,
     TensorType,
     Weight,
@@ -28,26 +27,20 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
 from archspec.layers.registry import REGISTRY, create, ops_of
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import meant
 
 _MAP: Any = (({}, ((4,),)), ({}, ((4, 8, 9),)))
 
 
-class Activation(Layer):
+class Activation(Alike):
     """What activations have in common: one torch module, cell by cell."""
 
     family = "activation"
     kept = INPUT
     work = 1
+    broadcast = True
     examples = _MAP
-
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
-
-    def call(self, *ins: TensorType) -> Call:
-        return replace(super().call(*ins), broadcast=True)
 
 
 class Relu(Activation):
@@ -83,6 +76,7 @@ class Prelu(Activation):
 
     op = "prelu"
     target = "nn.PReLU"
+    broadcast = False
     word = "PReLU"
     examples = (
         *_MAP,
@@ -99,23 +93,19 @@ class Prelu(Activation):
         """The number of slopes."""
         return t.shape[0] if isinstance(self.num_parameters, str) else self.num_parameters
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         count = self.count(t)
         if count not in (1, t.shape[0]):
-            message = (
-                f"`num_parameters` of `prelu` is {count}; it is 1 or the {t.shape[0]} channels "
-                f"of the input {t}"
-            )
-            raise Mismatch(message, "write `num_parameters: channels`", "E305")
-        return super().infer(*ins)
+            why = f"it is 1 or the {t.shape[0]} channels of the input {t}"
+            raise self.misfit("num_parameters", why, "write `num_parameters: channels`")
+        return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return (Weight("weight", (self.count(ins[0]),)),)
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        return (Weight("weight", (self.count(t),)),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         of = "x0[0]" if self.num_parameters == "channels" else "num_parameters"
-        return Call(self.target, (Arg(of, self.count(ins[0]), None, 1), *self.args("init")))
+        return self.made((Arg(of, self.count(t), None, 1), *self.args("init")), t)
 
 
 class Elu(Activation):
@@ -142,15 +132,13 @@ class Gelu(Activation):
 
     op = "gelu"
     target = "nn.GELU"
+    by_place = False
     word = "GELU"
     examples = (*_MAP, ({"approximate": "tanh"}, ((4, 9),)))
 
     approximate: Literal["none", "tanh"] = Field(
         "none", description="`tanh`: by a hyperbolic tangent"
     )
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call(self.target, self.args("approximate"), broadcast=True)
 
 
 class Silu(Activation):
@@ -199,10 +187,7 @@ class Hardtanh(Activation):
 
     def check(self) -> None:
         if self.max_val <= self.min_val:
-            message = (
-                f"`max_val` of `hardtanh` is {self.max_val}; it is above `min_val`, {self.min_val}"
-            )
-            raise BadArgument("max_val", message, code="E217")
+            raise self.bad("max_val", f"it is above `min_val`, {self.min_val}")
 
 
 class Sigmoid(Activation):
@@ -249,8 +234,8 @@ class Identity(Activation):
     work = 0
     same_numbers = still_linear = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        return (t,)
 
 
 class AlongAxis(Activation):
@@ -261,6 +246,7 @@ class AlongAxis(Activation):
     """
 
     work = 3
+    broadcast = False
     examples: ClassVar[Any] = (({}, ((7,),)), ({}, ((4, 9),)), ({"axis": 0}, ((4, 8, 9),)))
 
     axis: Axis = Field(-1, description="the axis whose cells are taken together")
@@ -273,19 +259,18 @@ class AlongAxis(Activation):
         """The cells, of so many along the axis, that one of the output sees; None: all."""
         return None
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = super().infer(*ins)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        (t,) = super().infer(t)
         axis = place(self.op, self.axis, t)
         return (t.resized(axis, self.cells(t, axis)),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         window = self.window(t.shape[axis])
         return (along(t.rank, {axis: Reach(axis, window) if window else WHOLE}),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call(self.target, (torch_axis(self.axis, keyword="dim"),))
+    def call(self, t: TensorType) -> Call:
+        return self.made((torch_axis(self.axis, "dim"),), t)
 
 
 class Softmax(AlongAxis):
@@ -309,6 +294,7 @@ class Maxout(Activation):
 
     op = "maxout"
     target = "Maxout"
+    broadcast = False
     kept = Kept(inputs=(0,), outputs=(0,))
     examples = (
         ({"pieces": 2}, ((4,),)),
@@ -319,36 +305,29 @@ class Maxout(Activation):
     pieces: Size = Field(description="channels of which the largest is taken")
     axis: Axis = Field(0, description="the axis of the channels")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
-        if n % self.pieces:
-            raise Mismatch(
-                f"`pieces` of `maxout` is {self.pieces}; it does not divide the {n} cells of "
-                f"axis {axis} of the input {t}",
-                code="E305",
-            )
+        self.expect_divisor("pieces", n, f"cells of axis {axis} of the input {t}")
         return (t.resized(axis, n // self.pieces),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        axis = place(self.op, self.axis, t)
         pieces = Window(stride=self.pieces, lo=0, hi=self.pieces - 1)
-        return (along(ins[0].rank, {axis: Reach(axis, pieces)}),)
+        return (along(t.rank, {axis: Reach(axis, pieces)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
 
-    def call(self, *ins: TensorType) -> Call:
-        dim = torch_axis(self.axis)
-        return Call("Maxout", (*self.args("pieces"), Arg(dim.of, dim.value, "dim", 1)))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        return (
-            tuple(f"x0[{a}] // pieces" if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),
+    def call(self, t: TensorType) -> Call:
+        return self.made(
+            (*self.args("pieces"), replace(torch_axis(self.axis, "dim"), default=1)), t
         )
+
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        axis = place(self.op, self.axis, t)
+        return (tuple(f"x0[{a}] // pieces" if a == axis else f"x0[{a}]" for a in range(t.rank)),)
 
 
 class Named(Layer):

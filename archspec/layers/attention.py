@@ -6,19 +6,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import expect_places
 
 
 class Attention(Layer):
@@ -32,6 +22,7 @@ class Attention(Layer):
     op = "attention"
     elsewhere = ("multiheadattention", "mha")
     family = "attention"
+    whole = slice(None)
     reads = "sequence"
     takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
     examples = (
@@ -55,23 +46,13 @@ class Attention(Layer):
         key = given[1] or query
         value = given[2] or key
         for name, t in (("query", query), ("key", key), ("value", value)):
-            if t.rank != 2:
-                message = f"`attention` takes [T, D], places and features; its {name} is {t}"
-                raise Mismatch(
-                    message, "axes are joined with `flatten: 1`, exchanged with `permute`", "E302"
-                )
-            expect_dtype(self.op, t)
+            expect_places(self.op, t, f"its {name}")
         return query, key, value
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         query, key, value = self.parts(*ins)
         steps, size = query.shape
-        if size % self.heads:
-            raise Mismatch(
-                f"`heads` of `attention` is {self.heads}; it does not divide the {size} "
-                f"features of the query {query}",
-                code="E305",
-            )
+        self.expect_divisor("heads", size, f"features of the query {query}")
         if key.shape[0] != value.shape[0]:
             message = f"`attention` takes key and value of equal length; they are {key} and {value}"
             raise Mismatch(message, code="E203")
@@ -112,9 +93,8 @@ class Attention(Layer):
         return (*weights, *bias, Weight("out_proj.weight", (d, d)), *out)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        alone = len(ins) == 1 or all(t is None for t in ins[1:3])
-        own = (WHOLE, WHOLE) if alone else (Reach(0), WHOLE)
-        return (own, *(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins[1:]))
+        query, *others = super().reach(*ins)
+        return ((Reach(0), WHOLE) if any(others[:2]) else query, *others)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         query, key, value = self.parts(*ins)
@@ -177,13 +157,10 @@ class Attention(Layer):
         return f"self({', '.join(words)})[0]"
 
     def module(self, *ins: TensorType) -> Call:
-        if len(ins) > 1 and any(t is not None for t in ins[1:]):
+        if any(t is not None for t in ins[1:]):
             return Call(None)
         call = self.call(*ins)
         return Call("CausalSelfAttention" if self.causal else "SelfAttention", call.args)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0]", "x0[1]"),)
 
 
 def _given(place: int, ins: Sequence[TensorType | None]) -> bool:

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from archspec.text.words import written
+
 Shape = tuple[int, ...]
 Example = tuple[dict[str, Any], tuple[Shape, ...]]  # arguments, input shapes
 
@@ -156,12 +158,7 @@ class Kept:
 NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Any = _Missing()
+MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +218,8 @@ class Layer(BaseModel):
     layers are equal and hash alike; 1, 1.0 and true are told apart.
 
     `ins` are aligned with `takes`: None for an optional input that is not given; those at the end
-    are left out. An op that takes any number gets them all.
+    are left out. An op that takes any number gets them all; another names them, `infer(self, t)`,
+    which `**_` allows in the eyes of a type checker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -238,7 +236,12 @@ class Layer(BaseModel):
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
-    target: ClassVar[str] = ""  # the torch module whose arguments are the parameters
+    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d;
+    # where `call` is no module, the one that stands for it in an nn.Sequential
+    target: ClassVar[str] = ""
+    by_place: ClassVar[bool] = True  # the main parameter is the module's first argument
+    broadcast: ClassVar[bool] = False  # as `Call` says
+    whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
@@ -268,16 +271,16 @@ class Layer(BaseModel):
         return repr(tuple(self.values().values()))
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other) or not isinstance(other, Layer):
-            return NotImplemented if not isinstance(other, Layer) else False
-        return self is other or self._said == other._said
+        if not isinstance(other, Layer):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self._said == other._said)
 
     def __hash__(self) -> int:
         return hash((type(self), self._said))
 
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
-        return {name: self.__dict__[name] for name in type(self).model_fields}
+        return {name: vars(self)[name] for name in type(self).model_fields}
 
     @classmethod
     def title(cls) -> str:
@@ -290,6 +293,22 @@ class Layer(BaseModel):
 
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
+
+    def bad(self, name: str, why: str, help: str = "", code: str = "E217") -> BadArgument:
+        """A complaint about a parameter: "`groups` of `conv` is 3; it does not divide …"."""
+        return BadArgument(name, self._said_of(name, why), help, code)
+
+    def misfit(self, name: str, why: str, help: str = "", code: str = "E305") -> Mismatch:
+        """The same, where it is the input that does not go with the parameter."""
+        return Mismatch(self._said_of(name, why), help, code)
+
+    def expect_divisor(self, name: str, count: int, what: str, help: str = "") -> None:
+        """Raises Mismatch unless the parameter divides the `count` cells of `what`."""
+        if count % vars(self)[name]:
+            raise self.misfit(name, f"it does not divide the {count} {what}", help)
+
+    def _said_of(self, name: str, why: str) -> str:
+        return f"`{name}` of `{self.op}` is {written(vars(self)[name])}; {why}"
 
     def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
@@ -328,24 +347,25 @@ class Layer(BaseModel):
             entry.pop("title", None)
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+    def infer(self, *ins: Any, **_: Any) -> tuple[TensorType, ...]:
         """The output types. Raises Mismatch."""
         raise NotImplementedError
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, *ins: Any, **_: Any) -> tuple[Weight, ...]:
         """Parameters and buffers, in the order of torch's state_dict."""
         return ()
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, *ins: Any, **_: Any) -> tuple[tuple[Reach, ...], ...]:
         """For each input, for each of its axes, how output 0 walks along it.
 
-        Default: cell by cell. `()` for an input that is not given.
+        Default: cell by cell, but all of the axes of `whole`. `()` for an input that is not given.
         """
         return tuple(
-            tuple(Reach(a) for a in range(len(t.shape))) if t is not None else () for t in ins
+            () if t is None else along(t.rank, dict.fromkeys(range(t.rank)[self.whole], WHOLE))
+            for t in ins
         )
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, *ins: Any, **_: Any) -> bool:
         """Whether `reach` depends on the sizes of space (padding `same`, a crop at the centre)."""
         return False
 
@@ -357,23 +377,28 @@ class Layer(BaseModel):
         """All floating point operations for one sample: 2 x MACs, bias and element-wise work."""
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, *ins: Any, **_: Any) -> Kept:
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
 
-    def saves(self, *ins: TensorType) -> int:
-        """Bytes kept for backward for one sample, inputs and outputs of `keeps` counted in full."""
-        kept = self.keeps(*ins)
-        if not (kept.inputs or kept.outputs):
-            return kept.bytes
-        outs = self.infer(*ins)
-        total = sum(ins[i].bytes for i in kept.inputs) + sum(outs[i].bytes for i in kept.outputs)
-        return kept.bytes + total
+    def call(self, *ins: Any, **_: Any) -> Call:
+        """The torch code. Default: `target`, made from all parameters, called with all inputs."""
+        args = self.args(*type(self).model_fields)
+        if args and self.by_place:
+            args = (replace(args[0], name=None), *args[1:])
+        return self.made(args, *ins)
 
-    def call(self, *ins: TensorType) -> Call:
-        """The torch code. Default: `target`, called with all parameters, the main one by place."""
-        main, *others = self.args(*type(self).model_fields) or (None,)
-        return Call(self.target, () if main is None else (replace(main, name=None), *others))
+    def made(self, args: tuple[Arg, ...], *ins: TensorType) -> Call:
+        """`target` made from these arguments and called with all inputs."""
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        several = tuple(f"r[{i}]" for i in range(len(self.gives)))
+        return Call(
+            self.target.format(n=max(ins[0].rank - 1, 1)),
+            args,
+            f"self({inputs})",
+            results=several if len(several) > 1 else ("r",),
+            broadcast=self.broadcast,
+        )
 
     def args(self, *names: str, **spelt: str) -> tuple[Arg, ...]:
         """Parameters as arguments of a torch call; `spelt` gives the name that one has in torch.
@@ -386,27 +411,31 @@ class Layer(BaseModel):
     def _arg(self, name: str, torch: str) -> Arg:
         field = type(self).model_fields[name]
         if field.is_required():
-            return Arg(name, self.__dict__[name])
-        return Arg(name, self.__dict__[name], torch, field.default)
+            return Arg(name, vars(self)[name])
+        return Arg(name, vars(self)[name], torch, field.default)
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
-        Default: `call`, where that is a module of one input and one output.
+        Default: `call`, where that is a module of one input and one output, or `target`, made from
+        what is free in `call`.
         """
         call = self.call(*ins)
+        if call.target is None and self.target:
+            args = tuple(replace(a, name=None) for a in call.free)
+            return Call(self.target, args, broadcast=call.broadcast)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.
 
         Default: those of input 0 where shapes agree.
         """
         outs = self.infer(*ins)
-        first = ins[0].shape if ins and ins[0] is not None else None
+        first = ins[0].shape
         return tuple(
             tuple(
-                f"x0[{a}]" if first and len(first) == o.rank and first[a] == n else None
+                f"x0[{a}]" if len(first) == o.rank and first[a] == n else None
                 for a, n in enumerate(o.shape)
             )
             for o in outs

@@ -10,17 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    BadArgument,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-)
+from archspec.layers.axis import entries
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
 from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
 from archspec.layers.window import expect_dtype, expect_map, spread
 
@@ -31,9 +22,7 @@ class Boxes(Layer):
     """What ops on boxes have in common: every box may come from anywhere."""
 
     family = "detection"
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
+    whole = slice(None)
 
 
 def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -> None:
@@ -57,6 +46,7 @@ class AnchorBoxes(Boxes):
     """
 
     op = "anchor_boxes"
+    target = "AnchorBoxes"
     takes = ("objectness", "deltas", "image")
     gives = ("boxes", "scores")
     examples = (
@@ -70,9 +60,10 @@ class AnchorBoxes(Boxes):
     )
     top: Size = Field(1000, description="boxes at most, those of the largest logits")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        objectness, deltas, image = ins
-        for t in ins:
+    def infer(
+        self, objectness: TensorType, deltas: TensorType, image: TensorType
+    ) -> tuple[TensorType, ...]:
+        for t in (objectness, deltas, image):
             expect_map(self.op, t, (2,))
         count = len(self.ratios)
         if objectness.shape[0] != count:
@@ -93,10 +84,6 @@ class AnchorBoxes(Boxes):
         kept = min(self.top, objectness.size)
         return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = self.args("size", "ratios", "top")
-        return Call("AnchorBoxes", args, "self(x0, x1, x2)", results=("r[0]", "r[1]"))
-
 
 class Nms(Boxes):
     """Non-maximum suppression: torchvision.ops.nms.
@@ -106,48 +93,44 @@ class Nms(Boxes):
     """
 
     op = "nms"
+    target = "Nms"
+    by_place = False
     takes = ("boxes", "scores")
     gives = ("boxes", "scores")
     examples = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
 
     iou: Probability = Field(0.5, description="overlap from which on a box is suppressed")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_boxes(self.op, *ins)
-        return ins
+    def infer(self, boxes: TensorType, scores: TensorType) -> tuple[TensorType, ...]:
+        expect_boxes(self.op, boxes, scores)
+        return boxes, scores
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=ins[1].bytes)  # 1 or 0 for each
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("Nms", self.args("iou"), "self(x0, x1)", results=("r[0]", "r[1]"))
+    def keeps(self, boxes: TensorType, scores: TensorType) -> Kept:
+        return Kept(bytes=scores.bytes)  # 1 or 0 for each
 
 
 class TopK(Boxes):
     """The rows of [N, D] with the largest scores, best first, and their scores: torch.topk."""
 
     op = "top_k"
+    target = "TopK"
     takes = ("x", "scores")
     gives = ("x", "scores")
     examples = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
 
     k: Size = Field(description="rows at most")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        x, scores = ins
-        for t in ins:
-            expect_dtype(self.op, t)
+    def infer(self, x: TensorType, scores: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, x)
+        expect_dtype(self.op, scores)
         if x.rank != 2 or scores.shape != x.shape[:1]:
             message = f"`top_k` takes rows [N, D] and scores [N]; they are {x} and {scores}"
             raise Mismatch(message, code="E203")
         kept = min(self.k, x.shape[0])
         return x.like((kept, x.shape[1])), scores.like((kept,))
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=8 * (1 + min(self.k, ins[0].shape[0])))  # where they came from
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("TopK", self.args("k"), "self(x0, x1)", results=("r[0]", "r[1]"))
+    def keeps(self, x: TensorType, scores: TensorType) -> Kept:
+        return Kept(bytes=8 * (1 + min(self.k, x.shape[0])))  # where they came from
 
 
 class RoiAlign(Boxes):
@@ -159,6 +142,7 @@ class RoiAlign(Boxes):
     """
 
     op = "roi_align"
+    target = "RoiAlign"
     takes = ("*",)
     examples = (
         ({"size": 3, "stride": 4, "sampling_ratio": 2}, ((5, 4), (2, 6, 7))),
@@ -181,14 +165,10 @@ class RoiAlign(Boxes):
         strides = self.strides
         doubling = tuple(strides[0] << k for k in range(len(strides)))
         if len(strides) > 1 and (strides[0].bit_count() > 1 or strides != doubling):
-            raise BadArgument(
-                "stride",
-                f"`stride` of `roi_align` is {list(strides)}; several are powers of 2, each twice "
-                "the one before",
-            )
+            why = "several are powers of 2, each twice the one before"
+            raise self.bad("stride", why, code="E210")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        boxes, *maps = ins
+    def infer(self, boxes: TensorType, *maps: TensorType) -> tuple[TensorType, ...]:
         expect_boxes(self.op, boxes)
         if len(maps) != len(self.strides):
             raise Mismatch(
@@ -217,19 +197,10 @@ class RoiAlign(Boxes):
         return Kept(bytes=20 * ins[0].shape[0])  # sample and box
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            *self.args("size"),
-            Arg(
-                "(stride,)" if self.stride == self.strides[0] else "stride",
-                self.strides,
-                "strides",
-                (1,),
-            ),
-            *self.args("sampling_ratio", "aligned"),
-        )
-        maps = ", ".join(f"x{i}" for i in range(len(ins)))
-        return Call("RoiAlign", args, f"self({maps})")
+        of = "(stride,)" if self.stride == self.strides[0] else "stride"
+        strides = Arg(of, self.strides, "strides", (1,))
+        size, *others = self.args("size", "sampling_ratio", "aligned")
+        return self.made((size, strides, *others), *ins)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        size = ("size", "size") if isinstance(self.size, int) else ("size[0]", "size[1]")
-        return (("x0[0]", "x1[0]", *size),)
+        return (("x0[0]", "x1[0]", *entries("size", self.size, 2)),)

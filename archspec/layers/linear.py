@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    INPUT,
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
+from archspec.layers.axis import sizes
+from archspec.layers.base import INPUT, Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.conv import reparametrised
 from archspec.layers.fields import Flag, Size
 from archspec.layers.window import expect_dtype
@@ -30,7 +20,9 @@ class Linear(Layer):
     op = "linear"
     elsewhere = ("dense", "fc", "fullyconnected")
     family = "linear"
+    target = "nn.Linear"
     linear = True
+    whole = slice(-1, None)
     reads = "sequence"
     channel_axis = -1
     kept = INPUT
@@ -47,8 +39,7 @@ class Linear(Layer):
         None, description="how the weight is parametrised"
     )
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`linear` maps the last axis; the input is {t}", code="E302")
         expect_dtype(self.op, t)
@@ -62,13 +53,10 @@ class Linear(Layer):
             )
         return (t.like((*t.shape[:-1], self.out), map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.out, ins[0].shape[-1]))
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out, t.shape[-1]))
         bias = (Weight("bias", (self.out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((*(Reach(a) for a in range(ins[0].rank - 1)), WHOLE),)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * ins[0].shape[-1]
@@ -76,12 +64,12 @@ class Linear(Layer):
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (Arg("x0[-1]", ins[0].shape[-1]), *self.args("out", "bias"))
-        return Call("nn.Linear", args, wrap=self.reparam)
+    def call(self, t: TensorType) -> Call:
+        args = (Arg("x0[-1]", t.shape[-1]), *self.args("out", "bias"))
+        return replace(self.made(args, t), wrap=self.reparam)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank - 1)), "out"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (sizes(t.rank, {t.rank - 1: "out"}),)
 
 
 class Embedding(Layer):
@@ -100,16 +88,15 @@ class Embedding(Layer):
     num: Size = Field(description="how many vectors")
     dim: Size = Field(description="their size")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t, "int")
         return (TensorType((*t.shape, self.dim), "float", map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num, self.dim)),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=8 * math.prod(ins[0].shape))  # int64 places
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=t.bytes)  # int64 places
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank)), "dim"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return ((*sizes(t.rank), "dim"),)

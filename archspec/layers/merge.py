@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from archspec.layers.axis import place, torch_axis
+from archspec.layers.axis import place, sizes, torch_axis
 from archspec.layers.base import (
+    NOTHING,
     WHOLE,
     Arg,
     Call,
@@ -28,7 +30,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
 _TWO: Any = (
@@ -58,6 +60,12 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
             code="E203",
         )
     return shape
+
+
+def expect_two(op: str, ins: Sequence[TensorType]) -> None:
+    """Raises Mismatch unless there are two."""
+    if len(ins) != 2:
+        raise Mismatch(f"`{op}` takes two inputs, not {len(ins)}", code="E311")
 
 
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
@@ -98,13 +106,14 @@ class Merge(Layer):
         return Call(None, forward=forward, broadcast=True)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        shape = joint(self.op, ins)
-        return (
-            tuple(
-                next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
-                for a, n in enumerate(shape)
-            ),
-        )
+        return (_axes(joint(self.op, ins), ins),)
+
+
+def _axes(shape: Shape, ins: Sequence[TensorType]) -> tuple[str, ...]:
+    return tuple(
+        next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
+        for a, n in enumerate(shape)
+    )
 
 
 def _map(ins: Sequence[TensorType]) -> bool | None:
@@ -128,8 +137,7 @@ class Sub(Merge):
     examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         return super().infer(*ins)
 
 
@@ -138,7 +146,7 @@ class KeepsAll(Merge):
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
-            return Kept()
+            return NOTHING
         (out,) = self.infer(*ins)
         return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
@@ -171,10 +179,8 @@ class Max(KeepsAll):
     elsewhere = ("maximum",)
 
     def expression(self, count: int) -> str:
-        found = "x0"
-        for i in range(1, count):
-            found = f"torch.maximum({found}, x{i})"
-        return found
+        inputs = (f"x{i}" for i in range(count))
+        return reduce(lambda found, x: f"torch.maximum({found}, {x})", inputs)
 
 
 class Matmul(Layer):
@@ -191,8 +197,7 @@ class Matmul(Layer):
     )
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`matmul` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         a, b = ins
         for t in ins:
             expect_dtype(self.op, t)
@@ -230,12 +235,8 @@ class Matmul(Layer):
         return Call(None, forward="x0 @ x1")
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(*ins)
-        lead = (
-            next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == out.shape[a])
-            for a in range(out.rank - 2)
-        )
-        return ((*lead, "x0[-2]", "x1[-1]"),)
+        lead = self.infer(*ins)[0].shape[:-2]
+        return ((*_axes(lead, ins), "x0[-2]", "x1[-1]"),)
 
 
 class Concat(Layer):
@@ -263,16 +264,12 @@ class Concat(Layer):
             said = joined(ins) if kind == "rank" else dtypes
             raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
-        for t in ins[1:]:
-            if (t.shape[:axis], t.shape[axis + 1 :]) != (
-                first.shape[:axis],
-                first.shape[axis + 1 :],
-            ):
-                raise Mismatch(
-                    f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {joined(ins)}",
-                    code="E203",
-                )
+        if any(t.resized(axis, 0).shape != first.resized(axis, 0).shape for t in ins):
+            raise Mismatch(
+                f"`concat` along axis {axis} takes inputs that are equal in every other axis; "
+                f"they are {joined(ins)}",
+                code="E203",
+            )
         shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
@@ -286,41 +283,35 @@ class Concat(Layer):
         return tuple(found)
 
     def call(self, *ins: TensorType) -> Call:
-        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
         if len(ins) == 1:
             return Call(None, forward="x0")
-        return Call(
-            None, forward=f"torch.cat([{inputs}], axis)", free=(torch_axis(self.axis, "axis"),)
-        )
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        axis = torch_axis(self.axis, "axis")
+        return Call(None, forward=f"torch.cat([{inputs}], axis)", free=(axis,))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         total = " + ".join(f"x{i}[{axis}]" for i in range(len(ins)))
-        return (tuple(total if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),)
+        return (sizes(ins[0].rank, {axis: total}),)
 
 
-class Scale(Layer):
+class Scale(Alike):
     """The input times a number."""
 
     op = "scale"
     family = "merge"
+    target = "Scale"
     work = 1
+    broadcast = True
     still_linear = True
     examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
     factor: Number = Field(description="what it is multiplied by")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins
-
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         factor = Arg("factor", self.factor, "factor")
         return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call("Scale", (Arg("factor", self.factor),), broadcast=True)
 
 
 class Parameter(Layer):

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    TensorType,
-)
+from archspec.layers.base import NOTHING, Kept, Layer, Mismatch, TensorType
 from archspec.layers.fields import Epsilon, Probability
-from archspec.layers.window import expect_dtype, expect_map
+from archspec.layers.window import Alike, expect_dtype, expect_map
 
 _MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
 
 
-class Noise(Layer):
+class Noise(Alike):
     """What noise layers have in common: in evaluation they return their input.
 
     So they do in training where `p` is 0. What they keep is what torch keeps on the CPU: the factor
@@ -31,16 +24,12 @@ class Noise(Layer):
     view = True
     asleep = still_linear = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=self._factors(t)) if vars(self).get("p") else NOTHING
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=self._factors(*ins)) if getattr(self, "p", 1) else Kept()
-
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         """Bytes of the factors: one for each cell."""
-        return ins[0].bytes
+        return t.bytes
 
 
 class Dropout(Noise):
@@ -57,19 +46,17 @@ class SpatialDropout(Noise):
     """Whole channels set to zero with probability p: torch.nn.Dropout1d, Dropout2d, Dropout3d."""
 
     op = "spatial_dropout"
+    target = "nn.Dropout{n}d"
     examples = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
 
     p: Probability = Field(0.5, description="probability of zero")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_map(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_map(self.op, t)
+        return (t,)
 
-    def _factors(self, *ins: TensorType) -> int:
-        return 4 * ins[0].shape[0]  # one for each channel
-
-    def call(self, *ins: TensorType) -> Call:
-        return replace(super().call(*ins), target=f"nn.Dropout{ins[0].rank - 1}d")
+    def _factors(self, t: TensorType) -> int:
+        return 4 * t.shape[0]  # one for each channel
 
 
 class AlphaDropout(Noise):
@@ -92,7 +79,7 @@ class DropPath(Noise):
 
     p: Probability = Field(description="probability that a sample's path is dropped")
 
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         return 4  # one for each sample
 
 
@@ -105,34 +92,28 @@ class GaussianNoise(Noise):
 
     std: Epsilon = Field(description="its standard deviation")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept()
-
 
 class SampleNormal(Layer):
     """A draw from a normal distribution, in evaluation its mean (Kingma and Welling 2013)."""
 
     op = "sample_normal"
+    target = "SampleNormal"
     family = "noise"
     word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
     view = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        mean, log_var = ins
-        for t in ins:
-            expect_dtype(self.op, t)
+    def infer(self, mean: TensorType, log_var: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, mean)
+        expect_dtype(self.op, log_var)
         if mean.shape != log_var.shape:
             raise Mismatch(
                 f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
                 f"and {log_var}",
                 code="E203",
             )
-        return ins[:1]
+        return (mean,)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SampleNormal", (), "self(x0, x1)")
+    def keeps(self, mean: TensorType, log_var: TensorType) -> Kept:
+        return Kept(bytes=2 * mean.bytes)  # the draw and the standard deviation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archspec.layers.base import Layer, Mismatch, TensorType
-from archspec.layers.window import expect_dtype
+from archspec.layers.window import expect_places
 
 
 class SinePositions(Layer):
@@ -17,18 +17,12 @@ class SinePositions(Layer):
     word = "positions"
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        if t.rank != 2:
-            message = f"`sine_positions` takes [T, D], places and features; the input is {t}"
-            raise Mismatch(
-                message, "axes are joined with `flatten: 1`, exchanged with `permute`", "E302"
-            )
-        expect_dtype(self.op, t)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_places(self.op, t)
         if t.shape[1] % 2:
             raise Mismatch(
                 "`sine_positions` takes an even number of features, a sine and a cosine each; "
                 f"the input is {t}",
                 code="E305",
             )
-        return ins
+        return (t,)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    BadArgument,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
+from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_dtype
 
@@ -32,9 +22,11 @@ class Recurrent(Layer):
     """
 
     family = "recurrent"
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h")
+    whole = slice(None)
     reads = "sequence"
     gates: ClassVar[int]
-    states: ClassVar[tuple[str, ...]] = ("h",)
 
     hidden: Size = Field(description="size of the state")
     layers: Size = Field(1, description="layers, each on the output of the one below")
@@ -44,15 +36,14 @@ class Recurrent(Layer):
 
     def check(self) -> None:
         if self.dropout and self.layers == 1:
-            message = (
-                f"`dropout` of `{self.op}` is {self.dropout}; it acts between layers, of which "
-                "there is one"
-            )
-            raise BadArgument("dropout", message, "put a `dropout` behind it instead", "E217")
+            why = "it acts between layers, of which there is one"
+            raise self.bad("dropout", why, "put a `dropout` behind it instead")
         if self.layers > 1000:
-            raise BadArgument(
-                "layers", f"`layers` of `{self.op}` is {self.layers}; it is at most 1000"
-            )
+            raise self.bad("layers", "it is at most 1000", code="E210")
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.gives[1:]
 
     @property
     def directions(self) -> int:
@@ -86,19 +77,13 @@ class Recurrent(Layer):
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         found: list[Weight] = []
-        size, rows = ins[0].shape[-1], self.gates * self.hidden
-        for layer in range(self.layers):
-            for direction in range(self.directions):
-                end = f"_l{layer}" + ("_reverse" if direction else "")
-                found.append(Weight(f"weight_ih{end}", (rows, size)))
-                found.append(Weight(f"weight_hh{end}", (rows, self.hidden)))
-                if self.bias:
-                    found += [Weight(f"bias_ih{end}", (rows,)), Weight(f"bias_hh{end}", (rows,))]
-            size = self.hidden * self.directions
+        rows = self.gates * self.hidden
+        bias = {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
+        for layer, way in product(range(self.layers), ("", "_reverse")[: self.directions]):
+            size = self.hidden * self.directions if layer else ins[0].shape[-1]
+            shapes = {"weight_ih": (rows, size), "weight_hh": (rows, self.hidden), **bias}
+            found += [Weight(f"{name}_l{layer}{way}", shape) for name, shape in shapes.items()]
         return tuple(found)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         steps = ins[0].shape[0]
@@ -118,30 +103,17 @@ class Recurrent(Layer):
         args = (
             Arg("x0[-1]", ins[0].shape[-1]),
             *self.args("hidden", layers="num_layers"),
-            *self._more(),
-            *self.args("bias"),
+            *self.args(*({"nonlinearity"} & vars(self).keys()), "bias"),
             Arg("True", True, "batch_first", False),
             *self.args("dropout", "bidirectional"),
         )
         turned = [
             f"x{i}.transpose(0, 1).contiguous()" for i, t in enumerate(ins) if i and t is not None
         ]
-        forward = "self(x0)"
-        if turned:
-            forward = (
-                f"self(x0, {turned[0]})"
-                if len(self.states) == 1
-                else f"self(x0, ({', '.join(turned)}))"
-            )
-        return Call(f"nn.{self.target}", args, forward, results=("r[0]", *self._results()))
-
-    def _results(self) -> tuple[str, ...]:
-        if len(self.states) == 1:
-            return ("r[1].transpose(0, 1)",)
-        return tuple(f"r[1][{i}].transpose(0, 1)" for i in range(len(self.states)))
-
-    def _more(self) -> tuple[Arg, ...]:
-        return ()
+        state = f"({', '.join(turned)})" if len(turned) > 1 else "".join(turned)
+        last = [f"r[1][{i}]" for i in range(len(self.states))] if len(self.states) > 1 else ["r[1]"]
+        results = ("r[0]", *(f"{r}.transpose(0, 1)" for r in last))
+        return Call(self.target, args, f"self(x0{', ' if state else ''}{state})", results=results)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         width = "2 * hidden" if self.bidirectional else "hidden"
@@ -160,9 +132,8 @@ class Lstm(Recurrent):
     """Long short-term memory: torch.nn.LSTM. Inputs `x`, `h`, `c`; outputs `output`, `h`, `c`."""
 
     op = "lstm"
-    target = "LSTM"
+    target = "nn.LSTM"
     gates = 4
-    states = ("h", "c")
     takes = ("x", "h?", "c?")
     gives = ("output", "h", "c")
     word = "LSTM"
@@ -173,10 +144,8 @@ class Gru(Recurrent):
     """Gated recurrent unit: torch.nn.GRU. Inputs `x`, `h`; outputs `output`, `h`."""
 
     op = "gru"
-    target = "GRU"
+    target = "nn.GRU"
     gates = 3
-    takes = ("x", "h?")
-    gives = ("output", "h")
     word = "GRU"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
@@ -185,10 +154,8 @@ class Rnn(Recurrent):
     """Elman network: torch.nn.RNN. Inputs `x`, `h`; outputs `output`, `h`."""
 
     op = "rnn"
-    target = "RNN"
+    target = "nn.RNN"
     gates = 1
-    takes = ("x", "h?")
-    gives = ("output", "h")
     word = "RNN"
     examples = (
         *_EXAMPLES,
@@ -197,6 +164,3 @@ class Rnn(Recurrent):
     )
 
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="of the state")
-
-    def _more(self) -> tuple[Arg, ...]:
-        return self.args("nonlinearity")

@@ -146,8 +146,7 @@ def create(op: str, args: Mapping[str, Any]) -> Layer:
     try:
         cls = REGISTRY[op]
     except KeyError:
-        help = meant(op, REGISTRY)
-        raise BadArgument(None, f"`{op}` is not an op", help, "E207") from None
+        raise BadArgument(None, f"`{op}` is not an op", meant(op, REGISTRY), "E207") from None
     given = cls.meant(args)
     try:
         return cls.model_validate(given).resolve()

@@ -82,14 +82,10 @@ class CodedError(RuntimeError):
 
 def independent(faults: Iterable[Fault]) -> list[Fault]:
     """The first of all that are equal or have one cause."""
-    said: set[object] = set()
-    found = []
+    first: dict[object, Fault] = {}
     for fault in faults:
-        key = fault.cause or fault
-        if key not in said:
-            said.add(key)
-            found.append(fault)
-    return found
+        first.setdefault(fault.cause or fault, fault)
+    return list(first.values())
 
 
 def show(fault: Fault, sources: Mapping[str, Quoting]) -> str:

@@ -35,13 +35,13 @@ _PROPERTIES = {
 
 
 class Slip(NamedTuple):
-    """A fault of the text at characters [start, stop)."""
+    """A fault of the text at characters [start, stop), or at one where `stop` is left out."""
 
     code: str
     message: str
     start: int
-    stop: int
     help: str = ""
+    stop: int = 0
 
 
 class Spot(NamedTuple):
@@ -74,7 +74,7 @@ def slip(spot: Spot, said: str) -> Slip:
     if foreign is not None:
         return foreign
     rule = next((rule for words, rule in _RULES if re.search(words, said)), None)
-    return rule(spot) if rule else Slip("E104", f"this is no YAML: {said}", spot.at, spot.at + 1)
+    return rule(spot) if rule else Slip("E104", f"this is no YAML: {said}", spot.at)
 
 
 # ------------------------------------------------------------------ lines
@@ -113,18 +113,18 @@ def property_(text: str, at: int) -> Slip:
     assert found is not None
     code, what, help = _PROPERTIES[text[at]]
     said = f"{what} `{opening(found.group())}` is not part of the language"
-    return Slip(code, said, at, found.end(), help)
+    return Slip(code, said, at, help, found.end())
 
 
 def no_word(at: int) -> Slip:
     said = "a key is one word; a list, a mapping or nothing is not"
-    return Slip("E111", said, at, at + 1, "give the key as plain text")
+    return Slip("E111", said, at, "give the key as plain text")
 
 
 def directive(spot: Spot) -> Slip:
     start = _start_of_line(spot.text, spot.at)
     said = "a `%` directive is not part of the language"
-    return Slip("E113", said, start, _end_of_line(spot.text, start), "remove the line")
+    return Slip("E113", said, start, "remove the line", _end_of_line(spot.text, start))
 
 
 def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
@@ -139,7 +139,7 @@ def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
     wanted = "`-`, a hyphen, starts an item" if dash else "YAML takes only a space"
     said = f"{character(text[at])} stands where {wanted}"
     help = "write `-`" if dash else "write a space"
-    return Slip("E103", said, at, at + 1, help)
+    return Slip("E103", said, at, help)
 
 
 def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
@@ -150,7 +150,7 @@ def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
     at, whole, sign = found
     quote = "'" if '"' in whole else '"'
     help = f"put it in quotes: {quote}{text[start:at]}{whole}{quote}"
-    return Slip("E116", f"YAML ends this expression at `{sign}`", at, at + len(whole), help)
+    return Slip("E116", f"YAML ends this expression at `{sign}`", at, help, at + len(whole))
 
 
 def no_space(text: str, start: int, stop: int) -> Slip | None:
@@ -167,12 +167,12 @@ def no_space_behind(text: str, colon: int) -> Slip:
 
 def _no_space(key: str, colon: int, value: str) -> Slip:
     help = f"write `{key}: {opening(value)}`"
-    return Slip("E115", "a space is missing after `:`", colon, colon + 1, help)
+    return Slip("E115", "a space is missing after `:`", colon, help)
 
 
 def no_space_before(sign: int) -> Slip:
     said = "a space is missing before `#`, which starts a comment"
-    return Slip("E104", said, sign, sign + 1, "write a space, or put the text in quotes")
+    return Slip("E104", said, sign, "write a space, or put the text in quotes")
 
 
 def escape(text: str, start: int) -> Slip:
@@ -183,12 +183,12 @@ def escape(text: str, start: int) -> Slip:
         if 0xD800 <= code < 0xE000:
             whole = _QUOTED.match(text, start)
             stop = whole.end() if whole else found.end()
-            return Slip("E103", f"{character(chr(code))} is not allowed", start, stop, "remove it")
+            return Slip("E103", f"{character(chr(code))} is not allowed", start, "remove it", stop)
         if code > 0x10FFFF or (len(sign) == 2 and sign[1] not in _ESCAPES):
             said = f"`{sign}` is no escape of a double-quoted text"
             help = r"write `\\` for a backslash, or use single quotes"
-            return Slip("E104", said, found.start(), found.end(), help)
-    return Slip("E104", "an escape of this text is none", start, start + 1)  # pragma: no cover
+            return Slip("E104", said, found.start(), help, found.end())
+    return Slip("E104", "an escape of this text is none", start)  # pragma: no cover
 
 
 def below_a_value(text: str, start: int, at: int) -> Slip:
@@ -201,11 +201,11 @@ def below_a_value(text: str, start: int, at: int) -> Slip:
         if found := _NO_COLON.fullmatch(head):
             help = f"write `{found[1]}: {opening(found[2])}`"
             return Slip(
-                "E104", f"`:` is missing after `{found[1]}`", start, start + found.end(1), help
+                "E104", f"`:` is missing after `{found[1]}`", start, help, start + found.end(1)
             )
     said = f"this line is indented below `{opening(head)}`, which is a value already"
     help = "start it in the column of the line above, or put a long text in quotes"
-    return Slip("E117", said, at, _end_of_line(text, at), help)
+    return Slip("E117", said, at, help, _end_of_line(text, at))
 
 
 # ------------------------------------------------------------------ faults of structure
@@ -217,19 +217,18 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
     close = _CLOSE[text[start]]
     below = "\n" in text[start:at] and _indent(text, at) <= _indent(text, start)
     if below or not text[at:].strip():
-        said = f"`{text[start]}` is not closed"
-        return Slip("E114", said, start, start + 1, f"close it with `{close}`")
+        return Slip("E114", f"`{text[start]}` is not closed", start, f"close it with `{close}`")
     if text[at] == ":":
         before = re.split(r"[,{\[]", text[_start_of_line(text, at) : at])[-1].strip()
         if not before:
             return no_word(at)
         said = f"a second `: ` follows in `{opening(before)}`"
         help = "a `,` is missing before the key, or the value needs quotes"
-        return Slip("E104", said, at, at + 1, help)
+        return Slip("E104", said, at, help)
     missing = missing or f"`,` or `{close}`"
     said = f"{missing} is missing before `{opening(text[at : _end_of_line(text, at)])}`"
     row = text.count("\n", 0, start) + 1
-    return Slip("E104", said, at, at + 1, f"`{text[start]}` opens on line {row}")
+    return Slip("E104", said, at, f"`{text[start]}` opens on line {row}")
 
 
 def follows(spot: Spot) -> Slip:
@@ -240,17 +239,16 @@ def follows(spot: Spot) -> Slip:
     if stop == 0:
         return no_word(at)
     if style in "\"'" and "\n" in text[start:stop]:
-        said = f"the quote {style} is not closed on its line"
-        return Slip("E114", said, start, start + 1, "close it")
+        return Slip("E114", f"the quote {style} is not closed on its line", start, "close it")
     before = text[_start_of_line(text, at) : at].rstrip()[-1:]
     after = _CLOSED.get(style, f"`{opening(text[start:stop])}`")
     after = f"the closing `{before}`" if before in ("]", "}") else after
     if text[at] == ":":
         said = f"{after} is used as a key; a key is one word"
-        return Slip("E111", said, at, at + 1, "give the key as plain text")
+        return Slip("E111", said, at, "give the key as plain text")
     said = f"text follows {after} on the same line"
     help = "remove it, or put all of it in quotes"
-    return Slip("E104", said, at, _end_of_line(text, at), help)
+    return Slip("E104", said, at, help, _end_of_line(text, at))
 
 
 def _colon(spot: Spot) -> Slip:
@@ -265,7 +263,7 @@ def _colon(spot: Spot) -> Slip:
         return below_a_value(text, start, _start_of_line(text, at) + _indent(text, at))
     said = f"a second `: ` stands on this line, behind `{opening(text[start:stop])}`"
     help = "put the value in quotes, or write a mapping as `{key: value}`"
-    return Slip("E104", said, at, at + 1, help)
+    return Slip("E104", said, at, help)
 
 
 def _dash(spot: Spot) -> Slip:
@@ -275,7 +273,7 @@ def _dash(spot: Spot) -> Slip:
     if not spot.text[: spot.at].rstrip(" ").endswith(":"):
         return follows(spot)
     said = "a list cannot start on the line of its key"
-    return Slip("E117", said, spot.at, spot.at + 1, "start it on the next line, or write `[…]`")
+    return Slip("E117", said, spot.at, "start it on the next line, or write `[…]`")
 
 
 def _no_key(spot: Spot) -> Slip:
@@ -291,8 +289,7 @@ def _no_key(spot: Spot) -> Slip:
     if missing := no_space(text, start, stop):
         return missing
     said = f"`{opening(text[start:stop])}` has no `:`; a mapping consists of `key: value` lines"
-    help = "add `:`, or a `-` where an item of a list is meant"
-    return Slip("E104", said, start, stop, help)
+    return Slip("E104", said, start, "add `:`, or a `-` where an item of a list is meant", stop)
 
 
 def _misplaced(spot: Spot) -> Slip:
@@ -306,13 +303,13 @@ def _misplaced(spot: Spot) -> Slip:
     column = _column(text, at)
     if spot.expects == "key" and text[at] == "-" and column == _column(text, spot.around):
         said = "a list item stands in the column of the keys above it"
-        return Slip("E117", said, at, at + 1, "indent the list under its key, or write the key")
+        return Slip("E117", said, at, "indent the list under its key, or write the key")
     plain = style not in _CLOSED and style not in "|>"
     if plain and spot.direct and column > _column(text, spot.around):
         return below_a_value(text, spot.last[0], at)
     said = f"this line starts in column {column + 1}, where no list or mapping has its items"
     help = "items of a list and keys of a mapping start in one column"
-    return Slip("E117", said, at, _end_of_line(text, at), help)
+    return Slip("E117", said, at, help, _end_of_line(text, at))
 
 
 def _behind_the_end(spot: Spot) -> Slip:
@@ -321,15 +318,14 @@ def _behind_the_end(spot: Spot) -> Slip:
     if "\n..." not in spot.gap and not spot.text.startswith("...", spot.at):
         return _misplaced(spot)
     said = "text follows the end of the document, `...`"
-    return Slip("E113", said, spot.at, _end_of_line(spot.text, spot.at), "remove `...`")
+    return Slip("E113", said, spot.at, "remove `...`", _end_of_line(spot.text, spot.at))
 
 
 def _no_node(spot: Spot) -> Slip:
     """A sign where a value, a key or an item should be."""
     text, at = spot.text, spot.at
     if spot.flow and spot.expects == "item" and text[at : at + 1] == ",":
-        said = "`,` without an item before it"
-        return Slip("E104", said, at, at + 1, "remove it, or write `null`")
+        return Slip("E104", "`,` without an item before it", at, "remove it, or write `null`")
     if spot.flow:
         return unfinished(spot, "a key" if spot.expects == "key" else "")
     if text.startswith("...", at):
@@ -337,7 +333,7 @@ def _no_node(spot: Spot) -> Slip:
     if text[at] not in "]},":
         return _sign(spot)
     said = f"`{text[at]}` closes or divides nothing here"
-    return Slip("E104", said, at, at + 1, "remove it, or put the text in quotes")
+    return Slip("E104", said, at, "remove it, or put the text in quotes")
 
 
 def _sign(spot: Spot) -> Slip:
@@ -345,22 +341,21 @@ def _sign(spot: Spot) -> Slip:
     text, at = spot.text, spot.at
     if text[at] == "\t":
         return _tab(text, at)
-    said = f"a text cannot start with `{text[at]}`"
-    return Slip("E104", said, at, at + 1, "put it in quotes")
+    return Slip("E104", f"a text cannot start with `{text[at]}`", at, "put it in quotes")
 
 
 def _tab(text: str, at: int) -> Slip:
     line = text[_start_of_line(text, at) : at]
     if not line.strip():
-        return Slip("E105", "a tab indents this line", at, at + 1, "indent with spaces")
+        return Slip("E105", "a tab indents this line", at, "indent with spaces")
     said = "a tab follows `-`" if line.endswith("-") else "a tab stands between two words"
-    return Slip("E105", said, at, at + 1, "write a space")
+    return Slip("E105", said, at, "write a space")
 
 
 def _quote(spot: Spot) -> Slip:
     start = spot.opened
     said = f"the quote {spot.text[start]} is not closed"
-    return Slip("E114", said, start, start + 1, "close it on the same line")
+    return Slip("E114", said, start, "close it on the same line")
 
 
 def block_scalar(spot: Spot) -> Slip | None:
@@ -376,7 +371,7 @@ def block_scalar(spot: Spot) -> Slip | None:
 def _block_text(spot: Spot) -> Slip:
     start = spot.opened
     said = f"`{spot.text[start]}` starts a text on the lines below; nothing else may follow"
-    return Slip("E104", said, start, _end_of_line(spot.text, start), "put the value in quotes")
+    return Slip("E104", said, start, "put the value in quotes", _end_of_line(spot.text, start))
 
 
 # What libyaml or PyYAML says of a text, and what is to be said of it.

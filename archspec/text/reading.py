@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -45,11 +46,7 @@ _PECULIAR = ("?", ":,", ":[", ":]", ":{", ":}", '":', "':")
 
 
 class UnreadableError(Exception):
-    """A text that is no strict YAML; `slips` are its faults, to where the grammar is lost."""
-
-    def __init__(self, slips: list[Slip]) -> None:
-        super().__init__(slips)
-        self.slips = slips
+    """A text that is no strict YAML; `args` are its faults (Slip), to where the grammar is lost."""
 
 
 def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, Mark]:
@@ -57,7 +54,7 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
     loader = loader or LOADER
     text = text if text.endswith("\n") else f"{text}\n"
     if odd := list(_odd(text)):
-        raise UnreadableError(odd)
+        raise UnreadableError(*odd)
     found = Reading(text, limits)
     found.read(text, loader)
     if found.slips and "$(" in text:
@@ -66,7 +63,7 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
         again.read(scalars.covered(text), loader)
         found = again if any(slip.code == "E116" for slip in again.slips) else found
     if found.slips:
-        raise UnreadableError(found.slips)
+        raise UnreadableError(*found.slips)
     return found.root()
 
 
@@ -74,7 +71,7 @@ def _odd(text: str) -> Iterator[Slip]:
     """The first characters that are refused wherever they stand."""
     for found in islice(FORBIDDEN.finditer(text), _ODD):
         said = f"{character(found.group())} is not allowed"
-        yield Slip("E103", said, found.start(), found.end(), "remove it")
+        yield Slip("E103", said, found.start(), "remove it", found.end())
 
 
 def _peculiar(text: str) -> bool:
@@ -83,23 +80,16 @@ def _peculiar(text: str) -> bool:
     return text.count("#") > comments or any(sign in text for sign in _PECULIAR)
 
 
-def _lost(slip: Slip) -> UnreadableError:
-    """A fault after which nothing can be read."""
-    return UnreadableError([slip])
-
-
+@dataclass(slots=True, eq=False)
 class Open:
     """A list or mapping whose end is not reached; `key` is that of the value that comes next."""
 
-    __slots__ = ("data", "flow", "key", "mapping", "marks", "start")
-
-    def __init__(self, data: Any, start: int, flow: bool | None = False) -> None:
-        self.data = data
-        self.mapping = isinstance(data, dict)
-        self.marks: Any = {} if self.mapping else []
-        self.start = start
-        self.flow = flow
-        self.key: tuple[str, int, int] | None = None
+    mapping: bool
+    data: Any
+    marks: Any
+    start: int = 0
+    flow: bool = False
+    key: tuple[str, int, int] | None = None
 
 
 class Reading:
@@ -111,7 +101,7 @@ class Reading:
 
     def __init__(self, text: str, limits: Limits, *, quoted: bool = False) -> None:
         self.text, self.limits, self.quoted = text, limits, quoted
-        self.open = [Open([], 0)]
+        self.open = [Open(False, [], [])]
         self.slips: list[Slip] = []
         self.documents = 0
         self.last: Mark = (0, 0)  # place of the last scalar, alias or flow collection
@@ -138,14 +128,14 @@ class Reading:
         }
         try:
             if directive := _DIRECTIVE.match(text):
-                raise _lost(misread.directive(self.spot(directive.end() - 1)))
+                raise UnreadableError(misread.directive(self.spot(directive.end() - 1)))
             events = yaml.parse(text, loader)
             for event in self.strict(events) if _peculiar(text) else events:
                 kind = type(event)
                 if kind in handlers:
                     handlers[kind](event)
         except UnreadableError as lost:
-            self.slips += lost.slips
+            self.slips += lost.args
         except yaml.MarkedYAMLError as error:
             places = [m.index for m in (error.problem_mark, error.context_mark) if m is not None]
             spot = self.spot(places[0], places[-1])
@@ -166,13 +156,13 @@ class Reading:
     def between(self, sign: str | None, at: int) -> None:
         """A sign between two nodes; `sign` is its name, None that of a comment."""
         if sign == "question":
-            raise _lost(misread.no_word(at))
+            raise UnreadableError(misread.no_word(at))
         if sign == "hash":
-            raise _lost(misread.no_space_before(at))
+            raise UnreadableError(misread.no_space_before(at))
         # JSON's `{"key":1}` is YAML too, in braces
         json = self.text[self.last[0]] in "\"'" and self.text[self.open[-1].start] == "{"
         if sign == "colon" and not json and not self.text[at + 1].isspace():
-            raise _lost(misread.no_space_behind(self.text, at))
+            raise UnreadableError(misread.no_space_behind(self.text, at))
 
     def spot(self, at: int, opened: int = -1) -> Spot:
         """A place as `misread` looks at it."""
@@ -182,15 +172,15 @@ class Reading:
         direct = top is self.last_in
         # not `[key: value]`, which has no braces
         top = next(c for c in reversed(self.open) if not c.flow or self.text[c.start] in "[{")
-        return Spot(self.text, at, opened, self.last, top.start, bool(top.flow), expects, direct)
+        return Spot(self.text, at, opened, self.last, top.start, top.flow, expects, direct)
 
     def note(self, code: str, message: str, mark: Mark, help: str = "") -> None:
         """A fault that reading survives."""
-        self.add(Slip(code, message, mark[0], max(mark[1], mark[0] + 1), help))
+        self.add(Slip(code, message, mark[0], help, max(mark[1], mark[0] + 1)))
 
     def add(self, slip: Slip) -> None:
         if len(self.slips) >= _MANY:
-            raise _lost(slip)
+            raise UnreadableError(slip)
         self.slips.append(slip)
 
     # ------------------------------------------------------------------ events
@@ -200,10 +190,12 @@ class Reading:
         self.documents += type(event) is yaml.DocumentStartEvent
         if self.documents > 1:
             said = "a second document starts here; a file holds one spec"
-            raise _lost(Slip("E113", said, start, start + 3, "put it into a file of its own"))
+            raise UnreadableError(
+                Slip("E113", said, start, "put it into a file of its own", start + 3)
+            )
         if event.explicit and (behind := _BEHIND.match(self.text, start + 3)):
             self.last = (start, start + 3)
-            raise _lost(misread.follows(self.spot(behind.start(1))))
+            raise UnreadableError(misread.follows(self.spot(behind.start(1))))
 
     def start(self, event: Any) -> None:
         start = event.start_mark.index
@@ -211,13 +203,12 @@ class Reading:
             start = self.properties(start)
         top = self.open[-1]
         if (top.mapping and top.key is None) or (event.flow_style and self.text[start] == "?"):
-            raise _lost(misread.no_word(start))
+            raise UnreadableError(misread.no_word(start))
         if len(self.open) > self.limits.nesting:
             said = f"lists and mappings are nested more than {self.limits.nesting} deep"
-            help = "move the inner part into a block"
-            raise _lost(Slip("E402", said, start, start + 1, help))
-        data: Any = {} if type(event) is yaml.MappingStartEvent else []
-        self.open.append(Open(data, start, event.flow_style))
+            raise UnreadableError(Slip("E402", said, start, "move the inner part into a block"))
+        of: Any = dict if type(event) is yaml.MappingStartEvent else list
+        self.open.append(Open(of is dict, of(), of(), start, bool(event.flow_style)))
 
     def end(self, event: Any) -> None:
         top = self.open.pop()
@@ -279,7 +270,7 @@ class Reading:
         if value is None and top.flow and self.text[stop : stop + 2].lstrip()[:1] != ":":
             missing = misread.no_space(self.text, start, stop)
             if missing:
-                raise _lost(missing)
+                raise UnreadableError(missing)
         top.data[key] = value
         top.marks[key] = (start, stop, mark)
 
@@ -311,7 +302,7 @@ class Reading:
         if style == '"' and (odd := FORBIDDEN.search(value)):
             self.note("E103", f"{character(odd.group())} is not allowed", mark, "remove it")
         if style in "|>" and (bad := misread.block_scalar(self.spot(mark[0], mark[0]))):
-            raise _lost(bad)
+            raise UnreadableError(bad)
 
     def plain(self, text: str, mark: Mark) -> Any:
         """What a plain scalar says that is met for the first time."""
@@ -341,21 +332,21 @@ class Reading:
         if self.foreign and (fault := misread.foreign_sign(self.text, start, stop)):
             return fault
         if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
-            return misread.cut_off(self.text, start, stop, flow=bool(self.open[-1].flow))
+            return misread.cut_off(self.text, start, stop, flow=self.open[-1].flow)
         return None
 
     def continued(self, start: int, stop: int) -> None:
         """A plain scalar of several lines: none of them may look like more than text."""
         if self.open[-1].flow:
             at = stop - len(self.text[start:stop].partition("\n")[2].lstrip())
-            raise _lost(misread.unfinished(self.spot(at)))
+            raise UnreadableError(misread.unfinished(self.spot(at)))
         if broken := _BROKEN.search(self.text, start, stop):
-            raise _lost(misread.below_a_value(self.text, start, broken.end()))
+            raise UnreadableError(misread.below_a_value(self.text, start, broken.end()))
 
     def plain_key(self, key: str, mark: Mark) -> None:
         """A key without quotes that is met for the first time."""
         if not key:
-            raise _lost(misread.no_word(mark[0]))
+            raise UnreadableError(misread.no_word(mark[0]))
         if key == "<<":
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,28 +32,16 @@ class Place(NamedTuple):
     length: int
 
 
+@dataclass(slots=True, eq=False)
 class Source:
     """One spec file as read: `data` is plain dicts, lists and scalars in the order written."""
 
-    __slots__ = ("_lines", "data", "marks", "name", "path", "text")
-
-    def __init__(
-        self,
-        name: str,
-        text: str,
-        data: Any = None,
-        marks: reading.Mark = (0, 0),
-        path: Path | None = None,
-    ) -> None:
-        self.name = name
-        self.path = path
-        self.text = text
-        self.data = data
-        self.marks = marks
-        self._lines: list[int] | None = None
-
-    def __repr__(self) -> str:
-        return f"Source({self.name!r})"
+    name: str
+    text: str = field(repr=False)
+    data: Any = field(default=None, repr=False)
+    marks: reading.Mark = field(default=(0, 0), repr=False)
+    path: Path | None = field(default=None, repr=False)
+    _lines: list[int] = field(default_factory=list, init=False, repr=False)  # where they start
 
     def place(self, loc: Loc) -> Place:
         """Where `loc` stands; the nearest thing around it where the path leads nowhere."""
@@ -68,7 +59,7 @@ class Source:
         lines = [f"{fault.code} {printable(fault.message)}"]
         if self.text:
             context = self.context(fault.loc)
-            lines += [f"  --> {self.position(fault.loc)}" + (f"   {context}" if context else "")]
+            lines += [f"  --> {self.position(fault.loc)}   {context}".rstrip()]
             lines += self._excerpt(self.place(fault.loc))
         else:
             lines += [f"  --> {printable(self.name)}"]
@@ -114,12 +105,8 @@ class Source:
         return mark[:2]
 
     def _at(self, start: int, stop: int) -> Place:
-        if self._lines is None:
-            self._lines = [0]
-            at = self.text.find("\n")
-            while at >= 0:
-                self._lines.append(at + 1)
-                at = self.text.find("\n", at + 1)
+        if not self._lines:
+            self._lines = [0, *(found.end() for found in re.finditer("\n", self.text))]
         line = bisect_right(self._lines, start)
         begin = self._lines[line - 1]
         end = self.text.find("\n", start)
@@ -128,10 +115,7 @@ class Source:
 
     def _excerpt(self, where: Place) -> list[str]:
         """The line with the place, cut to what a terminal shows, and the caret below it."""
-        assert self._lines is not None
-        begin = self._lines[where.line - 1]
-        end = self.text.find("\n", begin)
-        line = self.text[begin : len(self.text) if end < 0 else end]
+        line = self.text.split("\n")[where.line - 1]
         column, length = where.column - 1, where.length
         if len(line) > _WIDTH:
             left = max(0, min(column - _WIDTH // 3, len(line) - _WIDTH))
@@ -167,14 +151,14 @@ def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     try:
         data, marks = reading.load(text, limits)
     except reading.UnreadableError as bad:
-        raise _misread(name, text, bad.slips) from None
+        raise _misread(name, text, bad.args) from None
     return Source(name, text, data, marks, path)
 
 
 def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
     """Faults of a text that is no strict YAML: at characters, not at paths."""
     slips = sorted(slips, key=lambda slip: slip.start)
-    marks = (0, 0, [(slip.start, slip.stop) for slip in slips])
+    marks = (0, 0, [(slip.start, max(slip.stop, slip.start + 1)) for slip in slips])
     faults = [
         Fault(slip.code, slip.message, Loc(name, (i,)), slip.help) for i, slip in enumerate(slips)
     ]
@@ -201,45 +185,31 @@ _REASONS = {
 
 def _bytes(path: str | Path, name: str, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes. Raises SpecError."""
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-        | getattr(os, "O_BINARY", 0)
-    )
+    raw = bytearray()
     try:
-        handle = os.open(path, flags)
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                said = "this is not a regular file (a pipe or a device)"
+                raise _unread(name, "E101", said, "copy the text into a file")
+            while len(raw) <= most and (chunk := file.read(1 << 20)):
+                raw += chunk
     except OSError as failed:
         if os.path.isdir(path):  # noqa: PTH112  (Path's raises for a path that is too long)  # Windows refuses to open a folder with EACCES
             raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it") from None
-        reason = _REASONS.get(failed.errno or 0, f"the file cannot be opened: {failed.strerror}")
+        reason = _REASONS.get(failed.errno or 0, f"the file cannot be read: {failed.strerror}")
         raise _unread(name, "E101", reason, "check the path") from None
     except ValueError:
         said = "the path contains a NUL character"
         raise _unread(name, "E101", said, "check the path") from None
-    try:
-        return _regular(handle, name, most)
-    except OSError as failed:
-        said = f"the file cannot be read: {failed.strerror}"
-        raise _unread(name, "E101", said) from None
-    finally:
-        os.close(handle)
-
-
-def _regular(handle: int, name: str, most: int) -> bytes:
-    status = os.fstat(handle)
-    if stat.S_ISDIR(status.st_mode):
-        raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        said = "this is not a regular file (a pipe or a device)"
-        raise _unread(name, "E101", said, "copy the text into a file")
-    raw = bytearray()
-    while len(raw) <= most and (chunk := os.read(handle, 1 << 20)):
-        raw += chunk
     if len(raw) > most:
         help = "raise `Limits(file_bytes=…)` from Python if it is meant"
         raise _unread(name, "E401", _too_large(most), help)
     return bytes(raw)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and a pipe that nobody writes to without waiting for one."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _too_large(most: int) -> str:
@@ -264,7 +234,7 @@ def _decode(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as bad:
         start = len(raw[: bad.start].decode("utf-8"))
         said = f"byte 0x{raw[bad.start]:02x} is not UTF-8"
-        slip = Slip("E102", said, start, start + 1, "save the file as UTF-8")
+        slip = Slip("E102", said, start, "save the file as UTF-8")
         raise _misread(name, raw.decode("utf-8", "replace"), [slip]) from None
 
 
@@ -272,25 +242,24 @@ def _decode(raw: bytes, name: str) -> str:
 
 
 def _child(node: Any, step: str | int) -> Any:
-    if isinstance(node, dict):
-        return node.get(step)
-    if isinstance(node, list) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return None
+    inside: Any = node if isinstance(node, (dict, list)) else ()
+    try:
+        return inside[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _chain(chain: tuple[Step, ...], sources: Mapping[str, Quoting]) -> list[str]:
     """One line a place, those at the same place joined; a long chain is cut in the middle."""
-    lines: list[tuple[str, list[str]]] = []
-    for step in chain:
+
+    def position(step: Step) -> str:
         source = sources.get(step.loc.file)
-        where = source.position(step.loc) if source is not None else printable(step.loc.file)
-        text = printable(step.text)
-        if lines and lines[-1][0] == where:
-            lines[-1][1].append(text)
-        else:
-            lines.append((where, [text]))
-    shown = [f"  expanded from {where}   {'; '.join(_middle(texts))}" for where, texts in lines]
+        return source.position(step.loc) if source else printable(step.loc.file)
+
+    shown = [
+        f"  expanded from {where}   {'; '.join(_middle([printable(step.text) for step in steps]))}"
+        for where, steps in groupby(chain, position)
+    ]
     if len(shown) > _CHAIN:
         half = _CHAIN // 2
         shown[half:-half] = [f"  … {len(shown) - _CHAIN} more …"]

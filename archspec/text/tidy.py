@@ -11,8 +11,8 @@ the reader of specs has already accepted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import yaml
 from yaml import tokens as t
@@ -38,7 +38,15 @@ class _Line:
     comment: str = ""
     comment_column: int = 0  # in the old text
     verbatim: str | None = None  # inside a scalar of several lines: shifted with its first line
-    shift: int = 0
+
+    @property
+    def shift(self) -> int:
+        return self.new - self.old
+
+    @property
+    def trails(self) -> int:
+        """The old column of a comment behind something else; 0 where there is none."""
+        return self.comment_column if self.body and self.comment else 0
 
 
 @dataclass(slots=True)
@@ -100,7 +108,6 @@ def _place(text: str, scanned: list[t.Token], lines: list[_Line]) -> None:
             continue
         if first:
             line.new = _column(token, state)
-            line.shift = line.new - line.old
             if not state.flow or (state.flow == 1 and isinstance(token, _OPENS)):
                 state.flow_shift = line.shift
         else:
@@ -133,9 +140,8 @@ def _enter(token: t.Token, state: _State) -> None:
 def _column(token: t.Token, state: _State) -> int:
     """Where a line goes that starts with `token`."""
     column: int = token.start_mark.column
-    if state.flow and not (state.flow == 1 and isinstance(token, _OPENS)):
-        return max(0, column + state.flow_shift)
-    if isinstance(token, _CLOSES):
+    opens = state.flow == 1 and isinstance(token, _OPENS)
+    if (state.flow and not opens) or isinstance(token, _CLOSES):
         return max(0, column + state.flow_shift)
     if not state.levels:
         return 0
@@ -145,9 +151,7 @@ def _column(token: t.Token, state: _State) -> int:
 
 def _gap(last: t.Token | None, token: t.Token) -> int:
     """Spaces between two tokens of one line."""
-    if last is None or isinstance(last, _OPENS):
-        return 0
-    if isinstance(token, t.ValueToken):
+    if last is None or isinstance(last, _OPENS) or isinstance(token, t.ValueToken):
         return 0
     if isinstance(token, (t.FlowEntryToken, *_CLOSES)):
         return int(isinstance(last, t.ValueToken))  # `{batch_norm: }` keeps its empty value visible
@@ -164,12 +168,10 @@ def _append(text: str, token: t.Token, lines: list[_Line]) -> None:
     lines[row].body += head.partition(" ")[0] if block else head.rstrip()
     for offset, tail in enumerate(rest, 1):
         line = lines[row + offset]
-        line.shift = lines[row].shift
+        line.new = max(0, line.old + lines[row].shift)
         if block or offset < len(rest):
             line.verbatim = tail
         else:
-            line.old = len(tail) - len(tail.lstrip(" "))
-            line.new = max(0, line.old + line.shift)
             line.body = tail.strip()
 
 
@@ -212,9 +214,11 @@ def _hang(lines: list[_Line]) -> None:
 
 def _render(lines: list[_Line]) -> str:
     rows = [_row(line) for line in lines]
-    for start, stop in _columns(lines):
-        edge = max(len(rows[i]) for i in range(start, stop)) + 2
-        for i in range(start, stop):
+    # trailing comments of neighbouring lines that stood in one column stay in one
+    for trails, run in groupby(range(len(lines)), lambda i: lines[i].trails):
+        here = list(run) if trails else []
+        edge = max((len(rows[i]) for i in here), default=0) + 2
+        for i in here:
             rows[i] = rows[i].ljust(edge) + lines[i].comment
     out: list[str] = []
     for row, line in zip(rows, lines, strict=True):
@@ -225,25 +229,5 @@ def _render(lines: list[_Line]) -> str:
 
 def _row(line: _Line) -> str:
     """A line without the comment that trails it."""
-    if line.verbatim is not None:
-        shifted = " " * max(0, line.shift) + line.verbatim[max(0, -line.shift) :]
-        return shifted if line.verbatim.strip() else ""
-    text = line.body or line.comment
-    return " " * line.new + text if text else ""
-
-
-def _columns(lines: list[_Line]) -> Iterator[tuple[int, int]]:
-    """Runs of neighbouring lines whose trailing comments stood in one column: they stay in one."""
-    row = 0
-    while row < len(lines):
-        stop = row + 1
-        if lines[row].body and lines[row].comment:
-            while (
-                stop < len(lines)
-                and lines[stop].body
-                and lines[stop].comment
-                and lines[stop].comment_column == lines[row].comment_column
-            ):
-                stop += 1
-            yield row, stop
-        row = stop
+    text = line.body or line.comment if line.verbatim is None else line.verbatim.lstrip(" ")
+    return " " * line.new + text if text.strip() else ""

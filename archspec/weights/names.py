@@ -95,7 +95,7 @@ def partly(recipes: Mapping[str, Recipe]) -> dict[str, str]:
 
     Raises WeightsError where one tensor, or one part of it, would be used for two of ours.
     """
-    users: dict[str, dict[tuple[int, int] | None, str]] = {}
+    users: dict[str, dict[tuple[int, ...] | None, str]] = {}
     for name, recipe in recipes.items():
         part = recipe.rename.part if recipe.rename is not None else None
         for source in recipe.sources:

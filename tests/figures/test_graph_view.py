@@ -183,11 +183,11 @@ def test_a_line_goes_through_all_columns_it_passes() -> None:
     boxes = [Box(0, 60 * i, 100, 60 * i + 30) for i in range(60)]
     down = [tuple((50, 60 * i + y) for y in (30, 40, 50, 60)) for i in range(59)]
     beside = ((100, 15), (160, 15), (160, 3555), (100, 3555))
-    pages = columns.columns(boxes, (), [*down, beside])
+    pages = columns.columns(columns.Drawing(boxes, (), [*down, beside]))
     assert len(pages) > 2
     steps = columns.folded(beside, len(down), pages, (0, 0))
     assert steps[0][0] == "M"
-    lefts = [page.left for page in pages]
+    lefts = [page.across for page in pages]
     assert lefts == sorted(lefts)
     assert steps[0][1:] == pytest.approx((pages[0].x(100), 15))
     assert steps[-1][-2:] == pytest.approx((pages[-1].x(100), 3555 + pages[-1].down))

@@ -27,7 +27,7 @@ Exact = Annotated[str | None, BeforeValidator(lambda value: None if value is Non
 class Model(BaseModel):
     """Filled from what the analysis says, attribute by attribute; not changed afterwards."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
 
 class Seen(Model):

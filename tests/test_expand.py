@@ -681,6 +681,29 @@ body: [{id: b, Back: }, relu]
     assert not found.graph.training_outputs
 
 
+def test_a_merge_without_a_name_that_falls_away_is_said_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "cut.yaml").write_text(
+        "spec: 1\nname: cut\ninput: [3, 8, 8]\n"
+        "body: [{id: a, conv: {out: 4, kernel: 1}}, {residual: [relu]}]\n"
+    )
+    (tmp_path / "net.yaml").write_text(
+        "spec: 1\nname: net\ninput: [3, 8, 8]\n"
+        "use: {Cut: {file: cut.yaml, outputs: {a: a}}}\nbody: [{id: c, Cut: }, relu]\n"
+    )
+    (warning,) = archspec.load(tmp_path / "net.yaml").graph.warnings
+    assert warning.code == "W110"
+    assert "`residual1`" in warning.message
+
+
+def test_what_an_item_says_wrong_of_its_weights_is_said_together() -> None:
+    text = """
+params: {f: 3, s: -1}
+input: [3, 8, 8]
+body: [{id: a, conv: {out: 4, kernel: 1}, freeze: $f, init: {weight: {normal: $(s // 0)}}}]
+"""
+    assert len(complaints(text)) == 2
+
+
 def test_outputs_of_a_used_file_prune_it_and_say_so(tmp_path: Path) -> None:
     found = used(
         tmp_path,

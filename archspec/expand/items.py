@@ -97,9 +97,9 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee, wanted: frozenset[st
         read.update(made.copy.taken())
         _unasked(walk, found, made.copy, asked)
     if dead and callee.whole and callee.file.used:
-        needed.prune(found, dead)
         if wanted is None:
-            needed.report(walk, found, dead)
+            needed.report(walk, found, dead)  # names first: pruning takes that of a merge away
+        needed.prune(found, dead)
     elif dead:
         needed.complain(walk, dead)
 

@@ -30,7 +30,8 @@ class Made(NamedTuple):
     def path(self) -> tuple[str, ...]:
         """Its path in the block."""
         name = self.copy.segments[-1] if self.copy.segments else self.copy.merged
-        return (*self.frame.path, name or self.item.op)
+        assert name is not None  # an op, a call and a merge each have one
+        return (*self.frame.path, name)
 
 
 class Walk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,6 +29,12 @@ def emit(
     document's rules for initial values.
     """
     title = class_name(name)
+    if os.environ.get("ARCHSPEC_LOWERING") == "sym":  # the second mechanism, while both exist
+        from archspec.emit.lowering.network import lower
+
+        text = _file(lower(root, title, elaborate, init, _passed_on), origin)
+        verify(text)
+        return text
     kept = _witnessed(root, title, elaborate) if root.size <= WITNESSED else {}
     while True:
         lowering = Lowering(
@@ -110,7 +117,7 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
 # ---------------------------------------------------------------- the file
 
 
-def _file(lowering: Lowering, origin: str) -> str:
+def _file(lowering: Any, origin: str) -> str:
     from archspec.emit.definitions import DEFINITIONS, MAKE_DIVISIBLE
 
     definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from archspec.expressions.sym import Truth
 from archspec.text.words import joined, listed, meant
 
 _MANY = 64  # entries of a list that describes one op; longer ones are a mistake
@@ -111,7 +112,7 @@ class Flag(Kind):
     says = "true or false"
 
     def check(self, value: Any) -> bool:
-        if not isinstance(value, bool):
+        if not isinstance(value, (bool, Truth)):
             raise Wrong(f"it takes {self.says}")
         return value
 

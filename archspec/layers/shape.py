@@ -376,8 +376,16 @@ class Slice(Rearrange):
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         (t,) = ins
-        count, axis = len(self.cells(t)), place(self.op, self.axis, t)
+        count, axis = self._count(t), place(self.op, self.axis, t)
         return (t.like((*t.shape[:axis], count, *t.shape[axis + 1 :])),)
+
+    def _count(self, t: TensorType) -> int:
+        """The number of cells; by subtraction where it can be, so that it stays an expression."""
+        cells, n = self.cells(t), t.shape[place(self.op, self.axis, t)]
+        start, stop = 0 if self.start is None else self.start, n if self.stop is None else self.stop
+        start, stop = start + n if start < 0 else start, stop + n if stop < 0 else stop
+        plain = self.step == 1 and (cells.start, cells.stop) == (start, stop)
+        return stop - start if plain else len(cells)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         (t,) = ins

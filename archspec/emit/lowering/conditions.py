@@ -1,0 +1,78 @@
+"""`when` that holds in some rows only → the author's condition, and what flows on behind it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
+from archspec.emit.lowering.scope import Scope
+from archspec.expand.tree import Copy, Occurrence, Value
+from archspec.expressions import Expr
+from archspec.expressions.sym import FAILURES, Sym, evaluate
+
+Column = Sequence[tuple[Row, Occurrence]]
+
+
+def presence(column: Column) -> list[bool] | None:
+    """Where an item is there, if in some rows only."""
+    here = [bool(o.copies) and o.copies[0] is not None for _, o in column]
+    return here if any(here) and not all(here) else None
+
+
+def same_test(first: Column, second: Column, here: list[bool]) -> bool:
+    """Whether an item comes and goes with the one before it."""
+    a, b = first[0][1].item, second[0][1].item
+    return (
+        b.repeat is None
+        and presence(second) == here
+        and text_of(a.when) == text_of(b.when)
+        and a.tap is None
+        and b.tap is None
+    )
+
+
+def text_of(value: Any) -> str:
+    return str(getattr(value, "text", repr(value)))
+
+
+def condition(
+    scope: Scope, when: Any, rows: Sequence[Row], here: Sequence[bool], copies: Sequence[Copy],
+    prev: Flow | None, before: Sequence[Value | None],
+) -> ast.expr:  # fmt: skip
+    """The author's condition in the class's names; `copies` are those that are there.
+
+    A param whose item is absent is seen through the environment of the row itself.
+    """
+    found: Any = None
+    if isinstance(when, Expr):
+        at = list(here).index(True)
+        shape = prev.at(rows[at], dims(before[at])) if prev is not None else None
+        try:
+            sight = scope.sight(when.names, rows[at], copies[0].env, shape)
+            found = evaluate(when.tree, sight)
+        except FAILURES:
+            found = None
+    return scope.say(rows, found, [bool(h) for h in here], "flag")
+
+
+def join(
+    rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow
+) -> list[Any]:
+    """Per axis, a size that holds on both sides of a condition."""
+    if len(then.sizes) != len(other.sizes):
+        raise PlainError("the ranks differ behind a condition")
+    found: list[Any] = []
+    shape = dims(values[0])
+    for a in range(len(then.sizes)):
+        one: Any = None
+        for size in (then.sizes[a], other.sizes[a]):
+            if isinstance(size, Sym):
+                trial = [*shape[:a], Sym(shape[a], size.terms), *shape[a + 1 :]]
+                got = sizes_of(rows, tuple(trial), values)[a]
+                if isinstance(got, Sym):
+                    one = got
+                    break
+        found.append(one if one is not None else sizes_of(rows, shape, values)[a])
+    return found

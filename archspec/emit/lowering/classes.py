@@ -267,9 +267,9 @@ def _docstring(
     """Shapes, with the class's own names where they say it."""
     unit, made = plan.scope.unit, plan.outputs
     if unit.root:
-        inside = [_letters(v, i) for v, i in zip(plan.inputs[0], ins, strict=True)]
+        inside = [_letters(v, i, unit.free) for v, i in zip(plan.inputs[0], ins, strict=True)]
         flat = [v for vs in made.values() for v in several(vs[0])]
-        after = [_letters(v, f) for v, f in zip(flat, (f for fs in outs for f in fs), strict=True)]
+        after = [_letters(v, f, unit.free) for v, f in zip(flat, (f for fs in outs for f in fs), strict=True)]
         return plain_shapes(inside, after)
     known = {p.name for p in parameters} | set(unit.defined)
     inputs = [(_var(f), [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
@@ -283,12 +283,17 @@ def _docstring(
     return text if len(text) <= WIDTH - 10 else describe(rows, inputs, outputs, set())
 
 
-def _letters(value: Value, flow: Flow) -> Any:
-    """A shape of the network: a free axis by its name."""
-    return tuple(
-        render(s.tree) if isinstance(s, Sym) and len(s.terms) == 1 and s.terms == {f"{s!r}": 1} else n
-        for s, n in zip(flow.sizes, dims(value), strict=True)
-    )
+def _letters(value: Value, flow: Flow, free: set[str]) -> Any:
+    """A shape of the network: what depends on a free axis is written in its letter."""
+    found: list[Any] = []
+    for size, n in zip(flow.sizes, dims(value), strict=True):
+        reads = names_in(size.tree) if isinstance(size, Sym) else set()
+        if not reads & free:
+            found.append(n)
+            continue
+        text = repr(size)
+        found.append(text if len(text) <= 12 else f"{min(reads & free)}'")
+    return tuple(found)
 
 
 def _var(flow: Flow) -> Var:

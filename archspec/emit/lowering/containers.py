@@ -15,7 +15,7 @@ copy to copy becomes a variable that the loop carries.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from archspec.emit.explain import names_in
@@ -34,7 +34,7 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import block, construct, op, outer_sizes
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.lowering.sinks import Named, Own, Positional, Sink
-from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name
+from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, rebuilt
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
@@ -551,6 +551,7 @@ class _Round:
             **_loop_names(index, self.copies),
         }
         scope = Scope(unit, known, self.outer.records, self.outer)
+        scope.own = set(self.columns.values())
         for row, cs in zip(self.rows, self.copies, strict=True):
             for k, c in enumerate(cs):
                 sub = row.below()
@@ -678,8 +679,22 @@ class _Round:
             over = call("enumerate", over)
         return target, over, pair
 
-    def _renamed(self, table: Mapping[str, Any], body: list[Stmt]) -> list[str]:
-        return list(table)
+    def _renamed(self, table: dict[str, list[ast.expr]], body: list[Stmt]) -> list[str]:
+        """The names of the columns: one that took an author's place takes its name too."""
+        texts: list[str] = []
+        for text in table:
+            plain_ = next((t for t in self.columns.values() if text == f"{t}2"), None)
+            if plain_ is None or plain_ in table or plain_ in texts:
+                texts.append(text)
+                continue
+            rename(body, text, plain_)
+            texts.append(plain_)
+        order = [t for t in self.columns.values() if t in texts]
+        order += [t for t in texts if t not in order]
+        columns = dict(zip(texts, table.values(), strict=True))
+        table.clear()
+        table.update({t: columns[t] for t in order})
+        return order
 
     def _entries(self, scope: Scope, column: str) -> list[ast.expr]:
         """The entries of one of the author's columns."""
@@ -696,6 +711,25 @@ class _Round:
             wanted = [c[k].env[column] for c in self.copies]
             found.append(self.outer.say(self.rows, value, wanted, column))
         return found
+
+
+def rename(body: list[Stmt], old: str, new: str) -> None:
+    """A local variable under another name, wherever it stands."""
+
+    def other(text: str) -> ast.expr | None:
+        return ast.Name(new) if text == old else None
+
+    for s in body:
+        if isinstance(s, Line):
+            s.value = rebuilt(s.value, other)
+            s.target = new if s.target == old else s.target
+        elif isinstance(s, If):
+            s.test = rebuilt(s.test, other)
+            rename(s.body, old, new)
+            rename(s.orelse, old, new)
+        elif isinstance(s, For):
+            s.iter = rebuilt(s.iter, other)
+            rename(s.body, old, new)
 
 
 def _loop_names(index: str, copies: list[list[Copy]]) -> dict[str, ast.expr]:

@@ -90,7 +90,7 @@ def op(
         return Made(constructor, _applier(copies[0], first, {}, sizes), sizes, copies[0].layer)
     types = _types(rows[0], copies[0], ins)
     if any(_form(c) != _form(first) for c in calls):
-        return _varying(scope, item, rows, copies, calls)
+        return _varying(scope, item, rows, copies, (calls, types))
     layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
     made, outs = first, None
     try:
@@ -246,12 +246,14 @@ def _running(
 
 
 def _varying(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], calls: Sequence[Call]
-) -> Made:
+    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy],
+    made: tuple[list[Call], tuple[TensorType | None, ...]],
+) -> Made:  # fmt: skip
     """Modules of different classes in one place, where nothing else differs.
 
     The class itself becomes an argument.
     """
+    calls, types = made
     first = calls[0]
     if any(
         c.target is None or c.args or c.free or c.wrap
@@ -262,7 +264,9 @@ def _varying(
     targets = [Dotted(c.target or "") for c in calls]
     value = retyped(scope, rows, item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
-    sizes = _sizes(rows, copies, None)
+    layer = copies[0].layer
+    assert layer is not None
+    sizes = _sizes(rows, copies, layer.infer(*types))  # type: ignore[arg-type]
     return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
 
 

@@ -182,6 +182,8 @@ class Scope:
         self.rows: list[Row] = []
         self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
         self.place: dict[int, tuple[int, Row]] = {}  # of a loop: id of a row -> round, row outside
+        self.own: set[str] = set()  # of a loop: the names of the author's columns
+        self.shared: dict[str, str] = {}  # text of an expression -> the column that holds it
 
     @property
     def settled(self) -> bool:
@@ -246,9 +248,11 @@ class Scope:
             tree = self.settle(written(value), rows)
             carried = names_in(tree) & self.unit.carried
             if not (same and carried) and not isinstance(tree, ast.Constant):
-                for candidate in (*self._idle(tree, rows), tree):
-                    if holds(candidate, rows, wanted):
-                        return candidate
+                tabled = self._tabled(tree, rows, wanted)
+                if tabled is not None:
+                    return tabled
+                if holds(tree, rows, wanted):
+                    return tree
         if same:
             return literal(wanted[0])
         return self._column(rows, wanted, hint)
@@ -270,26 +274,43 @@ class Scope:
     def _fixed(self, text: str) -> bool:
         return text in self.unit.free or alike([r.py.get(text) for r in self.unit.rows])
 
-    def _idle(self, tree: ast.expr, rows: Sequence[Row]) -> list[ast.expr]:
-        """`make_divisible(c * 1.0)` is `c` for all of a table: what changes nothing is not said."""
-        local = set(self.local_names())
-        if not local or not names_in(tree) - FUNCTIONS <= local:
-            return []
-        found: list[ast.expr] = []
-        node = tree
-        while isinstance(node, (ast.Call, ast.BinOp)):
-            if isinstance(node, ast.Call):
-                node = node.args[0]
-            else:
-                node = node.left if names_in(node.left) else node.right
-            found.insert(0, node)
-        return [n for n in found if isinstance(n, ast.Name)]
+    def _tabled(
+        self, tree: ast.expr, rows: Sequence[Row], wanted: Sequence[Any]
+    ) -> ast.expr | None:
+        """`make_divisible(c * 1.4)` of a column alone: the column holds what it comes to."""
+        reads = names_in(tree) - FUNCTIONS
+        if not self.own or len(reads) != 1 or not any(isinstance(n, ast.Call) for n in ast.walk(tree)):
+            return self._tabled_outside(tree, rows, wanted) if self.parent is not None else None
+        (text,) = reads
+        if text not in self.own:
+            return self._tabled_outside(tree, rows, wanted)
+        if not holds(tree, rows, wanted):
+            return None
+        if holds(ast.Name(text), rows, wanted):
+            return ast.Name(text)
+        known = self.shared.get(render(tree))
+        if known is None:
+            made = self._column(rows, wanted, text)
+            assert isinstance(made, ast.Name)
+            known = self.shared[render(tree)] = made.id
+        return ast.Name(known)
 
-    def local_names(self) -> list[str]:
-        """The names of the columns of the loops around."""
-        outer = self.parent.local_names() if self.parent is not None else []
-        own = [t.id for n, t in self.names.items() if isinstance(t, ast.Name) and n in self.columns]
-        return [*outer, *own, *self.columns]
+    def _tabled_outside(
+        self, tree: ast.expr, rows: Sequence[Row], wanted: Sequence[Any]
+    ) -> ast.expr | None:
+        if self.parent is None or names_in(tree) & (self.own | set(self.columns)):
+            return None
+        outer: dict[int, tuple[Row, Any]] = {}
+        for row, value in zip(rows, wanted, strict=True):
+            up = self.place[id(row)][1]
+            if not equal(outer.setdefault(id(up), (up, value))[1], value):
+                return None
+        ups, values = [u for u, _ in outer.values()], [v for _, v in outer.values()]
+        found = self.parent._tabled(tree, ups, values)
+        if isinstance(found, ast.Name):  # it may be new: the rows in here must know it
+            for row in self.rows:
+                row.py.setdefault(found.id, self.place[id(row)][1].py.get(found.id))
+        return found
 
     def _column(self, rows: Sequence[Row], wanted: Sequence[Any], hint: str) -> ast.expr:
         """A column of the loop for what nothing else says."""
@@ -328,6 +349,7 @@ class Scope:
         names = {n: t for n, t in self.names.items() if n not in texts}
         found = Scope(self.unit, names, self.records, self.parent)
         found.rows, found.columns, found.place = self.rows, self.columns, self.place
+        found.own, found.shared = self.own, self.shared
         return found
 
     # ------------------------------------------------------------ forward
@@ -344,8 +366,7 @@ class Scope:
         if not remembers(value) and alike(wanted):
             return literal(wanted[0])
         reads = names_in(written(value)) - FUNCTIONS if remembers(value) else set()
-        of_tensors = bool(reads) and reads <= self.unit.shapes and not _floats(wanted)
-        if reads and not of_tensors and not reads & self.unit.space:
+        if reads and _floats(wanted) and not reads & self.unit.space:
             return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
         found, sights = running()
         if remembers(found):

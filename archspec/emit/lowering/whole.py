@@ -185,7 +185,7 @@ class Whole:
         known = group.info
         if known is not None:  # what a call of itself may rely on
             for i in group.instances:
-                known.values.setdefault(id(i), _row(i, 0).py)
+                known.values.setdefault(id(i), _worth(i))
         plan = Plan(
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
@@ -368,6 +368,15 @@ def _may_be_named(value: Any) -> bool:
 def _row(instance: Instance, base: int) -> Row:
     seen = {n: dims(v) for n, v in instance.inputs.items() if v.type is not None}
     return Row({k: bare(v) for k, v in instance.args.items()}, base, {}, seen)
+
+
+def _worth(instance: Instance) -> dict[str, Any]:
+    """All that the constructor may be given for an instance."""
+    found = dict(_row(instance, 0).py)
+    for j, (text, value) in enumerate(instance.inputs.items()):
+        for title, size in zip(titles(text, j, len(dims(value))), dims(value), strict=True):
+            found.setdefault(title, size)
+    return found
 
 
 def _root_row(root: Instance, base: int, kept: Sequence[str]) -> Row:

@@ -29,16 +29,17 @@ from archspec.emit.lowering.flow import (
     define,
     dims,
     holds,
+    lookup,
     sizes_of,
 )
-from archspec.emit.lowering.modules import block, construct, op, outer_sizes
-from archspec.emit.lowering.scope import Scope
+from archspec.emit.lowering.modules import block, construct, op, outer_sizes, titles
+from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.sinks import Named, Own, Positional, Sink
 from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, rebuilt
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, written
+from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, traced, written
 from archspec.language import Item
 
 Pairs = Sequence[tuple[Row, Body]]
@@ -150,29 +151,18 @@ def group(
     rows = [r for r, _ in pairs]
     info, captures, exports = scope.unit.whole.outlined(scope, item, pairs, hint)
     wanted = [info.values[id(p)] for _, p in pairs]
-    given = given_to_group(scope, item, pairs, captures)
+    given = _given(scope, info, pairs, captures)
     value = construct(scope, rows, info, wanted, given)
     outs = [[e[j] for e in exports] for j in range(len(exports[0]))]
     return value, outer_sizes(info, given, rows, outs)
 
 
-def given_to_group(
-    scope: Scope, item: Item, pairs: list[tuple[Row, Any]], captures: list[list[Value]]
+def _given(
+    scope: Scope, info: Info, pairs: list[tuple[Row, Any]], captures: list[list[Value]]
 ) -> dict[str, Any]:
     """What the class of a group may be given: the names around, and the sizes that come in."""
-    from archspec.emit.lowering.modules import titles
-    from archspec.expressions.sym import traced
-
-    row, part = pairs[0]
-    found: dict[str, Any] = {}
-    env = part.env if isinstance(part, Copy) else {}
-    for text, value in env.items():
-        if isinstance(value, (bool, int, float, str)):
-            found[text] = scope.value(text, value, row)
-    for text, value in row.py.items():
-        found.setdefault(text, traced(value, ast.Name(text)))
-    from archspec.emit.lowering.flow import lookup
-
+    row = pairs[0][0]
+    found = {new: traced(row.py[old], ast.Name(old)) for new, old in info.outer.items()}
     for j in range(len(captures[0])):
         flow = lookup([r for r, _ in pairs], [c[j] for c in captures])
         shape = flow.at(row, dims(captures[0][j]))

@@ -59,6 +59,12 @@ class Flow(Var):
         )
 
 
+class Ghost(Flow):
+    """An input of the class around, in the class of a group: its sizes are known, it is not."""
+
+    __slots__ = ()
+
+
 def equal(found: object, wanted: object) -> bool:
     """Equal in value and, as far as Python code can tell, in type: 1 is not True, 2.0 is not 2."""
     if isinstance(wanted, tuple):

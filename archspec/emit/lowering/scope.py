@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.emit.explain import names_in
 from archspec.emit.forward import Step
-from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, equal, holds
+from archspec.emit.lowering.flow import Flow, Ghost, PlainError, Row, alike, equal, holds
 from archspec.emit.syntax import Dotted, Stmt, literal, name, rebuilt
 from archspec.emit.text import render
 from archspec.expressions import Expr, Loop, Record
@@ -67,6 +67,7 @@ class Info:
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
     fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
+    outer: dict[str, str] = field(default_factory=dict)  # of a group: name -> that around it
     lines: list[str] = field(default_factory=list)
 
 
@@ -414,6 +415,9 @@ def running(flow: Flow, shape: Sequence[int]) -> tuple[Any, ...]:
     """A shape whose sizes are the tensor's own, `x.shape[2]`, where they are no fixed numbers."""
     found: list[Any] = []
     for a, (size, n) in enumerate(zip(flow.sizes, shape, strict=True)):
+        if isinstance(flow, Ghost):
+            found.append(Sym(n, size.terms) if isinstance(size, Sym) else n)
+            continue
         if isinstance(size, int) and not isinstance(size, Sym):
             found.append(n)
             continue

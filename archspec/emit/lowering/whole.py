@@ -17,11 +17,24 @@ from archspec.emit.definitions import HEAD
 from archspec.emit.frames import Frames
 from archspec.emit.lowering.classes import Plan, several, write_class
 from archspec.emit.lowering.containers import must
-from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, define, dims, equal, holds
+from archspec.emit.explain import names_in
+from archspec.emit.lowering.flow import (
+    Flow,
+    Ghost,
+    PlainError,
+    Row,
+    alike,
+    define,
+    dims,
+    equal,
+    holds,
+    lookup,
+)
 from archspec.emit.lowering.inits import Inits, freezing
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
+from archspec.emit.syntax import name, rebuilt
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
@@ -199,8 +212,6 @@ class Whole:
 
         One that no call gives, or that all leave at its default, is a number.
         """
-        from archspec.emit.syntax import name
-
         names: dict[str, Any] = {}
         for p, default in block.params.items():
             values = [r.py.get(p) for r in rows]
@@ -256,44 +267,60 @@ class Whole:
         if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
             raise PlainError("what crosses the group's edge differs between instances")
         title = self.free(camel(hint if hint.isidentifier() else item.op))
-        unit, inner = self._inside(scope, rows, parts)
-        unit.base = frames[0].path
         names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
-        known = dict(scope.names)
-        for j in range(len(captures[0])):
-            for t in titles(names[j], j, 5) + titles(names[j], j, 1) + titles(names[j], j, 4):
-                unit.potential.pop(t, None)
-            _input(unit, inner, [c[j] for c in captures], names[j], j)
-        body = Scope(unit, known, scope.records)
+        own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
+        unit, inner, outer = self._inside(scope, rows, own)
+        unit.base = frames[0].path
+        flows = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
+        within = [
+            _input(unit, inner, [c[j] for c in captures], names[j], j) for j in range(len(flows))
+        ]
+        back = {old: Sym.of(new, 0) for new, old in outer.items()}
+        records = {
+            text: next((w for w, f in zip(within, flows, strict=True) if f is flow), None)
+            or _ghost(flow, unit, back)
+            for text, flow in scope.records.items()
+        }
+        body = Scope(unit, _reachable(scope.names, back), records)
         body.rows = inner
-        info = Info(title)
+        info = Info(title, outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
-        merging = isinstance(parts[0], Copy) and (parts[0].body is None or parts[0].layer is not None or parts[0].plain)
-        whole = [p if merging or isinstance(p, Body) else must_body(p) for p in parts]
+        whole = [p if isinstance(p, Body) or _merges(p) else must_body(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
         plan = Plan(
-            body, list(zip(inner, whole, strict=True)), captures, names[: len(captures[0])], outs,
-            item=item,
-        )  # fmt: skip
+            body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item
+        )
         write_class(plan, info)
         return self._twin(info), captures, exports
 
     def _inside(
-        self, scope: Scope, rows: list[Row], parts: list[Any]
-    ) -> tuple[Unit, list[Row]]:
-        """What the class of a group may be given: all that is known where it stands."""
+        self, scope: Scope, rows: list[Row], own: set[str]
+    ) -> tuple[Unit, list[Row], dict[str, str]]:
+        """What the class of a group may be given: all that is known where it stands.
+
+        What is called as its own inputs' sizes are gets another name.
+        """
         visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
+        outer: dict[str, str] = {}
+        for n in visible:
+            text = f"outer_{n.removeprefix('in_')}" if n in own else n
+            while text in own or (text != n and text in visible):
+                text += "_"
+            outer[text] = n
         inner = [
-            Row({n: r.py[n] for n in visible}, k, {}, r.seen) for k, r in enumerate(rows)
+            Row({new: r.py[old] for new, old in outer.items()}, k, {}, r.seen)
+            for k, r in enumerate(rows)
         ]
         unit = Unit(self, inner)
-        unit.potential = dict.fromkeys(visible)
-        unit.taken |= set(visible)
-        unit.space = {n for n in scope.unit.space if n in visible}
-        unit.free = {n for n in scope.unit.free if n in visible}
-        unit.shapes = {n for n in scope.unit.shapes if n in visible}
+        unit.potential = dict.fromkeys(outer)
+        unit.taken |= set(outer)
+        for mine, theirs in (
+            (unit.space, scope.unit.space), (unit.free, scope.unit.free),
+            (unit.shapes, scope.unit.shapes),
+        ):  # fmt: skip
+            mine.update(new for new, old in outer.items() if old in theirs)
         unit.document, unit.args = scope.unit.document, scope.unit.args
-        return unit, inner
+        return unit, inner, outer
 
     def _twin(self, info: Info) -> Info:
         """A class with the same text serves both."""
@@ -314,8 +341,6 @@ class Whole:
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
         unit.taken |= set(self.kept)
-        from archspec.emit.syntax import name
-
         names = {p: name(p) for p in self.kept}
         if first.spec is not None:
             unit.document = frozenset(map(id, first.spec.blocks.values()))
@@ -352,6 +377,35 @@ class Whole:
 
 
 # ---------------------------------------------------------------- small facts
+
+
+def _merges(copy: Copy) -> bool:
+    return copy.body is None or copy.layer is not None or copy.plain
+
+
+def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
+    """An input of the class around, its sizes in the names that they have within."""
+    if flow is None:
+        return None
+    found = Ghost([None] * len(flow.sizes))
+    for a, size in enumerate(flow.sizes):
+        found.sizes[a] = size
+        if isinstance(size, Sym):
+            try:
+                worked = evaluate(size.tree, back)
+            except FAILURES:
+                worked = None
+            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else None
+    return found
+
+
+def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, Any]:
+    """The author's names, in the names of the class within."""
+    found = {}
+    for text, tree in names.items():
+        new = {n: back[n].tree for n in names_in(tree) if n in back}
+        found[text] = rebuilt(tree, new.get) if new else tree
+    return found
 
 
 def must_body(copy: Copy) -> Body:

@@ -151,6 +151,18 @@ class Sym(int):
     def tree(self) -> ast.expr:
         return _sum(self.terms)
 
+    def worth(self, names: Mapping[str, Any]) -> int:
+        """What the sum comes to where its names are worth this; one of FAILURES."""
+        total = 0
+        for atom, n in self.terms.items():
+            if not atom:
+                total += n
+            elif atom in names:
+                total += n * names[atom]
+            else:
+                total += n * plain(evaluate(_parsed(atom), names))
+        return total
+
     def __repr__(self) -> str:
         return ast.unparse(self.tree)
 

@@ -28,6 +28,7 @@ from archspec.emit.lowering.flow import (
     PlainError,
     Row,
     apart,
+    apart_from_first,
     define,
     dims,
     lookup,
@@ -466,12 +467,19 @@ def _repeat(site: Site, item: Item, column: list[tuple[Row, Occurrence]]) -> Non
 
 def _one_by_one(site: Site, item: Item, rows: list[Row], copies: list[list[Copy]]) -> None:
     """Each copy as if it were written out."""
-    if len({len(c) for c in copies}) > 1:
-        raise PlainError("the number of copies differs between instances")
+    same_count(rows, copies)
     scope = site.scope.without(own_names(item))
     for k in range(len(copies[0])):
         here = [(r.below(), c[k]) for r, c in zip(rows, copies, strict=True)]
         _copy(Site(scope, site.init, site.steps), item, here)
+
+
+def same_count(rows: list[Row], copies: list[list[Copy]]) -> None:
+    """Raises PlainError where the instances differ in the number of copies."""
+    counts = [len(c) for c in copies]
+    if len(set(counts)) > 1:
+        apart = apart_from_first(rows, counts)
+        raise PlainError("the number of copies differs between instances", apart)
 
 
 def _contained(
@@ -505,8 +513,7 @@ def _module_list(
     """A ModuleList; its modules are called in a loop or one by one."""
     unit, attribute = site.scope.unit, member(segment)
     unit.members.add(segment)
-    if len({len(c) for c in copies}) > 1:
-        raise PlainError("the number of copies differs between instances")
+    same_count(rows, copies)
     elements: list[ast.expr] = []
     calls: list[list[Step]] = []
     scope = site.scope.without(own_names(item))

@@ -24,7 +24,14 @@ Shape = tuple[Any, ...]
 
 
 class PlainError(Exception):
-    """The pretty form does not hold in every row; a plainer one must be written."""
+    """The pretty form does not hold in every row; a plainer one must be written.
+
+    `bases`: the rows that differ from the first, where they are known.
+    """
+
+    def __init__(self, message: str, bases: frozenset[int] = frozenset()) -> None:
+        super().__init__(message)
+        self.bases = bases
 
 
 class Row:
@@ -84,14 +91,22 @@ def _is(size: Sym, row: Row, n: int) -> bool:
 
 def holds(value: Any, rows: Sequence[Row], wanted: Sequence[object]) -> bool:
     """Whether an expression is worth what is wanted in every row."""
-    tree = value if isinstance(value, ast.expr) else written(value)
+    pairs = zip(rows, wanted, strict=True)
     try:
+        if isinstance(value, Sym):
+            return all(equal(value.worth(r.py), w) for r, w in pairs)
+        tree = value if isinstance(value, ast.expr) else written(value)
         if isinstance(tree, ast.Name):
-            return all(equal(r.py[tree.id], w) for r, w in zip(rows, wanted, strict=True))
-        pairs = zip(rows, wanted, strict=True)
+            return all(equal(r.py[tree.id], w) for r, w in pairs)
         return all(equal(plain(evaluate(tree, r.py)), w) for r, w in pairs)
     except FAILURES:
         return False
+
+
+def apart_from_first(rows: Sequence[Row], values: Sequence[object]) -> frozenset[int]:
+    """The instances whose value is not that of the first."""
+    pairs = zip(rows, values, strict=True)
+    return frozenset(r.base for r, v in pairs if not equal(v, values[0]))
 
 
 def alike(values: Sequence[object]) -> bool:

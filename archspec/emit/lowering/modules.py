@@ -412,6 +412,8 @@ def block(
     given = _given(scope, item, rows[0], copies[0], ins)
     wanted = [info.values[id(i)] for i in instances]
     for p in info.parameters:
+        if p.name not in given and p.name in scope.names:  # of the document: handed through
+            given[p.name] = scope.value(p.name, rows[0].py.get(p.name), rows[0])
         values = [w[p.name] for w in wanted]
         if all(isinstance(v, Dotted) for v in values) and p.name in item.args:
             given[p.name] = retyped(scope, rows, item.args[p.name], values)
@@ -483,7 +485,7 @@ def _document(scope: Scope, default: Expr, row: Row, called: Any) -> dict[str, A
     if id(called) not in scope.unit.document:
         return {}
     texts = [n for n in default.names if n in scope.unit.args]
-    return {n: scope.value(n, scope.unit.args[n], row) for n in texts}
+    return {n: scope.value(n, row.py.get(n, scope.unit.args[n]), row) for n in texts}
 
 
 def construct(

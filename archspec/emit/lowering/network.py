@@ -24,19 +24,30 @@ def lower(
     """
     kept = _witnesses(root, elaborate, passed_on) if root.size <= WITNESSED else {}
     kept = _used(root, title, kept, init)
-    try:
-        return _written(root, title, kept, init)
-    except PlainError:
-        if not kept:
-            raise
-    alone = {p: w for p, w in kept.items() if _holds(root, title, {p: w}, init)}
     while True:
         try:
-            return _written(root, title, alone, init)
-        except PlainError:
-            if not alone:
+            return _written(root, title, kept, init)
+        except PlainError as failed:
+            if not kept:
                 raise
-            alone.popitem()
+            guilty = _guilty(kept, failed.bases)
+        if not guilty:
+            break
+        kept = {p: w for p, w in kept.items() if p not in guilty}
+    kept = {p: w for p, w in kept.items() if _holds(root, title, {p: w}, init)}
+    while True:
+        try:
+            return _written(root, title, kept, init)
+        except PlainError:
+            if not kept:
+                raise
+            kept.popitem()
+
+
+def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[str]:
+    """The params whose witnesses are these rows of the network."""
+    owners = [p for p, found in kept.items() for _ in found]
+    return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
 
 
 def _used(

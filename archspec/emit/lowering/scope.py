@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archspec.emit.explain import names_in
 from archspec.emit.forward import Step
-from archspec.emit.lowering.flow import Flow, Ghost, PlainError, Row, alike, equal, holds
+from archspec.emit.lowering.flow import (
+    Flow,
+    Ghost,
+    PlainError,
+    Row,
+    alike,
+    apart_from_first,
+    equal,
+    holds,
+)
 from archspec.emit.syntax import Dotted, Stmt, literal, name, rebuilt
 from archspec.emit.text import render
 from archspec.expressions import Expr, Loop, Record
@@ -316,7 +325,7 @@ class Scope:
     def _column(self, rows: Sequence[Row], wanted: Sequence[Any], hint: str) -> ast.expr:
         """A column of the loop for what nothing else says."""
         if self.parent is None:
-            raise PlainError(f"`{hint}` follows no expression")
+            raise PlainError(f"`{hint}` follows no expression", apart_from_first(rows, wanted))
         by_round: dict[int, list[tuple[Row, Any]]] = {k: [] for k in range(self.rounds())}
         for row, value in zip(rows, wanted, strict=True):
             k, up = self.place[id(row)]
@@ -342,7 +351,9 @@ class Scope:
         for _, up in self.place.values():
             counts[id(up)] = counts.get(id(up), 0) + 1
         if len(set(counts.values())) != 1:
-            raise PlainError("the number of copies differs between instances")
+            ups = list({id(up): up for _, up in self.place.values()}.values())
+            apart = apart_from_first(ups, [counts[id(up)] for up in ups])
+            raise PlainError("the number of copies differs between instances", apart)
         return next(iter(counts.values()))
 
     def without(self, texts: set[str]) -> Scope:

@@ -9,6 +9,7 @@ nothing can fail because every number can stand as it is.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,7 @@ class Whole:
         self.consumers: dict[int, set[int]] = {}
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
+        self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()
         self.mark = 0
@@ -92,8 +94,10 @@ class Whole:
             self.paths.update(crossing.paths)
             self.inits.learn(instance)
             by_block.setdefault(id(instance.block), []).append(instance)
+            home = instance if instance.spec is not None else self.document[id(instance)]
             for item, copy in called(instance.body):
                 assert copy.instance is not None
+                self.document.setdefault(id(copy.instance), home)
                 self.given.setdefault(id(copy.instance.block), set()).update(item.args)
                 stack.append(copy.instance)
         for instances in by_block.values():
@@ -121,12 +125,12 @@ class Whole:
         self.mark = before
         try:
             self._settle(group, title, before)
-        except PlainError:
+        except PlainError as failed:
             self.mark, group.info = mark, None
             self._forget(before)
             self.names.discard(title)
             if len(group.instances) == 1:
-                raise
+                raise PlainError(*failed.args) from failed  # its rows are not the caller's
             self._divide(group)
             return
         self.mark = mark
@@ -182,10 +186,10 @@ class Whole:
             raise PlainError("the outputs differ")
         rows = [_row(i, n) for n, i in enumerate(instances)]
         unit = Unit(self, rows)
-        if instances[0].spec is not None:  # a used file: defaults in it read its params
-            unit.document = frozenset(map(id, instances[0].spec.blocks.values()))
-            unit.args = instances[0].args
-        names = self._params(unit, rows, block)
+        inherited = self._inherited(unit, rows, instances)
+        names = {**self._params(unit, rows, block), **inherited}
+        unit.potential.update(dict.fromkeys(inherited))
+        unit.taken |= set(inherited)
         records: dict[str, Flow | None] = {}
         for j, text in enumerate(block.inputs):
             values = [list(i.inputs.values())[j] for i in instances]
@@ -207,7 +211,34 @@ class Whole:
         write_class(plan, info)
         group.info = info
 
-    def _params(self, unit: Unit, rows: list[Row], block: Block) -> dict[str, Any]:
+    def _inherited(
+        self, unit: Unit, rows: list[Row], instances: list[Instance]
+    ) -> dict[str, ast.expr]:
+        """Params of the document that blocks called in here take by default: handed through."""
+        first, block = instances[0], instances[0].block
+        home = first if first.spec is not None else self.document[id(first)]
+        if home.spec is None:
+            return {}
+        unit.document = frozenset(map(id, home.spec.blocks.values()))
+        unit.args = home.args
+        if first.spec is not None or not home.spec.inherits:
+            return {}
+        read = {n for b in home.spec.blocks.values() for ns in b.inherited.values() for n in ns}
+        found: dict[str, ast.expr] = {}
+        for n in (p for p in home.args if p in read):
+            values = [self.document[id(i)].args.get(n) for i in instances]
+            kept = home is self.roots[0] and n in self.kept
+            clash = n in block.params or n in block.inputs
+            if clash or not all(map(_may_be_named, values)) or (alike(values) and not kept):
+                continue
+            found[n] = name(n)
+            for row, value in zip(rows, values, strict=True):
+                row.py[n] = bare(value)
+        return found
+
+    def _params(
+        self, unit: Unit, rows: list[Row], block: Block
+    ) -> dict[str, Any]:
         """The params that the class takes, as names of its constructor.
 
         One that no call gives, or that all leave at its default, is a number.
@@ -227,12 +258,18 @@ class Whole:
                 or (not isinstance(default, Expr) and equal(values[0], bare(default)))
             )
             computed = isinstance(default, Expr) and not block.inherited[p]
-            if usual and not computed:
+            if usual and not computed and not self._follows(block, p):
                 continue
             names[p] = name(p)
             unit.potential[p] = None
             unit.taken.add(p)
         return names
+
+    def _follows(self, block: Block, param: str) -> bool:
+        """Whether a param's default reads an argument of the network's constructor."""
+        spec = self.roots[0].spec
+        own = spec is not None and spec.blocks.get(block.name) is block
+        return own and not block.inherited[param].isdisjoint(self.kept)
 
     def _computed(self, unit: Unit, names: dict[str, Any], rows: list[Row], block: Block) -> None:
         """Params whose default is an expression that is right everywhere are no arguments."""
@@ -290,7 +327,10 @@ class Whole:
         plan = Plan(
             body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item
         )
-        write_class(plan, info)
+        try:
+            write_class(plan, info)
+        except PlainError as failed:
+            raise PlainError(*failed.args) from failed  # its rows are not those around
         return self._twin(info), captures, exports
 
     def _inside(

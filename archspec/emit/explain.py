@@ -30,13 +30,14 @@ class Var:
     Its `axes`: for each an expression in the class's names, or None.
     """
 
-    __slots__ = ("axes", "batchless", "hint", "id", "several")
+    __slots__ = ("axes", "batchless", "hint", "id", "named", "several")
     count = 0
 
     def __init__(self, axes: Sequence[ast.expr | None], hint: str = "") -> None:
         Var.count += 1
         self.id, self.axes, self.hint = Var.count, [_short(a) for a in axes], hint
         self.several = False  # a tuple, as nn.LSTM gives it
+        self.named = False  # it is called by its hint, wherever that is free
         self.batchless = False  # a parameter, or made of parameters alone: no batch axis
 
     @property

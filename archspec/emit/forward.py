@@ -173,6 +173,7 @@ class _Classes:
         self.last: dict[int, int] = {}
         self.hints: dict[int, list[str]] = {}
         self.tuples: set[int] = set()
+        self.named: set[int] = set()  # those called by their hint, however short they live
 
     def find(self, var: int) -> int:
         while self.parent.setdefault(var, var) != var:
@@ -184,6 +185,8 @@ class _Classes:
         self.hints[var.id] = [var.hint] if var.hint else []
         if var.several:
             self.tuples.add(var.id)
+        if var.named:
+            self.named.add(var.id)
 
     def used(self, var: int, at: int) -> None:
         self.last[var] = max(self.last.get(var, at), at)
@@ -196,6 +199,8 @@ class _Classes:
         self.first[a] = min(self.first[a], self.first[b])
         self.last[a] = max(self.last[a], self.last[b])
         self.hints[a] += self.hints[b]
+        if b in self.named:
+            self.named.add(a)
 
 
 class Naming:
@@ -303,7 +308,7 @@ class Naming:
             yield "result"
             hints = ["result"]
             yield from (f"result{k}" for k in range(2, 1 << 20))
-        if hints and c.last[root] - c.first[root] > 3:
+        if hints and (c.last[root] - c.first[root] > 3 or root in c.named):
             yield hints[0]
         yield from ("x", "y", "z")
         yield from hints[:1]

@@ -17,6 +17,7 @@ from archspec.emit.lowering import conditions, links
 from archspec.emit.lowering.containers import (
     comprehension,
     container,
+    count_of,
     group,
     must,
     own_names,
@@ -56,10 +57,6 @@ from archspec.language import Item
 
 Pairs = list[tuple[Row, Copy]]
 
-
-def _merges(copy: Copy) -> bool:
-    """Whether paths meet in it: a residual, or branches."""
-    return bool(copy.branches) or copy.plain or (copy.body is not None and copy.layer is not None)
 
 
 @dataclass(slots=True)
@@ -197,7 +194,7 @@ def _made(site: Site, item: Item, pairs: Pairs) -> None:
         _leaf(site, item, pairs)
     elif first.segments:
         _framed(site, item, pairs)
-    elif _merges(first):
+    elif links.merges(first):
         merged(site, item, pairs)
     else:
         body(site, [(r, c.body) for r, c in pairs if c.body is not None])
@@ -264,7 +261,7 @@ def _framed(site: Site, item: Item, pairs: Pairs) -> None:
     if frames[0].outward:
         _written_out(site, item, pairs, segment)
         return
-    bodies = [c.body for c in copies if c.body is not None and not _merges(c)]
+    bodies = [c.body for c in copies if c.body is not None and not links.merges(c)]
     if (
         len(bodies) == len(copies)
         and all(_unary(f, c) for f, c in zip(frames, copies, strict=True))
@@ -513,7 +510,9 @@ def _module_list(
     """A ModuleList; its modules are called in a loop or one by one."""
     unit, attribute = site.scope.unit, member(segment)
     unit.members.add(segment)
-    same_count(rows, copies)
+    if len({len(c) for c in copies}) > 1:
+        _alike_list(site, item, rows, copies, segment)
+        return
     elements: list[ast.expr] = []
     calls: list[list[Step]] = []
     scope = site.scope.without(own_names(item))
@@ -527,11 +526,11 @@ def _module_list(
         calls.append(steps)
     made: ast.expr = ast.List(elements)
     if len(elements) > 1 and len({render(e) for e in elements}) == 1:
-        count = _count(site.scope, item, rows, copies)
+        count = count_of(site.scope, item, rows, copies)
         made = comprehension(elements[0], "_", call("range", count))
     site.init.append(set_member(segment, call("nn.ModuleList", made)))
     looped = None
-    if all(links.private(unit.whole, cs) for cs in copies):
+    if len(elements) > 1 and all(links.private(unit.whole, cs) for cs in copies):
         looped = _looped(attribute, calls)
     if looped is None:
         for s in calls:
@@ -543,10 +542,37 @@ def _module_list(
     define(rows, [must(c[-1].out) for c in copies], out)
 
 
-def _count(scope: Scope, item: Item, rows: list[Row], copies: list[list[Copy]]) -> ast.expr:
-    from archspec.emit.lowering.containers import count_of
-
-    return count_of(scope, item, rows, copies)
+def _alike_list(
+    site: Site, item: Item, rows: list[Row], copies: list[list[Copy]], segment: str
+) -> None:
+    """A ModuleList of copies that are alike, as many as an argument says."""
+    unit, attribute = site.scope.unit, member(segment)
+    if any(links.tail_alike(cs) > 1 or not links.private(unit.whole, cs) for cs in copies):
+        same_count(rows, copies)
+    scope = site.scope.without(own_names(item))
+    made: list[ast.expr] = []
+    calls: list[list[Step]] = []
+    for k in range(min(2, max(len(c) for c in copies))):
+        here = [(r.below(), c[k]) for r, c in zip(rows, copies, strict=True) if len(c) > k]
+        inner = Site(scope, [], [])
+        at = ast.Subscript(attribute, ast.Constant(k))
+        made.append(_element(inner, item, here, at))
+        calls.append(inner.steps)
+        if k == 0:
+            site.init += inner.init
+    looped = _looped(attribute, calls)
+    if looped is None or len({render(m) for m in made}) > 1:
+        same_count(rows, copies)
+        return
+    count = count_of(site.scope, item, rows, copies)
+    each = comprehension(made[0], "_", call("range", count))
+    site.init.append(set_member(segment, call("nn.ModuleList", each)))
+    site.steps.append(looped)
+    last = [must(c[-1].out) for c in copies]
+    assert isinstance(looped.out, Flow)
+    shape = looped.out.at(rows[0], dims(last[0]))
+    looped.out.sizes = sizes_of(rows, shape, last)
+    define(rows, last, looped.out)
 
 
 def _element(site: Site, item: Item, pairs: Pairs, at: ast.expr) -> ast.expr:
@@ -568,7 +594,7 @@ def _element(site: Site, item: Item, pairs: Pairs, at: ast.expr) -> ast.expr:
     frames = [unit.whole.frames[id(c)] for c in copies]
     if not any(f.exports for f in frames):
         return call("nn.Identity")
-    bodies = [c.body for c in copies if c.body is not None and not _merges(c)]
+    bodies = [c.body for c in copies if c.body is not None and not links.merges(c)]
     hint = hint_of(item) or words_of(item)
     crossing = [list(f.captures.values()) for f in frames], [list(f.exports.values()) for f in frames]
     if (
@@ -592,7 +618,7 @@ def _element(site: Site, item: Item, pairs: Pairs, at: ast.expr) -> ast.expr:
 def _looped(attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
     """The calls as a loop, where each round differs from the next by what is carried alone."""
     rounds = [s[0] for s in calls if len(s) == 1 and isinstance(s[0], Assign)]
-    if len(rounds) < 2 or len(rounds) != len(calls) or any(len(r.outs) != 1 for r in rounds):
+    if not rounds or len(rounds) != len(calls) or any(len(r.outs) != 1 for r in rounds):
         return None
     values = [r.value for r in rounds if isinstance(r.value, ast.Call) and not r.value.keywords]
     if len(values) != len(rounds) or not all(isinstance(v.func, ast.Subscript) for v in values):
@@ -606,6 +632,7 @@ def _looped(attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
     if any(c in a[1:] for c, a in zip(carried, given, strict=True)):
         return None
     layer, inside, end = Flow((), "layer"), Flow(), Flow()
+    layer.named = True
     start, out = Flow(), Flow((), rounds[-1].outs[0].hint)
     first = values[0].args[0]
     if not isinstance(first, ast.Name):
@@ -695,7 +722,7 @@ def _written_out(site: Site, item: Item, pairs: Pairs, segment: str) -> None:
     unit.members.add(segment)
     site.init.append(set_member(segment, call("nn.Module")))
     unit.inline.append(Inline(unit.whole.paths[id(pairs[0][1])], (segment,), True))
-    if _merges(pairs[0][1]):
+    if links.merges(pairs[0][1]):
         merged(site, item, pairs)
     else:
         body(site, [(r, c.body) for r, c in pairs if c.body is not None])
@@ -733,7 +760,7 @@ def _inlined(site: Site, item: Item, pairs: Pairs) -> None:
         return
     if first.segments and len(path) > len(unit.inline[-1].base):
         _place(unit, path, call("nn.Module"), site.init)
-    if _merges(first):
+    if links.merges(first):
         merged(site, item, pairs)
     else:
         body(site, [(r, c.body) for r, c in pairs if c.body is not None])

@@ -114,6 +114,11 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
         found[:] = [_batched(unit, v) for v in found]
     flat: list[Var] = [v for n, vs in outputs.items() if n not in plan.training for v in vs]
     late: list[Var] = [v for n, vs in outputs.items() if n in plan.training for v in vs]
+    if len(outputs) > 1:
+        for text, found in outputs.items():
+            for v in found:
+                v.named = bool(v.hint) or text.isidentifier()
+                v.hint = v.hint or (text if len(found) == 1 and not text.isdigit() else "")
     _drop_unused(unit.steps, [*flat, *late])
     steps = nest(unit.steps, [*flat, *late])
     arguments = ["x" if len(ins) == 1 else n for n in plan.names]
@@ -210,6 +215,7 @@ def _close(
     if forward is not None:
         tidy(unit.init)
         _store(unit)
+    unit.init = _narrowed(unit, unit.init, 2)
     _hoist(unit)
     read = _prepare(unit, chained=forward is None)
     defaults = dict(plan.defaults)
@@ -348,6 +354,59 @@ def _hoist(unit: Unit) -> None:
         for s in unit.init:
             _named_instead(s, text, variable)
         unit.defined[variable] = found[text]
+
+
+def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
+    """An argument that makes a call too wide for a line gets a name before it, if that is shorter.
+
+    `padding = (kernel - 1) // 2`, then `padding=padding`.
+    """
+    done: list[Stmt] = []
+    for s in statements:
+        if isinstance(s, (If, For)):
+            s.body = _narrowed(unit, s.body, depth + 1)
+        if isinstance(s, If):
+            s.orelse = _narrowed(unit, s.orelse, depth + 1)
+        lines = len(write([s], depth)) if isinstance(s, Line) else 0
+        if lines > 5 and isinstance(s, Line):
+            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
+            short = Line(s.value, s.target, s.annotation, s.op)
+            for b in before:
+                short.value = _keyword(short.value, b.target)
+            if before and len(write([*before, short], depth)) < lines:
+                unit.taken.update(b.target for b in before)
+                done += [*before, short]
+                continue
+        done.append(s)
+    return done
+
+
+def _wide(unit: Unit, value: ast.expr) -> dict[str, ast.expr]:
+    """The computed keyword arguments of the calls in an expression, each with one value."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(value):
+        for k in node.keywords if isinstance(node, ast.Call) else ():
+            if not isinstance(k.value, ast.BinOp) or k.arg is None or k.arg in unit.taken:
+                continue
+            if render(found.setdefault(k.arg, k.value)) != render(k.value):
+                return {}
+    return found
+
+
+def _keyword(value: ast.expr, text: str) -> ast.expr:
+    """Calls with `text=…` that is computed take the variable of that name instead."""
+
+    def new(node: ast.expr) -> ast.expr | None:
+        if not isinstance(node, ast.Call):
+            return None
+        if not any(k.arg == text and isinstance(k.value, ast.BinOp) for k in node.keywords):
+            return None
+        keywords = [
+            ast.keyword(k.arg, ast.Name(text) if k.arg == text else k.value) for k in node.keywords
+        ]
+        return ast.Call(node.func, [exchanged(a, new) for a in node.args], keywords)
+
+    return exchanged(value, new)
 
 
 def _expressions(s: Stmt) -> Iterable[ast.expr]:

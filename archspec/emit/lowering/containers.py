@@ -137,7 +137,7 @@ def module_of(
     if not any(whole.frames[id(c)].exports for c in copies):
         return call("nn.Identity"), cur  # nothing inside is there, but it has its place
     hint = first.segments[0] if first.segments[0].isidentifier() else words_of(item)
-    bodies = [c.body for c in copies if c.body is not None and first.layer is None]
+    bodies = [c.body for c in copies if c.body is not None and not links.merges(c)]
     if len(bodies) == len(copies) and links.is_chain(whole, bodies):
         return container(scope, list(zip(rows, bodies, strict=True)), hint, into, cur)
     value, sizes = group(scope, item, list(pairs), hint)

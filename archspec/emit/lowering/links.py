@@ -76,6 +76,11 @@ def _is_module(c: Copy, *, numbered: bool) -> bool:
     return bool(c.segments) and (numbered or natural)
 
 
+def merges(copy: Copy) -> bool:
+    """Whether paths meet in it, or would: a residual, or branches."""
+    return bool(copy.branches) or copy.plain or (copy.body is not None and copy.layer is not None)
+
+
 def numbered(bodies: Sequence[Body]) -> bool:
     """Whether the modules are named 0, 1, 2 … in every body."""
     return all(all(text == str(k) for k, text in enumerate(_names(b))) for b in bodies)

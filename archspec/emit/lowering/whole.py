@@ -16,6 +16,7 @@ from typing import Any
 
 from archspec.emit.definitions import HEAD
 from archspec.emit.frames import Frames
+from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, several, write_class
 from archspec.emit.lowering.containers import must
 from archspec.emit.explain import names_in
@@ -322,7 +323,7 @@ class Whole:
         body.rows = inner
         info = Info(title, outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
-        whole = [p if isinstance(p, Body) or _merges(p) else must_body(p) for p in parts]
+        whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
         plan = Plan(
             body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item
@@ -418,9 +419,6 @@ class Whole:
 
 # ---------------------------------------------------------------- small facts
 
-
-def _merges(copy: Copy) -> bool:
-    return copy.body is None or copy.layer is not None or copy.plain
 
 
 def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
@@ -528,7 +526,12 @@ def _root_input(
     flow = Flow([n if alike([s[a] for s in shapes]) else None for a, n in enumerate(shapes[0])], text)
     define(rows, values, flow)
     declared = root.spec.inputs[text].shape if root.spec is not None else ()
+    known = {p: traced(rows[0].py.get(p, v), name(p)) if p in unit.potential else v for p, v in root.args.items()}
     for a, axis in enumerate(declared):
+        if isinstance(axis, Expr):
+            size = evaluate(axis.tree, known)
+            if isinstance(size, Sym) and holds(size, rows, [s[a] for s in shapes]):
+                flow.sizes[a] = size
         if isinstance(axis, Axis):
             if axis.name in unit.taken and axis.name not in unit.free:
                 continue

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from archspec.emit.check import verify
@@ -32,8 +34,9 @@ def emit(
     if os.environ.get("ARCHSPEC_LOWERING") == "sym":  # the second mechanism, while both exist
         from archspec.emit.lowering.network import lower
 
-        text = _file(lower(root, title, elaborate, init, _passed_on), origin)
-        verify(text)
+        with _deep():
+            text = _file(lower(root, title, elaborate, init, _passed_on), origin)
+            verify(text)
         return text
     kept = _witnessed(root, title, elaborate) if root.size <= WITNESSED else {}
     while True:
@@ -113,6 +116,19 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
             break
     return found
 
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Python's own limit of nested calls out of the way of blocks in one another."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+_FRAMES = 20_000
 
 # ---------------------------------------------------------------- the file
 

@@ -49,7 +49,7 @@ def _constant(node: ast.Constant) -> tuple[str, int]:
         if text[0] == "'" and '"' not in text:
             text = f'"{text[1:-1]}"'
         return text, _ATOM
-    return repr(node.value), _ATOM
+    return "..." if node.value is ... else repr(node.value), _ATOM
 
 
 def _attribute(node: ast.Attribute) -> tuple[str, int]:

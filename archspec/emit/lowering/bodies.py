@@ -129,7 +129,7 @@ def _optional(
     out.batchless = then.batchless
     if then.batchless != other.batchless:
         raise PlainError("a batch axis that is there in some instances only")
-    one = _one_module(test, init, steps, then)
+    one = None if _named_twice(pairs[0][1], at) else _one_module(test, init, steps, then)
     if one is not None:
         site.init.append(one)
         asked: ast.expr = ast.Compare(name(one.target), [ast.IsNot()], [ast.Constant(None)])
@@ -152,6 +152,12 @@ def _passed(found: Body, at: int, end: int, *, here: bool) -> Value:
     copy = found.items[at].copies[0]
     assert copy is not None
     return must(copy.ins[0] if copy.ins else None)
+
+
+def _named_twice(found: Body, at: int) -> bool:
+    """Whether another item, under the opposite condition, has the name of this one."""
+    name_ = found.items[at].name
+    return name_ is not None and sum(o.name == name_ for o in found.items) > 1
 
 
 def _one_module(test: ast.expr, init: list[Stmt], steps: list[Step], then: Flow) -> Line | None:
@@ -241,7 +247,7 @@ def _call_group(
     """Calls the class of a group on what crosses its edge."""
     captures, exports = crossing
     ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-    outs = [Flow(s, hint if j == 0 else f"{hint}{j}") for j, s in enumerate(sizes)]
+    outs = [Flow(s, hint if not j or not hint else f"{hint}{j}") for j, s in enumerate(sizes)]
     if outs:
         args = (batched(v, ins, site.scope.unit.anchor) for v in ins)
         site.steps.append(Assign(list(outs), call(attribute, *args)))

@@ -39,7 +39,7 @@ from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, rebui
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, traced, written
+from archspec.expressions.sym import FAILURES, Listed, Sym, evaluate, plain, traced, written
 from archspec.language import Item
 
 Pairs = Sequence[tuple[Row, Body]]
@@ -641,6 +641,8 @@ class _Round:
         And the carried width if it has become a column.
         """
         used = set().union(*(stmt_names(s) for s in body))
+        if not all(self.copies) and any(t in used for t in self.columns.values()):
+            raise PlainError("the repeat is empty in some instances")
         table: dict[str, list[ast.expr]] = {
             t: self._entries(scope, c) for c, t in self.columns.items() if t in used
         }
@@ -657,17 +659,44 @@ class _Round:
         if not table:
             count = count_of(self.outer, self.item, self.rows, self.copies)
             return (self.index if self.index in used else "_"), call("range", count), pair
+        if not all(self.copies):
+            raise PlainError("the repeat is empty in some instances")
+        lists = [self._list(c) for c, t in self.columns.items() if t in table]
+        if len(lists) == len(table) and all(lists):
+            over_lists = [x for x in lists if x is not None]
+            over = over_lists[0] if len(lists) == 1 else call("zip", *over_lists)
+            return (*self._target(list(table), over, used), pair)
         texts = self._renamed(table, body)
         columns = list(table.values())
         entries = columns[0] if len(columns) == 1 else [
             ast.Tuple(list(e)) for e in zip(*columns, strict=True)
         ]  # fmt: skip
-        over: ast.expr = ast.Tuple(entries)
+        return (*self._target(texts, ast.Tuple(entries), used), pair)
+
+    def _target(
+        self, texts: list[str], over: ast.expr, used: set[str]
+    ) -> tuple[str, ast.expr]:
+        """What goes through the columns; with the index where the body reads it."""
         target = ", ".join(texts)
-        if self.index in used:
-            target = f"{self.index}, ({target})" if len(texts) > 1 else f"{self.index}, {target}"
-            over = call("enumerate", over)
-        return target, over, pair
+        if self.index not in used:
+            return target, over
+        target = f"{self.index}, ({target})" if len(texts) > 1 else f"{self.index}, {target}"
+        return target, call("enumerate", over)
+
+    def _list(self, column: str) -> ast.expr | None:
+        """The list that a column is, where the constructor has it under a name."""
+        assert self.item.repeat is not None
+        given = self.item.repeat.columns[column]
+        if not isinstance(given, Expr):
+            return None
+        try:
+            found = self.outer.symbolic(given, self.rows[0], self.copies[0][0], None)
+        except FAILURES:
+            return None
+        lists = [tuple(plain(c.env.get(column)) for c in cs) for cs in self.copies]
+        if not isinstance(found, Listed) or not holds(found.tree, self.rows, lists):
+            return None
+        return found.tree
 
     def _renamed(self, table: dict[str, list[ast.expr]], body: list[Stmt]) -> list[str]:
         """The names of the columns: one that took an author's place takes its name too."""

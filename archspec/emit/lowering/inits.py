@@ -46,8 +46,10 @@ class Inits:
             for c in occurrence.copies:
                 if c is None:
                     continue
-                if c.layer is not None and c.body is None and not c.branches and here:
+                if c.layer is not None and c.body is None and not c.branches:
                     found = here.get(c.layer.op) or here.get("*")
+                    if not found and c.layer.op == "parameter":  # no module: a loop finds none
+                        found = self.rules.get("parameter")
                     if found:
                         self.local[id(c)] = found
                 for part in (c.body, c.shortcut, *c.branches):
@@ -64,7 +66,7 @@ class Inits:
         """Lines that set a member's weights, where its own class can say it."""
         layer = copies[0].layer
         fillers = self.local.get(id(copies[0]))
-        if layer is None or not fillers or layer.op in self.rules:
+        if layer is None or not fillers or (layer.op in self.rules and layer.op != "parameter"):
             return []
         names = {w.name for w in weights_of(copies[0]) if not w.buffer}
         if (

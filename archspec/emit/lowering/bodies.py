@@ -99,7 +99,17 @@ def _occurrence(site: Site, item: Item, column: list[tuple[Row, Occurrence]]) ->
         return
     pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
     if pairs:
+        if isinstance(item.when, Expr) and site.scope.unit.deciding is not None:
+            _decided(site.scope, item.when, pairs)
         _copy(site, item, pairs)
+
+
+def _decided(scope: Scope, when: Expr, pairs: Pairs) -> None:
+    rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
+    prev = None
+    if all(c.ins and c.ins[0] is not None for c in copies):
+        prev = lookup(rows, [c.ins[0] for c in copies])
+    conditions.decided(scope, when, rows, copies, prev)
 
 
 def _optional(
@@ -334,6 +344,8 @@ def merged(site: Site, item: Item, pairs: Pairs) -> None:
         paths = [[must(c.branches[k].output) for c in copies] for k in range(len(first.branches))]
         _join(site, rows, copies, paths, site.steps)
         return
+    if isinstance(item.shortcut_when, Expr) and len({c.plain for c in copies}) == 1:
+        _decided(site.scope, item.shortcut_when, pairs)
     body(site, [(r, c.body) for r, c in pairs if c.body is not None])
     open_pairs = [(r, c) for r, c in pairs if not c.plain]
     if not open_pairs:

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from archspec.emit.explain import names_in
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
 from archspec.emit.lowering.scope import Scope
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate
+from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written
 
 Column = Sequence[tuple[Row, Occurrence]]
 
@@ -31,6 +32,24 @@ def same_test(first: Column, second: Column, here: list[bool]) -> bool:
         and a.tap is None
         and b.tap is None
     )
+
+
+def decided(scope: Scope, when: Any, rows: Sequence[Row], copies: Sequence[Copy], prev: Flow | None) -> None:
+    """Notes the params of the network that a condition reads which comes out alike in every row.
+
+    At another value it may not, and the text would not know: they are no arguments.
+    """
+    unit = scope.unit
+    if not isinstance(when, Expr) or unit.deciding is None or not copies:
+        return
+    value = copies[0].ins[0] if copies[0].ins else None
+    try:
+        shape = prev.at(rows[0], dims(value)) if prev is not None and value is not None else None
+        found = evaluate(when.tree, scope.sight(when.names, rows[0], copies[0].env, shape))
+    except FAILURES:
+        return
+    if remembers(found):
+        unit.deciding |= names_in(written(found))
 
 
 def text_of(value: Any) -> str:

@@ -92,6 +92,9 @@ def chain(scope: Scope, pairs: Pairs, sink: Sink, into: list[Stmt], cur: Flow) -
             cur = _repeat(scope, item, column, sink, into, cur)
         elif column[0][1].copies[0] is not None:
             there = [(r, c) for r, o in column for c in o.copies if c is not None]
+            if isinstance(item.when, Expr):
+                inside = [c for _, c in there]
+                conditions.decided(scope, item.when, [r for r, _ in there], inside, cur)
             cur = element(scope, item, there, sink, into, cur)
         at += 1
     return cur

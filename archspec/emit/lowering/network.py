@@ -26,7 +26,10 @@ def lower(
     kept = _used(root, title, kept, init)
     while True:
         try:
-            return _written(root, title, kept, init)
+            whole = _written(root, title, kept, init)
+            guilty = whole.deciding & set(kept)
+            if not guilty:
+                return whole
         except PlainError as failed:
             if not kept:
                 raise
@@ -75,10 +78,9 @@ def _holds(
     root: Instance, title: str, kept: Mapping[str, list[Instance]], init: Init | None
 ) -> bool:
     try:
-        _written(root, title, kept, init)
+        return not _written(root, title, kept, init).deciding & set(kept)
     except PlainError:
         return False
-    return True
 
 
 def _witnesses(

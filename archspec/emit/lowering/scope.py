@@ -133,6 +133,7 @@ class Unit:
         self.inline: list[Inline] = []
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
+        self.deciding: set[str] | None = None  # of the network: params that decide what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 

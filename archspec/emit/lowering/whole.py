@@ -75,6 +75,7 @@ class Whole:
         self.finished: set[int] = set()
         self.mark = 0
         self.names: set[str] = {title}
+        self.deciding: set[str] = set()  # params of the network that decide what is there
         self.inits = Inits(roots, rules or {})
         self._collect()
 
@@ -361,6 +362,7 @@ class Whole:
         ):  # fmt: skip
             mine.update(new for new, old in outer.items() if old in theirs)
         unit.document, unit.args = scope.unit.document, scope.unit.args
+        unit.deciding = scope.unit.deciding
         return unit, inner, outer
 
     def _twin(self, info: Info) -> Info:
@@ -381,6 +383,7 @@ class Whole:
         rows = [_root_row(r, n, self.kept) for n, r in enumerate(self.roots)]
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
+        unit.deciding = self.deciding if self.kept else None
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
         if first.spec is not None:

@@ -1,8 +1,8 @@
 """The second lowering beside the first: weights, outputs, lines and time for every shipped spec.
 
-    python benchmarks/lowering.py                 all specs, with all variants
-    python benchmarks/lowering.py resnet50 vae    these
-    python benchmarks/lowering.py --random 600    random specs against the graph's interpreter
+python benchmarks/lowering.py                 all specs, with all variants
+python benchmarks/lowering.py resnet50 vae    these
+python benchmarks/lowering.py --random 600    random specs against the graph's interpreter
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 from archspec import shelf
 from archspec.emit import class_name
-from archspec.module import compare, network_class
+from archspec.module import compare
 from archspec.network import Program, load, loads
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -130,7 +130,8 @@ def shipped(names: list[str], *, variants: bool, run: bool) -> None:
             said, counts, times = one(program, run=run)
             tally[said.split(" ")[0] if said[0].isupper() else said] += 1
             total = [a + b for a, b in zip(total, counts, strict=True)]
-            shown = f"lines {counts[0]:4} → {counts[1]:4}  ms {1e3 * times[0]:5.0f} → {1e3 * times[1]:5.0f}"
+            shown = f"lines {counts[0]:4} → {counts[1]:4}  "
+            shown += f"ms {1e3 * times[0]:5.0f} → {1e3 * times[1]:5.0f}"
             print(f"{program.name:26} {shown}  {said}", flush=True)
     print(dict(tally), "lines", *total)
 

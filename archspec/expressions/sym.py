@@ -50,7 +50,7 @@ def known(value: object) -> bool:
 
 def traced(value: Any, tree: ast.expr) -> Any:
     """A value that remembers an expression; mappings and None cannot."""
-    if isinstance(value, bool) or isinstance(value, Truth):
+    if isinstance(value, (bool, Truth)):
         return Truth(bool(value), tree)
     if isinstance(value, int):
         return Sym(int(value), {_text(tree): 1})
@@ -424,7 +424,11 @@ def _function(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
         found = compute(*map(plain, values))
         if not any(map(remembers, values)):
             return found
-        if len(values) == 1 and isinstance(values[0], Sym) and name not in ("abs", "make_divisible"):
+        if (
+            len(values) == 1
+            and isinstance(values[0], Sym)
+            and name not in ("abs", "make_divisible")
+        ):
             return values[0]  # it is whole already
         return traced(found, _call(name, *values))
 

@@ -114,7 +114,7 @@ class Flag(Kind):
     def check(self, value: Any) -> bool:
         if not isinstance(value, (bool, Truth)):
             raise Wrong(f"it takes {self.says}")
-        return value
+        return value  # type: ignore[return-value]
 
     def schema(self) -> dict[str, Any]:
         return {"type": "boolean"}

@@ -1,8 +1,8 @@
 """Items → members of the constructor and steps of forward, one item after the other.
 
-    - residual: [{id: conv, conv: …}, relu]     self.conv = nn.Conv2d(…)
-                                                self.relu1 = nn.ReLU()
-                                                x = self.relu1(self.conv(x)) + x
+- residual: [{id: conv, conv: …}, relu]     self.conv = nn.Conv2d(…)
+                                            self.relu1 = nn.ReLU()
+                                            x = self.relu1(self.conv(x)) + x
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ from archspec.emit.lowering.modules import (
     called_again,
     flows_of,
     merge,
-    module_call,
     op,
 )
 from archspec.emit.lowering.scope import Inline, Scope, Site, Unit
@@ -56,7 +55,6 @@ from archspec.expressions.sym import FAILURES
 from archspec.language import Item
 
 Pairs = list[tuple[Row, Copy]]
-
 
 
 @dataclass(slots=True)
@@ -284,7 +282,9 @@ def _framed(site: Site, item: Item, pairs: Pairs) -> None:
         and links.is_chain(whole, bodies)
     ):
         takes, gives = [c.ins[0] for c in copies], [must(c.out) for c in copies]
-        _sequential(site, list(zip(rows, bodies, strict=True)), takes, gives, segment, hint_of(item))
+        _sequential(
+            site, list(zip(rows, bodies, strict=True)), takes, gives, segment, hint_of(item)
+        )
         site.init += whole.inits.group_init(site.scope, bodies, attribute)
         for c in copies:
             unit.made[id(c)] = Place(attribute, item)
@@ -295,7 +295,10 @@ def _framed(site: Site, item: Item, pairs: Pairs) -> None:
     value, sizes = group(site.scope, item, parts, segment)
     site.init.append(set_member(segment, value))
     unit.members.add(segment)
-    crossing = [list(f.captures.values()) for f in frames], [list(f.exports.values()) for f in frames]
+    crossing = (
+        [list(f.captures.values()) for f in frames],
+        [list(f.exports.values()) for f in frames],
+    )
     _call_group(site, item, rows, attribute, crossing, hint_of(item), sizes)
     for c in copies:
         unit.made[id(c)] = Place(attribute, item)
@@ -361,7 +364,13 @@ def merged(site: Site, item: Item, pairs: Pairs) -> None:
     main = [must(c.body.output) for c in ocopies if c.body is not None]
     short = [must(c.shortcut.output if c.shortcut is not None else c.ins[0]) for c in ocopies]
     concat = ocopies[0].layer is not None and ocopies[0].layer.op == "concat"
-    _join(Site(site.scope, init, steps), orows, ocopies, [short, main] if concat else [main, short], steps)
+    _join(
+        Site(site.scope, init, steps),
+        orows,
+        ocopies,
+        [short, main] if concat else [main, short],
+        steps,
+    )
     if len(open_pairs) == len(pairs):
         site.init += init
         site.steps += steps
@@ -418,9 +427,7 @@ def _branch(site: Site, rows: list[Row], bodies: list[Body]) -> None:
     if not any(f.exports for f in frames):
         return  # nothing inside is there
     single = all(
-        len(f.captures) == 1
-        and b.input is next(iter(f.captures.values()))
-        and len(f.exports) <= 1
+        len(f.captures) == 1 and b.input is next(iter(f.captures.values())) and len(f.exports) <= 1
         for f, b in zip(frames, bodies, strict=True)
     )
     if single and links.is_chain(whole, bodies):
@@ -614,7 +621,10 @@ def _element(site: Site, item: Item, pairs: Pairs, at: ast.expr) -> ast.expr:
         return call("nn.Identity")
     bodies = [c.body for c in copies if c.body is not None and not links.merges(c)]
     hint = hint_of(item) or words_of(item)
-    crossing = [list(f.captures.values()) for f in frames], [list(f.exports.values()) for f in frames]
+    crossing = (
+        [list(f.captures.values()) for f in frames],
+        [list(f.exports.values()) for f in frames],
+    )
     if (
         len(bodies) == len(copies)
         and all(_unary(f, c) for f, c in zip(frames, copies, strict=True))
@@ -683,13 +693,14 @@ def _again(site: Site, item: Item, pairs: Pairs) -> None:
     _apply(site, item, pairs, attribute, made, ins)
 
 
-def _group_again(
-    site: Site, item: Item, pairs: Pairs, attribute: ast.expr | None
-) -> None:
+def _group_again(site: Site, item: Item, pairs: Pairs, attribute: ast.expr | None) -> None:
     """A group once more: its module, or where it was written out, its members."""
     rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
     unit, whole = site.scope.unit, site.scope.unit.whole
-    frames, owners = [whole.frames[id(c)] for c in copies], [whole.frames[id(c.shared)] for c in copies]
+    frames, owners = (
+        [whole.frames[id(c)] for c in copies],
+        [whole.frames[id(c.shared)] for c in copies],
+    )
     if not any(f.exports for f in frames):
         return
     crossing = [(len(f.captures), len(f.exports)) for f in frames]
@@ -708,15 +719,12 @@ def _group_again(
 
 
 def _owner(unit: Unit, copies: list[Copy]) -> Place | None:
-    found = [unit.made.get(id(c.shared)) for c in copies]
-    first = found[0]
-    if first is None or any(f is None for f in found):
+    found = [p for c in copies if isinstance(p := unit.made.get(id(c.shared)), Place)]
+    if len(found) < len(copies):
         return None
-    texts = {render(f.attribute) if f.attribute is not None else "" for f in found}
-    if len(texts) > 1:
+    if len({render(p.attribute) if p.attribute is not None else "" for p in found}) > 1:
         raise PlainError("different modules are shared")
-    assert isinstance(first, Place)
-    return first
+    return found[0]
 
 
 def _reached(unit: Unit, copies: list[Copy]) -> ast.expr:
@@ -771,7 +779,9 @@ def _inlined(site: Site, item: Item, pairs: Pairs) -> None:
     path = unit.whole.paths[id(first)]
     if first.body is None and not first.branches:
         made, ins = _member(site.scope, item, pairs)
-        attribute = _place(unit, path, made.constructor, site.init, parameter=item.op == "parameter")
+        attribute = _place(
+            unit, path, made.constructor, site.init, parameter=item.op == "parameter"
+        )
         for _, c in pairs:
             unit.made[id(c)] = Place(attribute, item, made)
         _apply(site, item, pairs, attribute, made, ins)
@@ -797,5 +807,3 @@ def _place(
         init.append(Line(call(ast.Attribute(owner, how), ast.Constant(full[-1]), constructor)))
     reach = "self.get_parameter" if parameter else "self.get_submodule"
     return call(reach, ast.Constant(".".join(full)))
-
-

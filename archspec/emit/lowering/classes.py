@@ -1,8 +1,8 @@
 """One class: constructor, forward, signature, docstring.
 
-    init:  self.conv = nn.Conv2d(in_channels, out, 3)      class Stem(nn.Module):
-    steps: x = self.conv(x)                                    \"\"\"[in_channels, H, W] -> [out, …].\"\"\"
-                                                               def __init__(self, in_channels, out): …
+    self.conv = nn.Conv2d(in_channels, out, 3)     class Stem(nn.Module):
+    x = self.conv(x)                                   def __init__(self, in_channels: int, …
+                                                       def forward(self, x: Tensor) -> Tensor: …
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.docstring import describe, plain_shapes, quoted
-from archspec.emit.explain import Row as OldRow
 from archspec.emit.explain import Var, names_in
 from archspec.emit.forward import Assign, Naming, Step, nest, uses
 from archspec.emit.lowering import links
@@ -24,12 +22,12 @@ from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.modules import activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
+from archspec.emit.lowering.shapes import describe, of_network, quoted
 from archspec.emit.lowering.sinks import Own, Positional
 from archspec.emit.syntax import Dotted, For, If, Line, Return, Stmt, call, exchanged, name
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import stmt_names, tidy
 from archspec.expand.tree import Body, Copy, Value
-from archspec.expressions.sym import Sym
 from archspec.language import Item
 
 Outputs = dict[str, list[Any]]
@@ -114,8 +112,9 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
         found[:] = [_batched(unit, v) for v in found]
     flat: list[Var] = [v for n, vs in outputs.items() if n not in plan.training for v in vs]
     late: list[Var] = [v for n, vs in outputs.items() if n in plan.training for v in vs]
-    if len(outputs) > 1:
-        for text, found in outputs.items():
+    if len(flat) + len(late) > 1:
+        named = outputs if len(flat) > 1 else {n: outputs[n] for n in outputs if n in plan.training}
+        for text, found in named.items():
             for v in found:
                 v.named = bool(v.hint) or text.isidentifier()
                 v.hint = v.hint or (text if len(found) == 1 and not text.isdigit() else "")
@@ -271,40 +270,21 @@ def _docstring(
     plan: Plan, parameters: list[Parameter], ins: list[Flow], outs: list[list[Flow]]
 ) -> str:
     """Shapes, with the class's own names where they say it."""
-    unit, made = plan.scope.unit, plan.outputs
-    if unit.root:
-        inside = [_letters(v, i, unit.free) for v, i in zip(plan.inputs[0], ins, strict=True)]
-        flat = [v for vs in made.values() for v in several(vs[0])]
-        after = [_letters(v, f, unit.free) for v, f in zip(flat, (f for fs in outs for f in fs), strict=True)]
-        return plain_shapes(inside, after)
-    known = {p.name for p in parameters} | set(unit.defined)
-    inputs = [(_var(f), [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
+    unit, flows = plan.scope.unit, [f for fs in outs for f in fs]
     shapes = [
-        [dims(several(v)[k]) for v in vs] for vs in made.values() for k in range(len(several(vs[0])))
+        [dims(several(v)[k]) for v in vs]
+        for vs in plan.outputs.values()
+        for k in range(len(several(vs[0])))
     ]
-    flows = [_var(f) for fs in outs for f in fs]
-    rows = [OldRow(r.py, {}, r.base) for r in unit.rows]
+    if unit.root:
+        inside = [(f, dims(v)) for v, f in zip(plan.inputs[0], ins, strict=True)]
+        after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
+        return of_network(inside, after, unit.free)
+    known = {p.name for p in parameters} | set(unit.defined)
+    inputs = [(f, [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
     outputs = list(zip(flows, shapes, strict=True))
-    text = describe(rows, inputs, outputs, known)
-    return text if len(text) <= WIDTH - 10 else describe(rows, inputs, outputs, set())
-
-
-def _letters(value: Value, flow: Flow, free: set[str]) -> Any:
-    """A shape of the network: what depends on a free axis is written in its letter."""
-    found: list[Any] = []
-    for size, n in zip(flow.sizes, dims(value), strict=True):
-        reads = names_in(size.tree) if isinstance(size, Sym) else set()
-        if not reads & free:
-            found.append(n)
-            continue
-        text = repr(size)
-        found.append(text if len(text) <= 12 else f"{min(reads & free)}'")
-    return tuple(found)
-
-
-def _var(flow: Flow) -> Var:
-    found = Var([s.tree if isinstance(s, Sym) else None for s in flow.sizes], flow.hint)
-    return found
+    text = describe(unit.rows, inputs, outputs, known)
+    return text if len(text) <= WIDTH - 10 else describe(unit.rows, inputs, outputs, set())
 
 
 def _store(unit: Unit) -> None:
@@ -466,6 +446,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(map(_kind, value))}]" if value else "tuple[()]"
     return type(value).__name__
-
-
-

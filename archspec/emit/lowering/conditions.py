@@ -34,7 +34,9 @@ def same_test(first: Column, second: Column, here: list[bool]) -> bool:
     )
 
 
-def decided(scope: Scope, when: Any, rows: Sequence[Row], copies: Sequence[Copy], prev: Flow | None) -> None:
+def decided(
+    scope: Scope, when: Any, rows: Sequence[Row], copies: Sequence[Copy], prev: Flow | None
+) -> None:
     """Notes the params of the network that a condition reads which comes out alike in every row.
 
     At another value it may not, and the text would not know: they are no arguments.
@@ -76,9 +78,7 @@ def condition(
     return scope.say(rows, found, [bool(h) for h in here], "flag")
 
 
-def join(
-    rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow
-) -> list[Any]:
+def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) -> list[Any]:
     """Per axis, a size that holds on both sides of a condition."""
     if len(then.sizes) != len(other.sizes):
         raise PlainError("the ranks differ behind a condition")

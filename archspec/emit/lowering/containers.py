@@ -495,9 +495,7 @@ def _less(count: ast.expr, by: int) -> ast.expr:
 class _Round:
     """A repeat whose copies are walked as one: the rounds of a loop."""
 
-    def __init__(
-        self, outer: Scope, item: Item, rows: list[Row], copies: list[list[Copy]]
-    ) -> None:
+    def __init__(self, outer: Scope, item: Item, rows: list[Row], copies: list[list[Copy]]) -> None:
         self.outer, self.item, self.rows, self.copies = outer, item, rows, copies
         self.flat = [c for cs in copies for c in cs]
         self.index = ""
@@ -655,10 +653,10 @@ class _Round:
         if not table and self.index not in used and len(self.before) == 1 and two:
             ((text, start),) = self.before.items()
             last = body[-1]
-            if isinstance(last, Line) and (last.target, last.op) == (text, "="):
-                if text not in names_in(last.value):
-                    body.pop()
-                    table[text], pair = [start, last.value], text
+            sets = isinstance(last, Line) and (last.target, last.op) == (text, "=")
+            if isinstance(last, Line) and sets and text not in names_in(last.value):
+                body.pop()
+                table[text], pair = [start, last.value], text
         if not table:
             count = count_of(self.outer, self.item, self.rows, self.copies)
             return (self.index if self.index in used else "_"), call("range", count), pair
@@ -671,14 +669,12 @@ class _Round:
             return (*self._target(list(table), over, used), pair)
         texts = self._renamed(table, body)
         columns = list(table.values())
-        entries = columns[0] if len(columns) == 1 else [
-            ast.Tuple(list(e)) for e in zip(*columns, strict=True)
-        ]  # fmt: skip
+        entries: list[ast.expr] = [ast.Tuple(list(e)) for e in zip(*columns, strict=True)]
+        if len(columns) == 1:
+            entries = columns[0]
         return (*self._target(texts, ast.Tuple(entries), used), pair)
 
-    def _target(
-        self, texts: list[str], over: ast.expr, used: set[str]
-    ) -> tuple[str, ast.expr]:
+    def _target(self, texts: list[str], over: ast.expr, used: set[str]) -> tuple[str, ast.expr]:
         """What goes through the columns; with the index where the body reads it."""
         target = ", ".join(texts)
         if self.index not in used:

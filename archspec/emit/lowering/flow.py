@@ -119,14 +119,17 @@ def dims(value: Value | None) -> tuple[int, ...]:
 
 
 def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list[Any]:
-    """What a class can know of some sizes: `shape` is what they are in the first row."""
+    """What a class can know of some sizes: `shape` is what they are in the first row.
+
+    None where a size has no expression there, or one that is wrong in another row.
+    """
     found: list[Any] = []
     for a, size in enumerate(shape):
         numbers = [dims(v)[a] for v in values]
-        if isinstance(size, Sym) and (len(rows) == 1 or holds(size, rows, numbers)):
-            found.append(size)
+        if isinstance(size, Sym):
+            found.append(size if len(rows) == 1 or holds(size, rows, numbers) else None)
         else:
-            found.append(numbers[0] if alike(numbers) else None)
+            found.append(size if size is not None and alike(numbers) else None)
     return found
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from archspec.emit.lowering.flow import Row
-from archspec.emit.lowering.modules import types_of
+from archspec.emit.lowering.modules import torch_call, types_of
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
@@ -327,7 +327,8 @@ def _chained(tests: list[If]) -> None:
 
 def weights_of(copy: Copy) -> tuple[Weight, ...]:
     """The weights of a leaf."""
-    return copy.layer.weights(*types_of(copy)) if copy.layer is not None else ()
+    types: Any = types_of(copy)
+    return copy.layer.weights(*types) if copy.layer is not None else ()
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
@@ -357,7 +358,7 @@ def _of_kind(test: ast.expr) -> bool:
 
 def _target(copy: Copy) -> str:
     assert copy.layer is not None
-    return copy.layer.call(*types_of(copy)).target or ""
+    return torch_call(copy, module=False).target or ""
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:

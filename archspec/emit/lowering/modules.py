@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from archspec.emit.lowering.members import hints
 from archspec.emit.explain import names_in
 from archspec.emit.forward import Assign, Step
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, lookup, sizes_of
+from archspec.emit.lowering.members import hints
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, literal, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, Record
-from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
-from archspec.language import REQUIRED, Item
+from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
+from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatch, TensorType
 
@@ -38,7 +38,7 @@ class Made:
     """A member: how it is constructed (None: nothing to construct), and how forward calls it."""
 
     constructor: ast.expr | None
-    apply: Callable[[ast.expr | None, Ins, list[Step], str], list[Flow]]
+    apply: Callable[[ast.expr | None, Ins, list[Step], str, Flow | None], list[Flow]]
     sizes: list[list[Any]]  # of each output
     layer: Layer | None = None
 
@@ -114,7 +114,7 @@ def op(
 def layer_of(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins) -> Layer:
     """The op's layer with numbers that remember."""
     assert copy.layer is not None
-    if copy.shared is not None or item.op != copy.layer.op and item.op != "activation":
+    if copy.shared is not None or (item.op != copy.layer.op and item.op != "activation"):
         return copy.layer
     if not has_expression(item.args):
         return copy.layer
@@ -213,12 +213,16 @@ def _free(
         return _running(scope, item, rows[0], copies[0], ins, k, module), sights
 
     wanted = [c.free[k].value for c in calls]
+    if (
+        not remembers(a.value)
+        and not has_expression(item.args)
+        and alike([bare(w) for w in wanted])
+    ):
+        return literal(bare(wanted[0]))
     return scope.kept(rows, a.value, wanted, a.name or "n", anew)
 
 
-def _running(
-    scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, module: bool
-) -> Any:
+def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, module: bool) -> Any:
     """An argument of forward where sizes are those of the tensors."""
     if copy.shared is not None or not has_expression(item.args):
         return None
@@ -403,9 +407,7 @@ def titles(text: str, place: int, rank: int) -> list[str]:
     return [f"{prefix}_{w}" for w in words]
 
 
-def block(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins
-) -> Made:
+def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins) -> Made:
     """How a block is made and called."""
     instances = [c.instance for c in copies if c.instance is not None]
     info = scope.unit.whole.of(instances)
@@ -538,19 +540,20 @@ def outer_sizes(
     for j, values in enumerate(outs):
         inner = info.sizes[j] if j < len(info.sizes) else []
         shape: list[Any] = list(dims(values[0]))
-        for a, size in enumerate(inner):
-            if isinstance(size, Sym) and len(inner) == len(shape):
-                try:
-                    worked = evaluate(size.tree, names)
-                except FAILURES:
-                    continue
-                if isinstance(worked, Sym) and len(render(worked.tree)) <= 80:
-                    shape[a] = Sym(shape[a], worked.terms)
+        for a, size in enumerate(inner if len(inner) == len(shape) else ()):
+            shape[a] = _outside(size, names, shape[a])
         found.append(sizes_of(rows, tuple(shape), values))
     return found
 
 
-__all__ = [
-    "Made", "activation_class", "alike", "bare", "block", "construct", "flows_of", "merge",
-    "module_call", "op", "outer_sizes", "titles", "torch_call", "types_of", "written", "REQUIRED",
-]  # fmt: skip
+def _outside(size: Any, names: Mapping[str, Any], n: int) -> Any:
+    """One size of an output in its caller's names; None where there is none."""
+    if not isinstance(size, Sym):
+        return None if size is None else n
+    try:
+        worked = evaluate(size.tree, names)
+    except FAILURES:
+        return None
+    if isinstance(worked, Sym):
+        return Sym(n, worked.terms) if len(render(worked.tree)) <= 80 else None
+    return n

@@ -15,7 +15,11 @@ Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
 def lower(
-    root: Instance, title: str, elaborate: Elaborate, init: Init | None, passed_on: Callable[[Instance, str], bool]
+    root: Instance,
+    title: str,
+    elaborate: Elaborate,
+    init: Init | None,
+    passed_on: Callable[[Instance, str], bool],
 ) -> Whole:
     """All classes of the network.
 

@@ -119,7 +119,9 @@ class Unit:
         self.defined: dict[str, ast.expr] = {}  # names that the constructor works out
         self.space: set[str] = set()  # names of sizes that forward takes from the tensor
         self.shapes: set[str] = set()  # names of any sizes of the inputs
-        self.free: set[str] = set()  # of the sizes of space these, the free axes: the constructor cannot know them
+        self.free: set[str] = (
+            set()
+        )  # of the sizes of space these, the free axes: the constructor cannot know them
         self.relies: set[str] = set()  # sizes of space whose numbers are in the text
         self.taken: set[str] = set(RESERVED)
         self.init: list[Stmt] = []
@@ -290,7 +292,11 @@ class Scope:
     ) -> ast.expr | None:
         """`make_divisible(c * 1.4)` of a column alone: the column holds what it comes to."""
         reads = names_in(tree) - FUNCTIONS
-        if not self.own or len(reads) != 1 or not any(isinstance(n, ast.Call) for n in ast.walk(tree)):
+        if (
+            not self.own
+            or len(reads) != 1
+            or not any(isinstance(n, ast.Call) for n in ast.walk(tree))
+        ):
             return self._tabled_outside(tree, rows, wanted) if self.parent is not None else None
         (text,) = reads
         if text not in self.own:
@@ -376,8 +382,6 @@ class Scope:
         `running` works it out anew with `x.shape[2]` for sizes, and says what that is in each row.
         """
         wanted = [bare(w) for w in wanted]
-        if not remembers(value) and alike(wanted):
-            return literal(wanted[0])
         reads = names_in(written(value)) - FUNCTIONS if remembers(value) else set()
         if reads and _floats(wanted) and not reads & self.unit.space:
             return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
@@ -387,6 +391,8 @@ class Scope:
             pairs = zip(sights, wanted, strict=True)
             if all(_worth(tree, sight, w) for sight, w in pairs):
                 return rebuilt(tree, self._stored)
+        if not reads and alike(wanted):
+            return literal(wanted[0])
         return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
 
     def _stored(self, text: str) -> ast.expr | None:

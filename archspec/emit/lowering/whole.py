@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.definitions import HEAD
+from archspec.emit.explain import names_in
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
-from archspec.emit.lowering.classes import Plan, several, write_class
-from archspec.emit.lowering.containers import must
-from archspec.emit.explain import names_in
+from archspec.emit.lowering.classes import Plan, write_class
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
@@ -238,9 +237,7 @@ class Whole:
                 row.py[n] = bare(value)
         return found
 
-    def _params(
-        self, unit: Unit, rows: list[Row], block: Block
-    ) -> dict[str, Any]:
+    def _params(self, unit: Unit, rows: list[Row], block: Block) -> dict[str, Any]:
         """The params that the class takes, as names of its constructor.
 
         One that no call gives, or that all leave at its default, is a number.
@@ -255,9 +252,13 @@ class Whole:
             if isinstance(values[0], dict) or not all(map(_may_be_named, values)):
                 continue
             same = alike(values)
-            usual = default is not REQUIRED and same and (
-                p not in self.given.get(id(block), ())
-                or (not isinstance(default, Expr) and equal(values[0], bare(default)))
+            usual = (
+                default is not REQUIRED
+                and same
+                and (
+                    p not in self.given.get(id(block), ())
+                    or (not isinstance(default, Expr) and equal(values[0], bare(default)))
+                )
             )
             computed = isinstance(default, Expr) and not block.inherited[p]
             if usual and not computed and not self._follows(block, p):
@@ -281,7 +282,9 @@ class Whole:
             row = rows[0]
             try:
                 sight = {n: traced(row.py[n], names[n]) for n in names if n != p}
-                inputs = {n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())}
+                inputs = {
+                    n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())
+                }
                 found = evaluate(default.tree, {**sight, **inputs})
                 tree = written(found)
             except FAILURES:
@@ -326,9 +329,7 @@ class Whole:
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
         whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
-        plan = Plan(
-            body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item
-        )
+        plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
             write_class(plan, info)
         except PlainError as failed:
@@ -423,7 +424,6 @@ class Whole:
 # ---------------------------------------------------------------- small facts
 
 
-
 def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
     """An input of the class around, its sizes in the names that they have within."""
     if flow is None:
@@ -480,9 +480,7 @@ def _root_row(root: Instance, base: int, kept: Sequence[str]) -> Row:
     return row
 
 
-def _input(
-    unit: Unit, rows: list[Row], values: list[Value], text: str, place: int
-) -> Flow | None:
+def _input(unit: Unit, rows: list[Row], values: list[Value], text: str, place: int) -> Flow | None:
     """An input of a class; its sizes are names, which become arguments where they are used."""
     if values[0].type is None:
         if any(v.type is not None for v in values):
@@ -526,10 +524,15 @@ def _root_input(
     shapes = [dims(v) for v in values]
     if any(len(s) != len(shapes[0]) for s in shapes):
         raise PlainError("the inputs differ in rank")
-    flow = Flow([n if alike([s[a] for s in shapes]) else None for a, n in enumerate(shapes[0])], text)
+    flow = Flow(
+        [n if alike([s[a] for s in shapes]) else None for a, n in enumerate(shapes[0])], text
+    )
     define(rows, values, flow)
     declared = root.spec.inputs[text].shape if root.spec is not None else ()
-    known = {p: traced(rows[0].py.get(p, v), name(p)) if p in unit.potential else v for p, v in root.args.items()}
+    known = {
+        p: traced(rows[0].py.get(p, v), name(p)) if p in unit.potential else v
+        for p, v in root.args.items()
+    }
     for a, axis in enumerate(declared):
         if isinstance(axis, Expr):
             size = evaluate(axis.tree, known)
@@ -649,6 +652,3 @@ def _root_type(root: Instance, listed: frozenset[str]) -> str:
     if len(names) == 1 and not listed & set(names):
         return f"Tensor | dict[str, {value}]" if root.training else "Tensor"
     return f"dict[str, {value}]"
-
-
-

@@ -8,6 +8,7 @@ from typing import Any
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.whole import Whole
 from archspec.expand.tree import Instance
+from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
@@ -95,6 +96,8 @@ def _witnesses(
     for param, value in root.args.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
+        if isinstance(root.block.params.get(param), Expr):
+            continue  # it follows from others
         if isinstance(value, float) and passed_on(root, param):
             continue
         others = _others(param, value, elaborate)

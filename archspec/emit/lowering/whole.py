@@ -371,8 +371,8 @@ class Whole:
         for c in self.order[self.mark :]:
             if c.lines[1:] == info.lines[1:] and c.values and c.outputs == info.outputs:
                 self.names.discard(info.name)
-                c.values = {**c.values, **info.values}
-                return c
+                info.name = c.name
+                return info
         self.order.append(info)
         return info
 
@@ -387,6 +387,7 @@ class Whole:
         unit.deciding = self.deciding if self.kept else None
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
+        names |= self._worked_out(unit, rows)
         if first.spec is not None:
             unit.document = frozenset(map(id, first.spec.blocks.values()))
             unit.args = first.args
@@ -411,6 +412,26 @@ class Whole:
         write_class(plan, info)
         self.order.append(info)
         return info
+
+    def _worked_out(self, unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
+        """The network's params that follow from its arguments: `w = 2 * p` in the constructor."""
+        found: dict[str, ast.expr] = {}
+        for p, default in self.roots[0].block.params.items():
+            if not isinstance(default, Expr) or p in self.kept:
+                continue
+            names = [*self.kept, *found]
+            try:
+                value = evaluate(default.tree, {n: traced(rows[0].py[n], name(n)) for n in names})
+                worth = [bare(r.args[p]) for r in self.roots]
+            except FAILURES:
+                continue
+            if remembers(value) and holds(value, rows, worth):
+                found[p] = name(p)
+                unit.defined[p] = written(value)
+                unit.taken.add(p)
+                for row, w in zip(rows, worth, strict=True):
+                    row.py[p] = w
+        return found
 
     def free(self, title: str) -> str:
         """The name of a class that no other has."""

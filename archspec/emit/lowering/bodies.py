@@ -77,6 +77,8 @@ def body(site: Site, pairs: list[tuple[Row, Body]]) -> None:
         column = [(r, b.items[at]) for r, b in pairs]
         item = column[0][1].item
         here = conditions.presence(column) if item.repeat is None else None
+        if here is None and _may_be_absent(site.scope, column):
+            here = [True] * len(pairs)
         if here is None:
             _occurrence(site, item, column)
             at += 1
@@ -100,6 +102,17 @@ def _occurrence(site: Site, item: Item, column: list[tuple[Row, Occurrence]]) ->
         if isinstance(item.when, Expr) and site.scope.unit.deciding is not None:
             _decided(site.scope, item.when, pairs)
         _copy(site, item, pairs)
+
+
+def _may_be_absent(scope: Scope, column: list[tuple[Row, Occurrence]]) -> bool:
+    """Whether an item that is there in every row would not be at other arguments of the class."""
+    item = column[0][1].item
+    copy = column[0][1].copies[0] if column[0][1].copies else None
+    if item.repeat is not None or item.tap is not None or copy is None or not copy.ins:
+        return False
+    value = copy.ins[0]
+    prev = lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c]) if value else None
+    return conditions.open_ended(scope, item.when, column[0][0], copy, prev)
 
 
 def _decided(scope: Scope, when: Expr, pairs: Pairs) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archspec.emit.explain import names_in
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
-from archspec.emit.lowering.scope import Scope
+from archspec.emit.lowering.scope import FUNCTIONS, Scope
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written
@@ -52,6 +52,23 @@ def decided(
         return
     if remembers(found):
         unit.deciding |= names_in(written(found))
+
+
+def open_ended(scope: Scope, when: Any, row: Row, copy: Copy, prev: Flow | None) -> bool:
+    """Whether a condition depends on the arguments of a block's class."""
+    unit = scope.unit
+    if unit.root or not isinstance(when, Expr):
+        return False
+    value = copy.ins[0] if copy.ins else None
+    try:
+        shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
+        found = evaluate(when.tree, scope.sight(when.names, row, copy.env, shape))
+    except FAILURES:
+        return False
+    if not remembers(found):
+        return False
+    reads = names_in(written(found)) - FUNCTIONS
+    return bool(reads) and reads <= set(unit.potential) | set(unit.defined) and not reads & unit.space
 
 
 def text_of(value: Any) -> str:

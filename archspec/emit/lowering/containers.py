@@ -79,6 +79,10 @@ def chain(scope: Scope, pairs: Pairs, sink: Sink, into: list[Stmt], cur: Flow) -
         column = [(r, b.items[at]) for r, b in pairs]
         item = column[0][1].item
         here = conditions.presence(column) if item.repeat is None else None
+        copy = column[0][1].copies[0] if column[0][1].copies else None
+        if here is None and item.repeat is None and copy is not None:
+            if conditions.open_ended(scope, item.when, column[0][0], copy, cur):
+                here = [True] * len(pairs)
         if here is not None:
             end = at + 1
             while end < count and conditions.same_test(

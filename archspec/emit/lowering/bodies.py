@@ -44,15 +44,17 @@ from archspec.emit.lowering.modules import (
     flows_of,
     merge,
     op,
+    parsed,
 )
 from archspec.emit.lowering.scope import Inline, Scope, Site, Unit
 from archspec.emit.lowering.sinks import Positional
-from archspec.emit.syntax import If, Line, Stmt, call, name
+from archspec.emit.syntax import If, Line, Stmt, call, literal, name, rebuilt
 from archspec.emit.text import render
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import FAILURES
 from archspec.language import Item
+from archspec.layers import create
 
 Pairs = list[tuple[Row, Copy]]
 
@@ -111,7 +113,11 @@ def _may_be_absent(scope: Scope, column: list[tuple[Row, Occurrence]]) -> bool:
     if item.repeat is not None or item.tap is not None or copy is None or not copy.ins:
         return False
     value = copy.ins[0]
-    prev = lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c]) if value else None
+    prev = (
+        lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
+        if value
+        else None
+    )
     return conditions.open_ended(scope, item.when, column[0][0], copy, prev)
 
 
@@ -364,7 +370,14 @@ def merged(site: Site, item: Item, pairs: Pairs) -> None:
         _decided(site.scope, item.shortcut_when, pairs)
     body(site, [(r, c.body) for r, c in pairs if c.body is not None])
     open_pairs = [(r, c) for r, c in pairs if not c.plain]
+    asked = False
+    if isinstance(item.shortcut_when, Expr):
+        prev = lookup(rows, [c.ins[0] for c in copies])
+        asked = conditions.open_ended(site.scope, item.shortcut_when, rows[0], first, prev)
     if not open_pairs:
+        if asked and not item.shortcut:
+            _never_merged(site, item, pairs)
+            return
         for r, c in pairs:
             _alias([r], [c.body.output if c.body else None], [c.out])
         return
@@ -384,17 +397,41 @@ def merged(site: Site, item: Item, pairs: Pairs) -> None:
         [short, main] if concat else [main, short],
         steps,
     )
-    if len(open_pairs) == len(pairs):
+    if len(open_pairs) == len(pairs) and not asked:
         site.init += init
         site.steps += steps
         return
-    _maybe_merged(site, item, pairs, init, steps)
+    then = lookup(orows, [must(c.out) for c in ocopies])
+    _maybe_merged(site, item, pairs, (init, steps), then)
+
+
+def _never_merged(site: Site, item: Item, pairs: Pairs) -> None:
+    """A residual that no instance merges, though at other arguments of the class it would."""
+    rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
+    main = [must(c.body.output) for c in copies if c.body is not None]
+    ins = [lookup(rows, main), lookup(rows, [c.ins[0] for c in copies])]
+    kind = main[0].type
+    assert kind is not None
+    layer = create(item.merge or "add", {})
+    if layer.op == "concat":
+        ins.reverse()
+    made = layer.call(kind, kind)
+    free = {a.name or a.of: literal(a.value) for a in made.free}
+    anchor = site.scope.unit.anchor
+    refs = {
+        f"x{j}": v.ref if made.broadcast else batched(v, ins, anchor) for j, v in enumerate(ins)
+    }
+    then = Flow(ins[0].sizes if layer.op != "concat" else ins[1].sizes)
+    value = rebuilt(parsed(made.forward), {**free, **refs}.get)
+    steps: list[Step] = [Assign([then], value, inner=True, merge=True)]
+    _maybe_merged(site, item, pairs, ([], steps), then)
 
 
 def _maybe_merged(
-    site: Site, item: Item, pairs: Pairs, init: list[Stmt], steps: list[Step]
+    site: Site, item: Item, pairs: Pairs, made: tuple[list[Stmt], list[Step]], then: Flow
 ) -> None:
-    """`shortcut_when` that holds in some instances only."""
+    """`shortcut_when` that holds in some instances only; `then` is what is merged."""
+    init, steps = made
     rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
     here = [not c.plain for c in copies]
     prev = lookup(rows, [c.ins[0] for c in copies])
@@ -406,8 +443,6 @@ def _maybe_merged(
         except FAILURES:
             found = None
     test = site.scope.say(rows, found, here, "with_shortcut")
-    orows = [r for r, h in zip(rows, here, strict=True) if h]
-    then = lookup(orows, [must(c.out) for c in copies if not c.plain])
     other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
     values = [must(c.out) for c in copies]
     out = Flow(conditions.join(rows, values, then, other))

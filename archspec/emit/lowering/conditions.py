@@ -68,7 +68,9 @@ def open_ended(scope: Scope, when: Any, row: Row, copy: Copy, prev: Flow | None)
     if not remembers(found):
         return False
     reads = names_in(written(found)) - FUNCTIONS
-    return bool(reads) and reads <= set(unit.potential) | set(unit.defined) and not reads & unit.space
+    return (
+        bool(reads) and reads <= set(unit.potential) | set(unit.defined) and not reads & unit.space
+    )
 
 
 def text_of(value: Any) -> str:

@@ -81,8 +81,8 @@ def chain(scope: Scope, pairs: Pairs, sink: Sink, into: list[Stmt], cur: Flow) -
         here = conditions.presence(column) if item.repeat is None else None
         copy = column[0][1].copies[0] if column[0][1].copies else None
         if here is None and item.repeat is None and copy is not None:
-            if conditions.open_ended(scope, item.when, column[0][0], copy, cur):
-                here = [True] * len(pairs)
+            asked = conditions.open_ended(scope, item.when, column[0][0], copy, cur)
+            here = [True] * len(pairs) if asked else None
         if here is not None:
             end = at + 1
             while end < count and conditions.same_test(
@@ -618,6 +618,9 @@ class _Round:
             else:
                 settled = numbers[0] if alike(numbers) and everywhere else None
             text = self.carry.get(a)
+            if text is not None and not isinstance(settled, Sym) and self._varies(cur, a, new):
+                self.outer.unit.varying.add(text)
+                settled = None
             if text is None or (text not in used and settled is not None):
                 found.append(settled)
                 continue
@@ -626,6 +629,19 @@ class _Round:
                 row.py[text] = n
             found.append(settled if settled is not None else Sym.of(text, numbers[0]))
         return found
+
+    def _varies(self, cur: Flow, a: int, new: Any) -> bool:
+        """Whether a carried width depends on the arguments of the class."""
+        repeat, unit = self.item.repeat, self.outer.unit
+        assert repeat is not None
+        reads: set[str] = set()
+        for given in (repeat.count, *repeat.columns.values()):
+            for n in given.names if isinstance(given, Expr) else ():
+                tree = self.outer.names.get(n)
+                reads |= names_in(tree) if tree is not None else set()
+        for size in (cur.sizes[a], new):
+            reads |= names_in(size.tree) if isinstance(size, Sym) else set()
+        return bool(reads & (set(unit.potential) | set(unit.defined) | unit.varying))
 
     def _carry(
         self, scope: Scope, cur: Flow, a: int, text: str, new: Any, body: list[Stmt]

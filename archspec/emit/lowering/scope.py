@@ -129,6 +129,7 @@ class Unit:
         self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
         self.carried: set[str] = set()
+        self.varying: set[str] = set()  # of the carried, those that depend on arguments
         self.counters: set[str] = set()
         self.anchor: Flow | None = None  # an input, for the size of the batch
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
@@ -260,7 +261,8 @@ class Scope:
         if remembers(value):
             tree = self.settle(written(value), rows)
             carried = names_in(tree) & self.unit.carried
-            if not (same and carried) and not isinstance(tree, ast.Constant):
+            settled = same and carried and not carried & self.unit.varying
+            if not settled and not isinstance(tree, ast.Constant):
                 tabled = self._tabled(tree, rows, wanted)
                 if tabled is not None:
                     return tabled

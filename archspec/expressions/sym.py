@@ -512,10 +512,7 @@ def _boolop(n: ast.BoolOp, names: Names) -> Any:
         if isinstance(found, Truth):
             parts.append(found)
         elif bool(found) is stops:
-            if not parts:
-                return stops
-            parts.append(Truth(stops, ast.Constant(stops)))
-            break
+            return stops  # whatever stands before it
     if not parts:
         return not stops
     if len(parts) == 1:

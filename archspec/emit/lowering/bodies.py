@@ -223,6 +223,9 @@ def _made(site: Site, item: Item, pairs: Pairs) -> None:
         _again(site, item, pairs)
     elif site.scope.unit.inline:
         _inlined(site, item, pairs)
+    elif item.op == "identity":
+        for r, c in pairs:
+            _alias([r], [c.ins[0]], [c.out])
     elif first.body is None and not first.branches:
         _leaf(site, item, pairs)
     elif first.segments:
@@ -727,6 +730,10 @@ def _again(site: Site, item: Item, pairs: Pairs) -> None:
     """An earlier op, call or group once more."""
     rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
     unit, first = site.scope.unit, copies[0]
+    if first.layer is not None and first.layer.op == "identity":
+        for r, c in pairs:
+            _alias([r], [c.ins[0]], [c.out])
+        return
     place = _owner(unit, copies)
     attribute = place.attribute if place is not None else _reached(unit, copies)
     if first.body is not None or first.branches:

@@ -53,6 +53,7 @@ class Plan:
 def write_class(plan: Plan, info: Info) -> None:
     """Fills `info`: lines, parameters, sizes of the outputs. Raises PlainError."""
     unit = plan.scope.unit
+    unit.parts = list(plan.parts)
     rows = [r for r, _ in plan.parts]
     ins = [lookup(rows, [i[j] for i in plan.inputs]) for j in range(len(plan.inputs[0]))]
     unit.anchor = ins[0] if ins else None

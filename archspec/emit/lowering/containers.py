@@ -168,8 +168,13 @@ def _given(
     scope: Scope, info: Info, pairs: list[tuple[Row, Any]], captures: list[list[Value]]
 ) -> dict[str, Any]:
     """What the class of a group may be given: the names around, and the sizes that come in."""
-    row = pairs[0][0]
-    found = {new: traced(row.py[old], ast.Name(old)) for new, old in info.outer.items()}
+    row, part = pairs[0]
+    found: dict[str, Any] = {}
+    for new, old in info.outer.items():
+        if old in row.py:
+            found[new] = traced(row.py[old], ast.Name(old))
+        elif isinstance(part, Copy) and old in part.env:
+            found[new] = scope.value(old, part.env[old], row)
     for j in range(len(captures[0])):
         flow = lookup([r for r, _ in pairs], [c[j] for c in captures])
         shape = flow.at(row, dims(captures[0][j]))

@@ -135,6 +135,9 @@ class Unit:
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
         self.inline: list[Inline] = []
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
+        self.params: set[str] = set()  # names of the author that are no columns
+        self.parts: list[Any] = []  # what it is written of: rows with bodies
+        self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
         self.deciding: set[str] | None = None  # of the network: params that decide what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`

@@ -19,6 +19,7 @@ from archspec.emit.explain import names_in
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
+from archspec.emit.lowering.containers import words_of
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
@@ -29,7 +30,6 @@ from archspec.emit.lowering.flow import (
     dims,
     equal,
     holds,
-    lookup,
 )
 from archspec.emit.lowering.inits import Inits, freezing
 from archspec.emit.lowering.members import camel
@@ -187,6 +187,7 @@ class Whole:
             raise PlainError("the outputs differ")
         rows = [_row(i, n) for n, i in enumerate(instances)]
         unit = Unit(self, rows)
+        unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
         names = {**self._params(unit, rows, block), **inherited}
         unit.potential.update(dict.fromkeys(inherited))
@@ -302,24 +303,69 @@ class Whole:
 
         What its body reads from outside comes in as arguments.
         """
-        rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
+        info = self._in_every_copy(scope, item, pairs)
+        if info is None:
+            title = camel(hint if hint.isidentifier() else item.op)
+            info = self._group(scope, item, pairs, title)
+        captures, exports = self._crossing([p for _, p in pairs])
+        return info, captures, exports
+
+    def _crossing(self, parts: list[Any]) -> tuple[list[list[Value]], list[list[Value]]]:
+        """What comes in and what goes out in each row. Raises PlainError where that differs."""
         frames = [self.frames[id(p)] for p in parts]
         captures = [list(f.captures.values()) for f in frames]
         exports = [list(f.exports.values()) for f in frames]
         if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
             raise PlainError("what crosses the group's edge differs between instances")
-        title = self.free(camel(hint if hint.isidentifier() else item.op))
+        return captures, exports
+
+    def _in_every_copy(self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]]) -> Info | None:
+        """One class for all copies of an item that a class makes one by one, if it can be."""
+        unit = scope.unit
+        if not all(isinstance(p, Copy) for _, p in pairs):
+            return None
+        every = [(r, c) for r, part in unit.parts for c in _copies(part, item)]
+        if len(every) <= len(pairs):
+            return None
+        if id(item) not in unit.groups:
+            before = len(self.order)
+            try:
+                unit.groups[id(item)] = self._wider(scope, item, every)
+            except PlainError:
+                self._forget(before)
+                unit.groups[id(item)] = None
+        return unit.groups[id(item)]
+
+    def _wider(self, scope: Scope, item: Item, every: list[tuple[Row, Copy]]) -> Info:
+        """The class of all copies: the columns that tell them apart are its arguments."""
+        unit = scope.unit
+        columns = _columns(unit, [c for _, c in every])
+        steady = set(unit.potential) | set(unit.defined) | unit.shapes
+        pairs: list[tuple[Row, Any]] = []
+        for r, c in every:
+            py = {n: v for n, v in r.py.items() if n in steady}
+            py |= {n: bare(c.env[n]) for n in columns}
+            pairs.append((Row(py, r.base, r.vals, r.seen), c))
+        known = {**scope.names, **{n: name(n) for n in columns}}
+        return self._group(Scope(unit, known, scope.records), item, pairs, camel(words_of(item)))
+
+    def _group(self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], title: str) -> Info:
+        """The class of a group in some rows."""
+        rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
+        captures, exports = self._crossing(parts)
+        title = self.free(title)
         names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
         own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
         unit, inner, outer = self._inside(scope, rows, own)
-        unit.base = frames[0].path
-        flows = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-        within = [
-            _input(unit, inner, [c[j] for c in captures], names[j], j) for j in range(len(flows))
-        ]
+        unit.base = self.frames[id(parts[0])].path
+        unit.params = scope.unit.params | set(outer)
+        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
+        within = [_input(unit, inner, values, names[j], j) for j, values in enumerate(taken)]
         back = {old: Sym.of(new, 0) for new, old in outer.items()}
         records = {
-            text: next((w for w, f in zip(within, flows, strict=True) if f is flow), None)
+            text: next(
+                (w for w, vs in zip(within, taken, strict=True) if _holds_all(flow, rows, vs)), None
+            )
             or _ghost(flow, unit, back)
             for text, flow in scope.records.items()
         }
@@ -333,8 +379,9 @@ class Whole:
         try:
             write_class(plan, info)
         except PlainError as failed:
+            self.names.discard(title)
             raise PlainError(*failed.args) from failed  # its rows are not those around
-        return self._twin(info), captures, exports
+        return self._twin(info)
 
     def _inside(
         self, scope: Scope, rows: list[Row], own: set[str]
@@ -385,6 +432,7 @@ class Whole:
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
         unit.deciding = self.deciding if self.kept else None
+        unit.params = set(first.args)
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
         names |= self._worked_out(unit, rows)
@@ -443,6 +491,37 @@ class Whole:
 
 
 # ---------------------------------------------------------------- small facts
+
+
+def _copies(part: Body | Copy, item: Item) -> Iterable[Copy]:
+    """The copies of an item in a part of a class."""
+    inside = [part] if isinstance(part, Body) else [part.body, part.shortcut, *part.branches]
+    stack = [b for b in inside if b is not None]
+    while stack:
+        for occurrence in stack.pop().items:
+            for c in occurrence.copies:
+                if c is not None and occurrence.item is item and c.shared is None:
+                    yield c
+                elif c is not None:
+                    stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+
+
+def _columns(unit: Unit, copies: list[Copy]) -> list[str]:
+    """The columns around an item that differ between its copies."""
+    found = []
+    for text, value in copies[0].env.items():
+        values = [bare(c.env.get(text)) for c in copies]
+        named = text not in unit.params and text not in unit.taken
+        if named and _may_be_named(bare(value)) and not alike(values):
+            found.append(text)
+    return found
+
+
+def _holds_all(flow: Flow | None, rows: list[Row], values: list[Value]) -> bool:
+    """Whether a flow is what some values are, one a row."""
+    return flow is not None and all(
+        flow in r.vals.get(id(v), ()) for r, v in zip(rows, values, strict=True)
+    )
 
 
 def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:

@@ -87,7 +87,7 @@ def _is_simple(node: ast.expr) -> bool:
 
 def _boolop(node: ast.BoolOp) -> tuple[str, int]:
     word, level = ("and", _AND) if isinstance(node.op, ast.And) else ("or", _OR)
-    return f" {word} ".join(_inner(v, level + 1) for v in node.values), level
+    return f" {word} ".join(_inner(v, _AND + 1) for v in node.values), level
 
 
 def _unary(node: ast.UnaryOp) -> tuple[str, int]:

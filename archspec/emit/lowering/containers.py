@@ -173,6 +173,8 @@ def _given(
     for new, old in info.outer.items():
         if old in row.py:
             found[new] = traced(row.py[old], ast.Name(old))
+        elif isinstance(part, Copy) and old.startswith("loop."):
+            found[new] = scope.value(old, getattr(part.env["loop"], old[5:]), row)
         elif isinstance(part, Copy) and old in part.env:
             found[new] = scope.value(old, part.env[old], row)
     for j in range(len(captures[0])):

@@ -37,7 +37,7 @@ from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.syntax import name, rebuilt
 from archspec.expand.tree import Body, Copy, Instance, Value
-from archspec.expressions import Expr, Record
+from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
 
@@ -339,15 +339,22 @@ class Whole:
     def _wider(self, scope: Scope, item: Item, every: list[tuple[Row, Copy]]) -> Info:
         """The class of all copies: the columns that tell them apart are its arguments."""
         unit = scope.unit
-        columns = _columns(unit, [c for _, c in every])
+        copies = [c for _, c in every]
+        columns = _columns(unit, copies)
+        turns = _turns(unit, copies, set(columns))
         steady = set(unit.potential) | set(unit.defined) | unit.shapes
         pairs: list[tuple[Row, Any]] = []
         for r, c in every:
             py = {n: v for n, v in r.py.items() if n in steady}
             py |= {n: bare(c.env[n]) for n in columns}
+            py |= {n: getattr(c.env["loop"], n) for n in turns}
             pairs.append((Row(py, r.base, r.vals, r.seen), c))
         known = {**scope.names, **{n: name(n) for n in columns}}
-        return self._group(Scope(unit, known, scope.records), item, pairs, camel(words_of(item)))
+        known |= {f"loop.{n}": name(n) for n in turns}
+        whole = Scope(unit, known, scope.records)
+        info = self._group(whole, item, pairs, camel(words_of(item)))
+        info.outer |= {n: f"loop.{n}" for n in turns}
+        return info
 
     def _group(self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], title: str) -> Info:
         """The class of a group in some rows."""
@@ -515,6 +522,15 @@ def _columns(unit: Unit, copies: list[Copy]) -> list[str]:
         if named and _may_be_named(bare(value)) and not alike(values):
             found.append(text)
     return found
+
+
+def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
+    """What of `loop` differs between an item's copies: whether it is the first of its repeat."""
+    turns = [c.env.get("loop") for c in copies]
+    if not all(isinstance(t, Loop) for t in turns):
+        return []
+    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 
 def _holds_all(flow: Flow | None, rows: list[Row], values: list[Value]) -> bool:

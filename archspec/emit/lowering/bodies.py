@@ -251,7 +251,7 @@ def _leaf(site: Site, item: Item, pairs: Pairs) -> None:
     attribute = member(segment) if segment else None
     made, ins = _member(site.scope, item, pairs)
     if made.constructor is not None and attribute is not None:
-        site.scope.unit.members.add(segment)
+        site.scope.unit.claim(segment, item)
         site.init.append(set_member(segment, made.constructor))
         site.init += site.scope.unit.whole.inits.member_init(site.scope, rows, copies, attribute)
     for c in copies:
@@ -303,6 +303,7 @@ def _framed(site: Site, item: Item, pairs: Pairs) -> None:
         and all(_unary(f, c) for f, c in zip(frames, copies, strict=True))
         and links.is_chain(whole, bodies)
     ):
+        unit.claim(segment, item)
         takes, gives = [c.ins[0] for c in copies], [must(c.out) for c in copies]
         _sequential(
             site, list(zip(rows, bodies, strict=True)), takes, gives, segment, hint_of(item)
@@ -316,7 +317,7 @@ def _framed(site: Site, item: Item, pairs: Pairs) -> None:
     parts: list[tuple[Row, Any]] = list(pairs)
     value, sizes = group(site.scope, item, parts, segment)
     site.init.append(set_member(segment, value))
-    unit.members.add(segment)
+    unit.claim(segment, item)
     crossing = (
         [list(f.captures.values()) for f in frames],
         [list(f.exports.values()) for f in frames],

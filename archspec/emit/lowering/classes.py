@@ -215,8 +215,9 @@ def _close(
     if forward is not None:
         tidy(unit.init)
         _store(unit)
-    unit.init = _narrowed(unit, unit.init, 2)
-    _hoist(unit)
+    if not unit.settled:
+        unit.init = _narrowed(unit, unit.init, 2)
+        _hoist(unit)
     read = _prepare(unit, chained=forward is None)
     defaults = dict(plan.defaults)
     for p, d in defaults.items():

@@ -28,7 +28,7 @@ def lower(
     of it. First all are tried at once; where that fails, one by one.
     """
     kept = _witnesses(root, elaborate, passed_on) if root.size <= WITNESSED else {}
-    kept = _used(root, title, kept, init)
+    kept = _used(root, title, kept, init) if kept else kept
     while True:
         try:
             whole = _written(root, title, kept, init)

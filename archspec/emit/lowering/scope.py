@@ -128,6 +128,7 @@ class Unit:
         self.steps: list[Step] = []
         self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
+        self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments
         self.counters: set[str] = set()
@@ -147,6 +148,17 @@ class Unit:
     def settled(self) -> bool:
         """Whether nothing but numbers can stand here."""
         return self.root and not self.potential and not self.space and len(self.rows) == 1
+
+    def claim(self, segment: str, item: Item) -> None:
+        """A member is made for an item. Raises PlainError where another has its name.
+
+        Names without an id are numbered among the items that are there: in another instance the
+        same name may be another item's.
+        """
+        known = self.claimed.setdefault(segment, item)
+        if known is not item and (item.id is None or known.id is None):
+            raise PlainError("two items have one name")
+        self.members.add(segment)
 
     def local(self, hint: str) -> str:
         """A name that is free in this class's constructor."""

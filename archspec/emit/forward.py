@@ -273,10 +273,8 @@ class Naming:
                 inside = {v.id for t in s.body for v in _defined(t)}
                 if s.then.id in inside:
                     c.join(s.out.id, s.then.id)
-                if (
-                    c.last[c.find(s.other.id)] <= c.first.get(s.then.id, 0)
-                    or c.last[s.other.id] <= c.first[s.then.id]
-                ):
+                born = c.first.get(c.find(s.then.id), 0)  # with all that shares its variable
+                if c.last[c.find(s.other.id)] <= born or c.last[s.other.id] <= born:
                     c.join(s.other.id, s.out.id)
             elif isinstance(s, Training):
                 self._coalesce(s.body)

@@ -86,6 +86,7 @@ class Classes(Protocol):
     frames: dict[int, Any]
     consumers: dict[int, set[int]]
     paths: dict[int, tuple[str, ...]]
+    plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
     inits: Any
 
     def of(self, instances: Sequence[Instance]) -> Info:

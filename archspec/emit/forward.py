@@ -11,12 +11,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from archspec.emit.explain import Var
 from archspec.emit.syntax import For, If, Line, Stmt, ids, name, rebuilt
 from archspec.emit.text import render
 from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
+
+
+class Var:
+    """A value that a variable of forward holds."""
+
+    __slots__ = ("batchless", "hint", "id", "named", "several")
+    count = 0
+
+    def __init__(self, hint: str = "") -> None:
+        Var.count += 1
+        self.id, self.hint = Var.count, hint
+        self.several = False  # a tuple, as nn.LSTM gives it
+        self.named = False  # it is called by its hint, wherever that is free
+        self.batchless = False  # a parameter, or made of parameters alone: no batch axis
+
+    @property
+    def ref(self) -> ast.expr:
+        """A placeholder that the variable's name replaces."""
+        return ast.Name(f"@{self.id}")
 
 
 class Step:
@@ -33,7 +51,7 @@ class Assign(Step):
     may stand inside this one.
     """
 
-    outs: list[Var]
+    outs: Sequence[Var]
     value: ast.expr
     inner: bool = False
     merge: bool = False
@@ -357,7 +375,7 @@ class Naming:
 
 def _defined(step: Step) -> list[Var]:
     if isinstance(step, Assign):
-        return step.outs
+        return list(step.outs)
     if isinstance(step, (Either, Loop)):
         return [step.out, *(v for s in step.body for v in _defined(s))]
     return [v for s in step.body for v in _defined(s)] if isinstance(step, Training) else []

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from archspec.emit.explain import names_in
-from archspec.emit.syntax import For, If, Line, Stmt
+from archspec.emit.syntax import For, If, Line, Stmt, names_in
 from archspec.emit.text import WIDTH, render, write
 
 

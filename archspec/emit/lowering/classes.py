@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.explain import Var, names_in
-from archspec.emit.forward import Assign, Naming, Step, nest, uses
+from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
 from archspec.emit.lowering import links
 from archspec.emit.lowering.bodies import body as lower_body
 from archspec.emit.lowering.bodies import merged
@@ -24,7 +23,18 @@ from archspec.emit.lowering.modules import activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
 from archspec.emit.lowering.sinks import Own, Positional
-from archspec.emit.syntax import Dotted, For, If, Line, Return, Stmt, call, exchanged, name
+from archspec.emit.syntax import (
+    Dotted,
+    For,
+    If,
+    Line,
+    Return,
+    Stmt,
+    call,
+    exchanged,
+    name,
+    names_in,
+)
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import stmt_names, tidy
 from archspec.expand.tree import Body, Copy, Value

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from archspec.emit.explain import names_in
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
 from archspec.emit.lowering.scope import FUNCTIONS, Scope
+from archspec.emit.syntax import names_in
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written

@@ -18,7 +18,6 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from archspec.emit.explain import names_in
 from archspec.emit.lowering import conditions, links
 from archspec.emit.lowering.flow import (
     Flow,
@@ -35,7 +34,7 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import block, construct, op, outer_sizes, titles
 from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.sinks import Named, Own, Positional, Sink
-from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, rebuilt
+from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, names_in, rebuilt
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from archspec.emit.explain import Var
+from archspec.emit.forward import Var
 from archspec.expand.tree import Value
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, written
 
@@ -55,7 +55,7 @@ class Flow(Var):
     __slots__ = ("sizes",)
 
     def __init__(self, sizes: Sequence[Any] = (), hint: str = "") -> None:
-        super().__init__([], hint)
+        super().__init__(hint)
         self.sizes = list(sizes)
 
     def at(self, row: Row, shape: Sequence[int]) -> Shape:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from archspec.emit.explain import names_in
 from archspec.emit.forward import Assign, Step
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, lookup, sizes_of
 from archspec.emit.lowering.members import hints
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
-from archspec.emit.syntax import Dotted, call, literal, rebuilt
+from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Copy, Value

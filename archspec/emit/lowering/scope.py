@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspec.emit.explain import names_in
 from archspec.emit.forward import Step
 from archspec.emit.lowering.flow import (
     Flow,
@@ -29,7 +28,7 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.syntax import Dotted, Stmt, literal, name, rebuilt
+from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from archspec.emit.explain import names_in
 from archspec.emit.lowering.flow import Flow, Row
+from archspec.emit.syntax import names_in
 from archspec.emit.text import WIDTH, render
 from archspec.expressions.sym import Sym
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from archspec.emit.explain import names_in
 from archspec.emit.lowering.scope import Unit
-from archspec.emit.syntax import Line, Stmt, call, name
+from archspec.emit.syntax import Line, Stmt, call, name, names_in
 
 
 class Positional:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.definitions import HEAD
-from archspec.emit.explain import names_in
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
@@ -35,7 +34,7 @@ from archspec.emit.lowering.inits import Inits, freezing
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
-from archspec.emit.syntax import name, rebuilt
+from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written

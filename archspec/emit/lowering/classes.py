@@ -36,7 +36,7 @@ from archspec.emit.syntax import (
     names_in,
 )
 from archspec.emit.text import WIDTH, render, write
-from archspec.emit.tidy import stmt_names, tidy
+from archspec.emit.tidy import snake, stmt_names, tidy
 from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Item
 
@@ -365,12 +365,31 @@ def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
             short = Line(s.value, s.target, s.annotation, s.op)
             for b in before:
                 short.value = _keyword(short.value, b.target)
-            if before and len(write([*before, short], depth)) < lines:
-                unit.taken.update(b.target for b in before)
-                done += [*before, short]
+            best: list[Stmt] = [*before, short]
+            named = _module_named(unit, short)
+            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
+                best = [*before, *named]
+            if len(write(best, depth)) < lines:
+                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+                done += best
                 continue
         done.append(s)
     return done
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+    """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
+    if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
+        return None
+    calls = [a for a in s.value.args if isinstance(a, ast.Call)]
+    if not calls:
+        return None
+    widest = max(calls, key=lambda c: len(render(c)))
+    text = snake(render(widest.func).rpartition(".")[2])
+    if text in unit.taken:
+        return None
+    args = [ast.Name(text) if a is widest else a for a in s.value.args]
+    return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
 
 
 def _wide(unit: Unit, value: ast.expr) -> dict[str, ast.expr]:

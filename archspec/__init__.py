@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from archspec.version import VERSION
+
 if TYPE_CHECKING:
     from archspec import weights
     from archspec.layers import register
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from archspec.network import Program, compile, load, loads, render
     from archspec.text.faults import Fault, SpecError
 
-__version__ = "0.1.0"
+
+__version__ = VERSION
 
 __all__ = [
     "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",

@@ -1,18 +1,23 @@
 """Two graphs → which layers are the same: by what they are and what computes before or after them.
 
 Layers without weights count for nothing unless paths meet in them, and names for nothing at all.
-So a network in which a ReLU was inserted or a block renamed has the same layers as before.
+So a network in which a ReLU was inserted or a block renamed has the same layers as before:
+
+    ours      {id: a, linear: 4}, relu, {id: b, linear: 2}
+    theirs    {id: fc1, linear: 4}, {id: fc2, linear: 2}
+
+    align(marks(ours), marks(theirs))    {"a": "fc1", "b": "fc2"}
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Edge, Graph, Node
+    from archspec.expand.graph import Graph, Node
 
 _DIGITS = 16  # of a digest: 64 bits
 
@@ -31,7 +36,7 @@ class Mark(NamedTuple):
 
 def marks(graph: Graph) -> dict[str, Mark]:
     """The marks of the layers with weights, by path, in the order they are computed."""
-    kinds = [_kind(node) for node in graph.steps]
+    kinds = _kinds(graph)
     before = _before(graph, kinds)
     after = _after(graph, kinds)
     return {
@@ -84,36 +89,36 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_DIGITS]
 
 
+def _kinds(graph: Graph) -> list[str]:
+    """Of each node, "" where it has no weights; with those of another it is of another kind."""
+    own = [_kind(node) for node in graph.kinds]
+    shared = [kind and f"{kind} shared" for kind in own]
+    return [(own if node.shared is None else shared)[node.kind] for node in graph.steps]
+
+
 def _kind(node: Node) -> str:
-    """Of a layer with weights; "" for others."""
-    if node.layer is None:
-        return ""
-    weights = node.layer.weights(*node.ins)
-    if not weights:
-        return ""
-    return _digest(node.layer.op, [(w.name, w.shape) for w in weights], node.shared is not None)
+    weights = [(weight.name, weight.shape) for weight in node.weights()]
+    return _digest(node.op, weights) if weights else ""
 
 
 def _before(graph: Graph, kinds: list[str]) -> list[str]:
     """What flows out of each node, as far as weights and meetings of paths make it."""
     found: list[str] = []
-
-    def entering(edge: Edge) -> str:
-        several = len(graph.steps[edge.node].outs) > 1
-        return f"{found[edge.node]}:{edge.output}" if several else found[edge.node]
-
-    inputs = 0
     for node in graph.steps:
-        ins = [entering(edge) for edge in node.inputs]
+        ins = [
+            f"{found[edge.node]}:{edge.output}"
+            if len(graph.steps[edge.node].outs) > 1
+            else found[edge.node]
+            for edge in node.inputs
+        ]
         if node.layer is None:
-            found.append(_digest("input", inputs))
-            inputs += 1
+            found.append(_digest("input", node.index))  # inputs are the first steps
         elif kinds[node.index]:
             found.append(_digest(kinds[node.index], ins))
         elif len(ins) == 1:
             found.append(ins[0])
         else:
-            found.append(_digest(node.layer.op, ins))
+            found.append(_digest(node.op, ins))
     return found
 
 
@@ -125,18 +130,12 @@ def _after(graph: Graph, kinds: list[str]) -> list[str]:
             uses[edge.node].append(("output", name, edge.output))
     found = [""] * len(graph.steps)
     for node in reversed(graph.steps):
-        uses_here = _flat(uses[node.index])
         own = kinds[node.index]
         transparent = not own and len(node.inputs) == 1 and len(node.outs) == 1
-        found[node.index] = _digest(own, uses_here)
+        found[node.index] = _digest(own, sorted(uses[node.index], key=repr))
         for slot, edge in enumerate(node.inputs):
             if transparent:
                 uses[edge.node].extend((*use[:-1], edge.output) for use in uses[node.index])
             else:
-                what = own or (node.layer.op if node.layer is not None else "input")
-                uses[edge.node].append((what, slot, found[node.index], edge.output))
+                uses[edge.node].append((own or node.op, slot, found[node.index], edge.output))
     return found
-
-
-def _flat(uses: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    return sorted(uses, key=repr)

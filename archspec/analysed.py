@@ -42,9 +42,9 @@ class Network:
     @cached_property
     def analysis(self) -> Analysis:
         """Shapes, costs and receptive fields of every node."""
-        from archspec.analysis import analyse
+        from archspec.analysis import Analysis
 
-        return analyse(self.graph, self.spec)
+        return Analysis(self.graph, self.spec)
 
     @cached_property
     def warnings(self) -> list[Fault]:

@@ -16,6 +16,7 @@ Only templates of this package are read. No text of a spec ever becomes one.
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +31,15 @@ def frame(template: str, /, **values: Any) -> str:
 @cache
 def _environment(*, tex: bool) -> Environment:
     # imported here: no command but those that write a document pays for it
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context
+    from jinja2.nodes import EvalContext
+    from markupsafe import Markup
+
+    @pass_eval_context
+    def escaped(where: EvalContext, value: Any) -> Any:
+        # quotes as the standard library and our SVG write them, `&quot;`; Jinja has `&#34;`
+        done = not where.autoescape or hasattr(value, "__html__")
+        return value if done else Markup(escape(str(value)))
 
     opens, closes = "<>" if tex else "{}"
     return Environment(
@@ -45,6 +54,7 @@ def _environment(*, tex: bool) -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
         autoescape=_is_html,
+        finalize=escaped,
         loader=PackageLoader("archspec", ""),
     )
 

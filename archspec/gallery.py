@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from archspec import shelf
 from archspec.figures import chosen, figure
+from archspec.frames import frame
 from archspec.network import load
 from archspec.save import MARK
 
@@ -19,6 +20,12 @@ class Entry(NamedTuple):
     cite: str
     view: str
     figure: str
+
+    @property
+    def said(self) -> str:
+        """`Title. Paper. How it was drawn.`"""
+        said = [self.title[:1].upper() + self.title[1:], self.cite, f"`--view {self.view}`"]
+        return " ".join(f"{text.rstrip('.')}." for text in said if text)
 
 
 def entries() -> Iterator[Entry]:
@@ -33,22 +40,4 @@ def entries() -> Iterator[Entry]:
 
 def page(found: Sequence[Entry], folder: str) -> str:
     """The page; the figures lie in `folder` beside it."""
-    lines = [
-        "# Gallery",
-        "",
-        f"<!-- {MARK}: archspec gallery -->",
-        "",
-        f"All {len(found)} specs that ship with archspec, each in the view that `archspec render`",
-        "picks for it.",
-        "",
-    ]
-    lines += [f"- [{entry.name}](#{entry.name}): {entry.title}" for entry in found]
-    for entry in found:
-        lines += ["", f"## {entry.name}", "", _said(entry), ""]
-        lines.append(f"![{entry.title}, as {entry.view}]({folder}/{entry.name}.svg)")
-    return "\n".join(lines) + "\n"
-
-
-def _said(entry: Entry) -> str:
-    said = [entry.title[:1].upper() + entry.title[1:], entry.cite, f"`--view {entry.view}`"]
-    return " ".join(f"{text.rstrip('.')}." for text in said if text)
+    return frame("gallery.md.jinja", entries=found, folder=folder, mark=MARK)

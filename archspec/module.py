@@ -9,8 +9,10 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.emit import class_name
-from archspec.network import Program, load
+from archspec import network
+from archspec.emit.lower import class_name
+from archspec.language.weights import SOURCES
+from archspec.network import Program
 from archspec.text.faults import CodedError
 from archspec.weights import origin
 
@@ -47,27 +49,18 @@ def build(
     Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
     module does not match its graph; WeightsError when the weights do not fit.
     """
-    program = _program(spec, variant, params)
+    program = network.program(spec, variant, **params)
     torch = _torch()
     cls = network_class(program)
     with torch.device("meta"):
         compare(cls(), program)
     module: nn.Module = cls()
     if weights is not None:
-        _fill(module, weights, adapt_input=adapt_input)
+        from archspec.weights import load
+
+        state, source = (None, str(weights)) if weights in SOURCES else (weights, None)
+        load(module, state, source, adapt_input=adapt_input)
     return module
-
-
-def _fill(module: nn.Module, weights: str | Path, *, adapt_input: bool) -> None:
-    from archspec.weights import loading, sources
-
-    named = weights in sources.SOURCES
-    loading.load(
-        module,
-        None if named else weights,
-        str(weights) if named else None,
-        adapt_input=adapt_input,
-    )
 
 
 def network_class(program: Program) -> type[nn.Module]:
@@ -111,35 +104,18 @@ def compare(module: nn.Module, program: Program) -> None:
         if node.frozen and not weight.buffer:
             frozen.add(name)
     found = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    every = [p for _, p in module.named_parameters(remove_duplicate=False)]
+    still = {n for n, p in module.named_parameters() if not p.requires_grad}
     if found != wanted:
-        different = sorted(set(found.items()) ^ set(wanted.items()))[:4]
-        raise BuildError(
-            "E901",
-            f"the emitted module of `{program.name}` differs from its graph: {different}",
-            _REPORT,
-        )
-    every = [id(p) for _, p in module.named_parameters(remove_duplicate=False)]
-    if len(every) != len(set(every)):
-        message = f"the emitted module of `{program.name}` has one weight under two paths"
-        raise BuildError("E901", message, _REPORT)
-    free = {n for n, p in module.named_parameters() if not p.requires_grad}
-    if free != frozen:
-        raise BuildError(
-            "E901",
-            f"the emitted module of `{program.name}` freezes {sorted(free ^ frozen)[:4]} wrongly",
-            _REPORT,
-        )
-
-
-_REPORT = "this is a defect of archspec, not of your spec; please report it with the spec"
-
-
-def _program(spec: str | Path | Program, variant: str | None, params: dict[str, Any]) -> Program:
-    if not isinstance(spec, Program):
-        return load(spec, variant, **params)
-    if variant is None and not params:
-        return spec
-    return spec.with_(variant, **params)
+        wrong = f"differs from its graph: {sorted(set(found.items()) ^ set(wanted.items()))[:4]}"
+    elif len(every) != len(set(every)):
+        wrong = "has one weight under two paths"
+    elif still != frozen:
+        wrong = f"freezes {sorted(still ^ frozen)[:4]} wrongly"
+    else:
+        return
+    help = "this is a defect of archspec, not of your spec; please report it with the spec"
+    raise BuildError("E901", f"the emitted module of `{program.name}` {wrong}", help)
 
 
 def _without_torchvision(program: Program, failed: Exception) -> BuildError:
@@ -155,7 +131,6 @@ def _torch() -> Any:
     try:
         import torch
     except ModuleNotFoundError:
-        raise BuildError(
-            "E601", "building a module needs PyTorch", "pip install 'archspec[torch]'"
-        ) from None
+        help = "pip install 'archspec[torch]'"
+        raise BuildError("E601", "building a module needs PyTorch", help) from None
     return torch

@@ -1,12 +1,22 @@
-"""Path → Program: the pipeline said once."""
+"""Path → Program: the pipeline said once, in stages that one can stop at and look at.
+
+    run = start("vgg16", Choice(variant="vgg11"))
+    print(STAGES[1].show(run))              # the spec, as it was parsed
+
+`archspec compile SPEC --stop-after graph` shows what a stage makes of a spec; `docs/stages.md` goes
+through them with a small one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
 from archspec.analysed import Network
@@ -23,27 +33,35 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, Sequence[int]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is chosen from outside of a spec.
+
+    `variant` is one of the spec's, `params` set what it declares, `inputs` gives other input shapes
+    by name, without the batch axis. `allow_outside` lets `use` leave the file's folder.
+    """
+
+    variant: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Shapes = field(default_factory=dict)
+    limits: Limits = DEFAULT
+    allow_outside: bool = False
+
+
 class Program(Network):
     """A network: its spec, what was chosen from outside, its graph; what follows, when asked for.
 
     A notebook shows it as a figure and a table.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        spec: Spec,
-        variant: str | None = None,
-        params: Mapping[str, Any] | None = None,
-        inputs: Shapes | None = None,
-        limits: Limits = DEFAULT,
-    ) -> None:
+    def __init__(self, source: Source, spec: Spec, choice: Choice | None = None) -> None:
         """Expand `spec`. Raises SpecError."""
-        variant = None if variant == spec.name else variant
-        self.params = dict(params or {})
-        self.inputs = dict(inputs or {})
-        self.limits = limits
-        graph = expand(spec, variant=variant, params=self.params, inputs=self.inputs, limits=limits)
+        choice = choice or Choice()
+        variant = None if choice.variant == spec.name else choice.variant
+        self.choice = replace(choice, variant=variant)
+        graph = expand(
+            spec, variant=variant, params=choice.params, inputs=choice.inputs, limits=choice.limits
+        )
         super().__init__(source, spec, variant, graph)
 
     @cached_property
@@ -53,7 +71,7 @@ class Program(Network):
 
         title = Path(self.source.name).name
         with collector.paused():
-            return emit(self.graph.root, self.name, title, self._witness, self.spec.init)
+            return emit(self.graph.root, self.name, title, self.witness, self.spec.init)
 
     @property
     def source_code(self) -> str:
@@ -62,16 +80,19 @@ class Program(Network):
 
     def with_(self, variant: str | None = None, **params: Any) -> Program:
         """The same spec, other choices: another variant starts afresh, params add to those set."""
-        if variant is not None:
-            return Program(self.source, self.spec, variant, params, self.inputs, self.limits)
-        merged = {**self.params, **params}
-        return Program(self.source, self.spec, self.variant, merged, self.inputs, self.limits)
+        if variant is None:
+            return Program(self.source, self.spec, self._with(params))
+        choice = replace(self.choice, variant=variant, params=params)
+        return Program(self.source, self.spec, choice)
 
-    def _witness(self, params: Mapping[str, Any]) -> Instance | None:
+    def _with(self, params: Mapping[str, Any]) -> Choice:
+        return replace(self.choice, params={**self.choice.params, **params})
+
+    def witness(self, params: Mapping[str, Any]) -> Instance | None:
         """The tree with some params changed; None where that has faults."""
+        other = self._with(params)
         try:
-            merged = {**self.params, **params}
-            return elaborate(self.spec, self.variant, merged, self.inputs, self.limits)
+            return elaborate(self.spec, other.variant, other.params, other.inputs, other.limits)
         except SpecError:
             return None
 
@@ -80,14 +101,14 @@ class Program(Network):
 
         None where anything is set from outside.
         """
-        if self.params or self.inputs:
+        if self.choice.params or self.choice.inputs:
             return []
-        wrong = []
         chosen = self.variant or self.spec.name
-        for key, wanted in self.spec.expect.get(chosen, {}).items():
-            value = getattr(self.analysis.totals, key)
-            if value != wanted:
-                wrong.append((key, f"is {value:,}; the spec expects {wanted:,}"))
+        wrong = [
+            (key, f"is {value:,}; the spec expects {wanted:,}")
+            for key, wanted in self.spec.expect.get(chosen, {}).items()
+            if (value := getattr(self.analysis.totals, key)) != wanted
+        ]
         if not wrong:
             return []
         (key, said), *others = wrong  # one change of a network moves them all
@@ -107,6 +128,100 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
+# ------------------------------------------------------------------ the pipeline
+
+
+@dataclass(frozen=True)
+class Run:
+    """A spec on its way: what each stage makes of it, made when it is first asked for."""
+
+    source: Source
+    choice: Choice
+
+    @cached_property
+    def spec(self) -> Spec:
+        """Raises SpecError."""
+        return language.parse(
+            self.source, allow_outside=self.choice.allow_outside, limits=self.choice.limits
+        )
+
+    @cached_property
+    def program(self) -> Program:
+        """Raises SpecError."""
+        return Program(self.source, self.spec, self.choice)
+
+    def checked(self) -> Program:
+        """The program. Raises SpecError, also where its totals are not those that are expected."""
+        faults = self.program.faults()
+        if faults:
+            raise SpecError(faults, self.program.sources)
+        return self.program
+
+
+class Stage(NamedTuple):
+    """A step of the pipeline: a verb, what it does, what it made in a run, what shows that."""
+
+    name: str
+    does: str
+    made: Callable[[Run], Any]
+    shown: str  # module:function, loaded when it is first needed
+
+    def show(self, run: Run) -> str:
+        """What the stage made, as text. Raises SpecError."""
+        return str(resolve_name(self.shown)(self.made(run)))
+
+
+STAGES = (
+    Stage(
+        "read", "text → data, and the place of every key and scalar",
+        attrgetter("source"), "archspec.text.trace:read",
+    ),
+    Stage(
+        "parse", "data → items: an operation, its arguments, its modifiers",
+        attrgetter("spec"), "archspec.language.trace:parsed",
+    ),
+    Stage(
+        "expand", "items → a tree: blocks and repeats unrolled, names and shapes given",
+        attrgetter("program.graph.root"), "archspec.expand.trace:tree",
+    ),
+    Stage(
+        "graph", "tree → the ops in the order they are computed",
+        attrgetter("program"), "archspec.report:unrolled",
+    ),
+    Stage(
+        "analyse", "graph → costs, memory, receptive fields",
+        attrgetter("program"), "archspec.report:write",
+    ),
+    Stage(
+        "lower", "tree → the classes of the source: arguments, layers, statements",
+        attrgetter("program"), "archspec.emit.trace:lowered",
+    ),
+    Stage("emit", "classes → Python source", attrgetter("program.code"), "builtins:str"),
+)  # fmt: skip
+
+
+def start(path: str | Path, choice: Choice) -> Run:
+    """Read a spec file, or a spec that ships with archspec by its name. Raises SpecError."""
+    file = shelf.find(path)
+    shipped = file != Path(path)
+    try:
+        found = sources.read(file, limits=choice.limits, name=file.name if shipped else None)
+    except SpecError as error:
+        raise _hinted(error, str(path)) from None
+    return Run(found, choice)
+
+
+def _hinted(error: SpecError, path: str) -> SpecError:
+    """The error; of a spec that is not there with what may have been meant."""
+    first = error.faults[0]
+    if first.code != "E101" or first.loc.file != path or os.path.lexists(path):
+        return error
+    return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
+
+
+# ------------------------------------------------------------------ from Python
+
+
 def load(
     path: str | Path,
     variant: str | None = None,
@@ -123,35 +238,17 @@ def load(
 
     Raises SpecError with all independent faults.
     """
-    return prepare(path, variant, params, inputs, limits, allow_outside=allow_outside)
+    choice = Choice(
+        variant=variant, params=params, inputs=inputs or {}, limits=limits,
+        allow_outside=allow_outside,
+    )  # fmt: skip
+    return prepare(path, choice)
 
 
-def prepare(
-    path: str | Path,
-    variant: str | None,
-    params: Mapping[str, Any],
-    inputs: Shapes | None = None,
-    limits: Limits = DEFAULT,
-    *,
-    allow_outside: bool = False,
-) -> Program:
-    """`load`, its params as a mapping: they may then be called `inputs` or `variant` as well."""
-    file = shelf.find(path)
-    shipped = file != Path(path)
+def prepare(path: str | Path, choice: Choice) -> Program:
+    """`load`, its choices in one: params may then be called `inputs` or `variant` as well."""
     with collector.paused():
-        try:
-            found = sources.read(file, limits=limits, name=file.name if shipped else None)
-        except SpecError as error:
-            raise _hinted(error, str(path)) from None
-        return _checked(found, variant, params, inputs, limits, allow_outside=allow_outside)
-
-
-def _hinted(error: SpecError, path: str) -> SpecError:
-    """The error; of a spec that is not there with what may have been meant."""
-    first = error.faults[0]
-    if first.code != "E101" or first.loc.file != path:
-        return error
-    return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
+        return start(path, choice).checked()
 
 
 def loads(
@@ -164,35 +261,23 @@ def loads(
     **params: Any,
 ) -> Program:
     """The program of a spec given as text; `name` is what messages call it. Raises SpecError."""
+    choice = Choice(variant=variant, params=params, inputs=inputs or {}, limits=limits)
     with collector.paused():
-        found = sources.from_text(text, name, limits=limits)
-        return _checked(found, variant, params, inputs, limits, allow_outside=False)
+        return Run(sources.from_text(text, name, limits=limits), choice).checked()
 
 
-def _checked(
-    found: Source,
-    variant: str | None,
-    params: Mapping[str, Any],
-    inputs: Shapes | None,
-    limits: Limits,
-    *,
-    allow_outside: bool,
-) -> Program:
-    spec = language.parse(found, allow_outside=allow_outside, limits=limits)
-    program = Program(found, spec, variant, params, inputs, limits)
-    faults = program.faults()
-    if faults:
-        raise SpecError(faults, program.sources)
-    return program
+def program(spec: str | Path | Program, variant: str | None = None, **params: Any) -> Program:
+    """What is given as a spec file, a shipped spec's name, or a Program. Raises SpecError."""
+    if not isinstance(spec, Program):
+        return load(spec, variant, **params)
+    if variant is None and not params:
+        return spec
+    return spec.with_(variant, **params)
 
 
 def compile(spec: str | Path | Program, variant: str | None = None, **params: Any) -> str:
     """The PyTorch source of a spec file, a shipped spec or a Program. Raises SpecError."""
-    if not isinstance(spec, Program):
-        return load(spec, variant, **params).code
-    if variant is None and not params:
-        return spec.code
-    return spec.with_(variant, **params).code
+    return program(spec, variant, **params).code
 
 
 def render(
@@ -219,14 +304,11 @@ def render(
     from archspec.figures import by_ending, figure
     from archspec.save import save
 
-    if not isinstance(spec, Program):
-        spec = load(spec, variant, **params)
-    elif variant is not None or params:
-        spec = spec.with_(variant, **params)
+    shown = program(spec, variant, **params)
     if format is None and path is not None:
         format = by_ending(path)
     with collector.paused():
-        made = figure(spec, view, format, block=block, node=node)
+        made = figure(shown, view, format, block=block, node=node)
     if path is not None:
         save(made, Path(path), force=force)
     return made

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from archspec.frames import frame
 
 LINE = "[(CONV → RELU)×2 → POOL]×3 → (FC → RELU)×1 → FC"
 MAX_LINE = 1000  # characters; more than any figure's caption has
@@ -59,6 +61,7 @@ class _Word:
 
 @dataclass(slots=True)
 class _Group:
+    column: int = 0  # of its bracket
     items: list[_Word | _Group] = field(default_factory=list)
     count: int | str = 1
 
@@ -70,15 +73,13 @@ def write(line: str = LINE, name: str = "network") -> str:
     `³` or a letter (`×N`), which becomes a param. `CONV64` and `FC4096` give a width, `CONV3-64` a
     kernel and a width. Widths that the line leaves open double after every pooling.
     """
-    tree = _parse(line)
-    return _Writer(tree, name).text()
+    return _Writer(_parse(line), name).text()
 
 
 def _parse(line: str) -> _Group:
     if len(line) > MAX_LINE:
         raise LineError(f"the line has {len(line)} characters, the limit is {MAX_LINE}", 0)
-    stack = [_Group()]
-    opened: list[int] = []
+    stack = [_Group()]  # the brackets that are open, and the line
     previous: _Word | _Group | None = None
     at = 0
     end = len(line.rstrip())
@@ -88,27 +89,20 @@ def _parse(line: str) -> _Group:
             raise LineError(f"`{line[at:end].split()[0]}` is not understood", _first(line, at))
         start, at = _first(line, at), match.end()
         if match["open"]:
-            _open(stack, opened, start)
+            _open(stack, start)
             previous = None
         elif match["close"]:
-            previous = _close(stack, line, opened, start)
+            previous = _close(stack, line, start)
         elif match["times"] or match["power"]:
             _repeat(previous, match, start)
         elif match["word"]:
             previous = _word(match, start)
             stack[-1].items.append(previous)
-    if opened:
-        raise LineError(f"`{line[opened[-1]]}` is not closed", opened[-1])
-    if not _has(stack[0], set(_WORDS.values()) - {"input"}):
+    if len(stack) > 1:
+        raise LineError(f"`{line[stack[-1].column]}` is not closed", stack[-1].column)
+    if all(word.op == "input" for word in _words(stack[0])):
         raise LineError("the line names no layer", 0)
     return stack[0]
-
-
-def _open(stack: list[_Group], opened: list[int], start: int) -> None:
-    if len(stack) > MAX_NESTING:
-        raise LineError(f"brackets are nested deeper than {MAX_NESTING}", start)
-    stack.append(_Group())
-    opened.append(start)
 
 
 def _first(line: str, at: int) -> int:
@@ -116,13 +110,19 @@ def _first(line: str, at: int) -> int:
     return at + len(line[at:]) - len(line[at:].lstrip())
 
 
-def _close(stack: list[_Group], line: str, opened: list[int], start: int) -> _Group:
+def _open(stack: list[_Group], start: int) -> None:
+    if len(stack) > MAX_NESTING:
+        raise LineError(f"brackets are nested deeper than {MAX_NESTING}", start)
+    stack.append(_Group(start))
+
+
+def _close(stack: list[_Group], line: str, start: int) -> _Group:
     if len(stack) == 1:
         raise LineError("a bracket closes here that was never opened", start)
-    if line[opened[-1]] + line[start] not in ("()", "[]"):
-        raise LineError(f"`{line[start]}` does not close `{line[opened[-1]]}`", start)
-    opened.pop()
     group = stack.pop()
+    opened = line[group.column]
+    if opened + line[start] not in ("()", "[]"):
+        raise LineError(f"`{line[start]}` does not close `{opened}`", start)
     if not group.items:
         raise LineError("there is nothing in these brackets", start)
     stack[-1].items.append(group)
@@ -155,7 +155,7 @@ class _Writer:
         self.tree, self.name = tree, name
         self.params: dict[str, str] = {"classes": "10"}
         self.flat = False
-        self.spatial = _has(tree, _SPATIAL)
+        self.spatial = any(word.op in _SPATIAL for word in _words(tree))
         self.pools = _pools(tree)
         self.stage = 0
 
@@ -163,25 +163,21 @@ class _Writer:
         last = _last_linear(self.tree)
         if last is not None:
             last.last = True
-        body = self._items(self.tree.items, 2, column=None)
+        body = self._items(self.tree, 2, column=None)
         params = ", ".join(f"{key}: {value}" for key, value in self.params.items())
         size = max(32, 2**self.pools) if self.pools <= 10 else 1024
         shape = f"[3, {size}, {size}]" if self.spatial else "[784]"
-        return "\n".join(
-            [
-                "spec: 1",
-                f"name: {self.name}",
-                f"params: {{{params}}}",
-                f"input: {shape}",
-                "body:",
-                *body,
-                "",
-            ]
+        return frame(
+            "starter.yaml.jinja",
+            name=self.name,
+            params=f"{{{params}}}",
+            shape=shape,
+            body=body,
         )
 
-    def _items(self, items: Sequence[_Word | _Group], indent: int, column: str | None) -> list[str]:
+    def _items(self, group: _Group, indent: int, column: str | None) -> list[str]:
         lines: list[str] = []
-        for item in items:
+        for item in group.items:
             if isinstance(item, _Group):
                 lines += self._group(item, indent, column)
             else:
@@ -190,15 +186,16 @@ class _Writer:
 
     def _group(self, group: _Group, indent: int, column: str | None) -> list[str]:
         if group.count == 1:
-            return self._items(group.items, indent, column)
+            return self._items(group, indent, column)
         pad = " " * indent
         lead = self._flatten(group, indent)
         before = self.stage
-        if column is None and _pools(group) and _open_conv(group):
+        opens = any(word.op == "conv" and not word.sizes for word in _words(group))
+        if column is None and _pools(group) and opens:
             repeat, column = self._stages(group), "c" if isinstance(group.count, int) else "stage"
         else:
             repeat = str(self._count(group.count))
-        inner = self._items(group.items, indent + 4, column)
+        inner = self._items(group, indent + 4, column)
         copies = group.count if isinstance(group.count, int) else 3
         self.stage = before + (self.stage - before) * copies
         return [*lead, f"{pad}- repeat: {repeat}", f"{pad}  body:", *inner]
@@ -220,10 +217,11 @@ class _Writer:
 
     def _flatten(self, item: _Word | _Group, indent: int) -> list[str]:
         """`- flatten` in front of the first linear map that follows maps."""
-        if not self.spatial or self.flat or _leads(item) not in ("linear", "flatten"):
+        first = next(_words(item)).op
+        if not self.spatial or self.flat or first not in ("linear", "flatten"):
             return []
         self.flat = True
-        return [] if _leads(item) == "flatten" else [" " * indent + "- flatten"]
+        return [] if first == "flatten" else [" " * indent + "- flatten"]
 
     def _op(self, word: _Word, indent: int, column: str | None) -> list[str]:
         pad = " " * indent
@@ -265,18 +263,13 @@ class _Writer:
         return f"${column}" if column else str(min(64 * 2**self.stage, 512))
 
 
-def _has(item: _Word | _Group, ops: set[str]) -> bool:
+def _words(item: _Word | _Group) -> Iterator[_Word]:
+    """All words in it, in order."""
     if isinstance(item, _Word):
-        return item.op in ops
-    return any(_has(inner, ops) for inner in item.items)
-
-
-def _open_conv(group: _Group) -> bool:
-    """Whether a convolution in it leaves its width open."""
-    return any(
-        _open_conv(item) if isinstance(item, _Group) else item.op == "conv" and not item.sizes
-        for item in group.items
-    )
+        yield item
+    else:
+        for inner in item.items:
+            yield from _words(inner)
 
 
 def _pools(item: _Word | _Group) -> int:
@@ -285,15 +278,6 @@ def _pools(item: _Word | _Group) -> int:
     if isinstance(item, _Word):
         return copies * (item.op in ("pool", "avg_pool"))
     return copies * sum(_pools(inner) for inner in item.items)
-
-
-def _leads(item: _Word | _Group) -> str:
-    """The first op of an item."""
-    while isinstance(item, _Group):
-        if not item.items:
-            return ""
-        item = item.items[0]
-    return item.op
 
 
 def _last_linear(group: _Group) -> _Word | None:

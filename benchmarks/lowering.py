@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from archspec import shelf
-from archspec.emit import class_name
+from archspec.emit.lower import class_name
 from archspec.module import compare
 from archspec.network import Program, load, loads
 

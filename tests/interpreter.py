@@ -13,15 +13,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
-from archspec.emit.definitions import DEFINITIONS
+from archspec.emit.torch_code import modules
 from archspec.expand.graph import Edge, Graph, Node
 
 _NAMES: dict[str, Any] = {
     "math": math, "torch": torch, "F": F, "nn": nn, "Tensor": Tensor,
-    "spectral_norm": spectral_norm, "weight_norm": weight_norm,
+    "spectral_norm": spectral_norm, "weight_norm": weight_norm, **vars(modules),
 }  # fmt: skip
-for _text in DEFINITIONS.values():
-    exec(_text, _NAMES)
 
 
 @lru_cache(maxsize=4096)

@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 import archspec
 from archspec import shelf, starter
+from archspec.cli.app import app
 from archspec.network import load
 from archspec.save import NotOursError, save
 from archspec.text.source import from_text
-from archspec.tidy import tidy
+from archspec.text.tidy import tidy
 
 SMALL = """\
 spec: 1
@@ -212,6 +215,18 @@ def test_expand_lists_every_op(here: Path) -> None:
     assert (first["conv"]["out"], first["conv"]["kernel"]) == (64, 3)
 
 
+def test_export(here: Path) -> None:
+    wrong = run("export", "small.yaml", "-o", "small.xyz", cwd=here)
+    assert wrong.returncode == 2
+    said = "error: the ending `.xyz` of `small.xyz` means no format of a graph"
+    assert wrong.stderr == f"{said}\n  help: known: .graphml\n"
+    for _ in range(2):  # over its own
+        done = run("export", "small.yaml", "-o", "small.graphml", cwd=here)
+        assert (done.stdout, done.stderr) == ("small.graphml: 6 nodes written\n", "")
+    assert run("export", "small.yaml", "-o", "-", cwd=here).stdout.startswith("<")
+    assert "conv1" in (here / "small.graphml").read_text()
+
+
 def test_explain(here: Path) -> None:
     codes = run("explain", cwd=here).stdout.splitlines()
     assert len(codes) >= 40
@@ -223,7 +238,7 @@ def test_schema_knows_every_op(here: Path) -> None:
     from archspec.layers import REGISTRY
 
     found = json.loads(run("schema", cwd=here).stdout)
-    item = found["definitions"]["item"]["anyOf"][1]["properties"]
+    item = found["definitions"]["Item"]["anyOf"][1]["properties"]
     assert set(REGISTRY) <= set(item)
     conv = item["conv"]["anyOf"][0]
     assert {"out", "kernel", "stride", "padding"} <= set(conv["properties"])
@@ -433,7 +448,7 @@ def test_light(here: Path) -> None:
         "sys.argv = ['archspec', 'compile', 'vgg16', '--force']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'rich', 'numpy', 'jinja2', 'yaml'} & set(sys.modules)\n"
+        "heavy = {'torch', 'rich', 'numpy', 'jinja2'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run(
@@ -467,6 +482,36 @@ def test_a_shell_is_taught(here: Path, shell: str) -> None:
     done = run("completion", shell, cwd=here)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"_ARCHSPEC_COMPLETE={shell}_complete" in done.stdout
+
+
+def commands(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    for key, command in group.commands.items():
+        yield f"{name}{key}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{key} ")
+
+
+@pytest.mark.parametrize(("name", "command"), [*commands(app)], ids=[n for n, _ in commands(app)])
+def test_help_says_all(name: str, command: click.Command) -> None:
+    """What is shown of a command, an argument, an option: a sentence that is not cut off."""
+    assert command.help
+    assert len(command.help.splitlines()[0]) <= 66  # beside the name, in 80 columns
+    text = CliRunner().invoke(app, [*name.split(), "--help"], prog_name="archspec").stdout
+    assert f"Usage: archspec {name} " in text
+    assert max(map(len, text.splitlines())) <= 80
+    for parameter in command.params:
+        assert parameter.help
+        assert parameter.help[-1] in ".0", parameter.help  # or an example: classes=10
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            assert parameter.metavar
+
+
+def test_commands_that_read_a_spec_take_the_same_options() -> None:
+    same = {"variant", "params", "inputs", "allow_outside", "strict"}
+    for name, command in commands(app):
+        takes = {parameter.name for parameter in command.params}
+        if takes & {"spec", "specs"}:
+            assert takes >= same, name
 
 
 def test_version_and_help(here: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archspec.analysis import Analysis, analyse
+from archspec.analysis import Analysis
 from archspec.expand import expand
 from archspec.language import parse
 from archspec.text.source import from_text, read
@@ -18,12 +18,12 @@ HEAD = "spec: 1\nname: t\n"
 
 def analysed(text: str) -> Analysis:
     spec = parse(from_text(HEAD + text))
-    return analyse(expand(spec), spec)
+    return Analysis(expand(spec), spec)
 
 
 def test_parameters_of_training_only_heads() -> None:
     spec = parse(read(SPECS / "googlenet.yaml"))
-    totals = analyse(expand(spec), spec).totals
+    totals = Analysis(expand(spec), spec).totals
     assert totals.params - totals.params_training_only == 6624904
     assert totals.macs_training > totals.macs
 

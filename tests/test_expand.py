@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -952,3 +953,36 @@ def test_what_a_default_reads_is_read() -> None:
     text = SWITCH.replace("norm: $norm}", "norm: $norm, other: $norm}")
     (warned,) = [w.message for w in program(text).warnings if w.code == "W108"]
     assert warned == "`other` is a param of block `Unit` that nothing reads"
+
+
+class Counted(int):
+    """A whole number that knows more about itself, as emission passes."""
+
+
+class Share(float):
+    """A float that does."""
+
+
+def test_a_kind_of_number_is_a_number() -> None:
+    text = """
+    params: {width: 4, slope: 0.5, times: 2}
+    blocks:
+      Unit:
+        params: {out: ~, slope: 0.1}
+        body: [{conv: {out: $out, kernel: 1}}, {leaky_relu: $slope}]
+    body: [{Unit: {out: $width, slope: $slope}, repeat: $times}]
+    """
+    spec = program(textwrap.dedent(text)).spec
+    given = {"width": Counted(6), "slope": Share(0.25), "times": Counted(3)}
+    root = elaborate(spec, params=given, inputs={"input": [Counted(2), 8, 8]})
+    copies = root.body.items[0].copies
+    assert len(copies) == 3
+    for copy in copies:
+        assert copy is not None
+        assert isinstance(copy.args["out"], Counted)
+        assert isinstance(copy.args["slope"], Share)
+        assert copy.out is not None
+        assert copy.out.type is not None
+        assert copy.out.type.shape == (6, 8, 8)
+    with pytest.raises(SpecError, match="E322 `times` is `true`; it takes a whole number"):
+        elaborate(spec, params={"times": True})

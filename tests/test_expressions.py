@@ -266,6 +266,34 @@ def test_make_divisible_is_torchvisions() -> None:
             assert make_divisible(v, divisor) == torchvisions(v, divisor)
 
 
+class Counted(int):
+    """A whole number that knows more about itself, as emission passes."""
+
+    def __add__(self, other: int) -> Counted:
+        return Counted(int(self) + other)
+
+    __radd__ = __add__
+
+
+class Share(float):
+    """A float that does."""
+
+
+def test_a_kind_of_number_is_a_number() -> None:
+    env = {"n": Counted(3), "p": Share(0.5), "maps": [8, 16, 32, 64], "flag": True}
+    for text in ("n", "n + 1", "1 + n", "int(n)", "min(n, 4)", "max([1, n])"):
+        assert isinstance(evaluate(parse(text), env), Counted)
+    for text, expected in (
+        ("-n", -3), ("n * p", 1.5), ("2 ** n", 8), ("maps[n]", 64), ("maps[:n]", [8, 16, 32]),
+        ("range(n)", [0, 1, 2]), ("[0] * n", [0, 0, 0]), ("p < n", True), ("n == 3", True),
+        ("round(p + n)", 4), ("make_divisible(n, n)", 3),
+    ):  # fmt: skip
+        assert evaluate(parse(text), env) == expected
+    assert render(template("a$n"), env) == "a3"
+    with pytest.raises(ExpressionError, match="`true` is not a number"):
+        evaluate(parse("n + flag"), env)
+
+
 def test_evaluation_is_fast() -> None:
     expr = parse("stride if loop.first else 1 + 2 * width")
     for _ in range(100_000):

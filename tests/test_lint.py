@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+
 import pytest
 
-from archspec.analysis import analyse
+from archspec.analysis import Analysis
+from archspec.analysis.lint import RULES, Context
 from archspec.codes import CODES
 from archspec.expand import expand
 from archspec.language import parse
+from archspec.text.faults import Fault
 from archspec.text.source import from_text
 
 HEAD = "spec: 1\nname: t\n"
@@ -15,7 +20,7 @@ HEAD = "spec: 1\nname: t\n"
 
 def codes(text: str) -> list[str]:
     spec = parse(from_text(HEAD + text))
-    return [fault.code for fault in analyse(expand(spec), spec).warnings]
+    return [fault.code for fault in Analysis(expand(spec), spec).warnings]
 
 
 MAP = "input: [16, 32, 32]\nbody:\n"
@@ -140,13 +145,27 @@ def test_left_alone(text: str) -> None:
     assert codes(text) == []
 
 
+@pytest.mark.parametrize("rule", RULES, ids=[rule.__name__ for rule in RULES])
+def test_a_rule_says_what_its_docstring_shows(rule: Callable[[Context], Iterator[Fault]]) -> None:
+    title, *lines = (rule.__doc__ or "").splitlines()
+    code, _, _ = title.partition(": ")
+    example = dedent("\n".join(line for line in lines if line.startswith(" " * 8))) + "\n"
+    said = " ".join(line[2:] for line in example.splitlines() if line.startswith("# "))
+    spec = parse(from_text(HEAD + example))
+    analysis = Analysis(expand(spec), spec)
+    context = Context(analysis.graph, spec, analysis.rows, analysis.seen.misaligned)
+    assert [(fault.code, fault.message) for fault in rule(context)] == [(code, said)]
+    assert [fault.code for fault in analysis.warnings] == [code]
+    assert code in CODES
+
+
 def test_one_place_is_told_once() -> None:
     text = (
         MAP
         + "  - {repeat: 3, body: [{conv: {out: 16, kernel: 3, padding: 1}}, batch_norm, relu]}\n"
     )
     spec = parse(from_text(HEAD + text))
-    (fault,) = analyse(expand(spec), spec).warnings
+    (fault,) = Analysis(expand(spec), spec).warnings
     assert fault.details == ("and in 2 more copies",)
     assert (
         fault.message.startswith("`conv1` has a bias, and `batchnorm1` behind it")
@@ -159,7 +178,7 @@ def test_an_unread_input_is_told_where_it_is_declared() -> None:
     for text in WRONG["W109"]:
         source = from_text(HEAD + text)
         spec = parse(source)
-        (fault,) = analyse(expand(spec), spec).warnings
+        (fault,) = Analysis(expand(spec), spec).warnings
         line, column, length = source.place(fault.loc)
         places.append(source.text.splitlines()[line - 1][column - 1 :][:length])
     assert places == ["y", "x", "b", "a", "input"]

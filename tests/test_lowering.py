@@ -14,7 +14,7 @@ from random_specs import from_seed
 from test_random_specs import check_outputs
 
 from archspec import shelf
-from archspec.emit import class_name
+from archspec.emit.lower import class_name
 from archspec.module import compare
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError

@@ -38,7 +38,7 @@ def test_it_has_one_command_to_install_and_one_to_test() -> None:
     assert marked is not None
     (command,) = re.findall(r"^```\n(.*?)^```$", marked[1], flags=re.DOTALL | re.MULTILINE)
     assert len(command.splitlines()) == 1
-    assert command.endswith("pytest\n")
+    assert command.endswith("pytest -n auto\n")
     assert "```\npip install . && archspec compile specs/vgg16.yaml\n```" in README
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from random_maps import Network
 
-from archspec.analysis import Analysis, Field, analyse
+from archspec.analysis import Analysis, Field
 from archspec.expand import expand
 from archspec.language import parse
 from archspec.text.source import from_text, read
@@ -22,7 +22,7 @@ NETWORKS = sorted({(row["cnn"], row["resolution"] or 0) for row in ROWS})
 
 def analysed(text: str, **params: Any) -> Analysis:
     spec = parse(from_text(text))
-    return analyse(expand(spec, params=params), spec)
+    return Analysis(expand(spec, params=params), spec)
 
 
 def field(analysis: Analysis, path: str, axis: str = "H") -> Field:
@@ -36,7 +36,7 @@ def last(analysis: Analysis, axis: str = "L") -> Field:
 @pytest.mark.parametrize(("cnn", "resolution"), NETWORKS)
 def test_published_table(cnn: str, resolution: int) -> None:
     spec = parse(read(HERE / f"{cnn}.yaml"))
-    analysis = analyse(expand(spec, params={"size": resolution} if resolution else {}), spec)
+    analysis = Analysis(expand(spec, params={"size": resolution} if resolution else {}), spec)
     rows = [r for r in ROWS if r["cnn"] == cnn and (r["resolution"] or 0) == resolution]
     assert rows
     for row in rows:
@@ -55,7 +55,7 @@ def test_a_deeper_variant_sees_more() -> None:
     spec = parse(read(HERE / "resnet_v1_50.yaml"))
     sizes = {}
     for variant in ("resnet_v1_101", "resnet_v1_152"):
-        analysis = analyse(expand(spec, variant=variant), spec)
+        analysis = Analysis(expand(spec, variant=variant), spec)
         sizes[variant] = field(analysis, "block4").size
     assert sizes == {"resnet_v1_101": 1027, "resnet_v1_152": 1507}
 
@@ -63,7 +63,7 @@ def test_a_deeper_variant_sees_more() -> None:
 def test_branches_that_halve_the_map_stay_aligned_with_same_padding() -> None:
     spec = parse(read(HERE / "inception_v2.yaml"))
     for size in (224, 321):
-        analysis = analyse(expand(spec, params={"size": size}), spec)
+        analysis = Analysis(expand(spec, params={"size": size}), spec)
         seen = [field(analysis, name) for name in ("Mixed_3c", "Mixed_4e", "Mixed_5c")]
         assert [(f.size, f.stride) for f in seen] == [(91, 8), (379, 16), (699, 32)]
         assert [f.padding for f in seen] == [None, None, None]
@@ -81,7 +81,7 @@ def test_hull_contains_the_gradient(seed: int) -> None:
 def _compare(drawn: Network, seed: int, reach: Any) -> None:
     spec = parse(from_text(drawn.text))
     graph = expand(spec)
-    row = analyse(graph, spec).rows[-1]
+    row = Analysis(graph, spec).rows[-1]
     fields = {f.axis: f for f in row.fields}
     sizes = row.shape[1:]
     cells = sorted({tuple(pick(n) for n in sizes) for pick in (_first, _third, _middle, _end)})

@@ -11,8 +11,10 @@ import pytest
 
 from archspec import report
 from archspec.network import Program, load
-from archspec.report.layers import count, layers, size
+from archspec.report.data import Report
+from archspec.report.layers import layers
 from archspec.report.table import Column, Table, html, markdown, plain
+from archspec.units import count, size
 
 SPEC = """\
 spec: 1
@@ -66,6 +68,11 @@ def test_depth(program: Program) -> None:
     assert (row[0], row[3]) == ("small", 996)
 
 
+def test_json_is_a_report(program: Program) -> None:
+    text = report.write(program, "json")
+    assert Report.model_validate_json(text).model_dump_json(indent=1) + "\n" == text
+
+
 def test_json_and_csv_say_the_same(program: Program) -> None:
     document = json.loads(report.write(program, "json"))
     rows = list(csv.DictReader(io.StringIO(report.write(program, "csv"))))
@@ -82,7 +89,7 @@ def test_notebook(program: Program) -> None:
     text = report.html(program)
     assert "A &lt;small&gt; one" in text
     assert "<small>" not in text
-    assert report.markdown(program).startswith("### small: A \\<small\\> one\n")
+    assert report.write(program, "markdown").startswith("### small: A \\<small\\> one\n")
 
 
 def test_a_narrow_screen_drops_the_least_needed_column() -> None:

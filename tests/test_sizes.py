@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archspec.analysis import analyse
+from archspec.analysis import Analysis
 from archspec.expand import expand
 from archspec.language import parse
 from archspec.text.source import from_text
@@ -14,7 +14,7 @@ HEAD = "spec: 1\nname: t\n"
 
 def told(text: str) -> list[str]:
     spec = parse(from_text(HEAD + text))
-    return [str(size) for size in analyse(expand(spec), spec).sizes]
+    return [str(size) for size in Analysis(expand(spec), spec).sizes]
 
 
 UNET = """
@@ -92,6 +92,15 @@ def test_axes_of_one_name_vary_together() -> None:
     assert told(text) == ["L: any size"]
 
 
+def test_two_inputs_of_the_same_two_free_axes() -> None:
+    text = (
+        "input: {a: [{S: 4}, {T: 4}], b: [{S: 4}, {T: 4}]}\nbody:\n"
+        "  - {id: table, parameter: [4, 4]}\n  - {id: sum, add: [a, b, table]}\n"
+    )
+    (line,) = told(text)
+    assert line == "S, T: exactly 4; because the inputs of `sum` differ in shape otherwise"
+
+
 def test_a_learned_table_fixes_the_length() -> None:
     text = (
         "input: [{T: 12}, 8]\nbody: [{id: pos, parameter: [12, 8]}, {id: sum, add: [input, pos]}]\n"
@@ -150,7 +159,7 @@ def test_accepts_agrees_with_expanding_at_that_size() -> None:
     from archspec.text.faults import SpecError
 
     spec = parse(from_text(HEAD + UNET.replace("depth: 4", "depth: 3")))
-    (size,) = analyse(expand(spec), spec).sizes
+    (size,) = Analysis(expand(spec), spec).sizes
     for n in range(1, 40):
         try:
             expand(spec, inputs={"input": (1, n, 96)})

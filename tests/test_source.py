@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from archspec.limits import Limits
-from archspec.text import yaml
+from archspec.text import reading, words
 from archspec.text.faults import Fault, Loc, SpecError, Step, show
 from archspec.text.source import Source, from_text, read
 
@@ -166,6 +167,40 @@ def test_order_is_kept() -> None:
         ("._:", "ok"),
         ("a: {", "E114"),
         ("a: [b:", "E114"),
+        # what YAML allows and no author means
+        ("a: b\n  - c", "E117"),
+        ("a: b\n  ?\n", "E117"),
+        ("a: {b: c\n  d: e}", "E104"),
+        ("a: [b\n  c]", "E104"),
+        ("body:\n>\n  text", "E117"),
+        ("a: |#c\n  b", "E104"),
+        ('a: "b"#c', "E104"),
+        ("a: [b]#c", "E104"),
+        ("a: {#c\n  b: 1}", "E104"),
+        ("{?a: 1}", "E111"),
+        ("[?a]", "E111"),
+        ("[? a : b]", "E111"),
+        ("['a':b]", "E115"),
+        ("{'a':b}", "ok"),
+        ("{a:[1]}", "E115"),
+        ("{a:}", "E115"),
+        ("[a:{b: 1}]", "E115"),
+        ("--- a", "E104"),
+        ("a: 1\n... # c\n", "ok"),
+        ("a: 1\n... b\n", "E104"),
+        ("a: |\n   \n  b\n", "E117"),
+        ("a: 1\n\t\nb: 2", "E105"),
+        # signs that look like YAML's own
+        ("\u2013 a", "E103"),
+        ("a:\n  - b\n  \u2014 c", "E103"),
+        ("a:\xa01", "E103"),
+        ("a: 1\xa0", "E103"),
+        ("a: [1,\u30002]", "E103"),
+        ("\u3000a: 1", "E103"),
+        ("a:\n  -\xa0b: 1\n    c: 2", "E103"),
+        ("a: 1\xa0# c", "E103"),
+        ("a: b\xa0c \u2013 d # \xa0", "ok"),
+        ("a: '\xa0b'\nc: \u2013 d", "ok"),
     ],
 )  # fmt: skip
 def test_hostile(text: str, code: str, tmp_path: Path) -> None:
@@ -187,7 +222,6 @@ def test_hostile(text: str, code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        (b"\xef\xbb\xbfa: 1", "E102"),
         ("a: 1".encode("utf-16"), "E102"),
         ("a: 1".encode("utf-32"), "E102"),
         ("a: ü".encode("latin-1"), "E102"),
@@ -197,6 +231,17 @@ def test_hostile(text: str, code: str, tmp_path: Path) -> None:
 )
 def test_bytes(raw: bytes, code: str, tmp_path: Path) -> None:
     assert complaint(raw, tmp_path).faults[0].code == code
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: [2]\r\n")
+    for source in (read(file), from_text("\ufeffa: 1\nb: [2]\n")):
+        assert source.data == {"a": 1, "b": [2]}
+        assert source.place(Loc(source.name, ("a",), on_key=True)) == (1, 1, 1)
+    file.write_bytes(b"\xef\xbb\xbfa: \xff")
+    with pytest.raises(SpecError, match=r"byte 0xff is not UTF-8\n  --> \S+:1:4"):
+        read(file)
 
 
 def test_bombs_cost_nothing(tmp_path: Path) -> None:
@@ -224,6 +269,41 @@ def test_independent_faults_come_together(tmp_path: Path) -> None:
     assert [f.code for f in error.faults] == ["E107", "E112", "E106", "E110", "E111"]
 
 
+def test_all_missing_quotes_come_together(tmp_path: Path) -> None:
+    text = """\
+a: {b: $(f(x, y)), c: "$(w[0])", d: $(w[1])}
+b:
+  - when: $(1 if a else: 2)
+  - [$(w[0]), $(a + b), 0x1]
+  - $(3 # c)
+  - $(max(1, 2))
+c: [1
+"""
+    faults = complaint(text, tmp_path).faults
+    assert [f.code for f in faults] == ["E116"] * 4 + ["E112", "E116", "E114"]
+    helps = [f.help.partition(": ")[2] for f in faults if f.code == "E116"]
+    assert helps == [
+        f'"{e}"' for e in ("$(f(x, y))", "$(w[1])", "$(1 if a else: 2)", "$(w[0])", "$(3 # c)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- id:main\n  sequential: [relu]", "E115 a space is missing after `:`\n  --> x.yaml:1:5"),
+        ("- id main\n  sequential: [relu]", "E104 `:` is missing after `id`\n  --> x.yaml:1:3"),
+        ("- \u2013 id: main\n", "E103 U+2013 (en dash) stands where"),
+        ("- a\n\u2013 id: main\n  b: 1", "E103 U+2013 (en dash) stands where `-`, a hyphen, starts an item\n  --> x.yaml:2:1"),
+        ("-\xa0id: main\n\xa0 b: 1", "E103 U+00A0 (no-break space) stands where YAML takes only a space\n  --> x.yaml:1:2"),
+        ("- a\n  {b: 1}", "E117 this line is indented below `a`, which is a value already\n  --> x.yaml:2:3"),
+        ("- [a]\n{b: 1}", "E117 this line starts in column 1, where no list or mapping has its items\n  --> x.yaml:2:1"),
+        ("{a: 1, conv:{out: 2}}", "E115 a space is missing after `:`\n  --> x.yaml:1:12"),
+    ],
+)  # fmt: skip
+def test_the_line_that_is_at_fault(text: str, said: str, tmp_path: Path) -> None:
+    assert str(complaint(text, tmp_path)).startswith(said)
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -242,12 +322,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         Path("x\0y"): "NUL",
         tmp_path / ("x" * 5000): "too long",
     }
-    for path, words in cases.items():
+    for path, said in cases.items():
         with pytest.raises(SpecError) as caught:
             read(path)
         (fault,) = caught.value.faults
         assert fault.code == "E101"
-        assert words in fault.message
+        assert said in fault.message
         assert "Traceback" not in str(caught.value)
 
 
@@ -351,14 +431,31 @@ def test_long_chains_and_long_lines_are_cut() -> None:
     assert line[caret.index("^") :].startswith("relu")
 
 
+# ------------------------------------------------------------------ the words of complaints
+
+
+def test_words() -> None:
+    assert words.written([1, None, {"a": True}, "b"]) == "[1, null, {a: true}, b]"
+    assert words.written(1 << 300) == "a number of 301 bits"
+    assert [words.show(v) for v in (None, True, "a  b", [1] * 7, {}, 1 << 300)] == [
+        "nothing (`null`)", "`true`", '"a b"', "[1, 1, 1, 1, 1, 1, …]", "a mapping", "a very large number",
+    ]  # fmt: skip
+    assert words.kind(3) == "the number 3"
+    assert words.listed(["conv"]) == "`conv`"
+    assert words.listed(["conv", "add", "max"], "or") == "`conv`, `add` or `max`"
+    assert words.cut("a \n b" * 30) == ("a b" * 30)[:59] + "…"
+    assert words.did_you_mean("BatchNrm", ["batch_norm", "conv"]) == "did you mean `batch_norm`?"
+    assert words.did_you_mean("zzz", ["batch_norm", "conv"]) == "known: `batch_norm`, `conv`"
+    assert words.did_you_mean("zzz", map(str, range(30))) == words.meant("zzz", []) == ""
+
+
 # ------------------------------------------------------------------ against PyYAML
 
 
 def oracle(text: str) -> Any:
     """What PyYAML reads, with the scalars of YAML 1.2."""
-    library = pytest.importorskip("yaml")
 
-    class Loader(library.SafeLoader):  # type: ignore[misc,name-defined]
+    class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     def add(tag: str, pattern: str, first: str) -> None:
@@ -371,7 +468,7 @@ def oracle(text: str) -> Any:
     add("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789")
     Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
     Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
-    return library.load(text, Loader)
+    return yaml.load(text, Loader)
 
 
 BITS = [
@@ -403,7 +500,6 @@ def mutate(text: str, rng: random.Random) -> str:
 
 
 def test_agrees_with_pyyaml() -> None:
-    library = pytest.importorskip("yaml")
     texts = [path.read_text() for path in SPECS]
     texts.append(
         "a: |\n  x\n   y\n\n  z\n\nb: >-\n  foo\n  bar\n\n  baz\n   ind\n  q\nc: 'it''s\n  two'\nd: \"a\\tb\\\n   c\\u0041\n\n  e\"\n"
@@ -420,13 +516,36 @@ def test_agrees_with_pyyaml() -> None:
         start = text.rfind("\n", 0, rng.randrange(len(text))) + 1
         text = mutate(text[start : start + rng.randrange(20, 300)], rng).rstrip("\n") + "\n"
         try:
-            ours = yaml.load(text)[0]
+            ours = reading.load(text)[0]
             theirs = oracle(text)
-        except (yaml.UnreadableError, library.YAMLError, ValueError, IndexError, TypeError):
+        except (reading.UnreadableError, yaml.YAMLError, ValueError, IndexError, TypeError):
             continue
         agreed += 1
         assert repr(ours) == repr(theirs), text
     assert agreed > 50
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML without libyaml")
+def test_libyaml_makes_no_difference() -> None:
+    files = [*SPECS, *sorted((ROOT / "tests" / "bad").glob("*.yaml"))]
+    texts = [path.read_bytes().decode("utf-8", "replace") for path in files]
+    texts += [
+        'a: "\\ud800"',
+        'a: "\\U00110000"',
+        'a: "\\q"',
+        "{a:[1]}",
+        "%X\n---\na",
+        "a: |#\n b",
+        "a: 1\n% b",
+    ]
+    for text in texts:
+        found: list[object] = []
+        for loader in (yaml.CSafeLoader, yaml.SafeLoader):
+            try:
+                found.append(reading.load(text, loader=loader))
+            except reading.UnreadableError as bad:
+                found.append(bad.args)
+        assert repr(found[0]) == repr(found[1]), text
 
 
 def test_only_complaints_escape_the_reader() -> None:

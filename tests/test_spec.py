@@ -425,16 +425,17 @@ def test_chains_are_bounded(folder: Path) -> None:
     assert [fault.code for fault in caught.value.faults] == ["E401"]
 
 
-def test_a_file_is_read_once(folder: Path) -> None:
+def test_a_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / "net.yaml"
     file.write_text("spec: 1\ninput: [3, 8, 8]\nuse: {A: part.yaml, B: ./part.yaml}\nbody: [A]\n")
-    seen: list[str] = []
+    seen: list[Path] = []
 
-    def loader(path: Path, name: str) -> Any:
-        seen.append(name)
-        return read(path, name=name)
+    def reader(path: Path, **more: Any) -> Any:
+        seen.append(path)
+        return read(path, **more)
 
-    spec = parse(read(file), loader=loader)
+    monkeypatch.setattr("archspec.language.files.read", reader)
+    spec = parse(read(file))
     assert len(seen) == 1
     assert spec.use["A"].spec is spec.use["B"].spec
 
@@ -472,13 +473,18 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
             page(name)
 
 
-def test_a_hundred_thousand_items_take_seconds() -> None:
+def test_parsing_is_linear_in_the_items() -> None:
+    """Ten times the items: far from a hundred times the work, the mark of a quadratic step."""
     line = "  - {id: c%d, conv: {out: $width, kernel: 3, padding: 1}}\n  - relu\n"
-    text = HEAD + "body:\n" + "".join(line % i for i in range(50_000))
-    source = from_text(text, limits=Limits(file_bytes=1 << 23))
-    start = time.perf_counter()
-    assert len(parse(source).items) == 100_000
-    assert time.perf_counter() - start < 8
+
+    def seconds(items: int) -> float:
+        text = HEAD + "body:\n" + "".join(line % i for i in range(items // 2))
+        source = from_text(text, limits=Limits(file_bytes=1 << 23))
+        start = time.process_time()
+        assert len(parse(source).items) == items
+        return time.process_time() - start
+
+    assert seconds(100_000) < 30 * min(seconds(10_000) for _ in range(3))
 
 
 WORDS = ["conv", "relu", "3", "-1", "$width", "$(prev.rank)", "true", "~", "[]", "{}", "id", "repeat", "from", "when",
@@ -504,9 +510,9 @@ def test_only_complaints_escape() -> None:
             else:
                 at = rng.randrange(len(text) + 1)
                 text = text[:at] + rng.choice(SHAPES) + text[at:]
-        start = time.perf_counter()
+        start = time.process_time()
         with suppress(SpecError):
             spec_of(text)
             parsed += 1
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2  # nothing hangs
     assert parsed > 50

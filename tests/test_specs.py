@@ -6,7 +6,7 @@ import pytest
 
 from archspec import shelf
 from archspec.text import source
-from archspec.tidy import tidy
+from archspec.text.tidy import tidy
 
 
 @pytest.mark.parametrize("name", shelf.names())

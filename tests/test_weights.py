@@ -843,14 +843,21 @@ def test_no_regular_file(what: str, tmp_path: Path) -> None:
 
 
 def test_data_are_read_only_when_names_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archspec.weights import files
+    import safetensors
 
     weights.save(network(), tmp_path / "w.safetensors")
     read: list[str] = []
-    real = files._Safetensors.tensor
-    monkeypatch.setattr(
-        files._Safetensors, "tensor", lambda self, name: (read.append(name), real(self, name))[1]
-    )
+
+    class Watched:
+        def __init__(self, *args: Any, **keywords: Any) -> None:
+            self.file = real(*args, **keywords)
+
+        def get_tensor(self, name: str) -> torch.Tensor:
+            read.append(name)
+            return self.file.get_tensor(name)
+
+    real = safetensors.safe_open
+    monkeypatch.setattr(safetensors, "safe_open", Watched)
     refused(network(SMALL.replace("out: 4", "out: 6")), tmp_path / "w.safetensors")
     assert read == []
     weights.load(network(), tmp_path / "w.safetensors")

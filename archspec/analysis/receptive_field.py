@@ -1,41 +1,29 @@
-"""*Windows of layers -> receptive fields*: which input cells each output cell reads.
+"""Graph → receptive fields: which cells of the network's input each output cell of a node sees.
 
-A field along one axis is an interval that moves with the output cell `o`: the cells
-ceil((s·o + l)/u) … floor((s·o + h)/u), whole numbers only, so composing two of them is a few
-multiplications. What every output cell sees alike (a global pool, attention, the gate of a
-squeeze-excitation) does not move; it is kept beside the moving, local field, never mixed with it.
+One pass in the order of computation. A tensor's State says, for each of its axes, which span of the
+input moves along with it (spans.py). What every output cell sees alike (a global pool, attention,
+the gate of a squeeze-excitation) does not move; it is kept beside the moving, local field, never
+mixed with it:
+
+    input: [3, 32, 32]
+    body:
+      - {conv: {out: 8, kernel: 3}}    H: size 3, stride 1
+      - {max_pool: 2}                  H: size 4, stride 2
+      - global_avg_pool                H: the whole axis, and nothing that moves
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.layers.base import Window
+from archspec.analysis.spans import CELL, HERE, LARGEST, Shift, Span, apart, hull
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
-    from archspec.layers.base import Layer, TensorType
-
-# Beyond this a field says nothing any more, and whole numbers would grow without bound along
-# a chain of strides on a map of one cell: it is then taken as "sees everything".
-LARGEST = 1 << 62
-
-AXIS_NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
-# which of two axes are channels is told by the first op that treats them differently
-MAP_OPS = frozenset(
-    (
-        "conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool",
-        "adaptive_max_pool", "global_avg_pool", "global_max_pool", "upsample", "batch_norm",
-        "instance_norm", "group_norm",
-    )
-)  # fmt: skip
-SEQUENCE_OPS = frozenset(
-    ("linear", "lstm", "gru", "rnn", "attention", "layer_norm", "rms_norm", "sine_positions")
-)
+    from archspec.layers.base import Layer, Shape
 
 
 class Tracked(NamedTuple):
@@ -48,53 +36,13 @@ class Tracked(NamedTuple):
     free: bool
 
 
-class Span:
-    """A moving interval: output cell `o` reads ceil((s·o + l)/u) … floor((s·o + h)/u).
-
-    In lowest terms (s and u share no factor), `l` and `h` tight. `fixed`: the same at every input
-    size. `grain`: the coarsest stride on the way, in input cells. Equal spans are one object.
-    """
-
-    __slots__ = ("fixed", "grain", "h", "l", "s", "u")
-
-    def __init__(self, s: int, u: int, l: int, h: int, fixed: bool, grain: int) -> None:  # noqa: E741
-        self.s, self.u, self.l, self.h, self.fixed, self.grain = s, u, l, h, fixed, grain
-
-    def cells(self, o: int) -> tuple[int, int]:
-        """First and last input cell that output cell `o` reads; those outside are padding."""
-        return -((-self.s * o - self.l) // self.u), (self.s * o + self.h) // self.u
-
-
-class Shift:
-    """A layer's window along one axis, in lowest terms and interned; `fixed` as in Span."""
-
-    __slots__ = ("fixed", "h", "l", "s", "u")
-
-    def __init__(self, s: int, u: int, l: int, h: int, fixed: bool) -> None:  # noqa: E741
-        self.s, self.u, self.l, self.h, self.fixed = s, u, l, h, fixed
-
-    @property
-    def point(self) -> bool:
-        """Whether output cell `o` reads input cell `o` and no other."""
-        return self.s == 1 and self.u == 1 and self.l == 0 and self.h == 0
-
-
-# per input, per axis: the output axis that walks along it and how; None: every cell sees the axis
-Walk = tuple[tuple[tuple[int, Shift] | None, ...], ...]
-
-
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """What one tensor sees: per axis the spans by tracked axis, and intervals that do not move."""
 
-    __slots__ = ("axes", "still", "tracked")
-
-    def __init__(
-        self,
-        tracked: Sequence[Tracked],
-        axes: tuple[tuple[tuple[int, Span], ...], ...],
-        still: tuple[tuple[int, int, int], ...],
-    ) -> None:
-        self.tracked, self.axes, self.still = tracked, axes, still
+    tracked: Sequence[Tracked]
+    axes: tuple[tuple[tuple[int, Span], ...], ...]
+    still: tuple[tuple[int, int, int], ...]
 
 
 class Offset(NamedTuple):
@@ -106,13 +54,16 @@ class Offset(NamedTuple):
     cells: int  # output cells along the axis
 
     @property
-    def stride_differs(self) -> bool:
-        return self.a.s * self.b.u != self.b.s * self.a.u
-
-    @property
     def shift(self) -> Fraction:
         """Largest distance between the two centres, in input cells."""
-        return max(abs(_centre(self.a, o) - _centre(self.b, o)) for o in (0, self.cells - 1))
+        return max(abs(self.a.centre(o) - self.b.centre(o)) for o in (0, self.cells - 1))
+
+
+class Meeting(NamedTuple):
+    """A node in which paths meet that are not aligned."""
+
+    node: Node
+    offsets: tuple[Offset, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +98,12 @@ class Field:
     @property
     def size(self) -> int | None:
         if self.span is not None:
-            return -((self.span.l - self.span.h) // self.span.u) + 1
+            return -((self.span.lo - self.span.hi) // self.span.up) + 1
         return None if self.still is None or self.whole else self.still[1] - self.still[0] + 1
 
     @property
     def stride(self) -> Fraction | None:
-        return None if self.span is None else Fraction(self.span.s, self.span.u)
+        return None if self.span is None else Fraction(self.span.stride, self.span.up)
 
     @property
     def padding(self) -> Fraction | None:
@@ -162,233 +113,21 @@ class Field:
 
     @property
     def padding_here(self) -> Fraction | None:
-        return None if self.span is None else Fraction(-self.span.l, self.span.u)
+        return None if self.span is None else Fraction(-self.span.lo, self.span.up)
 
     @property
     def centre(self) -> Fraction | None:
         """Middle of the field of output cell 0; that of cell `o` is stride·o further."""
-        return None if self.span is None else _centre(self.span, 0)
+        return None if self.span is None else self.span.centre(0)
 
     @property
     def phases(self) -> int:
         """After how many output cells the field looks alike again; 1 without upsampling."""
-        return 1 if self.span is None else self.span.u
+        return 1 if self.span is None else self.span.up
 
     def cells(self, o: int) -> tuple[int, int] | None:
         """First and last input cell that output cell `o` reads locally, if any."""
         return None if self.span is None else self.span.cells(o)
-
-
-class Fields:
-    """The fields of a whole graph, composed node by node; every distinct step is done once."""
-
-    def __init__(self, tracked: Sequence[Tracked]) -> None:
-        self.tracked = tracked
-        self._spans: dict[tuple[int, int, int, int, bool, int], Span] = {}
-        self._shifts: dict[tuple[int, int, int, int, bool], Shift] = {}
-        self._walks: dict[Walk, Walk] = {}
-        self._composed: dict[tuple[Span, Shift], Span | None] = {}
-        self._states: dict[object, State] = {}
-        self._steps: dict[object, tuple[State, bool | None, tuple[Offset, ...]]] = {}
-
-    def start(self, name: str, rank: int) -> State:
-        """What a network input sees: itself, cell by cell."""
-        one = self._span(1, 1, 0, 0, True, 1)
-        mine = {t.axis: k for k, t in enumerate(self.tracked) if t.input == name}
-        return self._state(tuple(((mine[a], one),) if a in mine else () for a in range(rank)), ())
-
-    def walk(self, layer: Layer, ins: tuple[TensorType, ...]) -> Walk:
-        """The layer's reach, normalised: equal ones are one object."""
-        found = tuple(
-            tuple(
-                None
-                if r.axis is None
-                else (r.axis, self._shift(r.window, _fixed(layer, ins, r.axis, len(t.shape))))
-                for r in axes
-            )
-            for t, axes in zip(ins, layer.reach(*ins), strict=False)
-        )
-        return self._walks.setdefault(found, found)
-
-    def step(
-        self,
-        walk: Walk,
-        states: tuple[State | None, ...],
-        sizes: tuple[tuple[int, ...], ...],
-        shape: tuple[int, ...],
-    ) -> tuple[State, bool | None, tuple[Offset, ...]]:
-        """An output's state; whether paths that meet here are aligned (None: none do); where not.
-
-        `sizes` are the inputs' shapes and `shape` the output's.
-        """
-        key = (id(walk), shape, *map(id, states))
-        known = self._steps.get(key)
-        if known is None:
-            known = self._steps[key] = self._merge(walk, states, sizes, shape)
-        return known
-
-    def moved(self, rank: int, axis: int, start: int) -> Walk:
-        """Cell by cell, but along `axis` from cell `start` on."""
-        here, there = self._shift(Window(), True), self._shift(Window(lo=start, hi=start), True)
-        found = (tuple((a, there if a == axis else here) for a in range(rank)),)
-        return self._walks.setdefault(found, found)
-
-    def everything(
-        self, states: Iterable[State | None], sizes: Iterable[tuple[int, ...]], rank: int
-    ) -> State:
-        """The state of an output of which each cell sees all of the inputs."""
-        still: dict[int, tuple[int, int]] = {}
-        for state, size in zip(states, sizes, strict=False):
-            if state is None:
-                continue
-            _hold(still, state.still)
-            for a, spans in enumerate(state.axes):
-                for k, span in spans:
-                    _widen(still, k, *_sweep(span, size[a]))
-        return self._state(((),) * rank, _frozen(still))
-
-    def _merge(
-        self,
-        walk: Walk,
-        states: tuple[State | None, ...],
-        sizes: tuple[tuple[int, ...], ...],
-        shape: tuple[int, ...],
-    ) -> tuple[State, bool | None, tuple[Offset, ...]]:
-        still: dict[int, tuple[int, int]] = {}
-        moving: list[dict[int, list[tuple[Span, Shift]]]] = [{} for _ in shape]
-        for state, size, steps in zip(states, sizes, walk, strict=False):
-            if state is not None:
-                _hold(still, state.still)
-                self._move(state, size, steps, moving, still)
-        aligned: bool | None = None
-        offsets: list[Offset] = []
-        axes = []
-        for n, by_axis in zip(shape, moving, strict=True):
-            merged = []
-            for k, parts in sorted(by_axis.items()):
-                spans = [span for span, _ in parts]
-                if len(parts) > 1 and all(shift.point for _, shift in parts):
-                    found = _misaligned(spans)
-                    aligned = (aligned is not False) and found is None
-                    if found is not None:
-                        offsets.append(Offset(self.tracked[k], *found, n))
-                merged.append((k, self._hull(spans, n)))
-            axes.append(tuple(merged))
-        return self._state(tuple(axes), _frozen(still)), aligned, tuple(offsets)
-
-    def _move(
-        self,
-        state: State,
-        size: tuple[int, ...],
-        steps: tuple[tuple[int, Shift] | None, ...],
-        moving: list[dict[int, list[tuple[Span, Shift]]]],
-        still: dict[int, tuple[int, int]],
-    ) -> None:
-        """What one input adds, to the output axis that walks along it or to what all cells see."""
-        for a, spans in enumerate(state.axes):
-            step = steps[a]
-            if step is not None and step[1].l > step[1].h:
-                continue  # of this input only the size is read
-            for k, span in spans:
-                composed = None if step is None else self._compose(span, step[1])
-                if step is None:
-                    _widen(still, k, *_sweep(span, size[a]))
-                elif composed is None:
-                    _widen(still, k, -LARGEST, LARGEST)
-                else:
-                    moving[step[0]].setdefault(k, []).append((composed, step[1]))
-
-    def _compose(self, inner: Span, shift: Shift) -> Span | None:
-        key = (inner, shift)
-        if key in self._composed:
-            return self._composed[key]
-        s, u = inner.s * shift.s, inner.u * shift.u
-        low = inner.s * shift.l + inner.l * shift.u
-        high = inner.s * shift.h + inner.h * shift.u
-        found: Span | None = None
-        if s <= LARGEST and u <= LARGEST and low > -LARGEST and high < LARGEST:
-            g = gcd(s, u)
-            # cells are whole: a bound moves inwards to the next multiple of the common factor
-            found = self._span(
-                s // g, u // g, -(-low // g), high // g,
-                inner.fixed and shift.fixed, max(inner.grain, -(-s // u)),
-            )  # fmt: skip
-        self._composed[key] = found
-        return found
-
-    def _hull(self, spans: list[Span], n: int) -> Span:
-        first = spans[0]
-        if all(span is first for span in spans):
-            return first
-        fixed, grain = all(span.fixed for span in spans), max(span.grain for span in spans)
-        if all(span.s == first.s and span.u == first.u for span in spans):
-            low, high = min(span.l for span in spans), max(span.h for span in spans)
-            return self._span(first.s, first.u, low, high, fixed, grain)
-        return min(
-            (self._hull_along(base, spans, n, grain) for base in spans),
-            key=lambda span: Fraction(span.h - span.l, span.u),
-        )
-
-    def _hull_along(self, base: Span, spans: list[Span], n: int, grain: int) -> Span:
-        """The hull of spans of different strides, with the stride of one.
-
-        Both bounds are linear in `o`, so the first and last cell decide.
-        """
-        s, u = base.s, base.u
-        low = min(Fraction(p.s * o + p.l, p.u) * u - s * o for p in spans for o in (0, n - 1))
-        high = max(Fraction(p.s * o + p.h, p.u) * u - s * o for p in spans for o in (0, n - 1))
-        return self._span(
-            s,
-            u,
-            -(-low.numerator // low.denominator),
-            high.numerator // high.denominator,
-            False,
-            grain,
-        )
-
-    def _span(self, s: int, u: int, low: int, high: int, fixed: bool, grain: int) -> Span:
-        key = (s, u, low, high, fixed, grain)
-        found = self._spans.get(key)
-        if found is None:
-            found = self._spans[key] = Span(*key)
-        return found
-
-    def _shift(self, window: Window, fixed: bool) -> Shift:
-        g = gcd(window.stride, window.up) or 1
-        key = (window.stride // g, window.up // g, -(-window.lo // g), window.hi // g, fixed)
-        found = self._shifts.get(key)
-        if found is None:
-            found = self._shifts[key] = Shift(*key)
-        return found
-
-    def _state(
-        self,
-        axes: tuple[tuple[tuple[int, Span], ...], ...],
-        still: tuple[tuple[int, int, int], ...],
-    ) -> State:
-        key = (axes, still)
-        found = self._states.get(key)
-        if found is None:
-            found = self._states[key] = State(self.tracked, axes, still)
-        return found
-
-
-def tracked_axes(graph: Graph, free: dict[tuple[str, int], str]) -> tuple[Tracked, ...]:
-    """The axes that fields are followed along: no channels of a map, no features of a sequence.
-
-    `free` are the names of free axes, by input and axis.
-    """
-    found = []
-    for node in graph.steps:
-        if node.layer is not None:
-            continue
-        shape = node.outs[0].shape
-        mine = [axis for axis in range(len(shape)) if (node.path, axis) in free]
-        for axis, name in _names(graph, node, mine):
-            label = free.get((node.path, axis), name)
-            is_free = (node.path, axis) in free
-            found.append(Tracked(node.path, axis, label, shape[axis], is_free))
-    return tuple(found)
 
 
 def fields(state: State) -> tuple[Field, ...]:
@@ -399,91 +138,202 @@ def fields(state: State) -> tuple[Field, ...]:
             local.setdefault(k, span)
     still = {k: (low, high) for k, low, high in state.still}
     return tuple(
-        Field(t.input, t.axis, t.name, t.extent, t.free, local.get(k), still.get(k))
+        Field(*t, local.get(k), still.get(k))
         for k, t in enumerate(state.tracked)
         if k in local or k in still
     )
 
 
-def _names(graph: Graph, node: Node, free: list[int]) -> list[tuple[int, str]]:
-    """The tracked axes of an input, with names; `free` are the free ones."""
-    rank = len(node.outs[0].shape)
-    if rank == 1:
-        return [(0, "T" if node.outs[0].dtype == "int" else "features")]
-    if rank > 2:
-        names = AXIS_NAMES.get(rank - 1, tuple(map(str, range(1, rank))))
-        return list(enumerate(names, 1))
-    for op in _readers(graph, node.index):
-        if op in MAP_OPS:
-            return [(1, "L")]
-        if op in SEQUENCE_OPS:
-            return [(0, "T")]
-    return [(axis, str(axis)) for axis in free or range(rank)]
+class Seen(NamedTuple):
+    """What the pass finds, by node in order.
+
+    `states` are of the first output. `aligned`: whether the paths that meet in a node see the same
+    place (None: none meet); `misaligned` are those that do not, however little they differ.
+    """
+
+    states: list[State]
+    aligned: list[bool | None]
+    misaligned: list[Meeting]
 
 
-def _readers(graph: Graph, index: int) -> Iterator[str]:
-    """The ops that see what a node gives before anything changes its shape, in order."""
-    reached, shape = {index}, graph.steps[index].outs[0].shape
-    for node in graph.steps[index + 1 :]:
-        if node.layer is not None and any(e.node in reached for e in node.inputs):
-            yield node.layer.op
-            if node.outs[0].shape == shape:
-                reached.add(node.index)
+def see(graph: Graph, tracked: Sequence[Tracked]) -> Seen:
+    """The pass."""
+    steps = _Steps(graph, tracked)
+    states: list[tuple[State, ...]] = []
+    aligned: list[bool | None] = []
+    misaligned: list[Meeting] = []
+    for node in graph.steps:
+        given = tuple([None if e is None else states[e.node][e.output] for e in node.given])
+        found = steps.start(node) if node.layer is None else steps.step(node, given)
+        states.append(found.states)
+        aligned.append(found.aligned)
+        if found.offsets:
+            misaligned.append(Meeting(node, found.offsets))
+    return Seen([outs[0] for outs in states], aligned, misaligned)
 
 
-def _centre(span: Span, o: int) -> Fraction:
-    return Fraction(2 * span.s * o + span.l + span.h, 2 * span.u)
+class _Step(NamedTuple):
+    """What becomes of the states that enter a node: a state for each output."""
+
+    states: tuple[State, ...]
+    aligned: bool | None = None
+    offsets: tuple[Offset, ...] = ()
 
 
-def _sweep(span: Span, n: int) -> tuple[int, int]:
-    """First and last cell that any of `n` output cells reads."""
-    return -(-span.l // span.u), (span.s * (n - 1) + span.h) // span.u
+Given = tuple[State | None, ...]
+# per input, per axis: the output axis that walks along it and how; None: every cell sees the axis
+Walk = tuple[tuple[tuple[int, Shift] | None, ...], ...]
+Moving = dict[tuple[int, int], list[tuple[Span, Shift]]]  # by output axis and tracked axis
+Still = dict[int, tuple[int, int]]  # by tracked axis
 
 
-def _widen(still: dict[int, tuple[int, int]], k: int, low: int, high: int) -> None:
-    known = still.get(k)
-    still[k] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
+class _Steps:
+    """Takes the states that enter a node to those that leave it."""
+
+    def __init__(self, graph: Graph, tracked: Sequence[Tracked]) -> None:
+        self._tracked = tracked
+        self._walks = [_walk(node) for node in graph.kinds]
+        self._through = [
+            walk == _moved(len(node.outs[0].shape), 0, 0) and len(node.outs) == 1
+            for node, walk in zip(graph.kinds, self._walks, strict=True)
+        ]
+
+    def start(self, node: Node) -> _Step:
+        """What a network input sees: itself, cell by cell."""
+        mine = {t.axis: ((k, CELL),) for k, t in enumerate(self._tracked) if t.input == node.path}
+        axes = tuple(mine.get(axis, ()) for axis in range(len(node.outs[0].shape)))
+        return _Step((State(self._tracked, axes, ()),))
+
+    def step(self, node: Node, given: Given) -> _Step:
+        """`given` are the states of the inputs, None for one that is not given."""
+        if self._through[node.kind] and given[0] is not None:  # cell by cell: most nodes
+            return _Step((given[0],))
+        first = self._merged(node, given, self._walks[node.kind], node.outs[0].shape)
+        if len(node.outs) == 1:
+            return first
+        return first._replace(states=(*first.states, *self._others(node, given)))
+
+    def _others(self, node: Node, given: Given) -> list[State]:
+        """Of outputs after the first: parts of a split are the first, moved; others see it all."""
+        if node.op != "split":
+            return [self._everything(node, given, len(out.shape)) for out in node.outs[1:]]
+        rank = len(node.ins[0].shape)
+        axis = int(getattr(node.layer, "axis", 0)) % rank
+        states: list[State] = []
+        start = node.outs[0].shape[axis]
+        for out in node.outs[1:]:
+            states += self._merged(node, given, _moved(rank, axis, start), out.shape).states
+            start += out.shape[axis]
+        return states
+
+    def _everything(self, node: Node, given: Given, rank: int) -> State:
+        """The state of an output of which each cell sees all of the inputs."""
+        whole: Walk = tuple((None,) * len(state.axes) if state else () for state in given)
+        _, still = _moves(node, given, whole)
+        return State(self._tracked, ((),) * rank, _sorted(still))
+
+    def _merged(self, node: Node, given: Given, walk: Walk, shape: Shape) -> _Step:
+        """The step to one output, of a shape."""
+        moving, still = _moves(node, given, walk)
+        spans: list[list[tuple[int, Span]]] = [[] for _ in shape]
+        aligned: bool | None = None
+        offsets: list[Offset] = []
+        for (axis, k), parts in sorted(moving.items()):
+            found = [span for span, _ in parts]
+            if len(parts) > 1 and all(shift.point for _, shift in parts):
+                pair = apart(found)
+                aligned = aligned is not False and pair is None
+                if pair is not None:
+                    offsets.append(Offset(self._tracked[k], *pair, shape[axis]))
+            spans[axis].append((k, hull(found, shape[axis])))
+        state = State(self._tracked, tuple(map(tuple, spans)), _sorted(still))
+        return _Step((state,), aligned, tuple(offsets))
 
 
-def _hold(still: dict[int, tuple[int, int]], more: tuple[tuple[int, int, int], ...]) -> None:
-    for k, low, high in more:
-        _widen(still, k, low, high)
+def _moves(node: Node, given: Given, walk: Walk) -> tuple[Moving, Still]:
+    """What walks along with each axis of an output, and what all its cells see."""
+    moving: Moving = {}
+    still: Still = {}
+    for state, kind, steps in zip(given, node.ins, walk, strict=False):
+        if state is None:
+            continue
+        for k, low, high in state.still:
+            _widen(still, k, low, high)
+        for spans, n, step in zip(state.axes, kind.shape, steps, strict=True):
+            for k, span in spans:
+                if step is None:
+                    _widen(still, k, span.cells(0)[0], span.cells(n - 1)[1])
+                    continue
+                axis, shift = step
+                if shift.empty:
+                    continue
+                found = span.behind(shift)
+                if found is None:
+                    _widen(still, k, -LARGEST, LARGEST)
+                else:
+                    moving.setdefault((axis, k), []).append((found, shift))
+    return moving, still
 
 
-def _frozen(still: dict[int, tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+def _widen(still: Still, k: int, low: int, high: int) -> None:
+    known = still.get(k, (low, high))
+    still[k] = (min(low, known[0]), max(high, known[1]))
+
+
+def _sorted(still: Still) -> tuple[tuple[int, int, int], ...]:
     return tuple((k, *still[k]) for k in sorted(still))
 
 
-def _misaligned(spans: list[Span]) -> tuple[Span, Span] | None:
-    """The first two that are centred on different cells, if any.
-
-    Causal paths, whose right edges agree, are meant to differ on the left.
-    """
-    first = spans[0]
-    for span in spans[1:]:
-        if span is first:
-            continue
-        same_stride = span.s == first.s and span.u == first.u
-        if not same_stride or (span.l + span.h != first.l + first.h and span.h != first.h):
-            return first, span
-    return None
+# ------------------------------------------------------------------ how a layer walks
 
 
-def _fixed(layer: Layer, ins: tuple[TensorType, ...], axis: int, rank: int) -> bool:
+def _walk(node: Node) -> Walk:
+    """How the first output of a layer walks along its inputs."""
+    if node.layer is None:
+        return ()
+    return tuple(
+        tuple(
+            None
+            if reach.axis is None
+            else (reach.axis, Shift.of(reach.window, fixed=_fixed(node, reach.axis, len(t.shape))))
+            for reach in axes
+        )
+        for t, axes in zip(node.ins, node.layer.reach(*node.ins), strict=False)
+    )
+
+
+def _moved(rank: int, axis: int, start: int) -> Walk:
+    """Cell by cell, but along `axis` from cell `start` on."""
+    there = Shift(1, 1, start, start, True)
+    return (tuple((a, there if a == axis else HERE) for a in range(rank)),)
+
+
+def _fixed(node: Node, axis: int, rank: int) -> bool:
     """Whether the window is the same at every input size.
 
     Keras' "same" padding follows the remainder of size and stride, and for some kernels every
     remainder pads alike on the left.
     """
-    if not layer.depends_on_size(*ins):
+    layer = node.layer
+    if layer is None or not layer.depends_on_size(*node.ins):
         return True
     if getattr(layer, "padding", None) != "same" or axis == 0:
         return axis == 0
-    kernel = along(layer, "kernel", axis - 1, rank - 1)
-    stride = along(layer, "stride", axis - 1, rank - 1) or (1 if layer.op == "conv" else kernel)
-    extent = (along(layer, "dilation", axis - 1, rank - 1) or 1) * (kernel - 1) + 1
-    pads = {max(0, extent - (rest or stride)) // 2 for rest in range(stride)}
+    kernel, stride, dilation = window(layer, axis - 1, rank - 1)
+    pads = {max(0, dilation * (kernel - 1) + 1 - (rest or stride)) // 2 for rest in range(stride)}
     return len(pads) == 1
+
+
+def window(layer: Layer | None, axis: int, axes: int) -> tuple[int, int, int]:
+    """Kernel, stride and dilation along one of `axes` spatial axes; kernel 0 where there is none.
+
+    A pool whose stride is left out moves by its kernel.
+    """
+    kernel, stride, dilation = (along(layer, name, axis, axes) for name in _WINDOW)
+    return kernel, stride or kernel, dilation or 1
+
+
+_WINDOW = ("kernel", "stride", "dilation")
 
 
 def along(layer: Layer | None, name: str, axis: int, axes: int) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from archspec import __version__
 from archspec.cli import figures, language, network
 from archspec.cli.show import say
 from archspec.cli.weights import weights
+from archspec.version import VERSION
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), help="The shell to teach.")
+@click.argument(
+    "shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]), help="bash, zsh or fish."
+)
 def completion(shell: str) -> None:
     """Show the script that makes a shell complete what is typed.
 
@@ -27,8 +29,8 @@ def completion(shell: str) -> None:
 
 
 COMMANDS = (
-    network.check, network.compile_, network.summary, network.expand, network.diff,
-    figures.render, figures.gallery, weights,
+    network.check, network.compile_, network.summary, network.expand, network.export,
+    network.diff, figures.render, figures.gallery, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 
@@ -43,6 +45,6 @@ class _Group(click.Group):
 @click.group(
     cls=_Group, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(__version__, message="archspec %(version)s")
+@click.version_option(VERSION, message="archspec %(version)s")
 def app() -> None:
     """Architectures of neural networks as short YAML specs."""

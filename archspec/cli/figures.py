@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,13 +88,11 @@ def render(spec: str, drawing: Drawing, choice: Choice, output: Output) -> None:
 
     program = choice.accept(spec)
     view, format, made = drawing.made(program, output.file)
-    if output.stdout:
-        _out(made)
-        return
     ending = next(ending for ending, meant in ENDINGS.items() if meant == format)
-    path = output.path(f"{program.name}{ending}")
-    output.save(made, path)
-    say(f"{path}: {view}, {len(made.encode() if isinstance(made, str) else made):,} bytes written")
+    path = output.write(made, f"{program.name}{ending}")
+    if path is not None:
+        bytes = made.encode() if isinstance(made, str) else made
+        say(f"{path}: {view}, {len(bytes):,} bytes written")
 
 
 @click.command()
@@ -113,12 +110,3 @@ def gallery(output: Output) -> None:
         found.append(entry)
     output.save(page(found, folder.name), path)
     say(f"{path}: {len(found)} figures written")
-
-
-def _out(made: str | bytes) -> None:
-    """To stdout, bytes as they are."""
-    if isinstance(made, str):
-        say(made)
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(made)

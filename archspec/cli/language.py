@@ -16,7 +16,7 @@ from archspec.cli.options import (
     starting,
     writing,
 )
-from archspec.cli.show import complain, page, say, shelf
+from archspec.cli.show import complain, page, say, table
 
 
 def _codes(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
@@ -57,12 +57,12 @@ def schema(output: Output) -> None:
 @click.option("--ops", is_flag=True, help="List the ops of the language instead.")
 def list_(ops: bool) -> None:
     """List the specs that ship with archspec."""
-    from archspec.report import vocabulary
+    from archspec.report import shipped, vocabulary
 
     if ops:
         say(vocabulary())
     else:
-        shelf()
+        table(shipped())
 
 
 @click.command()
@@ -99,7 +99,7 @@ def new(line: str | None, output: Output) -> None:
 def fmt(files: tuple[str, ...], check: bool) -> None:
     """Put specs into canonical layout; comments stay."""
     from archspec.text import source
-    from archspec.tidy import tidy
+    from archspec.text.tidy import tidy
 
     changed = False
     for file in files:

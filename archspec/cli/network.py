@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
 import click
 from click.exceptions import Exit
@@ -18,7 +18,10 @@ from archspec.cli.options import (
     specs,
     writing,
 )
-from archspec.cli.show import fancy, faults, say, table
+from archspec.cli.show import faults, say, table
+
+# of archspec.network, which is not imported before a command needs it
+STAGE_NAMES = ("read", "parse", "expand", "graph", "analyse", "lower", "emit")
 
 
 @click.command()
@@ -49,20 +52,28 @@ def check(specs: tuple[str, ...], choice: Choice) -> None:
 @click.command("compile")
 @SPEC
 @writing()
+@click.option(
+    "--stop-after", metavar="STAGE", type=click.Choice(STAGE_NAMES),
+    help=f"Show what a stage makes: {', '.join(STAGE_NAMES)}.",
+)  # fmt: skip
 @choosing
-def compile_(spec: str, choice: Choice, output: Output) -> None:
+def compile_(spec: str, choice: Choice, output: Output, stop_after: str | None) -> None:
     """Write the network as PyTorch source, and show its summary."""
+    if stop_after is not None:
+        from archspec.network import STAGES
+
+        run = choice.start(spec)
+        text = next(stage.show(run) for stage in STAGES if stage.name == stop_after)
+        output.put(text, f"{stop_after}.txt")
+        return
     program = choice.accept(spec)
     text = program.code
-    if output.stdout:
-        say(text)
-        return
-    path = output.path(f"{program.name}.py")
-    output.save(text, path)
-    from archspec.report import fitting
+    path = output.write(text, f"{program.name}.py")
+    if path is not None:
+        from archspec.report import fitting, layers
 
-    table(program, "table", fitting(program))
-    say(f"\n{path}: {text.count(chr(10))} lines written")
+        table(layers(program, fitting(program)))
+        say(f"\n{path}: {text.count(chr(10))} lines written")
 
 
 @click.command()
@@ -75,7 +86,13 @@ def compile_(spec: str, choice: Choice, output: Output) -> None:
 @choosing
 def summary(spec: str, format: str, depth: int | None, choice: Choice) -> None:
     """Show every layer, and the totals."""
-    table(choice.accept(spec), format, depth)
+    from archspec import report
+
+    program = choice.accept(spec)
+    if format == "table":
+        table(report.layers(program, depth))
+    else:
+        say(report.write(program, format, depth))
 
 
 @click.command()
@@ -86,6 +103,24 @@ def expand(spec: str, choice: Choice) -> None:
     from archspec.report import unrolled
 
     say(unrolled(choice.accept(spec)))
+
+
+@click.command()
+@SPEC
+@writing("As its ending says: .graphml; - for stdout.")
+@choosing
+def export(spec: str, choice: Choice, output: Output) -> None:
+    """Write the graph for other programs."""
+    from archspec.report.graphml import graphml
+
+    program = choice.accept(spec)
+    ending = ".graphml" if output.file is None else Path(output.file).suffix
+    if ending.lower() != ".graphml":
+        message = f"the ending `{ending}` of `{output.file}` means no format of a graph"
+        raise WrongUsageError(message, "known: .graphml")
+    path = output.write(graphml(program.graph), f"{program.name}{ending}")
+    if path is not None:
+        say(f"{path}: {len(program.graph.steps):,} nodes written")
 
 
 @click.command()
@@ -102,18 +137,16 @@ def expand(spec: str, choice: Choice) -> None:
 )  # fmt: skip
 def diff(a: str, b: str, format: str, depth: int, variants: tuple[str, ...]) -> None:
     """Show what changes between two specs, and which weights stay."""
-    from archspec.network import prepare
+    from archspec.network import Choice, prepare
     from archspec.report import difference
 
     if len(variants) > 2:
-        raise WrongUsageError(
-            "`--variant` is given more than twice", "once for both, or for A and for B"
-        )
+        message = "`--variant` is given more than twice"
+        raise WrongUsageError(message, "once for both, or for A and for B")
     first, last = (variants[0], variants[-1]) if variants else (None, None)
-    found = difference.compare(prepare(a, first, {}), prepare(b, last, {}), depth)
-    if format == "table" and fancy(sys.stdout):
-        from archspec.report import table
-
-        table.terminal(difference.difference(found))
+    before, after = prepare(a, Choice(variant=first)), prepare(b, Choice(variant=last))
+    found = difference.compare(before, after, depth)
+    if format == "table":
+        table(difference.difference(found))
     else:
         say(difference.write(found, format))

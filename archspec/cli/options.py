@@ -26,7 +26,7 @@ from click.exceptions import Exit
 from archspec.cli.show import complain, faults, say
 
 if TYPE_CHECKING:
-    from archspec.network import Program
+    from archspec.network import Program, Run
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -143,13 +143,22 @@ class Choice:
     allow_outside: bool
     strict: bool
 
+    def start(self, spec: str) -> Run:
+        """The spec, read, on its way through the pipeline. Raises SpecError."""
+        from archspec import network
+
+        choice = network.Choice(
+            variant=self.variant, params=self.params, inputs=self.inputs,
+            allow_outside=self.allow_outside,
+        )  # fmt: skip
+        return network.start(spec, choice)
+
     def load(self, spec: str) -> Program:
         """The program, its warnings shown. Raises SpecError."""
-        from archspec.network import prepare
+        from archspec import collector
 
-        program = prepare(
-            spec, self.variant, self.params, self.inputs, allow_outside=self.allow_outside
-        )
+        with collector.paused():
+            program = self.start(spec).checked()
         faults(program.warnings, program.sources)
         return program
 
@@ -236,12 +245,21 @@ class Output:
             complain(f"error: cannot write `{path}`: {error.strerror or error}")
             raise Exit(WRONG_SPEC) from None
 
+    def write(self, content: str | bytes, name: str) -> Path | None:
+        """Into the file of `path`, which is returned; None: shown, as `-` says."""
+        if self.stdout:
+            say(content)
+            return None
+        path = self.path(name)
+        self.save(content, path)
+        return path
+
     def put(self, text: str, name: str) -> None:
         """Into the file that is named, or `name` in the folder; shown where none is."""
-        if self.output is None or self.stdout:
+        if self.output is None:
             say(text)
         else:
-            self.save(text, self.path(name))
+            self.write(text, name)
 
 
 def writing(help: str = "File or folder to write to; - for stdout.", **settings: Any) -> Decorator:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
+
+from archspec.text.faults import SHOWN, Fault, Quoting
+from archspec.text.faults import show as shown
 
 if TYPE_CHECKING:
     from archspec.codes import Page
-    from archspec.network import Program
-    from archspec.text.faults import Fault, Quoting
+    from archspec.report.table import Table
 
-MOST = 100  # complaints that are shown; a file that is wrong everywhere is wrong for one reason
 _COLUMNS = 100  # of prose on a terminal: longer lines are hard to read
 
 _RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
@@ -26,10 +27,14 @@ def fancy(stream: TextIO) -> bool:
     return stream.isatty()
 
 
-def say(text: str) -> None:
-    """A result."""
+def say(result: str | bytes) -> None:
+    """A result; bytes as they are."""
     try:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        if isinstance(result, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(result)
+        else:
+            sys.stdout.write(result if result.endswith("\n") else result + "\n")
     except BrokenPipeError:  # `| head` has seen enough: nothing is wrong
         drop_output()
         raise SystemExit(0) from None
@@ -48,41 +53,27 @@ def drop_output() -> None:
         os.dup2(null, sys.stdout.fileno())
 
 
-def faults(found: Iterable[Fault], sources: Mapping[str, Quoting]) -> None:
+def faults(found: Sequence[Fault], sources: Mapping[str, Quoting]) -> None:
     """Each fault with its place and excerpt, then how many there are."""
-    found = list(found)
-    if not found:
-        return
-    from archspec.text.faults import show
-
     colour = fancy(sys.stderr)
-    for fault in found[:MOST]:
-        text = show(fault, sources)
-        complain((_tinted(text, fault) if colour else text) + "\n")
+    for fault in found[:SHOWN]:
+        text = shown(fault, sources)
+        if colour:
+            tint = _RED if fault.fatal else _YELLOW
+            text = tint + fault.code + _PLAIN + text.removeprefix(fault.code)
+        complain(text + "\n")
     if len(found) > 1:
         complain(_count(found))
 
 
-def table(program: Program, format: str, depth: int | None) -> None:
-    """The program's table; with rich on a terminal, plain elsewhere."""
-    from archspec import report
+def table(found: Table) -> None:
+    """A table; with rich on a terminal, plain elsewhere."""
+    from archspec.report.table import plain, terminal
 
-    if format == "table" and fancy(sys.stdout):
-        report.terminal(program, depth)
-    else:
-        say(report.write(program, format, depth))
-
-
-def shelf() -> None:
-    """The specs that ship with archspec; with rich on a terminal, plain elsewhere."""
-    from archspec.report import shipped
-    from archspec.report import table as tables
-
-    found = shipped()
     if fancy(sys.stdout):
-        tables.terminal(found)
+        terminal(found)
     else:
-        say(tables.plain(found))
+        say(plain(found))
 
 
 def page(code: str, page: Page) -> None:
@@ -98,12 +89,8 @@ def page(code: str, page: Page) -> None:
     console.print(Markdown(page.text))
 
 
-def _tinted(text: str, fault: Fault) -> str:
-    return (_RED if fault.fatal else _YELLOW) + fault.code + _PLAIN + text.removeprefix(fault.code)
-
-
-def _count(found: list[Fault]) -> str:
+def _count(found: Sequence[Fault]) -> str:
     errors = sum(fault.fatal for fault in found)
     kinds = ((errors, "fault"), (len(found) - errors, "warning"))
     text = ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in kinds if n)
-    return text + (f", the first {MOST} shown" if len(found) > MOST else "")
+    return text + (f", the first {SHOWN} shown" if len(found) > SHOWN else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -26,7 +26,7 @@ from archspec.cli.show import say
 class Transfer:
     """Which weights, and what may be done to them."""
 
-    file: str | None
+    state: str | None
     source: str | None
     from_spec: str | None
     allow: tuple[str, ...]
@@ -35,14 +35,11 @@ class Transfer:
 
     def keywords(self) -> dict[str, Any]:
         """As `weights.plan` and `weights.convert` take them."""
-        from archspec.network import prepare
+        from archspec.network import Choice, prepare
 
         # what is odd about the spec that names are known of is none of this command's business
-        old = None if self.from_spec is None else prepare(self.from_spec, None, {})
-        return {
-            "state": self.file, "source": self.source, "from_spec": old, "allow": self.allow,
-            "adapt_input": self.adapt_input, "cast": self.cast,
-        }  # fmt: skip
+        old = None if self.from_spec is None else prepare(self.from_spec, Choice())
+        return asdict(self) | {"from_spec": old}
 
 
 _FOR_SPEC = click.option(
@@ -52,7 +49,7 @@ _transferring = together(
     "transfer",
     Transfer,
     click.argument(
-        "file", metavar="[FILE]", required=False, help="A safetensors file, or torch.save's."
+        "state", metavar="[FILE]", required=False, help="A safetensors file, or torch.save's."
     ),
     click.option(
         "--source", metavar="NAME",

@@ -1,24 +1,38 @@
-"""Graph → PyTorch source: what a good engineer writes by hand, standing without archspec."""
+"""Tree → PyTorch source: what a good engineer writes by hand, standing without archspec.
+
+    blocks:                                  class Unit(nn.Sequential):
+      Unit:                                      def __init__(self, in_channels: int, out: int)…:
+        params: {out: ~}              →              super().__init__()
+        body: [{conv: {out: $out,                    self.conv1 = nn.Conv2d(in_channels, out, 3)
+                       kernel: 3}}, relu]            self.relu1 = nn.ReLU()
+    body:                                    …
+      - {id: stage, repeat: 2,               self.stage = nn.Sequential(Unit(3, out=8), …)
+         Unit: {out: $(8 * (loop.index + 1))}}
+
+A block is a class, and its body is walked once for all of its instances at the same time: each is a
+row of what the class's names are worth there. A number is written as an expression of these names
+that is right in every row (`explain.py`); if there is none, it becomes an argument.
+
+To read: `witnesses` decides which params of the network stay arguments, `lower` makes the classes.
+`blocks` finds which instances one class can serve, `classes` writes it, `items` its body, and
+`repeats`, `merges`, `groups`, `chain` and `loops` what is in it; `calls` and `signatures` write the
+calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of a class, and
+`check` lets nothing through that emission does not write. `trace` shows what was decided.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.definitions import HEAD, TORCHVISION
-from archspec.emit.explain import UnprovableError
-from archspec.emit.lower import Lowering
+from archspec.emit.lower import class_name
+from archspec.emit.torch_code import TORCHVISION, source
+from archspec.emit.witnesses import Elaborate, lower, passed_on
 from archspec.expand.tree import Instance
-from archspec.expressions import Expr
 from archspec.language import Init
-
-WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
-Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
 def emit(
@@ -30,118 +44,29 @@ def emit(
     its answers are the witnesses by which a param stays a constructor argument. `init` are the
     document's rules for initial values.
     """
-    title = class_name(name)
     if os.environ.get("ARCHSPEC_LOWERING") == "sym":  # the second mechanism, while both exist
-        from archspec.emit.lowering.network import lower
+        from archspec.emit.lowering import network
+        from archspec.emit.lowering.deep import deep
 
-        with _deep():
-            text = _file(lower(root, title, elaborate, init, _passed_on), origin)
+        with deep():
+            text = _file(network.lower(root, class_name(name), elaborate, init, passed_on), origin)
             verify(text)
         return text
-    kept = _witnessed(root, title, elaborate) if root.size <= WITNESSED else {}
-    while True:
-        lowering = Lowering(
-            [root, *(w for ws in kept.values() for w in ws)], title, list(kept), init
-        )
-        try:
-            lowering.root()
-            break
-        except UnprovableError:
-            if not kept:
-                raise
-            kept.popitem()
+    lowering = lower(root, name, elaborate, init)
     text = _file(lowering, origin)
     verify(text)
     return text
 
 
-def class_name(name: str) -> str:
-    """`vgg16_bn` → `Vgg16Bn`; never what a class of the file's head is called."""
-    title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    return f"{title}Network" if not title or title in HEAD else title
-
-
-def _witnessed(root: Instance, title: str, elaborate: Elaborate) -> dict[str, list[Instance]]:
-    """The params that stay arguments, with the network at two other values of each."""
-    kept: dict[str, list[Instance]] = {}
-    for param, value in root.args.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        if isinstance(value, float) and _passed_on(root, param):
-            continue
-        witnesses = _others(param, value, elaborate)
-        if len(witnesses) < 2:
-            continue
-        try:
-            Lowering([root, *witnesses], title, [param]).root()
-        except UnprovableError:
-            continue
-        kept[param] = witnesses
-    return kept
-
-
-def _passed_on(root: Instance, param: str) -> bool:
-    """Whether a block call takes the param, or a block's default reads it.
-
-    A factor that would go through every signature stays a number.
-    """
-    blocks = root.spec.blocks.values() if root.spec is not None else ()
-    if any(param in names for block in blocks for names in block.inherited.values()):
-        return True
-    stack = list(root.block.items)
-    while stack:
-        item = stack.pop()
-        if item.op[0].isupper() and any(
-            isinstance(v, Expr) and param in v.names for v in item.args.values()
-        ):
-            return True
-        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
-    return False
-
-
-def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
-    steps: Sequence[float] = (
-        [1.5 * value, 0.5 * value]
-        if isinstance(value, float)
-        else [2 * value, 3 * value, value + 1, value - 1, value // 2]
-    )
-    found: list[Instance] = []
-    for other in dict.fromkeys(steps):
-        if other == value or (isinstance(value, int) and other < 1):
-            continue
-        instance = elaborate({param: other})
-        if instance is not None:
-            found.append(instance)
-        if len(found) == 2:
-            break
-    return found
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Python's own limit of nested calls out of the way of blocks in one another."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _FRAMES))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
-
-
-_FRAMES = 20_000
-
 # ---------------------------------------------------------------- the file
 
 
 def _file(lowering: Any, origin: str) -> str:
-    from archspec.emit.definitions import DEFINITIONS, MAKE_DIVISIBLE
-
-    definitions = {"make_divisible": MAKE_DIVISIBLE, **DEFINITIONS}
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
-    source = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
-    parts = [f'"""{lowering.title}: written by archspec{source}."""']
-    needed = _needed(body, definitions)
-    text = "\n\n\n".join([*(definitions[n].strip("\n") for n in needed), body])
+    written = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
+    parts = [f'"""{lowering.title}: written by archspec{written}."""']
+    needed = _needed(body, source())
+    text = "\n\n\n".join([*(source()[n] for n in needed), body])
     parts.append(_imports(text, needed))
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
 

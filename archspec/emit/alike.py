@@ -24,11 +24,9 @@ def alike(a: Copy, b: Copy) -> bool:
         or a.shared is not b.shared
     ):
         return False
-    if a.instance is None and [v.type if v else None for v in a.ins] != [
-        v.type if v else None for v in b.ins
-    ]:
+    if a.instance is None and a.types != b.types:
         return False
-    ours, theirs = ([x for x in (c.body, c.shortcut, *c.branches) if x is not None] for c in (a, b))
+    ours, theirs = a.parts(), b.parts()
     return len(ours) == len(theirs) and all(map(_alike_bodies, ours, theirs))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from archspec.emit.definitions import HEAD
 from archspec.emit.engine import (
     Group,
     Part,
@@ -21,16 +21,20 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.frames import Frames
-from archspec.emit.inits import types_of
+from archspec.emit.inits import Inits
 from archspec.emit.text import render
+from archspec.emit.torch_code import taken
 from archspec.emit.unit import ClassInfo, Parameter, Unit, plain
 from archspec.expand.tree import Body, Instance
 from archspec.expressions import Expr
 from archspec.language import REQUIRED, Block
 
 
+@dataclass(eq=False)
 class Blocks(Section):
     """The part of the lowering that finds the instances which one class can serve."""
+
+    inits: Inits
 
     def collect(self) -> None:
         by_block: dict[int, list[Instance]] = {}
@@ -46,7 +50,7 @@ class Blocks(Section):
                 self.whole.frames.update(crossing.of)
                 self.whole.consumers.update(crossing.consumers)
                 self.whole.paths.update(crossing.paths)
-                self.whole.inits.learn(instance)
+                self.inits.learn(instance)
                 by_block.setdefault(id(instance.block), []).append(instance)
                 stack += _called(instance.body)
         for instances in by_block.values():
@@ -127,7 +131,7 @@ class Blocks(Section):
         block = first.block
         rows = [self._block_row(i, n) for n, i in enumerate(group.instances)]
         unit = self.unit(rows, group.instances)
-        info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
+        info = ClassInfo(title, block, declared=tuple(block.params), lead=lead_of(block.params))
         info.parameters = [
             Parameter(p, "int")
             for p in unit.potential
@@ -188,6 +192,7 @@ class Blocks(Section):
                 {title: None, **unit.potential} if place == 0 else {**unit.potential, title: None}
             )
             unit.taken.add(title)
+            unit.why[title] = f"read off the input `{text}`"
             for row, shape in zip(rows, shapes, strict=True):
                 row.py[title] = shape[axis]
             var.axes[axis] = ast.Name(title)
@@ -200,13 +205,13 @@ class Blocks(Section):
         self._computed(unit, rows, block)
         parts = [Part(r, i.body) for r, i in zip(rows, group.instances, strict=True)]
         inputs = [list(i.inputs.values()) for i in group.instances]
-        info = ClassInfo(title, declared=tuple(block.params), lead=lead_of(block.params))
+        info = ClassInfo(title, block, declared=tuple(block.params), lead=lead_of(block.params))
         info.values = {id(i): r.py for i, r in zip(group.instances, rows, strict=True)}
         outputs = {n: [i.outputs[n] for i in group.instances] for n in group.instances[0].outputs}
         if any(set(i.outputs) != set(outputs) for i in group.instances):
             raise UnprovableError("the outputs differ")
         defaults = _defaults(block.params, info)
-        self.whole.classes.write_class(
+        self.whole.write_class(
             unit,
             info,
             parts,
@@ -230,7 +235,7 @@ class Blocks(Section):
 
     def free(self, title: str) -> str:
         text, number = title, 2
-        while text in self.whole.class_names or text == self.whole.title or text in HEAD:
+        while text in self.whole.class_names or text == self.whole.title or text in taken():
             text, number = f"{title}{number}", number + 1
         self.whole.class_names.add(text)
         return text
@@ -293,13 +298,10 @@ def _called(body: Body) -> list[Instance]:
     found: list[Instance] = []
     stack = [body]
     while stack:
-        for occurrence in stack.pop().items:
-            for c in occurrence.copies:
-                if c is None:
-                    continue
-                if c.instance is not None:
-                    found.append(c.instance)
-                stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+        for c in stack.pop().copies():
+            if c.instance is not None:
+                found.append(c.instance)
+            stack += c.parts()
     return found
 
 
@@ -314,11 +316,10 @@ def _kinds(instance: Instance) -> Any:
 
 
 def _kinds_of(body: Body) -> Iterable[str | None]:
-    for c in (c for occurrence in body.items for c in occurrence.copies if c is not None):
-        parts = [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
-        if c.layer is not None and not parts:
-            yield c.layer.call(*types_of(c)).target
-        for part in parts:
+    for c in body.copies():
+        if c.layer is not None and not c.group:
+            yield c.layer.call(*c.types).target
+        for part in c.parts():
             yield from _kinds_of(part)
 
 
@@ -339,5 +340,5 @@ def _shape_of(body: Body, ranks: tuple[int, ...]) -> Any:
                     tuple(len(v.type.shape) if v is not None and v.type else 0 for v in c.ins),
                 )
             )
-            out += [_shape_of(b, ()) for b in (c.body, c.shortcut, *c.branches) if b is not None]
+            out += [_shape_of(b, ()) for b in c.parts()]
     return tuple(out)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archspec.emit.conditions import size_of
+from archspec.emit.conditions import Conditions, size_of
 from archspec.emit.engine import Section, hints
 from archspec.emit.explain import (
     Row,
@@ -29,9 +29,6 @@ from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, TensorType
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 Apply = Callable[..., list[Var]]
 
 
@@ -49,24 +46,26 @@ def _parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+@dataclass(eq=False)
 class Calls(Section):
     """The part of the lowering that knows layers and signatures."""
 
-    def __init__(self, whole: Lowering) -> None:
-        super().__init__(whole)
-        self.calls: dict[Any, Call] = {}
-        self.plain: dict[int, Made] = {}  # by the id of a Call, where only numbers can stand
+    conditions: Conditions
+
+    calls: dict[Any, Call] = field(default_factory=dict)
+    # by the id of a Call, where only numbers can stand
+    plain: dict[int, Made] = field(default_factory=dict)
 
     # ------------------------------------------------------------ layers
 
     def torch_call(self, copy: Copy, module: bool) -> Call:
         layer = copy.layer
         assert layer is not None
-        types = tuple(v.type if v is not None else None for v in copy.ins)
+        types = copy.types
         key = (id(layer), module, types)
         found = self.calls.get(key)
         if found is None:
-            found = self.calls[key] = layer.module(*types) if module else layer.call(*types)  # type: ignore[arg-type]
+            found = self.calls[key] = layer.module(*types) if module else layer.call(*types)
         return found
 
     def maker(
@@ -81,7 +80,8 @@ class Calls(Section):
         values = [[c.ins[j] for c in copies] for j in range(len(copies[0].ins))]
         ins = [None if vs[0] is None else lookup(rows, vs) for vs in values]
         if copies[0].instance is not None:
-            return self.whole.signatures.block(scope, item, rows, copies, ins)
+            made: Made = self.whole.call_block(scope, item, rows, copies, ins)
+            return made
         return self._layer(scope, item, rows, copies, ins, module)
 
     def _layer(
@@ -216,7 +216,7 @@ class Calls(Section):
             nonlocal records
             if text in item.args:
                 if records is None:
-                    records = self.whole.conditions.records(
+                    records = self.conditions.records(
                         scope, rows, [c.ins[0] if c.ins else None for c in copies]
                     )
                 found = translate(item.args[text], scope.names, records)
@@ -250,10 +250,10 @@ class Calls(Section):
             return [[None] * len(v.type.shape if v.type else ()) for v in copies[0].outs.values()]
         layer = copies[0].layer
         assert layer is not None
-        types = [v.type if v is not None else None for v in copies[0].ins]
+        types = copies[0].types
         resolve = self._resolver(scope, item, rows, copies, ins)
         found: list[list[ast.expr | None]] = []
-        for axes, key in zip(layer.axes(*types), copies[0].outs, strict=True):  # type: ignore[arg-type]
+        for axes, key in zip(layer.axes(*types), copies[0].outs, strict=True):
             one: list[ast.expr | None] = []
             for a, text in enumerate(axes):
                 values = [size_of(c.outs[key], a) for c in copies]
@@ -358,13 +358,13 @@ class Calls(Section):
         calls = []
         for k, c in enumerate(copies):
             assert c.layer is not None
-            calls.append(c.layer.call(*(p[k].type for p in paths)))  # type: ignore[arg-type]
+            calls.append(c.layer.call(*(p[k].type for p in paths)))
         first = calls[0]
         if any((c.target, c.forward) != (first.target, first.forward) for c in calls):
             raise UnprovableError("the merges differ")
         axes: list[ast.expr | None] = []
         types = [p[0].type for p in paths]
-        for a, text in enumerate(layer.axes(*types)[0]):  # type: ignore[arg-type]
+        for a, text in enumerate(layer.axes(*types)[0]):
             values = [size_of(c.out, a) for c in copies]
             tree = _resolved(_parsed(text), lambda _: [], list(ins)) if text is not None else None
             axes.append(tree if tree is not None and holds(tree, rows, values) else None)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
+from archspec.emit.calls import Calls
+from archspec.emit.conditions import Conditions
 from archspec.emit.engine import MERGING, Part, Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, apart, define, holds, translate
+from archspec.emit.inits import Inits
+from archspec.emit.signatures import Signatures
 from archspec.emit.sinks import Named, Own, Positional, Sink
 from archspec.emit.syntax import If, Line, Stmt, call, name
 from archspec.emit.tidy import assigned
@@ -15,16 +19,17 @@ from archspec.emit.unit import Scope
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.language import Item
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
 
-
+@dataclass(eq=False)
 class Chains(Section):
     """The part of the lowering that builds nn.Sequential."""
 
-    def __init__(self, whole: Lowering) -> None:
-        super().__init__(whole)
-        self._chain_cache: dict[int, bool] = {}
+    calls: Calls
+    conditions: Conditions
+    inits: Inits
+    signatures: Signatures
+
+    _chain_cache: dict[int, bool] = field(default_factory=dict)
 
     def is_chain(self, bodies: Sequence[Body]) -> bool:
         """Whether each body is modules one after the other, and nothing else."""
@@ -79,11 +84,10 @@ class Chains(Section):
                 and len(c.instance.inputs) == 1
                 and not c.instance.training
             )
-        if c.body is None and not c.branches:
-            made = self.whole.calls.torch_call(c, True)
+        if not c.group:
+            made = self.calls.torch_call(c, True)
             natural = made.target is not None and (
-                made.target.startswith("nn.")
-                or self.whole.calls.torch_call(c, False).target is not None
+                made.target.startswith("nn.") or self.calls.torch_call(c, False).target is not None
             )
             return (
                 bool(c.segments)
@@ -146,7 +150,7 @@ class Chains(Section):
                 at = end
                 continue
             if item.repeat is not None:
-                cur = self.whole.loops.chain_repeat(scope, item, column, sink, into, cur)
+                cur = self.whole.chain_repeat(scope, item, column, sink, into, cur)
             elif column[0][1].copies[0] is not None:
                 cur = self.element(
                     scope,
@@ -181,7 +185,7 @@ class Chains(Section):
         sink.add(text, value, into)
         word = str(text.value) if isinstance(text, ast.Constant) else ""
         if isinstance(sink, Own) and word.isidentifier():
-            into += self.whole.inits.member_init(scope, rows, copies, name(f"self.{word}"))
+            into += self.inits.member_init(scope, rows, copies, name(f"self.{word}"))
         return define(rows, [must(c.out) for c in copies], out)
 
     def module_of(
@@ -194,8 +198,8 @@ class Chains(Section):
         cur: Var,
     ) -> tuple[ast.expr, Var]:
         first = copies[0]
-        if first.body is None and not first.branches:
-            made = self.whole.calls.maker(scope, item, rows, copies, module=True)
+        if not first.group:
+            made = self.calls.maker(scope, item, rows, copies, module=True)
             if made.constructor is None:
                 raise UnprovableError("a functional op in a chain")
             return made.constructor, Var(made.axes[0])
@@ -211,13 +215,11 @@ class Chains(Section):
             Part(r, c.body, c if item.op in MERGING else None, item)
             for r, c in zip(rows, copies, strict=True)
         ]
-        value, _, exports, info = self.whole.groups.outlined(
+        value, _, exports, info = self.whole.outlined(
             scope, item, rows, parts, [self.whole.frames[id(c)] for c in copies], copies, hint
         )
         axes = (
-            self.whole.signatures.outer_axes(info, 0, rows, [e[0] for e in exports])
-            if exports[0]
-            else []
+            self.signatures.outer_axes(info, 0, rows, [e[0] for e in exports]) if exports[0] else []
         )
         return value, Var(axes)
 
@@ -245,9 +247,7 @@ class Chains(Section):
     ) -> Var:
         rows = [r for r, _ in pairs]
         there = [p for p, here in zip(pairs, mixed, strict=True) if here]
-        test = self.whole.conditions.condition(
-            scope, [(r, b.items[at]) for r, b in pairs], mixed, cur
-        )
+        test = self.conditions.condition(scope, [(r, b.items[at]) for r, b in pairs], mixed, cur)
         sink.open(into)
         body: list[Stmt] = []
         then = cur
@@ -256,7 +256,7 @@ class Chains(Section):
             copies = [(r, c) for r, o in column for c in o.copies if c is not None]
             then = self.element(scope, column[0][1].item, copies, sink, body, then)
         values = [must(b.items[end - 1].out) for _, b in pairs]
-        out = Var(self.whole.conditions.join(rows, values, then, cur))
+        out = Var(self.conditions.join(rows, values, then, cur))
         for a in ends(out):
             if out.axes[a] is None and not all_equal([dim(v, a) for v in values]):
                 out.axes[a] = self._carry_if(scope, pairs, end, then, cur, a, into, body)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.calls import activation_class
-from archspec.emit.chain import leaf_names
+from archspec.emit.chain import Chains, leaf_names
 from archspec.emit.docstring import describe, plain_shapes, quoted
 from archspec.emit.engine import (
     Part,
@@ -24,7 +25,9 @@ from archspec.emit.explain import (
     names_in,
 )
 from archspec.emit.forward import Assign, Naming, Step, nest, uses
-from archspec.emit.inits import freezing
+from archspec.emit.inits import Inits, freezing
+from archspec.emit.items import Items
+from archspec.emit.merges import Merges
 from archspec.emit.sinks import Own, Positional
 from archspec.emit.syntax import Dotted, For, If, Line, Return, Stmt, call, exchanged, name
 from archspec.emit.text import WIDTH, render, write
@@ -33,8 +36,14 @@ from archspec.emit.unit import RESERVED, ClassInfo, Parameter, Site, Unit
 from archspec.expand.tree import Body, Value
 
 
+@dataclass(eq=False)
 class Classes(Section):
     """One class: its constructor, its forward, its signature and docstring."""
+
+    chains: Chains
+    inits: Inits
+    items: Items
+    merges: Merges
 
     def write_class(
         self,
@@ -58,7 +67,7 @@ class Classes(Section):
             wanted = next(iter(outputs.values()))
             if all(
                 b.output is w for b, w in zip(bodies, wanted, strict=True)
-            ) and self.whole.chains.is_chain(bodies):
+            ) and self.chains.is_chain(bodies):
                 out = self._chain_class(unit, list(zip(rows, bodies, strict=True)), ins[0])
                 self._close(unit, info, [ins[0]], [[out]], defaults, None)
                 return
@@ -80,19 +89,19 @@ class Classes(Section):
         rows = [p.row for p in parts]
         first = parts[0]
         if first.copy is None:
-            self.whole.items.body(
+            self.items.body(
                 Site(unit.scope, unit.init, unit.steps),
                 [(p.row, p.body) for p in parts if p.body is not None],
             )
             return
         copies = [p.copy for p in parts if p.copy is not None]
         assert first.item is not None
-        self.whole.merges.merged(Site(unit.scope, unit.init, unit.steps), first.item, rows, copies)
+        self.merges.merged(Site(unit.scope, unit.init, unit.steps), first.item, rows, copies)
 
     def _chain_class(self, unit: Unit, pairs: list[tuple[Row, Body]], cur: Var) -> Var:
         names = leaf_names([b for _, b in pairs])
         sink = Positional(unit, "layers") if names == "numbers" else Own()
-        out = self.whole.chains.chain(unit.scope, pairs, sink, unit.init, cur)
+        out = self.chains.chain(unit.scope, pairs, sink, unit.init, cur)
         if isinstance(sink, Positional):
             unit.init.append(
                 Line(call("super().__init__", *sink.elements))
@@ -197,7 +206,7 @@ class Classes(Section):
         """The class's text and signature, once its statements and steps are there."""
         if unit.fixed:
             unit.init += [
-                *self.whole.inits.root_init(unit.scope, self.whole.roots),
+                *self.inits.root_init(unit.scope, self.whole.roots),
                 *freezing(self.whole.roots[0]),
             ]
         if forward is not None:
@@ -216,7 +225,7 @@ class Classes(Section):
             if p in read
         ]
         found.sort(key=lambda p: p.default is not ...)
-        info.parameters = found
+        info.parameters, info.why, info.computed = found, unit.why, unit.defined
         info.axes = [v.axes for vs in outs for v in vs]
         empty = forward is not None and len(unit.init) == 1 and not found
         self._text(unit, info, ins, outs, [] if empty else unit.init, forward)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from archspec.emit.explain import (
-    Row,
-    UnprovableError,
-)
+from archspec.emit.explain import Row, UnprovableError, Var
 from archspec.emit.syntax import Line, call, name
-from archspec.emit.unit import ClassInfo
+from archspec.emit.unit import ClassInfo, Site
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.language import Item
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 MERGING = frozenset({"residual", "branches"})
 Pairs = list[tuple[Row, Copy]]
+Values = list[list[Value]]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,8 +81,54 @@ def several(values: Any) -> tuple[Value, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
-class Section:
-    """One subject of the lowering; `whole` holds what all share, and the other sections by name."""
+class Whole(Protocol):
+    """The lowering as its sections see it: what all share, and the ways further in.
 
-    def __init__(self, whole: Lowering) -> None:
-        self.whole = whole
+    A section holds the sections that it builds on. A body, a class or a group inside of what it
+    writes belongs to a section above it: it comes to that one by these methods only.
+    """
+
+    roots: list[Instance]
+    title: str
+    kept: tuple[str, ...]
+    group_of: dict[int, Group]
+    frames: dict[int, Any]
+    consumers: dict[int, set[int]]
+    paths: dict[int, tuple[str, ...]]
+    order: list[ClassInfo]
+    finished: set[int]
+    mark: int
+    class_names: set[str]
+    root_type: str
+
+    def body(self, site: Site, pairs: list[tuple[Row, Body]]) -> None: ...
+
+    def copy(self, site: Site, item: Item, pairs: Pairs) -> None: ...
+
+    def merged(self, site: Site, item: Item, rows: list[Row], copies: list[Copy]) -> None: ...
+
+    def class_of(self, instances: Sequence[Instance]) -> ClassInfo: ...
+
+    # the others as their sections say: Signatures.block, Classes.write_class, Items.apply,
+    # Loops.chain_repeat, Groups.outlined
+    @property
+    def call_block(self) -> Callable[..., Any]: ...
+
+    @property
+    def write_class(self) -> Callable[..., None]: ...
+
+    @property
+    def apply(self) -> Callable[..., None]: ...
+
+    @property
+    def chain_repeat(self) -> Callable[..., Var]: ...
+
+    @property
+    def outlined(self) -> Callable[..., tuple[ast.expr, Values, Values, ClassInfo]]: ...
+
+
+@dataclass(eq=False)
+class Section:
+    """One subject of the lowering."""
+
+    whole: Whole

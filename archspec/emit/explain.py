@@ -3,6 +3,11 @@
 A row is a witness: what every Python name that is visible at this point of the emitted class is
 worth in one instance. Candidates come from the author's text and from the flow of shapes, never
 from a search over small expressions, which finds coincidences.
+
+    row        width  in_channels   the conv's `out`
+    layer1.0      64           64                256
+    layer1.1      64          256                256    `4 * width` holds in both: it is written
+    (`in_channels` holds in the second only)
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from archspec.emit.forward import Var as Variable
 from archspec.emit.syntax import Dotted, literal, name, names_in
 from archspec.emit.text import render
 from archspec.expand.tree import Value
-from archspec.expressions import Expr
+from archspec.expressions import Expr, make_divisible
 
 
 class UnprovableError(Exception):
@@ -94,12 +99,6 @@ def apart(rows: Sequence[Row], values: Sequence[Value | None], var: Var) -> Iter
 
 
 # ---------------------------------------------------------------- evaluating candidates
-
-
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, not under 90 % of `value`, as in the MobileNet code."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -39,10 +39,8 @@ class Frames:
                     self._use(value, root, 0)
 
     def _body(self, body: Body, frame: Frame) -> None:
-        for occurrence in body.items:
-            for copy in occurrence.copies:
-                if copy is not None:
-                    self._copy(copy, frame)
+        for copy in body.copies():
+            self._copy(copy, frame)
 
     def _copy(self, copy: Copy, frame: Frame) -> None:
         path = self.paths[id(copy)] = (*frame.path, *copy.segments)
@@ -52,12 +50,11 @@ class Frames:
             while around is not None and around.path and owner[: len(around.path)] != around.path:
                 around.outward = True
                 around = around.parent
-        group = copy.body is not None or bool(copy.branches)
-        if not group or copy.segments:
+        if not copy.group or copy.segments:
             for value in copy.ins:
                 if value is not None:
                     self._use(value, frame, id(copy))
-        if group:
+        if copy.group:
             self._group(copy, self._enter(copy, frame, copy.segments) if copy.segments else frame)
             for value in copy.outs.values():
                 self.home.setdefault(id(value), frame)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from archspec.emit.blocks import Blocks
+from archspec.emit.calls import Calls
+from archspec.emit.chain import Chains
 from archspec.emit.engine import (
     MERGING,
     Part,
@@ -27,6 +31,8 @@ from archspec.emit.explain import (
     lookup,
 )
 from archspec.emit.forward import Assign, Step
+from archspec.emit.inits import Inits
+from archspec.emit.signatures import Signatures
 from archspec.emit.syntax import Line, Stmt, call
 from archspec.emit.text import render
 from archspec.emit.unit import ClassInfo, Inline, Scope, Site, Unit
@@ -34,8 +40,15 @@ from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Item
 
 
+@dataclass(eq=False)
 class Groups(Section):
     """The part of the lowering that turns named groups into modules."""
+
+    blocks: Blocks
+    calls: Calls
+    chains: Chains
+    inits: Inits
+    signatures: Signatures
 
     def inlined(
         self,
@@ -46,8 +59,8 @@ class Groups(Section):
     ) -> None:
         """One copy of a group that is written out in this class."""
         first = copies[0]
-        if first.body is None and not first.branches:
-            made = self.whole.calls.maker(site.scope, item, rows, copies)
+        if not first.group:
+            made = self.calls.maker(site.scope, item, rows, copies)
             attribute = self.place(
                 site.scope.unit,
                 self.whole.paths[id(first)],
@@ -57,7 +70,7 @@ class Groups(Section):
             )
             for c in copies:
                 site.scope.unit.made[id(c)] = (attribute, made.apply)
-            self.whole.items.apply(
+            self.whole.apply(
                 site.scope, rows, copies, attribute, made.apply, site.steps, hint_of(item)
             )
             return
@@ -73,9 +86,9 @@ class Groups(Section):
             or item.op in MERGING
             or (first.layer is not None and first.body is not None)
         ):
-            self.whole.merges.merged(site, item, rows, copies)
+            self.whole.merged(site, item, rows, copies)
         else:
-            self.whole.items.body(
+            self.whole.body(
                 site,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
             )
@@ -115,9 +128,9 @@ class Groups(Section):
         base = self.whole.paths[id(copies[0])]
         unit.inline.append(Inline(base, (segment,), True))
         if item.op in MERGING:
-            self.whole.merges.merged(site, item, rows, copies)
+            self.whole.merged(site, item, rows, copies)
         else:
-            self.whole.items.body(
+            self.whole.body(
                 site,
                 [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
             )
@@ -132,9 +145,7 @@ class Groups(Section):
     ) -> None:
         attribute, apply = self._owner(site.scope, item, rows, copies)
         if copies[0].body is None and not copies[0].branches:
-            self.whole.items.apply(
-                site.scope, rows, copies, attribute, apply, site.steps, hint_of(item)
-            )
+            self.whole.apply(site.scope, rows, copies, attribute, apply, site.steps, hint_of(item))
             return
         frames = [self.whole.frames[id(c)] for c in copies]
         owners = [self.whole.frames[id(c.shared)] for c in copies]
@@ -166,9 +177,7 @@ class Groups(Section):
         ]
         outs = [Var([None] * len(dims(vs[0])), hint_of(item)) for vs in exported]
         site.steps.append(
-            Assign(
-                outs, call(attribute, *(self.whole.calls.batched(site.scope, v, ins) for v in ins))
-            )
+            Assign(outs, call(attribute, *(self.calls.batched(site.scope, v, ins) for v in ins)))
         )
         for out, vs in zip(outs, exported, strict=True):
             define(rows, vs, out)
@@ -188,9 +197,9 @@ class Groups(Section):
         if path[: len(base)] != base:
             raise UnprovableError("weights shared with a module outside this part")
         attribute = call("self.get_submodule", ast.Constant(".".join(path[len(base) :])))
-        apply = self.whole.signatures.call_module
+        apply = self.signatures.call_module
         if copies[0].instance is None and copies[0].body is None and not copies[0].branches:
-            apply = self.whole.calls.maker(scope, item, rows, copies).apply
+            apply = self.calls.maker(scope, item, rows, copies).apply
         return attribute, apply
 
     def framed(
@@ -210,14 +219,14 @@ class Groups(Section):
         if (
             len(bodies) == len(copies)
             and all(self._unary(f, c) for f, c in zip(frames, copies, strict=True))
-            and self.whole.chains.is_chain(bodies)
+            and self.chains.is_chain(bodies)
         ):
             gives = [must(c.out) for c in copies]
             self.sequential(
                 site, rows, bodies, [c.ins[0] for c in copies], gives, segment, hint_of(item)
             )
-            site.init += self.whole.inits.group_init(site.scope, bodies, attribute)
-            apply = self.whole.signatures.call_module
+            site.init += self.inits.group_init(site.scope, bodies, attribute)
+            apply = self.signatures.call_module
             for c in copies:
                 site.scope.unit.made[id(c)] = (attribute, apply)
             return
@@ -241,7 +250,7 @@ class Groups(Section):
             site.scope, rows, attribute, captures, exports, info, site.steps, hint_of(item)
         )
         for c in copies:
-            site.scope.unit.made[id(c)] = (attribute, self.whole.signatures.call_module)
+            site.scope.unit.made[id(c)] = (attribute, self.signatures.call_module)
 
     def sequential(
         self,
@@ -256,7 +265,7 @@ class Groups(Section):
         """Paths that are chains, as one nn.Sequential: made, called, its result known."""
         cur = lookup(rows, takes)
         pairs = list(zip(rows, bodies, strict=True))
-        value, out = self.whole.chains.container(
+        value, out = self.chains.container(
             site.scope, pairs, segment, site.init, cur, segment.isidentifier()
         )
         if render(value) != f"self.{segment}":
@@ -296,7 +305,7 @@ class Groups(Section):
         exports = [list(f.exports.values()) for f in frames]
         if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
             raise UnprovableError("what crosses the group's edge differs between instances")
-        title = self.whole.blocks.free(_camel(segment if segment.isidentifier() else item.op))
+        title = self.blocks.free(_camel(segment if segment.isidentifier() else item.op))
         visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
         inner_rows = [Row({n: r.py[n] for n in visible}, {}, k) for k, r in enumerate(rows)]
         unit = Unit(inner_rows, dict(scope.names), {}, dict.fromkeys(visible))
@@ -305,17 +314,15 @@ class Groups(Section):
             text = "x" if j == 0 else f"x{j}"
             for n in (f"{'in' if j == 0 else text}_{w}" for w in ("channels", "features")):
                 unit.potential.pop(n, None)
-            self.whole.blocks.input(unit, inner_rows, [c[j] for c in captures], text, j, False)
+            self.blocks.input(unit, inner_rows, [c[j] for c in captures], text, j, False)
         unit.scope.records = dict(scope.records)
         for p, r in zip(parts, inner_rows, strict=True):
             p.row = r
-        info = ClassInfo(title)
+        info = ClassInfo(title, item)
         info.values = {id(k): r.py for k, r in zip(keys, inner_rows, strict=True)}
         names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
-        self.whole.classes.write_class(
-            unit, info, parts, captures, names[: len(captures[0])], outs, {}
-        )
+        self.whole.write_class(unit, info, parts, captures, names[: len(captures[0])], outs, {})
         twin = next(
             (
                 c
@@ -334,7 +341,7 @@ class Groups(Section):
         else:
             self.whole.order.append(info)
         shape_vars = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-        value = self.whole.signatures.construct(
+        value = self.signatures.construct(
             scope, rows, info, [info.values[id(k)] for k in keys], None, shape_vars, names
         )
         return value, captures, exports, info
@@ -353,16 +360,14 @@ class Groups(Section):
         ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
         outs = [
             Var(
-                self.whole.signatures.outer_axes(info, j, rows, [e[j] for e in exports]),
+                self.signatures.outer_axes(info, j, rows, [e[j] for e in exports]),
                 hint if j == 0 else f"{hint}{j}",
             )
             for j in range(len(exports[0]))
         ]
         if outs:
             steps.append(
-                Assign(
-                    outs, call(attribute, *(self.whole.calls.batched(scope, v, ins) for v in ins))
-                )
+                Assign(outs, call(attribute, *(self.calls.batched(scope, v, ins) for v in ins)))
             )
         for j, out in enumerate(outs):
             define(rows, [e[j] for e in exports], out)

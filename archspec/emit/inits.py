@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 from archspec.emit.engine import Section
 from archspec.emit.explain import Row, translate
@@ -17,9 +17,6 @@ from archspec.expressions import Expr, resolve
 from archspec.language import Filler, Init
 from archspec.layers.base import Weight
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
-
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 REPARAMETRISED = "parametrizations."
@@ -28,15 +25,14 @@ _ALWAYS_BIASED = frozenset(
 )
 
 
+@dataclass(eq=False)
 class Inits(Section):
     """The part of the lowering that knows about initial values."""
 
-    def __init__(self, whole: Lowering, rules: Init) -> None:
-        super().__init__(whole)
-        self.rules = rules  # the document's, by op
-        # of leaves, from items of the same instance: id(copy) -> fillers
-        self.local: dict[int, Fillers] = {}
-        self.written: set[int] = set()  # leaves whose class sets them
+    rules: Init  # the document's, by op
+    # of leaves, from items of the same instance: id(copy) -> fillers
+    local: dict[int, Fillers] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
         """Notes what the items of one instance say of its own leaves."""
@@ -48,13 +44,12 @@ class Inits(Section):
             for c in occurrence.copies:
                 if c is None:
                     continue
-                if c.layer is not None and c.body is None and not c.branches and here:
+                if c.layer is not None and not c.group and here:
                     found = here.get(c.layer.op) or here.get("*")
                     if found:
                         self.local[id(c)] = found
-                for part in (c.body, c.shortcut, *c.branches):
-                    if part is not None:
-                        self._learn(part, here)
+                for part in c.parts():
+                    self._learn(part, here)
 
     def member_init(
         self,
@@ -316,14 +311,9 @@ def _chained(tests: list[If]) -> None:
         before.orelse = [after]
 
 
-def types_of(copy: Copy) -> Any:
-    """The input types of a leaf, None for inputs that are not given."""
-    return tuple(v.type if v else None for v in copy.ins)
-
-
 def weights_of(copy: Copy) -> tuple[Weight, ...]:
     """The weights of a leaf."""
-    return copy.layer.weights(*types_of(copy)) if copy.layer is not None else ()
+    return copy.layer.weights(*copy.types) if copy.layer is not None else ()
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
@@ -336,15 +326,11 @@ def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -
 
 def _direct(body: Body) -> Iterator[Copy]:
     """The leaves and calls of a body, those inside calls left out."""
-    for occurrence in body.items:
-        for c in occurrence.copies:
-            if c is None:
-                continue
-            if c.body is None and not c.branches:
-                yield c
-            for part in (c.body, c.shortcut, *c.branches):
-                if part is not None:
-                    yield from _direct(part)
+    for c in body.copies():
+        if not c.group:
+            yield c
+        for part in c.parts():
+            yield from _direct(part)
 
 
 def _of_kind(test: ast.expr) -> bool:
@@ -353,7 +339,7 @@ def _of_kind(test: ast.expr) -> bool:
 
 def _target(copy: Copy) -> str:
     assert copy.layer is not None
-    return copy.layer.call(*types_of(copy)).target or ""
+    return copy.layer.call(*copy.types).target or ""
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:
@@ -379,11 +365,10 @@ def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
     """What a copy holds, or itself when it is a leaf."""
     if copy.instance is not None:
         yield copy.instance.body, path
-    elif copy.layer is not None and copy.body is None and not copy.branches:
+    elif copy.layer is not None and not copy.group:
         yield copy, path
-    for part in (copy.body, copy.shortcut, *copy.branches):
-        if part is not None:
-            yield part, ".".join(filter(None, (path, part.segment)))
+    for part in copy.parts():
+        yield part, ".".join(filter(None, (path, part.segment)))
 
 
 def freezing(root: Instance) -> list[Stmt]:
@@ -433,7 +418,7 @@ def _freezes(root: Instance, seen: set[int]) -> bool:
                     continue
                 if c.instance is not None and _freezes(c.instance, seen):
                     return True
-                stack += [p for p in (c.body, c.shortcut, *c.branches) if p is not None]
+                stack += c.parts()
     return False
 
 
@@ -454,11 +439,10 @@ def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:
                 inner = ".".join(filter(None, (path, *c.segments)))
                 if c.instance is not None:
                     stack.append((c.instance.body, inner, here))
-                leaf = c.instance is None and c.body is None and not c.branches
+                leaf = c.instance is None and not c.group
                 if leaf and any(not w.buffer for w in weights_of(c)):
                     yield inner, c, here
                 stack += [
                     (part, ".".join(filter(None, (inner, part.segment))), here)
-                    for part in (c.body, c.shortcut, *c.branches)
-                    if part is not None
+                    for part in c.parts()
                 ]

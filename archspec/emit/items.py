@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from archspec.emit.calls import Calls
 from archspec.emit.chain import mixed_presence
+from archspec.emit.conditions import Conditions
 from archspec.emit.engine import (
     MERGING,
     Pairs,
@@ -24,14 +27,26 @@ from archspec.emit.explain import (
     lookup,
 )
 from archspec.emit.forward import Assign, Either, Step, Training
+from archspec.emit.groups import Groups
+from archspec.emit.inits import Inits
+from archspec.emit.merges import Merges
+from archspec.emit.repeats import Repeats
 from archspec.emit.syntax import If, Line, Stmt, name
 from archspec.emit.unit import Scope, Site
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.language import Item
 
 
+@dataclass(eq=False)
 class Items(Section):
     """Items → statements of a constructor and steps of forward, one item after the other."""
+
+    calls: Calls
+    conditions: Conditions
+    groups: Groups
+    inits: Inits
+    merges: Merges
+    repeats: Repeats
 
     def body(self, site: Site, pairs: list[tuple[Row, Body]]) -> None:
         """Lowers one path; what it gives is found through its rows."""
@@ -80,7 +95,7 @@ class Items(Section):
             raise UnprovableError("a tap that is there in some instances only")
         passed = [self._passed(b, at, end, here) for (_, b), here in zip(pairs, mixed, strict=True)]
         other = lookup([r for r, _ in pairs], passed)
-        test = self.whole.conditions.condition(
+        test = self.conditions.condition(
             site.scope, [(r, b.items[at]) for r, b in pairs], mixed, other
         )
         inner_init: list[Stmt] = []
@@ -93,9 +108,7 @@ class Items(Section):
         then = lookup([r for r, _ in there], then_values)
         rows = [r for r, _ in pairs]
         out = Var(
-            self.whole.conditions.join(
-                rows, [_out(b.items[end - 1]) for _, b in pairs], then, other
-            ),
+            self.conditions.join(rows, [_out(b.items[end - 1]) for _, b in pairs], then, other),
             hint_of(item),
         )
         shortcut = self._optional(test, inner_init, inner, then)
@@ -151,7 +164,7 @@ class Items(Section):
     ) -> None:
         """Lowers one item that is there in all rows or in none."""
         if item.repeat is not None:
-            self.whole.repeats.repeated(site, item, column)
+            self.repeats.repeated(site, item, column)
             return
         if column[0][1].copies[0] is None:
             return
@@ -175,15 +188,15 @@ class Items(Section):
         if any(c.segments[:1] != first.segments[:1] for c in copies) and _named(first):
             raise UnprovableError("the names differ between instances")
         if first.shared is not None:
-            self.whole.groups.again(site, item, rows, copies)
+            self.groups.again(site, item, rows, copies)
         elif site.scope.unit.inline:
-            self.whole.groups.inlined(site, item, rows, copies)
-        elif first.body is None and not first.branches:
+            self.groups.inlined(site, item, rows, copies)
+        elif not first.group:
             self._leaf(site, item, rows, copies)
         elif first.segments:
-            self.whole.groups.framed(site, item, rows, copies)
+            self.groups.framed(site, item, rows, copies)
         elif item.op in MERGING:
-            self.whole.merges.merged(site, item, rows, copies)
+            self.merges.merged(site, item, rows, copies)
         else:
             self.body(site, [(r, c.body) for r, c in pairs if c.body is not None])
 
@@ -195,12 +208,12 @@ class Items(Section):
         copies: list[Copy],
     ) -> None:
         attribute = member(copies[0].segments[-1]) if copies[0].segments else None
-        made = self.whole.calls.maker(site.scope, item, rows, copies)
+        made = self.calls.maker(site.scope, item, rows, copies)
         if made.constructor is not None:
             assert attribute is not None
             site.scope.unit.members.add(copies[0].segments[-1])
             site.init.append(set_member(copies[0].segments[-1], made.constructor))
-            site.init += self.whole.inits.member_init(site.scope, rows, copies, attribute)
+            site.init += self.inits.member_init(site.scope, rows, copies, attribute)
         for c in copies:
             site.scope.unit.made[id(c)] = (
                 attribute if attribute is not None else ast.Constant(None),

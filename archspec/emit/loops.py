@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from archspec.emit.alike import tail_alike
-from archspec.emit.chain import all_equal, dim, ends, update, words_of
+from archspec.emit.chain import Chains, all_equal, dim, ends, update, words_of
 from archspec.emit.engine import Section, must
 from archspec.emit.explain import Row, UnprovableError, Var, define, holds, names_in, translate
 from archspec.emit.sinks import Own, Positional, Sink
@@ -42,8 +43,11 @@ class _Checkpoint:
                 del found[sizes.get(key, 0) :]
 
 
+@dataclass(eq=False)
 class Loops(Section):
     """The part of the lowering that writes repeats inside containers."""
+
+    chains: Chains
 
     def copies(
         self,
@@ -96,7 +100,7 @@ class Loops(Section):
             scope.parent,
         )
         bare.place, bare.columns = scope.place, scope.columns
-        return self.whole.chains.element(bare, item, here, sink, into, cur)
+        return self.chains.element(bare, item, here, sink, into, cur)
 
     def _alike_copies(
         self,
@@ -117,7 +121,7 @@ class Loops(Section):
         if rest:
             there = [r for r, _ in rest]
             inner: list[Stmt] = []
-            value, out_rest = self.whole.chains.module_of(
+            value, out_rest = self.chains.module_of(
                 scope, item, there, [c[apart] for _, c in rest], inner, out
             )
             count = self._count(scope, item, rows, values)
@@ -192,7 +196,7 @@ class Loops(Section):
         inside, carry = self._enter(scope, loop, flat, cur)
         sink.open(into)
         body: list[Stmt] = []
-        end = self.whole.chains.element(
+        end = self.chains.element(
             loop, item, list(zip(loop.rows, flat, strict=True)), sink, body, inside
         )
         if counter is not None and counter in set().union(*(stmt_names(s) for s in body)):
@@ -439,9 +443,7 @@ class Loops(Section):
             finally:
                 scope.unit.sinks.pop()
             sink.add(
-                self.whole.chains.label(scope, item, rows, texts)
-                if sink.named
-                else ast.Constant(""),
+                self.chains.label(scope, item, rows, texts) if sink.named else ast.Constant(""),
                 inner.finish(),
                 into,
             )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from archspec.emit.calls import Calls
+from archspec.emit.chain import Chains
+from archspec.emit.conditions import Conditions
 from archspec.emit.engine import (
     Pairs,
     Part,
@@ -20,14 +24,21 @@ from archspec.emit.explain import (
     translate,
 )
 from archspec.emit.forward import Either, Step
+from archspec.emit.groups import Groups
 from archspec.emit.syntax import If, Stmt, call
 from archspec.emit.unit import Inline, Scope, Site
 from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Item
 
 
+@dataclass(eq=False)
 class Merges(Section):
     """Residuals and branches → their paths and the merge."""
+
+    calls: Calls
+    chains: Chains
+    conditions: Conditions
+    groups: Groups
 
     def merged(
         self,
@@ -49,7 +60,7 @@ class Merges(Section):
                 site.steps,
             )
             return
-        self.whole.items.body(
+        self.whole.body(
             site,
             [(r, c.body) for r, c in zip(rows, copies, strict=True) if c.body is not None],
         )
@@ -64,7 +75,7 @@ class Merges(Section):
         inner: list[Step] = []
         orows, ocopies = [r for r, _ in open_rows], [c for _, c in open_rows]
         if any(c.shortcut is not None for c in ocopies):
-            self.whole.items.body(
+            self.whole.body(
                 Site(site.scope, inner_init, inner),
                 [(r, c.shortcut) for r, c in open_rows if c.shortcut is not None],
             )
@@ -98,13 +109,13 @@ class Merges(Section):
         candidates = translate(
             item.shortcut_when,
             site.scope.names,
-            self.whole.conditions.records(site.scope, rows, [c.ins[0] for c in copies]),
+            self.conditions.records(site.scope, rows, [c.ins[0] for c in copies]),
         )
         test = site.scope.explain(rows, candidates, [not c.plain for c in copies], "with_shortcut")
         then = lookup(orows, [must(c.out) for c in ocopies])
         other = lookup(rows, [must(c.body.output) for c in copies if c.body is not None])
         values = [must(c.out) for c in copies]
-        out = Var(self.whole.conditions.join(rows, values, then, other), "")
+        out = Var(self.conditions.join(rows, values, then, other), "")
         if inner_init:
             site.init.append(If(test, inner_init))
         site.steps.append(
@@ -117,7 +128,7 @@ class Merges(Section):
     def _branch(self, site: Site, rows: list[Row], bodies: list[Body]) -> None:
         segment = bodies[0].segment
         if segment is not None and site.scope.unit.inline:
-            self.whole.groups.place(
+            self.groups.place(
                 site.scope.unit,
                 self.whole.paths[id(bodies[0])],
                 call("nn.Module"),
@@ -125,13 +136,13 @@ class Merges(Section):
                 site.init,
             )
         if segment is None or site.scope.unit.inline:
-            self.whole.items.body(site, list(zip(rows, bodies, strict=True)))
+            self.whole.body(site, list(zip(rows, bodies, strict=True)))
             return
         if self.whole.frames[id(bodies[0])].outward:
             site.scope.unit.members.add(segment)
             site.init.append(set_member(segment, call("nn.Module")))
             site.scope.unit.inline.append(Inline(self.whole.paths[id(bodies[0])], (segment,), True))
-            self.whole.items.body(site, list(zip(rows, bodies, strict=True)))
+            self.whole.body(site, list(zip(rows, bodies, strict=True)))
             site.scope.unit.inline.pop()
             return
         frames = [self.whole.frames[id(b)] for b in bodies]
@@ -143,12 +154,12 @@ class Merges(Section):
             and b.input is next(iter(f.captures.values()))
             and len(f.exports) <= 1
             for f, b in zip(frames, bodies, strict=True)
-        ) and self.whole.chains.is_chain(bodies):
+        ) and self.chains.is_chain(bodies):
             takes, gives = [must(b.input) for b in bodies], [must(b.output) for b in bodies]
-            self.whole.groups.sequential(site, rows, bodies, takes, gives, segment, segment)
+            self.groups.sequential(site, rows, bodies, takes, gives, segment, segment)
         else:
             item = bodies[0].items[0].item
-            value, captures, exports, info = self.whole.groups.outlined(
+            value, captures, exports, info = self.groups.outlined(
                 site.scope,
                 item,
                 rows,
@@ -158,7 +169,7 @@ class Merges(Section):
                 segment,
             )
             site.init.append(set_member(segment, value))
-            self.whole.groups.call_frame(
+            self.groups.call_frame(
                 site.scope, rows, attribute, captures, exports, info, site.steps, segment
             )
         site.scope.unit.members.add(segment)
@@ -172,7 +183,7 @@ class Merges(Section):
         steps: list[Step],
     ) -> None:
         ins = [lookup(rows, values) for values in paths]
-        out = self.whole.calls.merge(scope, rows, copies, ins, paths, steps)
+        out = self.calls.merge(scope, rows, copies, ins, paths, steps)
         define(rows, [must(c.out) for c in copies], out)
 
 

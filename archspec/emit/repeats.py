@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from itertools import pairwise
 
+from archspec.emit.calls import Calls
+from archspec.emit.chain import Chains
+from archspec.emit.conditions import Conditions
 from archspec.emit.engine import (
     MERGING,
     Part,
@@ -23,6 +27,9 @@ from archspec.emit.explain import (
     lookup,
 )
 from archspec.emit.forward import Assign, Loop, Step
+from archspec.emit.groups import Groups
+from archspec.emit.loops import Loops
+from archspec.emit.signatures import Signatures
 from archspec.emit.sinks import Positional
 from archspec.emit.syntax import Line, Stmt, call
 from archspec.emit.text import render
@@ -31,8 +38,16 @@ from archspec.expand.tree import Copy, Occurrence
 from archspec.language import Item
 
 
+@dataclass(eq=False)
 class Repeats(Section):
     """Repeats in forward → containers, called at once, in a loop, or one by one."""
+
+    calls: Calls
+    chains: Chains
+    conditions: Conditions
+    groups: Groups
+    loops: Loops
+    signatures: Signatures
 
     def repeated(
         self,
@@ -72,13 +87,10 @@ class Repeats(Section):
         if len({len(c) for c in copies}) > 1:
             raise UnprovableError("the number of copies differs between instances")
         for k in range(len(copies[0])):
-            self.whole.items.copy(
+            self.whole.copy(
                 site,
                 item,
-                [
-                    (self.whole.conditions.sub_row(r), c[k])
-                    for r, c in zip(rows, copies, strict=True)
-                ],
+                [(self.conditions.sub_row(r), c[k]) for r, c in zip(rows, copies, strict=True)],
             )
 
     def _copies_inlined(
@@ -98,7 +110,7 @@ class Repeats(Section):
             site.init.append(set_member(segment, call("nn.Module")))
             unit.inline.append(Inline(base, (segment,), True))
         else:
-            self.whole.groups.place(unit, base, call("nn.Module"), False, site.init)
+            self.groups.place(unit, base, call("nn.Module"), False, site.init)
         self._one_by_one(site, item, rows, copies)
         if fresh:
             unit.inline.pop()
@@ -118,7 +130,7 @@ class Repeats(Section):
             cur = lookup(rows, [c[0].ins[0] for c in copies])
             sink = Positional(unit, segment)
             with apart(rows, [c[0].ins[0] for c in copies], cur):
-                out = self.whole.loops.copies(site.scope, item, rows, copies, sink, site.init, cur)
+                out = self.loops.copies(site.scope, item, rows, copies, sink, site.init, cur)
             site.init.append(set_member(segment, sink.finish()))
             unit.members.add(segment)
             result = Var(out.axes, hint_of(item))
@@ -128,14 +140,14 @@ class Repeats(Section):
                 for k, c in enumerate(cs):
                     unit.made[id(c)] = (
                         ast.Subscript(attribute, ast.Constant(k)),
-                        self.whole.signatures.call_module,
+                        self.signatures.call_module,
                     )
             return
         self._module_list(site, item, rows, copies, segment)
 
     def _line(self, copies: list[Copy]) -> bool:
         """Whether the copies are a chain of which nothing is read from outside but the end."""
-        return self.whole.chains.is_chain_of(copies) and self._private(copies)
+        return self.chains.is_chain_of(copies) and self._private(copies)
 
     def _private(self, copies: list[Copy]) -> bool:
         """Whether what a copy gives is read by the next one alone."""
@@ -164,7 +176,7 @@ class Repeats(Section):
         elements: list[ast.expr] = []
         calls: list[list[Step]] = []
         for k in range(len(copies[0])):
-            subs = [self.whole.conditions.sub_row(r) for r in rows]
+            subs = [self.conditions.sub_row(r) for r in rows]
             at = ast.Subscript(attribute, ast.Constant(k))
             inner: list[Stmt] = []
             round_steps: list[Step] = []
@@ -206,16 +218,14 @@ class Repeats(Section):
         first = copies[0]
         if first.shared is not None:
             raise UnprovableError("a repeated use of shared weights")
-        if first.body is None and not first.branches:
-            made = self.whole.calls.maker(site.scope, item, rows, copies, module=True)
+        if not first.group:
+            made = self.calls.maker(site.scope, item, rows, copies, module=True)
             site.init.append(
                 Line(made.constructor if made.constructor is not None else call("nn.Identity"))
             )
             for c in copies:
                 site.scope.unit.made[id(c)] = (at, made.apply)
-            self.whole.items.apply(
-                site.scope, rows, copies, at, made.apply, site.steps, hint_of(item)
-            )
+            self.whole.apply(site.scope, rows, copies, at, made.apply, site.steps, hint_of(item))
             return
         frames = [self.whole.frames[id(c)] for c in copies]
         if not any(f.exports for f in frames):
@@ -225,13 +235,13 @@ class Repeats(Section):
             Part(r, c.body, c if item.op in MERGING else None, item)
             for r, c in zip(rows, copies, strict=True)
         ]
-        value, captures, exports, info = self.whole.groups.outlined(
+        value, captures, exports, info = self.groups.outlined(
             site.scope, item, rows, parts, frames, copies, hint_of(item) or item.op
         )
         site.init.append(Line(value))
         for c in copies:
-            site.scope.unit.made[id(c)] = (at, self.whole.signatures.call_module)
-        self.whole.groups.call_frame(
+            site.scope.unit.made[id(c)] = (at, self.signatures.call_module)
+        self.groups.call_frame(
             site.scope, rows, at, captures, exports, info, site.steps, hint_of(item)
         )
 

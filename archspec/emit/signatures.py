@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
-from archspec.emit.calls import Made
-from archspec.emit.conditions import size_of
+from archspec.emit.calls import Calls, Made
+from archspec.emit.conditions import Conditions, size_of
 from archspec.emit.engine import Section, hints
 from archspec.emit.explain import Row, Var, fold, holds, translate
 from archspec.emit.forward import Assign, Step
@@ -16,16 +17,16 @@ from archspec.emit.unit import ClassInfo, Scope
 from archspec.expand.tree import Copy, Value
 from archspec.language import Item
 
-if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
 
-
+@dataclass(eq=False)
 class Signatures(Section):
     """The part of the lowering that knows what the classes of blocks take and give."""
 
-    def __init__(self, whole: Lowering) -> None:
-        super().__init__(whole)
-        self._given: dict[str, ast.expr] = {}  # of the class constructed last: its arguments
+    conditions: Conditions
+    calls: Calls
+
+    # of the class constructed last: its arguments
+    _given: dict[str, ast.expr] = field(default_factory=dict)
 
     def block(
         self,
@@ -36,7 +37,7 @@ class Signatures(Section):
         ins: list[Var | None],
     ) -> Made:
         instances = [c.instance for c in copies if c.instance is not None]
-        info = self.whole.blocks.class_of(instances)
+        info = self.whole.class_of(instances)
         shape_vars = [v for v in ins if v is not None]
         constructor = self.construct(
             scope,
@@ -69,9 +70,7 @@ class Signatures(Section):
         args: list[ast.expr] = []
         keywords: dict[str, ast.expr] = {}
         records = (
-            self.whole.conditions.records(
-                scope, rows, [c.ins[0] if c.ins else None for c in copies]
-            )
+            self.conditions.records(scope, rows, [c.ins[0] if c.ins else None for c in copies])
             if copies
             else scope.records
         )
@@ -86,7 +85,7 @@ class Signatures(Section):
             candidates: list[ast.expr | None] = []
             if item is not None and p.name in item.args:
                 if all(isinstance(v, Dotted) for v in values):
-                    self.whole.calls.retype(scope, rows, item.args[p.name], values)
+                    self.calls.retype(scope, rows, item.args[p.name], values)
                 candidates += translate(item.args[p.name], scope.names, records)
             hint = p.name
             if block is not None and block.inherited.get(p.name) and not candidates:
@@ -138,7 +137,7 @@ class Signatures(Section):
             instances = [c.instance for c in copies if c.instance is not None]
             axes: list[ast.expr | None]
             if len(instances) == len(copies):
-                info = self.whole.blocks.class_of(instances)
+                info = self.whole.class_of(instances)
                 axes = self.outer_axes(info, j, rows, [c.outs[key] for c in copies])
             else:
                 value = copies[0].outs[key].type
@@ -150,7 +149,7 @@ class Signatures(Section):
                 call(
                     attribute,
                     *(
-                        self.whole.calls.batched(scope, v, [w for w in ins if w is not None])
+                        self.calls.batched(scope, v, [w for w in ins if w is not None])
                         for v in ins
                         if v is not None
                     ),

@@ -12,6 +12,7 @@ from archspec.emit.explain import Row, UnprovableError, Var, equal, holds, names
 from archspec.emit.forward import Step
 from archspec.emit.syntax import Stmt, literal, name, rebuilt
 from archspec.emit.text import render
+from archspec.language import Block, Item
 
 RESERVED = frozenset(
     {
@@ -69,7 +70,11 @@ class ClassInfo:
     """A written class, for those who call it."""
 
     name: str
+    origin: Block | Item  # what it is the class of
     parameters: list[Parameter] = field(default_factory=list)
+    why: Mapping[str, str] = field(default_factory=dict)  # of arguments that no one declares
+    # params that are not given, and how the class computes them
+    computed: Mapping[str, ast.expr] = field(default_factory=dict)
     # id(instance, copy or body) -> what its arguments are
     values: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     # per output, in the class's own names
@@ -213,6 +218,7 @@ class Unit:
         self.anchor: Var | None = None  # an input, for the size of the batch
         # params that are computed here, not given: out = 4 * width
         self.defined: dict[str, ast.expr] = {}
+        self.why: dict[str, str] = {}  # of what becomes an argument though no one declares it
         # inputs by row, outputs by name and row
         self.shapes: tuple[list[list[Any]], dict[str, list[Any]]] = ([], {})
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
@@ -223,7 +229,7 @@ class Unit:
     def argument(self, rows: Sequence[Row], values: Sequence[Any], hint: str) -> ast.expr:
         """A constructor argument worth these values."""
         if self.fixed:
-            raise UnprovableError(f"`{hint}` differs between witnesses")
+            raise UnprovableError(f"nothing in the class gives `{hint}` at other values of it")
         by_base: dict[int, Any] = {}
         for row, value in zip(rows, values, strict=True):
             if not equal(by_base.setdefault(row.base, value), value):
@@ -238,6 +244,7 @@ class Unit:
         for row in {id(r): r for r in (*self.rows, *rows)}.values():
             row.py[text] = by_base.get(row.base, filler)
         self.potential[text] = None
+        self.why[text] = "no expression of the class's names is right in all"
         return ast.Name(text)
 
     def local(self, hint: str) -> str:

@@ -1,4 +1,23 @@
-"""Spec → Graph: blocks, repeats, conditions unrolled, names given, shapes inferred in one walk."""
+"""Spec → Graph: blocks, repeats, conditions unrolled, names given, shapes inferred in one walk.
+
+    input: [3, 8, 8]                              stage.0  Unit {out: 8}   [3, 8, 8] → [8, 6, 6]
+    blocks:                                         stage.0.conv1          [3, 8, 8] → [8, 6, 6]
+      Unit:                                  →      stage.0.relu1          [8, 6, 6] → [8, 6, 6]
+        params: {out: ~}                          stage.1  Unit {out: 16}  [8, 6, 6] → [16, 4, 4]
+        body: [{conv: {out: $out,                   stage.1.conv1          [8, 6, 6] → [16, 4, 4]
+                       kernel: 3}}, relu]           stage.1.relu1        [16, 4, 4] → [16, 4, 4]
+    body:
+      - {id: stage, repeat: 2, Unit: {out: $(8 * (loop.index + 1))}}
+
+The tree (`tree.py`) keeps what the author wrote: which items repeat, which stand in a block, which
+are absent. The graph (`graph.py`) is what is computed, in order; `flatten.py` makes it of the tree.
+
+To read: `items.py` is the walk, and all that recurses; `walk.py` is what it knows meanwhile.
+It asks `plan` what is the same for every copy of an item, `repeats` how many copies there are,
+`wiring` what flows into one, `ops` and `calls` what comes out, `names` what it is
+called. `needed` then finds what no output needs. A fault is noted in `state.py`, and what depends
+on it is hidden, so that one mistake is one complaint.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 from archspec import collector
 from archspec.expand import heads
-from archspec.expand.calls import Namespace
+from archspec.expand.items import instance
+from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.params import inputs as _inputs
 from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
-from archspec.language import Block, Spec
+from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import SpecError
 
@@ -41,16 +61,10 @@ def expand(
     `variant` and `params` choose as in `load`; `inputs` gives other input shapes by name, the batch
     axis left out. Raises SpecError with all independent faults.
     """
-    with _deep(limits):
-        state, root = _elaborated(spec, variant, params, inputs, limits)
-        sound = root if not state.faults else None
-        heads.check(state, spec, sound, chosen=bool(variant or params))
-        tree = _settled(state, spec, root)
-        from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
+    from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
 
-        graph = flatten(tree)
-    graph.warnings = tuple(state.warnings)
-    return graph
+    with _deep(limits):
+        return flatten(elaborate(spec, variant, params, inputs, limits, headed=True))
 
 
 def elaborate(
@@ -59,10 +73,27 @@ def elaborate(
     params: Mapping[str, Any] = _NOBODY,
     inputs: Mapping[str, Sequence[int]] | None = None,
     limits: Limits = DEFAULT,
+    *,
+    headed: bool = False,
 ) -> Instance:
-    """The tree alone. Raises SpecError."""
-    state, root = _elaborated(spec, variant, params, inputs, limits)
-    return _settled(state, spec, root)
+    """The tree alone; `headed`: the paths of `head` are looked up in it. Raises SpecError."""
+    state = State(limits)
+    root: Instance | None = None
+    with _deep(limits):
+        try:
+            root = _root(state, spec, variant, params, inputs)
+        except LimitError:
+            pass
+        except RecursionError:
+            message = "the network is nested too deeply"
+            state.fault("E407", message, spec.loc, "call blocks less deeply")
+        if headed:
+            sound = root if not state.faults else None
+            heads.check(state, spec, sound, chosen=bool(variant or params))
+    if state.faults or root is None:
+        raise SpecError(_ordered(state, spec), spec.sources)
+    root.warnings = tuple(state.warnings)
+    return root
 
 
 def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType | None]:
@@ -72,33 +103,6 @@ def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType 
     if state.faults:
         raise SpecError(_ordered(state, spec), spec.sources)
     return found
-
-
-def _elaborated(
-    spec: Spec,
-    variant: str | None,
-    params: Mapping[str, Any],
-    inputs: Mapping[str, Sequence[int]] | None,
-    limits: Limits,
-) -> tuple[State, Instance | None]:
-    """The tree, and what was found odd or wrong on the way."""
-    state = State(limits)
-    root: Instance | None = None
-    try:
-        with _deep(limits):
-            root = _root(state, spec, variant, params, inputs)
-    except LimitError:
-        pass
-    except RecursionError:
-        state.fault("E407", "the network is nested too deeply", spec.loc, "call blocks less deeply")
-    return state, root
-
-
-def _settled(state: State, spec: Spec, root: Instance | None) -> Instance:
-    """The tree. Raises SpecError where there are faults."""
-    if state.faults or root is None:
-        raise SpecError(_ordered(state, spec), spec.sources)
-    return root
 
 
 def _root(
@@ -113,12 +117,8 @@ def _root(
         state.expecting = spec.loc.file
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
-    block = Block(
-        name=variant or spec.name, params=dict(spec.params), inputs=tuple(spec.inputs),
-        named_inputs=spec.named_inputs, items=spec.items, numbered=spec.numbered,
-        outputs=spec.outputs, lists=spec.lists, loc=spec.loc,
-    )  # fmt: skip
-    root = Namespace(state, spec).instance(block, args, list(types.values()), None)
+    block = as_block(spec, variant or spec.name)
+    root = instance(Callee(block, Namespace(state, spec)), args, list(types.values()))
     root.free_axes = axes
     return root
 

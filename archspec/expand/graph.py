@@ -17,7 +17,7 @@ attributes; `steps` and what else stands below is the whole network's alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -52,7 +52,7 @@ class Node:
     ins: tuple[TensorType, ...]
     outs: tuple[TensorType, ...]
     scope: int  # index of the scope it stands in
-    item: Item | None
+    item: Item | None = field(repr=False)
     kind: int  # index of its kind: the same for the same layer on inputs of the same types
     training: bool = False  # computed in training only (under `tap: train`)
     shared: int | None = None  # the node whose weights it uses
@@ -117,7 +117,8 @@ class Graph(Directed):
         graph = cls(name=root.block.name)
         graph.root, graph.training_outputs = root, root.training
         graph.free_axes = dict(root.free_axes)
-        graph.steps, graph.kinds, graph.scopes, graph.outputs, graph.warnings = [], [], [], {}, ()
+        graph.steps, graph.kinds, graph.scopes = [], [], []
+        graph.outputs, graph.warnings = {}, root.warnings
         return graph
 
     def append(self, node: Node, **attributes: Any) -> None:
@@ -130,9 +131,14 @@ class Graph(Directed):
             if edge is not None:
                 self.add_edge(self.steps[edge.node].path, node.path, slot, output=edge.output)
 
+    def at(self, path: str) -> Node:
+        """The op at a path. Raises KeyError."""
+        node: Node = self.nodes[path]["node"]
+        return node
+
     def readers(self, node: Node) -> list[Node]:
         """The ops that read an output of a node, in order."""
-        return [self.nodes[path]["node"] for path in self.successors(node.path)]
+        return [self.at(path) for path in self.successors(node.path)]
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
         """Every parameter and buffer by its full name, with the node it belongs to, in order."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
-from archspec.expand.state import deeper
-from archspec.expand.tree import Body, Copy
+from archspec.expand.state import State, deeper
+from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr
+from archspec.language import Block, Branch, Item, Spec
 from archspec.text.words import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from archspec.expand.state import State
-    from archspec.expand.tree import Instance
-    from archspec.language import Branch, Item, Spec
 
 Names = list[str]
 Place = tuple[tuple[str, ...], Copy | Body]  # segments still to go, and what they lead to
@@ -35,7 +30,7 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         if root is not None and _missing(root, names)[0] == len(names):
             continue
         text = _Text(chosen=chosen)
-        if text.body(spec, spec.items, names, numbered=spec.numbered, open=root is None):
+        if text.whole(spec, _At(spec, names, spec.numbered, root is None)):
             continue
         missing, known = _missing(root, names) if root is not None else (0, [])
         depth = len(names) - min(text.known, default=len(names))
@@ -70,95 +65,91 @@ def _below(place: Place) -> Iterator[tuple[str, Place]]:
     if segments:
         yield segments[0], (segments[1:], what)
         return
-    for body in (what,) if isinstance(what, Body) else _bodies(what):
+    for body in (what,) if isinstance(what, Body) else what.below():
         if body.segment is not None and body is not what:
             yield body.segment, ((), body)
             continue
-        for occurrence in body.items:
-            for copy in occurrence.copies:
-                if copy is not None and copy.segments:
-                    yield copy.segments[0], (copy.segments[1:], copy)
-                elif copy is not None:
-                    yield from _below(((), copy))
-
-
-def _bodies(copy: Copy) -> Iterator[Body]:
-    called = copy.instance.body if copy.instance is not None else None
-    for body in (called, copy.body, copy.shortcut, *copy.branches):
-        if body is not None:
-            yield body
+        for copy in body.copies():
+            if copy.segments:
+                yield copy.segments[0], (copy.segments[1:], copy)
+            else:
+                yield from _below(((), copy))
 
 
 # ---------------------------------------------------------------- what is in the text
 
 
+class _At(NamedTuple):
+    """Where in the text a path is looked for."""
+
+    spec: Spec
+    names: Names  # the segments still to go
+    numbered: bool  # whether what has no id is named by its place
+    open: bool  # whether anything on the way may be absent here
+
+
 class _Text:
     """Whether a path is one that some choice of params would give.
 
-    `known` are the ids at each place it came to, by how many segments were then to go. In the
-    functions, `open` is whether anything on the way may be absent here; `numbered` whether what
-    has no id is named by its place.
+    `known` are the ids at each place it came to, by how many segments were then to go.
     """
 
     def __init__(self, *, chosen: bool) -> None:
         self.chosen = chosen
         self.known: dict[int, list[str]] = {}
 
-    def body(
-        self, spec: Spec, items: Iterable[Item], names: Names, *, numbered: bool, open: bool
-    ) -> bool:
-        return any(self.item(spec, item, names, numbered=numbered, open=open) for item in items)
+    def whole(self, whole: Spec | Block, at: _At) -> bool:
+        return self.body(whole.items, at._replace(numbered=whole.numbered))
 
-    def item(
-        self, spec: Spec, item: Item, names: Names, *, numbered: bool, open: bool,
-        label: str | None = None,
-    ) -> bool:  # fmt: skip
+    def body(self, items: Iterable[Item], at: _At) -> bool:
+        return any(self.item(item, at) for item in items)
+
+    def item(self, item: Item, at: _At, label: str | None = None) -> bool:
         plan = Plan(item)
-        open = open or item.when is not True or (self.chosen and _varies(item))
-        pattern = re.escape(label) if label is not None else _pattern(plan, numbered=numbered)
+        at = at._replace(open=at.open or item.when is not True or (self.chosen and _varies(item)))
+        label = label or plan.ident
+        pattern = re.escape(label) if label is not None else _pattern(plan, numbered=at.numbered)
         if pattern is None:
-            return self.inside(spec, item, names, numbered=numbered, open=open)
-        known = self.known.setdefault(len(names), [])
-        known += [name for name in (label or plan.ident,) if name is not None]
-        if not re.fullmatch(pattern, names[0]):
+            return self.inside(item, at)
+        known = self.known.setdefault(len(at.names), [])
+        if label is not None:
+            known.append(label)
+        if not re.fullmatch(pattern, at.names[0]):
             return False
-        rest = names[1:]
-        under = item.repeat is not None and not plan.apart and (label or item.id is not None)
-        if rest and under:
+        rest = at.names[1:]
+        if rest and item.repeat is not None and not plan.apart and (label or plan.labels):
             if not _NUMBER.fullmatch(rest[0]):
                 return False
             rest = rest[1:]
         if not rest:
-            return open
-        return self.inside(spec, item, rest, numbered=item.op == "sequential", open=open)
+            return at.open
+        return self.inside(item, at._replace(names=rest, numbered=item.op == "sequential"))
 
-    def inside(self, spec: Spec, item: Item, names: Names, *, numbered: bool, open: bool) -> bool:
+    def inside(self, item: Item, at: _At) -> bool:
+        spec = at.spec
         if item.target is not None:
-            return open  # another item's weights
-        called = spec.blocks.get(item.op)
-        if called is not None:
-            return self.body(spec, called.items, names, numbered=called.numbered, open=open)
+            return at.open  # another item's weights
+        if item.op in spec.blocks:
+            return self.whole(spec.blocks[item.op], at)
         used = spec.use[item.op].spec if item.op in spec.use else None
         if used is not None:
-            return self.body(used, used.items, names, numbered=used.numbered, open=open)
-        beside = open or item.shortcut_when is not True
+            return self.whole(used, at._replace(spec=used))
+        beside = at._replace(open=at.open or item.shortcut_when is not True)
         return (
-            self.body(spec, item.items, names, numbered=numbered, open=open)
-            or self.body(spec, item.shortcut or (), names, numbered=numbered, open=beside)
-            or any(self.branch(spec, b, names, numbered=numbered, open=open) for b in item.branches)
+            self.body(item.items, at)
+            or self.body(item.shortcut or (), beside)
+            or any(self.branch(branch, at) for branch in item.branches)
         )
 
-    def branch(
-        self, spec: Spec, branch: Branch, names: Names, *, numbered: bool, open: bool
-    ) -> bool:
+    def branch(self, branch: Branch, at: _At) -> bool:
         key, items = branch.key, branch.items
         if key is None or not items:
-            return self.body(spec, items, names, numbered=numbered, open=open)
+            return self.body(items, at)
         if len(items) == 1 and items[0].id is None:
-            return self.item(spec, items[0], names, numbered=numbered, open=open, label=key)
-        if names[0] != key or len(names) == 1:
-            return names[0] == key and open
-        return self.body(spec, items, names[1:], numbered=False, open=open)
+            return self.item(items[0], at, key)
+        if at.names[0] != key or len(at.names) == 1:
+            return at.names[0] == key and at.open
+        return self.body(items, at._replace(names=at.names[1:], numbered=False))
 
 
 def _varies(item: Item) -> bool:
@@ -168,9 +159,7 @@ def _varies(item: Item) -> bool:
 
 
 def _pattern(plan: Plan, *, numbered: bool) -> str | None:
-    """What the name of an item looks like; None where it is transparent."""
-    if plan.ident is not None:
-        return re.escape(plan.ident)
+    """What the name of an item without a plain id looks like; None where it is transparent."""
     if plan.labels is not None:
         return "".join(r"\w+" if isinstance(p, Expr) else re.escape(p) for p in plan.labels.parts)
     if plan.kind in (OP, CALL, SHARED):

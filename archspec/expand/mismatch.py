@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from archspec.expand.tree import Copy, Value, types
+from archspec.expand.walk import Walk
+from archspec.expand.wiring import Ins
+from archspec.language import Item
 
-if TYPE_CHECKING:
-    from archspec.expand.slots import Ins
-    from archspec.expand.tree import Copy, Value
-    from archspec.expand.walk import Walk
-    from archspec.language import Item
+Row = tuple[str, Value | None, str]  # what a value is, the value, and a remark
 
 
 def inputs(walk: Walk, takes: tuple[str, ...], ins: Ins) -> tuple[str, ...]:
@@ -16,46 +15,42 @@ def inputs(walk: Walk, takes: tuple[str, ...], ins: Ins) -> tuple[str, ...]:
     labels = [n.rstrip("?") for n in takes]
     if takes == ("*",):
         labels = [str(k + 1) for k in range(len(ins))]
-    return _lines(
-        [
-            (label, v, origin(walk, v))
-            for label, v in zip(labels, ins, strict=False)
-            if v is not None
-        ]
-    )
+    return _lines(walk, [(label, v, "") for label, v in zip(labels, ins, strict=False)])
 
 
-def paths(walk: Walk, copy: Copy, item: Item, values: list[Value]) -> tuple[str, ...]:
+def paths(walk: Walk, copy: Copy, item: Item) -> tuple[str, ...]:
+    """A line for each path of a merge."""
+    values = copy.taken()
     if copy.branches:
         labels = [b.key or f"path {k + 1}" for k, b in enumerate(item.branches)]
-        return _lines([(n, v, origin(walk, v)) for n, v in zip(labels, values, strict=True)])
+        return _lines(walk, [(n, v, "") for n, v in zip(labels, values, strict=True)])
     main, short = reversed(values) if item.merge == "concat" else values
-    where = origin(walk, short) + ("   (identity)" if copy.shortcut is None else "")
-    return _lines([("main", main, origin(walk, main)), ("shortcut", short, where.strip())])
+    remark = "   (identity)" if copy.shortcut is None else ""
+    return _lines(walk, [("main", main, ""), ("shortcut", short, remark)])
 
 
-def _lines(found: list[tuple[str, Value, str]]) -> tuple[str, ...]:
+def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
+    found = [(n, str(v.type), origin(walk, v) + remark) for n, v, remark in rows if v is not None]
     label = max((len(n) for n, _, _ in found), default=0)
-    shape = max((len(str(v.type)) for _, v, _ in found), default=0)
-    return tuple(f"{n:<{label}}  {v.type!s:<{shape}}   {w}".rstrip() for n, v, w in found)
+    shape = max((len(kind) for _, kind, _ in found), default=0)
+    return tuple(f"{n:<{label}}  {t:<{shape}}   {w.strip()}".rstrip() for n, t, w in found)
 
 
 def origin(walk: Walk, value: Value) -> str:
     """The path of what gives a value."""
     before = walk.state.path()
-    for copy, _, frame in reversed(walk.made):
-        if any(v is value for v in copy.outs.values()):
-            name = copy.segments[-1] if copy.segments else copy.merged or ""
-            return ".".join((*before, *frame.path, name))
+    for made in reversed(walk.made):
+        if value in made.copy.outs.values():
+            return ".".join((*before, *made.path))
     name = next((n for n, v in walk.inputs.items() if v is value), "")
     return ".".join((*before, name)) if name and before else name
 
 
-def projection(copy: Copy, values: list[Value], item: Item) -> str:
+def projection(copy: Copy, item: Item) -> str:
     """What would make an identity shortcut fit."""
-    if copy.shortcut is not None or item.merge == "concat" or any(v.type is None for v in values):
+    if copy.branches or copy.shortcut is not None or item.merge == "concat":
         return ""
-    main, short = (v.type.shape for v in values if v.type is not None)
+    main, short = (kind.shape for kind in types(copy.taken()))
     if len(main) != len(short) or len(main) < 2:
         return ""
     ratios = {s // m if m and s % m == 0 else 0 for m, s in zip(main[1:], short[1:], strict=True)}

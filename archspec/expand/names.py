@@ -6,14 +6,15 @@ frame it stands in. The same table answers `from` and `shared`, which see what i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from archspec.expand.state import Env
+from archspec.expand.tree import Copy, Value
+from archspec.language import Item
 
-    from archspec.expand.state import Env
-    from archspec.expand.tree import Copy, Value
-    from archspec.language import Item
+Given = Sequence[tuple[str | None, Value]]  # with the name of the input, where `from` says it
 
 
 class Again(NamedTuple):
@@ -25,49 +26,28 @@ class Again(NamedTuple):
     serials: dict[int, int]
 
 
+@dataclass(slots=True, eq=False)
 class Named:
-    """What a name stands for that is more than one op or call: a group, copies, an absent item.
+    """What a name stands for that is more than one op or call: a group, copies, an absent item."""
 
-    `out` is None while it is still open. `copy` is what `shared` may name: None for several copies.
-    `absent`: it passes its input on, and another item may take the name. `tap` as of the item.
-    """
-
-    __slots__ = ("absent", "again", "copy", "frame", "out", "tap")
-
-    def __init__(
-        self,
-        out: Value | None = None,
-        frame: Frame | None = None,
-        *,
-        absent: bool = False,
-        tap: bool = False,
-    ) -> None:
-        self.out = out
-        self.frame = frame
-        self.copy: Copy | None = None
-        self.again: Again | None = None  # of a group
-        self.absent = absent
-        self.tap = tap
+    out: Value | None = None  # None while it is still open
+    frame: Frame | None = None
+    copy: Copy | None = None  # what `shared` may name: None for several copies
+    again: Again | None = None  # of a group
+    absent: bool = False  # it passes its input on, and another item may take the name
+    tap: bool = False  # as of the item
 
 
+@dataclass(slots=True, eq=False)
 class Frame:
-    """The names under one path of an instance, and what the next unnamed item is called.
+    """The names under one path of an instance, and what the next unnamed item is called."""
 
-    The outermost holds the inputs too.
-    """
-
-    __slots__ = ("names", "next", "numbered", "parent", "path", "series")
-
-    def __init__(
-        self, parent: Frame | None, path: tuple[str, ...] = (), *, numbered: bool = False,
-        inputs: Mapping[str, Value] | None = None,
-    ) -> None:  # fmt: skip
-        self.parent = parent
-        self.path = path
-        self.numbered = numbered
-        self.names: dict[str, Named | Copy | Value] = dict(inputs or {})
-        self.series: dict[str, int] = {}
-        self.next = 0
+    parent: Frame | None
+    path: tuple[str, ...] = ()
+    numbered: bool = False
+    names: dict[str, Named | Copy | Value] = field(default_factory=dict)  # outermost: inputs too
+    series: dict[str, int] = field(default_factory=dict)
+    next: int = 0
 
     def inside(self, name: str, *, numbered: bool = False) -> Frame:
         """The frame of a group called `name`."""
@@ -102,28 +82,26 @@ class Frame:
 
     def find(self, name: str) -> Named | Copy | Value | None:
         """What the nearest frame around calls `name`."""
-        frame: Frame | None = self
-        while frame is not None:
-            found = frame.names.get(name)
-            if found is not None:
-                return found
-            frame = frame.parent
-        return None
+        inside = (frame.names[name] for frame in self.outward() if name in frame.names)
+        return next(inside, None)
 
 
+@dataclass(slots=True, eq=False)
 class Spot:
-    """Where a copy stands: what its expressions see, the frame for its name, what flows towards it.
+    """Where an item or one of its copies stands."""
 
-    `label` is its name where that is known (its id, or the key of a branch); `prefix` the
-    segments that lead from the body to `frame` (the id of a repeat); `place` whether it is a
-    segment of its own whatever it is.
-    """
+    env: Env  # what its expressions see
+    frame: Frame  # where its name stands
+    line: Value | None  # what flows towards it
+    label: str | None = None  # its name where that is known: its id, or the key of a branch
+    prefix: tuple[str, ...] = ()  # from the body to `frame`: the id of a repeat around it
+    given: Given = ()  # the inputs that it says, or that are implied
 
-    __slots__ = ("env", "frame", "index", "label", "line", "place", "prefix")
+    @property
+    def first(self) -> Value | None:
+        """Its first input: `prev` in its expressions."""
+        return self.given[0][1] if self.given else self.line
 
-    def __init__(
-        self, env: Env, frame: Frame, line: Value | None, label: str | None = None,
-        prefix: tuple[str, ...] = (), index: int = 0, place: bool = False,
-    ) -> None:  # fmt: skip
-        self.env, self.frame, self.line, self.label = env, frame, line, label
-        self.prefix, self.index, self.place = prefix, index, place
+    def name(self, word: str) -> str:
+        """Its name: known, or `word` with a number."""
+        return self.label or self.frame.automatic(word)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from archspec.expressions import Expr, Template
+from archspec.language import Item
 from archspec.layers import REGISTRY
-
-if TYPE_CHECKING:
-    from archspec.language import Item
-    from archspec.layers.base import Layer, TensorType
+from archspec.layers.base import Layer
 
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
     "shared": SHARED,
 }  # fmt: skip
-_NOTHING: frozenset[str] = frozenset()
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
 
@@ -26,88 +23,55 @@ class Plan:
 
     `word` is its name without a number. `ident` its id where that is plain text; `labels` where it
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
-    names that its expressions read, those of `repeat` and of paths left out. `quick`: one op on the
-    line with literal arguments and no modifier but a plain id. `layer` and `one` (input type →
-    output type) remember what a quick item became. `repeats` are the repeated items inside.
+    names that its expressions read, those of `repeat` and of paths left out. `literal`: no
+    argument is an expression; `layer` is then what it becomes, once that is known. `repeats` are
+    the repeated items inside.
     """
 
     __slots__ = (
-        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "one", "output",
-        "quick", "reads", "repeats", "takes", "word",
+        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
+        "repeats", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
         self.item = item
         op = item.op
-        self.kind = _KINDS.get(op) if op in _KINDS else CALL if op[0].isupper() else OP
+        self.kind = _KINDS.get(op, CALL if op[0].isupper() else OP)
         self.word = op.lower()
-        self.ident: str | None = None
-        self.labels: Template | None = None
-        self.apart = False
-        if item.id is not None:
-            self._identify(item)
-        self.literal = not (item.args and has_expression(item.args))
-        bare = (
-            item.when is True
-            and item.shortcut_when is True
-            and item.expect is None
-            and item.freeze is None
-            and item.init is None
+        computed = has_expression(item.id)
+        self.ident: str | None = None if item.id is None or computed else item.id.text
+        self.labels: Template | None = item.id if computed else None
+        self.apart = (
+            self.labels is not None
+            and item.repeat is not None
+            and not self.labels.names.isdisjoint({"loop", *item.repeat.columns})
         )
-        self.reads = _NOTHING if bare and self.literal else _reads(item)
-        self.counted = item.repeat is not None and any(_counts(part) for part in _own(item))
+        self.literal = not has_expression(item.args)
+        self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
+        self.counted = item.repeat is not None and any(
+            not part.fields.isdisjoint(_COUNTED) for part in _own(item)
+        )
         self.layer: Layer | None = None
-        self.one: dict[TensorType, TensorType] = {}
-        self.takes: tuple[str, ...] = ()
+        self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
         self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
-        self.output = "output"
-        self.quick = False
-        if self.kind == OP:
-            cls = REGISTRY[op]
-            self.takes, self.output = cls.takes, cls.gives[0]
-            alone = item.repeat is None and item.inputs is None and item.tap is None
-            self.quick = bare and self.literal and alone and self.labels is None and _in_line(cls)
-
-    def _identify(self, item: Item) -> None:
-        template: Template = item.id
-        if all(isinstance(part, str) for part in template.parts):
-            self.ident = "".join(part for part in template.parts if isinstance(part, str))
-            return
-        self.labels = template
-        if item.repeat is not None:
-            self.apart = not template.names.isdisjoint({"loop", *item.repeat.columns})
-
-
-def _in_line(cls: type[Layer]) -> bool:
-    """Whether a layer type takes one input, if more can be given, and gives one output."""
-    first, *others = cls.takes or ("*",)
-    return len(cls.gives) == 1 and first != "*" and all(name[-1] == "?" for name in others)
 
 
 def has_expression(value: Any) -> bool:
     """Whether an expression stands anywhere in a value."""
-    kind = type(value)
-    if kind is int or kind is str or kind is bool or kind is float:
-        return False
+    return next(iter(expressions(value)), None) is not None
+
+
+def expressions(value: Any) -> Iterable[Expr]:
+    """Every expression in a value as written."""
     if isinstance(value, Expr):
-        return True
-    if isinstance(value, (list, tuple)):
-        return any(map(has_expression, value))
-    if isinstance(value, Mapping):
-        return any(map(has_expression, value.values()))
-    return False
-
-
-def expressions(value: Any) -> Iterable[Expr | Template]:
-    """Every expression and template in a value as written."""
-    if isinstance(value, (Expr, Template)):
         yield value
+    elif isinstance(value, Template):
+        yield from expressions(value.parts)
     elif isinstance(value, (list, tuple)):
         for entry in value:
             yield from expressions(entry)
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from expressions(entry)
+    elif isinstance(value, dict):
+        yield from expressions([*value.values()])
 
 
 def _values(item: Item) -> Iterable[Any]:
@@ -117,20 +81,10 @@ def _values(item: Item) -> Iterable[Any]:
             yield filler.args
 
 
-def _reads(item: Item) -> frozenset[str]:
-    found: set[str] = set()
-    for value in _values(item):
-        for part in expressions(value):
-            found |= part.names
-    return frozenset(found)
-
-
-def _own(item: Item) -> Iterable[Expr | Template]:
+def _own(item: Item) -> Iterable[Expr]:
     """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
-    for value in (*_values(item), item.id):
-        yield from expressions(value)
-    for ref in (*(item.inputs or ()), *((item.target,) if item.target is not None else ())):
-        yield from expressions(ref.path)
+    refs = [ref for ref in (*(item.inputs or ()), item.target) if ref is not None]
+    yield from expressions([*_values(item), item.id, *(ref.path for ref in refs)])
     for inner in parts(item):
         if inner.repeat is None:
             yield from _own(inner)
@@ -149,9 +103,3 @@ def below(item: Item) -> Iterable[Item]:
     for inner in parts(item):
         yield inner
         yield from below(inner)
-
-
-def _counts(part: Expr | Template) -> bool:
-    if isinstance(part, Template):
-        return any(_counts(p) for p in part.parts if isinstance(p, Expr))
-    return not part.fields.isdisjoint(_COUNTED)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from archspec.expand.plan import below, parts
-from archspec.expand.state import UNKNOWN, HiddenError, deeper
-from archspec.expressions import ExpressionError, resolve
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expressions import is_whole
+from archspec.language import Item
+from archspec.limits import Limits
 from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from archspec.expand.state import Env, State
-    from archspec.language import Item
 
 Columns = dict[str, list[Any]]
 
@@ -24,7 +22,7 @@ def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
     assert repeat is not None
     if not repeat.columns:
         count = state.value(repeat.count, env, repeat.loc)
-        if type(count) is not int or count < 0:
+        if not is_whole(count) or count < 0:
             message = f"`repeat` is {show(count)}; it takes a whole number from 0, or columns"
             help = "use `//` or `int` where it is computed" if isinstance(count, float) else ""
             state.fault("E218", message, repeat.loc, help)
@@ -56,9 +54,10 @@ def environment(env: Env, columns: Columns, index: int) -> Env:
 class Count:
     """Numbers of copies in a body, by multiplication where nothing inside depends on the copy."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most  # rounds of counting; a body that needs more is too large anyhow
-        self.rounds = 0
+    def __init__(self, limits: Limits) -> None:
+        self.quiet = State(limits)  # where faults are noted for nobody: each is when it is reached
+        self.quiet.blind = True
+        self.rounds = 0  # of counting; a body that needs more than its limit is too large anyhow
 
     def least(self, items: Iterable[Item], env: Env) -> int:
         """At least so many ops do `items` unroll to; what a `when` may remove is not counted."""
@@ -68,10 +67,7 @@ class Count:
         """The same for one item, its `when` not asked."""
         if item.repeat is None:
             return self.one(item, env)
-        found = _quietly(item, env)
-        if found is None or self._over():
-            return 0
-        count, columns = found
+        count, columns = self._copies(item, env)
         if not columns or not any(inner.repeat is not None for inner in below(item)):
             return count * max(1, self.one(item, {**env, **dict.fromkeys(columns, UNKNOWN)}))
         return sum(max(1, self.one(item, environment(env, columns, k))) for k in range(count))
@@ -87,10 +83,7 @@ class Count:
             if item.repeat is None:
                 self.totals(parts(item), env, times, found)
                 continue
-            copies = _quietly(item, env)
-            if copies is None or self._over():
-                continue
-            count, columns = copies
+            count, columns = self._copies(item, env)
             found[id(item)] += times * count
             if not columns:
                 self.totals(parts(item), env, times * count, found)
@@ -98,23 +91,12 @@ class Count:
             for k in range(count):
                 self.totals(parts(item), environment(env, columns, k), times, found)
 
-    def _over(self) -> bool:
+    def _copies(self, item: Item, env: Env) -> tuple[int, Columns]:
+        """The copies of an item; none where that has a fault, or there were too many rounds."""
         self.rounds += 1
-        return self.rounds > self.most
-
-
-def _quietly(item: Item, env: Mapping[str, Any]) -> tuple[int, Columns] | None:
-    """The copies of an item, or None where that has a fault (noted when the item is reached)."""
-    repeat = item.repeat
-    assert repeat is not None
-    try:
-        if not repeat.columns:
-            count = resolve(repeat.count, env)
-            return (count, {}) if type(count) is int and count >= 0 else None
-        columns = {name: resolve(column, env) for name, column in repeat.columns.items()}
-    except (ExpressionError, TypeError):
-        return None
-    if not all(isinstance(column, (list, tuple)) for column in columns.values()):
-        return None
-    lengths = {len(column) for column in columns.values()}
-    return (lengths.pop(), columns) if len(lengths) == 1 else None
+        if self.rounds > self.quiet.limits.nodes:
+            return 0, {}
+        try:
+            return copies(self.quiet, item, env)
+        except HiddenError:
+            return 0, {}

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from archspec.expand.plan import Plan
+from archspec.expand.tree import Instance
 from archspec.expressions import Expr, ExpressionError, Record, evaluate
-from archspec.layers import BadArgument, Layer, Mismatch, TensorType, create
+from archspec.language import Filler, Init, Item
+from archspec.layers import BadArgument, Layer, TensorType, create
+from archspec.layers.base import Weight
+from archspec.limits import Limits
 from archspec.text.faults import Fault, Loc, Step
-from archspec.text.words import show
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from archspec.expand.tree import Instance
-    from archspec.language import Item
-    from archspec.limits import Limits
+from archspec.text.words import show, written
 
 Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]
+Path = tuple[str | int, ...]
 
 _SHOWN = 4  # arguments of a call in the chain
 
@@ -32,26 +31,18 @@ class LimitError(Exception):
     """A limit is reached; the fault is noted."""
 
 
-class _Unknown:
-    """Stands in an environment for a value that a fault hides."""
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
+UNKNOWN: Any = object()  # stands in an environment for a value that a fault hides
 
 
-UNKNOWN: Any = _Unknown()
-
-
+@dataclass(slots=True)
 class Link:
     """One step down: a copy of a repeated item, or a call and the path it stands under."""
 
-    __slots__ = ("args", "count", "index", "item", "path")
-
-    def __init__(
-        self, item: Item, index: int = 0, count: int = 0, args: Mapping[str, Any] | None = None,
-        path: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
-        self.item, self.index, self.count, self.args, self.path = item, index, count, args, path
+    item: Item
+    index: int = 0  # of the copy
+    count: int = 0  # of copies; 0: a call
+    args: Mapping[str, Any] | None = None
+    path: tuple[str, ...] = ()
 
 
 class State:
@@ -71,12 +62,9 @@ class State:
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
-        self.records: dict[int, Record] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
-        self.overfed: set[tuple[str, ...]] = (
-            set()
-        )  # blocks that are given more inputs than they take
+        self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
@@ -134,12 +122,11 @@ class State:
         """A value as written, evaluated. Raises HiddenError."""
         if isinstance(value, Expr):
             return self.expression(value, env, loc)
-        if isinstance(value, list):
-            return [self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value)]
-        if isinstance(value, tuple):
-            return tuple(self.value(v, env, _deeper(loc, i)) for i, v in enumerate(value))
+        if isinstance(value, (list, tuple)):
+            found = [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
+            return found if isinstance(value, list) else tuple(found)
         if isinstance(value, dict):
-            return {k: self.value(v, env, _deeper(loc, k)) for k, v in value.items()}
+            return {k: self.value(v, env, deeper(loc, k)) for k, v in value.items()}
         return value
 
     def expression(self, expr: Expr, env: Mapping[str, Any], loc: Loc) -> Any:
@@ -157,27 +144,40 @@ class State:
         at = replace(loc, span=(bad.start, bad.stop))
         self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
 
-    def condition(self, value: Any, env: Mapping[str, Any], loc: Loc, what: str) -> bool:
-        """A condition's value. Raises HiddenError."""
-        if value is True or value is False:
-            return bool(value)
-        found = self.value(value, env, loc)
-        if found is True or found is False:
-            return bool(found)
+    def condition(self, item: Item, field: str, env: Env) -> bool | None:
+        """Whether a condition of an item holds; None where none is said, or a fault hides it."""
+        value, loc = getattr(item, field), deeper(item.loc, field)
+        if value is None or isinstance(value, bool):
+            return value
+        try:
+            found = self.value(value, env, loc)
+        except HiddenError:
+            return None
+        if isinstance(found, bool):
+            return found
         help = "compare it: `x > 0`, `x != 0`"
-        message = f"`{what}` is {show(found)}; it takes true or false"
+        message = f"`{field}` is {show(found)}; it takes true or false"
         self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
-        raise HiddenError
+        return None
+
+    def fillers(self, init: Init | None, env: Env) -> Init | None:
+        """Fillers with their arguments evaluated; None where there are none or one is hidden."""
+        try:
+            return init and {
+                op: {k: self._filler(f, env) for k, f in by.items()} for op, by in init.items()
+            }
+        except HiddenError:
+            return None
+
+    def _filler(self, filler: Filler, env: Env) -> Filler:
+        if not any(isinstance(value, Expr) for value in filler.args.values()):
+            return filler
+        args = {k: self.value(v, env, filler.loc) for k, v in filler.args.items()}
+        return replace(filler, args=args)
 
     def record(self, kind: TensorType | None) -> Any:
         """What expressions see of a tensor."""
-        if kind is None:
-            return UNKNOWN
-        found = self.records.get(id(kind))
-        if found is None:
-            found = self.records[id(kind)] = Record(kind.shape)
-            self.kept.append(kind)
-        return found
+        return UNKNOWN if kind is None else Record(kind.shape)
 
     # ------------------------------------------------------------ layers and types
 
@@ -185,18 +185,7 @@ class State:
         found = self.plans.get(id(item))
         if found is None:
             found = self.plans[id(item)] = Plan(item)
-            if found.quick:
-                self._prepare(found)
         return found
-
-    def _prepare(self, plan: Plan) -> None:
-        """A quick item has a layer of one output."""
-        try:
-            plan.layer = self.layer(plan.item.op, plan.item.args, plan.item)
-        except HiddenError:
-            plan.quick = False
-        else:
-            plan.quick = len(plan.layer.gives) == 1
 
     def canonical(self, kind: TensorType) -> TensorType:
         """The one object for a type."""
@@ -213,7 +202,7 @@ class State:
                 path = (op,) if bad.field is None else (op, bad.field)
                 written = getattr(item.args.get(bad.field or ""), "text", "")
                 cause = (written, bad.code) if written else ()
-                self.fault(bad.code, bad.message, _deeper(item.loc, *path), bad.help, (), cause)
+                self.fault(bad.code, bad.message, deeper(item.loc, *path), bad.help, (), cause)
                 raise HiddenError from None
         return found
 
@@ -222,31 +211,27 @@ class State:
         key = (id(layer), *map(id, types))
         found = self.inferred.get(key)
         if found is None:
-            raw = layer.infer(*types)  # type: ignore[arg-type]
+            raw = layer.infer(*types)
             self._small(layer, types, raw, loc)
             found = self.inferred[key] = tuple(map(self.canonical, raw))
             self.kept += (layer, *types)
         return found
 
     def _small(self, layer: Layer, types: Types, outs: tuple[TensorType, ...], loc: Loc) -> None:
+        made: list[tuple[str, TensorType | Weight]] = [("the output", kind) for kind in outs]
+        made += [(f"`{w.name}`", w) for w in layer.weights(*types)]  # type: ignore[arg-type]
         most = self.limits.elements
-        for kind in outs:
-            if kind.size > most:
-                message = (
-                    f"the output of `{layer.op}` has the shape {kind}, more than {most:,} elements"
-                )
-                raise self.stop("E408", message, loc, _RAISE.format("elements"))
-        for weight in layer.weights(*types):  # type: ignore[arg-type]
-            if weight.size > most:
-                shape = list(weight.shape)
-                what = f"`{weight.name}` of `{layer.op}`"
-                message = f"{what} has the shape {shape}, more than {most:,} elements"
+        for what, array in made:
+            if array.size > most:
+                shape = f"{list(array.shape)}, more than {most:,} elements"
+                message = f"{what} of `{layer.op}` has the shape {shape}"
                 raise self.stop("E408", message, loc, _RAISE.format("elements"))
 
     # ------------------------------------------------------------ limits
 
-    def enter(self, item: Item) -> None:
+    def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         """One call deeper. Raises LimitError."""
+        self.links.append(Link(item, args=args, path=path))
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
@@ -254,6 +239,7 @@ class State:
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
     def leave(self) -> None:
+        self.links.pop()
         self.depth -= 1
 
     def too_many(self, count: int, loc: Loc) -> LimitError:
@@ -266,28 +252,25 @@ class State:
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 
 
-def block_of(loc: Loc) -> tuple[str | int, ...]:
+def block_of(loc: Loc) -> Path:
     """Where the block is written that a place belongs to; () for the document's own body."""
     return loc.path[:2] if loc.path[:1] == ("blocks",) else ()
 
 
 def frozen(value: Any) -> object:
     """A key that tells 1, 1.0 and true apart."""
-    kind = type(value)
-    if kind is int or kind is str:
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
         return value
     if isinstance(value, dict):
         return tuple((k, frozen(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ("list", *map(frozen, value))
-    return (kind.__name__, value)
+    return (type(value).__name__, value)
 
 
-def _deeper(loc: Loc, *path: str | int) -> Loc:
-    return replace(loc, path=(*loc.path, *path), on_key=False)
-
-
-deeper = _deeper
+def deeper(loc: Loc, *path: str | int) -> Loc:
+    """The place of a value inside of what stands at `loc`."""
+    return Loc(loc.file, (*loc.path, *path), span=loc.span)
 
 
 def _said(link: Link, before: Link | None) -> str:
@@ -305,20 +288,4 @@ def _said(link: Link, before: Link | None) -> str:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else show(value)
-
-
-__all__ = [
-    "UNKNOWN",
-    "Env",
-    "HiddenError",
-    "LimitError",
-    "Link",
-    "Mismatch",
-    "State",
-    "block_of",
-    "deeper",
-    "frozen",
-]  # fmt: skip
+    return written(value) if isinstance(value, (bool, str)) else show(value)

@@ -5,13 +5,13 @@ Emission and figures read structure from it; what is computed, in order, is the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from archspec.language import Block, Init, Item, Spec
-    from archspec.layers.base import Layer, TensorType
+from archspec.language import Block, Init, Item, Spec
+from archspec.layers.base import Layer, TensorType
+from archspec.text.faults import Fault
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +22,16 @@ class Value:
     """
 
     type: TensorType | None
+
+
+def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
+    """Their types; None where there is no value, and where a fault hides its type."""
+    return tuple([None if value is None else value.type for value in values])
+
+
+def hides(values: Iterable[Value | None]) -> bool:
+    """Whether a fault hides the type of any."""
+    return any(value is not None and value.type is None for value in values)
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +45,6 @@ class Copy:
 
     segments: tuple[str, ...]
     env: Mapping[str, object]
-    index: int  # place among the copies of this occurrence, 0-based
     ins: tuple[Value | None, ...]  # in the order of the inputs; None: optional, not given
     outs: dict[str, Value]  # by output name; {"output": v} for one
     out: Value | None  # what flows on (None: the next item says `from`)
@@ -50,6 +59,35 @@ class Copy:
     init: Init | None = None  # what the item says of its weights, evaluated
     freeze: bool | None = None  # None: inherited
     merged: str | None = None  # of a transparent merge: what it is called
+
+    @property
+    def group(self) -> bool:
+        """Whether there are paths inside: no op, and no call."""
+        return self.body is not None or bool(self.branches)
+
+    @property
+    def types(self) -> tuple[Any, ...]:
+        """The types of what it takes, None where an optional input is not given."""
+        return types(self.ins)
+
+    def parts(self) -> tuple[Body, ...]:
+        """The paths inside, in the order they are computed: main, shortcut, branches."""
+        return tuple(b for b in (self.body, self.shortcut, *self.branches) if b is not None)
+
+    def below(self) -> tuple[Body, ...]:
+        """The paths inside, and the body of the block that is called."""
+        return self.parts() if self.instance is None else (self.instance.body,)
+
+    def taken(self) -> Sequence[Value | None]:
+        """What an op, a call or a merge takes, in its order; None: optional, not given."""
+        if self.branches:
+            return [body.output for body in self.branches]
+        if self.body is None:
+            return self.ins
+        short = self.ins[0] if self.shortcut is None else self.shortcut.output
+        # concat puts the shortcut first
+        concat = self.layer is not None and self.layer.op == "concat"
+        return [short, self.body.output] if concat else [self.body.output, short]
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +110,13 @@ class Body:
     numbered: bool = False  # a `sequential`: items are named 0, 1, 2 …
     segment: str | None = None  # of a branch: its key, when it names a group
 
+    def copies(self) -> Iterator[Copy]:
+        """All copies of all items that are there."""
+        for occurrence in self.items:
+            for copy in occurrence.copies:
+                if copy is not None:
+                    yield copy
+
 
 @dataclass(slots=True, eq=False)
 class Instance:
@@ -87,3 +132,9 @@ class Instance:
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
+    warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
+
+    def flows_out(self) -> list[Value]:
+        """The values of its outputs, those of lists too."""
+        outs = self.outputs.values()
+        return [v for out in outs for v in (out if isinstance(out, tuple) else (out,))]

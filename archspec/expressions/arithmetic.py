@@ -4,55 +4,51 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from archspec.expressions.values import ExpressionError, Loop, Record
+from archspec.expressions.values import Loop, Record, is_number, is_whole
 from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
-FUNCTIONS = (
-    "min", "max", "abs", "ceil", "floor", "round", "int", "len", "sum", "range", "make_divisible",
-)  # fmt: skip
 
 
 class FailedError(Exception):
-    def __init__(self, message: str, code: str = "E361") -> None:
-        super().__init__(message, code)
-        self.message, self.code = message, code
+    """What is wrong with some values; the grammar knows where they stand in the text."""
+
+    def __init__(self, message: str, code: str = "E361", help: str = "") -> None:
+        super().__init__(message, code, help)
+        self.message, self.code, self.help = message, code, help
 
 
-def truth(value: object, start: int, stop: int) -> bool:
-    if value is True or value is False:
+def truth(value: object) -> bool:
+    if isinstance(value, bool):
         return value
-    raise ExpressionError(
-        f"{show(value)} is not `true` or `false`",
-        start,
-        stop,
-        "E361",
-        "compare it: `x > 0`, `x != 0`",
+    raise FailedError(
+        f"{show(value)} is not `true` or `false`", help="compare it: `x > 0`, `x != 0`"
     )
 
 
-def number(value: object) -> Any:
-    if type(value) is int or type(value) is float:
+def number(value: Any) -> Any:
+    if is_number(value):
         return value
     raise FailedError(f"{show(value)} is not a number")
 
 
-def _whole(value: object) -> int:
-    if type(value) is int:
+def _whole(value: Any) -> int:
+    if is_whole(value):
         return value
     raise FailedError(f"{show(value)} is not a whole number")
 
 
 def fits(value: Any) -> Any:
     """A result within bounds."""
-    if type(value) is int:
+    if isinstance(value, int):
         if value.bit_length() > MAX_BITS:
             raise FailedError("the number becomes too large", "E405")
-    elif type(value) is complex:
+    elif isinstance(value, complex):
         raise FailedError("a power of a negative number is not a number")
     elif value - value != 0:  # infinite, or not a number
         raise FailedError("the number becomes too large", "E405")
@@ -64,7 +60,7 @@ def _entries(values: Iterable[Any]) -> int:
 
 
 def _add(a: Any, b: Any) -> Any:
-    if type(a) is int and type(b) is int:
+    if is_whole(a) and is_whole(b):
         return fits(a + b)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         if _entries(a) + _entries(b) > MAX_LIST:
@@ -73,12 +69,8 @@ def _add(a: Any, b: Any) -> Any:
     return fits(number(a) + number(b))
 
 
-def _subtract(a: Any, b: Any) -> Any:
-    return fits(number(a) - number(b))
-
-
 def _multiply(a: Any, b: Any) -> Any:
-    if type(a) is int and type(b) is int:
+    if is_whole(a) and is_whole(b):
         if a.bit_length() + b.bit_length() > MAX_BITS:
             raise FailedError("the number becomes too large", "E405")
         return a * b
@@ -96,29 +88,16 @@ def _nonzero(value: Any) -> Any:
     return value
 
 
-def _divide(a: Any, b: Any) -> Any:
-    return fits(number(a) / _nonzero(b))
-
-
-def _floor_divide(a: Any, b: Any) -> Any:
-    return fits(number(a) // _nonzero(b))
-
-
-def _remainder(a: Any, b: Any) -> Any:
-    return fits(number(a) % _nonzero(b))
+def _over(divide: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda a, b: fits(divide(number(a), _nonzero(b)))
 
 
 def _power(a: Any, b: Any) -> Any:
     number(a), number(b)
     if a == 0 and b < 0:
         raise FailedError("division by zero")
-    if (
-        type(a) is int
-        and type(b) is int
-        and b > 0
-        and abs(a) > 1
-        and (a.bit_length() - 1) * b >= MAX_BITS
-    ):
+    whole = is_whole(a) and is_whole(b) and b > 0 and abs(a) > 1
+    if whole and (a.bit_length() - 1) * b >= MAX_BITS:
         raise FailedError("the number becomes too large", "E405")
     try:
         return fits(a**b)
@@ -126,10 +105,8 @@ def _power(a: Any, b: Any) -> Any:
         raise FailedError("the number becomes too large", "E405") from None
 
 
-def _comparable(a: Any, b: Any) -> bool:
-    """Whether an order is defined; raises where it is not."""
-    number(a), number(b)
-    return True
+def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    return lambda a, b: bool(test(number(a), number(b)))
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -144,28 +121,39 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def index_of(shown: str, owner: Any, index: Any, start: int, stop: int) -> Any:
+def field_of(name: str, record: Any, field: str) -> Any:
+    """`prev.channels`, `loop.first`; a shape as a list."""
+    if not isinstance(record, (Record, Loop)):
+        raise FailedError(f"`{name}` is {show(record)}, which has no fields")
+    value = getattr(record, field, None)
+    if value is None:
+        message = f"`{name}` of shape {show(record)} has no `{field}`"
+        raise FailedError(message, help=f"use `{name}.shape[…]`")
+    return list(value) if field == "shape" else value
+
+
+def index_of(name: str, owner: Any, index: Any) -> Any:
+    """`sizes[0]`, `prev.shape[-1]`."""
     if not isinstance(owner, (list, tuple)):
-        raise ExpressionError(f"`{shown}` is {show(owner)}, not a list", start, stop)
-    if type(index) is not int:
-        raise ExpressionError(f"the index {show(index)} is not a whole number", start, stop)
+        raise FailedError(f"`{name}` is {show(owner)}, not a list")
+    if not is_whole(index):
+        raise FailedError(f"the index {show(index)} is not a whole number")
     if not -len(owner) <= index < len(owner):
-        raise ExpressionError(
-            f"the index {index} is outside of `{shown}`, which has {len(owner)} entries",
-            start,
-            stop,
+        raise FailedError(
+            f"the index {index} is outside of `{name}`, which has {len(owner)} entries"
         )
     return owner[index]
 
 
-def slice_of(shown: str, owner: Any, parts: list[Any], start: int, stop: int) -> list[Any]:
+def slice_of(name: str, owner: Any, *parts: Any) -> list[Any]:
+    """`sizes[1:]`; of start, stop and step those that are not written are None."""
     if not isinstance(owner, (list, tuple)):
-        raise ExpressionError(f"`{shown}` is {show(owner)}, not a list", start, stop)
+        raise FailedError(f"`{name}` is {show(owner)}, not a list")
     for part in parts:
-        if part is not None and type(part) is not int:
-            raise ExpressionError(f"{show(part)} is not a whole number", start, stop)
+        if part is not None:
+            _whole(part)
     if parts[2] == 0:
-        raise ExpressionError("the step of a slice is 0", start, stop)
+        raise FailedError("the step of a slice is 0")
     return list(owner[slice(*parts)])
 
 
@@ -188,14 +176,14 @@ def _range(*bounds: Any) -> list[int]:
     return list(range(first, last, step))
 
 
-def make_divisible(v: float, divisor: int = 8) -> int:
-    """`v` rounded to the nearest multiple of `divisor`, at least one, never below 90 % of `v`.
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, at least one of it, never below 90 % of `value`.
 
     The rule of the MobileNet and EfficientNet code:
     https://github.com/tensorflow/models/blob/master/research/slim/nets/mobilenet/mobilenet.py
     """
-    rounded = max(divisor, int(v + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * v else rounded
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def _make_divisible(v: Any, divisor: Any = 8) -> int:
@@ -216,17 +204,27 @@ def _sum(value: Any) -> Any:
     return fits(sum(number(entry) for entry in value))
 
 
+UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.Not: lambda v: not truth(v),
+    ast.USub: lambda v: -number(v),
+    ast.UAdd: number,
+}
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: _add, ast.Sub: _subtract, ast.Mult: _multiply, ast.Div: _divide,
-    ast.FloorDiv: _floor_divide, ast.Mod: _remainder, ast.Pow: _power,
-}  # fmt: skip
+    ast.Add: _add,
+    ast.Sub: lambda a, b: fits(number(a) - number(b)),
+    ast.Mult: _multiply,
+    ast.Div: _over(operator.truediv),
+    ast.FloorDiv: _over(operator.floordiv),
+    ast.Mod: _over(operator.mod),
+    ast.Pow: _power,
+}
 COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: _equal,
     ast.NotEq: lambda a, b: not _equal(a, b),
-    ast.Lt: lambda a, b: _comparable(a, b) and bool(a < b),
-    ast.LtE: lambda a, b: _comparable(a, b) and bool(a <= b),
-    ast.Gt: lambda a, b: _comparable(a, b) and bool(a > b),
-    ast.GtE: lambda a, b: _comparable(a, b) and bool(a >= b),
+    ast.Lt: _ordered(operator.lt),
+    ast.LtE: _ordered(operator.le),
+    ast.Gt: _ordered(operator.gt),
+    ast.GtE: _ordered(operator.ge),
 }
 CALLS: dict[str, Callable[..., Any]] = {
     "min": lambda *v: min(_numbers(v)),
@@ -235,13 +233,11 @@ CALLS: dict[str, Callable[..., Any]] = {
     "ceil": lambda v: math.ceil(number(v)),
     "floor": lambda v: math.floor(number(v)),
     "round": lambda v: round(number(v)),
-    "int": lambda v: int(number(v)),
+    "int": lambda v: v if is_whole(v) else int(number(v)),
     "len": _len,
     "sum": _sum,
     "range": _range,
     "make_divisible": _make_divisible,
 }
-ARITY = {
-    "min": (1, 99), "max": (1, 99), "range": (1, 3), "make_divisible": (1, 2),
-    **dict.fromkeys(("abs", "ceil", "floor", "round", "int", "len", "sum"), (1, 1)),
-}  # fmt: skip
+FUNCTIONS = tuple(CALLS)
+ARITY = {"min": (1, 99), "max": (1, 99), "range": (1, 3), "make_divisible": (1, 2)}  # or one

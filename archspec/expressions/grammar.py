@@ -1,11 +1,22 @@
-"""The text of an expression → Expr: tokens, Python's parser, a whitelist of nodes, closures."""
+"""The text of an expression → Expr: tokens, Python's parser, a whitelist of nodes, closures.
+
+    4 * width          reads `width`; evaluated with {"width": 64} it is 256
+    4 * widht          E362 at characters [4, 9): `widht` is not known here
+    width.__class__    E123 at characters [0, 15): `width` has no field `__class__`
+
+The text is cut into known tokens before Python's parser sees it, and only nodes of `_MAKERS` become
+closures. So nothing of a spec is ever executed as Python, and what an expression costs is bounded.
+"""
 
 from __future__ import annotations
 
 import ast
 import math
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from archspec.expressions.arithmetic import (
@@ -15,14 +26,18 @@ from archspec.expressions.arithmetic import (
     COMPARE,
     FUNCTIONS,
     MAX_BITS,
+    UNARY,
     FailedError,
+    field_of,
     fits,
     index_of,
     slice_of,
     truth,
 )
-from archspec.expressions.values import LOOP, RECORD, Env, Expr, ExpressionError, Loop, Record, Run
-from archspec.text.words import cut, did_you_mean, show
+from archspec.expressions.values import LOOP, RECORD, Env, is_number
+from archspec.text.words import cut, did_you_mean
+
+Run = Callable[[Env], Any]
 
 MAX_TEXT = 1_000  # characters of an expression
 MAX_NESTING = 64  # levels of its tree
@@ -33,30 +48,68 @@ _TOKEN = re.compile(
     r"|(?P<sign>\*\*|//|==|!=|<=|>=|(?<=divisor)=|[-+*/%<>()\[\],.:])"
 )
 _SPELT = {
-    "True": "true",
-    "False": "false",
-    "&&": "and",
-    "||": "or",
-    "!": "not",
-    "^": "**",
-    "is": "==",
-    "=": "==",
-}
+    "True": "true", "False": "false", "&&": "and", "||": "or", "!": "not", "^": "**",
+    "is": "==", "=": "==",
+}  # fmt: skip
 _OPEN = {"(": ")", "[": "]"}
+_AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
+_IN_PARTS = "compute parts of it in `params`"
+
+
+class ExpressionError(Exception):
+    """What is wrong, as a sentence, at characters [start, stop) of the scalar.
+
+    `code` and `help` are those of a Fault.
+    """
+
+    def __init__(
+        self, message: str, start: int, stop: int, code: str = "E361", help: str = ""
+    ) -> None:
+        super().__init__(message, start, stop, code, help)
+        self.message, self.start, self.stop, self.code, self.help = message, start, stop, code, help
+
+    def moved(self, offset: int) -> ExpressionError:
+        """The same, of an expression that stands at `offset`."""
+        return ExpressionError(
+            self.message, self.start + offset, self.stop + offset, self.code, self.help
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A parsed expression: its text as written (without `$`, `$( )`), its tree, the names it reads.
+
+    `offset` is where the text stands in its scalar; equal texts are equal expressions. In the tree
+    `true` and `false` are constants, and columns count from the start of the text. `fields` are the
+    fields of records it reads, by owner. `run` computes it; its errors count from the start of the
+    text.
+    """
+
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
+    names: frozenset[str] = field(compare=False, repr=False)
+    offset: int = field(default=0, compare=False, repr=False)
+    run: Run = field(default=lambda env: None, compare=False, repr=False)
+    fields: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parse, (self.text, self.offset)  # closures are not stored: parsed once more
+
+
+def parse(text: str, offset: int = 0) -> Expr:
+    """The checked expression of `text`, at `offset` of its scalar. Raises ExpressionError."""
+    try:
+        expr = _parsed(text)
+    except ExpressionError as bad:
+        raise bad.moved(offset) from None
+    return replace(expr, offset=offset) if offset else expr
 
 
 @lru_cache(maxsize=16384)
-def parse(text: str, offset: int = 0) -> Expr:
-    """The checked expression of `text`, at `offset` of its scalar. Raises ExpressionError."""
+def _parsed(text: str) -> Expr:
     if not text.strip():
-        raise ExpressionError(
-            "an expression is missing",
-            offset,
-            offset + 1,
-            "E122",
-            "write it as in Python: `$(4 * width)`",
-        )
-    _tokens(text, offset)
+        raise ExpressionError("an expression is missing", 0, 1, "E122", _AS_IN_PYTHON)
+    _check_tokens(text)
     try:
         # in brackets, so that line breaks and leading spaces mean nothing
         tree = ast.parse(f"({text}\n)", mode="eval").body
@@ -64,81 +117,66 @@ def parse(text: str, offset: int = 0) -> Expr:
         last = len(text.rstrip()) - 1
         at = min(max((bad.offset or 2) - 2, 0), last) if (bad.lineno or 1) == 1 else last
         rule = f"`{cut(text)}` is not an expression"
-        raise ExpressionError(
-            rule, offset + at, offset + at + 1, "E122", "write it as in Python: `$(4 * width)`"
-        ) from None
+        raise ExpressionError(rule, at, at + 1, "E122", _AS_IN_PYTHON) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
-        raise ExpressionError(
-            "the expression is too large", offset, offset + len(text), "E405"
-        ) from None
-    compiler = _Compiler(offset)
+        raise ExpressionError("the expression is too large", 0, len(text), "E405") from None
+    compiler = _Compiler()
     run = compiler.node(tree, 0)
     tree = _Constants().visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.expr):
             node.col_offset -= 1
-    return Expr(text, tree, frozenset(compiler.names), offset, run, frozenset(compiler.fields))
+    return Expr(text, tree, frozenset(compiler.names), 0, run, frozenset(compiler.fields))
 
 
-def _tokens(text: str, offset: int) -> None:
+# ---------------------------------------------------------------- tokens
+
+
+def _check_tokens(text: str) -> None:
     """Lets through only what the grammar below can use: Python's parser sees nothing else."""
     if len(text) > MAX_TEXT:
         rule = f"an expression of {len(text)} characters; at most {MAX_TEXT} are allowed"
-        raise ExpressionError(rule, offset, offset + 1, "E405", "compute parts of it in `params`")
+        raise ExpressionError(rule, 0, 1, "E405", _IN_PARTS)
     at = 0
     stack: list[str] = []
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            _refuse_character(text, at, offset)
+            _refuse_character(text, at)
         if found["tail"]:
             rule = f"`{cut(found.group())}` is neither a number nor a name"
-            raise ExpressionError(rule, offset + at, offset + found.end(), "E122")
+            raise ExpressionError(rule, at, found.end(), "E122")
         sign = found["sign"]
         if sign in _OPEN:
             stack.append(_OPEN[sign])
         elif sign in (")", "]") and (not stack or stack.pop() != sign):
-            raise ExpressionError(
-                f"`{sign}` closes nothing", offset + at, offset + at + 1, "E122", "remove it"
-            )
+            raise ExpressionError(f"`{sign}` closes nothing", at, at + 1, "E122", "remove it")
         if len(stack) > MAX_NESTING:
             rule = f"brackets nested more than {MAX_NESTING} deep"
-            raise ExpressionError(
-                rule, offset + at, offset + at + 1, "E405", "compute parts of it in `params`"
-            )
+            raise ExpressionError(rule, at, at + 1, "E405", _IN_PARTS)
         at = found.end()
     if stack:
-        raise ExpressionError(
-            f"`{stack[-1]}` is missing",
-            offset + len(text) - 1,
-            offset + len(text),
-            "E122",
-            "close the bracket",
-        )
+        rule = f"`{stack[-1]}` is missing"
+        raise ExpressionError(rule, len(text) - 1, len(text), "E122", "close the bracket")
 
 
-def _refuse_character(text: str, at: int, offset: int) -> NoReturn:
+def _refuse_character(text: str, at: int) -> NoReturn:
     two, one = text[at : at + 2], text[at]
     if one in "'\"":
-        escaped = "\\" in text[at:]
-        rule = (
-            "a text in an expression has no backslash"
-            if escaped
-            else f"the quote {one} is not closed"
-        )
-        raise ExpressionError(
-            rule, offset + at, offset + at + 1, "E122", "" if escaped else "close it"
-        )
+        if "\\" in text[at:]:
+            raise ExpressionError("a text in an expression has no backslash", at, at + 1, "E122")
+        raise ExpressionError(f"the quote {one} is not closed", at, at + 1, "E122", "close it")
     shown = two if two in _SPELT or two in (":=", "<<", ">>", "->") else one
-    known = _SPELT.get(shown)
-    help = f"write `{known}`" if known else ""
-    raise ExpressionError(
-        f"`{shown}` has no meaning in an expression",
-        offset + at,
-        offset + at + len(shown),
-        "E123",
-        help,
-    )
+    rule = f"`{shown}` has no meaning in an expression"
+    raise ExpressionError(rule, at, at + len(shown), "E123", _spelling(shown))
+
+
+def _spelling(shown: str) -> str:
+    """How the language spells what Python, C or Go spells so."""
+    return f"write `{_SPELT[shown]}`" if shown in _SPELT else ""
+
+
+# ---------------------------------------------------------------- the tree
 
 
 class _Constants(ast.NodeTransformer):
@@ -153,50 +191,52 @@ class _Constants(ast.NodeTransformer):
 class _Compiler:
     """Tree → closures over an environment; collects the names and fields that are read."""
 
-    def __init__(self, offset: int) -> None:
-        self.shift = offset - 1  # for the bracket put in front
+    def __init__(self) -> None:
         self.names: set[str] = set()
         self.fields: set[tuple[str, str]] = set()
 
     def span(self, node: ast.expr) -> tuple[int, int]:
+        """Its characters, the bracket put in front taken off; of later lines the first one."""
         if node.lineno != 1 or node.end_lineno != 1:
-            return self.shift + 1, self.shift + 2
-        return self.shift + node.col_offset, self.shift + (
-            node.end_col_offset or node.col_offset + 1
-        )
+            return 0, 1
+        return node.col_offset - 1, (node.end_col_offset or node.col_offset + 1) - 1
 
     def refuse(self, node: ast.expr, message: str, help: str = "", code: str = "E123") -> NoReturn:
         raise ExpressionError(message, *self.span(node), code, help)
 
+    def applied(self, node: ast.expr, compute: Callable[..., Any], *parts: Run) -> Run:
+        """`compute` of what the parts are worth; where it fails, the node is to blame."""
+        start, stop = self.span(node)
+
+        def run(env: Env) -> Any:
+            values = [part(env) for part in parts]
+            try:
+                return compute(*values)
+            except FailedError as bad:
+                raise ExpressionError(bad.message, start, stop, bad.code, bad.help) from None
+
+        return run
+
     def node(self, node: ast.expr, depth: int) -> Run:
         if depth > MAX_NESTING:
-            self.refuse(
-                node,
-                f"an expression nested more than {MAX_NESTING} deep",
-                "compute parts of it in `params`",
-                "E405",
-            )
+            message = f"an expression nested more than {MAX_NESTING} deep"
+            self.refuse(node, message, _IN_PARTS, "E405")
         make = _MAKERS.get(type(node))
         if make is None:
-            what = _WHAT.get(type(node), "this")
-            self.refuse(
-                node, f"{what} has no meaning in an expression", _WHAT_HELP.get(type(node), "")
-            )
+            what, help = _WHAT.get(type(node), ("this", ""))
+            self.refuse(node, f"{what} has no meaning in an expression", help)
         run: Run = make(self, node, depth + 1)
         return run
+
+    def condition(self, node: ast.expr, depth: int) -> Run:
+        return self.applied(node, truth, self.node(node, depth))
 
     def name(self, node: ast.Name, depth: int) -> Run:
         key = node.id
         if key in ("true", "false"):
-            value = key == "true"
-            return lambda env: value
+            return lambda env: key == "true"
         if key in _SPELT or key == "None" or key.startswith("__"):
-            known = _SPELT.get(key)
-            self.refuse(
-                node,
-                f"`{key}` has no meaning in an expression",
-                f"write `{known}`" if known else "",
-            )
+            self.refuse(node, f"`{key}` has no meaning in an expression", _spelling(key))
         self.names.add(key)
         start, stop = self.span(node)
 
@@ -204,7 +244,8 @@ class _Compiler:
             try:
                 return env[key]
             except KeyError:
-                raise unknown(key, env, start, stop) from None
+                message, help = f"`{cut(key)}` is not known here", did_you_mean(key, env)
+                raise ExpressionError(message, start, stop, "E362", help) from None
 
         return run
 
@@ -212,8 +253,7 @@ class _Compiler:
         value = node.value
         if isinstance(value, bool) or value is None or value is Ellipsis:
             shown = str(value)
-            help = f"write `{_SPELT[shown]}`" if shown in _SPELT else ""
-            self.refuse(node, f"`{shown}` has no meaning in an expression", help)
+            self.refuse(node, f"`{shown}` has no meaning in an expression", _spelling(shown))
         if isinstance(value, int) and value.bit_length() > MAX_BITS:
             self.refuse(node, "the number is too large", code="E405")
         if isinstance(value, float) and not math.isfinite(value):
@@ -229,111 +269,46 @@ class _Compiler:
         known = LOOP if owner == "loop" else RECORD
         if key not in known:
             self.refuse(node, f"`{cut(owner)}` has no field `{cut(key)}`", did_you_mean(key, known))
-        inner = self.name(node.value, depth)
+        record = self.name(node.value, depth)
         self.fields.add((owner, key))
-        start, stop = self.span(node)
-
-        def run(env: Env) -> Any:
-            record = inner(env)
-            if type(record) is not Record and type(record) is not Loop:
-                raise ExpressionError(
-                    f"`{owner}` is {show(record)}, which has no fields", start, stop
-                )
-            value = getattr(record, key, None)
-            if value is None:
-                raise ExpressionError(
-                    f"`{owner}` of shape {show(record)} has no `{key}`",
-                    start,
-                    stop,
-                    "E361",
-                    f"use `{owner}.shape[…]`",
-                )
-            return list(value) if key == "shape" else value
-
-        return run
+        return self.applied(node, lambda value: field_of(owner, value, key), record)
 
     def binary(self, node: ast.BinOp, depth: int) -> Run:
         compute = BINARY.get(type(node.op))
         if compute is None:
-            self.refuse(
-                node,
-                f"`{_SIGNS.get(type(node.op), '?')}` has no meaning in an expression",
-                "the operators are + - * / // % **",
-            )
+            sign = _SIGNS.get(type(node.op), "?")
+            message = f"`{sign}` has no meaning in an expression"
+            self.refuse(node, message, "the operators are + - * / // % **")
         left, right = self.node(node.left, depth), self.node(node.right, depth)
-        start, stop = self.span(node)
-
-        def run(env: Env) -> Any:
-            a, b = left(env), right(env)
-            try:
-                return compute(a, b)
-            except FailedError as failed:
-                raise ExpressionError(failed.message, start, stop, failed.code) from None
-
-        return run
+        return self.applied(node, compute, left, right)
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Run:
-        if isinstance(node.op, ast.Invert):
+        compute = UNARY.get(type(node.op))
+        if compute is None:
             self.refuse(node, "`~` has no meaning in an expression")
-        operand = self.node(node.operand, depth)
-        start, stop = self.span(node)
-        if isinstance(node.op, ast.Not):
-            return lambda env: not truth(operand(env), start, stop)
-        negative = isinstance(node.op, ast.USub)
-
-        def run(env: Env) -> Any:
-            value = operand(env)
-            if type(value) is not int and type(value) is not float:
-                raise ExpressionError(f"{show(value)} is not a number", start, stop)
-            return -value if negative else value
-
-        return run
+        return self.applied(node, compute, self.node(node.operand, depth))
 
     def boolean(self, node: ast.BoolOp, depth: int) -> Run:
-        runs = [(self.node(value, depth), *self.span(value)) for value in node.values]
-        stops_at = isinstance(node.op, ast.Or)
-
-        def run(env: Env) -> bool:
-            return (
-                any(truth(f(env), a, b) for f, a, b in runs)
-                if stops_at
-                else all(truth(f(env), a, b) for f, a, b in runs)
-            )
-
-        return run
+        tests = [self.condition(value, depth) for value in node.values]
+        settled = any if isinstance(node.op, ast.Or) else all
+        return lambda env: settled(test(env) for test in tests)
 
     def choice(self, node: ast.IfExp, depth: int) -> Run:
-        test, then, other = (self.node(part, depth) for part in (node.test, node.body, node.orelse))
-        start, stop = self.span(node.test)
-        return lambda env: then(env) if truth(test(env), start, stop) else other(env)
+        test = self.condition(node.test, depth)
+        then, other = self.node(node.body, depth), self.node(node.orelse, depth)
+        return lambda env: then(env) if test(env) else other(env)
 
     def compare(self, node: ast.Compare, depth: int) -> Run:
-        tests = []
-        for op in node.ops:
-            test = COMPARE.get(type(op))
-            if test is None:
-                self.refuse(
-                    node,
-                    "comparisons are == != < <= > >=",
-                    "write `==` for `is`; `in` has no meaning",
-                )
-            tests.append(test)
+        tests = [COMPARE[type(op)] for op in node.ops if type(op) in COMPARE]
+        if len(tests) < len(node.ops):
+            message = "comparisons are == != < <= > >="
+            self.refuse(node, message, "write `==` for `is`; `in` has no meaning")
         values = [self.node(value, depth) for value in (node.left, *node.comparators)]
-        start, stop = self.span(node)
-
-        def run(env: Env) -> bool:
-            left = values[0](env)
-            for test, value in zip(tests, values[1:], strict=True):
-                right = value(env)
-                try:
-                    if not test(left, right):
-                        return False
-                except FailedError as failed:
-                    raise ExpressionError(failed.message, start, stop, failed.code) from None
-                left = right
-            return True
-
-        return run
+        pairs = [
+            self.applied(node, test, *pair)
+            for test, pair in zip(tests, pairwise(values), strict=True)
+        ]
+        return lambda env: all(pair(env) for pair in pairs)
 
     def listing(self, node: ast.List, depth: int) -> Run:
         runs = [self.node(entry, depth) for entry in node.elts]
@@ -341,63 +316,46 @@ class _Compiler:
 
     def subscript(self, node: ast.Subscript, depth: int) -> Run:
         owner = self.node(node.value, depth)
-        start, stop = self.span(node)
-        shown = cut(ast.unparse(node.value))
-        if isinstance(node.slice, ast.Slice):
-            parts = [
-                self.node(p, depth) if p else None
-                for p in (node.slice.lower, node.slice.upper, node.slice.step)
-            ]
-            return lambda env: slice_of(
-                shown, owner(env), [p(env) if p else None for p in parts], start, stop
-            )
-        index = self.node(node.slice, depth)
-        return lambda env: index_of(shown, owner(env), index(env), start, stop)
+        name = cut(ast.unparse(node.value))
+        if not isinstance(node.slice, ast.Slice):
+            index = self.node(node.slice, depth)
+            return self.applied(node, partial(index_of, name), owner, index)
+        bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+        parts = [self.node(bound, depth) if bound else lambda env: None for bound in bounds]
+        return self.applied(node, partial(slice_of, name), owner, *parts)
 
     def call(self, node: ast.Call, depth: int) -> Run:
         if not isinstance(node.func, ast.Name):
-            self.refuse(
-                node, "only functions by name can be called", "functions: " + ", ".join(FUNCTIONS)
-            )
+            help = "functions: " + ", ".join(FUNCTIONS)
+            self.refuse(node, "only functions by name can be called", help)
         key = node.func.id
-        function = CALLS.get(key)
-        if function is None:
-            self.refuse(
-                node.func, f"there is no function `{cut(key)}`", did_you_mean(key, FUNCTIONS)
-            )
+        if key not in CALLS:
+            help = did_you_mean(key, FUNCTIONS)
+            self.refuse(node.func, f"there is no function `{cut(key)}`", help)
         args = [self.node(arg, depth) for arg in node.args]
         for keyword in node.keywords:
             if key != "make_divisible" or keyword.arg != "divisor" or len(args) != 1:
-                self.refuse(
-                    node,
-                    f"`{key}` takes no argument by that name",
-                    "" if keyword.arg else "write the arguments out",
-                )
+                help = "" if keyword.arg else "write the arguments out"
+                self.refuse(node, f"`{key}` takes no argument by that name", help)
             args.append(self.node(keyword.value, depth))
-        least, most = ARITY[key]
+        least, most = ARITY.get(key, (1, 1))
         if not least <= len(args) <= most:
-            wanted = (
-                str(least)
-                if least == most
-                else f"{least} to {most}"
-                if most < 99
-                else f"at least {least}"
-            )
-            noun = "argument" if wanted == "1" else "arguments"
-            self.refuse(node, f"`{key}` takes {wanted} {noun}, not {len(args)}")
-        start, stop = self.span(node)
+            self.refuse(node, f"`{key}` takes {_how_many(least, most)}, not {len(args)}")
+        return self.applied(node, partial(_called, key), *args)
 
-        def run(env: Env) -> Any:
-            values = [arg(env) for arg in args]
-            try:
-                value = function(*values)
-                return fits(value) if type(value) is int else value
-            except FailedError as failed:
-                raise ExpressionError(
-                    f"`{key}`: {failed.message}", start, stop, failed.code
-                ) from None
 
-        return run
+def _called(key: str, *values: Any) -> Any:
+    try:
+        value = CALLS[key](*values)
+        return fits(value) if is_number(value) else value
+    except FailedError as bad:
+        raise FailedError(f"`{key}`: {bad.message}", bad.code, bad.help) from None
+
+
+def _how_many(least: int, most: int) -> str:
+    if least == most:
+        return f"{least} argument" if least == 1 else f"{least} arguments"
+    return f"{least} to {most} arguments" if most < 99 else f"at least {least} arguments"
 
 
 _MAKERS: dict[type[ast.expr], Any] = {
@@ -406,16 +364,16 @@ _MAKERS: dict[type[ast.expr], Any] = {
     ast.IfExp: _Compiler.choice, ast.Compare: _Compiler.compare, ast.List: _Compiler.listing,
     ast.Subscript: _Compiler.subscript, ast.Call: _Compiler.call,
 }  # fmt: skip
-_WHAT: dict[type[ast.expr], str] = {
-    ast.Lambda: "a function", ast.ListComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension", ast.Tuple: "a tuple", ast.Starred: "`*`",
-    ast.Slice: "a slice", ast.Dict: "a mapping", ast.NamedExpr: "`:=`",
-}  # fmt: skip
-_WHAT_HELP: dict[type[ast.expr], str] = {
-    ast.Tuple: "write a list: `[a, b]`",
-    ast.JoinedStr: "text is never spliced",
-    ast.ListComp: "use columns of a `repeat`",
-    ast.GeneratorExp: "use columns of a `repeat`",
+_WHAT: dict[type[ast.expr], tuple[str, str]] = {
+    ast.Lambda: ("a function", ""),
+    ast.ListComp: ("a comprehension", "use columns of a `repeat`"),
+    ast.GeneratorExp: ("a comprehension", "use columns of a `repeat`"),
+    ast.Tuple: ("a tuple", "write a list: `[a, b]`"),
+    ast.JoinedStr: ("this", "text is never spliced"),
+    ast.Starred: ("`*`", ""),
+    ast.Slice: ("a slice", ""),
+    ast.Dict: ("a mapping", ""),
+    ast.NamedExpr: ("`:=`", ""),
 }
 _SIGNS: dict[type[ast.operator], str] = {
     ast.MatMult: "@",
@@ -423,9 +381,3 @@ _SIGNS: dict[type[ast.operator], str] = {
     ast.RShift: ">>",
     ast.BitOr: "|",
 }
-
-
-def unknown(key: str, env: Env, start: int, stop: int) -> ExpressionError:
-    return ExpressionError(
-        f"`{cut(key)}` is not known here", start, stop, "E362", did_you_mean(key, env)
-    )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from archspec.expressions.grammar import parse
-from archspec.expressions.values import (
-    LOOP,
-    RECORD,
-    Env,
-    Expr,
-    ExpressionError,
-    Loop,
-    Record,
-    Template,
-)
+from archspec.expressions.grammar import Expr, ExpressionError, parse
+from archspec.expressions.values import LOOP, RECORD, Env, Loop, Record, is_whole
 from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An id or path with expressions in it: `enc$i`, `top$(i + 1)`; parts are str or Expr."""
+
+    text: str
+    parts: tuple[str | Expr, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names its expressions read."""
+        return frozenset().union(*(part.names for part in self.parts if isinstance(part, Expr)))
 
 
 def scalar(text: str) -> str | Expr:
@@ -112,31 +117,29 @@ def evaluate(expr: Expr, env: Env) -> Any:
     """The value of an expression for the names in `env`. Raises ExpressionError."""
     try:
         value = expr.run(env)
+    except ExpressionError as bad:
+        raise bad.moved(expr.offset) from None
     except RecursionError:
-        raise ExpressionError(
-            "the expression is too large", expr.offset, expr.offset + 1, "E405"
-        ) from None
-    if type(value) is Record or type(value) is Loop:
-        start, stop = expr.offset, expr.offset + len(expr.text)
-        fields = LOOP if type(value) is Loop else RECORD
-        raise ExpressionError(
-            f"`{cut(expr.text)}` is a record, not a value",
-            start,
-            stop,
-            "E361",
-            f"use one of its fields: {', '.join(fields)}",
-        )
+        message = "the expression is too large"
+        raise ExpressionError(message, expr.offset, expr.offset + 1, "E405") from None
+    if isinstance(value, (Record, Loop)):
+        fields = LOOP if isinstance(value, Loop) else RECORD
+        help = f"use one of its fields: {', '.join(fields)}"
+        raise _whole(expr, f"`{cut(expr.text)}` is a record, not a value", help)
     return value
+
+
+def _whole(expr: Expr, message: str, help: str) -> ExpressionError:
+    """What is wrong with the whole expression."""
+    return ExpressionError(message, expr.offset, expr.offset + len(expr.text), "E361", help)
 
 
 def resolve(value: Any, env: Env) -> Any:
     """`value` with every expression in its lists and mappings evaluated. Raises ExpressionError."""
-    if type(value) is Expr:
+    if isinstance(value, Expr):
         return evaluate(value, env)
-    if isinstance(value, list):
-        return [resolve(entry, env) for entry in value]
-    if isinstance(value, tuple):
-        return tuple(resolve(entry, env) for entry in value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(resolve(entry, env) for entry in value)
     if isinstance(value, dict):
         return {key: resolve(entry, env) for key, entry in value.items()}
     return value
@@ -144,23 +147,15 @@ def resolve(value: Any, env: Env) -> Any:
 
 def render(text: Template, env: Env) -> str:
     """The text of a template, its expressions replaced by values. Raises ExpressionError."""
-    parts = text.parts
-    if len(parts) == 1 and isinstance(parts[0], str):
-        return parts[0]
-    return "".join(part if isinstance(part, str) else _segment(part, env) for part in parts)
+    parts = (part if isinstance(part, str) else _segment(part, env) for part in text.parts)
+    return "".join(parts)
 
 
 def _segment(expr: Expr, env: Env) -> str:
     value = evaluate(expr, env)
-    if type(value) is int and value >= 0:
+    if is_whole(value) and value >= 0:
         return str(value)
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    start, stop = expr.offset, expr.offset + len(expr.text)
-    raise ExpressionError(
-        f"{show(value)} cannot be part of a name",
-        start,
-        stop,
-        "E361",
-        "a name takes whole numbers from 0, or words",
-    )
+    help = "a name takes whole numbers from 0, or words"
+    raise _whole(expr, f"{show(value)} cannot be part of a name", help)

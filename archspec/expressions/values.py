@@ -1,70 +1,15 @@
-"""What expressions are and what they read: parsed text, records of tensors, loops."""
+"""What expressions read: numbers, records of tensors, loops; and how a sentence names them."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
 
 Env = Mapping[str, object]
-Run = Callable[[Env], Any]
 
 RECORD = ("shape", "rank", "channels", "features", "height", "width", "depth")
 LOOP = ("index", "first", "last", "count", "serial", "total")
-
-
-class ExpressionError(Exception):
-    """What is wrong, as a sentence, at characters [start, stop) of the scalar.
-
-    `code` and `help` are those of a Fault.
-    """
-
-    def __init__(
-        self, message: str, start: int, stop: int, code: str = "E361", help: str = ""
-    ) -> None:
-        super().__init__(message, start, stop, code, help)
-        self.message, self.start, self.stop, self.code, self.help = message, start, stop, code, help
-
-
-@dataclass(frozen=True, slots=True)
-class Expr:
-    """A parsed expression: its text as written (without `$`, `$( )`), its tree, the names it reads.
-
-    `offset` is where the text stands in its scalar; equal texts are equal expressions. In the tree
-    `true` and `false` are constants, and columns count from the start of the text. `fields` are the
-    fields of records it reads, by owner.
-    """
-
-    text: str
-    tree: ast.expr = field(compare=False, repr=False)
-    names: frozenset[str] = field(compare=False, repr=False)
-    offset: int = field(default=0, compare=False, repr=False)
-    run: Run = field(default=lambda env: None, compare=False, repr=False)
-    fields: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.text, self.offset)
-
-
-def _again(text: str, offset: int) -> Expr:
-    """The expression once more, for pickle: closures are not stored."""
-    from archspec.expressions.grammar import parse
-
-    return parse(text, offset)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """An id or path with expressions in it: `enc$i`, `top$(i + 1)`; parts are str or Expr."""
-
-    text: str
-    parts: tuple[str | Expr, ...]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names its expressions read."""
-        return frozenset().union(*(part.names for part in self.parts if isinstance(part, Expr)))
 
 
 class Record:
@@ -135,3 +80,13 @@ class Loop:
     @property
     def last(self) -> bool:
         return self.index == self.count - 1
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number; `true` is none, though Python's bool is an int."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number; `true` is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

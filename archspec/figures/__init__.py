@@ -1,11 +1,21 @@
-"""Network → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch."""
+"""Network → figures: views of a network as SVG, PDF, PNG, TikZ, DOT, Mermaid, HTML; no torch.
+
+A view is a row of VIEWS and a function (docs/figures.md adds one). On the way to a figure:
+
+    tree, groups        what the author wrote, over the nodes of the graph
+    fold, outline       few enough parts, and the links between them
+    words, palette      what is said on a card, and its colour
+    grid, flow, …       where the cards stand and how the links run, in px
+    scene               the figure: boxes, paths and words in one plane
+    svg, tikz, sheet    the file; DOT, Mermaid and the page are written from parts directly
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures.errors import RenderError
@@ -138,20 +148,14 @@ def _usual(network: Network) -> str:
 
 def _scales(network: Network) -> bool:
     """Whether something is upsampled, or maps of several sizes come out."""
-    from archspec.figures import words
+    from archspec.figures import ports, words
 
     graph = network.graph
-    outs = [
-        graph.steps[edge.node].outs[edge.output]
-        for name, edges in graph.outputs.items()
-        for edge in edges
-        if name not in graph.training_outputs
-    ]
+    leaving = ports.outputs(graph, training=False)
+    outs = [graph.steps[edge.node].outs[edge.output] for _, edge in leaving]
     if len({out.shape[1:] for out in outs if out.is_map}) > 1:
         return True
-    return any(
-        node.layer is not None and words.family(node.layer) == "upsampling" for node in graph.steps
-    )
+    return any(words.family(node) == "upsampling" for node in graph.steps)
 
 
 # ------------------------------------------------------------------ what was asked for
@@ -185,6 +189,5 @@ def _asked(view: str, row: View, **named: str | None) -> dict[str, str | None]:
 
 
 def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(import_module(f"archspec.figures.{module}"), function)
+    found: Callable[..., Any] = resolve_name(f"archspec.figures.{name}")
     return found

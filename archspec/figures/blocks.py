@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette, words
-from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures import cards, palette
+from archspec.figures.cards import GLYPHS, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
-from archspec.figures.outline import MOST, Outline, Part, outline
-from archspec.figures.scene import Box, Group, Mark, Scene, Text
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
+from archspec.figures.scene import Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -26,22 +26,17 @@ _OUTPUTS = 20  # that there is room for
 def draw(network: Network, most: int = MOST) -> Scene:
     """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it."""
     outputs = len(network.graph.outputs) <= _OUTPUTS
-    shown = outline(network, most, outputs=outputs)
+    shown = outline(network, Fold(most, outputs=outputs))
     while (drawn := _drawn(network, shown)) is None:
         most = min(most, len(shown.parts)) - 1
-        shown = outline(network, most, outputs=outputs)
+        shown = outline(network, Fold(most, outputs=outputs))
     return drawn
 
 
 def _drawn(network: Network, shown: Outline) -> Scene | None:
     """None where it does not fit."""
-    place = {part.key: number for number, part in enumerate(shown.parts)}
-    grid = arrange(
-        len(shown.parts),
-        [(place[link.source], place[link.target]) for link in shown.links],
-        side=frozenset(place[part.key] for part in shown.parts if part.kind == "merge"),
-    )
-    across = [face(network, shown, part) for part in shown.parts]
+    grid = arrange(len(shown.parts), shown.ends, side=shown.all_of("merge"))
+    across = [_face(shown, part) for part in shown.parts]
     down = [one._replace(row=not one.glyph) for one in across]
     sizes = [one.size for one in across], [one.size for one in down]
     found = best(grid, *sizes, _FRAME, (WIDTH, HEIGHT))
@@ -52,29 +47,22 @@ def _drawn(network: Network, shown: Outline) -> Scene | None:
     return sheet(shown, flow, down if turned else across, heading, network.name)
 
 
-def face(network: Network, shown: Outline, part: Part) -> Face:
-    """The words of a card: what it is, its name, what varies, its shape where that changes."""
-    changed = _changed(network, shown, part)
-    if part.kind == "merge" and part.op in GLYPHS:
-        lines = [Line(note, SMALL) for note in part.notes]
-        return Face((*lines, *changed), glyph=part.op)
-    bold = part.kind in ("block", "group")
-    lines = [Line(part.label, LABEL, bold)]
+def _face(shown: Outline, part: Part) -> Face:
+    """What it is, its name, what varies, its shape where that changes."""
+    lines = [cards.label(part)]
     if part.name and cards.goes_by_name(shown, part):
-        lines.append(Line(part.name, SMALL, colour=palette.MUTED))
-    lines += [Line(text, SMALL) for text in part.varies]
-    return Face((*lines, *changed), f"× {part.copies}" if part.copies > 1 else "")
+        lines.append(Line(part.name, colour=palette.MUTED))
+    return face(shown, part, [*lines, *map(Line, part.varies)])
 
 
-def _changed(network: Network, shown: Outline, part: Part) -> list[Line]:
-    """The shape that leaves a part, where it is not one that enters."""
-    if part.kind == "output" or part.main < 0:
-        return []
-    nodes = network.graph.steps
+def face(shown: Outline, part: Part, lines: Sequence[Line]) -> Face:
+    """The words of a card, or the glyph of a merge; the shape where it is not one that enters."""
     before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
-    if part.shape in before:
-        return []
-    return [Line(words.shape(nodes[part.main].outs[0]), SMALL, True)]
+    new = part.kind != "output" and part.shape not in before
+    changed = [Line(part.size, bold=True)] if new else []
+    if part.kind == "merge" and part.op in GLYPHS:
+        return Face((*map(Line, part.notes), *changed), glyph=part.op)
+    return Face((*lines, *changed), part.times)
 
 
 def sheet(
@@ -91,8 +79,8 @@ def sheet(
         moved = [(x + right, y + below) for x, y in points]
         lines.append(cards.link(moved, edge, strokes[edge]))
     drawn = [
-        cards.card(part, one, Box(b.left + right, b.top + below, b.right + right, b.bottom + below))
-        for part, one, b in zip(shown.parts, faces, flow.boxes, strict=True)
+        cards.card(part, one, box.moved(right, below))
+        for part, one, box in zip(shown.parts, faces, flow.boxes, strict=True)
     ]
     return Scene(
         width,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.figures import fonts, palette
 from archspec.figures.outline import Link, Outline, Part
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Step, Stroke, Text, corner
 from archspec.units import count
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
 _ROUND = 7.0  # of corners
 
-Point = tuple[float, float]
-
 
 class Line(NamedTuple):
     """One line of words on a card."""
@@ -40,6 +39,9 @@ class Line(NamedTuple):
     @property
     def width(self) -> float:
         return fonts.width(self.text, self.size, bold=self.bold)
+
+    def at(self, x: float, y: float, anchor: str = "start") -> Text:
+        return Text(x, y, self.text, self.size, anchor, self.bold, self.colour)
 
 
 class Face(NamedTuple):
@@ -89,18 +91,21 @@ def heading(network: Network, left: float, remark: str = "") -> tuple[Text, Text
 
 def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
     """A first line: a name, and something about it."""
-    text = fonts.fit(name, 15.0, 700.0, bold=True)
-    first = Text(left, 28.0, text, 15.0, bold=True)
-    said = fonts.fit(remark, LABEL, 700.0)
-    return first, Text(first.box.right + 12, 28.0, said, LABEL, colour=palette.MUTED)
+    first = Text(left, 28.0, name, 15.0, bold=True).fit(700.0)
+    second = Text(first.box.right + 12, 28.0, remark, LABEL, colour=palette.MUTED)
+    return first, second.fit(700.0)
 
 
 def goes_by_name(shown: Outline, part: Part) -> bool:
     """Whether the author's name says more than what it is: of blocks, and of heads."""
-    if part.kind in ("block", "group"):
-        return True
     after = shown.targets[part.key]
-    return not after or any(shown.by_key[link.target].kind == "output" for link in after)
+    ends = not after or any(shown.by_key[link.target].kind == "output" for link in after)
+    return part.composite or ends
+
+
+def label(part: Part) -> Line:
+    """The main line of a card: bold where there is more inside."""
+    return Line(part.label, LABEL, part.composite)
 
 
 GLYPHS = frozenset({"add", "sub", "mul", "concat"})
@@ -108,30 +113,28 @@ GLYPHS = frozenset({"add", "sub", "mul", "concat"})
 
 def title(part: Part) -> str:
     """The tooltip: everything known in one line."""
-    said = [*part.ahead, part.label + (f" × {part.copies}" if part.copies > 1 else ""), *part.notes]
-    said += part.varies
-    if part.name:
-        said.insert(0, part.name)
-    if part.shape:
-        said.append(" × ".join(map(str, part.shape)))
-    if part.params:
-        said.append(f"{part.params:,} parameters")
-    return ", ".join(said)
+    said = [part.name, *part.ahead, part.counted, *part.notes, *part.varies]
+    said.append(" × ".join(map(str, part.shape)))
+    said.append(f"{part.params:,} parameters" if part.params else "")
+    return ", ".join(filter(None, said))
 
 
 def card(part: Part, face: Face, box: Box) -> Group:
     """A card, or the round glyph of a merge."""
     if face.glyph:
         return Group(_merge(face, box), part.key, title(part), "glyph")
+    radius = min(box.height / 2, 12.0) if part.kind in ("input", "output") else 4.0
+    words = _words(_legible(face, palette.of(part.family).fill), box)
+    return Group((*ground(part, box, radius), *words), part.key, title(part), "card")
+
+
+def ground(part: Part, box: Box, radius: float = 4.0) -> list[Mark]:
+    """A card without words; of several copies it looks like several sheets."""
     colours = palette.of(part.family)
     marks: list[Mark] = []
-    if part.copies > 1 and part.kind != "input":  # what looks like several sheets
-        behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
-        marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
-    radius = box.height / 2 if part.kind in ("input", "output") else 4.0
-    marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), min(radius, 12.0)))
-    marks += _words(_legible(face, colours.fill), box)
-    return Group(tuple(marks), part.key, title(part), "card")
+    if part.copies > 1:
+        marks.append(Rect(box.moved(3, -3), colours.fill, Stroke(colours.edge, 1.0), 4.0))
+    return [*marks, Rect(box, colours.fill, Stroke(colours.edge, 1.2), radius)]
 
 
 def _legible(face: Face, fill: str) -> Face:
@@ -146,7 +149,7 @@ def _legible(face: Face, fill: str) -> Face:
 def _words(face: Face, box: Box) -> list[Mark]:
     if face.row:
         return _in_a_row(face, box)
-    middle = (box.left + box.right) / 2
+    middle = box.middle[0]
     room = box.width - 12
     tall = sum(line.size + 3.5 for line in face.lines) - 3.5
     y = (box.top + box.bottom - tall) / 2
@@ -156,14 +159,13 @@ def _words(face: Face, box: Box) -> list[Mark]:
         if face.copies and number == face.label:
             found += _counted(line, face, middle, y, room)
         else:
-            text = fonts.fit(line.text, line.size, room, bold=line.bold)
-            found.append(Text(middle, y, text, line.size, "middle", line.bold, line.colour))
+            found.append(line.at(middle, y, "middle").fit(room))
         y += line.size * 0.14 + 3.5
     return found
 
 
 def _in_a_row(face: Face, box: Box) -> list[Mark]:
-    y = (box.top + box.bottom) / 2 + LABEL * 0.34
+    y = box.middle[1] + LABEL * 0.34
     x, room = box.left + _BESIDE, box.width - _BESIDE * (len(face.lines) + 1)
     over = max(0.0, sum(face.widths) - room)  # taken from the longest line
     longest = max(face.widths)
@@ -174,8 +176,7 @@ def _in_a_row(face: Face, box: Box) -> list[Mark]:
         if face.copies and number == face.label:
             found += _counted(line, face, x + wide / 2, y, wide + 0.1)
         else:
-            text = fonts.fit(line.text, line.size, wide + 0.1, bold=line.bold)
-            found.append(Text(x, y, text, line.size, "start", line.bold, line.colour))
+            found.append(line.at(x, y).fit(wide + 0.1))
         x += wide + _BESIDE
     return found
 
@@ -183,12 +184,11 @@ def _in_a_row(face: Face, box: Box) -> list[Mark]:
 def _counted(line: Line, face: Face, middle: float, y: float, room: float) -> list[Mark]:
     """The label and `× 36` behind it, together in the middle."""
     behind = fonts.width(face.copies, line.size, bold=True)
-    text = fonts.fit(line.text, line.size, room - behind - 5, bold=line.bold)
-    wide = fonts.width(text, line.size, bold=line.bold)
-    left = middle - (wide + 5 + behind) / 2
+    label = line.at(0, y).fit(room - behind - 5)
+    left = middle - (label.width + 5 + behind) / 2
     return [
-        Text(left, y, text, line.size, "start", line.bold, line.colour),
-        Text(left + wide + 5, y, face.copies, line.size, "start", True, face.accent),
+        replace(label, x=left),
+        Text(left + label.width + 5, y, face.copies, line.size, "start", True, face.accent),
     ]
 
 
@@ -198,25 +198,19 @@ def _counted(line: Line, face: Face, middle: float, y: float, room: float) -> li
 def _merge(face: Face, box: Box) -> tuple[Mark, ...]:
     colours = palette.of("merge")
     stroke = Stroke(colours.edge, 1.3)
-    y = (box.top + box.bottom) / 2
+    (x, y), inner = box.middle, _GLYPH
     marks: list[Mark] = []
     if face.lines:
         marks.append(Rect(box, colours.fill, stroke, min(box.height / 2, 10.0)))
-        x = box.left + _GLYPH + 3
-        inner = _GLYPH - 2.5
-    else:
-        x, inner = (box.left + box.right) / 2, _GLYPH
+        x, inner = box.left + _GLYPH + 3, _GLYPH - 2.5
     marks.append(Path(_circle(x, y, inner), stroke, "#ffffff" if face.lines else colours.fill))
     marks += _sign(face.glyph, x, y, inner * 0.55, Stroke(palette.INK, 1.6))
     top = y - 6.5 * len(face.lines) + 9.5
-    left = x + inner + 5
-    for number, line in enumerate(face.lines):
-        at = top + 13 * number
-        marks.append(Text(left, at, line.text, line.size, "start", line.bold, line.colour))
+    marks += [line.at(x + inner + 5, top + 13 * n) for n, line in enumerate(face.lines)]
     return tuple(marks)
 
 
-def _circle(x: float, y: float, r: float) -> tuple[tuple[str, *tuple[float, ...]], ...]:
+def _circle(x: float, y: float, r: float) -> tuple[Step, ...]:
     k = 0.5523 * r  # of Bézier curves that make a circle
     return (
         ("M", x + r, y),
@@ -254,17 +248,13 @@ def link(
     return Path(_rounded(points), stroke, arrow=arrow, edge=edge)
 
 
-def _rounded(points: Sequence[Point]) -> tuple[tuple[str, *tuple[float, ...]], ...]:
+def _rounded(points: Sequence[Point]) -> tuple[Step, ...]:
     points = _straightened(points)
-    steps: list[tuple[str, *tuple[float, ...]]] = [("M", *points[0])]
+    steps: list[Step] = [("M", *points[0])]
     for before, at, after in zip(points, points[1:], points[2:], strict=False):
         r = min(_ROUND, math.dist(before, at) / 2, math.dist(at, after) / 2)
-        a, b = _towards(at, before, r), _towards(at, after, r)
-        steps.append(("L", *a))
-        k = 0.45  # where the handles stand: a quarter of a circle
-        steps.append(("C", *_between(at, a, k), *_between(at, b, k), *b))
-    steps.append(("L", *points[-1]))
-    return tuple(steps)
+        steps += corner(before, at, after, r, r)
+    return (*steps, ("L", *points[-1]))
 
 
 def _straightened(points: Sequence[Point]) -> list[Point]:
@@ -281,11 +271,3 @@ def _straightened(points: Sequence[Point]) -> list[Point]:
 
 def _turn(a: Point, b: Point, c: Point) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _towards(start: Point, end: Point, distance: float) -> Point:
-    return _between(start, end, distance / (math.dist(start, end) or 1.0))
-
-
-def _between(a: Point, b: Point, t: float) -> Point:
-    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t

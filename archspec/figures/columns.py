@@ -1,17 +1,21 @@
-"""A tall drawing → columns side by side, as a text is set: cut where few lines pass."""
+"""A tall drawing → columns side by side, as a text is set: cut where few lines pass.
+
+Graphviz lays a deep network out as one long strip. It is cut at heights where no card stands; a
+line that passes a cut goes on through the gutter to the top of the next column, and bands in which
+nothing stands are made narrow.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
-from math import sqrt
-from typing import NamedTuple
+from math import dist, inf, sqrt
 
-from archspec.figures.scene import Box, Step
+from archspec.figures.scene import Box, Point, Step, between, corner, last
 
-Point = tuple[float, float]
 Curve = tuple[Point, ...]  # Bézier: a point, then three for each piece
 
 _TALLEST = 1100.0  # px of one column that needs no second
@@ -23,14 +27,19 @@ _ROUND = 6.0
 _FINE = 16  # straight pieces that stand for a curved one
 
 
-class Drawing(NamedTuple):
-    """Cards, frames around them, lines, the headings of frames, upper and lower ends of lines."""
+@dataclass(frozen=True)
+class Drawing:
+    """Cards, frames around them, lines, and the headings of frames, for which there is room."""
 
     boxes: Sequence[Box]
     clusters: Sequence[Box]
     curves: Sequence[Curve]
-    titles: Sequence[Box]
-    ends: Sequence[tuple[float, float]]
+    titles: Sequence[Box] = ()
+
+    @cached_property
+    def ends(self) -> list[tuple[float, float]]:
+        """The upper and the lower end of each line."""
+        return [_ends(curve) for curve in self.curves]
 
 
 @dataclass(slots=True)
@@ -38,15 +47,14 @@ class Column:
     """The part of a drawing from `start` to `stop`, moved by (`across`, `down`).
 
     `bends`: knots (x, x drawn) of how it is squeezed where nothing stands. `passing`: the curves
-    that go on in the next column, numbered from left to right. `left`, `right` and `height` are of
-    what it holds, as drawn.
+    that go on in the next column, numbered from left to right. `right` and `height` are of what it
+    holds, as drawn.
     """
 
     start: float
     stop: float
     across: float = 0.0
     down: float = 0.0
-    left: float = 0.0
     right: float = 0.0
     height: float = 0.0
     bends: list[Point] = field(default_factory=list)
@@ -54,7 +62,7 @@ class Column:
 
     def x(self, x: float) -> float:
         """Where what stands at x is drawn."""
-        place = min(max(bisect_right(self.bends, (x, float("inf"))), 1), len(self.bends) - 1)
+        place = min(max(bisect_right(self.bends, (x, inf)), 1), len(self.bends) - 1)
         (a, b), (c, d) = self.bends[place - 1], self.bends[place]
         return self.across + b + (x - a) * (d - b) / (c - a)
 
@@ -64,19 +72,11 @@ class Column:
         return _MARGIN + _LANE * len(self.passing) if self.passing else 0.0
 
 
-def columns(
-    boxes: Sequence[Box],
-    clusters: Sequence[Box],
-    curves: Sequence[Curve],
-    titles: Sequence[Box] = (),
-) -> list[Column]:
-    """Where a drawing is cut so that it takes about the shape of a sheet; one column if it fits.
-
-    `titles` are the headings of clusters, for which there is to be room.
-    """
-    drawing = Drawing(boxes, clusters, curves, titles, [_ends(curve) for curve in curves])
-    tall = max((box.bottom for box in (*boxes, *clusters)), default=0.0)
-    wide = max((box.right for box in (*boxes, *clusters)), default=0.0)
+def columns(drawing: Drawing) -> list[Column]:
+    """Where a drawing is cut so that it takes about the shape of a sheet; one column if it fits."""
+    boxes = *drawing.boxes, *drawing.clusters
+    tall = max((box.bottom for box in boxes), default=0.0)
+    wide = max((box.right for box in boxes), default=0.0)
     if tall <= _TALLEST:
         return _pages([], drawing)
     about = round(sqrt(_ASPECT * tall / (wide + 40)))
@@ -91,13 +91,12 @@ def _extent(pages: Sequence[Column]) -> float:
 
 
 def _pages(cuts: Sequence[float], drawing: Drawing) -> list[Column]:
-    bounds = [*cuts, float("inf")]
-    pages = [Column(a, b) for a, b in zip([float("-inf"), *cuts], bounds, strict=True)]
+    pages = [Column(a, b) for a, b in pairwise((-inf, *cuts, inf))]
     x = 0.0
     for page in pages:
         _fill(page, drawing)
         page.across = x
-        page.left, page.right = x, page.x(page.bends[-1][0])
+        page.right = page.x(page.bends[-1][0])
         x = page.right + page.lanes + 2 * _MARGIN
     return pages
 
@@ -127,15 +126,12 @@ def _cuts(gaps: Sequence[tuple[float, float]], tall: float, count: int) -> list[
 def _gaps(drawing: Drawing) -> list[tuple[float, float]]:
     """Heights at which no card and no heading stands, and how ill they suit."""
     found: list[tuple[float, float]] = []
-    reached = None
-    for box in sorted(drawing.boxes, key=lambda box: box.top):
-        if reached is not None and box.top > reached + 4:
-            y = _between_frames(drawing.clusters, reached, box.top)
-            lines = sum(top < y < bottom for top, bottom in drawing.ends)
-            frames = sum(frame.top < y < frame.bottom for frame in drawing.clusters)
-            if lines <= _MOST:
-                found.append((y, 0.08 * lines + 0.06 * frames))
-        reached = box.bottom if reached is None else max(reached, box.bottom)
+    for low, high in _bands(((box.top, box.bottom) for box in drawing.boxes), 4):
+        y = _between_frames(drawing.clusters, low, high)
+        lines = sum(top < y < bottom for top, bottom in drawing.ends)
+        frames = sum(frame.top < y < frame.bottom for frame in drawing.clusters)
+        if lines <= _MOST:
+            found.append((y, 0.08 * lines + 0.06 * frames))
     return found
 
 
@@ -155,8 +151,8 @@ def _fill(page: Column, drawing: Drawing) -> None:
         if page.start < box.top and box.bottom < page.stop
     ]
     inside = [*cards, *frames]
-    top = min(box.top for box in inside) if page.start == float("-inf") else page.start
-    bottom = max(box.bottom for box in inside) if page.stop == float("inf") else page.stop
+    top = min(box.top for box in inside) if page.start == -inf else page.start
+    bottom = max(box.bottom for box in inside) if page.stop == inf else page.stop
     page.down, page.height = -top, bottom - top
     lines: list[list[float]] = []
     crossing = []
@@ -164,7 +160,8 @@ def _fill(page: Column, drawing: Drawing) -> None:
         if high >= page.stop or low <= page.start:
             continue
         xs = [x for x, y in curve if page.start < y < page.stop]
-        xs += [_at(curve, y) for y in (page.start, page.stop) if high < y < low]
+        passes = (y for y in (page.start, page.stop) if high < y < low)
+        xs += [_split(_falling(curve), y)[0][-1][0] for y in passes]
         if high < page.stop < low:
             crossing.append((xs[-1], number))
         lines.append(xs)
@@ -181,7 +178,8 @@ def _squeezed(
     ends += [x for box in cards for x in (box.left, box.right)]
     low, high = min(ends), max(ends) + 1.0
     knots = [(low, 0.0)]
-    for left, right in _bands(cards, low, high):
+    standing = ((low, low), *((box.left, box.right) for box in cards), (high, high))
+    for left, right in _bands(standing, 1):
         passing = sum(any(left <= x <= right for x in xs) for xs in lines)
         edges = sum(left <= x <= right for x in sides)
         room = _MARGIN + _LANE * (passing + edges)
@@ -191,20 +189,13 @@ def _squeezed(
     return [*knots, (high, knots[-1][1] + high - knots[-1][0])] if high > knots[-1][0] else knots
 
 
-def _bands(cards: Sequence[Box], low: float, high: float) -> list[tuple[float, float]]:
-    """Where nothing stands, from left to right."""
-    found: list[tuple[float, float]] = []
-    reached = low
-    for box in sorted(cards, key=lambda box: box.left):
-        if box.left > reached + 1:
-            found.append((reached, box.left))
-        reached = max(reached, box.right)
-    return [*found, (reached, high)] if high > reached + 1 else found
-
-
-def _at(curve: Curve, y: float) -> float:
-    """Where a curve passes a height."""
-    return _split(_falling(curve), y)[0][-1][0]
+def _bands(spans: Iterable[tuple[float, float]], least: float) -> Iterator[tuple[float, float]]:
+    """Where nothing stands between the first and the last, for more than so many px."""
+    reached = inf
+    for start, stop in sorted(spans):
+        if start > reached + least:
+            yield reached, start
+        reached = stop if reached == inf else max(reached, stop)
 
 
 def _falling(curve: Curve) -> Curve:
@@ -216,7 +207,7 @@ def passed(curve: Curve, top: float, bottom: float) -> tuple[float, float] | Non
     xs: list[float] = []
     for start in range(0, len(curve) - 1, 3):
         piece = curve[start : start + 4]
-        points = [_point(piece, step / _FINE) for step in range(_FINE + 1)]
+        points = [_halves(piece, step / _FINE)[1][0] for step in range(_FINE + 1)]
         for (a, b), (c, d) in pairwise(points):
             if min(b, d) < bottom and max(b, d) > top:
                 xs += (a, c)
@@ -231,14 +222,11 @@ def _split(curve: Curve, y: float) -> tuple[Curve, Curve]:
             low, high = 0.0, 1.0
             for _ in range(40):
                 middle = (low + high) / 2
-                low, high = (middle, high) if _point(piece, middle)[1] < y else (low, middle)
+                at = _halves(piece, middle)[1][0]
+                low, high = (middle, high) if at[1] < y else (low, middle)
             above, below = _halves(piece, high)
             return (*curve[:start], *above), (*below, *curve[start + 4 :])
     raise AssertionError("a curve that passes a height has a piece that does")
-
-
-def _point(piece: Sequence[Point], t: float) -> Point:
-    return _halves(piece, t)[1][0]
 
 
 def _halves(piece: Sequence[Point], t: float) -> tuple[Curve, Curve]:
@@ -246,26 +234,25 @@ def _halves(piece: Sequence[Point], t: float) -> tuple[Curve, Curve]:
     first, last = [piece[0]], [piece[-1]]
     points = list(piece)
     while len(points) > 1:
-        points = [(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in pairwise(points)]
+        points = [between(a, b, t) for a, b in pairwise(points)]
         first.append(points[0])
         last.append(points[-1])
     return tuple(first), tuple(reversed(last))
 
 
-def folded(
-    curve: Curve, number: int, pages: Sequence[Column], right: float, down: float
-) -> tuple[Step, ...]:
+def folded(curve: Curve, number: int, pages: Sequence[Column], margin: Point) -> tuple[Step, ...]:
     """The steps of a curve through all columns that it passes, everything moved by a margin."""
     if curve[0][1] > curve[-1][1]:  # clusters side by side may have a link that climbs
-        return _reversed(folded(curve[::-1], number, pages, right, down))
+        return _reversed(folded(curve[::-1], number, pages, margin))
     steps: list[Step] = []
     for place, page in enumerate(pages):
-        moved = within(curve, page, right, down)
+        moved = within(curve, page, margin)
         if moved is None:
             continue
         if steps:
             before = pages[place - 1]
-            steps += _between(before, before.passing[number], _last(steps), moved[0], right, down)
+            ends = last(steps[-1]), moved[0]
+            steps += _over(before, before.passing[number], ends, margin)
             steps.append(("L", *moved[0]))
         else:
             steps.append(("M", *moved[0]))
@@ -275,7 +262,7 @@ def folded(
     return tuple(steps)
 
 
-def within(curve: Curve, page: Column, right: float, down: float) -> Curve | None:
+def within(curve: Curve, page: Column, margin: Point) -> Curve | None:
     """What is drawn of a curve in one column, going down."""
     curve = _falling(curve)
     high, low = _ends(curve)
@@ -285,28 +272,23 @@ def within(curve: Curve, page: Column, right: float, down: float) -> Curve | Non
         curve = _split(curve, page.start)[1]
     if low > page.stop:
         curve = _split(curve, page.stop)[0]
+    right, down = margin
     return tuple((page.x(x) + right, y + page.down + down) for x, y in curve)
 
 
 def _reversed(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The same way from its end to its beginning."""
-    found: list[Step] = [("M", *_last(steps))]
+    found: list[Step] = [("M", *last(steps[-1]))]
     for before, step in reversed(list(pairwise(steps))):
-        values: tuple[float, ...] = step[1:]
-        ends = _last([before])
-        found.append((step[0], *(values[2:4] + values[:2] + ends if step[0] == "C" else ends)))
+        kind, *values = step
+        handles = values[:-2]
+        found.append((kind, *[*handles[2:], *handles[:2], *last(before)]))
     return tuple(found)
 
 
-def _last(steps: Sequence[Step]) -> Point:
-    _, *values = steps[-1]
-    return values[-2], values[-1]
-
-
-def _between(
-    page: Column, lane: int, start: Point, end: Point, right: float, down: float
-) -> list[Step]:
+def _over(page: Column, lane: int, ends: tuple[Point, Point], margin: Point) -> list[Step]:
     """Down, over to the gutter, up, over and down: lines keep their order and do not cross."""
+    (start, end), (right, down) = ends, margin
     count = len(page.passing)
     low = page.height + down + _MARGIN / 2 + _LANE * (count - 1 - lane)
     across = page.right + right + _MARGIN + _LANE * (count - 1 - lane)
@@ -315,17 +297,6 @@ def _between(
     points = [start, *corners, end]
     steps: list[Step] = []
     for before, at, after in zip(points, points[1:], points[2:], strict=False):
-        a, b = _near(at, before), _near(at, after)
-        steps += [("L", *a), ("C", *_mid(at, a), *_mid(at, b), *b)]
+        rounds = (min(_ROUND, dist(at, other) / 2) for other in (before, after))
+        steps += corner(before, at, after, *rounds)
     return steps
-
-
-def _near(corner: Point, other: Point) -> Point:
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
-    length = abs(dx) + abs(dy)  # along an axis
-    t = min(_ROUND, length / 2) / length if length else 0.0
-    return corner[0] + dx * t, corner[1] + dy * t
-
-
-def _mid(corner: Point, end: Point) -> Point:
-    return corner[0] + (end[0] - corner[0]) * 0.45, corner[1] + (end[1] - corner[1]) * 0.45

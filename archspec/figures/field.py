@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Step, Stroke, Text, flat
 from archspec.figures.seen import Seen, chain
+from archspec.units import once
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -21,7 +21,7 @@ _ROW = 20.0  # px of a row of the table
 _SIZE = 10.5  # of its letters
 _LINES = 64  # of the grid, along one axis
 _PATH, _OP = 230.0, 130.0  # px that a path, and an op, may take
-_FIRST, _LAST = (158, 202, 240), (8, 48, 107)  # colours, from the first field on
+_FIRST, _LAST = "#9ecaf0", "#08306b"  # colours, from the first field on
 _WHOLE = 10  # an axis is drawn whole up to so many times the field
 _GROUND, _SEEN, _GRID = "#f1f1ee", "#f6ddd4", "#cfd3d8"
 _TITLES = ("node", "op", "field", "stride", "padding")
@@ -54,7 +54,7 @@ class _Figure:
         more = Text(title.box.right + 12, 52.0, self.more, 11.0, colour=palette.MUTED)
         heading = (*cards.heading(self.network, _EDGE), title, more)
         marks = list(self.picture())
-        boxes = [mark.box for mark in _flat((*heading, *marks))]
+        boxes = [mark.box for mark in flat((*heading, *marks)) if isinstance(mark, Rect | Text)]
         return Scene(
             max(box.right for box in boxes) + _EDGE,
             max(box.bottom for box in boxes) + _EDGE,
@@ -77,7 +77,7 @@ class _Figure:
     @property
     def more(self) -> str:
         here = "×".join(str(field.extent) for field in self.last.fields)
-        said = f"{self.input} {here}, stride {_once([f.stride for f in self.last.fields])}"
+        said = f"{self.input} {here}, stride {once([f.stride for f in self.last.fields])}"
         whole = any(field.whole for field in self.last.fields)
         return f"{said}; by another path all of it" if whole else said
 
@@ -85,9 +85,7 @@ class _Figure:
         """From light to dark; that of the node itself stands out."""
         if number == len(self.found) - 1:
             return palette.ACCENT
-        share = number / max(1, len(self.found) - 2)
-        mixed = (round(a + share * (b - a)) for a, b in zip(_FIRST, _LAST, strict=True))
-        return "#" + "".join(f"{part:02x}" for part in mixed)
+        return palette.mixed(_FIRST, _LAST, number / max(1, len(self.found) - 2))
 
     def _cells(self, seen: Seen) -> tuple[str, ...]:
         layer = self.network.graph.steps[seen.row.index].layer
@@ -96,8 +94,8 @@ class _Figure:
             fonts.fit(seen.row.path, _SIZE, _PATH, bold=True),
             fonts.fit(op, _SIZE, _OP, bold=True),
             "×".join(str(field.size) for field in seen.fields),
-            _once([field.stride for field in seen.fields]),
-            _once([field.padding_here for field in seen.fields]),
+            once([field.stride for field in seen.fields]),
+            once([field.padding_here for field in seen.fields]),
         )
 
     def line(self, number: int, x: float, y: float) -> Iterator[Text]:
@@ -127,38 +125,39 @@ class _Squares(_Figure):
         self.right = _EDGE + width * self.scale
         self.image = self._box(self.rows, self.columns)
         self.whole = self._box((0, self.down.extent - 1), (0, self.across.extent - 1))
+        self.strokes = [self._stroke(number) for number in range(len(found))]
 
     def picture(self) -> Iterator[Mark]:
         hull = self._box(*self.last.spans[-2:])
         yield Rect(self.image, _GROUND)
-        yield Rect(_common(self.image, hull), _SEEN)
+        starts, ends = map(max, self.image[:2], hull[:2]), map(min, self.image[2:], hull[2:])
+        yield Rect(Box(*starts, *ends), _SEEN)
         yield from self._grid()
         yield from self._edges()
-        for number in reversed(range(len(self.found))):
-            box = self._box(*self.found[number].spans[-2:])
-            square = Rect(box, None, self._stroke(number))
-            yield Group((square,), self.found[number].row.path, role="field")
+        for seen, stroke in reversed(list(zip(self.found, self.strokes, strict=True))):
+            square = Rect(self._box(*seen.spans[-2:]), None, stroke)
+            yield Group((square,), seen.row.path, role="field")
         yield self._cross()
         yield from self._table(self.right + 34)
 
     def _edges(self) -> Iterator[Path]:
         """Those of the image; none where it goes on."""
         left, top, right, bottom = self.image
-        for there, ends in (
-            (top == self.whole.top, ((left, top), (right, top))),
-            (bottom == self.whole.bottom, ((left, bottom), (right, bottom))),
-            (left == self.whole.left, ((left, top), (left, bottom))),
-            (right == self.whole.right, ((right, top), (right, bottom))),
+        for there, start, end in (
+            (top == self.whole.top, (left, top), (right, top)),
+            (bottom == self.whole.bottom, (left, bottom), (right, bottom)),
+            (left == self.whole.left, (left, top), (left, bottom)),
+            (right == self.whole.right, (right, top), (right, bottom)),
         ):
             if there:
-                yield Path((("M", *ends[0]), ("L", *ends[1])), Stroke("#6a6f75", 1.2))
+                yield Path((("M", *start), ("L", *end)), Stroke("#6a6f75", 1.2))
 
     def _table(self, x: float) -> Iterator[Mark]:
         y = _HEAD + 10
         yield from self.line(-1, x + 22, y)
-        for number in range(len(self.found)):
+        for number, stroke in enumerate(self.strokes):
             y += _ROW
-            swatch = Rect(Box(x, y - 9, x + 11, y + 2), None, self._stroke(number))
+            swatch = Rect(Box(x, y - 9, x + 11, y + 2), None, stroke)
             yield Group((swatch, *self.line(number, x + 22, y)), role="line")
         for said in self._notes():
             y += _ROW
@@ -172,7 +171,7 @@ class _Squares(_Figure):
         if self.image != self.whole:
             shown = ", ".join(f"{first}…{last}" for first, last in (self.rows, self.columns))
             yield f"shown of {self.input}: cells {shown}"
-        if any(self._stroke(number).dash for number in range(len(self.found))):
+        if any(stroke.dash for stroke in self.strokes):
             yield "dashed: reaches beyond the input, into padding"
 
     def _stroke(self, number: int) -> Stroke:
@@ -275,23 +274,3 @@ def _borders(field: Field, first: int, last: int) -> Iterator[float]:
         if place > first:
             yield place
         place += step
-
-
-def _common(a: Box, b: Box) -> Box:
-    return Box(
-        max(a.left, b.left), max(a.top, b.top), min(a.right, b.right), min(a.bottom, b.bottom)
-    )
-
-
-def _flat(marks: Sequence[Mark]) -> Iterator[Rect | Text]:
-    for mark in marks:
-        if isinstance(mark, Group):
-            yield from _flat(mark.items)
-        elif isinstance(mark, (Rect, Text)):
-            yield mark
-
-
-def _once(values: Sequence[Fraction | None]) -> str:
-    """Equal values are written once."""
-    texts = ["?" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else "×".join(texts)

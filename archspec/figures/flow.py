@@ -1,20 +1,24 @@
-"""Grid and sizes → Flow: where every item stands and how every link runs, in px."""
+"""Grid and sizes → Flow: where every item stands and how every link runs, in px.
+
+A rank takes the room of its largest item, and so does a column. Ranks run across the page or down
+it, in strips one beside the other where they are too many for one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from archspec.figures.grid import Grid, Route
-from archspec.figures.scene import Box
+from archspec.figures.scene import Box, Point
 
 ARROW = {False: 22.0, True: 18.0}  # px between two ranks, across and down
 TRACK = 9.0  # px between lines side by side
 BESIDE = 16.0  # px between columns
 TURN = 30.0  # px between strips: room for the line that leads on
 
-Point = tuple[float, float]
 Size = tuple[float, float]
 
 
@@ -51,9 +55,9 @@ def best(
                 found.append((strain > 1, count + 2 * turned, strain + ragged, flow, turned))
     if not found:
         return None
-    if all(entry[0] for entry in found):  # none fits the frame: how many strips is of no matter
-        return min(found, key=lambda entry: entry[2])[3:]
-    return min(found, key=lambda entry: entry[:3])[3:]
+    # where none fits the frame, how many strips is of no matter
+    least = 2 if all(entry[0] for entry in found) else 0
+    return min(found, key=lambda entry: entry[least:3])[3:]
 
 
 _RAGGED = 0.5  # of strain, that a strip much shorter than the others is worth
@@ -96,10 +100,15 @@ def _filled(pieces: Sequence[float], most: float) -> list[int]:
 
 def _lengths(grid: Grid, sizes: Sequence[Size], down: bool) -> list[float]:
     """What each rank takes, with the gap before it."""
+    extents = _extents(grid, sizes, down)
+    return [extent + _gap(grid, rank, down) for rank, extent in enumerate(extents)]
+
+
+def _extents(grid: Grid, sizes: Sequence[Size], down: bool) -> list[float]:
     extents = [0.0] * grid.rows
     for (rank, _), size in zip(grid.cells, sizes, strict=True):
         extents[rank] = max(extents[rank], size[down])
-    return [extent + _gap(grid, rank, down) for rank, extent in enumerate(extents)]
+    return extents
 
 
 def _gap(grid: Grid, rank: int, down: bool) -> float:
@@ -119,12 +128,11 @@ class _Placement:
         self.strip_of = [0] * grid.rows
         for number, (start, stop) in enumerate(pairwise(self.strips)):
             self.strip_of[start:stop] = [number] * (stop - start)
-        self.extent = [0.0] * grid.rows
-        for (rank, _), size in zip(grid.cells, self.long, strict=True):
-            self.extent[rank] = max(self.extent[rank], size)
+        self.extent = _extents(grid, sizes, down)
         self.start = self._ranks()
         self.middle, self.edges = self._columns()
         self.centre = self._centres()
+        self.spans = self._spans()
 
     def _ranks(self) -> list[float]:
         """Where each rank begins along u."""
@@ -164,19 +172,17 @@ class _Placement:
         """Along v, of each item: its column's, or of one alone in its rank its branches'."""
         cells, strip_of = self.grid.cells, self.strip_of
         found = [self.middle[strip_of[rank]][column] for rank, column in cells]
-        crowd = [0] * self.grid.rows
-        for rank, _ in cells:
-            crowd[rank] += 1
+        crowd = Counter(rank for rank, _ in cells)
         ahead: list[set[int]] = [set() for _ in cells]  # columns that items fork to, join from
         behind: list[set[int]] = [set() for _ in cells]
         for route in self.grid.routes:
             source, target = cells[route.source], cells[route.target]
             if route.lane is None:
                 ahead[route.source].add(target[1])
-            behind[route.target].add(source[1] if route.lane is None else route.lane)
-            inside = range(source[0] + 1, target[0] + bool(route.side))
-            for rank in inside if route.lane is not None else ():
-                crowd[rank] += 1
+                behind[route.target].add(source[1])
+            else:
+                behind[route.target].add(route.lane)
+                crowd.update(range(source[0] + 1, target[0] + bool(route.side)))
         for item, (rank, _) in enumerate(cells):
             columns = max(behind[item], ahead[item], key=len)
             if crowd[rank] == 1 and len(columns) > 2:
@@ -185,7 +191,7 @@ class _Placement:
                 found[item] = (min(places) + max(places)) / 2
         return self._followed(found, crowd)
 
-    def _followed(self, centres: list[float], crowd: Sequence[int]) -> list[float]:
+    def _followed(self, centres: list[float], crowd: Mapping[int, int]) -> list[float]:
         """What stands alone between two that stand alone stays in line with them."""
         cells = self.grid.cells
         ways = [
@@ -201,72 +207,65 @@ class _Placement:
                 centres[b] = centres[a]
         return centres
 
+    def _spans(self) -> list[Box]:
+        """Where each item stands: left and right along u, top and bottom along v."""
+        found = []
+        for (rank, _), long, thick, centre in zip(
+            self.grid.cells, self.long, self.thick, self.centre, strict=True
+        ):
+            begin = self.start[rank] + (self.extent[rank] - long) / 2
+            found.append(Box(begin, centre - thick / 2, begin + long, centre + thick / 2))
+        return found
+
     def flow(self) -> Flow:
-        spans = [self._span(item) for item in range(len(self.long))]
-        lines = {
-            (route.source, route.target): self._line(route, spans) for route in self.grid.routes
-        }
+        """Moved to 0, 0; u across the page, or down it."""
+        lines = {(route.source, route.target): self._line(route) for route in self.grid.routes}
         points = [point for line in lines.values() for point in line]
-        points += [point for span in spans for point in ((span[0], span[1]), (span[2], span[3]))]
-        low_u, low_v = (min(p[k] for p in points) for k in (0, 1))
-        high_u, high_v = (max(p[k] for p in points) for k in (0, 1))
-        width, height = self._turned((high_u - low_u, high_v - low_v))
-        boxes = tuple(
-            Box(*self._turned((a - low_u, b - low_v)), *self._turned((c - low_u, d - low_v)))
-            for a, b, c, d in spans
+        points += [point for span in self.spans for point in (span[:2], span[2:])]
+        left, top = (min(along) for along in zip(*points, strict=True))
+
+        def drawn(point: Point) -> Point:
+            u, v = point[0] - left, point[1] - top
+            return (v, u) if self.down else (u, v)
+
+        right, bottom = (max(along) for along in zip(*points, strict=True))
+        return Flow(
+            *drawn((right, bottom)),
+            tuple(Box(*drawn(span[:2]), *drawn(span[2:])) for span in self.spans),
+            {ends: tuple(map(drawn, line)) for ends, line in lines.items()},
         )
-        moved = {
-            ends: tuple(self._turned((u - low_u, v - low_v)) for u, v in line)
-            for ends, line in lines.items()
-        }
-        return Flow(width, height, boxes, moved)
 
-    def _turned(self, point: Point) -> Point:
-        return (point[1], point[0]) if self.down else point
-
-    def _span(self, item: int) -> tuple[float, float, float, float]:
-        rank, _ = self.grid.cells[item]
-        begin = self.start[rank] + (self.extent[rank] - self.long[item]) / 2
-        middle, half = self.centre[item], self.thick[item] / 2
-        return begin, middle - half, begin + self.long[item], middle + half
-
-    def _line(
-        self, route: Route, spans: Sequence[tuple[float, float, float, float]]
-    ) -> tuple[Point, ...]:
-        source, target = spans[route.source], spans[route.target]
-        a, b = (source[1] + source[3]) / 2, (target[1] + target[3]) / 2
+    def _line(self, route: Route) -> tuple[Point, ...]:
+        source, target = self.spans[route.source], self.spans[route.target]
+        a, b = source.middle[1], target.middle[1]
         rank, goal = self.grid.cells[route.source][0], self.grid.cells[route.target][0]
         if self.strip_of[rank] != self.strip_of[goal]:
             return self._on(source, target, self.strip_of[rank])
-        points: list[Point] = [(source[2], a)]
+        points: list[Point] = [(source.right, a)]
         if route.lane is None:
             if a != b:
                 points += [(u := self._track(goal, route.join or 0), a), (u, b)]
-            return (*points, (target[0], b))
+            return (*points, (target.left, b))
         lane = self.middle[self.strip_of[goal]][route.lane]
         if a != lane:
             points += [(u := self._track(rank + 1, route.fork or 0), a), (u, lane)]
         if route.side:
-            u = (target[0] + target[2]) / 2
-            return (*points, (u, lane), (u, target[1] if route.side < 0 else target[3]))
+            u = target.middle[0]
+            return (*points, (u, lane), (u, target.top if route.side < 0 else target.bottom))
         if b != lane:
             points += [(u := self._track(goal, route.join or 0), lane), (u, b)]
-        return (*points, (target[0], b))
+        return (*points, (target.left, b))
 
     def _track(self, rank: int, number: int) -> float:
         """Along u, of a track in the gap before a rank: with room behind it for the arrow."""
         return self.start[rank - 1] + self.extent[rank - 1] + 8 + TRACK * number
 
-    def _on(
-        self,
-        source: tuple[float, float, float, float],
-        target: tuple[float, float, float, float],
-        strip: int,
-    ) -> tuple[Point, ...]:
+    def _on(self, source: Box, target: Box, strip: int) -> tuple[Point, ...]:
         """From the end of a strip to the beginning of the next."""
-        a, b = (source[1] + source[3]) / 2, (target[1] + target[3]) / 2
+        a, b = source.middle[1], target.middle[1]
         between = self.edges[strip][1] + TURN / 2
-        out, back = source[2] + 10, target[0] - 14
+        out, back = source.right + 10, target.left - 14
         return (
-            (source[2], a), (out, a), (out, between), (back, between), (back, b), (target[0], b),
+            (source.right, a), (out, a), (out, between),
+            (back, between), (back, b), (target.left, b),
         )  # fmt: skip

@@ -1,10 +1,18 @@
-"""Elements → Drafts: which ops and blocks share a card, until there are few enough of them."""
+"""Elements → Drafts: which ops and blocks share a card, until there are few enough of them.
+
+At first every op is a card, but that norms and activations join the op before them (`fuse.py`).
+Then blocks that are called several times, or hold nothing but ops, are one card a call, and the
+copies of a repeat one in all. If that is still too much, what is deepest is folded first:
+
+    stem [conv, norm, relu]    layer1 [Block [conv, conv, add], Block [conv, conv, add]]
+    conv+norm+relu    Block × 2
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby, islice, pairwise, takewhile
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -15,7 +23,30 @@ from archspec.figures.wiring import Wiring
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
+MOST = 40
+"""Parts of a figure that can be taken in at a glance."""
 _FEW = 20  # cards up to which blocks that are not repeated are shown open
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How far a network is to be folded, and what first.
+
+    `most` parts, named outputs not counted. `open`: keys of parts to be shown open all the same, a
+    repeat as its copies, a block as its inside. `runs`: equal ops one after the other are one part
+    × N. `full`: nothing is folded that fits, but for calls of a block inside itself. `scales`: what
+    works at several resolutions is folded last. `outputs`: whether there are parts for them.
+    """
+
+    most: int = MOST
+    open: frozenset[str] = frozenset()
+    runs: bool = True
+    full: bool = False
+    scales: bool = False
+    outputs: bool = True
+
+
+USUAL = Fold()
 
 
 class Folder:
@@ -24,51 +55,23 @@ class Folder:
     def __init__(self, graph: Graph) -> None:
         self.wiring = Wiring(graph)
         self.root = tree(graph)
-        self._single: dict[int, bool] = {}
+        self._single: dict[object, bool] = {}
 
-    @cached_property
-    def parents(self) -> dict[int, Element]:
-        """By id of the element."""
-        return {id(child): element for element in self.root.walk() for child in element.children}
-
-    def named(self, element: Element) -> Element:
-        """The outermost element with a path that holds the same nodes, or itself."""
-        best, outer = element, element
-        while (above := self.parents.get(id(outer))) is not None and above.nodes == element.nodes:
-            outer = above
-            best = outer if outer.path else best
-        return best
-
-    def drafts(
-        self,
-        root: Element,
-        most: int,
-        opened: Collection[str] = (),
-        *,
-        runs: bool = True,
-        full: bool = False,
-        scales: bool = False,
-    ) -> list[Draft]:
-        """The inside of `root` as at most `most` drafts, in order; more only where `opened` asks.
-
-        `opened` are paths of elements that are not folded. `runs`: neighbours that are alike are
-        one. `full`: only folded as far as `most` wants it, but for calls of `root` itself.
-        `scales`: what works at several resolutions is folded last.
-        """
-        view = _View(self, root, frozenset(opened), runs, scales)
-        if full:
+    def drafts(self, root: Element, fold: Fold) -> list[Draft]:
+        """The inside of `root` in order, as at most `fold.most` drafts and what is asked open."""
+        view = _View(self, root, fold)
+        if fold.full:
             view.fold_itself()
         else:
             view.fold_blocks()
-        return view.fitting(most)
+        return view.fitting(fold.most)
 
     def single(self, element: Element) -> bool:
         """Whether what is inside is one card."""
-        key = id(element.instance) if element.kind == "block" and element.instance else id(element)
-        known = self._single.get(key)
-        if known is None:
-            known = self._single[key] = len(_View(self, element, frozenset()).unfolded()) == 1
-        return known
+        key = element.instance or element
+        if key not in self._single:
+            self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
+        return self._single[key]
 
     def structure(self, element: Element) -> tuple[object, ...]:
         """The ops and blocks inside, without their sizes: what copies have in common."""
@@ -111,24 +114,17 @@ class Folder:
 class _View:
     """The inside of one element at some degree of folding."""
 
-    def __init__(
-        self,
-        folder: Folder,
-        root: Element,
-        opened: frozenset[str],
-        runs: bool = True,
-        scales: bool = False,
-    ) -> None:
-        self.folder, self.root = folder, root
-        self.opened, self.runs, self.scales = opened, runs, scales
-        self.folded: set[int] = set()  # ids of elements
+    def __init__(self, folder: Folder, root: Element, fold: Fold) -> None:
+        self.folder, self.root, self.fold = folder, root, fold
+        self.folded: set[Element] = set()
 
     # ------------------------------------------------------------------ which are folded
 
     def fold_itself(self) -> None:
         """A block that calls itself is shown once; the call inside is a card."""
         if self.root.kind == "block":
-            self._fold(e for e in self._below() if (e.kind, e.title) == ("block", self.root.title))
+            own = ("block", self.root.title)
+            self.folded.update(e for e in self._below() if (e.kind, e.title) == own)
 
     def fold_blocks(self) -> None:
         """Blocks that are called often or hold no others are one card each, repeats one in all."""
@@ -137,13 +133,9 @@ class _View:
             if element.kind == "block" and not self.folder.single(element):
                 blocks.setdefault(element.title, []).append(element)
         cards = [calls for calls in blocks.values() if self._are_cards(calls)]
-        for calls in cards:
-            self._fold(calls)
-        self._fold(e for e in self._below() if e.kind == "repeat" and self._is_card(e))
+        self.folded.update(*cards)
+        self.folded.update(e for e in self._below() if e.kind == "repeat" and self._is_card(e))
         self._open_few(cards)
-
-    def _fold(self, elements: Iterator[Element] | Sequence[Element]) -> None:
-        self.folded.update(map(id, elements))
 
     def _are_cards(self, calls: Sequence[Element]) -> bool:
         """Whether a block is never called inside itself, and often or holds only ops."""
@@ -159,44 +151,33 @@ class _View:
         copies = repeat.children
         if len(copies) < 2 or self.folder.single(copies[0]) or not self.folder.repeats(copies):
             return False
-        if all(id(copy) in self.folded for copy in copies):
+        if self.folded.issuperset(copies):
             return True
         alike = self.folder.wiring.alike
         return len({tuple(alike(index) for index in copy.nodes) for copy in copies}) == 1
 
     def _open_few(self, cards: Sequence[list[Element]]) -> None:
         """Blocks that are not repeated are shown open where the figure stays small."""
-        parents = self.folder.parents
         for calls in cards:
-            if any(parents[id(call)].kind == "repeat" for call in calls):
+            if any(call.parent is not None and call.parent.kind == "repeat" for call in calls):
                 continue
-            self.folded.difference_update(map(id, calls))
+            self.folded.difference_update(calls)
             if len(self.unfolded()) > _FEW:
-                self._fold(calls)
+                self.folded.update(calls)
 
     def fitting(self, most: int) -> list[Draft]:
         """Folded further, the deepest first, until there are at most `most`."""
-        found = self.unfolded()
-        if self._fits(found, most):
-            return found
-        for alike in self._by_depth():
-            self._fold(alike)
+        for alike in chain(((),), self._by_depth()):
+            self.folded.update(alike)
             found = self.unfolded()
-            if self._fits(found, most):
+            if len(found) <= most or sum(not self._forced(draft) for draft in found) <= most:
                 return found
         return self._by_force(found, most)
 
-    def _fits(self, found: Sequence[Draft], most: int) -> bool:
-        return len(found) <= most or len([d for d in found if not self._forced(d)]) <= most
-
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
-        above = self.folder.parents.get(id(draft.first)) if self.opened else None
-        while above is not None and above is not self.root:
-            if above.path in self.opened:
-                return True
-            above = self.folder.parents.get(id(above))
-        return False
+        above = takewhile(lambda element: element is not self.root, draft.first.above())
+        return any(element.path in self.fold.open for element in above)
 
     def _by_depth(self) -> Iterator[list[Element]]:
         """What can be folded: elements of one depth, kind and title at a time, deepest first."""
@@ -204,7 +185,7 @@ class _View:
         stack = [(child, 0) for child in reversed(self.root.children)]
         while stack:
             element, depth = stack.pop()
-            if id(element) in self.folded or not element.children or self.folder.single(element):
+            if element in self.folded or not element.children or self.folder.single(element):
                 continue
             classes.setdefault((-depth, element.kind, element.title), []).append(element)
             stack.extend((child, depth + 1) for child in reversed(element.children))
@@ -213,59 +194,51 @@ class _View:
 
     def _keeps(self, element: Element) -> bool:
         """Whether folding it would hide what happens between resolutions."""
-        return self.scales and self.folder.scales(element)
+        return self.fold.scales and self.folder.scales(element)
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
         """A long flat chain: so many neighbours share a card as it takes."""
-        forced = [self._forced(draft) for draft in found]
-        inputs = [draft.kind == "input" for draft in found]
-        if sum(inputs) * 4 <= most:  # they stand apart while there is room
-            most -= sum(inputs)
-            forced = [a or b for a, b in zip(forced, inputs, strict=True)]
-        size = -(-forced.count(False) // most)
+        apart = set(filter(self._forced, found))
+        inputs = {draft for draft in found if draft.kind == "input"}
+        if len(inputs) * 4 <= most:  # they stand apart while there is room
+            most -= len(inputs)
+            apart |= inputs
+        size = -(-(len(found) - len(apart)) // most)
         chunks: list[list[Draft]] = []
-        free = False  # whether the last chunk takes more
-        for draft, apart in zip(found, forced, strict=True):
-            if free and not apart and len(chunks[-1]) < size:
-                chunks[-1].append(draft)
-            else:
-                chunks.append([draft])
-            free = not apart
+        for alone, run in groupby(found, apart.__contains__):
+            drafts, step = list(run), 1 if alone else size
+            chunks += [drafts[at : at + step] for at in range(0, len(drafts), step)]
         return [chunk[0] if len(chunk) == 1 else _neighbours(chunk) for chunk in chunks]
 
     def _below(self) -> Iterator[Element]:
-        return (element for element in self.root.walk() if element is not self.root)
+        return islice(self.root.walk(), 1, None)
 
     # ------------------------------------------------------------------ what is seen then
 
     def unfolded(self) -> list[Draft]:
         """The drafts of what is not folded."""
-        found: list[Draft] = []
-        for child in self.root.children:
-            self._draft(child, found)
-        found = fused(self.folder.wiring, found)
-        return joined(self.folder.wiring, found) if self.runs else found
+        drafts = (draft for child in self.root.children for draft in self._drafts(child))
+        found = fused(self.folder.wiring, drafts)
+        return joined(self.folder.wiring, found) if self.fold.runs else found
 
-    def _draft(self, element: Element, found: list[Draft]) -> None:
+    def _drafts(self, element: Element) -> Iterator[Draft]:
         if not element.children:
             kind = "input" if element.kind == "input" else "op"
-            found.append(Draft(kind, (element,), (element.start,), element.start))
-        elif id(element) in self.folded and not self._open(element):
+            yield Draft(kind, (element,), (element.start,), element.start)
+        elif element in self.folded and not self._open(element):
             repeat = element.kind == "repeat"
             elements = tuple(element.children) if repeat else (element,)
             kind = "block" if all(e.kind == "block" for e in elements) else "group"
-            found.append(Draft(kind, elements, tuple(element.nodes), copies=len(elements)))
+            yield Draft(kind, elements, tuple(element.nodes), copies=len(elements))
         else:
             for child in element.children:
-                self._draft(child, found)
+                yield from self._drafts(child)
 
     def _open(self, element: Element) -> bool:
         """Whether it, or something inside it, is to be seen."""
-        if not self.opened:
-            return False
-        if self.folder.named(element).path in self.opened:
-            return True
-        return any(one.path in self.opened for one in element.walk())
+        asked = self.fold.open
+        seen = (element.named, *element.walk()) if asked else ()
+        return any(one.path in asked for one in seen)
 
 
 def _neighbours(chunk: Sequence[Draft]) -> Draft:

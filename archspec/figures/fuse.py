@@ -1,14 +1,22 @@
-"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N."""
+"""Drafts → fewer drafts: conv, norm and activation share a card, equal ops in a row are one × N.
+
+From the ops of a network to its cards, if the two convolutions are equal:
+
+    conv  norm  relu  conv  norm  relu  flatten  linear
+    conv+norm+relu  conv+norm+relu  flatten+linear         fused
+    conv+norm+relu × 2  flatten+linear                     joined
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archspec.figures.words import MERGES, UPSAMPLING
+from archspec.figures import words
 
 if TYPE_CHECKING:
+    from archspec.expand.graph import Node
     from archspec.figures.tree import Element
     from archspec.figures.wiring import Wiring
 
@@ -42,7 +50,7 @@ class Draft:
         return self.nodes[0] if self.core == -1 else self.core
 
 
-def fused(wiring: Wiring, drafts: Sequence[Draft]) -> list[Draft]:
+def fused(wiring: Wiring, drafts: Iterable[Draft]) -> list[Draft]:
     """Norms, activations and the like join the op before them, or else the one behind."""
     found: list[Draft] = []
     by_last: dict[int, Draft] = {}
@@ -66,24 +74,22 @@ def _before(wiring: Wiring, draft: Draft, by_last: dict[int, Draft]) -> Draft | 
         return None
     inputs = wiring.nodes[draft.nodes[0]].inputs
     before = by_last.get(inputs[0].node) if len(inputs) == 1 else None
-    if before is None or not wiring.chained(before.nodes[-1], draft.nodes[0]):
-        return None
-    return before
+    chained = before is not None and wiring.chained(before.nodes[-1], draft.nodes[0])
+    return before if chained else None
 
 
 def _joins(wiring: Wiring, before: Draft, draft: Draft) -> bool:
-    layer = wiring.nodes[draft.nodes[0]].layer
-    assert layer is not None
     # what is nothing but norms and the like until now takes in whatever comes
-    return before.core == -1 or layer.family in _BEHIND or layer.op == "scale"
+    return before.core == -1 or _is(wiring.nodes[draft.nodes[0]], _BEHIND)
 
 
 def _is_beside(wiring: Wiring, index: int) -> bool:
     node = wiring.nodes[index]
-    assert node.layer is not None
-    if len(node.inputs) != 1 or len(node.outs) != 1 or node.layer.op in UPSAMPLING:
-        return False
-    return node.layer.family in _BESIDE or node.layer.op == "scale"
+    return len(node.inputs) == len(node.outs) == 1 and _is(node, _BESIDE)
+
+
+def _is(node: Node, families: frozenset[str]) -> bool:
+    return words.family(node) in families or node.op == "scale"
 
 
 def _join(wiring: Wiring, before: Draft, draft: Draft) -> None:
@@ -127,7 +133,7 @@ def _repeats(wiring: Wiring, run: Draft, draft: Draft) -> bool:
         return False
     layer = wiring.nodes[draft.core].layer if draft.core is not None else None
     size = len(draft.nodes)
-    if len(run.nodes) != size * run.copies or layer is None or layer.op in MERGES:
+    if len(run.nodes) != size * run.copies or layer is None or layer.merges:
         return False
     before = [wiring.alike(index) for index in run.nodes[-size:]]
     return before == [wiring.alike(index) for index in draft.nodes] and wiring.chained(

@@ -10,16 +10,18 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
-from archspec.figures.columns import Column, Curve, columns, folded, passed, within
-from archspec.figures.dot import DENSE, HURRIED, Drawn, drawn, heading, leading, smaller
-from archspec.figures.nest import Nest
+from archspec.figures.columns import Column, Curve, Drawing, columns, folded, passed, within
+from archspec.figures.dot import DENSE, HURRIED
+from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.tree import Element
+from archspec.figures.wiring import skips
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -35,15 +37,6 @@ _FRAME = Stroke("#9aa5b1", 1.0, (5.0, 3.0))
 _SHADES = ("#ffffff", "#f5f7f9")
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What Graphviz found, y downwards: boxes of cards and clusters, and the way of every edge."""
-
-    boxes: tuple[Box, ...]
-    clusters: tuple[Box, ...]
-    curves: tuple[Curve, ...]
-
-
 def draw(network: Network, block: str | None = None) -> Scene:
     """The whole network; with a `block`, that one opened in place, all others closed.
 
@@ -53,7 +46,7 @@ def draw(network: Network, block: str | None = None) -> Scene:
     Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
     """
     if block is not None:
-        return _sheet(network, drawn(network, block))
+        return _sheet(network, opened(network, block))
     for shown in smaller(network):
         scene = _sheet(network, shown)
         if scene.fits:
@@ -61,32 +54,31 @@ def draw(network: Network, block: str | None = None) -> Scene:
     return scene
 
 
-def _sheet(network: Network, shown: Drawn) -> Scene:
+def _sheet(network: Network, shown: Opened) -> Scene:
     faces = [_face(shown, card) for card in shown.cards]
-    groups = [group for group in shown.whole.walk() if group.key in shown.opened][1:]
+    groups = [group for group in shown.whole.groups() if group in shown][1:]
     placed = _placed(shown, groups, faces)
-    titles = [_strip(group, box) for group, box in zip(groups, placed.clusters, strict=True)]
-    pages = columns(placed.boxes, placed.clusters, placed.curves, titles)
-    closed = sum(isinstance(card, Nest) for card in shown.cards)
+    pages = columns(placed)
+    closed = sum(bool(card.children) for card in shown.cards)
     heads = cards.heading(network, _EDGE, f"{closed} groups closed" if closed else "")
     width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
     down = _HEAD + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE
-    marks: list[Mark] = [*heads]
-    marks += _frames(groups, placed, pages, down)
-    keys = [face.key for face in faces]
-    skips = _skips(len(shown.cards), shown.edges)
+    beside = skips(shown.edges)
     lines = []
     for number, (edge, curve) in enumerate(zip(shown.edges, placed.curves, strict=True)):
-        steps = folded(curve, number, pages, _EDGE, down)
-        stroke = cards.SKIP if edge in skips else cards.LINE
-        lines.append(Path(steps, stroke, arrow=True, edge=(keys[edge[0]], keys[edge[1]])))
-    marks.append(Group(tuple(lines), role="edges"))
+        steps = folded(curve, number, pages, (_EDGE, down))
+        stroke = cards.SKIP if edge in beside else cards.LINE
+        source, target = (faces[end].key for end in edge)
+        lines.append(Path(steps, stroke, arrow=True, edge=(source, target)))
+    drawn = []
     for face, box in zip(faces, placed.boxes, strict=True):
         page = next(page for page in pages if box.bottom <= page.stop)
-        marks.append(face.drawn(_moved(box, page, down)))
+        drawn.append(face.drawn(_moved(box, page, down)))
+    frames = _frames(groups, placed, pages, down)
+    marks = (*heads, *frames, Group(tuple(lines), role="edges"), *drawn)
     count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, tuple(marks), network.name, f"{network.name}: {count}")
+    return Scene(width, height, marks, network.name, f"{network.name}: {count}")
 
 
 # ------------------------------------------------------------------ cards
@@ -110,13 +102,11 @@ class _Face:
         """Width and height in px."""
         if self.glyph:
             return _GLYPH, _GLYPH
-        first = fonts.width(self.label, _SIZE)
-        second = fonts.width(self.shape, _SMALL)
+        shape = fonts.width(self.shape, _SMALL)
         if self.group:
-            named = fonts.width(self.name, _SIZE, bold=True) + 5 if self.name else 0.0
-            wide = max(first + named, second)
+            wide = max(_wide(self.name, self.label), shape)
         else:
-            wide = first + (second + _APART if self.shape else 0.0)
+            wide = fonts.width(self.label, _SIZE) + (shape + _APART if self.shape else 0.0)
         return float(ceil(min(_WIDEST, max(_NARROWEST, wide + 16)))), _TALL if self.group else _ROW
 
     def drawn(self, box: Box) -> Group:
@@ -126,64 +116,58 @@ class _Face:
         colours = palette.of(self.family)
         marks: list[Mark] = [Rect(box, colours.fill, Stroke(colours.edge, 1.1), 4.0)]
         if self.group:
-            behind = Box(box.left + 3, box.top + 3, box.right + 3, box.bottom + 3)
-            marks.insert(0, Rect(behind, "#ffffff", Stroke(colours.edge, 0.9), 4.0))
+            marks.insert(0, Rect(box.moved(3, 3), "#ffffff", Stroke(colours.edge, 0.9), 4.0))
         return Group((*marks, *self._words(box)), self.key, self.tip, "card")
 
-    def _words(self, box: Box) -> list[Mark]:
+    def _words(self, box: Box) -> list[Text]:
         left, room = box.left + 8, box.width - 16
-        if not self.group:
-            base = box.top + _ROW / 2 + 3.9
-            if not self.shape:
-                label = fonts.fit(self.label, _SIZE, room)
-                return [Text((box.left + box.right) / 2, base, label, _SIZE, "middle")]
-            first = min(fonts.width(self.label, _SIZE), room / 2)
-            shape = fonts.fit(self.shape, _SMALL, room - first - _APART)
-            room -= fonts.width(shape, _SMALL) + _APART
-            return [
-                Text(left, base, fonts.fit(self.label, _SIZE, room), _SIZE),
-                Text(box.right - 8, base, shape, _SMALL, "end"),
-            ]
-        name = fonts.fit(self.name, _SIZE, room, bold=True)
-        found: list[Mark] = []
-        if name:
-            found.append(Text(left, box.top + 16, name, _SIZE, bold=True))
-        after = fonts.width(name, _SIZE, bold=True) + 5 if name else 0.0
-        label = fonts.fit(self.label, _SIZE, room - after)
-        if label:
-            found.append(Text(left + after, box.top + 16, label, _SIZE))
-        shape = fonts.fit(self.shape, _SMALL, room)
-        return [*found, Text(left, box.top + 30, shape, _SMALL)]
+        if self.group:
+            label = Text(left, box.top + 16, self.label, _SIZE)
+            shape = Text(left, box.top + 30, self.shape, _SMALL)
+            return [*_named(self.name, label, room), shape.fit(room)]
+        base = box.top + _ROW / 2 + 3.9
+        if not self.shape:
+            return [Text(box.middle[0], base, self.label, _SIZE, "middle").fit(room)]
+        label = Text(left, base, self.label, _SIZE)
+        shape = Text(box.right - 8, base, self.shape, _SMALL, "end")
+        shape = shape.fit(room - min(label.width, room / 2) - _APART)
+        return [label.fit(room - shape.width - _APART), shape]
 
 
-def _face(shown: Drawn, card: int | Nest) -> _Face:
+def _named(name: str, label: Text, room: float) -> list[Text]:
+    """A name in bold where the label stands, and the label behind it, as far as there is room."""
+    first = Text(label.x, label.y, name, _SIZE, bold=True).fit(room)
+    after = first.width + 5 if first.text else 0.0
+    second = replace(label, x=label.x + after).fit(room - after)
+    return [text for text in (first, second) if text.text]
+
+
+def _face(shown: Opened, card: Element) -> _Face:
     graph = shown.graph
-    if isinstance(card, Nest):
+    if card.children:
         out = words.shape(graph.steps[card.stop - 1].outs[0])
         family = leading(graph, card)
-        tip = f"{heading(card)}, {card.stop - card.start} ops"
-        return _Face(card.key, card.label, out, family, tip, name=card.name, group=True)
-    node = graph.steps[card]
-    out = words.shape(node.outs[0])
+        tip = f"{heading(card)}, {len(card.nodes)} ops"
+        return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
+    node = graph.steps[card.start]
+    label, shape = words.card(node)
     if node.layer is None:
-        return _Face(node.path, node.path, out, "input", node.path)
-    label = " ".join((words.label(node.layer, _axes(node.ins)), *words.notes(node.layer)))
-    same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
-    glyph = node.layer.op if node.layer.op in cards.GLYPHS else ""
-    tip = f"{node.path}: {label}, {out}"
-    shape = "" if same else out
-    return _Face(node.path, label, shape, words.family(node.layer), tip, glyph)
-
-
-def _axes(ins: Sequence[Any]) -> int:
-    return len(ins[0].shape) - 1 if ins else 0
+        return _Face(node.path, label, shape, "input", node.path)
+    label = " ".join((label, *words.notes(node.layer)))
+    glyph = node.op if node.op in cards.GLYPHS else ""
+    tip = f"{node.path}: {label}, {words.shape(node.outs[0])}"
+    return _Face(node.path, label, shape, words.family(node), tip, glyph)
 
 
 # ------------------------------------------------------------------ Graphviz
 
 
-def _placed(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> _Placed:
-    """Boxes without words: they are measured here, so that no font of this machine matters."""
+def _placed(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> Drawing:
+    """What Graphviz finds, y downwards.
+
+    It is given boxes without words: they are measured here, so that no font of this machine
+    matters.
+    """
     import pygraphviz
 
     sheet = pygraphviz.AGraph(string=_asked(shown, groups, faces))
@@ -191,30 +175,34 @@ def _placed(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> _Pl
         found = json.loads(sheet.draw(format="json0", prog="dot"))
     sheet.close()
     top = float(found["bb"].split(",")[3])
-    boxes: list[Box] = [Box(0, 0, 0, 0)] * len(shown.cards)
-    clusters: list[Box] = [Box(0, 0, 0, 0)] * len(groups)
-    names: dict[int, int] = {}
-    for item in found.get("objects", ()):
+    objects = found.get("objects", ())
+    placed: dict[str, Box] = {}
+    for item in objects:
         name = item["name"]
         if name.startswith("n"):
-            number = names[item["_gvid"]] = int(name[1:])
             x, y = map(float, item["pos"].split(","))
-            wide, tall = faces[number].size
-            boxes[number] = Box(x - wide / 2, top - y - tall / 2, x + wide / 2, top - y + tall / 2)
+            wide, tall = faces[int(name[1:])].size
+            placed[name] = Box(x - wide / 2, top - y - tall / 2, x + wide / 2, top - y + tall / 2)
         else:
             left, low, right, high = map(float, item["bb"].split(","))
-            clusters[int(name.removeprefix("cluster_"))] = Box(left, top - high, right, top - low)
+            placed[name] = Box(left, top - high, right, top - low)
+    names = {item["_gvid"]: item["name"] for item in objects}
     ways = {
         (names[edge["tail"]], names[edge["head"]]): _curve(edge["pos"], top)
         for edge in found.get("edges", ())
     }
-    return _Placed(tuple(boxes), tuple(clusters), tuple(ways[edge] for edge in shown.edges))
+    clusters = [placed[f"cluster_{number}"] for number in range(len(groups))]
+    return Drawing(
+        [placed[f"n{number}"] for number in range(len(faces))],
+        clusters,
+        [ways[f"n{source}", f"n{target}"] for source, target in shown.edges],
+        [_strip(group, box) for group, box in zip(groups, clusters, strict=True)],
+    )
 
 
-def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
+def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
-    place = {id(card): number for number, card in enumerate(shown.cards) if isinstance(card, Nest)}
-    cluster = {id(group): number for number, group in enumerate(groups)}
+    cluster = {group: number for number, group in enumerate(groups)}
     hurried = HURRIED if len(shown.edges) > DENSE else {}
     settings = "".join(f" {name}={value}" for name, value in hurried.items())
     found = [
@@ -222,17 +210,17 @@ def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
         'node [shape=box fixedsize=true label=""] edge [arrowhead=none]',
     ]
 
-    def put(group: Nest) -> None:
-        for part in group.parts:
-            if isinstance(part, Nest) and id(part) in cluster:
-                wide = round(1.5 * _wide(part) + 10)  # a line may pass through its middle
+    def put(group: Element) -> None:
+        for part in group.children:
+            if part in cluster:
+                wide = round(1.5 * _wide(part.name, part.title) + 10)  # a line may pass through
                 room = f'<table border="0" fixedsize="true" width="{wide}" height="{_TITLE:g}">'
                 label = f"<{room}<tr><td></td></tr></table>>"
-                found.append(f"subgraph cluster_{cluster[id(part)]} {{ graph [label={label}]")
+                found.append(f"subgraph cluster_{cluster[part]} {{ graph [label={label}]")
                 put(part)
                 found.append("}")
                 continue
-            number = shown.owner[part] if isinstance(part, int) else place[id(part)]
+            number = shown.owner[part.start]
             wide_in, tall_in = (round(side / 72, 4) for side in faces[number].size)
             round_ = " shape=circle" if faces[number].glyph else ""
             found.append(f"n{number} [width={wide_in} height={tall_in}{round_}]")
@@ -244,27 +232,24 @@ def _asked(shown: Drawn, groups: Sequence[Nest], faces: Sequence[_Face]) -> str:
 
 def _curve(text: str, top: float) -> Curve:
     """Bézier pieces: a point, then three for each piece."""
-    points = []
-    for word in text.split():
-        x, y = word.split(",")[-2:]
-        points.append((float(x), top - float(y)))
-    return tuple(points)
+    points = (word.split(",")[-2:] for word in text.split())
+    return tuple((float(x), top - float(y)) for x, y in points)
 
 
 # ------------------------------------------------------------------ frames
 
 
 def _moved(box: Box, page: Column, down: float) -> Box:
-    left, right = page.x(box.left) + _EDGE, page.x(box.right) + _EDGE
-    return Box(left, box.top + page.down + down, right, box.bottom + page.down + down)
+    left, right = page.x(box.left), page.x(box.right)
+    return Box(left, box.top + page.down, right, box.bottom + page.down).moved(_EDGE, down)
 
 
 def _frames(
-    groups: Sequence[Nest], placed: _Placed, pages: Sequence[Column], down: float
+    groups: Sequence[Element], placed: Drawing, pages: Sequence[Column], down: float
 ) -> list[Mark]:
     """Groups, outer ones first; one that goes on in the next column is framed in both."""
     found: list[Mark] = []
-    around: list[Nest] = []
+    around: list[Element] = []
     for group, box in zip(groups, placed.clusters, strict=True):
         while around and group.start >= around[-1].stop:
             around.pop()
@@ -277,21 +262,23 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if top == box.top:
-                ways = (within(curve, page, _EDGE, down) for curve in placed.curves)
-                marks += _title(group, part, [way for way in ways if way is not None])
+                ways = (within(curve, page, (_EDGE, down)) for curve in placed.curves)
+                left, right = _clear(part, [way for way in ways if way is not None])
+                title = Text(left, part.top + 14, group.title, _SIZE, colour=palette.MUTED)
+                marks += _named(group.name, title, right - left)
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found
 
 
-def _wide(group: Nest) -> float:
+def _wide(name: str, title: str) -> float:
     """Px that a heading takes."""
-    name = fonts.width(group.name, _SIZE, bold=True) + 5 if group.name else 0.0
-    return name + fonts.width(group.label, _SIZE)
+    named = fonts.width(name, _SIZE, bold=True) + 5 if name else 0.0
+    return named + fonts.width(title, _SIZE)
 
 
-def _strip(group: Nest, box: Box) -> Box:
+def _strip(group: Element, box: Box) -> Box:
     """Where a heading is likely to stand."""
-    right = min(box.right, box.left + 14 + _wide(group))
+    right = min(box.right, box.left + 14 + _wide(group.name, group.title))
     return Box(box.left, box.top, right, box.top + _TITLE + 6)
 
 
@@ -309,39 +296,4 @@ def _clear(box: Box, curves: Sequence[Curve]) -> tuple[float, float]:
         if left - reached > found[1] - found[0]:
             found = (reached, left)
         reached = max(reached, right)
-    return found
-
-
-def _title(group: Nest, box: Box, curves: Sequence[Curve]) -> list[Mark]:
-    (left, right), y = _clear(box, curves), box.top + 14
-    name = fonts.fit(group.name, _SIZE, right - left, bold=True)
-    found: list[Mark] = []
-    if name:
-        found.append(Text(left, y, name, _SIZE, bold=True))
-        left += fonts.width(name, _SIZE, bold=True) + 5
-    label = fonts.fit(group.label, _SIZE, right - left)
-    if label:
-        found.append(Text(left, y, label, _SIZE, colour=palette.MUTED))
-    return found
-
-
-def _skips(count: int, edges: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Edges beside which there is a longer way from one end to the other."""
-    after: list[list[int]] = [[] for _ in range(count)]
-    for source, target in edges:
-        after[source].append(target)
-    found: set[tuple[int, int]] = set()
-    for source, targets in enumerate(after):
-        if len(targets) < 2:
-            continue
-        # cards are in an order in which every edge goes forward: nothing behind the last matters
-        last = max(targets)
-        seen: set[int] = set()
-        waiting = [second for target in targets for second in after[target]]
-        while waiting:
-            card = waiting.pop()
-            if card <= last and card not in seen:
-                seen.add(card)
-                waiting += after[card]
-        found |= {(source, target) for target in targets if target in seen}
     return found

@@ -3,13 +3,21 @@
 Rows are longest-path ranks. A column holds paths of items that follow one another, and lanes: the
 vertical runs of links that pass by rows. Nothing here is in pixels: rows and columns take the room
 that what stands in them needs, so a grid stays right when an item grows.
+
+    0 → 1 → 2 → 3, and 0 → 2      rows 0, 1, 2, 3 of column 0; the link 0 → 2 in a lane, column 1
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import accumulate, count
 from typing import NamedTuple
+
+Span = tuple[float, float]
+"""From here to before there."""
+_NEXT = 2  # the first row behind a run that is free: one never seems to go on in the other
 
 
 class Route(NamedTuple):
@@ -60,27 +68,39 @@ def arrange(
     return _Arrangement(count, sorted(set(links)), first, last, side).grid()
 
 
+def apart(span: Span, others: Iterable[Span]) -> bool:
+    """Whether what goes from here to before there meets none of the others."""
+    return all(span[1] <= start or stop <= span[0] for start, stop in others)
+
+
+def first_free(rows: list[list[Span]], span: Span) -> int:
+    """The number of the first row with room for a span, a new one if need be, which it takes."""
+    number = next((n for n, taken in enumerate(rows) if apart(span, taken)), len(rows))
+    rows[number:] = rows[number:] or [[]]
+    rows[number].append(span)
+    return number
+
+
 class _Run(NamedTuple):
-    """What wants a column to itself from row `start` to `stop`; in the order they are placed."""
+    """What wants a column to itself from row `start` to `stop`; in the order they are placed.
+
+    A path and the way on from its end, or the `lane` of the links of one item.
+    """
 
     long: int
     lane: bool
     order: int
     start: int
     stop: int
+    path: list[int]
+
+
+class _Track(NamedTuple):
+    """What shares a track in the gap above a row: a fork (0) or join (1), and the item of it."""
+
+    gap: int
+    join: int
     item: int
-    path: list[int] | None
-
-
-@dataclass(slots=True)
-class _Column:
-    """What is taken of a column: closed intervals of rows."""
-
-    taken: list[tuple[int, int]] = field(default_factory=list)
-
-    def free(self, start: int, stop: int) -> bool:
-        # a row apart, so that one run never seems to go on in the next
-        return all(stop < a - 1 or b < start - 1 for a, b in self.taken)
 
 
 class _Arrangement:
@@ -102,7 +122,7 @@ class _Arrangement:
         self.rows = max(self.row, default=-1) + 1
         self.paths = self._paths()
         self.column: list[int] = [0] * count
-        self.columns: dict[int, _Column] = {}
+        self.columns: dict[int, list[Span]] = {}  # rows that are taken
         self.lanes: dict[int, int] = {}  # source -> column of its long links
 
     def _rows(self, first: frozenset[int], last: frozenset[int]) -> list[int]:
@@ -135,14 +155,12 @@ class _Arrangement:
         path_of: dict[int, list[int]] = {}
         paths: list[list[int]] = []
         for item in sorted(range(self.count), key=lambda i: (self.row[i], i)):
-            leading = [s for s in self.before[item] if ahead.get(s) == item]
-            if not leading:
-                path_of[item] = [item]
-                paths.append(path_of[item])
-                continue
-            source = min(leading, key=lambda s: (self.row[path_of[s][0]], path_of[s][0]))
-            path_of[item] = path_of[source]
-            path_of[item].append(item)
+            leading = [path_of[s] for s in self.before[item] if ahead.get(s) == item]
+            path = min(leading, key=lambda path: (self.row[path[0]], path[0]), default=[])
+            if not path:
+                paths.append(path)
+            path.append(item)
+            path_of[item] = path
         return paths
 
     def _far(self, item: int) -> int:
@@ -159,15 +177,13 @@ class _Arrangement:
         if self._far(trunk[-1]) >= 0:
             self.lanes[trunk[-1]] = 0
         for run in sorted([*self._beside(trunk), *self._passing()]):
-            if run.path is None:
-                column = self._free(run.start, run.stop, (1, -1), self.column[run.item])
-                self.lanes[run.item] = column
-            else:
-                column = self._free(run.start, run.stop, (-1,) if run.order < 0 else (1,), 0)
+            end = run.path[-1]
+            column = self._free(run)
+            if not run.lane:
                 for item in run.path:
                     self.column[item] = column
-                if run.stop > self.row[run.path[-1]]:
-                    self.lanes[run.path[-1]] = column
+            if run.stop > self.row[end]:
+                self.lanes[end] = column
             self._take(column, run.start, run.stop)
 
     def _beside(self, trunk: list[int]) -> Iterator[_Run]:
@@ -179,7 +195,7 @@ class _Arrangement:
             start, end = self.row[path[0]], path[-1]
             stop = max(self.row[end], self._far(end))
             order = -path[0] if path[0] < beside.get(start, -1) else path[0]
-            yield _Run(stop - start, False, order, start, stop, end, path)
+            yield _Run(stop - start, False, order, start, stop, path)
 
     def _passing(self) -> Iterator[_Run]:
         """Links from within a path that pass by rows."""
@@ -187,19 +203,18 @@ class _Arrangement:
         for item in range(self.count):
             far, start = self._far(item), self.row[item] + 1
             if far >= 0 and item not in ends:
-                yield _Run(far - start, True, item, start, far, item, None)
+                yield _Run(far - start, True, item, start, far, [item])
 
-    def _free(self, start: int, stop: int, sides: Sequence[int], near: int) -> int:
-        distance = 1
-        while True:
-            for sign in sides:
-                column = near + sign * distance
-                if column not in self.columns or self.columns[column].free(start, stop):
-                    return column
-            distance += 1
+    def _free(self, run: _Run) -> int:
+        """The next free column: of a path on its side of the trunk, of a lane on either side."""
+        near = self.column[run.path[-1]] if run.lane else 0
+        sides = (1, -1) if run.lane else (-1,) if run.order < 0 else (1,)
+        columns = (near + side * distance for distance in count(1) for side in sides)
+        span = run.start, run.stop + _NEXT
+        return next(column for column in columns if apart(span, self.columns.get(column, ())))
 
     def _take(self, column: int, start: int, stop: int) -> None:
-        self.columns.setdefault(column, _Column()).taken.append((start, stop))
+        self.columns.setdefault(column, []).append((start, stop + _NEXT))
 
     def grid(self) -> Grid:
         self._place()
@@ -240,69 +255,42 @@ class _Arrangement:
 
     def _tracks(self, ways: Sequence[Route]) -> tuple[tuple[int, ...], list[Route]]:
         """Levels for what runs sideways in each gap: links that share an end share a track."""
-        wanted: dict[tuple[int, int, int], tuple[int, int]] = {}  # (gap, 0 fork | 1 join, end)
+        wanted: dict[_Track, list[int]] = {}
         for way in ways:
-            for key, span in self._spans(way):
-                low, high = wanted.get(key, span)
-                wanted[key] = (min(low, span[0]), max(high, span[1]))
-        counts = [0] * (self.rows + 1)
-        level: dict[tuple[int, int, int], int] = {}
-        filled: dict[int, list[list[tuple[int, int]]]] = {}
-        for key in sorted(wanted):
-            low, high = wanted[key]
-            levels = filled.setdefault(key[0], [])
-            free = (i for i, spans in enumerate(levels) if _apart(low, high, spans))
-            number = next(free, len(levels))
-            if number == len(levels):
-                levels.append([])
-            levels[number].append((low, high))
-            level[key] = number
-            counts[key[0]] = len(levels)
-        return tuple(counts), [self._levelled(way, level) for way in ways]
+            for track, columns in self._sideways(way).values():
+                wanted.setdefault(track, []).extend(columns)
+        filled: dict[int, list[list[Span]]] = {}
+        level: dict[_Track, int] = {}
+        for track in sorted(wanted):
+            span = min(wanted[track]), max(wanted[track]) + 1
+            level[track] = first_free(filled.setdefault(track.gap, []), span)
+        routes = [
+            way._replace(**{end: level[track] for end, (track, _) in self._sideways(way).items()})
+            for way in ways
+        ]
+        return tuple(len(filled.get(row, ())) for row in range(self.rows + 1)), routes
 
-    def _spans(self, way: Route) -> Iterable[tuple[tuple[int, int, int], tuple[int, int]]]:
+    def _sideways(self, way: Route) -> dict[str, tuple[_Track, tuple[int, int]]]:
+        """Its fork and its join, as far as it has them: the track, and from where to where."""
         a, b = self.column[way.source], self.column[way.target]
-        lane = way.lane
-        if lane is None:
-            if way.join is not None:
-                yield self._key(way), (min(a, b), max(a, b))
-            return
-        if way.fork is not None:
-            yield (self.row[way.source] + 1, 0, way.source), (min(a, lane), max(a, lane))
-        if way.join is not None:
-            yield (self.row[way.target], 1, way.target), (min(b, lane), max(b, lane))
-
-    def _key(self, way: Route) -> tuple[int, int, int]:
-        """A sideways step to the next row is of the fork, unless only the target has several."""
-        if len(self.after[way.source]) == 1:
-            return self.row[way.target], 1, way.target
-        return self.row[way.target], 0, way.source
-
-    def _levelled(self, way: Route, level: dict[tuple[int, int, int], int]) -> Route:
-        if way.lane is None:
-            return way if way.join is None else way._replace(join=level[self._key(way)])
-        if way.fork is not None:
-            way = way._replace(fork=level[self.row[way.source] + 1, 0, way.source])
-        if way.join is not None:
-            way = way._replace(join=level[self.row[way.target], 1, way.target])
-        return way
+        fork = _Track(self.row[way.source] + 1, 0, way.source)
+        join = _Track(self.row[way.target], 1, way.target)
+        if way.lane is not None:
+            found = {"fork": (fork, (a, way.lane)), "join": (join, (way.lane, b))}
+        else:  # a step to the next row is of the fork, unless only the target has several
+            alone = len(self.after[way.source]) == 1
+            found = {"join": (join if alone else fork, (a, b))}
+        return {end: run for end, run in found.items() if getattr(way, end) is not None}
 
     def _cuts(self) -> tuple[int, ...]:
         """Rows above which a single link passes, from a row's only item to the next row's."""
-        inside: dict[int, int] = {}
-        for item in range(self.count):
-            inside[self.row[item]] = inside.get(self.row[item], 0) + 1
-        crossing = [0] * (self.rows + 1)
+        inside, crossing = Counter(self.row), Counter[int]()
         for source, target in self.links:
             crossing[self.row[source] + 1] += 1
             crossing[self.row[target] + 1] -= 1
-        found, passing = [0], 0
-        for row in range(1, self.rows):
-            passing += crossing[row]
-            if passing == 1 and inside.get(row) == inside.get(row - 1) == 1:
-                found.append(row)
-        return tuple(found)
-
-
-def _apart(low: int, high: int, spans: Iterable[tuple[int, int]]) -> bool:
-    return all(high < a or b < low for a, b in spans)
+        passing = list(accumulate(crossing[row] for row in range(self.rows)))
+        return 0, *(
+            row
+            for row in range(1, self.rows)
+            if passing[row] == inside[row] == inside[row - 1] == 1
+        )

@@ -1,4 +1,8 @@
-"""Part → Level: how high it stands, by the effective stride of what it gives."""
+"""Part → Level: how high it stands, by the effective stride of what it gives.
+
+A map of 56×56 cells, made from an image of 224×224 by strides of 2 and 2, is at stride 4; so is one
+that was made smaller and grew again. That makes a U of a U-Net.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +56,9 @@ def levels(network: Network, shown: Outline) -> dict[str, Level]:
     found: dict[str, Level] = {}
     for part in shown.parts:
         before = [found[link.source] for link in shown.sources[part.key]]
-        if part.kind == "output":
-            found[part.key] = before[0]
-            continue
-        found[part.key] = _level(network, rows[part.main]) or max(
-            before, key=lambda level: level.order, default=Level()
-        )
+        own = before[0] if part.kind == "output" else _level(network, rows[part.main])
+        highest = max(before, key=lambda level: level.order, default=Level())
+        found[part.key] = highest if own is None else own
     return found
 
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from archspec.figures import blocks, fonts, palette, svg, words
-from archspec.figures.nest import Nest, nest
-from archspec.figures.plan import Plan, facts, plans, told
-from archspec.text.words import written
-from archspec.units import count
+from archspec.figures.groups import groups as opening
+from archspec.figures.plan import Plan, plans, told
+from archspec.figures.seen import along
+from archspec.figures.tree import Element
+from archspec.frames import frame
+from archspec.language import Item
+from archspec.text.words import shortened, written
+from archspec.units import count, once
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Field, Row
     from archspec.expand.graph import Graph, Node
+    from archspec.language import Block, Input
+    from archspec.text.faults import Loc
+
+T = TypeVar("T")
 
 OPEN = 20
 """Cards that a page may show before anything is clicked."""
@@ -38,22 +43,17 @@ def write(network: Network) -> str:
     """
     style = _file("page.css") + _colours(network)
     script = _file("page.js")
-    parts = {
-        "policy": _policy(style, script),
-        "title": html.escape(network.name),
-        "totals": html.escape(_totals(network)),
-        "description": html.escape(f"The layers of {network.name} and how they are linked"),
-        "style": style,
-        "script": script,
-        "figure": svg.write(blocks.draw(network)),
-        "data": _json(_data(network)),
-    }
-    page = _file("page.html")
-    pieces: list[str] = []
-    for piece in page.split("{"):
-        name, brace, rest = piece.partition("}")
-        pieces.append(parts[name] + rest if brace and name in parts else f"{{{piece}")
-    return "".join(pieces)[1:]
+    return frame(
+        "figures/page/page.html.jinja",
+        policy=_policy(style, script),
+        title=network.name,
+        totals=_totals(network),
+        description=f"The layers of {network.name} and how they are linked",
+        style=style,
+        script=script,
+        figure=svg.write(blocks.draw(network)),
+        data=_json(_Data(network).told()),
+    )
 
 
 def _file(name: str) -> str:
@@ -86,9 +86,9 @@ def _totals(network: Network) -> str:
 def _colours(network: Network) -> str:
     """The palette as style rules of the families that occur, in light and in dark."""
     rules = []
-    for family in _families(network.graph):
+    for family in dict.fromkeys(map(words.family, network.graph.steps)):
         colours = palette.of(family)
-        dark = _mixed(colours.fill, _DARK, 0.32 if family in palette.FAMILIES else 0.12)
+        dark = palette.mixed(_DARK, colours.fill, 0.32 if family in palette.FAMILIES else 0.12)
         for root, fill, edge in (("", colours.fill, colours.edge), (".dark ", dark, colours.side)):
             rules.append(
                 f"{root}.f-{family} .body{{fill:{fill};stroke:{edge}}}\n"
@@ -97,76 +97,68 @@ def _colours(network: Network) -> str:
     return "".join(rules)
 
 
-def _mixed(colour: str, ground: str, part: float) -> str:
-    """So much of a colour `#rrggbb`, the rest of another."""
-    pairs = ((int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(part * a + (1 - part) * b):02x}" for a, b in pairs)
-
-
-def _families(graph: Graph) -> list[str]:
-    return list(dict.fromkeys(map(_family, graph.steps)))
-
-
-def _family(node: Node) -> str:
-    return "input" if node.layer is None else words.family(node.layer)
-
-
-class _Words:
-    """Texts that stand for themselves once and are numbers from then on."""
+class _Numbered(Generic[T]):
+    """Values that are written once and are numbers from then on."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._known: dict[str, int] = {}
+        self.numbers: dict[T, int] = {}
 
-    def __call__(self, text: str) -> int:
-        number = self._known.setdefault(text, len(self.texts))
-        if number == len(self.texts):
-            self.texts.append(text)
-        return number
+    def __call__(self, value: T) -> int:
+        return self.numbers.setdefault(value, len(self.numbers))
 
 
-def _data(network: Network) -> dict[str, Any]:
-    graph, said = network.graph, _Words()
-    whole = nest(graph)
-    found = plans(graph, whole)
-    lines = _Lines(network)
-    shapes: list[dict[str, Any]] = []
-    known: dict[str, int] = {}
-    groups: list[list[Any]] = []
-    place: dict[str, int] = {}
-    for group, parent in _walk(whole):
-        place[group.key] = len(groups)
-        plan = told(found[group.key])
-        key = json.dumps(plan)
-        if key not in known:
-            known[key] = len(shapes)
-            shapes.append(plan)
-        above = -1 if parent is None else place[parent.key]
-        groups.append(
-            [
-                known[key], above, group.start, group.stop,
-                group.key, group.name, group.label, lines.of_block(group),
-                said(words.shape(graph.steps[group.stop - 1].outs[0])),
-            ]
-        )  # fmt: skip
-    boxes: dict[tuple[int, ...], int] = {}
-    families = _families(network.graph)
-    nodes = _nodes(network, said, families, boxes, lines)
-    totals = network.analysis.totals
-    return {
-        "name": network.name, "title": network.spec.title,
-        "params": totals.params, "macs": totals.macs,
-        "inputs": _inputs(graph), "families": families, "open": _opened(whole, found),
-        "groups": groups, "plans": shapes, "nodes": nodes,
-        "boxes": list(boxes), "lines": lines.told, "words": said.texts, "widths": _widths(),
-    }  # fmt: skip
+class _Data:
+    """What the page's script reads: see `page.js`."""
 
+    def __init__(self, network: Network) -> None:
+        self.network, self.graph = network, network.graph
+        self.words, self.boxes = _Numbered[str](), _Numbered[tuple[int, ...]]()
+        self.families = _Numbered[str]()
+        self.lines = _Lines(network)
+        self.inputs = _inputs(self.graph)
 
-def _walk(group: Nest, parent: Nest | None = None) -> Iterator[tuple[Nest, Nest | None]]:
-    yield group, parent
-    for part in group.parts:
-        if isinstance(part, Nest):
-            yield from _walk(part, group)
+    def told(self) -> dict[str, Any]:
+        whole, totals = opening(self.graph), self.network.analysis.totals
+        found = plans(self.graph, whole)
+        looks, places = _Numbered[str](), _Numbered[str]()
+        groups = []
+        for group in whole.groups():
+            look = looks(json.dumps(told(found[group.key])))
+            above = -1 if group.parent is None else places(group.parent.key)
+            places(group.key)
+            groups.append([look, above, *self._group(group)])
+        rows = self.network.analysis.rows
+        nodes = [self._node(node, rows[node.index]) for node in self.graph.steps]
+        return {
+            "name": self.network.name, "title": self.network.spec.title,
+            "params": totals.params, "macs": totals.macs,
+            "inputs": self.inputs, "families": list(self.families.numbers),
+            "open": _opened(whole, found), "groups": groups,
+            "plans": [json.loads(look) for look in looks.numbers],
+            "nodes": {name: [node[name] for node in nodes] for name in nodes[0]},
+            "boxes": list(self.boxes.numbers), "lines": list(self.lines.told.numbers),
+            "words": list(self.words.numbers), "widths": _widths(),
+        }  # fmt: skip
+
+    def _group(self, group: Element) -> list[Any]:
+        return [
+            group.start, group.stop, group.key, group.name, group.title,
+            self.lines.of(None if group.instance is None else group.instance.block),
+            self.words(words.shape(self.graph.steps[group.stop - 1].outs[0])),
+        ]  # fmt: skip
+
+    def _node(self, node: Node, row: Row) -> dict[str, Any]:
+        card, box = words.card(node), _box(row, [name for name, _, _ in self.inputs])
+        out = ", ".join(" × ".join(map(str, out.shape)) or "1" for out in node.outs)
+        return {
+            "path": node.path, "family": self.families(words.family(node)),
+            "label": self.words(card.label), "shape": self.words(card.shape),
+            "out": self.words(out), "args": self.words(_arguments(node)),
+            "marks": self.words(_marks(node, row)), "params": row.params, "macs": row.macs,
+            "bytes": row.bytes_out, "saved": row.bytes_saved, "field": self.words(_field(row)),
+            "box": -1 if box is None else self.boxes(box),
+            "line": self.lines.of(node.item or self.network.spec.inputs.get(node.path)),
+        }  # fmt: skip
 
 
 def _widths() -> list[int]:
@@ -174,57 +166,27 @@ def _widths() -> list[int]:
     return [round(fonts.width(chr(code), 1000.0)) for code in range(32, 127)]
 
 
-def _opened(whole: Nest, found: dict[str, Plan]) -> list[str]:
+def _opened(whole: Element, found: dict[str, Plan]) -> list[str]:
     """Keys of the groups that are open at first: the largest, while all cards fit on a screen."""
     opened: list[str] = []
     cards = len(found[whole.key].items)
-    shut = [part for part in whole.parts if isinstance(part, Nest)]
+    shut = [part for part in whole.children if part.children]
     while shut:
-        group = max(shut, key=lambda group: group.stop - group.start)
+        group = max(shut, key=lambda group: len(group.nodes))
         cards += len(found[group.key].items) - 3  # less the card itself, and two ports
         if cards > OPEN:
             break
         opened.append(group.key)
         shut.remove(group)
-        shut.extend(part for part in group.parts if isinstance(part, Nest))
+        shut.extend(part for part in group.children if part.children)
     return opened
-
-
-def _nodes(
-    network: Network,
-    said: _Words,
-    families: list[str],
-    boxes: dict[tuple[int, ...], int],
-    lines: _Lines,
-) -> dict[str, list[Any]]:
-    rows, graph = network.analysis.rows, network.graph
-    inputs = {name: place for place, (name, _, _) in enumerate(_inputs(graph))}
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "path", "family", "label", "shape", "out", "args", "marks", "params", "macs",
-            "bytes", "saved", "field", "box", "line",
-        )
-    }  # fmt: skip
-    for node, row, card in zip(graph.steps, rows, facts(graph), strict=True):
-        box = _box(row, inputs)
-        values: tuple[Any, ...] = (
-            node.path, families.index(_family(node)), said(card.label), said(card.shape),
-            said(", ".join(" × ".join(map(str, out.shape)) or "1" for out in node.outs)),
-            said(_arguments(node)), said(_marks(node, row)), row.params, row.macs,
-            row.bytes_out, row.bytes_saved, said(_field(row)),
-            -1 if box is None else boxes.setdefault(box, len(boxes)), lines.of(node),
-        )  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    return columns
 
 
 def _arguments(node: Node) -> str:
     """As a spec says them: `conv: {out: 64, kernel: 7, stride: 2}`, defaults left out."""
     if node.layer is None:
         return "input"
-    fields = node.layer.fields
+    fields = type(node.layer).model_fields
     given = {
         name: value for name, value in node.layer.values().items() if value != fields[name].default
     }
@@ -233,14 +195,12 @@ def _arguments(node: Node) -> str:
 
 
 def _marks(node: Node, row: Row) -> str:
-    said = []
-    if row.shared_with is not None:
-        said.append(f"weights of {row.shared_with}")
-    if row.training_only:
-        said.append("in training only")
-    if node.frozen:
-        said.append("frozen")
-    return ", ".join(said)
+    said = {
+        f"weights of {row.shared_with}": row.shared_with is not None,
+        "in training only": row.training_only,
+        "frozen": node.frozen,
+    }
+    return ", ".join(text for text, true in said.items() if true)
 
 
 def _field(row: Row) -> str:
@@ -252,29 +212,22 @@ def _field(row: Row) -> str:
     if not local:
         return "the whole input" if whole else ""
     text = " × ".join(str(field.size) for field in local)
-    text += f", stride {_once([field.stride for field in local])}"
-    padding = _once([field.padding_here for field in local])
+    text += f", stride {once([field.stride for field in local], ' × ')}"
+    padding = once([field.padding_here for field in local], " × ")
     text += f", padding {padding}" if padding != "0" else ""
     return f"{text}; and the whole input" if whole else text
 
 
-def _once(values: list[Fraction | None]) -> str:
-    texts = ["?" if value is None else str(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
-
-
 def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
     """Name, height and width of each input; a height of 1 for a sequence."""
-    found = []
-    for node in graph.steps:
-        if node.layer is None:
-            sizes = node.outs[0].shape
-            map_ = len(sizes) > 2
-            found.append((node.path, sizes[-2] if map_ else 1, sizes[-1] if map_ else sizes[0]))
-    return found
+    shapes = {node.path: node.outs[0].shape for node in graph.steps if node.layer is None}
+    return [
+        (path, shape[-2] if len(shape) > 2 else 1, shape[-1] if len(shape) > 2 else shape[0])
+        for path, shape in shapes.items()
+    ]
 
 
-def _box(row: Row, inputs: dict[str, int]) -> tuple[int, ...] | None:
+def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:
     """Input; first and last cell, down and across, that the middle output cell reads; 1 if all."""
     fields = [field for field in row.fields if field.input in inputs]
     if row.op == "input" or not fields:
@@ -285,59 +238,41 @@ def _box(row: Row, inputs: dict[str, int]) -> tuple[int, ...] | None:
     whole = any(field.whole for field in mine)
     if all(span is None for span in spans) and not whole:
         return None
-    ends = [(0, -1) if span is None else span for span in spans]
-    if len(ends) == 1:
-        ends = [(0, 0), *ends]
-    return (inputs[named], *ends[0], *ends[1], int(whole))
+    down, across = [(0, 0), *((0, -1) if span is None else span for span in spans)][-2:]
+    return (inputs.index(named), *down, *across, int(whole))
 
 
 def _reads(row: Row, field: Field) -> tuple[int, int] | None:
     """What the middle cell reads along an axis."""
     if field.span is None:
         return None if field.still is None or field.whole else field.still
-    for axis, spans in enumerate(row.state.axes):
-        if any(span is field.span for _, span in spans) and axis < len(row.shape):
-            return field.cells((row.shape[axis] - 1) // 2)
-    return field.cells(0)
+    return field.cells((along(row, field) - 1) // 2)
 
 
 class _Lines:
     """Lines of the spec that are quoted: `file:line` and text, each once."""
 
     def __init__(self, network: Network) -> None:
-        self.network = network
-        self.told: list[tuple[str, str]] = []
-        self._known: dict[tuple[str, int], int] = {}
-        self._items: dict[int, int] = {}
-        self._texts: dict[str, list[str]] = {}
+        self.sources = network.sources
+        self.told = _Numbered[tuple[str, str]]()
+        self._known: dict[Loc, int] = {}
 
-    def of(self, node: Node) -> int:
-        if node.item is None:
-            declared = self.network.spec.inputs.get(node.path)
-            return -1 if declared is None else self._quoted(declared)
-        return self._quoted(node.item)
+    def of(self, what: Item | Input | Block | None) -> int:
+        """The number of the line that declares something; of an item, that says which op it is."""
+        if what is None:
+            return -1
+        loc = what.key if isinstance(what, Item) else replace(what.loc, on_key=True)
+        if loc not in self._known:
+            self._known[loc] = self._find(loc)
+        return self._known[loc]
 
-    def of_block(self, group: Nest) -> int:
-        return -1 if group.block is None else self._quoted(group.block)
-
-    def _quoted(self, what: Any) -> int:
-        known = self._items.get(id(what))
-        if known is None:
-            known = self._items[id(what)] = self._find(what)
-        return known
-
-    def _find(self, what: Any) -> int:
-        source = self.network.sources.get(what.loc.file)
+    def _find(self, loc: Loc) -> int:
+        source = self.sources.get(loc.file)
         if source is None:
             return -1
-        # of an item, where it says which op it is
-        number = source.place(getattr(what, "key", replace(what.loc, on_key=True))).line
-        text = self._texts.setdefault(what.loc.file, source.text.splitlines())
+        number = source.place(loc).line
+        text = source.text.splitlines()
         if not 0 < number <= len(text):
             return -1
-        place = self._known.setdefault((what.loc.file, number), len(self.told))
-        if place == len(self.told):
-            line = text[number - 1].strip()
-            line = line if len(line) <= _LINE else line[: _LINE - 1] + "…"
-            self.told.append((f"{Path(source.name).name}:{number}", line))  # not whose machine
-        return place
+        name = Path(source.name).name  # not whose machine
+        return self.told((f"{name}:{number}", shortened(text[number - 1].strip(), _LINE)))

@@ -1,15 +1,21 @@
-"""Outline → Lanes: where each part stands: as high as its level, as far right as its rank."""
+"""Outline → Lanes: where each part stands: as high as its level, as far right as its rank.
+
+All parts of a level are in one lane, in several rows where straight ways would meet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from archspec.figures import cards, fonts, words
+from archspec.figures import cards, fonts
+from archspec.figures.cards import Line
+from archspec.figures.grid import Span, first_free
 from archspec.figures.heights import Level, levels
 from archspec.figures.outline import Outline, Part
 from archspec.figures.scene import Box
+from archspec.figures.wiring import ranks, skips
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -43,21 +49,13 @@ class Lane:
         return self.top + PAD + number * ROW
 
 
-class Words(NamedTuple):
-    """One line of a box."""
-
-    text: str
-    bold: bool
-    width: float
-
-
 class Lanes:
     """One outline, laid out, with words of so many px."""
 
     def __init__(self, network: Network, shown: Outline, size: float) -> None:
         self.network, self.shown, self.size = network, shown, size
         self.level = levels(network, shown)
-        self.faces = {part.key: _face(network, shown, part, size) for part in shown.parts}
+        self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
         self.x = self._across()
         self.row = self._rows()
@@ -83,35 +81,20 @@ class Lanes:
         Long links are straight before short ones; but one that goes beside others of its lane is
         drawn around them, not they around it.
         """
-        level, ranks = self.level, self.shown.ranks
+        rank, onward = self.shown.ranks, ranks(self.shown.graph.reverse())
         links = [
-            link
+            (link.source, link.target)
             for link in self.shown.links
-            if level[link.source] == level[link.target] and not link.size
+            if self.level[link.source] == self.level[link.target] and not link.size
         ]
-        after: dict[str, list[str]] = {part.key: [] for part in self.shown.parts}
-        for link in links:
-            after[link.source].append(link.target)
-        reach: dict[str, set[str]] = {}
-        height: dict[str, int] = {}  # of all ways on
-        for part in reversed(self.shown.parts):
-            key = part.key
-            reach[key] = set().union(after[key], *(reach[other] for other in after[key]))
-            on = [height[link.target] for link in self.shown.targets[key]]
-            height[key] = max(on, default=-1) + 1
+        beside = skips(links)
+        links.sort(
+            key=lambda ends: (ends in beside, rank[ends[0]] - rank[ends[1]], -onward[ends[1]])
+        )
         found: dict[str, str] = {}
-        taken: set[str] = set()
-        for link in sorted(
-            links,
-            key=lambda link: (
-                any(link.target in reach[other] for other in after[link.source]),
-                ranks[link.source] - ranks[link.target],
-                -height[link.target],
-            ),
-        ):
-            if link.source not in found and link.target not in taken:
-                found[link.source] = link.target
-                taken.add(link.target)
+        for source, target in links:
+            if source not in found and target not in found.values():
+                found[source] = target
         return found
 
     def _step(self, source: str, target: str) -> float:
@@ -142,18 +125,10 @@ class Lanes:
     def _rows(self) -> dict[str, int]:
         """Which row of its lane each part stands in: straight ways take a row for themselves."""
         found: dict[str, int] = {}
-        taken: dict[Level, list[list[tuple[float, float]]]] = {}
+        taken: dict[Level, list[list[Span]]] = {}
         for way in sorted(self._ways(), key=lambda way: self.x[way[0]] - self._end(way)):
-            rows = taken.setdefault(self.level[way[0]], [])
             span = self.x[way[0]] - 6, self._end(way) + 6
-            free = (
-                number
-                for number, spans in enumerate(rows)
-                if all(span[1] <= a or b <= span[0] for a, b in spans)
-            )
-            number = next(free, len(rows))
-            rows[number:] = rows[number:] or [[]]
-            rows[number].append(span)
+            number = first_free(taken.setdefault(self.level[way[0]], []), span)
             found.update(dict.fromkeys(way, number))
         return found
 
@@ -163,37 +138,27 @@ class Lanes:
     def _ways(self) -> list[list[str]]:
         """Parts that stand straight one behind the other."""
         behind = set(self.ahead.values())
-        ways = []
-        for part in self.shown.parts:
-            if part.key not in behind:
-                way = [part.key]
-                while way[-1] in self.ahead:
-                    way.append(self.ahead[way[-1]])
-                ways.append(way)
+        ways = [[part.key] for part in self.shown.parts if part.key not in behind]
+        for way in ways:
+            while way[-1] in self.ahead:
+                way.append(self.ahead[way[-1]])
         return ways
 
     def _stacked(self) -> dict[Level, Lane]:
-        lanes = {}
-        top = HEAD
+        lanes, top = {}, HEAD
         for level in sorted(set(self.level.values()), key=lambda level: level.order):
-            lane = Lane(level, top)
-            lane.rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
-            lanes[level] = lane
-            top = lane.bottom + BETWEEN
+            rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
+            lanes[level] = Lane(level, top, rows)
+            top = lanes[level].bottom + BETWEEN
         return lanes
 
     def _box(self, part: Part) -> Box:
-        left = self.x[part.key]
         top = self.lanes[self.level[part.key]].row(self.row[part.key])
-        return Box(left, top, left + self._wide(part.key), top + TALL)
+        return Box(0.0, 0.0, self._wide(part.key), TALL).moved(self.x[part.key], top)
 
 
-def _face(network: Network, shown: Outline, part: Part, size: float) -> list[Words]:
-    """Lines of a box, with their widths: `conv 3×3`, `64 · 256²`."""
-    label = part.name if part.name and cards.goes_by_name(shown, part) else part.label
-    if part.copies > 1:
-        label = f"{part.label} × {part.copies}"
-    said = [(fonts.fit(label, size, 120.0), False)]
-    if part.kind != "output":
-        said.append((words.shape(network.graph.steps[part.main].outs[0]), True))
-    return [Words(text, bold, fonts.width(text, size, bold=bold)) for text, bold in said]
+def _face(shown: Outline, part: Part, size: float) -> list[Line]:
+    """Lines of a box: `conv 3×3`, `64 · 256²`."""
+    named = part.name and part.copies == 1 and cards.goes_by_name(shown, part)
+    lines = [Line(fonts.fit(part.name if named else part.counted, size, 120.0), size)]
+    return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.heights import Level, levels
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
-from archspec.figures.outline import Link, Part, outline
+from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
-from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -23,12 +23,10 @@ _TRIES = (
 )  # fmt: skip
 _DOWN, _UP = "#a8321c", "#2456b3"
 
-Point = tuple[float, float]
-
 
 def applies(network: Network) -> bool:
     """Whether maps come at more than one level."""
-    found = set(levels(network, outline(network, scales=True, outputs=False)).values())
+    found = set(levels(network, outline(network, Fold(scales=True, outputs=False))).values())
     return len(found - {Level()}) > 1
 
 
@@ -40,7 +38,8 @@ def draw(network: Network) -> Scene:
 def fitting(network: Network) -> Lanes:
     """What is shown, and where: ops one by one where there is room for that."""
     for runs, most, size in _TRIES:
-        lanes = Lanes(network, outline(network, most, runs=runs, scales=True, outputs=False), size)
+        fold = Fold(most, runs=runs, scales=True, outputs=False)
+        lanes = Lanes(network, outline(network, fold), size)
         if lanes.width <= WIDTH and lanes.height <= HEIGHT:
             break
     return lanes
@@ -50,9 +49,8 @@ class _Sketch:
     """The marks of a figure."""
 
     def __init__(self, network: Network, lanes: Lanes) -> None:
-        self.network, self.places = network, lanes
+        self.network, self.places, self.lanes = network, lanes, lanes.lanes
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
-        self.lanes = lanes.lanes
 
     def scene(self) -> Scene:
         name = self.network.name
@@ -71,44 +69,29 @@ class _Sketch:
     def _backs(self) -> list[Mark]:
         found: list[Mark] = []
         for lane in self.lanes.values():
-            top, bottom = lane.top, lane.bottom
-            box = Box(EDGE + LABELS - 12, top, self.places.width - 8, bottom)
-            y = (top + bottom) / 2 + 4
-            remark = lane.level.remark
-            items: list[Mark] = [Rect(box, palette.LANE, None, 3.0)]
-            shift = 6 if remark else 0
-            items.append(
-                Text(EDGE, y - shift, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
-            )
-            if remark:
-                items.append(Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED))
-            found.append(Group(tuple(items), role="lane"))
+            box = Box(EDGE + LABELS - 12, lane.top, self.places.width - 8, lane.bottom)
+            y, remark = box.middle[1] + 4, lane.level.remark
+            words = [Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED)] if remark else []
+            y -= 6 if remark else 0
+            label = Text(EDGE, y, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
+            found.append(Group((Rect(box, palette.LANE, None, 3.0), label, *words), role="lane"))
         return found
 
     def _card(self, part: Part) -> Group:
         box = self.boxes[part.key]
-        colours = palette.of(part.family)
-        marks: list[Mark] = []
-        if part.copies > 1:
-            behind = Box(box.left + 3, box.top - 3, box.right + 3, box.bottom - 3)
-            marks.append(Rect(behind, colours.fill, Stroke(colours.edge, 1.0), 4.0))
-        marks.append(Rect(box, colours.fill, Stroke(colours.edge, 1.2), 4.0))
-        lines = self.places.faces[part.key]
-        middle = (box.left + box.right) / 2
-        y = (box.top + box.bottom) / 2 + (-3.0 if len(lines) > 1 else 3.6)
-        for line in lines:
-            marks.append(Text(middle, y, line.text, self.places.size, "middle", line.bold))
-            y += 12.5
-        return Group(tuple(marks), part.key, cards.title(part), "card")
+        lines, (x, y) = self.places.faces[part.key], box.middle
+        y += -3.0 if len(lines) > 1 else 3.6
+        words = (line.at(x, y + 12.5 * n, "middle") for n, line in enumerate(lines))
+        return Group((*cards.ground(part, box), *words), part.key, cards.title(part), "card")
 
     def _lines(self) -> list[Mark]:
         boxes = [self.boxes[part.key] for part in self.shown.parts]
-        place = {part.key: number for number, part in enumerate(self.shown.parts)}
+        place = self.shown.place
         router = Router(boxes, *self._channels(boxes))
         found: list[Mark] = []
         hard = []
         for link in self.shown.links:
-            points = self._straight(router, place, link.source, link.target)
+            points = self._straight(router, link.source, link.target)
             if points is None:
                 hard.append(link)
             else:
@@ -116,8 +99,8 @@ class _Sketch:
                 found.append(self._drawn(link, points))
         for link in hard:
             points = router.way(place[link.source], place[link.target])
-            a, b = boxes[place[link.source]], boxes[place[link.target]]
-            points = points or ((a.right, (a.top + a.bottom) / 2), (b.left, (b.top + b.bottom) / 2))
+            a, b = self.boxes[link.source], self.boxes[link.target]
+            points = points or ((a.right, a.middle[1]), (b.left, b.middle[1]))
             found.append(self._drawn(link, points))
         return found
 
@@ -136,23 +119,19 @@ class _Sketch:
     def _channels(self, boxes: Sequence[Box]) -> tuple[list[float], list[float]]:
         across, down = [], []
         for box in boxes:
-            across += [box.left - 5, box.right + 5, (box.left + box.right) / 2]
-            down.append((box.top + box.bottom) / 2)
+            across += [box.left - 5, box.right + 5, box.middle[0]]
+            down.append(box.middle[1])
         for lane in self.lanes.values():
             for row in range(lane.rows):
                 down += [lane.row(row) - 6, lane.row(row) + TALL + 6]
             down += [lane.top - 10, lane.bottom + 10]
         return across, down
 
-    def _straight(
-        self, router: Router, place: dict[str, int], source: str, target: str
-    ) -> tuple[Point, ...] | None:
+    def _straight(self, router: Router, source: str, target: str) -> tuple[Point, ...] | None:
         a, b = self.boxes[source], self.boxes[target]
-        own = place[source], place[target]
-        x, y = (a.left + a.right) / 2, (b.left + b.right) / 2
-        middle, goal = (a.top + a.bottom) / 2, (b.top + b.bottom) / 2
-        below = b.top > a.bottom
-        leave, enter = (a.bottom, b.top) if below else (a.top, b.bottom)
+        own = self.shown.place[source], self.shown.place[target]
+        (x, middle), (y, goal) = a.middle, b.middle
+        leave, enter = (a.bottom, b.top) if b.top > a.bottom else (a.top, b.bottom)
         tries: list[tuple[Point, ...]] = []
         if a.top == b.top:
             tries = [((a.right, middle), (b.left, middle))]

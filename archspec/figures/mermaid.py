@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from archspec.figures import palette
 from archspec.figures.dot import LONGEST, lines
-from archspec.figures.outline import MOST, Part, outline
+from archspec.figures.outline import outline
 from archspec.save import MARK
+from archspec.text.words import shortened
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -19,16 +20,14 @@ _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "merge": ("((", "))")}
 
 def write(network: Network) -> str:
     """The view `blocks` as a Mermaid flowchart, with the palette as classes."""
-    shown = outline(network, MOST)
-    place = {part.key: number for number, part in enumerate(shown.parts)}
+    shown = outline(network)
     found = ["---", f'title: "{text(network.name)}"', "---", "flowchart TD", f"    %% {MARK}"]
-    for part in shown.parts:
+    for number, part in enumerate(shown.parts):
         left, right = _SHAPES.get(part.kind, ("[", "]"))
         label = "<br/>".join(text(line) for line in lines(part))
-        found.append(f'    n{place[part.key]}{left}"{label}"{right}:::{_class(part)}')
-    for link in shown.links:
-        arrow = "-.->" if link.skip else "-->"
-        found.append(f"    n{place[link.source]} {arrow} n{place[link.target]}")
+        found.append(f'    n{number}{left}"{label}"{right}:::c_{part.family}')
+    for link, (source, target) in zip(shown.links, shown.ends, strict=True):
+        found.append(f"    n{source} {'-.->' if link.skip else '-->'} n{target}")
     for family in sorted({part.family for part in shown.parts}):
         colours = palette.of(family)
         style = f"fill:{colours.fill},stroke:{colours.edge},color:{palette.INK}"
@@ -36,11 +35,7 @@ def write(network: Network) -> str:
     return "\n".join(found) + "\n"
 
 
-def _class(part: Part) -> str:
-    return f"c_{part.family}"  # `default` and `end` are words of the language
-
-
 def text(words: str) -> str:
     """Words as they are: whatever means something to Mermaid or HTML as a character reference."""
-    cut = words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+    cut = shortened(words, LONGEST)
     return "".join(c if c.isalnum() or c in _SAFE else f"#{ord(c)};" for c in cut)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette, words
-from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, sheet
-from archspec.figures.cards import GLYPHS, LABEL, SMALL, Face, Line
+from archspec.figures import cards, palette
+from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, face, sheet
+from archspec.figures.cards import Face, Line
 from archspec.figures.errors import RenderError
 from archspec.figures.flow import Flow, place
 from archspec.figures.grid import arrange
-from archspec.figures.outline import Maker, Outline, Part
+from archspec.figures.outline import Fold, Maker, Outline, Part
 from archspec.figures.scene import Scene
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
 
 
-def calls(network: Network) -> dict[str, list[Element]]:
+def calls(maker: Maker) -> dict[str, list[Element]]:
     """All calls of each block that has more than one card inside, by its name."""
-    return _calls(Maker(network))
-
-
-def _calls(maker: Maker) -> dict[str, list[Element]]:
     found: dict[str, list[Element]] = {}
     for element in maker.folder.root.walk():
         if element.kind == "block" and not maker.folder.single(element):
@@ -41,31 +37,31 @@ def draw(network: Network, block: str | None = None) -> Scene:
     """
     maker = Maker(network)
     element, remark = _chosen(maker, block)
-    shown = _fitting(network, maker, element)
-    faces = [_face(network, shown, part) for part in shown.parts]
+    shown = _fitting(maker, element)
+    faces = [_face(shown, part) for part in shown.parts]
     heading = cards.entitled(element.title, remark, EDGE)
-    flow = _layout(network, shown)
+    flow = _layout(shown)
     return sheet(shown, flow, faces, heading, f"{element.title} ({remark})")
 
 
 def opened(network: Network, block: str | None = None) -> Outline:
     """What `draw` shows: everything inside, or what there is room for."""
     maker = Maker(network)
-    return _fitting(network, maker, _chosen(maker, block)[0])
+    return _fitting(maker, _chosen(maker, block)[0])
 
 
-def _fitting(network: Network, maker: Maker, element: Element) -> Outline:
-    shown = maker.make(element, runs=False, full=True)
+def _fitting(maker: Maker, element: Element) -> Outline:
+    shown = maker.make(element, Fold(runs=False, full=True))
     most = len(shown.parts)
-    while most > 1 and _layout(network, shown).strain(WIDTH, HEIGHT) > 1:
+    while most > 1 and _layout(shown).strain(WIDTH, HEIGHT) > 1:
         most -= 1
-        shown = maker.make(element, most, full=True)
+        shown = maker.make(element, Fold(most, full=True))
     return shown
 
 
 def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
     """The element to show, and where it is found."""
-    known = _calls(maker)
+    known = calls(maker)
     if block is not None and block not in known:
         groups = {e.path: e for e in maker.folder.root.walk() if e.path and e.children}
         if block in groups:
@@ -84,29 +80,16 @@ def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
     return element, said if len(looks) > 1 else f"{element.path} of {maker.network.name}"
 
 
-def _layout(network: Network, shown: Outline) -> Flow:
-    at = {part.key: number for number, part in enumerate(shown.parts)}
-    grid = arrange(
-        len(shown.parts),
-        [(at[link.source], at[link.target]) for link in shown.links],
-        first=frozenset(at[part.key] for part in shown.parts if part.kind == "input"),
-        side=frozenset(at[part.key] for part in shown.parts if part.kind == "merge"),
+def _layout(shown: Outline) -> Flow:
+    first, side = shown.all_of("input"), shown.all_of("merge")
+    grid = arrange(len(shown.parts), shown.ends, first=first, side=side)
+    return place(grid, [_face(shown, part).size for part in shown.parts], down=True)
+
+
+def _face(shown: Outline, part: Part) -> Face:
+    """The op, what is fused with it, and the shape where it changes."""
+    ahead, behind = (
+        Line(", ".join(said), colour=palette.MUTED) for said in (part.ahead, part.notes)
     )
-    return place(grid, [_face(network, shown, part).size for part in shown.parts], down=True)
-
-
-def _face(network: Network, shown: Outline, part: Part) -> Face:
-    """The words of a card: op, what is fused with it, and the shape where it changes."""
-    lines = []
-    before = {shown.by_key[link.source].shape for link in shown.sources[part.key]}
-    if part.shape not in before and part.kind != "output":
-        shape = words.shape(network.graph.steps[part.main].outs[0])
-        lines = [Line(shape, SMALL, True)]
-    if part.kind == "merge" and part.op in GLYPHS:
-        return Face((*(Line(note, SMALL) for note in part.notes), *lines), glyph=part.op)
-    if part.notes:
-        lines.insert(0, Line(", ".join(part.notes), SMALL, colour=palette.MUTED))
-    lines.insert(0, Line(part.label, LABEL, part.kind in ("block", "group")))
-    if part.ahead:
-        lines.insert(0, Line(", ".join(part.ahead), SMALL, colour=palette.MUTED))
-    return Face(tuple(lines), f"× {part.copies}" if part.copies > 1 else "")
+    lines = (ahead, cards.label(part), behind)
+    return face(shown, part, [line for line in lines if line.text])

@@ -1,25 +1,38 @@
-"""Network → Outline: the network as at most so many parts, the one collapsed view figures draw."""
+"""Network → Outline: the network as at most so many parts, which views that fold it draw.
+
+The tree of what the author wrote (`tree.py`) is folded until few enough cards are left (`fold.py`),
+each of them gets its words and sums (`parts.py`), and links say what goes from one to the other.
+ResNet-50, 174 ops, is
+
+    input    conv 7×7 /2, batch norm, ReLU    max pool 3×3 /2
+    Bottleneck × 3    Bottleneck × 4    Bottleneck × 6    Bottleneck × 3
+    global avg pool    linear
+
+and `inside("layer2")` one of the four Bottlenecks, with what enters it as a part (`ports.py`) and
+its shortcut as a link that skips.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archspec.figures import ports
-from archspec.figures.fold import Folder
+from archspec.figures.fold import MOST, USUAL, Fold, Folder
+from archspec.figures.fuse import Draft
 from archspec.figures.part import Link, Part
 from archspec.figures.parts import Describer
 from archspec.figures.tree import Element
+from archspec.figures.wiring import digraph, ranks, skips
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from archspec.analysed import Network
 
-__all__ = ["MOST", "Link", "Maker", "Outline", "Part", "outline"]
-
-MOST = 40
-"""Parts of a figure that can be taken in at a glance."""
+__all__ = ["MOST", "Fold", "Link", "Maker", "Outline", "Part", "outline"]
 
 Pairs = dict[tuple[str, str], list[tuple[int, int]]]
 """By keys of source and target, the graph's edges between the two."""
@@ -35,11 +48,25 @@ class Outline:
     parts: tuple[Part, ...]
     links: tuple[Link, ...]
     _maker: Maker
-    _inside: dict[str, Element]
+    _drafts: dict[str, Draft]
 
     @cached_property
     def by_key(self) -> dict[str, Part]:
         return {part.key: part for part in self.parts}
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """By key, how many parts stand before it."""
+        return {part.key: place for place, part in enumerate(self.parts)}
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """Of every link, the places of its parts."""
+        return [(self.place[link.source], self.place[link.target]) for link in self.links]
+
+    def all_of(self, kind: str) -> frozenset[int]:
+        """The places of all parts of a kind."""
+        return frozenset(place for place, part in enumerate(self.parts) if part.kind == kind)
 
     @cached_property
     def sources(self) -> dict[str, tuple[Link, ...]]:
@@ -57,50 +84,35 @@ class Outline:
             found[end(link)].append(link)
         return {key: tuple(links) for key, links in found.items()}
 
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The keys of the parts, and which are linked."""
+        return digraph(self.by_key, ((link.source, link.target) for link in self.links))
+
     @property
     def ranks(self) -> dict[str, int]:
         """By key, how many links the longest way from an input has."""
-        found: dict[str, int] = {}
-        for part in self.parts:
-            before = [found[link.source] for link in self.sources[part.key]]
-            found[part.key] = max(before, default=-1) + 1
-        return found
+        return ranks(self.graph)
 
-    def inside(
-        self, key: str, most: int = MOST, *, runs: bool = True, full: bool = False
-    ) -> Outline | None:
+    def inside(self, key: str, fold: Fold = USUAL) -> Outline | None:
         """One copy of a part, opened; None where there is nothing more to see.
 
         Of several copies it is the last of those that look like most. What enters is a part of
-        kind input, what leaves one of kind output where several do. `runs` and `full`: as in
-        `outline`. Raises KeyError: no such part.
+        kind input, what leaves one of kind output where several do. Raises KeyError: no such part.
         """
         if not self.by_key[key].opens:
             return None
-        return self._maker.make(self._inside[key], most, (), runs=runs, full=full)
+        return self._maker.make(self._maker.describer.typical(self._drafts[key]), fold)
 
 
-def outline(
-    network: Network,
-    most: int = MOST,
-    open: Collection[str] = (),
-    *,
-    runs: bool = True,
-    full: bool = False,
-    scales: bool = False,
-    outputs: bool = True,
-) -> Outline:
-    """The whole network, folded until it has at most `most` parts (named outputs not counted).
+def outline(network: Network, fold: Fold = USUAL) -> Outline:
+    """The whole network, folded.
 
     Blocks that are called several times are one part each, all copies of a repeat one together;
-    what is still too much is folded from the inside out. `open` are keys of parts to be shown open
-    all the same: a repeat as its copies, a block as its inside. `runs`: equal ops one after the
-    other are one part × N. `full`: nothing is folded that fits. `scales`: what works at several
-    resolutions is folded last. `outputs`: whether there are parts for them.
+    what is still too much is folded from the inside out.
     """
     maker = Maker(network)
-    root = maker.folder.root
-    return maker.make(root, most, open, runs=runs, full=full, scales=scales, outputs=outputs)
+    return maker.make(maker.folder.root, fold)
 
 
 class Maker:
@@ -112,30 +124,17 @@ class Maker:
         self.folder = Folder(network.graph)
         self.describer = Describer(network, self.folder)
 
-    def make(
-        self,
-        root: Element,
-        most: int = MOST,
-        open: Collection[str] = (),
-        *,
-        runs: bool = True,
-        full: bool = False,
-        scales: bool = False,
-        outputs: bool = True,
-    ) -> Outline:
-        """The inside of an element; what else is asked for as in `outline`."""
-        drafts = self.folder.drafts(root, most, open, runs=runs, full=full, scales=scales)
+    def make(self, root: Element, fold: Fold) -> Outline:
+        """The inside of an element."""
+        drafts = self.folder.drafts(root, fold)
         parts = [self.describer.part(draft) for draft in drafts]
         owner = {node: part for part in parts for node in part.nodes}
         pairs: Pairs = {}
         entering = self._entering(root, owner, pairs)
-        leaving = self._leaving(root, owner, pairs) if outputs else []
+        leaving = self._leaving(root, owner, pairs) if fold.outputs else []
         everything = (*entering, *parts, *leaving)
-        inside = {
-            part.key: self.describer.typical(draft)
-            for part, draft in zip(parts, drafts, strict=True)
-        }
-        return Outline(everything, self._links(everything, pairs), self, inside)
+        inside = dict(zip((part.key for part in parts), drafts, strict=True))
+        return Outline(everything, self._links(pairs), self, inside)
 
     def _entering(self, root: Element, owner: dict[int, Part], pairs: Pairs) -> list[Part]:
         """Links between parts, and from what enters, which becomes parts of its own."""
@@ -159,7 +158,7 @@ class Maker:
         """Where several things leave, a part for each name that no last part bears itself."""
         wiring = self.folder.wiring
         if root is self.folder.root:
-            named = ports.outputs(self.network.graph)
+            named = [(name, edge.node) for name, edge in ports.outputs(self.network.graph)]
         else:
             named = ports.exits(wiring, root, owner)
         found: dict[str, Part] = {}
@@ -173,20 +172,11 @@ class Maker:
                 edges.append((index, -1))
         return list(found.values())
 
-    def _links(self, parts: Sequence[Part], pairs: Pairs) -> tuple[Link, ...]:
+    def _links(self, pairs: Pairs) -> tuple[Link, ...]:
         """All links; those that go beside a longer way are skips."""
-        place = {part.key: index for index, part in enumerate(parts)}
-        after: list[list[int]] = [[] for _ in parts]
-        for ends in pairs:
-            after[place[ends[0]]].append(place[ends[1]])
-        reach = [0] * len(parts)  # bit sets of what can be reached by one link or more
-        for index in reversed(range(len(parts))):
-            for other in after[index]:
-                reach[index] |= reach[other] | 1 << other
+        beside, reads_size = skips(pairs), self.folder.wiring.reads_size
         found = []
-        for (source, target), edges in pairs.items():
-            here, there = place[source], place[target]
-            skip = any(reach[other] >> there & 1 for other in after[here] if other != there)
-            size = all(b >= 0 and self.folder.wiring.reads_size(a, b) for a, b in edges)
-            found.append(Link(source, target, skip, size, tuple(edges)))
+        for ends, edges in pairs.items():
+            size = all(b >= 0 and reads_size(a, b) for a, b in edges)
+            found.append(Link(*ends, ends in beside, size, tuple(edges)))
         return tuple(found)

@@ -42,6 +42,12 @@ FAMILIES = {
 _OTHERS = Colours("#f4f4f2", "#d4d4ce", "#818172")  # norm, activation, noise, shape, position, …
 
 
+def mixed(colour: str, other: str, share: float) -> str:
+    """A colour `#rrggbb`, and so much of another."""
+    pairs = ((int(colour[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in pairs)
+
+
 def of(family: str) -> Colours:
     """The colours of `Layer.family`, of "input" and "upsampling"; one set for all others."""
     return FAMILIES.get("input" if family in ("output", "parameter") else family, _OTHERS)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archspec.figures import words
+from archspec.layers.base import TensorType
+
+NOTHING = TensorType(())
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -36,9 +41,9 @@ class Part:
     gives shape, field, stride; of an input that enters a copy, the node it comes from; -1: none.
     `copies` is N of "× N". `varies` says what differs between the copies, as ranges
     ("C 256…1792 step 32").
-    `shape` is what leaves it, without the batch axis, of the last copy.
-    `params` and `macs` are sums over `nodes` (weights that are shared count where they are owned).
-    `shared`: it runs with the weights of an earlier part. `training`: under `tap: train`.
+    `out` is what leaves it, of the last copy; `shape` its shape without the batch axis, `size` that
+    in words, "64 · 56²".
+    `params` is the sum over `nodes` (weights that are shared count where they are owned).
     `opens`: whether `Outline.inside` has something to show.
     """
 
@@ -54,12 +59,31 @@ class Part:
     main: int = -1
     copies: int = 1
     varies: tuple[str, ...] = ()
-    shape: tuple[int, ...] = ()
+    out: TensorType = NOTHING
     params: int = 0
-    macs: int = 0
-    shared: bool = False
-    training: bool = False
     opens: bool = False
+
+    @property
+    def composite(self) -> bool:
+        return self.kind in ("block", "group")
+
+    @property
+    def times(self) -> str:
+        """`× 36`, or ""."""
+        return f"× {self.copies}" if self.copies > 1 else ""
+
+    @property
+    def counted(self) -> str:
+        """`Bottleneck × 36`."""
+        return f"{self.label} {self.times}".rstrip()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.out.shape
+
+    @property
+    def size(self) -> str:
+        return words.shape(self.out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Draft → Part: what stands on a card, from the graph and the rows of the analysis."""
+"""Draft → Part: what stands on a card, from the graph and the rows of the analysis.
+
+The main op of a draft gives it label and colour: `conv 7×7 /2` with the notes `batch norm`, `ReLU`.
+A block is called by its name, a group as the author called it, else by what is in it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
-from archspec.figures.fold import Folder
+from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
@@ -40,8 +44,6 @@ class Describer:
     def part(self, draft: Draft) -> Part:
         """What is known of a draft."""
         main = self.folder.wiring.last(draft.nodes)
-        rows = [self.rows[index] for index in draft.nodes]
-        params = sum(row.params for row in rows)
         found = Part(
             key=self.key(draft),
             kind=draft.kind,
@@ -52,11 +54,8 @@ class Describer:
             main=main,
             copies=draft.copies,
             varies=() if draft.copies == 1 or draft.core is not None else self._varies(draft),
-            shape=self.nodes[main].outs[0].shape,
-            params=params,
-            macs=sum(row.macs for row in rows),
-            shared=any(row.shared_with for row in rows) and not params,
-            training=all(row.training_only for row in rows),
+            out=self.nodes[main].outs[0],
+            params=sum(self.rows[index].params for index in draft.nodes),
             opens=draft.core is None or len(draft.nodes) > 1,
         )
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
@@ -76,8 +75,8 @@ class Describer:
         run = [self.nodes[index] for index in draft.nodes[-size:]]
         core = run[0] if draft.core == -1 else self._core(draft)
         assert core.layer is not None
-        merges = core.layer.op in words.MERGES and len(core.inputs) > 1
-        said = [words.name(node.layer.op) for node in run if node.layer is not None]
+        merges = core.layer.merges and len(core.inputs) > 1
+        said = [node.layer.title() for node in run if node.layer is not None]
         place = run.index(core)
         return replace(
             part,
@@ -89,30 +88,21 @@ class Describer:
 
     def _scope(self, draft: Draft) -> Element | None:
         """The outermost element that holds exactly these nodes."""
-        element: Element | None = draft.first
-        while element is not None and element.stop <= draft.nodes[-1]:
-            element = self.folder.parents.get(id(element))
+        around = (draft.first, *draft.first.above())
+        element = next((one for one in around if one.stop > draft.nodes[-1]), None)
         if element is None or len(element.nodes) != len(draft.nodes):
             return None
-        return self.folder.named(element)
+        return element.named
 
     def _core(self, draft: Draft) -> Node:
         return self.nodes[draft.nodes[0] if draft.main is None else draft.main]
 
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
-            return self._colour(draft.main)
-        params: Counter[str] = Counter()
-        ops: Counter[str] = Counter()
-        for index in draft.nodes:
-            params[self._colour(index)] += self.rows[index].params
-            ops[self._colour(index)] += 1
-        best = params if any(params.values()) else ops
-        return best.most_common(1)[0][0]
-
-    def _colour(self, index: int) -> str:
-        layer = self.nodes[index].layer
-        return "input" if layer is None else words.family(layer)
+            return words.family(self.nodes[draft.main])
+        return words.leading(
+            (words.family(self.nodes[index]), self.rows[index].params) for index in draft.nodes
+        )
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:
@@ -130,7 +120,7 @@ class Describer:
         scope = self._scope(draft)
         if scope is not None and scope.path:
             return scope.path.rpartition(".")[2]
-        inside = self.folder.drafts(self.typical(draft), _SUMMARY + 1)
+        inside = self.folder.drafts(self.typical(draft), Fold(_SUMMARY + 1))
         if len(inside) > _SUMMARY:
             kinds = [element.kind for element in draft.first.walk()]
             known = next((kind for kind in ("residual", "branches") if kind in kinds), None)
@@ -183,9 +173,7 @@ def _channels(node: Node) -> int:
 def _group(draft: Draft) -> Element:
     """Neighbours as one element: of several copies the last."""
     size = len(draft.elements) // draft.copies
-    elements = list(draft.elements[-size:])
-    nodes = [node for element in elements for node in element.nodes]
-    return Element("group", "", None, min(nodes), max(nodes) + 1, elements)
+    return Element("group", "", None, list(draft.elements[-size:]))
 
 
 def _numbers(elements: Sequence[Element]) -> dict[str, list[int]]:

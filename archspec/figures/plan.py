@@ -1,19 +1,21 @@
-"""Nest → plans: for every group, which cards it holds, the grid they stand in and their links.
+"""Groups → plans: for every group, which cards it holds, the grid they stand in and their links.
 
-A plan is told in numbers relative to its group, so that copies that look alike share one. A page
-puts plans into one another: it adds up the sizes of what is open and lays out nothing.
+A plan is told in numbers relative to its group, so that copies that look alike share one: the 21
+groups of ResNet-50 need 11. A page puts plans into one another: it adds up the sizes of what is
+open and lays out nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.figures import fonts, words
 from archspec.figures.grid import Grid, arrange
-from archspec.figures.nest import Nest, follows
+from archspec.figures.groups import follows
+from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
@@ -34,6 +36,10 @@ class Stack(NamedTuple):
     first: int
     last: int
 
+    @property
+    def nodes(self) -> range:
+        return range(self.first, self.last + 1)
+
 
 @dataclass(slots=True, eq=False)
 class Port:
@@ -42,8 +48,14 @@ class Port:
     values: frozenset[int]
     out: bool
 
+    @property
+    def nodes(self) -> range:
+        return range(0)
 
-Item = Stack | Nest | Port
+
+Item = Stack | Element | Port
+Inner = tuple[Element, list[Port]]
+"""A group, and where values enter and leave it."""
 
 
 class Link(NamedTuple):
@@ -59,7 +71,7 @@ class Link(NamedTuple):
 class Plan:
     """One group; `items` are in an order in which every link goes forward."""
 
-    nest: Nest
+    group: Element
     items: tuple[Item, ...]
     links: tuple[Link, ...]
     grid: Grid
@@ -67,65 +79,31 @@ class Plan:
     sizes: tuple[tuple[int, int], ...]
 
 
-class Facts(NamedTuple):
-    """Of one node: what stands on its card. `shape` is "" where it is that of what comes in."""
-
-    label: str
-    shape: str
-
-
-def facts(graph: Graph) -> list[Facts]:
-    """One a node, in order."""
-    found = []
-    for node in graph.steps:
-        out = words.shape(node.outs[0])
-        if node.layer is None:
-            found.append(Facts(node.path, out))
-            continue
-        axes = len(node.ins[0].shape) - 1 if node.ins else 0
-        same = bool(node.ins) and node.ins[0].shape == node.outs[0].shape
-        found.append(Facts(words.label(node.layer, axes), "" if same else out))
-    return found
-
-
-def plans(graph: Graph, nest: Nest) -> dict[str, Plan]:
+def plans(graph: Graph, group: Element) -> dict[str, Plan]:
     """The plan of every group, by key; that of the network under ""."""
-    return _Planner(graph).walk(nest)
+    return _Planner(graph).walk(group)
 
 
 class _Planner:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.facts = facts(graph)
-        self.after: list[list[int]] = [[] for _ in graph.steps]
-        for node in graph.steps:
-            for edge in node.inputs:
-                self.after[edge.node].append(node.index)
+        self.cards = [words.card(node) for node in graph.steps]
 
-    def walk(self, root: Nest) -> dict[str, Plan]:
+    def walk(self, root: Element) -> dict[str, Plan]:
         found: dict[str, Plan] = {}
-        waiting: list[tuple[Nest, list[Port]]] = [(root, [])]
+        waiting: list[Inner] = [(root, [])]
         while waiting:
-            nest, ports = waiting.pop()
-            plan, inner = self._plan(nest, ports)
-            found[nest.key] = plan
+            group, ports = waiting.pop()
+            plan, inner = self._plan(group, ports)
+            found[group.key] = plan
             waiting.extend(inner)
         return found
 
-    def _plan(self, nest: Nest, ports: list[Port]) -> tuple[Plan, list[tuple[Nest, list[Port]]]]:
-        parts: list[Stack | Nest] = self._stacked(nest)
+    def _plan(self, group: Element, ports: list[Port]) -> tuple[Plan, list[Inner]]:
         entries = [port for port in ports if not port.out]
         exits = [port for port in ports if port.out]
-        items: list[Item] = [*entries, *parts, *exits]
-        owner = {}
-        for place, item in enumerate(items):
-            if isinstance(item, Port):
-                continue
-            nodes = _nodes(item)
-            for node in nodes:
-                owner[node] = place
-        flows = self._flows(nest, items, owner)
-        links, inner = _bundled(items, flows)
+        items: list[Item] = [*entries, *self._stacked(group), *exits]
+        links, inner = _bundled(items, self._flows(group, items))
         count = len(items)
         grid = arrange(
             count,
@@ -135,42 +113,37 @@ class _Planner:
             side=frozenset(i for i, item in enumerate(items) if isinstance(item, Stack)),
         )
         sizes = tuple(self._size(item) for item in items)
-        return Plan(nest, tuple(items), links, grid, _strips(grid, sizes), sizes), inner
+        return Plan(group, tuple(items), links, grid, _strips(grid, sizes), sizes), inner
 
-    def _stacked(self, nest: Nest) -> list[Stack | Nest]:
+    def _stacked(self, group: Element) -> list[Stack | Element]:
         """Parts in order, ops that only work on the one before them on its card."""
-        found: list[Stack | Nest] = []
-        for part in nest.parts:
+        found: list[Stack | Element] = []
+        for part in group.children:
             above = found[-1] if found else None
-            if isinstance(part, Nest):
+            if part.children:
                 found.append(part)
-            elif isinstance(above, Stack) and self._joins(above.last, part):
-                found[-1] = Stack(above.first, part)
+            elif isinstance(above, Stack) and self._joins(above.last, part.start):
+                found[-1] = Stack(above.first, part.start)
             else:
-                found.append(Stack(part, part))
+                found.append(Stack(part.start, part.start))
         return found
 
     def _joins(self, first: int, second: int) -> bool:
-        alone = self.after[first] == [second] and first + 1 == second
-        return alone and follows(self.graph, first, second)
+        readers = [reader.index for reader in self.graph.readers(self.graph.steps[first])]
+        return readers == [second] == [first + 1] and follows(self.graph, first, second)
 
-    def _flows(
-        self, nest: Nest, items: Sequence[Item], owner: Mapping[int, int]
-    ) -> list[tuple[int, int, int]]:
+    def _flows(self, group: Element, items: Sequence[Item]) -> list[tuple[int, int, int]]:
         """(source item, value, target item) for all that enters, passes through, or leaves."""
-        entered = {
-            value: place
-            for place, item in enumerate(items)
-            if isinstance(item, Port) and not item.out
-            for value in item.values
-        }
-        found = []
-        for index in range(nest.start, nest.stop):
-            target = owner[index]
+        owner = {node: place for place, item in enumerate(items) for node in item.nodes}
+        entered, found = dict[int, int](), []
+        for place, item in enumerate(items):
+            if isinstance(item, Port) and not item.out:
+                entered.update(dict.fromkeys(item.values, place))
+        for index in group.nodes:
             for edge in self.graph.steps[index].inputs:
                 source = owner.get(edge.node, entered.get(edge.node, -1))
-                if source != target:
-                    found.append((source, edge.node, target))
+                if source != owner[index]:
+                    found.append((source, edge.node, owner[index]))
         for place, item in enumerate(items):
             if isinstance(item, Port) and item.out:
                 found.extend((owner[value], value, place) for value in sorted(item.values))
@@ -179,29 +152,21 @@ class _Planner:
     def _size(self, item: Item) -> tuple[int, int]:
         if isinstance(item, Port):
             return 0, 0
-        if isinstance(item, Nest):
-            widths = [self.heading(item), self._footing(item)]
-            return _wide(max(widths) + 36), FRAME
-        nodes = _nodes(item)
-        return _wide(max(map(self._line, nodes)) + 22), ROW * len(nodes)
+        if isinstance(item, Element):
+            out = words.shape(self.graph.steps[item.stop - 1].outs[0])
+            wide = max(_heading(item), fonts.width(out, SIZE - 1))
+            return _wide(wide + 36), FRAME
+        return _wide(max(map(self._line, item.nodes)) + 22), ROW * len(item.nodes)
 
     def _line(self, node: int) -> float:
-        label, shape = self.facts[node]
+        label, shape = self.cards[node]
         room = fonts.width(shape, SIZE - 1) + 14 if shape else 0
         return fonts.width(label, SIZE) + room
 
-    def heading(self, nest: Nest) -> float:
-        gap = 6 if nest.name and nest.label else 0
-        return fonts.width(nest.name, SIZE, bold=True) + gap + fonts.width(nest.label, SIZE)
 
-    def _footing(self, nest: Nest) -> float:
-        return fonts.width(words.shape(self.graph.steps[nest.stop - 1].outs[0]), SIZE - 1)
-
-
-def _nodes(item: Stack | Nest) -> range:
-    if isinstance(item, Stack):
-        return range(item.first, item.last + 1)
-    return range(item.start, item.stop)
+def _heading(group: Element) -> float:
+    gap = 6 if group.name and group.title else 0
+    return fonts.width(group.name, SIZE, bold=True) + gap + fonts.width(group.title, SIZE)
 
 
 def _wide(width: float) -> int:
@@ -210,33 +175,34 @@ def _wide(width: float) -> int:
 
 def _bundled(
     items: Sequence[Item], flows: Sequence[tuple[int, int, int]]
-) -> tuple[tuple[Link, ...], list[tuple[Nest, list[Port]]]]:
+) -> tuple[tuple[Link, ...], list[Inner]]:
     """Links, values that leave a group for the same places as one; the ports of every group."""
     goals: dict[tuple[int, int], set[int]] = {}
     for source, value, target in flows:
         goals.setdefault((source, value), set()).add(target)
     bundles: dict[int, dict[frozenset[int], list[int]]] = {}
     for (source, value), targets in goals.items():
-        grouped = isinstance(items[source], Nest)
+        grouped = isinstance(items[source], Element)
         key = frozenset(targets) if grouped else frozenset((-1,))
         bundles.setdefault(source, {}).setdefault(key, []).append(value)
-    ports: dict[int, list[Port]] = {i: [] for i, item in enumerate(items) if isinstance(item, Nest)}
-    entered: dict[int, int] = dict.fromkeys(ports, 0)
+    inner: dict[int, Inner] = {
+        place: (item, []) for place, item in enumerate(items) if isinstance(item, Element)
+    }
+    entered: dict[int, int] = dict.fromkeys(inner, 0)
     links: list[Link] = []
     for source in sorted(bundles):
         for leaving, values in enumerate(bundles[source].values()):
-            if source in ports:
-                ports[source].append(Port(frozenset(values), out=True))
+            if source in inner:
+                inner[source][1].append(Port(frozenset(values), out=True))
             for target in sorted(set().union(*(goals[source, value] for value in values))):
                 entering = 0
-                if target in ports:
+                if target in inner:
                     entering = entered[target]
                     entered[target] += 1
                     taken = [value for value in values if target in goals[source, value]]
-                    ports[target].append(Port(frozenset(taken), out=False))
-                links.append(Link(source, target, leaving if source in ports else 0, entering))
-    inner = [(item, ports[i]) for i, item in enumerate(items) if isinstance(item, Nest)]
-    return tuple(links), inner
+                    inner[target][1].append(Port(frozenset(taken), out=False))
+                links.append(Link(source, target, leaving if source in inner else 0, entering))
+    return tuple(links), list(inner.values())
 
 
 def _strips(grid: Grid, sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
@@ -265,7 +231,7 @@ def told(plan: Plan) -> dict[str, Any]:
     exit. Links: source, target, exit of the source, entry of the target, then lane, fork, join (-1:
     none) and side of the route.
     """
-    start, nth = plan.nest.start, 0
+    start, nth = plan.group.start, 0
     items: list[Any] = []
     for item in plan.items:
         if isinstance(item, Stack):

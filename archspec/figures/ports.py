@@ -1,4 +1,8 @@
-"""Element → ports: what enters and leaves a part of the network, by its author's names."""
+"""Element → ports: what enters and leaves a part of the network, by its author's names.
+
+Inside a block, its inputs and outputs are parts of their own. A value knows nothing of names: a
+block's input is what the first op reads that takes it, its output what the op gives that makes it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,18 @@ from archspec.figures.tree import Element
 from archspec.figures.wiring import Wiring
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.graph import Edge, Graph, Node
     from archspec.expand.tree import Value
 
 
-def outputs(graph: Graph) -> list[tuple[str, int]]:
-    """Name and node of all that leaves the network; a list has a line for each entry."""
-    return [(name, edge.node) for name, edges in graph.outputs.items() for edge in edges]
+def outputs(graph: Graph, *, training: bool = True) -> list[tuple[str, Edge]]:
+    """Name and origin of all that leaves the network, in `training` or not; of lists each entry."""
+    return [
+        (name, edge)
+        for name, edges in graph.outputs.items()
+        if training or name not in graph.training_outputs
+        for edge in edges
+    ]
 
 
 def exits(wiring: Wiring, root: Element, inside: Collection[int]) -> list[tuple[str, int]]:
@@ -47,33 +56,28 @@ def entries(wiring: Wiring, root: Element) -> dict[int, str]:
 
 def entry(root: Element, node: Node, label: str) -> Part:
     """The part of what comes in from a node outside."""
-    return Part(
-        key=f"{root.path}←{node.path}", kind="input", family="input", label=label,
-        main=node.index, shape=node.outs[0].shape,
-    )  # fmt: skip
+    key = f"{root.path}←{node.path}"
+    return Part(key, "input", "input", label, main=node.index, out=node.outs[0])
 
 
 def exit(root: Element, node: Node, label: str) -> Part:
     """The part of what goes out."""
-    return Part(
-        key=f"{root.path}→{label}", kind="output", family="output", label=label,
-        main=node.index, shape=node.outs[0].shape, training=node.training,
-    )  # fmt: skip
+    key = f"{root.path}→{label}"
+    return Part(key, "output", "output", label, main=node.index, out=node.outs[0])
 
 
 def _reads(wiring: Wiring, root: Element, value: Value) -> int | None:
     """The node that a block's input comes from: what the first op reads that takes it."""
     for element in root.walk():
         copy = element.copy
-        if element is root or copy is None or not any(one is value for one in copy.ins):
+        if element is root or copy is None or value not in copy.ins:
             continue
-        place = next(place for place, one in enumerate(copy.ins) if one is value)
+        place = copy.ins.index(value)
         if element.instance is not None:
-            inner = list(element.instance.inputs.values())[place]
-            return _reads(wiring, element, inner)
+            return _reads(wiring, element, list(element.instance.inputs.values())[place])
         if not element.children and copy.body is None and not copy.branches:
-            given = [one for one in copy.ins[:place] if one is not None]
-            return wiring.nodes[element.start].inputs[len(given)].node
+            edge = wiring.nodes[element.start].given[place]
+            return None if edge is None else edge.node
     return None
 
 
@@ -83,7 +87,7 @@ def _source(root: Element, value: Value) -> int | None:
         copy = element.copy
         if element is root or copy is None:
             continue
-        if not any(one is value for one in copy.outs.values()) and copy.out is not value:
+        if value not in (copy.out, *copy.outs.values()):
             continue
         if not element.children:
             return element.start

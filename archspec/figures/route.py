@@ -1,4 +1,8 @@
-"""Boxes → ways between them: sideways and upright, around every box, apart from one another."""
+"""Boxes → ways between them: sideways and upright, around every box, apart from one another.
+
+A search for the cheapest way (A*) along lines that run between the boxes; bends cost, and more so
+what runs where another way does.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from archspec.figures.scene import Box
+from archspec.figures.scene import Box, Point
 
-Point = tuple[float, float]
 _End = tuple[Point, str]  # on a box, and the direction in which it is reached
 _BEND = 24.0  # px that a corner is worth
 _SHARED = 3.0  # how much longer a way seems where another runs
@@ -40,9 +43,7 @@ class Router:
 
     def take(self, points: Sequence[Point]) -> None:
         """Remember a way, so that others keep apart from it."""
-        for a, b in pairwise(points):
-            for step in self._steps(a, b):
-                self.used.add(step)
+        self.used.update(step for a, b in pairwise(points) for step in self._steps(a, b))
 
     def way(self, source: int, target: int) -> tuple[Point, ...] | None:
         """The cheapest way out of one box into another; None where there is none."""
@@ -103,7 +104,7 @@ class Router:
     def _ends(self, box: int, leaving: bool) -> Iterator[tuple[Point, Point, str]]:
         """Points on the edge of a box, the next point of the lines, and how that piece runs."""
         left, top, right, bottom = self.boxes[box]
-        x, y = (left + right) / 2, (top + bottom) / 2
+        x, y = self.boxes[box].middle
         side = right if leaving else left
         near = self._next(self.xs, side, 1 if leaving else -1)
         if near is not None and (level := self._nearest(self.ys, top, bottom, y)) is not None:
@@ -128,34 +129,29 @@ class Router:
     def _near(self, at: Point) -> Iterator[tuple[Point, str]]:
         x, y = at
         for sign in (-1, 1):
-            for there, axis in (
-                ((self._next(self.xs, x, sign), y), "x"),
-                ((x, self._next(self.ys, y, sign)), "y"),
-            ):
-                if None not in there and not self._blocks(at, there):  # type: ignore[arg-type]
-                    yield there, axis  # type: ignore[misc]
+            across, down = self._next(self.xs, x, sign), self._next(self.ys, y, sign)
+            if across is not None and not self._blocks(at, (across, y)):
+                yield (across, y), "x"
+            if down is not None and not self._blocks(at, (x, down)):
+                yield (x, down), "y"
 
     def _blocks(self, a: Point, b: Point) -> bool:
         key = _key(a, b)
-        known = self._blocked.get(key)
-        if known is None:
-            known = self._blocked[key] = any(_meets(a, b, box, _CLEAR) for box in self.boxes)
-        return known
+        if key not in self._blocked:
+            self._blocked[key] = any(_meets(a, b, box, _CLEAR) for box in self.boxes)
+        return self._blocked[key]
 
     def _steps(self, a: Point, b: Point) -> Iterator[tuple[Point, Point]]:
         """The pieces between neighbouring lines that an upright or level piece covers."""
-        if a[0] == b[0]:
-            low, high = sorted((a[1], b[1]))
-            inner = self.ys[bisect_left(self.ys, low) : bisect_right(self.ys, high)]
-            points = [(a[0], y) for y in sorted({low, *inner, high})]
-        elif a[1] == b[1]:
-            low, high = sorted((a[0], b[0]))
-            inner = self.xs[bisect_left(self.xs, low) : bisect_right(self.xs, high)]
-            points = [(x, a[1]) for x in sorted({low, *inner, high})]
-        else:
-            return
-        for first, second in pairwise(points):
-            yield _key(first, second)
+        (left, top), (right, bottom) = min(a, b), max(a, b)
+        points: set[Point] = set()
+        if left == right:
+            inner = self.ys[bisect_left(self.ys, top) : bisect_right(self.ys, bottom)]
+            points = {a, b, *((left, y) for y in inner)}
+        elif top == bottom:
+            inner = self.xs[bisect_left(self.xs, left) : bisect_right(self.xs, right)]
+            points = {a, b, *((x, top) for x in inner)}
+        return pairwise(sorted(points))
 
 
 def _key(a: Point, b: Point) -> tuple[Point, Point]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from archspec.figures import fonts
 
 WIDTH, HEIGHT = 1600.0, 1200.0
 """Px of the largest sheet: what a page, a slide or a screen shows with words of 9 px legible."""
+
+ANCHORS = {"start": 0.0, "middle": 0.5, "end": 1.0}
+"""How much of a text is to the left of its x."""
 
 Point = tuple[float, float]
 Step = tuple[str, *tuple[float, ...]]
@@ -32,12 +35,12 @@ class Box(NamedTuple):
     def height(self) -> float:
         return self.bottom - self.top
 
-    def overlaps(self, other: Box, slack: float = 0.5) -> bool:
-        """Whether the two share more than `slack` px in both directions."""
-        return (
-            min(self.right, other.right) - max(self.left, other.left) > slack
-            and min(self.bottom, other.bottom) - max(self.top, other.top) > slack
-        )
+    @property
+    def middle(self) -> Point:
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def moved(self, right: float, down: float) -> Box:
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
     def contains(self, other: Box, slack: float = 0.5) -> bool:
         """Whether `other` lies within, up to `slack` px."""
@@ -85,7 +88,7 @@ class Path:
     @property
     def end(self) -> Point:
         """Where it ends."""
-        return _last(self.steps[-1])
+        return last(self.steps[-1])
 
     @property
     def head(self) -> tuple[Point, Point, Point] | None:
@@ -119,7 +122,7 @@ class Path:
     def _direction(self) -> Point:
         """The unit vector in which it ends."""
         x, y = self.end
-        points = [_last(step) for step in self.steps[:-1] if len(step) > 1]
+        points = [last(step) for step in self.steps[:-1] if len(step) > 1]
         kind, *values = self.steps[-1]
         if kind == "C":
             points += [(values[0], values[1]), (values[2], values[3])]
@@ -130,9 +133,29 @@ class Path:
         return 1.0, 0.0
 
 
-def _last(step: Step) -> Point:
+def polygon(points: Sequence[Point], fill: str, stroke: Stroke | None = None) -> Path:
+    """A closed shape through its corners."""
+    first, *rest = points
+    return Path((("M", *first), *(("L", *point) for point in rest), ("Z",)), stroke, fill)
+
+
+def last(step: Step) -> Point:
+    """Where a step ends."""
     _, *values = step
     return values[-2], values[-1]
+
+
+def between(a: Point, b: Point, t: float) -> Point:
+    """So far on the way from one point to another: 0 is `a`, 1 is `b`."""
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+
+
+def corner(before: Point, at: Point, after: Point, start: float, end: float) -> tuple[Step, Step]:
+    """A corner made round, from `start` px before it to `end` px behind it."""
+    a = between(at, before, start / (math.dist(at, before) or 1.0))
+    b = between(at, after, end / (math.dist(at, after) or 1.0))
+    k = 0.45  # where the handles stand: a quarter of a circle
+    return ("L", *a), ("C", *between(at, a, k), *between(at, b, k), *b)
 
 
 def _head(stroke: Stroke) -> float:
@@ -157,16 +180,19 @@ class Text:
     turn: float = 0.0
 
     @property
+    def width(self) -> float:
+        return fonts.width(self.text, self.size, bold=self.bold)
+
+    @property
     def box(self) -> Box:
         """The upright box of the words as they stand when `turn` is 0."""
-        width = fonts.width(self.text, self.size, bold=self.bold)
-        left = self.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor] * width
-        return Box(
-            left,
-            self.y - fonts.ASCENT * self.size,
-            left + width,
-            self.y + fonts.DESCENT * self.size,
-        )
+        left = self.x - ANCHORS[self.anchor] * self.width
+        top, bottom = self.y - fonts.ASCENT * self.size, self.y + fonts.DESCENT * self.size
+        return Box(left, top, left + self.width, bottom)
+
+    def fit(self, most: float) -> Text:
+        """Cut where it is wider than `most` px."""
+        return replace(self, text=fonts.fit(self.text, self.size, most, bold=self.bold))
 
     @property
     def corners(self) -> tuple[Point, Point, Point, Point]:
@@ -215,9 +241,12 @@ class Scene:
 
     def marks(self) -> Iterator[Mark]:
         """All marks, groups before what is in them."""
-        stack = list(reversed(self.items))
-        while stack:
-            mark = stack.pop()
-            yield mark
-            if isinstance(mark, Group):
-                stack.extend(reversed(mark.items))
+        return flat(self.items)
+
+
+def flat(items: Iterable[Mark]) -> Iterator[Mark]:
+    """Groups, and then what is in them."""
+    for mark in items:
+        yield mark
+        if isinstance(mark, Group):
+            yield from flat(mark.items)

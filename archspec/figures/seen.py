@@ -1,9 +1,12 @@
-"""Network, node → what one of its cells sees of an input, and the cells on the way to it."""
+"""Network, node → what one of its cells sees of an input, and the cells on the way to it.
+
+Of the many ways from the input to a node one is followed: back to what sees most, at each step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,13 +72,12 @@ def _way(network: Network, chosen: Row, input: str) -> list[Row]:
     """From the input to the node, at each step back to what sees most of the input."""
     rows, nodes = network.analysis.rows, network.graph.steps
     path = [chosen]
-    while nodes[path[-1].index].layer is not None:
+    while True:
         before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]
         able = [row for row in before if _local(row, input)]
         if not able:
-            break
+            return path[::-1]
         path.append(max(able, key=lambda row: [f.size or 0 for f in _local(row, input)]))
-    return path[::-1]
 
 
 def _local(row: Row, input: str) -> tuple[Field, ...]:
@@ -84,25 +86,15 @@ def _local(row: Row, input: str) -> tuple[Field, ...]:
 
 def _chain(path: Sequence[Row], input: str) -> list[Seen]:
     """The nodes of a path at which the field changes, each with its cell nearest to the last's."""
-    changed: list[Row] = []
-    for row in path:
-        known = changed and _same(_local(changed[-1], input), _local(row, input))
-        if row.op != "input" and not known:
-            changed.append(row)
-    last = path[-1]
-    if not changed:
-        changed = [last]
-    if not _same(_local(changed[-1], input), _local(last, input)):
-        changed.append(last)
-    changed[-1] = last
-    middle = [(_count(last, f) // 2 + 0.5) / _count(last, f) for f in _local(last, input)]
-    return [_seen(row, _local(row, input), middle) for row in _few(changed, input)]
 
+    def look(row: Row) -> list[object]:
+        return [(field.size, field.stride, field.padding_here) for field in _local(row, input)]
 
-def _same(a: Sequence[Field], b: Sequence[Field]) -> bool:
-    return [(f.size, f.stride, f.padding_here) for f in a] == [
-        (f.size, f.stride, f.padding_here) for f in b
-    ]
+    ops, last = (row for row in path if row.op != "input"), path[-1]
+    changed = [next(alike) for _, alike in groupby(ops, look)]
+    middle = [(along(last, f) // 2 + 0.5) / along(last, f) for f in _local(last, input)]
+    rows = _few([*changed[:-1], last], input)
+    return [_seen(row, _local(row, input), middle) for row in rows]
 
 
 def _few(rows: list[Row], input: str) -> list[Row]:
@@ -119,7 +111,7 @@ def _few(rows: list[Row], input: str) -> list[Row]:
     return [rows[i] for i in sorted(kept)]
 
 
-def _count(row: Row, field: Field) -> int:
+def along(row: Row, field: Field) -> int:
     """How many cells of a node there are along the axis that walks along the input's."""
     for size, spans in zip(row.shape, row.state.axes, strict=True):
         for k, _ in spans:
@@ -133,7 +125,7 @@ def _seen(row: Row, fields: tuple[Field, ...], places: Sequence[float]) -> Seen:
     """Of the cell that stands at these shares of the whole."""
     spans, centres = [], []
     for field, place in zip(fields, places, strict=True):
-        cell = int(place * _count(row, field))
+        cell = int(place * along(row, field))
         span = field.cells(cell)
         assert span is not None
         assert field.centre is not None

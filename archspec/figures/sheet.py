@@ -7,13 +7,13 @@ what PDFium makes of it.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from functools import cache
 from itertools import groupby
 from typing import Any
 
-from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import ANCHORS, Group, Mark, Path, Rect, Scene, Stroke, Text, polygon
 from archspec.save import MARK
 
 PT = 0.75
@@ -50,19 +50,10 @@ def pdf(scene: Scene) -> bytes:
 def png(scene: Scene) -> bytes:
     """The figure as PNG, two dots a px."""
     import pypdfium2
-
-    document = pypdfium2.PdfDocument(pdf(scene))
-    try:
-        page = document[0]
-        image = page.render(scale=DENSITY / PT).to_pil()
-    finally:
-        document.close()
-    return _packed(image)
-
-
-def _packed(image: Any) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
+    with closing(pypdfium2.PdfDocument(pdf(scene))) as document:
+        image = document[0].render(scale=DENSITY / PT).to_pil()
     about = PngInfo()
     about.add_text("Software", MARK)
     target = io.BytesIO()
@@ -97,12 +88,7 @@ def _path(canvas: Any, path: Path) -> None:
         getattr(line, _STEPS[kind])(*values)
     canvas.drawPath(line, **_paint(canvas, path.fill, path.stroke))
     if path.head is not None and path.stroke is not None:
-        head = canvas.beginPath()
-        head.moveTo(*path.head[0])
-        head.lineTo(*path.head[1])
-        head.lineTo(*path.head[2])
-        head.close()
-        canvas.drawPath(head, **_paint(canvas, path.stroke.colour, None))
+        _path(canvas, polygon(path.head, path.stroke.colour))
 
 
 def _paint(canvas: Any, fill: str | None, stroke: Stroke | None) -> dict[str, int]:
@@ -124,25 +110,20 @@ def _colour(hexadecimal: str) -> Any:
 def _text(canvas: Any, text: Text) -> None:
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
-    runs = list(_runs(text))
+    parts = groupby(text.text, lambda sign: _font(sign, text.bold))  # by the font that has them
+    runs = [(font, "".join(signs)) for font, signs in parts]
     wide = sum(stringWidth(words, font, text.size) for font, words in runs)
     canvas.saveState()
     canvas.translate(text.x, text.y)
     canvas.rotate(text.turn)
     canvas.scale(1, -1)  # letters stand upright
     canvas.setFillColor(_colour(text.colour))
-    line = canvas.beginText(-{"start": 0.0, "middle": 0.5, "end": 1.0}[text.anchor] * wide, 0)
+    line = canvas.beginText(-ANCHORS[text.anchor] * wide, 0)
     for font, words in runs:
         line.setFont(font, text.size)
         line.textOut(words)
     canvas.drawText(line)
     canvas.restoreState()
-
-
-def _runs(text: Text) -> Iterator[tuple[str, str]]:
-    """The text in pieces, each with the font that has its signs."""
-    for font, signs in groupby(text.text, lambda sign: _font(sign, text.bold)):
-        yield font, "".join(signs)
 
 
 def _font(sign: str, bold: bool) -> str:
@@ -171,7 +152,6 @@ def _installed() -> tuple[Any, ...]:
     found = []
     for name in _COMMON:
         with suppress(TTFError):
-            font = TTFont(name, f"{name}.ttf")
-            pdfmetrics.registerFont(font)
-            found.append(font)
+            found.append(TTFont(name, f"{name}.ttf"))
+            pdfmetrics.registerFont(found[-1])
     return tuple(found)

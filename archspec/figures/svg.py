@@ -106,5 +106,4 @@ def _length(text: Text) -> str:
     """The width that was laid out for, so that it holds in whatever font stands in."""
     if len(text.text) < 2 or not fonts.known(text.text):
         return ""
-    width = fonts.width(text.text, text.size, bold=text.bold)
-    return f' textLength="{number(width)}" lengthAdjust="spacingAndGlyphs"'
+    return f' textLength="{number(text.width)}" lengthAdjust="spacingAndGlyphs"'

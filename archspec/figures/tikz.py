@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text
+from archspec.figures.scene import Group, Mark, Path, Rect, Scene, Stroke, Text, polygon
 from archspec.figures.svg import number
+from archspec.frames import frame
 from archspec.save import MARK
 
 _BP = 0.75  # big points in a px
-
-# pdflatex sets Helvetica, other engines its free twin; `declared` says what pdflatex cannot know.
-_HEAD = r"""% {mark}
-% {title}
-% {description}
-\documentclass[tikz]{{standalone}}
-\usepackage{{iftex}}
-\ifPDFTeX
-  \usepackage[T1]{{fontenc}}
-  \usepackage{{textcomp}}
-  \usepackage{{helvet}}
-{declared}\else
-  \usepackage{{fontspec}}
-  \setsansfont{{TeX Gyre Heros}}
-\fi
-\renewcommand{{\familydefault}}{{\sfdefault}}
-{colours}\begin{{document}}
-\begin{{tikzpicture}}[x=0.75bp, y=-0.75bp, inner sep=0pt, outer sep=0pt]
-\useasboundingbox (0,0) rectangle ({width},{height});
-"""
-_FOOT = "\\end{tikzpicture}\n\\end{document}\n"
 
 _SPECIAL = str.maketrans(
     {
@@ -60,16 +40,17 @@ _KNOWN = frozenset("–—…†‡•‘’“”‚„‹›€ŒœŠšŸŽž"
 def write(scene: Scene) -> str:
     """The figure as a LaTeX document, the same from run to run."""
     marks = list(scene.marks())
-    head = _HEAD.format(
+    return frame(
+        "figures/tikz.tex.jinja",
         mark=MARK,
         title=_comment(scene.title),
         description=_comment(scene.description),
-        declared="".join(_declared(marks)),
-        colours="".join(_colours(marks)),
+        declared=_declared(marks),
+        colours=sorted(_colours(marks)),
         width=number(scene.width),
         height=number(scene.height),
+        lines=_lines(scene.items),
     )
-    return head + "".join(_lines(scene.items)) + _FOOT
 
 
 def escape(text: str) -> str:
@@ -83,26 +64,22 @@ def _comment(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
-def _declared(marks: Iterable[Mark]) -> Iterator[str]:
+def _declared(marks: Iterable[Mark]) -> Iterator[tuple[str, str]]:
     """How to set what pdflatex does not know, a `?` where there is no way."""
     signs = {sign for mark in marks if isinstance(mark, Text) for sign in escape(mark.text)}
     for sign in sorted(signs):
-        if sign < "\u0100" or sign in _KNOWN:
-            continue
-        meant = rf"\ensuremath{{{_SIGNS[sign]}}}" if sign in _SIGNS else "?"
-        yield f"  \\DeclareUnicodeCharacter{{{ord(sign):04X}}}{{{meant}}}\n"
+        if sign >= "\u0100" and sign not in _KNOWN:
+            yield f"{ord(sign):04X}", rf"\ensuremath{{{_SIGNS[sign]}}}" if sign in _SIGNS else "?"
 
 
-def _colours(marks: Iterable[Mark]) -> Iterator[str]:
-    found: set[str] = set()
+def _colours(marks: Iterable[Mark]) -> set[str]:
+    found: set[str | None] = set()
     for mark in marks:
         if isinstance(mark, Text):
             found.add(mark.colour)
         elif isinstance(mark, Rect | Path):
-            stroke = mark.stroke.colour if mark.stroke is not None else None
-            found.update(colour for colour in (mark.fill, stroke) if colour is not None)
-    for colour in sorted(found):
-        yield f"\\definecolor{{{_name(colour)}}}{{HTML}}{{{colour[1:].upper()}}}\n"
+            found |= {mark.fill, mark.stroke.colour if mark.stroke is not None else None}
+    return {colour for colour in found if colour is not None}
 
 
 def _name(colour: str) -> str:
@@ -113,7 +90,7 @@ def _lines(items: Iterable[Mark]) -> Iterator[str]:
     for mark in items:
         if isinstance(mark, Group):
             if mark.key:
-                yield f"% {_comment(mark.key)}\n"
+                yield f"% {_comment(mark.key)}"
             yield from _lines(mark.items)
         elif isinstance(mark, Rect):
             yield _rect(mark)
@@ -129,7 +106,7 @@ def _rect(rect: Rect) -> str:
     if rect.radius:
         options.append(f"rounded corners={_bp(rect.radius)}")
     corners = f"{_at(box.left, box.top)} rectangle {_at(box.right, box.bottom)}"
-    return f"\\path[{', '.join(options)}] {corners};\n"
+    return f"\\path[{', '.join(options)}] {corners};"
 
 
 def _path(path: Path) -> Iterator[str]:
@@ -144,10 +121,9 @@ def _path(path: Path) -> Iterator[str]:
             pieces.append(f".. controls {first} and {second} .. {end}")
         else:
             pieces.append("-- cycle")
-    yield f"\\path[{', '.join(_paint(path.fill, path.stroke))}] {' '.join(pieces)};\n"
+    yield f"\\path[{', '.join(_paint(path.fill, path.stroke))}] {' '.join(pieces)};"
     if path.head is not None and path.stroke is not None:
-        corners = " -- ".join(_at(x, y) for x, y in path.head)
-        yield f"\\path[fill={_name(path.stroke.colour)}] {corners} -- cycle;\n"
+        yield from _path(polygon(path.head, path.stroke.colour))
 
 
 def _paint(fill: str | None, stroke: Stroke | None) -> Iterator[str]:
@@ -169,7 +145,7 @@ def _text(text: Text) -> str:
     font = f"\\fontsize{{{_bp(text.size)}}}{{{_bp(1.2 * text.size)}}}\\selectfont"
     bold = "\\bfseries" if text.bold else ""
     options = f"anchor={anchor}, text={_name(text.colour)}, font={font}{bold}{turn}"
-    return f"\\node[{options}] at {_at(text.x, text.y)} {{{escape(text.text)}}};\n"
+    return f"\\node[{options}] at {_at(text.x, text.y)} {{{escape(text.text)}}};"
 
 
 def _at(x: float, y: float) -> str:

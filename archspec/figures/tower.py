@@ -6,7 +6,7 @@ thickness channels (with their logarithm), its colour the kind of layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -85,15 +85,11 @@ class _Tower:
 
     def _behind(self, row: Sequence[Volume], solid: Solid, sized: bool) -> Volume:
         """A volume as near to the last one as words and the arrow allow."""
-        here = self._volume(solid, sized, 0.0, 0.0)
+        here = Volume(solid, self.scale, sized=sized)
         if not row:
-            return self._volume(solid, sized, -here.left, 0.0)
+            return here.moved(-here.left, 0.0)
         (came, _), (_, left) = here.ends(), row[-1].ends()
-        x = max(row[-1].right + _GAP - here.left, left[0] + _ARROW - came[0])
-        return self._volume(solid, sized, x, 0.0)
-
-    def _volume(self, solid: Solid, sized: bool, x: float, axis: float) -> Volume:
-        return Volume(solid, self.scale, sized=sized, x=x, axis=axis)
+        return here.moved(max(row[-1].right + _GAP - here.left, left[0] + _ARROW - came[0]), 0.0)
 
     # -------------------------------------------------------------- the sheet
 
@@ -102,19 +98,19 @@ class _Tower:
         y, placed = _HEAD, list[list[Volume]]()
         for row in self.rows:
             axis = y - min(volume.highest for volume in row)
-            placed.append([self._volume(v.solid, v.sized, v.x + _EDGE, axis) for v in row])
+            placed.append([volume.moved(volume.x + _EDGE, axis) for volume in row])
             y = max(volume.lowest for volume in placed[-1]) + _TURN
         foot = self._foot(y)
         volumes = [volume for row in placed for volume in row]
-        lines: list[Mark] = [*self._lines(placed), *self._turns(placed)]
+        lines = (*self._lines(placed), *self._turns(placed))
         shapes: list[Mark] = []
         for volume in volumes:
             shapes += [volume.group(), *volume.texts]
-        right = max([heading[-1].box.right, *(v.right for v in volumes), *_rights(foot)])
+        words = [mark.box.right for mark in (heading[-1], *foot) if isinstance(mark, Text)]
         return Scene(
-            right + _EDGE,
+            max(*words, *(volume.right for volume in volumes)) + _EDGE,
             y + (18.0 if foot else 0.0),
-            (*heading, *shapes, Group(tuple(lines), role="edges"), *foot),
+            (*heading, *shapes, Group(lines, role="edges"), *foot),
             self.network.name,
             f"{self.network.spec.title or self.network.name}: {len(volumes)} volumes, "
             "faces by resolution, thickness by channels",
@@ -155,7 +151,3 @@ class _Tower:
 
 def _line(points: Sequence[Point], a: Volume, b: Volume) -> Path:
     return cards.link(points, (a.solid.key, b.solid.key), _LINE)
-
-
-def _rights(marks: Iterable[Mark]) -> list[float]:
-    return [mark.box.right for mark in marks if isinstance(mark, Text)]

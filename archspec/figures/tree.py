@@ -1,12 +1,24 @@
 """Graph → Element: the tree of what the author wrote, every copy in place, over the graph's nodes.
 
 The graph's scopes leave out what has no name (a repeated group without an id); figures need it.
+`{conv: 64, id: stem}` and `{block: Stage, repeat: 2, id: layer1}` of three ops each become
+
+    network
+      input  [0, 1)   input
+      node   [1, 2)   stem
+      repeat [2, 8)   layer1
+        block  [2, 5)   layer1.0    three nodes
+        block  [5, 8)   layer1.1    three nodes
+
+All views read this tree: `fold.py` puts what belongs together onto cards, until there are few of
+them; `groups.py` keeps each copy, as what can be walked through, group by group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,17 +32,23 @@ class Element:
 
     `kind`: node, input, network, block, group, residual, branches, path (one path of the two last),
     repeat (its children are copies of one item). `path`: the scope's, None where there is no name.
-    `title`: the block's or op's name. `id`: whether the author named it.
+    `title`: the block's or op's name. `id`: whether the author named it. The nodes are those from
+    `start` to before `stop`.
     """
 
     kind: str
     title: str
     path: str | None
-    start: int
-    stop: int = -1  # one past the last node
     children: list[Element] = field(default_factory=list)
     copy: Copy | None = None
     id: bool = False
+    start: int = 0
+    stop: int = 0
+    parent: Element | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.children:
+            self.start, self.stop = self.children[0].start, self.children[-1].stop
 
     @property
     def nodes(self) -> range:
@@ -40,6 +58,36 @@ class Element:
     def instance(self) -> Instance | None:
         return self.copy.instance if self.copy is not None else None
 
+    @property
+    def named(self) -> Element:
+        """The outermost element with a path that holds the same nodes, or itself."""
+        same = takewhile(lambda outer: outer.nodes == self.nodes, self.above())
+        return next(reversed([outer for outer in same if outer.path]), self)
+
+    @property
+    def key(self) -> str:
+        """Unique: its path where it has one ("layer3.0"), else those of its first and last node."""
+        if self.path is not None:
+            return self.path
+        first = last = self
+        while first.children:
+            first = first.children[0]
+        while last.children:
+            last = last.children[-1]
+        return f"{first.path}…{last.path}"
+
+    @property
+    def name(self) -> str:
+        """What the author called it, within its surroundings."""
+        return (self.path or "").rpartition(".")[2]
+
+    def above(self) -> Iterator[Element]:
+        """What it is in, innermost first."""
+        outer = self.parent
+        while outer is not None:
+            yield outer
+            outer = outer.parent
+
     def walk(self) -> Iterator[Element]:
         """Itself and all below, parents first."""
         stack = [self]
@@ -48,91 +96,89 @@ class Element:
             yield element
             stack.extend(reversed(element.children))
 
+    def groups(self) -> Iterator[Element]:
+        """Itself and all below that hold others, parents first."""
+        return (element for element in self.walk() if element.children)
+
 
 def tree(graph: Graph) -> Element:
     """The whole network; leaves are the graph's nodes, in order."""
-    return _Walk(graph).root
+    root = _Walk(graph).network(graph.root)
+    assert root.stop == len(graph.steps)
+    return grown(root)
+
+
+def grown(root: Element) -> Element:
+    """With every element's parent as its children say."""
+    for element in root.walk():
+        for child in element.children:
+            child.parent = element
+    return root
 
 
 class _Walk:
     """Follows the order in which the graph's nodes were made."""
 
     def __init__(self, graph: Graph) -> None:
-        self.paths = [node.path for node in graph.steps]
-        root = graph.root
-        self.root = Element("network", root.block.name, "", 0)
-        self.at = 0
-        for name in root.inputs:
-            self._leaf(self.root, "input", name, None, True)
-        self._body(root.body, self.root, "")
-        self.root.stop = self.at
-        assert self.at == len(graph.steps)
+        self.nodes = iter(graph.steps)
 
-    def _leaf(self, parent: Element, kind: str, op: str, copy: Copy | None, named: bool) -> None:
-        parent.children.append(
-            Element(kind, op, self.paths[self.at], self.at, self.at + 1, [], copy, named)
-        )
-        self.at += 1
+    def network(self, root: Instance) -> Element:
+        inputs = [self._leaf("input", name, None, True) for name in root.inputs]
+        return Element("network", root.block.name, "", inputs + self._body(root.body, ""))
 
-    def _open(self, parent: Element, kind: str, title: str, path: str | None) -> Element:
-        element = Element(kind, title, path, self.at)
-        parent.children.append(element)
-        return element
+    def _leaf(self, kind: str, op: str, copy: Copy | None, named: bool) -> Element:
+        node = next(self.nodes)
+        return Element(kind, op, node.path, [], copy, named, node.index, node.index + 1)
 
-    def _close(self, parent: Element, element: Element) -> None:
-        element.stop = self.at
-        if element.stop == element.start:  # the identity, or nothing is left of it
-            parent.children.remove(element)
-
-    def _body(self, body: Body, parent: Element, prefix: str) -> None:
+    def _body(self, body: Body, prefix: str) -> list[Element]:
+        found: list[Element] = []
         for occurrence in body.items:
+            copies = [
+                element
+                for copy in occurrence.copies
+                if copy is not None
+                for element in self._copy(copy, occurrence, prefix)
+            ]
             if occurrence.item.repeat is None:
-                if occurrence.copies[0] is not None:
-                    self._copy(occurrence.copies[0], occurrence, parent, prefix)
-                continue
-            path = None if occurrence.name is None else prefix + occurrence.name
-            repeat = self._open(parent, "repeat", occurrence.item.op, path)
-            repeat.id = path is not None
-            for copy in occurrence.copies:
-                if copy is not None:
-                    self._copy(copy, occurrence, repeat, prefix)
-            self._close(parent, repeat)
+                found += copies
+            else:
+                path = None if occurrence.name is None else prefix + occurrence.name
+                named = path is not None
+                found += _kept(Element("repeat", occurrence.item.op, path, copies, None, named))
+        return found
 
-    def _copy(self, copy: Copy, occurrence: Occurrence, parent: Element, prefix: str) -> None:
-        item = occurrence.item
-        named = item.id is not None
+    def _copy(self, copy: Copy, occurrence: Occurrence, prefix: str) -> list[Element]:
+        op, named = occurrence.item.op, occurrence.item.id is not None
         path = prefix + ".".join(copy.segments) if copy.segments else None
         inside = prefix if path is None else f"{path}."
         if copy.instance is not None:
-            block = self._open(parent, "block", copy.instance.block.name, path)
-            block.copy, block.id = copy, named
-            self._body(copy.instance.body, block, inside)
-            self._close(parent, block)
-        elif copy.body is None and not copy.branches:
+            body = self._body(copy.instance.body, inside)
+            return _kept(Element("block", copy.instance.block.name, path, body, copy, named))
+        if copy.body is None and not copy.branches:
             assert copy.layer is not None
-            self._leaf(parent, "node", copy.layer.op, copy, named)
-        else:
-            kind = item.op if item.op in ("residual", "branches") else "group"
-            group = self._open(parent, kind, item.op, path)
-            group.copy, group.id = copy, named
-            self._group(copy, group, inside)
-            self._close(parent, group)
+            return [self._leaf("node", copy.layer.op, copy, named)]
+        kind = op if op in ("residual", "branches") else "group"
+        return _kept(Element(kind, op, path, self._paths(copy, inside, named), copy, named))
 
-    def _group(self, copy: Copy, group: Element, inside: str) -> None:
+    def _paths(self, copy: Copy, inside: str, named: bool) -> list[Element]:
+        found: list[Element] = []
         if copy.body is not None:
-            main = group if copy.shortcut is None else self._open(group, "path", "main", None)
-            self._body(copy.body, main, inside)
-            if main is not group:
-                self._close(group, main)
+            main = self._body(copy.body, inside)
+            found += main if copy.shortcut is None else _kept(Element("path", "main", None, main))
         if copy.shortcut is not None:
-            self._path(copy.shortcut, group, "shortcut", inside)
+            found += self._path(copy.shortcut, "shortcut", inside)
         for branch in copy.branches:
-            self._path(branch, group, branch.segment or "branch", inside)
+            found += self._path(branch, branch.segment or "branch", inside)
         if copy.layer is not None:
-            self._leaf(group, "node", copy.layer.op, copy, group.id)
+            found.append(self._leaf("node", copy.layer.op, copy, named))
+        return found
 
-    def _path(self, body: Body, group: Element, title: str, inside: str) -> None:
+    def _path(self, body: Body, title: str, inside: str) -> list[Element]:
         path = None if body.segment is None else inside + body.segment
-        element = self._open(group, "path", title, path)
-        self._body(body, element, inside if path is None else f"{path}.")
-        self._close(group, element)
+        children = self._body(body, inside if path is None else f"{path}.")
+        return _kept(Element("path", title, path, children))
+
+
+def _kept(element: Element) -> list[Element]:
+    """None where nothing is left of it, as of the identity."""
+    return [element] if element.children else []

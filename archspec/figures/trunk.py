@@ -1,14 +1,24 @@
-"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree."""
+"""Network → Trunk: the maps on the way from input to output, stacked where their sizes agree.
+
+LeNet-5 is six solids; a pool belongs to the maps it is of, a vector has no sides:
+
+    32×32 input    28×28 conv, pool    10×10 conv, pool    1×1 conv    linear    linear
+
+A block is drawn as the layers along its longest path, or as one solid where that is not most of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.figures.outline import MOST, Outline, Part, outline
+import networkx as nx
+
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
+from archspec.figures.ports import outputs
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
@@ -49,6 +59,11 @@ class Solid:
     def key(self) -> str:
         return self.parts[0].key
 
+    def takes(self, other: Solid) -> bool:
+        """Whether what follows is more of the same."""
+        alone = self.whole or other.whole or self.pools
+        return not alone and self.sides == other.sides
+
 
 class Trunk(NamedTuple):
     """`aside` are parts that are on no way to the output that is used: heads of training."""
@@ -63,9 +78,9 @@ def reason(network: Network) -> str:
     inputs = sum(node.layer is None for node in graph.steps)
     if inputs != 1:
         return f"it has {inputs} inputs"
-    outputs = len(_outputs(network))
-    if outputs != 1:
-        return f"it has {outputs} outputs"
+    found = len(outputs(graph, training=False))
+    if found != 1:
+        return f"it has {found} outputs"
     return _Reader(network, MOST).reason
 
 
@@ -75,74 +90,42 @@ def trunk(network: Network, most: int) -> Trunk:
     return Trunk(tuple(reader.solids()), tuple(reader.aside))
 
 
-def _outputs(network: Network) -> list[int]:
-    """The nodes that outputs of inference come from."""
-    graph = network.graph
-    return [
-        edge.node
-        for name, edges in graph.outputs.items()
-        if name not in graph.training_outputs
-        for edge in edges
-    ]
-
-
 class _Reader:
     def __init__(self, network: Network, most: int) -> None:
-        self.network = network
-        self.outline = outline(network, most)
-        (self.sink,) = _outputs(network)
+        self.outline = outline(network, Fold(most))
+        ((_, sink),) = outputs(network.graph, training=False)
+        (self._start,) = (part.key for part in self.outline.parts if part.kind == "input")
+        (self._end,) = (part.key for part in self.outline.parts if sink.node in part.nodes)
         self.parts = self._between()
 
     # -------------------------------------------------------------- which parts
 
     def _between(self) -> list[Part]:
         """The parts on some way from the input to the output, in order."""
-        parts = self.outline.parts
-        ahead = self._reached((p.key for p in parts if p.kind == "input"), forwards=True)
-        behind = self._reached((p.key for p in parts if self.sink in p.nodes), forwards=False)
-        return [part for part in parts if part.key in ahead & behind]
-
-    def _reached(self, starts: Iterable[str], *, forwards: bool) -> set[str]:
-        stack, found = list(starts), set[str]()
-        while stack:
-            key = stack.pop()
-            if key in found:
-                continue
-            found.add(key)
-            if forwards:
-                stack += [link.target for link in self.outline.targets[key]]
-            else:
-                stack += [link.source for link in self.outline.sources[key]]
-        return found
+        graph, start, end = self.outline.graph, self._start, self._end
+        ahead, behind = nx.descendants(graph, start), nx.ancestors(graph, end)
+        return [
+            part for part in self.outline.parts if part.key in (ahead | {start}) & (behind | {end})
+        ]
 
     @property
     def aside(self) -> list[Part]:
         """What is left out, but for parameters and the like, which belong to what reads them."""
         keys = {part.key for part in self.parts}
-        ahead = self._reached((part.key for part in self.parts), forwards=True)
-        return [
-            part
-            for part in self.outline.parts
-            if part.key in ahead and part.key not in keys and part.kind != "output"
-        ]
+        ahead = nx.descendants(self.outline.graph, self._start) - keys
+        return [part for part in self.outline.parts if part.key in ahead and part.kind != "output"]
 
     @cached_property
     def regions(self) -> list[list[Part]]:
         """The parts, cut behind each one that no link passes by: all ways meet there."""
-        place = {part.key: number for number, part in enumerate(self.parts)}
-        passed = [0] * (len(self.parts) + 1)
-        for link in self.outline.links:
-            if link.source in place and link.target in place:
-                passed[place[link.source] + 1] += 1
-                passed[place[link.target]] -= 1
-        found: list[list[Part]] = [[]]
-        passing = 0
-        for part, change in zip(self.parts, passed, strict=False):
-            passing += change
-            found[-1].append(part)
-            if passing == 0:
-                found.append([])
-        return found[:-1]
+        between = self.outline.graph.subgraph(part.key for part in self.parts)
+        dominator = nx.immediate_dominators(between, self._start)
+        meets, at = {self._start}, self._end
+        while at != self._start:
+            meets.add(at)
+            at = dominator[at]
+        ends = [number for number, part in enumerate(self.parts, 1) if part.key in meets]
+        return [self.parts[start:end] for start, end in pairwise((0, *ends))]
 
     # -------------------------------------------------------------- whether it is a trunk
 
@@ -151,29 +134,25 @@ class _Reader:
         sizes = set[Sides]()
         before: Sides | None = ()
         for region in self.regions:
-            sides = [self._sides(part) for part in region]
+            sides, part = [self._sides(part) for part in region], region[-1]
             if sides[-1] is None:
-                part = region[-1]
                 shape = " × ".join(map(str, part.shape))
                 return f"`{part.name or part.label}` gives {shape}, which is no map"
             sizes.update(side for side in sides if side)
             if {side for side in sides if side and max(side) > 1} - {before, sides[-1]}:
-                return f"its paths meet at `{region[-1].key}` after maps of several sizes"
+                return f"its paths meet at `{part.key}` after maps of several sizes"
             before = sides[-1]
-        if len(sizes) < 2:
-            return "it has no maps of several sizes"
-        return ""
+        return "it has no maps of several sizes" if len(sizes) < 2 else ""
 
     def _sides(self, part: Part) -> Sides | None:
         """The sizes of space of what leaves a part; () of a vector; None of anything else."""
-        tensor = self.network.graph.steps[part.main].outs[0]
-        if tensor.rank <= 1:
+        if part.out.rank <= 1:
             return ()
-        is_map = tensor.is_map
-        if part.kind == "input" and tensor.rank == 2:  # what it is, its first reader says
+        is_map = part.out.is_map
+        if part.kind == "input" and part.out.rank == 2:  # what it is, its first reader says
             readers = (self.outline.by_key[to.target] for to in self.outline.targets[part.key])
-            is_map = any(self.network.graph.steps[r.main].outs[0].is_map for r in readers)
-        return tensor.shape[1:] if is_map else None
+            is_map = any(reader.out.is_map for reader in readers)
+        return part.shape[1:] if is_map else None
 
     # -------------------------------------------------------------- solids
 
@@ -187,8 +166,8 @@ class _Reader:
     def _solids(self, *, open: bool) -> list[Solid]:
         found: list[Solid] = []
         for region in self.regions:
-            for part, solid in self._steps(region, open=open):
-                self._stack(found, part, solid)
+            for solid in self._steps(region, open=open):
+                _stack(found, solid)
         for solid in found:
             if len(solid.slabs) > _STACK:
                 solid.slabs = [
@@ -197,39 +176,20 @@ class _Reader:
                 ]
         return found
 
-    def _stack(self, found: list[Solid], part: Part, solid: Solid) -> None:
-        """Put a solid onto the last one, where that has maps of its size and no pool yet."""
-        last = found[-1] if found else None
-        if part.family == "pool" and last is not None and last.sides and part.copies == 1:
-            last.parts += solid.parts
-            last.pools.append((solid.sides or (1,) * len(last.sides), part))
-            return
-        joins = last is not None and not (last.whole or solid.whole or last.pools)
-        if last is not None and joins and last.sides == solid.sides:
-            last.parts += solid.parts
-            last.slabs += solid.slabs
-            return
-        found.append(solid)
-
-    def _steps(self, region: Sequence[Part], *, open: bool) -> Iterator[tuple[Part, Solid]]:
+    def _steps(self, region: Sequence[Part], *, open: bool) -> Iterator[Solid]:
         """What a region adds: its parts one by one where they are one path, else its last alone."""
-        last = region[-1]
-        if len(region) == 1:
-            yield last, self._solid(last, open=open)
-        elif self._is_path(region):
-            for part in region[:-1]:
-                yield part, self._solid(part, open=open)
-            yield last, Solid(self._sides(last) or (), [last], [])
+        *before, last = region
+        if not before:
+            yield self._solid(last, open=open)
+        elif all(self.outline.graph.has_edge(a.key, b.key) for a, b in pairwise(region)):
+            for part in before:
+                yield self._solid(part, open=open)
+            yield Solid(self._sides(last) or (), [last], [])
         else:
-            solid = self._flat(last)
-            yield last, replace(solid, parts=list(region), whole=True)
-
-    def _is_path(self, region: Sequence[Part]) -> bool:
-        linked = {(link.source, link.target) for link in self.outline.links}
-        return all((a.key, b.key) in linked for a, b in pairwise(region))
+            yield replace(self._flat(last), parts=list(region), whole=True)
 
     def _solid(self, part: Part, *, open: bool) -> Solid:
-        slabs = self._inside(part) if open and part.kind in ("block", "group") else []
+        slabs = self._inside(part) if open and part.composite else []
         if slabs:
             return Solid(self._sides(part) or (), [part], slabs, part.copies, whole=True)
         return self._flat(part)
@@ -239,7 +199,7 @@ class _Reader:
         sides = self._sides(part) or ()
         slab = Slab(part.shape[0] if part.shape else 1, part.family)
         alone = part.kind == "input" or not sides
-        if part.kind in ("block", "group") and part.copies > 1:
+        if part.composite and part.copies > 1:
             return Solid(sides, [part], [slab], part.copies, whole=True)
         many = part.copies > _ONE_BY_ONE
         slabs = [slab._replace(copies=part.copies)] if many else [slab] * part.copies
@@ -247,7 +207,7 @@ class _Reader:
 
     def _inside(self, part: Part) -> list[Slab]:
         """The layers along the longest path through a block, if that path is most of it."""
-        inside = self.outline.inside(part.key, full=True)
+        inside = self.outline.inside(part.key, Fold(full=True))
         if inside is None or any(_side_by_side(inside, merge) for merge in inside.parts):
             return []
         path = _longest(inside)
@@ -263,6 +223,19 @@ class _Reader:
 
     def _is_map(self, part: Part) -> bool:
         return max(self._sides(part) or (0,)) > 1
+
+
+def _stack(found: list[Solid], solid: Solid) -> None:
+    """Put a solid onto the last one, where that has maps of its size and no pool yet."""
+    last, part = found[-1] if found else None, solid.parts[-1]
+    if last is not None and last.sides and part.family == "pool" and part.copies == 1:
+        last.pools.append((solid.sides or (1,) * len(last.sides), part))
+    elif last is not None and last.takes(solid):
+        last.slabs += solid.slabs
+    else:
+        found.append(solid)
+        return
+    last.parts += solid.parts
 
 
 def _side_by_side(inside: Outline, part: Part) -> bool:

@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, takewhile
+from typing import NamedTuple
 
-from archspec.figures import cards, fonts, palette, words
+from archspec.figures import cards, fonts, palette
 from archspec.figures.palette import Colours
-from archspec.figures.scene import Group, Path, Point, Stroke, Text
+from archspec.figures.scene import Group, Path, Point, Stroke, Text, polygon
 from archspec.figures.trunk import Sides, Slab, Solid
 
 SMALL, NAME, COPIES = 10.0, 11.5, 13.0
@@ -21,13 +22,40 @@ _CAPTION = 104.0  # px a caption may be wide
 _LINE = 13.0  # px from one line of words to the next
 
 
+class _Cut(NamedTuple):
+    """An upright cut across a solid: its front edge, and how far depth goes to the right and up."""
+
+    x: float
+    top: float
+    bottom: float
+    slant: float
+
+    def slab(self, thick: float, colours: Colours) -> Iterator[Path]:
+        """The front and the top of what is from here on."""
+        x, top, bottom, slant = self
+        far = x + thick
+        stroke = Stroke(colours.edge, 0.9)
+        front = (x, top), (far, top), (far, bottom), (x, bottom)
+        above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
+        yield polygon(front, colours.fill, stroke)
+        yield polygon(above, colours.fill, stroke)
+
+    def face(self, fill: str, edge: str) -> Path:
+        """The cut itself, as seen where a solid ends."""
+        x, top, bottom, slant = self
+        corners = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
+        return polygon(corners, fill, Stroke(edge, 0.9))
+
+
 class Volume:
     """A solid whose first slab's left edge is at `x` and whose middle is at `axis`.
 
     `scale` is px per square root of a cell. `sized`: its resolution is written beside it.
     """
 
-    def __init__(self, solid: Solid, scale: float, *, sized: bool, x: float, axis: float) -> None:
+    def __init__(
+        self, solid: Solid, scale: float, *, sized: bool, x: float = 0.0, axis: float = 0.0
+    ) -> None:
         self.solid, self.scale, self.sized = solid, scale, sized
         self.x, self.axis = x, axis
         self.thick = [_thickness(slab, vector=not solid.sides) for slab in solid.slabs]
@@ -39,6 +67,10 @@ class Volume:
         self.texts = [*self._channels(), *self._caption(), *self._copies()]
         if sized and solid.sides:
             self.texts.append(self._size())
+
+    def moved(self, x: float, axis: float) -> Volume:
+        """The same at another place."""
+        return Volume(self.solid, self.scale, sized=self.sized, x=x, axis=axis)
 
     # -------------------------------------------------------------- what it takes
 
@@ -93,41 +125,22 @@ class Volume:
         return max(_SMALLEST, self.scale * math.sqrt(cells))
 
     def _slabs(self) -> Iterator[Path]:
-        x = self.x
+        cut = _Cut(self.x, self.top, self.bottom, self.slant)
         for slab, thick in zip(self.solid.slabs, self.thick, strict=True):
-            colours = palette.of(slab.family)
-            yield from self._box(x, thick, self.top, self.bottom, self.slant, colours)
-            x += thick
+            yield from cut.slab(thick, palette.of(slab.family))
+            cut = cut._replace(x=cut.x + thick)
         last = palette.of(self.solid.slabs[-1].family)
-        yield self._right(x, self.top, self.bottom, self.slant, last.side, last.edge)
+        yield cut.face(last.side, last.edge)
 
     def _pools(self) -> Iterator[Path]:
         x = self.end
         for sides, part in self.solid.pools:
             colours = palette.of(part.family)
             height, slant = self._face(sides, 1)
-            top, bottom = self.axis - height / 2, self.axis + height / 2
-            darker = Colours(colours.side, colours.side, colours.edge)
-            yield from self._box(x, _POOL, top, bottom, slant, darker)
+            cut = _Cut(x, self.axis - height / 2, self.axis + height / 2, slant)
+            yield from cut.slab(_POOL, Colours(colours.side, colours.side, colours.edge))
             x += _POOL
-            yield self._right(x, top, bottom, slant, colours.fill, colours.edge)
-
-    def _box(
-        self, x: float, thick: float, top: float, bottom: float, slant: float, colours: Colours
-    ) -> Iterator[Path]:
-        """The front and the top."""
-        far = x + thick
-        stroke = Stroke(colours.edge, 0.9)
-        front = (x, top), (far, top), (far, bottom), (x, bottom)
-        above = (x, top), (x + slant, top - slant), (far + slant, top - slant), (far, top)
-        yield _polygon(front, colours.fill, stroke)
-        yield _polygon(above, colours.fill, stroke)
-
-    def _right(
-        self, x: float, top: float, bottom: float, slant: float, fill: str, edge: str
-    ) -> Path:
-        face = (x, top), (x + slant, top - slant), (x + slant, bottom - slant), (x, bottom)
-        return _polygon(face, fill, Stroke(edge, 0.9))
+            yield cut._replace(x=x).face(colours.fill, colours.edge)
 
     # -------------------------------------------------------------- words
 
@@ -151,23 +164,20 @@ class Volume:
         names, more = _said(self.solid)
         for name in names:
             y += _LINE
-            text = fonts.fit(name, NAME, room, bold=True)
-            yield Text(middle, y, text, NAME, "middle", bold=True)
+            yield Text(middle, y, name, NAME, "middle", bold=True).fit(room)
         for line in more:
             y += _LINE
-            text = fonts.fit(line, SMALL, room)
-            yield Text(middle, y, text, SMALL, "middle", colour=palette.MUTED)
+            yield Text(middle, y, line, SMALL, "middle", colour=palette.MUTED).fit(room)
 
     def _copies(self) -> Iterator[Text]:
         if self.solid.copies > 1:
-            middle = (self.x + self.end + self.slant) / 2
-            y = self.top - self.slant - 8
+            x, y = (self.x + self.end + self.slant) / 2, self.top - self.slant - 8
             text = f"× {self.solid.copies}"
-            yield Text(middle, y, text, COPIES, "middle", bold=True, colour=palette.ACCENT)
+            yield Text(x, y, text, COPIES, "middle", bold=True, colour=palette.ACCENT)
 
     def _size(self) -> Text:
         """The resolution, along the lower edge of the face and clear of the axis."""
-        text = words.area(self.solid.sides) if len(self.solid.sides) == 1 else _times(self.solid)
+        text = "×".join(map(str, self.solid.sides))
         wide = fonts.width(text, SMALL)
         beside = [t.box.right for t in self.texts if t.box.top < self.bottom + 14]
         pools = _POOL * sum(self._face(s, 1)[0] > 0.8 * self.height for s, _ in self.solid.pools)
@@ -179,17 +189,8 @@ class Volume:
         return Text(x, y, text, SMALL, turn=-45.0)
 
 
-def _times(solid: Solid) -> str:
-    return "×".join(map(str, solid.sides))
-
-
 def _thickness(slab: Slab, *, vector: bool) -> float:
     return _BAR if vector else max(6.0, 3.2 * math.log2(slab.channels + 1))
-
-
-def _polygon(points: Sequence[Point], fill: str, stroke: Stroke) -> Path:
-    first, *rest = points
-    return Path((("M", *first), *(("L", *point) for point in rest), ("Z",)), stroke, fill)
 
 
 def _said(solid: Solid) -> tuple[list[str], list[str]]:
@@ -198,14 +199,10 @@ def _said(solid: Solid) -> tuple[list[str], list[str]]:
     parts = [part for part in solid.parts if part not in pools and part.kind != "merge"]
     parts = parts or solid.parts
     labels = list(dict.fromkeys(part.label for part in parts))
+    varies = list(solid.parts[0].varies[:1]) if solid.copies > 1 else []
     if not all(part.name for part in parts):
-        return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], _varying(solid)
-    more = [*(labels if len(labels) == 1 else []), *_varying(solid)]
-    return _span([part.name for part in parts]), more
-
-
-def _varying(solid: Solid) -> list[str]:
-    return list(solid.parts[0].varies[:1]) if solid.copies > 1 else []
+        return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], varies
+    return _span([part.name for part in parts]), [*(labels if len(labels) == 1 else []), *varies]
 
 
 def _span(names: Sequence[str]) -> list[str]:
@@ -213,9 +210,8 @@ def _span(names: Sequence[str]) -> list[str]:
     first, last = names[0], names[-1]
     if len(names) == 1:
         return [first]
-    pairs = zip(first, last, strict=False)
-    shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    word = re.match(r".*[_.]|[A-Za-z]+", shared)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    word = re.match(r".*[_.]|[A-Za-z]+", "".join(sign for sign, _ in same))
     short = last[word.end() :] if word else last
     text = f"{first} … {short}" if len(names) > 2 else f"{first}, {short}"
     if fonts.width(text, NAME, bold=True) <= _CAPTION:

@@ -1,12 +1,45 @@
-"""Graph → Wiring: who reads what, which ops stand alone in a chain, which do the same."""
+"""Graph → Wiring: who reads what, which ops stand alone in a chain, which do the same.
+
+Nodes are numbers here, as in parts and elements. What leads where between parts is asked of
+networkx: `digraph` makes a graph of their links, `ranks` and `skips` are answers from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import networkx as nx
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def digraph(nodes: Iterable[Key], edges: Iterable[tuple[Key, Key]]) -> nx.DiGraph[Key]:
+    """Parts of a figure and links between them, for questions to networkx."""
+    graph: nx.DiGraph[Key] = nx.DiGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(edges)
+    return graph
+
+
+def ranks(graph: nx.DiGraph[Key]) -> dict[Key, int]:
+    """How many edges the longest way to each node has."""
+    generations = enumerate(nx.topological_generations(graph))
+    return {node: rank for rank, nodes in generations for node in nodes}
+
+
+def skips(edges: Iterable[tuple[Key, Key]]) -> set[tuple[Key, Key]]:
+    """Edges beside which there is a longer way from one end to the other."""
+    graph = digraph((), edges)
+    return {
+        (source, target)
+        for source, target in graph.edges
+        if graph.in_degree(target) > 1
+        and any(nx.has_path(graph, other, target) for other in graph[source] if other != target)
+    }
 
 
 class Wiring:
@@ -14,10 +47,7 @@ class Wiring:
 
     def __init__(self, graph: Graph) -> None:
         self.nodes = graph.steps
-        self.readers: list[list[int]] = [[] for _ in graph.steps]
-        for node in graph.steps:
-            for edge in node.inputs:
-                self.readers[edge.node].append(node.index)
+        self.readers = [[reader.index for reader in graph.readers(node)] for node in graph.steps]
         self.leaving = {edge.node for edges in graph.outputs.values() for edge in edges}
 
     def exits(self, nodes: Sequence[int]) -> list[int]:
@@ -31,8 +61,7 @@ class Wiring:
 
     def last(self, nodes: Sequence[int]) -> int:
         """The node whose output is what becomes of them all: the last exit."""
-        exits = self.exits(nodes)
-        return exits[-1] if exits else nodes[-1]
+        return (self.exits(nodes) or nodes)[-1]
 
     def chained(self, a: int, b: int) -> bool:
         """Whether b reads a and nothing else, and a goes nowhere else."""

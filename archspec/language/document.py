@@ -1,63 +1,48 @@
-"""A document as written → Spec."""
+"""Source → Spec: form first, then names; what is wrong with either, as complaints.
+
+spec: 1                  →  Spec(inputs={"input": Input(shape=(3, 32, 32))},
+input: [3, 32, 32]              items=(Item(op="linear", args={"out": 10}),))
+body: [{linear: 10}]
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import Path as FilePath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from archspec.language import expected, fillers
-from archspec.language import weights as published
-from archspec.language.files import Files, Loader
-from archspec.language.form import NOTHING, Form, Path, Sight
-from archspec.language.items import Items
-from archspec.language.models import REQUIRED, Axis, Block, Input, Spec, Use, Value
-from archspec.language.names import (
-    bad_axis,
-    bad_block,
-    bad_document,
-    bad_id,
-    bad_input,
-    bad_output,
-    bad_param,
-    bad_variant,
-)
-from archspec.language.operations import Around, Head
-from archspec.language.uses import Uses
+from pydantic import ValidationError
+
+from archspec import collector
+from archspec.language.complaints import Complaints, Refused
+from archspec.language.files import Files
+from archspec.language.kinds import Located
+from archspec.language.models import Reading, Spec
+from archspec.language.names import bad_document
+from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, SpecError, independent
+from archspec.text.faults import Fault, Loc, SpecError, independent
 from archspec.text.source import Source
-from archspec.text.words import cut, did_you_mean
+from archspec.text.words import did_you_mean
 
-KEYS = (
-    "spec", "name", "title", "cite", "params", "variants", "input", "use", "blocks", "body",
-    "sequential", "outputs", "head", "init", "weights", "expect",
-)  # fmt: skip
-_BLOCK_KEYS = ("params", "inputs", "body", "sequential", "outputs", "note")
-_DTYPES = ("float", "int", "bool")
-_AXES = 8
+if TYPE_CHECKING:
+    from archspec.language.refusals import Steps
 
 
-def parse(
-    source: Source,
-    *,
-    allow_outside: bool = False,
-    limits: Limits = DEFAULT,
-    loader: Loader | None = None,
-) -> Spec:
+def parse(source: Source, *, allow_outside: bool = False, limits: Limits = DEFAULT) -> Spec:
     """The spec of a source and of all files it uses. Raises SpecError with all independent faults.
 
-    `allow_outside` lets `use` read files outside of the source's folder; `loader(path, name)` reads
-    a used file in place of `source.read`.
+    `allow_outside` lets `use` read files outside of the source's folder.
     """
-    files = Files(allow_outside, limits, loader)
+    files = Files(allow_outside, limits)
     files.sources[source.name] = source
     files.bytes = len(source.text)
-    faults: list[Fault] = []
     if source.path is not None:
-        files.open.append(str(FilePath(source.path).resolve()))
-    spec = _Document(source, files, faults).read()
+        files.open.append(str(Path(source.path).resolve()))
+    faults: list[Fault] = []
+    with collector.paused():
+        spec = _read(source, files, faults)
     if spec is None or faults:
         raise SpecError(_ordered(faults, files), files.sources)
     return spec
@@ -75,430 +60,125 @@ def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
     return independent(sorted(faults, key=place))
 
 
-class _Document:
-    """Reads one file."""
+def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
+    """The spec of one file; what is wrong with it, and with those it uses, is noted."""
+    data, to = source.data, Complaints(source.name, source.data)
+    if not isinstance(data, dict):
+        said = "the file is empty" if data is None else "a spec is a mapping"
+        help = "start with `spec: 1`; `archspec new` writes a spec to start from"
+        to.add("E118", said, (), help)
+        faults += to.faults
+        return None
+    used = {name: _used(entry, name, source, files, to) for name, entry in _section(data, "use")}
+    reading = Reading(source.name, _name(source), _params(data, used), used)
+    spec, refused = _form(data, reading)
+    if refused is not None:
+        refused.complain(to, reading.blocks)
+    if spec is not None:
+        Scopes(spec, to).document()
+    faults += to.faults
+    return None if spec is None or to.faults else spec.model_copy(update={"sources": files.sources})
 
-    def __init__(self, source: Source, files: Files, faults: list[Fault]) -> None:
-        from archspec.layers import REGISTRY
 
-        self.source = source
-        self.files = files
-        self.faults = faults
-        self.form = Form(source, faults)
-        self.ops = REGISTRY
-        self.items = Items(self.form, REGISTRY)
+def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused | None]:
+    """The spec, its names still unknown, and what was refused.
 
-    def read(self) -> Spec | None:
-        form, node = self.form, self.source.data
-        if not isinstance(node, dict):
-            what = "the file is empty" if node is None else "a spec is a mapping"
-            form.fault(
-                "E118", what, (), "start with `spec: 1`; `archspec new` writes a spec to start from"
-            )
-            return None
-        form.keys(node, (), KEYS, "in a document")
-        self.version(node)
-        name = self.name(node)
-        params = self.params(node.get("params"), ("params",), Sight())
-        hazy = form.hazy(node, "params", KEYS, bad_param)
-        variants = self.variants(node.get("variants"), params, name, hazy=hazy)
-        seen = Sight(params=frozenset(params), open=hazy)
-        inputs, named = self.inputs(node, seen)
-        hazy = hazy or not inputs or any(map(bad_input, inputs if named else ()))
-        sight = Sight(params=frozenset(params), inputs=frozenset(inputs), open=hazy)
-        self.hidden(params, inputs, ("params",))
-        use = Uses(form, self.files, self.source, self.faults, self.other).section(node.get("use"))
-        blocks, heads = self.blocks(node, use, seen)
-        around = Around(sight, heads, self.hidden_blocks)
-        items, numbered = self.body(node, (), around, "the document")
-        outputs, lists = (
-            form.outputs(node["outputs"], ("outputs",), sight, bad_output)
-            if "outputs" in node
-            else (None, NOTHING)
-        )
-        hazy = form.hazy(node, "variants", KEYS, bad_variant) or not self.named(node)
-        expect, meant = expected.section(form, node.get("expect"), name, variants, hazy=hazy)
-        init = self.init(node, sight)
-        head = self.head(node.get("head"))
-        weights = published.section(form, node.get("weights"), (name, *variants), hazy=hazy)
-        texts = {
-            key: form.text(node[key], (key,), f"`{key}`")
-            for key in ("title", "cite")
-            if key in node
+    Where that hides no names, the spec is of the rest, so that its names are looked up too.
+    """
+    try:
+        return Spec.model_validate(Located(data, ()), context=reading), None
+    except ValidationError as bad:
+        refused = Refused(data, bad.errors(include_url=False, include_input=False))
+    if refused.hides_names():
+        return None, refused
+    rest = Located(_without(data, refused.elsewhere()), ())
+    try:
+        return Spec.model_validate(rest, context=replace(reading, lenient=True)), refused
+    except ValidationError:
+        return None, refused
+
+
+def _without(data: dict[str, Any], places: Collection[Steps]) -> dict[str, Any]:
+    """The document without some keys of its own or of its blocks; its version is taken as right."""
+    rest = {key: data[key] for key in data if (key,) not in places} | {"spec": 1}
+    if any(path[:1] == ("blocks",) for path in places):
+        rest["blocks"] = {
+            name: {key: block[key] for key in block if ("blocks", name, key) not in places}
+            for name, block in data["blocks"].items()
         }
-        if self.faults:
+    return rest
+
+
+def _section(data: dict[str, Any], key: str) -> Collection[tuple[str, Any]]:
+    found = data.get(key)
+    return found.items() if isinstance(found, dict) else ()
+
+
+def _params(data: dict[str, Any], used: Mapping[str, Spec | None]) -> dict[str, Collection[str]]:
+    """What the document calls its blocks, right or wrong, and what each calls its params."""
+    found: dict[str, Collection[str]] = {
+        name: () if spec is None else spec.params for name, spec in used.items()
+    }
+    for name, block in _section(data, "blocks"):
+        params = block.get("params") if isinstance(block, dict) else None
+        found[name] = params if isinstance(params, dict) else ()
+    return found
+
+
+def _name(source: Source) -> str:
+    """The spec's name: written, or the file's."""
+    name = source.data.get("name") or (source.path.stem if source.path is not None else "")
+    return name if isinstance(name, str) and name and not bad_document(name) else "network"
+
+
+# ------------------------------------------------------------------ used files
+
+
+def _used(node: Any, name: str, source: Source, files: Files, to: Complaints) -> Spec | None:
+    """The spec of a used file; its faults join this run's."""
+    given = {"file": node} if isinstance(node, str) else node
+    file = given.get("file") if isinstance(given, dict) else None
+    if not isinstance(file, str) or not file or "$" in file:
+        return None  # refused by its form
+    path: Steps = ("use", name, "file") if isinstance(node, dict) else ("use", name)
+    spec = _other(file, path, source, files, to)
+    variant = given.get("variant")
+    known = (spec.name, *spec.variants) if spec is not None else (variant,)
+    if isinstance(variant, str) and variant not in known:
+        said, help = f"`{file}` has no variant `{variant}`", did_you_mean(variant, map(str, known))
+        to.add("E225", said, ("use", name, "variant"), help)
+    return spec
+
+
+def _other(file: str, path: Steps, source: Source, files: Files, to: Complaints) -> Spec | None:
+    where = files.locate(file, source, Loc(to.file, path))
+    if isinstance(where, Fault):
+        to.faults.append(where)
+        return None
+    real, shown = str(where[0]), where[1]
+    if real not in files.specs:
+        files.specs[real] = None
+        try:
+            other = files.load(where[0], shown)
+        except SpecError as bad:
+            _unread(bad, path, files, to)
             return None
-        return Spec(
-            name=name, params=params, variants=variants, inputs=inputs, named_inputs=named, use=use,
-            blocks=blocks, items=items, numbered=numbered, outputs=outputs, lists=lists, head=head,
-            init=init, weights=weights, expect=expect, warnings=meant, sources=self.files.sources,
-            loc=form.loc(()), **texts,
-        )  # fmt: skip
-
-    # -------------------------------------------------------- the top
-
-    def version(self, node: dict[str, Any]) -> None:
-        if self.form.lacks(node, "spec", KEYS):
-            self.form.fault(
-                "E202",
-                "`spec: 1` is missing: the version of the language",
-                (),
-                "write it as the first line",
-            )
-        elif "spec" in node and (node["spec"] != 1 or type(node["spec"]) is not int):
-            shown = cut(str(node["spec"]))
-            self.form.fault(
-                "E226",
-                f"`spec` is {shown}; this release reads version 1",
-                ("spec",),
-                "write `spec: 1`",
-            )
-
-    def name(self, node: dict[str, Any]) -> str:
-        """The spec's name: written, or the file's."""
-        if "name" not in node:
-            stem = self.source.path.stem if self.source.path is not None else ""
-            return stem if stem and not bad_document(stem) else "network"
-        name = self.form.text(node["name"], ("name",), "`name`")
-        wrong = bad_document(name) if name else ""
-        if wrong:
-            self.form.fault("E205", wrong, ("name",), "choose another name")
-        return name or "network"
-
-    def named(self, node: dict[str, Any]) -> bool:
-        """Whether the spec's name is known: not so where it has a fault."""
-        if "name" not in node:
-            return not self.form.misspelt(node, "name", KEYS)
-        return isinstance(node["name"], str) and not bad_document(node["name"])
-
-    def params(self, node: Any, path: Path, sight: Sight) -> dict[str, Value]:
-        """Defaults in order; each sees those above it, and what `sight` has besides."""
-        form = self.form
-        found: dict[str, Value] = {}
-        given = form.mapping(node, path, "`params`")
-        for name, value in given.items():
-            form.name(name, (*path, name), bad_param)
-            if value == "required" and isinstance(value, str):
-                found[name] = REQUIRED
-                continue
-            later = frozenset(given) - frozenset(found)
-            above = frozenset(found) | sight.params
-            seen = Sight(above, sight.inputs, later=later - sight.params, open=sight.open)
-            found[name] = form.value(value, (*path, name), seen.params | sight.inputs, seen)
-        return found
-
-    def hidden(
-        self, params: Mapping[str, Value], inputs: Mapping[str, Any] | tuple[str, ...], path: Path
-    ) -> None:
-        for name in params:
-            if name in inputs:
-                self.form.fault(
-                    "E206",
-                    f"`{name}` is a param and an input",
-                    (*path, name),
-                    "rename one of them",
-                    on_key=True,
-                )
-
-    def variants(
-        self, node: Any, params: dict[str, Value], name: str, *, hazy: bool
-    ) -> dict[str, dict[str, Value]]:
-        form = self.form
-        found = {}
-        above = {param: frozenset(list(params)[:i]) for i, param in enumerate(params)}
-        for variant, entry in form.mapping(node, ("variants",), "`variants`").items():
-            path: Path = ("variants", variant)
-            form.name(variant, path, bad_variant)
-            if variant == name:
-                form.fault(
-                    "E206",
-                    f"`{name}` is the name of the spec itself",
-                    path,
-                    "choose another name",
-                    on_key=True,
-                )
-            values = {}
-            for param, value in form.mapping(entry, path, f"the variant `{cut(variant)}`").items():
-                if param not in params:
-                    if not hazy:
-                        where, cause = "in a variant: there is no such param", ("name", "", param)
-                        form.unknown(param, (*path, param), params, where, cause)
-                    continue
-                sight = Sight(params=above[param], later=frozenset(params) - above[param])
-                values[param] = form.value(value, (*path, param), sight.params, sight)
-            found[variant] = values
-        return found
-
-    # -------------------------------------------------------- input
-
-    def inputs(self, node: dict[str, Any], sight: Sight) -> tuple[dict[str, Input], bool]:
-        form = self.form
-        if "input" not in node:
-            if form.lacks(node, "input", KEYS):
-                form.fault(
-                    "E202",
-                    "`input` is missing: the shape of what goes in, without the batch axis",
-                    (),
-                    "for example `input: [3, 224, 224]`",
-                )
-            return {}, False
-        given = node["input"]
-        self.sizes: dict[str, Any] = {}
-        if not isinstance(given, dict) or "shape" in given:
-            return {"input": self.input(given, ("input",), sight)}, False
-        if not given:
-            form.fault(
-                "E204",
-                "`input` is empty",
-                ("input",),
-                "for example `input: [3, 224, 224]`",
-                on_key=True,
-            )
-        for name in given:
-            form.name(name, ("input", name), bad_input)
-        return {
-            name: self.input(entry, ("input", name), sight) for name, entry in given.items()
-        }, True
-
-    def input(self, node: Any, path: Path, sight: Sight) -> Input:
-        form = self.form
-        dtype: Any = "float"
-        shape, at = node, path
-        if isinstance(node, dict):
-            form.keys(node, path, ("shape", "dtype"), "in an input")
-            dtype, shape, at = node.get("dtype", "float"), node.get("shape"), (*path, "shape")
-            if dtype not in _DTYPES:
-                form.fault(
-                    "E204",
-                    f"`dtype` is {cut(str(dtype))}; it takes float, int or bool",
-                    (*path, "dtype"),
-                    did_you_mean(str(dtype), _DTYPES),
-                )
-                dtype = "float"
-        if not isinstance(shape, list):
-            form.wrong_kind(
-                "an input",
-                "a shape",
-                shape,
-                at if isinstance(node, dict) and "shape" in node else path,
-                "for example `[3, 224, 224]`",
-            )
-            shape = []
-        elif not shape:
-            form.fault("E204", "the input has no axes", at, "for example `[3, 224, 224]`")
-        elif len(shape) > _AXES:
-            form.fault(
-                "E204",
-                f"the input has {len(shape)} axes; at most {_AXES} are allowed",
-                at,
-                "the batch axis is not written",
-            )
-        axes = tuple(self.axis(entry, (*at, i), sight) for i, entry in enumerate(shape))
-        return Input(shape=axes, dtype=dtype, loc=form.loc(path))
-
-    def axis(self, node: Any, path: Path, sight: Sight) -> Any:
-        """A size, an expression, or a free axis with the size that tables use."""
-        if isinstance(node, dict) and len(node) == 1:
-            ((name, size),) = node.items()
-            self.form.name(name, (*path, name), bad_axis)
-            value = self.size(size, (*path, name), sight)
-            if self.sizes.setdefault(name, value) != value:
-                other = self.sizes[name]
-                self.form.fault(
-                    "E204",
-                    f"the axis `{name}` is {value} here and {other} before; a name has one size",
-                    (*path, name),
-                    "rename one of them",
-                )
-            return Axis(name=name, size=value)
-        return self.size(node, path, sight)
-
-    def size(self, node: Any, path: Path, sight: Sight) -> Value:
-        if isinstance(node, str) and "$" in node:
-            return self.form.scalar(node, path, sight.params, sight)
-        if isinstance(node, bool) or not isinstance(node, int):
-            help = (
-                f"a free axis has a size for the tables: `{{{node}: 224}}`"
-                if isinstance(node, str)
-                else ""
-            )
-            self.form.wrong_kind(
-                "an axis", "a whole number, an expression, or a name with a size", node, path, help
-            )
-        elif node < 1:
-            self.form.fault("E204", f"an axis is {node}; it is at least 1", path)
-        return node
-
-    # -------------------------------------------------------- use
-
-    def other(self, source: Source, faults: list[Fault]) -> Spec | None:
-        """The spec of a file that this one uses."""
-        return _Document(source, self.files, faults).read()
-
-    # -------------------------------------------------------- blocks
-
-    def blocks(
-        self, node: dict[str, Any], use: dict[str, Use], document: Sight
-    ) -> tuple[dict[str, Block], dict[str, Head]]:
-        """First what calls must know of all blocks, then their bodies.
-
-        Defaults see the params of the document; bodies do not.
-        """
-        form = self.form
-        given = form.mapping(node.get("blocks"), ("blocks",), "`blocks`")
-        self.hidden_blocks = any(form.hazy(node, k, KEYS, bad_block) for k in ("blocks", "use"))
-        heads = {name: _used_head(one) for name, one in use.items()}
-        heads |= (
-            {name: Head(None, ()) for name in node["use"] if name not in use}
-            if isinstance(node.get("use"), dict)
-            else {}
-        )
-        first: dict[str, tuple[dict[str, Value], tuple[str, ...]]] = {}
-        for name, entry in given.items():
-            path: Path = ("blocks", name)
-            form.name(name, path, bad_block)
-            if name in heads:
-                form.fault(
-                    "E206",
-                    f"`{name}` is a block and a used file",
-                    path,
-                    "rename one of them",
-                    on_key=True,
-                )
-            if not isinstance(entry, dict):
-                form.wrong_kind(
-                    f"the block `{cut(name)}`",
-                    "a mapping with `body`",
-                    entry,
-                    path,
-                    f"write `{cut(name)}: {{body: […]}}`",
-                )
-                heads[name] = Head(None, ())
-                continue
-            form.keys(entry, path, _BLOCK_KEYS, "in a block")
-            inputs = self.block_inputs(entry, path)
-            sight = replace(document, inputs=frozenset(inputs or ("input",)))
-            params = self.params(entry.get("params"), (*path, "params"), sight)
-            self.hidden(params, inputs or ("input",), (*path, "params"))
-            first[name] = params, inputs
-            hazy = form.hazy(entry, "params", _BLOCK_KEYS, bad_param)
-            heads[name] = Head(None if hazy else params, inputs)
-        blocks = {name: self.block(name, given[name], *head, heads) for name, head in first.items()}
-        return blocks, heads
-
-    def block_inputs(self, node: dict[str, Any], path: Path) -> tuple[str, ...]:
-        """The names of a block's inputs; none where it has one without a name."""
-        form = self.form
-        given = node.get("inputs")
-        if "inputs" not in node:
-            return ()
-        at = (*path, "inputs")
-        if given == []:
-            form.fault(
-                "E204", "`inputs` is an empty list", at, "leave it out for one input without a name"
-            )
-            return ()
-        if not isinstance(given, list):
-            form.wrong_kind(
-                "`inputs`", "a list of names", given, at, "for example `inputs: [x, skip]`"
-            )
-            return ()
-        found: list[str] = []
-        for i, name in enumerate(given):
-            if not isinstance(name, str):
-                form.wrong_kind("an input", "a name", name, (*at, i))
-                continue
-            wrong = bad_input(name) or (f"`{name}` is given twice" if name in found else "")
-            if wrong:
-                form.fault(
-                    "E205" if name not in found else "E206", wrong, (*at, i), "choose another name"
-                )
-            found.append(name)
-        return tuple(found)
-
-    def block(
-        self, name: str, node: dict[str, Any], params: dict[str, Value], inputs: tuple[str, ...],
-        heads: Mapping[str, Head],
-    ) -> Block:  # fmt: skip
-        form = self.form
-        path: Path = ("blocks", name)
-        hazy = heads[name].params is None or (not inputs and "inputs" in node)
-        hazy = hazy or form.misspelt(node, "inputs", _BLOCK_KEYS)
-        names = frozenset(inputs or ("input",))
-        sight = Sight(params=frozenset(params), inputs=names, open=hazy)
-        around = Around(sight, heads, self.hidden_blocks)
-        items, numbered = self.body(node, path, around, f"the block `{name}`")
-        outputs, lists = (
-            form.outputs(node["outputs"], (*path, "outputs"), sight, bad_output)
-            if "outputs" in node
-            else (None, NOTHING)
-        )
-        note = form.text(node["note"], (*path, "note"), "`note`") if "note" in node else ""
-        return Block(
-            name=name, params=params, inputs=inputs or ("input",), named_inputs=bool(inputs),
-            items=items,
-            numbered=numbered, outputs=outputs, lists=lists, note=note, loc=form.loc(path),
-        )  # fmt: skip
-
-    def body(
-        self, node: dict[str, Any], path: Path, around: Around, what: str
-    ) -> tuple[tuple[Any, ...], bool]:
-        """Items, and whether they are numbered."""
-        both = [key for key in ("body", "sequential") if key in node]
-        if not both:
-            if not any(
-                self.form.lacks(node, key, KEYS if not path else _BLOCK_KEYS) is False
-                for key in ("body", "sequential")
-            ):
-                self.form.fault(
-                    "E202",
-                    f"{what} has no `body`",
-                    path,
-                    "write `body:` and its items below",
-                    on_key=bool(path),
-                )
-            return (), False
-        if len(both) > 1:
-            self.form.fault(
-                "E214",
-                f"{what} has `body` and `sequential`",
-                (*path, "sequential"),
-                "keep one of them",
-                on_key=True,
-            )
-        key = both[0]
-        return self.items.body(node[key], (*path, key), around, f"`{key}`"), key == "sequential"
-
-    # -------------------------------------------------------- the rest
-
-    def init(self, node: dict[str, Any], sight: Sight) -> Any:
-        if "init" not in node:
-            return None
-        return fillers.by_op(self.form, node["init"], ("init",), sight.params, sight, self.ops)
-
-    def head(self, node: Any) -> tuple[str, ...]:
-        if node is None:
-            return ()
-        entries = node if isinstance(node, list) else [node]
-        found = []
-        for i, entry in enumerate(entries):
-            path: Path = ("head", i) if isinstance(node, list) else ("head",)
-            text = self.form.text(entry, path, "`head`")
-            parts = text.split(".")
-            if text and (
-                bad_id(parts[0])
-                or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in parts)
-            ):
-                self.form.fault(
-                    "E205",
-                    f"`{cut(text)}` is not a path: names and numbers with dots between",
-                    path,
-                )
-            found.append(text)
-        return tuple(found)
+        files.open.append(real)
+        files.specs[real] = _read(other, files, to.faults)
+        files.open.pop()
+    return files.specs[real]
 
 
-def _used_head(use: Use) -> Head:
-    if use.spec is None:
-        return Head(None, ())
-    return Head(use.spec.params, tuple(use.spec.inputs) if use.spec.named_inputs else ())
+def _unread(bad: SpecError, path: Steps, files: Files, to: Complaints) -> None:
+    """A file that cannot be opened is a fault of the line that names it."""
+    for fault in bad.faults:
+        if fault.code in ("E101", "E401"):
+            said = f"`{fault.loc.file}`: {fault.message}"
+            to.add(fault.code, said, path, fault.help)
+        else:
+            to.faults.append(fault)
+    files.sources |= {
+        name: source
+        for name, source in bad.sources.items()
+        if isinstance(source, Source) and source.text
+    }

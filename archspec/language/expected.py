@@ -1,67 +1,74 @@
-"""`expect` of a document → the totals of each variant, and the warnings that are meant."""
+"""`expect` of a document as written → totals by variant.
+
+expect: {params: 10, warnings: [W104]}
+→  {"net": {"params": 10}}; the codes are read by themselves
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from archspec.language.form import NOTHING, Form, Path
-from archspec.language.models import Value
-from archspec.text.words import cut, did_you_mean
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictInt,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from archspec.language.kinds import MAPPING
+from archspec.language.refusals import refuse, takes
+from archspec.text.words import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _WARNING = re.compile(r"W[0-9]{3}")
 
 
-def section(
-    form: Form, node: Any, name: str, variants: Mapping[str, Any], *, hazy: bool
-) -> tuple[dict[str, dict[str, Value]], frozenset[str]]:
-    """Totals by variant, and the warnings that are meant."""
-    given = dict(form.mapping(node, ("expect",), "`expect`"))
-    meant = _meant(form, given.pop("warnings")) if "warnings" in given else NOTHING
-    if given and all(key in TOTALS for key in given):  # of the spec itself
-        return {name: _totals(form, given, ("expect",))}, meant
-    found = {}
-    for variant, entry in given.items():
-        path: Path = ("expect", variant)
-        if variant != name and variant not in variants:
-            if not hazy:
-                message = f"there is no variant `{cut(variant)}`"
-                help = did_you_mean(variant, (name, *variants))
-                cause = () if variants else ("variants",)
-                form.fault("E225", message, path, help, on_key=True, cause=cause)
-            continue
-        found[variant] = _totals(form, form.mapping(entry, path, "totals"), path)
-    return found, meant
+def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
+    """`warnings` aside, the keys are totals of the spec itself, or variants."""
+    if not isinstance(node, dict):
+        return node
+    rest = {key: node[key] for key in node if key != "warnings"}
+    return {info.context.name: rest} if rest and all(key in TOTALS for key in rest) else rest
 
 
-def _totals(form: Form, node: dict[str, Any], path: Path) -> dict[str, Value]:
-    for key, value in node.items():
-        if key not in TOTALS:
-            form.fault(
-                "E222",
-                f"there is no total `{cut(key)}`",
-                (*path, key),
-                did_you_mean(key, TOTALS),
-                on_key=True,
-            )
-        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            form.wrong_kind(f"the total `{key}`", "a whole number", value, (*path, key))
-    return dict(node)
+def _total_name(key: str) -> str:
+    if key not in TOTALS:
+        said = f"there is no total `{cut(key)}`"
+        raise refuse("E222", said, on_key=True, near=(key, TOTALS))
+    return key
 
 
-def _meant(form: Form, node: Any) -> frozenset[str]:
-    path: Path = ("expect", "warnings")
-    if not isinstance(node, list):
-        form.wrong_kind("`warnings`", "a list of codes", node, path, "for example `[W104]`")
-        return NOTHING
-    for i, code in enumerate(node):
-        if not isinstance(code, str) or not _WARNING.fullmatch(code):
-            form.fault(
-                "E222",
-                f"`{cut(str(code))}` is not the code of a warning",
-                (*path, i),
-                "for example W104",
-            )
-    return frozenset(code for code in node if isinstance(code, str))
+def _code(value: Any) -> str:
+    if not isinstance(value, str) or not _WARNING.fullmatch(value):
+        said = f"`{cut(str(value))}` is not the code of a warning"
+        raise refuse("E222", said, "for example W104")
+    return value
+
+
+_CODES = {"type": "array", "items": {"type": "string", "pattern": _WARNING.pattern}}
+_TOTALS = {key: {"type": "integer", "minimum": 0} for key in TOTALS}
+_ONE = {"type": "object", "properties": _TOTALS, "additionalProperties": False}
+_OWN = {**_ONE, "properties": {**_TOTALS, "warnings": _CODES}}
+_EACH = {
+    "type": "object",
+    "properties": {"warnings": _CODES},
+    "additionalProperties": {"anyOf": [_ONE, {"type": "null"}]},
+}
+_Total = Annotated[StrictInt, Field(ge=0)]
+_Totals = Annotated[dict[Annotated[str, AfterValidator(_total_name)], _Total], *MAPPING]
+Expected = Annotated[
+    dict[str, _Totals],
+    *MAPPING,
+    BeforeValidator(_by_variant),
+    WithJsonSchema({"anyOf": [_OWN, _EACH, {"type": "null"}]}),
+]
+Warnings = Annotated[
+    frozenset[Annotated[str, PlainValidator(_code)]],
+    takes("a list of codes", list, help="for example `[W104]`"),
+    SkipJsonSchema(),
+]

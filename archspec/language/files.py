@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ from archspec.text.source import Source, read
 if TYPE_CHECKING:
     from archspec.language.models import Spec
 
-Loader = Callable[[Path, str], Source]  # path, name in messages
-
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -27,7 +24,6 @@ class Files:
 
     allow_outside: bool = False
     limits: Limits = DEFAULT
-    loader: Loader | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     specs: dict[str, Spec | None] = field(default_factory=dict)  # by real path; None: it has faults
     open: list[str] = field(default_factory=list)  # real paths, the outermost first
@@ -35,9 +31,7 @@ class Files:
 
     def load(self, path: Path, name: str) -> Source:
         """One file more. Raises SpecError."""
-        source = (
-            self.loader(path, name) if self.loader else read(path, limits=self.limits, name=name)
-        )
+        source = read(path, limits=self.limits, name=name)
         self.bytes += len(source.text)
         self.sources[source.name] = source
         return source
@@ -48,33 +42,21 @@ class Files:
         if not wrong and by.path is None:
             wrong = "a spec given as text has no folder to take files from"
         if wrong or by.path is None:
-            return Fault(
-                "E223", wrong, loc, "give a path relative to this file, at or below its folder"
-            )
+            help = "give a path relative to this file, at or below its folder"
+            return Fault("E223", wrong, loc, help)
         folder = os.path.realpath(by.path.parent)
         real = os.path.realpath(Path(folder, file))
         if not self.allow_outside and os.path.commonpath([folder, real]) != folder:
-            return Fault(
-                "E223",
-                f"`{file}` leads out of its folder through a link",
-                loc,
-                "copy the file into the folder",
-            )
+            said = f"`{file}` leads out of its folder through a link"
+            return Fault("E223", said, loc, "copy the file into the folder")
         if real in (*self.open, os.path.realpath(by.path)):
-            return Fault(
-                "E224",
-                f"`{file}` uses itself, directly or through others",
-                loc,
-                "move what both need into a file of its own",
-            )
+            said = f"`{file}` uses itself, directly or through others"
+            return Fault("E224", said, loc, "move what both need into a file of its own")
         if len(self.open) >= self.limits.files:
             return Fault("E404", f"files use one another more than {self.limits.files} deep", loc)
         if self.bytes > self.limits.project_bytes:
-            return Fault(
-                "E401",
-                f"the files together are larger than {self.limits.project_bytes:,} bytes",
-                loc,
-            )
+            said = f"the files together are larger than {self.limits.project_bytes:,} bytes"
+            return Fault("E401", said, loc)
         return Path(real), os.path.normpath(Path(by.name).parent / file)
 
 

@@ -1,13 +1,24 @@
-"""`init` as written → fillers by op and weight."""
+"""`init` as written → fillers by op and weight.
+
+linear: {weight: xavier_uniform, bias: 0}
+→  {"linear": {"weight": Filler(name="xavier_uniform"),
+               "bias": Filler(name="constant", args={"val": 0})}}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from archspec.language.form import Form, Path, Sight
-from archspec.language.models import Filler, Init
-from archspec.text.words import cut, did_you_mean
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+
+from archspec.language.kinds import evaluable, parsed
+from archspec.language.refusals import Faults, Steps, refuse, wrong_kind
+from archspec.language.values import Filler, Init, Value
+from archspec.layers import REGISTRY
+from archspec.text.faults import Loc
+from archspec.text.words import cut
+
+Schema = dict[str, Any]
 
 # The functions of torch.nn.init without their underscore, and bilinear interpolation for transposed
 # convolutions (Long et al. 2015): their parameters, and the main one.
@@ -40,136 +51,137 @@ WEIGHTS = ("weight", "bias")
 EVERY = "*"
 
 
-def by_op(
-    form: Form, node: Any, path: Path, sees: frozenset[str], sight: Sight, ops: Mapping[str, Any]
-) -> Init:
+def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     """`init` of a document, or of an item with others inside: op → weight → filler."""
+    if not isinstance(node or {}, dict):
+        raise wrong_kind("a mapping")
     found: Init = {}
-    for op, entry in form.mapping(node, path, "`init`").items():
-        if op not in ops:
-            form.fault(
-                "E221",
-                f"`{cut(op)}` is no op whose weights could be filled",
-                (*path, op),
-                did_you_mean(op, ops),
-                on_key=True,
-            )
-            continue
-        found[op] = _weights(form, entry, (*path, op), sees, sight)
+    with Faults() as faults:
+        for op, entry in (node or {}).items():
+            if op in REGISTRY:
+                found[op] = _weights(entry, (op,), info.data["loc"], faults)
+            else:
+                said = f"`{cut(op)}` is no op whose weights could be filled"
+                faults.add((op,), "E221", said, on_key=True, near=(op, list(REGISTRY)))
     return found
 
 
-def of_item(
-    form: Form,
-    node: Any,
-    path: Path,
-    sees: frozenset[str],
-    sight: Sight,
-    ops: Mapping[str, Any],
-    *,
-    holds: bool,
-) -> Init:
-    """`init` of an item; one that `holds` others may say it by op."""
-    if (
-        holds
-        and isinstance(node, dict)
-        and node
-        and not any(k in FILLERS or k in WEIGHTS for k in node)
-    ):
-        return by_op(form, node, path, sees, sight, ops)
-    return {EVERY: _weights(form, node, path, sees, sight)}
+def _of_item(node: Any, info: ValidationInfo[Any]) -> Init:
+    """`init` of an item; one that holds others may say it by op."""
+    holds = info.data.get("op") not in REGISTRY
+    by_op = isinstance(node, dict) and node and not any(k in FILLERS or k in WEIGHTS for k in node)
+    if holds and by_op:
+        return _by_op(node, info)
+    with Faults() as faults:
+        return {EVERY: _weights(node, (), info.data["loc"], faults)}
 
 
-def _weights(
-    form: Form, node: Any, path: Path, sees: frozenset[str], sight: Sight
-) -> dict[str, Filler]:
+def _weights(node: Any, steps: Steps, item: Loc, faults: Faults) -> dict[str, Filler]:
+    entries = {"weight": (node, steps)}
     if isinstance(node, dict) and any(key in WEIGHTS for key in node):
-        form.keys(node, path, WEIGHTS, "beside a weight's filler")
-        entries = {key: (node[key], (*path, key)) for key in WEIGHTS if key in node}
+        entries = {key: (node[key], (*steps, key)) for key in WEIGHTS if key in node}
+        for key in node:
+            if key not in WEIGHTS:
+                said = f"`{cut(key)}` has no meaning beside a weight's filler"
+                fault = refuse("E201", said, on_key=True, near=(key, WEIGHTS))
+                faults.append(((*steps, key), fault))
+    return {key: _filler(one, at, item, faults) for key, (one, at) in entries.items()}
+
+
+def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
+    name, args, at = "constant", {}, steps
+    text = isinstance(node, str)
+    if (text and "$" in node) or (isinstance(node, (int, float)) and not isinstance(node, bool)):
+        args = {"val": evaluable(node, steps, faults)}
+    elif text or (isinstance(node, dict) and len(node) == 1):
+        ((name, given),) = node.items() if isinstance(node, dict) else [(node, None)]
+        at = (*steps, name) if isinstance(node, dict) else steps
+        if name in FILLERS:
+            args = _arguments(name, given, at, faults)
+        else:
+            said, close = f"`{cut(name)}` is no filler of torch.nn.init", name.removesuffix("_")
+            near = (close, list(FILLERS))
+            faults.add(at, "E221", said, on_key=at != steps, near=near)
     else:
-        entries = {"weight": (node, path)}
-    found = {key: _filler(form, entry, at, sees, sight) for key, (entry, at) in entries.items()}
-    return {key: filler for key, filler in found.items() if filler is not None}
+        wanted = "a name of torch.nn.init, one with parameters, or a number"
+        fault = wrong_kind(wanted, "for example `{normal: 0.02}`", what="a filler")
+        faults.append((steps, fault))
+    return Filler(name=name, args=args, loc=Loc(item.file, (*item.path, "init", *at)))
 
 
-def _filler(form: Form, node: Any, path: Path, sees: frozenset[str], sight: Sight) -> Filler | None:
-    if isinstance(node, str) and "$" in node:
-        value = form.scalar(node, path, sees, sight)
-        return Filler(name="constant", args={"val": value}, loc=form.loc(path))
-    if isinstance(node, (int, float)) and not isinstance(node, bool):
-        return Filler(name="constant", args={"val": node}, loc=form.loc(path))
-    if isinstance(node, str):
-        name, args, at = node, None, path
-    elif isinstance(node, dict) and len(node) == 1:
-        ((name, args),) = node.items()
-        at = (*path, name)
-    else:
-        form.wrong_kind(
-            "a filler",
-            "a name of torch.nn.init, one with parameters, or a number",
-            node,
-            path,
-            "for example `{normal: 0.02}`",
-        )
-        return None
-    if name not in FILLERS:
-        help = did_you_mean(name.removesuffix("_"), FILLERS)
-        form.fault(
-            "E221", f"`{cut(name)}` is no filler of torch.nn.init", at, help, on_key=at != path
-        )
-        return None
-    values = _arguments(form, name, args, at, sees, sight)
-    return Filler(name=name, args=values, loc=form.loc(at))
-
-
-def _arguments(
-    form: Form, name: str, node: Any, path: Path, sees: frozenset[str], sight: Sight
-) -> dict[str, Any]:
+def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, Value]:
+    """The parameters of a filler by name."""
     known, main = FILLERS[name]
-    if node is not None and not isinstance(node, dict):
-        if main is None:
-            takes = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
-            form.fault("E221", f"`{name}` takes {takes}", path)
-            return {}
-        node, at = {main: node}, {main: path}
-    else:
-        node = node or {}
-        at = {key: (*path, key) for key in node}
-    found = {}
-    for key, entry in node.items():
-        if key not in known:
-            form.fault(
-                "E221",
-                f"`{name}` has no parameter `{cut(key)}`",
-                at[key],
-                did_you_mean(key, known),
-                on_key=True,
-            )
-            continue
-        found[key] = form.value(entry, at[key], sees, sight)
-        _check(form, name, key, entry, at[key])
+    given = {} if node is None else node
+    bare = not isinstance(given, dict)
+    if bare and main is None:
+        wanted = f"its parameters by name: {', '.join(known)}" if known else "no parameters"
+        faults.add(steps, "E221", f"`{name}` takes {wanted}")
+        return {}
+    if bare:
+        given = {main: node}
+    found = {
+        key: faults.at(steps if bare else (*steps, key), _argument, name, key, entry)
+        for key, entry in given.items()
+    }
     missing = _REQUIRED.get(name)
-    if missing and missing not in found and not any(key not in known for key in node):
-        form.fault(
-            "E221", f"`{name}` needs `{missing}`", path, f"write `{{{name}: {{{missing}: 0.5}}}}`"
-        )
+    if missing and missing not in given and all(key in known for key in given):
+        help = f"write `{{{name}: {{{missing}: 0.5}}}}`"
+        faults.add(steps, "E221", f"`{name}` needs `{missing}`", help)
     return found
 
 
-def _check(form: Form, name: str, key: str, value: Any, path: Path) -> None:
-    """A literal argument: a word of torch's, or a number."""
+def _argument(name: str, key: str, value: Any) -> Value:
+    """A parameter of a filler: an expression, a word of torch's, or a number."""
+    known = FILLERS[name][0]
+    if key not in known:
+        said = f"`{name}` has no parameter `{cut(key)}`"
+        raise refuse("E221", said, on_key=True, near=(key, known))
     if isinstance(value, str) and "$" in value:
-        return
-    words = _WORDS.get(key)
-    if words is not None:
-        if value not in words:
-            form.fault(
-                "E221",
-                f"`{key}` of `{name}` is {cut(str(value))}",
-                path,
-                did_you_mean(str(value), words),
-            )
+        return parsed(value)
+    if key in _WORDS:
+        if value not in _WORDS[key]:
+            said = f"`{key}` of `{name}` is {cut(str(value))}"
+            raise refuse("E221", said, near=(str(value), _WORDS[key]))
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
-        form.wrong_kind(f"`{key}` of `{name}`", "a number", value, path)
+        raise wrong_kind("a number", what=f"`{key}` of `{name}`")
     elif key in ("std", "sparsity") and value < 0:
-        form.fault("E221", f"`{key}` of `{name}` is {value}; it is at least 0", path)
+        raise refuse("E221", f"`{key}` of `{name}` is {value}; it is at least 0")
+    return value
+
+
+InitByOp = Annotated[Init | None, PlainValidator(_by_op), WithJsonSchema({"type": "object"})]
+AnyInit = Annotated[Init | None, PlainValidator(_of_item), WithJsonSchema({})]
+
+# ------------------------------------------------------------------ the schema
+
+_NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\$"}]}
+
+
+def _mapping(given: Schema, **rest: Any) -> Schema:
+    return {"type": "object", "properties": given, "additionalProperties": False, **rest}
+
+
+def _parameters(name: str) -> Schema:
+    """What may stand behind the name of a filler."""
+    known, main = FILLERS[name]
+    words = {k: {"enum": list(_WORDS[k])} for k in known if k in _WORDS}
+    needed = [_REQUIRED[name]] if name in _REQUIRED else []
+    choices = [_mapping(dict.fromkeys(known, _NUMBER) | words, required=needed)]
+    choices += [] if needed else [{"type": "null"}]
+    return {"anyOf": choices + ([_NUMBER] if main is not None else [])}
+
+
+def schema(ops: list[str]) -> dict[str, Schema]:
+    """The definitions of a filler, of the fillers of an item, and of those by op."""
+    one: Schema = {"$ref": "#/definitions/filler"}
+    named = {name: _parameters(name) for name in FILLERS}
+    bare: Schema = {"enum": [name for name in FILLERS if name not in _REQUIRED]}
+    choices = [bare, *_NUMBER["anyOf"], _mapping(named, minProperties=1, maxProperties=1)]
+    each = _mapping(dict.fromkeys(WEIGHTS, one), minProperties=1)
+    by_op = {"type": "object", "propertyNames": {"enum": ops}}
+    return {
+        "filler": {"description": "a name of torch.nn.init or a mapping", "anyOf": choices},
+        "fillers": {"description": "one, or {weight: …, bias: …}", "anyOf": [one, each]},
+        "init": {**by_op, "additionalProperties": {"$ref": "#/definitions/fillers"}},
+    }

@@ -1,78 +1,161 @@
-"""What an author wrote, as frozen models; values still unevaluated."""
+"""Plain data → Spec: what may stand where in a document, as Pydantic models.
+
+A model has an author's keys; shorter spellings are spelt out, expressions parsed, and every part
+knows its place. Names are looked up afterwards (scopes.py). `archspec schema` is made of the same.
+
+    - {id: a, linear: $width}
+    →  Item(id=Template("a"), op="linear", args={"out": Expr("width")}, loc=Loc(…, ("body", 0)))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from archspec.expressions import Expr
-from archspec.language.renames import Weights
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    PlainValidator,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError, ValidationError
+
+from archspec.language import arguments
+from archspec.language.arguments import BESIDE
+from archspec.language.expected import Expected, Warnings
+from archspec.language.fillers import AnyInit, InitByOp
+from archspec.language.kinds import (
+    MAPPING,
+    OURS,
+    Condition,
+    Defaults,
+    From,
+    Id,
+    Located,
+    Outputs,
+    OutputShape,
+    Placed,
+    Repeats,
+    Shape,
+    Shared,
+    Spelt,
+    Text,
+    Values,
+    keys,
+    refs,
+    word,
+)
+from archspec.language.names import (
+    BLOCK,
+    ID,
+    MERGES,
+    STRUCTURE,
+    bad_block,
+    bad_document,
+    bad_id,
+    bad_input,
+    bad_variant,
+    is_block,
+)
+from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
+from archspec.language.values import Part, Ref, Value, reads
+from archspec.language.weights import Weights
+from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
+from archspec.text.source import Source
+from archspec.text.words import cut, listed
 
-# A value as written: int, float, str, bool, None, Expr (expressions), or a list or dict of values.
-Value = Any
+if TYPE_CHECKING:
+    from archspec.layers import BadArgument
 
-
-class _Required:
-    """The default of a param that must be given."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "required"
-
-    def __copy__(self) -> _Required:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Required:
-        return self
-
-    def __reduce__(self) -> str:
-        return "REQUIRED"
+_MERGED = {
+    "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
+}  # fmt: skip
+# Where none is written: `...` must be.
+_MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
+LEFT_OUT = ""  # the op of an item that was refused
 
 
-REQUIRED: Any = _Required()
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known while one file is read.
 
-
-class Part:
-    """Base of everything below: frozen, told apart by identity.
-
-    Plain dataclasses: whatever could be wrong with a value has been said, in the author's words,
-    before one is made, and a validation library would cost a third of the time of a whole run.
+    `lenient`: an item that is refused is left out, and the rest of its body read all the same.
     """
 
+    file: str
+    name: str  # of the spec, where it says none
+    blocks: Mapping[str, Collection[str]]  # and files it uses: their params
+    used: Mapping[str, Spec | None]
+    lenient: bool = False
+    checked: dict[str, list[BadArgument]] = field(default_factory=dict)
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ref(Part):
-    """One entry of `from`, of a merge's list, of `shared`, of `outputs`: a dotted path."""
-
-    slot: str | None = None  # the input it is for, when given by name
-    path: Any = None  # Template (expressions): "enc$i", "half.1", "prev"
-    loc: Loc
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Filler(Part):
-    """A function of `torch.nn.init`, without its underscore; a number is `constant`."""
-
-    name: str
-    args: Mapping[str, Value] = field(default_factory=dict)
-    loc: Loc
+    def known(self, word: str) -> bool:
+        return word in STRUCTURE or word in self.blocks or word in REGISTRY
 
 
-# Op ("*": the item itself, or every op inside it) → "weight" or "bias" → filler.
-Init = dict[str, dict[str, Filler]]
+# ------------------------------------------------------------------ bodies
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Repeat(Part):
-    """`repeat`: a count, or columns in step (then `count` is None)."""
+def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
+    """A list of items, each with its place; one item stands for a list of one."""
+    if isinstance(node, Located):
+        node, path = node
+    else:
+        op = info.data.get("op") or ("sequential" if info.data.get("numbered") else "body")
+        key = "shortcut" if info.field_name == "shortcut" else op
+        path = (*info.data["loc"].path, key)
+    if isinstance(node, (str, dict)):
+        return [Located(node, path)]
+    if not isinstance(node, list):
+        raise wrong_kind("a list of items", "`[]` is the identity" if node is None else "")
+    return [Located(entry, (*path, i)) for i, entry in enumerate(node)]
 
-    count: Value = None
-    columns: Mapping[str, Value] = field(default_factory=dict)
-    loc: Loc
+
+def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo[Any]) -> Any:
+    try:
+        return read(node)
+    except ValidationError:
+        if info.context.lenient:
+            return Item.model_construct(op=LEFT_OUT)
+        raise
+
+
+def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
+    if not node or not isinstance(node, (list, dict)):
+        raise wrong_kind("paths by name, or a list of paths", empty=not node)
+    path: Steps = (*info.data["loc"].path, "branches")
+    entries = node.items() if isinstance(node, dict) else enumerate(node)
+    return {key: Located(entry, (*path, key)) for key, entry in entries}
+
+
+def _key(key: Any) -> Any:
+    if isinstance(key, str):
+        broken(bad_id, key)
+    return key
+
+
+def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> tuple[Branch, ...]:
+    loc: Loc = info.data["loc"]
+    return tuple(
+        Branch(
+            key=key if isinstance(key, str) else None,
+            items=items,
+            loc=Loc(loc.file, (*loc.path, "branches", key)),
+        )
+        for key, items in given.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,49 +167,238 @@ class Branch(Part):
     loc: Loc
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Item(Part):
-    """One item of a body."""
+_Items = tuple[Annotated["Item", WrapValidator(_left_out)], ...]
+Body = Annotated[
+    _Items,
+    BeforeValidator(_placed),
+    Spelt(lambda found: {"anyOf": [found["items"], found]}),
+]
+Shortcut = Annotated[_Items | None, GetPydanticSchema(lambda _, read: read(Body))]
+_EachBody = Annotated[
+    dict[Annotated[Any, PlainValidator(_key)], Body],
+    AfterValidator(_branches),
+    BeforeValidator(_each_placed),
+    Spelt(
+        lambda found: {
+            "anyOf": [
+                {**found, "minProperties": 1},
+                {"type": "array", "items": found["additionalProperties"], "minItems": 1},
+            ]
+        }
+    ),
+]
 
-    op: str  # an op, a block, or body | sequential | branches | residual | shared
-    args: Mapping[str, Value] = field(
-        default_factory=dict
-    )  # by parameter name; a bare scalar is already under the main one
-    items: tuple[Item, ...] = ()  # of body, sequential; the main path of a residual
-    shortcut: tuple[Item, ...] | None = None
-    branches: tuple[Branch, ...] = ()
-    target: Ref | None = None  # of shared
-    merge: Literal["concat", "add", "mul", "mean", "max"] | None = None
-    inputs: tuple[Ref, ...] | None = (
-        None  # `from`, or the list of a merge op; None: the previous item
+
+def only(*ops: str) -> BeforeValidator:
+    """A modifier that only some operations have."""
+
+    def check(value: Any, info: ValidationInfo[Any]) -> Any:
+        op = info.data["op"]
+        if op not in ops:
+            said = f"`{info.field_name}` means nothing on `{op}`; it belongs to {listed(ops)}"
+            raise refuse("E215", said, "remove it", on_key=True)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
+    if info.data.get("listed") is not None:
+        said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
+        raise refuse("E227", said, "keep one of them", on_key=True)
+    return value
+
+
+def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
+    """Arguments by name; they stand behind the op where the item is a mapping."""
+    op, reading = info.data["op"], info.context
+    steps = (op,) if info.data["key"].on_key else ()
+    cls = REGISTRY.get(op)
+    with Faults() as faults:
+        if cls is not None:
+            return arguments.of_op(cls, node, steps, faults, reading.checked)
+        first = next(iter(reading.blocks.get(op) or ()), "")
+        return arguments.of_block(op, node, first, steps, faults)
+
+
+def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
+    """The inputs that a merge is given as a list."""
+    key, op = info.data["key"], info.data["op"]
+    with Faults() as faults:
+        return refs(node, Loc(key.file, key.path), f"`{op}`", (op,), faults)
+
+
+class Item(Placed):
+    """One item of a body: one operation, and what stands beside it."""
+
+    # an op, a block, or body | sequential | branches | residual | shared
+    op: Annotated[str, *OURS] = Field(alias="\0op")
+    key: Annotated[Loc, *OURS] = Field(alias="\0key")  # of the operation
+    args: Annotated[dict[str, Value], PlainValidator(_arguments), SkipJsonSchema()] = Field(
+        {}, alias="\0args"
     )
-    id: Any = None  # Template | None
-    repeat: Repeat | None = None
-    when: Value = True
-    shortcut_when: Value = True
-    tap: Literal["train", "always"] | None = None
-    expect: tuple[Value, ...] | None = None  # "~" is None
-    freeze: Value = None  # None: inherited
-    init: Init | None = None
-    note: str = ""
-    loc: Loc  # of the item; arguments are at loc.path + (op key, name)
-    key: Loc  # of the operation key
+    listed: Annotated[tuple[Ref, ...] | None, PlainValidator(_inputs), SkipJsonSchema()] = Field(
+        None, alias="\0listed"
+    )
+    id: Id = Field(None, description="names the item")
+    from_: Annotated[From, AfterValidator(_not_both)] = Field(
+        None, alias="from", description="inputs other than the previous item"
+    )
+    repeat: Repeats = Field(None, description="copies: a number, or columns in step")
+    when: Condition = Field(True, description="if false, the item is not there")
+    shortcut_when: Annotated[Condition, only("residual")] = Field(
+        True, description="if false, the residual has no shortcut at all"
+    )
+    tap: Annotated[Literal["train", "always"] | None, *word("train", "always")] = Field(
+        None, description="computed beside the line, in training only or always"
+    )
+    expect: OutputShape = Field(None, description="the output shape; ~ is any size")
+    freeze: Condition = Field(None, description="its weights are not trained")
+    init: AnyInit = Field(None, description="weight initialisation")
+    note: Text = Field("", description="a remark")
+    # of body, sequential; the main path of a residual
+    items: Body = Field((), validation_alias=AliasChoices("body", "sequential", "residual"))
+    shortcut: Shortcut = Field(None, description="the other path of a residual; missing = identity")
+    branches: Annotated[
+        tuple[Branch, ...],
+        GetPydanticSchema(lambda _, read: read(_EachBody)),
+    ] = Field((), description="the same input into each path")
+    merge: Annotated[
+        Literal["concat", "add", "mul", "mean", "max"] | None,
+        *word(*MERGES, alike=_MERGED),
+        only("residual", "branches"),
+    ] = Field(None, description="how paths join")
+    target: Shared = Field(
+        None, alias="shared", description="an earlier item once more, with the same weights"
+    )
+
+    @property
+    def inputs(self) -> tuple[Ref, ...] | None:
+        """`from`, or the list of a merge op; None: the previous item."""
+        return self.from_ if self.listed is None else self.listed
+
+    @classmethod
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        if isinstance(node, str):
+            return {"\0op": _word(node, reading), "\0key": Loc(reading.file, path), "\0args": None}
+        if not isinstance(node, dict):
+            help = "put a path of several items under `body:`" if isinstance(node, list) else ""
+            raise wrong_kind("a word or a mapping", help, what="an item")
+        op = _operation(node, reading)
+        head = {"\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
+        if op in STRUCTURE:
+            return {**head, **_MERGES.get(op, {}), **node}
+        many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
+        given = {key: node[key] for key in node if key != op}
+        return {**head, "\0listed" if many else "\0args": node[op], **given}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Block(Part):
+def _word(text: str, reading: Reading) -> str:
+    """A bare word: an op or block without arguments."""
+    if text in STRUCTURE:
+        example = "a path" if text == "shared" else "items"
+        raise refuse("E204", f"`{text}` stands without {example}", f"write `{text}: …`")
+    if not (reading.known(text) or is_block(text)):
+        raise _no_operation(text, reading, on_key=False)
+    return text
+
+
+def _operation(node: dict[str, Any], reading: Reading) -> str:
+    """The one operation of an item's keys."""
+    others = [key for key in node if key not in BESIDE]
+    if len(others) == 1 and (reading.known(others[0]) or is_block(others[0])):
+        return others[0]
+    if not others:
+        raise refuse("E214", "the item has no operation", "add an op, a block, or `body`")
+    known = [key for key in others if reading.known(key)]
+    with Faults() as faults:
+        if len(known) > 1:
+            said = f"an item has exactly one operation; {listed(known)} are {len(known)}"
+            help = "make each an item of its own, with its own `-`"
+            faults.add((known[1],), "E214", said, help, on_key=True)
+        known = known or [key for key in others if is_block(key)]
+        if not known:
+            faults.append(((others[0],), _no_operation(others[0], reading, on_key=True)))
+    return known[0]
+
+
+def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCustomError:
+    """A word that is neither an op nor a block."""
+    head, colon, rest = word.partition(":")
+    if colon and rest and (reading.known(head) or is_block(head)):
+        span, help = (len(head), len(head) + 1), f"write `{head}: {cut(rest)}`"
+        return refuse("E115", "a space is missing after `:`", help, span=span)
+    if "$" in word:
+        said = f"`{cut(word)}` is an expression; an operation is a word"
+        return refuse("E207", said, on_key=on_key)
+    if word in BESIDE:
+        said, help = f"`{word}` is a modifier, not an operation", "add an op, a block, or `body`"
+        return refuse("E214", said, help, on_key=on_key)
+    return refuse("no_operation", word, on_key=on_key)
+
+
+# ------------------------------------------------------------------ the document
+
+
+def _lists(self: Block | Spec | Use) -> frozenset[str]:
+    """Outputs written as a list (even of one)."""
+    found = (self.outputs or {}).items()
+    return frozenset(name for name, refs in found if isinstance(refs[0].loc.path[-1], int))
+
+
+def _with_body(found: dict[str, Any]) -> None:
+    """In the schema: `body`, or `sequential` in its place."""
+    keys = found["properties"]
+    keys["sequential"] = {**keys["body"], "description": "the same, its items numbered from 0"}
+    found["required"].remove("body")
+    found["oneOf"] = [{"required": ["body"]}, {"required": ["sequential"]}]
+
+
+def _block_inputs(node: Any) -> Any:
+    if node == []:
+        help = "leave it out for one input without a name"
+        raise refuse("E204", "`inputs` is an empty list", help)
+    if not isinstance(node, list):
+        raise wrong_kind("a list of names", "for example `inputs: [x, skip]`")
+    return node
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    with Faults() as faults:
+        first = {name: i for i, name in reversed([*enumerate(names)])}
+        for i, name in enumerate(names):
+            if first[name] < i:
+                faults.add((i,), "E206", f"`{name}` is given twice", "choose another name")
+    return names
+
+
+class Block(Placed):
     """A reusable part."""
 
-    name: str
-    params: dict[str, Value]  # defaults, in order; REQUIRED
-    inputs: tuple[str, ...] = ("input",)
-    named_inputs: bool = False  # whether `inputs` was written
-    items: tuple[Item, ...]
-    numbered: bool = False  # `sequential`
-    outputs: dict[str, tuple[Ref, ...]] | None = None
-    lists: frozenset[str] = frozenset()  # outputs written as a list (even of one)
-    note: str = ""
-    loc: Loc
+    model_config = ConfigDict(json_schema_extra=_with_body)
+    wanted: ClassVar[str] = "a mapping with `body`"
+
+    name: Annotated[str, *OURS] = Field(alias="\0name")
+    named_inputs: Annotated[bool, *OURS] = Field(alias="\0named")  # whether `inputs` was written
+    numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
+    params: Defaults = Field({}, description="named values; `required` has no default")
+    inputs: Annotated[
+        tuple[Annotated[str, named(bad_input, on_key=False), takes("a name", str)], ...],
+        AfterValidator(_each_once),
+        BeforeValidator(_block_inputs),
+        Spelt(lambda found: {**found, "minItems": 1}),
+    ] = Field(("input",), description="names of its inputs")
+    items: Body = Field(validation_alias=AliasChoices("body", "sequential"))
+    outputs: Outputs = Field(None, description="outputs by name; default: the last item")
+    note: Text = Field("", description="a remark")
+
+    lists = cached_property(_lists)
+
+    @classmethod
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        found = super().spelt_out(node, path, reading)
+        head = {"\0name": path[-1], "\0named": "inputs" in node, "\0numbered": "body" not in node}
+        return head | found
 
     @cached_property
     def inherited(self) -> Mapping[str, frozenset[str]]:
@@ -139,74 +411,136 @@ class Block(Part):
         return found
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Axis(Part):
-    """A free axis `{H: 224}`."""
+class Input(Placed):
+    """One input of the network: a shape without the batch axis, and a dtype."""
 
-    name: str
-    size: Value
+    shape: Shape
+    dtype: Annotated[Literal["float", "int", "bool"], *word("float", "int", "bool")] = "float"
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Input(Part):
-    """One input of the network, without the batch axis."""
-
-    shape: tuple[Any, ...]  # ints, Expr, Axis
-    dtype: Literal["float", "int", "bool"] = "float"
-    loc: Loc
+    @classmethod
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        return node if isinstance(node, dict) else {"shape": node}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Use(Part):
+class Use(Placed):
     """Another spec file, taken in as a block."""
 
-    file: str
-    variant: str | None = None
-    outputs: dict[str, tuple[Ref, ...]] | None = None
-    lists: frozenset[str] = frozenset()
-    spec: Spec | None = None  # the file, read and parsed
-    loc: Loc
+    file: Text
+    variant: Text | None = None
+    outputs: Outputs = None
+    spec: Annotated[Any, *OURS] = Field(None, alias="\0spec")  # the file, read and parsed
+
+    lists = cached_property(_lists)
+
+    @classmethod
+    def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        found = {"file": node} if isinstance(node, str) else {} if node is None else node
+        spec = reading.used.get(str(path[-1]))
+        return {"\0spec": spec, **super().spelt_out(found, path, reading)}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Spec(Part):
-    """A document."""
+def _each_at(*steps: str, spelt: Any) -> BeforeValidator:
+    """Each entry of a mapping, `spelt` so, with its place."""
 
-    name: str
-    title: str = ""
-    cite: str = ""
-    params: Mapping[str, Value] = field(default_factory=dict)
-    variants: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    inputs: dict[str, Input]  # one without a name is "input"
-    named_inputs: bool = False
-    use: Mapping[str, Use] = field(default_factory=dict)
-    blocks: Mapping[str, Block] = field(default_factory=dict)
-    items: tuple[Item, ...]
-    numbered: bool = False
-    outputs: dict[str, tuple[Ref, ...]] | None = None
-    lists: frozenset[str] = frozenset()
-    head: tuple[str, ...] = ()
-    init: Init | None = None
-    weights: Weights | None = None
-    expect: Mapping[str, Mapping[str, Value]] = field(
-        default_factory=dict
-    )  # by variant name (or the spec's), then params, macs, ...
-    warnings: frozenset[str] = frozenset()  # codes that are meant
-    sources: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # by file name: this file's Source and those of all files it uses
-    loc: Loc
+    def place(node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        return {key: Located(entry, (*steps, key)) for key, entry in node.items()}
+
+    return BeforeValidator(place, json_schema_input_type=spelt)
+
+
+def _inputs_at(node: Any) -> Any:
+    if node == {}:
+        raise refuse("E204", "`input` is empty", "for example `input: [3, 224, 224]`", on_key=True)
+    if isinstance(node, dict) and "shape" not in node:
+        return {name: Located(entry, ("input", name)) for name, entry in node.items()}
+    return {"input": Located(node, ("input",))}
+
+
+def _head_path(text: str) -> str:
+    first, *rest = text.split(".")
+    if bad_id(first) or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in rest):
+        raise refuse("E205", f"`{cut(text)}` is not a path: names and numbers with dots between")
+    return text
+
+
+def _version(node: Any) -> int:
+    if type(node) is not int or node != 1:
+        said = f"`spec` is {cut(str(node))}; this release reads version 1"
+        raise refuse("E226", said, "write `spec: 1`")
+    return node
+
+
+_Input = Input | Shape
+_Named = Annotated[dict[str, _Input], keys(ID)]
+_Inputs = dict[Annotated[str, named(bad_input)], Input]
+_Uses = dict[Annotated[str, named(bad_block)], Use]
+_Blocks = dict[Annotated[str, named(bad_block)], Block]
+
+
+class Spec(Placed):
+    """archspec, version 1."""
+
+    model_config = ConfigDict(json_schema_extra=_with_body)
+
+    numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
+    named_inputs: Annotated[bool, *OURS] = Field(alias="\0named")
+    # by file name: this file's Source and those of all files it uses
+    sources: Annotated[Mapping[str, Source], *OURS] = Field({}, alias="\0sources")
+
+    spec: Annotated[Literal[1], PlainValidator(_version), WithJsonSchema({"const": 1})] = Field(
+        description="version of the language"
+    )
+    name: Annotated[
+        Text, named(bad_document, on_key=False), WithJsonSchema({"type": "string", "pattern": ID})
+    ] = Field("", description="identifier; names the file, the class and the diagram")
+    title: Text = Field("", description="one line: what it is")
+    cite: Text = Field("", description="one line: the paper")
+    params: Defaults = Field({}, description="named values with defaults, set from outside")
+    variants: Annotated[dict[Annotated[str, named(bad_variant)], Values], *MAPPING] = Field(
+        {}, description="named sets of params"
+    )
+    inputs: Annotated[
+        _Inputs,
+        BeforeValidator(_inputs_at, json_schema_input_type=_Input | _Named),
+    ] = Field(
+        alias="input",
+        description="[3, 224, 224], or several by name; the batch axis is never written",
+    )
+    use: Annotated[_Uses, _each_at("use", spelt=dict[str, Use | str]), keys(BLOCK), *MAPPING] = (
+        Field({}, description="other spec files taken in as blocks")
+    )
+    blocks: Annotated[
+        _Blocks, _each_at("blocks", spelt=dict[str, Block]), keys(BLOCK), *MAPPING
+    ] = Field({}, description="reusable parts")
+    items: Body = Field(
+        validation_alias=AliasChoices("body", "sequential"),
+        description="the network, read top to bottom",
+    )
+    outputs: Outputs = Field(None, description="outputs by name; default: the last item")
+    head: Annotated[
+        tuple[Annotated[Text, AfterValidator(_head_path)], ...],
+        BeforeValidator(
+            lambda node: node if isinstance(node, list) else [] if node is None else [node],
+            json_schema_input_type=str | list[str] | None,
+        ),
+    ] = Field((), description="where a weight that does not fit is started afresh")
+    init: InitByOp = Field(None, description="weight initialisation by op")
+    weights: Weights | None = Field(None, description="where published weights come from")
+    expect: Expected = Field({}, description="totals to check, by variant")
+    warnings: Warnings = Field(frozenset(), validation_alias=AliasPath("expect", "warnings"))
+
+    lists = cached_property(_lists)
+
+    @classmethod
+    def spelt_out(cls, node: dict[str, Any], path: Steps, reading: Reading) -> dict[str, Any]:
+        given = node.get("input")
+        named = isinstance(given, dict) and "shape" not in given
+        head = {"name": reading.name, "\0named": named, "\0numbered": "body" not in node}
+        return head | node
 
     @cached_property
     def inherits(self) -> bool:
         """Whether a block's default reads the document's params."""
         return any(names for block in self.blocks.values() for names in block.inherited.values())
-
-
-def reads(value: Value) -> set[str]:
-    """The names that the expressions in a value read."""
-    if isinstance(value, Expr):
-        return set(value.names)
-    parts = value.values() if isinstance(value, Mapping) else value
-    nested = isinstance(value, (Mapping, list, tuple))
-    return {name for part in parts for name in reads(part)} if nested else set()

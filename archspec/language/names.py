@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from keyword import iskeyword, issoftkeyword
+from collections.abc import Collection
+from keyword import iskeyword
 
 from archspec.expressions import FUNCTIONS
+from archspec.layers import REGISTRY
 
 MODIFIERS = (
     "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
@@ -14,9 +16,13 @@ COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
 STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PARAM = re.compile(r"[a-z][a-z0-9_]*")
-_BLOCK = re.compile(r"[A-Z][A-Za-z0-9]*")
+ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PARAM = r"^[a-z][a-z0-9_]*$"
+BLOCK = r"^[A-Z][A-Za-z0-9]*$"
+
+_ID = re.compile(ID[1:-1])
+_PARAM = re.compile(PARAM[1:-1])
+_BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -25,194 +31,97 @@ _LONGEST = 100
 _WORDS = frozenset({"prev", "input", "loop", "self"})
 # Attributes of torch.nn.Module and Sequential (torch 2.13), without those that start with `__`.
 # Written down because checking a spec never loads torch; a test compares.
-_MODULE = frozenset(
-    [
-        "T_destination",
-        "_apply",
-        "_backward_hooks",
-        "_backward_pre_hooks",
-        "_buffers",
-        "_call_impl",
-        "_compiled_call_impl",
-        "_forward_hooks",
-        "_forward_hooks_always_called",
-        "_forward_hooks_with_kwargs",
-        "_forward_pre_hooks",
-        "_forward_pre_hooks_with_kwargs",
-        "_get_backward_hooks",
-        "_get_backward_pre_hooks",
-        "_get_item_by_idx",
-        "_get_name",
-        "_is_full_backward_hook",
-        "_load_from_state_dict",
-        "_load_state_dict_post_hooks",
-        "_load_state_dict_pre_hooks",
-        "_maybe_warn_non_full_backward_hook",
-        "_modules",
-        "_named_members",
-        "_non_persistent_buffers_set",
-        "_parameters",
-        "_register_load_state_dict_pre_hook",
-        "_register_state_dict_hook",
-        "_replicate_for_data_parallel",
-        "_save_to_state_dict",
-        "_slow_forward",
-        "_state_dict_hooks",
-        "_state_dict_pre_hooks",
-        "_version",
-        "_wrapped_call_impl",
-        "add_module",
-        "append",
-        "apply",
-        "bfloat16",
-        "buffers",
-        "call_super_init",
-        "children",
-        "compile",
-        "cpu",
-        "cuda",
-        "double",
-        "dump_patches",
-        "eval",
-        "extend",
-        "extra_repr",
-        "float",
-        "forward",
-        "get_buffer",
-        "get_extra_state",
-        "get_parameter",
-        "get_submodule",
-        "half",
-        "insert",
-        "ipu",
-        "load_state_dict",
-        "modules",
-        "mtia",
-        "named_buffers",
-        "named_children",
-        "named_modules",
-        "named_parameters",
-        "parameters",
-        "pop",
-        "register_backward_hook",
-        "register_buffer",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_load_state_dict_pre_hook",
-        "register_module",
-        "register_parameter",
-        "register_state_dict_post_hook",
-        "register_state_dict_pre_hook",
-        "requires_grad_",
-        "set_extra_state",
-        "set_submodule",
-        "share_memory",
-        "state_dict",
-        "to",
-        "to_empty",
-        "train",
-        "training",
-        "type",
-        "xpu",
-        "zero_grad",
-    ]
-)
-# Ops that never become a module, so that their ids shadow nothing of torch's.
-_WITHOUT_MODULE = frozenset({"split", "add", "sub", "mul", "mean", "max", "matmul", "concat"})
+_MODULE = frozenset({
+    "T_destination", "_apply", "_backward_hooks", "_backward_pre_hooks", "_buffers",
+    "_call_impl", "_compiled_call_impl", "_forward_hooks", "_forward_hooks_always_called",
+    "_forward_hooks_with_kwargs", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
+    "_get_backward_hooks", "_get_backward_pre_hooks", "_get_item_by_idx", "_get_name",
+    "_is_full_backward_hook", "_load_from_state_dict", "_load_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks", "_maybe_warn_non_full_backward_hook", "_modules",
+    "_named_members", "_non_persistent_buffers_set", "_parameters",
+    "_register_load_state_dict_pre_hook", "_register_state_dict_hook",
+    "_replicate_for_data_parallel", "_save_to_state_dict", "_slow_forward", "_state_dict_hooks",
+    "_state_dict_pre_hooks", "_version", "_wrapped_call_impl", "add_module", "append", "apply",
+    "bfloat16", "buffers", "call_super_init", "children", "compile", "cpu", "cuda", "double",
+    "dump_patches", "eval", "extend", "extra_repr", "float", "forward", "get_buffer",
+    "get_extra_state", "get_parameter", "get_submodule", "half", "insert", "ipu",
+    "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules",
+    "named_parameters", "parameters", "pop", "register_backward_hook", "register_buffer",
+    "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
+    "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
+    "register_load_state_dict_pre_hook", "register_module", "register_parameter",
+    "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_",
+    "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train",
+    "training", "type", "xpu", "zero_grad",
+})  # fmt: skip
 # Names that the emitted source uses itself.
-_SOURCE = frozenset(
-    [
-        "super",
-        "torch",
-        "nn",
-        "math",
-        "functional",
-        "tuple",
-        "list",
-        "float",
-        "bool",
-        "str",
-        "zip",
-        "enumerate",
-        "reversed",
-        "isinstance",
-    ]
-)
+_SOURCE = frozenset({
+    "super", "torch", "nn", "math", "functional", "tuple", "list", "float", "bool", "str",
+    "zip", "enumerate", "reversed", "isinstance",
+})  # fmt: skip
 _SPOKEN = frozenset({"true", "false", "null", "none", "required"})
-_DEVICES = re.compile(r"(?i)(?:con|nul|prn|aux|com[0-9]|lpt[0-9])")
+_DEVICES = re.compile(r"(?i)con|nul|prn|aux|com[0-9]|lpt[0-9]|__.*")  # and Python's own names
+_MEANS = "has a meaning of its own in the language"
+_USED = "is a name that the emitted source uses"
 
 
-def _common(name: str, rule: re.Pattern[str], kind: str) -> str:
+def _bad(name: str, rule: re.Pattern[str], kind: str, *taken: tuple[Collection[str], str]) -> str:
+    """Why `name` cannot be one of a kind, or "". `taken`: names, and why none is free."""
     if len(name) > _LONGEST:
         return f"a name of {len(name)} characters; at most {_LONGEST} are allowed"
     if not rule.fullmatch(name):
         return f"`{name}` is not a name for {kind}: `{rule.pattern}`"
-    if iskeyword(name) or (issoftkeyword(name) and name in ("match", "case")):
+    if iskeyword(name) or name in ("match", "case"):
         return f"`{name}` is a keyword of Python"
-    return ""
+    return next((f"`{name}` {what}" for names, what in taken if name in names), "")
 
 
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
-    wrong = _common(name, _ID, "an item")
-    if wrong:
-        return wrong
-    if name in _WORDS:
-        return f"`{name}` has a meaning of its own in the language"
-    if name.startswith("__") or (name in _MODULE and op not in _WITHOUT_MODULE):
+    wrong = _bad(name, _ID, "an item", (_WORDS, _MEANS))
+    layer = REGISTRY.get(op)
+    hides = name in _MODULE and not (layer is not None and layer.functional)
+    if not wrong and (hides or name.startswith("__")):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
-    return ""
+    return wrong
 
 
 def bad_param(name: str) -> str:
     """Why `name` cannot be a param or a column, or ""."""
-    wrong = _common(name, _PARAM, "a param or column")
-    if wrong:
-        return wrong
-    if name in MODIFIERS or name in COMPANIONS:
-        return f"`{name}` is a modifier; a param cannot have its name"
-    if name in FUNCTIONS:
-        return f"`{name}` is a function of expressions"
-    if name in _WORDS or name in _SPOKEN:
-        return f"`{name}` has a meaning of its own in the language"
-    if name in _SOURCE:
-        return f"`{name}` is a name that the emitted source uses"
-    return ""
+    return _bad(
+        name, _PARAM, "a param or column",
+        ((*MODIFIERS, *COMPANIONS), "is a modifier; a param cannot have its name"),
+        (FUNCTIONS, "is a function of expressions"),
+        (_WORDS | _SPOKEN, _MEANS), (_SOURCE, _USED),
+    )  # fmt: skip
 
 
 def bad_block(name: str) -> str:
     """Why `name` cannot be a block, or ""."""
-    wrong = _common(name, _BLOCK, "a block")
-    if not wrong and name in ("Tensor", "Any", "Sequence"):
-        return f"`{name}` is a name that the emitted source uses"
-    return wrong
+    return _bad(name, _BLOCK, "a block", (("Tensor", "Any", "Sequence"), _USED))
 
 
 def bad_input(name: str) -> str:
     """Why `name` cannot be an input, or ""."""
-    wrong = _common(name, _ID, "an input")
-    if not wrong and (name in _WORDS - {"input"} or name in _SOURCE or name.startswith("__")):
-        return f"`{name}` has a meaning of its own"
-    return wrong
+    dunder = (name,) if name.startswith("__") else ()
+    taken = (_WORDS - {"input"} | _SOURCE).union(dunder)
+    return _bad(name, _ID, "an input", (taken, "has a meaning of its own"))
 
 
 def bad_output(name: str) -> str:
     """Why `name` cannot be an output, or ""."""
-    return _common(name, _ID, "an output")
+    return _bad(name, _ID, "an output")
 
 
 def bad_axis(name: str) -> str:
     """Why `name` cannot be a free axis, or ""."""
-    return _common(name, _AXIS, "a free axis")
+    return _bad(name, _AXIS, "a free axis")
 
 
 def bad_document(name: str) -> str:
     """Why `name` cannot be a spec's or a variant's, or "": it becomes a file and a class."""
-    wrong = _common(name, _ID, "a spec")
-    if not wrong and (_DEVICES.fullmatch(name) or name.startswith("__")):
+    wrong = _bad(name, _ID, "a spec")
+    if not wrong and _DEVICES.fullmatch(name):
         return f"`{name}` cannot be the name of a file everywhere"
     return wrong
 

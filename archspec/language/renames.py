@@ -7,7 +7,7 @@ tensors of the source: `stages.{i}.{j}.` on the left, `layer{i+1}.{j}.` on the r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archspec.expressions import Expr, ExpressionError, Template, parse, render
@@ -51,7 +51,7 @@ class Rename:
     ours: Pattern
     theirs: tuple[Template, ...]
     axis: int = 0
-    part: tuple[int, int] | None = None
+    part: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
     reshape: bool = False
 
@@ -80,23 +80,6 @@ class Rename:
         if self.order is not None:
             right += f", axes {list(self.order)}"
         return f"{self.ours.text} -> {right}" + (", reshaped" if self.reshape else "")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Published:
-    """A file of weights: a path below the spec's folder or an address, and its SHA-256."""
-
-    path: str | None
-    url: str | None
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Weights:
-    """The section `weights`: by source and variant what to fetch; the table of renames."""
-
-    sources: Mapping[str, Mapping[str, str | Published]]
-    rename: tuple[Rename, ...] = ()
 
 
 def pattern(text: str) -> Pattern:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
-from archspec.layers.fields import DIM, FLAG, PROBABILITY, field
-from archspec.layers.window import expect_dtype
+from pydantic import Field
+
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, Weight
+from archspec.layers.fields import Flag, Probability, Size
+from archspec.layers.window import expect_places
 
 
 class Attention(Layer):
@@ -28,10 +19,13 @@ class Attention(Layer):
     equal).
     """
 
-    op: ClassVar[str] = "attention"
-    family: ClassVar[str] = "attention"
-    takes: ClassVar[tuple[str, ...]] = ("query", "key?", "value?", "mask?", "key_padding_mask?")
-    examples: ClassVar[Any] = (
+    op = "attention"
+    elsewhere = ("multiheadattention", "mha")
+    family = "attention"
+    whole = slice(None)
+    reads = "sequence"
+    takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
+    examples = (
         ({"heads": 2}, ((7, 6),)),
         ({"heads": 3, "bias": False, "dropout": 0.1}, ((7, 6),)),
         ({"heads": 2, "causal": True}, ((7, 6),)),
@@ -39,10 +33,10 @@ class Attention(Layer):
         ({"heads": 2}, ((7, 6), (5, 4), (5, 8))),
     )
 
-    heads: int = field(DIM, doc="heads, each on its share of the features")
-    dropout: float = field(PROBABILITY, default=0.0, doc="dropout of the attention weights")
-    bias: bool = field(FLAG, default=True, doc="learned shifts of all projections")
-    causal: bool = field(FLAG, default=False, doc="a place sees itself and what comes before")
+    heads: Size = Field(description="heads, each on its share of the features")
+    dropout: Probability = Field(0.0, description="dropout of the attention weights")
+    bias: Flag = Field(True, description="learned shifts of all projections")
+    causal: Flag = Field(False, description="a place sees itself and what comes before")
 
     def parts(self, *ins: TensorType | None) -> tuple[TensorType, TensorType, TensorType]:
         """Query, key and value. Raises Mismatch."""
@@ -52,32 +46,22 @@ class Attention(Layer):
         key = given[1] or query
         value = given[2] or key
         for name, t in (("query", query), ("key", key), ("value", value)):
-            if t.rank != 2:
-                message = f"`attention` takes [T, D], places and features; its {name} is {t}"
-                raise Mismatch(
-                    message, "axes are joined with `flatten: 1`, exchanged with `permute`", "E302"
-                )
-            expect_dtype(self.op, t)
+            expect_places(self.op, t, f"its {name}")
         return query, key, value
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         query, key, value = self.parts(*ins)
         steps, size = query.shape
-        if size % self.heads:
-            message = (
-                f"`heads` of `attention` is {self.heads}; it does not divide the {size} "
-                f"features of the query {query}"
-            )
-            raise Mismatch(message, code="E305")
+        self.expect_divisor("heads", size, f"features of the query {query}")
         if key.shape[0] != value.shape[0]:
             message = f"`attention` takes key and value of equal length; they are {key} and {value}"
             raise Mismatch(message, code="E203")
         if self.causal and key.shape[0] != steps:
-            message = (
+            raise Mismatch(
                 "`attention` with `causal` takes query and key of equal length; they are "
-                f"{query} and {key}"
+                f"{query} and {key}",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         self._check_masks((steps, key.shape[0]), *ins[3:])
         return (TensorType(query.shape, "float", map=False),)
 
@@ -109,9 +93,8 @@ class Attention(Layer):
         return (*weights, *bias, Weight("out_proj.weight", (d, d)), *out)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        alone = len(ins) == 1 or all(t is None for t in ins[1:3])
-        own = (WHOLE, WHOLE) if alone else (Reach(0), WHOLE)
-        return (own, *(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins[1:]))
+        query, *others = super().reach(*ins)
+        return ((Reach(0), WHOLE) if any(others[:2]) else query, *others)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         query, key, value = self.parts(*ins)
@@ -148,9 +131,7 @@ class Attention(Layer):
         key_, value_ = self._names(*ins)
         args = (
             Arg("x0[-1]", d),
-            Arg("heads", self.heads),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("heads", "dropout", "bias"),
             Arg(f"{key_}[-1]", key.shape[1], "kdim", d),
             Arg(f"{value_}[-1]", value.shape[1], "vdim", d),
             Arg("True", True, "batch_first", False),
@@ -176,13 +157,10 @@ class Attention(Layer):
         return f"self({', '.join(words)})[0]"
 
     def module(self, *ins: TensorType) -> Call:
-        if len(ins) > 1 and any(t is not None for t in ins[1:]):
+        if any(t is not None for t in ins[1:]):
             return Call(None)
         call = self.call(*ins)
         return Call("CausalSelfAttention" if self.causal else "SelfAttention", call.args)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0]", "x0[1]"),)
 
 
 def _given(place: int, ins: Sequence[TensorType | None]) -> bool:

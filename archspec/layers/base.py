@@ -1,16 +1,29 @@
-"""One layer type, one class: what archspec asks of it; what composes them is elsewhere."""
+"""One layer type, one class: what archspec asks of it; what composes them is elsewhere.
 
-from __future__ import annotations
+layer = create("max_pool", {"kernel": 3, "stride": 2})
+layer.infer([4, 9, 9])      [4, 4, 4]
+layer.reach([4, 9, 9])      along H, output cell o reads the cells 2·o … 2·o + 2
+layer.call([4, 9, 9])       nn.MaxPool2d(3, 2)
+layer.label(axes=2)         max pool 3×3 /2
+"""
+
+# No `from __future__ import annotations` here: pydantic would evaluate the text of every ClassVar
+# again for every layer type, which is most of the time that importing a family takes.
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, dataclass_transform
+from functools import cached_property
+from typing import Any, ClassVar
 
-from archspec.layers.fields import REQUIRED, Field, Wrong, field
-from archspec.text.words import cut, meant, written
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from archspec.text.words import written
 
 Shape = tuple[int, ...]
+Example = tuple[dict[str, Any], tuple[Shape, ...]]  # arguments, input shapes
 
 BYTES = {"float": 4, "int": 8, "bool": 1}  # of one element: float32, int64, bool
 
@@ -49,9 +62,13 @@ class TensorType:
     def is_map(self) -> bool:
         return len(self.shape) >= 3 if self.map is None else self.map
 
-    def like(self, shape: Sequence[int], *, map: bool | None = None) -> TensorType:
+    def like(self, shape: Sequence[int], *, map: bool | None = None) -> "TensorType":
         """Another shape, everything else the same unless said."""
         return replace(self, shape=tuple(shape), map=self.map if map is None else map)
+
+    def resized(self, axis: int, size: int) -> "TensorType":
+        """Another size along one axis, everything else the same."""
+        return self.like((*self.shape[:axis], size, *self.shape[axis + 1 :]))
 
 
 class Mismatch(ValueError):  # noqa: N818 (said of inputs)
@@ -121,6 +138,11 @@ class Reach:
 WHOLE = Reach(None)
 
 
+def along(rank: int, moved: Mapping[int, Reach]) -> tuple[Reach, ...]:
+    """How an output walks along an input of as many axes: cell by cell, but where it is said."""
+    return tuple(moved.get(axis, Reach(axis)) for axis in range(rank))
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What is kept for the backward pass of one sample.
@@ -133,15 +155,10 @@ class Kept:
     bytes: int = 0
 
 
-NOTHING = Kept()
+NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Any = _Missing()
+MISSING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,198 +210,162 @@ class Call:
     broadcast: bool = False
 
 
-# How torch and Keras spell what has a shorter name here. Only names that no op uses otherwise.
-SPELT = {
-    "kernel_size": "kernel", "pool_size": "kernel", "filter_size": "kernel",
-    "out_channels": "out", "out_features": "out", "filters": "out", "units": "out",
-    "strides": "stride", "dilation_rate": "dilation", "use_bias": "bias", "epsilon": "eps",
-    "pad": "padding", "paddings": "padding", "hidden_size": "hidden", "num_layers": "layers",
-    "num_heads": "heads", "nhead": "heads", "num_embeddings": "num", "embedding_dim": "dim",
-    "input_dim": "num", "output_dim": "dim", "ceil_mode": "ceil", "upscale_factor": "factor",
-    "downscale_factor": "factor", "scale_factor": "scale", "output_size": "size",
-    "num_groups": "groups", "elementwise_affine": "affine", "dim": "axis", "dims": "order",
-    "rate": "p", "prob": "p", "drop_prob": "p", "drop_rate": "p", "stddev": "std",
-    "start_dim": "start", "unflattened_size": "shape", "alpha": "negative_slope",
-    "group": "groups", "channels": "out", "features": "out", "depth_multiplier": "out",
-    "is_causal": "causal", "interpolation": "mode", "chunks": "parts", "sections": "sizes",
-    "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",
-}  # fmt: skip
-
-INFERRED = frozenset(
-    [
-        "in_channels",
-        "in_features",
-        "num_features",
-        "num_channels",
-        "input_size",
-        "normalized_shape",
-        "embed_dim",
-        "in_planes",
-        "in_chans",
-        "kdim",
-        "vdim",
-        "input_shape",
-        "batch_first",
-    ]
-)
-
-
-def _collect(cls: type[Layer]) -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    for base in reversed(cls.__mro__[1:]):
-        found.update(base.__dict__.get("fields", {}))
-    for name, value in list(cls.__dict__.items()):
-        if isinstance(value, Field):
-            value.name = name
-            found[name] = value
-            delattr(cls, name)
-    return found
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-class Layer:
+class Layer(BaseModel):
     """A layer type: its fields are the op's parameters, the main one first.
 
-    Fields are declared with `fields.field(kind, default=…)`, where kinds check values, say what is
-    wrong and give the JSON schema; defaults are torch.nn's. Making an instance checks every field
-    (BadArgument), so one that exists is right. It never changes. Equal layers are equal and hash
-    alike; 1, 1.0 and true are told apart.
+    Fields are declared with the types of `layers.fields`, which check values and say what is wrong
+    with them; defaults are torch.nn's. An instance has passed every check, and never changes. Equal
+    layers are equal and hash alike; 1, 1.0 and true are told apart.
 
     `ins` are aligned with `takes`: None for an optional input that is not given; those at the end
-    are left out. An op that takes any number gets them all.
+    are left out. An op that takes any number gets them all; another names them, `infer(self, t)`,
+    which `**_` allows in the eyes of a type checker.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     op: ClassVar[str]  # the name in specs
     family: ClassVar[str]  # colour and legend: conv, pool, norm, …
     # inputs by name; "key?" optional; ("*",) any number from 1; () none
     takes: ClassVar[tuple[str, ...]] = ("x",)
     gives: ClassVar[tuple[str, ...]] = ("output",)
-    # (arguments, input shapes)
-    examples: ClassVar[tuple[tuple[dict[str, Any], tuple[tuple[int, ...], ...]], ...]] = ()
+    examples: ClassVar[tuple[Example, ...]] = ()
     example_dtypes: ClassVar[tuple[str, ...]] = ()  # of the examples' inputs, float where not said
-    doc: ClassVar[str] = ""  # one line for the docs page; default: the first line of the docstring
-    fields: ClassVar[dict[str, Field]] = {}  # by name, the main one first
+    # what other libraries call it, small and without `_`, where no rule of spelling leads to it
+    elsewhere: ClassVar[tuple[str, ...]] = ()
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
+    # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
+    bare: ClassVar[Mapping[type, str]] = {}
+    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d;
+    # where `call` is no module, the one that stands for it in an nn.Sequential
+    target: ClassVar[str] = ""
+    by_place: ClassVar[bool] = True  # the main parameter is the module's first argument
+    broadcast: ClassVar[bool] = False  # as `Call` says
+    whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
+    kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
-    _values: tuple[Any, ...]
-    _hash: int
+    word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
+    colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    merges: ClassVar[bool] = False  # joins paths into one tensor
+    functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
+    asleep: ClassVar[bool] = False  # in evaluation it returns its input
+    linear: ClassVar[bool] = False  # a linear map with weights
+    # linear maps before and behind it are one map. Not said of upsampling and pixel shuffles: a
+    # convolution on either side of them is how super-resolution networks are built
+    still_linear: ClassVar[bool] = False
+    same_numbers: ClassVar[bool] = False  # gives the numbers that it gets, in other axes
+    slides: ClassVar[bool] = False  # a window that may step over cells
+    centres: ClassVar[bool] = False  # subtracts the mean of each channel
+    # what it takes its input for: a "map" [C, …space] or a "sequence" [T, features]
+    reads: ClassVar[str] = ""
+    channel_axis: ClassVar[int] = 0  # the axis of what it maps: channels or features
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        cls.fields = _collect(cls)
+    def model_post_init(self, context: Any, /) -> None:
+        if context is None:  # else some of the arguments are not known yet
+            self.check()
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        names = list(self.fields)
-        if len(args) > len(names):
-            raise BadArgument(None, f"`{self.op}` takes {len(names)} parameters, not {len(args)}")
-        given.update(zip(names, args, strict=False))
-        unknown = [n for n in given if n not in self.fields]
-        if unknown:
-            raise self._unknown(unknown[0])
-        values = {n: self._checked(f, given) for n, f in self.fields.items()}
-        self.__dict__.update(values)
-        self.__dict__["_values"] = tuple(values.values())
-        self.__dict__["_hash"] = hash((type(self), repr(self._values)))
-        self.check()
-
-    def _checked(self, field: Field, given: Mapping[str, Any]) -> Any:
-        if field.name not in given:
-            if field.default is REQUIRED:
-                message = f"`{self.op}` needs `{field.name}`, {field.kind.says}"
-                raise BadArgument(field.name, message, code="E209")
-            return field.default
-        value = given[field.name]
-        try:
-            return field.check(value)
-        except Wrong as wrong:
-            message = f"`{field.name}` of `{self.op}` is {cut(written(value))}; {wrong.rule}"
-            raise BadArgument(field.name, message, wrong.help) from None
-
-    @classmethod
-    def _unknown(cls, name: str) -> BadArgument:
-        ours = cls.spelt.get(name) or SPELT.get(name)
-        if ours in cls.fields:
-            return BadArgument(name, f"`{name}` is spelled `{ours}` here", code="E211")
-        if name in INFERRED:
-            message = f"`{cls.op}` has no parameter `{name}`: it is inferred from the input"
-            return BadArgument(name, message, f"leave `{name}` out", code="E208")
-        if name == "inplace":
-            message = f"`{cls.op}` has no parameter `inplace`: every op is out of place here"
-            return BadArgument(name, message, "leave `inplace` out", code="E208")
-        known = list(cls.fields)
-        listed = ", ".join(f"`{n}`" for n in known)
-        help = meant(str(name), known) or (
-            f"it takes {listed}" if known else f"`{cls.op}` takes no parameters"
-        )
-        return BadArgument(name, f"`{cls.op}` has no parameter `{name}`", help, code="E208")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
+    @cached_property
+    def _said(self) -> str:
+        return repr(tuple(self.values().values()))
 
     def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if type(self) is not type(other) or not isinstance(other, Layer):
-            return NotImplemented if not isinstance(other, Layer) else False
-        return self._hash == other._hash and repr(self._values) == repr(other._values)
+        if not isinstance(other, Layer):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self._said == other._said)
 
     def __hash__(self) -> int:
-        return self._hash
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{n}={v!r}" for n, v in self.values().items())
-        return f"{type(self).__name__}({shown})"
+        return hash((type(self), self._said))
 
     def values(self) -> dict[str, Any]:
         """The fields by name, in order: what `Arg.of` may name."""
-        return dict(zip(self.fields, self._values, strict=True))
+        return {name: vars(self)[name] for name in type(self).model_fields}
+
+    @classmethod
+    def title(cls) -> str:
+        """`batch norm`, `ReLU`, `upconv`."""
+        return cls.word or cls.op.replace("_", " ")
+
+    def label(self, axes: int) -> str:
+        """What a figure says on a map of so many axes: `conv 3×3 /2`, `upsample ×2`, `linear`."""
+        return self.title()
 
     def check(self) -> None:
         """Rules between fields. Raises BadArgument."""
 
-    def resolve(self) -> Layer:
+    def bad(self, name: str, why: str, help: str = "", code: str = "E217") -> BadArgument:
+        """A complaint about a parameter: "`groups` of `conv` is 3; it does not divide …"."""
+        return BadArgument(name, self._said_of(name, why), help, code)
+
+    def misfit(self, name: str, why: str, help: str = "", code: str = "E305") -> Mismatch:
+        """The same, where it is the input that does not go with the parameter."""
+        return Mismatch(self._said_of(name, why), help, code)
+
+    def expect_divisor(self, name: str, count: int, what: str, help: str = "") -> None:
+        """Raises Mismatch unless the parameter divides the `count` cells of `what`."""
+        if count % vars(self)[name]:
+            raise self.misfit(name, f"it does not divide the {count} {what}", help)
+
+    def _said_of(self, name: str, why: str) -> str:
+        return f"`{name}` of `{self.op}` is {written(vars(self)[name])}; {why}"
+
+    def resolve(self) -> "Layer":
         """The layer that is meant: itself, except of `activation`."""
         return self
 
     @classmethod
     def main(cls) -> str | None:
         """The parameter that a bare scalar is."""
-        return next(iter(cls.fields), None)
+        return next(iter(cls.model_fields), None)
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """JSON schema of the parameters as a mapping (without expressions)."""
-        found: dict[str, Any] = {
-            "type": "object",
-            "properties": {n: f.schema() for n, f in cls.fields.items()},
-            "additionalProperties": False,
-        }
-        required = [n for n, f in cls.fields.items() if f.default is REQUIRED]
-        return found | ({"required": required} if required else {})
+    def accepts(cls, name: str, value: Any) -> bool:
+        """Whether a parameter's type takes a value, whatever the other parameters are."""
+        try:
+            cls.model_validate({name: value}, context=name)
+        except ValidationError as error:
+            return all(e["loc"][:1] != (name,) for e in error.errors(include_url=False))
+        return True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+    @classmethod
+    def meant(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments, a bare value under the parameter that it can only be."""
+        for kind, name in cls.bare.items():
+            main = cls.main() or ""
+            if isinstance(given.get(main), kind) and name not in given:
+                return {name if n == main else n: value for n, value in given.items()}
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, model: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Without titles, which repeat the names."""
+        found = handler.resolve_ref_schema(handler(model))
+        for entry in (found, *found["properties"].values()):
+            entry.pop("title", None)
+        return found
+
+    def infer(self, *ins: Any, **_: Any) -> tuple[TensorType, ...]:
         """The output types. Raises Mismatch."""
         raise NotImplementedError
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, *ins: Any, **_: Any) -> tuple[Weight, ...]:
         """Parameters and buffers, in the order of torch's state_dict."""
         return ()
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, *ins: Any, **_: Any) -> tuple[tuple[Reach, ...], ...]:
         """For each input, for each of its axes, how output 0 walks along it.
 
-        Default: cell by cell. `()` for an input that is not given.
+        Default: cell by cell, but all of the axes of `whole`. `()` for an input that is not given.
         """
         return tuple(
-            tuple(Reach(a) for a in range(len(t.shape))) if t is not None else () for t in ins
+            () if t is None else along(t.rank, dict.fromkeys(range(t.rank)[self.whole], WHOLE))
+            for t in ins
         )
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, *ins: Any, **_: Any) -> bool:
         """Whether `reach` depends on the sizes of space (padding `same`, a crop at the centre)."""
         return False
 
@@ -396,40 +377,65 @@ class Layer:
         """All floating point operations for one sample: 2 x MACs, bias and element-wise work."""
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        """What autograd keeps for the backward pass. Default: nothing."""
-        return NOTHING
+    def keeps(self, *ins: Any, **_: Any) -> Kept:
+        """What autograd keeps for the backward pass. Default: `kept`."""
+        return self.kept
 
-    def saves(self, *ins: TensorType) -> int:
-        """Bytes kept for backward for one sample, inputs and outputs of `keeps` counted in full."""
-        kept = self.keeps(*ins)
-        if not (kept.inputs or kept.outputs):
-            return kept.bytes
-        outs = self.infer(*ins)
-        total = sum(ins[i].bytes for i in kept.inputs) + sum(outs[i].bytes for i in kept.outputs)
-        return kept.bytes + total
+    def call(self, *ins: Any, **_: Any) -> Call:
+        """The torch code. Default: `target`, made from all parameters, called with all inputs."""
+        args = self.args(*type(self).model_fields)
+        if args and self.by_place:
+            args = (replace(args[0], name=None), *args[1:])
+        return self.made(args, *ins)
 
-    def call(self, *ins: TensorType) -> Call:
-        """The torch code."""
-        raise NotImplementedError
+    def made(self, args: tuple[Arg, ...], *ins: TensorType) -> Call:
+        """`target` made from these arguments and called with all inputs."""
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        several = tuple(f"r[{i}]" for i in range(len(self.gives)))
+        return Call(
+            self.target.format(n=max(ins[0].rank - 1, 1)),
+            args,
+            f"self({inputs})",
+            results=several if len(several) > 1 else ("r",),
+            broadcast=self.broadcast,
+        )
 
-    def module(self, *ins: TensorType) -> Call:
+    def args(self, *names: str, **spelt: str) -> tuple[Arg, ...]:
+        """Parameters as arguments of a torch call; `spelt` gives the name that one has in torch.
+
+        One with a default is passed by keyword, and left out where it has torch's value.
+        """
+        pairs = (*((name, name) for name in names), *spelt.items())
+        return tuple(self._arg(name, torch) for name, torch in pairs)
+
+    def _arg(self, name: str, torch: str) -> Arg:
+        field = type(self).model_fields[name]
+        if field.is_required():
+            return Arg(name, vars(self)[name])
+        return Arg(name, vars(self)[name], torch, field.default)
+
+    def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 
-        Differs from `call` for functional ops.
+        Default: `call`, where that is a module of one input and one output, or `target`, made from
+        what is free in `call`.
         """
-        return self.call(*ins)
+        call = self.call(*ins)
+        if call.target is None and self.target:
+            args = tuple(replace(a, name=None) for a in call.free)
+            return Call(self.target, args, broadcast=call.broadcast)
+        return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.
 
         Default: those of input 0 where shapes agree.
         """
         outs = self.infer(*ins)
-        first = ins[0].shape if ins and ins[0] is not None else None
+        first = ins[0].shape
         return tuple(
             tuple(
-                f"x0[{a}]" if first and len(first) == o.rank and first[a] == n else None
+                f"x0[{a}]" if len(first) == o.rank and first[a] == n else None
                 for a, n in enumerate(o.shape)
             )
             for o in outs

@@ -1,37 +1,43 @@
-"""Convolutions → torch.nn.Conv1d … ConvTranspose3d."""
+"""Convolutions → torch.nn.Conv1d … ConvTranspose3d.
+
+conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
+    nn.Conv2d(3, 8, 3, padding=1)
+    output [8, 9, 10], weights [8, 3, 3, 3] and [8], 8·9·10 · 3·3·3 multiply-accumulates
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     BadArgument,
     Call,
     Kept,
-    Layer,
     Mismatch,
     Reach,
     TensorType,
     Weight,
     Window,
 )
-from archspec.layers.fields import COUNT, DIM, FLAG, PADDING, WINDOW, Either, PerAxis, Word, field
+from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
 from archspec.layers.window import (
     SPATIAL,
-    Geometry,
+    Slide,
+    Windowed,
     expect_map,
+    expect_one_length,
     padding_arg,
-    refuse_pairs,
-    same_is_plain,
+    per_axis,
     spread,
-    window_sizes,
+    window_label,
 )
 from archspec.text.words import written
-
-Size = int | tuple[int, ...]
 
 
 def reparametrised(
@@ -58,27 +64,28 @@ def reparametrised(
     )
 
 
-class Convolution(Layer):
+class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
-    family: ClassVar[str] = "conv"
+    family = "conv"
+    linear = True
+    channel = WHOLE
+    transposed: ClassVar[bool] = False  # the weight has the input channels first
     spelt: ClassVar[dict[str, str]] = {"alpha": "out"}
 
-    out: int | None = field(
-        DIM, default=None, doc="output channels; may be left out with `groups: depthwise`"
+    out: Size | None = Field(
+        None, description="output channels; may be left out with `groups: depthwise`"
     )
-    kernel: Size = field(WINDOW, doc="size of the kernel")
-    stride: Size = field(WINDOW, default=1, doc="step of the window")
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    dilation: Size = field(WINDOW, default=1, doc="distance between the kernel's cells")
-    groups: int | str = field(
-        Either(DIM, Word("depthwise")),
-        default=1,
-        doc="groups of channels that do not see each other",
+    kernel: PerAxis = Field(description="size of the kernel")
+    stride: PerAxis = Field(1, description="step of the window")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    dilation: PerAxis = Field(1, description="distance between the kernel's cells")
+    groups: Size | Literal["depthwise"] = Field(
+        1, description="groups of channels that do not see each other"
     )
-    bias: bool = field(FLAG, default=True, doc="add a learned number per channel")
-    reparam: str | None = field(
-        Word("weight_norm", "spectral_norm"), default=None, doc="how the weight is parametrised"
+    bias: Flag = Field(True, description="add a learned number per channel")
+    reparam: Literal["weight_norm", "spectral_norm"] | None = Field(
+        None, description="how the weight is parametrised"
     )
 
     def check(self) -> None:
@@ -86,79 +93,62 @@ class Convolution(Layer):
             message = f"`{self.op}` needs `out`, the number of output channels"
             raise BadArgument("out", message, "give `out`, or `groups: depthwise`", "E209")
         if isinstance(self.groups, int) and self.out is not None and self.out % self.groups:
-            message = (
-                f"`groups` of `{self.op}` is {self.groups}; it does not divide `out`, {self.out}"
-            )
-            raise BadArgument("groups", message, code="E217")
-        lengths = {
-            len(v)
-            for v in (self.kernel, self.stride, self.padding, self.dilation)
-            if isinstance(v, tuple)
-        }
-        if len(lengths) > 1:
-            message = f"`{self.op}` has lists of different lengths: " + ", ".join(
-                f"`{n}` {written(v)}" for n, v in self.values().items() if isinstance(v, tuple)
-            )
-            raise BadArgument(None, message, code="E217")
+            raise self.bad("groups", f"it does not divide `out`, {self.out}")
+        expect_one_length(self.op, self.values())
 
     def channels(self, t: TensorType) -> tuple[int, int, int]:
         """Input channels, output channels, groups. Raises Mismatch where groups do not divide."""
         inside = t.shape[0]
-        groups = inside if self.groups == "depthwise" else self.groups
-        assert isinstance(groups, int)
+        groups = self.groups if isinstance(self.groups, int) else inside
         out = inside if self.out is None else self.out
-        if inside % groups:
-            message = (
-                f"`groups` of `{self.op}` is {groups}; it does not divide the {inside} "
-                f"channels of the input {t}"
-            )
-            raise Mismatch(message, code="E305")
+        if self.groups != "depthwise":
+            self.expect_divisor("groups", inside, f"channels of the input {t}")
         if out % groups:
-            message = (
-                f"`out` of `{self.op}` is {out}; depthwise on {inside} channels needs a "
-                f"multiple of {groups}"
-            )
-            raise Mismatch(message, code="E305")
+            raise self.misfit("out", f"depthwise on {inside} channels needs a multiple of {groups}")
         return inside, out, groups
 
-    def _spread(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        return (
-            spread(self.op, "kernel", self.kernel, t),
-            spread(self.op, "stride", self.stride, t),
-            spread(self.op, "dilation", self.dilation, t),
-        )
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        inside, out, groups = self.channels(t)
+        first, second = (inside, out) if self.transposed else (out, inside)
+        weight = Weight("weight", (first, second // groups, *self.spread(t)[0]))
+        bias = (Weight("bias", (out,)),) if self.bias else ()
+        return reparametrised((weight, *bias), self.reparam, dim=int(self.transposed))
+
+    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        inside, out, groups = self.channels(ins[0])
+        cells, channels = (ins, out) if self.transposed else (outs, inside)
+        return cells[0].size * (channels // groups) * math.prod(self.spread(ins[0])[0])
 
     def _head(self, t: TensorType) -> tuple[Arg, ...]:
         inside, out, _ = self.channels(t)
         return (
             Arg("x0[0]", inside),
             Arg("x0[0]" if self.out is None else "out", out),
-            Arg("kernel", self.kernel),
-            Arg("stride", self.stride, "stride", 1),
+            *self.args("kernel", "stride"),
         )
 
     def _tail(self, t: TensorType) -> tuple[Arg, ...]:
         _, _, groups = self.channels(t)
         return (
             Arg("x0[0]" if self.groups == "depthwise" else "groups", groups, "groups", 1),
-            Arg("bias", self.bias, "bias", True),
-            Arg("dilation", self.dilation, "dilation", 1),
+            *self.args("bias", "dilation"),
         )
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(*ins)
-        same = (f"x0[{a}]" if out.shape[a] == ins[0].shape[a] else None for a in range(1, out.rank))
-        return (("x0[0]" if self.out is None else "out", *same),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        ((_, *space),) = super().axes(t)
+        return (("x0[0]" if self.out is None else "out", *space),)
 
 
 class Conv(Convolution):
     """Convolution: torch.nn.Conv1d, Conv2d, Conv3d."""
 
-    op: ClassVar[str] = "conv"
-    examples: ClassVar[Any] = (
+    op = "conv"
+    elsewhere = ("convolution",)
+    slides = True
+    examples = (
         ({"out": 6, "kernel": 3}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": "causal", "dilation": 2}, ((4, 11),)),
         ({"out": 6, "kernel": 3, "padding": 1}, ((4, 9, 10),)),
@@ -176,83 +166,46 @@ class Conv(Convolution):
         ({"out": 5, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6, 7),)),
     )
 
-    padding_mode: str = field(
-        Word("zeros", "reflect", "replicate", "circular"),
-        default="zeros",
-        doc="what the added cells hold",
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
+        "zeros", description="what the added cells hold"
     )
 
     def check(self) -> None:
         super().check()
         if self.padding == "causal" and isinstance(self.kernel, tuple) and len(self.kernel) > 1:
-            raise refuse_pairs(
-                self.op,
-                "padding",
-                f"`padding` of `conv` is causal; the kernel {written(self.kernel)} is not "
-                "along one axis",
-            )
+            raise self.bad("padding", f"the kernel {written(self.kernel)} is not along one axis")
 
-    def _helped(self) -> bool:
-        """Whether the padding is computed when the module runs."""
-        if self.padding == "same":
-            return not same_is_plain(self.kernel, self.stride, self.dilation)
-        return self.padding == "causal"
+    def label(self, axes: int) -> str:
+        return window_label(self.title(), axes, self.kernel, self.stride)
 
-    def geometry(self, t: TensorType) -> Geometry:
-        """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
-        found = window_sizes(self.op, t, self._spread(t), self.padding)
-        for a, n in enumerate(t.shape[1:]):
-            most = max(found.before[a], found.after[a])
+    def slides_on(self, t: TensorType) -> tuple[Slide, ...]:
+        found = super().slides_on(t)
+        for a, slide in enumerate(found):
+            n, most = slide.size, max(slide.before, slide.after)
             limit = {"reflect": n - 1, "circular": n}.get(self.padding_mode, most)
             if most > limit:
-                message = (
+                raise Mismatch(
                     f"`conv` pads {most} cells along {SPATIAL[t.rank - 1][a]} in mode "
-                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}"
+                    f"{self.padding_mode}; the input {t} has {n}, which allows {limit}",
+                    code="E304",
                 )
-                raise Mismatch(message, code="E304")
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        geometry = self.geometry(t)
-        return (t.like((self.channels(t)[1], *geometry.out), map=True),)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        sizes = [slide.out for slide in self.slides_on(t)]
+        return (t.like((self.channels(t)[1], *sizes), map=True),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        weight = Weight("weight", (out, inside // groups, *kernel))
-        bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.reparam)
+    def keeps(self, t: TensorType) -> Kept:
+        filled = self.padding_mode != "zeros" and self.padding not in (0, "valid")
+        if not (filled or self.helped()):
+            return INPUT
+        inputs = (0,) if self.padding_mode in ("reflect", "replicate") else ()
+        return Kept(inputs=inputs, bytes=self.padded(t))
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (self.geometry(ins[0]).reach(WHOLE),)
-
-    def depends_on_size(self, *ins: TensorType) -> bool:
-        strides = spread(self.op, "stride", self.stride, ins[0])
-        return self.padding == "same" and self._helped() and max(strides) > 1
-
-    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
-        inside, _, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        return outs[0].size * (inside // groups) * math.prod(kernel)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        copied = self._helped() or (
-            self.padding_mode != "zeros" and self.padding not in (0, "valid")
-        )
-        if not copied:
-            return Kept(inputs=(0,))
-        g = self.geometry(ins[0])
-        padded = (n + b + a for n, b, a in zip(ins[0].shape[1:], g.before, g.after, strict=True))
-        own = 4 * ins[0].shape[0] * math.prod(padded)
-        return Kept(inputs=(0,) if self.padding_mode in ("reflect", "replicate") else (), bytes=own)
-
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         n = t.rank - 1
-        mode = Arg("padding_mode", self.padding_mode, "padding_mode", "zeros")
-        if self._helped():
+        (mode,) = self.args("padding_mode")
+        if self.helped():
             target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
             return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
         pad = padding_arg(self.padding, self.kernel, self.dilation)
@@ -267,8 +220,13 @@ class ConvTranspose(Convolution):
     `padding: same` is Keras' rule: output = input x stride, an odd cell cut at the end.
     """
 
-    op: ClassVar[str] = "conv_transpose"
-    examples: ClassVar[Any] = (
+    op = "conv_transpose"
+    elsewhere = ("deconv", "convtranspose")
+    colour = "upsampling"
+    kept = INPUT
+    transposed = True
+    word = "upconv"
+    examples = (
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5),)),
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 5, 6),)),
         ({"out": 6, "kernel": 4, "stride": 2, "padding": 1, "bias": False}, ((4, 5, 6),)),
@@ -287,66 +245,44 @@ class ConvTranspose(Convolution):
         ({"out": 3, "kernel": 2, "stride": 2}, ((4, 2, 3, 4),)),
     )
 
-    padding: Size | str = field(
-        Either(COUNT, PerAxis(0), Word("valid", "half", "same", "full")), default=0,
-        doc="cells cut from both sides of the output, or a word",
-    )  # fmt: skip
-    output_padding: Size = field(PerAxis(0), default=0, doc="cells added at the end of the output")
+    padding: Annotated[
+        Cells | Literal["valid", "half", "same", "full"],
+        Says(
+            "a whole number of at least 0, a list of one per axis, or `valid`, `half`, `same` or "
+            "`full`"
+        ),
+    ] = Field(0, description="cells cut from both sides of the output, or a word")
+    output_padding: Cells = Field(0, description="cells added at the end of the output")
+
+    def helped(self) -> bool:
+        return False
 
     def check(self) -> None:
         super().check()
         if self.padding == "same" and self.output_padding != 0:
-            message = (
-                f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; with "
-                "`padding: same` the output size is given"
-            )
-            raise refuse_pairs(self.op, "output_padding", message, "leave `output_padding` out")
-        count = max(
-            len(v) if isinstance(v, tuple) else 1
-            for v in (self.output_padding, self.stride, self.dilation)
-        )
-        for i in range(count):
-            extra, s, d = (
-                v[min(i, len(v) - 1)] if isinstance(v, tuple) else v
-                for v in (self.output_padding, self.stride, self.dilation)
-            )
+            why = "with `padding: same` the output size is given"
+            raise self.bad("output_padding", why, "leave `output_padding` out")
+        for extra, s, d in per_axis(self.output_padding, self.stride, self.dilation):
             if extra and extra >= max(s, d):
-                message = (
-                    f"`output_padding` of `conv_transpose` is {written(self.output_padding)}; "
-                    f"it is smaller than the stride {s} or the dilation {d}"
-                )
-                raise BadArgument("output_padding", message, code="E217")
+                why = f"it is smaller than the stride {s} or the dilation {d}"
+                raise self.bad("output_padding", why)
 
-    def _same(self, axes: int) -> tuple[tuple[tuple[int, int], ...], bool]:
-        """Torch's (padding, output_padding) per axis for `same`, and whether the end is cut."""
-        found, cut = [], False
-        for i in range(axes):
-            k, s, d = (
-                v[i] if isinstance(v, tuple) else v
-                for v in (self.kernel, self.stride, self.dilation)
-            )
-            total = d * (k - 1) + 1 - s
-            found.append((total // 2, 0) if total >= 0 else (0, -total))
-            cut = cut or (total > 0 and total % 2 == 1)
-        return tuple(found), cut
+    def _over(self, t: TensorType) -> list[int]:
+        """Cells along each axis that torch's output has more than input x stride, or less."""
+        return [d * (k - 1) + 1 - s for k, s, d in zip(*self.spread(t), strict=True)]
 
     def _padding(self, t: TensorType) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Torch's padding and output_padding per axis."""
-        n = t.rank - 1
         if self.padding == "same":
-            same, _ = self._same(n)
-            return tuple(p for p, _ in same), tuple(e for _, e in same)
+            over = self._over(t)
+            return tuple(max(n, 0) // 2 for n in over), tuple(max(-n, 0) for n in over)
         extra = spread(self.op, "output_padding", self.output_padding, t)
-        if isinstance(self.padding, str):
-            value = padding_arg(self.padding, self.kernel, self.dilation).value
-        else:
-            value = self.padding
+        value = padding_arg(self.padding, self.kernel, self.dilation).value
         return spread(self.op, "padding", value, t), extra
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         n = expect_map(self.op, t)
-        kernel, stride, dilation = self._spread(t)
+        kernel, stride, dilation = self.spread(t)
         pad, extra = self._padding(t)
         sizes = []
         for a, size in enumerate(t.shape[1:]):
@@ -362,49 +298,26 @@ class ConvTranspose(Convolution):
             sizes.append(out)
         return (t.like((self.channels(t)[1], *sizes), map=True),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        inside, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        weight = Weight("weight", (inside, out // groups, *kernel))
-        bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.reparam, dim=1)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        kernel, stride, dilation = self._spread(ins[0])
-        pad, _ = self._padding(ins[0])
-        windows = (
-            Window(up=s, lo=p - d * (k - 1), hi=p)
-            for k, s, d, p in zip(kernel, stride, dilation, pad, strict=True)
-        )
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        axes = zip(*self.spread(t), self._padding(t)[0], strict=True)
+        windows = (Window(up=s, lo=p - d * (k - 1), hi=p) for k, s, d, p in axes)
         return ((WHOLE, *(Reach(a, w) for a, w in enumerate(windows, 1))),)
 
-    def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
-        _, out, groups = self.channels(ins[0])
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        return ins[0].size * (out // groups) * math.prod(kernel)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
-
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
+    def call(self, t: TensorType) -> Call:
         n = t.rank - 1
         groups, bias, dilation = self._tail(t)
-        same, cut = self._same(n) if self.padding == "same" else ((), False)
+        target = f"nn.ConvTranspose{n}d"
         if self.padding == "same":
-            pad, extra = (
-                self._plain([p for p, _ in same], "padding"),
-                self._plain([e for _, e in same], "output_padding"),
-            )
+            pad, extra = map(_plain, self._padding(t), ("padding", "output_padding"))
+            if any(over > 0 and over % 2 for over in self._over(t)):  # the odd cell is cut
+                target = f"ConvTranspose{n}dSame"
         else:
             pad = padding_arg(self.padding, self.kernel, self.dilation)
-            extra = Arg("output_padding", self.output_padding, "output_padding", 0)
+            (extra,) = self.args("output_padding")
         args = (*self._head(t), pad, extra, groups, bias, dilation)
-        return Call(
-            f"ConvTranspose{n}dSame" if cut else f"nn.ConvTranspose{n}d", args, wrap=self.reparam
-        )
+        return Call(target, args, wrap=self.reparam)
 
-    @staticmethod
-    def _plain(values: list[int], name: str) -> Arg:
-        value: Size = values[0] if len(set(values)) == 1 else tuple(values)
-        return Arg(repr(value), value, name, 0)
+
+def _plain(values: tuple[int, ...], name: str) -> Arg:
+    value: PerAxis = values[0] if len(set(values)) == 1 else values
+    return Arg(repr(value), value, name, 0)

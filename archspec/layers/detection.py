@@ -6,20 +6,13 @@ no box.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    BadArgument,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-)
-from archspec.layers.fields import DIM, FLAG, POSITIVE, WINDOW, Either, Many, Number, Whole, field
+from pydantic import Field
+
+from archspec.layers.axis import entries
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
+from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
 from archspec.layers.window import expect_dtype, expect_map, spread
 
 _RATIOS = (0.5, 1.0, 2.0)
@@ -28,13 +21,8 @@ _RATIOS = (0.5, 1.0, 2.0)
 class Boxes(Layer):
     """What ops on boxes have in common: every box may come from anywhere."""
 
-    family: ClassVar[str] = "detection"
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(tuple(WHOLE for _ in t.shape) for t in ins)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
+    family = "detection"
+    whole = slice(None)
 
 
 def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -> None:
@@ -57,50 +45,44 @@ class AnchorBoxes(Boxes):
     torchvision's RegionProposalNetwork decodes them; no gradient flows through either.
     """
 
-    op: ClassVar[str] = "anchor_boxes"
-    takes: ClassVar[tuple[str, ...]] = ("objectness", "deltas", "image")
-    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    examples: ClassVar[Any] = (
+    op = "anchor_boxes"
+    target = "AnchorBoxes"
+    takes = ("objectness", "deltas", "image")
+    gives = ("boxes", "scores")
+    examples = (
         ({"size": 8}, ((3, 4, 5), (12, 4, 5), (1, 16, 20))),
         ({"size": 16, "ratios": [1, 2], "top": 7}, ((2, 4, 5), (8, 4, 5), (3, 8, 10))),
     )
 
-    size: float = field(POSITIVE, doc="side of a square anchor, in cells of the image")
-    ratios: tuple[float, ...] = field(
-        Many(Number(above=0)), default=_RATIOS, doc="height / width of the anchors"
+    size: Positive = Field(description="side of a square anchor, in cells of the image")
+    ratios: Annotated[tuple[Positive, ...], up_to(64)] = Field(
+        _RATIOS, description="height / width of the anchors"
     )
-    top: int = field(DIM, default=1000, doc="boxes at most, those of the largest logits")
+    top: Size = Field(1000, description="boxes at most, those of the largest logits")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        objectness, deltas, image = ins
-        for t in ins:
+    def infer(
+        self, objectness: TensorType, deltas: TensorType, image: TensorType
+    ) -> tuple[TensorType, ...]:
+        for t in (objectness, deltas, image):
             expect_map(self.op, t, (2,))
         count = len(self.ratios)
         if objectness.shape[0] != count:
-            message = (
+            raise Mismatch(
                 f"`anchor_boxes` of {count} ratios takes {count} logits a cell; the input is "
-                f"{objectness}"
+                f"{objectness}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
         if deltas.shape != (4 * count, *objectness.shape[1:]):
-            message = (
+            raise Mismatch(
                 f"`anchor_boxes` takes 4 numbers for every logit; there are {objectness} logits "
-                f"and {deltas} numbers"
+                f"and {deltas} numbers",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
         if any(n < m for n, m in zip(image.shape[1:], objectness.shape[1:], strict=True)):
             message = f"`anchor_boxes` takes a map of the image; it is {objectness}, of {image}"
             raise Mismatch(message, code="E203")
         kept = min(self.top, objectness.size)
         return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("ratios", self.ratios, "ratios", _RATIOS),
-            Arg("top", self.top, "top", 1000),
-        )
-        return Call("AnchorBoxes", args, "self(x0, x1, x2)", results=("r[0]", "r[1]"))
 
 
 class Nms(Boxes):
@@ -110,50 +92,45 @@ class Nms(Boxes):
     does its score; `boxes` [K, 4] and `scores` [K] keep their places.
     """
 
-    op: ClassVar[str] = "nms"
-    takes: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    gives: ClassVar[tuple[str, ...]] = ("boxes", "scores")
-    examples: ClassVar[Any] = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
+    op = "nms"
+    target = "Nms"
+    by_place = False
+    takes = ("boxes", "scores")
+    gives = ("boxes", "scores")
+    examples = (({}, ((6, 4), (6,))), ({"iou": 0.1}, ((9, 4), (9,))))
 
-    iou: float = field(Number(0, 1), default=0.5, doc="overlap from which on a box is suppressed")
+    iou: Probability = Field(0.5, description="overlap from which on a box is suppressed")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_boxes(self.op, *ins)
-        return ins
+    def infer(self, boxes: TensorType, scores: TensorType) -> tuple[TensorType, ...]:
+        expect_boxes(self.op, boxes, scores)
+        return boxes, scores
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=ins[1].bytes)  # 1 or 0 for each
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (Arg("iou", self.iou, "iou", 0.5),)
-        return Call("Nms", args, "self(x0, x1)", results=("r[0]", "r[1]"))
+    def keeps(self, boxes: TensorType, scores: TensorType) -> Kept:
+        return Kept(bytes=scores.bytes)  # 1 or 0 for each
 
 
 class TopK(Boxes):
     """The rows of [N, D] with the largest scores, best first, and their scores: torch.topk."""
 
-    op: ClassVar[str] = "top_k"
-    takes: ClassVar[tuple[str, ...]] = ("x", "scores")
-    gives: ClassVar[tuple[str, ...]] = ("x", "scores")
-    examples: ClassVar[Any] = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
+    op = "top_k"
+    target = "TopK"
+    takes = ("x", "scores")
+    gives = ("x", "scores")
+    examples = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
 
-    k: int = field(DIM, doc="rows at most")
+    k: Size = Field(description="rows at most")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        x, scores = ins
-        for t in ins:
-            expect_dtype(self.op, t)
+    def infer(self, x: TensorType, scores: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, x)
+        expect_dtype(self.op, scores)
         if x.rank != 2 or scores.shape != x.shape[:1]:
             message = f"`top_k` takes rows [N, D] and scores [N]; they are {x} and {scores}"
             raise Mismatch(message, code="E203")
         kept = min(self.k, x.shape[0])
         return x.like((kept, x.shape[1])), scores.like((kept,))
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=8 * (1 + min(self.k, ins[0].shape[0])))  # where they came from
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("TopK", (Arg("k", self.k),), "self(x0, x1)", results=("r[0]", "r[1]"))
+    def keeps(self, x: TensorType, scores: TensorType) -> Kept:
+        return Kept(bytes=8 * (1 + min(self.k, x.shape[0])))  # where they came from
 
 
 class RoiAlign(Boxes):
@@ -164,21 +141,20 @@ class RoiAlign(Boxes):
     equation 1), as in torchvision's MultiScaleRoIAlign. The output is [K, C, H, W].
     """
 
-    op: ClassVar[str] = "roi_align"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "roi_align"
+    target = "RoiAlign"
+    takes = ("*",)
+    examples = (
         ({"size": 3, "stride": 4, "sampling_ratio": 2}, ((5, 4), (2, 6, 7))),
         ({"size": [2, 3], "stride": [4, 8], "sampling_ratio": 1}, ((5, 4), (2, 6, 7), (2, 3, 4))),
     )
 
-    size: Any = field(WINDOW, doc="cells of the output")
-    stride: Any = field(
-        Either(DIM, Many(DIM)), default=1, doc="cells of the image to a cell of each map"
+    size: PerAxis = Field(description="cells of the output")
+    stride: Size | Sizes = Field(1, description="cells of the image to a cell of each map")
+    sampling_ratio: Axis = Field(
+        -1, description="points in a cell along an axis; -1: as many as it has of the map"
     )
-    sampling_ratio: int = field(
-        Whole(), default=-1, doc="points in a cell along an axis; -1: as many as it has of the map"
-    )
-    aligned: bool = field(FLAG, default=False, doc="boxes moved by half a cell")
+    aligned: Flag = Field(False, description="boxes moved by half a cell")
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -189,28 +165,24 @@ class RoiAlign(Boxes):
         strides = self.strides
         doubling = tuple(strides[0] << k for k in range(len(strides)))
         if len(strides) > 1 and (strides[0].bit_count() > 1 or strides != doubling):
-            message = (
-                f"`stride` of `roi_align` is {list(strides)}; several are powers of 2, each twice "
-                "the one before"
-            )
-            raise BadArgument("stride", message)
+            why = "several are powers of 2, each twice the one before"
+            raise self.bad("stride", why, code="E210")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        boxes, *maps = ins
+    def infer(self, boxes: TensorType, *maps: TensorType) -> tuple[TensorType, ...]:
         expect_boxes(self.op, boxes)
         if len(maps) != len(self.strides):
-            message = (
+            raise Mismatch(
                 f"`roi_align` with {len(self.strides)} strides takes boxes and as many maps; it is "
-                f"given {len(maps)}"
+                f"given {len(maps)}",
+                code="E311",
             )
-            raise Mismatch(message, code="E311")
         for t in maps:
             expect_map(self.op, t, (2,))
             if t.shape[0] != maps[0].shape[0]:
-                message = (
-                    f"`roi_align` takes maps of equally many channels; they are {maps[0]} and {t}"
+                raise Mismatch(
+                    f"`roi_align` takes maps of equally many channels; they are {maps[0]} and {t}",
+                    code="E203",
                 )
-                raise Mismatch(message, code="E203")
         size = spread(self.op, "size", self.size, maps[0])
         return (maps[0].like((boxes.shape[0], maps[0].shape[0], *size), map=True),)
 
@@ -225,20 +197,10 @@ class RoiAlign(Boxes):
         return Kept(bytes=20 * ins[0].shape[0])  # sample and box
 
     def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg(
-                "(stride,)" if self.stride == self.strides[0] else "stride",
-                self.strides,
-                "strides",
-                (1,),
-            ),
-            Arg("sampling_ratio", self.sampling_ratio, "sampling_ratio", -1),
-            Arg("aligned", self.aligned, "aligned", False),
-        )
-        maps = ", ".join(f"x{i}" for i in range(len(ins)))
-        return Call("RoiAlign", args, f"self({maps})")
+        of = "(stride,)" if self.stride == self.strides[0] else "stride"
+        strides = Arg(of, self.strides, "strides", (1,))
+        size, *others = self.args("size", "sampling_ratio", "aligned")
+        return self.made((size, strides, *others), *ins)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        size = ("size", "size") if isinstance(self.size, int) else ("size[0]", "size[1]")
-        return (("x0[0]", "x1[0]", *size),)
+        return (("x0[0]", "x1[0]", *entries("size", self.size, 2)),)

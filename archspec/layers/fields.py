@@ -1,100 +1,81 @@
-"""One field of an op: value as written → checked value, or what is wrong with it."""
+"""The types of fields: which values a parameter of an op takes, and how a complaint says so.
+
+They are used as any type is, alone, with `Literal` and `|`, or as the entries of a tuple:
+
+    groups: Size | Literal["depthwise"] = Field(1, description="…")
+
+A complaint about a value ends in what the type says: "`groups` of `conv` is 0; it takes a whole
+number of at least 1 or `depthwise`". The JSON Schema follows from the same types.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archspec.expressions.sym import Truth
-from archspec.text.words import joined, listed, meant
-
-_MANY = 64  # entries of a list that describes one op; longer ones are a mistake
+from archspec.text.words import joined, listed
 
 
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
+@dataclass(frozen=True)
+class Says:
+    """The words behind "it takes", where a type has better ones than its parts put together."""
+
+    says: str
 
 
-REQUIRED: Any = _Required()
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a closed range; `true` is not a number, `2.0` is not whole."""
+
+    least: int | None = None
+    most: int | None = None
+
+    @property
+    def says(self) -> str:
+        return "a whole number" + _range(self.least, self.most)
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return _as_it_came(core_schema.int_schema(strict=True, ge=self.least, le=self.most))
 
 
-class Wrong(ValueError):  # noqa: N818 (said of a value)
-    """A value breaks its rule: the end of a sentence that starts with the field and its value."""
+@dataclass(frozen=True)
+class Real:
+    """A finite number in a closed range, or above `above`; a whole number stays one."""
 
-    def __init__(self, rule: str, help: str = "") -> None:
-        super().__init__(rule)
-        self.rule, self.help = rule, help
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
 
+    @property
+    def says(self) -> str:
+        return "a number" + _range(self.least, self.most, self.above)
 
-class Kind:
-    """What values a field takes."""
-
-    says: str = "a value"
-
-    def check(self, value: Any) -> Any:
-        """The value in its one form (lists become tuples). Raises Wrong."""
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        """JSON schema of the value as written (without expressions)."""
-        return {}
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return _as_it_came(
+            core_schema.float_schema(
+                strict=True, allow_inf_nan=False, ge=self.least, le=self.most, gt=self.above
+            )
+        )
 
 
-class Whole(Kind):
-    """A whole number in a range; `true` is not a number, `2.0` is not whole."""
+@dataclass(frozen=True)
+class Switch:
+    """true or false; a condition that remembers where it comes from stays one."""
 
-    def __init__(self, least: int | None = None, most: int | None = None) -> None:
-        self.least, self.most = least, most
-        self.says = "a whole number" + _range(least, most)
+    says: str = "true or false"
 
-    def check(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            whole = isinstance(value, float) and value.is_integer()
-            raise Wrong(f"it takes {self.says}", "use `//` where it is computed" if whole else "")
-        if abs(value) >= 2**62:
-            raise Wrong(f"it takes {self.says}, below 2^62")
-        if self.least is not None and value < self.least:
-            raise Wrong(f"it takes {self.says}")
-        if self.most is not None and value > self.most:
-            raise Wrong(f"it takes {self.says}")
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "integer"}
-        if self.least is not None:
-            found["minimum"] = self.least
-        if self.most is not None:
-            found["maximum"] = self.most
-        return found
-
-
-class Number(Kind):
-    """A finite number in a closed range, or above `above`."""
-
-    def __init__(
-        self, least: float | None = None, most: float | None = None, above: float | None = None
-    ) -> None:
-        self.least, self.most, self.above = least, most, above
-        self.says = "a number" + _range(least, most, above)
-
-    def check(self, value: Any) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Wrong(f"it takes {self.says}")
-        if isinstance(value, int) and abs(value) >= 2**62:
-            raise Wrong(f"it takes {self.says}, below 2^62")
-        if not math.isfinite(value):
-            raise Wrong(f"it takes {self.says}, finite")
-        low = self.least is not None and value < self.least
-        high = self.most is not None and value > self.most
-        if low or high or (self.above is not None and value <= self.above):
-            raise Wrong(f"it takes {self.says}")
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "number"}
-        limits = (("minimum", self.least), ("maximum", self.most), ("exclusiveMinimum", self.above))
-        return found | {k: v for k, v in limits if v is not None}
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, check: value if isinstance(value, Truth) else check(value),
+            core_schema.bool_schema(strict=True),
+        )
 
 
 def _range(least: float | None, most: float | None, above: float | None = None) -> str:
@@ -106,151 +87,83 @@ def _range(least: float | None, most: float | None, above: float | None = None) 
     return ",".join(parts)
 
 
-class Flag(Kind):
-    """true or false."""
-
-    says = "true or false"
-
-    def check(self, value: Any) -> bool:
-        if not isinstance(value, (bool, Truth)):
-            raise Wrong(f"it takes {self.says}")
-        return value  # type: ignore[return-value]
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "boolean"}
+def _as_it_came(number: CoreSchema) -> CoreSchema:
+    """Checks and hands on the very object: 1 and 1.0 stay apart, a subclass keeps its class."""
+    return core_schema.no_info_wrap_validator_function(_checked, number)
 
 
-class Word(Kind):
-    """One of some words."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-        self.says = listed(words, "or")
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            help = meant(value, self.words) if isinstance(value, str) else ""
-            raise Wrong(f"it takes {self.says}", help)
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        return {"enum": list(self.words)}
+def _checked(value: Any, check: Callable[[Any], Any]) -> Any:
+    check(value)
+    if isinstance(value, int) and abs(value) >= 2**62:  # torch's sizes are int64
+        raise PydanticCustomError("large", "below 2^62")
+    return value
 
 
-class Null(Kind):
-    """null."""
-
-    says = "null"
-
-    def check(self, value: Any) -> None:
-        if value is not None:
-            raise Wrong("it takes null")
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "null"}
+def up_to(most: int) -> Any:
+    """A list of one entry to so many. A list describes one op; a longer one is a mistake."""
+    return Field(min_length=1, max_length=most)
 
 
-class Many(Kind):
-    """A list of values of one kind, at least one; becomes a tuple."""
+Size = Annotated[int, Whole(1)]
+Count = Annotated[int, Whole(0)]
+Axis = Annotated[int, Whole()]
+Number = Annotated[float, Real()]
+Positive = Annotated[float, Real(above=0)]
+Epsilon = Annotated[float, Real(0)]
+Probability = Annotated[float, Real(0, 1)]
+Flag = Annotated[bool, Switch()]
 
-    def __init__(self, kind: Kind, of: str = "a list", most: int = _MANY) -> None:
-        self.kind, self.most = kind, most
-        self.says = f"{of}, each entry {kind.says}"
+Sizes = Annotated[tuple[Size, ...], up_to(64)]
+Axes = Annotated[tuple[Axis, ...], up_to(8)]
 
-    def check(self, value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, (list, tuple)) or not value:
-            raise Wrong(f"it takes {self.says}")
-        if len(value) > self.most:
-            raise Wrong(f"it takes {self.says}, at most {self.most} of them")
-        return tuple(self.kind.check(v) for v in value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "array", "minItems": 1, "items": self.kind.schema()}
-
-
-class Either(Kind):
-    """A value of the first kind that takes it."""
-
-    def __init__(self, *kinds: Kind) -> None:
-        self.kinds = kinds
-        self.says = joined((k.says for k in kinds), "or")
-
-    def check(self, value: Any) -> Any:
-        help = ""
-        for kind in self.kinds:
-            try:
-                return kind.check(value)
-            except Wrong as wrong:
-                help = wrong.help or help
-        raise Wrong(f"it takes {self.says}", help)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [k.schema() for k in self.kinds]}
+_FIRST = Field(union_mode="left_to_right")
+PerAxis = Annotated[
+    Size | Annotated[tuple[Size, ...], up_to(3)],
+    _FIRST, Says("a whole number of at least 1, or a list of one per axis"),
+]  # fmt: skip
+Cells = Annotated[
+    Count | Annotated[tuple[Count, ...], up_to(3)],
+    _FIRST, Says("a whole number of at least 0, or a list of one per axis"),
+]  # fmt: skip
+# The words are those of the literature on convolution arithmetic.
+Padding = Annotated[
+    Count | Annotated[tuple[Count, ...], up_to(3)]
+    | Literal["valid", "half", "same", "full", "causal"],
+    _FIRST,
+    Says(
+        "a whole number of at least 0, a list of one per axis, or `valid`, `half`, `same`, `full` "
+        "or `causal`"
+    ),
+]  # fmt: skip
 
 
-class PerAxis(Either):
-    """A whole number for all spatial axes, or a list of one per axis."""
-
-    def __init__(self, least: int) -> None:
-        one = Whole(least)
-        super().__init__(one, Many(one, most=3))
-        self.says = f"{one.says}, or a list of one per axis"
+def alone(value: Any) -> Any:
+    """A value by itself as a list of one."""
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
-class Padding(Either):
-    """`padding`: a number, one per axis, or a word of the convolution-arithmetic literature."""
-
-    words: ClassVar[tuple[str, ...]] = ("valid", "half", "same", "full", "causal")
-
-    def __init__(self) -> None:
-        super().__init__(Whole(0), Many(Whole(0), most=3), Word(*self.words))
-        words = listed(self.words, "or")
-        self.says = f"a whole number of at least 0, a list of one per axis, or {words}"
+def says(field: FieldInfo) -> str:
+    """What a field takes, in words: "a whole number of at least 1 or `depthwise`"."""
+    optional = field.default is None  # null, its default, goes without saying
+    return _says(Annotated[field.annotation, *field.metadata, None], optional)
 
 
-class Field:
-    """A parameter of an op: its kind, its default, one line of documentation."""
-
-    __slots__ = ("default", "doc", "kind", "name")
-
-    def __init__(self, kind: Kind, default: Any, doc: str) -> None:
-        self.kind, self.default, self.doc = kind, default, doc
-        self.name = ""
-
-    def check(self, value: Any) -> Any:
-        """The value in its one form. Raises Wrong."""
-        if value is None and self.default is None:
-            return None
-        return self.kind.check(value)
-
-    def schema(self) -> dict[str, Any]:
-        """JSON schema of the value as written (without expressions)."""
-        kind = self.kind.schema()
-        found: dict[str, Any] = (
-            {"anyOf": [kind, {"type": "null"}]} if self.default is None else dict(kind)
-        )
-        if self.doc:
-            found["description"] = self.doc
-        if self.default is not REQUIRED and self.default is not None:
-            found["default"] = (
-                list(self.default) if isinstance(self.default, tuple) else self.default
-            )
-        return found
+def _says(annotation: Any, optional: bool = False) -> str:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        said = [m.says for m in args[1:] if isinstance(m, (Says, Whole, Real, Switch))]
+        return said[-1] if said else _says(args[0], optional)
+    if origin is Literal:
+        return listed(args, "or")
+    if origin in (Union, types.UnionType):
+        return joined((_says(a) for a in args if not (optional and a is type(None))), "or")
+    if origin is tuple:
+        return f"a list, each entry {_says(args[0])}"
+    return "null" if annotation is type(None) else "a value"
 
 
-def field(kind: Kind, *, default: Any = REQUIRED, doc: str = "") -> Any:
-    """A parameter of an op; without a default it is required."""
-    return Field(kind, default, doc)
-
-
-DIM = Whole(1)
-COUNT = Whole(0)
-AXIS = Whole()
-FLAG = Flag()
-PROBABILITY = Number(0, 1)
-POSITIVE = Number(above=0)
-NUMBER = Number()
-EPS = Number(0)
-SHAPE = Many(DIM)
-WINDOW = PerAxis(1)
-PADDING = Padding()
+def words(annotation: Any) -> tuple[str, ...]:
+    """The words among the values of a type."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(word for part in get_args(annotation) for word in words(part))

@@ -2,68 +2,61 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Literal
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
+from pydantic import Field
+
+from archspec.layers.axis import sizes
+from archspec.layers.base import INPUT, Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.conv import reparametrised
-from archspec.layers.fields import DIM, FLAG, Word, field
+from archspec.layers.fields import Flag, Size
 from archspec.layers.window import expect_dtype
 
 
 class Linear(Layer):
     """A linear map of the last axis: torch.nn.Linear."""
 
-    op: ClassVar[str] = "linear"
-    family: ClassVar[str] = "linear"
-    examples: ClassVar[Any] = (
+    op = "linear"
+    elsewhere = ("dense", "fc", "fullyconnected")
+    family = "linear"
+    target = "nn.Linear"
+    linear = True
+    whole = slice(-1, None)
+    reads = "sequence"
+    channel_axis = -1
+    kept = INPUT
+    examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),
         ({"out": 5, "reparam": "weight_norm"}, ((12,),)),
         ({"out": 5, "reparam": "spectral_norm"}, ((12,),)),
     )
 
-    out: int = field(DIM, doc="output features")
-    bias: bool = field(FLAG, default=True, doc="add a learned number per feature")
-    reparam: str | None = field(
-        Word("weight_norm", "spectral_norm"), default=None, doc="how the weight is parametrised"
+    out: Size = Field(description="output features")
+    bias: Flag = Field(True, description="add a learned number per feature")
+    reparam: Literal["weight_norm", "spectral_norm"] | None = Field(
+        None, description="how the weight is parametrised"
     )
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`linear` maps the last axis; the input is {t}", code="E302")
         expect_dtype(self.op, t)
         if t.is_map and t.rank > 1:
-            message = (
-                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
-                "space, not features"
-            )
             raise Mismatch(
-                message,
+                f"`linear` maps the last axis; of the map {t} that is {t.shape[-1]} cells of "
+                "space, not features",
                 "put `flatten` or `global_avg_pool` before it, or `permute` the channels "
                 "to the end",
                 "E306",
             )
         return (t.like((*t.shape[:-1], self.out), map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.out, ins[0].shape[-1]))
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out, t.shape[-1]))
         bias = (Weight("bias", (self.out,)),) if self.bias else ()
         return reparametrised((weight, *bias), self.reparam)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((*(Reach(a) for a in range(ins[0].rank - 1)), WHOLE),)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * ins[0].shape[-1]
@@ -71,49 +64,39 @@ class Linear(Layer):
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
+    def call(self, t: TensorType) -> Call:
+        args = (Arg("x0[-1]", t.shape[-1]), *self.args("out", "bias"))
+        return replace(self.made(args, t), wrap=self.reparam)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("out", self.out),
-            Arg("bias", self.bias, "bias", True),
-        )
-        return Call("nn.Linear", args, wrap=self.reparam)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank - 1)), "out"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (sizes(t.rank, {t.rank - 1: "out"}),)
 
 
 class Embedding(Layer):
     """A learned vector for each of `num` whole numbers: torch.nn.Embedding."""
 
-    op: ClassVar[str] = "embedding"
-    family: ClassVar[str] = "linear"
-    examples: ClassVar[Any] = (
+    op = "embedding"
+    target = "nn.Embedding"
+    family = "linear"
+    examples = (
         ({"num": 10, "dim": 6}, ((7,),)),
         ({"num": 10, "dim": 6}, ((3, 7),)),
         ({"num": 10, "dim": 6}, ((),)),
     )
-    example_dtypes: ClassVar[tuple[str, ...]] = ("int",)
+    example_dtypes = ("int",)
 
-    num: int = field(DIM, doc="how many vectors")
-    dim: int = field(DIM, doc="their size")
+    num: Size = Field(description="how many vectors")
+    dim: Size = Field(description="their size")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t, "int")
         return (TensorType((*t.shape, self.dim), "float", map=False),)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num, self.dim)),)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=8 * math.prod(ins[0].shape))  # int64 places
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=t.bytes)  # int64 places
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Embedding", (Arg("num", self.num), Arg("dim", self.dim)))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*(f"x0[{a}]" for a in range(ins[0].rank)), "dim"),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return ((*sizes(t.rank), "dim"),)

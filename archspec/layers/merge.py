@@ -1,14 +1,21 @@
-"""Several tensors into one, numbers and learned tensors among them → operators and functions."""
+"""Several tensors into one, numbers and learned tensors among them → operators and functions.
+
+add, on [4, 8, 9] and [4, 1, 1]     x0 + x1                     [4, 8, 9]
+concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import reduce
+from typing import Annotated, Any, ClassVar
 
-from archspec.layers.axis import place, torch_axis
+from pydantic import BeforeValidator, Field
+
+from archspec.layers.axis import place, sizes, torch_axis
 from archspec.layers.base import (
-    POINT,
+    NOTHING,
     WHOLE,
     Arg,
     Call,
@@ -20,9 +27,10 @@ from archspec.layers.base import (
     TensorType,
     Weight,
     Window,
+    along,
 )
-from archspec.layers.fields import AXIS, DIM, FLAG, NUMBER, Many, field
-from archspec.layers.window import expect_dtype
+from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
+from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
 _TWO: Any = (
@@ -54,18 +62,27 @@ def joint(op: str, ins: Sequence[TensorType]) -> Shape:
     return shape
 
 
+def expect_two(op: str, ins: Sequence[TensorType]) -> None:
+    """Raises Mismatch unless there are two."""
+    if len(ins) != 2:
+        raise Mismatch(f"`{op}` takes two inputs, not {len(ins)}", code="E311")
+
+
 def broadcast(t: TensorType, shape: Shape) -> tuple[Reach, ...]:
     """How an output of `shape` walks along an input with 1 in some axes."""
-    return tuple(WHOLE if n == 1 and shape[a] != 1 else Reach(a) for a, n in enumerate(t.shape))
+    spread = [a for a, n in enumerate(t.shape) if n == 1 and shape[a] != 1]
+    return along(t.rank, dict.fromkeys(spread, WHOLE))
 
 
 class Merge(Layer):
     """What element-wise merges have in common."""
 
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = _SOME
+    family = "merge"
+    takes = ("*",)
+    work = 1
+    merges = functional = True
+    sign: ClassVar[str] = " + "  # between the inputs in the source
+    examples = _SOME
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         for t in ins:
@@ -81,21 +98,22 @@ class Merge(Layer):
         return (len(ins) - 1) * outs[0].size
 
     def expression(self, count: int) -> str:
-        """What `forward` is for so many inputs."""
-        raise NotImplementedError
+        """What `forward` is for so many inputs: `sign` between them."""
+        return self.sign.join(f"x{i}" for i in range(count))
 
     def call(self, *ins: TensorType) -> Call:
         forward = "x0" if len(ins) == 1 else self.expression(len(ins))
         return Call(None, forward=forward, broadcast=True)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        shape = joint(self.op, ins)
-        return (
-            tuple(
-                next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
-                for a, n in enumerate(shape)
-            ),
-        )
+        return (_axes(joint(self.op, ins), ins),)
+
+
+def _axes(shape: Shape, ins: Sequence[TensorType]) -> tuple[str, ...]:
+    return tuple(
+        next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
+        for a, n in enumerate(shape)
+    )
 
 
 def _map(ins: Sequence[TensorType]) -> bool | None:
@@ -106,87 +124,80 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
 class Add(Merge):
     """The sum of the inputs."""
 
-    op: ClassVar[str] = "add"
-
-    def expression(self, count: int) -> str:
-        return " + ".join(f"x{i}" for i in range(count))
+    op = "add"
+    elsewhere = ("sum",)
 
 
 class Sub(Merge):
     """The first input minus the second."""
 
-    op: ClassVar[str] = "sub"
-    examples: ClassVar[Any] = _TWO
+    op = "sub"
+    elsewhere = ("subtract",)
+    sign = " - "
+    examples = _TWO
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`sub` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         return super().infer(*ins)
 
-    def expression(self, count: int) -> str:
-        return "x0 - x1"
 
-
-class Mul(Merge):
-    """The product of the inputs, cell by cell."""
-
-    op: ClassVar[str] = "mul"
+class KeepsAll(Merge):
+    """What merges have in common whose derivative reads every input."""
 
     def keeps(self, *ins: TensorType) -> Kept:
         if len(ins) == 1:
-            return Kept()
+            return NOTHING
         (out,) = self.infer(*ins)
         return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
-    def expression(self, count: int) -> str:
-        return " * ".join(f"x{i}" for i in range(count))
+
+class Mul(KeepsAll):
+    """The product of the inputs, cell by cell."""
+
+    op = "mul"
+    elsewhere = ("multiply",)
+    sign = " * "
 
 
 class Mean(Merge):
     """The mean of the inputs, cell by cell."""
 
-    op: ClassVar[str] = "mean"
+    op = "mean"
+    elsewhere = ("average",)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return len(ins) * outs[0].size
 
     def expression(self, count: int) -> str:
-        return "(" + " + ".join(f"x{i}" for i in range(count)) + f") / {count}"
+        return f"({super().expression(count)}) / {count}"
 
 
-class Max(Merge):
+class Max(KeepsAll):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
-    op: ClassVar[str] = "max"
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        if len(ins) == 1:
-            return Kept()
-        (out,) = self.infer(*ins)
-        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
+    op = "max"
+    elsewhere = ("maximum",)
 
     def expression(self, count: int) -> str:
-        found = "x0"
-        for i in range(1, count):
-            found = f"torch.maximum({found}, x{i})"
-        return found
+        inputs = (f"x{i}" for i in range(count))
+        return reduce(lambda found, x: f"torch.maximum({found}, {x})", inputs)
 
 
 class Matmul(Layer):
     """The matrix product over the last two axes: torch.matmul."""
 
-    op: ClassVar[str] = "matmul"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "matmul"
+    family = "merge"
+    merges = functional = True
+    takes = ("*",)
+    examples = (
         ({}, ((3, 4), (4, 5))),
         ({}, ((2, 3, 4), (2, 4, 5))),
         ({}, ((2, 3, 4), (1, 4, 5))),
     )
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        if len(ins) != 2:
-            raise Mismatch(f"`matmul` takes two inputs, not {len(ins)}", code="E311")
+        expect_two(self.op, ins)
         a, b = ins
         for t in ins:
             expect_dtype(self.op, t)
@@ -224,117 +235,106 @@ class Matmul(Layer):
         return Call(None, forward="x0 @ x1")
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (out,) = self.infer(*ins)
-        lead = (
-            next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == out.shape[a])
-            for a in range(out.rank - 2)
-        )
-        return ((*lead, "x0[-2]", "x1[-1]"),)
+        lead = self.infer(*ins)[0].shape[:-2]
+        return ((*_axes(lead, ins), "x0[-2]", "x1[-1]"),)
 
 
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
-    op: ClassVar[str] = "concat"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ("*",)
-    examples: ClassVar[Any] = (
+    op = "concat"
+    elsewhere = ("cat", "concatenate")
+    family = "merge"
+    merges = functional = True
+    takes = ("*",)
+    examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
         ({}, ((4,), (3,), (2,))),
         ({"axis": -1}, ((4, 8), (4, 3))),
         ({"axis": 1}, ((4, 8, 9), (4, 1, 9))),
     )
 
-    axis: int = field(AXIS, default=0, doc="the axis along which they are joined")
+    axis: Axis = Field(0, description="the axis along which they are joined")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         first = ins[0]
         if any(t.rank != first.rank or t.dtype != first.dtype for t in ins):
             kind = "rank" if any(t.rank != first.rank for t in ins) else "dtype"
-            shown = joined(ins) if kind == "rank" else joined(dict.fromkeys(t.dtype for t in ins))
-            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {shown}", code="E203")
+            dtypes = " and ".join(dict.fromkeys(t.dtype for t in ins))
+            said = joined(ins) if kind == "rank" else dtypes
+            raise Mismatch(f"`concat` takes inputs of equal {kind}; they are {said}", code="E203")
         axis = place(self.op, self.axis, first)
-        for t in ins[1:]:
-            if (t.shape[:axis], t.shape[axis + 1 :]) != (
-                first.shape[:axis],
-                first.shape[axis + 1 :],
-            ):
-                message = (
-                    f"`concat` along axis {axis} takes inputs that are equal in every other "
-                    f"axis; they are {joined(ins)}"
-                )
-                raise Mismatch(message, code="E203")
-        total = sum(t.shape[axis] for t in ins)
-        shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+        if any(t.resized(axis, 0).shape != first.resized(axis, 0).shape for t in ins):
+            raise Mismatch(
+                f"`concat` along axis {axis} takes inputs that are equal in every other axis; "
+                f"they are {joined(ins)}",
+                code="E203",
+            )
+        shape = first.resized(axis, sum(t.shape[axis] for t in ins)).shape
         return (TensorType(shape, first.dtype, map=_map(ins)),)
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         found, offset = [], 0
         for t in ins:
-            along = Window(lo=-offset, hi=-offset)
-            found.append(tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)))
+            moved = Window(lo=-offset, hi=-offset)
+            found.append(along(t.rank, {axis: Reach(axis, moved)}))
             offset += t.shape[axis]
         return tuple(found)
 
     def call(self, *ins: TensorType) -> Call:
-        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
         if len(ins) == 1:
             return Call(None, forward="x0")
-        return Call(
-            None, forward=f"torch.cat([{inputs}], axis)", free=(torch_axis(self.axis, "axis"),)
-        )
+        inputs = ", ".join(f"x{i}" for i in range(len(ins)))
+        axis = torch_axis(self.axis, "axis")
+        return Call(None, forward=f"torch.cat([{inputs}], axis)", free=(axis,))
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, ins[0])
         total = " + ".join(f"x{i}[{axis}]" for i in range(len(ins)))
-        return (tuple(total if a == axis else f"x0[{a}]" for a in range(ins[0].rank)),)
+        return (sizes(ins[0].rank, {axis: total}),)
 
 
-class Scale(Layer):
+class Scale(Alike):
     """The input times a number."""
 
-    op: ClassVar[str] = "scale"
-    family: ClassVar[str] = "merge"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
+    op = "scale"
+    family = "merge"
+    target = "Scale"
+    work = 1
+    broadcast = True
+    still_linear = True
+    examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
-    factor: float = field(NUMBER, doc="what it is multiplied by")
+    factor: Number = Field(description="what it is multiplied by")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins
-
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         factor = Arg("factor", self.factor, "factor")
         return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call("Scale", (Arg("factor", self.factor),), broadcast=True)
 
 
 class Parameter(Layer):
     """A learned tensor, zeros at first: torch.nn.Parameter. No input; its name is the weight's."""
 
-    op: ClassVar[str] = "parameter"
-    family: ClassVar[str] = "merge"
-    takes: ClassVar[tuple[str, ...]] = ()
-    examples: ClassVar[Any] = (
+    op = "parameter"
+    family = "merge"
+    colour = "parameter"
+    takes = ()
+    examples = (
         ({"shape": [7, 12]}, ()),
         ({"shape": 5}, ()),
         ({"shape": [7, 12], "batch": True}, ()),
     )
 
-    shape: tuple[int, ...] = field(Many(DIM, most=8), doc="its shape")
-    batch: bool = field(
-        FLAG, default=False, doc="store it with a leading axis of 1, as torchvision's ViT does"
+    shape: Annotated[
+        tuple[Size, ...],
+        up_to(8),
+        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
+    ] = Field(description="its shape")
+    batch: Flag = Field(
+        False, description="store it with a leading axis of 1, as torchvision's ViT does"
     )
-
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("shape"), int) and not isinstance(given["shape"], bool):
-            given["shape"] = [given["shape"]]
-        super().__init__(*args, **given)
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         return (TensorType(self.shape, "float", map=False),)
@@ -346,9 +346,6 @@ class Parameter(Layer):
         sizes = tuple(Arg(f"shape[{a}]", n) for a, n in enumerate(self.shape))
         lead = (Arg("1", 1),) if self.batch else ()
         return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (tuple(f"shape[{a}]" for a in range(len(self.shape))),)

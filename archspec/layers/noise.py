@@ -2,149 +2,118 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from archspec.layers.base import (
-    Arg,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-)
-from archspec.layers.fields import PROBABILITY, Number, field
-from archspec.layers.window import expect_dtype, expect_map
+from pydantic import Field
+
+from archspec.layers.base import NOTHING, Kept, Layer, Mismatch, TensorType
+from archspec.layers.fields import Epsilon, Probability
+from archspec.layers.window import Alike, expect_dtype, expect_map
 
 _MAP: Any = (({}, ((4,),)), ({"p": 0.2}, ((4, 8, 9),)))
 
 
-class Noise(Layer):
+class Noise(Alike):
     """What noise layers have in common: in evaluation they return their input.
 
     So they do in training where `p` is 0. What they keep is what torch keeps on the CPU: the factor
     of each cell. Its CUDA kernel keeps one byte for it.
     """
 
-    family: ClassVar[str] = "noise"
-    view: ClassVar[bool] = True
-    target: ClassVar[str]
+    family = "noise"
+    view = True
+    asleep = still_linear = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=self._factors(t)) if vars(self).get("p") else NOTHING
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=self._factors(*ins)) if getattr(self, "p", 1) else Kept()
-
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         """Bytes of the factors: one for each cell."""
-        return ins[0].bytes
+        return t.bytes
 
 
 class Dropout(Noise):
     """Cells set to zero with probability p: torch.nn.Dropout."""
 
-    op: ClassVar[str] = "dropout"
-    examples: ClassVar[Any] = _MAP
+    op = "dropout"
+    target = "nn.Dropout"
+    examples = _MAP
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.Dropout", (Arg("p", self.p, None, 0.5),))
+    p: Probability = Field(0.5, description="probability of zero")
 
 
 class SpatialDropout(Noise):
     """Whole channels set to zero with probability p: torch.nn.Dropout1d, Dropout2d, Dropout3d."""
 
-    op: ClassVar[str] = "spatial_dropout"
-    examples: ClassVar[Any] = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
+    op = "spatial_dropout"
+    target = "nn.Dropout{n}d"
+    examples = (({}, ((4, 9),)), ({"p": 0.2}, ((4, 8, 9),)), ({}, ((4, 5, 6, 7),)))
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of zero")
+    p: Probability = Field(0.5, description="probability of zero")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_map(self.op, ins[0])
-        return ins[:1]
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_map(self.op, t)
+        return (t,)
 
-    def _factors(self, *ins: TensorType) -> int:
-        return 4 * ins[0].shape[0]  # one for each channel
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.Dropout{ins[0].rank - 1}d", (Arg("p", self.p, None, 0.5),))
+    def _factors(self, t: TensorType) -> int:
+        return 4 * t.shape[0]  # one for each channel
 
 
 class AlphaDropout(Noise):
     """Dropout that keeps mean and variance, for SELU: torch.nn.AlphaDropout."""
 
-    op: ClassVar[str] = "alpha_dropout"
-    examples: ClassVar[Any] = _MAP
+    op = "alpha_dropout"
+    target = "nn.AlphaDropout"
+    examples = _MAP
 
-    p: float = field(PROBABILITY, default=0.5, doc="probability of being dropped")
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.AlphaDropout", (Arg("p", self.p, None, 0.5),))
+    p: Probability = Field(0.5, description="probability of being dropped")
 
 
 class DropPath(Noise):
     """A sample's path set to zero with probability p (stochastic depth, Huang et al. 2016)."""
 
-    op: ClassVar[str] = "drop_path"
-    examples: ClassVar[Any] = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
+    op = "drop_path"
+    elsewhere = ("stochasticdepth",)
+    target = "DropPath"
+    examples = (({"p": 0.2}, ((4, 8, 9),)), ({"p": 0}, ((4,),)))
 
-    p: float = field(PROBABILITY, doc="probability that a sample's path is dropped")
+    p: Probability = Field(description="probability that a sample's path is dropped")
 
-    def _factors(self, *ins: TensorType) -> int:
+    def _factors(self, t: TensorType) -> int:
         return 4  # one for each sample
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("DropPath", (Arg("p", self.p),))
 
 
 class GaussianNoise(Noise):
     """Normal noise added in training."""
 
-    op: ClassVar[str] = "gaussian_noise"
-    work: ClassVar[int] = 0
-    examples: ClassVar[Any] = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
+    op = "gaussian_noise"
+    target = "GaussianNoise"
+    examples = (({"std": 0.1}, ((4, 8, 9),)), ({"std": 1}, ((4,),)))
 
-    std: float = field(Number(0), doc="its standard deviation")
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept()
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("GaussianNoise", (Arg("std", self.std),))
+    std: Epsilon = Field(description="its standard deviation")
 
 
 class SampleNormal(Layer):
     """A draw from a normal distribution, in evaluation its mean (Kingma and Welling 2013)."""
 
-    op: ClassVar[str] = "sample_normal"
-    family: ClassVar[str] = "noise"
-    takes: ClassVar[tuple[str, ...]] = ("mean", "log_var")
-    examples: ClassVar[Any] = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
-    view: ClassVar[bool] = True
+    op = "sample_normal"
+    target = "SampleNormal"
+    family = "noise"
+    word = "sample"
+    takes = ("mean", "log_var")
+    examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
+    view = True
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        mean, log_var = ins
-        for t in ins:
-            expect_dtype(self.op, t)
+    def infer(self, mean: TensorType, log_var: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, mean)
+        expect_dtype(self.op, log_var)
         if mean.shape != log_var.shape:
-            message = (
+            raise Mismatch(
                 f"`sample_normal` takes mean and log-variance of equal shape; they are {mean} "
-                f"and {log_var}"
+                f"and {log_var}",
+                code="E203",
             )
-            raise Mismatch(message, code="E203")
-        return ins[:1]
+        return (mean,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(tuple(Reach(a) for a in range(t.rank)) for t in ins)
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=2 * ins[0].bytes)  # the draw and the standard deviation
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SampleNormal", (), "self(x0, x1)")
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
+    def keeps(self, mean: TensorType, log_var: TensorType) -> Kept:
+        return Kept(bytes=2 * mean.bytes)  # the draw and the standard deviation

@@ -3,73 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
 
 from archspec.layers.base import (
+    INPUT,
     WHOLE,
     Arg,
     Call,
     Kept,
-    Layer,
     Mismatch,
     Reach,
     TensorType,
     Weight,
     Window,
+    along,
 )
-from archspec.layers.fields import (
-    AXIS,
-    DIM,
-    EPS,
-    FLAG,
-    NUMBER,
-    PROBABILITY,
-    Either,
-    Kind,
-    Many,
-    Wrong,
-    field,
-)
-from archspec.layers.window import expect_dtype, expect_map
+from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probability, Says, Size
+from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
-def _affine(channels: int, present: bool) -> tuple[Weight, ...]:
-    return (Weight("weight", (channels,)), Weight("bias", (channels,))) if present else ()
-
-
-class Norm(Layer):
+class Norm(Alike):
     """What normalisations have in common: the output has the input's shape, the input is kept."""
 
-    family: ClassVar[str] = "norm"
-    work: ClassVar[int] = 2
+    family = "norm"
+    work = 2
+    kept = INPUT
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")  # with `affine`
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        return ins[:1]
+    def over(self, t: TensorType) -> tuple[int, ...]:
+        """The axes along which factor and shift differ. Raises Mismatch."""
+        return (0,)
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,))
-
-
-class _Momentum(Kind):
-    says = "a number from 0 to 1, or null"
-
-    def check(self, value: Any) -> Any:
-        return value if value is None else PROBABILITY.check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [PROBABILITY.schema(), {"type": "null"}]}
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        shape = tuple(t.shape[a] for a in self.over(t))
+        return tuple(Weight(name, shape) for name in self.learned if vars(self).get("affine"))
 
 
-class BatchNorm(Norm):
+class ChannelNorm(Norm):
+    """What normalisations have in common that scale and shift each channel of a map."""
+
+    reads = "map"
+
+    def call(self, t: TensorType) -> Call:
+        args = (*self.args(*type(self).model_fields), Arg("x0[0]", t.shape[0]))
+        return self.made(tuple(sorted(args, key=lambda a: a.name is not None)), t)
+
+
+class BatchNorm(ChannelNorm):
     """Normalisation over batch and space: torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d.
 
     Its reach counts as cell by cell, which it is in evaluation.
     """
 
-    op: ClassVar[str] = "batch_norm"
-    examples: ClassVar[Any] = (
+    op = "batch_norm"
+    elsewhere = ("bn", "normalization", "batchnormalization")
+    target = "nn.BatchNorm{n}d"
+    centres = still_linear = True
+    examples = (
         ({}, ((4,),)),
         ({}, ((4, 9),)),
         ({"eps": 1e-3, "momentum": 0.01}, ((4, 8, 9),)),
@@ -77,95 +69,67 @@ class BatchNorm(Norm):
         ({}, ((4, 5, 6, 7),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    momentum: float | None = field(
-        _Momentum(),
-        default=0.1,
-        doc="share of a batch in the running statistics; null: a plain mean",
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    momentum: Annotated[Probability | None, Says("a number from 0 to 1, or null")] = Field(
+        0.1, description="share of a batch in the running statistics; null: a plain mean"
     )
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+    affine: Flag = Field(True, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if t.rank > 4:
             message = f"`batch_norm` takes [C], [C, L], [C, H, W] or [C, D, H, W]; the input is {t}"
             raise Mismatch(message, code="E302")
         return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        channels = ins[0].shape[0]
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (
-            *_affine(channels, self.affine),
-            Weight("running_mean", (channels,), buffer=True),
-            Weight("running_var", (channels,), buffer=True),
+            *super().weights(t),
+            Weight("running_mean", t.shape[:1], buffer=True),
+            Weight("running_var", t.shape[:1], buffer=True),
             Weight("num_batches_tracked", (), buffer=True, dtype="int"),
         )
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", True),
-        )
-        return Call(f"nn.BatchNorm{max(t.rank - 1, 1)}d", args)
 
-
-class InstanceNorm(Norm):
+class InstanceNorm(ChannelNorm):
     """Normalisation of each channel over space: torch.nn.InstanceNorm1d … 3d."""
 
-    op: ClassVar[str] = "instance_norm"
-    examples: ClassVar[Any] = (
+    op = "instance_norm"
+    target = "nn.InstanceNorm{n}d"
+    centres = True
+    whole = slice(1, None)
+    examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
         ({"eps": 1e-3}, ((4, 5, 6, 7),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    momentum: float = field(
-        PROBABILITY, default=0.1, doc="as torch's; without effect here, as there"
-    )
-    affine: bool = field(FLAG, default=False, doc="a learned factor and shift per channel")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    momentum: Probability = Field(0.1, description="as torch's; without effect here, as there")
+    affine: Flag = Field(False, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
         if math.prod(t.shape[1:]) == 1:
-            message = f"`instance_norm` needs more than one cell of space; the input is {t}"
             raise Mismatch(
-                message,
+                f"`instance_norm` needs more than one cell of space; the input is {t}",
                 "its result would be zero everywhere; use `batch_norm`, or leave it out",
                 "E304",
             )
-        return ins
+        return (t,)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return _affine(ins[0].shape[0], self.affine)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
-
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
-        return Kept(inputs=(0,), bytes=4 * each * ins[0].shape[0])
-
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
-        args = (
-            Arg("x0[0]", t.shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("momentum", self.momentum, "momentum", 0.1),
-            Arg("affine", self.affine, "affine", False),
-        )
-        return Call(f"nn.InstanceNorm{t.rank - 1}d", args)
+        return Kept(inputs=(0,), bytes=4 * each * t.shape[0])
 
 
-class GroupNorm(Norm):
+class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
-    op: ClassVar[str] = "group_norm"
-    examples: ClassVar[Any] = (
+    op = "group_norm"
+    elsewhere = ("gn",)
+    target = "nn.GroupNorm"
+    whole = slice(None)
+    examples = (
         ({"groups": 2}, ((4,),)),
         ({"groups": 2}, ((4, 9),)),
         ({"groups": 4, "eps": 1e-3}, ((4, 8, 9),)),
@@ -173,143 +137,101 @@ class GroupNorm(Norm):
         ({"groups": 2}, ((4, 5, 6, 7),)),
     )
 
-    groups: int = field(DIM, doc="groups of channels, each normalised by itself")
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift per channel")
+    groups: Size = Field(description="groups of channels, each normalised by itself")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    affine: Flag = Field(True, description="a learned factor and shift per channel")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
             raise Mismatch(f"`group_norm` takes [C, …]; the input is {t}", code="E302")
-        if t.shape[0] % self.groups:
-            message = (
-                f"`groups` of `group_norm` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
-            )
-            raise Mismatch(message, code="E305")
+        self.expect_divisor("groups", t.shape[0], f"channels of the input {t}")
         if t.size == self.groups:
             message = f"`group_norm` needs more than one number in each group; the input is {t}"
             raise Mismatch(message, "its result would be zero everywhere; use fewer groups", "E304")
         return super().infer(t)
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        return _affine(ins[0].shape[0], self.affine)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (tuple(WHOLE for _ in ins[0].shape),)
-
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * self.groups)
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("groups", self.groups),
-            Arg("x0[0]", ins[0].shape[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "affine", True),
-        )
-        return Call("nn.GroupNorm", args)
 
 
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
-    op: ClassVar[str] = "local_response_norm"
-    examples: ClassVar[Any] = (
+    op = "local_response_norm"
+    elsewhere = ("lrn",)
+    target = "nn.LocalResponseNorm"
+    examples = (
         ({"size": 3}, ((4, 9),)),
         ({"size": 5, "k": 2}, ((8, 8, 9),)),
         ({"size": 2, "alpha": 1e-3, "beta": 0.5}, ((4, 5, 6, 7),)),
     )
 
-    size: int = field(DIM, doc="channels that count")
-    alpha: float = field(NUMBER, default=1e-4, doc="factor of the mean square")
-    beta: float = field(NUMBER, default=0.75, doc="exponent")
-    k: float = field(NUMBER, default=1.0, doc="added to it")
+    size: Size = Field(description="channels that count")
+    alpha: Number = Field(1e-4, description="factor of the mean square")
+    beta: Number = Field(0.75, description="exponent")
+    k: Number = Field(1.0, description="added to it")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
-        return ins
+        return (t,)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         around = Window(lo=-(self.size // 2), hi=(self.size - 1) // 2)
-        return ((Reach(0, around), *(Reach(a) for a in range(1, ins[0].rank))),)
+        return (along(t.rank, {0: Reach(0, around)}),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return (self.size + 4) * outs[0].size
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        t = ins[0]
+    def keeps(self, t: TensorType) -> Kept:
         padded = t.bytes // t.shape[0] * (t.shape[0] + self.size - 1)
         # the input, its padded squares, the sum under the exponent and the divisor
         return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
 
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("size", self.size),
-            Arg("alpha", self.alpha, "alpha", 1e-4),
-            Arg("beta", self.beta, "beta", 0.75),
-            Arg("k", self.k, "k", 1.0),
-        )
-        return Call("nn.LocalResponseNorm", args)
 
-
-class _Axes(Kind):
-    """An axis, `channels`, or a list of the last axes."""
-
-    says = "an axis, `channels`, or a list of the last axes"
-
-    def check(self, value: Any) -> Any:
-        if value == "channels":
-            return 0
-        if isinstance(value, str):
-            raise Wrong(f"it takes {self.says}")
-        return Either(AXIS, Many(AXIS, most=8)).check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"const": "channels"}, AXIS.schema(), Many(AXIS, most=8).schema()]}
+_Over = Annotated[
+    Axis | Axes,
+    BeforeValidator(
+        lambda value: 0 if value == "channels" else value,
+        json_schema_input_type=Literal["channels"] | Axis | Axes,
+    ),
+    Says("an axis, `channels`, or a list of the last axes"),
+]
 
 
 class OverAxes(Norm):
     """What normalisations over the last axes, or over axis 0, have in common."""
 
-    target: ClassVar[str]
+    reads = "sequence"
     spelt: ClassVar[dict[str, str]] = {"begin_norm_axis": "axis"}
 
-    axis: int | tuple[int, ...] = field(
-        _Axes(),
-        default=-1,
-        doc="what is normalised over: the last axis, `channels` (0), or a list of the last axes",
+    axis: _Over = Field(
+        -1,
+        description="what is normalised over: the last axis, `channels` (0), or the last axes",
     )
 
     def over(self, t: TensorType) -> tuple[int, ...]:
-        """The axes that are normalised over, from 0. Raises Mismatch."""
+        """The axes that are normalised over, from 0, last ones or the first. Raises Mismatch."""
         given = (self.axis,) if isinstance(self.axis, int) else self.axis
         axes = tuple(sorted(a + t.rank if a < 0 else a for a in given))
-        known = bool(axes) and axes[0] >= 0 and axes[-1] < t.rank and len(set(axes)) == len(axes)
-        if not known:
-            message = (
-                f"`axis` of `{self.op}` is {_shown(given)}; the input {t} has the axes 0 to "
-                f"{t.rank - 1}"
-            )
-            raise Mismatch(message, code="E302")
+        if not set(axes) <= set(range(t.rank)) or len(set(axes)) < len(axes):
+            raise self._no_axes(given, f"the input {t} has the axes 0 to {t.rank - 1}")
         last = tuple(range(t.rank - len(axes), t.rank))
         if axes not in (last, (0,)):
-            message = (
-                f"`axis` of `{self.op}` is {_shown(given)}; it is the last axis or axes of the "
-                f"input {t}, or axis 0"
-            )
-            raise Mismatch(message, "move the axis with `permute`", "E302")
+            why = f"it is the last axis or axes of the input {t}, or axis 0"
+            raise self._no_axes(given, why, "move the axis with `permute`")
         return axes
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, ins[0])
-        self.over(ins[0])
-        return ins
+    def _no_axes(self, given: tuple[int, ...], why: str, help: str = "") -> Mismatch:
+        shown = given[0] if len(given) == 1 else list(given)
+        return Mismatch(f"`axis` of `{self.op}` is {shown}; {why}", help, "E302")
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        axes = self.over(ins[0])
-        return (tuple(WHOLE if a in axes else Reach(a) for a in range(ins[0].rank)),)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        self.over(t)
+        return (t,)
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)
 
     def _shape(self, t: TensorType) -> Arg:
         axes = self.over(t)
@@ -318,48 +240,33 @@ class OverAxes(Norm):
         of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
         return Arg(of, tuple(t.shape[a] for a in axes))
 
-    def _name(self, t: TensorType) -> str:
-        axes = self.over(t)
-        return f"nn.{self.target}" if axes[-1] == t.rank - 1 else f"Channel{self.target}"
+    def call(self, t: TensorType) -> Call:
+        name = f"nn.{self.target}" if self.over(t)[-1] == t.rank - 1 else f"Channel{self.target}"
+        return Call(name, (self._shape(t), *self.args("eps", affine="elementwise_affine")))
 
     def _statistics(self, t: TensorType, each: int) -> int:
         over = self.over(t)
         return 4 * each * math.prod(n for a, n in enumerate(t.shape) if a not in over)
 
 
-def _shown(axes: Sequence[int]) -> str:
-    return str(axes[0]) if len(axes) == 1 else str(list(axes))
-
-
 class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
-    op: ClassVar[str] = "layer_norm"
-    target: ClassVar[str] = "LayerNorm"
-    examples: ClassVar[Any] = (
+    op = "layer_norm"
+    elsewhere = ("ln", "layernormalization")
+    target = "LayerNorm"
+    examples = (
         ({}, ((12,),)),
         ({"eps": 1e-6}, ((7, 12),)),
         ({"axis": "channels"}, ((12, 5, 6),)),
         ({"axis": [1, 2], "affine": False}, ((12, 5, 6),)),
     )
 
-    eps: float = field(EPS, default=1e-5, doc="added to the variance")
-    affine: bool = field(FLAG, default=True, doc="a learned factor and shift")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
+    affine: Flag = Field(True, description="a learned factor and shift")
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
-        return (Weight("weight", shape), Weight("bias", shape)) if self.affine else ()
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=self._statistics(ins[0], 2))
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", 1e-5),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=self._statistics(t, 2))
 
 
 class RmsNorm(OverAxes):
@@ -368,32 +275,22 @@ class RmsNorm(OverAxes):
     With `axis: channels` over axis 0.
     """
 
-    op: ClassVar[str] = "rms_norm"
-    target: ClassVar[str] = "RMSNorm"
-    examples: ClassVar[Any] = (
+    op = "rms_norm"
+    target = "RMSNorm"
+    learned = ("weight",)
+    word = "RMS norm"
+    examples = (
         ({}, ((7, 12),)),
         ({"eps": 1e-6, "affine": False}, ((12,),)),
         ({"axis": 0}, ((12, 5, 6),)),
     )
 
-    eps: float | None = field(
-        EPS, default=None, doc="added to the mean square; null: the smallest float step"
+    eps: Epsilon | None = Field(
+        None, description="added to the mean square; null: the smallest float step"
     )
-    affine: bool = field(FLAG, default=True, doc="a learned factor")
+    affine: Flag = Field(True, description="a learned factor")
 
-    def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(ins[0].shape[a] for a in self.over(ins[0]))
-        return (Weight("weight", shape),) if self.affine else ()
-
-    def keeps(self, *ins: TensorType) -> Kept:
+    def keeps(self, t: TensorType) -> Kept:
         # what the learned factor multiplies too
-        scaled = ins[0].bytes if self.affine else 0
-        return Kept(inputs=(0,), bytes=scaled + self._statistics(ins[0], 1))
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            self._shape(ins[0]),
-            Arg("eps", self.eps, "eps", None),
-            Arg("affine", self.affine, "elementwise_affine", True),
-        )
-        return Call(self._name(ins[0]), args)
+        scaled = t.bytes if self.affine else 0
+        return Kept(inputs=(0,), bytes=scaled + self._statistics(t, 1))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
     WHOLE,
     Arg,
     BadArgument,
@@ -16,165 +20,121 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.fields import DIM, FLAG, PADDING, POSITIVE, WINDOW, Either, Many, Null, field
+from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
-    Geometry,
+    Slide,
+    Windowed,
     expect_map,
+    expect_one_length,
     padding_arg,
-    refuse_pairs,
-    same_is_plain,
+    per_axis,
     spread,
     too_small,
-    window_sizes,
 )
 from archspec.text.words import written
+from archspec.units import sides
 
-Size = int | tuple[int, ...]
+_SLIDING: Any = (
+    ({"kernel": 2}, ((4, 9),)),
+    ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
+    ({"kernel": 2}, ((4, 8, 9),)),
+    ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 8, 9),)),
+    ({"kernel": 3, "stride": 1, "padding": "same"}, ((4, 8, 9),)),
+)
 
 
-class Pool(Layer):
+class Pool(Windowed):
     """What pools with a window have in common."""
 
-    family: ClassVar[str] = "pool"
+    family = "pool"
+    slides = True
+    name: ClassVar[str]  # of torch's module, without `nn.` and the number of axes
 
-    kernel: Size = field(WINDOW, doc="size of the window")
-    stride: Size | None = field(
-        WINDOW, default=None, doc="step of the window; the kernel when left out"
-    )
-
-    # of those that have it; torch's default otherwise
-    padding: Size | str = 0
-    dilation: Size = 1
-    ceil: bool = False
+    kernel: PerAxis = Field(description="size of the window")
+    stride: PerAxis | None = Field(None, description="step of the window; the kernel when left out")
 
     def check(self) -> None:
-        lists = {n: v for n, v in self.values().items() if isinstance(v, tuple)}
-        if len({len(v) for v in lists.values()}) > 1:
-            shown = ", ".join(f"`{n}` {written(v)}" for n, v in lists.items())
-            raise BadArgument(
-                None, f"`{self.op}` has lists of different lengths: {shown}", code="E217"
-            )
-        if self.ceil and self.padding in ("same", "causal"):
-            message = (
-                f"`ceil` of `{self.op}` is true; `padding: {self.padding}` gives the output size"
-            )
-            raise refuse_pairs(self.op, "ceil", message, "leave `ceil` out")
-        if self.padding not in ("same", "causal"):
+        expect_one_length(self.op, self.values())
+        if self.around not in ("same", "causal"):
             self._check_half()
+        elif vars(self).get("ceil"):
+            why = f"`padding: {self.around}` gives the output size"
+            raise self.bad("ceil", why, "leave `ceil` out")
 
     def _check_half(self) -> None:
-        pad = padding_arg(self.padding, self.kernel, self.dilation).value
-        count = max(len(v) if isinstance(v, tuple) else 1 for v in (pad, self.kernel))
-        for i in range(count):
-            p, k = (v[i] if isinstance(v, tuple) else v for v in (pad, self.kernel))
+        kernel, _, dilation = self.window
+        pad = padding_arg(self.around, kernel, dilation).value
+        for p, k in per_axis(pad, kernel):
             if p > k // 2:
-                shown = written(self.padding) + (f", {p} cells" if p != self.padding else "")
+                shown = written(self.around) + (f", {p} cells" if p != self.around else "")
                 message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"
                 raise BadArgument("padding", message, "put a `pad` before it", "E217")
 
-    @property
-    def step(self) -> Size:
-        """The stride, which is the kernel where none is given."""
-        return self.kernel if self.stride is None else self.stride
+    def helped(self) -> bool:
+        kernel, _, dilation = self.window
+        # torch's pools pad at most half the kernel, the dilation not counted
+        dilated = self.around == "same" and dilation != 1 and kernel != 1
+        return dilated or super().helped()
 
-    def _helped(self) -> bool:
-        """Whether the padding is computed when the module runs."""
-        if self.padding == "same":
-            # torch's pools pad at most half the kernel, the dilation not counted
-            dilated = self.dilation != 1 and self.kernel != 1
-            return dilated or not same_is_plain(self.kernel, self.step, self.dilation)
-        return self.padding == "causal"
-
-    def geometry(self, t: TensorType) -> Geometry:
-        """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (1,) if self.padding == "causal" else (1, 2, 3))
-        sizes = (
-            spread(self.op, "kernel", self.kernel, t),
-            spread(self.op, "stride", self.step, t),
-            spread(self.op, "dilation", self.dilation, t),
-        )
-        return window_sizes(self.op, t, sizes, self.padding, self.ceil)
-
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        return (t.like((t.shape[0], *self.geometry(t).out), map=True),)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (self.geometry(ins[0]).reach(Reach(0)),)
-
-    def depends_on_size(self, *ins: TensorType) -> bool:
-        strides = spread(self.op, "stride", self.step, ins[0])
-        return self.padding == "same" and self._helped() and max(strides) > 1
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        return (t.like((t.shape[0], *(slide.out for slide in self.slides_on(t))), map=True),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
-        kernel = spread(self.op, "kernel", self.kernel, ins[0])
-        return outs[0].size * math.prod(kernel)
-
-    def _padded(self, t: TensorType) -> int:
-        """Bytes of the input with the cells that the module adds before it pools."""
-        g = self.geometry(t)
-        sizes = (n + b + a for n, b, a in zip(t.shape[1:], g.before, g.after, strict=True))
-        return 4 * t.shape[0] * math.prod(sizes)
+        return outs[0].size * math.prod(self.spread(ins[0])[0])
 
     def _stem(self) -> tuple[Arg, ...]:
+        kernel, stride, _ = self.window
         of = "kernel" if self.stride is None else "stride"
-        return (
-            Arg("kernel", self.kernel),
-            Arg(of, self.step, "stride", self.kernel),
-        )
+        return (*self.args("kernel"), Arg(of, stride, "stride", kernel))
 
-    def _name(self, t: TensorType, name: str) -> str:
-        n = t.rank - 1
-        if not self._helped():
-            return f"nn.{name}{n}d"
-        return f"{name}{n}d" + ("Same" if self.padding == "same" else "Causal")
+    def _more(self) -> tuple[Arg, ...]:
+        """Arguments of torch's module behind those that pools have in common."""
+        return ()
+
+    def call(self, t: TensorType) -> Call:
+        kernel, _, between = self.window
+        dilation = self.args("dilation") if "dilation" in self.values() else ()
+        name = f"{self.name}{t.rank - 1}d"
+        if self.helped():
+            name += "Same" if self.around == "same" else "Causal"
+            return Call(name, (*self._stem(), *dilation))
+        more = (*dilation, *self.args(ceil="ceil_mode"), *self._more())
+        return Call(f"nn.{name}", (*self._stem(), padding_arg(self.around, kernel, between), *more))
 
 
 class MaxPool(Pool):
     """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
 
-    op: ClassVar[str] = "max_pool"
-    examples: ClassVar[Any] = (
-        ({"kernel": 2}, ((4, 9),)),
-        ({"kernel": 3, "padding": "causal", "stride": 1}, ((4, 9),)),
-        ({"kernel": 2}, ((4, 8, 9),)),
+    op = "max_pool"
+    name = "MaxPool"
+    elsewhere = ("maxpooling",)
+    examples = (
+        *_SLIDING,
         ({"kernel": 3, "stride": 2, "padding": 1}, ((4, 8, 9),)),
         ({"kernel": 3, "stride": 2, "ceil": True}, ((4, 8, 9),)),
-        ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 8, 9),)),
-        ({"kernel": 3, "stride": 1, "padding": "same"}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": [1, 2], "dilation": [2, 1]}, ((4, 8, 9),)),
         ({"kernel": 2, "stride": 2}, ((4, 4, 5, 6),)),
     )
 
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    dilation: Size = field(WINDOW, default=1, doc="distance between the window's cells")
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    dilation: PerAxis = Field(1, description="distance between the window's cells")
+    ceil: Flag = Field(False, description="round the output size up")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        (out,) = self.infer(*ins)
-        if self._helped():
-            return Kept(bytes=8 * out.size + self._padded(ins[0]))
-        return Kept(inputs=(0,), bytes=8 * out.size)  # int64 places of the winners
-
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
-        dilation = Arg("dilation", self.dilation, "dilation", 1)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
-        if self._helped():
-            return Call(self._name(t, "MaxPool"), (*self._stem(), dilation))
-        pad = padding_arg(self.padding, self.kernel, self.dilation)
-        return Call(self._name(t, "MaxPool"), (*self._stem(), pad, dilation, ceil))
+    def keeps(self, t: TensorType) -> Kept:
+        places = 8 * self.infer(t)[0].size  # of the winners, int64
+        if self.helped():
+            return Kept(bytes=places + self.padded(t))
+        return Kept(inputs=(0,), bytes=places)
 
 
 class MeanPool(Pool):
     """What pools made from means have in common: torch's in 3 dimensions never exceed the input."""
 
-    def geometry(self, t: TensorType) -> Geometry:
-        found = super().geometry(t)
-        if t.rank == 4 and not self._helped():
-            for a, (k, n) in enumerate(zip(found.kernel, t.shape[1:], strict=True)):
-                if k > n:
-                    raise too_small(self.op, t, a, k, n)
+    def slides_on(self, t: TensorType) -> tuple[Slide, ...]:
+        found = super().slides_on(t)
+        for a, slide in enumerate(found):
+            if t.rank == 4 and slide.kernel > slide.size and not self.helped():
+                raise too_small(self.op, t, a, slide.kernel, slide.size)
         return found
 
 
@@ -184,63 +144,58 @@ class AvgPool(MeanPool):
     With `padding: same` or `causal` added cells are not counted, as in TensorFlow.
     """
 
-    op: ClassVar[str] = "avg_pool"
-    examples: ClassVar[Any] = (
-        ({"kernel": 2}, ((4, 9),)),
-        ({"kernel": 3, "stride": 1, "padding": "causal"}, ((4, 9),)),
-        ({"kernel": 2}, ((4, 8, 9),)),
+    op = "avg_pool"
+    name = "AvgPool"
+    elsewhere = ("averagepooling", "averagepool")
+    still_linear = True
+    examples = (
+        *_SLIDING,
         ({"kernel": 3, "stride": 1, "padding": 1, "count_include_pad": False}, ((4, 8, 9),)),
         ({"kernel": 3, "stride": 2, "padding": 1, "ceil": True}, ((4, 8, 9),)),
-        ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 8, 9),)),
-        ({"kernel": 3, "stride": 1, "padding": "same"}, ((4, 8, 9),)),
         ({"kernel": [2, 1, 2]}, ((4, 4, 5, 6),)),
         ({"kernel": 3, "stride": 2, "padding": "same"}, ((4, 4, 5, 6),)),
     )
 
-    padding: Size | str = field(PADDING, default=0, doc="cells added around the input, or a word")
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
-    count_include_pad: bool = field(FLAG, default=True, doc="added zeros count in the mean")
+    padding: Padding = Field(0, description="cells added around the input, or a word")
+    ceil: Flag = Field(False, description="round the output size up")
+    count_include_pad: Flag = Field(True, description="added zeros count in the mean")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(bytes=self._padded(ins[0])) if self._helped() else Kept(inputs=(0,))
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(bytes=self.padded(t)) if self.helped() else INPUT
 
-    def call(self, *ins: TensorType) -> Call:
-        (t,) = ins
-        if self._helped():
-            return Call(self._name(t, "AvgPool"), self._stem())
-        pad = padding_arg(self.padding, self.kernel, self.dilation)
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
-        counted = self.count_include_pad and self.padding != "same"
-        of = "False" if self.padding == "same" else "count_include_pad"
-        count = Arg(of, counted, "count_include_pad", True)
-        return Call(self._name(t, "AvgPool"), (*self._stem(), pad, ceil, count))
+    def _more(self) -> tuple[Arg, ...]:
+        if self.padding == "same":
+            return (Arg("False", False, "count_include_pad", True),)
+        return self.args("count_include_pad")
 
 
 class LpPool(MeanPool):
     """The p-norm of each window: torch.nn.LPPool1d, LPPool2d, LPPool3d."""
 
-    op: ClassVar[str] = "lp_pool"
-    examples: ClassVar[Any] = (
+    op = "lp_pool"
+    name = "LPPool"
+    word = "Lp pool"
+    examples = (
         ({"kernel": 2}, ((4, 9),)),
         ({"kernel": 3, "stride": 2, "p": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "ceil": True}, ((4, 8, 9),)),
         ({"kernel": 2, "p": 1.5}, ((4, 4, 5, 6),)),
     )
 
-    ceil: bool = field(FLAG, default=False, doc="round the output size up")
-    p: float = field(POSITIVE, default=2, doc="the norm: 2 is the root of the sum of squares")
+    ceil: Flag = Field(False, description="round the output size up")
+    p: Positive = Field(2, description="the norm: 2 is the root of the sum of squares")
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        (out,) = self.infer(*ins)
+    def keeps(self, t: TensorType) -> Kept:
+        (out,) = self.infer(t)
         # the input, its powers, and root, sign and clipped mean of each window
-        return Kept(inputs=(0,), bytes=ins[0].bytes + 4 * out.bytes)
+        return Kept(inputs=(0,), bytes=t.bytes + 4 * out.bytes)
 
-    def call(self, *ins: TensorType) -> Call:
-        ceil = Arg("ceil", self.ceil, "ceil_mode", False)
+    def call(self, t: TensorType) -> Call:
         stem = self._stem()
-        if ins[0].rank == 2:  # torch's takes a number here, no list of one
+        if t.rank == 2:  # torch's takes a number here, no list of one
             stem = tuple(_single(a) for a in stem)
-        return Call(f"nn.LPPool{ins[0].rank - 1}d", (Arg("p", self.p), *stem, ceil))
+        args = (Arg("p", self.p), *stem, *self.args(ceil="ceil_mode"))
+        return Call(f"nn.{self.name}{t.rank - 1}d", args)
 
 
 def _single(arg: Arg) -> Arg:
@@ -253,47 +208,46 @@ def _single(arg: Arg) -> Arg:
 class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
-    family: ClassVar[str] = "pool"
-    name: ClassVar[str]
-
-    size: int | tuple[int | None, ...] = field(
-        Either(DIM, Many(Either(DIM, Null()), most=3)), doc="output size; null keeps an axis"
+    family = "pool"
+    reads = "map"
+    examples = (
+        ({"size": 3}, ((4, 8),)),
+        ({"size": 1}, ((4, 8, 9),)),
+        ({"size": [3, None]}, ((4, 8, 9),)),
+        ({"size": 2}, ((4, 4, 5, 6),)),
+        ({"size": [2, 3, 4]}, ((4, 4, 5, 6),)),
     )
+
+    size: Size | Annotated[tuple[Size | None, ...], up_to(3)] = Field(
+        description="output size; null keeps an axis"
+    )
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {sides(self.size, axes)}"
 
     def sizes(self, t: TensorType) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
         expect_map(self.op, t)
-        if isinstance(self.size, int):
-            return (self.size,) * (t.rank - 1)
-        known = tuple(n or 1 for n in self.size)
-        spread(self.op, "size", known, t)
-        return tuple(n if n is not None else t.shape[a] for a, n in enumerate(self.size, 1))
+        given = spread(self.op, "size", self.size, t)
+        return tuple(t.shape[a] if n is None else n for a, n in enumerate(given, 1))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like((t.shape[0], *self.sizes(t)), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return ((Reach(0), *(adaptive(a, t.shape[a], n) for a, n in enumerate(self.sizes(t), 1))),)
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, t: TensorType) -> bool:
         return True
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return max(ins[0].size, outs[0].size)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call(f"nn.{self.name}{ins[0].rank - 1}d", (Arg("size", self.size),))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        spatial: list[str | None] = []
-        for a in range(1, ins[0].rank):
-            if isinstance(self.size, int):
-                spatial.append("size")
-            else:
-                spatial.append(f"x0[{a}]" if self.size[a - 1] is None else f"size[{a - 1}]")
-        return (("x0[0]", *spatial),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        if isinstance(self.size, int):
+            return (("x0[0]", *["size"] * (t.rank - 1)),)
+        named = (f"x0[{a + 1}]" if n is None else f"size[{a}]" for a, n in enumerate(self.size))
+        return (("x0[0]", *named),)
 
 
 def adaptive(axis: int, size: int, out: int) -> Reach:
@@ -306,78 +260,67 @@ def adaptive(axis: int, size: int, out: int) -> Reach:
 class AdaptiveAvgPool(AdaptivePool):
     """Means to a given size: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d."""
 
-    op: ClassVar[str] = "adaptive_avg_pool"
-    name: ClassVar[str] = "AdaptiveAvgPool"
-    examples: ClassVar[Any] = (
-        ({"size": 3}, ((4, 8),)),
-        ({"size": 1}, ((4, 8, 9),)),
-        ({"size": [3, None]}, ((4, 8, 9),)),
-        ({"size": [2, 3, 4]}, ((4, 4, 5, 6),)),
-    )
+    op = "adaptive_avg_pool"
+    still_linear = True
+    target = "nn.AdaptiveAvgPool{n}d"
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        alone = math.prod(self.sizes(ins[0])) == 1  # then torch takes a plain mean
-        return Kept() if alone else Kept(inputs=(0,))
+    def keeps(self, t: TensorType) -> Kept:
+        alone = math.prod(self.sizes(t)) == 1  # then torch takes a plain mean
+        return NOTHING if alone else INPUT
 
 
 class AdaptiveMaxPool(AdaptivePool):
     """Maxima to a given size: torch.nn.AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d."""
 
-    op: ClassVar[str] = "adaptive_max_pool"
-    name: ClassVar[str] = "AdaptiveMaxPool"
-    examples: ClassVar[Any] = (
-        ({"size": 3}, ((4, 8),)),
-        ({"size": 1}, ((4, 8, 9),)),
-        ({"size": [3, None]}, ((4, 8, 9),)),
-        ({"size": 2}, ((4, 4, 5, 6),)),
-    )
+    op = "adaptive_max_pool"
+    target = "nn.AdaptiveMaxPool{n}d"
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=8 * self.infer(*ins)[0].size)
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * self.infer(t)[0].size)
 
 
 class GlobalPool(Layer):
     """What pools over all of space have in common: [C, …] -> [C]."""
 
-    family: ClassVar[str] = "pool"
+    family = "pool"
+    reads = "map"
+    whole = slice(1, None)
     name: ClassVar[str]
+    examples = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
         return (t.like(t.shape[:1], map=False),)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((Reach(0), *(WHOLE for _ in ins[0].shape[1:])),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         one = (Arg("1", 1),)
-        return Call(f"nn.Adaptive{self.name}{ins[0].rank - 1}d", one, "self(x0).flatten(1)")
+        return Call(f"nn.Adaptive{self.name}{t.rank - 1}d", one, "self(x0).flatten(1)")
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(f"Global{self.name}{ins[0].rank - 1}d")
+    def module(self, t: TensorType) -> Call:
+        return Call(f"Global{self.name}{t.rank - 1}d")
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0]",),)
 
 
 class GlobalAvgPool(GlobalPool):
     """The mean over all of space: torch.nn.AdaptiveAvgPool2d(1), flattened."""
 
-    op: ClassVar[str] = "global_avg_pool"
-    name: ClassVar[str] = "AvgPool"
-    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+    op = "global_avg_pool"
+    elsewhere = ("globalaveragepooling", "gap")
+    still_linear = True
+    name = "AvgPool"
 
 
 class GlobalMaxPool(GlobalPool):
     """The maximum over all of space: torch.nn.AdaptiveMaxPool2d(1), flattened."""
 
-    op: ClassVar[str] = "global_max_pool"
-    name: ClassVar[str] = "MaxPool"
-    examples: ClassVar[Any] = (({}, ((4, 8),)), ({}, ((4, 8, 9),)), ({}, ((4, 4, 5, 6),)))
+    op = "global_max_pool"
+    elsewhere = ("globalmaxpooling",)
+    name = "MaxPool"
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,), bytes=8 * ins[0].shape[0])
+    def keeps(self, t: TensorType) -> Kept:
+        return Kept(inputs=(0,), bytes=8 * t.shape[0])

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from archspec.layers.base import Call, Layer, Mismatch, TensorType
-from archspec.layers.window import expect_dtype
+from archspec.layers.base import Layer, Mismatch, TensorType
+from archspec.layers.window import expect_places
 
 
 class SinePositions(Layer):
     """Sines and cosines of the position added to [T, D] (Vaswani et al. 2017, section 3.5)."""
 
-    op: ClassVar[str] = "sine_positions"
-    family: ClassVar[str] = "position"
-    work: ClassVar[int] = 1
-    examples: ClassVar[Any] = (({}, ((7, 6),)), ({}, ((1, 2),)))
+    op = "sine_positions"
+    target = "SinePositions"
+    family = "position"
+    work = 1
+    reads = "sequence"
+    word = "positions"
+    examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        if t.rank != 2:
-            message = f"`sine_positions` takes [T, D], places and features; the input is {t}"
-            raise Mismatch(
-                message, "axes are joined with `flatten: 1`, exchanged with `permute`", "E302"
-            )
-        expect_dtype(self.op, t)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_places(self.op, t)
         if t.shape[1] % 2:
-            message = (
+            raise Mismatch(
                 "`sine_positions` takes an even number of features, a sine and a cosine each; "
-                f"the input is {t}"
+                f"the input is {t}",
+                code="E305",
             )
-            raise Mismatch(message, code="E305")
-        return ins
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("SinePositions")
+        return (t,)

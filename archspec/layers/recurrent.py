@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from itertools import product
+from typing import Any, ClassVar, Literal
 
-from archspec.layers.base import (
-    WHOLE,
-    Arg,
-    BadArgument,
-    Call,
-    Kept,
-    Layer,
-    Mismatch,
-    Reach,
-    TensorType,
-    Weight,
-)
-from archspec.layers.fields import DIM, FLAG, PROBABILITY, Word, field
+from pydantic import Field
+
+from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
+from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_dtype
 
 
@@ -29,28 +21,29 @@ class Recurrent(Layer):
     where it looks into the layer (on the meta device); the fused kernels it does not count.
     """
 
-    family: ClassVar[str] = "recurrent"
-    target: ClassVar[str]
+    family = "recurrent"
+    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
+    gives: ClassVar[tuple[str, ...]] = ("output", "h")
+    whole = slice(None)
+    reads = "sequence"
     gates: ClassVar[int]
-    states: ClassVar[tuple[str, ...]] = ("h",)
 
-    hidden: int = field(DIM, doc="size of the state")
-    layers: int = field(DIM, default=1, doc="layers, each on the output of the one below")
-    bias: bool = field(FLAG, default=True, doc="learned shifts")
-    dropout: float = field(PROBABILITY, default=0.0, doc="dropout behind every layer but the last")
-    bidirectional: bool = field(FLAG, default=False, doc="a second pass from the end, concatenated")
+    hidden: Size = Field(description="size of the state")
+    layers: Size = Field(1, description="layers, each on the output of the one below")
+    bias: Flag = Field(True, description="learned shifts")
+    dropout: Probability = Field(0.0, description="dropout behind every layer but the last")
+    bidirectional: Flag = Field(False, description="a second pass from the end, concatenated")
 
     def check(self) -> None:
         if self.dropout and self.layers == 1:
-            message = (
-                f"`dropout` of `{self.op}` is {self.dropout}; it acts between layers, of which "
-                "there is one"
-            )
-            raise BadArgument("dropout", message, "put a `dropout` behind it instead", "E217")
+            why = "it acts between layers, of which there is one"
+            raise self.bad("dropout", why, "put a `dropout` behind it instead")
         if self.layers > 1000:
-            raise BadArgument(
-                "layers", f"`layers` of `{self.op}` is {self.layers}; it is at most 1000"
-            )
+            raise self.bad("layers", "it is at most 1000", code="E210")
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.gives[1:]
 
     @property
     def directions(self) -> int:
@@ -76,27 +69,21 @@ class Recurrent(Layer):
             raise Mismatch(f"`{self.op}` takes both first states, {listed}, or none", code="E311")
         for name, t in zip(self.states, ins[1:], strict=False):
             if t is not None and (t.shape != state.shape or t.dtype != "float"):
-                message = (
+                raise Mismatch(
                     f"`{name}` of `{self.op}` is [layers x directions, hidden], {state}; it is "
-                    f"given {t}"
+                    f"given {t}",
+                    code="E301",
                 )
-                raise Mismatch(message, code="E301")
 
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         found: list[Weight] = []
-        size, rows = ins[0].shape[-1], self.gates * self.hidden
-        for layer in range(self.layers):
-            for direction in range(self.directions):
-                end = f"_l{layer}" + ("_reverse" if direction else "")
-                found.append(Weight(f"weight_ih{end}", (rows, size)))
-                found.append(Weight(f"weight_hh{end}", (rows, self.hidden)))
-                if self.bias:
-                    found += [Weight(f"bias_ih{end}", (rows,)), Weight(f"bias_hh{end}", (rows,))]
-            size = self.hidden * self.directions
+        rows = self.gates * self.hidden
+        bias = {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
+        for layer, way in product(range(self.layers), ("", "_reverse")[: self.directions]):
+            size = self.hidden * self.directions if layer else ins[0].shape[-1]
+            shapes = {"weight_ih": (rows, size), "weight_hh": (rows, self.hidden), **bias}
+            found += [Weight(f"{name}_l{layer}{way}", shape) for name, shape in shapes.items()]
         return tuple(found)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return tuple(() if t is None else tuple(WHOLE for _ in t.shape) for t in ins)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         steps = ins[0].shape[0]
@@ -115,36 +102,18 @@ class Recurrent(Layer):
     def call(self, *ins: TensorType) -> Call:
         args = (
             Arg("x0[-1]", ins[0].shape[-1]),
-            Arg("hidden", self.hidden),
-            Arg("layers", self.layers, "num_layers", 1),
-            *self._more(),
-            Arg("bias", self.bias, "bias", True),
+            *self.args("hidden", layers="num_layers"),
+            *self.args(*({"nonlinearity"} & vars(self).keys()), "bias"),
             Arg("True", True, "batch_first", False),
-            Arg("dropout", self.dropout, "dropout", 0.0),
-            Arg("bidirectional", self.bidirectional, "bidirectional", False),
+            *self.args("dropout", "bidirectional"),
         )
         turned = [
             f"x{i}.transpose(0, 1).contiguous()" for i, t in enumerate(ins) if i and t is not None
         ]
-        forward = "self(x0)"
-        if turned:
-            forward = (
-                f"self(x0, {turned[0]})"
-                if len(self.states) == 1
-                else f"self(x0, ({', '.join(turned)}))"
-            )
-        return Call(f"nn.{self.target}", args, forward, results=("r[0]", *self._results()))
-
-    def _results(self) -> tuple[str, ...]:
-        if len(self.states) == 1:
-            return ("r[1].transpose(0, 1)",)
-        return tuple(f"r[1][{i}].transpose(0, 1)" for i in range(len(self.states)))
-
-    def _more(self) -> tuple[Arg, ...]:
-        return ()
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
+        state = f"({', '.join(turned)})" if len(turned) > 1 else "".join(turned)
+        last = [f"r[1][{i}]" for i in range(len(self.states))] if len(self.states) > 1 else ["r[1]"]
+        results = ("r[0]", *(f"{r}.transpose(0, 1)" for r in last))
+        return Call(self.target, args, f"self(x0{', ' if state else ''}{state})", results=results)
 
     def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
         width = "2 * hidden" if self.bidirectional else "hidden"
@@ -162,41 +131,36 @@ _EXAMPLES: Any = (
 class Lstm(Recurrent):
     """Long short-term memory: torch.nn.LSTM. Inputs `x`, `h`, `c`; outputs `output`, `h`, `c`."""
 
-    op: ClassVar[str] = "lstm"
-    target: ClassVar[str] = "LSTM"
-    gates: ClassVar[int] = 4
-    states: ClassVar[tuple[str, ...]] = ("h", "c")
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?", "c?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h", "c")
-    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
+    op = "lstm"
+    target = "nn.LSTM"
+    gates = 4
+    takes = ("x", "h?", "c?")
+    gives = ("output", "h", "c")
+    word = "LSTM"
+    examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
 
 class Gru(Recurrent):
     """Gated recurrent unit: torch.nn.GRU. Inputs `x`, `h`; outputs `output`, `h`."""
 
-    op: ClassVar[str] = "gru"
-    target: ClassVar[str] = "GRU"
-    gates: ClassVar[int] = 3
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h")
-    examples: ClassVar[Any] = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
+    op = "gru"
+    target = "nn.GRU"
+    gates = 3
+    word = "GRU"
+    examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
 
 class Rnn(Recurrent):
     """Elman network: torch.nn.RNN. Inputs `x`, `h`; outputs `output`, `h`."""
 
-    op: ClassVar[str] = "rnn"
-    target: ClassVar[str] = "RNN"
-    gates: ClassVar[int] = 1
-    takes: ClassVar[tuple[str, ...]] = ("x", "h?")
-    gives: ClassVar[tuple[str, ...]] = ("output", "h")
-    examples: ClassVar[Any] = (
+    op = "rnn"
+    target = "nn.RNN"
+    gates = 1
+    word = "RNN"
+    examples = (
         *_EXAMPLES,
         ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),
         ({"hidden": 6, "layers": 2}, ((7, 5), (2, 6))),
     )
 
-    nonlinearity: str = field(Word("tanh", "relu"), default="tanh", doc="of the state")
-
-    def _more(self) -> tuple[Arg, ...]:
-        return (Arg("nonlinearity", self.nonlinearity, "nonlinearity", "tanh"),)
+    nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="of the state")

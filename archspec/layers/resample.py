@@ -1,14 +1,21 @@
-"""Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules."""
+"""Space made larger, or exchanged with channels: upsample, pixel_shuffle … → torch.nn modules.
+
+upsample: 2, on [4, 5, 6]           nn.Upsample(scale_factor=2)     [4, 10, 12]
+pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from pydantic import Field
+
+from archspec.layers.axis import entries
 from archspec.layers.base import (
+    INPUT,
+    NOTHING,
     WHOLE,
-    Arg,
     BadArgument,
     Call,
     Kept,
@@ -17,66 +24,39 @@ from archspec.layers.base import (
     TensorType,
     Window,
 )
-from archspec.layers.edge import unread
-from archspec.layers.fields import (
-    DIM,
-    FLAG,
-    WINDOW,
-    Either,
-    Kind,
-    Many,
-    Number,
-    PerAxis,
-    Word,
-    Wrong,
-    field,
-)
+from archspec.layers.edge import LikeOther, unread
+from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange
-from archspec.layers.window import (
-    SPATIAL,
-    Geometry,
-    expect_map,
-    spread,
-    window_sizes,
-)
+from archspec.layers.window import SPATIAL, Windowed, expect_map, spread
 from archspec.text.words import written
+from archspec.units import each
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-_MODES = {
-    "nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
-    "bicubic": (2,), "trilinear": (3,), "area": (1, 2, 3),
-}  # fmt: skip
+_Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"]
+_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # other modes: any number
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-_ONE = Number(above=0, most=2**20)
-_FACTOR = Either(_ONE, Many(_ONE, most=3))
+_Factor = Annotated[float, Real(above=0, most=2**20)]
+_Factors = Annotated[
+    _Factor | Annotated[tuple[_Factor, ...], up_to(3)],
+    Says("a number above 0 (at most 2^20), or a list of one per axis"),
+]
 
 
-class _Scale(Kind):
-    says = "a number above 0 (at most 2^20), or a list of one per axis"
-
-    def check(self, value: Any) -> Any:
-        if isinstance(value, str) and value in _MODES:
-            return value  # `upsample: nearest`, where a second input gives the size
-        if isinstance(value, str):
-            raise Wrong(f"it takes {self.says}")
-        return _FACTOR.check(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [*_FACTOR.schema()["anyOf"], {"enum": list(_MODES)}]}
-
-
-class Upsample(Rearrange):
+class Upsample(LikeOther):
     """Space made larger by interpolation: torch.nn.Upsample.
 
     To the size of a second input: torch.nn.functional.interpolate.
     """
 
-    op: ClassVar[str] = "upsample"
-    takes: ClassVar[tuple[str, ...]] = ("x", "like?")
-    examples: ClassVar[Any] = (
+    op = "upsample"
+    elsewhere = ("upsampling", "interpolate")
+    colour = "upsampling"
+    reads = "map"
+    bare: ClassVar[dict[type, str]] = {str: "mode"}  # where a second input gives the size
+    examples = (
         ({"scale": 2}, ((4, 9),)),
         ({"scale": 2}, ((4, 5, 6),)),
         ({"scale": [2, 3], "mode": "bilinear"}, ((4, 5, 6),)),
@@ -90,23 +70,14 @@ class Upsample(Rearrange):
         ({"scale": 2, "mode": "nearest-exact"}, ((4, 5, 6),)),
     )
 
-    scale: Any = field(_Scale(), default=None, doc="how many times larger")
-    size: Any = field(WINDOW, default=None, doc="the output size, instead of `scale`")
-    mode: str = field(Word(*_MODES), default="nearest", doc="how cells between cells are made")
-    align_corners: bool | None = field(
-        FLAG, default=None, doc="corner cells keep their value (linear and cubic modes)"
+    scale: _Factors | None = Field(None, description="how many times larger")
+    size: PerAxis | None = Field(None, description="the output size, instead of `scale`")
+    mode: _Mode = Field("nearest", description="how cells between cells are made")
+    align_corners: Flag | None = Field(
+        None, description="corner cells keep their value (linear and cubic modes)"
     )
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("scale"), str) and given["scale"] in _MODES and "mode" not in given:
-            given["mode"] = given.pop("scale")
-        super().__init__(*args, **given)
-
     def check(self) -> None:
-        if isinstance(self.scale, str):
-            raise BadArgument(
-                "scale", f"`scale` of `upsample` is {self.scale}; it takes {_Scale.says}"
-            )
         if self.scale is not None and self.size is not None:
             raise BadArgument(None, "`upsample` takes `scale` or `size`, not both", code="E217")
         if self.align_corners is not None and self.mode in ("nearest", "nearest-exact", "area"):
@@ -115,22 +86,20 @@ class Upsample(Rearrange):
                 "align_corners", message, "leave it out, or choose `mode: bilinear`", "E217"
             )
 
-    def sizes(self, ins: Sequence[TensorType]) -> tuple[int, ...]:
+    def label(self, axes: int) -> str:
+        return self.title() if self.scale is None else f"{self.title()} ×{each(self.scale)}"
+
+    def sizes(self, t: TensorType, like: TensorType | None = None) -> tuple[int, ...]:
         """The output size along each spatial axis. Raises Mismatch."""
-        t = ins[0]
-        n = expect_map(self.op, t)
-        self._check_mode(n, t)
+        self._check_mode(expect_map(self.op, t), t)
         given = self.scale is not None or self.size is not None
-        if given == (len(ins) > 1):
+        if given == (like is not None):
             message = "`upsample` needs `scale`, `size` or a second input whose size it takes" + (
                 ", only one of them" if given else ""
             )
             raise Mismatch(message, code="E311")
-        if len(ins) > 1:
-            if ins[1].rank != t.rank:
-                message = f"`upsample` takes two inputs of equal rank; they are {t} and {ins[1]}"
-                raise Mismatch(message, code="E203")
-            return ins[1].shape[1:]
+        if like is not None:
+            return self.space_of(like, t)
         if self.size is not None:
             return spread(self.op, "size", self.size, t)
         found = tuple(
@@ -142,43 +111,35 @@ class Upsample(Rearrange):
         return found
 
     def _check_mode(self, n: int, t: TensorType) -> None:
-        if n in _MODES[self.mode]:
+        if n == _AXES.get(self.mode, n):
             return
         help = f"write `mode: {_LINEAR[n]}`" if self.mode in _LINEAR.values() else ""
         axes = "one spatial axis" if n == 1 else f"{n} spatial axes"
-        raise Mismatch(
-            f"`mode` of `upsample` is {self.mode}, which is not for {axes}; the input is {t}",
-            help,
-            "E302",
-        )
+        message = f"`mode` of `upsample` is {self.mode}, which is not for {axes}; the input is {t}"
+        raise Mismatch(message, help, "E302")
 
     def _factors(self, t: TensorType) -> tuple[float, ...]:
-        n = t.rank - 1
-        scale: float | tuple[float, ...] = self.scale
-        if isinstance(self.scale, tuple) and len(self.scale) != n:
-            message = (
-                f"`scale` of `upsample` is {list(self.scale)}; the input {t} has the spatial "
-                f"axes {', '.join(SPATIAL[n])}"
-            )
-            raise Mismatch(message, code="E302")
+        n, scale = t.rank - 1, self.scale
+        assert scale is not None
+        if isinstance(scale, tuple) and len(scale) != n:
+            why = f"the input {t} has the spatial axes {', '.join(SPATIAL[n])}"
+            raise self.misfit("scale", why, code="E302")
         return scale if isinstance(scale, tuple) else (scale,) * n
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        t = ins[0]
-        return (t.like((t.shape[0], *self.sizes(ins)), map=True),)
+    def infer(self, t: TensorType, like: TensorType | None = None) -> tuple[TensorType, ...]:
+        return (t.like((t.shape[0], *self.sizes(t, like)), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType, like: TensorType | None = None) -> tuple[tuple[Reach, ...], ...]:
         from fractions import Fraction  # imports decimal, for a few networks only
 
-        t, outs = ins[0], self.sizes(ins)
         own = [Reach(0)]
-        for a, out in enumerate(outs, 1):
+        for a, out in enumerate(self.sizes(t, like), 1):
             size = t.shape[a]
             ratio = Fraction(size, out)
             if self.scale is not None:
                 ratio = 1 / Fraction(str(self._factors(t)[a - 1]))
             own.append(self._along(a, size, out, ratio))
-        return (tuple(own), *(unread(other) for other in ins[1:]))
+        return (tuple(own), *unread(like))
 
     def _along(self, axis: int, size: int, out: int, ratio: Fraction) -> Reach:
         """The window of one axis: `ratio` is input cells per output cell."""
@@ -200,10 +161,10 @@ class Upsample(Rearrange):
         around = 2 * up if self.mode == "bicubic" else up
         return Reach(axis, Window(stride=step, up=up, lo=shift - around, hi=shift + around))
 
-    def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0,)) if self.mode == "area" else Kept()
+    def keeps(self, t: TensorType, like: TensorType | None = None) -> Kept:
+        return INPUT if self.mode == "area" else NOTHING
 
-    def depends_on_size(self, *ins: TensorType) -> bool:
+    def depends_on_size(self, t: TensorType, like: TensorType | None = None) -> bool:
         return self.scale is None or bool(self.align_corners) or self.mode == "area"
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -212,159 +173,122 @@ class Upsample(Rearrange):
         each: int = cells.get(self.mode, 2**n)
         return 2 * each * outs[0].size
 
-    def call(self, *ins: TensorType) -> Call:
-        align = Arg("align_corners", self.align_corners, "align_corners", None)
-        mode = Arg("mode", self.mode, "mode", "nearest")
-        if len(ins) > 1:
-            forward, free = (
-                "nn.functional.interpolate(x0, x1.shape[2:], mode=mode)",
-                [Arg("mode", self.mode, "mode")],
-            )
-            if self.align_corners is not None:
-                forward = forward[:-1] + ", align_corners=align)"
-                free.append(Arg("align_corners", self.align_corners, "align"))
-            return Call(None, forward=forward, free=tuple(free))
-        size = Arg("size", self.size, "size", None)
-        factor = Arg("scale", self.scale, "scale_factor", None)
-        return Call("nn.Upsample", (size, factor, mode, align))
+    def call(self, t: TensorType, like: TensorType | None = None) -> Call:
+        size, mode, align = self.args("size", "mode", "align_corners")
+        if like is None:
+            return Call("nn.Upsample", (size, *self.args(scale="scale_factor"), mode, align))
+        free = [mode] if align.value is None else [mode, align]
+        given = "".join(f", {a.name}={a.name}" for a in free)
+        forward = f"nn.functional.interpolate(x0, x1.shape[2:]{given})"
+        return Call(None, forward=forward, free=tuple(free))
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None) if len(ins) > 1 else self.call(*ins)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        n = ins[0].rank
-        if len(ins) > 1:
-            return (("x0[0]", *(f"x1[{a}]" for a in range(1, n))),)
-        name, value = ("size", self.size) if self.size is not None else ("scale", self.scale)
-        each = [name if not isinstance(value, tuple) else f"{name}[{a}]" for a in range(n - 1)]
-        if self.size is None:
-            each = [f"{e} * x0[{a}]" for a, e in enumerate(each, 1)]
-        return (("x0[0]", *each),)
+    def axes(
+        self, t: TensorType, like: TensorType | None = None
+    ) -> tuple[tuple[str | None, ...], ...]:
+        if like is not None or self.size is not None:
+            return super().axes(t, like)
+        scales = enumerate(entries("scale", self.scale, t.rank - 1), 1)
+        return (("x0[0]", *(f"{scale} * x0[{a}]" for a, scale in scales)),)
 
 
-class PixelShuffle(Rearrange):
+class Pixels(Rearrange):
+    """What ops have in common that exchange channels with space, named by their factor."""
+
+    def label(self, axes: int) -> str:
+        return f"{self.title()} {vars(self)['factor']}"
+
+
+class PixelShuffle(Pixels):
     """Channels into space: torch.nn.PixelShuffle, [C·f², H, W] → [C, H·f, W·f]."""
 
-    op: ClassVar[str] = "pixel_shuffle"
-    examples: ClassVar[Any] = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
+    op = "pixel_shuffle"
+    target = "nn.PixelShuffle"
+    colour = "upsampling"
+    examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
-    factor: int = field(DIM, doc="how many times larger space becomes")
+    factor: Size = Field(description="how many times larger space becomes")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))
         c, h, w = t.shape
         f = self.factor
         if c % (f * f):
-            message = (
-                f"`factor` of `pixel_shuffle` is {f}; the {c} channels of the input {t} are no "
-                f"multiple of {f}·{f} = {f * f}"
-            )
-            raise Mismatch(message, code="E305")
+            why = f"the {c} channels of the input {t} are no multiple of {f}·{f} = {f * f}"
+            raise self.misfit("factor", why)
         return (t.like((c // (f * f), h * f, w * f), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelShuffle", (Arg("factor", self.factor),))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
 
 
-class PixelUnshuffle(Rearrange):
+class PixelUnshuffle(Pixels):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
 
-    op: ClassVar[str] = "pixel_unshuffle"
-    examples: ClassVar[Any] = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
+    op = "pixel_unshuffle"
+    target = "nn.PixelUnshuffle"
+    examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
-    factor: int = field(DIM, doc="how many times smaller space becomes")
+    factor: Size = Field(description="how many times smaller space becomes")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t, (2,))
         c, h, w = t.shape
         f = self.factor
         if h % f or w % f:
-            message = (
-                f"`factor` of `pixel_unshuffle` is {f}; it does not divide the space of the "
-                f"input {t}"
-            )
-            raise Mismatch(message, code="E305")
+            raise self.misfit("factor", f"it does not divide the space of the input {t}")
         return (t.like((c * f * f, h // f, w // f), map=True),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.PixelUnshuffle", (Arg("factor", self.factor),))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
 
 class ChannelShuffle(Rearrange):
     """Channels dealt out over groups: torch.nn.ChannelShuffle."""
 
-    op: ClassVar[str] = "channel_shuffle"
-    examples: ClassVar[Any] = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
+    op = "channel_shuffle"
+    target = "nn.ChannelShuffle"
+    whole = slice(1)
+    examples = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
 
-    groups: int = field(DIM, doc="groups the channels come in")
+    groups: Size = Field(description="groups the channels come in")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
-        if t.shape[0] % self.groups:
-            message = (
-                f"`groups` of `channel_shuffle` is {self.groups}; it does not divide the "
-                f"{t.shape[0]} channels of the input {t}"
-            )
-            raise Mismatch(message, code="E305")
-        return ins
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return ((WHOLE, *(Reach(a) for a in range(1, ins[0].rank))),)
-
-    def call(self, *ins: TensorType) -> Call:
-        return Call("nn.ChannelShuffle", (Arg("groups", self.groups),))
+        self.expect_divisor("groups", t.shape[0], f"channels of the input {t}")
+        return (t,)
 
 
-class Unfold(Rearrange):
+class Unfold(Windowed):
     """Every window as a column: torch.nn.Unfold, [C, H, W] → [C·kernel, windows]."""
 
-    op: ClassVar[str] = "unfold"
-    examples: ClassVar[Any] = (
+    op = "unfold"
+    family = "shape"
+    target = "nn.Unfold"
+    reads = ""
+    ranks = (2,)
+    examples = (
         ({"kernel": 3}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": 2, "padding": 1, "dilation": 2}, ((4, 8, 9),)),
     )
 
-    kernel: Any = field(WINDOW, doc="size of the window")
-    dilation: Any = field(WINDOW, default=1, doc="distance between the window's cells")
-    padding: Any = field(PerAxis(0), default=0, doc="zeros added around the input")
-    stride: Any = field(WINDOW, default=1, doc="step of the window")
+    kernel: PerAxis = Field(description="size of the window")
+    dilation: PerAxis = Field(1, description="distance between the window's cells")
+    padding: Cells = Field(0, description="zeros added around the input")
+    stride: PerAxis = Field(1, description="step of the window")
 
-    def geometry(self, t: TensorType) -> Geometry:
-        """The windows on an input. Raises Mismatch."""
-        expect_map(self.op, t, (2,))
-        sizes = [spread(self.op, n, getattr(self, n), t) for n in ("kernel", "stride", "dilation")]
-        return window_sizes(self.op, t, (sizes[0], sizes[1], sizes[2]), self.padding)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        slides = self.slides_on(t)
+        cells = math.prod(slide.kernel for slide in slides)
+        windows = math.prod(slide.out for slide in slides)
+        return (t.like((t.shape[0] * cells, windows), map=False),)
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        g = self.geometry(t)
-        return (t.like((t.shape[0] * math.prod(g.kernel), math.prod(g.out)), map=False),)
-
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (tuple(WHOLE for _ in ins[0].shape),)
-
-    def call(self, *ins: TensorType) -> Call:
-        args = (
-            Arg("kernel", self.kernel),
-            Arg("dilation", self.dilation, "dilation", 1),
-            Arg("padding", self.padding, "padding", 0),
-            Arg("stride", self.stride, "stride", 1),
-        )
-        return Call("nn.Unfold", args)
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(WHOLE for _ in t.shape),)

@@ -1,13 +1,21 @@
-"""Axes into other axes, and parts of them: flatten, permute, slice … → tensor methods."""
+"""Axes into other axes, and parts of them: flatten, permute, slice … → tensor methods.
+
+flatten, on [4, 8, 9]             x0.flatten(1)           [288]
+permute: [1, 0], on [4, 9]        x0.permute(0, 2, 1)     [9, 4]
+slice: {start: 1}, on [7, 12]     x0[:, 1:]               [6, 12]
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
 
-from archspec.layers.axis import place, torch_axis
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from archspec.layers.axis import packed, place, sizes, torch_axis
 from archspec.layers.base import (
-    POINT,
     WHOLE,
     Arg,
     BadArgument,
@@ -18,42 +26,40 @@ from archspec.layers.base import (
     Shape,
     TensorType,
     Window,
+    along,
 )
-from archspec.layers.fields import (
-    AXIS,
-    DIM,
-    Either,
-    Kind,
-    Many,
-    Whole,
-    Wrong,
-    field,
-)
+from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, alone, up_to
 
 
 class Rearrange(Layer):
     """What ops that only move cells have in common."""
 
-    family: ClassVar[str] = "shape"
+    family = "shape"
+
+
+def named(free: Iterable[Arg]) -> str:
+    """Free arguments as the arguments of a call in `forward`."""
+    return ", ".join(a.name or "" for a in free)
 
 
 # ------------------------------------------------------------------ axes into other axes
 
 
-class _Shape(Kind):
-    """Sizes, of which one may be -1: whatever is left."""
+def _one_left(shape: Shape) -> Shape:
+    """Refuses 0, and a second -1."""
+    if 0 in shape or shape.count(-1) > 1:
+        raise ValueError
+    return shape
 
-    says = "a list of whole numbers of at least 1, one of them -1 where it is to be worked out"
 
-    def check(self, value: Any) -> tuple[int, ...]:
-        values = [value] if isinstance(value, int) and not isinstance(value, bool) else value
-        found: tuple[int, ...] = Many(Whole(-1), most=16).check(values)
-        if 0 in found or found.count(-1) > 1:
-            raise Wrong(f"it takes {self.says}")
-        return found
-
-    def schema(self) -> dict[str, Any]:
-        return Either(Whole(-1), Many(Whole(-1), most=16)).schema()
+_Length = Annotated[int, Whole(-1)]
+_Lengths = Annotated[tuple[_Length, ...], up_to(16)]
+_Shape = Annotated[
+    _Lengths,
+    AfterValidator(_one_left),
+    BeforeValidator(alone, json_schema_input_type=_Length | _Lengths),
+    Says("a list of whole numbers of at least 1, one of them -1 where it is to be worked out"),
+]
 
 
 def _filled(op: str, shape: Shape, size: int, what: str) -> Shape:
@@ -62,8 +68,8 @@ def _filled(op: str, shape: Shape, size: int, what: str) -> Shape:
     if -1 in shape and size % known == 0:
         return tuple(size // known if n == -1 else n for n in shape)
     if -1 in shape or known != size:
-        held = f"{known} elements" if -1 not in shape else f"a multiple of {known} elements"
-        message = f"`shape` of `{op}` is {list(shape)}, {held}; {what} has {size}"
+        held = f"a multiple of {known}" if -1 in shape else f"{known}"
+        message = f"`shape` of `{op}` is {list(shape)}, {held} elements; {what} has {size}"
         raise Mismatch(message, code="E305")
     return shape
 
@@ -96,12 +102,22 @@ def _regroup(axis: int, size: int, inner: list[int], group: list[int], after: Sh
     return Reach(group[0], Window(stride=block, lo=0, hi=block - 1))
 
 
-class Flatten(Rearrange):
+class Reordered(Rearrange):
+    """What ops have in common that give the same elements other axes, in the same order or not."""
+
+    view = True
+    same_numbers = still_linear = True
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (regrouped(t.shape, self.infer(t)[0].shape),)
+
+
+class Flatten(Reordered):
     """All axes from `start` on as one: torch.flatten."""
 
-    op: ClassVar[str] = "flatten"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "flatten"
+    target = "nn.Flatten"
+    examples = (
         ({}, ((4, 8, 9),)),
         ({}, ((5,),)),
         ({"start": 1}, ((4, 8, 9),)),
@@ -109,90 +125,59 @@ class Flatten(Rearrange):
         ({}, ((4, 1, 1),)),
     )
 
-    start: int = field(AXIS, default=0, doc="the first axis that is joined")
+    start: Axis = Field(0, description="the first axis that is joined")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         start = place(self.op, self.start, t, "start")
         return (t.like((*t.shape[:start], math.prod(t.shape[start:])), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(ins[0].shape, self.infer(*ins)[0].shape),)
+    def call(self, t: TensorType) -> Call:
+        start = replace(torch_axis(self.start, "start", "start"), default=1)
+        return Call(None, forward="x0.flatten(start)", free=(start,))
 
-    def call(self, *ins: TensorType) -> Call:
-        dim = torch_axis(self.start, "start", "start")
-        return Call(None, forward="x0.flatten(start)", free=(dim,))
-
-    def module(self, *ins: TensorType) -> Call:
-        dim = torch_axis(self.start, None, "start")
-        return Call("nn.Flatten", (Arg(dim.of, dim.value, None, 1),))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
-        start = self.start % t.rank
-        joined = " * ".join(f"x0[{a}]" for a in range(start, t.rank))
-        return ((*(f"x0[{a}]" for a in range(start)), joined),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        names, start = sizes(t.rank), self.start % t.rank
+        return ((*names[:start], " * ".join(names[start:])),)
 
 
-class Unflatten(Rearrange):
+class Unflatten(Reordered):
     """One axis as several: torch.nn.Unflatten."""
 
-    op: ClassVar[str] = "unflatten"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "unflatten"
+    target = "nn.Unflatten"
+    bare: ClassVar[dict[type, str]] = {list: "shape", tuple: "shape"}
+    examples = (
         ({"axis": 0, "shape": [4, 2, 3]}, ((24,),)),
         ({"axis": -1, "shape": [3, -1]}, ((5, 12),)),
         ({"axis": 0, "shape": [100, 1, 1]}, ((100,),)),
     )
 
-    axis: int = field(AXIS, default=0, doc="the axis that is taken apart")
-    shape: tuple[int, ...] = field(_Shape(), doc="the axes it becomes; one may be -1")
+    axis: Axis = Field(0, description="the axis that is taken apart")
+    shape: _Shape = Field(description="the axes it becomes; one may be -1")
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("axis"), (list, tuple)) and "shape" not in given:
-            given = {"shape": given["axis"]}  # a bare list can only be the shape
-        super().__init__(*args, **given)
-
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         parts = _filled(self.op, self.shape, n, f"axis {axis} of the input {t}")
         return (t.like((*t.shape[:axis], *parts, *t.shape[axis + 1 :]), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis, more = place(self.op, self.axis, t), len(self.shape) - 1
-        parts = self.infer(*ins)[0].shape[axis : axis + more + 1]
+        parts = self.infer(t)[0].shape[axis : axis + more + 1]
         (inside,) = regrouped((t.shape[axis],), parts)
         moved = WHOLE if inside.axis is None else Reach(inside.axis + axis, inside.window)
         before = (Reach(a) for a in range(axis))
         return ((*before, moved, *(Reach(a + more) for a in range(axis + 1, t.rank))),)
 
-    def _dims(self) -> tuple[Arg, Arg]:
-        dim = torch_axis(self.axis)
-        of = "(" + ", ".join(f"shape[{i}]" for i in range(len(self.shape))) + ",)"
-        return dim, Arg(of, self.shape)
-
-    def call(self, *ins: TensorType) -> Call:
-        dim, sizes = self._dims()
-        free = (Arg(dim.of, dim.value, "axis"), Arg(sizes.of, sizes.value, "shape"))
+    def call(self, t: TensorType) -> Call:
+        shape = packed((Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)), "shape")
+        free = (torch_axis(self.axis, "axis"), shape)
         return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call("nn.Unflatten", self._dims())
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
-        parts = _sizes_of(self.shape, f"x0[{axis}]")
-        return (
-            (
-                *(f"x0[{a}]" for a in range(axis)),
-                *parts,
-                *(f"x0[{a}]" for a in range(axis + 1, t.rank)),
-            ),
-        )
+        names, parts = sizes(t.rank), _sizes_of(self.shape, f"x0[{axis}]")
+        return ((*names[:axis], *parts, *names[axis + 1 :]),)
 
 
 def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
@@ -201,12 +186,13 @@ def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
     return [left if n == -1 else f"shape[{i}]" for i, n in enumerate(shape)]
 
 
-class Reshape(Rearrange):
+class Reshape(Reordered):
     """The same elements in another shape: torch.reshape."""
 
-    op: ClassVar[str] = "reshape"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "reshape"
+    elsewhere = ("view",)
+    target = "Reshape"
+    examples = (
         ({"shape": [1, 28, 28]}, ((784,),)),
         ({"shape": [6, -1]}, ((3, 4, 5),)),
         ({"shape": [12]}, ((3, 4),)),
@@ -214,148 +200,125 @@ class Reshape(Rearrange):
         ({"shape": -1}, ((3, 4, 1),)),
     )
 
-    shape: tuple[int, ...] = field(_Shape(), doc="the new shape; one size may be -1")
+    shape: _Shape = Field(description="the new shape; one size may be -1")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like(_filled(self.op, self.shape, t.size, f"the input {t}"), map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (regrouped(ins[0].shape, self.infer(*ins)[0].shape),)
+    def call(self, t: TensorType) -> Call:
+        free = tuple(Arg(f"shape[{i}]", n, f"n{i}") for i, n in enumerate(self.shape))
+        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
 
-    def call(self, *ins: TensorType) -> Call:
-        names = [f"n{i}" for i in range(len(self.shape))]
-        free = tuple(Arg(f"shape[{i}]", n, names[i]) for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {', '.join(names)})", free=free)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call("Reshape", tuple(Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        whole = " * ".join(f"x0[{a}]" for a in range(ins[0].rank)) or "1"
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        whole = " * ".join(sizes(t.rank)) or "1"
         return (tuple(_sizes_of(self.shape, whole)),)
 
 
-class Permute(Rearrange):
+class Permute(Reordered):
     """The axes in another order: torch.permute."""
 
-    op: ClassVar[str] = "permute"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "permute"
+    elsewhere = ("transpose",)
+    target = "Permute"
+    examples = (
         ({"order": [1, 0]}, ((4, 9),)),
         ({"order": [1, 2, 0]}, ((4, 8, 9),)),
         ({"order": [-1, 0, 1]}, ((4, 8, 9),)),
     )
 
-    order: tuple[int, ...] = field(
-        Many(AXIS, most=16), doc="for each axis of the output the axis it was"
+    order: Annotated[tuple[Axis, ...], up_to(16)] = Field(
+        description="for each axis of the output the axis it was"
     )
 
     def places(self, t: TensorType) -> tuple[int, ...]:
         """For each axis of the output the axis it was, from 0. Raises Mismatch."""
         order = tuple(a + t.rank if a < 0 else a for a in self.order)
         if sorted(order) != list(range(t.rank)):
-            message = (
-                f"`order` of `permute` is {list(self.order)}; it names each of the {t.rank} "
-                f"axes of the input {t} once"
-            )
-            raise Mismatch(message, "axes are counted from 0 behind the batch axis", "E302")
+            why = f"it names each of the {t.rank} axes of the input {t} once"
+            raise self.misfit("order", why, "axes are counted from 0 behind the batch axis", "E302")
         return order
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t.like([t.shape[a] for a in self.places(t)], map=False),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        order = self.places(ins[0])
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        order = self.places(t)
         return (tuple(Reach(order.index(a)) for a in range(len(order))),)
 
-    def _order(self) -> list[Arg]:
-        return [torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order)]
+    def call(self, t: TensorType) -> Call:
+        order = (torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order))
+        free = (Arg("0", 0, "batch"), *order)
+        return Call(None, forward=f"x0.permute({named(free)})", free=free)
 
-    def call(self, *ins: TensorType) -> Call:
-        free = tuple(self._order())
-        names = ", ".join(f"a{i}" for i in range(len(free)))
-        return Call(None, forward=f"x0.permute(0, {names})", free=free)
-
-    def module(self, *ins: TensorType) -> Call:
-        return Call("Permute", (Arg("0", 0), *(Arg(a.of, a.value) for a in self._order())))
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (tuple(f"x0[{a}]" for a in self.places(ins[0])),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        return (tuple(f"x0[{a}]" for a in self.places(t)),)
 
 
 # ------------------------------------------------------------------ parts of an axis
 
 
-def _indexed(axis: int, inside: str, name: str = "x0") -> str:
-    """An index along one axis of the spec: `x0[:, :, inside]`, `x0[..., inside]`."""
-    if axis == -1:
-        return f"{name}[..., {inside}]"
-    return f"{name}[{':, ' * (axis + 1)}{inside}]"
+class Part(Rearrange):
+    """What ops that take some cells of an axis have in common."""
+
+    view = True
+
+    def _indexed(self, inside: str, t: TensorType) -> str:
+        """An index along the axis: `x0[:, :, inside]`, `x0[..., inside]`."""
+        axis: int = vars(self)["axis"]
+        return f"x0[..., {inside}]" if axis == -1 else f"x0[{':, ' * (axis % t.rank + 1)}{inside}]"
 
 
-class Select(Rearrange):
+class Select(Part):
     """One place along an axis, which goes: torch.select."""
 
-    op: ClassVar[str] = "select"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "select"
+    examples = (
         ({"index": 0}, ((7, 12),)),
         ({"index": -1, "axis": 1}, ((4, 8, 9),)),
         ({"index": 2, "axis": -1}, ((4, 9),)),
     )
 
-    index: int = field(AXIS, doc="the place; -1 is the last")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    index: Axis = Field(description="the place; -1 is the last")
+    axis: Axis = Field(0, description="the axis")
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
         n = t.shape[axis]
         if not -n <= self.index < n:
-            message = (
-                f"`index` of `select` is {self.index}; axis {axis} of the input {t} has {n} cells"
-            )
-            raise Mismatch(message, code="E304")
+            raise self.misfit("index", f"axis {axis} of the input {t} has {n} cells", code="E304")
         return (t.like((*t.shape[:axis], *t.shape[axis + 1 :])),)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         return (tuple(WHOLE if a == axis else Reach(a - (a > axis)) for a in range(t.rank)),)
 
-    def call(self, *ins: TensorType) -> Call:
-        free = Arg("index", self.index, "index")
-        axis = self.axis if self.axis >= -1 else self.axis % ins[0].rank
-        return Call(None, forward=_indexed(axis, "index"), free=(free,))
+    def call(self, t: TensorType) -> Call:
+        index = Arg("index", self.index, "index")
+        return Call(None, forward=self._indexed("index", t), free=(index,))
 
-    def module(self, *ins: TensorType) -> Call:
+    def module(self, t: TensorType) -> Call:
         return Call("Select", (torch_axis(self.axis), Arg("index", self.index)))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        return (tuple(f"x0[{a}]" for a in range(ins[0].rank) if a != axis),)
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
+        axis = place(self.op, self.axis, t)
+        return (tuple(f"x0[{a}]" for a in range(t.rank) if a != axis),)
 
 
-class Slice(Rearrange):
+class Slice(Part):
     """From `start` to before `stop` in steps along an axis, as in Python."""
 
-    op: ClassVar[str] = "slice"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "slice"
+    examples = (
         ({"start": 1}, ((7, 12),)),
         ({"start": 1, "stop": -1, "axis": 1}, ((4, 8, 9),)),
         ({"stop": 7, "step": 2, "axis": -1}, ((4, 9),)),
         ({"start": -1, "axis": 1}, ((4, 9),)),
     )
 
-    start: int | None = field(
-        AXIS, default=None, doc="the first cell; the first there is when left out"
-    )
-    stop: int | None = field(AXIS, default=None, doc="the cell before which it ends")
-    step: int = field(DIM, default=1, doc="every so many cells")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    start: Axis | None = Field(None, description="the first cell; the first there is when left out")
+    stop: Axis | None = Field(None, description="the cell before which it ends")
+    step: Size = Field(1, description="every so many cells")
+    axis: Axis = Field(0, description="the axis")
 
     def check(self) -> None:
         if self.start is None and self.stop is None and self.step == 1:
@@ -374,10 +337,8 @@ class Slice(Rearrange):
             raise Mismatch(message, code="E304")
         return found
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
-        count, axis = self._count(t), place(self.op, self.axis, t)
-        return (t.like((*t.shape[:axis], count, *t.shape[axis + 1 :])),)
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        return (t.resized(place(self.op, self.axis, t), self._count(t)),)
 
     def _count(self, t: TensorType) -> int:
         """The number of cells; by subtraction where it can be, so that it stays an expression."""
@@ -387,29 +348,25 @@ class Slice(Rearrange):
         plain = self.step == 1 and (cells.start, cells.stop) == (start, stop)
         return stop - start if plain else len(cells)
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         first, axis = self.cells(t).start, place(self.op, self.axis, t)
-        along = Window(stride=self.step, lo=first, hi=first)
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        steps = Window(stride=self.step, lo=first, hi=first)
+        return (along(t.rank, {axis: Reach(axis, steps)}),)
 
-    def call(self, *ins: TensorType) -> Call:
-        given = [n for n in ("start", "stop") if getattr(self, n) is not None]
-        inside = ("start" if "start" in given else "") + ":" + ("stop" if "stop" in given else "")
-        if self.step != 1:
-            inside += ":step"
-            given.append("step")
-        free = tuple(Arg(n, getattr(self, n), n) for n in given)
-        axis = self.axis if self.axis >= -1 else self.axis % ins[0].rank
-        return Call(None, forward=_indexed(axis, inside), free=free)
+    def call(self, t: TensorType) -> Call:
+        left_out = {"start": None, "stop": None, "step": 1}
+        given = {n: vars(self)[n] for n in left_out if vars(self)[n] != left_out[n]}
+        inside = ":".join(n if n in given else "" for n in ("start", "stop"))
+        inside += ":step" if "step" in given else ""
+        free = tuple(Arg(n, value, n) for n, value in given.items())
+        return Call(None, forward=self._indexed(inside, t), free=free)
 
-    def module(self, *ins: TensorType) -> Call:
-        dim = place(self.op, self.axis, ins[0]) + 1
+    def module(self, t: TensorType) -> Call:
+        dim = place(self.op, self.axis, t) + 1
         args = (
             Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
             Arg("start", self.start),
-            Arg("stop", self.stop, "stop", None),
-            Arg("step", self.step, "step", 1),
+            *self.args("stop", "step"),
         )
         return Call("Slice", args)
 
@@ -417,22 +374,23 @@ class Slice(Rearrange):
 class Split(Rearrange):
     """Neighbouring parts along an axis: outputs `0`, `1`, … (torch.chunk, torch.split)."""
 
-    op: ClassVar[str] = "split"
-    view: ClassVar[bool] = True
-    examples: ClassVar[Any] = (
+    op = "split"
+    functional = True
+    elsewhere = ("chunk",)
+    bare: ClassVar[dict[type, str]] = {list: "sizes", tuple: "sizes"}
+    view = True
+    examples = (
         ({"parts": 2}, ((4, 8, 9),)),
         ({"parts": 3, "axis": -1}, ((4, 9),)),
         ({"sizes": [1, 3]}, ((4, 9),)),
     )
 
-    parts: int | None = field(DIM, default=None, doc="so many equal parts")
-    sizes: tuple[int, ...] | None = field(Many(DIM), default=None, doc="the size of each part")
-    axis: int = field(AXIS, default=0, doc="the axis")
+    parts: Size | None = Field(None, description="so many equal parts")
+    sizes: Sizes | None = Field(None, description="the size of each part")
+    axis: Axis = Field(0, description="the axis")
 
-    def __init__(self, /, *args: Any, **given: Any) -> None:
-        if isinstance(given.get("parts"), (list, tuple)) and "sizes" not in given:
-            given["sizes"] = given.pop("parts")  # a bare list can only be the sizes
-        super().__init__(*args, **given)
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
         count = len(self.sizes) if self.sizes is not None else self.parts or 0
         self.__dict__["gives"] = tuple(str(i) for i in range(count))
 
@@ -440,7 +398,7 @@ class Split(Rearrange):
         if (self.parts is None) == (self.sizes is None):
             raise BadArgument(None, "`split` needs `parts` or `sizes`, one of them", code="E209")
         if self.parts is not None and self.parts > 10_000:
-            raise BadArgument("parts", f"`parts` of `split` is {self.parts}; it is at most 10000")
+            raise self.bad("parts", "it is at most 10000", code="E210")
 
     def cuts(self, t: TensorType) -> tuple[int, ...]:
         """The size of each part. Raises Mismatch when they do not make up the axis."""
@@ -448,52 +406,42 @@ class Split(Rearrange):
         n = t.shape[axis]
         if self.sizes is not None:
             if sum(self.sizes) != n:
-                message = (
+                raise Mismatch(
                     f"`sizes` of `split` is {list(self.sizes)}, {sum(self.sizes)} cells; axis "
-                    f"{axis} of the input {t} has {n}"
+                    f"{axis} of the input {t} has {n}",
+                    code="E305",
                 )
-                raise Mismatch(message, code="E305")
             return self.sizes
+        what = f"cells of axis {axis} of the input {t}"
+        self.expect_divisor("parts", n, what, "give `sizes`")
         parts = self.parts or 1
-        if n % parts:
-            message = (
-                f"`parts` of `split` is {parts}; it does not divide the {n} cells of axis "
-                f"{axis} of the input {t}"
-            )
-            raise Mismatch(message, "give `sizes`", "E305")
         return (n // parts,) * parts
 
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        (t,) = ins
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         axis = place(self.op, self.axis, t)
-        return tuple(t.like((*t.shape[:axis], n, *t.shape[axis + 1 :])) for n in self.cuts(t))
+        return tuple(t.resized(axis, n) for n in self.cuts(t))
 
-    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        (t,) = ins
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         last = t.shape[axis] - self.cuts(t)[-1]
-        along = Window(lo=0, hi=last)  # the hull over the parts
-        return (tuple(Reach(a, along if a == axis else POINT) for a in range(t.rank)),)
+        hull = Window(lo=0, hi=last)  # over the parts
+        return (along(t.rank, {axis: Reach(axis, hull)}),)
 
-    def call(self, *ins: TensorType) -> Call:
+    def call(self, t: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))
-        dim = torch_axis(self.axis, "axis")
         if self.sizes is None:
-            free = (Arg("parts", self.parts, "parts"), dim)
-            return Call(None, forward="x0.chunk(parts, axis)", free=free, results=results)
-        parts = tuple(Arg(f"sizes[{i}]", n, f"n{i}") for i, n in enumerate(self.sizes))
-        listed = ", ".join(a.name or "" for a in parts)
-        forward = f"torch.split(x0, [{listed}], axis)"
-        return Call(None, forward=forward, free=(*parts, dim), results=results)
+            parts: tuple[Arg, ...] = (Arg("parts", self.parts, "parts"),)
+            forward = "x0.chunk(parts, axis)"
+        else:
+            parts = tuple(Arg(f"sizes[{i}]", n, f"n{i}") for i, n in enumerate(self.sizes))
+            forward = f"torch.split(x0, [{named(parts)}], axis)"
+        free = (*parts, torch_axis(self.axis, "axis"))
+        return Call(None, forward=forward, free=free, results=results)
 
-    def module(self, *ins: TensorType) -> Call:
-        return Call(None)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        (t,) = ins
+    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         axis = place(self.op, self.axis, t)
         cut = [
             f"x0[{axis}] // parts" if self.sizes is None else f"sizes[{i}]"
             for i in range(len(self.gives))
         ]
-        return tuple(tuple(c if a == axis else f"x0[{a}]" for a in range(t.rank)) for c in cut)
+        return tuple(sizes(t.rank, {axis: text}) for text in cut)

@@ -1,143 +1,124 @@
-"""Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit."""
+"""Kernel, stride, dilation, padding → windows along space, or the sentence why they do not fit.
+
+kernel 3, stride 2, padding `same`, on [3, 9, 10]
+    one cell before and after H, one after W; the output is 5×5
+    output cell o reads the cells 2·o - 1 … 2·o + 1 along H, 2·o … 2·o + 2 along W
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from archspec.layers.base import Arg, BadArgument, Mismatch, Reach, TensorType, Window
+from archspec.layers.axis import entries, packed
+from archspec.layers.base import Arg, BadArgument, Layer, Mismatch, Reach, TensorType, Window
+from archspec.layers.fields import PerAxis
+from archspec.text.words import joined, written
+from archspec.units import each, sides
 
 SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
-
-PerAxis = int | tuple[int, ...]
 
 
 def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
     """Raises Mismatch unless the input holds `dtype`."""
     if t.dtype != dtype:
         help = "give it an `embedding` first" if (t.dtype, dtype) == ("int", "float") else ""
-        message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
-        raise Mismatch(message, help, "E303")
+        raise Mismatch(f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}", help, "E303")
 
 
 def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:
     """The number of spatial axes of [C, L], [C, H, W] or [C, D, H, W]. Raises Mismatch."""
     n = t.rank - 1
     if n not in ranks:
-        maps = [_MAPS[r] for r in ranks]
-        listed = maps[0] if len(maps) == 1 else ", ".join(maps[:-1]) + " or " + maps[-1]
-        message = f"`{op}` takes {listed}; the input is {t}"
-        raise Mismatch(message, "", "E302")
+        maps = joined((_MAPS[r] for r in ranks), "or")
+        raise Mismatch(f"`{op}` takes {maps}; the input is {t}", "", "E302")
     expect_dtype(op, t)
     return n
 
 
-def spread(op: str, name: str, value: PerAxis, t: TensorType) -> tuple[int, ...]:
+def expect_places(op: str, t: TensorType, name: str = "the input") -> None:
+    """Raises Mismatch unless it is [T, D]."""
+    if t.rank != 2:
+        message = f"`{op}` takes [T, D], places and features; {name} is {t}"
+        help = "axes are joined with `flatten: 1`, exchanged with `permute`"
+        raise Mismatch(message, help, "E302")
+    expect_dtype(op, t)
+
+
+class Alike(Layer):
+    """What ops have in common whose output is like their one input, which holds numbers."""
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        expect_dtype(self.op, t)
+        return (t,)
+
+
+def expect_one_length(op: str, values: Mapping[str, object]) -> None:
+    """Raises BadArgument where lists of one number per axis differ in length."""
+    lists = {name: value for name, value in values.items() if isinstance(value, tuple)}
+    if len(set(map(len, lists.values()))) > 1:
+        shown = ", ".join(f"`{name}` {written(value)}" for name, value in lists.items())
+        raise BadArgument(None, f"`{op}` has lists of different lengths: {shown}", code="E217")
+
+
+def spread(op: str, name: str, value: Any, t: TensorType) -> tuple[int, ...]:
     """One number per spatial axis. Raises Mismatch when a list has another length."""
     n = t.rank - 1
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:
-        axes = ", ".join(SPATIAL[n])
-        message = (
-            f"`{name}` of `{op}` is {list(value)}, {_numbers(len(value))}; the input {t} has "
-            f"{n} spatial {'axis' if n == 1 else 'axes'} ({axes})"
-        )
+        numbers = "one number" if len(value) == 1 else f"{len(value)} numbers"
+        axes = f"{n} spatial {'axis' if n == 1 else 'axes'} ({', '.join(SPATIAL[n])})"
+        message = f"`{name}` of `{op}` is {written(value)}, {numbers}; the input {t} has {axes}"
         raise Mismatch(message, "", "E302")
-    return value
+    return tuple(value)
 
 
-def _numbers(n: int) -> str:
-    return "one number" if n == 1 else f"{n} numbers"
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """The windows on one input, per spatial axis; `before` and `after` are the padding."""
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    out: tuple[int, ...]
-
-    def reach(self, channel: Reach) -> tuple[Reach, ...]:
-        """How the output walks along [channel, spatial axes …]."""
-        return (
-            channel,
-            *(
-                Reach(a + 1, Window(stride=s, lo=-b, hi=d * (k - 1) - b))
-                for a, (k, s, d, b) in enumerate(
-                    zip(self.kernel, self.stride, self.dilation, self.before, strict=True)
-                )
-            ),
-        )
+def per_axis(*values: PerAxis) -> list[tuple[int, ...]]:
+    """The values of one axis after the other; one number is that of every axis."""
+    count = max(len(value) if isinstance(value, tuple) else 1 for value in values)
+    alike = (value if isinstance(value, tuple) else (value,) * count for value in values)
+    return list(zip(*alike, strict=True))
 
 
 def same_is_plain(kernel: PerAxis, stride: PerAxis, dilation: PerAxis) -> bool:
     """Whether `padding: same` is one number at every size: stride 1 and an even number of cells."""
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, stride, dilation))
-    axes = zip(*(_each(v, count) for v in (kernel, stride, dilation)), strict=True)
+    axes = per_axis(kernel, stride, dilation)
     return all(k == 1 or (s == 1 and d * (k - 1) % 2 == 0) for k, s, d in axes)
 
 
-def _each(value: PerAxis, count: int) -> tuple[int, ...]:
-    if isinstance(value, tuple):
-        return value + value[-1:] * (count - len(value))
-    return (value,) * count
+def padding(word: str, size: int, window: tuple[int, int, int]) -> tuple[int, int]:
+    """Cells before and after an axis for a padding word; `window` is kernel, stride, dilation."""
+    kernel, stride, dilation = window
+    reach = dilation * (kernel - 1)
+    if word == "same":
+        total = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+        return total // 2, total - total // 2
+    before = {"valid": 0, "half": reach // 2, "full": reach, "causal": reach}[word]
+    return before, 0 if word == "causal" else before
 
 
-def padding(
-    word: Any,
-    size: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Cells before and after each axis for a padding word ("same" reads the sizes)."""
-    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    if word == "valid":
-        return (0,) * len(reach), (0,) * len(reach)
-    if word == "full":
-        return tuple(reach), tuple(reach)
-    if word == "causal":
-        return tuple(reach), (0,) * len(reach)
-    if word == "half":
-        half = tuple(r // 2 for r in reach)
-        return half, half
-    total = [
-        max((-(-n // s) - 1) * s + r + 1 - n, 0)
-        for n, s, r in zip(size, stride, reach, strict=True)
-    ]
-    return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
-
-
-def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis, default: Any = 0) -> Arg:
+def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis) -> Arg:
     """The torch argument `padding` of a symmetric padding."""
     if not isinstance(word, str):
-        return Arg("padding", word, "padding", default)
-    if word == "valid":
-        return Arg("0", 0, "padding", default)
-    count = max(len(v) if isinstance(v, tuple) else 1 for v in (kernel, dilation))
+        return Arg("padding", word, "padding", 0)
+    axes = per_axis(kernel, dilation)
+    values = [d * (k - 1) // (1 if word == "full" else 2) for k, d in axes]
     alone = isinstance(kernel, int) and isinstance(dilation, int)
-    of = [
-        _padding_text(word, k, d, "kernel" + _at(kernel, i), "dilation" + _at(dilation, i))
-        for i, (k, d) in enumerate(zip(_each(kernel, count), _each(dilation, count), strict=True))
+    if word == "valid" or not (alone or any(values)):
+        return Arg("0", 0, "padding", 0)
+    names = zip(
+        *(entries(n, v, len(axes)) for n, v in (("kernel", kernel), ("dilation", dilation))),
+        strict=True,
+    )
+    parts = [
+        Arg(_padding_text(word, k, d, *texts), value)
+        for (k, d), value, texts in zip(axes, values, names, strict=True)
     ]
-    full = [d * (k - 1) for k, d in zip(_each(kernel, count), _each(dilation, count), strict=True)]
-    values = full if word == "full" else [f // 2 for f in full]
-    if alone:
-        return Arg(of[0], values[0], "padding", default)
-    if len(set(values)) == 1 and values[0] == 0:
-        return Arg("0", 0, "padding", default)
-    return Arg(f"({', '.join(of)},)", tuple(values), "padding", default)
-
-
-def _at(value: PerAxis, index: int) -> str:
-    return f"[{index}]" if isinstance(value, tuple) else ""
+    return replace(parts[0] if alone else packed(parts), name="padding", default=0)
 
 
 def _padding_text(word: str, k: int, d: int, kernel: str, dilation: str) -> str:
@@ -159,33 +140,105 @@ def too_small(op: str, t: TensorType, axis: int, kernel: int, padded: int) -> Mi
     )
 
 
-def window_sizes(
-    op: str,
-    t: TensorType,
-    geometry: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
-    word: Any,
-    ceil: bool = False,
-) -> Geometry:
-    """The windows on an input, sizes as torch computes them. Raises Mismatch where none fits."""
-    kernel, stride, dilation = geometry
-    size = t.shape[1:]
-    if isinstance(word, str):
-        before, after = padding(word, size, kernel, stride, dilation)
-    else:
-        before = after = spread(op, "padding", word, t)
-    outs = []
-    for a, n in enumerate(size):
-        covers, padded = dilation[a] * (kernel[a] - 1) + 1, n + before[a] + after[a]
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """The windows along one axis of `size` cells, `before` and `after` of them padding."""
+
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    size: int
+    out: int  # cells of the output
+
+    @property
+    def padded(self) -> int:
+        return self.before + self.size + self.after
+
+    @property
+    def window(self) -> Window:
+        last = self.dilation * (self.kernel - 1)
+        return Window(stride=self.stride, lo=-self.before, hi=last - self.before)
+
+
+class Windowed(Layer):
+    """What ops have in common that move a window over space.
+
+    A subclass has the parameters `kernel` and `stride`, and of `dilation`, `padding` and `ceil`
+    those that torch's module has.
+    """
+
+    reads = "map"
+    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)  # numbers of spatial axes that it takes
+    channel: ClassVar[Reach] = Reach(0)  # how an output walks along the channels
+
+    @property
+    def window(self) -> tuple[PerAxis, PerAxis, PerAxis]:
+        """Kernel, stride and dilation; the stride is the kernel where none is given."""
+        given = vars(self)
+        kernel, stride = given["kernel"], given["stride"]
+        return kernel, kernel if stride is None else stride, given.get("dilation", 1)
+
+    @property
+    def around(self) -> Any:
+        """The padding: a word, or numbers of cells."""
+        return vars(self).get("padding", 0)
+
+    def label(self, axes: int) -> str:
+        kernel, stride, _ = self.window
+        return window_label(self.title(), axes, kernel, None if stride == kernel else stride)
+
+    def helped(self) -> bool:
+        """Whether the padding is computed when the module runs."""
+        if self.around == "same":
+            return not same_is_plain(*self.window)
+        return bool(self.around == "causal")
+
+    def spread(self, t: TensorType) -> list[tuple[int, ...]]:
+        """Kernel, stride and dilation along each spatial axis. Raises Mismatch."""
+        named = zip(("kernel", "stride", "dilation"), self.window, strict=True)
+        return [spread(self.op, name, value, t) for name, value in named]
+
+    def slides_on(self, t: TensorType) -> tuple[Slide, ...]:
+        """The windows on an input, sizes as torch computes them. Raises Mismatch: none fits."""
+        expect_map(self.op, t, (1,) if self.around == "causal" else self.ranks)
+        windows: list[Any] = list(zip(*self.spread(t), strict=True))
+        if isinstance(self.around, str):
+            sides = [padding(self.around, n, w) for n, w in zip(t.shape[1:], windows, strict=True)]
+        else:
+            sides = [(n, n) for n in spread(self.op, "padding", self.around, t)]
+        return tuple(
+            self._slide(t, a, w, pad) for a, (w, pad) in enumerate(zip(windows, sides, strict=True))
+        )
+
+    def _slide(
+        self, t: TensorType, axis: int, window: tuple[int, int, int], pad: tuple[int, int]
+    ) -> Slide:
+        size, ceil = t.shape[axis + 1], vars(self).get("ceil", False)
+        kernel, stride, dilation = window
+        covers, padded = dilation * (kernel - 1) + 1, size + sum(pad)
         over = padded - covers
-        out = (over + (stride[a] - 1 if ceil else 0)) // stride[a] + 1
-        if ceil and (out - 1) * stride[a] >= n + before[a]:
+        out = (over + (stride - 1 if ceil else 0)) // stride + 1
+        if ceil and (out - 1) * stride >= size + pad[0]:
             out -= 1  # torch: the last window starts inside the input or its left padding
         if (over < 0 and not ceil) or out < 1:
-            raise too_small(op, t, a, covers, padded)
-        outs.append(out)
-    return Geometry(kernel, stride, dilation, before, after, tuple(outs))
+            raise too_small(self.op, t, axis, covers, padded)
+        return Slide(*window, *pad, size, out)
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        slides = enumerate(self.slides_on(t), 1)
+        return ((self.channel, *(Reach(a, slide.window) for a, slide in slides)),)
+
+    def depends_on_size(self, t: TensorType) -> bool:
+        return self.helped() and self.around == "same" and max(self.spread(t)[1]) > 1
+
+    def padded(self, t: TensorType) -> int:
+        """Bytes of the input with the cells that are added before the windows move over it."""
+        return 4 * t.shape[0] * math.prod(slide.padded for slide in self.slides_on(t))
 
 
-def refuse_pairs(op: str, field: str, clash: str, help: str = "") -> BadArgument:
-    """The complaint about two fields that do not go together."""
-    return BadArgument(field, clash, help, "E217")
+def window_label(title: str, axes: int, kernel: PerAxis, stride: PerAxis | None) -> str:
+    """`max pool 3×3 /2`; the stride left out where it is 1."""
+    text = f"{title} {sides(kernel, axes)}"
+    return text if stride in (None, 1) else f"{text} /{each(stride)}"

@@ -7,17 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from archspec.align import align, marks
-from archspec.report import table as _table
-from archspec.report.data import record
-from archspec.report.layers import folded, receptive
-from archspec.report.table import Cell, Column, Table
+from archspec.report.data import Layer
+from archspec.report.layers import Stage, folded, receptive
+from archspec.report.table import Cell, Column, Table, show, written
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
-    from archspec.analysis import Row
 
 _COLUMNS = (
     Column(""), Column("layer"), Column("op", yields=3), Column("output"),
@@ -25,14 +23,6 @@ _COLUMNS = (
     Column("MACs", right=True, yields=1), Column("field", yields=2), Column("weights"),
 )  # fmt: skip
 _LISTED = 8  # names in a remark
-
-
-class Stage(NamedTuple):
-    """A part of a network: a path down to some depth, what it is, its rows."""
-
-    name: str
-    what: str
-    rows: list[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +57,15 @@ class Difference:
     @property
     def weights(self) -> dict[str, Any]:
         """What of a's weights b can take: tensors, parameters, and the layers that stay without."""
-        tensors, params, taken, own = 0, 0, [0, 0], list[str]()
-        for _, weight, node in self.b.graph.weights():
-            tensors, params = tensors + 1, params + (0 if weight.buffer else weight.size)
-            if node.path in self.same:
-                taken = [taken[0] + 1, taken[1] + (0 if weight.buffer else weight.size)]
-            else:
-                own.append(node.path)
+        sizes = [
+            (node.path, 0 if weight.buffer else weight.size)
+            for _, weight, node in self.b.graph.weights()
+        ]
+        taken = [size for path, size in sizes if path in self.same]
         return {
-            "tensors": tensors, "tensors_taken": taken[0], "params": params,
-            "params_taken": taken[1], "fresh": list(dict.fromkeys(own)),
+            "tensors": len(sizes), "tensors_taken": len(taken),
+            "params": sum(size for _, size in sizes), "params_taken": sum(taken),
+            "fresh": list(dict.fromkeys(path for path, _ in sizes if path not in self.same)),
             "renamed": sum(here != there for here, there in self.same.items()),
         }  # fmt: skip
 
@@ -84,12 +73,12 @@ class Difference:
 def compare(a: Network, b: Network, depth: int = 1) -> Difference:
     """What changed from `a` to `b`, in stages of so many segments of a path."""
     same = align(marks(b.graph), marks(a.graph))
-    before = [Stage(*group) for group in folded(a, depth)]
-    after = [Stage(*group) for group in folded(b, depth)]
+    before = list(folded(a, depth))
+    after = list(folded(b, depth))
     origin = _origins(before, after, same)
     left = [_label(stage, {}) for stage in before]
     right = [_label(stage, origin) for stage in after]
-    owners = _tensors(b)
+    owners = Counter(node.path for _, _, node in b.graph.weights())  # tensors of each layer
     changes: list[Change] = []
     for tag, i, k, j, m in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         pairs: Iterable[tuple[Stage | None, Stage | None]]
@@ -122,14 +111,9 @@ def _origins(
 
 def _label(stage: Stage, origin: dict[str, str]) -> tuple[str, str]:
     """By which stages are told to be the same: with weights by name, else by what they do."""
-    if not any(row.weight_bytes for row in stage.rows):
+    if not stage.sum("weight_bytes"):
         return "", stage.what if stage.what != "input" else f"input {stage.name}"
     return "weights", origin.get(stage.name, stage.name if not origin else f"+{stage.name}")
-
-
-def _tensors(network: Network) -> Counter[str]:
-    """How many tensors each layer has."""
-    return Counter(node.path for _, _, node in network.graph.weights())
 
 
 def _taken(stage: Stage | None, owners: Counter[str], same: dict[str, str]) -> tuple[int, int]:
@@ -146,8 +130,8 @@ def _figures(stage: Stage) -> tuple[Cell, ...]:
         stage.what,
         str(last.outputs[0]),
         len(stage.rows),
-        sum(row.params for row in stage.rows) or None,
-        sum(row.macs for row in stage.rows) or None,
+        stage.sum("params") or None,
+        stage.sum("macs") or None,
         receptive(last),
     )
 
@@ -159,8 +143,7 @@ def write(found: Difference, format: str = "table") -> str:
     """As text: `table`, `markdown`, `csv` or `json`."""
     if format == "json":
         return json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"
-    writer = {"markdown": _table.markdown, "csv": _table.csv}.get(format, _table.plain)
-    return writer(difference(found))
+    return written(difference(found), format)
 
 
 def difference(found: Difference) -> Table:
@@ -193,13 +176,13 @@ def _to(before: Cell, after: Cell = "") -> Cell:
     """`a -> b`; one of them where there is no other, or it is the same."""
     if after == "" or before == after:
         return before
-    return " -> ".join(_table.show(cell) or "0" for cell in (before, after))
+    return " -> ".join(show(cell) or "0" for cell in (before, after))
 
 
 def _remarks(found: Difference) -> Iterable[tuple[str, str]]:
     same = [c.after for c in found.changes if c.sign == "=" and c.after is not None]
     if len(same) == len(found.changes):
-        yield "changed", "nothing but names" if _renamed(found) else "nothing"
+        yield "changed", "nothing but names" if found.weights["renamed"] else "nothing"
     elif same:
         yield "unchanged", _listed([stage.name for stage in same])
     fits = found.weights
@@ -216,10 +199,6 @@ def _remarks(found: Difference) -> Iterable[tuple[str, str]]:
         yield "fresh", _listed(fits["fresh"])
 
 
-def _renamed(found: Difference) -> bool:
-    return any(here != there for here, there in found.same.items())
-
-
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
@@ -228,20 +207,19 @@ def _listed(names: Sequence[str]) -> str:
 def document(found: Difference) -> dict[str, Any]:
     """Everything, for programs to read."""
 
-    def side(stage: Stage | None) -> dict[str, Any] | None:
-        return None if stage is None else record(stage.name, stage.what, stage.rows)
-
-    def totals(network: Network) -> dict[str, int]:
-        return {key: getattr(network.analysis.totals, key) for key in ("params", "macs", "flops")}
+    def side(network: Network) -> dict[str, Any]:
+        totals = network.analysis.totals
+        costs = {"params": totals.params, "macs": totals.macs, "flops": totals.flops}
+        return {"name": network.name, "spec": network.source.name, "totals": costs}
 
     return {
-        "a": {"name": found.a.name, "spec": found.a.source.name, "totals": totals(found.a)},
-        "b": {"name": found.b.name, "spec": found.b.source.name, "totals": totals(found.b)},
+        "a": side(found.a),
+        "b": side(found.b),
         "stages": [
             {
                 "change": change.sign,
-                "a": side(change.before),
-                "b": side(change.after),
+                "a": change.before and Layer.of(change.before).model_dump(),
+                "b": change.after and Layer.of(change.after).model_dump(),
                 "tensors": change.tensors,
                 "tensors_taken": change.taken,
             }

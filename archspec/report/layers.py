@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from itertools import groupby
 from math import prod
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.report.table import Column, Table
-from archspec.units import count, size
+from archspec.report.table import Cell, Column, Table
+from archspec.units import count, once, size
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
-    from archspec.analysis import Analysis, Field, Row, Totals
+    from archspec.analysis import Analysis, Field, Row
 
 SCREENFUL = 48  # rows that `compile` shows at most, where folding can bring them down to it
 
@@ -28,43 +29,52 @@ _COLUMNS = (
 )
 
 
+class Stage(NamedTuple):
+    """A line of a table: a path down to some depth, what is there, its rows."""
+
+    name: str
+    what: str
+    rows: list[Row]
+
+    @property
+    def training_only(self) -> bool:
+        return all(row.training_only for row in self.rows)
+
+    def sum(self, figure: str) -> int:
+        """Of a number that every row has: "params", "macs", …"""
+        return sum(getattr(row, figure) for row in self.rows)
+
+
 def layers(network: Network, depth: int | None = None) -> Table:
     """The table of a network.
 
     Memory is the bytes of a row's outputs; output shape and receptive field are its last layer's.
     """
-    analysis = network.analysis
-    totals = analysis.totals
-    rows: list[tuple[Any, ...]] = [
-        (
-            name,
-            what,
-            str(members[-1].outputs[0]) + (" …" if len(members[-1].outputs) > 1 else ""),
-            _own(members),
-            sum(row.macs for row in members) or None,
-            sum(row.flops for row in members) or None,
-            size(sum(row.bytes_out for row in members)),
-            receptive(members[-1]),
-        )
-        for name, what, members in folded(network, depth)
-    ]
+    totals = network.analysis.totals  # parameters of all, arithmetic of inference
+    name = "total" if totals.macs == totals.macs_training else "total of inference"
     return Table(
         title=title(network),
         columns=_COLUMNS,
-        rows=rows,
-        totals=(*_total(totals), "", ""),
+        rows=[_line(stage) for stage in folded(network, depth)],
+        totals=(name, "", "", totals.params, totals.macs, totals.flops, "", ""),
         remarks=tuple(remarks(network)),
     )
 
 
-def _total(totals: Totals) -> tuple[str | int, ...]:
-    """The first cells of the last row: parameters of all, arithmetic of inference."""
-    name = "total" if totals.macs == totals.macs_training else "total of inference"
-    return name, "", "", totals.params, totals.macs, totals.flops
+def _line(stage: Stage) -> tuple[Cell, ...]:
+    last = stage.rows[-1]
+    return (
+        stage.name,
+        stage.what,
+        str(last.outputs[0]) + (" …" if len(last.outputs) > 1 else ""),
+        *(stage.sum(figure) or None for figure in ("params", "macs", "flops")),
+        size(stage.sum("bytes_out")),
+        receptive(last),
+    )
 
 
-def folded(network: Network, depth: int | None) -> Iterator[tuple[str, str, list[Row]]]:
-    """Name, kind and rows of each line: paths that agree in `depth` segments share one."""
+def folded(network: Network, depth: int | None) -> Iterator[Stage]:
+    """The lines of a table: paths that agree in `depth` segments share one."""
     groups: dict[str, list[Row]] = {}
     for row in network.analysis.rows:
         key = row.path if depth is None else ".".join(row.path.split(".")[:depth])
@@ -78,7 +88,8 @@ def folded(network: Network, depth: int | None) -> Iterator[tuple[str, str, list
             what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
         else:
             what = titles.get(key, "") or "group"
-        yield key or network.name, what + _training(members), members
+        stage = Stage(key or network.name, what, members)
+        yield stage._replace(what=f"{what} (training only)") if stage.training_only else stage
 
 
 def fitting(network: Network) -> int | None:
@@ -86,20 +97,9 @@ def fitting(network: Network) -> int | None:
     paths = [row.path.split(".") for row in network.analysis.rows]
     if len(paths) <= SCREENFUL:
         return None
-    fits = 1
-    for depth in range(1, max(map(len, paths))):
-        if len({tuple(path[:depth]) for path in paths}) > SCREENFUL:
-            break
-        fits = depth
-    return fits
-
-
-def _training(members: Sequence[Row]) -> str:
-    return " (training only)" if all(row.training_only for row in members) else ""
-
-
-def _own(members: Sequence[Row]) -> int | None:
-    return sum(row.params for row in members) or None
+    depths = range(max(map(len, paths)) - 1, 1, -1)
+    fits = (d for d in depths if len({tuple(path[:d]) for path in paths}) <= SCREENFUL)
+    return next(fits, 1)
 
 
 def title(network: Network) -> str:
@@ -113,11 +113,9 @@ def title(network: Network) -> str:
 def headline(network: Network) -> str:
     """The totals on one line."""
     totals = network.analysis.totals
-    parts = [f"{totals.params:,} parameters", f"{count(totals.macs)}MACs"]
     found = len(network.warnings)
-    if found:
-        parts.append(f"{found} warning{'s' * (found != 1)}")
-    return ", ".join(parts)
+    warned = f", {found} warning{'s' * (found != 1)}" if found else ""
+    return f"{totals.params:,} parameters, {count(totals.macs)}MACs{warned}"
 
 
 def remarks(network: Network) -> Iterator[tuple[str, str]]:
@@ -126,23 +124,17 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
     totals = analysis.totals
     yield "parameters", _parameters(analysis)
     yield "arithmetic", _arithmetic(analysis)
-    yield (
-        "inference",
-        (
-            f"{size(totals.inference_bytes)} a sample: weights {size(totals.weight_bytes)}, "
-            f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
-        ),
-    )
-    yield (
-        "training",
-        (
-            f"{size(totals.saved_bytes)} a sample, beside weights and gradients of "
-            f"{size(totals.weight_bytes + totals.gradient_bytes)}; "
-            f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
-        ),
-    )
-    for text in _reach(analysis):
-        yield "field", text
+    tensors = f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
+    weights = f"weights {size(totals.weight_bytes)}"
+    yield "inference", f"{size(totals.inference_bytes)} a sample: {weights}, {tensors}"
+    learned = size(totals.weight_bytes + totals.gradient_bytes)
+    adam = f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
+    beside = f"beside weights and gradients of {learned}; {adam}"
+    yield "training", f"{size(totals.saved_bytes)} a sample, {beside}"
+    seen = _features(analysis)
+    if seen is not None:
+        where = f"at `{seen.path}` (size / stride + padding, in input cells)"
+        yield "field", f"{receptive(seen)} {where}"
     for accepted in analysis.sizes:
         yield "sizes", str(accepted)
 
@@ -172,23 +164,20 @@ def _arithmetic(analysis: Analysis) -> str:
     return f"{text}: {', '.join(shares)}" if shares else text
 
 
-def _reach(analysis: Analysis) -> Iterator[str]:
-    """The field of the last layer that has a local one over an area: what the features see."""
+def _features(analysis: Analysis) -> Row | None:
+    """The last layer that has a local field over an area: it tells what the features see."""
     for row in reversed(analysis.rows):
-        local = [field for field in row.fields if field.local]
-        if local and not row.training_only and prod(row.shape[1:]) > 1:
-            yield f"{receptive(row)} at `{row.path}` (size / stride + padding, in input cells)"
-            return
+        area = not row.training_only and prod(row.shape[1:]) > 1
+        if area and any(field.local for field in row.fields):
+            return row
+    return None
 
 
 def receptive(row: Row) -> str:
     """`91x91 /8 +45`: size, effective stride, padding; `all` where a cell sees the whole image."""
     if row.op == "input":
         return ""
-    by_input: dict[str, list[Field]] = {}
-    for field in row.fields:
-        by_input.setdefault(field.input, []).append(field)
-    texts = [_fields(fields) for fields in by_input.values()]
+    texts = [_fields(list(along)) for _, along in groupby(row.fields, attrgetter("input"))]
     return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
@@ -197,20 +186,9 @@ def _fields(fields: Sequence[Field]) -> str:
     whole = any(field.whole for field in fields)
     if not local:
         return "all" if whole else ""
-    sizes = [str(field.size) for field in local]
-    strides = [number(field.stride) for field in local]
-    paddings = [number(field.padding_here) for field in local]
-    text = f"{'x'.join(sizes)} /{_once(strides)}"
-    if any(padding != "0" for padding in paddings):
-        text += f" +{_once(paddings)}"
+    text = "x".join(str(field.size) for field in local)
+    text += f" /{once([field.stride for field in local], ',')}"
+    paddings = [field.padding_here for field in local]
+    if any(paddings):
+        text += f" +{once(paddings, ',')}"
     return f"{text}, all" if whole else text
-
-
-def _once(values: Sequence[str]) -> str:
-    """Equal values are written once."""
-    return values[0] if len(set(values)) == 1 else ",".join(values)
-
-
-def number(value: Fraction | None) -> str:
-    """A whole number or a fraction, `1/2`."""
-    return "?" if value is None else str(value)

@@ -10,6 +10,7 @@ from archspec import language, shelf
 from archspec.expand import input_types
 from archspec.report.table import Cell, Column, Table
 from archspec.text import source
+from archspec.text.words import written
 from archspec.units import count
 
 if TYPE_CHECKING:
@@ -68,20 +69,14 @@ def vocabulary() -> str:
     """One line an op: its name, its parameters with their defaults, the main one first."""
     from archspec.layers import REGISTRY
 
+    def default(value: object) -> str:
+        return "~" if value is None else written(value)
+
     lines = []
-    for name in sorted(REGISTRY):
-        given = REGISTRY[name].schema()
-        required = given.get("required", ())
+    for op, layer in sorted(REGISTRY.items()):
         fields = [
-            field if field in required else f"{field}={_default(entry)}"
-            for field, entry in given["properties"].items()
+            name if field.is_required() else f"{name}={default(field.default)}"
+            for name, field in layer.model_fields.items()
         ]
-        lines.append(f"{name:<22} {', '.join(fields)}".rstrip())
+        lines.append(f"{op:<22} {', '.join(fields)}".rstrip())
     return "\n".join(lines) + "\n"
-
-
-def _default(entry: dict[str, object]) -> str:
-    from archspec.text.words import written
-
-    value = entry.get("default")
-    return "~" if value is None else written(value)

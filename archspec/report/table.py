@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import html as _html
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from archspec.frames import frame
 
 Cell = str | int | None
 
@@ -37,20 +39,27 @@ def show(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
+def written(table: Table, format: str) -> str:
+    """As text: `table`, `markdown` or `csv`."""
+    return {"table": plain, "markdown": markdown, "csv": csv}[format](table)
+
+
 def plain(table: Table, width: int | None = None) -> str:
     """Columns kept apart by two spaces; the least needed ones go until a row fits into `width`."""
-    shown = [[show(cell) for cell in row] for row in _all_rows(table)]
-    titles = [column.title for column in table.columns]
-    widths = [max([len(title), *(len(row[i]) for row in shown)]) for i, title in enumerate(titles)]
+    widths = _widths(table)
     kept = _fit(table.columns, widths, width)
-    lines = [table.title, ""]
-    lines.append(_line(titles, table.columns, widths, kept))
-    lines.append("  ".join("-" * widths[i] for i in kept))
-    body = shown[:-1] if table.totals else shown
-    lines += [_line(row, table.columns, widths, kept) for row in body]
+    rule = "  ".join("-" * widths[i] for i in kept)
+
+    def line(cells: Sequence[Cell]) -> str:
+        texts = (
+            f"{show(cells[i]):{'>' if table.columns[i].right else '<'}{widths[i]}}" for i in kept
+        )
+        return "  ".join(texts).rstrip()
+
+    lines = [table.title, "", line([column.title for column in table.columns]), rule]
+    lines += map(line, table.rows)
     if table.totals:
-        lines.append("  ".join("-" * widths[i] for i in kept))
-        lines.append(_line(shown[-1], table.columns, widths, kept))
+        lines += [rule, line(table.totals)]
     return "\n".join(lines) + "\n" + remarks(table)
 
 
@@ -62,10 +71,13 @@ def remarks(table: Table) -> str:
     return "\n" + "".join(f"{word:<{edge}}  {text}\n" for word, text in table.remarks)
 
 
-def _all_rows(table: Table) -> Iterable[tuple[Cell, ...]]:
-    yield from table.rows
-    if table.totals:
-        yield table.totals
+def _widths(table: Table) -> list[int]:
+    """Signs that each column takes."""
+    rows = [*table.rows, *([table.totals] if table.totals else [])]
+    return [
+        max([len(column.title), *(len(show(row[i])) for row in rows)])
+        for i, column in enumerate(table.columns)
+    ]
 
 
 def _fit(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
@@ -79,15 +91,6 @@ def _fit(columns: Sequence[Column], widths: Sequence[int], width: int | None) ->
     return kept
 
 
-def _line(
-    cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], kept: Sequence[int]
-) -> str:
-    parts = [
-        cells[i].rjust(widths[i]) if columns[i].right else cells[i].ljust(widths[i]) for i in kept
-    ]
-    return "  ".join(parts).rstrip()
-
-
 def terminal(table: Table) -> None:
     """Draw with rich on the terminal that stdout is."""
     from rich.console import Console
@@ -95,11 +98,7 @@ def terminal(table: Table) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    widths = [
-        max([len(column.title), *(len(show(row[i])) for row in _all_rows(table))])
-        for i, column in enumerate(table.columns)
-    ]
-    kept = _fit(table.columns, [width + 1 for width in widths], console.width)
+    kept = _fit(table.columns, [width + 1 for width in _widths(table)], console.width)
     drawing = Drawing(
         box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=bool(table.totals)
     )
@@ -120,23 +119,18 @@ def terminal(table: Table) -> None:
 
 def markdown(table: Table) -> str:
     """A GitHub table."""
-    lines = [f"### {_escaped(table.title)}", ""]
-    lines.append("| " + " | ".join(column.title for column in table.columns) + " |")
-    lines.append("| " + " | ".join("---:" if c.right else "---" for c in table.columns) + " |")
-    for row in table.rows:
-        lines.append("| " + " | ".join(_escaped(show(cell)) for cell in row) + " |")
+    lines = [[column.title for column in table.columns]]
+    lines.append(["---:" if column.right else "---" for column in table.columns])
+    lines += [[_escaped(show(cell)) for cell in row] for row in table.rows]
     if table.totals:
-        cells = [f"**{_escaped(show(c))}**" if show(c) else "" for c in table.totals]
-        lines.append("| " + " | ".join(cells) + " |")
-    if table.remarks:
-        lines += ["", *(f"- {word}: {_escaped(text)}" for word, text in table.remarks)]
-    return "\n".join(lines) + "\n"
+        lines.append([f"**{_escaped(show(c))}**" if show(c) else "" for c in table.totals])
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    below = "".join(f"- {word}: {_escaped(text)}\n" for word, text in table.remarks)
+    return f"### {_escaped(table.title)}\n\n{text}" + (f"\n{below}" if below else "")
 
 
 def _escaped(text: str) -> str:
-    for mark in "\\`*_{}[]<>|":
-        text = text.replace(mark, "\\" + mark)
-    return text
+    return re.sub(r"[\\`*_{}\[\]<>|]", r"\\\g<0>", text)
 
 
 def csv(table: Table) -> str:
@@ -152,22 +146,4 @@ def csv(table: Table) -> str:
 
 def html(table: Table) -> str:
     """For a notebook; all text escaped, no scripts, no links."""
-    head = "".join(f"<th>{_html.escape(column.title)}</th>" for column in table.columns)
-    rows = "".join(f"<tr>{_cells(row, table.columns)}</tr>" for row in table.rows)
-    foot = f"<tfoot><tr>{_cells(table.totals, table.columns)}</tr></tfoot>" if table.totals else ""
-    below = "".join(
-        f"<div><b>{_html.escape(word)}</b> {_html.escape(text)}</div>"
-        for word, text in table.remarks
-    )
-    caption = f"<caption>{_html.escape(table.title)}</caption>"
-    return (
-        f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>{foot}</table>{below}"
-    )
-
-
-def _cells(row: Sequence[Cell], columns: Sequence[Column]) -> str:
-    sides = ("left", "right")
-    return "".join(
-        f'<td style="text-align:{sides[column.right]}">{_html.escape(show(cell))}</td>'
-        for cell, column in zip(row, columns, strict=True)
-    )
+    return frame("report/table.html.jinja", table=table, show=show)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-_SHOWN = 100  # faults printed in full; a file that is wrong everywhere is wrong for one reason
+SHOWN = 100  # faults printed in full; a file that is wrong everywhere is wrong for one reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class SpecError(Exception):
         super().__init__(self.faults, self.sources)
 
     def __str__(self) -> str:
-        blocks = [show(fault, self.sources) for fault in self.faults[:_SHOWN]]
-        if len(self.faults) > _SHOWN:
-            blocks.append(f"and {len(self.faults) - _SHOWN} more")
+        blocks = [show(fault, self.sources) for fault in self.faults[:SHOWN]]
+        if len(self.faults) > SHOWN:
+            blocks.append(f"and {len(self.faults) - SHOWN} more")
         return "\n\n".join(blocks)
 
 
@@ -82,14 +82,10 @@ class CodedError(RuntimeError):
 
 def independent(faults: Iterable[Fault]) -> list[Fault]:
     """The first of all that are equal or have one cause."""
-    said: set[object] = set()
-    found = []
+    first: dict[object, Fault] = {}
     for fault in faults:
-        key = fault.cause or fault
-        if key not in said:
-            said.add(key)
-            found.append(fault)
-    return found
+        first.setdefault(fault.cause or fault, fault)
+    return list(first.values())
 
 
 def show(fault: Fault, sources: Mapping[str, Quoting]) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from archspec.limits import DEFAULT, Limits
-from archspec.text import yaml
+from archspec.text import reading, scalars
 from archspec.text.faults import Fault, Loc, Quoting, SpecError, Step, remedy
-from archspec.text.words import shortened
+from archspec.text.misread import Slip
+from archspec.text.words import printable, shortened
 
 _WIDTH = 100  # columns of an excerpt
 _CHAIN = 8  # links of a chain that are shown
@@ -28,28 +32,16 @@ class Place(NamedTuple):
     length: int
 
 
+@dataclass(slots=True, eq=False)
 class Source:
     """One spec file as read: `data` is plain dicts, lists and scalars in the order written."""
 
-    __slots__ = ("_lines", "data", "marks", "name", "path", "text")
-
-    def __init__(
-        self,
-        name: str,
-        text: str,
-        data: Any = None,
-        marks: yaml.Mark = (0, 0),
-        path: Path | None = None,
-    ) -> None:
-        self.name = name
-        self.path = path
-        self.text = text
-        self.data = data
-        self.marks = marks
-        self._lines: list[int] | None = None
-
-    def __repr__(self) -> str:
-        return f"Source({self.name!r})"
+    name: str
+    text: str = field(repr=False)
+    data: Any = field(default=None, repr=False)
+    marks: reading.Mark = field(default=(0, 0), repr=False)
+    path: Path | None = field(default=None, repr=False)
+    _lines: list[int] = field(default_factory=list, init=False, repr=False)  # where they start
 
     def place(self, loc: Loc) -> Place:
         """Where `loc` stands; the nearest thing around it where the path leads nowhere."""
@@ -59,19 +51,19 @@ class Source:
     def position(self, loc: Loc) -> str:
         """`file:line:column`."""
         where = self.place(loc)
-        return f"{_plain(self.name)}:{where.line}:{where.column}"
+        return f"{printable(self.name)}:{where.line}:{where.column}"
 
     def quote(self, fault: Fault, others: Mapping[str, Quoting] | None = None) -> str:
         """The fault as text: code, sentence, place, excerpt with caret, details, chain, remedy."""
         sources = {**(others or {}), self.name: self}
-        lines = [f"{fault.code} {_plain(fault.message)}"]
+        lines = [f"{fault.code} {printable(fault.message)}"]
         if self.text:
             context = self.context(fault.loc)
-            lines += [f"  --> {self.position(fault.loc)}" + (f"   {context}" if context else "")]
+            lines += [f"  --> {self.position(fault.loc)}   {context}".rstrip()]
             lines += self._excerpt(self.place(fault.loc))
         else:
-            lines += [f"  --> {_plain(self.name)}"]
-        lines += [f"  {_plain(detail)}" for detail in fault.details]
+            lines += [f"  --> {printable(self.name)}"]
+        lines += [f"  {printable(detail)}" for detail in fault.details]
         lines += _chain(fault.chain, sources)
         return "\n".join([*lines, *remedy(fault)])
 
@@ -87,12 +79,12 @@ class Source:
             own = node.get("id") if isinstance(node, dict) else None
             if isinstance(own, str) and path[0] != "params":
                 names.append(own)
-        return ".".join(_plain(shortened(name, 40)) for name in names)
+        return ".".join(printable(shortened(name, 40)) for name in names)
 
     def _range(self, loc: Loc) -> tuple[int, int]:
         """First and last character of what `loc` means."""
-        mark = self.marks
-        start, stop = mark[0], mark[1]
+        mark, node = self.marks, self.data
+        start, stop = mark[:2]
         for step in loc.path:
             inner = mark[2] if len(mark) > 2 else None
             if inner is None and mark[1] > mark[0] and not loc.on_key:
@@ -101,36 +93,20 @@ class Source:
                 start, stop, mark = inner[step]
             elif isinstance(inner, list) and isinstance(step, int) and step < len(inner):
                 mark = inner[step]
-                start, stop = mark[0], mark[1]
+                start, stop = mark[:2]
             else:
                 return start, stop
+            node = _child(node, step)
         if loc.on_key:
             return start, stop
         if loc.span is not None and len(mark) == 2:
-            return self._span(mark[0], mark[1], *loc.span)
-        return mark[0], mark[1]
-
-    def _span(self, start: int, stop: int, first: int, last: int) -> tuple[int, int]:
-        """Where characters [first, last) of a scalar's value stand in the text."""
-        at = 0
-        found: list[int] = []
-        for piece, origin in yaml.pieces(self.text, start, stop):
-            for wanted in (first, last)[len(found) :]:
-                if wanted < at + len(piece) or (wanted == at + len(piece) and found):
-                    found.append(origin + wanted - at)
-                else:
-                    break
-            at += len(piece)
-        begin, end = (*found, stop, stop)[:2]
-        return begin, max(end, begin + 1)
+            text = node if isinstance(node, str) else self.text[mark[0] : mark[1]]
+            return scalars.span(self.text, *mark, text, *loc.span)
+        return mark[:2]
 
     def _at(self, start: int, stop: int) -> Place:
-        if self._lines is None:
-            self._lines = [0]
-            at = self.text.find("\n")
-            while at >= 0:
-                self._lines.append(at + 1)
-                at = self.text.find("\n", at + 1)
+        if not self._lines:
+            self._lines = [0, *(found.end() for found in re.finditer("\n", self.text))]
         line = bisect_right(self._lines, start)
         begin = self._lines[line - 1]
         end = self.text.find("\n", start)
@@ -139,19 +115,15 @@ class Source:
 
     def _excerpt(self, where: Place) -> list[str]:
         """The line with the place, cut to what a terminal shows, and the caret below it."""
-        assert self._lines is not None
-        begin = self._lines[where.line - 1]
-        end = self.text.find("\n", begin)
-        line = _plain(self.text[begin : len(self.text) if end < 0 else end])
-        column = where.column - 1
-        length = where.length
+        line = self.text.split("\n")[where.line - 1]
+        column, length = where.column - 1, where.length
         if len(line) > _WIDTH:
             left = max(0, min(column - _WIDTH // 3, len(line) - _WIDTH))
-            shown = line[left : left + _WIDTH]
-            if left:
-                shown = "…" + shown[1:]
-            line = shown + ("…" if left + _WIDTH < len(line) else "")
+            more = left + _WIDTH < len(line)
+            line = line[left : left + _WIDTH]
+            line = ("…" + line[1:] if left else line) + ("…" if more else "")
             column -= left
+        line = printable(line)
         length = max(1, min(length, len(line) - column))
         return [f"{where.line:>5} | {line}".rstrip(), f"      | {' ' * column}{'^' * length}"]
 
@@ -162,10 +134,7 @@ def read(path: str | Path, *, limits: Limits = DEFAULT, name: str | None = None)
     `name` is what messages call it: the path as given, if left out.
     """
     shown = name if name is not None else os.fspath(path)
-    try:
-        raw = _bytes(path, limits.file_bytes)
-    except _RefusedError as refused:
-        raise _unread(shown, refused.code, refused.message, refused.help) from None
+    raw = _bytes(path, shown, limits.file_bytes)
     return _parse(_decode(raw, shown), shown, Path(path), limits)
 
 
@@ -173,42 +142,34 @@ def from_text(text: str, name: str = "<text>", *, limits: Limits = DEFAULT) -> S
     """A spec given as text. Raises SpecError."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limits.file_bytes:
-        raise _unread(name, "E401", _too_large(limits.file_bytes), "")
-    return _parse(text.replace("\r\n", "\n"), name, None, limits)
+        raise _unread(name, "E401", _too_large(limits.file_bytes))
+    text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
+    return _parse(text, name, None, limits)
 
 
 def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     try:
-        data, marks = yaml.load(text, limits)  # archspec's own reader, no tags: not PyYAML's
-    except yaml.UnreadableError as bad:
-        raise _MisreadError(name, text, bad.slips) from None
+        data, marks = reading.load(text, limits)
+    except reading.UnreadableError as bad:
+        raise _misread(name, text, bad.args) from None
     return Source(name, text, data, marks, path)
 
 
-class _MisreadError(SpecError):
-    """A text that is no strict YAML: faults at characters, not at paths."""
-
-    def __init__(self, name: str, text: str, slips: Iterable[yaml.Slip]) -> None:
-        slips = sorted(slips, key=lambda slip: slip.start)
-        marks = (0, 0, [(slip.start, slip.stop) for slip in slips])
-        faults = (
-            Fault(slip.code, slip.message, Loc(name, (i,)), slip.help)
-            for i, slip in enumerate(slips)
-        )
-        super().__init__(faults, {name: Source(name, text, None, marks)})
+def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
+    """Faults of a text that is no strict YAML: at characters, not at paths."""
+    slips = sorted(slips, key=lambda slip: slip.start)
+    marks = (0, 0, [(slip.start, max(slip.stop, slip.start + 1)) for slip in slips])
+    faults = [
+        Fault(slip.code, slip.message, Loc(name, (i,)), slip.help) for i, slip in enumerate(slips)
+    ]
+    return SpecError(faults, {name: Source(name, text, None, marks)})
 
 
-def _unread(name: str, code: str, message: str, help: str) -> SpecError:
+def _unread(name: str, code: str, message: str, help: str = "") -> SpecError:
     return SpecError([Fault(code, message, Loc(name), help)], {name: Source(name, "")})
 
 
 # ------------------------------------------------------------------ bytes
-
-
-class _RefusedError(Exception):
-    def __init__(self, code: str, message: str, help: str = "") -> None:
-        super().__init__(code, message, help)
-        self.code, self.message, self.help = code, message, help
 
 
 _REASONS = {
@@ -222,128 +183,83 @@ _REASONS = {
 }
 
 
-def _bytes(path: str | Path, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises _RefusedError."""
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-        | getattr(os, "O_BINARY", 0)
-    )
+def _bytes(path: str | Path, name: str, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes. Raises SpecError."""
+    raw = bytearray()
     try:
-        handle = os.open(path, flags)
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                said = "this is not a regular file (a pipe or a device)"
+                raise _unread(name, "E101", said, "copy the text into a file")
+            while len(raw) <= most and (chunk := file.read(1 << 20)):
+                raw += chunk
     except OSError as failed:
         if os.path.isdir(path):  # noqa: PTH112  (Path's raises for a path that is too long)  # Windows refuses to open a folder with EACCES
-            raise _RefusedError("E101", _REASONS[errno.EISDIR], "name a file in it") from None
-        reason = _REASONS.get(failed.errno or 0, f"the file cannot be opened: {failed.strerror}")
-        raise _RefusedError("E101", reason, "check the path") from None
-    except ValueError:  # a NUL in the path
-        raise _RefusedError("E101", "the path contains a NUL character", "check the path") from None
-    try:
-        return _regular(handle, most)
-    except OSError as failed:
-        raise _RefusedError("E101", f"the file cannot be read: {failed.strerror}") from None
-    finally:
-        os.close(handle)
+            raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it") from None
+        reason = _REASONS.get(failed.errno or 0, f"the file cannot be read: {failed.strerror}")
+        raise _unread(name, "E101", reason, "check the path") from None
+    except ValueError:
+        said = "the path contains a NUL character"
+        raise _unread(name, "E101", said, "check the path") from None
+    if len(raw) > most:
+        help = "raise `Limits(file_bytes=…)` from Python if it is meant"
+        raise _unread(name, "E401", _too_large(most), help)
+    return bytes(raw)
 
 
-def _regular(handle: int, most: int) -> bytes:
-    status = os.fstat(handle)
-    if stat.S_ISDIR(status.st_mode):
-        raise _RefusedError("E101", _REASONS[errno.EISDIR], "name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise _RefusedError(
-            "E101", "this is not a regular file (a pipe or a device)", "copy the text into a file"
-        )
-    if status.st_size > most:
-        raise _RefusedError(
-            "E401", _too_large(most), "raise `Limits(file_bytes=…)` from Python if it is meant"
-        )
-    chunks: list[bytes] = []
-    left = most + 1
-    while left > 0:
-        chunk = os.read(handle, min(left, 1 << 20))
-        if not chunk:
-            break
-        chunks.append(chunk)
-        left -= len(chunk)
-    if left <= 0:  # it grew while it was read
-        raise _RefusedError("E401", _too_large(most))
-    return b"".join(chunks)
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and a pipe that nobody writes to without waiting for one."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _too_large(most: int) -> str:
     return f"the file is larger than {most:,} bytes"
 
 
-_MARKS = (
+_OTHERS = (
     (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe\x00\x00", "UTF-32"), (b"\xfe\xff", "UTF-16"),
     (b"\xff\xfe", "UTF-16"),
-    (b"\xef\xbb\xbf", "UTF-8 with a byte order mark"),
 )  # fmt: skip
 
 
 def _decode(raw: bytes, name: str) -> str:
-    """UTF-8 text with LF line ends. Raises SpecError."""
-    for mark, encoding in _MARKS:
+    """UTF-8 text with LF line ends, without a byte order mark. Raises SpecError."""
+    for mark, encoding in _OTHERS:
         if raw.startswith(mark):
-            raise _unread(
-                name,
-                "E102",
-                f"the file is {encoding}; a spec is plain UTF-8",
-                "save it as UTF-8 without a byte order mark",
-            )
+            said = f"the file is {encoding}; a spec is UTF-8"
+            raise _unread(name, "E102", said, "save it as UTF-8")
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as bad:
-        before = raw[: bad.start].decode("utf-8")
-        text = before + raw[bad.start :].decode("utf-8", "replace")
-        slip = yaml.Slip(
-            "E102",
-            f"byte 0x{raw[bad.start]:02x} is not UTF-8",
-            bad.start,
-            bad.start + 1,
-            "save the file as UTF-8",
-        )
-        start = len(before.replace("\r\n", "\n"))
-        raise _MisreadError(
-            name,
-            text.replace("\r\n", "\n"),
-            [yaml.Slip(slip.code, slip.message, start, start + 1, slip.help)],
-        ) from None
-    return text.replace("\r\n", "\n")
+        start = len(raw[: bad.start].decode("utf-8"))
+        said = f"byte 0x{raw[bad.start]:02x} is not UTF-8"
+        slip = Slip("E102", said, start, "save the file as UTF-8")
+        raise _misread(name, raw.decode("utf-8", "replace"), [slip]) from None
 
 
 # ------------------------------------------------------------------ text
 
 
 def _child(node: Any, step: str | int) -> Any:
-    if isinstance(node, dict):
-        return node.get(step)
-    if isinstance(node, list) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return None
-
-
-def _plain(text: str) -> str:
-    """Text that cannot move a terminal's cursor or hide what it says."""
-    return yaml.FORBIDDEN.sub(
-        "\N{REPLACEMENT CHARACTER}", text.replace("\t", " ").replace("\n", " ")
-    )
+    inside: Any = node if isinstance(node, (dict, list)) else ()
+    try:
+        return inside[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _chain(chain: tuple[Step, ...], sources: Mapping[str, Quoting]) -> list[str]:
     """One line a place, those at the same place joined; a long chain is cut in the middle."""
-    lines: list[tuple[str, list[str]]] = []
-    for step in chain:
+
+    def position(step: Step) -> str:
         source = sources.get(step.loc.file)
-        where = source.position(step.loc) if source is not None else _plain(step.loc.file)
-        text = _plain(step.text)
-        if lines and lines[-1][0] == where:
-            lines[-1][1].append(text)
-        else:
-            lines.append((where, [text]))
-    shown = [f"  expanded from {where}   {'; '.join(_middle(texts))}" for where, texts in lines]
+        return source.position(step.loc) if source else printable(step.loc.file)
+
+    shown = [
+        f"  expanded from {where}   {'; '.join(_middle([printable(step.text) for step in steps]))}"
+        for where, steps in groupby(chain, position)
+    ]
     if len(shown) > _CHAIN:
         half = _CHAIN // 2
         shown[half:-half] = [f"  … {len(shown) - _CHAIN} more …"]

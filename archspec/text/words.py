@@ -9,12 +9,33 @@ did_you_mean("cnov", ["conv"])    did you mean `conv`?
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
 _WORD = 64  # characters of a word that may be a slip of another
+
+# Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
+# non-characters.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str) -> str:
+    """Text that cannot move a terminal's cursor or hide what it says."""
+    text = text.replace("\t", " ").replace("\n", " ")
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def character(char: str) -> str:
+    """A character's number and name: `U+202E (right-to-left override)`."""
+    import unicodedata
+
+    return f"U+{ord(char):04X} ({unicodedata.name(char, 'a control character').lower()})"
 
 
 def cut(text: str, most: int = 60) -> str:
@@ -25,6 +46,11 @@ def cut(text: str, most: int = 60) -> str:
 def shortened(text: str, most: int) -> str:
     """The text as it is, of at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def opening(text: str) -> str:
+    """How a text begins: its first line, of at most 40 characters."""
+    return shortened(text.split("\n", 1)[0], 40)
 
 
 def written(value: object) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from archspec.expand.graph import Graph
-    from archspec.weights.names import Shape
+    from archspec.weights.recipes import Shape
 
 
 def stems(graph: Graph) -> set[str]:
@@ -27,13 +27,9 @@ def stems(graph: Graph) -> set[str]:
             continue
         if not node.layer.weights(*node.ins):
             bare.add(node.index)
-        elif node.layer.op == "conv" and node.shared is None and not _grouped(node.layer):
+        elif node.op == "conv" and node.shared is None and getattr(node.layer, "groups", 1) == 1:
             found.add(f"{node.path}.weight")
     return found
-
-
-def _grouped(layer: object) -> bool:
-    return getattr(layer, "groups", 1) != 1
 
 
 def how(there: Shape, here: Shape) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
+from archspec import network
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.files import Given
-from archspec.weights.loading import known, table
-from archspec.weights.names import Recipe, matcher
+from archspec.weights.files import given
+from archspec.weights.loading import table
+from archspec.weights.names import matcher
+from archspec.weights.recipes import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +35,10 @@ def export(
     again, parts joined, axes put back. The spec is the one `model` was built from, or `spec`.
     Raises WeightsError where a tensor of `like` has no value, or one of another shape.
     """
-    program = known(spec) if spec is not None else origin.program_of(model)
-    header = Given(like, "like").header
+    import torch
+
+    program = network.program(spec) if spec is not None else origin.program_of(model)
+    header = given(like, "like").header
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}
     parts: dict[str, dict[int, Tensor]] = {}
@@ -43,18 +48,16 @@ def export(
             continue
         rename = recipe.rename
         if rename is not None and rename.part is not None:
-            back = _unordered(value.detach(), recipe)
             if rename.reshape:
                 raise _unclear(recipe, "a part that was reshaped has no shape of its own")
-            parts.setdefault(recipe.sources[0], {})[rename.part[0]] = back
-            if len(parts[recipe.sources[0]]) == rename.part[1]:
-                found[recipe.sources[0]] = _joined(parts[recipe.sources[0]], rename.axis)
+            (source,), (part, of) = recipe.sources, rename.part
+            known = parts.setdefault(source, {})
+            known[part] = _unordered(value.detach(), recipe)
+            if len(known) == of:
+                found[source] = torch.cat([known[k] for k in range(of)], rename.axis)
             continue
         sizes = [header[source].shape for source in recipe.sources]
-        for source, part in zip(
-            recipe.sources, _divided(value.detach(), recipe, sizes), strict=True
-        ):
-            found[source] = part
+        found.update(zip(recipe.sources, _divided(value.detach(), recipe, sizes), strict=True))
     lacking = [
         name
         for name, stored in header.items()
@@ -72,13 +75,10 @@ def _divided(value: Tensor, recipe: Recipe, shapes: list[tuple[int, ...]]) -> tu
     if rename is None:
         return (value,)
     if len(shapes) == 1:
-        order = rename.order
-        if not rename.reshape:
-            return (_unordered(value, recipe),)
-        if order is None:
-            return (value.reshape(shapes[0]) if value.numel() == _size(shapes[0]) else value,)
-        ordered = value.reshape([shapes[0][axis] for axis in order])
-        return (_unordered(ordered, recipe),)
+        if rename.reshape and value.numel() == prod(shapes[0]):
+            order = rename.order or range(len(shapes[0]))
+            value = value.reshape([shapes[0][axis] for axis in order])
+        return (_unordered(value, recipe),)
     if rename.reshape:
         raise _unclear(recipe, "joined tensors that were reshaped are not divided again")
     whole = _unordered(value, recipe)
@@ -95,19 +95,6 @@ def _unordered(value: Tensor, recipe: Recipe) -> Tensor:
     if order is None:
         return value
     return value.permute([order.index(axis) for axis in range(len(order))])
-
-
-def _joined(parts: Mapping[int, Tensor], axis: int) -> Tensor:
-    import torch
-
-    return torch.cat([parts[k] for k in sorted(parts)], axis)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _unclear(recipe: Recipe, why: str) -> WeightsError:

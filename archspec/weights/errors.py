@@ -26,6 +26,15 @@ class WeightsError(CodedError):
         self.report = report
 
 
+def unusable(name: str, said: str) -> WeightsError:
+    """Of a file whose bytes are not those that were written."""
+    return WeightsError("E604", f"`{name}` {said}", "fetch or save the file again")
+
+
+def damaged(name: str, said: str) -> WeightsError:
+    return unusable(name, f"is damaged: {said}")
+
+
 def some(names: Sequence[str]) -> str:
     """`a`, `b`, `c` and 7 more."""
     shown = ", ".join(f"`{name}`" for name in names[:_MOST])

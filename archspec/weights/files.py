@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
-from archspec.save import mode
+from archspec.save import NotOursError, replacing
 from archspec.weights import header as headers
-from archspec.weights.errors import WeightsError
-from archspec.weights.names import Stored
+from archspec.weights.errors import WeightsError, unusable
+from archspec.weights.recipes import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,84 +23,60 @@ MARK = "archspec"  # the key of the metadata that says which version wrote a fil
 WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile put them around
 
 
-class Archive(Protocol):
-    """Tensors by name: what is known before data is read, and the data.
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Tensors by name: what is known before data is read, and what reads the data of one.
 
     `metadata` are the texts that a safetensors file carries beside them; `notes` what was taken
     off on the way.
     """
 
     name: str
-    header: dict[str, Stored]
-    metadata: dict[str, str]
-    notes: list[str]
-
-    def tensor(self, name: str) -> Tensor: ...
-
-
-class _Unwrapped:
-    """An archive without the prefix that all its names have."""
-
-    def __init__(self, inner: Archive, prefix: str) -> None:
-        self.inner, self.prefix, self.name = inner, prefix, inner.name
-        self.metadata = inner.metadata
-        self.header = {k.removeprefix(prefix): v for k, v in inner.header.items()}
-        self.notes = [*inner.notes, f"`{prefix}` taken off all names"]
-
-    def tensor(self, name: str) -> Tensor:
-        return self.inner.tensor(self.prefix + name)
+    header: Mapping[str, Stored]
+    tensor: Callable[[str], Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-class Given:
-    """A state_dict in memory."""
+def given(state: Mapping[str, Any], name: str = "state_dict") -> Archive:
+    """A state_dict in memory. Raises WeightsError."""
+    import torch
 
-    def __init__(self, state: Mapping[str, Any], name: str = "state_dict") -> None:
-        import torch
-
-        self.name, self.metadata = name, dict[str, str]()
-        self.notes: list[str] = []
-        self.header: dict[str, Stored] = {}
-        self._state = state
-        headers.bounded(len(state), name)
-        for key, value in state.items():
-            if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-                what = f"{type(key).__name__} -> {type(value).__name__}"
-                message = f"`{name}` holds `{headers.plain(str(key))}`, {what}; not name -> tensor"
-                raise WeightsError("E605", message, "give the model's state_dict alone")
-            headers.printable(key, name)
-            if value.layout is not torch.strided or value.is_quantized or value.is_nested:
-                message = f"`{key}` in `{name}` is no plain tensor of numbers ({value.layout})"
-                raise WeightsError("E608", message, "save it dense, as float32")
-            self.header[key] = Stored(tuple(value.shape), str(value.dtype).removeprefix("torch."))
-
-    def tensor(self, name: str) -> Tensor:
-        found: Tensor = self._state[name].detach().to("cpu")
-        return found
+    headers.bounded(len(state), name)
+    header: dict[str, Stored] = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            what = f"{type(key).__name__} -> {type(value).__name__}"
+            message = f"`{name}` holds `{headers.plain(str(key))}`, {what}; not name -> tensor"
+            raise WeightsError("E605", message, "give the model's state_dict alone")
+        headers.printable(key, name)
+        if value.layout is not torch.strided or value.is_quantized or value.is_nested:
+            message = f"`{key}` in `{name}` is no plain tensor of numbers ({value.layout})"
+            raise WeightsError("E608", message, "save it dense, as float32")
+        header[key] = Stored.of(value)
+    return Archive(name, header, lambda key: state[key].detach().to("cpu"))
 
 
-class _Safetensors:
-    """A safetensors file."""
+def _safetensors(file: IO[bytes], path: Path, size: int) -> Archive:
+    """A safetensors file of `size` bytes."""
+    name = path.name
+    header, metadata = headers.read(file, size, name)
 
-    def __init__(self, file: IO[bytes], path: Path, name: str) -> None:
-        self.name, self.notes = name, list[str]()
-        size = os.fstat(file.fileno()).st_size
-        self.header, self.metadata = headers.read(file, size, name)
-        self._path = path
-        self._data: Any = None
+    @cache
+    def data() -> Any:
+        return _library().safe_open(path, framework="pt", device="cpu")
 
-    def tensor(self, name: str) -> Tensor:
+    def tensor(key: str) -> Tensor:
         try:
-            if self._data is None:
-                self._data = _library().safe_open(self._path, framework="pt", device="cpu")
-            found: Tensor = self._data.get_tensor(name)
+            found: Tensor = data().get_tensor(key)
         except (OSError, ValueError, _library().SafetensorError) as bad:
-            message = f"`{self.name}` cannot be read: {headers.plain(str(bad))}"
-            raise WeightsError("E604", message, "fetch or save the file again") from None
-        wanted = self.header[name]
-        if (tuple(found.shape), f"torch.{wanted.dtype}") != (wanted.shape, str(found.dtype)):
-            message = f"`{self.name}` changed while it was read"
+            raise unusable(name, f"cannot be read: {headers.plain(str(bad))}") from None
+        if Stored.of(found) != header[key]:
+            message = f"`{name}` changed while it was read"
             raise WeightsError("E604", message, "nothing else may write it")
         return found
+
+    return Archive(name, header, tensor, metadata)
 
 
 @contextmanager
@@ -120,25 +97,34 @@ def opened(path: str | Path, most: int | None = None) -> Iterator[Archive]:
         if start[:4] == b"PK\x03\x04":
             from archspec.weights.zips import read
 
-            found: Archive = Given(*read(file, path, name))
+            found = given(read(file, path), name)
         else:
             _recognised(start, size, name)
-            found = _Safetensors(file, path, name)
+            found = _safetensors(file, path, size)
         yield unwrapped(found)
 
 
 def unwrapped(archive: Archive) -> Archive:
     """Without the prefixes that DistributedDataParallel and torch.compile put before all names."""
+    names = archive.header
     for prefix in WRAPPERS:
-        if archive.header and all(name.startswith(prefix) for name in archive.header):
-            return unwrapped(_Unwrapped(archive, prefix))
-    return archive
+        if names and all(name.startswith(prefix) for name in names):
+            break
+    else:
+        return archive
+    inner = replace(
+        archive,
+        header={name.removeprefix(prefix): stored for name, stored in names.items()},
+        tensor=lambda name: archive.tensor(prefix + name),
+        notes=(*archive.notes, f"`{prefix}` taken off all names"),
+    )
+    return unwrapped(inner)
 
 
 def _recognised(start: bytes, size: int, name: str) -> None:
     """Raises WeightsError for what is clearly something else than safetensors."""
     if not size:
-        raise WeightsError("E604", f"`{name}` is empty", "fetch or save the file again")
+        raise unusable(name, "is empty")
     kinds = {
         b"\x80": "a plain pickle (torch.save wrote such before 1.6)",
         b"\x89HDF": "an HDF5 file",
@@ -150,10 +136,8 @@ def _recognised(start: bytes, size: int, name: str) -> None:
             if mark == b"\x80" and 8 + length <= size:
                 continue  # a header whose length happens to begin so
             message = f"`{name}` is {kind}; safetensors and torch's zip files are read"
-            help = (
-                "where you trust it: torch.load(…, weights_only=True), then archspec.weights.save"
-            )
-            raise WeightsError("E605", message, help)
+            how = "torch.load(…, weights_only=True), then archspec.weights.save"
+            raise WeightsError("E605", message, f"where you trust it: {how}")
 
 
 def _regular(path: Path) -> IO[bytes]:
@@ -193,31 +177,18 @@ def save(
     from safetensors.torch import save_file
 
     path = Path(path)
-    if not force and os.path.lexists(path) and not _ours(path):
-        message = f"`{path}` is there and was not written by archspec"
-        raise WeightsError("E603", message, "force=True (--force) replaces it")
     plain = {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
+        with replacing(path, _ours, force=force) as temporary:
+            save_file(plain, temporary, metadata={"format": "pt", **metadata})
+    except NotOursError as error:
+        raise WeightsError("E603", str(error), "force=True (--force) replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
-    try:
-        os.close(handle)
-        save_file(plain, temporary, metadata={"format": "pt", **metadata})
-        with Path(temporary).open("rb+") as file:
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode(path))
-        Path(temporary).replace(path)
-    except OSError as failed:
-        raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _ours(path: Path) -> bool:
     """Whether a file is one that `save` wrote."""
-    if path.is_symlink() or not path.is_file():
-        return False
     try:
         with opened(path) as archive:
             return MARK in archive.metadata

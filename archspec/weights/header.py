@@ -8,13 +8,15 @@ last of two equal names.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from itertools import pairwise
 from math import prod
 from typing import IO, Any, NoReturn
 
-from archspec.text.yaml import FORBIDDEN
-from archspec.weights.errors import WeightsError
-from archspec.weights.names import Stored
+from archspec.text.words import FORBIDDEN
+from archspec.weights.errors import WeightsError, damaged
+from archspec.weights.recipes import Stored
 
 HEADER = 32 << 20  # bytes; the library allows 100 MB
 TENSORS = 100_000
@@ -37,7 +39,7 @@ def read(file: IO[bytes], size: int, name: str) -> tuple[Header, dict[str, str]]
     lead = file.read(8)
     length = int.from_bytes(lead, "little")
     if len(lead) < 8 or 8 + length > size:
-        _damaged(name, "it ends before its header does")
+        raise damaged(name, "it ends before its header does")
     if length > HEADER:
         message = f"`{name}` has a header of {length:,} bytes; at most {HEADER:,} are read"
         raise WeightsError("E606", message, "a network of this size is saved in several files")
@@ -47,10 +49,12 @@ def read(file: IO[bytes], size: int, name: str) -> tuple[Header, dict[str, str]]
         )
     except (ValueError, RecursionError) as bad:
         said = str(bad) if isinstance(bad, _RuleError) else "its header is no JSON"
-        _damaged(name, said)
+        raise damaged(name, said) from None
     if not isinstance(entries, dict):
-        _damaged(name, "its header is no JSON object")
-    metadata = _metadata(entries.pop("__metadata__", {}), name)
+        raise damaged(name, "its header is no JSON object")
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise damaged(name, "its metadata are not texts")
     bounded(len(entries), name)
     places, header = [], {}
     for key, entry in entries.items():
@@ -66,41 +70,30 @@ class _RuleError(ValueError):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        key = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
-        raise _RuleError(f"its header has `{plain(key)}` twice")
-    return found
+    for key, times in Counter(key for key, _ in pairs).most_common(1):
+        if times > 1:
+            raise _RuleError(f"its header has `{plain(key)}` twice")
+    return dict(pairs)
 
 
 def _number(text: str) -> NoReturn:
     raise _RuleError(f"its header holds {text}")
 
 
-def _metadata(node: Any, name: str) -> dict[str, str]:
-    if not isinstance(node, dict) or not all(isinstance(value, str) for value in node.values()):
-        _damaged(name, "its metadata are not texts")
-    found: dict[str, str] = node
-    return found
-
-
 def _tensor(key: str, entry: Any, name: str) -> tuple[Stored, tuple[int, int]]:
     """What the header says of one tensor, and where its data begin and end."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        _damaged(name, f"its header does not say dtype, shape and place of `{key}`")
+        raise damaged(name, f"its header does not say dtype, shape and place of `{key}`")
     code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
         message = f"`{name}` holds `{key}` as `{plain(str(code))}`, which is no known dtype"
         raise WeightsError("E608", message, "save it as float32")
     if not _sizes(shape) or not _sizes(place) or len(place) != 2 or len(shape) > 16:
-        _damaged(name, f"shape or place of `{key}` are not whole numbers from 0")
+        raise damaged(name, f"shape or place of `{key}` are not whole numbers from 0")
     dtype, width = DTYPES[code]
     if place[1] - place[0] != prod(shape) * width:
-        given = place[1] - place[0]
-        _damaged(
-            name, f"`{key}` {shape} of {dtype} is {prod(shape) * width:,} bytes, not {given:,}"
-        )
+        needed, given = prod(shape) * width, place[1] - place[0]
+        raise damaged(name, f"`{key}` {shape} of {dtype} is {needed:,} bytes, not {given:,}")
     return Stored(tuple(shape), dtype), (place[0], place[1])
 
 
@@ -115,7 +108,7 @@ def _seamless(places: list[tuple[int, int]], size: int, name: str) -> None:
             how = "overlap" if start < stop else "leave a hole"
             if start == size:
                 how = "are not as long as its header says"
-            _damaged(name, f"its tensors {how}")
+            raise damaged(name, f"its tensors {how}")
 
 
 def bounded(n: int, name: str) -> None:
@@ -128,19 +121,12 @@ def bounded(n: int, name: str) -> None:
 def printable(key: str, name: str) -> None:
     """Raises WeightsError for a name that could not be shown as it is."""
     if len(key) > NAME:
-        _damaged(name, f"a tensor's name has {len(key):,} characters")
+        raise damaged(name, f"a tensor's name has {len(key):,} characters")
     if plain(key) != key:
-        _damaged(name, f"`{plain(key)}` is a tensor's name with control characters")
+        raise damaged(name, f"`{plain(key)}` is a tensor's name with control characters")
 
 
 def plain(text: str) -> str:
     """Text that a terminal shows as it is; a long one cut."""
-    text = FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
-    text = text.replace("\n", "\N{REPLACEMENT CHARACTER}").replace(
-        "\t", "\N{REPLACEMENT CHARACTER}"
-    )
+    text = re.sub(rf"{FORBIDDEN.pattern}|[\n\t]", "\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= NAME else text[:60] + "…"
-
-
-def _damaged(name: str, said: str) -> NoReturn:
-    raise WeightsError("E604", f"`{name}` is damaged: {said}", "fetch or save the file again")

@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archspec import network
 from archspec.align import Mark, align, marks
+from archspec.language.weights import SOURCES
 from archspec.network import Program
-from archspec.network import load as load_spec
+from archspec.version import VERSION
 from archspec.weights import adapt, files, origin, sources, transfer
-from archspec.weights.errors import WeightsError
-from archspec.weights.names import Match, Stored, aligned, matcher, owned
+from archspec.weights.errors import WeightsError, damaged
+from archspec.weights.names import aligned, matcher, owned
+from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from archspec.language.renames import Rename
     from archspec.weights.files import Archive
@@ -57,22 +60,22 @@ def load(
     Raises WeightsError, after which the model has the values it had; SpecError for faults of the
     specs.
     """
+    import torch
+
     program = _program(spec) or origin.program_of(model)
     tensors = model.state_dict()
-    wanted = {
-        name: Stored(tuple(value.shape), str(value.dtype).removeprefix("torch."))
-        for name, value in tensors.items()
-    }
     if any(value.is_meta for value in tensors.values()):
         raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
+    wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(model).__name__
-    with _opened(state, source, program, _most(wanted)) as archive:
+    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+    with _opened(state, source, program, wanted) as archive:
         match = _match(program, archive, source, _program(from_spec))
-        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
         report = transfer.plan(title, wanted, archive, match, rules)
-        transfer.refuse(report)
-        dtypes = {name: value.dtype for name, value in tensors.items()}
-        transfer.write(tensors, transfer.values(report, archive, dtypes))
+        new = transfer.values(report, archive)
+    with torch.no_grad():
+        for name, value in new.items():
+            tensors[name].copy_(value)
     origin.loaded(model, report)
     return report
 
@@ -92,11 +95,11 @@ def plan(
     Of a safetensors file not even torch is needed. A report that is not `ok` is returned too.
     Raises WeightsError where names cannot be compared, SpecError for faults of the specs.
     """
-    program = known(spec)
+    program = network.program(spec)
     wanted = owned(program.graph)
-    with _opened(state, source, program, _most(wanted)) as archive:
+    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+    with _opened(state, source, program, wanted) as archive:
         match = _match(program, archive, source, _program(from_spec))
-        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
         return transfer.plan(program.name, wanted, archive, match, rules)
 
 
@@ -117,17 +120,13 @@ def convert(
     Parameters as of `load`. A tensor that stays as initialised is not written. Raises WeightsError,
     and then writes nothing.
     """
-    import torch
-
-    program = known(spec)
+    program = network.program(spec)
     wanted = owned(program.graph)
-    with _opened(state, source, program, _most(wanted)) as archive:
+    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
+    with _opened(state, source, program, wanted) as archive:
         match = _match(program, archive, source, _program(from_spec))
-        rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
         report = transfer.plan(program.name, wanted, archive, match, rules)
-        transfer.refuse(report)
-        dtypes = {name: getattr(torch, stored.dtype) for name, stored in wanted.items()}
-        tensors = transfer.values(report, archive, dtypes)
+        tensors = transfer.values(report, archive)
     files.save(tensors, path, _metadata(program), force=force)
     return report
 
@@ -142,42 +141,36 @@ def save(
     WeightsError.
     """
     program = _program(spec) or origin.program_of(model)
-    tensors: dict[str, Tensor] = model.state_dict()
-    files.save(tensors, path, _metadata(program), force=force)
+    files.save(model.state_dict(), path, _metadata(program), force=force)
 
 
 # ------------------------------------------------------------------ parts
 
 
-def known(spec: Spec) -> Program:
-    """The program of a spec that may be given by path or name."""
-    return spec if isinstance(spec, Program) else load_spec(spec)
-
-
 def _program(spec: Spec | None) -> Program | None:
-    return None if spec is None else known(spec)
+    return None if spec is None else network.program(spec)
 
 
 @contextmanager
 def _opened(
-    state: State | None, source: str | None, program: Program | None, most: int
+    state: State | None,
+    source: str | None,
+    program: Program | None,
+    wanted: Mapping[str, Stored],
 ) -> Iterator[Archive]:
-    if source not in (None, "spec", *sources.SOURCES):
-        names = ", ".join(f'"{name}"' for name in (*sources.SOURCES, "spec"))
+    """Of a size that is in proportion to the tensors that are wanted. Raises WeightsError."""
+    if source not in (None, "spec", *SOURCES):
+        names = ", ".join(f'"{name}"' for name in (*SOURCES, "spec"))
         raise WeightsError("E617", f"`{source}` is no source of weights", f"known: {names}")
+    most = _MARGIN + _ROOM * 8 * sum(stored.size for stored in wanted.values())
     if isinstance(state, Mapping):
-        yield files.unwrapped(files.Given(state))
+        yield files.unwrapped(files.given(state))
     elif state is not None:
         with files.opened(state, most) as archive:
             yield archive
     else:
         with sources.fetched(program, source, most) as archive:
             yield archive
-
-
-def _most(wanted: Mapping[str, Stored]) -> int:
-    """Bytes that a file with these tensors may have."""
-    return _MARGIN + _ROOM * 8 * sum(stored.size for stored in wanted.values())
 
 
 def _rules(
@@ -228,9 +221,7 @@ def _pairs(program: Program, theirs: Mapping[str, Mark]) -> tuple[dict[str, str]
 
 
 def _metadata(program: Program | None) -> dict[str, str]:
-    from archspec import __version__
-
-    found = {files.MARK: str(__version__)}
+    found = {files.MARK: VERSION}
     if program is not None:
         found["spec"] = program.name
         found["layers"] = json.dumps(marks(program.graph), separators=(",", ":"))
@@ -248,6 +239,5 @@ def _marks(archive: Archive) -> dict[str, Mark]:
     except (ValueError, TypeError, RecursionError):
         texts = False
     if not texts:
-        message = f"`{archive.name}` is damaged: its metadata do not say which layers it is of"
-        raise WeightsError("E604", message, "fetch or save the file again")
+        raise damaged(archive.name, "its metadata do not say which layers it is of")
     return {path: Mark(*mark) for path, mark in found.items()}

@@ -6,47 +6,16 @@ the spec's table. Never by shape, never by order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Collection, Iterable, Mapping
 
 from archspec.expand.graph import Graph
 from archspec.expressions import ExpressionError
 from archspec.language.renames import Rename
 from archspec.weights.errors import WeightsError, some
-
-Shape = tuple[int, ...]
+from archspec.weights.recipes import Match, Recipe, Stored
 
 EQUAL = "equal name"
 _DTYPES = {"float": "float32", "int": "int64", "bool": "bool"}
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a header says of a tensor: its shape, and its dtype as torch calls it."""
-
-    shape: Shape
-    dtype: str = "float32"
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What one tensor is made of: names in the source, how they were found, what is done to them.
-
-    `rename` is the entry whose conversions apply; None where the tensor is taken as it is.
-    """
-
-    sources: tuple[str, ...]
-    how: str
-    rename: Rename | None = None
-
-
-Match = Callable[[str], Recipe | None]
 
 
 def owned(graph: Graph) -> dict[str, Stored]:
@@ -125,7 +94,7 @@ def partly(recipes: Mapping[str, Recipe]) -> dict[str, str]:
 
     Raises WeightsError where one tensor, or one part of it, would be used for two of ours.
     """
-    users: dict[str, dict[tuple[int, int] | None, str]] = {}
+    users: dict[str, dict[tuple[int, ...] | None, str]] = {}
     for name, recipe in recipes.items():
         part = recipe.rename.part if recipe.rename is not None else None
         for source in recipe.sources:

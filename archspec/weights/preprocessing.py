@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.renames import Published
+from archspec import network
+from archspec.language.weights import Published
 from archspec.network import Program
-from archspec.network import load as load_spec
 from archspec.weights import sources
 from archspec.weights.errors import WeightsError
 
@@ -25,13 +25,13 @@ def preprocess(
     data loaders take it. For its GoogLeNet and Inception v3 torchvision changes the input once more
     inside the pretrained model (`transform_input`); that is part of it here. Raises WeightsError.
     """
-    program = spec if isinstance(spec, Program) else load_spec(spec, variant)
+    program = network.program(spec, variant)
     entry = sources.named(program, source)
     if isinstance(entry, Published):
         message = f"`{program.spec.name}` does not say how inputs of its own file are prepared"
         raise WeightsError("E617", message, 'source="torchvision" or "timm" bring theirs')
     if source == "timm":
-        data = sources.timm().data
+        data = sources.library("timm").data
         config = data.resolve_data_config(pretrained_cfg=sources.timm_config(entry))
         found: Callable[[Any], Tensor] = data.create_transform(**config)
         return found

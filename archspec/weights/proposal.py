@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archspec.weights.errors import WeightsError, some
@@ -18,7 +19,7 @@ from archspec.weights.patterns import Pair, fold, section
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.graph import Graph
 
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
 _HELP = "write `rename` by hand"
@@ -66,9 +67,8 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
         raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
     idle = _idle(ours, batch)
     if idle:
-        raise WeightsError(
-            "E618", f"no output depends on {some(idle)}, so nothing proves it", _HELP
-        )
+        message = f"no output depends on {some(idle)}, so nothing proves it"
+        raise WeightsError("E618", message, _HELP)
     return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
 
 
@@ -77,7 +77,7 @@ def probe(graph: Graph) -> list[Tensor]:
     import torch
 
     generator = torch.Generator().manual_seed(2)
-    tokens = [getattr(node.layer, "num", 2) for node in graph.steps if _op(node) == "embedding"]
+    tokens = [getattr(node.layer, "num", 2) for node in graph.steps if node.op == "embedding"]
     found = []
     for node in graph.steps:
         if node.layer is None:
@@ -88,10 +88,6 @@ def probe(graph: Graph) -> list[Tensor]:
             value = torch.randn(shape, generator=generator) if kind == "float" else whole
             found.append(value.bool() if kind == "bool" else value)
     return found
-
-
-def _op(node: Node) -> str:
-    return node.layer.op if node.layer is not None else "input"
 
 
 # ------------------------------------------------------------------ pairs
@@ -109,27 +105,13 @@ class _Layer:
         """Whether one can have the tensors of the other, reshaped at most."""
         if self.shapes == other.shapes:
             return self.kind == other.kind or not {self.kind, other.kind} <= _TORCH
-        sizes = [{k: _size(shape) for k, shape in x.shapes.items()} for x in (self, other)]
+        sizes = [{k: prod(shape) for k, shape in x.shapes.items()} for x in (self, other)]
         return sizes[0] == sizes[1] and {self.kind, other.kind} <= _MAPS
 
 
 _MAPS = {"Conv1d", "Conv2d", "Conv3d", "Linear", "NonDynamicallyQuantizableLinear"}
-_TORCH = {
-    *_MAPS,
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "LayerNorm",
-    "GroupNorm",
-    "Embedding",
-}
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
+_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm"}
+_TORCH = _MAPS | _NORMS | {"Embedding"}
 
 
 def _used(module: nn.Module, batch: Sequence[Tensor]) -> list[_Layer]:
@@ -233,7 +215,7 @@ def _randomise(module: nn.Module) -> None:
                 near = 1.0 if name.endswith(("weight", "running_var")) else 0.0
                 value.copy_(near + 0.4 * noise)
             else:  # the deviation of He's initialisation
-                value.copy_(noise * (24 / max(_size(value.shape[1:]), 1)) ** 0.5)
+                value.copy_(noise * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
 
 
 def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.weights.names import Recipe, Stored
+from archspec.weights.recipes import Recipe, Stored
 
 _MOST = 12  # tensors that a text lists under one heading
 

@@ -14,8 +14,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.language.renames import Published
-from archspec.language.weights import SOURCES
+from archspec.language.weights import Published
 from archspec.network import Program
 from archspec.weights import files
 from archspec.weights.errors import WeightsError
@@ -23,8 +22,6 @@ from archspec.weights.header import plain
 
 if TYPE_CHECKING:
     from archspec.weights.files import Archive
-
-__all__ = ["SOURCES", "enum", "fetched", "named", "reference", "timm", "timm_config"]
 
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20
@@ -39,25 +36,23 @@ def fetched(program: Program | None, source: str | None, most: int) -> Iterator[
         with files.opened(_file(entry, program, most), most) as archive:
             yield archive
     elif source == "torchvision":
-        yield files.Given(_torchvision(entry), entry)
+        yield files.given(_torchvision(entry), entry)
     else:
-        yield files.Given(_timm_state(entry), entry)
+        yield files.given(_timm_state(entry), entry)
 
 
 def named(program: Program | None, source: str | None) -> str | Published:
     """What the spec says of a source, for the program's variant. Raises WeightsError."""
     if program is None or source is None:
-        raise WeightsError(
-            "E617", "neither a file nor a source is given", "weights.load(model, path)"
-        )
+        help = "give the path of a file, or a source that the spec names: torchvision, timm, file"
+        raise WeightsError("E617", "neither a file nor a source is given", help)
     section = program.spec.weights
     known = section.sources if section is not None else {}
     if source not in known:
         message = f"`{program.spec.name}` names no weights of {source}"
         there = ", ".join(f'"{name}"' for name in known)
-        help = (
-            f"it names {there}" if there else f"`weights: {{{source}: …}}` in the spec, or a path"
-        )
+        lacking = f"`weights: {{{source}: …}}` in the spec, or a path"
+        help = f"it names {there}" if there else lacking
         raise WeightsError("E617", message, help)
     found = known[source].get(program.variant or program.spec.name)
     if found is None:
@@ -67,21 +62,22 @@ def named(program: Program | None, source: str | None) -> str | Published:
     return found
 
 
-# ------------------------------------------------------------------ torchvision
-
-
-def _models() -> Any:
+def library(name: str) -> Any:
+    """torchvision or timm. Raises WeightsError."""
     try:
-        return import_module("torchvision.models")
+        return import_module(name)
     except (ImportError, RuntimeError) as missing:
-        message = f"this source needs torchvision: {_reason(missing)}"
-        raise WeightsError("E602", message, "pip install 'archspec[torchvision]'") from None
+        message = f"this source needs {name}: {_reason(missing)}"
+        raise WeightsError("E602", message, f"pip install 'archspec[{name}]'") from None
+
+
+# ------------------------------------------------------------------ torchvision
 
 
 def enum(entry: str) -> Any:
     """A member of one of torchvision's enums of weights."""
     try:
-        return _models().get_weight(entry)
+        return library("torchvision").models.get_weight(entry)
     except (ValueError, KeyError):
         message = f"torchvision has no weights `{entry}`"
         raise WeightsError("E617", message, "its documentation lists them") from None
@@ -119,19 +115,10 @@ def _reason(failed: Exception) -> str:
 # ------------------------------------------------------------------ timm
 
 
-def timm() -> Any:
-    """The library. Raises WeightsError."""
-    try:
-        return import_module("timm")
-    except (ImportError, RuntimeError) as missing:
-        message = f"this source needs timm: {_reason(missing)}"
-        raise WeightsError("E602", message, "pip install 'archspec[timm]'") from None
-
-
 def _timm_state(name: str) -> Any:
-    library = timm()
+    timm = library("timm")
     try:
-        return library.create_model(name, pretrained=True).state_dict()
+        return timm.create_model(name, pretrained=True).state_dict()
     except Exception as failed:
         hub = timm_config(name).get("hf_hub_id") or name
         message = f"`{name}` cannot be fetched: {_reason(failed)}"
@@ -141,36 +128,27 @@ def _timm_state(name: str) -> Any:
 
 def timm_config(name: str) -> dict[str, Any]:
     """What timm says of the training of a model: size, mean, interpolation."""
-    config = timm().models.get_pretrained_cfg(name)
+    config = library("timm").models.get_pretrained_cfg(name)
     return config.to_dict() if config is not None else {}
 
 
-def reference(library: str, name: str) -> Any:
+def reference(origin: str, name: str) -> Any:
     """A model of torchvision or timm with random weights. Raises WeightsError."""
-    makers = {"torchvision": _torchvision_model, "timm": _timm_model}
-    if library not in makers:
-        message = f"`{library}` is no library of models"
+    if origin not in ("torchvision", "timm"):
+        message = f"`{origin}` is no library of models"
         raise WeightsError("E617", message, "torchvision:resnet50, timm:resnet50")
+    found = library(origin)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how weights are initialised that nobody keeps
-            return makers[library](name)
+            if origin == "timm":
+                return found.create_model(name)
+            # of a detector or a segmenter the backbone too would be fetched, if nothing was said
+            takes = signature(found.models.get_model_builder(name)).parameters
+            none = {key: None for key in ("weights", "weights_backbone") if key in takes}
+            return found.models.get_model(name, **none)
     except (ValueError, RuntimeError, TypeError) as failed:
-        if isinstance(failed, WeightsError):
-            raise
-        raise WeightsError("E617", f"{library} has no model `{name}`: {_reason(failed)}") from None
-
-
-def _torchvision_model(name: str) -> Any:
-    """Of a detector or a segmenter the backbone too would be fetched, if nothing was said of it."""
-    models = _models()
-    takes = signature(models.get_model_builder(name)).parameters
-    none = {key: None for key in ("weights", "weights_backbone") if key in takes}
-    return models.get_model(name, **none)
-
-
-def _timm_model(name: str) -> Any:
-    return timm().create_model(name)
+        raise WeightsError("E617", f"{origin} has no model `{name}`: {_reason(failed)}") from None
 
 
 # ------------------------------------------------------------------ files and addresses
@@ -178,7 +156,7 @@ def _timm_model(name: str) -> Any:
 
 def _file(named: Published, program: Program, most: int) -> Path:
     """The file on this machine, its SHA-256 compared."""
-    if named.url is not None:
+    if named.url:
         return _downloaded(named.url, named.sha256, most)
     folder = program.source.path.parent if program.source.path is not None else None
     if folder is None:
@@ -208,16 +186,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder() -> Path:
-    """Where files from addresses are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "archspec", "weights")
-
-
 def _downloaded(url: str, sha256: str, most: int) -> Path:
     """A file kept under its SHA-256, fetched where it is not yet there."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", url.rpartition("/")[2])[-60:]
-    path = folder() / f"{sha256[:16]}-{name}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = cache / "archspec" / "weights" / f"{sha256[:16]}-{name}"
     if path.is_file():
         _compare(path, sha256, f"delete {path}, so that it is fetched again")
         return path
@@ -245,8 +218,6 @@ def _stream(url: str, file: Any, most: int) -> None:
         while chunk := answer.read(min(_CHUNK, left + 1)):
             left -= len(chunk)
             if left < 0:
-                message = (
-                    f"`{url}` has more than {most:,} bytes, out of all proportion to the model"
-                )
-                raise WeightsError("E606", message, "check the address")
+                said = f"has more than {most:,} bytes, out of all proportion to the model"
+                raise WeightsError("E606", f"`{url}` {said}", "check the address")
             file.write(chunk)

@@ -1,20 +1,22 @@
 """Two headers → a plan; a plan and data → new values: for all tensors, or for none.
 
-The plan compares names, shapes and dtypes before any data is read. Values are made, checked, and
-only then copied.
+The plan compares names, shapes and dtypes before any data is read. Values are made and checked, all
+of them, before the caller copies the first.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archspec.language.renames import Rename
 from archspec.weights import adapt
 from archspec.weights.errors import WeightsError, some
-from archspec.weights.names import Match, Recipe, Shape, Stored, partly, under
+from archspec.weights.names import partly, under
+from archspec.weights.recipes import Match, Recipe, Shape, Stored
 from archspec.weights.reporting import Line, Report
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def plan(
 ) -> Report:
     """What becomes of each tensor; no data is read. Raises WeightsError for an unclear match."""
     header = archive.header
-    groups: dict[str, list[Line]] = {"loaded": [], "fresh": [], "missing": [], "conflicts": []}
+    groups: dict[str, list[Line]] = defaultdict(list)
     recipes = {name: found for name in wanted if (found := match(name)) is not None}
     parts = partly(recipes)
     fates = {n: _fate(n, here, recipes.get(n), header, rules) for n, here in wanted.items()}
@@ -67,36 +69,25 @@ def plan(
             fate, line = "fresh", replace(line, why=f"with the rest of `{layer}`")
         groups[fate].append(line)
     used = {source for recipe in recipes.values() for source in recipe.sources}
-    left: list[Line] = []
-    unexpected: list[Line] = []
     for name, stored in header.items():
-        if name in used and name not in parts:
-            continue
-        why = "of the head" if under(name, rules.head) else "allowed"
-        open = under(name, rules.open)
-        line = Line(name, there=stored, why=why if open else parts.get(name, "nothing takes it"))
-        (left if open else unexpected).append(line)
-    notes = [
-        *archive.notes,
-        *(f"`{line.name}` {line.why}" for line in groups["loaded"] if line.why),
-    ]
-    return Report(
-        model, archive.name, left_over=tuple(left), unexpected=tuple(unexpected),
-        notes=tuple(notes), **{key: tuple(lines) for key, lines in groups.items()},
-    )  # fmt: skip
+        if name not in used or name in parts:
+            fate, why = "unexpected", parts.get(name, "nothing takes it")
+            if under(name, rules.open):
+                fate, why = "left_over", "of the head" if under(name, rules.head) else "allowed"
+            groups[fate].append(Line(name, there=stored, why=why))
+    notes = (*archive.notes, *(f"`{e.name}` {e.why}" for e in groups["loaded"] if e.why))
+    lines = {key: tuple(lines) for key, lines in groups.items()}
+    return Report(model, archive.name, notes=notes, **lines)
 
 
 def _fate(
     name: str, here: Stored, recipe: Recipe | None, header: Mapping[str, Stored], rules: Rules
 ) -> tuple[str, Line]:
     """Which group of the report a tensor of the model belongs to."""
-    may = "the head" if under(name, rules.head) else "allowed"
-    open = under(name, rules.open)
+    if recipe is None and name.endswith(_COUNTER):
+        return "fresh", Line(name, here, why="not in the source; a counter")
     if recipe is None:
-        line = Line(name, here, why="not in the source")
-        if name.endswith(_COUNTER):
-            return "fresh", replace(line, why="not in the source; a counter")
-        return ("fresh" if open else "missing"), replace(line, why=may) if open else line
+        return _lacking("missing", Line(name, here, why="not in the source"), rules)
     there, why = _made(recipe, here, header)
     line = Line(name, here, there, recipe, why)
     if there is None:
@@ -111,7 +102,14 @@ def _fate(
         if how and rules.adapt:
             return "loaded", replace(line, why=how)
         line = replace(line, why="adapt_input=True fits it" if how else "")
-    return ("fresh" if open else "conflicts"), replace(line, why=may) if open else line
+    return _lacking("conflicts", line, rules)
+
+
+def _lacking(fate: str, line: Line, rules: Rules) -> tuple[str, Line]:
+    """Fresh below a path that may stay as it is, else what is said."""
+    if not under(line.name, rules.open):
+        return fate, line
+    return "fresh", replace(line, why="the head" if under(line.name, rules.head) else "allowed")
 
 
 def _made(recipe: Recipe, here: Stored, header: Mapping[str, Stored]) -> tuple[Stored | None, str]:
@@ -162,7 +160,7 @@ def _dtype(here: Stored, there: Stored, *, cast: bool) -> str:
     return f"{there.dtype}, which is not converted to {here.dtype}"
 
 
-def refuse(report: Report) -> None:
+def _refuse(report: Report) -> None:
     """Raises WeightsError unless every tensor is accounted for."""
     if report.ok:
         return
@@ -199,13 +197,14 @@ def _first(lines: tuple[Line, ...]) -> str:
     return str(lines[0]) + (f" (and {more:,} more)" if more else "")
 
 
-def values(report: Report, archive: Archive, dtypes: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The new value of each tensor that is loaded, in the dtype given for it, all finite.
+def values(report: Report, archive: Archive) -> dict[str, Tensor]:
+    """The new value of each tensor that is loaded, in its own dtype, all finite.
 
-    Raises WeightsError.
+    Raises WeightsError, before any data is read, unless every tensor is accounted for.
     """
     import torch
 
+    _refuse(report)
     found = {}
     for line in report.loaded:
         assert line.recipe is not None
@@ -216,7 +215,7 @@ def values(report: Report, archive: Archive, dtypes: Mapping[str, Any]) -> dict[
             value = value.reshape(line.here.shape)
         if tuple(value.shape) != line.here.shape:
             value = adapt.channels(value, line.here.shape[1])
-        value = value.to(dtypes[line.name])
+        value = value.to(getattr(torch, line.here.dtype))
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             message = f"`{line.name}` in `{archive.name}` holds numbers that are not finite"
             help = "the file is of a run that diverged, or was damaged: take an earlier one"
@@ -235,12 +234,3 @@ def _convert(rename: Rename, parts: list[Tensor]) -> Tensor:
         size = value.shape[rename.axis] // n
         value = value.narrow(rename.axis, k * size, size)
     return value.permute(rename.order) if rename.order is not None else value
-
-
-def write(state: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> None:
-    """Copy the new values into the model's own tensors."""
-    import torch
-
-    with torch.no_grad():
-        for name, value in new.items():
-            state[name].copy_(value)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from archspec.weights import header as headers
-from archspec.weights.errors import WeightsError, some
+from archspec.weights.errors import WeightsError, damaged, some, unusable
 
 OLDEST = (2, 10)  # weights_only of earlier releases could be got round
 WRAPPED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the model's
@@ -28,11 +28,12 @@ _KINDS = {
 _ALONE = "save the model's state_dict alone, best with archspec.weights.save"
 
 
-def read(file: IO[bytes], path: Path, name: str) -> tuple[dict[str, Any], str]:
-    """The tensors of an open zip file by name, their data mapped and not yet read; and `name`.
+def read(file: IO[bytes], path: Path) -> dict[str, Any]:
+    """The tensors of an open zip file by name, their data mapped and not yet read.
 
     Raises WeightsError.
     """
+    name = path.name
     _directory(file, name)
     torch = _torch()
     try:
@@ -43,13 +44,12 @@ def read(file: IO[bytes], path: Path, name: str) -> tuple[dict[str, Any], str]:
         raise _refused(path, name) from None
     except Exception as bad:  # of a damaged file torch raises almost anything
         said = " ".join(str(bad).split())[:120]
-        message = f"`{name}` cannot be read: {headers.plain(said)}"
-        raise WeightsError("E604", message, "fetch or save the file again") from None
+        raise unusable(name, f"cannot be read: {headers.plain(said)}") from None
     state = _state(found, torch, name)
     for key, value in state.items():
         if isinstance(value, torch.Tensor):
             _stored(str(key), value, torch, name)
-    return state, name
+    return state
 
 
 def _directory(file: IO[bytes], name: str) -> None:
@@ -58,8 +58,7 @@ def _directory(file: IO[bytes], name: str) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as bad:
-        message = f"`{name}` is damaged: {headers.plain(str(bad))}"
-        raise WeightsError("E604", message, "fetch or save the file again") from None
+        raise damaged(name, headers.plain(str(bad))) from None
     size = file.seek(0, 2)
     headers.bounded(len(entries), name)
     for entry in entries:

@@ -119,12 +119,19 @@ def _overlaps(cards: Sequence[Card], words: Sequence[Words]) -> Iterator[str]:
     for word in words:
         reach = _bounds(word.hull)
         for card, box in boxes:
-            if not reach.overlaps(box, 0.0) or not _overlap(word.hull, card.hull):
+            if not _meet(reach, box) or not _overlap(word.hull, card.hull):
                 continue
             if _may_stand_in(word, card):
                 continue
             where = "leaves its card" if word.card is card else f"overlaps card {card.key}"
             yield f"`{word.text.text}` {where}"
+
+
+def _meet(a: Box, b: Box) -> bool:
+    """Whether two upright boxes share anything."""
+    return max(a.left, b.left) < min(a.right, b.right) and max(a.top, b.top) < min(
+        a.bottom, b.bottom
+    )
 
 
 def _may_stand_in(word: Words, card: Card) -> bool:
@@ -153,12 +160,12 @@ def _lines(cards: Sequence[Card], words: Sequence[Words], lines: Sequence[Line])
             if not any(_near_to(point, end.hull) for point in line.points):
                 yield f"the line {line.edge} does not touch {end.key}"
         for card, box in around_cards:
-            if not reach.overlaps(box, 0.0) or not _crosses(line.points, card.hull):
+            if not _meet(reach, box) or not _crosses(line.points, card.hull):
                 continue
             if not any(card is end or _nested(card, end) for end in ends):
                 yield f"the line {line.edge} crosses card {card.key}"
         for word, box in around_words:
-            if reach.overlaps(box, 0.0) and _crosses(line.points, word.hull):
+            if _meet(reach, box) and _crosses(line.points, word.hull):
                 yield f"the line {line.edge} crosses `{word.text.text}`"
 
 

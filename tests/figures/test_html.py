@@ -17,7 +17,9 @@ import pytest
 
 import archspec
 from archspec import Program
-from archspec.figures import figure, nest, plan
+from archspec.figures import figure, plan
+from archspec.figures.groups import groups
+from archspec.figures.tree import Element
 
 BIG = """\
 spec: 1
@@ -121,16 +123,11 @@ def test_names_stay_text() -> None:
 def test_every_edge_is_drawn_at_every_depth(name: str) -> None:
     """From the op, out of every group that it is in, across, and into every group of the other."""
     graph = archspec.load(name).graph
-    whole = nest.nest(graph)
+    whole = groups(graph)
     plans = plan.plans(graph, whole)
-    parent = {
-        part.key: group
-        for group in whole.walk()
-        for part in group.parts
-        if isinstance(part, nest.Nest)
-    }
+    parent = {part.key: group for group in whole.groups() for part in group.children}
 
-    def linked(group: nest.Nest, node: int, value: int, *, out: bool) -> bool:
+    def linked(group: Element, node: int, value: int, *, out: bool) -> bool:
         found = plans[group.key]
         inner = item_of(found, node)
         ports = [
@@ -145,7 +142,7 @@ def test_every_edge_is_drawn_at_every_depth(name: str) -> None:
         for edge in node.inputs:
             here, there = holder(whole, edge.node), holder(whole, node.index)
             both = here
-            while not (both.start <= node.index < both.stop):
+            while node.index not in both.nodes:
                 both = parent[both.key]
             found = plans[both.key]
             a, b = item_of(found, edge.node), item_of(found, node.index)
@@ -158,9 +155,9 @@ def test_every_edge_is_drawn_at_every_depth(name: str) -> None:
                 there = parent[there.key]
 
 
-def holder(group: nest.Nest, node: int) -> nest.Nest:
-    for part in group.parts:
-        if isinstance(part, nest.Nest) and part.start <= node < part.stop:
+def holder(group: Element, node: int) -> Element:
+    for part in group.children:
+        if part.children and node in part.nodes:
             return holder(part, node)
     return group
 
@@ -169,9 +166,15 @@ def item_of(found: plan.Plan, node: int) -> int:
     for number, item in enumerate(found.items):
         if isinstance(item, plan.Stack) and item.first <= node <= item.last:
             return number
-        if isinstance(item, nest.Nest) and item.start <= node < item.stop:
+        if isinstance(item, Element) and node in item.nodes:
             return number
     raise AssertionError(node)
+
+
+def test_the_cell_in_the_middle_of_each_axis() -> None:
+    """Axes of different lengths, along which an op does the same."""
+    data = data_of(page_of(archspec.loads("spec: 1\ninput: [8, 4, 4, 5]\nbody: [relu]\n")))
+    assert [data["boxes"][place] for place in data["nodes"]["box"][1:]] == [[0, 1, 1, 2, 2, 0]]
 
 
 # ------------------------------------------------------------------ the browser

@@ -8,7 +8,7 @@ from figures import NETWORKS, compare, network
 
 from archspec.figures.heights import levels
 from archspec.figures.levels import applies, draw, fitting
-from archspec.figures.outline import outline
+from archspec.figures.outline import Fold, outline
 from archspec.figures.scene import Group, Path, Scene
 from archspec.network import loads
 
@@ -26,7 +26,7 @@ def boxes(scene: Scene) -> dict[str, tuple[float, float]]:
 def labels(name: str) -> dict[str, str]:
     """By key of a part, where it stands."""
     program = network(name)
-    shown = outline(program, scales=True, outputs=False)
+    shown = outline(program, Fold(scales=True, outputs=False))
     return {key: level.label for key, level in levels(program, shown).items()}
 
 
@@ -107,7 +107,7 @@ def test_finer_than_the_input() -> None:
         "body:\n  - {conv: {out: 4, kernel: 3, padding: 1}}\n  - upsample: 4\n  - relu\n"
     )
     program = loads(text)
-    shown = outline(program, scales=True, outputs=False)
+    shown = outline(program, Fold(scales=True, outputs=False))
     level = levels(program, shown)["upsample1…relu1"]
     assert (level.label, level.remark) == ("stride 1/4", "4× the input")
     assert applies(program)
@@ -135,7 +135,7 @@ body:
   - conv_transpose: {out: 1, kernel: 2, stride: 2}
 """
     program = loads(text)
-    shown = outline(program, scales=True, outputs=False)
+    shown = outline(program, Fold(scales=True, outputs=False))
     found = [level.label for level in levels(program, shown).values()]
     assert found == [
         "stride 1", "stride 2", "stride 4", "vectors", "vectors", "stride 2", "stride 1",
@@ -149,6 +149,6 @@ def test_axes_of_their_own_strides() -> None:
         "  - {conv: {out: 8, kernel: 3, padding: 1}}\n  - max_pool: [2, 1]\n  - max_pool: 2\n"
     )
     program = loads(text)
-    shown = outline(program, scales=True, outputs=False)
+    shown = outline(program, Fold(scales=True, outputs=False))
     found = [level.label for level in levels(program, shown).values()]
     assert found == ["stride 1", "stride 1", "stride 2×1", "stride 4×2"]

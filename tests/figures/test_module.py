@@ -9,10 +9,11 @@ from checking import faults
 from figures import NETWORKS, compare, network
 
 from archspec.figures.module import calls, draw, opened
+from archspec.figures.outline import Maker
 from archspec.figures.scene import Box, Group, Rect, Scene, Text
 from archspec.text.faults import CodedError
 
-DRAWN = [(name, block) for name in NETWORKS for block in calls(network(name))]
+DRAWN = [(name, block) for name in NETWORKS for block in calls(Maker(network(name)))]
 
 
 def card_boxes(scene: Scene) -> dict[str, Box]:

@@ -7,7 +7,7 @@ from figures import NETWORKS, network
 from hypothesis import HealthCheck, given, reject, settings
 from random_specs import specs
 
-from archspec.figures.outline import MOST, Outline, Part, outline
+from archspec.figures.outline import MOST, Fold, Outline, Part, outline
 from archspec.network import Program, loads
 from archspec.text.faults import SpecError
 
@@ -97,7 +97,7 @@ def test_nothing_is_lost_however_it_is_asked_for(name: str) -> None:
     program = network(name)
     for most in (1, 7, 1000):
         for runs, full, scales in ((True, False, False), (False, True, False), (True, False, True)):
-            shown = outline(program, most, runs=runs, full=full, scales=scales)
+            shown = outline(program, Fold(most, runs=runs, full=full, scales=scales))
             assert len([part for part in shown.parts if part.kind != "output"]) <= most
             check(program, shown)
 
@@ -121,7 +121,7 @@ def test_random_networks() -> None:
             reject()
         drawn += 1
         for most in (2, 9, MOST):
-            shown = outline(program, most)
+            shown = outline(program, Fold(most))
             assert len([part for part in shown.parts if part.kind != "output"]) <= most
             check(program, shown)
             check_insides(program, shown)
@@ -211,11 +211,11 @@ def test_skips_of_a_unet() -> None:
 
 def test_open_by_key() -> None:
     program = network("resnet152")
-    repeat = outline(program, open=["layer1"])
+    repeat = outline(program, Fold(open=frozenset({"layer1"})))
     assert [part.key for part in repeat.parts if part.kind == "block"] == [
         "layer1.0", "layer1.1", "layer1.2", "layer2", "layer3", "layer4",
     ]  # fmt: skip
-    block = outline(program, open=["layer1.1"])
+    block = outline(program, Fold(open=frozenset({"layer1.1"})))
     assert "layer1.1.residual1…layer1.1.relu3" in block.by_key
     assert block.by_key["layer1.0"].kind == "block"
     for shown in (repeat, block):
@@ -237,7 +237,7 @@ def test_a_typical_copy_is_opened() -> None:
 def test_sizes_only() -> None:
     """A pyramid's upsampling takes only the size of the finer map."""
     program = network("faster_rcnn")
-    shown = outline(program, scales=True)
+    shown = outline(program, Fold(scales=True))
     sized = [link for link in shown.links if link.size]
     assert [shown.by_key[link.target].op for link in sized] == ["upsample"] * 3
 

@@ -59,7 +59,7 @@ def torch_call(copy: Copy, *, module: bool) -> Call:
 
 
 def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
-    return layer.module(*types) if module else layer.call(*types)  # type: ignore[arg-type]
+    return layer.module(*types) if module else layer.call(*types)
 
 
 def flows_of(rows: Sequence[Row], copies: Sequence[Copy]) -> list[Flow | None]:
@@ -100,7 +100,7 @@ def op(
         own = _call_of(layer, types, module)
         if _form(own) == _form(first):
             made = own
-        outs = layer.infer(*types)  # type: ignore[arg-type]
+        outs = layer.infer(*types)
     except (*FAILURES, Mismatch, BadArgument):
         pass
     sizes = _sizes(rows, copies, outs)
@@ -283,7 +283,7 @@ def _varying(
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
     assert layer is not None
-    sizes = _sizes(rows, copies, layer.infer(*types))  # type: ignore[arg-type]
+    sizes = _sizes(rows, copies, layer.infer(*types))
     return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
 
 

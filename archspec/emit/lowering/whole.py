@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.emit.definitions import HEAD
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
@@ -35,6 +34,7 @@ from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.syntax import name, names_in, rebuilt
+from archspec.emit.torch_code import taken
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
@@ -491,7 +491,7 @@ class Whole:
     def free(self, title: str) -> str:
         """The name of a class that no other has."""
         text, number = title, 2
-        while text in self.names or text in HEAD:
+        while text in self.names or text in taken():
             text, number = f"{title}{number}", number + 1
         self.names.add(text)
         return text

@@ -1,0 +1,73 @@
+"""Graph → the axes of its inputs that receptive fields and accepted sizes are told along.
+
+Not the channels of a map, not the features of a sequence. Of two axes, which are which is told by
+the first op that treats them differently:
+
+    input: [1, 64]    body: [{conv: {out: 4, kernel: 3}}]    axis 1, called L
+    input: [12, 8]    body: [{lstm: 16}]                     axis 0, called T
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from archspec.analysis.receptive_field import Tracked
+from archspec.language import Axis
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph, Node
+    from archspec.language import Spec
+    from archspec.layers.base import Layer
+
+NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
+
+
+def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
+    """In the order of the inputs; a free axis has the name that the spec gives it."""
+    found = []
+    for node in graph.steps:
+        if node.layer is not None:
+            continue
+        shape, free = node.outs[0].shape, _free(spec, node.path)
+        for axis, name in _named(graph, node, free):
+            label = free.get(axis, name)
+            found.append(Tracked(node.path, axis, label, shape[axis], axis in free))
+    return tuple(found)
+
+
+def _free(spec: Spec, name: str) -> dict[int, str]:
+    """The names of the free axes of an input."""
+    return {
+        axis: entry.name
+        for axis, entry in enumerate(spec.inputs[name].shape)
+        if isinstance(entry, Axis)
+    }
+
+
+def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, str]]:
+    """The tracked axes of an input, with names."""
+    rank = len(node.outs[0].shape)
+    if rank == 1:
+        return [(0, "T" if node.outs[0].dtype == "int" else "features")]
+    if rank > 2:
+        names = NAMES.get(rank - 1, tuple(map(str, range(1, rank))))
+        return list(enumerate(names, 1))
+    for layer in _readers(graph, node):
+        if layer.reads == "map":
+            return [(1, "L")]
+        if layer.reads == "sequence":
+            return [(0, "T")]
+    return [(axis, str(axis)) for axis in sorted(free) or range(rank)]
+
+
+def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
+    """The ops that see what a node gives before anything changes its shape, in order."""
+    shape = source.outs[0].shape
+    alike = graph.subgraph([node.path for node in graph.steps if node.outs[0].shape == shape])
+    unchanged = {source.path} | nx.descendants(alike, source.path)
+    for node in graph.steps:
+        if node.layer is not None and not unchanged.isdisjoint(graph.predecessors(node.path)):
+            yield node.layer

@@ -1,0 +1,99 @@
+"""Graph → bytes: what is alive while each node runs, what each keeps for the backward pass.
+
+Two passes in the order of computation, for one sample. A tensor is alive from the node that makes
+it until its last reader has run:
+
+    input: [1, 10]
+    body:
+      - {id: a, conv: {out: 2, kernel: 1}}    alive: input, a          40 + 80
+      - {id: b, conv: {out: 1, kernel: 1}}    alive: a, b              80 + 40
+      - {id: d, concat: [a, b]}               alive: a, b, d           80 + 40 + 120
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archspec.expand.graph import Edge
+
+if TYPE_CHECKING:
+    from archspec.analysis.cost import Cost
+    from archspec.expand.graph import Graph, Node
+    from archspec.layers.base import Kept
+
+
+def live(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+    """Bytes of all tensors alive while each node runs in inference, weights left out; by node.
+
+    It reads or writes them, or a later one waits for them. Nodes of training are 0.
+    """
+    bases, last = _lifetimes(graph, costs)
+    ending: dict[int, int] = {}  # bytes that go after a node
+    alive, found = 0, [0] * len(bases)
+    for node in graph.steps:
+        if node.training:
+            continue
+        index = node.index
+        if bases[index] == index:
+            made = costs[node.kind].bytes_out
+            alive += made
+            ending[last[index]] = ending.get(last[index], 0) + made
+        found[index] = alive
+        alive -= ending.pop(index, 0)
+    return found
+
+
+def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int]]:
+    """By node: whose bytes its output shows, and the last reader of its own in inference."""
+    n = len(graph.steps)
+    bases, last = _bases(graph, [cost.view for cost in costs]), list(range(n))
+    for node in graph.steps:
+        if not node.training:
+            for edge in node.inputs:
+                last[bases[edge.node]] = node.index
+    for name, edges in graph.outputs.items():
+        if name not in graph.training_outputs:
+            for edge in edges:
+                last[bases[edge.node]] = n
+    return bases, last
+
+
+def _bases(graph: Graph, views: Sequence[bool]) -> list[int]:
+    """By node: whose bytes its output shows, its own or those a view is of; `views` by kind."""
+    found: list[int] = []
+    for node in graph.steps:
+        found.append(found[node.inputs[0].node] if views[node.kind] else node.index)
+    return found
+
+
+def saved(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+    """Bytes that autograd newly keeps for the backward pass because of each node; by node.
+
+    A tensor that several ops keep is held once: it is counted at the first. Nothing is kept where
+    no gradient flows: before the first weight that is trained.
+    """
+    bases = _bases(graph, [cost.view_in_training for cost in costs])
+    held: set[Edge] = set()
+    wants: list[bool] = []  # by node: whether a gradient flows through it
+    found = []
+    for node in graph.steps:
+        cost = costs[node.kind]
+        trained = cost.params > 0 and not node.frozen
+        wants.append(trained or any(wants[edge.node] for edge in node.inputs))
+        kept = _kept(node, cost.kept, bases) - held if wants[-1] else set()
+        held |= kept
+        own = cost.kept.bytes if wants[-1] else 0
+        found.append(own + sum(graph.steps[e.node].outs[e.output].bytes for e in kept))
+    return found
+
+
+def _kept(node: Node, kept: Kept, bases: Sequence[int]) -> set[Edge]:
+    """The inputs and outputs that a node keeps, each as what makes its bytes."""
+    found = {Edge(node.index, output) for output in kept.outputs}
+    for i in kept.inputs:
+        edge = node.given[i]
+        if edge is not None:
+            base = bases[edge.node]
+            found.add(edge if base == edge.node else Edge(base))
+    return found

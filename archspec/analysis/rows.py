@@ -1,0 +1,160 @@
+"""What the passes found → one Row a node, and their Totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archspec.analysis import memory
+from archspec.analysis.receptive_field import Field, Seen, State, fields
+
+if TYPE_CHECKING:
+    from archspec.analysis.cost import Cost
+    from archspec.expand.graph import Graph
+    from archspec.layers.base import TensorType
+
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one node, for one sample; bytes are of float32, int64 and bool.
+
+    `params` are the learned numbers it owns (`trainable` of them not frozen), `buffers` the others;
+    both are 0 where it runs with the weights of `shared_with`. `executions`: how often its weights
+    run in training. `training_only`: under `tap: train`. `bytes_saved`: what autograd newly keeps
+    for the backward pass because of this node. `live_bytes`: all tensors alive while it runs in
+    inference. `aligned`: whether the paths that meet here see the same place (None: none meet).
+    """
+
+    index: int
+    path: str
+    op: str
+    family: str
+    scope: int
+    outputs: tuple[TensorType, ...]
+    params: int
+    trainable: int
+    buffers: int
+    weight_bytes: int
+    shared_with: str | None
+    executions: int
+    training_only: bool
+    macs: int
+    flops: int
+    bytes_out: int
+    bytes_saved: int
+    live_bytes: int
+    aligned: bool | None
+    state: State = field(repr=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first output, without the batch axis."""
+        return self.outputs[0].shape
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The receptive field along each axis of each network input that it sees anything of."""
+        return fields(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the rows; arithmetic of inference, and with the taps of training `…_training`."""
+
+    params: int
+    trainable: int
+    buffers: int
+    params_training_only: int
+    macs: int
+    flops: int
+    macs_training: int
+    flops_training: int
+    flops_by_family: Mapping[str, int]
+    macs_by_family: Mapping[str, int]
+    weight_bytes: int
+    """Parameters and buffers."""
+    gradient_bytes: int
+    saved_bytes: int
+    """What autograd keeps of one sample for the backward pass."""
+    peak_live_bytes: int
+    """Tensors alive at the same time in inference, at most."""
+    peak_at: str
+    """The path of the node that runs then."""
+
+    @property
+    def inference_bytes(self) -> int:
+        """Peak memory of inference on one sample: weights, and tensors alive at the same time."""
+        return self.weight_bytes + self.peak_live_bytes
+
+    @property
+    def training_bytes(self) -> int:
+        """Memory of training on one sample: weights, gradients, saved activations; no optimizer."""
+        return self.training_bytes_at(1)
+
+    def training_bytes_at(self, batch: int) -> int:
+        """The same for a batch: only what is saved grows with it."""
+        return self.weight_bytes + self.gradient_bytes + batch * self.saved_bytes
+
+    @property
+    def optimizer_bytes(self) -> Mapping[str, int]:
+        """What optimizers add: a number a trained parameter with momentum, two with Adam."""
+        return {"SGD": 0, "SGD with momentum": self.gradient_bytes, "Adam": 2 * self.gradient_bytes}
+
+
+def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
+    """One a node, in the order of the graph's steps; `costs` are by kind."""
+    live, saved = memory.live(graph, costs), memory.saved(graph, costs)
+    owners = [node.index if node.shared is None else node.shared for node in graph.steps]
+    executions = Counter(owners)
+    found = []
+    for node, owner in zip(graph.steps, owners, strict=True):
+        index, spent = node.index, costs[node.kind]
+        own = int(owner == index)
+        found.append(
+            Row(
+                index, node.path, node.op, "input" if node.layer is None else node.layer.family,
+                node.scope, node.outs, own * spent.params,
+                0 if node.frozen else own * spent.params, own * spent.buffers,
+                own * spent.weight_bytes, None if own else graph.steps[owner].path,
+                executions[owner], node.training, spent.macs, spent.flops, spent.bytes_out,
+                saved[index], live[index], seen.aligned[index], seen.states[index],
+            )
+        )  # fmt: skip
+    return found
+
+
+def totals(rows: Sequence[Row]) -> Totals:
+    """The sums over all the rows of a graph."""
+    inference = [row for row in rows if not row.training_only]
+    used = {row.shared_with or row.path for row in inference}
+    trainable = sum(row.trainable for row in rows)
+    peak = max(rows, key=lambda row: row.live_bytes)  # the first of several
+    return Totals(
+        params=sum(row.params for row in rows),
+        trainable=trainable,
+        buffers=sum(row.buffers for row in rows),
+        params_training_only=sum(row.params for row in rows if row.path not in used),
+        macs=sum(row.macs for row in inference),
+        flops=sum(row.flops for row in inference),
+        macs_training=sum(row.macs for row in rows),
+        flops_training=sum(row.flops for row in rows),
+        flops_by_family=_by_family((row.family, row.flops) for row in inference),
+        macs_by_family=_by_family((row.family, row.macs) for row in inference),
+        weight_bytes=sum(row.weight_bytes for row in rows),
+        gradient_bytes=FLOAT * trainable,
+        saved_bytes=sum(row.bytes_saved for row in rows),
+        peak_live_bytes=peak.live_bytes,
+        peak_at=peak.path if peak.live_bytes else "",
+    )
+
+
+def _by_family(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Summed up, the largest first, without those that count nothing."""
+    found: Counter[str] = Counter()
+    for family, count in counts:
+        found[family] += count
+    return {family: n for family, n in found.most_common() if n}

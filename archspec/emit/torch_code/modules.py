@@ -1,0 +1,508 @@
+"""Modules and functions that torch.nn lacks."""
+
+import torch
+from torch import Tensor, nn
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """The nearest multiple of the divisor, not under 90 % of the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after an axis for an output of ceil(size / stride), as in TensorFlow."""
+    total = reach - (size - 1) % stride
+    if reach < stride - 1:
+        total = max(total, 0)
+    return total // 2, total - total // 2
+
+
+def bilinear_(weight: Tensor) -> None:
+    """Fills a transposed convolution: it interpolates each channel (Long et al. 2015)."""
+    kernel = weight.new_ones(())
+    for size in weight.shape[2:]:
+        reach = (size + 1) // 2
+        place = torch.arange(size, device=weight.device) - (reach - 1 if size % 2 else reach - 0.5)
+        kernel = kernel[..., None] * (1 - place.abs() / reach)
+    weight.data.zero_()
+    for c in range(weight.shape[0]):
+        weight.data[c, c % weight.shape[1]] = kernel
+
+
+class Conv1dSame(nn.Conv1d):
+    """A convolution with output size ceil(input / stride), as in TensorFlow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(0, -1, -1):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
+            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return super().forward(nn.functional.pad(x, pad, mode))
+
+
+class Conv2dSame(nn.Conv2d):
+    """A convolution with output size ceil(input / stride), as in TensorFlow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(1, -1, -1):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
+            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return super().forward(nn.functional.pad(x, pad, mode))
+
+
+class Conv3dSame(nn.Conv3d):
+    """A convolution with output size ceil(input / stride), as in TensorFlow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(2, -1, -1):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
+            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return super().forward(nn.functional.pad(x, pad, mode))
+
+
+class Conv1dCausal(nn.Conv1d):
+    """A convolution in time that sees a step and what comes before it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        reach = self.dilation[0] * (self.kernel_size[0] - 1)
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return super().forward(nn.functional.pad(x, [reach, 0], mode))
+
+
+class ConvTranspose1dSame(nn.ConvTranspose1d):
+    """A transposed convolution with output size input * stride, as in TensorFlow."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        out = super().forward(x, output_size)
+        for axis in range(1):
+            out = out.narrow(axis + 2, 0, x.shape[axis + 2] * self.stride[axis])
+        return out
+
+
+class ConvTranspose2dSame(nn.ConvTranspose2d):
+    """A transposed convolution with output size input * stride, as in TensorFlow."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        out = super().forward(x, output_size)
+        for axis in range(2):
+            out = out.narrow(axis + 2, 0, x.shape[axis + 2] * self.stride[axis])
+        return out
+
+
+class ConvTranspose3dSame(nn.ConvTranspose3d):
+    """A transposed convolution with output size input * stride, as in TensorFlow."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        out = super().forward(x, output_size)
+        for axis in range(3):
+            out = out.narrow(axis + 2, 0, x.shape[axis + 2] * self.stride[axis])
+        return out
+
+
+class MaxPool1dSame(nn.MaxPool1d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(0, -1, -1):
+            kernel, stride, dilation = (
+                v if isinstance(v, int) else v[axis]
+                for v in (self.kernel_size, self.stride, self.dilation)
+            )
+            pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
+        out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
+        return out
+
+
+class MaxPool2dSame(nn.MaxPool2d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(1, -1, -1):
+            kernel, stride, dilation = (
+                v if isinstance(v, int) else v[axis]
+                for v in (self.kernel_size, self.stride, self.dilation)
+            )
+            pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
+        out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
+        return out
+
+
+class MaxPool3dSame(nn.MaxPool3d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(2, -1, -1):
+            kernel, stride, dilation = (
+                v if isinstance(v, int) else v[axis]
+                for v in (self.kernel_size, self.stride, self.dilation)
+            )
+            pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
+        out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
+        return out
+
+
+class MaxPool1dCausal(nn.MaxPool1d):
+    """A pool in time over a step and what comes before it; only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, dilation = (
+            v if isinstance(v, int) else v[0] for v in (self.kernel_size, self.dilation)
+        )
+        pad = [dilation * (kernel - 1), 0]
+        out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
+        return out
+
+
+class AvgPool1dSame(nn.AvgPool1d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(0, -1, -1):
+            kernel, stride = (
+                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
+            )
+            pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
+        cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
+        return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
+
+
+class AvgPool2dSame(nn.AvgPool2d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(1, -1, -1):
+            kernel, stride = (
+                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
+            )
+            pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
+        cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
+        return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
+
+
+class AvgPool3dSame(nn.AvgPool3d):
+    """A pool with output size ceil(input / stride); only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in range(2, -1, -1):
+            kernel, stride = (
+                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
+            )
+            pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
+        cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
+        return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
+
+
+class AvgPool1dCausal(nn.AvgPool1d):
+    """A pool in time over a step and what comes before it; only cells of the input count."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.kernel_size if isinstance(self.kernel_size, int) else self.kernel_size[0]
+        pad = [kernel - 1, 0]
+        cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
+        return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
+
+
+class GlobalAvgPool1d(nn.AdaptiveAvgPool1d):
+    """The mean of each channel over all of space: [N, C, L] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class GlobalAvgPool2d(nn.AdaptiveAvgPool2d):
+    """The mean of each channel over all of space: [N, C, H, W] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class GlobalAvgPool3d(nn.AdaptiveAvgPool3d):
+    """The mean of each channel over all of space: [N, C, D, H, W] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class GlobalMaxPool1d(nn.AdaptiveMaxPool1d):
+    """The maximum of each channel over all of space: [N, C, L] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class GlobalMaxPool2d(nn.AdaptiveMaxPool2d):
+    """The maximum of each channel over all of space: [N, C, H, W] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class GlobalMaxPool3d(nn.AdaptiveMaxPool3d):
+    """The maximum of each channel over all of space: [N, C, D, H, W] -> [N, C]."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x).flatten(1)
+        return out
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of [N, C, ...]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ChannelRMSNorm(nn.RMSNorm):
+    """RMSNorm over the channels of [N, C, ...]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Abs(nn.Module):
+    """The absolute value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+class Maxout(nn.Module):
+    """The largest of every `pieces` neighbours along an axis."""
+
+    def __init__(self, pieces: int, dim: int = 1) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = torch.unflatten(x, self.dim, (-1, self.pieces))
+        return parts.amax(self.dim if self.dim < 0 else self.dim + 1)
+
+
+class Scale(nn.Module):
+    """The input times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class Reshape(nn.Module):
+    """The same elements in another shape; the batch axis stays."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], *self.shape)
+
+
+class Permute(nn.Module):
+    """The axes in another order."""
+
+    def __init__(self, *order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.order)
+
+
+class Select(nn.Module):
+    """One place along an axis, which goes."""
+
+    def __init__(self, dim: int, index: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.select(self.dim, self.index)
+
+
+class Slice(nn.Module):
+    """The cells from `start` to before `stop` along an axis."""
+
+    def __init__(
+        self, dim: int, start: int | None = None, stop: int | None = None, step: int = 1
+    ) -> None:
+        super().__init__()
+        self.index = (*(slice(None) for _ in range(dim)), slice(start, stop, step))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[self.index]
+
+
+class Pad(nn.Module):
+    """Cells of one value around the last axes: before and after each, the last axis first."""
+
+    def __init__(self, amounts: tuple[int, ...], value: float = 0.0) -> None:
+        super().__init__()
+        self.amounts = list(amounts)
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.pad(x, self.amounts, value=self.value)
+
+
+class CenterCrop(nn.Module):
+    """A window of a given size in the middle of space."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        for dim, size in enumerate(self.size, 2):
+            x = x.narrow(dim, (x.shape[dim] - size) // 2, size)
+        return x
+
+
+class CropLike(nn.Module):
+    """The middle of space, as large as another map."""
+
+    def __init__(self, axes: int) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        for dim in range(2, 2 + self.axes):
+            x = x.narrow(dim, (x.shape[dim] - like.shape[dim]) // 2, like.shape[dim])
+        return x
+
+
+class CropAt(nn.Module):
+    """A window of space from a given cell on, as large as another map."""
+
+    def __init__(self, *offset: int) -> None:
+        super().__init__()
+        self.offset = offset
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        for dim, start in enumerate(self.offset, 2):
+            x = x.narrow(dim, start, like.shape[dim])
+        return x
+
+
+class Crop(nn.Module):
+    """A window of space at a given place."""
+
+    def __init__(self, offset: tuple[int, ...], size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.offset = offset
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, size in enumerate(self.size):
+            x = x.narrow(axis + 2, self.offset[axis], size)
+        return x
+
+
+class Roll(nn.Module):
+    """Cells moved around the end of an axis to its start."""
+
+    def __init__(self, shifts: int | tuple[int, ...], dims: int | tuple[int, ...]) -> None:
+        super().__init__()
+        self.shifts = shifts
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.roll(self.shifts, self.dims)
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """Attention of a sequence [N, T, D] to itself."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x, x, x, need_weights=False)[0]
+
+
+class CausalSelfAttention(nn.MultiheadAttention):
+    """Attention of a sequence [N, T, D] to itself, each place to what comes before it."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+        out, _ = super().forward(x, x, x, need_weights=False, attn_mask=hidden, is_causal=True)
+        return out
+
+
+class DropPath(nn.Dropout):
+    """Stochastic depth: in training the path of a sample is zero with probability p."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = 1.0 - self.p
+        mask = x.new_empty(x.shape[0]).bernoulli_(keep) / (keep or 1.0)
+        return (x.movedim(0, -1) * mask).movedim(-1, 0)
+
+
+class GaussianNoise(nn.Module):
+    """Normal noise, added in training."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.std * torch.randn_like(x) if self.training else x
+
+
+class SampleNormal(nn.Module):
+    """A draw from a normal distribution; in evaluation its mean."""
+
+    def forward(self, mean: Tensor, log_var: Tensor) -> Tensor:
+        if not self.training:
+            return mean
+        return mean + (0.5 * log_var).exp() * torch.randn_like(mean)
+
+
+class SinePositions(nn.Module):
+    """Sines and cosines of the position, added to [N, T, D] (Vaswani et al. 2017)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps, size = x.shape[1], x.shape[2]
+        place = torch.arange(steps, dtype=torch.float32, device=x.device)
+        rate = torch.arange(0, size, 2, dtype=torch.float32, device=x.device) / size
+        angle = place[:, None] / torch.pow(10000.0, rate)
+        code = torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
+        return x + code.to(x.dtype)

@@ -1,0 +1,429 @@
+"""Items of a block → occurrences: unrolling, naming, wiring and shapes in one walk.
+
+All that goes further in is here, from an instance to the copies of its items and back:
+
+    instance → body → occurrence → copy → an op                              (ops.py)
+                                        → a group: body → …, once for each path
+                                        → a call: instance → …               (calls.py)
+                                        → `shared`: one of these once more   (shared.py)
+
+    {repeat: 2, conv: 8} on a line of [3, 32, 32] is one occurrence with two copies: conv1 gives
+    [8, 30, 30] for 3 channels in, conv2 [8, 28, 28] for 8, and that flows on to the next item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archspec.expand import calls, mismatch, needed, ops, shared, wiring
+from archspec.expand.names import Again, Frame, Named, Spot
+from archspec.expand.namespace import Callee
+from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
+from archspec.expand.repeats import Columns, Count, copies, environment
+from archspec.expand.state import Env, HiddenError, Link, frozen
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, hides, types
+from archspec.expand.walk import Made, Walk
+from archspec.expand.wiring import Ins
+from archspec.expressions import Loop
+from archspec.language import Branch, Item
+from archspec.layers import Mismatch
+from archspec.layers.base import TensorType
+
+Types = Sequence["TensorType | None"]
+Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on
+
+
+# ---------------------------------------------------------------- instances
+
+
+def instance(
+    callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None = None
+) -> Instance:
+    """The instance of a block; equal calls share one. Raises LimitError.
+
+    `wanted`: the outputs it is to have, where not all.
+    """
+    block, file = callee
+    state = file.state
+    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), wanted)
+    found = state.instances.get(key)
+    if found is not None:
+        return found
+    if key in state.instances:
+        message = f"`{block.name}` calls itself with the same arguments and inputs, without end"
+        call = state.links[-1].item
+        raise state.stop("E407", message, call.key, "end the recursion with `when`")
+    state.instances[key] = None
+    state.kept += (block, *kinds)
+    around = file.document
+    if callee.whole:
+        file.document = args
+    try:
+        found = state.instances[key] = _instance(callee, args, kinds, wanted)
+    finally:
+        file.document = around
+    return found
+
+
+def _instance(callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None) -> Instance:
+    (block, file), state = callee, callee.file.state
+    inputs = {name: Value(kind) for name, kind in zip(block.inputs, kinds, strict=True)}
+    spec = file.spec if callee.whole else None
+    init = state.fillers(spec.init, args) if spec is not None else None
+    walk = Walk(file, inputs, block.items, args)
+    frame = Frame(None, numbered=block.numbered, names=dict(inputs))
+    first = next(iter(inputs.values()), None)
+    faults = len(state.faults)
+    inner = _path(walk, block.items, Spot(args, frame, first))
+    outputs, training = calls.outputs(walk, block, frame, inner.output)
+    if wanted is not None:
+        outputs = {name: value for name, value in outputs.items() if name in wanted}
+    training &= set(outputs)
+    found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
+    if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
+        _leave_out(walk, found, callee, wanted)
+    return found
+
+
+def _leave_out(walk: Walk, found: Instance, callee: Callee, wanted: frozenset[str] | None) -> None:
+    """What no output needs: of a used file it falls away, else it is a fault."""
+    read: set[Value | None] = set(found.flows_out())
+    dead: list[Made] = []  # from the last
+    for made in reversed(walk.made):
+        asked = [name for name, value in made.copy.outs.items() if value in read]
+        if not asked:
+            dead.append(made)
+            continue
+        read.update(made.copy.taken())
+        _unasked(walk, found, made.copy, asked)
+    if dead and callee.whole and callee.file.used:
+        needed.prune(found, dead)
+        if wanted is None:
+            needed.report(walk, found, dead)
+    elif dead:
+        needed.complain(walk, dead)
+
+
+def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> None:
+    """The taps for training of a used file do not count where nobody asks for them."""
+    old = copy.instance
+    if old is None or old.spec is None or not old.training - set(asked):
+        return
+    kept = frozenset(n for n in old.outputs if n not in old.training or n in asked)
+    callee = walk.namespace.block(old.block.name)
+    copy.instance = instance(callee, dict(copy.args), copy.types, kept)
+    copy.outs = {name: v for name, v in copy.outs.items() if name.split(".")[0] in kept}
+    around.size += copy.instance.size - old.size
+
+
+# ---------------------------------------------------------------- bodies
+
+
+def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
+    """The items of one path, from what flows in; the spot's `label` names a single item."""
+    found: list[Occurrence] = []
+    line = spot.line
+    for item in items:
+        here = Spot(spot.env, spot.frame, line, spot.label)
+        occurrence, line = _occurrence(walk, walk.state.plan(item), here)
+        found.append(occurrence)
+    return Body(tuple(found), spot.line, line, spot.frame.numbered)
+
+
+def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
+    """One item with all its copies, and what flows on after it."""
+    if plan.item.repeat is not None:
+        return _repeated(walk, plan, spot)
+    if plan.item.id is not None:
+        spot.label = walk.label(plan, spot.env)
+    copy, out, line = _copy(walk, plan, spot)
+    out, line = _expected(walk, plan, [copy], out, line)
+    return Occurrence(plan.item, (copy,), out, spot.label), line
+
+
+def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
+    """An item with `repeat`: its copies one after the other."""
+    item, state = plan.item, walk.state
+    try:
+        count, columns = copies(state, item, spot.env)
+    except HiddenError:  # it still answers for its id
+        hidden = Value(None)
+        name = spot.label or plan.ident
+        if name is not None:
+            spot.frame.claim(name, Named(hidden, absent=True))
+        return Occurrence(item, (), hidden), spot.line if item.tap else hidden
+    _bound(walk, plan, spot.env, count)
+    name = spot.label or (None if plan.apart else walk.label(plan, spot.env))
+    series: Named | None = None
+    here = Spot(spot.env, spot.frame, spot.line)
+    if name is not None:
+        here = Spot(spot.env, spot.frame.inside(name, numbered=True), spot.line, None, (name,))
+        series = Named(frame=here.frame, absent=True, tap=item.tap is not None)
+        spot.frame.claim(name, series)
+    found, out, line = _copies(walk, plan, here, count, columns)
+    out, line = _expected(walk, plan, found, out, line)
+    if series is not None and name is not None:
+        series.out = out
+        series.absent = all(copy is None for copy in found)
+        if not series.absent and spot.frame.names.get(name) is not series:
+            walk.claim(spot.frame, name, series, plan)
+    line = spot.line if item.tap is not None else line
+    return Occurrence(item, tuple(found), out, name), line
+
+
+def _copies(
+    walk: Walk, plan: Plan, spot: Spot, count: int, columns: Columns
+) -> tuple[list[Copy | None], Value | None, Value | None]:
+    """The copies of a repeat, the value of the last, and what flows out of it."""
+    item, state = plan.item, walk.state
+    found: list[Copy | None] = []
+    total = walk.total(plan, count)
+    out = line = spot.line if count else _passed(walk, plan, spot)
+    state.links.append(link := Link(item, 0, count))
+    for index in range(count):
+        link.index = index
+        env = environment(spot.env, columns, index)
+        env["loop"] = Loop(index, count, walk.serials[id(item)], total)
+        walk.serials[id(item)] += 1
+        label = walk.label(plan, env) if plan.apart and not spot.prefix else None
+        here = Spot(env, spot.frame, line, label, spot.prefix)
+        copy, out, line = _copy(walk, plan, here, repeated=True)
+        found.append(copy)
+    state.links.pop()
+    return found, out, line
+
+
+def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
+    """What an item without copies passes on: its first input, where its path is plain."""
+    refs = plan.item.inputs
+    if refs and not has_expression(refs[0].path):
+        spot.given = walk.given(plan, spot)
+    return spot.first
+
+
+def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
+    """Refuse before unrolling what would be too large. Raises LimitError."""
+    state = walk.state
+    most = state.limits.nodes
+    state.copies += count
+    if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
+        least = Count(state.limits).ops(plan.item, env) if count <= most else count
+        if walk.size + least > most:
+            raise state.too_many(walk.size + least, plan.item.loc)
+    if state.copies > most:
+        raise state.too_many(state.copies, plan.item.loc)
+
+
+def _expected(
+    walk: Walk, plan: Plan, found: list[Copy | None], out: Value | None, line: Value | None
+) -> tuple[Value | None, Value | None]:
+    """The value of an item and what flows on; where `expect` is wrong, it hides what follows."""
+    present = [copy for copy in found if copy is not None]
+    if plan.item.expect is None or not present:
+        return out, line
+    expected = walk.expected(plan, present[-1], out)
+    return expected, expected if line is out else line
+
+
+# ---------------------------------------------------------------- one copy
+
+
+def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
+    """One copy (None where its `when` is false), its value, and what flows on."""
+    item, state = plan.item, walk.state
+    spot.given = walk.given(plan, spot)
+    first = spot.first
+    # a tap never moves the line
+    moves = item.tap is None or repeated
+    copy = None
+    # what cannot be known is taken for absent
+    if item.when is True or state.condition(item, "when", walk.sight(plan, spot.env, first)):
+        outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
+        copy = _make(walk, plan, spot)
+        walk.tapped = outer
+    if copy is None:  # absent, or `shared` with what is: it passes its first input on
+        if spot.label is not None:
+            gone = Named(first or Value(None), absent=True, tap=item.tap is not None)
+            spot.frame.claim(spot.label, gone)
+        return None, first, first if moves else spot.line
+    if item.freeze is not None or item.init is not None:
+        env = walk.sight(plan, spot.env, first)
+        copy.freeze = state.condition(item, "freeze", env)
+        copy.init = state.fillers(item.init, env)
+    # and what takes no input stands beside it
+    moves = moves and (bool(copy.ins) or copy.instance is not None)
+    return copy, copy.out, copy.out if moves else spot.line
+
+
+def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
+    """The copy of an item that is there."""
+    if plan.kind == OP:
+        return ops.make(walk, plan, spot)
+    if plan.kind == CALL:
+        return _call(walk, plan, spot)
+    if plan.kind == SHARED:
+        return _again(walk, plan, spot)
+    return _group(walk, plan, spot, wiring.single(walk.state, plan, spot.given))
+
+
+# ---------------------------------------------------------------- calls
+
+
+def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
+    """A block call."""
+    callee = walk.namespace.block(plan.item.op)
+    ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+    if callee.file is not walk.namespace:
+        ins = callee.file.fitting(plan, ins)
+    args = calls.arguments(plan, callee, ins, walk.sight(plan, spot.env, spot.first))
+    return _called(walk, plan, spot, callee, (args, ins))
+
+
+def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Ins]) -> Copy:
+    """The copy of a call; `fed` are its arguments and its inputs."""
+    args, ins = fed
+    name = spot.name(plan.word)
+    walk.state.enter(plan.item, args, (*spot.frame.path, name))
+    made = instance(callee, args, types(ins))
+    walk.state.leave()
+    outs = calls.outside(made)
+    out = calls.flowing(made, outs)
+    copy = Copy((*spot.prefix, name), spot.env, ins, outs, out, None, args, made)
+    return walk.place(copy, plan, spot)
+
+
+# ---------------------------------------------------------------- the same weights again
+
+
+def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
+    """An earlier item once more, with its weights; None where that is absent."""
+    try:
+        owner, again = shared.owner_of(walk, plan, spot)
+    except HiddenError:
+        return shared.hidden(plan, spot)
+    if owner is None:
+        return None
+    if owner.instance is not None:
+        callee = walk.namespace.block(owner.instance.block.name)
+        ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+        copy = _called(walk, plan, spot, callee, (dict(owner.args), ins))
+    elif again is None:
+        copy = ops.again(walk, plan, spot, owner)
+    else:
+        here = Spot(dict(owner.env), spot.frame, wiring.single(walk.state, plan, spot.given))
+        here.label, here.prefix = spot.name(plan.word), spot.prefix
+        copy = _group_again(walk, here, again)
+    copy.shared = owner
+    shared.agree(walk.state, plan, copy, owner)
+    return copy
+
+
+def _group_again(walk: Walk, spot: Spot, again: Again) -> Copy:
+    """A group walked again: named under the new path, with the sight of where it was written."""
+    now = {n: walk.serials[n] for n in again.serials}
+    dict.update(walk.serials, again.serials)  # `loop.serial` is what it was: the same layers
+    assert spot.line is not None
+    copy = _named(walk, walk.state.plan(again.item), spot, spot.line, again.around)
+    dict.update(walk.serials, now)
+    return copy
+
+
+# ---------------------------------------------------------------- groups
+
+
+def _group(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:
+    """A body, sequential, residual or branches that is there."""
+    # what has no name of its own is transparent; in a `sequential` all but a `body` take a place
+    placed = spot.frame.numbered and plan.item.op != "body"
+    if spot.prefix or spot.label is not None or placed:
+        return _named(walk, plan, spot, value, spot.frame)
+    copy = Copy((), spot.env, (value,), {}, None)
+    _fill(walk, plan, spot, copy, spot.frame)
+    return copy
+
+
+def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> Copy:
+    """A group with a path of its own, which sees the names of the frame `around`."""
+    name = spot.name(plan.word)
+    path = (*spot.frame.path, name)
+    frame = Frame(around, path, numbered=plan.item.op == "sequential")
+    entry = Named(frame=frame)
+    entry.again = Again(plan.item, around, {n: walk.serials[n] for n in plan.repeats})
+    walk.claim(spot.frame, name, entry, plan)
+    copy = Copy((*spot.prefix, name), spot.env, (value,), {}, None)
+    _fill(walk, plan, spot, copy, frame)
+    entry.copy, entry.out = copy, copy.out
+    return copy
+
+
+def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
+    """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
+    inside = Spot(spot.env, frame, copy.ins[0])
+    if plan.kind == BRANCHES:
+        paths = []
+        for branch in plan.item.branches:  # no generator: each would take from C's stack
+            paths.append(_branch(walk, branch, inside))
+        copy.branches = tuple(paths)
+    else:
+        copy.body = _path(walk, plan.item.items, inside)
+        copy.out = copy.body.output
+    if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
+        _merge(walk, plan, spot.frame, copy)
+    if copy.out is not None:
+        copy.outs = {"output": copy.out}
+
+
+def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
+    """One path of branches; its key is the id of a single item, else names the path."""
+    key, items = branch.key, branch.items
+    if key is None or not items:
+        body = _path(walk, items, spot)
+    elif len(items) == 1 and items[0].id is None:
+        return _path(walk, items, Spot(spot.env, spot.frame, spot.line, key))
+    else:
+        inner = spot.frame.inside(key)
+        named = Named(frame=inner)
+        if not spot.frame.claim(key, named):
+            message = f"two items have the path `{'.'.join((*walk.state.path(), *inner.path))}`"
+            walk.state.fault("E314", message, branch.loc, "choose another name for this path")
+        body = _path(walk, items, Spot(spot.env, inner, spot.line))
+        body.segment = key
+        named.out = body.output
+    if body.output is None:
+        wiring.nothing_flows(walk.state, branch.loc)
+    return body
+
+
+def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
+    """Whether a residual has a shortcut, which is then walked."""
+    item, state = plan.item, walk.state
+    there = state.condition(item, "shortcut_when", walk.sight(plan, spot.env, spot.line))
+    if not there:
+        copy.plain = there is False
+        copy.out = copy.out if copy.plain else Value(None)
+        return False
+    if item.shortcut:
+        copy.shortcut = _path(walk, item.shortcut, spot)
+    if None in copy.taken():
+        wiring.nothing_flows(state, item.loc)
+    return True
+
+
+def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy) -> None:
+    """The op that joins the paths."""
+    item, state = plan.item, walk.state
+    copy.layer = layer = state.layer(item.merge or "add", {}, item)
+    copy.out = Value(None)
+    if not copy.segments:
+        copy.merged = frame.automatic(plan.word)
+        walk.claim(frame, copy.merged, copy, plan)
+    kinds = types(copy.taken())
+    if kinds and None not in kinds:
+        try:
+            copy.out.type = state.infer(layer, kinds, item.key)[0]
+        except Mismatch as bad:
+            details = mismatch.paths(walk, copy, item)
+            help = bad.help or mismatch.projection(copy, item)
+            state.fault(bad.code, bad.message, item.key, help, details)
+    copy.outs = {"output": copy.out}
+    walk.add(copy, item, frame)

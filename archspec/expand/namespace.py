@@ -1,0 +1,89 @@
+"""The blocks that the items of one file may call: its own, and the files that it uses."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+from archspec.expand.plan import Plan
+from archspec.expand.state import Env, State, frozen
+from archspec.expand.tree import Value
+from archspec.expand.wiring import Ins
+from archspec.language import Block, Spec, Use
+
+
+class Callee(NamedTuple):
+    """A block, and the file that its items stand in."""
+
+    block: Block
+    file: Namespace
+
+    @property
+    def whole(self) -> bool:
+        """Whether the block is the file itself."""
+        return self.block.items is self.file.spec.items
+
+
+class Namespace:
+    """One file; `used`: another takes it in."""
+
+    def __init__(self, state: State, spec: Spec, *, used: bool = False) -> None:
+        self.state = state
+        self.spec = spec
+        self.used = used
+        self.document: Env = {}  # params of the document that is being expanded: defaults read them
+        self._used: dict[str, Namespace] = {}
+
+    def block(self, name: str) -> Callee:
+        """What a call by this name calls. Raises KeyError."""
+        found = self.spec.blocks.get(name)
+        if found is not None:
+            return Callee(found, self)
+        use = self.spec.use[name]
+        if name not in self._used:
+            assert use.spec is not None
+            self._used[name] = Namespace(self.state, use.spec, used=True)
+        return Callee(_used(name, use), self._used[name])
+
+    def seen_by(self, callee: Callee) -> Any:
+        """The document's params, where what a block is given may depend on them."""
+        # where the block is the document, they are its arguments
+        return None if callee.whole or not self.spec.inherits else frozen(self.document)
+
+    def fitting(self, plan: Plan, ins: Ins) -> Ins:
+        """The inputs of a used file, as many axes and of the dtype that it declares."""
+        for declared, value in zip(self.spec.inputs.values(), ins, strict=False):
+            kind = None if value is None else value.type
+            if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
+                continue
+            op, wanted = plan.item.op, f"{len(declared.shape)} axes of {declared.dtype}"
+            message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
+            self.state.fault("E311", message, plan.item.key)
+            return tuple(Value(None) for _ in ins)
+        return ins
+
+
+def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
+    """A whole file as a block, its params and outputs as a `use` has them."""
+    params, outputs = dict(spec.params), spec.outputs
+    if use is not None:
+        params |= spec.variants.get(use.variant or "", {})
+        outputs = spec.outputs if use.outputs is None else use.outputs
+    return Block.model_construct(
+        name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
+        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
+    )  # fmt: skip
+
+
+_BLOCKS: dict[int, tuple[weakref.ref[Use], Block]] = {}
+
+
+def _used(name: str, use: Use) -> Block:
+    """A used file as a block; the same object each time: emission tells blocks apart by it."""
+    known = _BLOCKS.get(id(use))
+    if known is not None and known[0]() is use:
+        return known[1]
+    assert use.spec is not None
+    key, block = id(use), as_block(use.spec, name, use)
+    _BLOCKS[key] = weakref.ref(use, lambda _: _BLOCKS.pop(key, None)), block
+    return block

@@ -1,0 +1,88 @@
+"""Graph → Element: the tree with only such groups as are worth opening, down to every single op.
+
+Where the outline gathers copies until a page holds the network, each of them is here: it is what
+can be walked through, group by group. Paths of a residual are shown as what they hold, and so is a
+block of one layer: of
+
+    block Basic [2, 7)
+      residual [2, 6)
+        path main [2, 5)   conv, norm, relu
+        add
+      node relu
+
+there is left the group Basic with its five ops.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from archspec.figures.tree import Element, grown, tree
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph
+
+_MANY = 4  # copies of an item without a name that are worth a group of their own
+_TRAILING = frozenset({"norm", "activation", "noise"})
+
+
+def groups(graph: Graph) -> Element:
+    """The network; `title` is what a group is: a block's name, "Bottleneck × 36", ""."""
+    root = tree(graph)
+    root.children = _worth(graph, root)
+    while len(root.children) == 1 and root.children[0].children:
+        root.children = root.children[0].children
+    return grown(root)
+
+
+def _worth(graph: Graph, element: Element) -> list[Element]:
+    found: list[Element] = []
+    for child in element.children:
+        inside = _worth(graph, child)
+        if inside and not _opens(graph, child, inside):
+            found += inside
+            continue
+        if inside:
+            child.title, child.children = _label(child), inside
+        found.append(child)
+    return found
+
+
+def _opens(graph: Graph, element: Element, inside: list[Element]) -> bool:
+    """Whether it is a group; how paths part and meet is to be seen from the links."""
+    if element.kind in ("path", "residual", "branches") or len(inside) < 2:
+        return False
+    if element.kind == "block":
+        return not _chained(graph, inside)
+    if element.kind == "repeat":
+        blocks = all(child.kind == "block" for child in element.children)
+        return element.path is not None or (blocks and len(element.children) >= _MANY)
+    assert element.parent is not None
+    # the items of one branch stand below one another anyhow
+    return element.id and element.parent.kind != "path" and not _chained(graph, inside)
+
+
+def _label(element: Element) -> str:
+    if element.kind != "repeat":
+        return element.title if element.kind == "block" else ""
+    titles = {child.title if child.kind == "block" else "" for child in element.children}
+    what = titles.pop() if len(titles) == 1 else ""
+    return f"{what} × {len(element.children)}".strip()
+
+
+def _chained(graph: Graph, inside: list[Element]) -> bool:
+    """Whether it is one layer with the norm and activation behind it."""
+    if any(element.children for element in inside):
+        return False
+    return all(follows(graph, a.start, b.start) for a, b in pairwise(inside))
+
+
+def follows(graph: Graph, first: int, second: int) -> bool:
+    """Whether an op only works on what another hands to it alone, and belongs on the same card."""
+    node = graph.steps[second]
+    if node.layer is None or graph.steps[first].layer is None:
+        return False
+    if [edge.node for edge in node.inputs] != [first] or node.layer.op == "concat":
+        return False
+    return node.layer.family in _TRAILING

@@ -1,0 +1,343 @@
+"""What Pydantic refused → complaints: a sentence at a place of the text, with a remedy.
+
+{"type": "extra_forbidden", "loc": ("body", 0, "wehn"), …}
+E201 `wehn` has no meaning beside an operation        at body, 0, wehn
+help: did you mean `when`?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
+from operator import getitem
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AliasChoices, AliasPath
+
+from archspec.language.arguments import BESIDE, parameters
+from archspec.language.expected import TOTALS
+from archspec.language.models import Block, Input, Spec, Use
+from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
+from archspec.language.weights import Entry, Published, Weights
+from archspec.layers import REGISTRY, other_names
+from archspec.text.faults import Fault, Loc
+from archspec.text.words import cut, kind, listed, near
+from archspec.text.words import did_you_mean as meant
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from archspec.language.kinds import Form
+    from archspec.language.refusals import Steps
+
+_CODE = re.compile(r"E\d{3}")
+_SHOWN = 100  # faults that are shown: to look for near words is slow
+# What Pydantic's own types take, by the name of their error.
+_WANTED = {
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "greater_than_equal": "a whole number of at least {ge}",
+    "less_than": "a whole number below {lt}",
+}
+_MISSING = {
+    "spec": ("E202", "`spec: 1` is missing: the version of the language",
+             "write it as the first line"),
+    "input": ("E202", "`input` is missing: the shape of what goes in, without the batch axis",
+              "for example `input: [3, 224, 224]`"),
+    "body": ("E202", "has no `body`", "write `body:` and its items below"),
+    "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
+    "merge": ("E202", "`branches` needs `merge`",
+              "add `merge: concat` (or add, mul, mean, max) beside it"),
+    "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
+    "from": ("E202", "an entry needs `from`", "`from: name`"),
+    "sha256": (
+        "E228", "`sha256` is missing",
+        "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
+    ),
+}  # fmt: skip
+
+
+class Complaints:
+    """The faults of one file."""
+
+    def __init__(self, file: str, data: Any) -> None:
+        self.file, self.data = file, data
+        self.faults: list[Fault] = []
+
+    def add(
+        self, code: str, message: str, path: Steps, help: str = "", *, on_key: bool = False,
+        span: tuple[int, int] | None = None, cause: tuple[object, ...] = (),
+    ) -> None:  # fmt: skip
+        loc = Loc(self.file, path_of(path, self.data), on_key, span)
+        cause = (self.file, *cause) if cause else ()
+        self.faults.append(Fault(code, message, loc, help, cause=cause))
+
+    def near(self, word: str, known: Iterable[str]) -> str:
+        """A near word; none where the fault is not shown."""
+        return near(word, known) if len(self.faults) < _SHOWN else ""
+
+    def did_you_mean(self, word: str, known: Iterable[str]) -> str:
+        return meant(word, known) if len(self.faults) < _SHOWN else ""
+
+    def unknown(
+        self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,
+        help: str = "",
+    ) -> None:  # fmt: skip
+        """A key that has no meaning."""
+        said = f"`{cut(key)}` has no meaning {where}"
+        help = help or self.did_you_mean(key, known)
+        self.add("E201", said, path, help, on_key=True, cause=cause)
+
+    def no_operation(
+        self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
+    ) -> None:
+        """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
+        plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
+        ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or other_names().get(plain)
+        if ours and ours != word and not likely:
+            said = f"`{cut(word)}` is spelled `{ours}` here"
+            self.add("E211", said, path, f"write `{ours}`", on_key=on_key)
+            return
+        cause: tuple[object, ...] = ("block", word)
+        if is_block(word):
+            cause = cause if blocks else ("blocks",)
+            said = f"there is no block `{cut(word)}` in this file"
+            help = self.did_you_mean(word, blocks) or "declare it under `blocks`"
+        else:
+            said, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
+        guess = likely or self.near(word, blocks) or self.near(word, [*REGISTRY, *STRUCTURE])
+        help = f"did you mean `{guess}`?" if guess else help
+        self.add("E207", said, path, help, on_key=on_key, cause=cause)
+
+
+class Refused:
+    """The errors of one validation, and where in the text they stand."""
+
+    def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
+        self.data = data
+        errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+        self.errors = [(path_of(error["loc"], data), error) for error in errors]
+        self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
+        for path, error in self.errors:
+            if error["type"] == "extra_forbidden":
+                self.extra.setdefault(path[:-1], []).append(str(path[-1]))
+
+    def hides_names(self) -> bool:
+        """Whether one of them stands where names are declared: then no other name is judged."""
+        heading = {"name", "params", "variants", "input", "use", "blocks"}
+        for path, error in self.errors:
+            inside = path[:1] == ("blocks",) and path[2:3] not in ((), ("params",), ("inputs",))
+            if path[:1] and path[0] in heading and not inside:
+                return True
+            if not path and error["type"] == "missing" and error["loc"][-1] == "input":
+                return True
+        return any(
+            self._meant(path, key) in {*heading, "inputs"} or (not path and is_block(key))
+            for path, keys in self.extra.items()
+            for key in keys[:_SHOWN]
+        )
+
+    def _meant(self, path: Steps, key: str) -> str:
+        """The key of the document or of a block that an unknown one is a slip of."""
+        if path and (path[0] != "blocks" or len(path) != 2):
+            return ""
+        known = _keys(Block if path else Spec)
+        first = re.match(r"[a-z]*", key)  # of `params {width: 8}`
+        return first.group() if first and first.group() in known else near(key, known)
+
+    def elsewhere(self) -> set[Steps]:
+        """Places of errors outside of items: what is to be left out to read the rest."""
+        found = set()
+        for path, _ in self.errors:
+            depth = 3 if path[:1] == ("blocks",) else 1
+            if path[depth - 1 : depth] not in (("body",), ("sequential",)):
+                found.add(path[:depth])
+        return found
+
+    def complain(self, to: Complaints, heads: Mapping[str, Collection[str]]) -> None:
+        """One complaint each, but for what follows from another. `heads`: the params of blocks."""
+        ops = {path: self._operation(path, heads) for path in self.extra if not _place(path)[1]}
+        params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
+        for path, error in self.errors:
+            type_ = error["type"]
+            above = path[:-1]
+            if type_ == "extra_forbidden":
+                self._extra(path, to, ops.get(above, ""), params.get(above, ()))
+            elif type_ == "missing":
+                self._missing(path, str(error["loc"][-1]), to)
+            elif type_ == "no_operation":
+                found = error["ctx"]
+                to.no_operation(found["said"], path, heads, on_key=found["on_key"])
+            elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
+                sentence = _word if type_ == "word" else _said if _CODE.fullmatch(type_) else _kind
+                sentence(path, error, to)
+
+    def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
+        where, known = _place(path[:-1])
+        key = str(path[-1])
+        if key in known:  # of two that stand for one another
+            said = f"{_subject(path[:-1])} has `body` and `sequential`"
+            to.add("E214", said, path, "keep one of them", on_key=True)
+        elif key in params:
+            said = f"`{key}` is a parameter of `{op}` and stands beside it"
+            to.add("E213", said, path, f"write `{op}: {{{key}: …}}`", on_key=True)
+        else:
+            known = known or [*MODIFIERS, *COMPANIONS, *params]
+            shown = len(path) == 1 and len(to.faults) < _SHOWN
+            help = self._remedy(key) if shown else ""
+            to.unknown(key, path, known, where, help=help)
+
+    def _remedy(self, key: str) -> str:
+        """What a key of the document is meant to be, where more than a slip makes it another."""
+        meant = self._meant((), key)
+        if meant and not key.isidentifier():
+            return f"write `{meant}: …`"
+        if is_block(key):
+            return "a block stands below `blocks`, indented"
+        bodiless = "body" not in self.data and "sequential" not in self.data
+        return "did you mean `body`?" if bodiless and isinstance(self.data[key], list) else ""
+
+    def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
+        """Of the item at a place."""
+        keys = [key for key in at(self.data, path) if key not in BESIDE]
+        known = [key for key in keys if key in REGISTRY or key in STRUCTURE or key in heads]
+        return next(iter(known or filter(is_block, keys)), "")
+
+    def _missing(self, path: Steps, key: str, to: Complaints) -> None:
+        """A key that is not there, and not misspelt: that is a fault already."""
+        beside = self.extra.get(path, [])[:_SHOWN]
+        other = {key, "sequential"} if key == "body" else {key}
+        if (path and beside) or any(self._meant(path, one) in other for one in beside):
+            return
+        if key == "body" and any(isinstance(self.data[one], list) for one in beside):
+            return  # its items are there, under another name
+        code, said, help = _MISSING[key]
+        said = f"{_subject(path)} {said}" if key == "body" else said
+        path = (*path, "branches") if key == "merge" else path
+        to.add(code, said, path, help, on_key=bool(path) and code != "E228")
+
+
+# ------------------------------------------------------------------ sentences
+
+
+def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A fault that has its sentence."""
+    found = error.get("ctx", {})
+    said = f"{_subject(path)} {found['said']}" if "what" in found else found["said"]
+    help = found["help"]
+    if "near" in found:
+        help = to.did_you_mean(*found["near"])
+    span, on_key = found.get("span"), found.get("on_key", False)
+    to.add(error["type"], said, path, help, on_key=on_key, span=span)
+
+
+def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A value of another kind than its place takes."""
+    found = error.get("ctx", {})
+    what = found.get("what") or _subject(path)
+    value = at(to.data, path)
+    shown = "empty" if found.get("empty") or value == "" else kind(value)
+    wanted = found.get("said") or _WANTED.get(error["type"], "something else").format(**found)
+    said = f"{what} is {shown}; it takes {wanted}"
+    help = found.get("help", "")
+    if what.startswith("the block"):
+        help = f"write `{cut(str(path[-1]))}: {{body: […]}}`"
+    on_key = shown == "empty" and isinstance(path[-1:] and path[-1], str)
+    to.add("E204", said, path, help, on_key=on_key)
+
+
+def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """A value that is none of some words."""
+    found = error["ctx"]
+    words = found["words"]
+    said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
+    guess = found["alike"] or to.near(str(at(to.data, path)), words)
+    to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
+
+
+def _subject(path: Steps) -> str:
+    """What stands at a place, as a sentence begins."""
+    match path:
+        case ():
+            return "the document"
+        case ("variants" | "blocks" as section, name):
+            return f"the {section[:-1]} `{cut(str(name))}`"
+        case ("use", _):
+            return "a used file"
+        case ("weights", "rename", _) | ("weights", "rename", _, int()):
+            return "a name"
+        case ("expect", *_, str(key)):
+            return f"the total `{key}`" if key in TOTALS else "totals"
+        case ("weights", str(source), _) if source != "rename":
+            return f"`{source}`"
+    return _inside(path)
+
+
+def _inside(path: Steps) -> str:
+    match path:
+        case (*_, "outputs", str(name)):
+            return f"the output `{cut(name)}`"
+        case (*_, "from", str(slot)):
+            return f"the input `{cut(slot)}`"
+        case (*_, "branches", _):
+            return "a path"
+        case (*_, "inputs", int()):
+            return "an input"
+        case (*_, str(key), int()):
+            return f"an entry of `{key}`"
+    return f"`{cut(str(path[-1]))}`"
+
+
+def _place(path: Steps) -> tuple[str, Collection[str]]:
+    """Where a mapping stands, in words, and the keys it knows; of an item none: they depend."""
+    match path:
+        case ():
+            return "in a document", _keys(Spec)
+        case ("blocks", _):
+            return "in a block", _keys(Block)
+        case ("input",) | ("input", _):
+            return "in an input", _keys(Input)
+        case ("use", _):
+            return "in `use`", _keys(Use)
+        case ("weights",):
+            return "in `weights`", _keys(Weights)
+        case ("weights", "file", *_):
+            return "in `file`", _keys(Published)
+        case ("weights", "rename", _):
+            return "in an entry of `rename`", _keys(Entry)
+    return "beside an operation", ()
+
+
+def _keys(form: type[Form]) -> list[str]:
+    """The keys of a mapping that an author may write."""
+    found: list[str] = []
+    for name, one in form.model_fields.items():
+        if isinstance(one.validation_alias, AliasChoices):
+            found += [str(choice) for choice in one.validation_alias.choices]
+        elif not isinstance(one.validation_alias, AliasPath):
+            found.append(one.alias or name)
+    return [key for key in found if not key.startswith("\0")]
+
+
+# ------------------------------------------------------------------ places
+
+
+def path_of(loc: Steps, data: Any) -> Steps:
+    """The steps of a location that lead through the text: Pydantic's own words are none."""
+    path: list[str | int] = []
+    for step in loc:
+        inside = (isinstance(data, dict) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        )
+        if inside:
+            path.append(step)
+            data = data[step]
+    return tuple(path)
+
+
+def at(data: Any, path: Steps) -> Any:
+    """What stands at a place."""
+    return reduce(getitem, path, data)

@@ -1,0 +1,342 @@
+"""Spec → complaints: the second pass, over what has the right form: names.
+
+A param, a block, a variant is not there, is declared twice, or has no value yet. Which names have
+one where, the table "where | may use" of docs/language.md says; a place has one `Sight`.
+
+    params: {width: 8}
+    body: [{repeat: {n: [1, 2]}, conv: {out: $widht, …}}]   # sees width, n, loop, prev, input
+    E219 `widht` is not known here
+"""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from archspec.expressions import Expr, Template
+from archspec.language.complaints import Complaints
+from archspec.language.models import LEFT_OUT, Block, Item, Spec
+from archspec.language.names import is_block
+from archspec.language.refusals import Steps
+from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
+from archspec.layers import REGISTRY
+from archspec.text.words import cut, listed
+
+NOTHING: frozenset[str] = frozenset()
+
+_VALUES = frozenset({"when", "shortcut_when", "freeze", "expect"})  # fields that may be read from
+
+
+class Where(Enum):
+    """What an expression stands in, and so what kinds of names it may read."""
+
+    VALUE = "arguments, `when`, `expect`, `init`"
+    SEGMENT = "`id`, `from`, `shared`"
+    COUNT = "`repeat`, `input`, `outputs`, the document's `init`"
+    DEFAULT = "`params`, `variants`"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The names that expressions at one place see."""
+
+    params: Mapping[str, object] = field(default_factory=dict)
+    inputs: Collection[str] = NOTHING  # the records
+    columns: frozenset[str] = NOTHING
+    loop: bool = False
+    later: Collection[str] = NOTHING  # declared, but without a value at this place
+
+    def inside(self, columns: Collection[str]) -> Sight:
+        """What an item with a `repeat` of these columns, and everything in it, sees."""
+        return replace(self, columns=self.columns | frozenset(columns), loop=True)
+
+    def sees(self, name: str, where: Where) -> bool:
+        """Whether a name has a value."""
+        if name in self.params or name in self.columns:
+            return True
+        if name == "loop":
+            return self.loop and where in (Where.VALUE, Where.SEGMENT)
+        if where is Where.VALUE:
+            return name == "prev" or name in self.inputs
+        return where is Where.DEFAULT and name in self.inputs
+
+    def names(self, where: Where) -> Iterator[str]:
+        """All names that have a value, sorted."""
+        every = {*self.params, *self.columns, *self.inputs, "prev", "loop"}
+        yield from sorted(name for name in every if self.sees(name, where))
+
+
+class Scopes:
+    """Looks up the names of one document."""
+
+    def __init__(self, spec: Spec, to: Complaints) -> None:
+        self.spec, self.to = spec, to
+        self.called: set[str] = set()  # blocks
+        self.strange: list[Item] = []  # calls of none
+
+    def document(self) -> None:
+        """Notes what is wrong with the names of the whole document."""
+        spec = self.spec
+        self.variants()
+        self.hidden(spec.params, spec.inputs, ("params",))
+        self.inputs(Sight(spec.params))
+        for use in spec.use.values():
+            self.outputs(use.outputs, Sight())
+        for block in spec.blocks.values():
+            self.block(block, Sight(spec.params))
+        sight = Sight(spec.params, spec.inputs)
+        self.items(spec.items, sight)
+        self.outputs(spec.outputs, sight)
+        self.init(spec.init, sight, Where.COUNT)
+        self.totals()
+        self.strangers()
+
+    def params(self, given: Mapping[str, Mapping[Steps, Value]], sight: Sight) -> None:
+        """Values of params, by place: each sees those above it, and what `sight` has besides."""
+        above: dict[str, object] = {}
+        seen = Sight(ChainMap(above, dict(sight.params)), sight.inputs, later=given.keys())
+        for name, values in given.items():
+            for path, value in values.items():
+                self.look(value, path, seen, Where.DEFAULT)
+            above[name] = values
+
+    def hidden(self, params: Collection[str], inputs: Collection[str], path: Steps) -> None:
+        for name in params:
+            if name in inputs:
+                self.twice((*path, name), f"`{name}` is a param and an input")
+
+    def twice(self, path: Steps, said: str, help: str = "rename one of them") -> None:
+        self.to.add("E206", said, path, help, on_key=True)
+
+    def variants(self) -> None:
+        """The document's params: their defaults, and what variants make of them."""
+        name, params = self.spec.name, self.spec.params
+        given: dict[str, dict[Steps, Value]] = {
+            param: {("params", param): value} for param, value in params.items()
+        }
+        for variant, entry in self.spec.variants.items():
+            path: Steps = ("variants", variant)
+            if variant == name:
+                said = f"`{name}` is the name of the spec itself"
+                self.twice(path, said, "choose another name")
+            for param, value in entry.items():
+                if param in params:
+                    given[param][*path, param] = value
+                else:
+                    where = "in a variant: there is no such param"
+                    self.to.unknown(param, (*path, param), params, where, "name", "", param)
+        self.params(given, Sight())
+
+    def inputs(self, sight: Sight) -> None:
+        sizes: dict[str, Value] = {}
+        for one in self.spec.inputs.values():
+            for i, axis in enumerate(one.shape):
+                path: Steps = (*one.loc.path, "shape", i)
+                size = axis.size if isinstance(axis, Axis) else axis
+                self.look(size, path, sight, Where.COUNT)
+                if isinstance(axis, Axis) and sizes.setdefault(axis.name, size) != size:
+                    other = sizes[axis.name]
+                    said = f"the axis `{axis.name}` is {size} here and {other} before"
+                    said += "; a name has one size"
+                    self.to.add("E204", said, (*path, axis.name), "rename one of them")
+
+    def totals(self) -> None:
+        """The variants that `expect` and `weights` speak of."""
+        for variant in self.spec.expect:
+            self.variant(variant, ("expect", variant))
+        sources = self.spec.weights.sources if self.spec.weights is not None else {}
+        for source, entries in sources.items():
+            for variant in entries:
+                self.variant(variant, ("weights", source, variant))
+
+    def variant(self, name: str, path: Steps) -> None:
+        known = (self.spec.name, *self.spec.variants)
+        if name not in known:
+            cause = ("variant", name) if self.spec.variants else ("variants",)
+            help = self.to.did_you_mean(name, known)
+            said = f"there is no variant `{cut(name)}`"
+            self.to.add("E225", said, path, help, on_key=True, cause=cause)
+
+    def block(self, block: Block, document: Sight) -> None:
+        """Defaults see the params of the document; the body does not."""
+        path = block.loc.path
+        if block.name in self.spec.use:
+            self.twice(path, f"`{block.name}` is a block and a used file")
+        at = (*path, "params")
+        given = {name: {(*at, name): value} for name, value in block.params.items()}
+        self.params(given, replace(document, inputs=block.inputs))
+        self.hidden(block.params, block.inputs, at)
+        sight = Sight(block.params, block.inputs)
+        self.items(block.items, sight)
+        self.outputs(block.outputs, sight)
+
+    # -------------------------------------------------------- items
+
+    def items(self, items: Iterable[Item], sight: Sight) -> None:
+        for item in items:
+            if item.op != LEFT_OUT:
+                self.item(item, sight)
+
+    def item(self, item: Item, sight: Sight) -> None:
+        path = item.loc.path
+        if item.repeat is not None:
+            self.repeat(item.repeat, sight)
+            sight = sight.inside(item.repeat.columns)
+        if item.op in self.spec.blocks or item.op in self.spec.use or is_block(item.op):
+            self.call(item)
+        for key, value in item.args.items():
+            self.look(value, (*item.key.path, key), sight, Where.VALUE)
+        for key in _VALUES & item.model_fields_set:
+            self.look(getattr(item, key), (*path, key), sight, Where.VALUE)
+        if item.id is not None:
+            self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
+        if item.init is not None:
+            self.init(item.init, sight, Where.VALUE)
+        if item.inputs is not None:
+            self.slots(item, item.inputs)
+        for ref in (*(item.inputs or ()), *([item.target] if item.target else ())):
+            self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
+        for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
+            self.items(items, sight)
+
+    def repeat(self, repeat: Repeat, sight: Sight) -> None:
+        path = repeat.loc.path
+        for name in repeat.columns:
+            if name in sight.inputs:
+                said = f"the column `{name}` hides an input of that name"
+                self.twice((*path, name), said, "choose another name")
+        self.look(repeat.count, path, sight, Where.COUNT)
+        own = {*sight.later, *repeat.columns}
+        self.look(repeat.columns, path, replace(sight, later=own), Where.COUNT)
+
+    def slots(self, item: Item, inputs: Iterable[Ref]) -> None:
+        """`from` by the names of the operation's inputs."""
+        slots = [ref for ref in inputs if ref.slot is not None]
+        known = self.takes(item.op) if slots else ()
+        if known is None:
+            said, help = f"the inputs of `{item.op}` have no names", "write a list: `from: [a, b]`"
+            self.to.add("E204", said, (*item.loc.path, "from"), help)
+            return
+        for ref in slots:
+            if ref.slot not in known:
+                where = f"as an input of `{item.op}`"
+                self.to.unknown(str(ref.slot), ref.loc.path, known, where)
+
+    def callee(self, op: str) -> Block | Spec | None:
+        """What an operation calls: a block or a used file; None also where that has faults."""
+        used = self.spec.use.get(op)
+        return self.spec.blocks.get(op) if used is None else used.spec
+
+    def takes(self, op: str) -> tuple[str, ...] | None:
+        """The names of an operation's inputs, where they have any."""
+        inside = self.callee(op)
+        if inside is not None:
+            return tuple(inside.inputs) if inside.named_inputs else None
+        cls = REGISTRY.get(op)
+        if cls is None or cls.takes == ("*",):
+            return None
+        return tuple(name.rstrip("?") for name in cls.takes)
+
+    def call(self, item: Item) -> None:
+        """Of a block: there is one, it has these params, and those it needs are given."""
+        op, args, path = item.op, item.args, item.key.path
+        if op not in self.spec.blocks and op not in self.spec.use:
+            self.strange.append(item)
+            return
+        self.called.add(op)
+        inside = self.callee(op)
+        if inside is None:
+            return
+        params = inside.params
+        if "" in args:
+            said, help = f"`{op}` takes no parameters", f"write `{op}` alone"
+            self.to.add("E208", said, path, help, cause=("params", op))
+        unknown = [key for key in args if key not in params]
+        for key in unknown:
+            if key:
+                said = f"`{op}` has no parameter `{cut(key)}`"
+                help = self.to.did_you_mean(key, params) or f"`{op}` takes no parameters"
+                cause = ("name", op, key) if params else ("params", op)
+                self.to.add("E208", said, (*path, key), help, on_key=True, cause=cause)
+        missing = [key for key in params if params[key] is REQUIRED and key not in args]
+        if missing and not unknown:  # a misspelt one is missing only once
+            help = f"write `{op}: {{{missing[0]}: …}}`"
+            self.to.add("E209", f"`{op}` needs {listed(missing)}", path, help, on_key=True)
+
+    def strangers(self) -> None:
+        """Calls of blocks that are not there; one that nothing calls may be meant."""
+        blocks = [*self.spec.blocks, *self.spec.use]
+        idle = [name for name in blocks if name not in self.called]
+        for item in self.strange:
+            likely = self.to.near(item.op, idle)
+            path, on_key = item.key.path, item.key.on_key
+            self.to.no_operation(item.op, path, blocks, on_key=on_key, likely=likely)
+
+    def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
+        for refs in (given or {}).values():
+            for ref in refs:
+                self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
+
+    def init(self, given: Init | None, sight: Sight, where: Where) -> None:
+        for fillers in (given or {}).values():
+            for filler in fillers.values():
+                self.look(filler.args, filler.loc.path, sight, where)
+
+    # -------------------------------------------------------- expressions
+
+    def look(self, value: Value, path: Steps, sight: Sight, where: Where) -> None:
+        """Notes the names in a value as written that have no value at this place."""
+        if isinstance(value, Expr):
+            self.expression(value, path, sight, where)
+        elif isinstance(value, Template):
+            for part in value.parts:
+                self.look(part, path, sight, where)
+        elif isinstance(value, dict):
+            for key, entry in value.items():
+                self.look(entry, (*path, key), sight, where)
+        elif isinstance(value, (list, tuple)):
+            for i, entry in enumerate(value):
+                self.look(entry, (*path, i), sight, where)
+
+    def expression(self, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
+        """Notes the names of an expression that have none, and fields of what is no record."""
+        blind = [name for name in sorted(expr.names) if not sight.sees(name, where)]
+        for name in blind:
+            self.blind(name, expr, path, sight, where)
+        if blind:
+            return
+        for owner, key in expr.fields:
+            if owner not in ("prev", "loop") and owner not in sight.inputs:
+                said = f"`{owner}` is a param, which has no `.{key}`"
+                help = f"write `${owner}`; fields have `prev`, `loop` and inputs"
+                self.to.add("E220", said, path, help, span=_span(expr, owner))
+
+    def blind(self, name: str, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
+        span = _span(expr, name)
+        if name == "loop":
+            only = "not in `repeat` itself" if sight.loop else "only inside a `repeat`"
+            self.to.add("E220", f"`loop` has a value {only}", path, span=span)
+        elif name in sight.later:
+            help = "a param sees those above it; a column sees none of its own `repeat`"
+            self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
+        elif name in ("prev", "input") or name in sight.inputs:
+            help = "only params and columns have"
+            self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
+        else:
+            owner = str(path[1]) if path[0] == "blocks" else ""
+            none = owner and not sight.params  # one fault: the block declares no params
+            cause = ("params", owner) if none else ("name", owner, name)
+            help = self.to.did_you_mean(name, sight.names(where))
+            self.to.add(
+                "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
+            )
+
+
+def _span(expr: Expr, name: str) -> tuple[int, int]:
+    """Where a name stands in the scalar of its expression."""
+    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
+    start = expr.offset + (found.start() if found else 0)
+    return start, start + len(name)

@@ -1,0 +1,109 @@
+"""ValidationError → BadArgument: what is wrong with an op's arguments, one sentence each.
+
+conv: {out: 0, kernal: 3}
+    `conv` has no parameter `kernal`
+    `out` of `conv` is 0; it takes a whole number of at least 1
+    `conv` needs `kernel`, a whole number of at least 1, or a list of one per axis
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from archspec.layers.base import BadArgument, Layer
+from archspec.layers.fields import says, words
+from archspec.text.words import cut, meant, written
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+# How torch and Keras spell what has a shorter name here. Only names that no op uses otherwise.
+SPELT = {
+    "kernel_size": "kernel", "pool_size": "kernel", "filter_size": "kernel",
+    "out_channels": "out", "out_features": "out", "filters": "out", "units": "out",
+    "strides": "stride", "dilation_rate": "dilation", "use_bias": "bias", "epsilon": "eps",
+    "pad": "padding", "paddings": "padding", "hidden_size": "hidden", "num_layers": "layers",
+    "num_heads": "heads", "nhead": "heads", "num_embeddings": "num", "embedding_dim": "dim",
+    "input_dim": "num", "output_dim": "dim", "ceil_mode": "ceil", "upscale_factor": "factor",
+    "downscale_factor": "factor", "scale_factor": "scale", "output_size": "size",
+    "num_groups": "groups", "elementwise_affine": "affine", "dim": "axis", "dims": "order",
+    "rate": "p", "prob": "p", "drop_prob": "p", "drop_rate": "p", "stddev": "std",
+    "start_dim": "start", "unflattened_size": "shape", "alpha": "negative_slope",
+    "group": "groups", "channels": "out", "features": "out", "depth_multiplier": "out",
+    "is_causal": "causal", "interpolation": "mode", "chunks": "parts", "sections": "sizes",
+    "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",
+}  # fmt: skip
+
+INFERRED = frozenset({
+    "in_channels", "in_features", "num_features", "num_channels", "input_size", "normalized_shape",
+    "embed_dim", "in_planes", "in_chans", "kdim", "vdim", "input_shape", "batch_first",
+})  # fmt: skip
+
+
+def complaints(
+    cls: type[Layer], given: Mapping[str, Any], error: ValidationError
+) -> Iterator[BadArgument]:
+    """One for each parameter at fault, those that the op does not have first."""
+    details = error.errors(include_url=False)
+    unknown = [e for e in details if e["type"] == "extra_forbidden"]
+    for e in unknown:
+        yield no_parameter(cls, str(e["loc"][0]))
+    rest = [e for e in details if e["type"] != "extra_forbidden"]
+    for name, found in groupby(rest, key=lambda e: str(e["loc"][0]) if e["loc"] else ""):
+        yield _complaint(cls, name, given.get(name), list(found))
+
+
+def _complaint(
+    cls: type[Layer], name: str, value: object, found: list[ErrorDetails]
+) -> BadArgument:
+    """What is wrong with one parameter; `found` are several where its type is a choice."""
+    first = found[0]
+    raised = first.get("ctx", {}).get("error")
+    if isinstance(raised, BadArgument):  # by `Layer.check`
+        return raised
+    field = cls.model_fields[name]
+    if first["type"] == "missing":
+        message = f"`{cls.op}` needs `{name}`, {says(field)}"
+        return BadArgument(name, message, f"write `{cls.op}: {{{name}: …}}`", "E209")
+    more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
+    message = f"`{name}` of `{cls.op}` is {cut(written(value))}; it takes {says(field)}"
+    message += more.format(**first.get("ctx", {}))
+    return BadArgument(name, message, _remedy(found, words(field.annotation)))
+
+
+# Limits that the words of a type leave out, by pydantic's name of their breach.
+_LIMITS = {
+    "large": ", below 2^62",
+    "finite_number": ", finite",
+    "too_long": ", at most {max_length} of them",
+}
+
+
+def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:
+    for e in found:
+        value = e["input"]
+        if e["type"] == "int_type" and isinstance(value, float) and value.is_integer():
+            return "use `//` where it is computed"
+        if e["type"] == "literal_error" and isinstance(value, str):
+            return meant(value, known)
+    return ""
+
+
+def no_parameter(cls: type[Layer], name: str) -> BadArgument:
+    """The complaint about a parameter that an op does not have."""
+    known = list(cls.model_fields)
+    ours = cls.spelt.get(name) or SPELT.get(name)
+    if ours in known:
+        help = f"write `{ours}`"
+        return BadArgument(name, f"`{name}` is spelled `{ours}` here", help, "E211")
+    message, help = f"`{cls.op}` has no parameter `{name}`", f"leave `{name}` out"
+    if name in INFERRED:
+        return BadArgument(name, f"{message}: it is inferred from the input", help, "E208")
+    if name == "inplace":
+        return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
+    others = ", ".join(f"`{n}`" for n in known)
+    takes = f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
+    return BadArgument(name, message, meant(name, known) or takes, "E208")

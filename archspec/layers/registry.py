@@ -1,0 +1,200 @@
+"""Op and arguments → layer, or what is wrong with them.
+
+    create("conv", {"out": 64, "kernel": 3})  →  Conv(out=64, kernel=3, stride=1, …)
+    examine("conv", {"out": 0, "kernel": Expr("$k")})  →  [BadArgument("`out` of `conv` is 0; …")]
+
+A family of ops is imported when one of them is asked for, so that a network pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from pydantic import ValidationError
+
+from archspec.expressions import Expr
+from archspec.layers.base import BadArgument, Layer
+from archspec.layers.complaints import complaints
+from archspec.text.words import meant
+
+# Where ops stand, in the order in which they are listed. It saves time and nothing else: an op that
+# it does not name is found by importing every module of this folder.
+_INDEX = {
+    op: module
+    for module, ops in (
+        ("conv", "conv conv_transpose"),
+        ("pool", "max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool global_avg_pool"),
+        ("pool", "global_max_pool"),
+        ("norm", "batch_norm instance_norm layer_norm rms_norm group_norm local_response_norm"),
+        ("activation", "relu relu6 leaky_relu prelu elu selu gelu silu mish hardswish hardsigmoid"),
+        ("activation", "hardtanh sigmoid tanh softplus identity abs activation softmax"),
+        ("activation", "log_softmax maxout"),
+        ("linear", "linear embedding"),
+        ("recurrent", "lstm gru rnn"),
+        ("attention", "attention"),
+        ("merge", "parameter add sub mul mean max matmul concat scale"),
+        ("shape", "flatten unflatten reshape permute select slice split"),
+        ("edge", "pad crop roll"),
+        ("resample", "upsample pixel_shuffle pixel_unshuffle channel_shuffle unfold"),
+        ("noise", "dropout spatial_dropout alpha_dropout drop_path gaussian_noise sample_normal"),
+        ("position", "sine_positions"),
+        ("detection", "anchor_boxes nms top_k roi_align"),
+    )
+    for op in ops.split()
+}
+
+_STRUCTURE = frozenset({"body", "sequential", "branches", "residual", "shared"})
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Registry(Mapping[str, type[Layer]]):
+    """Layer types by op. Plug-ins are loaded when all, or a name not built in, are wanted."""
+
+    def __init__(self, index: Mapping[str, str]) -> None:
+        self._index = index
+        self._known: dict[str, type[Layer]] = {}
+        self._loaded = False
+
+    def __getitem__(self, op: str) -> type[Layer]:
+        if op not in self._known:
+            if op in self._index:
+                self._import(self._index[op])
+            elif _may_be_an_op(op):
+                self._load()
+        return self._known[op]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(dict.fromkeys((*self._index, *self._known)))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._known)
+
+    def __contains__(self, op: object) -> bool:
+        if op in self._index:
+            return True
+        if op not in self._known and _may_be_an_op(op):
+            self._load()
+        return op in self._known
+
+    def _import(self, module: str) -> None:
+        """Takes in the ops of one module of this folder."""
+        name = f"{__package__}.{module}"
+        for cls in vars(import_module(name)).values():
+            if isinstance(cls, type) and cls.__module__ == name and "op" in vars(cls):
+                self.add(cls)
+
+    def _load(self) -> None:
+        """Takes in what the index does not name: every module of this folder, and plug-ins."""
+        if self._loaded:
+            return
+        self._loaded = True
+        for module in iter_modules([str(Path(__file__).parent)]):
+            self._import(module.name)
+        from importlib.metadata import entry_points  # slow to import, seldom needed
+
+        for point in entry_points(group="archspec.layers"):
+            try:
+                self.add(point.load())
+            except Exception as failed:  # a plug-in may fail in any way; the others still count
+                warnings.warn(f"the plug-in `{point.name}` is left out: {failed}", stacklevel=2)
+
+    def add(self, cls: type[Layer]) -> None:
+        """Takes a layer type in. Raises ValueError when it lacks something or its name is taken."""
+        if not (isinstance(cls, type) and issubclass(cls, Layer)):
+            raise ValueError(f"{cls!r} is no subclass of archspec.layers.Layer")
+        op = getattr(cls, "op", None)
+        if not isinstance(op, str) or not _WORD.fullmatch(op):
+            raise ValueError(
+                f"`op` of {cls.__name__} is {op!r}; it is lower case letters, digits and _"
+            )
+        if not isinstance(getattr(cls, "family", None), str):
+            raise ValueError(f"{cls.__name__} lacks `family`, the word for its colour")
+        stands_in = cls.resolve is not Layer.resolve  # another layer takes its place
+        if not stands_in and cls.infer is Layer.infer:
+            raise ValueError(f"{cls.__name__} lacks the method `infer`")
+        if not stands_in and cls.call is Layer.call and not cls.target:
+            raise ValueError(f"{cls.__name__} lacks `target`, or the method `call`")
+        home = f"{__package__}.{self._index[op]}" if op in self._index else cls.__module__
+        if self._known.get(op, cls) is not cls or cls.__module__ != home:
+            raise ValueError(f"`{op}` is an op already")
+        self._known[op] = cls
+
+
+def _may_be_an_op(op: object) -> bool:
+    return isinstance(op, str) and op not in _STRUCTURE and bool(_WORD.fullmatch(op))
+
+
+REGISTRY = Registry(_INDEX)
+
+
+def register(cls: type[Layer]) -> type[Layer]:
+    """Makes a layer type of one's own an op; also a decorator. Raises ValueError: name taken."""
+    REGISTRY.add(cls)
+    return cls
+
+
+def create(op: str, args: Mapping[str, Any]) -> Layer:
+    """The layer for an op and its arguments by name. Raises BadArgument, the first there is."""
+    try:
+        cls = REGISTRY[op]
+    except KeyError:
+        raise BadArgument(None, f"`{op}` is not an op", meant(op, REGISTRY), "E207") from None
+    given = cls.meant(args)
+    try:
+        return cls.model_validate(given).resolve()
+    except ValidationError as error:
+        raise next(complaints(cls, given, error)) from None
+
+
+def examine(op: str, args: Mapping[str, Any]) -> list[BadArgument]:
+    """All that is wrong with an op's arguments as written. Raises KeyError: no such op.
+
+    An argument that is an expression, or holds one, passes: its value is not known yet. Rules
+    between arguments are looked at when every argument is known.
+    """
+    cls = REGISTRY[op]
+    given = cls.meant(args)
+    known = {
+        name: value
+        for name, value in given.items()
+        if name not in cls.model_fields or not _holds_expression(value)
+    }
+    later = given.keys() - known.keys()
+    if cls.main() in later:
+        later |= set(cls.bare.values())  # an expression may turn out to be any of them
+    try:
+        layer = cls.model_validate(known, context=later or None)
+        if not later:
+            layer.resolve()
+    except ValidationError as error:
+        found = complaints(cls, known, error)
+        return [bad for bad in found if bad.code != "E209" or bad.field not in later]
+    except BadArgument as bad:
+        return [bad]
+    return []
+
+
+def _holds_expression(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_expression, value))
+    if isinstance(value, dict):
+        return any(map(_holds_expression, value.values()))
+    return isinstance(value, Expr)
+
+
+def ops_of(family: str) -> tuple[str, ...]:
+    """The ops of a family, in order."""
+    return tuple(op for op, cls in REGISTRY.items() if cls.family == family)
+
+
+def other_names() -> dict[str, str]:
+    """What other libraries call ops, `dense` and `bn`, and our names for them."""
+    return {name: op for op, cls in REGISTRY.items() for name in cls.elsewhere}

@@ -57,29 +57,21 @@ def _run(node: Node, ins: list[torch.Tensor], generator: torch.Generator) -> tor
 def _window(node: Node, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """A convolution; a pool is one that sums each channel, so that every cell counts."""
     layer = node.layer
-    geometry = layer.geometry(node.ins[0])
-    over = [  # a pool that rounds up reads cells behind the padding
-        (o - 1) * s + d * (k - 1) + 1 - n - b
-        for o, s, d, k, n, b in zip(
-            geometry.out, geometry.stride, geometry.dilation, geometry.kernel,
-            node.ins[0].shape[1:], geometry.before,
-            strict=True,
-        )
-    ]  # fmt: skip
-    pads = [
-        p
-        for b, a, c in zip(geometry.before[::-1], geometry.after[::-1], over[::-1], strict=True)
-        for p in (b, max(a, c))
-    ]
+    slides = layer.slides_on(node.ins[0])
+    pads = []
+    for s in reversed(slides):
+        # a pool that rounds up reads cells behind the padding
+        over = (s.out - 1) * s.stride + s.dilation * (s.kernel - 1) + 1 - s.size - s.before
+        pads += [s.before, max(s.after, over)]
+    kernel = [s.kernel for s in slides]
     if layer.op == "conv":
         weight, groups = _positive(generator, layer.weights(*node.ins)[0].shape), layer.groups
         groups = x.shape[1] if groups == "depthwise" else groups
     else:
-        weight, groups = torch.ones(x.shape[1], 1, *geometry.kernel, dtype=x.dtype), x.shape[1]
-    found = CONV[len(geometry.kernel)](
-        F.pad(x, pads), weight, None, geometry.stride, 0, geometry.dilation, groups
-    )
-    return found[(slice(None), slice(None), *(slice(0, n) for n in geometry.out))]
+        weight, groups = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype), x.shape[1]
+    stride, dilation = [s.stride for s in slides], [s.dilation for s in slides]
+    found = CONV[len(slides)](F.pad(x, pads), weight, None, stride, 0, dilation, groups)
+    return found[(slice(None), slice(None), *(slice(0, s.out) for s in slides))]
 
 
 def _positive(generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:

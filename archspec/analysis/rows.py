@@ -33,7 +33,6 @@ class Row:
     path: str
     op: str
     family: str
-    scope: int
     outputs: tuple[TensorType, ...]
     params: int
     trainable: int
@@ -117,8 +116,8 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
         found.append(
             Row(
                 index, node.path, node.op, "input" if node.layer is None else node.layer.family,
-                node.scope, node.outs, own * spent.params,
-                0 if node.frozen else own * spent.params, own * spent.buffers,
+                node.outs, own * spent.params, 0 if node.frozen else own * spent.params,
+                own * spent.buffers,
                 own * spent.weight_bytes, None if own else graph.steps[owner].path,
                 executions[owner], node.training, spent.macs, spent.flops, spent.bytes_out,
                 saved[index], live[index], seen.aligned[index], seen.states[index],

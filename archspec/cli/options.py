@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -129,17 +129,13 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     return match[1] or "input", sizes
 
 
-def _mapping(ctx: click.Context, param: click.Parameter, pairs: Any) -> dict[str, Any]:
-    return dict(pairs)
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which network of a spec is meant, and whether its warnings are fatal."""
 
     variant: str | None
-    params: Mapping[str, Any]
-    inputs: Mapping[str, tuple[int, ...]]
+    params: tuple[tuple[str, Any], ...]
+    inputs: tuple[tuple[str, tuple[int, ...]], ...]
     allow_outside: bool
     strict: bool
 
@@ -148,7 +144,7 @@ class Choice:
         from archspec import network
 
         choice = network.Choice(
-            variant=self.variant, params=self.params, inputs=self.inputs,
+            variant=self.variant, params=dict(self.params), inputs=dict(self.inputs),
             allow_outside=self.allow_outside,
         )  # fmt: skip
         return network.start(spec, choice)
@@ -186,11 +182,11 @@ choosing = together(
     ),
     click.option(
         "--set", "-s", "params", metavar="NAME=VALUE", type=_setting, multiple=True,
-        callback=_mapping, help="Set a param: classes=10.",
+        help="Set a param: classes=10.",
     ),
     click.option(
         "--input", "-i", "inputs", metavar="SHAPE", type=_shape, multiple=True,
-        callback=_mapping, help="Another input shape: 3x64x64, or image=3x64x64.",
+        help="Another input shape: 3x64x64, or image=3x64x64.",
     ),
     click.option(
         "--allow-outside", is_flag=True, help="Let `use` read files outside the spec's folder."

@@ -219,10 +219,10 @@ def _expected(
 ) -> tuple[Value | None, Value | None]:
     """The value of an item and what flows on; where `expect` is wrong, it hides what follows."""
     present = [copy for copy in found if copy is not None]
-    if plan.item.expect is None or not present:
+    if plan.item.expect is None or not present or walk.expected(plan, present[-1], out):
         return out, line
-    expected = walk.expected(plan, present[-1], out)
-    return expected, expected if line is out else line
+    hidden = Value(None)
+    return hidden, hidden if line is out else line
 
 
 # ---------------------------------------------------------------- one copy

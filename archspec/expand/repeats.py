@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archspec.expand.plan import below, parts
@@ -67,10 +67,7 @@ class Count:
         """The same for one item, its `when` not asked."""
         if item.repeat is None:
             return self.one(item, env)
-        count, columns = self._copies(item, env)
-        if not columns or not any(inner.repeat is not None for inner in below(item)):
-            return count * max(1, self.one(item, {**env, **dict.fromkeys(columns, UNKNOWN)}))
-        return sum(max(1, self.one(item, environment(env, columns, k))) for k in range(count))
+        return sum(n * max(1, self.one(item, seen)) for n, seen in self._rounds(item, env))
 
     def one(self, item: Item, env: Env) -> int:
         """Ops of one copy."""
@@ -78,25 +75,29 @@ class Count:
         return inner if item.items and item.merge is None else inner + 1
 
     def totals(self, items: Iterable[Item], env: Env, times: int, found: Counter[int]) -> None:
-        """Adds up how many copies each repeated item makes in a body: `loop.total`."""
+        """Adds up how many copies each item makes in a body: `loop.total`."""
         for item in items:
-            if item.repeat is None:
-                self.totals(parts(item), env, times, found)
-                continue
-            count, columns = self._copies(item, env)
-            found[id(item)] += times * count
-            if not columns:
-                self.totals(parts(item), env, times * count, found)
-                continue
-            for k in range(count):
-                self.totals(parts(item), environment(env, columns, k), times, found)
+            for n, seen in self._rounds(item, env):
+                found[id(item)] += times * n
+                self.totals(parts(item), seen, times * n, found)
 
-    def _copies(self, item: Item, env: Env) -> tuple[int, Columns]:
-        """The copies of an item; none where that has a fault, or there were too many rounds."""
+    def _rounds(self, item: Item, env: Env) -> Iterator[tuple[int, Env]]:
+        """Copy by copy, or all at once where they count alike: how many, and what they see.
+
+        None of an item whose `repeat` has a fault, and where there were too many rounds.
+        """
+        if item.repeat is None:
+            yield 1, env
+            return
         self.rounds += 1
         if self.rounds > self.quiet.limits.nodes:
-            return 0, {}
+            return
         try:
-            return copies(self.quiet, item, env)
+            count, columns = copies(self.quiet, item, env)
         except HiddenError:
-            return 0, {}
+            return
+        if columns and any(inner.repeat is not None for inner in below(item)):
+            for k in range(count):
+                yield 1, environment(env, columns, k)
+        else:
+            yield count, {**env, **dict.fromkeys(columns, UNKNOWN)}

@@ -219,7 +219,7 @@ class State:
 
     def _small(self, layer: Layer, types: Types, outs: tuple[TensorType, ...], loc: Loc) -> None:
         made: list[tuple[str, TensorType | Weight]] = [("the output", kind) for kind in outs]
-        made += [(f"`{w.name}`", w) for w in layer.weights(*types)]  # type: ignore[arg-type]
+        made += [(f"`{w.name}`", w) for w in layer.weights(*types)]
         most = self.limits.elements
         for what, array in made:
             if array.size > most:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.text.words import written
 
 _WIDE = 58  # characters left of the shapes, where that is enough
@@ -39,19 +39,16 @@ class _Tracer:
 
     def body(self, body: Body, path: str, depth: int) -> Rows:
         for occurrence in body.items:
-            yield from self.occurrence(occurrence, path, depth)
-
-    def occurrence(self, occurrence: Occurrence, path: str, depth: int) -> Rows:
-        item, copies = occurrence.item, occurrence.copies
-        present = [copy for copy in copies if copy is not None]
-        if item.repeat is not None or not present:
-            times = f" ×{len(copies)}" if item.repeat is not None else ""
-            absent = len(copies) - len(present)
-            gone = f", {absent} absent" if present and absent else "" if present else ", absent"
-            yield f"{'  ' * depth}{item.op}{times}{gone}", ""
-            depth += 1
-        for copy in present:
-            yield from self.copy(copy, item.op, path, depth)
+            item, copies, inner = occurrence.item, occurrence.copies, depth
+            present = [copy for copy in copies if copy is not None]
+            if item.repeat is not None or not present:
+                times = f" ×{len(copies)}" if item.repeat is not None else ""
+                absent = len(copies) - len(present)
+                gone = f", {absent} absent" if present and absent else "" if present else ", absent"
+                yield f"{'  ' * depth}{item.op}{times}{gone}", ""
+                inner += 1
+            for copy in present:
+                yield from self.copy(copy, item.op, path, inner)
 
     def copy(self, copy: Copy, op: str, path: str, depth: int) -> Rows:
         here = ".".join((*filter(None, (path,)), *copy.segments))

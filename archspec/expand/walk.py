@@ -143,28 +143,26 @@ class Walk:
             Count(self.state.limits).totals(self.items, self.env, 1, self._totals)
         return self._totals[id(plan.item)]
 
-    def expected(self, plan: Plan, copy: Copy, out: Value | None) -> Value | None:
-        """The output where its shape is as expected; else a value that hides what follows."""
+    def expected(self, plan: Plan, copy: Copy, out: Value | None) -> bool:
+        """Whether the output has the shape that is expected, as far as that is known."""
         item, state = plan.item, self.state
-        if out is None or out.type is None or item.expect is None:
-            return out
-        if item.loc.file != state.expecting:
-            return out
+        if out is None or out.type is None or item.loc.file != state.expecting:
+            return True
         loc = deeper(item.loc, "expect")
         first = next((v for v in copy.ins if v is not None), None)
         try:
             env = self.sight(plan, dict(copy.env), first)
-            sizes = state.value(list(item.expect), env, loc)
+            sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
-            return Value(None)
+            return False
         found = out.type.shape
         pairs = zip(sizes, found, strict=False)
         if len(sizes) == len(found) and all(s is None or s == n for s, n in pairs):
-            return out
+            return True
         wanted = "[" + ", ".join("~" if s is None else str(s) for s in sizes) + "]"
         message = f"`expect` says {wanted}; the output of `{item.op}` has the shape {out.type}"
         state.fault("E501", message, loc)
-        return Value(None)
+        return False
 
     # ------------------------------------------------------------ inputs
 

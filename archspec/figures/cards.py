@@ -241,11 +241,9 @@ def stroke(part_link: Link) -> Stroke:
     return SIZE if part_link.size else SKIP if part_link.skip else LINE
 
 
-def link(
-    points: Sequence[Point], edge: tuple[str, str], stroke: Stroke = LINE, *, arrow: bool = True
-) -> Path:
+def link(points: Sequence[Point], edge: tuple[str, str], stroke: Stroke = LINE) -> Path:
     """A line with round corners through points, that joins two cards."""
-    return Path(_rounded(points), stroke, arrow=arrow, edge=edge)
+    return Path(_rounded(points), stroke, arrow=True, edge=edge)
 
 
 def _rounded(points: Sequence[Point]) -> tuple[Step, ...]:

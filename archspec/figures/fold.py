@@ -10,6 +10,7 @@ copies of a repeat one in all. If that is still too much, what is deepest is fol
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice, pairwise, takewhile
@@ -73,9 +74,11 @@ class Folder:
             self._single[key] = len(_View(self, element, USUAL).unfolded()) == 1
         return self._single[key]
 
-    def structure(self, element: Element) -> tuple[object, ...]:
-        """The ops and blocks inside, without their sizes: what copies have in common."""
-        return tuple((e.kind, e.title) for e in element.walk())
+    def typical(self, copies: Sequence[Element]) -> Element:
+        """The first of those that look like most: of the same ops and blocks, whatever sizes."""
+        looks = [tuple((e.kind, e.title) for e in copy.walk()) for copy in copies]
+        ((most, _),) = Counter(looks).most_common(1)
+        return copies[looks.index(most)]
 
     def repeats(self, copies: Sequence[Element]) -> bool:
         """Whether one card can stand for the copies.

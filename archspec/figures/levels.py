@@ -53,8 +53,7 @@ class _Sketch:
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
 
     def scene(self) -> Scene:
-        name = self.network.name
-        heading = cards.heading(self.network, EDGE)
+        name, heading = self.network.name, cards.heading(self.network, EDGE)
         drawn = [self._card(part) for part in self.shown.parts]
         lines = Group(tuple(self._lines()), role="edges")
         said = ", ".join(lane.level.label for lane in self.lanes.values())

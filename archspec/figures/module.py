@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
@@ -73,11 +72,9 @@ def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
         message = f"`module` does not apply to `{maker.network.name}`: no block has several cards"
         raise RenderError("E702", message, "--view blocks draws every network")
     title = block or max(known, key=lambda name: len(known[name]))
-    looks = [maker.folder.structure(element) for element in known[title]]
-    ((most, _),) = Counter(looks).most_common(1)
-    element = known[title][looks.index(most)]
-    said = f"{len(looks)} in {maker.network.name}, here {element.path}"
-    return element, said if len(looks) > 1 else f"{element.path} of {maker.network.name}"
+    element, many = maker.folder.typical(known[title]), len(known[title])
+    said = f"{many} in {maker.network.name}, here {element.path}"
+    return element, said if many > 1 else f"{element.path} of {maker.network.name}"
 
 
 def _layout(shown: Outline) -> Flow:

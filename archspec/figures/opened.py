@@ -57,7 +57,8 @@ class Opened:
 def opened(network: Network, block: str | None = None) -> Opened:
     """Every op; with a `block`, only what is in it, all else closed around it."""
     whole = groups(network.graph)
-    return Opened(network.graph, whole, _around(whole, block))
+    around = whole if block is None else _found(whole, block)
+    return Opened(network.graph, whole, _along(whole, around))
 
 
 def smaller(network: Network) -> Iterator[Opened]:
@@ -66,7 +67,7 @@ def smaller(network: Network) -> Iterator[Opened]:
     Each kind of group is opened once, where it stands first, outer groups before inner ones.
     """
     graph, whole = network.graph, groups(network.graph)
-    everything = _around(whole, None)
+    everything = frozenset(group.key for group in whole.groups())
     if len(graph.steps) <= _CROWDS[0] or len(everything) == 1:
         yield Opened(graph, whole, everything)
     before = everything
@@ -103,11 +104,8 @@ def _kind(graph: Graph, group: Element) -> tuple[Any, ...]:
     return (_called(group), ops)
 
 
-def _around(whole: Element, block: str | None) -> frozenset[str]:
-    """Keys of the groups that a block is in, or that are in it; of all without one."""
-    if block is None:
-        return frozenset(group.key for group in whole.groups())
-    chosen = _found(whole, block)
+def _along(whole: Element, chosen: Element) -> frozenset[str]:
+    """Keys of the groups that one is in, or that are in it."""
     return frozenset(
         group.key
         for group in whole.groups()

@@ -6,7 +6,6 @@ A block is called by its name, a group as the author called it, else by what is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +19,6 @@ from archspec.figures.tree import Element
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.expand.graph import Node
-    from archspec.layers.base import TensorType
 
 _SUMMARY = 3  # cards that a group without a name is told by
 
@@ -64,16 +62,14 @@ class Describer:
         """The copy to show: the last of those that look like most."""
         if draft.copies == 1 or draft.core is not None:
             return draft.first if len(draft.elements) == 1 else _group(draft)
-        looks = [self.folder.structure(element) for element in draft.elements]
         # counted from the end: of two that differ the second is what a third would look like
-        ((most, _),) = Counter(reversed(looks)).most_common(1)
-        return draft.elements[-1 - looks[::-1].index(most)]
+        return self.folder.typical(draft.elements[::-1])
 
     def _op(self, part: Part, draft: Draft) -> Part:
         """With the words of an op and what is fused with it."""
         size = len(draft.nodes) // draft.copies
         run = [self.nodes[index] for index in draft.nodes[-size:]]
-        core = run[0] if draft.core == -1 else self._core(draft)
+        core = run[0] if draft.main is None else self.nodes[draft.main]
         assert core.layer is not None
         merges = core.layer.merges and len(core.inputs) > 1
         said = [node.layer.title() for node in run if node.layer is not None]
@@ -94,9 +90,6 @@ class Describer:
             return None
         return element.named
 
-    def _core(self, draft: Draft) -> Node:
-        return self.nodes[draft.nodes[0] if draft.main is None else draft.main]
-
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
             return words.family(self.nodes[draft.main])
@@ -106,7 +99,7 @@ class Describer:
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:
-            core = self._core(draft)
+            core = self.nodes[draft.main]
             if core.layer is None:
                 return core.path
             if core.layer.op == "parameter":
@@ -140,7 +133,8 @@ class Describer:
         return "" if name == self._label(draft) else name
 
     def _varies(self, draft: Draft) -> tuple[str, ...]:
-        outs = [self._out(element) for element in draft.elements]
+        last = self.folder.wiring.last
+        outs = [self.nodes[last(element.nodes)].outs[0] for element in draft.elements]
         found: dict[str, str] = {}
         if outs[0].is_map:
             channels = [out.shape[0] for out in outs]
@@ -161,9 +155,6 @@ class Describer:
         before = self.nodes[edges[0].node].outs[edges[0].output]
         grows = before.is_map and 0 != channels[0] - before.shape[0] == channels[1] - channels[0]
         return [before.shape[0]] if grows else []
-
-    def _out(self, element: Element) -> TensorType:
-        return self.nodes[self.folder.wiring.last(element.nodes)].outs[0]
 
 
 def _channels(node: Node) -> int:

@@ -42,14 +42,10 @@ class Box(NamedTuple):
     def moved(self, right: float, down: float) -> Box:
         return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
-    def contains(self, other: Box, slack: float = 0.5) -> bool:
-        """Whether `other` lies within, up to `slack` px."""
-        return (
-            self.left - slack <= other.left
-            and self.top - slack <= other.top
-            and other.right <= self.right + slack
-            and other.bottom <= self.bottom + slack
-        )
+    def contains(self, other: Box) -> bool:
+        """Whether `other` lies within, up to half a px."""
+        left, top, right, bottom = (a - b for a, b in zip(other, self, strict=True))
+        return min(left, top, -right, -bottom) >= -0.5
 
 
 @dataclass(frozen=True, slots=True)

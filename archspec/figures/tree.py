@@ -69,12 +69,8 @@ class Element:
         """Unique: its path where it has one ("layer3.0"), else those of its first and last node."""
         if self.path is not None:
             return self.path
-        first = last = self
-        while first.children:
-            first = first.children[0]
-        while last.children:
-            last = last.children[-1]
-        return f"{first.path}…{last.path}"
+        leaves = [element.path for element in self.walk() if not element.children]
+        return f"{leaves[0]}…{leaves[-1]}"
 
     @property
     def name(self) -> str:

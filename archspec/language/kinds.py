@@ -19,17 +19,15 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    GetPydanticSchema,
     PlainValidator,
-    SkipValidation,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import (
-    CoreSchema,
-    PydanticKnownError,
-)
+from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic_core.core_schema import any_schema
 
 from archspec.expressions import Expr, Template, scalar, template
 from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
@@ -61,8 +59,9 @@ class Located(NamedTuple):
     path: Steps
 
 
-# Of a field that no file says.
-OURS: tuple[Any, ...] = (SkipValidation, SkipJsonSchema())  # type: ignore[type-arg]
+# Of a field that no file says: nothing is built to check it.
+_UNCHECKED = GetPydanticSchema(lambda _, read: any_schema())
+OURS: tuple[Any, ...] = (_UNCHECKED, SkipJsonSchema())  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)

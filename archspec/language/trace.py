@@ -15,7 +15,7 @@ weights and expected totals are left out, because they are no part of the networ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
@@ -27,29 +27,52 @@ from archspec.language.values import REQUIRED, Axis, Filler, Ref
 
 
 def parsed(spec: Spec) -> str:
-    """The document: a line a value, items as lists."""
+    """The document: what holds nothing but scalars is on one line."""
+    layout: dict[str, Any] = {"default_flow_style": None, "width": inf, "sort_keys": False}
+    text: str = yaml.dump(_plain(spec), Dumper=_Written, allow_unicode=True, **layout)
+    return text
+
+
+class _Written(yaml.SafeDumper):
+    """What is met twice is written twice; a list is indented below its key."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _plain(value: Any) -> Any:
+    """A part of a document as mappings, lists, texts and numbers."""
+    value = _PLAIN.get(type(value), lambda same: same)(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _said(**values: Any) -> dict[str, Any]:
+    """Those that say something."""
+    return {k: value for k, value in values.items() if value is not None and value not in ((), {})}
+
+
+def _spec(spec: Spec) -> dict[str, Any]:
     inputs: Any = spec.inputs if spec.named_inputs else next(iter(spec.inputs.values()))
-    lines = ["spec: 1", f"name: {spec.name}"]
-    lines += _said("params", spec.params)
-    lines += _said("variants", spec.variants)
-    lines += _said("input", inputs)
-    lines += _said("use", spec.use)
-    lines += ["blocks:"] if spec.blocks else []
-    for name, block in spec.blocks.items():
-        lines += _below(f"{name}:", _block(block), "  ")
-    lines += [*_body(spec), *_said("head", spec.head), *_said("init", spec.init)]
-    return "\n".join(lines) + "\n"
+    head = _said(
+        spec=1, name=spec.name, params=spec.params, variants=spec.variants, input=inputs,
+        use=spec.use, blocks=spec.blocks,
+    )  # fmt: skip
+    return {**head, **_body(spec), **_said(head=spec.head, init=spec.init)}
 
 
-def _block(block: Block) -> Iterator[str]:
-    yield from _said("params", block.params)
-    yield from _said("inputs", block.inputs if block.named_inputs else ())
-    yield from _body(block)
+def _block(block: Block) -> dict[str, Any]:
+    inputs = block.inputs if block.named_inputs else ()
+    return {**_said(params=block.params, inputs=inputs), **_body(block)}
 
 
-def _body(whole: Spec | Block) -> Iterator[str]:
-    yield from _items("sequential" if whole.numbered else "body", whole.items)
-    yield from _said("outputs", _outputs(whole))
+def _body(whole: Spec | Block) -> dict[str, Any]:
+    word = "sequential" if whole.numbered else "body"
+    return {word: list(whole.items), **_said(outputs=_outputs(whole))}
 
 
 def _outputs(whole: Spec | Block | Use) -> dict[str, Any]:
@@ -60,109 +83,51 @@ def _outputs(whole: Spec | Block | Use) -> dict[str, Any]:
     }
 
 
-def _items(word: str, items: Sequence[Item]) -> Iterator[str]:
-    """`word:` and the items below it."""
-    yield f"{word}:" if items else f"{word}: []"
-    for item in items:
-        yield from _below("  -", _item(item))
-
-
-def _below(head: str, lines: Iterator[str], pad: str = "") -> Iterator[str]:
-    """Lines under a name, or behind the dash of a list."""
-    if head.endswith(":"):
-        yield pad + head
-        yield from (f"{pad}  {line}" for line in lines)
-        return
-    yield f"{head} {next(lines)}"
-    yield from (" " * len(head) + f" {line}" for line in lines)
-
-
-def _item(item: Item) -> Iterator[str]:
+def _item(item: Item) -> dict[str, Any]:
     """The operation, then the modifiers."""
+    held: Any = item.args if item.target is None else item.target
     if item.branches:
-        yield from _branches(item)
+        by_key = {one.key: list(one.items) for one in item.branches}
+        held = [list(one.items) for one in item.branches] if None in by_key else by_key
     elif item.items or item.op in ("body", "sequential", "residual"):
-        yield from _items(item.op, item.items)
-    else:
-        yield f"{item.op}: {_flow(item.args if item.target is None else item.target)}"
-    if item.shortcut is not None:
-        yield from _items("shortcut", item.shortcut)
-    inputs = item.inputs or None
-    if inputs is not None and any(ref.slot for ref in inputs):
-        yield from _said("from", {ref.slot: ref.path for ref in inputs})
-    else:
-        yield from _said("from", inputs)
-    repeat = item.repeat and (item.repeat.columns or item.repeat.count)
-    for word, value in [
-        ("id", item.id), ("merge", item.merge), ("repeat", repeat), ("tap", item.tap),
-        ("when", item.when), ("shortcut_when", item.shortcut_when), ("expect", item.expect),
-        ("freeze", item.freeze), ("init", (item.init or {}).get("*", item.init)),
-    ]:  # fmt: skip
-        if value is not True or word == "freeze":
-            yield from _said(word, value)
+        held = list(item.items)
+    inputs: Any = item.inputs or ()
+    if any(ref.slot for ref in inputs):
+        inputs = {ref.slot: ref for ref in inputs}
+    found = _said(
+        shortcut=None if item.shortcut is None else list(item.shortcut),
+        **{"from": inputs},
+        id=item.id,
+        merge=item.merge,
+        repeat=item.repeat and (item.repeat.columns or item.repeat.count),
+        tap=item.tap,
+        when=None if item.when is True else item.when,
+        shortcut_when=None if item.shortcut_when is True else item.shortcut_when,
+        expect=item.expect,
+        freeze=item.freeze,
+        init=(item.init or {}).get("*", item.init),
+    )
+    return {item.op: held, **found}
 
 
-def _branches(item: Item) -> Iterator[str]:
-    """A list of lists; a mapping where the branches have names."""
-    yield f"{item.op}:"
-    for branch in item.branches:
-        _, *lines = _items("", branch.items)
-        if branch.key is not None:
-            yield f"  {branch.key}:" if lines else f"  {branch.key}: []"
-            yield from (f"  {line}" for line in lines)
-        else:
-            yield from _below("  -", (line.removeprefix("  ") for line in lines or ["[]"]))
+def _input(value: Input) -> Any:
+    shape = list(value.shape)
+    return shape if value.dtype == "float" else {"shape": shape, "dtype": value.dtype}
 
 
-def _said(word: str, value: Any) -> Iterator[str]:
-    """The line for a value, if it says something."""
-    if value is not None and value not in ((), {}):
-        yield f"{word}: {_flow(value)}"
-
-
-def _flow(value: Any) -> str:
-    """A value on one line, as YAML reads it again."""
-    layout: dict[str, Any] = {"default_flow_style": True, "width": inf, "sort_keys": False}
-    text: str = yaml.dump([_plain(value)], Dumper=_Everything, allow_unicode=True, **layout)
-    return text.removeprefix("[").removesuffix("]\n")
-
-
-class _Everything(yaml.SafeDumper):
-    """What is met twice is written twice."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _plain(value: Any) -> Any:
-    """A value as lists, mappings, texts and numbers."""
-    value = _PLAIN.get(type(value), lambda same: same)(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list) else value
-
-
-def _typed(value: Input) -> Any:
-    if value.dtype == "float":
-        return list(value.shape)
-    return {"shape": value.shape, "dtype": value.dtype}
-
-
-def _used(value: Use) -> Any:
-    found = {"file": value.file, "variant": value.variant, "outputs": _outputs(value)}
-    return {key: entry for key, entry in found.items() if entry}
-
-
-# What a part of a document was written as: a mapping, a list, a text. Others are that already.
+# What a part of a document is written as; others are that already.
 _PLAIN: dict[type, Callable[[Any], Any]] = {
+    Spec: _spec,
+    Block: _block,
+    Item: _item,
+    Input: _input,
+    Use: lambda use: _said(file=use.file, variant=use.variant, outputs=_outputs(use)),
     Expr: lambda value: f"$({value.text})",
     Template: lambda value: value.text,
     Ref: lambda value: value.path.text,
     Filler: lambda value: {value.name: value.args} if value.args else value.name,
     Axis: lambda value: {value.name: value.size},
-    Input: _typed,
-    Use: _used,
     tuple: list,
-    type(REQUIRED): str,
     str: lambda value: value.replace("$", "$$"),
+    type(REQUIRED): str,
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
 from archspec.layers.window import expect_places
+
+Given = TensorType | None
 
 
 class Attention(Layer):
@@ -38,13 +38,12 @@ class Attention(Layer):
     bias: Flag = Field(True, description="learned shifts of all projections")
     causal: Flag = Field(False, description="a place sees itself and what comes before")
 
-    def parts(self, *ins: TensorType | None) -> tuple[TensorType, TensorType, TensorType]:
+    def parts(
+        self, query: TensorType, key: Given = None, value: Given = None, *masks: Given
+    ) -> tuple[TensorType, TensorType, TensorType]:
         """Query, key and value. Raises Mismatch."""
-        given = (*ins, None, None)
-        query = given[0]
-        assert query is not None
-        key = given[1] or query
-        value = given[2] or key
+        key = key or query
+        value = value or key
         for name, t in (("query", query), ("key", key), ("value", value)):
             expect_places(self.op, t, f"its {name}")
         return query, key, value
@@ -115,6 +114,7 @@ class Attention(Layer):
         dropout torch on the CPU leaves its fused kernel: it keeps the weights [heads, T, S] before
         and behind the dropout, its factors, and query and key once more, scaled.
         """
+        given = {i: t.bytes for i, t in enumerate(ins[:3]) if t is not None}
         query, key, _ = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
         if not self.dropout:
@@ -122,46 +122,41 @@ class Attention(Layer):
         else:
             own = 2 * steps * d + seen * d + 3 * self.heads * steps * seen
             # the value holds what was projected together with it
-            own += seen * d * (1 if _given(2, ins) else 2 if _given(1, ins) else 3)
-        return Kept(bytes=4 * own + sum(t.bytes for t in ins[:3] if t is not None))
+            own += seen * d * (3 - max(given))
+        return Kept(bytes=4 * own + sum(given.values()))
 
-    def call(self, *ins: TensorType) -> Call:
-        query, key, value = self.parts(*ins)
-        d = query.shape[1]
-        key_, value_ = self._names(*ins)
+    def call(
+        self,
+        query: TensorType,
+        key: Given = None,
+        value: Given = None,
+        mask: Given = None,
+        key_padding_mask: Given = None,
+    ) -> Call:
+        key_ = "x0" if key is None else "x1"
+        value_ = key_ if value is None else "x2"
+        d, keyed, valued = (t.shape[1] for t in self.parts(query, key, value))
         args = (
             Arg("x0[-1]", d),
             *self.args("heads", "dropout", "bias"),
-            Arg(f"{key_}[-1]", key.shape[1], "kdim", d),
-            Arg(f"{value_}[-1]", value.shape[1], "vdim", d),
+            Arg(f"{key_}[-1]", keyed, "kdim", d),
+            Arg(f"{value_}[-1]", valued, "vdim", d),
             Arg("True", True, "batch_first", False),
         )
-        free = (Arg("heads", self.heads, "heads"),) if _given(3, ins) else ()
-        return Call("nn.MultiheadAttention", args, self._forward(*ins), free)
-
-    def _names(self, *ins: TensorType | None) -> tuple[str, str]:
-        """What key and value are called: the query where they are not given."""
-        key = "x1" if _given(1, ins) else "x0"
-        return key, "x2" if _given(2, ins) else key
-
-    def _forward(self, *ins: TensorType | None) -> str:
-        words = ["x0, {}, {}".format(*self._names(*ins))]
-        if _given(4, ins):
+        words = [f"x0, {key_}, {value_}"]
+        if key_padding_mask is not None:
             words.append("key_padding_mask=x4")
         words.append("need_weights=False")
-        if _given(3, ins):
+        if mask is not None:
             words.append("attn_mask=x3.repeat_interleave(heads, 0)")
         if self.causal:
             shape = "x0.shape[1], x0.shape[1], dtype=torch.bool, device=x0.device"
             words.append(f"attn_mask=torch.ones({shape}).triu(1), is_causal=True")
-        return f"self({', '.join(words)})[0]"
+        free = () if mask is None else (Arg("heads", self.heads, "heads"),)
+        return Call("nn.MultiheadAttention", args, f"self({', '.join(words)})[0]", free)
 
     def module(self, *ins: TensorType) -> Call:
         if any(t is not None for t in ins[1:]):
             return Call(None)
         call = self.call(*ins)
         return Call("CausalSelfAttention" if self.causal else "SelfAttention", call.args)
-
-
-def _given(place: int, ins: Sequence[TensorType | None]) -> bool:
-    return len(ins) > place and ins[place] is not None

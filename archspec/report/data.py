@@ -78,7 +78,7 @@ class Layer(Model):
             layers=len(stage.rows),
             output=[out.shape for out in last.outputs],
             shared_with=last.shared_with if alone else None,
-            training_only=stage.training_only,
+            training_only=all(row.training_only for row in stage.rows),
             live_bytes=max(row.live_bytes for row in stage.rows),
             aligned=last.aligned if alone else None,
             receptive_field=[Seen.model_validate(field) for field in last.fields],

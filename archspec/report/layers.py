@@ -36,10 +36,6 @@ class Stage(NamedTuple):
     what: str
     rows: list[Row]
 
-    @property
-    def training_only(self) -> bool:
-        return all(row.training_only for row in self.rows)
-
     def sum(self, figure: str) -> int:
         """Of a number that every row has: "params", "macs", …"""
         return sum(getattr(row, figure) for row in self.rows)
@@ -84,12 +80,12 @@ def folded(network: Network, depth: int | None) -> Iterator[Stage]:
     titles = {scope.path: scope.title for scope in network.graph.scopes}
     for key, members in groups.items():
         first = members[0]
+        what = titles.get(key, "") or "group"
         if len(members) == 1 and first.path == key:
             what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
-        else:
-            what = titles.get(key, "") or "group"
-        stage = Stage(key or network.name, what, members)
-        yield stage._replace(what=f"{what} (training only)") if stage.training_only else stage
+        if all(row.training_only for row in members):
+            what += " (training only)"
+        yield Stage(key or network.name, what, members)
 
 
 def fitting(network: Network) -> int | None:

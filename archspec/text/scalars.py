@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+Span = tuple[int, int]
+
 _WORDS: dict[str, Any] = {
     "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
@@ -122,16 +124,17 @@ def covered(text: str) -> str:
 # ------------------------------------------------------------------ places
 
 
-def span(text: str, start: int, stop: int, value: str, first: int, last: int) -> tuple[int, int]:
-    """Where characters [first, last) of the value of the scalar at [start, stop) stand.
+def span(text: str, place: Span, value: str, part: Span) -> Span:
+    """Where a part of the value of the scalar at a place stands, all as [first, last).
 
     The signs of the value and those of the text are the same ones in the same order, however the
     text is quoted, escaped and folded; only blanks differ. `'x''y'` holds `x'y`: characters [1, 2)
     of it stand at [2, 4).
     """
+    (start, stop), first = place, part[0]
     if first >= len(value):
         return stop, stop + 1
-    before, within = (len("".join(value[:at].split())) for at in (first, last))
+    before, within = (len("".join(value[:at].split())) for at in part)
     signs = list(_signs(text, start, stop))[: max(within, before + 1)]
     if value[first].isspace():
         begin = signs[before - 1][1] if before else start
@@ -140,7 +143,7 @@ def span(text: str, start: int, stop: int, value: str, first: int, last: int) ->
     return begin, max(begin + 1, signs[within - 1][1] if within > before else 0)
 
 
-def _signs(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+def _signs(text: str, start: int, stop: int) -> Iterator[Span]:
     """The place of each sign of a scalar's value that is no blank."""
     style = text[start : start + 1]
     if style in ("|", ">"):

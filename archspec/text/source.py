@@ -101,7 +101,7 @@ class Source:
             return start, stop
         if loc.span is not None and len(mark) == 2:
             text = node if isinstance(node, str) else self.text[mark[0] : mark[1]]
-            return scalars.span(self.text, *mark, text, *loc.span)
+            return scalars.span(self.text, (mark[0], mark[1]), text, loc.span)
         return mark[:2]
 
     def _at(self, start: int, stop: int) -> Place:

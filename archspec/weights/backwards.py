@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING
 
-from archspec import network
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.files import given
@@ -37,7 +36,7 @@ def export(
     """
     import torch
 
-    program = network.program(spec) if spec is not None else origin.program_of(model)
+    program = origin.program_of(model, spec)
     header = given(like, "like").header
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}

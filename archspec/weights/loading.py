@@ -62,7 +62,7 @@ def load(
     """
     import torch
 
-    program = _program(spec) or origin.program_of(model)
+    program = origin.program_of(model, spec)
     tensors = model.state_dict()
     if any(value.is_meta for value in tensors.values()):
         raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
@@ -70,7 +70,7 @@ def load(
     title = program.name if program is not None else type(model).__name__
     rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
     with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, _program(from_spec))
+        match = _match(program, archive, source, from_spec)
         report = transfer.plan(title, wanted, archive, match, rules)
         new = transfer.values(report, archive)
     with torch.no_grad():
@@ -99,7 +99,7 @@ def plan(
     wanted = owned(program.graph)
     rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
     with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, _program(from_spec))
+        match = _match(program, archive, source, from_spec)
         return transfer.plan(program.name, wanted, archive, match, rules)
 
 
@@ -124,7 +124,7 @@ def convert(
     wanted = owned(program.graph)
     rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
     with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, _program(from_spec))
+        match = _match(program, archive, source, from_spec)
         report = transfer.plan(program.name, wanted, archive, match, rules)
         tensors = transfer.values(report, archive)
     files.save(tensors, path, _metadata(program), force=force)
@@ -140,15 +140,11 @@ def save(
     have changed. A file that archspec did not write is replaced only with `force`. Raises
     WeightsError.
     """
-    program = _program(spec) or origin.program_of(model)
+    program = origin.program_of(model, spec)
     files.save(model.state_dict(), path, _metadata(program), force=force)
 
 
 # ------------------------------------------------------------------ parts
-
-
-def _program(spec: Spec | None) -> Program | None:
-    return None if spec is None else network.program(spec)
 
 
 @contextmanager
@@ -183,9 +179,10 @@ def _rules(
 
 
 def _match(
-    program: Program | None, archive: Archive, source: str | None, other: Program | None
+    program: Program | None, archive: Archive, source: str | None, from_spec: Spec | None
 ) -> Match:
     """How names of the program are found in the archive."""
+    other = None if from_spec is None else network.program(from_spec)
     ours = files.MARK in archive.metadata
     named = other or program  # whose names they are, if not the source's own
     own = source == "spec" or (ours and source is None)
@@ -197,7 +194,7 @@ def _match(
         theirs, where = _marks(archive), "the file"
     if program is None or not theirs:
         return match
-    return aligned(match, *_pairs(program, theirs), where)
+    return aligned(match, _pairs(program, theirs), where)
 
 
 def table(program: Program | None) -> tuple[Rename, ...]:
@@ -206,15 +203,14 @@ def table(program: Program | None) -> tuple[Rename, ...]:
     return found.rename if found is not None else ()
 
 
-def _pairs(program: Program, theirs: Mapping[str, Mark]) -> tuple[dict[str, str], set[str]]:
-    """Names of theirs for names of ours; and the paths of all layers of theirs that are taken."""
+def _pairs(program: Program, theirs: Mapping[str, Mark]) -> dict[str, str]:
+    """Names of theirs for names of ours."""
     pairs = align(marks(program.graph), theirs)
-    names = {}
-    for name, weight, node in program.graph.weights():
-        other = pairs.get(node.path)
-        if other is not None:
-            names[name] = f"{other}.{weight.name}" if weight.name else other
-    return names, set(names.values())
+    return {
+        name: pairs[node.path] + name.removeprefix(node.path)
+        for name, _, node in program.graph.weights()
+        if node.path in pairs
+    }
 
 
 # ------------------------------------------------------------------ metadata

@@ -70,12 +70,13 @@ def _by_table(name: str, table: Iterable[Rename]) -> Recipe | None:
     return None
 
 
-def aligned(match: Match, names: Mapping[str, str], taken: Collection[str], where: str) -> Match:
+def aligned(match: Match, names: Mapping[str, str], where: str) -> Match:
     """`match` of another network's names, reached over the layers that both have.
 
     `names` gives the other network's name for a name of ours; a name without one is matched as it
-    is, unless it is `taken`: of a layer that is another one here.
+    is, unless it is taken: of a layer that is another one here.
     """
+    taken = set(names.values())
 
     def found(name: str) -> Recipe | None:
         other = names.get(name)

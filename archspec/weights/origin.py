@@ -6,7 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from archspec import network
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from archspec.network import Program
@@ -24,8 +28,10 @@ def remember(emitted: Any, program: Program) -> None:
     emitted.__dict__[_KEY] = program
 
 
-def program_of(model: nn.Module) -> Program | None:
-    """The program a model was built from; None for one that archspec did not build."""
+def program_of(model: nn.Module, spec: str | Path | Program | None = None) -> Program | None:
+    """The program of `spec`, or the one a model was built from; None: archspec did not build it."""
+    if spec is not None:
+        return network.program(spec)
     found: Program | None = getattr(sys.modules.get(type(model).__module__), _KEY, None)
     return found
 

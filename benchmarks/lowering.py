@@ -175,6 +175,9 @@ def drawn(count: int, first: int) -> None:
 
 
 if __name__ == "__main__":
+    import stand_ins
+
+    OPS = stand_ins.declare()  # of torchvision, where they do not load beside this torch
     torch.set_num_threads(1)
     given = [a for a in sys.argv[1:] if not a.startswith("-")]
     if "--random" in sys.argv:

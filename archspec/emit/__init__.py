@@ -22,13 +22,15 @@ calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.lower import Lowering
+from archspec.emit.lower import class_name
 from archspec.emit.torch_code import TORCHVISION, source
-from archspec.emit.witnesses import Elaborate, lower
+from archspec.emit.witnesses import Elaborate, lower, passed_on
 from archspec.expand.tree import Instance
 from archspec.language import Init
 
@@ -42,6 +44,14 @@ def emit(
     its answers are the witnesses by which a param stays a constructor argument. `init` are the
     document's rules for initial values.
     """
+    if os.environ.get("ARCHSPEC_LOWERING") == "sym":  # the second mechanism, while both exist
+        from archspec.emit.lowering import network
+        from archspec.emit.lowering.deep import deep
+
+        with deep():
+            text = _file(network.lower(root, class_name(name), elaborate, init, passed_on), origin)
+            verify(text)
+        return text
     lowering = lower(root, name, elaborate, init)
     text = _file(lowering, origin)
     verify(text)
@@ -51,7 +61,7 @@ def emit(
 # ---------------------------------------------------------------- the file
 
 
-def _file(lowering: Lowering, origin: str) -> str:
+def _file(lowering: Any, origin: str) -> str:
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
     written = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
     parts = [f'"""{lowering.title}: written by archspec{written}."""']

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from archspec.emit.syntax import Dotted, ids, literal, name
+from archspec.emit.forward import Var as Variable
+from archspec.emit.syntax import Dotted, literal, name, names_in
 from archspec.emit.text import render
 from archspec.expand.tree import Value
 from archspec.expressions import Expr, make_divisible
@@ -29,25 +30,17 @@ class UnprovableError(Exception):
     """The pretty form does not hold in every instance; a plainer one must be written."""
 
 
-class Var:
+class Var(Variable):
     """A value of the emitted class, the same in every row.
 
     Its `axes`: for each an expression in the class's names, or None.
     """
 
-    __slots__ = ("axes", "batchless", "hint", "id", "several")
-    count = 0
+    __slots__ = ("axes",)
 
     def __init__(self, axes: Sequence[ast.expr | None], hint: str = "") -> None:
-        Var.count += 1
-        self.id, self.axes, self.hint = Var.count, [_short(a) for a in axes], hint
-        self.several = False  # a tuple, as nn.LSTM gives it
-        self.batchless = False  # a parameter, or made of parameters alone: no batch axis
-
-    @property
-    def ref(self) -> ast.expr:
-        """A placeholder that `forward.py` replaces by a variable's name."""
-        return ast.Name(f"@{self.id}")
+        super().__init__(hint)
+        self.axes = [_short(a) for a in axes]
 
 
 class Row:
@@ -418,6 +411,4 @@ _SUBSTITUTE: dict[
 }  # fmt: skip
 
 
-def names_in(node: ast.expr) -> set[str]:
-    """The plain names an expression reads."""
-    return set(ids(node, []))
+__all__ = ["names_in"]

@@ -11,12 +11,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from archspec.emit.explain import Var
 from archspec.emit.syntax import For, If, Line, Stmt, ids, name, rebuilt
 from archspec.emit.text import render
 from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
+
+
+class Var:
+    """A value that a variable of forward holds."""
+
+    __slots__ = ("batchless", "hint", "id", "named", "several")
+    count = 0
+
+    def __init__(self, hint: str = "") -> None:
+        Var.count += 1
+        self.id, self.hint = Var.count, hint
+        self.several = False  # a tuple, as nn.LSTM gives it
+        self.named = False  # it is called by its hint, wherever that is free
+        self.batchless = False  # a parameter, or made of parameters alone: no batch axis
+
+    @property
+    def ref(self) -> ast.expr:
+        """A placeholder that the variable's name replaces."""
+        return ast.Name(f"@{self.id}")
 
 
 class Step:
@@ -33,7 +51,7 @@ class Assign(Step):
     may stand inside this one.
     """
 
-    outs: list[Var]
+    outs: Sequence[Var]
     value: ast.expr
     inner: bool = False
     merge: bool = False
@@ -173,6 +191,7 @@ class _Classes:
         self.last: dict[int, int] = {}
         self.hints: dict[int, list[str]] = {}
         self.tuples: set[int] = set()
+        self.named: set[int] = set()  # those called by their hint, however short they live
 
     def find(self, var: int) -> int:
         while self.parent.setdefault(var, var) != var:
@@ -184,6 +203,8 @@ class _Classes:
         self.hints[var.id] = [var.hint] if var.hint else []
         if var.several:
             self.tuples.add(var.id)
+        if var.named:
+            self.named.add(var.id)
 
     def used(self, var: int, at: int) -> None:
         self.last[var] = max(self.last.get(var, at), at)
@@ -196,6 +217,8 @@ class _Classes:
         self.first[a] = min(self.first[a], self.first[b])
         self.last[a] = max(self.last[a], self.last[b])
         self.hints[a] += self.hints[b]
+        if b in self.named:
+            self.named.add(a)
 
 
 class Naming:
@@ -268,10 +291,8 @@ class Naming:
                 inside = {v.id for t in s.body for v in _defined(t)}
                 if s.then.id in inside:
                     c.join(s.out.id, s.then.id)
-                if (
-                    c.last[c.find(s.other.id)] <= c.first.get(s.then.id, 0)
-                    or c.last[s.other.id] <= c.first[s.then.id]
-                ):
+                born = c.first.get(c.find(s.then.id), 0)  # with all that shares its variable
+                if c.last[c.find(s.other.id)] <= born or c.last[s.other.id] <= born:
                     c.join(s.other.id, s.out.id)
             elif isinstance(s, Training):
                 self._coalesce(s.body)
@@ -303,7 +324,7 @@ class Naming:
             yield "result"
             hints = ["result"]
             yield from (f"result{k}" for k in range(2, 1 << 20))
-        if hints and c.last[root] - c.first[root] > 3:
+        if hints and (c.last[root] - c.first[root] > 3 or root in c.named):
             yield hints[0]
         yield from ("x", "y", "z")
         yield from hints[:1]
@@ -354,7 +375,7 @@ class Naming:
 
 def _defined(step: Step) -> list[Var]:
     if isinstance(step, Assign):
-        return step.outs
+        return list(step.outs)
     if isinstance(step, (Either, Loop)):
         return [step.out, *(v for s in step.body for v in _defined(s))]
     return [v for s in step.body for v in _defined(s)] if isinstance(step, Training) else []

@@ -201,6 +201,7 @@ class Repeats(Section):
         looped = self._looped(attribute, calls) if all(map(self._private, copies)) else None
         if looped is not None:
             site.steps.append(looped)
+            assert isinstance(looped.out, Var)
             define(rows, [must(c[-1].out) for c in copies], looped.out)
         else:
             for s in calls:
@@ -273,7 +274,9 @@ class Repeats(Section):
             return None
         layer, inside, end = Var([], "layer"), Var([], ""), Var([], "")
         start = _stand_in(values[0].args[0])
-        out = Var(rounds[-1].outs[0].axes, rounds[-1].outs[0].hint)
+        last = rounds[-1].outs[0]
+        assert isinstance(last, Var)
+        out = Var(last.axes, last.hint)
         step = Assign([end], call(layer.ref, inside.ref, *values[0].args[1:]))
         return Loop(layer, attribute, [step], inside, start, end, out)
 

@@ -101,6 +101,11 @@ def ids(node: ast.AST, found: list[str]) -> list[str]:
     return found
 
 
+def names_in(node: ast.expr) -> set[str]:
+    """The plain names an expression reads."""
+    return set(ids(node, []))
+
+
 def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
     """The expression with some sub-expressions replaced; nothing is mutated."""
     other = new(node)

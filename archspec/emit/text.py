@@ -49,7 +49,7 @@ def _constant(node: ast.Constant) -> tuple[str, int]:
         if text[0] == "'" and '"' not in text:
             text = f'"{text[1:-1]}"'
         return text, _ATOM
-    return repr(node.value), _ATOM
+    return "..." if node.value is ... else repr(node.value), _ATOM
 
 
 def _attribute(node: ast.Attribute) -> tuple[str, int]:
@@ -87,7 +87,7 @@ def _is_simple(node: ast.expr) -> bool:
 
 def _boolop(node: ast.BoolOp) -> tuple[str, int]:
     word, level = ("and", _AND) if isinstance(node.op, ast.And) else ("or", _OR)
-    return f" {word} ".join(_inner(v, level + 1) for v in node.values), level
+    return f" {word} ".join(_inner(v, _AND + 1) for v in node.values), level
 
 
 def _unary(node: ast.UnaryOp) -> tuple[str, int]:

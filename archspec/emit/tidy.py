@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from archspec.emit.explain import names_in
-from archspec.emit.syntax import For, If, Line, Stmt
+from archspec.emit.syntax import For, If, Line, Stmt, names_in
 from archspec.emit.text import WIDTH, render, write
 
 
@@ -136,7 +135,7 @@ def _named_arguments(whole: ast.Call, depth: int) -> list[Stmt]:
         )
         if isinstance(part, ast.Call) and WIDTH < inside <= WIDTH + 4:
             text = (
-                _snake(render(part.func).rpartition(".")[2])
+                snake(render(part.func).rpartition(".")[2])
                 if isinstance(part.func, ast.Attribute) or render(part.func)[0].isupper()
                 else "layer"
             )
@@ -145,7 +144,8 @@ def _named_arguments(whole: ast.Call, depth: int) -> list[Stmt]:
     return found
 
 
-def _snake(text: str) -> str:
+def snake(text: str) -> str:
+    """`BatchNorm2d` → `batch_norm`."""
     found = "".join(
         f"_{c.lower()}" if c.isupper() and k and not text[k - 1].isupper() else c.lower()
         for k, c in enumerate(text)

@@ -56,7 +56,7 @@ def _witnesses(root: Instance, title: str, param: str, elaborate: Elaborate) -> 
         raise UnprovableError(f"the network has more than {WITNESSED:,} nodes")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UnprovableError("it is no number, so other values are not tried")
-    if isinstance(value, float) and _passed_on(root, param):
+    if isinstance(value, float) and passed_on(root, param):
         raise UnprovableError("it is a factor, and would go through every block's arguments")
     witnesses = _others(param, value, elaborate)
     if len(witnesses) < 2:
@@ -65,7 +65,7 @@ def _witnesses(root: Instance, title: str, param: str, elaborate: Elaborate) -> 
     return witnesses
 
 
-def _passed_on(root: Instance, param: str) -> bool:
+def passed_on(root: Instance, param: str) -> bool:
     """Whether a block call takes the param, or a block's default reads it.
 
     A factor that would go through every signature stays a number.

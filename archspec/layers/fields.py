@@ -19,6 +19,7 @@ from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archspec.expressions.sym import Truth
 from archspec.text.words import joined, listed
 
 
@@ -64,6 +65,19 @@ class Real:
         )
 
 
+@dataclass(frozen=True)
+class Switch:
+    """true or false; a condition that remembers where it comes from stays one."""
+
+    says: str = "true or false"
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, check: value if isinstance(value, Truth) else check(value),
+            core_schema.bool_schema(strict=True),
+        )
+
+
 def _range(least: float | None, most: float | None, above: float | None = None) -> str:
     if least is not None and most is not None:
         return f" from {least} to {most}"
@@ -97,7 +111,7 @@ Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(above=0)]
 Epsilon = Annotated[float, Real(0)]
 Probability = Annotated[float, Real(0, 1)]
-Flag = Annotated[bool, Field(strict=True), Says("true or false")]
+Flag = Annotated[bool, Switch()]
 
 Sizes = Annotated[tuple[Size, ...], up_to(64)]
 Axes = Annotated[tuple[Axis, ...], up_to(8)]
@@ -137,7 +151,7 @@ def says(field: FieldInfo) -> str:
 def _says(annotation: Any, optional: bool = False) -> str:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        said = [m.says for m in args[1:] if isinstance(m, (Says, Whole, Real))]
+        said = [m.says for m in args[1:] if isinstance(m, (Says, Whole, Real, Switch))]
         return said[-1] if said else _says(args[0], optional)
     if origin is Literal:
         return listed(args, "or")

@@ -1,0 +1,1 @@
+"""Instances → the text of classes, each block worked out once with numbers that remember."""

@@ -1,0 +1,479 @@
+"""One class: constructor, forward, signature, docstring.
+
+self.conv = nn.Conv2d(in_channels, out, 3)     class Stem(nn.Module):
+x = self.conv(x)                                   def __init__(self, in_channels: int, …
+                                                   def forward(self, x: Tensor) -> Tensor: …
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
+from archspec.emit.lowering import links
+from archspec.emit.lowering.bodies import body as lower_body
+from archspec.emit.lowering.bodies import merged
+from archspec.emit.lowering.containers import chain
+from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
+from archspec.emit.lowering.modules import activation_class, batched
+from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
+from archspec.emit.lowering.shapes import describe, of_network, quoted
+from archspec.emit.lowering.sinks import Own, Positional
+from archspec.emit.syntax import (
+    Dotted,
+    For,
+    If,
+    Line,
+    Return,
+    Stmt,
+    call,
+    exchanged,
+    name,
+    names_in,
+)
+from archspec.emit.text import WIDTH, render, write
+from archspec.emit.tidy import snake, stmt_names, tidy
+from archspec.expand.tree import Body, Copy, Value
+from archspec.language import Item
+
+Outputs = dict[str, list[Any]]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a class is to be written of: a body (or a merge) in each row, inputs and outputs."""
+
+    scope: Scope
+    parts: list[tuple[Row, Body | Copy]]
+    inputs: list[list[Value]]  # by row
+    names: list[str]  # of the inputs
+    outputs: Outputs  # by name, of each row
+    item: Item | None = None  # of a merge
+    training: frozenset[str] = frozenset()
+    listed: frozenset[str] = frozenset()
+    returns: str = ""  # of the network
+    defaults: dict[str, Any] = field(default_factory=dict)
+    last: Any = None  # what the network's constructor ends with
+
+
+def write_class(plan: Plan, info: Info) -> None:
+    """Fills `info`: lines, parameters, sizes of the outputs. Raises PlainError."""
+    unit = plan.scope.unit
+    unit.parts = list(plan.parts)
+    rows = [r for r, _ in plan.parts]
+    ins = [lookup(rows, [i[j] for i in plan.inputs]) for j in range(len(plan.inputs[0]))]
+    unit.anchor = ins[0] if ins else None
+    info.outputs = tuple(plan.outputs)
+    bodies = [p for _, p in plan.parts if isinstance(p, Body)]
+    wanted = next(iter(plan.outputs.values()))
+    if (
+        len(ins) == 1 and len(plan.outputs) == 1 and not unit.root
+        and len(bodies) == len(plan.parts)
+        and all(b.output is w for b, w in zip(bodies, wanted, strict=True))
+        and links.is_chain(unit.whole, bodies)
+    ):  # fmt: skip
+        pairs = list(zip(rows, bodies, strict=True))
+        _close(plan, info, ins, [[_chain(plan, pairs, ins[0])]], None)
+        return
+    site = Site(plan.scope, unit.init, unit.steps)
+    if len(bodies) == len(plan.parts):
+        lower_body(site, list(zip(rows, bodies, strict=True)))
+    else:
+        assert plan.item is not None
+        merged(site, plan.item, [(r, p) for r, p in plan.parts if isinstance(p, Copy)])
+    found = [_found(rows, values) for values in plan.outputs.values()]
+    forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
+    _close(plan, info, ins, found, forward)
+
+
+def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
+    if not isinstance(values[0], tuple):
+        return [lookup(rows, values)]
+    if len({len(v) for v in values}) > 1:
+        raise PlainError("the outputs differ in number")
+    return [lookup(rows, [v[k] for v in values]) for k in range(len(values[0]))]
+
+
+def _chain(plan: Plan, pairs: list[tuple[Row, Body]], cur: Flow) -> Flow:
+    """The constructor of an nn.Sequential."""
+    unit = plan.scope.unit
+    sink: Positional | Own = Own()
+    if links.numbered([b for _, b in pairs]):
+        sink = Positional(unit, "layers")
+    out = chain(plan.scope, pairs, sink, unit.init, cur)
+    if isinstance(sink, Positional):
+        layers = sink.elements if sink.variable is None else [ast.Starred(name(sink.variable))]
+        unit.init.append(Line(call("super().__init__", *layers)))
+    else:
+        unit.init.insert(0, Line(call("super().__init__")))
+    tidy(unit.init)
+    return out
+
+
+# ---------------------------------------------------------------- forward
+
+
+def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> list[Stmt]:
+    unit = plan.scope.unit
+    for found in outputs.values():
+        found[:] = [_batched(unit, v) for v in found]
+    flat: list[Var] = [v for n, vs in outputs.items() if n not in plan.training for v in vs]
+    late: list[Var] = [v for n, vs in outputs.items() if n in plan.training for v in vs]
+    if len(flat) + len(late) > 1:
+        named = outputs if len(flat) > 1 else {n: outputs[n] for n in outputs if n in plan.training}
+        for text, found in named.items():
+            for v in found:
+                v.named = bool(v.hint) or text.isidentifier()
+                v.hint = v.hint or (text if len(found) == 1 and not text.isdigit() else "")
+    _drop_unused(unit.steps, [*flat, *late])
+    steps = nest(unit.steps, [*flat, *late])
+    arguments = ["x" if len(ins) == 1 else n for n in plan.names]
+    last = steps[-1] if steps else None
+    alone = len(flat) == 1 and not plan.training and not plan.listed
+    if alone and isinstance(last, Assign) and last.outs == flat:
+        steps.pop()
+        end = Assign([Flow()], last.value)
+        naming = Naming(ins, arguments, [*steps, end], [], {"self", "torch", "nn", "math"})
+        value = naming.filled(last.value)
+        lines = naming.text(steps)
+        if _typed(value):
+            return [*lines, Return(value)]
+        return [*lines, Line(value, "out", "Tensor"), Return(ast.Name("out"))]
+    naming = Naming(ins, arguments, steps, [*flat, *late], {"self", "torch", "nn", "math"})
+    return naming.text(steps) + _returns(plan, naming, arguments, outputs)
+
+
+def _batched(unit: Unit, flow: Flow) -> Flow:
+    """What goes out has a batch axis."""
+    if not flow.batchless:
+        return flow
+    out = Flow(flow.sizes, flow.hint)
+    unit.steps.append(Assign([out], batched(flow, [], unit.anchor), inner=True))
+    return out
+
+
+def _returns(
+    plan: Plan, naming: Naming, arguments: list[str], outputs: dict[str, list[Flow]]
+) -> list[Stmt]:
+    texts = {n: [naming.of(v.id) for v in vs] for n, vs in outputs.items()}
+    always = {n: t for n, t in texts.items() if n not in plan.training}
+    if not plan.scope.unit.root:
+        flat = [t for ts in texts.values() for t in ts]
+        if len(flat) == 1:
+            return _typed_return(flat[0], arguments)
+        return [Return(ast.Tuple([ast.Name(t) for t in flat]))]
+    lines: list[Stmt] = []
+    if plan.training:
+        lines.append(If(name("self.training"), [Return(_dict(texts, plan.listed))]))
+    if len(always) == 1 and not plan.listed & set(always):
+        (only,) = (t[0] for t in always.values())
+        return lines + _typed_return(only, arguments)
+    return [*lines, Return(_dict(always, plan.listed))]
+
+
+def _drop_unused(steps: list[Step], outputs: Sequence[Var]) -> None:
+    """Removes steps that call no member and whose results nothing reads."""
+    while True:
+        count = uses(steps, Counter())
+        count.update(v.id for v in outputs)
+        dead = [
+            s
+            for s in steps
+            if isinstance(s, Assign)
+            and s.inner
+            and all(not count[v.id] for v in s.outs)
+            and "self" not in render(s.value)
+        ]
+        if not dead:
+            return
+        for s in dead:
+            steps.remove(s)
+
+
+def _typed(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and render(value.func).startswith("torch.")
+
+
+def _typed_return(text: str, arguments: list[str]) -> list[Stmt]:
+    if text in arguments:
+        return [Return(ast.Name(text))]
+    return [Line(ast.Name(text), "out", "Tensor"), Return(ast.Name("out"))]
+
+
+def _dict(outputs: dict[str, list[str]], listed: frozenset[str]) -> ast.expr:
+    values: list[ast.expr] = [
+        ast.List([ast.Name(t) for t in ts]) if n in listed else ast.Name(ts[0])
+        for n, ts in outputs.items()
+    ]
+    return ast.Dict([ast.Constant(n) for n in outputs], values)
+
+
+# ---------------------------------------------------------------- the class
+
+
+def _close(
+    plan: Plan, info: Info, ins: list[Flow], outs: list[list[Flow]], forward: list[Stmt] | None
+) -> None:
+    """The class's text and signature, once its statements and steps are there."""
+    unit = plan.scope.unit
+    if plan.last is not None:
+        unit.init += plan.last()
+    if forward is not None:
+        tidy(unit.init)
+        _store(unit)
+    if not unit.settled:
+        unit.init = _narrowed(unit, unit.init, 2)
+        _hoist(unit)
+    read = _prepare(unit, chained=forward is None)
+    defaults = dict(plan.defaults)
+    for p, d in defaults.items():
+        if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
+            defaults[p] = activation_class(d) or d
+    found = [
+        Parameter(p, _annotation([r.py[p] for r in unit.rows]), defaults.get(p, ...))
+        for p in unit.potential
+        if p in read
+    ]
+    found.sort(key=lambda p: p.default is not ...)
+    info.parameters = found
+    info.defined = dict(unit.defined)
+    info.sizes = [list(v.sizes) for vs in outs for v in vs]
+    info.fixed = frozenset(unit.relies)
+    empty = forward is not None and len(unit.init) == 1 and not found
+    _text(plan, info, (ins, outs), [] if empty else unit.init, forward)
+
+
+def _text(
+    plan: Plan, info: Info, flows: tuple[list[Flow], list[list[Flow]]], init: list[Stmt],
+    forward: list[Stmt] | None,
+) -> None:  # fmt: skip
+    numbered = any(not m.isidentifier() for m in plan.scope.unit.members)
+    base = "nn.Sequential" if forward is None else "nn.ModuleDict" if numbered else "nn.Module"
+    lines = [f"class {info.name}({base}):", *quoted(_docstring(plan, info.parameters, *flows))]
+    if init:
+        parameters = [p.text for p in info.parameters]
+        lines += ["", *signature("__init__", parameters, "None"), *write(init, 2)]
+    if forward is not None:
+        arguments = ["x" if len(flows[0]) == 1 else n for n in plan.names]
+        returned = plan.returns or _returned(flows[1])
+        typed = [f"{a}: Tensor" for a in arguments]
+        lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
+    info.lines = lines
+
+
+def _returned(outs: list[list[Flow]]) -> str:
+    flat = [v for vs in outs for v in vs]
+    if len(flat) == 1:
+        return "Tensor"
+    each = f"tuple[{', '.join('Tensor' for _ in flat)}]"
+    return each if len(each) <= WIDTH - len("    ) -> :") else "tuple[Tensor, ...]"
+
+
+def several(values: Any) -> tuple[Value, ...]:
+    """The values of an output, which may be a list of them."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _docstring(
+    plan: Plan, parameters: list[Parameter], ins: list[Flow], outs: list[list[Flow]]
+) -> str:
+    """Shapes, with the class's own names where they say it."""
+    unit, flows = plan.scope.unit, [f for fs in outs for f in fs]
+    shapes = [
+        [dims(several(v)[k]) for v in vs]
+        for vs in plan.outputs.values()
+        for k in range(len(several(vs[0])))
+    ]
+    if unit.root:
+        inside = [(f, dims(v)) for v, f in zip(plan.inputs[0], ins, strict=True)]
+        after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
+        return of_network(inside, after, unit.free)
+    known = {p.name for p in parameters} | set(unit.defined)
+    inputs = [(f, [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
+    outputs = list(zip(flows, shapes, strict=True))
+    text = describe(unit.rows, inputs, outputs, known)
+    return text if len(text) <= WIDTH - 10 else describe(unit.rows, inputs, outputs, set())
+
+
+def _store(unit: Unit) -> None:
+    """What forward reads becomes attributes: arguments at once, what is computed at the end."""
+    stores = [Line(v, f"self.{n}") for n, v in unit.stores.items()]
+    given = set(unit.potential) | set(RESERVED)
+    first = [s for s in stores if names_in(s.value) <= given]
+    unit.init[:0] = [Line(call("super().__init__")), *first]
+    unit.init += [s for s in stores if s not in first]
+
+
+def _prepare(unit: Unit, *, chained: bool) -> set[str]:
+    """Sets counters and computed params at the constructor's start; returns the names it reads."""
+    read: set[str] = set()
+    for s in unit.init:
+        read |= stmt_names(s)
+    for counter in sorted(unit.counters):
+        unit.init.insert(1, Line(ast.Constant(0), counter))
+    for p in reversed(list(unit.defined)):
+        if p in read:
+            # an nn.Sequential takes its modules in super().__init__, so they are prepared before it
+            at = 0 if chained and not _starts_with_super(unit.init) else 1
+            unit.init.insert(at, Line(unit.defined[p], p))
+            read |= names_in(unit.defined[p])
+    return read
+
+
+def _starts_with_super(init: list[Stmt]) -> bool:
+    first = init[0] if init else None
+    return isinstance(first, Line) and render(first.value) == "super().__init__()"
+
+
+def _hoist(unit: Unit) -> None:
+    """Puts a variable in the place of each call that the constructor has three times or more."""
+    known = set(unit.potential) | set(unit.defined)
+    count: Counter[str] = Counter()
+    found: dict[str, ast.expr] = {}
+    for node in (n for s in unit.init for v in _expressions(s) for n in ast.walk(v)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        wanted = node.func.id in ("make_divisible", "max", "min")
+        if wanted and names_in(node) - {"make_divisible", "max", "min"} <= known:
+            count[render(node)] += 1
+            found[render(node)] = node
+    for text in [t for t, n in count.items() if n > 2]:
+        variable = unit.local("hidden")
+        for s in unit.init:
+            _named_instead(s, text, variable)
+        unit.defined[variable] = found[text]
+
+
+def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
+    """An argument that makes a call too wide for a line gets a name before it, if that is shorter.
+
+    `padding = (kernel - 1) // 2`, then `padding=padding`.
+    """
+    done: list[Stmt] = []
+    for s in statements:
+        if isinstance(s, (If, For)):
+            s.body = _narrowed(unit, s.body, depth + 1)
+        if isinstance(s, If):
+            s.orelse = _narrowed(unit, s.orelse, depth + 1)
+        lines = len(write([s], depth)) if isinstance(s, Line) else 0
+        if lines > 5 and isinstance(s, Line):
+            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
+            short = Line(s.value, s.target, s.annotation, s.op)
+            for b in before:
+                short.value = _keyword(short.value, b.target)
+            best: list[Stmt] = [*before, short]
+            named = _module_named(unit, short)
+            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
+                best = [*before, *named]
+            if len(write(best, depth)) < lines:
+                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+                done += best
+                continue
+        done.append(s)
+    return done
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+    """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
+    if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
+        return None
+    calls = [a for a in s.value.args if isinstance(a, ast.Call)]
+    if not calls:
+        return None
+    widest = max(calls, key=lambda c: len(render(c)))
+    text = snake(render(widest.func).rpartition(".")[2])
+    if text in unit.taken:
+        return None
+    args = [ast.Name(text) if a is widest else a for a in s.value.args]
+    return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
+
+
+def _wide(unit: Unit, value: ast.expr) -> dict[str, ast.expr]:
+    """The computed keyword arguments of the calls in an expression, each with one value."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(value):
+        for k in node.keywords if isinstance(node, ast.Call) else ():
+            if not isinstance(k.value, ast.BinOp) or k.arg is None or k.arg in unit.taken:
+                continue
+            if render(found.setdefault(k.arg, k.value)) != render(k.value):
+                return {}
+    return found
+
+
+def _keyword(value: ast.expr, text: str) -> ast.expr:
+    """Calls with `text=…` that is computed take the variable of that name instead."""
+
+    def new(node: ast.expr) -> ast.expr | None:
+        if not isinstance(node, ast.Call):
+            return None
+        if not any(k.arg == text and isinstance(k.value, ast.BinOp) for k in node.keywords):
+            return None
+        keywords = [
+            ast.keyword(k.arg, ast.Name(text) if k.arg == text else k.value) for k in node.keywords
+        ]
+        return ast.Call(node.func, [exchanged(a, new) for a in node.args], keywords)
+
+    return exchanged(value, new)
+
+
+def _expressions(s: Stmt) -> Iterable[ast.expr]:
+    if isinstance(s, Line):
+        yield s.value
+    elif isinstance(s, If):
+        yield s.test
+        for x in (*s.body, *s.orelse):
+            yield from _expressions(x)
+    elif isinstance(s, For):
+        yield s.iter
+        for x in s.body:
+            yield from _expressions(x)
+
+
+def _named_instead(s: Stmt, text: str, variable: str) -> None:
+    """Puts a variable in the place of an expression, wherever it stands."""
+
+    def new(n: ast.expr) -> ast.expr | None:
+        return ast.Name(variable) if isinstance(n, ast.Call) and render(n) == text else None
+
+    if isinstance(s, Line):
+        s.value = exchanged(s.value, new)
+    elif isinstance(s, If):
+        s.test = exchanged(s.test, new)
+        for x in (*s.body, *s.orelse):
+            _named_instead(x, text, variable)
+    elif isinstance(s, For):
+        s.iter = exchanged(s.iter, new)
+        for x in s.body:
+            _named_instead(x, text, variable)
+
+
+def signature(title: str, parameters: list[str], returns: str) -> list[str]:
+    """`def title(self, …) -> returns:`, broken as ruff breaks it."""
+    every = ["self", *parameters]
+    one = f"    def {title}({', '.join(every)}) -> {returns}:"
+    if len(one) <= WIDTH:
+        return [one]
+    inner = f"        {', '.join(every)}"
+    body = [inner] if len(inner) <= WIDTH else [f"        {p}," for p in every]
+    return [f"    def {title}(", *body, f"    ) -> {returns}:"]
+
+
+def _annotation(values: Sequence[Any]) -> str:
+    kinds = dict.fromkeys(_kind(v) for v in values)
+    if "float" in kinds:
+        kinds.pop("int", None)
+    return " | ".join(kinds)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, Dotted):
+        return "type[nn.Module]"
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_kind, value))}]" if value else "tuple[()]"
+    return type(value).__name__

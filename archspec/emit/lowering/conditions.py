@@ -1,0 +1,116 @@
+"""`when` that holds in some rows only → the author's condition, and what flows on behind it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
+from archspec.emit.lowering.scope import FUNCTIONS, Scope
+from archspec.emit.syntax import names_in
+from archspec.expand.tree import Copy, Occurrence, Value
+from archspec.expressions import Expr
+from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written
+
+Column = Sequence[tuple[Row, Occurrence]]
+
+
+def presence(column: Column) -> list[bool] | None:
+    """Where an item is there, if in some rows only."""
+    here = [bool(o.copies) and o.copies[0] is not None for _, o in column]
+    return here if any(here) and not all(here) else None
+
+
+def same_test(first: Column, second: Column, here: list[bool]) -> bool:
+    """Whether an item comes and goes with the one before it."""
+    a, b = first[0][1].item, second[0][1].item
+    return (
+        b.repeat is None
+        and presence(second) == here
+        and text_of(a.when) == text_of(b.when)
+        and a.tap is None
+        and b.tap is None
+    )
+
+
+def decided(
+    scope: Scope, when: Any, rows: Sequence[Row], copies: Sequence[Copy], prev: Flow | None
+) -> None:
+    """Notes the params of the network that a condition reads which comes out alike in every row.
+
+    At another value it may not, and the text would not know: they are no arguments.
+    """
+    unit = scope.unit
+    if not isinstance(when, Expr) or unit.deciding is None or not copies:
+        return
+    value = copies[0].ins[0] if copies[0].ins else None
+    try:
+        shape = prev.at(rows[0], dims(value)) if prev is not None and value is not None else None
+        found = evaluate(when.tree, scope.sight(when.names, rows[0], copies[0].env, shape))
+    except FAILURES:
+        return
+    if remembers(found):
+        unit.deciding |= names_in(written(found))
+
+
+def open_ended(scope: Scope, when: Any, row: Row, copy: Copy, prev: Flow | None) -> bool:
+    """Whether a condition depends on the arguments of a block's class."""
+    unit = scope.unit
+    if unit.root or not isinstance(when, Expr):
+        return False
+    value = copy.ins[0] if copy.ins else None
+    try:
+        shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
+        found = evaluate(when.tree, scope.sight(when.names, row, copy.env, shape))
+    except FAILURES:
+        return False
+    if not remembers(found):
+        return False
+    reads = names_in(written(found)) - FUNCTIONS
+    return (
+        bool(reads) and reads <= set(unit.potential) | set(unit.defined) and not reads & unit.space
+    )
+
+
+def text_of(value: Any) -> str:
+    return str(getattr(value, "text", repr(value)))
+
+
+def condition(
+    scope: Scope, when: Any, rows: Sequence[Row], here: Sequence[bool], copies: Sequence[Copy],
+    prev: Flow | None, before: Sequence[Value | None],
+) -> ast.expr:  # fmt: skip
+    """The author's condition in the class's names; `copies` are those that are there.
+
+    A param whose item is absent is seen through the environment of the row itself.
+    """
+    found: Any = None
+    if isinstance(when, Expr):
+        at = list(here).index(True)
+        shape = prev.at(rows[at], dims(before[at])) if prev is not None else None
+        try:
+            sight = scope.sight(when.names, rows[at], copies[0].env, shape)
+            found = evaluate(when.tree, sight)
+        except FAILURES:
+            found = None
+    return scope.say(rows, found, [bool(h) for h in here], "flag")
+
+
+def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) -> list[Any]:
+    """Per axis, a size that holds on both sides of a condition."""
+    if len(then.sizes) != len(other.sizes):
+        raise PlainError("the ranks differ behind a condition")
+    found: list[Any] = []
+    shape = dims(values[0])
+    for a in range(len(then.sizes)):
+        one: Any = None
+        for size in (then.sizes[a], other.sizes[a]):
+            if isinstance(size, Sym):
+                trial = [*shape[:a], Sym(shape[a], size.terms), *shape[a + 1 :]]
+                got = sizes_of(rows, tuple(trial), values)[a]
+                if isinstance(got, Sym):
+                    one = got
+                    break
+        found.append(one if one is not None else sizes_of(rows, shape, values)[a])
+    return found

@@ -1,0 +1,469 @@
+"""`init` of a spec → the initialisation code at the end of a constructor."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from archspec.emit.lowering.flow import Row
+from archspec.emit.lowering.modules import torch_call, types_of
+from archspec.emit.lowering.scope import Scope
+from archspec.emit.syntax import For, If, Line, Stmt, call, name
+from archspec.emit.text import render, write
+from archspec.expand.tree import Body, Copy, Instance
+from archspec.expressions import Expr, resolve
+from archspec.expressions.sym import FAILURES, evaluate
+from archspec.language import Filler, Init
+from archspec.layers.base import Weight
+
+Fillers = Mapping[str, Filler]  # by "weight", "bias"
+
+REPARAMETRISED = "parametrizations."
+_ALWAYS_BIASED = frozenset(
+    {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"}
+)
+
+
+class Inits:
+    """What a spec says of initial values: of single leaves, of groups, of the whole network."""
+
+    def __init__(self, roots: Sequence[Instance], rules: Init) -> None:
+        self.roots = roots
+        self.rules = rules  # the document's, by op
+        # of leaves, from items of the same instance: id(copy) -> fillers
+        self.local: dict[int, Fillers] = {}
+        self.written: set[int] = set()  # leaves whose class sets them
+
+    def learn(self, instance: Instance) -> None:
+        """Notes what the items of one instance say of its own leaves."""
+        self._learn(instance.body, {})
+
+    def _learn(self, body: Body, above: Init) -> None:
+        for occurrence in body.items:
+            here = {**above, **(occurrence.item.init or {})} if occurrence.item.init else above
+            for c in occurrence.copies:
+                if c is None:
+                    continue
+                if c.layer is not None and c.body is None and not c.branches:
+                    found = here.get(c.layer.op) or here.get("*")
+                    if not found and c.layer.op == "parameter":  # no module: a loop finds none
+                        found = self.rules.get("parameter")
+                    if found:
+                        self.local[id(c)] = found
+                for part in (c.body, c.shortcut, *c.branches):
+                    if part is not None:
+                        self._learn(part, here)
+
+    def member_init(
+        self,
+        scope: Scope,
+        rows: Sequence[Row],
+        copies: Sequence[Copy],
+        attribute: ast.expr,
+    ) -> list[Stmt]:
+        """Lines that set a member's weights, where its own class can say it."""
+        layer = copies[0].layer
+        fillers = self.local.get(id(copies[0]))
+        if layer is None or not fillers or (layer.op in self.rules and layer.op != "parameter"):
+            return []
+        names = {w.name for w in weights_of(copies[0]) if not w.buffer}
+        if (
+            not names
+            or not names <= {"", "weight", "bias"}
+            or any(self.local.get(id(c)) is not fillers for c in copies)
+        ):
+            return []
+        lines: list[Stmt] = []
+        for which, filler in fillers.items():
+            if which in names or (which == "weight" and "" in names):
+                target = attribute if "" in names else ast.Attribute(attribute, which)
+                values = [resolve(filler.args, c.env) for c in copies]
+                arguments = {
+                    k: _said(scope, rows, v, copies[0].env, [w[k] for w in values], k)
+                    for k, v in filler.args.items()
+                }
+                if filler.name == "zeros" and "" in names:
+                    continue  # a parameter is made of zeros
+                line = _fill(filler, target, arguments)
+                # torch types a convolution's bias as optional
+                guarded = which == "bias" and layer.op.startswith("conv")
+                lines.append(
+                    If(ast.Compare(target, [ast.IsNot()], [ast.Constant(None)]), [line])
+                    if guarded
+                    else line
+                )
+        self.written.update(id(c) for c in copies)
+        return lines
+
+    def group_init(self, scope: Scope, bodies: Sequence[Body], attribute: ast.expr) -> list[Stmt]:
+        """The same for the members of an nn.Sequential, where one rule holds for a kind.
+
+        It is a loop over the modules.
+        """
+        inside = [list(_direct(b)) for b in bodies]
+        every = [c for copies in inside for c in copies]
+        if any(c.instance is not None for c in every) or not any(
+            self.local.get(id(c)) for c in every
+        ):
+            return []
+        kinds: dict[str, list[Copy]] = {}
+        for c in every:
+            if c.layer is not None and weights_of(c):
+                kinds.setdefault(_target(c), []).append(c)
+        tests: list[If] = []
+        done: list[Copy] = []
+        for target, copies in kinds.items():
+            fillers = self.local.get(id(copies[0]))
+            assert copies[0].layer is not None
+            op = copies[0].layer.op
+            if (
+                not fillers
+                or op in self.rules
+                or any(self.local.get(id(c)) is not fillers for c in copies)
+            ):
+                continue
+            if any(v for f in fillers.values() for v in f.args.values() if isinstance(v, Expr)):
+                continue
+            body = list(self._rule_body(scope, self.roots, op, fillers, copies))
+            tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
+            done += copies
+        _chained(tests)
+        self.written.update(id(c) for c in done)
+        return (
+            [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
+        )
+
+    # ------------------------------------------------------------ the network's constructor
+
+    def root_init(self, scope: Scope) -> list[Stmt]:
+        """The document's rules as a loop over modules; then what they cannot say, by name."""
+        roots = self.roots
+        leaves = [list(_leaves(r, "", {})) for r in roots]
+        lines: list[Stmt] = []
+        loop = self._rule_loop(scope, roots, leaves[0])
+        if loop is not None:
+            lines.append(loop)
+        paths = [{path: c for path, c, _ in ls} for ls in leaves]
+        fixed = all(set(p) == set(paths[0]) for p in paths)
+        named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
+        for path, copy, inherited in leaves[0]:
+            assert copy.layer is not None
+            fillers = inherited.get(copy.layer.op) or inherited.get("*")
+            if not fillers or id(copy) in self.written:
+                continue
+            for w in weights_of(copy):
+                filler = None if w.buffer else fillers.get("bias" if "bias" in w.name else "weight")
+                if filler is None:
+                    continue
+                values = [
+                    resolve(filler.args, p[path].env)
+                    if path in p
+                    else resolve(filler.args, copy.env)
+                    for p in paths
+                ]
+                arguments = {
+                    k: _said(scope, scope.rows, v, roots[0].args, [x[k] for x in values], k)
+                    for k, v in filler.args.items()
+                }
+                if w.name.startswith(REPARAMETRISED):
+                    if w.name.endswith(("original", "original1")):  # of the weight's shape
+                        lines.append(_by_module(filler, arguments, path, w.name))
+                    continue
+                key = render(_fill(filler, ast.Name("parameter"), arguments).value)
+                named.setdefault(key, (filler, arguments, []))[2].append(
+                    f"{path}.{w.name}" if w.name else path
+                )
+        for filler, arguments, found in named.values():
+            lines += _by_name(filler, arguments, found, fixed)
+        return lines
+
+    def _rule_loop(
+        self, scope: Scope, roots: Sequence[Instance], leaves: list[tuple[str, Copy, Init]]
+    ) -> Stmt | None:
+        tests: list[If] = []
+        exact = any(c.layer is not None and c.layer.op == "attention" for _, c, _ in leaves)
+        for op, fillers in self.rules.items():
+            copies = [c for _, c, _ in leaves if c.layer is not None and c.layer.op == op]
+            targets = dict.fromkeys(_target(c) for c in copies)
+            if op == "parameter" or not targets:
+                continue
+            kinds = [name(t) for t in targets if t]
+            kind = kinds[0]
+            for k in kinds[1:]:
+                kind = ast.BinOp(kind, ast.BitOr(), k)
+            test: ast.expr = call("isinstance", ast.Name("module"), kind)
+            if exact and op == "linear":
+                # not the one inside attention
+                test = ast.Compare(call("type", ast.Name("module")), [ast.Is()], [kinds[0]])
+            body = list(self._rule_body(scope, roots, op, fillers, copies))
+            twin = next(
+                (
+                    t
+                    for t in tests
+                    if write(t.body, 0) == write(body, 0) and _of_kind(t.test) and _of_kind(test)
+                ),
+                None,
+            )
+            if twin is not None:
+                assert isinstance(twin.test, ast.Call)
+                assert isinstance(test, ast.Call)
+                twin.test.args[1] = ast.BinOp(twin.test.args[1], ast.BitOr(), test.args[1])
+            elif body:
+                tests.append(If(test, body))
+        if not tests:
+            return None
+        _chained(tests)
+        return For("module", call("self.modules"), [tests[0]])
+
+    def _rule_body(
+        self, scope: Scope, roots: Sequence[Instance], op: str, fillers: Fillers, copies: list[Copy]
+    ) -> Iterator[Stmt]:
+        names = [{w.name for w in weights_of(c) if not w.buffer} for c in copies]
+        simple = all(
+            n <= {"weight", "bias"} or _is_reparametrised(c)
+            for n, c in zip(names, copies, strict=True)
+        )
+        for which, filler in fillers.items():
+            values = [resolve(filler.args, r.args) for r in roots]
+            arguments = {
+                k: _said(scope, scope.rows, v, roots[0].args, [x[k] for x in values], k)
+                for k, v in filler.args.items()
+            }
+            normed = [_is_reparametrised(c) for c in copies]
+            if which == "weight" and any(normed):
+                weight = name("module.weight")
+                line: Stmt = _assigned("module", weight, filler, arguments)
+                if not all(normed):
+                    has = call("hasattr", ast.Name("module"), ast.Constant("parametrizations"))
+                    line = If(has, [line], [_fill(filler, weight, arguments)])
+                yield line
+                continue
+            if not simple:
+                test = ast.Compare(ast.Constant(which), [ast.In()], [ast.Name("name")])
+                yield For(
+                    "name, parameter",
+                    call("module.named_parameters"),
+                    [If(test, [_fill(filler, ast.Name("parameter"), arguments)])],
+                )
+                continue
+            if not any(which in n for n in names):
+                continue
+            line = _fill(filler, name(f"module.{which}"), arguments)
+            guarded = (which == "bias" and op.startswith("conv")) or not all(
+                which in n for n in names
+            )
+            yield (
+                If(
+                    ast.Compare(name(f"module.{which}"), [ast.IsNot()], [ast.Constant(None)]),
+                    [line],
+                )
+                if guarded
+                else line
+            )
+
+
+def _said(
+    scope: Scope, rows: Sequence[Row], value: Any, env: Mapping[str, Any], wanted: list[Any],
+    hint: str,
+) -> ast.expr:  # fmt: skip
+    """The text of a filler's argument."""
+    found: Any = None
+    if isinstance(value, Expr):
+        try:
+            found = evaluate(value.tree, scope.sight(value.names, rows[0], env, None))
+        except FAILURES:
+            found = None
+    return scope.say(rows, found, wanted, hint)
+
+
+def _is_reparametrised(copy: Copy) -> bool:
+    """Whether the weight is computed from others: then it is assigned, and they follow."""
+    return any(w.name.startswith(REPARAMETRISED) for w in weights_of(copy))
+
+
+def _assigned(
+    module: str, like: ast.expr, filler: Filler, arguments: Mapping[str, ast.expr]
+) -> Line:
+    """`module.weight = nn.init.normal_(torch.empty_like(like))`."""
+    return Line(_fill(filler, call("torch.empty_like", like), arguments).value, f"{module}.weight")
+
+
+def _by_module(filler: Filler, arguments: Mapping[str, ast.expr], path: str, stored: str) -> Line:
+    """The same for one module; `stored` is a parameter of the weight's shape."""
+    like = call("self.get_parameter", ast.Constant(f"{path}.{stored}"))
+    return _assigned(f'self.get_submodule("{path}")', like, filler, arguments)
+
+
+def _by_name(
+    filler: Filler, arguments: Mapping[str, ast.expr], paths: list[str], fixed: bool
+) -> list[Stmt]:
+    """Lines that set some parameters.
+
+    Where the network's structure is an argument, those that are there.
+    """
+    if fixed and len(paths) == 1:
+        return [_fill(filler, call("self.get_parameter", ast.Constant(paths[0])), arguments)]
+    names: ast.expr = ast.Tuple([ast.Constant(p) for p in paths])
+    if fixed:
+        fill = _fill(filler, call("self.get_parameter", ast.Name("name")), arguments)
+        return [For("name", names, [fill])]
+    test = ast.Compare(ast.Name("name"), [ast.In()], [ast.Name("parameters")])
+    fill = _fill(filler, ast.Subscript(ast.Name("parameters"), ast.Name("name")), arguments)
+    known = Line(call("dict", call("self.named_parameters")), "parameters")
+    return [known, For("name", names, [If(test, [fill])])]
+
+
+def _chained(tests: list[If]) -> None:
+    """One `if … elif …` of several; a guard that is all of a body joins its test."""
+    for t in tests:
+        only = t.body[0]
+        if len(t.body) == 1 and isinstance(only, If) and not only.orelse:
+            t.test, t.body = ast.BoolOp(ast.And(), [t.test, only.test]), only.body
+    for before, after in pairwise(tests):
+        before.orelse = [after]
+
+
+def weights_of(copy: Copy) -> tuple[Weight, ...]:
+    """The weights of a leaf."""
+    types: Any = types_of(copy)
+    return copy.layer.weights(*types) if copy.layer is not None else ()
+
+
+def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
+    if filler.name == "constant" and len(arguments) == 1:
+        (value,) = arguments.values()
+        return Line(call("nn.init.constant_", target, value))
+    of_torch = "" if filler.name == "bilinear" else "nn.init."
+    return Line(call(f"{of_torch}{filler.name}_", target, **arguments))
+
+
+def _direct(body: Body) -> Iterator[Copy]:
+    """The leaves and calls of a body, those inside calls left out."""
+    for occurrence in body.items:
+        for c in occurrence.copies:
+            if c is None:
+                continue
+            if c.body is None and not c.branches:
+                yield c
+            for part in (c.body, c.shortcut, *c.branches):
+                if part is not None:
+                    yield from _direct(part)
+
+
+def _of_kind(test: ast.expr) -> bool:
+    return isinstance(test, ast.Call)
+
+
+def _target(copy: Copy) -> str:
+    assert copy.layer is not None
+    return torch_call(copy, module=False).target or ""
+
+
+def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:
+    """Every leaf with its path and what items around it say of its initial values, in order."""
+    stack: list[tuple[Body | Copy, str, Init]] = [(root.body, prefix, above)]
+    while stack:
+        found, path, rules = stack.pop()
+        if isinstance(found, Copy):
+            yield path, found, rules
+            continue
+        inside: list[tuple[Body | Copy, str, Init]] = []
+        for occurrence in found.items:
+            here = {**rules, **occurrence.item.init} if occurrence.item.init else rules
+            for c in occurrence.copies:
+                if c is None or c.shared is not None:
+                    continue
+                inner = ".".join((path, *c.segments)) if path else ".".join(c.segments)
+                inside += ((part, at, here) for part, at in _inside(c, inner))
+        stack += reversed(inside)
+
+
+def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
+    """What a copy holds, or itself when it is a leaf."""
+    if copy.instance is not None:
+        yield copy.instance.body, path
+    elif copy.layer is not None and copy.body is None and not copy.branches:
+        yield copy, path
+    for part in (copy.body, copy.shortcut, *copy.branches):
+        if part is not None:
+            yield part, ".".join(filter(None, (path, part.segment)))
+
+
+def freezing(root: Instance) -> list[Stmt]:
+    """Lines that stop gradients where the spec says `freeze`.
+
+    They stand on the largest modules that are frozen whole.
+    """
+    if not _freezes(root, set()):
+        return []
+    total: dict[str, int] = {}
+    frozen: dict[str, int] = {}
+    single: set[str] = set()
+    for path, copy, is_frozen in _frozen_leaves(root):
+        parts = path.split(".")
+        if copy.layer is not None and any(w.name == "" for w in weights_of(copy)):
+            single.add(path)
+        for k in range(len(parts)):
+            prefix = ".".join(parts[: k + 1])
+            total[prefix] = total.get(prefix, 0) + 1
+            frozen[prefix] = frozen.get(prefix, 0) + is_frozen
+    whole = [p for p in total if frozen[p] == total[p]]
+    top = [p for p in whole if "." not in p or p.rpartition(".")[0] not in whole]
+    return [
+        Line(call(ast.Attribute(_reach(p, p in single), "requires_grad_"), ast.Constant(False)))
+        for p in top
+    ]
+
+
+def _reach(path: str, single: bool) -> ast.expr:
+    if path.isidentifier():
+        return name(f"self.{path}")
+    return call("self.get_parameter" if single else "self.get_submodule", ast.Constant(path))
+
+
+def _freezes(root: Instance, seen: set[int]) -> bool:
+    """Whether `freeze` is said anywhere: mostly it is not, and nothing has to be counted."""
+    if id(root) in seen:
+        return False
+    seen.add(id(root))
+    stack = [root.body]
+    while stack:
+        for occurrence in stack.pop().items:
+            if occurrence.item.freeze is not None:
+                return True
+            for c in occurrence.copies:
+                if c is None:
+                    continue
+                if c.instance is not None and _freezes(c.instance, seen):
+                    return True
+                stack += [p for p in (c.body, c.shortcut, *c.branches) if p is not None]
+    return False
+
+
+def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:
+    stack: list[tuple[Body, str, bool]] = [(root.body, "", False)]
+    while stack:
+        body, path, above = stack.pop()
+        for occurrence in body.items:
+            for c in occurrence.copies:
+                if c is None or c.shared is not None:
+                    continue
+                own = (
+                    resolve(occurrence.item.freeze, c.env)
+                    if occurrence.item.freeze is not None
+                    else None
+                )
+                here = above if own is None else bool(own)
+                inner = ".".join(filter(None, (path, *c.segments)))
+                if c.instance is not None:
+                    stack.append((c.instance.body, inner, here))
+                leaf = c.instance is None and c.body is None and not c.branches
+                if leaf and any(not w.buffer for w in weights_of(c)):
+                    yield inner, c, here
+                stack += [
+                    (part, ".".join(filter(None, (inner, part.segment))), here)
+                    for part in (c.body, c.shortcut, *c.branches)
+                    if part is not None
+                ]

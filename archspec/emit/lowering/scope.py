@@ -1,0 +1,471 @@
+"""Author's values → text: what an expression may name where it stands, and whether it is right.
+
+An argument is worked out once with numbers that remember (`symbolic`), then compared with what it
+is in every row (`say`). What holds is written as it is; what is one number everywhere, as that
+number; in a loop, what differs from round to round becomes a column of its table. Where nothing
+does, PlainError: the instances have to be divided, or the loop written out.
+
+    rows: width = 64, 128      out: $(4 * width)      256, 512 wanted      → 4 * width
+    rows: width = 64, 128      heads: 8               8, 8 wanted          → 8
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archspec.emit.forward import Step
+from archspec.emit.lowering.flow import (
+    Flow,
+    Ghost,
+    PlainError,
+    Row,
+    alike,
+    apart_from_first,
+    equal,
+    holds,
+)
+from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
+from archspec.emit.text import render
+from archspec.expressions import Expr, Loop, Record
+from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
+
+if TYPE_CHECKING:
+    from archspec.expand.tree import Copy, Instance, Value
+    from archspec.language import Item
+
+RESERVED = frozenset({
+    "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
+    "int", "sum", "round", "len", "list", "tuple", "dict", "make_divisible", "zip",
+})  # fmt: skip
+FUNCTIONS = frozenset({"max", "min", "abs", "int", "round", "make_divisible", "math", "len"})
+
+
+def bare(value: Any) -> Any:
+    """The value alone; a class of modules stays one."""
+    return value if isinstance(value, Dotted) else plain(value)
+
+
+@dataclass(slots=True)
+class Parameter:
+    """A constructor argument of an emitted class."""
+
+    name: str
+    annotation: str
+    default: Any = ...  # ... where there is none
+
+    @property
+    def text(self) -> str:
+        default = "" if self.default is ... else f" = {render(literal(self.default))}"
+        return f"{self.name}: {self.annotation}{default}"
+
+
+@dataclass(slots=True)
+class Info:
+    """A written class, for those who call it."""
+
+    name: str
+    parameters: list[Parameter] = field(default_factory=list)
+    values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id: its arguments there
+    sizes: list[list[Any]] = field(default_factory=list)  # of each output, in its own names
+    lead: str = ""  # the param that is given by position
+    outputs: tuple[str, ...] = ("output",)
+    defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
+    fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
+    outer: dict[str, str] = field(default_factory=dict)  # of a group: name -> that around it
+    lines: list[str] = field(default_factory=list)
+
+
+class Classes(Protocol):
+    """What the parts of the lowering ask of the whole."""
+
+    frames: dict[int, Any]
+    consumers: dict[int, set[int]]
+    paths: dict[int, tuple[str, ...]]
+    plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
+    inits: Any
+
+    def of(self, instances: Sequence[Instance]) -> Info:
+        """The class that serves these instances."""
+
+    def outlined(
+        self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
+    ) -> tuple[Info, list[list[Value]], list[list[Value]]]:
+        """The class of a group, and what comes in and goes out in each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A group that is written out in the class around it: its members are reached by their paths.
+
+    `base` is the group's path in its block, `module` where its members are in the class; `make`:
+    they are made here (else they belong to the group whose weights are used again).
+    """
+
+    base: tuple[str, ...]
+    module: tuple[str, ...]
+    make: bool
+
+
+class Unit:
+    """A class in the making."""
+
+    def __init__(self, whole: Classes, rows: list[Row], *, root: bool = False) -> None:
+        self.whole, self.rows, self.root = whole, rows, root
+        self.potential: dict[str, None] = {}  # names that become arguments where they are used
+        self.defined: dict[str, ast.expr] = {}  # names that the constructor works out
+        self.space: set[str] = set()  # names of sizes that forward takes from the tensor
+        self.shapes: set[str] = set()  # names of any sizes of the inputs
+        self.free: set[str] = (
+            set()
+        )  # of the sizes of space these, the free axes: the constructor cannot know them
+        self.relies: set[str] = set()  # sizes of space whose numbers are in the text
+        self.taken: set[str] = set(RESERVED)
+        self.init: list[Stmt] = []
+        self.steps: list[Step] = []
+        self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
+        self.members: set[str] = set()
+        self.claimed: dict[str, Item] = {}  # by the name of a member
+        self.carried: set[str] = set()
+        self.varying: set[str] = set()  # of the carried, those that depend on arguments
+        self.counters: set[str] = set()
+        self.anchor: Flow | None = None  # an input, for the size of the batch
+        self.base: tuple[str, ...] = ()  # of a group: its path in the block around
+        self.inline: list[Inline] = []
+        self.sinks: list[Any] = []  # containers that are being filled, outermost first
+        self.params: set[str] = set()  # names of the author that are no columns
+        self.parts: list[Any] = []  # what it is written of: rows with bodies
+        self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
+        self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
+        self.deciding: set[str] | None = None  # of the network: params that decide what is there
+        self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
+        self.args: Mapping[str, Any] = {}  # of a document: its params
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing but numbers can stand here."""
+        return self.root and not self.potential and not self.space and len(self.rows) == 1
+
+    def claim(self, segment: str, item: Item) -> None:
+        """A member is made for an item. Raises PlainError where another has its name.
+
+        Names without an id are numbered among the items that are there: in another instance the
+        same name may be another item's.
+        """
+        known = self.claimed.setdefault(segment, item)
+        if known is not item and (item.id is None or known.id is None):
+            raise PlainError("two items have one name")
+        self.members.add(segment)
+
+    def local(self, hint: str) -> str:
+        """A name that is free in this class's constructor."""
+        base = hint if hint.isidentifier() and not keyword.iskeyword(hint) else "value"
+        text, number = base, 2
+        if text in self.taken:
+            base = text = {"features": "width", "channels": "width"}.get(text, text)
+        while text in self.taken:
+            text, number = f"{base}{number}", number + 1
+        self.taken.add(text)
+        return text
+
+    def settle(self, variables: set[str], into: list[Stmt]) -> None:
+        """Writes what waits with old values of some variables, before statements change them."""
+        for sink in self.sinks:
+            if sink.waits_for(variables):
+                sink.open(into)
+
+    def attribute(self, value: ast.expr, hint: str) -> ast.expr:
+        """An expression of the constructor in terms of `self`, for forward: what it reads is kept.
+
+        Each attribute has one value: what is equal shares it, what is not has another name.
+        """
+        used = names_in(value) - FUNCTIONS
+        simple = isinstance(value, (ast.Name, ast.Compare, ast.UnaryOp))
+        if len(used) == 1 and simple and used <= set(self.potential):
+            (param,) = used
+            if param not in self.members and self.stores.get(param, value) is not None:
+                kept = self.stores.setdefault(param, ast.Name(param))
+                if render(kept) == param:
+                    return rebuilt(value, lambda t: name(f"self.{t}") if t == param else None)
+        flag, number = hint, 2
+        while flag in self.members or flag in self.potential or not self._same(flag, value):
+            flag, number = f"{hint}{number}", number + 1
+        self.stores[flag] = value
+        return name(f"self.{flag}")
+
+    def _same(self, flag: str, value: ast.expr) -> bool:
+        return flag not in self.stores or render(self.stores[flag]) == render(value)
+
+
+class Scope:
+    """Where a value may come from: a class's arguments, and in a loop its columns."""
+
+    def __init__(
+        self, unit: Unit, names: Mapping[str, ast.expr], records: Mapping[str, Flow | None],
+        parent: Scope | None = None,
+    ) -> None:  # fmt: skip
+        self.unit, self.names, self.records, self.parent = unit, names, records, parent
+        self.rows: list[Row] = []
+        self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
+        self.place: dict[int, tuple[int, Row]] = {}  # of a loop: id of a row -> round, row outside
+        self.own: set[str] = set()  # of a loop: the names of the author's columns
+        self.shared: dict[str, str] = {}  # text of an expression -> the column that holds it
+
+    @property
+    def settled(self) -> bool:
+        return self.unit.settled and self.parent is None
+
+    # ------------------------------------------------------------ author → remembered
+
+    def symbolic(self, value: Any, row: Row, copy: Copy, prev: Sequence[int] | None) -> Any:
+        """An author's value, worked out with numbers that remember, in one row.
+
+        `prev` is the shape of the first input. Raises one of FAILURES.
+        """
+        if isinstance(value, Expr):
+            return evaluate(value.tree, self.sight(value.names, row, copy.env, prev))
+        if isinstance(value, (list, tuple)):
+            return [self.symbolic(v, row, copy, prev) for v in value]
+        if isinstance(value, dict):
+            return {k: self.symbolic(v, row, copy, prev) for k, v in value.items()}
+        return value
+
+    def sight(
+        self, wanted: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None
+    ) -> dict[str, Any]:
+        """What an expression sees by the names it reads."""
+        found: dict[str, Any] = {}
+        for text in wanted:
+            if text == "prev" and prev is not None:
+                found[text] = Record(tuple(prev))
+            elif text in row.seen:
+                flow = self.records.get(text)
+                shape = row.seen[text]
+                found[text] = Record(flow.at(row, shape) if flow is not None else shape)
+            elif text in env:
+                found[text] = self.value(text, env[text], row)
+        return found
+
+    def value(self, text: str, value: Any, row: Row) -> Any:
+        if isinstance(value, Loop):
+            return _Turn(self, value, row)
+        tree = self.names.get(text)
+        if tree is None:
+            return value
+        if isinstance(tree, ast.Name) and isinstance(row.py.get(tree.id), Dotted):
+            return value
+        return traced(float(value) if self._float(tree, row) else value, tree)
+
+    @staticmethod
+    def _float(tree: ast.expr, row: Row) -> bool:
+        return isinstance(tree, ast.Name) and isinstance(row.py.get(tree.id), float)
+
+    # ------------------------------------------------------------ remembered → text
+
+    def say(
+        self, rows: Sequence[Row], value: Any, wanted: Sequence[Any], hint: str = "value"
+    ) -> ast.expr:
+        """The text of a value that is `wanted` in each row. Raises PlainError."""
+        if self.settled and len(rows) == 1:
+            return literal(bare(wanted[0]))
+        wanted = [bare(w) for w in wanted]
+        same = alike(wanted)
+        if remembers(value):
+            tree = self.settle(written(value), rows)
+            carried = names_in(tree) & self.unit.carried
+            settled = same and carried and not carried & self.unit.varying
+            if not settled and not isinstance(tree, ast.Constant):
+                tabled = self._tabled(tree, rows, wanted)
+                if tabled is not None:
+                    return tabled
+                if holds(tree, rows, wanted):
+                    return tree
+        if same:
+            return literal(wanted[0])
+        return self._column(rows, wanted, hint)
+
+    def settle(self, tree: ast.expr, rows: Sequence[Row]) -> ast.expr:
+        """Sizes of space are numbers in a constructor, where they are the same everywhere."""
+        space = names_in(tree) & self.unit.space
+        if not space:
+            return tree
+        fixed = {n: self.unit.rows[0].py[n] for n in space if self._fixed(n)}
+        self.unit.relies |= set(fixed)
+        row = rows[0].py
+        rest = {n: traced(row[n], ast.Name(n)) for n in names_in(tree) if n in row}
+        try:
+            return written(evaluate(tree, {**rest, **fixed}))
+        except FAILURES:
+            return tree
+
+    def _fixed(self, text: str) -> bool:
+        return text in self.unit.free or alike([r.py.get(text) for r in self.unit.rows])
+
+    def _tabled(
+        self, tree: ast.expr, rows: Sequence[Row], wanted: Sequence[Any]
+    ) -> ast.expr | None:
+        """`make_divisible(c * 1.4)` of a column alone: the column holds what it comes to."""
+        reads = names_in(tree) - FUNCTIONS
+        if (
+            not self.own
+            or len(reads) != 1
+            or not any(isinstance(n, ast.Call) for n in ast.walk(tree))
+        ):
+            return self._tabled_outside(tree, rows, wanted) if self.parent is not None else None
+        (text,) = reads
+        if text not in self.own:
+            return self._tabled_outside(tree, rows, wanted)
+        if not holds(tree, rows, wanted):
+            return None
+        if holds(ast.Name(text), rows, wanted):
+            return ast.Name(text)
+        known = self.shared.get(render(tree))
+        if known is None:
+            made = self._column(rows, wanted, text)
+            assert isinstance(made, ast.Name)
+            known = self.shared[render(tree)] = made.id
+        return ast.Name(known)
+
+    def _tabled_outside(
+        self, tree: ast.expr, rows: Sequence[Row], wanted: Sequence[Any]
+    ) -> ast.expr | None:
+        if self.parent is None or names_in(tree) & (self.own | set(self.columns)):
+            return None
+        outer: dict[int, tuple[Row, Any]] = {}
+        for row, value in zip(rows, wanted, strict=True):
+            up = self.place[id(row)][1]
+            if not equal(outer.setdefault(id(up), (up, value))[1], value):
+                return None
+        ups, values = [u for u, _ in outer.values()], [v for _, v in outer.values()]
+        found = self.parent._tabled(tree, ups, values)
+        if isinstance(found, ast.Name):  # it may be new: the rows in here must know it
+            for row in self.rows:
+                row.py.setdefault(found.id, self.place[id(row)][1].py.get(found.id))
+        return found
+
+    def _column(self, rows: Sequence[Row], wanted: Sequence[Any], hint: str) -> ast.expr:
+        """A column of the loop for what nothing else says."""
+        if self.parent is None:
+            raise PlainError(f"`{hint}` follows no expression", apart_from_first(rows, wanted))
+        by_round: dict[int, list[tuple[Row, Any]]] = {k: [] for k in range(self.rounds())}
+        for row, value in zip(rows, wanted, strict=True):
+            k, up = self.place[id(row)]
+            by_round[k].append((up, value))
+        entries: list[ast.expr | None] = [
+            self.parent.say([p[0] for p in pairs], None, [p[1] for p in pairs], hint)
+            if pairs
+            else None
+            for pairs in by_round.values()
+        ]
+        filler = next(e for e in entries if e is not None)
+        worth = {k: pairs[0][1] for k, pairs in by_round.items() if pairs}
+        text = self.unit.local(hint)
+        for row in self.rows:
+            k, _ = self.place[id(row)]
+            row.py[text] = worth.get(k, next(iter(worth.values())))
+        self.columns[text] = [e if e is not None else filler for e in entries]
+        return ast.Name(text)
+
+    def rounds(self) -> int:
+        """How many rounds the loop makes. Raises PlainError where that differs."""
+        counts: dict[int, int] = {}
+        for _, up in self.place.values():
+            counts[id(up)] = counts.get(id(up), 0) + 1
+        if len(set(counts.values())) != 1:
+            ups = list({id(up): up for _, up in self.place.values()}.values())
+            apart = apart_from_first(ups, [counts[id(up)] for up in ups])
+            raise PlainError("the number of copies differs between instances", apart)
+        return next(iter(counts.values()))
+
+    def without(self, texts: set[str]) -> Scope:
+        """The same, some names of the author left out."""
+        names = {n: t for n, t in self.names.items() if n not in texts}
+        found = Scope(self.unit, names, self.records, self.parent)
+        found.rows, found.columns, found.place = self.rows, self.columns, self.place
+        found.own, found.shared = self.own, self.shared
+        return found
+
+    # ------------------------------------------------------------ forward
+
+    def kept(
+        self, rows: Sequence[Row], value: Any, wanted: Sequence[Any], hint: str,
+        running: Callable[[], tuple[Any, list[dict[str, Any]]]],
+    ) -> ast.expr:  # fmt: skip
+        """The text of a value that forward reads: params are attributes, sizes those of tensors.
+
+        `running` works it out anew with `x.shape[2]` for sizes, and says what that is in each row.
+        """
+        wanted = [bare(w) for w in wanted]
+        reads = names_in(written(value)) - FUNCTIONS if remembers(value) else set()
+        if reads and _floats(wanted) and not reads & self.unit.space:
+            return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
+        found, sights = running()
+        if remembers(found):
+            tree = written(found)
+            pairs = zip(sights, wanted, strict=True)
+            if all(_worth(tree, sight, w) for sight, w in pairs):
+                return rebuilt(tree, self._stored)
+        if not reads and alike(wanted):
+            return literal(wanted[0])
+        return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
+
+    def _stored(self, text: str) -> ast.expr | None:
+        if text.startswith("__"):
+            return ast.Name(f"@{text[2:]}")
+        return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+
+
+def _worth(tree: ast.expr, sight: Mapping[str, Any], wanted: Any) -> bool:
+    try:
+        return equal(plain(evaluate(tree, sight)), wanted)
+    except FAILURES:
+        return False
+
+
+def _floats(values: Sequence[Any]) -> bool:
+    return any(isinstance(v, float) for v in values)
+
+
+class _Turn:
+    """`loop` in an expression: which copy this is, under the names the constructor has for it."""
+
+    def __init__(self, scope: Scope, loop: Loop, row: Row) -> None:
+        self.__dict__.update(scope=scope, loop=loop, row=row)
+
+    def __getattr__(self, key: str) -> Any:
+        return self.scope.value(f"loop.{key}", getattr(self.loop, key), self.row)
+
+
+class Sizes:
+    """A tensor as forward sees it, its batch axis first."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = (None, *shape)
+
+
+def running(flow: Flow, shape: Sequence[int]) -> tuple[Any, ...]:
+    """A shape whose sizes are the tensor's own, `x.shape[2]`, where they are no fixed numbers."""
+    found: list[Any] = []
+    for a, (size, n) in enumerate(zip(flow.sizes, shape, strict=True)):
+        if isinstance(flow, Ghost):
+            found.append(Sym(n, size.terms) if isinstance(size, Sym) else n)
+            continue
+        if isinstance(size, int) and not isinstance(size, Sym):
+            found.append(n)
+            continue
+        tensor = ast.Name(f"__{flow.id}")  # an identifier: the text is parsed again
+        of = ast.Subscript(ast.Attribute(tensor, "shape"), ast.Constant(a + 1))
+        found.append(traced(n, of))
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class Site:
+    """Where an item is lowered: what may be named there, and what is written so far."""
+
+    scope: Scope
+    init: list[Stmt]  # statements of the constructor
+    steps: list[Step]  # of forward

@@ -1,0 +1,124 @@
+"""Sizes → the line under a class: `[in_channels, H, W] -> [out, H / stride, W / stride].`
+
+A size is written in the class's own names where these say it, as a number where it is one, else
+as a letter: H where it is the input's, H / 2 where it is half of it in every row, H' where it is
+another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any
+
+from archspec.emit.lowering.flow import Flow, Row
+from archspec.emit.syntax import names_in
+from archspec.emit.text import WIDTH, render
+from archspec.expressions.sym import Sym
+
+Shapes = Sequence[tuple[int, ...]]  # one a row
+
+_LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
+_CALLS = frozenset({"max", "min", "make_divisible"})
+
+
+def describe(
+    rows: Sequence[Row], ins: Sequence[tuple[Flow, Shapes]], outs: Sequence[tuple[Flow, Shapes]],
+    known: set[str],
+) -> str:  # fmt: skip
+    """The shapes of a class's inputs and outputs, in its own names where they say it."""
+    first = ins[0] if ins else None
+    left = ", ".join(_input(flow, known) for flow, _ in ins)
+    right = ", ".join(_output(flow, shapes, first, rows, known) for flow, shapes in outs)
+    return f"{left} -> {right}."
+
+
+def quoted(text: str) -> list[str]:
+    """The lines of a class's docstring; a long one is broken between shapes."""
+    if len(text) <= WIDTH - 10:
+        return [f'    """{text}"""']
+    whole = re.sub(r"\[[^]]*\]", lambda shape: shape[0].replace(" ", "\0"), text)
+    lines = wrap(whole, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    first, *rest = [line.replace("\0", " ") for line in lines]
+    return [f'    """{first}', *(f"    {line}" for line in rest), '    """']
+
+
+def of_network(
+    ins: Sequence[tuple[Flow, tuple[int, ...]]], outs: Sequence[tuple[Flow, tuple[int, ...]]],
+    free: set[str],
+) -> str:  # fmt: skip
+    """The network's own shapes: numbers, and the letters of free axes."""
+    sides = [", ".join(_with_letters(f, s, free) for f, s in side) for side in (ins, outs)]
+    return f"{sides[0]} -> {sides[1]}."
+
+
+def _with_letters(flow: Flow, shape: tuple[int, ...], free: set[str]) -> str:
+    found: list[Any] = []
+    for size, n in zip(flow.sizes, shape, strict=True):
+        reads = names_in(size.tree) if isinstance(size, Sym) else set()
+        if not reads & free:
+            found.append(n)
+        else:
+            found.append(repr(size) if len(repr(size)) <= 12 else f"{min(reads & free)}'")
+    return f"[{', '.join(map(str, found))}]"
+
+
+def _letters(flow: Flow, known: set[str]) -> tuple[str, ...]:
+    rank = len(flow.sizes)
+    if rank == 2 and _named(flow.sizes[-1], known) is not None:
+        return ("N", "D")
+    return _LETTERS.get(rank, tuple(f"n{k}" for k in range(rank)))
+
+
+def _named(size: Any, known: set[str]) -> str | None:
+    if not isinstance(size, Sym):
+        return None
+    tree = size.tree
+    return render(tree) if names_in(tree) <= known | _CALLS else None
+
+
+def _input(flow: Flow, known: set[str]) -> str:
+    letters = _letters(flow, known)
+    parts = [_named(s, known) or letters[a] for a, s in enumerate(flow.sizes)]
+    return f"[{', '.join(parts)}]"
+
+
+def _output(
+    flow: Flow, shapes: Shapes, first: tuple[Flow, Shapes] | None, rows: Sequence[Row],
+    known: set[str],
+) -> str:  # fmt: skip
+    same_rank = first is not None and len(first[0].sizes) == len(flow.sizes)
+    letters = _letters(first[0] if same_rank and first is not None else flow, known)
+    parts: list[str] = []
+    for a, size in enumerate(flow.sizes):
+        text = _named(size, known)
+        if text is None and isinstance(size, int) and not isinstance(size, Sym):
+            text = str(size)
+        if text is None and same_rank and first is not None:
+            before, after = [s[a] for s in first[1]], [s[a] for s in shapes]
+            text = _ratio(letters[a], before, after, rows, known)
+        parts.append(text or f"{letters[a]}'")
+    return f"[{', '.join(parts)}]"
+
+
+def _ratio(
+    letter: str, before: Sequence[int], after: Sequence[int], rows: Sequence[Row], known: set[str]
+) -> str | None:
+    """How a size follows from the input's, where it does so alike in every row."""
+    pairs = list(zip(before, after, strict=True))
+    if all(b == a for b, a in pairs):
+        return letter
+    for text in sorted(n for n in known if "stride" in n):
+        values = [r.py.get(text) for r in rows]
+        if all(
+            isinstance(v, int) and -(-b // v) == a for v, (b, a) in zip(values, pairs, strict=True)
+        ):
+            return f"{letter} / {text}"
+    down = {b // a for b, a in pairs if a and b % a == 0}
+    if len(down) == 1 and all(a and b % a == 0 for b, a in pairs):
+        return f"{letter} / {down.pop()}"
+    up = {a // b for b, a in pairs if b and a % b == 0}
+    if len(up) == 1 and all(b and a % b == 0 for b, a in pairs):
+        return f"{up.pop()} * {letter}"
+    return None

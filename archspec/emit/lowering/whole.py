@@ -1,0 +1,770 @@
+"""Instances → classes: one for all instances of a block where that holds, else one for each kind.
+
+    Bottleneck(width=64, stride=1) on [64, …], (width=64) on [256, …], (width=128, stride=2) on …
+    class Bottleneck(nn.Module): def __init__(self, in_channels, width, stride=1)
+
+What one class cannot serve is divided: by what its layers are, by structure, at last singly, where
+nothing can fail because every number can stand as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.emit.frames import Frames
+from archspec.emit.lowering import links
+from archspec.emit.lowering.classes import Plan, write_class
+from archspec.emit.lowering.containers import words_of
+from archspec.emit.lowering.flow import (
+    Flow,
+    Ghost,
+    PlainError,
+    Row,
+    alike,
+    define,
+    dims,
+    equal,
+    holds,
+)
+from archspec.emit.lowering.inits import Inits, freezing
+from archspec.emit.lowering.members import camel
+from archspec.emit.lowering.modules import titles, torch_call
+from archspec.emit.lowering.scope import Info, Scope, Unit, bare
+from archspec.emit.syntax import name, names_in, rebuilt
+from archspec.emit.torch_code import taken
+from archspec.expand.tree import Body, Copy, Instance, Value
+from archspec.expressions import Expr, Loop, Record
+from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
+from archspec.language import REQUIRED, Axis, Block, Init, Item
+
+Rule = Callable[[Instance], Any]
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Instances of one block that one class serves."""
+
+    instances: list[Instance]
+    info: Info | None = None
+    divided: int = 0  # how many of the rules have divided it
+
+
+class Whole:
+    """All classes of one file.
+
+    `roots` are the network, and the network at other values of the params in `kept`, its
+    constructor's arguments.
+    """
+
+    def __init__(
+        self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None = None
+    ) -> None:
+        self.roots, self.title, self.kept = roots, title, tuple(kept)
+        self.group_of: dict[int, Group] = {}
+        self.frames: dict[int, Any] = {}
+        self.consumers: dict[int, set[int]] = {}
+        self.paths: dict[int, tuple[str, ...]] = {}
+        self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
+        self.plain: dict[Any, Any] = {}
+        self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
+        self.order: list[Info] = []
+        self.finished: set[int] = set()
+        self.mark = 0
+        self.names: set[str] = {title}
+        self.deciding: set[str] = set()  # params of the network that decide what is there
+        self.inits = Inits(roots, rules or {})
+        self._collect()
+
+    # ------------------------------------------------------------ what there is
+
+    def _collect(self) -> None:
+        by_block: dict[int, list[Instance]] = {}
+        seen: set[int] = set()
+        stack = list(reversed(self.roots))
+        while stack:
+            instance = stack.pop()
+            if id(instance) in seen:
+                continue
+            seen.add(id(instance))
+            crossing = Frames(instance)
+            self.frames.update(crossing.of)
+            self.consumers.update(crossing.consumers)
+            self.paths.update(crossing.paths)
+            self.inits.learn(instance)
+            by_block.setdefault(id(instance.block), []).append(instance)
+            home = instance if instance.spec is not None else self.document[id(instance)]
+            for item, copy in called(instance.body):
+                assert copy.instance is not None
+                self.document.setdefault(id(copy.instance), home)
+                self.given.setdefault(id(copy.instance.block), set()).update(item.args)
+                stack.append(copy.instance)
+        for instances in by_block.values():
+            group = Group(instances)
+            for i in instances:
+                self.group_of[id(i)] = group
+
+    # ------------------------------------------------------------ classes of blocks
+
+    def of(self, instances: Sequence[Instance]) -> Info:
+        """The class that serves these instances. Raises PlainError when they need several."""
+        while True:
+            groups = {id(g): g for g in (self.group_of[id(i)] for i in instances)}
+            if len(groups) > 1:
+                raise PlainError("the calls need different classes")
+            (group,) = groups.values()
+            if group.info is not None:
+                return group.info
+            self._serve(group)
+
+    def _serve(self, group: Group) -> None:
+        """Writes the class of a group, or divides the group."""
+        title = self.free(group.instances[0].block.name)
+        before, mark = len(self.order), self.mark
+        self.mark = before
+        try:
+            self._settle(group, title, before)
+        except PlainError as failed:
+            self.mark, group.info = mark, None
+            self._forget(before)
+            self.names.discard(title)
+            if len(group.instances) == 1:
+                raise PlainError(*failed.args) from failed  # its rows are not the caller's
+            self._divide(group)
+            return
+        self.mark = mark
+        assert group.info is not None
+        self.order.append(group.info)
+        self.finished.update(id(c) for c in self.order[before:])
+
+    def _settle(self, group: Group, title: str, before: int) -> None:
+        """A class may call itself: it is written until it says of itself what it is.
+
+        First for the instances that do not, whose output says what a call gives.
+        """
+        base = [i for i in group.instances if not _reaches(i, i.block)]
+        recursive = len(base) < len(group.instances)
+        group.info = Info(title)
+        if recursive and base:
+            group.info = Info(title)
+            self._write(group, title, base)
+            self._forget(before)
+        for _ in range(8):
+            known = _signature(group.info)
+            self._forget(before)
+            self._write(group, title, group.instances)
+            if not recursive or _signature(group.info) == known:
+                return
+        raise PlainError("the recursive call's arguments do not settle")
+
+    def _forget(self, before: int) -> None:
+        """Drops the classes that a failed try has written, but not those of finished blocks."""
+        dropped = [c for c in self.order[before:] if id(c) not in self.finished]
+        self.names -= {c.name for c in dropped}
+        self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
+
+    def _divide(self, group: Group) -> None:
+        rules: tuple[Rule, ...] = (_kinds, _structure, id)
+        parts: dict[Any, list[Instance]] = {}
+        for rule in rules:
+            parts = {}
+            for i in group.instances:
+                parts.setdefault(rule(i), []).append(i)
+            if len(parts) > 1:
+                break
+        for instances in parts.values():
+            part = Group(instances)
+            for i in instances:
+                self.group_of[id(i)] = part
+
+    def _write(self, group: Group, title: str, instances: list[Instance]) -> None:
+        """One class for some instances."""
+        block = instances[0].block
+        outputs = {n: [i.outputs.get(n) for i in instances] for n in instances[0].outputs}
+        if any(set(i.outputs) != set(outputs) for i in instances):
+            raise PlainError("the outputs differ")
+        rows = [_row(i, n) for n, i in enumerate(instances)]
+        unit = Unit(self, rows)
+        unit.params = set(block.params)
+        inherited = self._inherited(unit, rows, instances)
+        names = {**self._params(unit, rows, block), **inherited}
+        unit.potential.update(dict.fromkeys(inherited))
+        unit.taken |= set(inherited)
+        records: dict[str, Flow | None] = {}
+        for j, text in enumerate(block.inputs):
+            values = [list(i.inputs.values())[j] for i in instances]
+            records[text] = _input(unit, rows, values, text, j)
+        self._computed(unit, names, rows, block)
+        scope = Scope(unit, names, records)
+        scope.rows = rows
+        info = Info(title, lead=lead_of(block.params))
+        info.values = {id(i): r.py for i, r in zip(instances, rows, strict=True)}
+        known = group.info
+        if known is not None:  # what a call of itself may rely on
+            for i in group.instances:
+                known.values.setdefault(id(i), _worth(i))
+        plan = Plan(
+            scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
+            [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
+            training=instances[0].training, defaults=_defaults(block.params, info),
+        )  # fmt: skip
+        write_class(plan, info)
+        group.info = info
+
+    def _inherited(
+        self, unit: Unit, rows: list[Row], instances: list[Instance]
+    ) -> dict[str, ast.expr]:
+        """Params of the document that blocks called in here take by default: handed through."""
+        first, block = instances[0], instances[0].block
+        home = first if first.spec is not None else self.document[id(first)]
+        if home.spec is None:
+            return {}
+        unit.document = frozenset(map(id, home.spec.blocks.values()))
+        unit.args = home.args
+        if first.spec is not None or not home.spec.inherits:
+            return {}
+        read = {n for b in home.spec.blocks.values() for ns in b.inherited.values() for n in ns}
+        found: dict[str, ast.expr] = {}
+        for n in (p for p in home.args if p in read):
+            values = [self.document[id(i)].args.get(n) for i in instances]
+            kept = home is self.roots[0] and n in self.kept
+            clash = n in block.params or n in block.inputs
+            if clash or not all(map(_may_be_named, values)) or (alike(values) and not kept):
+                continue
+            found[n] = name(n)
+            for row, value in zip(rows, values, strict=True):
+                row.py[n] = bare(value)
+        return found
+
+    def _params(self, unit: Unit, rows: list[Row], block: Block) -> dict[str, Any]:
+        """The params that the class takes, as names of its constructor.
+
+        One that no call gives, or that all leave at its default, is a number.
+        """
+        names: dict[str, Any] = {}
+        for p, default in block.params.items():
+            values = [r.py.get(p) for r in rows]
+            if any(isinstance(v, float) for v in values):
+                for r in rows:
+                    if type(r.py.get(p)) is int:
+                        r.py[p] = float(r.py[p])
+            if isinstance(values[0], dict) or not all(map(_may_be_named, values)):
+                continue
+            same = alike(values)
+            usual = (
+                default is not REQUIRED
+                and same
+                and (
+                    p not in self.given.get(id(block), ())
+                    or (not isinstance(default, Expr) and equal(values[0], bare(default)))
+                )
+            )
+            computed = isinstance(default, Expr) and not block.inherited[p]
+            if usual and not computed and not self._follows(block, p):
+                continue
+            names[p] = name(p)
+            unit.potential[p] = None
+            unit.taken.add(p)
+        return names
+
+    def _follows(self, block: Block, param: str) -> bool:
+        """Whether a param's default reads an argument of the network's constructor."""
+        spec = self.roots[0].spec
+        own = spec is not None and spec.blocks.get(block.name) is block
+        return own and not block.inherited[param].isdisjoint(self.kept)
+
+    def _computed(self, unit: Unit, names: dict[str, Any], rows: list[Row], block: Block) -> None:
+        """Params whose default is an expression that is right everywhere are no arguments."""
+        for p, default in block.params.items():
+            if p not in names or not isinstance(default, Expr) or block.inherited[p]:
+                continue
+            row = rows[0]
+            try:
+                sight = {n: traced(row.py[n], names[n]) for n in names if n != p}
+                inputs = {
+                    n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())
+                }
+                found = evaluate(default.tree, {**sight, **inputs})
+                tree = written(found)
+            except FAILURES:
+                continue
+            if remembers(found) and holds(tree, rows, [r.py[p] for r in rows]):
+                unit.defined[p] = tree
+                unit.potential.pop(p, None)
+
+    # ------------------------------------------------------------ classes of groups
+
+    def outlined(
+        self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
+    ) -> tuple[Info, list[list[Value]], list[list[Value]]]:
+        """A class for a named group that is no chain.
+
+        What its body reads from outside comes in as arguments.
+        """
+        info = self._in_every_copy(scope, item, pairs)
+        if info is None:
+            title = camel(hint if hint.isidentifier() else item.op)
+            info = self._group(scope, item, pairs, title)
+        captures, exports = self._crossing([p for _, p in pairs])
+        return info, captures, exports
+
+    def _crossing(self, parts: list[Any]) -> tuple[list[list[Value]], list[list[Value]]]:
+        """What comes in and what goes out in each row. Raises PlainError where that differs."""
+        frames = [self.frames[id(p)] for p in parts]
+        captures = [list(f.captures.values()) for f in frames]
+        exports = [list(f.exports.values()) for f in frames]
+        if len({len(c) for c in captures}) > 1 or len({len(e) for e in exports}) > 1:
+            raise PlainError("what crosses the group's edge differs between instances")
+        return captures, exports
+
+    def _in_every_copy(self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]]) -> Info | None:
+        """One class for all copies of an item that a class makes one by one, if it can be."""
+        unit = scope.unit
+        if not all(isinstance(p, Copy) for _, p in pairs):
+            return None
+        every = [(r, c) for r, part in unit.parts for c in _copies(part, item)]
+        if len(every) <= len(pairs):
+            return None
+        if id(item) not in unit.groups:
+            before = len(self.order)
+            try:
+                unit.groups[id(item)] = self._wider(scope, item, every)
+            except PlainError:
+                self._forget(before)
+                unit.groups[id(item)] = None
+        return unit.groups[id(item)]
+
+    def _wider(self, scope: Scope, item: Item, every: list[tuple[Row, Copy]]) -> Info:
+        """The class of all copies: the columns that tell them apart are its arguments."""
+        unit = scope.unit
+        copies = [c for _, c in every]
+        columns = _columns(unit, copies)
+        turns = _turns(unit, copies, set(columns))
+        steady = set(unit.potential) | set(unit.defined) | unit.shapes
+        pairs: list[tuple[Row, Any]] = []
+        for r, c in every:
+            py = {n: v for n, v in r.py.items() if n in steady}
+            py |= {n: bare(c.env[n]) for n in columns}
+            py |= {n: getattr(c.env["loop"], n) for n in turns}
+            pairs.append((Row(py, r.base, r.vals, r.seen), c))
+        known = {**scope.names, **{n: name(n) for n in columns}}
+        known |= {f"loop.{n}": name(n) for n in turns}
+        whole = Scope(unit, known, scope.records)
+        info = self._group(whole, item, pairs, camel(words_of(item)))
+        info.outer |= {n: f"loop.{n}" for n in turns}
+        return info
+
+    def _group(self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], title: str) -> Info:
+        """The class of a group in some rows."""
+        rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
+        captures, exports = self._crossing(parts)
+        title = self.free(title)
+        names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
+        own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
+        unit, inner, outer = self._inside(scope, rows, own)
+        unit.base = self.frames[id(parts[0])].path
+        unit.params = scope.unit.params | set(outer)
+        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
+        within = [_input(unit, inner, values, names[j], j) for j, values in enumerate(taken)]
+        back = {old: Sym.of(new, 0) for new, old in outer.items()}
+        records = {
+            text: next(
+                (w for w, vs in zip(within, taken, strict=True) if _holds_all(flow, rows, vs)), None
+            )
+            or _ghost(flow, unit, back)
+            for text, flow in scope.records.items()
+        }
+        body = Scope(unit, _reachable(scope.names, back), records)
+        body.rows = inner
+        info = Info(title, outer=outer)
+        info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
+        whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
+        outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
+        plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
+        try:
+            write_class(plan, info)
+        except PlainError as failed:
+            self.names.discard(title)
+            raise PlainError(*failed.args) from failed  # its rows are not those around
+        return self._twin(info)
+
+    def _inside(
+        self, scope: Scope, rows: list[Row], own: set[str]
+    ) -> tuple[Unit, list[Row], dict[str, str]]:
+        """What the class of a group may be given: all that is known where it stands.
+
+        What is called as its own inputs' sizes are gets another name.
+        """
+        visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
+        outer: dict[str, str] = {}
+        for n in visible:
+            text = f"outer_{n.removeprefix('in_')}" if n in own else n
+            while text in own or (text != n and text in visible):
+                text += "_"
+            outer[text] = n
+        inner = [
+            Row({new: r.py[old] for new, old in outer.items()}, k, {}, r.seen)
+            for k, r in enumerate(rows)
+        ]
+        unit = Unit(self, inner)
+        unit.potential = dict.fromkeys(outer)
+        unit.taken |= set(outer)
+        for mine, theirs in (
+            (unit.space, scope.unit.space), (unit.free, scope.unit.free),
+            (unit.shapes, scope.unit.shapes),
+        ):  # fmt: skip
+            mine.update(new for new, old in outer.items() if old in theirs)
+        unit.document, unit.args = scope.unit.document, scope.unit.args
+        unit.deciding = scope.unit.deciding
+        return unit, inner, outer
+
+    def _twin(self, info: Info) -> Info:
+        """A class with the same text serves both."""
+        for c in self.order[self.mark :]:
+            if c.lines[1:] == info.lines[1:] and c.values and c.outputs == info.outputs:
+                self.names.discard(info.name)
+                info.name = c.name
+                return info
+        self.order.append(info)
+        return info
+
+    # ------------------------------------------------------------ the network
+
+    def root(self) -> Info:
+        """Writes the network's own class, and before it all that it calls."""
+        first = self.roots[0]
+        rows = [_root_row(r, n, self.kept) for n, r in enumerate(self.roots)]
+        unit = Unit(self, rows, root=True)
+        unit.potential = dict.fromkeys(self.kept)
+        unit.deciding = self.deciding if self.kept else None
+        unit.params = set(first.args)
+        unit.taken |= set(self.kept)
+        names = {p: name(p) for p in self.kept}
+        names |= self._worked_out(unit, rows)
+        if first.spec is not None:
+            unit.document = frozenset(map(id, first.spec.blocks.values()))
+            unit.args = first.args
+        records: dict[str, Flow | None] = {}
+        for j, text in enumerate(first.inputs):
+            values = [list(r.inputs.values())[j] for r in self.roots]
+            records[text] = _root_input(unit, rows, values, first, text)
+        scope = Scope(unit, names, records)
+        scope.rows = rows
+        listed = frozenset(n for n, v in first.outputs.items() if isinstance(v, tuple))
+        if any(set(r.outputs) != set(first.outputs) for r in self.roots):
+            raise PlainError("the outputs differ")
+        plan = Plan(
+            scope, [(r, i.body) for r, i in zip(rows, self.roots, strict=True)],
+            [list(i.inputs.values()) for i in self.roots], list(first.inputs),
+            {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
+            training=first.training, listed=listed, returns=_root_type(first, listed),
+            defaults={p: rows[0].py[p] for p in self.kept},
+            last=lambda: [*self.inits.root_init(scope), *freezing(first)],
+        )  # fmt: skip
+        info = Info(self.title)
+        write_class(plan, info)
+        self.order.append(info)
+        return info
+
+    def _worked_out(self, unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
+        """The network's params that follow from its arguments: `w = 2 * p` in the constructor."""
+        found: dict[str, ast.expr] = {}
+        for p, default in self.roots[0].block.params.items():
+            if not isinstance(default, Expr) or p in self.kept:
+                continue
+            names = [*self.kept, *found]
+            try:
+                value = evaluate(default.tree, {n: traced(rows[0].py[n], name(n)) for n in names})
+                worth = [bare(r.args[p]) for r in self.roots]
+            except FAILURES:
+                continue
+            if remembers(value) and holds(value, rows, worth):
+                found[p] = name(p)
+                unit.defined[p] = written(value)
+                unit.taken.add(p)
+                for row, w in zip(rows, worth, strict=True):
+                    row.py[p] = w
+        return found
+
+    def free(self, title: str) -> str:
+        """The name of a class that no other has."""
+        text, number = title, 2
+        while text in self.names or text in taken():
+            text, number = f"{title}{number}", number + 1
+        self.names.add(text)
+        return text
+
+
+# ---------------------------------------------------------------- small facts
+
+
+def _copies(part: Body | Copy, item: Item) -> Iterable[Copy]:
+    """The copies of an item in a part of a class."""
+    inside = [part] if isinstance(part, Body) else [part.body, part.shortcut, *part.branches]
+    stack = [b for b in inside if b is not None]
+    while stack:
+        for occurrence in stack.pop().items:
+            for c in occurrence.copies:
+                if c is not None and occurrence.item is item and c.shared is None:
+                    yield c
+                elif c is not None:
+                    stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+
+
+def _columns(unit: Unit, copies: list[Copy]) -> list[str]:
+    """The columns around an item that differ between its copies."""
+    found = []
+    for text, value in copies[0].env.items():
+        values = [bare(c.env.get(text)) for c in copies]
+        named = text not in unit.params and text not in unit.taken
+        if named and _may_be_named(bare(value)) and not alike(values):
+            found.append(text)
+    return found
+
+
+def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
+    """What of `loop` differs between an item's copies: whether it is the first of its repeat."""
+    turns = [c.env.get("loop") for c in copies]
+    if not all(isinstance(t, Loop) for t in turns):
+        return []
+    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    return [n for n in free if not alike([getattr(t, n) for t in turns])]
+
+
+def _holds_all(flow: Flow | None, rows: list[Row], values: list[Value]) -> bool:
+    """Whether a flow is what some values are, one a row."""
+    return flow is not None and all(
+        flow in r.vals.get(id(v), ()) for r, v in zip(rows, values, strict=True)
+    )
+
+
+def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
+    """An input of the class around, its sizes in the names that they have within."""
+    if flow is None:
+        return None
+    found = Ghost([None] * len(flow.sizes))
+    for a, size in enumerate(flow.sizes):
+        found.sizes[a] = size
+        if isinstance(size, Sym):
+            try:
+                worked = evaluate(size.tree, back)
+            except FAILURES:
+                worked = None
+            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else None
+    return found
+
+
+def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, Any]:
+    """The author's names, in the names of the class within."""
+    found = {}
+    for text, tree in names.items():
+        new = {n: back[n].tree for n in names_in(tree) if n in back}
+        found[text] = rebuilt(tree, new.get) if new else tree
+    return found
+
+
+def must_body(copy: Copy) -> Body:
+    assert copy.body is not None
+    return copy.body
+
+
+def _may_be_named(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_may_be_named, value))
+    return isinstance(value, (bool, int, float, str))
+
+
+def _row(instance: Instance, base: int) -> Row:
+    seen = {n: dims(v) for n, v in instance.inputs.items() if v.type is not None}
+    return Row({k: bare(v) for k, v in instance.args.items()}, base, {}, seen)
+
+
+def _worth(instance: Instance) -> dict[str, Any]:
+    """All that the constructor may be given for an instance."""
+    found = dict(_row(instance, 0).py)
+    for j, (text, value) in enumerate(instance.inputs.items()):
+        for title, size in zip(titles(text, j, len(dims(value))), dims(value), strict=True):
+            found.setdefault(title, size)
+    return found
+
+
+def _root_row(root: Instance, base: int, kept: Sequence[str]) -> Row:
+    row = _row(root, base)
+    row.py = {p: v for p, v in row.py.items() if p in kept}
+    return row
+
+
+def _input(unit: Unit, rows: list[Row], values: list[Value], text: str, place: int) -> Flow | None:
+    """An input of a class; its sizes are names, which become arguments where they are used."""
+    if values[0].type is None:
+        if any(v.type is not None for v in values):
+            raise PlainError("an input that is given in some instances only")
+        return None
+    shapes = [dims(v) for v in values]
+    rank = len(shapes[0])
+    if any(len(s) != rank for s in shapes):
+        raise PlainError("the inputs differ in rank")
+    flow = Flow([None] * rank, text)
+    define(rows, values, flow)
+    texts = titles(text, place, rank)
+    for a, title in reversed(list(enumerate(texts))):
+        if title in unit.potential or title in unit.taken:
+            flow.sizes[a] = shapes[0][a] if alike([s[a] for s in shapes]) else None
+            continue
+        unit.potential = {title: None, **unit.potential} if place == 0 else {
+            **unit.potential, title: None,
+        }  # fmt: skip
+        unit.taken.add(title)
+        unit.shapes.add(title)
+        if a and not (rank == 2 and a == 1):
+            unit.space.add(title)
+        for row, shape in zip(rows, shapes, strict=True):
+            row.py[title] = shape[a]
+        flow.sizes[a] = Sym.of(title, shapes[0][a])
+    return flow
+
+
+def _shape(unit: Unit, text: str, place: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    return tuple(
+        Sym.of(t, n) if t in unit.shapes else n
+        for t, n in zip(titles(text, place, len(shape)), shape, strict=True)
+    )
+
+
+def _root_input(
+    unit: Unit, rows: list[Row], values: list[Value], root: Instance, text: str
+) -> Flow:
+    """An input of the network: its sizes are numbers, but of the axes that are free."""
+    shapes = [dims(v) for v in values]
+    if any(len(s) != len(shapes[0]) for s in shapes):
+        raise PlainError("the inputs differ in rank")
+    flow = Flow(
+        [n if alike([s[a] for s in shapes]) else None for a, n in enumerate(shapes[0])], text
+    )
+    define(rows, values, flow)
+    declared = root.spec.inputs[text].shape if root.spec is not None else ()
+    known = {
+        p: traced(rows[0].py.get(p, v), name(p)) if p in unit.potential else v
+        for p, v in root.args.items()
+    }
+    for a, axis in enumerate(declared):
+        if isinstance(axis, Expr):
+            size = evaluate(axis.tree, known)
+            if isinstance(size, Sym) and holds(size, rows, [s[a] for s in shapes]):
+                flow.sizes[a] = size
+        if isinstance(axis, Axis):
+            if axis.name in unit.taken and axis.name not in unit.free:
+                continue
+            unit.taken.add(axis.name)
+            unit.space.add(axis.name)
+            unit.shapes.add(axis.name)
+            unit.free.add(axis.name)
+            for row, shape in zip(rows, shapes, strict=True):
+                row.py[axis.name] = shape[a]
+            flow.sizes[a] = Sym.of(axis.name, shapes[0][a])
+    return flow
+
+
+def lead_of(params: Mapping[str, Any]) -> str:
+    """The param that is given by position: the only required one, or `out`."""
+    required = [p for p, d in params.items() if d is REQUIRED]
+    if required and (len(required) == 1 or required[0] == "out"):
+        return str(required[0])
+    return ""
+
+
+def _defaults(params: Mapping[str, Any], info: Info) -> dict[str, Any]:
+    """The declared defaults that are plain values, as floats where any instance has a float."""
+    found: dict[str, Any] = {}
+    for p, d in params.items():
+        if isinstance(d, (int, float, bool, str)) and d is not REQUIRED:
+            mixed = type(d) is int and any(
+                isinstance(v.get(p), float) for v in info.values.values()
+            )
+            found[p] = float(d) if mixed else d
+    return found
+
+
+def _signature(info: Info) -> Any:
+    return (
+        [(p.name, p.default) for p in info.parameters],
+        [[repr(s) for s in sizes] for sizes in info.sizes],
+        sorted(info.fixed),
+    )
+
+
+def called(body: Body) -> Iterable[tuple[Item, Copy]]:
+    """The block calls of a body, at any depth."""
+    stack = [body]
+    while stack:
+        for occurrence in stack.pop().items:
+            for c in occurrence.copies:
+                if c is None:
+                    continue
+                if c.instance is not None:
+                    yield occurrence.item, c
+                stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+
+
+def _reaches(instance: Instance, block: Block) -> bool:
+    """Whether an instance calls a block, itself or through others."""
+    stack, seen = [instance], set()
+    while stack:
+        for _, copy in called(stack.pop().body):
+            inner = copy.instance
+            assert inner is not None
+            if inner.block is block:
+                return True
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                stack.append(inner)
+    return False
+
+
+def _structure(instance: Instance) -> Any:
+    ranks = tuple(len(dims(v)) for v in instance.inputs.values())
+    return _shape_of(instance.body, ranks)
+
+
+def _kinds(instance: Instance) -> Any:
+    """What torch calls the layers of a block's body."""
+    return frozenset(_kinds_of(instance.body))
+
+
+def _kinds_of(body: Body) -> Iterable[Any]:
+    for c in (c for occurrence in body.items for c in occurrence.copies if c is not None):
+        parts = [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+        if c.layer is not None and not parts:
+            yield torch_call(c, module=False).target
+        for part in parts:
+            yield from _kinds_of(part)
+
+
+def _shape_of(body: Body, ranks: tuple[int, ...]) -> Any:
+    """The structure of a body without its numbers: what one class can serve."""
+    out: list[Any] = [ranks]
+    for occurrence in body.items:
+        for c in occurrence.copies:
+            if c is None:
+                out.append(None)
+                continue
+            out.append(
+                (
+                    c.segments, type(c.layer).__name__, len(c.ins), c.plain,
+                    tuple(len(dims(v)) for v in c.ins),
+                )
+            )  # fmt: skip
+            out += [_shape_of(b, ()) for b in (c.body, c.shortcut, *c.branches) if b is not None]
+    return tuple(out)
+
+
+def _root_type(root: Instance, listed: frozenset[str]) -> str:
+    names = [n for n in root.outputs if n not in root.training]
+    value = "Tensor | list[Tensor]" if listed else "Tensor"
+    if listed and listed == set(root.outputs):
+        value = "list[Tensor]"
+    if len(names) == 1 and not listed & set(names):
+        return f"Tensor | dict[str, {value}]" if root.training else "Tensor"
+    return f"dict[str, {value}]"

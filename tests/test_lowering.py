@@ -1,0 +1,286 @@
+"""The second lowering: what it emits computes what the graph says, at other values too."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from checks import problems
+from random_specs import from_seed
+from test_random_specs import check_outputs
+
+from archspec import shelf
+from archspec.emit.lower import class_name
+from archspec.module import compare
+from archspec.network import Program, load, loads
+from archspec.text.faults import SpecError
+
+
+@pytest.fixture(autouse=True)
+def second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHSPEC_LOWERING", "sym")
+
+
+def module_class(program: Program) -> Any:
+    """The class that the emitted text defines."""
+    names: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(program.code, program.name, "exec"), names)
+    return names[class_name(program.name)]
+
+
+def check(program: Program) -> Any:
+    """The module, its weights and outputs compared with the graph's."""
+    torch.manual_seed(0)
+    module = module_class(program)()
+    compare(module, program)
+    check_outputs(program, module)
+    return module
+
+
+@pytest.mark.parametrize("name", [n for n in shelf.names() if n != "faster_rcnn"])
+def test_shipped_specs_have_the_graphs_weights(name: str) -> None:
+    program = load(name)
+    with torch.device("meta"):
+        compare(module_class(program)(), program)
+
+
+def test_random_specs_compute_what_the_graph_says() -> None:
+    for seed in range(60):
+        try:
+            program = loads(from_seed(seed))
+        except SpecError:
+            continue
+        check(program)
+
+
+def test_texts_are_clean_and_reach_members_by_name(tmp_path: Path) -> None:
+    for name in shelf.names():
+        (tmp_path / f"{name}.py").write_text(load(name).code, encoding="utf-8")
+    for seed in range(40):
+        try:
+            (tmp_path / f"drawn{seed}.py").write_text(loads(from_seed(seed)).code, encoding="utf-8")
+        except SpecError:
+            continue
+    assert problems(tmp_path) == ""
+    assert not [p.name for p in tmp_path.glob("*.py") if "getattr(self" in p.read_text("utf-8")]
+
+
+# ---------------------------------------------------------------- numbers that once were wrong
+
+TWO_FACTORS = """\
+spec: 1
+name: net
+input: [3, 32, 32]
+blocks:
+  Block:
+    params: {heads: required}
+    body:
+      - scale: $((input.channels // heads) ** -0.5)
+      - relu
+      - scale: $(input.height / 8)
+body:
+  - conv: {out: 16, kernel: 1}
+  - Block: 4
+  - max_pool: 2
+  - conv: {out: 27, kernel: 1}
+  - Block: 3
+"""
+TWO_RESHAPES = """\
+spec: 1
+name: net
+input: [16, 16]
+blocks:
+  Fold:
+    params: {part: required}
+    body:
+      - reshape: ["$(input.shape[0] // part)", "$(input.shape[1] * part)"]
+      - layer_norm: {affine: false}
+      - reshape: $(input.shape)
+body: [{Fold: 4}, {linear: 8}, {Fold: 2}, {linear: 4}, {Fold: 8}]
+"""
+NUMBERED = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - {id: a, conv: {out: 4, kernel: 1}}
+  - {id: b, conv: {out: 4, kernel: 1}}
+  - id: fuse
+    sequential:
+      - sequential: [{from: a, identity: }, {from: b, conv: {out: 4, kernel: 1}}]
+      - sequential: [{from: a, conv: {out: 4, kernel: 1}}, {from: b, identity: }]
+  - {id: s, add: [fuse.0.0, fuse.0.1]}
+  - add: [fuse.1.0, fuse.1.1, s]
+"""
+OPPOSITE = """\
+spec: 1
+name: net
+input: [8, 8, 8]
+blocks:
+  Unit:
+    params: {two: required}
+    body:
+      - residual:
+          - {id: main, when: $(not two), conv: {out: 8, kernel: 1}}
+          - {id: main, when: $two, sequential: [{conv: {out: 8, kernel: 1}}]}
+      - relu
+body: [{id: a, Unit: true}, {id: b, Unit: false}]
+"""
+COLUMNS = """\
+spec: 1
+name: net
+input: [3, 8, 8]
+blocks:
+  Unit:
+    params: {kernels: [1, 3], deep: true}
+    body:
+      - repeat: {k: $kernels}
+        body: [{conv: {out: 4, kernel: $k, padding: half}}, relu]
+        when: $deep
+      - {conv: {out: 4, kernel: 1}}
+body: [{id: a, Unit: {deep: false}}, relu, {id: b, Unit: {kernels: [1, 5]}}]
+"""
+LAST_AXIS = "spec: 1\nname: net\ninput: [4, 8]\nbody: [{slice: {stop: 4, axis: -1}}]\n"
+EVERY = (TWO_FACTORS, TWO_RESHAPES, NUMBERED, OPPOSITE, COLUMNS, LAST_AXIS)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_networks_that_were_wrong_or_refused(text: str) -> None:
+    check(loads(text))
+
+
+def test_two_factors_are_two_numbers() -> None:
+    module = check(loads(TWO_FACTORS)).eval()
+    x = torch.randn(2, 16, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(module.block1(x), torch.relu(x * (16 // 4) ** -0.5) * (32 / 8))
+
+
+def test_a_document_fills_parameters_too() -> None:
+    text = "spec: 1\nname: net\ninput: [8]\ninit: {parameter: {normal: 0.02}}\n"
+    text += "body: [{id: scale, parameter: [8]}, {mul: [scale, input]}]\n"
+    assert "nn.init.normal_(self.scale, std=0.02)" in loads(text).code
+
+
+# ---------------------------------------------------------------- free axes
+
+POSITIONS = """\
+spec: 1
+name: net
+input: {tokens: {shape: [{T: 64}], dtype: int}}
+body:
+  - {id: wte, embedding: {num: 100, dim: 8}}
+  - {id: wpe, parameter: [512, 8]}
+  - {id: positions, from: wpe, slice: {stop: "$(tokens.shape[0])"}}
+  - add: [wte, positions]
+"""
+TOKENS = """\
+spec: 1
+name: net
+input: [4, {H: 8}, {W: 12}]
+blocks:
+  Mix:
+    body:
+      - flatten: 1
+      - permute: [1, 0]
+      - layer_norm
+      - permute: [1, 0]
+      - unflatten: {axis: 1, shape: ["$(input.height)", "$(input.width)"]}
+body: [{conv: {out: 6, kernel: 3, padding: 1}}, Mix, {max_pool: 2}, Mix]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        (POSITIONS, {"tokens": (32,)}),
+        (TOKENS, {"input": (4, 10, 6)}),
+        (TOKENS, {"input": (4, 4, 4)}),
+    ],
+)
+def test_free_axes_are_not_in_the_text(text: str, sizes: dict[str, tuple[int, ...]]) -> None:
+    program = loads(text)
+    other = loads(text, inputs=sizes)
+    module = check(program)
+    check_outputs(other, module)
+    assert not re.search(r"\b64\b|, 8\), ", program.code)
+
+
+# ---------------------------------------------------------------- arguments
+
+ARGUMENT = """\
+spec: 1
+name: net
+params: {mid: 24}
+input: [3, 8, 8]
+body:
+  - {id: a, conv: {out: $(ceil(mid / 2)), kernel: 1}}
+  - {id: b, conv: {kernel: 3, padding: 1, groups: depthwise}}
+  - concat: [a, b]
+  - slice: {stop: $mid}
+  - conv: {out: 10, kernel: 1}
+"""
+FOLLOWS = """\
+spec: 1
+name: net
+params: {p: 4, w: $(2 * p), flag: true}
+input: [3, 8, 8]
+body:
+  - {conv: {out: $w, kernel: 1}}
+  - {relu: , when: $(p > 3)}
+  - {linear: 3, when: false}
+  - {conv: {out: $p, kernel: 1}}
+"""
+
+
+@pytest.mark.parametrize("name", ["unet", "transformer", "yolov1", "vit_b_16", "tcn", "lenet5"])
+def test_arguments_of_shipped_networks_are_honest(name: str) -> None:
+    honest(load(name), run=False)
+
+
+@pytest.mark.parametrize("text", [ARGUMENT, FOLLOWS, *(from_seed(s) for s in range(0, 40, 4))])
+def test_arguments_are_honest(text: str) -> None:
+    honest(loads(text), run=True)
+
+
+def honest(program: Program, *, run: bool) -> None:
+    """Every constructor argument at two other values, against the module of the spec there."""
+    cls = module_class(program)
+    for name, argument in inspect.signature(cls).parameters.items():
+        tried = 0
+        for value in others(argument.default):
+            try:
+                wanted = program.with_(**{name: value})
+            except SpecError:
+                continue
+            with torch.device("cpu" if run else "meta"):
+                module = cls(**{name: value})
+            compare(module, wanted)
+            if run:
+                check_outputs(wanted, module)
+            tried += 1
+            if tried == 2:
+                break
+
+
+def others(value: float) -> list[float]:
+    if isinstance(value, float):
+        return [1.5 * value + 0.01, 0.5 * value]
+    return [n for n in (value + 1, 2 * value, 3 * value, value - 1) if n > 0]
+
+
+def test_a_param_that_decides_what_is_there_is_no_argument() -> None:
+    assert "p: int" not in loads(FOLLOWS).code
+
+
+def test_params_of_the_document_are_handed_through() -> None:
+    text = "spec: 1\nname: net\nparams: {heads: 2, depth: 2}\ninput: [5, 8]\nblocks:\n"
+    text += "  Layer: {params: {heads: $heads}, body: [{residual: [{attention: $heads}]}]}\n"
+    text += "  Tower: {body: [{id: layers, Layer: , repeat: 2}]}\nbody: [Tower]\n"
+    code = loads(text).code
+    assert "Tower(8, heads=heads)" in code
+    honest(loads(text), run=True)

@@ -17,8 +17,8 @@ every row (docs/emission.md).
 To read: in `lowering`, `network` decides which params of the network stay arguments, `whole` which
 instances one class can serve, `classes` writes it, `bodies` and `containers` what is in it,
 `modules` the calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of
-a class, and `check` lets nothing through that emission does not write. `trace` shows what was
-decided.
+a class, `check` lets nothing through that emission does not write, and `proof` nothing that is not
+the graph. `trace` shows what was decided.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ from collections.abc import Mapping, Sequence
 from archspec.emit.check import verify
 from archspec.emit.lowering.network import Elaborate, lower
 from archspec.emit.lowering.whole import Whole
+from archspec.emit.proof import UnprovenError, prove
 from archspec.emit.torch_code import TORCHVISION, source
 from archspec.expand.tree import Instance
 from archspec.language import Init
+
+__all__ = ["UnprovenError", "emit"]
 
 
 def emit(
@@ -41,10 +44,11 @@ def emit(
 
     `elaborate` expands the network again with some params changed (None where that has faults):
     its answers are the witnesses by which a param stays a constructor argument. `init` are the
-    document's rules for initial values.
+    document's rules for initial values. Raises UnprovenError where the text is not the graph: a
+    defect of archspec.
     """
     text = _file(lower(root, name, elaborate, init), origin)
-    verify(text)
+    prove(verify(text), text, root)
     return text
 
 

@@ -62,8 +62,8 @@ class UnsafeTextError(AssertionError):
     """Emission wrote something that it never should: a defect of archspec, not of the spec."""
 
 
-def verify(text: str) -> None:
-    """Raises UnsafeTextError on a node or a name that emission does not use."""
+def verify(text: str) -> ast.Module:
+    """The text as a tree. Raises UnsafeTextError on a node or a name that emission does not use."""
     tree = ast.parse(text)
     for statement in tree.body:
         if not isinstance(
@@ -75,6 +75,7 @@ def verify(text: str) -> None:
     unknown = used - bound - _BUILTINS
     if unknown:
         raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+    return tree
 
 
 def _walked(tree: ast.AST) -> tuple[set[str], set[str]]:

@@ -44,16 +44,12 @@ class UnprovenError(CodedError):
 
 def prove(tree: ast.Module, text: str, root: Instance) -> None:
     """Raises UnprovenError unless the network's class, made as it is, computes what `root` does."""
-    proof = Proof()
     try:
         with deep():
-            proof.run(tree, text, root)
+            Proof().run(tree, text, root)
     except Refused as refused:
-        step = proof.step(refused.path)
-        whose = f" of `{proof.block}`" if refused.path else f"`{proof.block}`"
-        line = f", in line {refused.line}" if refused.line else ""
-        path = f"`{refused.path}`" if refused.path else ""
-        raise UnprovenError(
-            f"the source would not be the network: {path}{whose} {refused}{line}",
-            None if step is None else step.item.key,
-        ) from None
+        whose = f"`{refused.whose or root.block.name}`"
+        whom = f"`{refused.path}` of {whose}" if refused.path else whose
+        line = f", in line {refused.line} of the source" if refused.line else ""
+        message = f"the source would not be the network: {whom} {refused}{line}"
+        raise UnprovenError(message, refused.loc) from None

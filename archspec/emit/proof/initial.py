@@ -107,6 +107,11 @@ class Initial:
             return
         self.done.add(key)
         plan = self.plans[instance]
+        with plan.named():
+            self._members(plan, box, (init, still, fills))
+
+    def _members(self, plan: Plan, box: Box, said: tuple[Init, bool, tuple[Said, ...]]) -> None:
+        init, still, fills = said
         stack: list[tuple[str, Box, tuple[Said, ...]]] = [("", box, (*_own(box), *fills))]
         while stack:
             prefix, inner, around = stack.pop()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -56,13 +57,15 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
 }  # fmt: skip
-_PLAIN = frozenset({int, float, bool, str, type(None), tuple, list, range, dict})
+_PLAIN = frozenset({int, float, bool, str, type(None), tuple, list, range, dict, OrderedDict})
 _CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.Module"})
 _WRAPS = frozenset({"nn.Parameter", "weight_norm", "spectral_norm"})
 _METHODS = frozenset({
     "add_module", "modules", "named_parameters", "get_submodule", "get_parameter",
     "requires_grad_",
 })  # fmt: skip
+_GENERIC = frozenset({"list", "tuple", "dict", "type"})
+_TYPES = frozenset({"int", "float", "bool", "str", "Tensor"})
 _SHORT = frozenset({"torch", "collections", "torch.nn.utils.parametrizations", "torchvision.ops"})
 
 
@@ -148,12 +151,19 @@ class Machine:
         box = cls.made.get(key)
         if box is None:
             box = cls.made[key] = Box(cls.base, cls)
-            init = cls.methods.get("__init__")
-            if init is None:
-                box.fill(args)
-            else:
-                self.call(init, [Ref("", box), *args], kwargs, Frame({}, box))
+            try:
+                self._construct(cls, [Ref("", box), *args], kwargs)
+            except Refused as refused:
+                refused.whose = refused.whose or cls.name
+                raise
         return Made(box)
+
+    def _construct(self, cls: Class, args: list[Any], kwargs: dict[str, Any]) -> None:
+        box, init = args[0].it, cls.methods.get("__init__")
+        if init is None:
+            box.fill(args[1:])
+        else:
+            self.call(init, args, kwargs, Frame({}, box))
 
     def leaf(
         self, target: str, args: Sequence[Any], kwargs: dict[str, Any], wrap: str | None = None
@@ -491,7 +501,7 @@ class Machine:
         if name in _CONTAINERS:
             return Made(Box(name).fill(args))
         if name == "OrderedDict":
-            return dict(*args, **kwargs)
+            return OrderedDict(*args, **kwargs)
         if name not in _WRAPS:
             return Made(self.leaf(name, args, kwargs))
         inner = args[0].it if len(args) == 1 and type(args[0]) is Made else None
@@ -536,11 +546,29 @@ class Machine:
 
 def _function(node: ast.FunctionDef) -> Function:
     given = node.args
+    for annotation in (node.returns, *(a.annotation for a in given.args)):
+        if not _is_type(annotation):  # it is read when the function is defined
+            raise unknown(f"a type of {node.name}")
     if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
         raise unknown(f"the signature of {node.name}")
     names = [a.arg for a in given.args]
     last = names[len(names) - len(given.defaults) :]
     return Function(node, names, dict(zip(last, given.defaults, strict=True)))
+
+
+def _is_type(node: ast.expr | None) -> bool:
+    """`int`, `Tensor | None`, `dict[str, Tensor]`, `type[nn.Module]`."""
+    if isinstance(node, ast.BinOp):
+        return _is_type(node.left) and _is_type(node.right)
+    if isinstance(node, ast.Subscript):
+        inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        generic = isinstance(node.value, ast.Name) and node.value.id in _GENERIC
+        return generic and all(map(_is_type, inside))
+    if isinstance(node, ast.Constant):
+        return node.value in (None, ...)
+    if isinstance(node, ast.Attribute):
+        return ast.unparse(node) == "nn.Module"
+    return node is None or (isinstance(node, ast.Name) and node.id in _TYPES)
 
 
 def _each(values: Any) -> Iterable[Any]:

@@ -10,6 +10,7 @@ at which path one is met.
 from __future__ import annotations
 
 import ast
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -75,14 +76,21 @@ class Box:
         self.children[name] = value.it
 
     def fill(self, args: Sequence[Any]) -> Box:
-        """The modules of a container: one after the other, in one list, or by name."""
-        modules: Any = args
-        if len(args) == 1 and isinstance(args[0], (list, tuple, dict)):
-            modules = args[0]
-        for name, made in modules.items() if isinstance(modules, dict) else enumerate(modules):
+        """The modules that a container is made with, as its kind takes them."""
+        alone = args[0] if len(args) == 1 else None
+        named = OrderedDict if self.kind == "nn.Sequential" else dict
+        if isinstance(alone, named) and self.kind in ("nn.Sequential", "nn.ModuleDict"):
+            modules = list(alone.items())
+        elif isinstance(alone, list) and self.kind == "nn.ModuleList":
+            modules = [(str(place), made) for place, made in enumerate(alone)]
+        elif self.kind == "nn.Sequential" or not args:
+            modules = [(str(place), made) for place, made in enumerate(args)]
+        else:
+            raise unknown(f"what a {self.kind} is made with")
+        for name, made in modules:
             if type(made) is not Made:
                 raise unknown("something else than a module in a container")
-            self.add(str(name), made)
+            self.add(name, made)
         return self
 
 

@@ -9,13 +9,14 @@ Paths are relative to the instance: it is the same wherever it is called.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from archspec.emit.proof.made import Leaf
-from archspec.emit.proof.terms import frozen
+from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.tree import Body, Copy, Instance, Value, types
 from archspec.language import Init, Item
 from archspec.layers.base import MISSING, Call, Layer, Weight
@@ -131,6 +132,18 @@ class Plan:
             step.around is not _NOTHING and (step.around.inits or step.around.freeze is not None)
             for step in self.steps
         )
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is refused here is said of the block, at the place of the item."""
+        try:
+            yield
+        except Refused as refused:
+            if not refused.whose:
+                refused.whose = self.instance.block.name
+                step = self.leaves.get(refused.path) or self.calls.get(refused.path)
+                refused.loc = None if step is None else step.item.key
+            raise
 
     def _body(self, body: Body, prefix: str, around: Around) -> None:
         for occurrence in body.items:

@@ -10,7 +10,9 @@ another term than `out` is seen at the end.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import is_not
 from typing import Any
 
 from archspec.emit.proof.initial import compare
@@ -33,8 +35,8 @@ class Running:
         self.terms = Terms()
         self.values: dict[Value, Term] = {}
         self.nested: dict[Term, Running] = {}  # by the call of a block
-        self.calls: set[Term] = set()  # of members, that the graph makes
-        self.made: set[Term] = set()  # and those that the text makes
+        self.calls: Counter[Term] = Counter()  # of members, that the graph makes
+        self.made: Counter[Term] = Counter()  # and those that the text makes: chance, statistics
         self.inputs: list[Term] = []
         for value, alone in zip(plan.instance.inputs.values(), lone, strict=True):
             if alone is not None:
@@ -112,7 +114,7 @@ class Running:
 
     def _raw(self, path: str, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> Term:
         found = self.terms("call", path, args, kwargs)
-        self.calls.add(found)
+        self.calls[found] += 1
         return found
 
     def _block(self, step: Step, instance: Instance) -> None:
@@ -175,7 +177,7 @@ class Running:
         found = self.terms.known.get(("call", path, args, kwargs))
         if found is None:
             raise Refused("is called with other inputs than in the spec", path)
-        self.made.add(found)
+        self.made[found] += 1
         return found
 
     def _called(self, ref: Ref, box: Box, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -213,7 +215,6 @@ class Proof:
         self.runs: dict[Any, Running] = {}
         self.shapes: dict[Any, Any] = {}  # what modules return, once proved
         self.matched: set[tuple[Box, Plan]] = set()
-        self.current: list[Plan] = []
 
     def run(self, tree: ast.Module, text: str, root: Instance) -> None:
         lines: list[str] = []
@@ -231,7 +232,6 @@ class Proof:
         last = self.machine.last
         if last is None:
             raise Refused("has no class")
-        self.current.append(self.plan(root))
         box = self.machine.make(last, [], {}).it
         assert isinstance(box, Box)
         self._mode(box, root, training=True)
@@ -243,6 +243,11 @@ class Proof:
     def _mode(self, box: Box, root: Instance, *, training: bool) -> None:
         """The network in training, or in evaluation."""
         running = self.running(root, tuple(False for _ in root.inputs), training)
+        with running.plan.named():
+            self._compared(box, root, running)
+
+    def _compared(self, box: Box, root: Instance, running: Running) -> None:
+        """The network's outputs, which have names where there are several."""
         returned = self._returned(box, running, None)
         kept = {
             n: (
@@ -251,23 +256,11 @@ class Proof:
                 else running.with_batch(out)
             )
             for n, out in root.outputs.items()
-            if training or n not in root.training
+            if running.training or n not in root.training
         }
         wanted: Any = kept if len(kept) > 1 else next(iter(kept.values()))
         if not _same(returned, wanted):
             raise Refused("returns something else")
-
-    @property
-    def block(self) -> str:
-        """What is compared, by its name."""
-        return self.current[-1].instance.block.name if self.current else "the text"
-
-    def step(self, path: str) -> Step | None:
-        """What stands at a path of it."""
-        if not self.current:
-            return None
-        plan = self.current[-1]
-        return plan.leaves.get(path) or plan.calls.get(path)
 
     def plan(self, instance: Instance) -> Plan:
         found = self.plans.get(instance)
@@ -287,15 +280,12 @@ class Proof:
         """How a module returns the outputs of an instance, by number. Raises Refused."""
         key = (box, running, order)
         if key not in self.shapes:
-            self.current.append(running.plan)
-            returned = self._returned(box, running, order)
-            flat: list[Any] = []
-            self.shapes[key] = _numbered(returned, flat)
-            if len(flat) != len(running.outputs) or any(
-                a is not b for a, b in zip(flat, running.outputs, strict=True)
-            ):
-                raise Refused("returns something else")
-            self.current.pop()
+            with running.plan.named():
+                returned = self._returned(box, running, order)
+                flat: list[Any] = []
+                self.shapes[key] = _numbered(returned, flat)
+                if len(flat) != len(running.outputs) or any(map(is_not, flat, running.outputs)):
+                    raise Refused("returns something else")
         return self.shapes[key]
 
     def _returned(self, box: Box, running: Running, order: tuple[str, ...] | None) -> Any:
@@ -307,10 +297,9 @@ class Proof:
             returned = running.inside(ref, box, list(inputs), {})
         else:
             returned = running.inside(ref, box, [], dict(zip(order, inputs, strict=True)))
-        left = running.calls - running.made
-        if left:
-            path = min(left, key=lambda t: t.serial).of[1]
-            raise Refused("is not called as in the spec", path)
+        if running.made != running.calls:
+            wrong = (t for t, count in running.calls.items() if running.made[t] != count)
+            raise Refused("is not called as often as in the spec", next(wrong).of[1])
         return returned
 
     # ------------------------------------------------------------ members

@@ -9,16 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.text.faults import Loc
+
 
 class Refused(Exception):  # noqa: N818 (said of a text)
     """What is wrong with the text, said of the member at `path`, or of the class at hand.
 
-    `line` is the line of the text, 0 where none is known.
+    `line` is the line of the text, 0 where none is known. `whose` is the class or block that the
+    path starts from, `loc` the place of the item: who knows them fills them in.
     """
 
     def __init__(self, message: str, path: str = "", line: int = 0) -> None:
         super().__init__(message)
         self.path, self.line = path, line
+        self.whose = ""
+        self.loc: Loc | None = None
 
 
 def unknown(what: str) -> Refused:

@@ -40,7 +40,7 @@ class Kind:
         self.call: Call = layer.call(*kinds)
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
-        self.free = {a.name or a.of: a.value for a in self.call.free}
+        self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None
         self.fitting: dict[Leaf, str] = {}
 

@@ -36,7 +36,7 @@ from archspec.emit.proof.made import (
     Weight,
     kinds,
 )  # fmt: skip
-from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, unknown
+from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
 
 _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -168,7 +168,7 @@ class Machine:
     def leaf(
         self, target: str, args: Sequence[Any], kwargs: dict[str, Any], wrap: str | None = None
     ) -> Leaf:
-        key = (target, frozen(args), frozen(sorted(kwargs.items())), wrap)
+        key = (target, frozen(args), named(kwargs), wrap)
         found = self.leaves.get(key)
         if found is None:
             found = self.leaves[key] = Leaf(target, tuple(args), kwargs, wrap)
@@ -305,6 +305,10 @@ class Machine:
 
     def value(self, node: ast.expr, frame: Frame) -> Any:
         """What an expression is."""
+        if type(node) is ast.Name and node.id in frame.names:  # the two that there are most of
+            return frame.names[node.id]
+        if type(node) is ast.Constant:
+            return node.value
         known = _EXPRESSIONS.get(type(node))
         if known is None:
             raise unknown(f"an expression of the kind {type(node).__name__}")
@@ -316,14 +320,10 @@ class Machine:
             raise unknown("a condition on what is computed")
         return bool(value)
 
-    def _name(self, node: ast.Name, frame: Frame) -> Any:
-        names = frame.names if node.id in frame.names else self.globals
-        if node.id not in names:
+    def _name(self, node: ast.Name, _: Frame) -> Any:
+        if node.id not in self.globals:
             raise Refused(f"reads {node.id}, which is not set")
-        return names[node.id]
-
-    def _constant(self, node: ast.Constant, _: Frame) -> Any:
-        return node.value
+        return self.globals[node.id]
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Any:
         owner, name = self.value(node.value, frame), node.attr
@@ -466,7 +466,7 @@ class Machine:
         if kind is Bound:
             return self._method(func, args, kwargs, frame)
         if kind is Dotted and frame.run is not None:
-            return frame.run.terms(func.name, frozen(args), frozen(sorted(kwargs.items())))
+            return frame.run.terms(func.name, frozen(args), named(kwargs))
         if kind is Dotted:
             return self._constructed(func.name, args, kwargs, frame)
         if kind is Class and frame.run is None:
@@ -512,7 +512,7 @@ class Machine:
     def _method(self, func: Bound, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Any:
         owner, name = func.of, func.name
         if type(owner) is Term:
-            return frame.run.terms(f".{name}", owner, frozen(args), frozen(sorted(kwargs.items())))
+            return frame.run.terms(f".{name}", owner, frozen(args), named(kwargs))
         if type(owner) is list and name in ("append", "extend") and len(args) == 1:
             return owner.append(args[0]) if name == "append" else owner.extend(_each(args[0]))
         if type(owner) is Super and name == "__init__" and frame.made is not None and not kwargs:
@@ -643,7 +643,7 @@ _STATEMENTS: dict[type[ast.stmt], Any] = {
     ast.If: Machine._if, ast.For: Machine._for,
 }  # fmt: skip
 _EXPRESSIONS: dict[type[ast.expr], Any] = {
-    ast.Name: Machine._name, ast.Constant: Machine._constant, ast.Attribute: Machine._attribute,
+    ast.Name: Machine._name, ast.Attribute: Machine._attribute,
     ast.Call: Machine._call, ast.Subscript: Machine._subscript, ast.Slice: Machine._slice,
     ast.Tuple: Machine._tuple, ast.List: Machine._list, ast.Dict: Machine._dict,
     ast.BinOp: Machine._binary, ast.UnaryOp: Machine._unary, ast.BoolOp: Machine._bool,

@@ -19,7 +19,7 @@ from archspec.emit.proof.initial import compare
 from archspec.emit.proof.machine import Frame, Machine
 from archspec.emit.proof.made import Box, Leaf, Ref
 from archspec.emit.proof.plan import Kind, Plan, Step, parsed
-from archspec.emit.proof.terms import Refused, Term, Terms, frozen
+from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
 from archspec.emit.torch_code import source
 from archspec.expand.tree import Instance, Value
 
@@ -137,7 +137,7 @@ class Running:
         it = ref.it
         if it is _SOMETHING:
             known = self._known if self.terms.closed else self._raw
-            return known(ref.path, frozen(args), frozen(sorted(kwargs.items())))
+            return known(ref.path, frozen(args), named(kwargs))
         if isinstance(it, Leaf):
             return self._leaf(ref, it, args, kwargs)
         if it.definition is not None and ref.path in self.plan.calls:
@@ -170,7 +170,7 @@ class Running:
             names["self"] = Ref(ref.path, _SOMETHING)
             (term,) = self._template(step.kind, names)
             return term
-        return self._known(ref.path, frozen(args), frozen(sorted(kwargs.items())))
+        return self._known(ref.path, frozen(args), named(kwargs))
 
     def _known(self, path: str, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> Term:
         """A call that the graph makes too."""

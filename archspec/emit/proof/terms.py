@@ -104,3 +104,8 @@ def frozen(value: Any) -> Any:
     if kind is Dotted or (kind is Bound and type(value.of) is Term) or hasattr(value, "methods"):
         return value
     raise unknown(f"a {kind.__name__} as an argument")
+
+
+def named(kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Arguments by name as a key."""
+    return frozen(sorted(kwargs.items())) if kwargs else ()

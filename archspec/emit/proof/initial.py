@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.proof.machine import Machine
-from archspec.emit.proof.made import Box, Class, Fill, Leaf
+from archspec.emit.proof.made import ASLEEP, FREEZE, Box, Class, Fill, Leaf
 from archspec.emit.proof.plan import Plan, Step
 from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.flatten import nearer
@@ -27,6 +27,7 @@ from archspec.language import Filler, Init
 from archspec.layers.base import Weight
 
 REPARAMETRISED = "parametrizations."
+_KEPT = ("running_mean", "_u")  # statistics, and the estimate of spectral_norm
 _ZEROS = ("zeros", ())  # what a parameter of its own begins with
 Said = tuple[Fill, str]  # and the rest of its path, below the module at hand
 
@@ -35,8 +36,8 @@ def compare(machine: Machine, plans: Mapping[Instance, Plan], box: Box, root: In
     """Raises Refused unless constructors fill and freeze what the spec says."""
     fills = [fill for found in boxes(box) for fill in found.fills]
     for fill in fills:
-        if fill.loop is not None:
-            machine.looped(fill, Seen(machine, "", ()))  # containers are found too
+        if fill.loop is not None and machine.looped(fill, Seen(machine, "", ())):
+            raise Refused("has a loop that changes containers")  # which are found too
     if fills or any(plan.says for plan in plans.values()):
         found = Initial(machine, plans)
         found.module(box, root, nearer({}, root.init or {}), False, ())
@@ -151,9 +152,9 @@ class Initial:
         still = still if step.around.freeze is None else step.around.freeze
         init = self._inherited(init, step)
         wanted = init.get(step.kind.layer.op) or init.get("*") or {}
-        if not (weights and (wanted or still or fills)):
+        if not (fills or (weights and (wanted or still))):
             return
-        found, unlearned = self._state(leaf, weights, fills, step.path)
+        found = self._state(leaf, weights, fills, step.path)
         start = _ZEROS if leaf.wrap == "nn.Parameter" else None
         for weight in weights:
             if weight.buffer:
@@ -162,28 +163,30 @@ class Initial:
             if found.get(said(weight), start) != (_how(filler) or start):
                 which = weight.name or "weight"
                 raise Refused(f"begins with other values of its {which}", step.path)
-            if (weight.name in unlearned or None in unlearned) is not still:
+            if ((FREEZE, weight.name) in found or (FREEZE, None) in found) is not still:
                 raise Refused(f"is {'not ' if still else ''}frozen", step.path)
+        keeps = any(weight.name.rpartition(".")[2] in _KEPT for weight in weights)
+        if (ASLEEP in found) is not (still and keeps):
+            raise Refused("is in evaluation mode at other times than in the spec", step.path)
 
     def _state(
         self, leaf: Leaf, weights: tuple[Weight, ...], fills: Sequence[Said], path: str
-    ) -> tuple[dict[str, Any], set[str | None]]:
-        """The last that is said of each weight; those that are not trained (None: all)."""
+    ) -> dict[Any, Any]:
+        """The last that is said of each weight, by name, and what else is said of the module."""
         there = {said(w) for w in weights if not w.buffer}
-        found: dict[str, Any] = {}
-        still: set[str | None] = set()
+        found: dict[Any, Any] = {}
         for fill, rest in fills:
             if fill.loop is not None:
                 found.update(self._looped(fill, leaf, weights))
             elif rest:
                 raise Refused(f"has no {rest}", path)
-            elif fill.how == "freeze":
-                still.add(fill.name)
-            elif fill.name in there:
-                found[fill.name] = fill.how
+            elif fill.how == FREEZE:
+                found[FREEZE, fill.name] = True
+            elif fill.how == ASLEEP or fill.name in there:
+                found[fill.name or fill.how] = fill.how
             elif not fill.guarded:
                 raise Refused(f"has no {fill.name} to be filled", path)
-        return found, still
+        return found
 
     def _looped(self, fill: Fill, leaf: Leaf, weights: tuple[Weight, ...]) -> dict[str, Any]:
         key = (id(fill), leaf, weights)

@@ -20,6 +20,8 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from archspec.emit.proof.made import (
+    ASLEEP,
+    FREEZE,
     Box,
     Class,
     Fill,
@@ -62,11 +64,13 @@ _CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.
 _WRAPS = frozenset({"nn.Parameter", "weight_norm", "spectral_norm"})
 _METHODS = frozenset({
     "add_module", "modules", "named_parameters", "get_submodule", "get_parameter",
-    "requires_grad_",
+    "requires_grad_", "train", "eval",
 })  # fmt: skip
 _GENERIC = frozenset({"list", "tuple", "dict", "type"})
-_TYPES = frozenset({"int", "float", "bool", "str", "Tensor"})
-_SHORT = frozenset({"torch", "collections", "torch.nn.utils.parametrizations", "torchvision.ops"})
+_TYPES = frozenset({"int", "float", "bool", "str", "Tensor", "Self"})
+_SHORT = frozenset({
+    "torch", "collections", "typing", "torch.nn.utils.parametrizations", "torchvision.ops",
+})  # fmt: skip
 
 
 class Run(Protocol):
@@ -113,6 +117,7 @@ class Machine:
 
     def __init__(self, tree: ast.Module, opaque: Callable[[Any], bool]) -> None:
         self.globals: dict[str, Any] = {**_SAFE, **_OF_MODULES}
+        self.globals |= {"torch": Dotted("torch"), "nn": Dotted("nn")}  # layers' templates say them
         self.last: Class | None = None
         self.leaves: dict[Any, Leaf] = {}  # by what they are made of: equal ones are one
         self.dotted: dict[tuple[str, str], Dotted] = {}
@@ -131,7 +136,8 @@ class Machine:
         module = node.module if isinstance(node, ast.ImportFrom) else "torch"
         for alias in node.names:
             name = alias.name.partition(".")[0]
-            self.globals[name] = Dotted(name if module in _SHORT else f"{module}.{name}")
+            dotted = Dotted(name if module in _SHORT else f"{module}.{name}")
+            self.globals[alias.asname or name] = dotted
 
     def _class(self, node: ast.ClassDef, opaque: bool) -> None:
         base = ast.unparse(node.bases[0]) if len(node.bases) == 1 else ""
@@ -164,6 +170,18 @@ class Machine:
             box.fill(args[1:])
         else:
             self.call(init, args, kwargs, Frame({}, box))
+        if "train" in cls.methods:
+            self._asleep(cls, box)
+
+    def _asleep(self, cls: Class, box: Box) -> None:
+        """What a `train` of the class's own leaves in evaluation mode: from the start on, too."""
+        train, init = cls.methods["train"], cls.methods.get("__init__")
+        first, *rest = train.node.body
+        said = (train.names, ast.unparse(first), ast.unparse(train.node.body[-1]))
+        begins = init is not None and ast.unparse(init.node.body[-1]) == "self.train()"
+        if said != (["self", "mode"], "super().train(mode)", "return self") or not begins:
+            raise unknown("a train() of another form")
+        self.block(rest, Frame({"self": Ref("", box), "mode": True}, box))
 
     def leaf(
         self, target: str, args: Sequence[Any], kwargs: dict[str, Any], wrap: str | None = None
@@ -520,15 +538,27 @@ class Machine:
             return None
         if name == "add_module" and len(args) == 2 and type(args[1]) is Made:
             return self._put(owner, args[0], args[1], frame)
+        if name in ("train", "eval") and not args and not kwargs and frame.run is None:
+            return self._mode(owner, name, frame)
         if type(owner) is Looped and name == "named_parameters":
             return [(n, owner.weight(n)) for n in owner.seen.names()]
         if name == "requires_grad_" and args == [False] and frame.made is not None:
             weight = owner.name if type(owner) is Weight else None
-            frame.made.fills.append(Fill(owner.path, weight, "freeze"))
+            frame.made.fills.append(Fill(owner.path, weight, FREEZE))
             return owner
         if type(owner) is Ref and len(args) <= 1 and not kwargs:
             return self._of_module(owner, name, args, frame)
         raise unknown(f"the method {name} of a {type(owner).__name__}")
+
+    @staticmethod
+    def _mode(owner: Any, name: str, frame: Frame) -> None:
+        """`module.eval()` in a train(), and `self.train()` at the end of a constructor."""
+        if type(owner) is Looped and name == "eval":
+            owner.fills[ASLEEP] = True
+        elif type(owner) is Ref and name == "eval" and frame.made is not None:
+            frame.made.fills.append(Fill(owner.path, how=ASLEEP))
+        elif name == "eval" or type(owner) is not Ref or owner.it is not frame.made:
+            raise unknown(f"a {name}() of another module")
 
     def _of_module(self, owner: Ref, name: str, args: list[Any], frame: Frame) -> Any:
         if name == "modules":

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 from archspec.emit.proof.terms import Dotted, Refused, unknown
 
+FREEZE, ASLEEP = "requires_grad_(False)", "eval()"
+
 
 @dataclass(slots=True, eq=False)
 class Function:
@@ -165,8 +167,8 @@ class Weight:
 class Fill:
     """What a constructor says of weights: of one, of all below a path, or in a loop over modules.
 
-    `how` is a function of torch.nn.init with its arguments, or "freeze". `guarded`: only where
-    there is such a weight.
+    `how` is a function of torch.nn.init with its arguments, FREEZE, or ASLEEP (in evaluation mode
+    whatever `train` says). `guarded`: only where there is such a weight.
     """
 
     path: str

@@ -673,6 +673,7 @@ def test_register(monkeypatch: pytest.MonkeyPatch) -> None:
 
         op = "test_own"
         family = "own"
+        examples = (({}, ((4, 5),)),)
 
         def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
             return ins

@@ -16,7 +16,7 @@ from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
 from archspec.expressions.sym import FAILURES, evaluate
 from archspec.language import Filler, Init
-from archspec.layers.base import Weight
+from archspec.layers.base import Layer, Weight
 
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
@@ -34,6 +34,7 @@ class Inits:
         self.rules = rules  # the document's, by op
         # of leaves, from items of the same instance: id(copy) -> fillers
         self.local: dict[int, Fillers] = {}
+        self.kinds: dict[type[Layer], None] = {}  # of all leaves
         self.written: set[int] = set()  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
@@ -47,6 +48,7 @@ class Inits:
                 if c is None:
                     continue
                 if c.layer is not None and c.body is None and not c.branches:
+                    self.kinds[type(c.layer)] = None
                     found = here.get(c.layer.op) or here.get("*")
                     if not found and c.layer.op == "parameter":  # no module: a loop finds none
                         found = self.rules.get("parameter")
@@ -111,7 +113,7 @@ class Inits:
         kinds: dict[str, list[Copy]] = {}
         for c in every:
             if c.layer is not None and weights_of(c):
-                kinds.setdefault(_target(c), []).append(c)
+                kinds.setdefault(_target(scope, c), []).append(c)
         tests: list[If] = []
         done: list[Copy] = []
         for target, copies in kinds.items():
@@ -186,7 +188,7 @@ class Inits:
         exact = any(c.layer is not None and c.layer.op == "attention" for _, c, _ in leaves)
         for op, fillers in self.rules.items():
             copies = [c for _, c, _ in leaves if c.layer is not None and c.layer.op == op]
-            targets = dict.fromkeys(_target(c) for c in copies)
+            targets = dict.fromkeys(_target(scope, c) for c in copies)
             if op == "parameter" or not targets:
                 continue
             kinds = [name(t) for t in targets if t]
@@ -356,9 +358,8 @@ def _of_kind(test: ast.expr) -> bool:
     return isinstance(test, ast.Call)
 
 
-def _target(copy: Copy) -> str:
-    assert copy.layer is not None
-    return torch_call(copy, module=False).target or ""
+def _target(scope: Scope, copy: Copy) -> str:
+    return scope.called(torch_call(copy, module=False).target)
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:

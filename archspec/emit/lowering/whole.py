@@ -39,6 +39,7 @@ from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
+from archspec.layers.plugin import functions, modules
 
 Rule = Callable[[Instance], Any]
 
@@ -77,6 +78,8 @@ class Whole:
         self.deciding: set[str] = set()  # params of the network that decide what is there
         self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
         self.inits = Inits(roots, rules or {})
+        self.imported: dict[str, str] = {}  # modules of packages -> what the file calls them
+        self.functions: frozenset[str] = frozenset()  # of torch, that ops of packages call
         self._collect()
 
     # ------------------------------------------------------------ what there is
@@ -102,6 +105,11 @@ class Whole:
                 self.document.setdefault(id(copy.instance), home)
                 self.given.setdefault(id(copy.instance.block), set()).update(item.args)
                 stack.append(copy.instance)
+        for kind in self.inits.kinds:
+            for dotted in modules(kind):
+                if dotted not in self.imported:
+                    self.imported[dotted] = self.free(dotted.rpartition(".")[2])
+            self.functions |= functions(kind)
         for instances in by_block.values():
             group = Group(instances)
             for i in instances:

@@ -79,6 +79,8 @@ def _imports(text: str, needed: Sequence[str], modules: Mapping[str, str]) -> st
     standard = ["import math"] if "math" in words else []
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
+    if "Self" in words:
+        standard.append("from typing import Self")
     torch = ["import torch"] if "torch" in words else []
     torch.append(f"from torch import {', '.join(n for n in ('Tensor', 'nn') if n in words)}")
     norms = [n for n in ("spectral_norm", "weight_norm") if n in words]

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from archspec.layers.base import Arg, Call, Layer, TensorType, Weight
+from archspec.layers.base import Call, Layer, TensorType, Weight
 
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
@@ -136,8 +136,8 @@ def _answers(layer: Layer, types: list[TensorType]) -> Iterator[str]:
         yield f"`call` makes `{made.target}`, which neither `target` nor `uses` names"
     if made.wrap not in _WRAPS:
         yield f"`wrap` is {made.wrap!r}; it is one of {', '.join(map(repr, _WRAPS[1:]))}"
-    known = {"self"} if made.target else set()
-    known |= {f"x{i}" for i in range(len(types))} | {_called(a) for a in made.free}
+    known: set[str | None] = {"self"} if made.target else set()
+    known |= {f"x{i}" for i in range(len(types))} | {a.name for a in made.free}
     yield from _spoken(type(layer), "forward", made.forward, known)
     for text in made.results:
         yield from _spoken(type(layer), "results", text, {"r"})
@@ -147,11 +147,7 @@ def _all(values: Any, kind: type) -> bool:
     return isinstance(values, tuple) and all(isinstance(v, kind) for v in values)
 
 
-def _called(free: Arg) -> str:
-    return free.name or free.of
-
-
-def _spoken(cls: type[Layer], where: str, text: str, known: set[str]) -> Iterator[str]:
+def _spoken(cls: type[Layer], where: str, text: str, known: set[str | None]) -> Iterator[str]:
     """What is wrong with an expression that `forward` is to say."""
     try:
         tree = ast.parse(text, mode="eval")

@@ -19,6 +19,7 @@ from archspec.emit.lowering.bodies import body as lower_body
 from archspec.emit.lowering.bodies import merged
 from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
+from archspec.emit.lowering.freezing import Frozen
 from archspec.emit.lowering.modules import activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
@@ -58,6 +59,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
+    frozen: Frozen = field(default_factory=Frozen)
 
 
 def write_class(plan: Plan, info: Info) -> None:
@@ -222,6 +224,7 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    unit.init += plan.frozen.constructor()
     if forward is not None:
         tidy(unit.init)
         _store(unit)
@@ -263,6 +266,9 @@ def _text(
         returned = plan.returns or _returned(flows[1])
         typed = [f"{a}: Tensor" for a in arguments]
         lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
+    if plan.frozen.still:
+        lines += ["", *signature("train", ["mode: bool = True"], "Self")]
+        lines += write(plan.frozen.train(), 2)
     info.lines = lines
 
 

@@ -29,7 +29,8 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.lowering.inits import Inits, freezing
+from archspec.emit.lowering.freezing import decided_by, frozen_in
+from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
@@ -175,7 +176,7 @@ class Whole:
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
-        rules: tuple[Rule, ...] = (_kinds, _structure, id)
+        rules: tuple[Rule, ...] = (_kinds, _structure, _frozen, id)
         parts: dict[Any, list[Instance]] = {}
         for rule in rules:
             parts = {}
@@ -218,6 +219,7 @@ class Whole:
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
             training=instances[0].training, defaults=_defaults(block.params, info),
+            frozen=frozen_in(instances),
         )  # fmt: skip
         write_class(plan, info)
         group.info = info
@@ -448,6 +450,7 @@ class Whole:
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
         unit.deciding = self.deciding if self.kept else None
+        self.deciding |= decided_by(first) & set(self.kept)
         unit.params = set(first.args)
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
@@ -470,7 +473,7 @@ class Whole:
             {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
             training=first.training, listed=listed, returns=_root_type(first, listed),
             defaults={p: rows[0].py[p] for p in self.kept},
-            last=lambda: [*self.inits.root_init(scope), *freezing(first)],
+            last=lambda: self.inits.root_init(scope), frozen=frozen_in(self.roots),
         )  # fmt: skip
         info = Info(self.title, first.block)
         info.values = {id(first): dict(first.args)}
@@ -731,6 +734,10 @@ def _reaches(instance: Instance, block: Block) -> bool:
                 seen.add(id(inner))
                 stack.append(inner)
     return False
+
+
+def _frozen(instance: Instance) -> Any:
+    return frozen_in([instance])
 
 
 def _structure(instance: Instance) -> Any:

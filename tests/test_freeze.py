@@ -33,12 +33,12 @@ PLAIN = UNIT.replace(", freeze: $still", "")
 CASES = {
     "a norm": ("body: [{conv: {out: 4, kernel: 3}}, {id: n, batch_norm: , freeze: true}]", {"n"}),
     "a group": (
-        "body: [{id: a, freeze: true, body: [{conv: {out: 4, kernel: 3}}, batch_norm]}, batch_norm]",
+        "body: [{id: a, freeze: true, body: [conv: {out: 4, kernel: 3}, batch_norm]}, batch_norm]",
         {"a.batch_norm1"},
     ),
     "all but one": (
-        "body: [{freeze: true, id: a, body: [batch_norm, {batch_norm: , freeze: false}, batch_norm]}]",
-        {"a.batch_norm1", "a.batch_norm3"},
+        "body: {id: a, freeze: true, body: [batch_norm, {batch_norm: , freeze: false}, relu]}",
+        {"a.batch_norm1"},
     ),
     "all": ("body: [{freeze: true, body: [batch_norm, {conv: 4, kernel: 1}]}]", {"batch_norm1"}),
     "numbered": (
@@ -167,6 +167,35 @@ def test_the_class_that_freezes_says_so() -> None:
 """
         in program("a group").code
     )
+
+
+def test_a_flag_of_a_block_stays_an_argument_of_its_class() -> None:
+    text = UNIT.replace("- relu", "- {id: r, body: [batch_norm, relu], freeze: $(not still)}")
+    found = loads(f"{HEAD}{text}body: [Unit: {{still: true}}, Unit, Unit: {{out: 8}}]\n")
+    assert (
+        """\
+        self.still = still
+        if still:
+            self.norm.requires_grad_(False)
+        else:
+            self.r.requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.still:
+            self.norm.eval()
+        else:
+            for module in self.r.modules():
+                if hasattr(module, "running_mean"):
+                    module.eval()
+        return self
+"""
+        in found.code
+    )
+    assert found.code.count("class Unit") == 1
+    asleep = [n for n, m in build(found).named_modules() if not m.training]
+    assert asleep == ["unit1.norm", "unit2.r.batch_norm1", "unit3.r.batch_norm1"]
 
 
 def test_a_file_without_archspec_does_the_same(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from archspec.emit.lowering.bodies import body as lower_body
 from archspec.emit.lowering.bodies import merged
 from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
-from archspec.emit.lowering.freezing import Frozen
+from archspec.emit.lowering.freezing import Freezing
 from archspec.emit.lowering.modules import activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
@@ -59,7 +59,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
-    frozen: Frozen = field(default_factory=Frozen)
+    frozen: Freezing = field(default_factory=Freezing)
 
 
 def write_class(plan: Plan, info: Info) -> None:
@@ -224,6 +224,11 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    flag = ast.Name(plan.frozen.flag)
+    if plan.frozen.flag and plan.frozen.still:
+        unit.attribute(flag, plan.frozen.flag)
+        if forward is None:
+            unit.init.append(Line(flag, f"self.{flag.id}"))
     unit.init += plan.frozen.constructor()
     if forward is not None:
         tidy(unit.init)
@@ -268,7 +273,7 @@ def _text(
         lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
     if plan.frozen.still:
         lines += ["", *signature("train", ["mode: bool = True"], "Self")]
-        lines += write(plan.frozen.train(), 2)
+        lines += write(plan.frozen.train(name(f"self.{plan.frozen.flag}")), 2)
     info.lines = lines
 
 

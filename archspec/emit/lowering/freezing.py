@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from archspec.emit.lowering.flow import PlainError
@@ -44,38 +44,80 @@ class Frozen:
     norms: tuple[str, ...] = ()
     around: tuple[str, ...] = ()
 
-    def constructor(self) -> list[Stmt]:
-        """What the constructor ends with."""
-        lines = [_stopped(_at(p, "get_parameter")) for p in self.parameters]
-        lines += _each(self.modules, _stopped)
-        return [*lines, Line(call("self.train"))] if self.still else lines
-
     @property
     def still(self) -> bool:
         """Whether there are statistics that would move in training."""
         return bool(self.norms or self.around)
 
-    def train(self) -> list[Stmt]:
-        """The body of `train`."""
-        lines: list[Stmt] = [Line(call("super().train", ast.Name("mode")))]
-        lines += _each(self.norms, lambda module: Line(call(ast.Attribute(module, "eval"))))
+    def stopped(self) -> list[Stmt]:
+        """Lines after which no gradient comes to it."""
+        lines = [_stopped(_at(p, "get_parameter")) for p in self.parameters]
+        return lines + _each(self.modules, _stopped)
+
+    def asleep(self) -> list[Stmt]:
+        """Lines after which its norms are in evaluation mode."""
+        lines = _each(self.norms, lambda module: Line(call(ast.Attribute(module, "eval"))))
         keeps = call("hasattr", ast.Name("module"), ast.Constant(_STATISTICS))
-        asleep = [If(keeps, [Line(call("module.eval"))])]
+        inside: list[Stmt] = [If(keeps, [Line(call("module.eval"))])]
         if len(self.around) == 1:
-            lines.append(For("module", _modules(_at(self.around[0])), [*asleep]))
+            lines.append(For("module", _modules(_at(self.around[0])), inside))
         elif self.around:
             every = ast.Tuple([_at(p) for p in self.around])
-            lines.append(For("part", every, [For("module", _modules(name("part")), [*asleep])]))
-        return [*lines, Return(ast.Name("self"))]
+            lines.append(For("part", every, [For("module", _modules(name("part")), inside)]))
+        return lines
 
 
-def frozen_in(instances: Sequence[Instance]) -> Frozen:
-    """What the class of some instances freezes. Raises PlainError where they differ."""
-    first, *others = [_frozen(i) for i in instances]
-    different = frozenset(k for k, other in enumerate(others, 1) if other != first)
-    if different:
-        raise PlainError("the instances freeze different parts", different)
-    return first
+@dataclass(frozen=True, slots=True)
+class Freezing:
+    """What a class freezes: always, or where a flag of its constructor says so, and where not."""
+
+    yes: Frozen = Frozen()
+    no: Frozen = Frozen()
+    flag: str = ""
+
+    @property
+    def still(self) -> bool:
+        """Whether the class needs a `train` of its own."""
+        return self.yes.still or self.no.still
+
+    def constructor(self) -> list[Stmt]:
+        """What the constructor ends with."""
+        lines = self._where(ast.Name(self.flag), self.yes.stopped(), self.no.stopped())
+        return [*lines, Line(call("self.train"))] if self.still else lines
+
+    def train(self, flag: ast.expr) -> list[Stmt]:
+        """The body of `train`; `flag` is what it calls the flag."""
+        lines = self._where(flag, self.yes.asleep(), self.no.asleep())
+        before = Line(call("super().train", ast.Name("mode")))
+        return [before, *lines, Return(ast.Name("self"))]
+
+    def _where(self, flag: ast.expr, yes: list[Stmt], no: list[Stmt]) -> list[Stmt]:
+        if not self.flag:
+            return yes
+        if yes:
+            return [If(flag, yes, no)]
+        return [If(ast.UnaryOp(ast.Not(), flag), no)] if no else []
+
+
+def freezing(instances: Sequence[Instance], names: Collection[str] = ()) -> Freezing:
+    """What the class of some instances freezes; `names` are those of its constructor's arguments.
+
+    Raises PlainError where the instances differ, and not by one of the flags among these.
+    """
+    found = [_frozen(i) for i in instances]
+    if found.count(found[0]) == len(found):
+        return Freezing(found[0])
+    members = {c.segments[0] for c in _copies(instances[0].body) if c.segments}
+    for flag in names:
+        values = [i.args.get(flag) for i in instances]
+        if flag in members or not all(isinstance(v, bool) for v in values):
+            continue
+        yes = {f for f, v in zip(found, values, strict=True) if v}
+        no = {f for f, v in zip(found, values, strict=True) if not v}
+        if len(yes) == len(no) == 1:
+            return Freezing(yes.pop(), no.pop(), flag)
+    different = frozenset(k for k, other in enumerate(found) if other != found[0])
+    raise PlainError("the instances freeze different parts", different)
 
 
 def _frozen(instance: Instance) -> Frozen:
@@ -124,8 +166,8 @@ def _leaves(
     body: Body, path: str = "", frozen: bool = False, already: bool | None = None
 ) -> Iterator[_Leaf]:
     """Every op inside, at any depth, in order. `already`: None where no block is called yet."""
-    for c in (c for occurrence in body.items for c in occurrence.copies):
-        if c is None or c.shared is not None:
+    for c in _copies(body):
+        if c.shared is not None:
             continue
         here = frozen if c.freeze is None else c.freeze
         mine = already if already is None or c.freeze is None else c.freeze
@@ -136,6 +178,10 @@ def _leaves(
             yield _Leaf(at, c, here, mine or False)
         for part in c.parts():
             yield from _leaves(part, ".".join(filter(None, (at, part.segment))), here, mine)
+
+
+def _copies(body: Body) -> Iterator[Copy]:
+    return (c for occurrence in body.items for c in occurrence.copies if c is not None)
 
 
 def said(body: Body) -> Iterator[bool | Expr]:

@@ -29,7 +29,7 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.lowering.freezing import decided_by, frozen_in
+from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
@@ -219,7 +219,7 @@ class Whole:
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
             training=instances[0].training, defaults=_defaults(block.params, info),
-            frozen=frozen_in(instances),
+            frozen=freezing(instances, names),
         )  # fmt: skip
         write_class(plan, info)
         group.info = info
@@ -473,7 +473,7 @@ class Whole:
             {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
             training=first.training, listed=listed, returns=_root_type(first, listed),
             defaults={p: rows[0].py[p] for p in self.kept},
-            last=lambda: self.inits.root_init(scope), frozen=frozen_in(self.roots),
+            last=lambda: self.inits.root_init(scope), frozen=freezing(self.roots),
         )  # fmt: skip
         info = Info(self.title, first.block)
         info.values = {id(first): dict(first.args)}
@@ -737,7 +737,7 @@ def _reaches(instance: Instance, block: Block) -> bool:
 
 
 def _frozen(instance: Instance) -> Any:
-    return frozen_in([instance])
+    return freezing([instance])
 
 
 def _structure(instance: Instance) -> Any:

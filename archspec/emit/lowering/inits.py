@@ -47,16 +47,15 @@ class Inits:
             for c in occurrence.copies:
                 if c is None:
                     continue
-                if c.layer is not None and c.body is None and not c.branches:
+                if c.layer is not None and not c.group:
                     self.kinds[type(c.layer)] = None
                     found = here.get(c.layer.op) or here.get("*")
                     if not found and c.layer.op == "parameter":  # no module: a loop finds none
                         found = self.rules.get("parameter")
                     if found:
                         self.local[id(c)] = found
-                for part in (c.body, c.shortcut, *c.branches):
-                    if part is not None:
-                        self._learn(part, here)
+                for part in c.parts():
+                    self._learn(part, here)
 
     def member_init(
         self,
@@ -200,18 +199,10 @@ class Inits:
                 # not the one inside attention
                 test = ast.Compare(call("type", ast.Name("module")), [ast.Is()], [kinds[0]])
             body = list(self._rule_body(scope, roots, op, fillers, copies))
-            twin = next(
-                (
-                    t
-                    for t in tests
-                    if write(t.body, 0) == write(body, 0) and _of_kind(t.test) and _of_kind(test)
-                ),
-                None,
-            )
-            if twin is not None:
-                assert isinstance(twin.test, ast.Call)
-                assert isinstance(test, ast.Call)
-                twin.test.args[1] = ast.BinOp(twin.test.args[1], ast.BitOr(), test.args[1])
+            alike = (t.test for t in tests if write(t.body, 0) == write(body, 0))
+            twin = next((t for t in alike if isinstance(t, ast.Call)), None)
+            if twin is not None and isinstance(test, ast.Call):
+                twin.args[1] = ast.BinOp(twin.args[1], ast.BitOr(), test.args[1])
             elif body:
                 tests.append(If(test, body))
         if not tests:
@@ -347,15 +338,10 @@ def _direct(body: Body) -> Iterator[Copy]:
         for c in occurrence.copies:
             if c is None:
                 continue
-            if c.body is None and not c.branches:
+            if not c.group:
                 yield c
-            for part in (c.body, c.shortcut, *c.branches):
-                if part is not None:
-                    yield from _direct(part)
-
-
-def _of_kind(test: ast.expr) -> bool:
-    return isinstance(test, ast.Call)
+            for part in c.parts():
+                yield from _direct(part)
 
 
 def _target(scope: Scope, copy: Copy) -> str:
@@ -385,8 +371,7 @@ def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
     """What a copy holds, or itself when it is a leaf."""
     if copy.instance is not None:
         yield copy.instance.body, path
-    elif copy.layer is not None and copy.body is None and not copy.branches:
+    elif copy.layer is not None and not copy.group:
         yield copy, path
-    for part in (copy.body, copy.shortcut, *copy.branches):
-        if part is not None:
-            yield part, ".".join(filter(None, (path, part.segment)))
+    for part in copy.parts():
+        yield part, ".".join(filter(None, (path, part.segment)))

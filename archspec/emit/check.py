@@ -70,13 +70,19 @@ class Declared:
     modules: Mapping[str, str] = field(default_factory=dict)
     functions: frozenset[str] = frozenset()
 
+    @property
+    def kinds(self) -> set[type[ast.AST]]:
+        """Of the nodes that are to be asked about: mostly none."""
+        kinds = ((self.modules, ast.ImportFrom), (self.functions, ast.Attribute))
+        return {kind for names, kind in kinds if names}
+
     def binds(self, node: Any) -> list[str] | None:
         """The names that an allowed import gives a meaning, none that a function does."""
-        if type(node) is ast.Attribute and self.functions:
+        if type(node) is ast.Attribute:
             if ast.unparse(node.value) in self.functions:
                 raise UnsafeTextError(f"an attribute of {ast.unparse(node.value)}")
             return [] if ast.unparse(node) in self.functions else None
-        if type(node) is not ast.ImportFrom or not self.modules or node.level:
+        if node.level:
             return None
         names = {f"{node.module}.{a.name}": a.asname or a.name for a in node.names}
         return list(names.values()) if names.items() <= self.modules.items() else None
@@ -101,6 +107,7 @@ def _walked(tree: ast.AST, declared: Declared) -> tuple[set[str], set[str]]:
     """The names that are read, and those that are given a meaning."""
     used: set[str] = set()
     bound: set[str] = set()
+    special = declared.kinds
     stack: list[Any] = [tree]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
@@ -108,7 +115,7 @@ def _walked(tree: ast.AST, declared: Declared) -> tuple[set[str], set[str]]:
         parts = _PARTS.get(kind)
         if parts is None:
             raise UnsafeTextError(f"{kind.__name__} in the emitted text")
-        names = declared.binds(node)
+        names = declared.binds(node) if kind in special else None
         if names is not None:
             bound.update(names)
             continue

@@ -11,7 +11,7 @@ from mutants import difference, mutants, network
 from random_specs import from_seed
 
 from archspec import emit
-from archspec.emit.check import UnsafeTextError, verify
+from archspec.emit.check import Declared, UnsafeTextError, verify
 from archspec.emit.proof import UnprovenError, prove
 from archspec.network import Program, load, loads
 
@@ -125,13 +125,40 @@ def test_a_refusal_names_the_place_of_the_item() -> None:
 
 
 def test_what_is_not_the_network_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(text: str) -> ast.Module:
-        return verify(text.replace("nn.Linear(4, 2)", "nn.Linear(4, 3)"))
+    def wrong(text: str, *declared: Declared) -> ast.Module:
+        return verify(text.replace("nn.Linear(4, 2)", "nn.Linear(4, 3)"), *declared)
 
     monkeypatch.setattr(emit, "verify", wrong)
     small = loads("spec: 1\nname: n\ninput: [4]\nbody:\n- {id: fc, linear: 2}\n")
     with pytest.raises(UnprovenError, match=r"`fc` of `n` is made in another way.*<text>:5:12"):
         _ = small.code
+
+
+FROZEN = """\
+spec: 1
+name: n
+input: [3, 8, 8]
+body:
+- {id: features, freeze: true, body: [{conv: {out: 4, kernel: 3}}, batch_norm, dropout]}
+- {id: head, conv: {out: 2, kernel: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("self.features.requires_grad_", "self.head.requires_grad_", "`head` of `n` is frozen"),
+        ("self.features.modules()", "self.head.modules()", "`features.batch_norm1` of `n` is in ev"),
+        ("module.eval()", "mode = 1", "is in evaluation mode at other times"),
+        ('if hasattr(module, "running_mean"):', "if 1:", "has a loop that changes containers"),
+        ("        self.train()\n", "", "a train() of another form"),
+        ("super().train(mode)", "super().train(True)", "a train() of another form"),
+    ],
+)
+def test_what_is_frozen_stays_so(old: str, new: str, said: str) -> None:
+    frozen = loads(FROZEN)
+    assert old in frozen.code
+    assert said in refusal(frozen, frozen.code.replace(old, new))
 
 
 # ---------------------------------------------------------------- by chance

@@ -226,7 +226,9 @@ class Inits:
         if not tests:
             return None
         _chained(tests)
-        where = _reach(path, False) if path else ast.Name("self")
+        where: ast.expr = name(f"self.{path}".rstrip("."))
+        if "." in path or path.isdigit():
+            where = call("self.get_submodule", ast.Constant(path))
         return For("module", call(ast.Attribute(where, "modules")), [tests[0]])
 
     def _rule_body(

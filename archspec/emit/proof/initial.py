@@ -182,8 +182,10 @@ class Initial:
                 raise Refused(f"has no {rest}", path)
             elif fill.how == FREEZE:
                 found[FREEZE, fill.name] = True
-            elif fill.how == ASLEEP or fill.name in there:
-                found[fill.name or fill.how] = fill.how
+            elif fill.how == ASLEEP:
+                found[ASLEEP] = True
+            elif fill.name in there:
+                found[fill.name] = fill.how
             elif not fill.guarded:
                 raise Refused(f"has no {fill.name} to be filled", path)
         return found

@@ -148,7 +148,7 @@ body:
     ("old", "new", "said"),
     [
         ("self.features.requires_grad_", "self.head.requires_grad_", "`head` of `n` is frozen"),
-        ("self.features.modules()", "self.head.modules()", "`features.batch_norm1` of `n` is in ev"),
+        ("self.features.modules()", "self.head.modules()", "`features.batch_norm1` of `n` is"),
         ("module.eval()", "mode = 1", "is in evaluation mode at other times"),
         ('if hasattr(module, "running_mean"):', "if 1:", "has a loop that changes containers"),
         ("        self.train()\n", "", "a train() of another form"),

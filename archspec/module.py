@@ -1,30 +1,25 @@
-"""Program → nn.Module: runs the text that `emit` wrote, and compares its weights with the graph."""
+"""Program → nn.Module: the class of the emitted text, proved against the graph first."""
 
 from __future__ import annotations
 
-import hashlib
-import linecache
-import sys
-import types
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec import network
-from archspec.emit.lowering.network import class_name
+from archspec import blame, network, trial
+from archspec.emitted import BuildError, network_class, torch_module, without_torchvision
+from archspec.expand.graph import Node
 from archspec.language.weights import SOURCES
 from archspec.network import Program
-from archspec.text.faults import CodedError
-from archspec.weights import origin
+from archspec.text.faults import CodedError, SpecError
+from archspec.trial import Wrong
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.language import Item
 
-class BuildError(CodedError):
-    """The module cannot be built.
-
-    Torch is missing, or (a defect of archspec) the module does not match its graph.
-    """
+__all__ = ["BuildError", "build", "compare", "network_class", "prove"]
 
 
 def build(
@@ -39,7 +34,8 @@ def build(
 
     `spec` is a path, the name of a spec that comes with archspec, or a Program; `variant` and
     `params` choose as in `load`. The module's class is the emitted source: `inspect.getsource`
-    and tracebacks show it. Weights have the names and shapes of the spec's graph.
+    and tracebacks show it. Weights have the names and shapes of the spec's graph, and so have the
+    outputs: a copy on the meta device, which computes nothing, is run first (`prove`).
 
     `weights` is the path of a file, or a source that the spec names ("torchvision", "timm",
     "file"). All of it is loaded, except where the spec's `head` does not fit: that stays freshly
@@ -50,11 +46,10 @@ def build(
     module does not match its graph; WeightsError when the weights do not fit.
     """
     program = network.program(spec, variant, **params)
-    torch = _torch()
-    cls = network_class(program)
-    with torch.device("meta"):
-        compare(cls(), program)
-    module: nn.Module = cls()
+    torch_module()
+    cls = _written(program)
+    prove(cls, program)
+    module = _made(cls, program)
     if weights is not None:
         from archspec.weights import load
 
@@ -63,74 +58,79 @@ def build(
     return module
 
 
-def network_class(program: Program) -> type[nn.Module]:
-    """The class that the emitted source defines.
+def prove(cls: type[nn.Module], program: Program) -> None:
+    """Raises BuildError unless the class makes what the graph says, and that runs as it says.
 
-    Its constructor takes the params that stay arguments. Raises BuildError when torch is not
-    installed.
+    On the meta device: weights by name and shape, which are frozen; then the shape and dtype of
+    every output, in evaluation and in training, and at another size where axes are free. Nothing
+    is computed, no random number is drawn, and the module that is made later is another one.
     """
-    _torch()
-    text = program.code
-    whole = text + program.source.text  # equal code of two specs may differ in `head`, `weights`
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
-    title = f"archspec_emitted.{program.name}_{digest}"
-    module = sys.modules.get(title)
-    if module is None:
-        filename = f"<archspec {program.name} {digest}>"
-        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-        module = types.ModuleType(title)
-        module.__file__ = filename
-        sys.modules[title] = module  # torch.compile and pickle look the module up by name
-        try:
-            # The one lowering. No text of a spec runs here: emission wrote this from checked names
-            # and numbers, and `emit.check` has parsed it and refused all it does not know.
-            exec(compile(text, filename, "exec"), module.__dict__)
-        except BaseException as failed:
-            del sys.modules[title]
-            if isinstance(failed, (ImportError, RuntimeError)) and "torchvision" in text:
-                raise _without_torchvision(program, failed) from None
-            raise
-        origin.remember(module, program)
-    found: type[nn.Module] = getattr(module, class_name(program.name))
-    return found
+    import torch
+
+    with torch.device("meta"):
+        module = _made(cls, program)
+    compare(module, program)
+    wrong = trial.run(module, program)
+    if wrong is not None:
+        raise _fault("E902", program, wrong) from wrong.cause
 
 
 def compare(module: nn.Module, program: Program) -> None:
     """Raises BuildError E901 unless the module's weights, and which are frozen, are the graph's."""
-    wanted: dict[str, tuple[int, ...]] = {}
-    frozen: set[str] = set()
-    for name, weight, node in program.graph.weights():
-        wanted[name] = weight.shape
-        if node.frozen and not weight.buffer:
-            frozen.add(name)
-    found = {k: tuple(v.shape) for k, v in module.state_dict().items()}
-    every = [p for _, p in module.named_parameters(remove_duplicate=False)]
-    still = {n for n, p in module.named_parameters() if not p.requires_grad}
-    if found != wanted:
-        wrong = f"differs from its graph: {sorted(set(found.items()) ^ set(wanted.items()))[:4]}"
-    elif len(every) != len(set(every)):
-        wrong = "has one weight under two paths"
-    elif still != frozen:
-        wrong = f"freezes {sorted(still ^ frozen)[:4]} wrongly"
-    else:
-        return
-    help = "this is a defect of archspec, not of your spec; please report it with the spec"
-    raise BuildError("E901", f"the emitted module of `{program.name}` {wrong}", help)
+    wrong = trial.weights(module, program.graph)
+    if wrong is not None:
+        raise _fault("E901", program, wrong)
 
 
-def _without_torchvision(program: Program, failed: Exception) -> BuildError:
-    """The text imports torchvision.ops: it is not there, or its own import failed."""
-    message = f"building `{program.name}` needs torchvision.ops"
-    if isinstance(failed, ModuleNotFoundError):
-        return BuildError("E602", message, "pip install 'archspec[torchvision]'")
-    help = "install the torchvision that was built for your PyTorch"
-    return BuildError("E602", f"{message}, whose import fails: {failed}", help)
-
-
-def _torch() -> Any:
+def _written(program: Program) -> type[nn.Module]:
+    """The class of the emitted text. Raises BuildError, whatever went wrong in writing it."""
     try:
-        import torch
-    except ModuleNotFoundError:
-        help = "pip install 'archspec[torch]'"
-        raise BuildError("E601", "building a module needs PyTorch", help) from None
-    return torch
+        return network_class(program)
+    except (CodedError, SpecError, MemoryError):
+        raise
+    except Exception as failed:
+        wrong = Wrong("cannot be written", blame.writing(program, failed), failed)
+        raise _fault("E902", program, wrong) from failed
+
+
+def _made(cls: type[nn.Module], program: Program) -> nn.Module:
+    """An instance of the class. Raises BuildError, whatever its constructor raises."""
+    import torch
+
+    try:
+        return cls()
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as failed:
+        wrong = Wrong("cannot be made", blame.making(program, failed), failed)
+        raise _fault("E902", program, wrong) from failed
+
+
+def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
+    """The complaint: what is wrong, with the item that is meant and its place."""
+    cause, where = wrong.cause, wrong.where
+    if cause is not None and _of_torchvision(cause):
+        return without_torchvision(program, cause)
+    said = f"the emitted module of `{program.name}` {wrong.said}"
+    if cause is not None:
+        said += f": {' '.join(f'{type(cause).__name__}: {cause}'.split())[:300]}"
+    item = where.item if isinstance(where, Node) else where
+    if item is not None:
+        path = where.path if isinstance(where, Node) else item.op
+        said += f"\n  --> {program.sources[item.loc.file].position(item.loc)}   {path}"
+    return BuildError(code, said, _remedy(where))
+
+
+def _of_torchvision(failed: Exception) -> bool:
+    """Whether torchvision itself says that its ops are not there."""
+    frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == "torchvision.extension"
+
+
+def _remedy(where: Node | Item | None) -> str:
+    """Whose defect it is: that of a plug-in, if the op is one of its."""
+    layer = where.layer if isinstance(where, Node) else None
+    package = type(layer).__module__.partition(".")[0]
+    if layer is not None and package != "archspec":
+        return f"`{layer.op}` is an op of `{package}`: see that its `call` is what `infer` says"
+    return "this is a defect of archspec, not of your spec; please report it with the spec"

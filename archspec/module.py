@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec import blame, network, trial
+from archspec import blame, network, reparam, trial
 from archspec.emitted import BuildError, network_class, torch_module, without_torchvision
 from archspec.expand.graph import Node
 from archspec.language.weights import SOURCES
@@ -50,6 +50,7 @@ def build(
     cls = _written(program)
     prove(cls, program)
     module = _made(cls, program)
+    reparam.allow_pickling(module)
     if weights is not None:
         from archspec.weights import load
 

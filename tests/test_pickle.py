@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import nn
 
-from archspec import emit, emitted
-from archspec.module import BuildError, build, network_class
+from archspec import emit
+from archspec.module import BuildError, build, emitted, network_class
 from archspec.network import load, loads
 from archspec.weights.origin import program_of
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec import blame
 from archspec.layers.base import TensorType
+from archspec.module import blame
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,4 +1,12 @@
-"""Program → nn.Module: the class of the emitted text, proved against the graph first."""
+"""Program → nn.Module: the class of the emitted text, proved against the graph first.
+
+emitted    the text, run: its classes, and what of them a pickle holds
+trial      an instance on the meta device: are its weights and outputs those of the graph?
+blame      an error in the emitted text: which item of the spec is meant?
+reparam    layers whose weight a norm computes, in pickles
+
+build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): Linear(2048, 10))
+"""
 
 from __future__ import annotations
 
@@ -6,13 +14,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec import blame, network, reparam, trial
-from archspec.emitted import BuildError, network_class, torch_module, without_torchvision
+from archspec import network
 from archspec.expand.graph import Node
 from archspec.language.weights import SOURCES
+from archspec.module import blame, reparam, trial
+from archspec.module.emitted import BuildError, network_class, torch_module, without_torchvision
+from archspec.module.trial import Wrong
 from archspec.network import Program
 from archspec.text.faults import CodedError, SpecError
-from archspec.trial import Wrong
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,8 +96,10 @@ def _written(program: Program) -> type[nn.Module]:
     """The class of the emitted text. Raises BuildError, whatever went wrong in writing it."""
     try:
         return network_class(program)
-    except (CodedError, SpecError, MemoryError):
+    except (BuildError, SpecError, MemoryError):
         raise
+    except CodedError as known:
+        raise BuildError(known.code, known.message, known.help) from known
     except Exception as failed:
         wrong = Wrong("cannot be written", blame.writing(program, failed), failed)
         raise _fault("E902", program, wrong) from failed

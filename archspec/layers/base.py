@@ -256,6 +256,9 @@ class Layer(BaseModel):
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
     colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    # how many numbers it works on depends on their values: it is a module that cannot run on the
+    # meta device, where `build` tries a network; there `infer` says what comes out
+    data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input

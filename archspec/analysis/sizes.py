@@ -137,6 +137,41 @@ def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:
     return tuple(_merged(_coupled(found, axes, network), axes))
 
 
+def elsewhere(
+    graph: Graph, tracked: Sequence[Tracked], sizes: Sequence[InputSize]
+) -> list[Types] | None:
+    """What every node gives, in training, at other sizes of the free axes; None: there are none.
+
+    Each free axis has a size of its own where the network takes that, else they move as one, or
+    one alone. They become about half as long, where that is accepted.
+    """
+    network = _Network(graph)
+    network.training = True
+    free: dict[str, list[Tracked]] = {}
+    for axis in tracked:
+        if axis.free:
+            free.setdefault(axis.name, []).append(axis)
+
+    def moved(names: Iterable[str], apart: bool) -> list[Types] | None:
+        places: dict[Place, int] = {}
+        for k, name in enumerate(names):
+            if size := _another(name, free[name][0].extent, sizes, k if apart else 0):
+                places |= {(graph.at(axis.input).index, axis.axis): size for axis in free[name]}
+        found = network.types(places) if places else None
+        return found if isinstance(found, list) else None
+
+    tries = [(tuple(free), True), (tuple(free), False), *(((name,), False) for name in free)]
+    return next((found for names, apart in tries if (found := moved(names, apart))), None)
+
+
+def _another(name: str, now: int, sizes: Sequence[InputSize], skip: int) -> int | None:
+    """Another size of a free axis that is accepted: of several, after `skip`; or None."""
+    of = [size for size in sizes if name in size.axes]
+    near = (*range(now // 2 + 1, now), *range(now + 1, 2 * now + PERIOD))
+    fit = [n for n in near if of and all(size.accepts(n) for size in of)]
+    return fit[skip] if skip < len(fit) else next(iter(fit), None)
+
+
 # ------------------------------------------------------------------ what is asked
 
 
@@ -232,6 +267,11 @@ class _Network:
 
     def refusal(self, sizes: Mapping[Place, int]) -> _Refusal | None:
         """What refuses sizes, given by input node and axis; None if nothing. Raises _WideError."""
+        found = self.types(sizes)
+        return found if isinstance(found, _Refusal) else None
+
+    def types(self, sizes: Mapping[Place, int]) -> list[Types] | _Refusal:
+        """What every node gives at other sizes; what refuses them. Raises _WideError."""
         values: list[Types] = [()] * len(self.graph.steps)
         for node in self.inputs:
             shape = tuple(sizes.get((node.index, a), n) for a, n in enumerate(node.outs[0].shape))
@@ -250,7 +290,7 @@ class _Network:
             if isinstance(outs, str):
                 return _Refusal(node, outs)
             values[node.index] = outs
-        return None
+        return values
 
     def _infer(self, node: Node, ins: Types) -> Types | str:
         """The types of the outputs, or why the node refuses."""

@@ -256,6 +256,9 @@ class Layer(BaseModel):
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
     colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    # how many numbers it works on depends on their values: it is a module that cannot run on the
+    # meta device, where `build` tries a network; there `infer` says what comes out
+    data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input
@@ -431,3 +434,11 @@ class Layer(BaseModel):
             args = tuple(replace(a, name=None) for a in call.free)
             return Call(self.target, args, broadcast=call.broadcast)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
+
+    def anywhere(self, *ins: Any, **_: Any) -> Call:
+        """The same where its arguments may have other values: one class for all of them.
+
+        Default: `call`. A convolution with `padding: same` is `nn.Conv2d` where the same number of
+        cells is added on both sides, and `Conv2dSame` anywhere.
+        """
+        return self.call(*ins)

@@ -62,7 +62,7 @@ class Kind:
         return found
 
     def _fits(self, leaf: Leaf) -> str:
-        if _equal(leaf, self.call):
+        if _equal(leaf, self.call) or _equal(leaf, self.layer.anywhere(*self._kinds)):
             return "call"
         if self._module is None:
             self._module = self.layer.module(*self._kinds)

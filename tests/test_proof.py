@@ -13,6 +13,7 @@ from random_specs import from_seed
 from archspec import emit
 from archspec.emit.check import Declared, UnsafeTextError, verify
 from archspec.emit.proof import UnprovenError, prove
+from archspec.module import BuildError, build
 from archspec.network import Program, load, loads
 
 
@@ -132,6 +133,8 @@ def test_what_is_not_the_network_is_not_written(monkeypatch: pytest.MonkeyPatch)
     small = loads("spec: 1\nname: n\ninput: [4]\nbody:\n- {id: fc, linear: 2}\n")
     with pytest.raises(UnprovenError, match=r"`fc` of `n` is made in another way.*<text>:5:12"):
         _ = small.code
+    with pytest.raises(BuildError, match="E903 the source would not be the network: `fc` of `n`"):
+        build(small)
 
 
 FROZEN = """\

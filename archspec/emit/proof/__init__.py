@@ -23,6 +23,8 @@ from archspec.emit.proof.terms import Refused
 from archspec.expand.tree import Instance
 from archspec.text.faults import CodedError, Loc, Quoting
 
+_HELP = "this is a defect of archspec, not of your spec; please report it with the spec"
+
 
 class UnprovenError(CodedError):
     """What emission wrote is not the network: a defect of archspec, not of the spec.
@@ -30,16 +32,14 @@ class UnprovenError(CodedError):
     `loc` is the item that it is about, where one can be named.
     """
 
-    def __init__(self, message: str, loc: Loc | None = None) -> None:
-        help = "this is a defect of archspec, not of your spec; please report it with the spec"
-        super().__init__("E903", message, help)
-        self.loc = loc
+    loc: Loc | None = None
 
     def placed(self, sources: Mapping[str, Quoting]) -> UnprovenError:
         """The same with `file:line:column` of the item."""
         if self.loc is None or self.loc.file not in sources:
             return self
-        return UnprovenError(f"{self.message} ({sources[self.loc.file].position(self.loc)})")
+        place = sources[self.loc.file].position(self.loc)
+        return UnprovenError(self.code, f"{self.message} ({place})", self.help)
 
 
 def prove(tree: ast.Module, text: str, root: Instance) -> None:
@@ -52,4 +52,6 @@ def prove(tree: ast.Module, text: str, root: Instance) -> None:
         whom = f"`{refused.path}` of {whose}" if refused.path else whose
         line = f", in line {refused.line} of the source" if refused.line else ""
         message = f"the source would not be the network: {whom} {refused}{line}"
-        raise UnprovenError(message, refused.loc) from None
+        error = UnprovenError("E903", message, _HELP)
+        error.loc = refused.loc
+        raise error from None

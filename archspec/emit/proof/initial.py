@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.proof.machine import Machine
-from archspec.emit.proof.made import ASLEEP, FREEZE, Box, Class, Fill, Leaf
+from archspec.emit.proof.made import ASLEEP, FREEZE, Box, Class, Fill, Leaf, Ref
 from archspec.emit.proof.plan import Plan, Step
 from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.flatten import nearer
@@ -34,13 +34,16 @@ Said = tuple[Fill, str]  # and the rest of its path, below the module at hand
 
 def compare(machine: Machine, plans: Mapping[Instance, Plan], box: Box, root: Instance) -> None:
     """Raises Refused unless constructors fill and freeze what the spec says."""
-    fills = [fill for found in boxes(box) for fill in found.fills]
-    for fill in fills:
+    fills = [(found, fill) for found in boxes(box) for fill in found.fills]
+    for found, fill in fills:
         if fill.loop is not None and machine.looped(fill, Seen(machine, "", ())):
             raise Refused("has a loop that changes containers")  # which are found too
+        wide = fill.loop is not None or (fill.how == FREEZE and fill.name is None)
+        if wide and Ref("", found).below(fill.path).size != fill.size:
+            raise Refused("gets modules after what is said of all of them", fill.path)
     if fills or any(plan.says for plan in plans.values()):
-        found = Initial(machine, plans)
-        found.module(box, root, nearer({}, root.init or {}), False, ())
+        comparison = Initial(machine, plans)
+        comparison.module(box, root, nearer({}, root.init or {}), False, ())
 
 
 def boxes(box: Box) -> Iterator[Box]:

@@ -274,7 +274,8 @@ class Machine:
     def _for(self, node: ast.For, frame: Frame) -> list[Any] | None:
         values = self.value(node.iter, frame)
         if type(values) is Bound and values.name == "modules" and frame.made is not None:
-            frame.made.fills.append(Fill(values.of.path, loop=(node, dict(frame.names))))
+            loop = (node, dict(frame.names))
+            frame.made.fills.append(Fill(values.of.path, loop=loop, size=values.of.size))
             return None
         for value in _each(values):
             self.store(node.target, value, frame)
@@ -543,8 +544,9 @@ class Machine:
         if type(owner) is Looped and name == "named_parameters":
             return [(n, owner.weight(n)) for n in owner.seen.names()]
         if name == "requires_grad_" and args == [False] and frame.made is not None:
+            size = owner.size if type(owner) is Ref else 1
             weight = owner.name if type(owner) is Weight else None
-            frame.made.fills.append(Fill(owner.path, weight, FREEZE))
+            frame.made.fills.append(Fill(owner.path, weight, FREEZE, size=size))
             return owner
         if type(owner) is Ref and len(args) <= 1 and not kwargs:
             return self._of_module(owner, name, args, frame)

@@ -57,16 +57,27 @@ class Box:
     `fills` are what its constructor says of weights, in order.
     """
 
-    __slots__ = ("attributes", "children", "definition", "fills", "kind")
+    __slots__ = ("attributes", "children", "definition", "fills", "kind", "ready")
 
     def __init__(self, kind: str, definition: Class | None = None) -> None:
         self.kind, self.definition = kind, definition
         self.children: dict[str, Leaf | Box] = {}
         self.attributes: dict[str, Any] = {}
         self.fills: list[Fill] = []
+        self.ready = definition is None  # super().__init__() was called
+
+    def size(self, known: dict[Box, int] | None = None) -> int:
+        """How many leaves there are inside, at any depth."""
+        known = {} if known is None else known
+        if self not in known:
+            inside = self.children.values()
+            known[self] = sum(c.size(known) if isinstance(c, Box) else 1 for c in inside)
+        return known[self]
 
     def add(self, name: str, value: Any) -> None:
         """An attribute: a module has one place only, and a name one meaning."""
+        if not self.ready or not name or "." in name:
+            raise Refused("cannot be an attribute yet, or at all", name)
         if name in self.children or name in self.attributes:
             raise Refused("is the name of two attributes", name)
         if type(value) is not Made:
@@ -79,6 +90,7 @@ class Box:
 
     def fill(self, args: Sequence[Any]) -> Box:
         """The modules that a container is made with, as its kind takes them."""
+        self.ready = True
         alone = args[0] if len(args) == 1 else None
         named = OrderedDict if self.kind == "nn.Sequential" else dict
         if isinstance(alone, named) and self.kind in ("nn.Sequential", "nn.ModuleDict"):
@@ -122,6 +134,11 @@ class Ref:
     def children(self) -> list[Ref]:
         names = self.it.children if type(self.it) is Box else ()
         return [child for name in names if (child := self.child(name)) is not None]
+
+    @property
+    def size(self) -> int:
+        """How many leaves there are at and below it."""
+        return self.it.size() if isinstance(self.it, Box) else 1
 
     def place(self, index: int | str) -> Ref:
         """`modules["a"]` of a mapping, `modules[0]` of a sequence: by place, not by name."""
@@ -168,7 +185,8 @@ class Fill:
     """What a constructor says of weights: of one, of all below a path, or in a loop over modules.
 
     `how` is a function of torch.nn.init with its arguments, FREEZE, or ASLEEP (in evaluation mode
-    whatever `train` says). `guarded`: only where there is such a weight.
+    whatever `train` says). `guarded`: only where there is such a weight. Of what is said of all
+    below a path, `size` counts the leaves that were there by then.
     """
 
     path: str
@@ -176,6 +194,7 @@ class Fill:
     how: Any = None
     guarded: bool = False
     loop: tuple[ast.For, dict[str, Any]] | None = None
+    size: int = 1
 
 
 class Fresh:

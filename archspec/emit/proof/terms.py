@@ -47,6 +47,12 @@ class Term:
         self.arity = 0
 
 
+_PURE = frozenset({
+    "param", "part", "index", ".expand", "Add", "Sub", "Mult", "Div", "MatMult", "Pow", "USub",
+    "FloorDiv", "Mod",
+})  # fmt: skip
+
+
 class Terms:
     """All terms of a run, each once. `closed`: all that the graph computes is known."""
 
@@ -58,6 +64,10 @@ class Terms:
     def __call__(self, *of: Any) -> Term:
         found = self.known.get(of)
         if found is None:
+            if self.closed and of[0] not in _PURE:  # it might change what it is given
+                raise Refused(
+                    f"computes {of[0].removeprefix('.')} of other things than in the spec"
+                )
             found = self.known[of] = Term(of, len(self.known))
         return found
 

@@ -109,6 +109,7 @@ class Graph(Directed):
     outputs: dict[str, tuple[Edge, ...]]  # by output name
     training_outputs: frozenset[str]
     free_axes: dict[str, int]  # name -> size used by tables and checks
+    running: Mapping[str, Mapping[str, Any]]  # path -> arguments that follow from free axes
     warnings: tuple[Fault, ...]  # what expanding found odd
 
     @classmethod
@@ -116,7 +117,7 @@ class Graph(Directed):
         """A graph for the ops of an elaborated network, empty still."""
         graph = cls(name=root.block.name)
         graph.root, graph.training_outputs = root, root.training
-        graph.free_axes = dict(root.free_axes)
+        graph.free_axes, graph.running = dict(root.free_axes), {}
         graph.steps, graph.kinds, graph.scopes = [], [], []
         graph.outputs, graph.warnings = {}, root.warnings
         return graph

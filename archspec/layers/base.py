@@ -414,6 +414,13 @@ class Layer(BaseModel):
             return Arg(name, vars(self)[name])
         return Arg(name, vars(self)[name], torch, field.default)
 
+    def function(self, *ins: Any, **_: Any) -> Call | None:
+        """The same with all arguments in `forward`: sizes may then be those of a running tensor.
+
+        None, the default: there is no such form, or `call` is one.
+        """
+        return None
+
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec import network
-from archspec.emit.lower import class_name
+from archspec.emit.lowering.network import class_name
 from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.text.faults import CodedError

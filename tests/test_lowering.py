@@ -1,4 +1,4 @@
-"""The second lowering: what it emits computes what the graph says, at other values too."""
+"""What is emitted computes what the graph says, at other values too."""
 
 from __future__ import annotations
 
@@ -14,15 +14,10 @@ from random_specs import from_seed
 from test_random_specs import check_outputs
 
 from archspec import shelf
-from archspec.emit.lower import class_name
+from archspec.emit.lowering.network import class_name
 from archspec.module import compare
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
-
-
-@pytest.fixture(autouse=True)
-def second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHSPEC_LOWERING", "sym")
 
 
 def module_class(program: Program) -> Any:

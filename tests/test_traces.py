@@ -68,7 +68,7 @@ small {classes: 5, deep: true}                              [3, 8, 8] → [5]
 LOWERED = """\
 class Unit: block `Unit` at small.yaml:6:3
 
-  in_channels: int  argument: read off the input `input`
+  in_channels: int  argument: a size of what comes in
   out: int          argument: differs between instances: 4, 8
   stride: int = 1   argument: differs between instances: 1, 2
   slope             fixed: 0.1 in all

@@ -10,27 +10,26 @@
          Unit: {out: $(8 * (loop.index + 1))}}
 
 A block is a class, and its body is walked once for all of its instances at the same time: each is a
-row of what the class's names are worth there. A number is written as an expression of these names
-that is right in every row (`explain.py`); if there is none, it becomes an argument.
+row of what the class's names are worth there. Arguments are worked out with numbers that remember
+where they come from (`archspec.expressions.sym`); the expression is written where it is right in
+every row (docs/emission.md).
 
-To read: `witnesses` decides which params of the network stay arguments, `lower` makes the classes.
-`blocks` finds which instances one class can serve, `classes` writes it, `items` its body, and
-`repeats`, `merges`, `groups`, `chain` and `loops` what is in it; `calls` and `signatures` write the
-calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of a class, and
-`check` lets nothing through that emission does not write. `trace` shows what was decided.
+To read: in `lowering`, `network` decides which params of the network stay arguments, `whole` which
+instances one class can serve, `classes` writes it, `bodies` and `containers` what is in it,
+`modules` the calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of
+a class, and `check` lets nothing through that emission does not write. `trace` shows what was
+decided.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from archspec.emit.check import verify
-from archspec.emit.lower import class_name
+from archspec.emit.lowering.network import Elaborate, lower
+from archspec.emit.lowering.whole import Whole
 from archspec.emit.torch_code import TORCHVISION, source
-from archspec.emit.witnesses import Elaborate, lower, passed_on
 from archspec.expand.tree import Instance
 from archspec.language import Init
 
@@ -44,16 +43,7 @@ def emit(
     its answers are the witnesses by which a param stays a constructor argument. `init` are the
     document's rules for initial values.
     """
-    if os.environ.get("ARCHSPEC_LOWERING") == "sym":  # the second mechanism, while both exist
-        from archspec.emit.lowering import network
-        from archspec.emit.lowering.deep import deep
-
-        with deep():
-            text = _file(network.lower(root, class_name(name), elaborate, init, passed_on), origin)
-            verify(text)
-        return text
-    lowering = lower(root, name, elaborate, init)
-    text = _file(lowering, origin)
+    text = _file(lower(root, name, elaborate, init), origin)
     verify(text)
     return text
 
@@ -61,7 +51,7 @@ def emit(
 # ---------------------------------------------------------------- the file
 
 
-def _file(lowering: Any, origin: str) -> str:
+def _file(lowering: Whole, origin: str) -> str:
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
     written = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
     parts = [f'"""{lowering.title}: written by archspec{written}."""']

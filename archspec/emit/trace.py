@@ -18,17 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from archspec.emit.explain import names_in
+from archspec.emit.lowering.network import Elaborate, lower
+from archspec.emit.lowering.scope import Info, Parameter
+from archspec.emit.syntax import names_in
 from archspec.emit.text import render
-from archspec.emit.unit import ClassInfo, Parameter
-from archspec.emit.witnesses import Elaborate, lower
 from archspec.expand.tree import Body
 from archspec.expressions import Expr
 from archspec.language import REQUIRED, Block
 from archspec.text.words import written
 
 if TYPE_CHECKING:
-    from archspec.emit.lower import Lowering
+    from archspec.emit.lowering.whole import Whole
     from archspec.expand.tree import Copy, Instance
     from archspec.language import Spec
     from archspec.text.faults import Loc
@@ -100,7 +100,7 @@ def _joined(*segments: str | None) -> str:
 # ---------------------------------------------------------------- reasons
 
 
-def _of_network(lowering: Lowering, info: ClassInfo) -> dict[str, str]:
+def _of_network(lowering: Whole, info: Info) -> dict[str, str]:
     """Why each param of the network is an argument, or is none."""
     found = {param: f"fixed: {why}" for param, why in lowering.numbers.items()}
     first, *others = lowering.roots
@@ -114,14 +114,14 @@ def _of_network(lowering: Lowering, info: ClassInfo) -> dict[str, str]:
     return {param: found[param] for param in first.args}
 
 
-def _reasons(info: ClassInfo, uses: list[Use]) -> dict[str, str]:
+def _reasons(info: Info, uses: list[Use]) -> dict[str, str]:
     """Why each argument of a class is one, and each of its block's params that is none is not."""
     arguments = {p.name for p in info.parameters}
     declared = info.origin.params if isinstance(info.origin, Block) else {}
     found = {p: _argument(info, p, uses) for p in arguments}
     for param in declared:
-        if param in info.computed and names_in(info.computed[param]):
-            found[param] = f"computed: {render(info.computed[param])}"
+        if param in info.defined and names_in(info.defined[param]):
+            found[param] = f"computed: {render(info.defined[param])}"
         elif param not in arguments:
             values = _different(param, uses)
             alike = len(values) == 1
@@ -129,10 +129,10 @@ def _reasons(info: ClassInfo, uses: list[Use]) -> dict[str, str]:
     return found
 
 
-def _argument(info: ClassInfo, param: str, uses: list[Use]) -> str:
+def _argument(info: Info, param: str, uses: list[Use]) -> str:
     values = _different(param, uses)
-    if param in info.why:
-        why = info.why[param]
+    if param in info.sized:
+        why = "a size of what comes in"
     elif not isinstance(info.origin, Block):
         why = "the class around has it, and this one reads it"
     elif len(values) > 1:
@@ -154,7 +154,7 @@ def _different(param: str, uses: list[Use]) -> list[str]:
 # ---------------------------------------------------------------- text
 
 
-def _class(spec: Spec, info: ClassInfo, uses: list[Use], reasons: Mapping[str, str]) -> str:
+def _class(spec: Spec, info: Info, uses: list[Use], reasons: Mapping[str, str]) -> str:
     lines = [f"class {info.name}: {_origin(spec, info)}", ""]
     given = {p.name: p for p in info.parameters}
     params = [*given, *(p for p in reasons if p not in given)]
@@ -165,7 +165,7 @@ def _class(spec: Spec, info: ClassInfo, uses: list[Use], reasons: Mapping[str, s
     return "\n".join([*lines, "", *_aligned(_table(params, uses), right=True), ""])
 
 
-def _origin(spec: Spec, info: ClassInfo) -> str:
+def _origin(spec: Spec, info: Info) -> str:
     origin = info.origin
     if not isinstance(origin, Block):
         return f"the `{origin.op}` at {_place(spec, origin.loc)}"

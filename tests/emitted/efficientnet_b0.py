@@ -26,8 +26,9 @@ class ConvBNSiLU(nn.Sequential):
     def __init__(
         self, in_channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1
     ) -> None:
+        padding = (kernel - 1) // 2
         conv = nn.Conv2d(
-            in_channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
+            in_channels, out, kernel, stride=stride, padding=padding, groups=groups, bias=False
         )
         super().__init__(conv, nn.BatchNorm2d(out), nn.SiLU())
 

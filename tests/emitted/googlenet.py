@@ -10,7 +10,7 @@ class BasicConv(nn.Sequential):
     def __init__(self, in_channels: int, out: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            in_channels, out, kernel, stride=stride, padding=kernel // 2, bias=False
+            in_channels, out, kernel, stride=stride, padding=(kernel - 1) // 2, bias=False
         )
         self.bn = nn.BatchNorm2d(out, eps=0.001)
         self.relu1 = nn.ReLU()

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Sequential):
-    """[in_channels, H, W] -> [4096]."""
+    """[in_channels, H, W] -> [C']."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class Backbone(nn.Sequential):
         self.adaptive_avg_pool1 = nn.AdaptiveAvgPool2d(7)
         self.flatten1 = nn.Flatten()
         classifier: list[nn.Module] = []
-        for width in (25088, 4096):
+        for width in (49 * channels, 4096):
             classifier += [nn.Linear(width, 4096), nn.ReLU(), nn.Dropout()]
         self.classifier = nn.Sequential(*classifier)
 
@@ -39,6 +39,6 @@ class Localiser(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = self.backbone(x)
-        y = self.scores(x)
-        x = self.box(x)
-        return {"scores": y, "box": x}
+        scores = self.scores(x)
+        box = self.box(x)
+        return {"scores": scores, "box": box}

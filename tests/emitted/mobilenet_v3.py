@@ -21,8 +21,9 @@ class ConvBNAct(nn.Sequential):
         groups: int = 1,
         act: type[nn.Module] = nn.Hardswish,
     ) -> None:
+        padding = (kernel - 1) // 2
         conv = nn.Conv2d(
-            in_channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
+            in_channels, out, kernel, stride=stride, padding=padding, groups=groups, bias=False
         )
         super().__init__(conv, nn.BatchNorm2d(out, eps=0.001, momentum=0.01), act())
 

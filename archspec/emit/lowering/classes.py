@@ -240,6 +240,7 @@ def _close(
     ]
     found.sort(key=lambda p: p.default is not ...)
     info.parameters = found
+    info.sized = frozenset(unit.shapes)
     info.defined = dict(unit.defined)
     info.sizes = [list(v.sizes) for vs in outs for v in vs]
     info.fixed = frozenset(unit.relies)

@@ -1,55 +1,87 @@
-"""Graph → PyTorch source: the network's params that stay arguments, its classes, the file."""
+"""A network → its classes, and which of its params stay arguments of the network's class.
+
+A param stays where the class is right for other values too. That is not guessed: the network is
+expanded at two other values of the param, and the class is written for all three at once.
+
+    growth: 32    expanded with 64 and 96 as well: `nn.Linear(256 + 24 * growth, classes)` is right
+                  in all three, so `growth` stays an argument
+    depth: 50     with 100 there is no such network, so it is no argument
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from archspec.emit.lowering.deep import deep
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.whole import Whole
+from archspec.emit.torch_code import taken
 from archspec.expand.tree import Instance
 from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
+_DECIDES = "it decides what there is, or a number that no expression follows"
 Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
-def lower(
-    root: Instance,
-    title: str,
-    elaborate: Elaborate,
-    init: Init | None,
-    passed_on: Callable[[Instance, str], bool],
-) -> Whole:
-    """All classes of the network.
+class Witnesses(NamedTuple):
+    """The params that may be arguments, with the network at two other values of each."""
 
-    A param is an argument of the constructor if the text reads it and is right at two other values
-    of it. First all are tried at once; where that fails, one by one.
+    kept: dict[str, list[Instance]]
+    numbers: dict[str, str]  # the others, which are written as numbers, and why
+
+    def without(self, params: Iterable[str], why: str) -> Witnesses:
+        """The same, with some params as numbers."""
+        gone = set(params)
+        kept = {p: w for p, w in self.kept.items() if p not in gone}
+        return Witnesses(kept, {**self.numbers, **dict.fromkeys(gone, why)})
+
+
+def lower(root: Instance, name: str, elaborate: Elaborate, init: Init | None = None) -> Whole:
+    """The classes of a network, those that are called first.
+
+    `elaborate` expands the network again with some params changed (None where that has faults).
     """
-    kept = _witnesses(root, elaborate, passed_on) if root.size <= WITNESSED else {}
-    kept = _used(root, title, kept, init) if kept else kept
+    title = class_name(name)
+    with deep():
+        return _lower(root, title, elaborate, init)
+
+
+def _lower(root: Instance, title: str, elaborate: Elaborate, init: Init | None) -> Whole:
+    """First all params are tried at once; where that fails, one by one."""
+    found = _used(root, title, _witnesses(root, elaborate), init)
     while True:
         try:
-            whole = _written(root, title, kept, init)
-            guilty = whole.deciding & set(kept)
+            whole = _written(root, title, found, init)
+            guilty = whole.deciding & set(found.kept)
             if not guilty:
                 return whole
         except PlainError as failed:
-            if not kept:
+            if not found.kept:
                 raise
-            guilty = _guilty(kept, failed.bases)
+            guilty = _guilty(found.kept, failed.bases)
         if not guilty:
             break
-        kept = {p: w for p, w in kept.items() if p not in guilty}
-    kept = {p: w for p, w in kept.items() if _holds(root, title, {p: w}, init)}
+        found = found.without(guilty, _DECIDES)
+    wrong = [
+        p for p, w in found.kept.items() if not _holds(root, title, Witnesses({p: w}, {}), init)
+    ]
+    found = found.without(wrong, _DECIDES)
     while True:
         try:
-            return _written(root, title, kept, init)
-        except PlainError:
-            if not kept:
+            return _written(root, title, found, init)
+        except PlainError as why:
+            if not found.kept:
                 raise
-            kept.popitem()
+            found = found.without([list(found.kept)[-1]], str(why))
+
+
+def class_name(name: str) -> str:
+    """`vgg16_bn` → `Vgg16Bn`; never what a class of the file's head is called."""
+    title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return f"{title}Network" if not title or title in taken() else title
 
 
 def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[str]:
@@ -58,52 +90,74 @@ def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[st
     return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
 
 
-def _used(
-    root: Instance, title: str, kept: dict[str, list[Instance]], init: Init | None
-) -> dict[str, list[Instance]]:
+def _used(root: Instance, title: str, found: Witnesses, init: Init | None) -> Witnesses:
     """Those that the text reads: witnesses of others would only be walked in vain."""
+    if not found.kept:
+        return found
     try:
-        found = Whole([root], title, list(kept), init)
-        names = {p.name for p in found.root().parameters}
+        tried = Whole([root], title, list(found.kept), init)
+        names = {p.name for p in tried.root().parameters}
     except PlainError:
-        return kept
-    return {p: w for p, w in kept.items() if p in names}
+        return found
+    return found.without([p for p in found.kept if p not in names], "nothing reads it")
 
 
-def _written(
-    root: Instance, title: str, kept: Mapping[str, list[Instance]], init: Init | None
-) -> Whole:
-    others = [w for found in kept.values() for w in found]
-    whole = Whole([root, *others], title, list(kept), init)
+def _written(root: Instance, title: str, found: Witnesses, init: Init | None) -> Whole:
+    others = [w for instances in found.kept.values() for w in instances]
+    whole = Whole([root, *others], title, list(found.kept), init)
+    whole.numbers = found.numbers
     whole.root()
     return whole
 
 
-def _holds(
-    root: Instance, title: str, kept: Mapping[str, list[Instance]], init: Init | None
-) -> bool:
+def _holds(root: Instance, title: str, found: Witnesses, init: Init | None) -> bool:
     try:
-        return not _written(root, title, kept, init).deciding & set(kept)
+        return not _written(root, title, found, init).deciding & set(found.kept)
     except PlainError:
         return False
 
 
-def _witnesses(
-    root: Instance, elaborate: Elaborate, passed_on: Callable[[Instance, str], bool]
-) -> dict[str, list[Instance]]:
-    """The params that may be arguments, with the network at two other values of each."""
-    found: dict[str, list[Instance]] = {}
-    for param, value in root.args.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        if isinstance(root.block.params.get(param), Expr):
-            continue  # it follows from others
-        if isinstance(value, float) and passed_on(root, param):
-            continue
-        others = _others(param, value, elaborate)
+def _witnesses(root: Instance, elaborate: Elaborate) -> Witnesses:
+    kept: dict[str, list[Instance]] = {}
+    numbers: dict[str, str] = {}
+    args: Mapping[str, Any] = root.args
+    for param, value in args.items():
+        why = _fixed(root, param, value)
+        others = [] if why else _others(param, value, elaborate)
         if len(others) == 2:
-            found[param] = others
-    return found
+            kept[param] = others
+        else:
+            numbers[param] = why or "there are no two other values near it that the spec accepts"
+    return Witnesses(kept, numbers)
+
+
+def _fixed(root: Instance, param: str, value: Any) -> str:
+    """Why other values of a param are not even tried; "" where they are."""
+    if root.size > WITNESSED:
+        return f"the network has more than {WITNESSED:,} nodes"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "it is no number, so other values are not tried"
+    if isinstance(root.block.params.get(param), Expr):
+        return "it follows from others"
+    if isinstance(value, float) and passed_on(root, param):
+        return "it is a factor, and would go through every block's arguments"
+    return ""
+
+
+def passed_on(root: Instance, param: str) -> bool:
+    """Whether a block call takes the param, or a block's default reads it."""
+    blocks = root.spec.blocks.values() if root.spec is not None else ()
+    if any(param in names for block in blocks for names in block.inherited.values()):
+        return True
+    stack = list(root.block.items)
+    while stack:
+        item = stack.pop()
+        if item.op[0].isupper() and any(
+            isinstance(v, Expr) and param in v.names for v in item.args.values()
+        ):
+            return True
+        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
+    return False
 
 
 def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:

@@ -35,7 +35,7 @@ from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, 
 
 if TYPE_CHECKING:
     from archspec.expand.tree import Copy, Instance, Value
-    from archspec.language import Item
+    from archspec.language import Block, Item
 
 RESERVED = frozenset({
     "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
@@ -68,7 +68,9 @@ class Info:
     """A written class, for those who call it."""
 
     name: str
+    origin: Block | Item  # what it is the class of
     parameters: list[Parameter] = field(default_factory=list)
+    sized: frozenset[str] = frozenset()  # of these, the sizes of inputs
     values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id: its arguments there
     sizes: list[list[Any]] = field(default_factory=list)  # of each output, in its own names
     lead: str = ""  # the param that is given by position

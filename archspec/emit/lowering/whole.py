@@ -75,6 +75,7 @@ class Whole:
         self.mark = 0
         self.names: set[str] = {title}
         self.deciding: set[str] = set()  # params of the network that decide what is there
+        self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
         self.inits = Inits(roots, rules or {})
         self._collect()
 
@@ -146,9 +147,9 @@ class Whole:
         """
         base = [i for i in group.instances if not _reaches(i, i.block)]
         recursive = len(base) < len(group.instances)
-        group.info = Info(title)
+        group.info = Info(title, group.instances[0].block)
         if recursive and base:
-            group.info = Info(title)
+            group.info = Info(title, group.instances[0].block)
             self._write(group, title, base)
             self._forget(before)
         for _ in range(8):
@@ -199,7 +200,7 @@ class Whole:
         self._computed(unit, names, rows, block)
         scope = Scope(unit, names, records)
         scope.rows = rows
-        info = Info(title, lead=lead_of(block.params))
+        info = Info(title, block, lead=lead_of(block.params))
         info.values = {id(i): r.py for i, r in zip(instances, rows, strict=True)}
         known = group.info
         if known is not None:  # what a call of itself may rely on
@@ -378,7 +379,7 @@ class Whole:
         }
         body = Scope(unit, _reachable(scope.names, back), records)
         body.rows = inner
-        info = Info(title, outer=outer)
+        info = Info(title, item, outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
         whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
@@ -463,7 +464,8 @@ class Whole:
             defaults={p: rows[0].py[p] for p in self.kept},
             last=lambda: [*self.inits.root_init(scope), *freezing(first)],
         )  # fmt: skip
-        info = Info(self.title)
+        info = Info(self.title, first.block)
+        info.values = {id(first): dict(first.args)}
         write_class(plan, info)
         self.order.append(info)
         return info

@@ -38,6 +38,15 @@ def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
     return tuple(found)
 
 
+def free_places(graph: Graph, spec: Spec) -> dict[tuple[int, int], str]:
+    """The free axes by name, by the index of their input's node and the axis."""
+    return {
+        (graph.at(name).index, axis): label
+        for name in spec.inputs
+        for axis, label in _free(spec, name).items()
+    }
+
+
 def _free(spec: Spec, name: str) -> dict[int, str]:
     """The names of the free axes of an input."""
     return {
@@ -50,6 +59,8 @@ def _free(spec: Spec, name: str) -> dict[int, str]:
 def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, str]]:
     """The tracked axes of an input, with names."""
     rank = len(node.outs[0].shape)
+    if rank == 2 and free:
+        return [(axis, str(axis)) for axis in sorted(free)]
     if rank == 1:
         return [(0, "T" if node.outs[0].dtype == "int" else "features")]
     if rank > 2:
@@ -60,7 +71,7 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
             return [(1, "L")]
         if layer.reads == "sequence":
             return [(0, "T")]
-    return [(axis, str(axis)) for axis in sorted(free) or range(rank)]
+    return [(axis, str(axis)) for axis in range(rank)]
 
 
 def _readers(graph: Graph, source: Node) -> Iterator[Layer]:

@@ -70,7 +70,7 @@ def expand(
         root = _elaborate(state, chosen, headed=True)
         graph = flatten(root)
         if root.free_axes:
-            graph.running = _running(state, chosen)
+            graph.running = _running(root, state, chosen)
     return graph
 
 
@@ -114,15 +114,15 @@ def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instan
     return root
 
 
-def _running(state: State, chosen: _Chosen) -> Running:
-    """The arguments that follow from free axes. Raises SpecError where something else does."""
+def _running(root: Instance, state: State, chosen: _Chosen) -> Running | None:
+    """The arguments that follow from free axes, if any do. Raises SpecError where something else does."""
     from archspec.expand.running import Symbolic, running  # for specs with free axes only
 
     again = Symbolic(state)
-    root = _root(again, chosen)
+    symbolic = _root(again, chosen)
     if again.faults:
         raise SpecError(_ordered(again, chosen.spec), chosen.spec.sources)
-    return running(root) if again.follows else {}
+    return running(root, symbolic, again) if again.follows else None
 
 
 def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType | None]:

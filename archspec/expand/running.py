@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.expand.state import Env, State, Types, deeper
 from archspec.expand.tree import Body, Copy, Instance
@@ -28,7 +28,32 @@ from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.text.faults import Loc
 from archspec.text.words import listed
 
-Running = Mapping[str, Mapping[str, Any]]  # path of an op -> its arguments, some of which remember
+LONGEST = 300  # characters of a size; a longer one gets a name
+
+
+class Running(NamedTuple):
+    """The arguments that follow from free axes."""
+
+    args: Mapping[str, Mapping[str, Any]] = {}  # of ops, by path; some of them remember
+    named: Mapping[str, Sym] = {}  # what the names in them are, beside axes; each sees those before
+
+    def at(self, path: str, axes: Mapping[str, int]) -> dict[str, Any]:
+        """The arguments of the op at a path where the axes have these sizes.
+
+        One of sym.FAILURES where they have no value.
+        """
+        names = dict(axes)
+        for name, size in self.named.items():
+            names[name] = size.worth(names)
+        return {name: _worth(value, names) for name, value in self.args[path].items()}
+
+
+def _worth(value: Any, names: Mapping[str, int]) -> Any:
+    if isinstance(value, dict):
+        return {name: _worth(v, names) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_worth(v, names) for v in value]
+    return plain(evaluate(written(value), names)) if known(value) else value
 
 
 class Symbolic(State):
@@ -39,6 +64,8 @@ class Symbolic(State):
         super().__init__(first.limits)
         self.plans = first.plans
         self.axes: dict[str, int] = {}
+        self.named: dict[str, Sym] = {}
+        self._names: dict[tuple[object, ...], str] = {}  # by the terms of a size
         self.follows = False  # whether any op has an argument that follows from a free axis
 
     def size(self, axis: str, size: int) -> int:
@@ -50,19 +77,31 @@ class Symbolic(State):
     def canonical(self, kind: TensorType) -> TensorType:
         if not remembers(kind.shape):
             return super().canonical(kind)
-        key = (kind, *(tuple(n.terms.items()) if isinstance(n, Sym) else n for n in kind.shape))
-        found: TensorType = self.types.setdefault(key, kind)  # type: ignore[call-overload]
+        shape = tuple(self._short(n) if isinstance(n, Sym) else n for n in kind.shape)
+        key = (kind, *(tuple(n.terms.items()) if isinstance(n, Sym) else n for n in shape))
+        found: TensorType = self.types.setdefault(key, kind.like(shape))  # type: ignore[call-overload]
         return found
+
+    def _short(self, size: Sym) -> Sym:
+        """The size, under a name of its own where it is long: Python reads no text without end."""
+        if sum(map(len, size.terms)) <= LONGEST:
+            return size
+        name = self._names.setdefault(tuple(size.terms.items()), f"_{len(self.named)}")
+        self.named[name] = size
+        return Sym.of(name, int(size))
 
     def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
         if not any(map(remembers, args.values())):
             return super().layer(op, args, item)
         self.follows = True
         try:
-            return create(op, args)
-        except BadArgument as bad:  # it takes words, or true or false
-            self._fixed(f"`{bad.field}` of `{op}`", args.get(bad.field or ""), item.key)
-            return super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+            found = create(op, args)
+        except BadArgument:  # it takes words, and no words that remember
+            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+        for name, value in args.items():
+            if not remembers(found.values().get(name)):
+                self._fixed(f"`{name}` of `{op}`", value, item.key)
+        return found
 
     def _small(self, *_: Any) -> None:
         """The limits were kept when the network was expanded with plain numbers."""
@@ -117,18 +156,22 @@ class Symbolic(State):
                 shape = list(map(int, weight.shape))
                 name = f"`{weight.name}` of `{layer.op}`" if weight.name else f"`{layer.op}`"
                 what = f"{name} has the shape {shape}, which"
-                self._fixed(what, weight.shape, loc, _REMEDIES.get(layer.op, _POOL), layer.op)
+                self._fixed(what, weight.shape, loc, _REMEDIES.get(layer.op, ""), layer.op)
                 return
-        call = layer.function(*types) or layer.call(*types)
-        for arg in call.args if call.target is not None else ():
-            name = f"`{arg.name}` of `{layer.op}`" if arg.name else f"`{layer.op}`"
-            self._fixed(name, arg.value, loc)
+        call = layer.call(*types)
+        if not any(remembers(arg.value) for arg in call.args) or layer.function(*types):
+            return
+        for arg in call.args:
+            own = [name for name, value in layer.values().items() if remembers(value)]
+            self._fixed(f"`{(*own, arg.name)[0]}` of `{layer.op}`", arg.value, loc)
 
     def _fixed(self, what: str, value: Any, loc: Loc, before: str = "", op: str = "") -> None:
         """Notes that `what` cannot be `value`, where that remembers a free axis."""
         if not remembers(value):
             return
-        names = {n.id for n in ast.walk(written(value)) if isinstance(n, ast.Name)}
+        names = _names(value)
+        for name, size in reversed(self.named.items()):
+            names |= _names(size) if name in names else set()
         axes = [axis for axis in self.axes if axis in names]
         several = "es" if len(axes) > 1 else "is"
         message = f"{what} follows from the free ax{several} {listed(axes)}"
@@ -138,8 +181,16 @@ class Symbolic(State):
         self.fault("E326", message, loc, f"{before}fix the ax{several} of the input: {fixes}")
 
 
-_POOL = "take the axes away before it (`global_avg_pool`, `adaptive_avg_pool`), or "
-_REMEDIES = {"parameter": "make it as large as the largest input and `slice` it, or "}
+def _names(value: Any) -> set[str]:
+    return {n.id for n in ast.walk(written(value)) if isinstance(n, ast.Name)}
+
+
+_REMEDIES = {
+    "linear": "take the axes away before it (`global_avg_pool`, `adaptive_avg_pool`), or ",
+    "parameter": "make it as large as the largest input and `slice` it, or ",
+    "batch_norm": "put the channels on axis 0 (`permute`), or ",
+    "layer_norm": "normalise another `axis`, or ",
+}
 
 
 def _running(value: Any) -> bool:
@@ -164,12 +215,16 @@ def _chooses(tree: ast.expr, env: Mapping[str, Any]) -> Any:
 # ---------------------------------------------------------------- where
 
 
-def running(root: Instance) -> Running:
-    """The ops with an argument that follows from a free axis, by path."""
-    return {path: c.args for path, c in _ops(root.body, "") if any(map(remembers, c.args.values()))}
+def running(root: Instance, again: Instance, state: Symbolic) -> Running:
+    """The arguments that follow from free axes: in `root`, as `again` knows them; marks them."""
+    args = {}
+    for (path, copy), (_, symbolic) in zip(_ops(root.body), _ops(again.body), strict=True):
+        if any(map(remembers, symbolic.args.values())):
+            copy.running, args[path] = True, symbolic.args
+    return Running(args, state.named)
 
 
-def _ops(body: Body, around: str) -> Iterator[tuple[str, Copy]]:
+def _ops(body: Body, around: str = "") -> Iterator[tuple[str, Copy]]:
     """The ops of a body by path, at any depth."""
     for copy in body.copies():
         path = around + ".".join(copy.segments)

@@ -59,6 +59,7 @@ class Copy:
     init: Init | None = None  # what the item says of its weights, evaluated
     freeze: bool | None = None  # None: inherited
     merged: str | None = None  # of a transparent merge: what it is called
+    running: bool = False  # an op with an argument that follows from a free axis
 
     @property
     def group(self) -> bool:

@@ -143,6 +143,18 @@ class Pad(Rearrange):
             return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg("value", self.value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
 
+    def function(self, t: TensorType) -> Call | None:
+        first = 1 if self.axis is None else place(self.op, self.axis, t)
+        amounts = packed(chain(*reversed(self.sides(t)[first:])), "amounts")
+        mode = Arg("mode", "constant" if self.mode == "zeros" else self.mode, "mode")
+        if self.mode != "zeros":
+            return Call(None, forward="nn.functional.pad(x0, amounts, mode)", free=(amounts, mode))
+        forward = "nn.functional.pad(x0, amounts, mode, value)"
+        free = (amounts, mode, Arg("value", self.value, "value"))
+        if self.value == 0:
+            forward, free = "nn.functional.pad(x0, amounts)", (amounts,)
+        return Call(None, forward=forward, free=free)
+
 
 def _both(name: str, value: int | tuple[Any, ...]) -> tuple[Arg, Arg]:
     """Before and after: one number for both, or [before, after]."""
@@ -256,6 +268,13 @@ class Crop(LikeOther):
         starts = self.along_space("offset", self.starts(t, like))
         if like is not None:
             return Call("CropAt", starts, "self(x0, x1)")
+        return self._narrowed(t)
+
+    def function(self, t: TensorType, like: TensorType | None = None) -> Call | None:
+        return self._narrowed(t) if like is None else None
+
+    def _narrowed(self, t: TensorType) -> Call:
+        starts = self.along_space("offset", self.starts(t))
         forward, free = "x0", []  # cut along one axis after the other
         sizes = self.along_space("size", self.sizes(t))
         for a, (start, size) in enumerate(zip(starts, sizes, strict=True)):

@@ -21,6 +21,7 @@ from archspec.expand.tree import Value
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, written
 
 Shape = tuple[Any, ...]
+LONGEST = 300  # characters of a size that is written; Python reads no text without end
 
 
 class PlainError(Exception):
@@ -127,7 +128,8 @@ def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list
     for a, size in enumerate(shape):
         numbers = [dims(v)[a] for v in values]
         if isinstance(size, Sym):
-            found.append(size if len(rows) == 1 or holds(size, rows, numbers) else None)
+            said = sum(map(len, size.terms)) <= LONGEST
+            found.append(size if said and (len(rows) == 1 or holds(size, rows, numbers)) else None)
         else:
             found.append(size if size is not None and alike(numbers) else None)
     return found

@@ -55,10 +55,14 @@ def types_of(copy: Copy) -> tuple[TensorType | None, ...]:
 def torch_call(copy: Copy, *, module: bool) -> Call:
     """The torch code of an op in one instance."""
     assert copy.layer is not None
-    return _call_of(copy.layer, types_of(copy), module)
+    return _call_of(copy.layer, types_of(copy), module=module, running=copy.running)
 
 
-def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
+def _call_of(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
+    if running:  # sizes of a tensor are known in forward only
+        return layer.function(*types) or layer.call(*types)
     return layer.module(*types) if module else layer.call(*types)
 
 
@@ -97,7 +101,7 @@ def op(
     layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, module)
+        own = _call_of(layer, types, module=module, running=copies[0].running)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -257,7 +261,13 @@ def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, m
 
     try:
         layer = create(item.op, {n: value(v) for n, v in item.args.items()})
-        return _call_of(layer, _types(row, copy, ins), module).free[k].value
+        types = tuple(
+            None if v is None or v.type is None or flow is None
+            else TensorType(running(flow, v.type.shape), v.type.dtype, v.type.map)
+            for v, flow in zip(copy.ins, ins, strict=True)
+        )  # fmt: skip
+        made = _call_of(layer, types, module=module, running=copy.running)
+        return made.free[k].value
     except (*FAILURES, BadArgument, Mismatch):
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archspec.expand.tree import Body, Copy, Instance, Value
+from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +54,9 @@ class Frames:
             for value in copy.ins:
                 if value is not None:
                     self._use(value, frame, id(copy))
+        for seen in copy.env.values() if copy.running else ():
+            if isinstance(seen, Seen):
+                self._use(seen.value, frame, id(copy))
         if copy.group:
             self._group(copy, self._enter(copy, frame, copy.segments) if copy.segments else frame)
             for value in copy.outs.values():

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.axis import entries
 from archspec.layers.base import (
     INPUT,
     NOTHING,
@@ -186,19 +185,11 @@ class Upsample(LikeOther):
     def function(self, t: TensorType, like: TensorType | None = None) -> Call | None:
         if like is not None or self.size is None:
             return None
-        size, mode, align = (replace(a, name=a.of) for a in self.args("size", "mode", "align_corners"))
-        free = [size, mode] if align.value is None else [size, mode, align]
+        size, mode, align = self.args("size", "mode", "align_corners")
+        free = [replace(size, name="size"), mode] if align.value is None else [size, mode, align]
         given = "".join(f", {a.name}={a.name}" for a in free[1:])
         forward = f"nn.functional.interpolate(x0, size{given})"
         return Call(None, forward=forward, free=tuple(free))
-
-    def axes(
-        self, t: TensorType, like: TensorType | None = None
-    ) -> tuple[tuple[str | None, ...], ...]:
-        if like is not None or self.size is not None:
-            return super().axes(t, like)
-        scales = enumerate(entries("scale", self.scale, t.rank - 1), 1)
-        return (("x0[0]", *(f"{scale} * x0[{a}]" for a, scale in scales)),)
 
 
 class Pixels(Rearrange):
@@ -231,9 +222,6 @@ class PixelShuffle(Pixels):
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
-
 
 class PixelUnshuffle(Pixels):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
@@ -255,9 +243,6 @@ class PixelUnshuffle(Pixels):
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
 
 class ChannelShuffle(Rearrange):

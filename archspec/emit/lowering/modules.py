@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, ba
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Copy, Value
+from archspec.expand.tree import Copy, Seen, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -112,7 +113,7 @@ def op(
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
     free = {
-        a.name or a.of: _free(scope, item, rows, copies, ins, k, a, calls, module)
+        a.name or "": _free(scope, item, rows, copies, ins, k, a, calls, module)
         for k, a in enumerate(made.free)
     }
     return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
@@ -215,20 +216,6 @@ def _free(
 ) -> ast.expr:  # fmt: skip
     """One argument of forward."""
 
-    def anew() -> tuple[Any, list[dict[str, Any]]]:
-        sights: list[dict[str, Any]] = []
-        for row, c in zip(rows, copies, strict=True):
-            sight = dict(row.py)
-            for flow, value in zip(ins, c.ins, strict=True):
-                if flow is not None:
-                    sight[f"__{flow.id}"] = Sizes(dims(value))
-            for text, shape in row.seen.items():
-                seen = scope.records.get(text)
-                if seen is not None:
-                    sight[f"__{seen.id}"] = Sizes(shape)
-            sights.append(sight)
-        return _running(scope, item, rows[0], copies[0], ins, k, module), sights
-
     wanted = [c.free[k].value for c in calls]
     if (
         not remembers(a.value)
@@ -236,18 +223,52 @@ def _free(
         and alike([bare(w) for w in wanted])
     ):
         return literal(bare(wanted[0]))
+    seen = _seen(scope, rows, copies)
+
+    def anew() -> tuple[Any, list[dict[str, Any]]]:
+        sights: list[dict[str, Any]] = []
+        for n, (row, c) in enumerate(zip(rows, copies, strict=True)):
+            sight = dict(row.py)
+            for flow, value in zip(ins, c.ins, strict=True):
+                if flow is not None:
+                    sight[f"__{flow.id}"] = Sizes(dims(value))
+            for flow, shapes in seen.values():
+                sight[f"__{flow.id}"] = Sizes(shapes[n])
+            sights.append(sight)
+        return _running(scope, item, rows[0], copies[0], ins, seen, k, module), sights
+
+    if any(c.running for c in copies):
+        text = scope.followed(*anew(), wanted)
+        if text is None:
+            raise PlainError("a size that follows from a free axis is out of reach")
+        return text
     return scope.kept(rows, a.value, wanted, a.name or "n", anew)
 
 
-def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, module: bool) -> Any:
-    """An argument of forward where sizes are those of the tensors."""
+Seeing = Mapping[str, tuple[Flow, list[tuple[int, ...]]]]  # by name: its variable, its shapes
+
+
+def _seen(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy]) -> Seeing:
+    """The inputs and items that expressions of an item may read in forward, in each row."""
+    found: dict[str, tuple[Flow, list[tuple[int, ...]]]] = {}
+    for text, flow in scope.records.items():
+        if flow is not None and text in rows[0].seen:
+            found[text] = flow, [row.seen[text] for row in rows]
+    for text, value in copies[0].env.items():
+        if text not in found and isinstance(value, Seen):
+            seen = [c.env[text] for c in copies]
+            with suppress(PlainError):  # it may be outside of the class, and known as a number
+                found[text] = lookup(rows, [s.value for s in seen]), [s.shape for s in seen]
+    return found
+
+
+def _running(
+    scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, seen: Seeing, k: int, module: bool
+) -> Any:  # fmt: skip
+    """An argument of forward where sizes are those of the tensors; None where there is none."""
     if copy.shared is not None or not has_expression(item.args):
         return None
-    records = {
-        text: Record(running(flow, row.seen[text]) if flow is not None else row.seen[text])
-        for text, flow in scope.records.items()
-        if text in row.seen
-    }
+    records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
     if ins and ins[0] is not None:
         records["prev"] = Record(running(ins[0], dims(copy.ins[0])))
 
@@ -405,7 +426,7 @@ def merge(
     if any(c.layer != layer for c in copies):
         raise PlainError("the merges differ")
     (out,) = layer.infer(*types)
-    free = {a.name or a.of: literal(plain(a.value)) for a in made.free}
+    free = {a.name or "": literal(plain(a.value)) for a in made.free}
     refs = {
         f"x{j}": v.ref if made.broadcast else batched(v, ins, scope.unit.anchor)
         for j, v in enumerate(ins)

@@ -247,18 +247,17 @@ class Crop(LikeOther):
             return Call("CropLike", (Arg(n),), "self(x0, x1)")
         if self.offset == "center":
             return Call("CenterCrop", tuple(map(Arg, self.sizes(t))))
-        starts = tuple(map(Arg, self.starts(t, like)))
         if like is not None:
-            return Call("CropAt", starts, "self(x0, x1)")
+            return Call("CropAt", tuple(map(Arg, self.starts(t, like))), "self(x0, x1)")
         return self._narrowed(t)
 
     def function(self, t: TensorType, like: TensorType | None = None) -> Call | None:
         return self._narrowed(t) if like is None else None
 
     def _narrowed(self, t: TensorType) -> Call:
-        starts = self.along_space("offset", self.starts(t))
+        starts = map(Arg, self.starts(t))
         forward, free = "x0", []  # cut along one axis after the other
-        sizes = tuple(map(Arg, self.sizes(t)))
+        sizes = map(Arg, self.sizes(t))
         for a, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             free += [replace(start, name=f"o{a}"), replace(size, name=f"s{a}")]
             forward += f".narrow({a + 2}, o{a}, s{a})"

@@ -130,8 +130,9 @@ class Symbolic(State):
 
     def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         for name, value in args.items():
-            inside = "read the size inside of the block: `$(input.height)`, or "
-            self._fixed(f"`{name}` of `{item.op}`", value, item.key, inside)
+            loc = deeper(item.loc, item.op, name) if name in item.args else item.key
+            inside = "read the size in the block, where it is used, or "
+            self._fixed(f"`{name}` of `{item.op}`", value, loc, inside)
         super().enter(item, args, path)
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:
@@ -178,7 +179,8 @@ class Symbolic(State):
         if not op:
             message += ", and is fixed when the module is made"
         fixes = listed([f"{self.axes[a]}` in place of `{{{a}: {self.axes[a]}}}" for a in axes])
-        self.fault("E326", message, loc, f"{before}fix the ax{several} of the input: {fixes}")
+        help = f"{before}fix the ax{several} of the input: {fixes}"
+        self.fault("E326", message, loc, help, cause=(message,))
 
 
 def _names(value: Any) -> set[str]:

@@ -148,7 +148,13 @@ class Walk:
         """An earlier item by its id; None where it has a fault."""
         ref = Ref(path=Template(name, (name,)), loc=plan.item.loc)
         try:
-            value = wiring.value(self.state, ref, wiring.entry(self.state, ref, {}, spot.frame))
+            found = wiring.entry(self.state, ref, {}, spot.frame)
+            if isinstance(found, Copy) and found.out is None and found.outs:
+                message = f"`{name}` has several outputs, and none is called `output`"
+                part = f"`{{id: part, identity: , from: {name}.{next(iter(found.outs))}}}`"
+                self.state.fault("E313", message, ref.loc, f"give one an item of its own: {part}")
+                return None
+            value = wiring.value(self.state, ref, found)
         except HiddenError:
             return None
         if value in self.training and not self.tapped:

@@ -10,26 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from test_random_specs import differences, randomise
+from test_random_specs import DTYPES, differences, randomise, shapes
 
 from archspec import shelf
 from archspec.analysis.sizes import InputSize
-from archspec.language import Axis
 from archspec.module import build, network_class
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
 
 HEAD = "spec: 1\nname: drawn\n"
-DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
-
-
-def shapes(program: Program, other: Mapping[str, int]) -> dict[str, list[int]]:
-    """The shapes of the inputs where free axes have other sizes."""
-    found = {}
-    for name, declared in program.spec.inputs.items():
-        axes = zip(declared.shape, program.graph.at(name).outs[0].shape, strict=True)
-        found[name] = [other.get(a.name, n) if isinstance(a, Axis) else n for a, n in axes]
-    return found
 
 
 def tensors(program: Program, at: Mapping[str, list[int]], device: str = "cpu") -> list[Any]:

@@ -712,7 +712,11 @@ class Machine:
     def _scaled(self, scope: Scope, name: str) -> list[Item]:
         """Two factors, told apart by where they come from."""
         factors = ["$(prev.channels ** -0.5)", "$(1 / prev.width)", "$(prev.width / 4)", 0.5]
-        return [{"scale": self.pick(factors)}, self.activation(scope), {"scale": self.pick(factors)}]
+        return [
+            {"scale": self.pick(factors)},
+            self.activation(scope),
+            {"scale": self.pick(factors)},
+        ]
 
     def _rolled(self, scope: Scope, name: str) -> list[Item]:
         shifts = self.pick(("$(prev.width // 2)", "$(prev.width - 1)", "$(-prev.channels // 2)"))
@@ -729,12 +733,13 @@ class Machine:
         left, right = self.fresh("l"), self.fresh("r")
         stop: Item = {"stop": f"$(({name}.width + 1) // 2)", "axis": -1}
         start: Item = {"start": f"$({name}.width // 2)", "axis": -1}
+        last = self.pick((-1, -1, "$(prev.rank - 1)"))
         return [
             {"id": name, **self.activation(scope)},
             {"id": left, "slice": stop},
             {"id": right, "slice": start, "from": name},
             {"concat": {"axis": -1}, "from": self.pick(([left, right], [right, left]))},
-            {"slice": {"stop": f"$({name}.width)", "axis": self.pick((-1, -1, "$(prev.rank - 1)"))}},
+            {"slice": {"stop": f"$({name}.width)", "axis": last}},
         ]
 
     def _reshaped(self, scope: Scope, name: str) -> list[Item]:
@@ -760,8 +765,8 @@ class Machine:
     def _framed(self, scope: Scope, name: str) -> list[Item]:
         """Padded to a multiple of three along each axis, and cut again."""
         amounts = [[0, f"$(-{size[2:-1]} % 3)"] for size in self.space("prev")]
-        crop: Item = {"offset": [0] * self.axes, "size": self.space(name)}
-        return [{"id": name, **self.activation(scope)}, {"pad": {"amounts": amounts}}, {"crop": crop}]
+        crop: Item = {"crop": {"offset": [0] * self.axes, "size": self.space(name)}}
+        return [{"id": name, **self.activation(scope)}, {"pad": {"amounts": amounts}}, crop]
 
     # ------------------------------------------------------------ blocks
 
@@ -1017,30 +1022,16 @@ class Machine:
         """The whole text."""
         world = self.pick(("map", "map", "map", "map", "two", "sequence"))
         self.axes = self.pick((2, 2, 2, 1, 3))
-        params = self.params = {"flag": bool(self.choose(2))}
-        if self.chance(60):
-            params["p"] = self.even()
-        if "p" in params and self.chance(40):
-            params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
-        if self.chance(30):
-            params["act"] = self.pick(("relu", "gelu"))
-        if self.chance(60):
-            params["classes"] = self.pick((3, 5))
-            self.classes = "$classes"
         self.free = world == "map" and self.chance(30)
-        scope = Scope(
-            numbers=tuple(n for n in params if n in ("p", "w")),
-            flags=("flag",),
-            acts=tuple(n for n in params if n == "act"),
-        )
+        scope = self.given()
         if world != "sequence":
             for _ in range(self.choose(4)):
                 self.block()
-        if world != "sequence" and self.chance(20):
-            params["widths"] = [self.even(), self.even()]
-            self.listed = 2
+            if self.chance(20):
+                self.params["widths"] = [self.even(), self.even()]
+                self.listed = 2
         inputs, body = getattr(self, f"_{world}")(scope)
-        text = ["spec: 1", "name: drawn", f"params: {flow(params)}", f"input: {flow(inputs)}"]
+        text = ["spec: 1", "name: drawn", f"params: {flow(self.params)}", f"input: {flow(inputs)}"]
         if self.texts:
             text += ["blocks:", *self.texts]
         text += ["body:", *block_style(body, "  ")]
@@ -1051,6 +1042,24 @@ class Machine:
                 "init: {conv: {weight: {normal: 0.05}}, batch_norm: {weight: {constant: 0.9}}}"
             )
         return "\n".join(text) + "\n"
+
+    def given(self) -> Scope:
+        """The document's params."""
+        params = self.params = {"flag": bool(self.choose(2))}
+        if self.chance(60):
+            params["p"] = self.even()
+        if "p" in params and self.chance(40):
+            params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
+        if self.chance(30):
+            params["act"] = self.pick(("relu", "gelu"))
+        if self.chance(60):
+            params["classes"] = self.pick((3, 5))
+            self.classes = "$classes"
+        return Scope(
+            numbers=tuple(n for n in params if n in ("p", "w")),
+            flags=("flag",),
+            acts=tuple(n for n in params if n == "act"),
+        )
 
     def sizes(self) -> list[int]:
         most = {1: (16, 12, 9, 5), 2: (8, 6, 5, 4), 3: (4, 5, 4, 3)}[self.axes]

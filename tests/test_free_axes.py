@@ -156,7 +156,9 @@ def test_so_does_one_inside_of_a_block(case: str) -> None:
 
 
 def test_a_fixed_axis_is_a_number() -> None:
-    program = loads(HEAD + "input: [2, 12, {W: 8}]\nbody: [{adaptive_avg_pool: [$(prev.height // 2), 2]}]\n")
+    program = loads(
+        HEAD + "input: [2, 12, {W: 8}]\nbody: [{adaptive_avg_pool: [$(prev.height // 2), 2]}]\n"
+    )
     assert "nn.AdaptiveAvgPool2d((6, 2))" in program.code
 
 
@@ -233,7 +235,9 @@ body: [{Level: $depth}]
 
 def test_a_name_belongs_to_one_axis() -> None:
     """`T` is the free axis, not the features that a layer norm reads behind it."""
-    (size,) = loads(HEAD + "input: [4, {T: 12}]\nbody: [{layer_norm: {axis: channels}}]\n").analysis.sizes
+    (size,) = loads(
+        HEAD + "input: [4, {T: 12}]\nbody: [{layer_norm: {axis: channels}}]\n"
+    ).analysis.sizes
     assert str(size) == "T: any size"
 
 
@@ -248,7 +252,10 @@ body: [{id: l, linear: 8}, {id: scale, parameter: [4096]}, {id: cut, from: scale
 
 
 def test_slices_count_axes_from_the_end() -> None:
-    follows("input: [4, {L: 8}]\nbody: [{slice: {stop: 4, axis: -1}}, {select: {index: 0, axis: -1}}]\n", 3)
+    follows(
+        "input: [4, {L: 8}]\nbody: [{slice: {stop: 4, axis: -1}}, {select: {index: 0, axis: -1}}]\n",
+        3,
+    )
 
 
 # ---------------------------------------------------------------- items by id

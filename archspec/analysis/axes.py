@@ -26,14 +26,15 @@ NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
 
 
 def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
-    """In the order of the inputs; a free axis has the name that the spec gives it."""
+    """In the order of the inputs; a free axis has the name that the spec gives it, alone."""
     found = []
+    taken = {name for text in spec.inputs for name in _free(spec, text).values()}
     for node in graph.steps:
         if node.layer is not None:
             continue
         shape, free = node.outs[0].shape, _free(spec, node.path)
         for axis, name in _named(graph, node, free):
-            label = free.get(axis, name)
+            label = free.get(axis, f"axis {axis}" if name in taken else name)
             found.append(Tracked(node.path, axis, label, shape[axis], axis in free))
     return tuple(found)
 

@@ -115,7 +115,7 @@ def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instan
 
 
 def _running(root: Instance, state: State, chosen: _Chosen) -> Running | None:
-    """The arguments that follow from free axes, if any do. Raises SpecError where something else does."""
+    """The arguments that follow from free axes, if any. Raises SpecError where others do."""
     from archspec.expand.running import Symbolic, running  # for specs with free axes only
 
     again = Symbolic(state)

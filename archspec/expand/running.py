@@ -1,4 +1,4 @@
-"""Spec → what follows from its free axes: worked out by expanding once more with numbers that remember.
+"""Spec → what follows from its free axes: expanded once more, with numbers that remember.
 
 A module is made once and runs at every size of a free axis. So what it is made of must not follow
 from one: its weights, what its constructors are given, what is there and how often. What `forward`
@@ -65,6 +65,7 @@ class Symbolic(State):
         self.plans = first.plans
         self.axes: dict[str, int] = {}
         self.named: dict[str, Sym] = {}
+        self._kinds: dict[tuple[object, ...], TensorType] = {}  # by their sizes' terms
         self._names: dict[tuple[object, ...], str] = {}  # by the terms of a size
         self.follows = False  # whether any op has an argument that follows from a free axis
 
@@ -79,8 +80,7 @@ class Symbolic(State):
             return super().canonical(kind)
         shape = tuple(self._short(n) if isinstance(n, Sym) else n for n in kind.shape)
         key = (kind, *(tuple(n.terms.items()) if isinstance(n, Sym) else n for n in shape))
-        found: TensorType = self.types.setdefault(key, kind.like(shape))  # type: ignore[call-overload]
-        return found
+        return self._kinds.setdefault(key, kind.like(shape))
 
     def _short(self, size: Sym) -> Sym:
         """The size, under a name of its own where it is long: Python reads no text without end."""

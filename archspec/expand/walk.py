@@ -129,7 +129,7 @@ class Walk:
     # ------------------------------------------------------------ what expressions see
 
     def sight(self, plan: Plan, spot: Spot, first: Value | None) -> Env:
-        """What an item's expressions see: with items, inputs and `prev`, where they ask for them."""
+        """What an item's expressions see: items, inputs and `prev` where they ask for them."""
         if plan.reads <= spot.env.keys():
             return spot.env
         prev = UNKNOWN if first is None else self.state.record(first.type)

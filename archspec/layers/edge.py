@@ -144,11 +144,10 @@ class Pad(Rearrange):
         first = 1 if self.axis is None else place(self.op, self.axis, t)
         amounts = Arg(tuple(chain(*reversed(self.sides(t)[first:]))), "amounts")
         word = "constant" if self.mode == "zeros" else self.mode
-        more = (Arg(word, "mode"), Arg(self.value, "value"))
-        if self.value == 0:
-            more = () if self.mode == "zeros" else more[:1]
-        given = "".join(f", {a.name}={a.name}" for a in more)
-        return Call(None, forward=f"nn.functional.pad(x0, amounts{given})", free=(amounts, *more))
+        given = [] if self.mode == "zeros" and self.value == 0 else [Arg(word, "mode")]
+        more = given if self.value == 0 else [*given, Arg(self.value, "value")]
+        named = "".join(f", {a.name}={a.name}" for a in more)
+        return Call(None, forward=f"nn.functional.pad(x0, amounts{named})", free=(amounts, *more))
 
 
 def _both(value: int | tuple[Any, ...]) -> tuple[int, int]:

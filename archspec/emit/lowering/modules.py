@@ -256,7 +256,7 @@ def _seen(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy]) -> Seeing:
             found[text] = flow, [row.seen[text] for row in rows]
     for text, value in copies[0].env.items():
         if text not in found and isinstance(value, Seen):
-            seen = [c.env[text] for c in copies]
+            seen = [s for c in copies if isinstance(s := c.env[text], Seen)]
             with suppress(PlainError):  # it may be outside of the class, and known as a number
                 found[text] = lookup(rows, [s.value for s in seen]), [s.shape for s in seen]
     return found

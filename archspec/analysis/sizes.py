@@ -143,8 +143,8 @@ def _fixed(axis: str, network: _Network) -> list[Fault]:
     alike = [p for p, name in network.free.items() if network.graph.free_axes[name] == size]
     near = range(max(2, size - PERIOD), size + PERIOD + 1)  # a single cell is broadcast
     others = [n for n in (2 * size, size + 1, *near) if n != size]
-    why = network.refusal(dict.fromkeys(own, others[0]))
     tried = (network.refusal(dict.fromkeys(places, n)) for places in (own, alike) for n in others)
+    why = next(tried)
     if why is None or any(refused is None for refused in tried):
         return []
     item = why.node.item

@@ -132,6 +132,9 @@ def accepted(
 def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:
     """Free axes, by their places, that can have no other size than the one in use."""
     network = _Network(graph, free)
+    twice = {place: 2 * graph.free_axes[axis] for place, axis in free.items()}
+    if network.refusal(twice) is None:  # mostly: then each is free, if only with the others
+        return []
     with suppress(_WideError):
         return [fault for axis in graph.free_axes for fault in _fixed(axis, network)]
     return []

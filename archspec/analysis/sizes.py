@@ -178,12 +178,15 @@ def elsewhere(
     Each free axis has a size of its own where the network takes that, else they move as one, or
     one alone. They become about half as long, where that is accepted.
     """
-    network = _Network(graph)
-    network.training = True
     free: dict[str, list[Tracked]] = {}
     for axis in tracked:
         if axis.free:
             free.setdefault(axis.name, []).append(axis)
+    network = _Network(
+        graph,
+        {(graph.at(a.input).index, a.axis): name for name, axes in free.items() for a in axes},
+    )
+    network.training = True
 
     def moved(names: Iterable[str], apart: bool) -> list[Types] | None:
         places: dict[Place, int] = {}

@@ -423,6 +423,13 @@ class Layer(BaseModel):
         default = _defaults(type(self))[name]
         return Arg(vars(self)[name], None if default is MISSING else torch, default)
 
+    def function(self, *ins: Any, **_: Any) -> Call | None:
+        """The same with all arguments in `forward`: sizes may then be those of a running tensor.
+
+        None, the default: there is no such form, or `call` is one.
+        """
+        return None
+
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
 

@@ -31,13 +31,15 @@ class Kind:
     """The torch code of a layer on inputs of some types."""
 
     __slots__ = (
-        "_kinds", "_module", "call", "fitting", "forward", "free", "layer", "results", "weights",
+        "_kinds", "_module", "call", "fitting", "forward", "free", "function", "layer", "results",
+        "weights",
     )  # fmt: skip
 
     def __init__(self, layer: Layer, kinds: tuple[Any, ...]) -> None:
         self.layer, self._kinds = layer, kinds
         self.weights: tuple[Weight, ...] = layer.weights(*kinds)
         self.call: Call = layer.call(*kinds)
+        self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
         self.free = {a.name or "": a.value for a in self.call.free}
@@ -52,7 +54,7 @@ class Kind:
     @property
     def needed(self) -> bool:
         """Whether there has to be a module."""
-        return self.call.target is not None and not self.nothing
+        return self.call.target is not None and self.function is None and not self.nothing
 
     def fits(self, leaf: Leaf) -> str:
         """Whether a member is what the layer is made as: "call", "module" (for a chain) or ""."""

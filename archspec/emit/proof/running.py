@@ -22,6 +22,7 @@ from archspec.emit.proof.plan import Kind, Plan, Step, parsed
 from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
 from archspec.emit.torch_code import source
 from archspec.expand.tree import Instance, Value
+from archspec.layers.base import Call
 
 
 class Running:
@@ -31,7 +32,7 @@ class Running:
         self, proof: Proof, plan: Plan, lone: tuple[bool | None, ...], training: bool
     ) -> None:
         self.proof, self.plan, self.training = proof, plan, training
-        self.asked = False
+        self.asked, self.counts = False, True
         self.terms = Terms()
         self.values: dict[Value, Term] = {}
         self.nested: dict[Term, Running] = {}  # by the call of a block
@@ -78,12 +79,31 @@ class Running:
             (value,), (given_term,) = outs, there
             self._is(value, given_term, alone=given_term.lone)
             return
+        if kind.function is not None:
+            self._without_module(step, kind.function, given)
+            return
         if kind.forward is None and len(outs) == 1 and kind.results[0] is None:
             for value in outs:
                 self._is(value, self._raw(step.owner, (given[0],), ()), alone=alone)
             return
         for value, term in zip(outs, self._results(step, kind, given), strict=True):
             self._is(value, term, alone=alone)
+
+    def _without_module(self, step: Step, function: Call, given: Sequence[Term | None]) -> None:
+        """An op that may be a function of torch as well: both ways are the same value.
+
+        It keeps nothing, so that it does not matter how often it is called.
+        """
+        assert step.kind is not None
+        self.counts = False
+        (term,) = self._results(step, step.kind, given)
+        self.counts = True
+        names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given)}
+        names.update({a.name or "": a.value for a in function.free})
+        same = self.proof.machine.value(parsed(function.forward), Frame(names, run=self))
+        self.terms.known[same.of] = term
+        for value in step.copy.outs.values():
+            self._is(value, term, alone=False)
 
     def _results(self, step: Step, kind: Kind, given: Sequence[Term | None]) -> Iterator[Term]:
         """The templates of a layer's call, its inputs put in."""
@@ -114,7 +134,7 @@ class Running:
 
     def _raw(self, path: str, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> Term:
         found = self.terms("call", path, args, kwargs)
-        self.calls[found] += 1
+        self.calls[found] += self.counts
         return found
 
     def _block(self, step: Step, instance: Instance) -> None:
@@ -297,9 +317,9 @@ class Proof:
             returned = running.inside(ref, box, list(inputs), {})
         else:
             returned = running.inside(ref, box, [], dict(zip(order, inputs, strict=True)))
-        if running.made != running.calls:
-            wrong = (t for t, count in running.calls.items() if running.made[t] != count)
-            raise Refused("is not called as often as in the spec", next(wrong).of[1])
+        for term, count in running.calls.items():
+            if count and running.made[term] != count:
+                raise Refused("is not called as often as in the spec", term.of[1])
         return returned
 
     # ------------------------------------------------------------ members

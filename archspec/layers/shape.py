@@ -207,7 +207,10 @@ class Reshape(Reordered):
 
     def call(self, t: TensorType) -> Call:
         free = tuple(Arg(f"shape[{i}]", n, f"n{i}") for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
+        whole, texts = f"x0.reshape(x0.shape[0], {named(free)})", [f"n{i}" for i in range(len(free))]
+        if -1 not in self.shape:  # one size follows from the others
+            texts[next((i for i, n in enumerate(self.shape) if n > 1), 0)] = "-1"
+        return Call(None, forward=whole, free=free, alone=f"x0.view({', '.join(texts)})")
 
     def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
         whole = " * ".join(sizes(t.rank)) or "1"

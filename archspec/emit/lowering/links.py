@@ -110,6 +110,31 @@ def _names(body: Body) -> Iterator[str]:
                 yield from _names(c.body)
 
 
+def by_index(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
+    """Whether each is a numbered group of modules, of which more is read than the end."""
+    return all(
+        not merges(p) and body_of(p).numbered and id(p) not in whole.reused and _all_made(whole, p)
+        for p in parts
+    ) and not is_chain(whole, parts)
+
+
+def _all_made(whole: Classes, part: Copy | Body) -> bool:
+    found = list(body_of(part).copies())
+    return bool(found) and not whole.frames[id(part)].outward and all(
+        c.segments == (str(k),) and c.shared is None and _is_made(whole, c)
+        for k, c in enumerate(found)
+    )
+
+
+def _is_made(whole: Classes, c: Copy) -> bool:
+    if c.instance is not None:
+        return True
+    if c.group:
+        return bool(whole.frames[id(c)].exports)
+    assert c.layer is not None
+    return c.layer.op != "identity" and torch_call(c, module=False).target is not None
+
+
 def tail_alike(copies: Sequence[Copy]) -> int:
     """From which copy on all are made by the same text: equal layers, blocks and types."""
     at = len(copies) - 1

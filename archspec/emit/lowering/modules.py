@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.lowering.members import hint_of, hints, words_of
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
-from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
+from archspec.emit.syntax import Dotted, call, exchanged, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Value
@@ -39,6 +39,7 @@ from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatc
 
 Ins = Sequence[Flow | None]
 Crossing = tuple[Ins, list[list[Value]]]
+_TURN = ".transpose(0, 1)"  # a state of a recurrent layer, its batch axis first or in the middle
 _INNER = frozenset({"conv", "norm", "linear", "merge", "shape"})
 
 
@@ -168,7 +169,14 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     constructor = None
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
-    free = {a.name or a.of: _free(place, k, a, calls) for k, a in enumerate(made.free)}
+    if first.alone is not None and all(v is None or v.batchless for v in place.ins):
+        first = replace(first, forward=first.alone, batchless=True, broadcast=True)
+    reads = names_in(parsed(first.forward))
+    free = {
+        a.name or a.of: _free(place, k, a, calls)
+        for k, a in enumerate(made.free)
+        if (a.name or a.of) in reads
+    }
     return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
 
 
@@ -387,7 +395,7 @@ def _applier(
             if v is not None
         }
         own = {"self": attribute} if attribute is not None else {}
-        value = rebuilt(parsed(torch.forward), {**free, **refs, **own}.get)
+        value = rebuilt(_unturned(torch.forward, ins), {**free, **refs, **own}.get)
         outs = [Flow(s, h) for s, h in zip(sizes, hints(hint, copy.outs), strict=True)]
         for out in outs:
             out.batchless = torch.batchless or (
@@ -414,8 +422,28 @@ def _assigned(
     raw.several = True
     steps: list[Step] = [Assign([raw], value, inner=True, merge=merge)]
     for out, text in zip(outs, results, strict=True):
+        if text.endswith(_TURN):
+            out.turned = rebuilt(parsed(text.removesuffix(_TURN)), {"r": raw.ref}.get)
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def _unturned(forward: str, ins: Ins) -> ast.expr:
+    """The call; a state that one recurrent layer gives another is not turned twice."""
+    turned: dict[str, ast.expr] = {}
+    for j, v in enumerate(ins):
+        text = f"x{j}{_TURN}.contiguous()"
+        if v is not None and v.turned is not None and text in forward:
+            forward = forward.replace(text, f"turned{j}")
+            turned[f"turned{j}"] = v.turned
+    if not turned:
+        return parsed(forward)
+    found = rebuilt(parsed(forward), turned.get)
+    wholes = {render(t.value): t.value for t in turned.values() if isinstance(t, ast.Subscript)}
+    for text, whole in wholes.items():  # `(result[1][0], result[1][1])` is `result[1]`
+        pair = f"({text}[0], {text}[1])"
+        found = exchanged(found, lambda n, p=pair, w=whole: w if render(n) == p else None)
+    return found
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:

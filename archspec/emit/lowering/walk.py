@@ -238,12 +238,12 @@ class Member:
 def _one(site: Site, item: Item, pairs: Pairs) -> None:
     """One copy in every row."""
     place = Place(site.scope, item, pairs, module=not site.sink.called)
-    first: Copy = place.first
+    first, whole = place.first, site.scope.unit.whole
     if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in place.copies):
         raise PlainError("the names differ between instances")
     if any((c.shared is None) != (first.shared is None) for c in place.copies):
         raise PlainError("weights are shared in some instances only")
-    if item.op == "identity" and site.sink.called:
+    if item.op == "identity" and (site.sink.called or site.sink.named):
         _alias(place, [c.ins[0] for c in place.copies])
     elif first.shared is not None:
         _again(site, place)
@@ -251,10 +251,17 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         if first.segments:
             _put(site, place, call("nn.Module"))
         within(site, place)
-    elif first.group and site.scope.unit.whole.frames[id(first)].outward:
+    elif first.group and whole.frames[id(first)].outward:
         _written_out(site, place, first.segments[-1])
+    elif first.group and _attributes(site) and links.by_index(whole, place.copies):
+        _by_index(site, place)
     else:
         _module(site, place)
+
+
+def _attributes(site: Site) -> bool:
+    """Whether modules become attributes that forward calls."""
+    return isinstance(site.sink, Members) and site.sink.called
 
 
 def within(site: Site, place: Place) -> None:
@@ -353,6 +360,9 @@ def _group(site: Site, place: Place) -> Made | None:
         bodies = [body_of(p) for p in parts]
         cur = lookup(rows, [b.input for b in bodies])
         value, sizes = _sequential(site, place, cur)
+        if isinstance(value, ast.Call) and not value.args:  # what comes out is what went in
+            define(rows, [b.output for b in bodies], cur)
+            return None
         crossing = [cur], [[must(b.output) for b in bodies]]
         apply = module_call(("output",), [sizes])
         return Made(value, apply, [sizes], crossing=crossing, chained=True)
@@ -369,7 +379,7 @@ def _group(site: Site, place: Place) -> Made | None:
 def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any]]:
     """An nn.Sequential, and the sizes of what it gives."""
     unit, bodies = site.scope.unit, [body_of(p) for p in place.copies]
-    fills = isinstance(site.sink, Members) and site.sink.called and place.segment.isidentifier()
+    fills = _attributes(site) and place.segment.isidentifier()
     target = f"self.{place.segment}" if fills else ""
     sink: Positional | Named = Named(unit, place.word, target)
     if links.numbered(bodies):
@@ -379,6 +389,17 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
         walk(inner, list(zip(place.rows, bodies, strict=True)))
         out = lookup(place.rows, [b.output for b in bodies])
     return sink.finish(), out.sizes
+
+
+def _by_index(site: Site, place: Place) -> None:
+    """A numbered group of which more is read than the end: forward calls its modules."""
+    unit, reached = site.scope.unit, member(place.segment)
+    unit.claim(place.segment, place.item)
+    sink = Positional(unit, place.word, reached)
+    with unit.filling(sink):
+        inner = Site(site.scope, sink, site.init, site.steps)
+        walk(inner, [(r, body_of(c)) for r, c in place.pairs])
+    site.sink.put(ast.Constant(place.segment), sink.finish(), site.init)
 
 
 def _given(
@@ -635,7 +656,7 @@ def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     if not private or any(links.tail_alike(cs) > 1 for cs in copies.each):
         copies.same_count()
     attribute = member(str(text.value))
-    sink = Positional(unit, str(text.value), attribute)
+    sink = Positional(unit, str(text.value), attribute, "nn.ModuleList")
     scope = site.scope.without(copies.own)
     calls: list[list[Step]] = []
     empty = 0
@@ -651,10 +672,10 @@ def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     looped = _looped(attribute, calls) if private and len(calls) > 1 else None
     if looped is None or not alike:
         copies.same_count()
-    made = sink.finish()
-    if alike and len(calls) > 1:
-        made = call("nn.ModuleList", comprehension(sink.elements[0], copies.count(site.scope)))
     if empty < len(calls):
+        made = sink.finish()
+        if alike and len(calls) > 1:
+            made = call("nn.ModuleList", comprehension(sink.elements[0], copies.count(site.scope)))
         site.sink.put(text, made, site.init)
     if looped is None:
         site.steps += [s for steps in calls for s in steps]

@@ -65,6 +65,7 @@ class Whole:
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, set[int]] = {}
+        self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
@@ -92,6 +93,7 @@ class Whole:
             crossing = Frames(instance)
             self.frames.update(crossing.of)
             self.consumers.update(crossing.consumers)
+            self.reused |= crossing.reused
             self.paths.update(crossing.paths)
             self.inits.learn(instance)
             by_block.setdefault(id(instance.block), []).append(instance)
@@ -530,7 +532,7 @@ def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
     turns = [c.env.get("loop") for c in copies]
     if not all(isinstance(t, Loop) for t in turns):
         return []
-    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    free = [n for n in ("first", "last", "index", "serial") if n not in unit.taken | unit.params | columns]
     return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 

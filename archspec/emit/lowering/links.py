@@ -120,9 +120,13 @@ def by_index(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
 
 def _all_made(whole: Classes, part: Copy | Body) -> bool:
     found = list(body_of(part).copies())
-    return bool(found) and not whole.frames[id(part)].outward and all(
-        c.segments == (str(k),) and c.shared is None and _is_made(whole, c)
-        for k, c in enumerate(found)
+    return (
+        bool(found)
+        and not whole.frames[id(part)].outward
+        and all(
+            c.segments == (str(k),) and c.shared is None and _is_made(whole, c)
+            for k, c in enumerate(found)
+        )
     )
 
 

@@ -173,9 +173,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
         first = replace(first, forward=first.alone, batchless=True, broadcast=True)
     reads = names_in(parsed(first.forward))
     free = {
-        a.name or a.of: _free(place, k, a, calls)
-        for k, a in enumerate(made.free)
-        if (a.name or a.of) in reads
+        a.name or "": _free(place, k, a, calls) for k, a in enumerate(made.free) if a.name in reads
     }
     return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
 
@@ -473,7 +471,7 @@ def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple
         types = types[:1] * len(types)
     made = layer.call(*types)
     (out,) = layer.infer(*types)
-    free = {a.name or a.of: literal(plain(a.value)) for a in made.free}
+    free = {a.name or "": literal(plain(a.value)) for a in made.free}
     refs = {
         f"x{j}": v.ref if made.broadcast else batched(v, ins, place.scope.unit.anchor)
         for j, v in enumerate(ins)

@@ -19,7 +19,6 @@ from archspec.emit.lowering.scope import Scope, Unit
 from archspec.emit.syntax import Line, Stmt, call, name, names_in
 from archspec.emit.text import render
 
-
 PLACE = "nn.Identity()"  # of what is nothing, where those behind it go by number
 
 
@@ -115,9 +114,9 @@ class Positional(Sink):
         """The modules, as arguments of what holds them."""
         return self.elements if self.variable is None else [ast.Starred(name(self.variable))]
 
-    def finish(self) -> ast.expr:
+    def finish(self) -> ast.Call:
         """The container; behind the last module nothing needs a place."""
-        while self.elements and render(self.elements[-1]) == PLACE:
+        while self.elements and render(self.elements[-1]).removeprefix("*(").startswith(PLACE):
             self.elements.pop()
         if self.kind == "nn.Sequential":
             return call(self.kind, *self.inside())

@@ -552,7 +552,11 @@ def _line_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     cur = lookup(rows, copies.starts)
     with unit.filling(sink), apart(rows, copies.starts, cur):
         sizes = _repeated(Site(site.scope, sink, site.init, []), copies).sizes
-    reached = site.sink.put(text, sink.finish(), site.init)
+    value = sink.finish()
+    if not value.args:  # what comes out is what went in
+        define(rows, copies.outs, cur)
+        return
+    reached = site.sink.put(text, value, site.init)
     out = Flow(sizes, hint_of(copies.item))
     if site.sink.called:
         (out,) = module_call(("output",), [sizes])(

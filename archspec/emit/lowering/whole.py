@@ -532,7 +532,8 @@ def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
     turns = [c.env.get("loop") for c in copies]
     if not all(isinstance(t, Loop) for t in turns):
         return []
-    free = [n for n in ("first", "last", "index", "serial") if n not in unit.taken | unit.params | columns]
+    clashes = unit.taken | unit.params | columns
+    free = [n for n in ("first", "last", "index", "serial") if n not in clashes]
     return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from archspec.emit.forward import Assign, Step
@@ -440,8 +440,12 @@ def _unturned(forward: str, ins: Ins) -> ast.expr:
     wholes = {render(t.value): t.value for t in turned.values() if isinstance(t, ast.Subscript)}
     for text, whole in wholes.items():  # `(result[1][0], result[1][1])` is `result[1]`
         pair = f"({text}[0], {text}[1])"
-        found = exchanged(found, lambda n, p=pair, w=whole: w if render(n) == p else None)
+        found = exchanged(found, partial(_instead, pair, whole))
     return found
+
+
+def _instead(text: str, other: ast.expr, node: ast.expr) -> ast.expr | None:
+    return other if render(node) == text else None
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:

@@ -9,8 +9,8 @@ The layer is made once more with numbers that remember; what its `call` returns 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -110,8 +110,10 @@ class Made:
     """A module: how it is constructed (None: nothing to construct), and how forward calls it."""
 
     constructor: ast.expr | None
-    apply: Callable[[ast.expr | None, Ins, list[Step], str, Flow | None], list[Flow]]
+    form: Call
     sizes: list[list[Any]]  # of each output
+    outs: Sequence[str] = ("output",)
+    free: Mapping[str, ast.expr] = field(default_factory=dict)  # arguments of forward
     layer: Layer | None = None
     crossing: Crossing | None = None  # of a group: what comes in and goes out
     chained: bool = False  # a group that is an nn.Sequential
@@ -147,7 +149,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
         known = scope.unit.whole.plain
         key = (id(copies[0].layer), place.module, *map(id, types_of(copies[0])))
         if key not in known:
-            known[key] = _numbers(copies[0], module=place.module)
+            known[key] = _numbers(place)
         found: Made | None = known[key]
         if found is not None:
             return found
@@ -172,10 +174,9 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     if first.alone is not None and all(v is None or v.batchless for v in place.ins):
         first = replace(first, forward=first.alone, batchless=True, broadcast=True)
     reads = names_in(parsed(first.forward))
-    free = {
-        a.name or "": _free(place, k, a, calls) for k, a in enumerate(made.free) if a.name in reads
-    }
-    return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
+    wanted = [(k, a) for k, a in enumerate(made.free) if a.name in reads]
+    free = {a.name or "": _free(place, k, a, calls) for k, a in wanted}
+    return Made(constructor, first, sizes, tuple(copies[0].outs), free, layer)
 
 
 def layer_of(place: Place) -> Layer:
@@ -225,23 +226,17 @@ def _form(c: Call) -> Any:
     )  # fmt: skip
 
 
-def _numbers(copy: Copy, *, module: bool) -> Made | None:
+def _numbers(place: Place) -> Made | None:
     """An op where nothing but numbers can stand; None where forward has arguments."""
-    made = torch_call(copy, module=module)
+    copy: Copy = place.first
+    made = torch_call(copy, module=place.module)
     if made.free:
         return None
     sizes = [list(dims(v)) for v in copy.outs.values()]
-    constructor = None if made.target is None else _settled(made)
-    return Made(constructor, _applier(copy, made, {}, sizes), sizes, copy.layer)
-
-
-def _settled(c: Call) -> ast.expr:
-    """The constructor, all numbers in place."""
-    shown = [a for a in c.args if not _default(a)]
-    args = [literal(plain(a.value)) for a in shown if a.name is None]
-    keywords = {a.name: literal(plain(a.value)) for a in shown if a.name is not None}
-    made = call(c.target or "", *args, **keywords)
-    return made if c.wrap is None else call(c.wrap, made)
+    constructor = None
+    if made.target is not None:
+        constructor = _constructor(place.scope, place.rows, made, [made])
+    return Made(constructor, made, sizes, tuple(copy.outs), layer=copy.layer)
 
 
 def _default(a: Arg) -> bool:
@@ -343,7 +338,7 @@ def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None
     layer = copies[0].layer
     assert layer is not None
     sizes = _sizes(rows, copies, layer.infer(*types))
-    return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
+    return Made(call(target), first, sizes, tuple(copies[0].outs))
 
 
 def activation_class(value: Any) -> Dotted | None:
@@ -374,56 +369,60 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
 # ---------------------------------------------------------------- calls of what is made
 
 
-def _applier(
-    copy: Copy, torch: Call, free: Mapping[str, ast.expr], sizes: list[list[Any]]
-) -> Callable[..., list[Flow]]:
-    """What `forward` writes to call an op."""
-    layer = copy.layer
-    inner = layer is not None and (
-        layer.family in _INNER or layer.op.startswith(("global_", "adaptive_"))
+Calls = tuple[list[Step], list[Flow]]
+
+
+def calling(made: Made, reached: ast.expr | None, ins: Ins, hint: str, unit: Unit) -> Calls:
+    """The steps that call a module or write an op out, and what they give."""
+    form, given = made.form, [v for v in ins if v is not None]
+    refs = {
+        f"x{j}": v.ref if form.broadcast else batched(v, given, unit.anchor)
+        for j, v in enumerate(ins)
+        if v is not None
+    }
+    own = {"self": reached} if reached is not None else {}
+    value = rebuilt(_unturned(form.forward, ins), {**made.free, **refs, **own}.get)
+    outs = [Flow(s, h) for s, h in zip(made.sizes, hints(hint, made.outs), strict=True)]
+    for out in outs:
+        out.batchless = form.batchless or (
+            form.broadcast and bool(given) and all(v.batchless for v in given)
+        )
+    inner = made.layer is not None and (
+        made.layer.family in _INNER or made.layer.op.startswith(("global_", "adaptive_"))
     )
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        given = [v for v in ins if v is not None]
-        refs = {
-            f"x{j}": v.ref if torch.broadcast else batched(v, given, anchor)
-            for j, v in enumerate(ins)
-            if v is not None
-        }
-        own = {"self": attribute} if attribute is not None else {}
-        value = rebuilt(_unturned(torch.forward, ins), {**free, **refs, **own}.get)
-        outs = [Flow(s, h) for s, h in zip(sizes, hints(hint, copy.outs), strict=True)]
-        for out in outs:
-            out.batchless = torch.batchless or (
-                torch.broadcast and bool(given) and all(v.batchless for v in given)
-            )
-        steps += _assigned(torch.results, outs, value, hint, inner=inner, merge=len(refs) > 1)
-        return outs
-
-    return apply
+    holds_others = made.layer is not None and (len(refs) > 1 or made.crossing is not None)
+    step = Assign(list(outs), value, inner, merge=holds_others)
+    return _taken_apart(step, form.results, hint), outs
 
 
-def _assigned(
-    results: tuple[str, ...], outs: list[Flow], value: ast.expr, hint: str, *, inner: bool,
-    merge: bool,
-) -> list[Step]:  # fmt: skip
-    """The steps that call it and take its results apart."""
+def _taken_apart(step: Assign, results: tuple[str, ...], hint: str) -> list[Step]:
+    """The call, and the steps that take its results apart."""
+    outs = list(step.outs)
+    if results == ("r",) or (len(outs) > 1 and results == parts(len(outs))):
+        step.inner = step.inner and len(outs) == 1
+        return [step]
     if len(results) == 1:
-        if results != ("r",):
-            value = rebuilt(parsed(results[0]), {"r": value}.get)
-        return [Assign(list(outs), value, inner=inner, merge=merge)]
-    if results == tuple(f"r[{k}]" for k in range(len(outs))):
-        return [Assign(list(outs), value, merge=merge)]
+        step.value = rebuilt(parsed(results[0]), {"r": step.value}.get)
+        return [step]
     raw = Flow((), hint)
     raw.several = True
-    steps: list[Step] = [Assign([raw], value, inner=True, merge=merge)]
+    steps: list[Step] = [Assign([raw], step.value, inner=True, merge=step.merge)]
     for out, text in zip(outs, results, strict=True):
-        if text.endswith(_TURN):
+        if text.endswith(_TURN) and isinstance(out, Flow):
             out.turned = rebuilt(parsed(text.removesuffix(_TURN)), {"r": raw.ref}.get)
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def parts(count: int) -> tuple[str, ...]:
+    """What a call gives as results of their own."""
+    return tuple(f"r[{k}]" for k in range(count))
+
+
+def calls_of(ins: Ins, outs: int) -> Call:
+    """`self(x0, x1)`: a module of the network's own."""
+    forward = f"self({', '.join(f'x{j}' for j, v in enumerate(ins) if v is not None)})"
+    return Call("", forward=forward, results=parts(outs) if outs > 1 else ("r",))
 
 
 def _unturned(forward: str, ins: Ins) -> ast.expr:
@@ -462,9 +461,9 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
     return call(ast.Attribute(flow.ref, "expand"), size, *(literal(-1) for _ in flow.sizes))
 
 
-def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple[Flow, Step]:
+def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> Made:
     """The op that joins the paths of a residual or of branches."""
-    rows, copies = place.rows, place.copies
+    rows = place.rows
     ins = [lookup(rows, values) for values in paths]
     types = [
         TensorType(flow.at(rows[0], dims(p[0])), p[0].type.dtype, p[0].type.map)
@@ -473,17 +472,12 @@ def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple
     ]
     if place.first.layer is None:  # they never meet here, and may differ
         types = types[:1] * len(types)
-    made = layer.call(*types)
+    form = layer.call(*types)
     (out,) = layer.infer(*types)
-    free = {a.name or "": literal(plain(a.value)) for a in made.free}
-    refs = {
-        f"x{j}": v.ref if made.broadcast else batched(v, ins, place.scope.unit.anchor)
-        for j, v in enumerate(ins)
-    }
-    flow = Flow(sizes_of(rows, out.shape, [c.out for c in copies]))
-    flow.batchless = made.broadcast and all(v.batchless for v in ins)
-    value = rebuilt(parsed(made.forward), {**free, **refs}.get)
-    return flow, Assign([flow], value, inner=True, merge=True)
+    free = {a.name or "": literal(plain(a.value)) for a in form.free}
+    gives = [c.out for c in place.copies]
+    sizes = [sizes_of(rows, out.shape, gives)]
+    return Made(None, form, sizes, free=free, layer=layer, crossing=(ins, [gives]))
 
 
 # ---------------------------------------------------------------- block calls
@@ -516,30 +510,16 @@ def block(place: Place) -> Made:
             given[p.name] = retyped(scope, rows, item.args[p.name], values)
     constructor = construct(scope, rows, info, wanted, given)
     sizes = outer_sizes(info, given, rows, place.outs)
-    return Made(constructor, module_call(place.first.outs, sizes), sizes)
+    outs = tuple(place.first.outs)
+    return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def called_again(place: Place) -> Made:
     """How a block that is made already is called on other inputs."""
     info = place.scope.unit.whole.of([c.instance for c in place.copies])
     sizes = outer_sizes(info, _given(place), place.rows, place.outs)
-    return Made(None, module_call(place.first.outs, sizes), sizes)
-
-
-def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:
-    """`self.block(x)`, with one variable for each output."""
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        assert attribute is not None
-        given = [v for v in ins if v is not None]
-        found = [Flow(s, h) for s, h in zip(sizes, hints(hint, outs), strict=True)]
-        value = call(attribute, *(batched(v, given, anchor) for v in given))
-        steps.append(Assign(list(found), value))
-        return found
-
-    return apply
+    outs = tuple(place.first.outs)
+    return Made(None, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def _given(place: Place) -> dict[str, Any]:

@@ -46,9 +46,10 @@ from archspec.emit.lowering.modules import (
     Place,
     block,
     called_again,
+    calling,
+    calls_of,
     construct,
     merge,
-    module_call,
     op,
     outer_sizes,
     titles,
@@ -329,12 +330,14 @@ def _made(site: Site, place: Place) -> Made | None:
 def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> None:
     """The steps that call a module, and what they define."""
     takes, gives = made.crossing or (None, place.outs)
-    if site.sink.called:
-        takes = place.ins if takes is None else takes
-        anchor = site.scope.unit.anchor
-        outs = made.apply(reached, takes, site.steps, place.hint, anchor) if gives else []
-    else:
+    if not site.sink.called:
         outs = [Flow(sizes) for sizes in made.sizes]
+    elif gives:
+        takes = place.ins if takes is None else takes
+        steps, outs = calling(made, reached, takes, place.hint, site.scope.unit)
+        site.steps += steps
+    else:
+        return
     for values, flow in zip(gives, outs, strict=True):
         define(place.rows, values, flow)
 
@@ -364,8 +367,7 @@ def _group(site: Site, place: Place) -> Made | None:
             define(rows, [b.output for b in bodies], cur)
             return None
         crossing = [cur], [[must(b.output) for b in bodies]]
-        apply = module_call(("output",), [sizes])
-        return Made(value, apply, [sizes], crossing=crossing, chained=True)
+        return Made(value, calls_of([cur], 1), [sizes], crossing=crossing, chained=True)
     info, captures, exports = unit.whole.outlined(site.scope, place.item, place.pairs, place.word)
     wanted = [info.values[id(p)] for p in parts]
     ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
@@ -373,7 +375,8 @@ def _group(site: Site, place: Place) -> Made | None:
     value = construct(site.scope, rows, info, wanted, given)
     gives = [[e[j] for e in exports] for j in range(len(exports[0]))]
     found = outer_sizes(info, given, rows, gives)
-    return Made(value, module_call(info.outputs, found), found, crossing=(ins, gives))
+    form = calls_of(ins, len(gives))
+    return Made(value, form, found, info.outputs, crossing=(ins, gives))
 
 
 def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any]]:
@@ -495,9 +498,8 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
         raise PlainError("the merges differ")
     if layer.op == "concat" and not first.branches:
         paths = paths[::-1]
-    flow, step = merge(place, layer, paths)
-    site.steps.append(step)
-    return define(place.rows, [must(c.out) for c in place.copies], flow)
+    _call(site, place, merge(place, layer, paths), None)
+    return lookup(place.rows, [c.out for c in place.copies])
 
 
 def _branch(site: Site, place: Place) -> None:
@@ -557,12 +559,8 @@ def _line_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
         define(rows, copies.outs, cur)
         return
     reached = site.sink.put(text, value, site.init)
-    out = Flow(sizes, hint_of(copies.item))
-    if site.sink.called:
-        (out,) = module_call(("output",), [sizes])(
-            reached, [cur], site.steps, hint_of(copies.item), unit.anchor
-        )
-    define(rows, copies.outs, out)
+    made = Made(None, calls_of([cur], 1), [sizes], crossing=([cur], [copies.outs]))
+    _call(site, Place(site.scope, copies.item, copies.at(0)), made, reached)
     for cs in copies.each:
         for k, c in enumerate(cs):
             at = ast.Subscript(reached, ast.Constant(k)) if reached is not None else None
@@ -756,9 +754,8 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     gives = [[e[j] for e in exports] for j in range(len(exports[0]))]
     takes = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
     sizes = [sizes_of(rows, dims(values[0]), values) for values in gives]
-    outputs = [str(j) for j in range(len(gives))]
-    made = Made(None, module_call(outputs, sizes), sizes, crossing=(takes, gives))
-    _call(site, place, made, reached)
+    form, outs = calls_of(takes, len(gives)), [str(j) for j in range(len(gives))]
+    _call(site, place, Made(None, form, sizes, outs, crossing=(takes, gives)), reached)
 
 
 def _owner(unit: Unit, place: Place) -> Member | None:

@@ -68,6 +68,24 @@ def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     )
 
 
+def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:
+    """By which input each copy takes what the one before gives, if all others are the same."""
+    if not private(whole, copies) or any(c.shared or not c.ins or len(c.outs) != 1 for c in copies):
+        return None
+    taken = [takes(whole, c) for c in copies]
+    before = [copies[0].ins[0], *(c.out for c in copies)]
+    for j in range(len(taken[0])):
+        others = {tuple(map(id, vs[:j] + vs[j + 1 :])) for vs in taken}
+        if len(others) == 1 and all(vs[j] is v for vs, v in zip(taken, before, strict=False)):
+            return j
+    return None
+
+
+def takes(whole: Classes, c: Copy) -> list[Value | None]:
+    """What a module is called on: what crosses the edge of a group."""
+    return list(whole.frames[id(c)].captures.values()) if c.group else list(c.ins)
+
+
 def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool:
     if cur is None or c.out is None or c.shared is not None:
         return False

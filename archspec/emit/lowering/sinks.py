@@ -110,6 +110,13 @@ class Positional(Sink):
             self.variable = self.unit.local(self.hint)
             into.append(Line(ast.List(self.elements), self.variable, "list[nn.Module]"))
 
+    def took_back(self, module: ast.expr) -> bool:
+        """Takes the last module back, if it is written as this one is."""
+        same = self.variable is None and render(self.elements[-1]) == render(module)
+        if same:
+            self.elements.pop()
+        return same
+
     def inside(self) -> list[ast.expr]:
         """The modules, as arguments of what holds them."""
         return self.elements if self.variable is None else [ast.Starred(name(self.variable))]
@@ -120,8 +127,12 @@ class Positional(Sink):
             self.elements.pop()
         if self.kind == "nn.Sequential":
             return call(self.kind, *self.inside())
-        inside = ast.List(self.elements) if self.variable is None else name(self.variable)
-        return call(self.kind, inside)
+        only = self.elements[0] if len(self.elements) == 1 else None
+        if self.variable is not None:
+            return call(self.kind, name(self.variable))
+        if isinstance(only, ast.Starred):
+            return call(self.kind, only.value)
+        return call(self.kind, ast.List(self.elements))
 
 
 class Named(Sink):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.emit.forward import Assign, Either, Loop, Step, Training
+from archspec.emit.forward import Assign, Either, Loop, Training
 from archspec.emit.lowering import conditions, links
 from archspec.emit.lowering.flow import (
     Flow,
@@ -387,7 +387,7 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
     sink: Positional | Named = Named(unit, place.word, target)
     if links.numbered(bodies):
         sink = Positional(unit, place.word)
-    with unit.filling(sink), apart(place.rows, [b.input for b in bodies], cur):
+    with unit.filling(sink), apart(place.rows, [([b.input for b in bodies], cur)]):
         inner = Site(site.scope, sink, site.init, [])
         walk(inner, list(zip(place.rows, bodies, strict=True)))
         out = lookup(place.rows, [b.output for b in bodies])
@@ -541,30 +541,73 @@ def _repeat(site: Site, column: Column) -> None:
     if site.sink.named:
         text = label(site.scope, copies.item, copies.rows, texts)
     if not site.sink.called or all(links.is_line(unit.whole, cs) for cs in copies.each if cs):
-        _line_of_copies(site, copies, text)
+        _in_a_line(site, copies, text)
+        return
+    if not all(copies.each) or not isinstance(text, ast.Constant):
+        raise PlainError("the repeat is empty in some instances")
+    places = {links.carried(unit.whole, cs) for cs in copies.each}
+    if places == {None} or len(places) > 1 or set(copies.counts) == {1}:
+        _by_number(site, copies, text)
     else:
-        _list_of_copies(site, copies, text)
+        _in_a_loop(site, copies, text, places.pop() or 0)
 
 
-def _line_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
+def _in_a_line(site: Site, copies: Copies, text: ast.expr) -> None:
     """Copies under an id that are called one after the other: an nn.Sequential."""
     unit, rows = site.scope.unit, copies.rows
     word = str(text.value) if isinstance(text, ast.Constant) else ""
     sink = Positional(unit, word if word.isidentifier() else words_of(copies.item))
     cur = lookup(rows, copies.starts)
-    with unit.filling(sink), apart(rows, copies.starts, cur):
+    with unit.filling(sink), apart(rows, [(copies.starts, cur)]):
         sizes = _repeated(Site(site.scope, sink, site.init, []), copies).sizes
     value = sink.finish()
     if not value.args:  # what comes out is what went in
         define(rows, copies.outs, cur)
         return
     reached = site.sink.put(text, value, site.init)
-    made = Made(None, calls_of([cur], 1), [sizes], crossing=([cur], [copies.outs]))
+    gives = [[must(v) for v in copies.outs]]
+    made = Made(None, calls_of([cur], 1), [sizes], crossing=([cur], gives))
     _call(site, Place(site.scope, copies.item, copies.at(0)), made, reached)
     for cs in copies.each:
         for k, c in enumerate(cs):
             at = ast.Subscript(reached, ast.Constant(k)) if reached is not None else None
             unit.made[id(c)] = Member(at, copies.item)
+
+
+def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
+    """Copies that are called one after the other, and take more: an nn.ModuleList."""
+    unit, rows = site.scope.unit, copies.rows
+    sink = Positional(unit, str(text.value), kind="nn.ModuleList")
+    taken = [links.takes(unit.whole, cs[0]) for cs in copies.each]
+    known = [[vs[j] for vs in taken] for j in range(len(taken[0]))]
+    flows = [lookup(rows, values) for values in known]
+    with unit.filling(sink), apart(rows, list(zip(known, flows, strict=True))):
+        out = Flow(_repeated(Site(site.scope, sink, site.init, []), copies).sizes)
+    site.sink.put(text, sink.finish(), site.init)
+    layer, inside, start = Flow((), "layer"), Flow(flows[at].sizes), flows[at]
+    layer.named, out.hint = True, hint_of(copies.item)
+    flows[at] = inside
+    steps, (end,) = calling(Made(None, calls_of(flows, 1), [out.sizes]), layer.ref, flows, "", unit)
+    site.steps.append(Loop(layer, member(str(text.value)), steps, inside, start, end, out))
+    define(rows, copies.outs, out)
+
+
+def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
+    """Copies that are called one by one: an nn.ModuleList, indexed."""
+    copies.same_count()
+    unit, reached = site.scope.unit, member(str(text.value))
+    sink = Positional(unit, str(text.value), reached, "nn.ModuleList")
+    inner = Site(site.scope.without(copies.own), sink, site.init, site.steps)
+    with unit.filling(sink):
+        for k in range(copies.counts[0]):
+            _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
+            if sink.count == k:  # nothing to be made, but the others keep their places
+                sink.put(ast.Constant(""), call("nn.Identity"), site.init)
+    value = sink.finish()
+    if len(sink.elements) > 1 and len({render(e) for e in sink.elements}) == 1:
+        value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
+    if sink.elements:
+        site.sink.put(text, value, site.init)
 
 
 def _one_by_one(site: Site, copies: Copies) -> None:
@@ -617,7 +660,9 @@ def _repeated(site: Site, copies: Copies) -> Flow:
 
 def _alike(site: Site, copies: Copies, apart_: int) -> Flow:
     """`X(first), *(X(rest) for _ in range(n - 1))`."""
-    own = Site(site.scope.without(copies.own), site.sink, site.init, [])
+    sink = site.sink
+    assert isinstance(sink, Positional)
+    own = Site(site.scope.without(copies.own), sink, site.init, [])
     start = lookup(copies.rows, copies.starts)
     if apart_:
         _one(own, copies.item, copies.at(0))
@@ -633,89 +678,19 @@ def _alike(site: Site, copies: Copies, apart_: int) -> Flow:
         raise PlainError("a functional op in a chain")
     end = Flow(made.sizes[0]) if made is not None else start
     count = copies.count(site.scope)
+    if apart_ and not inner.init and sink.took_back(value):
+        apart_ = 0  # the first differs in nothing that is written
     count = less(count, apart_) if apart_ else count
     if isinstance(count, ast.Constant) and count.value == 1:
         site.init += inner.init
-        site.sink.put(ast.Constant(""), value, site.init)
+        sink.put(ast.Constant(""), value, site.init)
     elif inner.init:  # each round makes its own modules
-        site.sink.open(site.init)
-        site.sink.put(ast.Constant(""), value, inner.init)
+        sink.open(site.init)
+        sink.put(ast.Constant(""), value, inner.init)
         site.init.append(For("_", call("range", count), inner.init))
     else:
-        site.sink.put(ast.Constant(""), ast.Starred(comprehension(value, count)), site.init)
+        sink.put(ast.Constant(""), ast.Starred(comprehension(value, count)), site.init)
     return Flow(behind(copies.rows, [must(v) for v in copies.outs], end, start))
-
-
-# ---------------------------------------------------------------- lists of modules
-
-
-def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
-    """A ModuleList; its modules are called in a loop or one by one."""
-    unit, item = site.scope.unit, copies.item
-    if not all(copies.each) or not isinstance(text, ast.Constant):
-        raise PlainError("the repeat is empty in some instances")
-    private = all(links.private(unit.whole, cs) for cs in copies.each)
-    if not private or any(links.tail_alike(cs) > 1 for cs in copies.each):
-        copies.same_count()
-    attribute = member(str(text.value))
-    sink = Positional(unit, str(text.value), attribute, "nn.ModuleList")
-    scope = site.scope.without(copies.own)
-    calls: list[list[Step]] = []
-    empty = 0
-    with unit.filling(sink):
-        for k in range(min(2, max(copies.counts)) if copies.varies else copies.counts[0]):
-            inner = Site(scope, sink, [] if copies.varies and k else site.init, [])
-            _one(inner, item, [(r.below(), c) for r, c in copies.at(k)])
-            if sink.count == k:  # nothing to be made, but the others keep their places
-                sink.put(ast.Constant(""), call("nn.Identity"), site.init)
-                empty += 1
-            calls.append(inner.steps)
-    alike = len({render(e) for e in sink.elements}) == 1 and sink.variable is None
-    looped = _looped(attribute, calls) if private and len(calls) > 1 else None
-    if looped is None or not alike:
-        copies.same_count()
-    if empty < len(calls):
-        made = sink.finish()
-        if alike and len(calls) > 1:
-            made = call("nn.ModuleList", comprehension(sink.elements[0], copies.count(site.scope)))
-        site.sink.put(text, made, site.init)
-    if looped is None:
-        site.steps += [s for steps in calls for s in steps]
-        return
-    site.steps.append(looped)
-    out, last = looped.out, [must(v) for v in copies.outs]
-    assert isinstance(out, Flow)
-    out.sizes = sizes_of(copies.rows, out.at(copies.rows[0], dims(last[0])), last)
-    define(copies.rows, last, out)
-
-
-def _looped(attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
-    """The calls as a loop, where each round differs from the next by what is carried alone."""
-    rounds = [s[0] for s in calls if len(s) == 1 and isinstance(s[0], Assign)]
-    if not rounds or len(rounds) != len(calls) or any(len(r.outs) != 1 for r in rounds):
-        return None
-    values = [r.value for r in rounds if isinstance(r.value, ast.Call) and not r.value.keywords]
-    if len(values) != len(rounds) or not all(isinstance(v.func, ast.Subscript) for v in values):
-        return None
-    given = [[render(a) for a in v.args] for v in values]
-    if any(not a for a in given) or len({tuple(a[1:]) for a in given}) > 1:
-        return None
-    carried = [a[0] for a in given]
-    if carried[1:] != [render(r.outs[0].ref) for r in rounds[:-1]]:
-        return None
-    if any(c in a[1:] for c, a in zip(carried, given, strict=True)):
-        return None
-    layer, inside, end = Flow((), "layer"), Flow(), Flow()
-    layer.named = True
-    start, out = Flow(), Flow((), rounds[-1].outs[0].hint)
-    first = values[0].args[0]
-    if not isinstance(first, ast.Name):
-        return None
-    start.id = int(first.id[1:])
-    last = rounds[-1].outs[0]
-    out.sizes = list(last.sizes) if isinstance(last, Flow) else []
-    step = Assign([end], call(layer.ref, inside.ref, *values[0].args[1:]))
-    return Loop(layer, attribute, [step], inside, start, end, out)
 
 
 # ---------------------------------------------------------------- weights that are used again

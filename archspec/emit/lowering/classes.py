@@ -357,35 +357,40 @@ def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
             s.body = _narrowed(unit, s.body, depth + 1)
         if isinstance(s, If):
             s.orelse = _narrowed(unit, s.orelse, depth + 1)
-        lines = len(write([s], depth)) if isinstance(s, Line) else 0
-        if lines > 5 and isinstance(s, Line):
-            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
-            short = Line(s.value, s.target, s.annotation, s.op)
-            for b in before:
-                short.value = _keyword(short.value, b.target)
-            best: list[Stmt] = [*before, short]
-            named = _module_named(unit, short)
-            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
-                best = [*before, *named]
-            if len(write(best, depth)) < lines:
-                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
-                done += best
-                continue
-        done.append(s)
+        best = _shortest(unit, s, depth) if isinstance(s, Line) else [s]
+        unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+        done += best
     return done
 
 
-def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
+    """A wide statement, with names for arguments of its calls, for one of its modules, or both."""
+
+    def lines(statements: list[Stmt]) -> int:
+        return len(write(statements, depth))
+
+    if lines([s]) <= 5:
+        return [s]
+    before: list[Stmt] = [Line(v, k) for k, v in _wide(unit, s.value).items()]
+    short = Line(s.value, s.target, s.annotation, s.op)
+    for k in _wide(unit, s.value):
+        short.value = _keyword(short.value, k)
+    tried = [[s], _module_named(unit, s), [*before, short], [*before, *_module_named(unit, short)]]
+    return min(filter(None, tried), key=lines)
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt]:
     """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
     if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
-        return None
+        return [s]
     calls = [a for a in s.value.args if isinstance(a, ast.Call)]
     if not calls:
-        return None
+        return [s]
     widest = max(calls, key=lambda c: len(render(c)))
-    text = snake(render(widest.func).rpartition(".")[2])
+    func = render(widest.func)
+    text = "layer" if func.islower() else snake(func.rpartition(".")[2])
     if text in unit.taken:
-        return None
+        return [s]
     args = [ast.Name(text) if a is widest else a for a in s.value.args]
     return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
 

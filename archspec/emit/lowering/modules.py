@@ -260,7 +260,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             args.append(value)
         else:
             keywords[a.name] = value
-    found = call(made.target or "", *args, **keywords)
+    found = call(scope.called(made.target), *args, **keywords)
     return found if made.wrap is None else call(made.wrap, found)
 
 
@@ -332,7 +332,7 @@ def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None
         for c in calls
     ):  # fmt: skip
         raise PlainError("the instances need different kinds of layer")
-    targets = [Dotted(c.target or "") for c in calls]
+    targets = [Dotted(scope.called(c.target)) for c in calls]
     value = retyped(scope, rows, place.item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
@@ -341,7 +341,7 @@ def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None
     return Made(call(target), first, sizes, tuple(copies[0].outs))
 
 
-def activation_class(value: Any) -> Dotted | None:
+def activation_class(scope: Scope, value: Any) -> Dotted | None:
     """`silu` → nn.SiLU; None for what is no bare activation."""
     if isinstance(value, Dotted):
         return value
@@ -349,7 +349,9 @@ def activation_class(value: Any) -> Dotted | None:
         made = create("activation", {"name": value}).resolve().call(TensorType((1,)))
     except BadArgument:
         return None
-    return Dotted(made.target) if made.target is not None and not made.args else None
+    if made.target is None or made.args:
+        return None
+    return Dotted(scope.called(made.target))
 
 
 def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dotted]) -> Any:
@@ -360,7 +362,7 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
     if not isinstance(tree, ast.Name) or tree.id not in scope.unit.potential:
         return None
     for row in scope.unit.rows:
-        row.py[tree.id] = activation_class(row.py[tree.id]) or row.py[tree.id]
+        row.py[tree.id] = activation_class(scope, row.py[tree.id]) or row.py[tree.id]
     for row, target in zip(rows, targets, strict=True):
         row.py[tree.id] = target
     return traced("", tree)

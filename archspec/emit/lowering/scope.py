@@ -94,6 +94,7 @@ class Classes(Protocol):
     paths: dict[int, tuple[str, ...]]
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
     inits: Any
+    imported: dict[str, str]  # modules of packages -> what the file calls them
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""
@@ -222,6 +223,10 @@ class Scope:
     @property
     def settled(self) -> bool:
         return self.unit.settled and self.parent is None
+
+    def called(self, target: str | None) -> str:
+        """What the file calls a module: one of a package by its last name, which is imported."""
+        return self.unit.whole.imported.get(target or "", target or "")
 
     # ------------------------------------------------------------ author → remembered
 

@@ -386,8 +386,13 @@ def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
     short = Line(s.value, s.target, s.annotation, s.op)
     for k in _wide(unit, s.value):
         short.value = _keyword(short.value, k)
-    tried = [[s], _module_named(unit, s), [*before, short], [*before, *_module_named(unit, short)]]
-    return min(filter(None, tried), key=lines)
+    tried: list[list[Stmt]] = [
+        [s],
+        _module_named(unit, s),
+        [*before, short],
+        [*before, *_module_named(unit, short)],
+    ]
+    return min(tried, key=lines)
 
 
 def _module_named(unit: Unit, s: Line) -> list[Stmt]:

@@ -382,9 +382,9 @@ def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
 
     if lines([s]) <= 5:
         return [s]
-    before: list[Stmt] = [Line(v, k) for k, v in _wide(unit, s.value).items()]
-    short = Line(s.value, s.target, s.annotation, s.op)
-    for k in _wide(unit, s.value):
+    wide, short = _wide(unit, s.value), Line(s.value, s.target, s.annotation, s.op)
+    before: list[Stmt] = [Line(v, k) for k, v in wide.items()]
+    for k in wide:
         short.value = _keyword(short.value, k)
     tried: list[list[Stmt]] = [
         [s],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from archspec.emit.lowering.modules import torch_call
+from archspec.emit.lowering.modules import known_call
 from archspec.emit.lowering.scope import Classes
 from archspec.expand.tree import Body, Copy, Value
 
@@ -96,17 +96,17 @@ def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool
         single = len(outputs) == 1 and not isinstance(outputs[0], tuple)
         return single and len(c.instance.inputs) == 1 and not c.instance.training
     if not c.group:
-        return _is_module(c, numbered=numbered)
+        return _is_module(whole, c, numbered=numbered)
     if c.segments:
         return _one_way(whole.frames[id(c)], cur, c.out)
     return not merges(c) and c.body is not None and of_modules(whole, c.body)
 
 
-def _is_module(c: Copy, *, numbered: bool) -> bool:
-    made = torch_call(c, module=True)
+def _is_module(whole: Classes, c: Copy, *, numbered: bool) -> bool:
+    made = known_call(whole, c, module=True)
     if made.target is None or made.forward != "self(x0)" or made.results != ("r",):
         return False
-    natural = made.target.startswith("nn.") or torch_call(c, module=False).target is not None
+    natural = made.target.startswith("nn.") or known_call(whole, c, module=False).target is not None
     return bool(c.segments) and (numbered or natural)
 
 
@@ -129,11 +129,11 @@ def _names(body: Body) -> Iterator[str]:
 
 
 def by_index(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
-    """Whether each is a numbered group of modules, of which more is read than the end."""
+    """Whether each is a numbered group of modules that forward may call one by one."""
     return all(
         not merges(p) and body_of(p).numbered and id(p) not in whole.reused and _all_made(whole, p)
         for p in parts
-    ) and not is_chain(whole, parts)
+    )
 
 
 def _all_made(whole: Classes, part: Copy | Body) -> bool:
@@ -154,7 +154,7 @@ def _is_made(whole: Classes, c: Copy) -> bool:
     if c.group:
         return bool(whole.frames[id(c)].exports)
     assert c.layer is not None
-    return c.layer.op != "identity" and torch_call(c, module=False).target is not None
+    return c.layer.op != "identity" and known_call(whole, c, module=False).target is not None
 
 
 def tail_alike(copies: Sequence[Copy]) -> int:

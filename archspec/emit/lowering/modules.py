@@ -26,7 +26,7 @@ from archspec.emit.lowering.flow import (
     sizes_of,
 )
 from archspec.emit.lowering.members import hint_of, hints, words_of
-from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
+from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, exchanged, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
@@ -135,6 +135,15 @@ def torch_call(copy: Copy, *, module: bool) -> Call:
     return _call_of(copy.layer, types_of(copy), module)
 
 
+def known_call(whole: Classes, copy: Copy, *, module: bool) -> Call:
+    """The same, asked once for a layer and the types it takes."""
+    key = (id(copy.layer), module, *map(id, types_of(copy)))
+    found = whole.calls.get(key)
+    if found is None:
+        found = whole.calls[key] = torch_call(copy, module=module)
+    return found
+
+
 def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
     return layer.module(*types) if module else layer.call(*types)
 
@@ -153,7 +162,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
         found: Made | None = known[key]
         if found is not None:
             return found
-    calls = [torch_call(c, module=place.module) for c in copies]
+    calls = [known_call(scope.unit.whole, c, module=place.module) for c in copies]
     first = calls[0]
     types = _types(place)
     if any(_form(c) != _form(first) for c in calls):
@@ -430,6 +439,8 @@ def calls_of(ins: Ins, outs: int) -> Call:
 def _unturned(forward: str, ins: Ins) -> ast.expr:
     """The call; a state that one recurrent layer gives another is not turned twice."""
     turned: dict[str, ast.expr] = {}
+    if all(v is None or v.turned is None for v in ins):
+        return parsed(forward)
     for j, v in enumerate(ins):
         text = f"x{j}{_TURN}.contiguous()"
         if v is not None and v.turned is not None and text in forward:

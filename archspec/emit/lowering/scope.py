@@ -39,6 +39,7 @@ from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, 
 if TYPE_CHECKING:
     from archspec.expand.tree import Copy, Instance, Value
     from archspec.language import Block, Item
+    from archspec.layers.base import Call
 
 RESERVED = frozenset({
     "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
@@ -93,6 +94,7 @@ class Classes(Protocol):
     reused: set[int]
     paths: dict[int, tuple[str, ...]]
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
+    calls: dict[Any, Call]  # the torch code of ops, by the same
     inits: Any
     imported: dict[str, str]  # modules of packages -> what the file calls them
 

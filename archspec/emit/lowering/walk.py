@@ -254,8 +254,6 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         within(site, place)
     elif first.group and whole.frames[id(first)].outward:
         _written_out(site, place, first.segments[-1])
-    elif first.group and _attributes(site) and links.by_index(whole, place.copies):
-        _by_index(site, place)
     else:
         _module(site, place)
 
@@ -354,7 +352,7 @@ def _alias(place: Place, values: Sequence[Value | None]) -> None:
 
 
 def _group(site: Site, place: Place) -> Made | None:
-    """A named group or branch: an nn.Sequential, or a class of its own."""
+    """A named group or branch: an nn.Sequential, or a class of its own; None if all is done."""
     unit, rows, parts = site.scope.unit, place.rows, place.copies
     frames = [unit.whole.frames[id(p)] for p in parts]
     if not any(f.exports for f in frames):
@@ -368,6 +366,9 @@ def _group(site: Site, place: Place) -> Made | None:
             return None
         crossing = [cur], [[must(b.output) for b in bodies]]
         return Made(value, calls_of([cur], 1), [sizes], crossing=crossing, chained=True)
+    if _attributes(site) and links.by_index(unit.whole, parts):
+        _by_index(site, place)
+        return None
     info, captures, exports = unit.whole.outlined(site.scope, place.item, place.pairs, place.word)
     wanted = [info.values[id(p)] for p in parts]
     ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
@@ -397,7 +398,8 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
 def _by_index(site: Site, place: Place) -> None:
     """A numbered group of which more is read than the end: forward calls its modules."""
     unit, reached = site.scope.unit, member(place.segment)
-    unit.claim(place.segment, place.item)
+    if isinstance(place.first, Copy):
+        unit.claim(place.segment, place.item)
     sink = Positional(unit, place.word, reached)
     with unit.filling(sink):
         inner = Site(site.scope, sink, site.init, site.steps)

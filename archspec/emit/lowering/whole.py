@@ -71,6 +71,7 @@ class Whole:
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
+        self.calls: dict[Any, Any] = {}
         self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()

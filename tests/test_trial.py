@@ -158,9 +158,10 @@ def test_an_error_of_emission_names_the_item(monkeypatch: pytest.MonkeyPatch) ->
     def call(*_: object) -> object:
         raise IndexError("no such row")
 
+    program = loads(NET, name="net.yaml")
     monkeypatch.setattr(Linear, "call", call)
     with pytest.raises(BuildError, match=r"E902.*cannot be written: IndexError") as caught:
-        build(loads(NET, name="net.yaml"))
+        build(program)
     assert "--> net.yaml:17:5   body" in caught.value.message
 
 

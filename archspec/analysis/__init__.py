@@ -29,7 +29,7 @@ from archspec.analysis.receptive_field import Field, Seen, Tracked, see
 from archspec.analysis.rows import Row, Totals, rows, totals
 
 if TYPE_CHECKING:
-    from archspec.analysis.sizes import InputSize
+    from archspec.analysis.sizes import InputSize, Types
     from archspec.expand.graph import Graph
     from archspec.language import Spec
     from archspec.text.faults import Fault
@@ -84,6 +84,14 @@ class Analysis:
         from archspec.analysis.sizes import fixed
 
         return fixed(self.graph, free_places(self.graph, self.spec))
+
+    @cached_property
+    def elsewhere(self) -> list[Types] | None:
+        """What every node gives, in training, at other sizes of the free axes; None: none."""
+        from archspec.analysis.sizes import elsewhere
+
+        free = free_places(self.graph, self.spec)
+        return elsewhere(self.graph, self.tracked, self.sizes, free)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

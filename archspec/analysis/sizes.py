@@ -171,21 +171,21 @@ def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:
 
 
 def elsewhere(
-    graph: Graph, tracked: Sequence[Tracked], sizes: Sequence[InputSize]
+    graph: Graph,
+    tracked: Sequence[Tracked],
+    sizes: Sequence[InputSize],
+    places: Mapping[Place, str],
 ) -> list[Types] | None:
     """What every node gives, in training, at other sizes of the free axes; None: there are none.
 
-    Each free axis has a size of its own where the network takes that, else they move as one, or
-    one alone. They become about half as long, where that is accepted.
+    `places` are the free axes. Each has a size of its own where the network takes that, else they
+    move as one, or one alone. They become about half as long, where that is accepted.
     """
     free: dict[str, list[Tracked]] = {}
     for axis in tracked:
         if axis.free:
             free.setdefault(axis.name, []).append(axis)
-    network = _Network(
-        graph,
-        {(graph.at(a.input).index, a.axis): name for name, axes in free.items() for a in axes},
-    )
+    network = _Network(graph, places)
     network.training = True
 
     def moved(names: Iterable[str], apart: bool) -> list[Types] | None:

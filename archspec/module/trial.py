@@ -86,9 +86,7 @@ def _runs(program: Program) -> Iterator[tuple[bool, Types]]:
     yield False, here
     yield True, here
     if graph.free_axes:
-        from archspec.analysis.sizes import elsewhere
-
-        there = elsewhere(graph, program.analysis.tracked, program.analysis.sizes)
+        there = program.analysis.elsewhere
         if there is not None:
             yield True, there
 

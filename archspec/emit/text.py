@@ -138,9 +138,17 @@ def _subscript(node: ast.Subscript) -> tuple[str, int]:
 
 
 def _slice(node: ast.Slice) -> tuple[str, int]:
-    parts = [_inner(p, _IF) if p is not None else "" for p in (node.lower, node.upper)]
-    text = ":".join(parts)
-    return (f"{text}:{_inner(node.step, _IF)}" if node.step else text), _ATOM
+    parts = [node.lower, node.upper, *([node.step] if node.step else [])]
+    texts = [_inner(p, _IF) if p is not None else "" for p in parts]
+    if all(p is None or _simple(p) for p in parts):
+        return ":".join(texts), _ATOM
+    return " : ".join(texts).strip().replace(":  :", "::"), _ATOM  # as ruff puts it
+
+
+def _simple(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return _simple(node.operand)
+    return isinstance(node, (ast.Name, ast.Constant))
 
 
 def _starred(node: ast.Starred) -> tuple[str, int]:

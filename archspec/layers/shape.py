@@ -192,7 +192,11 @@ class Reshape(Reordered):
 
     def call(self, t: TensorType) -> Call:
         free = tuple(Arg(n, f"n{i}") for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
+        texts = [a.name or "" for a in free]
+        if -1 not in self.shape:  # one size follows from the others
+            texts[next((i for i, n in enumerate(self.shape) if n > 1), 0)] = "-1"
+        forward, alone = f"x0.reshape(x0.shape[0], {named(free)})", f"x0.view({', '.join(texts)})"
+        return Call(None, forward=forward, free=free, alone=alone)
 
 
 class Permute(Reordered):

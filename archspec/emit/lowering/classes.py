@@ -15,15 +15,13 @@ from typing import Any
 
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
 from archspec.emit.lowering import links
-from archspec.emit.lowering.bodies import body as lower_body
-from archspec.emit.lowering.bodies import merged
-from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.freezing import Freezing
-from archspec.emit.lowering.modules import activation_class, batched
-from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
+from archspec.emit.lowering.modules import Place, activation_class, batched
+from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
-from archspec.emit.lowering.sinks import Own, Positional
+from archspec.emit.lowering.sinks import Members, Positional, Site
+from archspec.emit.lowering.walk import walk, within
 from archspec.emit.syntax import (
     Dotted,
     For,
@@ -76,17 +74,17 @@ def write_class(plan: Plan, info: Info) -> None:
         len(ins) == 1 and len(plan.outputs) == 1 and not unit.root
         and len(bodies) == len(plan.parts)
         and all(b.output is w for b, w in zip(bodies, wanted, strict=True))
-        and links.is_chain(unit.whole, bodies)
+        and all(links.of_modules(unit.whole, b) for b in bodies)
     ):  # fmt: skip
         pairs = list(zip(rows, bodies, strict=True))
-        _close(plan, info, ins, [[_chain(plan, pairs, ins[0])]], None)
+        _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    site = Site(plan.scope, unit.init, unit.steps)
+    site = Site(plan.scope, Members(unit), unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
-        lower_body(site, list(zip(rows, bodies, strict=True)))
+        walk(site, list(zip(rows, bodies, strict=True)))
     else:
         assert plan.item is not None
-        merged(site, plan.item, [(r, p) for r, p in plan.parts if isinstance(p, Copy)])
+        within(site, Place(plan.scope, plan.item, plan.parts))
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
     _close(plan, info, ins, found, forward)
@@ -100,20 +98,19 @@ def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
     return [lookup(rows, [v[k] for v in values]) for k in range(len(values[0]))]
 
 
-def _chain(plan: Plan, pairs: list[tuple[Row, Body]], cur: Flow) -> Flow:
+def _chain(plan: Plan, pairs: list[tuple[Row, Body]]) -> Flow:
     """The constructor of an nn.Sequential."""
     unit = plan.scope.unit
-    sink: Positional | Own = Own()
+    sink: Positional | Members = Members(unit, called=False)
     if links.numbered([b for _, b in pairs]):
         sink = Positional(unit, "layers")
-    out = chain(plan.scope, pairs, sink, unit.init, cur)
+    walk(Site(plan.scope, sink, unit.init, unit.steps), pairs)
     if isinstance(sink, Positional):
-        layers = sink.elements if sink.variable is None else [ast.Starred(name(sink.variable))]
-        unit.init.append(Line(call("super().__init__", *layers)))
+        unit.init.append(Line(call("super().__init__", *sink.inside())))
     else:
         unit.init.insert(0, Line(call("super().__init__")))
     tidy(unit.init)
-    return out
+    return lookup([r for r, _ in pairs], [b.output for _, b in pairs])
 
 
 # ---------------------------------------------------------------- forward
@@ -371,35 +368,45 @@ def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
             s.body = _narrowed(unit, s.body, depth + 1)
         if isinstance(s, If):
             s.orelse = _narrowed(unit, s.orelse, depth + 1)
-        lines = len(write([s], depth)) if isinstance(s, Line) else 0
-        if lines > 5 and isinstance(s, Line):
-            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
-            short = Line(s.value, s.target, s.annotation, s.op)
-            for b in before:
-                short.value = _keyword(short.value, b.target)
-            best: list[Stmt] = [*before, short]
-            named = _module_named(unit, short)
-            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
-                best = [*before, *named]
-            if len(write(best, depth)) < lines:
-                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
-                done += best
-                continue
-        done.append(s)
+        best = _shortest(unit, s, depth) if isinstance(s, Line) else [s]
+        unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+        done += best
     return done
 
 
-def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
+    """A wide statement, with names for arguments of its calls, for one of its modules, or both."""
+
+    def lines(statements: list[Stmt]) -> int:
+        return len(write(statements, depth))
+
+    if lines([s]) <= 5:
+        return [s]
+    wide, short = _wide(unit, s.value), Line(s.value, s.target, s.annotation, s.op)
+    before: list[Stmt] = [Line(v, k) for k, v in wide.items()]
+    for k in wide:
+        short.value = _keyword(short.value, k)
+    tried: list[list[Stmt]] = [
+        [s],
+        _module_named(unit, s),
+        [*before, short],
+        [*before, *_module_named(unit, short)],
+    ]
+    return min(tried, key=lines)
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt]:
     """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
     if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
-        return None
+        return [s]
     calls = [a for a in s.value.args if isinstance(a, ast.Call)]
     if not calls:
-        return None
+        return [s]
     widest = max(calls, key=lambda c: len(render(c)))
-    text = snake(render(widest.func).rpartition(".")[2])
+    func = render(widest.func)
+    text = "layer" if func.islower() else snake(func.rpartition(".")[2])
     if text in unit.taken:
-        return None
+        return [s]
     args = [ast.Name(text) if a is widest else a for a in s.value.args]
     return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
 

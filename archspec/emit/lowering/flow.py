@@ -55,11 +55,12 @@ class Row:
 class Flow(Var):
     """A variable of forward, or what flows through an nn.Sequential."""
 
-    __slots__ = ("sizes",)
+    __slots__ = ("sizes", "turned")
 
     def __init__(self, sizes: Sequence[Any] = (), hint: str = "") -> None:
         super().__init__(hint)
         self.sizes = list(sizes)
+        self.turned: ast.expr | None = None  # with its first two axes exchanged, if it is there so
 
     def at(self, row: Row, shape: Sequence[int]) -> Shape:
         """Its shape in one row, each size with the expression that it is there."""
@@ -121,6 +122,13 @@ def dims(value: Value | None) -> tuple[int, ...]:
     return value.type.shape if value is not None and value.type is not None else ()
 
 
+def must(value: Value | None) -> Value:
+    """The value. Raises PlainError where nothing flows on."""
+    if value is None:
+        raise PlainError("nothing flows on here")
+    return value
+
+
 def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list[Any]:
     """What a class can know of some sizes: `shape` is what they are in the first row.
 
@@ -163,14 +171,18 @@ def define(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> F
 
 
 @contextmanager
-def apart(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> Iterator[None]:
-    """Only `flow` is known inside, and nothing that is defined there stays.
+def apart(
+    rows: Sequence[Row], known: Sequence[tuple[Sequence[Value | None], Flow]]
+) -> Iterator[None]:
+    """Only some flows are known inside, and nothing that is defined there stays.
 
     While a container is filled, what flows in it are no variables of forward.
     """
     saved = [r.vals for r in rows]
-    for row, value in zip(rows, values, strict=True):
-        row.vals = {id(value): [flow]}
+    for row in rows:
+        row.vals = {}
+    for values, flow in known:
+        define(rows, values, flow)
     try:
         yield
     finally:

@@ -17,7 +17,6 @@ from typing import Any
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
-from archspec.emit.lowering.containers import words_of
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
@@ -31,7 +30,7 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.inits import Inits
-from archspec.emit.lowering.members import camel
+from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.syntax import name, names_in, rebuilt
@@ -68,9 +67,11 @@ class Whole:
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, set[int]] = {}
+        self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
+        self.calls: dict[Any, Any] = {}
         self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()
@@ -97,6 +98,7 @@ class Whole:
             crossing = Frames(instance)
             self.frames.update(crossing.of)
             self.consumers.update(crossing.consumers)
+            self.reused |= crossing.reused
             self.paths.update(crossing.paths)
             self.inits.learn(instance)
             by_block.setdefault(id(instance.block), []).append(instance)
@@ -138,7 +140,7 @@ class Whole:
             self._settle(group, title, before)
         except PlainError as failed:
             self.mark, group.info = mark, None
-            self._forget(before)
+            self.forget(before)
             self.names.discard(title)
             if len(group.instances) == 1:
                 raise PlainError(*failed.args) from failed  # its rows are not the caller's
@@ -160,16 +162,16 @@ class Whole:
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
             self._write(group, title, base)
-            self._forget(before)
+            self.forget(before)
         for _ in range(8):
             known = _signature(group.info)
-            self._forget(before)
+            self.forget(before)
             self._write(group, title, group.instances)
             if not recursive or _signature(group.info) == known:
                 return
         raise PlainError("the recursive call's arguments do not settle")
 
-    def _forget(self, before: int) -> None:
+    def forget(self, before: int) -> None:
         """Drops the classes that a failed try has written, but not those of finished blocks."""
         dropped = [c for c in self.order[before:] if id(c) not in self.finished]
         self.names -= {c.name for c in dropped}
@@ -343,7 +345,7 @@ class Whole:
             try:
                 unit.groups[id(item)] = self._wider(scope, item, every)
             except PlainError:
-                self._forget(before)
+                self.forget(before)
                 unit.groups[id(item)] = None
         return unit.groups[id(item)]
 
@@ -391,7 +393,7 @@ class Whole:
         body.rows = inner
         info = Info(title, item, outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
-        whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
+        whole = [p if links.merges(p) else links.body_of(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
         plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
@@ -542,7 +544,8 @@ def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
     turns = [c.env.get("loop") for c in copies]
     if not all(isinstance(t, Loop) for t in turns):
         return []
-    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    clashes = unit.taken | unit.params | columns
+    free = [n for n in ("first", "last", "index", "serial") if n not in clashes]
     return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 
@@ -576,11 +579,6 @@ def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, A
         new = {n: back[n].tree for n in names_in(tree) if n in back}
         found[text] = rebuilt(tree, new.get) if new else tree
     return found
-
-
-def must_body(copy: Copy) -> Body:
-    assert copy.body is not None
-    return copy.body
 
 
 def _may_be_named(value: Any) -> bool:

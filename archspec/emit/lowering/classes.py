@@ -15,14 +15,12 @@ from typing import Any
 
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
 from archspec.emit.lowering import links
-from archspec.emit.lowering.bodies import body as lower_body
-from archspec.emit.lowering.bodies import merged
-from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
-from archspec.emit.lowering.modules import activation_class, batched
-from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
+from archspec.emit.lowering.modules import Place, activation_class, batched
+from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
-from archspec.emit.lowering.sinks import Own, Positional
+from archspec.emit.lowering.sinks import Members, Positional, Site
+from archspec.emit.lowering.walk import walk, within
 from archspec.emit.syntax import (
     Dotted,
     For,
@@ -74,17 +72,17 @@ def write_class(plan: Plan, info: Info) -> None:
         len(ins) == 1 and len(plan.outputs) == 1 and not unit.root
         and len(bodies) == len(plan.parts)
         and all(b.output is w for b, w in zip(bodies, wanted, strict=True))
-        and links.is_chain(unit.whole, bodies)
+        and all(links.of_modules(unit.whole, b) for b in bodies)
     ):  # fmt: skip
         pairs = list(zip(rows, bodies, strict=True))
-        _close(plan, info, ins, [[_chain(plan, pairs, ins[0])]], None)
+        _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    site = Site(plan.scope, unit.init, unit.steps)
+    site = Site(plan.scope, Members(unit), unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
-        lower_body(site, list(zip(rows, bodies, strict=True)))
+        walk(site, list(zip(rows, bodies, strict=True)))
     else:
         assert plan.item is not None
-        merged(site, plan.item, [(r, p) for r, p in plan.parts if isinstance(p, Copy)])
+        within(site, Place(plan.scope, plan.item, plan.parts))
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
     _close(plan, info, ins, found, forward)
@@ -98,20 +96,19 @@ def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
     return [lookup(rows, [v[k] for v in values]) for k in range(len(values[0]))]
 
 
-def _chain(plan: Plan, pairs: list[tuple[Row, Body]], cur: Flow) -> Flow:
+def _chain(plan: Plan, pairs: list[tuple[Row, Body]]) -> Flow:
     """The constructor of an nn.Sequential."""
     unit = plan.scope.unit
-    sink: Positional | Own = Own()
+    sink: Positional | Members = Members(unit, called=False)
     if links.numbered([b for _, b in pairs]):
         sink = Positional(unit, "layers")
-    out = chain(plan.scope, pairs, sink, unit.init, cur)
+    walk(Site(plan.scope, sink, unit.init, unit.steps), pairs)
     if isinstance(sink, Positional):
-        layers = sink.elements if sink.variable is None else [ast.Starred(name(sink.variable))]
-        unit.init.append(Line(call("super().__init__", *layers)))
+        unit.init.append(Line(call("super().__init__", *sink.inside())))
     else:
         unit.init.insert(0, Line(call("super().__init__")))
     tidy(unit.init)
-    return out
+    return lookup([r for r, _ in pairs], [b.output for _, b in pairs])
 
 
 # ---------------------------------------------------------------- forward

@@ -118,6 +118,13 @@ def dims(value: Value | None) -> tuple[int, ...]:
     return value.type.shape if value is not None and value.type is not None else ()
 
 
+def must(value: Value | None) -> Value:
+    """The value. Raises PlainError where nothing flows on."""
+    if value is None:
+        raise PlainError("nothing flows on here")
+    return value
+
+
 def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list[Any]:
     """What a class can know of some sizes: `shape` is what they are in the first row.
 

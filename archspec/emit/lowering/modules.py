@@ -15,13 +15,22 @@ from functools import lru_cache
 from typing import Any
 
 from archspec.emit.forward import Assign, Step
-from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, lookup, sizes_of
-from archspec.emit.lowering.members import hints
+from archspec.emit.lowering.flow import (
+    Flow,
+    PlainError,
+    Row,
+    Shape,
+    alike,
+    dims,
+    lookup,
+    sizes_of,
+)
+from archspec.emit.lowering.members import hint_of, hints, words_of
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Copy, Value
+from archspec.expand.tree import Body, Copy, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -29,17 +38,82 @@ from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatch, TensorType
 
 Ins = Sequence[Flow | None]
+Crossing = tuple[Ins, list[list[Value]]]
 _INNER = frozenset({"conv", "norm", "linear", "merge", "shape"})
+
+
+class Place:
+    """An item at its place in a class: one copy of it in each row, or one named branch.
+
+    `module`: a container calls it, so it is a module, whatever it is in forward.
+    """
+
+    def __init__(
+        self, scope: Scope, item: Item, pairs: Sequence[tuple[Row, Any]], module: bool = False
+    ) -> None:
+        self.scope, self.item, self.module = scope, item, module
+        self.rows, self.copies = [r for r, _ in pairs], [c for _, c in pairs]
+        self._ins: list[Flow | None] | None = None
+
+    @property
+    def pairs(self) -> list[tuple[Row, Any]]:
+        return list(zip(self.rows, self.copies, strict=True))
+
+    @property
+    def first(self) -> Any:
+        return self.copies[0]
+
+    @property
+    def ins(self) -> list[Flow | None]:
+        """What it takes, as variables. Raises PlainError."""
+        if self._ins is None:
+            places = range(len(self.first.ins))
+            if any(len(c.ins) != len(places) for c in self.copies):
+                raise PlainError("the instances take different inputs")
+            self._ins = [
+                None if v is None else lookup(self.rows, [c.ins[j] for c in self.copies])
+                for j, v in enumerate(self.first.ins)
+            ]
+        return self._ins
+
+    @property
+    def outs(self) -> list[list[Value]]:
+        """What it gives: the values of each output, one a row."""
+        return [[c.outs[key] for c in self.copies] for key in self.first.outs]
+
+    @property
+    def prev(self) -> Shape | None:
+        """The shape of its first input in the first row."""
+        flow = self.ins[0] if self.ins else None
+        return None if flow is None else flow.at(self.rows[0], dims(self.first.ins[0]))
+
+    @property
+    def segment(self) -> str:
+        """Its name."""
+        found = self.first.segment if isinstance(self.first, Body) else self.first.segments[0]
+        return str(found)
+
+    @property
+    def word(self) -> str:
+        """What a class or a variable for its modules may be called."""
+        return self.segment if self.segment.isidentifier() else words_of(self.item)
+
+    @property
+    def hint(self) -> str:
+        """What a variable for what it gives may be called."""
+        return str(self.first.segment) if isinstance(self.first, Body) else hint_of(self.item)
 
 
 @dataclass(slots=True)
 class Made:
-    """A member: how it is constructed (None: nothing to construct), and how forward calls it."""
+    """A module: how it is constructed (None: nothing to construct), and how forward calls it."""
 
     constructor: ast.expr | None
     apply: Callable[[ast.expr | None, Ins, list[Step], str, Flow | None], list[Flow]]
     sizes: list[list[Any]]  # of each output
     layer: Layer | None = None
+    crossing: Crossing | None = None  # of a group: what comes in and goes out
+    chained: bool = False  # a group that is an nn.Sequential
 
 
 @lru_cache(maxsize=4096)
@@ -62,42 +136,29 @@ def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> 
     return layer.module(*types) if module else layer.call(*types)
 
 
-def flows_of(rows: Sequence[Row], copies: Sequence[Copy]) -> list[Flow | None]:
-    """What a member takes, as variables. Raises PlainError."""
-    places = range(len(copies[0].ins))
-    if any(len(c.ins) != len(places) for c in copies):
-        raise PlainError("the instances take different inputs")
-    return [
-        None if copies[0].ins[j] is None else lookup(rows, [c.ins[j] for c in copies])
-        for j in places
-    ]
-
-
 # ---------------------------------------------------------------- ops
 
 
-def op(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins,
-    module: bool = False, layer: Layer | None = None,
-) -> Made:  # fmt: skip
+def op(place: Place, layer: Layer | None = None) -> Made:
     """How one op is made and called; `layer`: the one whose weights it uses again."""
+    scope, rows, copies = place.scope, place.rows, place.copies
     if scope.settled and len(copies) == 1:
         known = scope.unit.whole.plain
-        key = (id(copies[0].layer), module, *map(id, types_of(copies[0])))
+        key = (id(copies[0].layer), place.module, *map(id, types_of(copies[0])))
         if key not in known:
-            known[key] = _numbers(copies[0], module=module)
+            known[key] = _numbers(copies[0], module=place.module)
         found: Made | None = known[key]
         if found is not None:
             return found
-    calls = [torch_call(c, module=module) for c in copies]
+    calls = [torch_call(c, module=place.module) for c in copies]
     first = calls[0]
-    types = _types(rows[0], copies[0], ins)
+    types = _types(place)
     if any(_form(c) != _form(first) for c in calls):
-        return _varying(scope, item, rows, copies, (calls, types))
-    layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
+        return _varying(place, calls, types)
+    layer = layer or layer_of(place)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, module)
+        own = _call_of(layer, types, place.module)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -107,36 +168,33 @@ def op(
     constructor = None
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
-    free = {
-        a.name or "": _free(scope, item, rows, copies, ins, k, a, calls, module)
-        for k, a in enumerate(made.free)
-    }
+    free = {a.name or "": _free(place, k, a, calls) for k, a in enumerate(made.free)}
     return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
 
 
-def layer_of(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins) -> Layer:
+def layer_of(place: Place) -> Layer:
     """The op's layer with numbers that remember."""
+    item, copy = place.item, place.first
     assert copy.layer is not None
-    if copy.shared is not None or (item.op != copy.layer.op and item.op != "activation"):
-        return copy.layer
+    own: Layer = copy.layer
+    if copy.shared is not None or (item.op != own.op and item.op != "activation"):
+        return own
     if not has_expression(item.args):
-        return copy.layer
-    prev = None
-    if ins and ins[0] is not None:
-        prev = ins[0].at(row, dims(copy.ins[0]))
+        return own
+    prev = place.prev
     try:
-        args = {k: scope.symbolic(v, row, copy, prev) for k, v in item.args.items()}
+        args = {k: place.scope.symbolic(v, place.rows[0], copy, prev) for k, v in item.args.items()}
         return create(item.op, args)
     except (*FAILURES, BadArgument):
-        return copy.layer
+        return own
 
 
-def _types(row: Row, copy: Copy, ins: Ins) -> tuple[TensorType | None, ...]:
+def _types(place: Place) -> tuple[TensorType | None, ...]:
     return tuple(
         None
         if v is None or v.type is None or flow is None
-        else TensorType(flow.at(row, v.type.shape), v.type.dtype, v.type.map)
-        for v, flow in zip(copy.ins, ins, strict=True)
+        else TensorType(flow.at(place.rows[0], v.type.shape), v.type.dtype, v.type.map)
+        for v, flow in zip(place.first.ins, place.ins, strict=True)
     )
 
 
@@ -205,17 +263,15 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
     return found if made.wrap is None else call(made.wrap, found)
 
 
-def _free(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins, k: int,
-    a: Arg, calls: Sequence[Call], module: bool,
-) -> ast.expr:  # fmt: skip
+def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:
     """One argument of forward."""
+    scope, rows = place.scope, place.rows
 
     def anew() -> tuple[Any, list[dict[str, Any]]]:
         sights: list[dict[str, Any]] = []
-        for row, c in zip(rows, copies, strict=True):
+        for row, c in place.pairs:
             sight = dict(row.py)
-            for flow, value in zip(ins, c.ins, strict=True):
+            for flow, value in zip(place.ins, c.ins, strict=True):
                 if flow is not None:
                     sight[f"__{flow.id}"] = Sizes(dims(value))
             for text, shape in row.seen.items():
@@ -223,20 +279,21 @@ def _free(
                 if seen is not None:
                     sight[f"__{seen.id}"] = Sizes(shape)
             sights.append(sight)
-        return _running(scope, item, rows[0], copies[0], ins, k, module), sights
+        return _running(place, k), sights
 
     wanted = [c.free[k].value for c in calls]
     if (
         not remembers(a.value)
-        and not has_expression(item.args)
+        and not has_expression(place.item.args)
         and alike([bare(w) for w in wanted])
     ):
         return literal(bare(wanted[0]))
     return scope.kept(rows, a.value, wanted, a.name or "n", anew)
 
 
-def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, module: bool) -> Any:
+def _running(place: Place, k: int) -> Any:
     """An argument of forward where sizes are those of the tensors."""
+    scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     if copy.shared is not None or not has_expression(item.args):
         return None
     records = {
@@ -244,8 +301,8 @@ def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, m
         for text, flow in scope.records.items()
         if text in row.seen
     }
-    if ins and ins[0] is not None:
-        records["prev"] = Record(running(ins[0], dims(copy.ins[0])))
+    if place.ins and place.ins[0] is not None:
+        records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 
     def value(v: Any) -> Any:
         if isinstance(v, Expr):
@@ -257,21 +314,17 @@ def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, m
 
     try:
         layer = create(item.op, {n: value(v) for n, v in item.args.items()})
-        return _call_of(layer, _types(row, copy, ins), module).free[k].value
+        return _call_of(layer, _types(place), place.module).free[k].value
     except (*FAILURES, BadArgument, Mismatch):
         return None
 
 
-def _varying(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy],
-    made: tuple[list[Call], tuple[TensorType | None, ...]],
-) -> Made:  # fmt: skip
+def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None, ...]) -> Made:
     """Modules of different classes in one place, where nothing else differs.
 
     The class itself becomes an argument.
     """
-    calls, types = made
-    first = calls[0]
+    scope, rows, copies, first = place.scope, place.rows, place.copies, calls[0]
     if any(
         c.target is None or c.args or c.free or c.wrap
         or (c.forward, c.results) != (first.forward, first.results)
@@ -279,7 +332,7 @@ def _varying(
     ):  # fmt: skip
         raise PlainError("the instances need different kinds of layer")
     targets = [Dotted(c.target or "") for c in calls]
-    value = retyped(scope, rows, item.args.get("name"), targets)
+    value = retyped(scope, rows, place.item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
     assert layer is not None
@@ -379,29 +432,25 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
     return call(ast.Attribute(flow.ref, "expand"), size, *(literal(-1) for _ in flow.sizes))
 
 
-def merge(
-    scope: Scope, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Flow],
-    paths: list[list[Value]],
-) -> tuple[Flow, Step]:  # fmt: skip
+def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple[Flow, Step]:
     """The op that joins the paths of a residual or of branches."""
-    layer = copies[0].layer
-    assert layer is not None
+    rows, copies = place.rows, place.copies
+    ins = [lookup(rows, values) for values in paths]
     types = [
         TensorType(flow.at(rows[0], dims(p[0])), p[0].type.dtype, p[0].type.map)
         for flow, p in zip(ins, paths, strict=True)
         if p[0].type is not None
     ]
+    if place.first.layer is None:  # they never meet here, and may differ
+        types = types[:1] * len(types)
     made = layer.call(*types)
-    if any(c.layer != layer for c in copies):
-        raise PlainError("the merges differ")
     (out,) = layer.infer(*types)
     free = {a.name or "": literal(plain(a.value)) for a in made.free}
     refs = {
-        f"x{j}": v.ref if made.broadcast else batched(v, ins, scope.unit.anchor)
+        f"x{j}": v.ref if made.broadcast else batched(v, ins, place.scope.unit.anchor)
         for j, v in enumerate(ins)
     }
-    values = [c.out for c in copies if c.out is not None]
-    flow = Flow(sizes_of(rows, out.shape, values))
+    flow = Flow(sizes_of(rows, out.shape, [c.out for c in copies]))
     flow.batchless = made.broadcast and all(v.batchless for v in ins)
     value = rebuilt(parsed(made.forward), {**free, **refs}.get)
     return flow, Assign([flow], value, inner=True, merge=True)
@@ -420,11 +469,14 @@ def titles(text: str, place: int, rank: int) -> list[str]:
     return [f"{prefix}_{w}" for w in words]
 
 
-def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins) -> Made:
+def block(place: Place) -> Made:
     """How a block is made and called."""
-    instances = [c.instance for c in copies if c.instance is not None]
+    scope, rows, item = place.scope, place.rows, place.item
+    instances = [c.instance for c in place.copies]
+    if any(i is None for i in instances):
+        raise PlainError("a block in some instances only")
     info = scope.unit.whole.of(instances)
-    given = _given(scope, item, rows[0], copies[0], ins)
+    given = _given(place)
     wanted = [info.values[id(i)] for i in instances]
     for p in info.parameters:
         if p.name not in given and p.name in scope.names:  # of the document: handed through
@@ -433,21 +485,15 @@ def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy],
         if all(isinstance(v, Dotted) for v in values) and p.name in item.args:
             given[p.name] = retyped(scope, rows, item.args[p.name], values)
     constructor = construct(scope, rows, info, wanted, given)
-    outs = [[c.outs[key] for c in copies] for key in copies[0].outs]
-    sizes = outer_sizes(info, given, rows, outs)
-    return Made(constructor, module_call(copies[0].outs, sizes), sizes)
+    sizes = outer_sizes(info, given, rows, place.outs)
+    return Made(constructor, module_call(place.first.outs, sizes), sizes)
 
 
-def called_again(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins
-) -> Made:
-    """How a block that is made already is called on other inputs; `item` made it."""
-    instances = [c.instance for c in copies if c.instance is not None]
-    info = scope.unit.whole.of(instances)
-    given = _given(scope, item, rows[0], copies[0], ins)
-    outs = [[c.outs[key] for c in copies] for key in copies[0].outs]
-    sizes = outer_sizes(info, given, rows, outs)
-    return Made(None, module_call(copies[0].outs, sizes), sizes)
+def called_again(place: Place) -> Made:
+    """How a block that is made already is called on other inputs."""
+    info = place.scope.unit.whole.of([c.instance for c in place.copies])
+    sizes = outer_sizes(info, _given(place), place.rows, place.outs)
+    return Made(None, module_call(place.first.outs, sizes), sizes)
 
 
 def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:
@@ -466,13 +512,13 @@ def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]])
     return apply
 
 
-def _given(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins) -> dict[str, Any]:
+def _given(place: Place) -> dict[str, Any]:
     """What a block's constructor may be given, by name, with numbers that remember."""
-    assert copy.instance is not None
+    scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     called = copy.instance.block
     shapes = [
         flow.at(row, dims(v)) if flow is not None else dims(v)
-        for flow, v in zip(ins, copy.ins, strict=True)
+        for flow, v in zip(place.ins, copy.ins, strict=True)
     ]
     prev = shapes[0] if shapes else None
     inside = {n: Record(s) for n, s in zip(called.inputs, shapes, strict=False)}

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,6 +85,7 @@ class Info:
 class Classes(Protocol):
     """What the parts of the lowering ask of the whole."""
 
+    order: list[Info]
     frames: dict[int, Any]
     consumers: dict[int, set[int]]
     paths: dict[int, tuple[str, ...]]
@@ -93,23 +95,13 @@ class Classes(Protocol):
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""
 
+    def forget(self, before: int) -> None:
+        """Drops the classes that a failed try has written."""
+
     def outlined(
         self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
     ) -> tuple[Info, list[list[Value]], list[list[Value]]]:
         """The class of a group, and what comes in and goes out in each row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """A group that is written out in the class around it: its members are reached by their paths.
-
-    `base` is the group's path in its block, `module` where its members are in the class; `make`:
-    they are made here (else they belong to the group whose weights are used again).
-    """
-
-    base: tuple[str, ...]
-    module: tuple[str, ...]
-    make: bool
 
 
 class Unit:
@@ -136,7 +128,6 @@ class Unit:
         self.counters: set[str] = set()
         self.anchor: Flow | None = None  # an input, for the size of the batch
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
-        self.inline: list[Inline] = []
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
         self.params: set[str] = set()  # names of the author that are no columns
         self.parts: list[Any] = []  # what it is written of: rows with bodies
@@ -172,6 +163,15 @@ class Unit:
             text, number = f"{base}{number}", number + 1
         self.taken.add(text)
         return text
+
+    @contextmanager
+    def filling(self, sink: Any) -> Iterator[None]:
+        """While a container is filled."""
+        self.sinks.append(sink)
+        try:
+            yield
+        finally:
+            self.sinks.pop()
 
     def settle(self, variables: set[str], into: list[Stmt]) -> None:
         """Writes what waits with old values of some variables, before statements change them."""
@@ -462,12 +462,3 @@ def running(flow: Flow, shape: Sequence[int]) -> tuple[Any, ...]:
         of = ast.Subscript(ast.Attribute(tensor, "shape"), ast.Constant(a + 1))
         found.append(traced(n, of))
     return tuple(found)
-
-
-@dataclass(slots=True)
-class Site:
-    """Where an item is lowered: what may be named there, and what is written so far."""
-
-    scope: Scope
-    init: list[Stmt]  # statements of the constructor
-    steps: list[Step]  # of forward

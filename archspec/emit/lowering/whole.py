@@ -17,7 +17,6 @@ from typing import Any
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
-from archspec.emit.lowering.containers import words_of
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
@@ -30,7 +29,7 @@ from archspec.emit.lowering.flow import (
     holds,
 )
 from archspec.emit.lowering.inits import Inits, freezing
-from archspec.emit.lowering.members import camel
+from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.syntax import name, names_in, rebuilt
@@ -129,7 +128,7 @@ class Whole:
             self._settle(group, title, before)
         except PlainError as failed:
             self.mark, group.info = mark, None
-            self._forget(before)
+            self.forget(before)
             self.names.discard(title)
             if len(group.instances) == 1:
                 raise PlainError(*failed.args) from failed  # its rows are not the caller's
@@ -151,16 +150,16 @@ class Whole:
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
             self._write(group, title, base)
-            self._forget(before)
+            self.forget(before)
         for _ in range(8):
             known = _signature(group.info)
-            self._forget(before)
+            self.forget(before)
             self._write(group, title, group.instances)
             if not recursive or _signature(group.info) == known:
                 return
         raise PlainError("the recursive call's arguments do not settle")
 
-    def _forget(self, before: int) -> None:
+    def forget(self, before: int) -> None:
         """Drops the classes that a failed try has written, but not those of finished blocks."""
         dropped = [c for c in self.order[before:] if id(c) not in self.finished]
         self.names -= {c.name for c in dropped}
@@ -333,7 +332,7 @@ class Whole:
             try:
                 unit.groups[id(item)] = self._wider(scope, item, every)
             except PlainError:
-                self._forget(before)
+                self.forget(before)
                 unit.groups[id(item)] = None
         return unit.groups[id(item)]
 
@@ -381,7 +380,7 @@ class Whole:
         body.rows = inner
         info = Info(title, item, outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
-        whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
+        whole = [p if links.merges(p) else links.body_of(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
         plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
@@ -565,11 +564,6 @@ def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, A
         new = {n: back[n].tree for n in names_in(tree) if n in back}
         found[text] = rebuilt(tree, new.get) if new else tree
     return found
-
-
-def must_body(copy: Copy) -> Body:
-    assert copy.body is not None
-    return copy.body
 
 
 def _may_be_named(value: Any) -> bool:

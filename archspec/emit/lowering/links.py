@@ -34,6 +34,23 @@ def is_chain(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
     )
 
 
+def is_list(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
+    """Whether each named group or branch is a `sequential` that is no such chain.
+
+    Its modules stand in an nn.ModuleList, and forward calls them one by one.
+    """
+    if any(map(merges, parts)) or is_chain(whole, parts):
+        return False
+    bodies = [body_of(p) for p in parts]
+    return in_places(bodies)
+
+
+def in_places(bodies: Sequence[Body]) -> bool:
+    """Whether an nn.ModuleList can hold what is in the bodies."""
+    items = [o.item.op for b in bodies for o in b.items]
+    return all(b.numbered for b in bodies) and numbered(bodies) and "parameter" not in items
+
+
 def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:
     """Whether a group takes and gives nothing else."""
     ins, outs = frame.captures.values(), frame.exports.values()

@@ -9,12 +9,13 @@ The layer is made once more with numbers that remember; what its `call` returns 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from archspec.emit.forward import Assign, Step
+from archspec.emit.forward import Assign, Form, Step, Var
 from archspec.emit.lowering.flow import (
     Flow,
     PlainError,
@@ -25,7 +26,7 @@ from archspec.emit.lowering.flow import (
     lookup,
     sizes_of,
 )
-from archspec.emit.lowering.members import hint_of, hints, words_of
+from archspec.emit.lowering.members import hint_of, results, words_of
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
@@ -388,7 +389,7 @@ def _applier(
         }
         own = {"self": attribute} if attribute is not None else {}
         value = rebuilt(parsed(torch.forward), {**free, **refs, **own}.get)
-        outs = [Flow(s, h) for s, h in zip(sizes, hints(hint, copy.outs), strict=True)]
+        outs = results(hint, copy.outs, sizes)
         for out in outs:
             out.batchless = torch.batchless or (
                 torch.broadcast and bool(given) and all(v.batchless for v in given)
@@ -410,12 +411,55 @@ def _assigned(
         return [Assign(list(outs), value, inner=inner, merge=merge)]
     if results == tuple(f"r[{k}]" for k in range(len(outs))):
         return [Assign(list(outs), value, merge=merge)]
+    parts = [_part(text) for text in results]
+    if all(path for path, _ in parts):
+        form = _form_of([path for path, _ in parts])
+        steps: list[Step] = []
+        given: list[Var] = []
+        for out, (_, after) in zip(outs, parts, strict=True):
+            given.append(_unturned(out) if after else out)
+            if after:
+                turned = rebuilt(parsed(f"r{after}"), {"r": given[-1].ref}.get)
+                steps.append(Assign([out], turned, inner=True))
+        return [Assign(given, value, merge=merge, form=form), *steps]
     raw = Flow((), hint)
     raw.several = True
-    steps: list[Step] = [Assign([raw], value, inner=True, merge=merge)]
+    steps = [Assign([raw], value, inner=True, merge=merge)]
     for out, text in zip(outs, results, strict=True):
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def _part(text: str) -> tuple[tuple[int, ...], str]:
+    """`r[1][0].transpose(0, 1)` → (1, 0) and `.transpose(0, 1)`."""
+    found = re.fullmatch(r"r((?:\[\d+\])+)(.*)", text)
+    if found is None:
+        return (), ""
+    return tuple(map(int, re.findall(r"\d+", found[1]))), found[2]
+
+
+def _form_of(paths: Sequence[tuple[int, ...]]) -> Form | None:
+    """(0,), (1, 0), (1, 1) → `[0, [1, 2]]`; None where it is flat."""
+    if all(len(p) == 1 for p in paths):
+        return None
+    form: Form = []
+    for place, path in enumerate(paths):
+        inner = form
+        for step in path[:-1]:
+            while len(inner) <= step:
+                inner.append([])
+            found = inner[step]
+            assert isinstance(found, list)
+            inner = found
+        inner.append(place)
+    return form
+
+
+def _unturned(out: Flow) -> Flow:
+    """The result as torch gives it, under the same name."""
+    raw = Flow((), out.hint)
+    raw.short = out.short
+    return raw
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:
@@ -504,7 +548,7 @@ def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]])
     ) -> list[Flow]:
         assert attribute is not None
         given = [v for v in ins if v is not None]
-        found = [Flow(s, h) for s, h in zip(sizes, hints(hint, outs), strict=True)]
+        found = results(hint, outs, sizes)
         value = call(attribute, *(batched(v, given, anchor) for v in given))
         steps.append(Assign(list(found), value))
         return found

@@ -122,6 +122,8 @@ class Unit:
         self.steps: list[Step] = []
         self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
+        self.listed = False  # an nn.ModuleList: its members are numbered
+        self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments

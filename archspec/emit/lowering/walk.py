@@ -253,8 +253,12 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         within(site, place)
     elif first.group and site.scope.unit.whole.frames[id(first)].outward:
         _written_out(site, place, first.segments[-1])
+    elif site.sink.called and first.group and links.is_list(site.scope.unit.whole, place.copies):
+        _listed(site, place)
     else:
         _module(site, place)
+    if isinstance(site.sink, Positional) and site.sink.called and first.segments:
+        site.sink.fill(int(first.segments[-1]) + 1, site.init)
 
 
 def within(site: Site, place: Place) -> None:
@@ -325,7 +329,10 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
     if site.sink.called:
         takes = place.ins if takes is None else takes
         anchor = site.scope.unit.anchor
-        outs = made.apply(reached, takes, site.steps, place.hint, anchor) if gives else []
+        hint = place.hint
+        if isinstance(site.sink, Positional):
+            hint = f"{hint or site.sink.hint}{site.sink.count - 1}"
+        outs = made.apply(reached, takes, site.steps, hint, anchor) if gives else []
     else:
         outs = [Flow(sizes) for sizes in made.sizes]
     for values, flow in zip(gives, outs, strict=True):
@@ -379,6 +386,25 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
         walk(inner, list(zip(place.rows, bodies, strict=True)))
         out = lookup(place.rows, [b.output for b in bodies])
     return sink.finish(), out.sizes
+
+
+def _listed(site: Site, place: Place) -> None:
+    """A `sequential` that is no chain: its modules in an nn.ModuleList, called one by one."""
+    unit, text, bodies = site.scope.unit, ast.Constant(place.segment), map(body_of, place.copies)
+    paths = list(zip(place.rows, bodies, strict=True))
+    word = place.word
+    if isinstance(site.sink, Positional):
+        word = f"{site.sink.hint}{site.sink.count}_"
+    sink = Positional(unit, word, site.sink.reach(text))
+    with unit.filling(sink):
+        walk(Site(site.scope, sink, site.init, site.steps), paths)
+    reached = site.sink.put(text, sink.finish(), site.init)
+    unit.lengths[render(sink.listed or text)] = sink.count
+    if isinstance(site.sink, Members) and reached is not None:
+        unit.claim(place.segment, place.item)
+        site.init += unit.whole.inits.group_init(site.scope, [b for _, b in paths], reached)
+    for c in place.copies:
+        unit.made[id(c)] = Member(reached, place.item)
 
 
 def _given(
@@ -638,14 +664,10 @@ def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     sink = Positional(unit, str(text.value), attribute)
     scope = site.scope.without(copies.own)
     calls: list[list[Step]] = []
-    empty = 0
     with unit.filling(sink):
         for k in range(min(2, max(copies.counts)) if copies.varies else copies.counts[0]):
             inner = Site(scope, sink, [] if copies.varies and k else site.init, [])
             _one(inner, item, [(r.below(), c) for r, c in copies.at(k)])
-            if sink.count == k:  # nothing to be made, but the others keep their places
-                sink.put(ast.Constant(""), call("nn.Identity"), site.init)
-                empty += 1
             calls.append(inner.steps)
     alike = len({render(e) for e in sink.elements}) == 1 and sink.variable is None
     looped = _looped(attribute, calls) if private and len(calls) > 1 else None
@@ -654,7 +676,7 @@ def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     made = sink.finish()
     if alike and len(calls) > 1:
         made = call("nn.ModuleList", comprehension(sink.elements[0], copies.count(site.scope)))
-    if empty < len(calls):
+    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
         site.sink.put(text, made, site.init)
     if looped is None:
         site.steps += [s for steps in calls for s in steps]
@@ -662,6 +684,7 @@ def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
     site.steps.append(looped)
     out, last = looped.out, [must(v) for v in copies.outs]
     assert isinstance(out, Flow)
+    out.hint = hint_of(item)
     out.sizes = sizes_of(copies.rows, out.at(copies.rows[0], dims(last[0])), last)
     define(copies.rows, last, out)
 

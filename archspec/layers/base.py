@@ -13,7 +13,7 @@ layer.label(axes=2)         max pool 3×3 /2
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
@@ -205,6 +205,13 @@ class Call:
     wrap: str | None = None
     batchless: bool = False
     broadcast: bool = False
+
+
+@cache
+def _defaults(cls: "type[Layer]") -> dict[str, Any]:
+    """The default of each parameter, MISSING of one that has to be given."""
+    fields = cls.model_fields.items()
+    return {name: MISSING if f.is_required() else f.default for name, f in fields}
 
 
 class Layer(BaseModel):
@@ -406,10 +413,8 @@ class Layer(BaseModel):
         return tuple(self._arg(name, torch) for name, torch in pairs)
 
     def _arg(self, name: str, torch: str) -> Arg:
-        field = type(self).model_fields[name]
-        if field.is_required():
-            return Arg(vars(self)[name])
-        return Arg(vars(self)[name], torch, field.default)
+        default = _defaults(type(self))[name]
+        return Arg(vars(self)[name], None if default is MISSING else torch, default)
 
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.

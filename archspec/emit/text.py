@@ -138,9 +138,19 @@ def _subscript(node: ast.Subscript) -> tuple[str, int]:
 
 
 def _slice(node: ast.Slice) -> tuple[str, int]:
-    parts = [_inner(p, _IF) if p is not None else "" for p in (node.lower, node.upper)]
-    text = ":".join(parts)
-    return (f"{text}:{_inner(node.step, _IF)}" if node.step else text), _ATOM
+    """As ruff puts it: spaces around the colons where a part is more than a name or a number."""
+    ends = (node.lower, node.upper, node.step)
+    space = "" if all(p is None or _bare(p) for p in ends) else " "
+    text, *parts = ["" if p is None else _inner(p, _IF) for p in ends[: 3 if node.step else 2]]
+    for part in parts:
+        before = space if text[-1:] not in ("", ":") else ""
+        text += f"{before}:{space if part else ''}{part}"
+    return text, _ATOM
+
+
+def _bare(node: ast.expr) -> bool:
+    signed = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    return isinstance(node.operand if signed else node, (ast.Name, ast.Constant))
 
 
 def _starred(node: ast.Starred) -> tuple[str, int]:

@@ -194,7 +194,8 @@ class Call:
     input as it is, because axes are right-aligned and ranks agree; their result is batchless when
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
-    parameter's type (right for a stored leading axis of 1 too).
+    parameter's type (right for a stored leading axis of 1 too). `alone`: what `forward` is of an
+    input without a batch axis, where that is simpler; its result has none either.
     """
 
     target: str | None
@@ -205,6 +206,7 @@ class Call:
     wrap: str | None = None
     batchless: bool = False
     broadcast: bool = False
+    alone: str = ""
 
 
 @cache

@@ -168,7 +168,8 @@ class Unflatten(Reordered):
     def call(self, t: TensorType) -> Call:
         shape = Arg(tuple(self.shape), "shape")
         free = (torch_axis(self.axis, "axis"), shape)
-        return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
+        alone = f"torch.unflatten(x0, {place(self.op, self.axis, t) - t.rank}, shape)"
+        return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free, alone=alone)
 
 
 class Reshape(Reordered):
@@ -192,7 +193,8 @@ class Reshape(Reordered):
 
     def call(self, t: TensorType) -> Call:
         free = tuple(Arg(n, f"n{i}") for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
+        forward = f"x0.reshape(x0.shape[0], {named(free)})"
+        return Call(None, forward=forward, free=free, alone=f"x0.reshape({named(free)})")
 
 
 class Permute(Reordered):

@@ -382,18 +382,18 @@ def _applier(
         attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
     ) -> list[Flow]:
         given = [v for v in ins if v is not None]
+        without = bool(given) and all(v.batchless for v in given)
+        alone = torch.alone if without and attribute is None else ""
         refs = {
-            f"x{j}": v.ref if torch.broadcast else batched(v, given, anchor)
+            f"x{j}": v.ref if torch.broadcast or alone else batched(v, given, anchor)
             for j, v in enumerate(ins)
             if v is not None
         }
         own = {"self": attribute} if attribute is not None else {}
-        value = rebuilt(parsed(torch.forward), {**free, **refs, **own}.get)
+        value = rebuilt(parsed(alone or torch.forward), {**free, **refs, **own}.get)
         outs = results(hint, copy.outs, sizes)
         for out in outs:
-            out.batchless = torch.batchless or (
-                torch.broadcast and bool(given) and all(v.batchless for v in given)
-            )
+            out.batchless = torch.batchless or (without and (torch.broadcast or bool(alone)))
         steps += _assigned(torch.results, outs, value, hint, inner=inner, merge=len(refs) > 1)
         return outs
 

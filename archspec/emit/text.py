@@ -6,6 +6,7 @@ Only the shapes of `ast` that are named here can be written.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -149,8 +150,9 @@ def _slice(node: ast.Slice) -> tuple[str, int]:
 
 
 def _bare(node: ast.expr) -> bool:
-    signed = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-    return isinstance(node.operand if signed else node, (ast.Name, ast.Constant))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, (ast.Name, ast.Constant))
 
 
 def _starred(node: ast.Starred) -> tuple[str, int]:
@@ -304,6 +306,21 @@ def _same_level(node: ast.BinOp) -> list[tuple[str, ast.expr]]:
 # ---------------------------------------------------------------- statements
 
 
+def _opened(line: str) -> str:
+    """A line as far as its value's first bracket, if it is too long otherwise."""
+    return line if len(line) <= WIDTH else line[: line.find("(", line.find("=")) + 1]
+
+
+def _wide(s: Line, depth: int) -> list[str]:
+    """`a, b, … = (` and the value; of too many variables one a line."""
+    pad = INDENT * depth
+    if len(f"{pad}{s.target} = (") <= WIDTH:
+        return [f"{pad}{s.target} = (", *layout(s.value, "", "", depth + 1), f"{pad})"]
+    each = re.split(r", (?![^(]*\))", s.target)
+    lines = [f"{pad}{INDENT}{target}," for target in each]
+    return [f"{pad}(", *lines, *layout(s.value, ") = ", "", depth)]
+
+
 def write(statements: Iterable[Stmt], depth: int) -> list[str]:
     """The lines of some statements."""
     lines: list[str] = []
@@ -312,7 +329,8 @@ def write(statements: Iterable[Stmt], depth: int) -> list[str]:
         if isinstance(s, Line):
             note = f": {s.annotation}" if s.annotation else ""
             prefix = f"{s.target}{note} {s.op} " if s.target else ""
-            lines += layout(s.value, prefix, "", depth)
+            wide = ", " in s.target and len(_opened(f"{pad}{prefix}{render(s.value)}")) > WIDTH
+            lines += _wide(s, depth) if wide else layout(s.value, prefix, "", depth)
         elif isinstance(s, If):
             lines += [*layout(s.test, "if ", ":", depth), *write(s.body, depth + 1)]
             if len(s.orelse) == 1 and isinstance(s.orelse[0], If):

@@ -92,7 +92,19 @@ def write_class(plan: Plan, info: Info) -> None:
     if isinstance(sink, Positional):
         modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
         unit.init.append(Line(call("super().__init__", modules)))
+    info.outputs = _returned_names(tuple(plan.outputs), forward)
     _close(plan, info, ins, found, forward)
+
+
+def _returned_names(outputs: tuple[str, ...], forward: list[Stmt]) -> tuple[str, ...]:
+    """The outputs of a group's class have no names but those of the variables it returns."""
+    last = forward[-1]
+    if not isinstance(last, Return) or not isinstance(last.value, ast.Tuple):
+        return outputs
+    if not all(n.isdigit() for n in outputs):
+        return outputs
+    texts = [render(e) for e in last.value.elts]
+    return tuple(t if len(t) > 1 else n for n, t in zip(outputs, texts, strict=True))
 
 
 def _found(rows: list[Row], values: list[Any]) -> list[Flow]:

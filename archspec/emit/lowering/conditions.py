@@ -101,7 +101,7 @@ def join(
     rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow,
     test: ast.expr | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Per axis, a size that holds on both sides of a condition, or `2 * width if test else width`."""
+    """Per axis, a size that holds on both sides of a condition, or `2 * c if test else c`."""
     if len(then.sizes) != len(other.sizes):
         raise PlainError("the ranks differ behind a condition")
     found: list[Any] = []

@@ -41,8 +41,10 @@ def results(hint: str, outputs: Iterable[str], sizes: Sequence[Sequence[Any]]) -
         return [Flow(sizes[0], hint)]
     found = []
     for n, s in zip(names, sizes, strict=True):
-        flow = Flow(s, "_".join(filter(None, (hint, n))).lower() if n.isidentifier() else "")
-        flow.short = n.lower() if n.isidentifier() else ""
+        flow = Flow(s, "_".join(filter(None, (hint, n))).lower())
+        flow.short = n.lower()
+        if not n.isidentifier():
+            flow.hint = flow.short = f"{hint}{n}" if hint else ""
         found.append(flow)
     return found
 

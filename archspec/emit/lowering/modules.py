@@ -392,6 +392,8 @@ def _applier(
         own = {"self": attribute} if attribute is not None else {}
         value = rebuilt(parsed(alone or torch.forward), {**free, **refs, **own}.get)
         outs = results(hint, copy.outs, sizes)
+        if attribute is None and len(outs) == 1:
+            outs[0].short = hint  # there is no member that has its name
         for out in outs:
             out.batchless = torch.batchless or (without and (torch.broadcast or bool(alone)))
         steps += _assigned(torch.results, outs, value, hint, inner=inner, merge=len(refs) > 1)

@@ -75,6 +75,7 @@ class Info:
     values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id: its arguments there
     sizes: list[list[Any]] = field(default_factory=list)  # of each output, in its own names
     lead: str = ""  # the param that is given by position
+    inputs: tuple[str, ...] = ()  # of a group: what it takes
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
     fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on

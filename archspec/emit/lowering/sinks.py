@@ -108,15 +108,13 @@ class Positional(Sink):
         """`self.blocks[0]`; of a list in a list, which has no type: by its path."""
         outer = self.listed
         assert outer is not None
-        if isinstance(outer, ast.Call):
-            (path,) = outer.args
-            assert isinstance(path, ast.Constant)
-            return ast.Call(outer.func, [ast.Constant(f"{path.value}.{index}")], [])
+        if isinstance(outer, ast.Call) and isinstance(outer.args[0], ast.Constant):
+            path = f"{outer.args[0].value!s}.{index}"
+            return ast.Call(outer.func, [ast.Constant(path)], [])
         if not isinstance(outer, ast.Subscript):
             return ast.Subscript(outer, ast.Constant(index))
-        assert isinstance(outer.slice, ast.Constant)
-        text = ast.Constant(f"{outer.slice.value}.{index}")
-        return call(ast.Attribute(outer.value, "get_submodule"), text)
+        path = f"{render(outer.slice)}.{index}"
+        return call(ast.Attribute(outer.value, "get_submodule"), ast.Constant(path))
 
     def state(self) -> Any:
         return self.variable, self.count, list(self.elements)

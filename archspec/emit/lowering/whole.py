@@ -27,7 +27,6 @@ from archspec.emit.lowering.flow import (
     dims,
     equal,
     holds,
-    lookup,
 )
 from archspec.emit.lowering.inits import Inits, freezing
 from archspec.emit.lowering.members import camel, words_of
@@ -361,9 +360,8 @@ class Whole:
         """The class of a group in some rows."""
         rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
         captures, exports = self._crossing(parts)
-        title = self.free(title)
         taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
-        names = _input_names([lookup(rows, values) for values in taken])
+        names = _input_names(rows[0], [values[0] for values in taken])
         own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
         unit, inner, outer = self._inside(scope, rows, own)
         unit.base = self.frames[id(parts[0])].path
@@ -379,6 +377,7 @@ class Whole:
         }
         body = Scope(unit, _reachable(scope.names, back), records)
         body.rows = inner
+        title = self.free(title)
         info = Info(title, item, inputs=tuple(names), outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
         whole = [p if links.merges(p) else links.body_of(p) for p in parts]
@@ -578,11 +577,12 @@ def _row(instance: Instance, base: int) -> Row:
     return Row({k: bare(v) for k, v in instance.args.items()}, base, {}, seen)
 
 
-def _input_names(flows: Sequence[Flow]) -> list[str]:
+def _input_names(row: Row, values: Sequence[Value]) -> list[str]:
     """What the class of a group calls what it takes: as it is called around, else x1, x2."""
     names: list[str] = []
-    for j, flow in enumerate(flows):
-        text = next((t for t in (flow.short, flow.hint) if t and t not in names), "")
+    for j, value in enumerate(values):
+        known = [t for v in row.vals.get(id(value), []) for t in (v.short, v.hint) if t]
+        text = next((t for t in known if t not in names), "")
         names.append(
             text if text.isidentifier() and text not in RESERVED else f"x{j}" if j else "x"
         )

@@ -161,6 +161,87 @@ def test_a_document_fills_parameters_too() -> None:
     assert "nn.init.normal_(self.scale, std=0.02)" in loads(text).code
 
 
+# ---------------------------------------------------------------- what a reviewer sends back
+
+TAPPED = """\
+spec: 1
+name: net
+input: [3, 8, 8]
+body:
+  - id: features
+    sequential: [{conv: {out: 4, kernel: 1}}, relu, {conv: {out: 4, kernel: 1}}, relu]
+  - add: [features.1, prev]
+"""
+LEARNED = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - {id: conv, conv: {out: 4, kernel: 1}}
+  - {id: gamma, parameter: 4}
+  - {id: scale, from: gamma, reshape: [4, 1, 1]}
+  - mul: [conv, scale]
+"""
+STATES = """\
+spec: 1
+name: net
+input: [7, 5]
+body:
+  - {id: encoder, lstm: {hidden: 6, layers: 2}}
+  - {id: decoder, from: [encoder.output, encoder.h, encoder.c], lstm: {hidden: 6, layers: 2}}
+  - {id: last, from: [decoder.output, decoder.h], gru: {hidden: 6, layers: 2}}
+outputs: {y: last.output, h: encoder.h}
+"""
+NOTHING = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - {id: path, body: [{conv: {out: 4, kernel: 1}}, identity, relu]}
+  - {id: none, sequential: [identity, identity]}
+  - {id: list, repeat: 2, body: [{id: same, identity: }]}
+  - sequential: [relu, identity]
+"""
+RATES = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - repeat: {c: [4, 8], s: [1, 2]}
+    body:
+      - id: "stage_$c"
+        repeat: 2
+        residual: [{conv: {out: $c, kernel: 3, stride: "$(s if loop.first else 1)", padding: 1}},
+                   {drop_path: $(0.2 * loop.serial / loop.total)}]
+        shortcut: [{conv: {out: $c, kernel: 1, stride: "$(s if loop.first else 1)"}}]
+"""
+NAMED = """\
+spec: 1
+name: net
+input: [4, 8]
+body: [{id: stem, linear: 8}, {id: a, tap: always, linear: 2}, {id: b, linear: 3}]
+outputs: {a: a, b: b}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "never"),
+    [
+        (TAPPED, "self.features[1](self.features[0](x))", r"class Features|\[\"0\"\]"),
+        (LEARNED, "self.gamma.view(-1, 1, 1)", "expand|reshape"),
+        (STATES, "self.decoder(x, result[1])", "contiguous"),
+        (NOTHING, "nn.Sequential(OrderedDict(conv1=nn.Conv2d(4, 4, 1), relu1=nn.ReLU()))", "Ident"),
+        (RATES, "DropPath(0.2 * serial / 4)", r"class Stage\d"),
+        (NAMED, "self.b(stem)", "x = self"),
+    ],
+)
+def test_texts_that_a_reviewer_would_send_back(text: str, written: str, never: str) -> None:
+    program = loads(text)
+    check(program)
+    assert written in program.code
+    assert not re.search(never, program.code)
+
+
 # ---------------------------------------------------------------- free axes
 
 POSITIONS = """\

@@ -194,8 +194,8 @@ class Call:
     input as it is, because axes are right-aligned and ranks agree; their result is batchless when
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
-    parameter's type (right for a stored leading axis of 1 too). `alone`: what `forward` is of an
-    input without a batch axis, where that is simpler; its result has none either.
+    parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
+    computed by that where its input has no batch axis, and neither has its result.
     """
 
     target: str | None
@@ -206,7 +206,7 @@ class Call:
     wrap: str | None = None
     batchless: bool = False
     broadcast: bool = False
-    alone: str = ""
+    alone: str | None = None
 
 
 @cache
@@ -242,9 +242,13 @@ class Layer(BaseModel):
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
-    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d;
+    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d,
+    # or a package's own by all of its name, my_package.quantiser.VectorQuantiser;
     # where `call` is no module, the one that stands for it in an nn.Sequential
     target: ClassVar[str] = ""
+    # what `call` of an op from another package names beside `target`: functions of torch, and
+    # modules of a package, "torch.fft.rfft", "my_package.quantiser.VectorQuantiser"
+    uses: ClassVar[tuple[str, ...]] = ()
     by_place: ClassVar[bool] = True  # the main parameter is the module's first argument
     broadcast: ClassVar[bool] = False  # as `Call` says
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole

@@ -38,7 +38,7 @@ class Localiser(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x = self.backbone(x)
-        scores = self.scores(x)
-        box = self.box(x)
+        backbone = self.backbone(x)
+        scores = self.scores(backbone)
+        box = self.box(backbone)
         return {"scores": scores, "box": box}

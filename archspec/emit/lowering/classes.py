@@ -16,6 +16,7 @@ from typing import Any
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
 from archspec.emit.lowering import links
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
+from archspec.emit.lowering.freezing import Freezing
 from archspec.emit.lowering.modules import Place, activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
@@ -56,6 +57,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
+    frozen: Freezing = field(default_factory=Freezing)
 
 
 def write_class(plan: Plan, info: Info) -> None:
@@ -240,6 +242,12 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    flag = ast.Name(plan.frozen.flag)
+    if plan.frozen.flag and plan.frozen.still:
+        unit.attribute(flag, plan.frozen.flag)
+        if forward is None:
+            unit.init.append(Line(flag, f"self.{flag.id}"))
+    unit.init += plan.frozen.constructor()
     if forward is not None:
         tidy(unit.init)
         _store(unit)
@@ -250,7 +258,7 @@ def _close(
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
-            defaults[p] = activation_class(d) or d
+            defaults[p] = activation_class(plan.scope, d) or d
     found = [
         Parameter(p, _annotation([r.py[p] for r in unit.rows]), defaults.get(p, ...))
         for p in unit.potential
@@ -282,6 +290,9 @@ def _text(
         returned = plan.returns or _returned(flows[1])
         typed = [f"{a}: Tensor" for a in arguments]
         lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
+    if plan.frozen.still:
+        lines += ["", *signature("train", ["mode: bool = True"], "Self")]
+        lines += write(plan.frozen.train(name(f"self.{plan.frozen.flag}")), 2)
     info.lines = lines
 
 
@@ -379,35 +390,45 @@ def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
             s.body = _narrowed(unit, s.body, depth + 1)
         if isinstance(s, If):
             s.orelse = _narrowed(unit, s.orelse, depth + 1)
-        lines = len(write([s], depth)) if isinstance(s, Line) else 0
-        if lines > 5 and isinstance(s, Line):
-            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
-            short = Line(s.value, s.target, s.annotation, s.op)
-            for b in before:
-                short.value = _keyword(short.value, b.target)
-            best: list[Stmt] = [*before, short]
-            named = _module_named(unit, short)
-            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
-                best = [*before, *named]
-            if len(write(best, depth)) < lines:
-                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
-                done += best
-                continue
-        done.append(s)
+        best = _shortest(unit, s, depth) if isinstance(s, Line) else [s]
+        unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+        done += best
     return done
 
 
-def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
+    """A wide statement, with names for arguments of its calls, for one of its modules, or both."""
+
+    def lines(statements: list[Stmt]) -> int:
+        return len(write(statements, depth))
+
+    if lines([s]) <= 5:
+        return [s]
+    wide, short = _wide(unit, s.value), Line(s.value, s.target, s.annotation, s.op)
+    before: list[Stmt] = [Line(v, k) for k, v in wide.items()]
+    for k in wide:
+        short.value = _keyword(short.value, k)
+    tried: list[list[Stmt]] = [
+        [s],
+        _module_named(unit, s),
+        [*before, short],
+        [*before, *_module_named(unit, short)],
+    ]
+    return min(tried, key=lines)
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt]:
     """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
     if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
-        return None
+        return [s]
     calls = [a for a in s.value.args if isinstance(a, ast.Call)]
     if not calls:
-        return None
+        return [s]
     widest = max(calls, key=lambda c: len(render(c)))
-    text = snake(render(widest.func).rpartition(".")[2])
+    func = render(widest.func)
+    text = "layer" if func.islower() else snake(func.rpartition(".")[2])
     if text in unit.taken:
-        return None
+        return [s]
     args = [ast.Name(text) if a is widest else a for a in s.value.args]
     return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
 

@@ -162,14 +162,18 @@ def define(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> F
 
 
 @contextmanager
-def apart(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> Iterator[None]:
-    """Only `flow` is known inside, and nothing that is defined there stays.
+def apart(
+    rows: Sequence[Row], known: Sequence[tuple[Sequence[Value | None], Flow]]
+) -> Iterator[None]:
+    """Only some flows are known inside, and nothing that is defined there stays.
 
     While a container is filled, what flows in it are no variables of forward.
     """
     saved = [r.vals for r in rows]
-    for row, value in zip(rows, values, strict=True):
-        row.vals = {id(value): [flow]}
+    for row in rows:
+        row.vals = {}
+    for values, flow in known:
+        define(rows, values, flow)
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from archspec.emit.lowering.modules import torch_call
+from archspec.emit.lowering.modules import known_call
 from archspec.emit.lowering.scope import Classes
 from archspec.expand.tree import Body, Copy, Value
 
@@ -39,10 +39,9 @@ def is_list(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
 
     Its modules stand in an nn.ModuleList, and forward calls them one by one.
     """
-    if any(map(merges, parts)) or is_chain(whole, parts):
+    if any(merges(p) or id(p) in whole.reused for p in parts) or is_chain(whole, parts):
         return False
-    bodies = [body_of(p) for p in parts]
-    return in_places(bodies)
+    return in_places([body_of(p) for p in parts])
 
 
 def in_places(bodies: Sequence[Body]) -> bool:
@@ -85,6 +84,24 @@ def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     )
 
 
+def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:
+    """By which input each copy takes what the one before gives, if all others are the same."""
+    if not private(whole, copies) or any(c.shared or not c.ins or len(c.outs) != 1 for c in copies):
+        return None
+    taken = [takes(whole, c) for c in copies]
+    before = [copies[0].ins[0], *(c.out for c in copies)]
+    for j in range(len(taken[0])):
+        others = {tuple(map(id, vs[:j] + vs[j + 1 :])) for vs in taken}
+        if len(others) == 1 and all(vs[j] is v for vs, v in zip(taken, before, strict=False)):
+            return j
+    return None
+
+
+def takes(whole: Classes, c: Copy) -> list[Value | None]:
+    """What a module is called on: what crosses the edge of a group."""
+    return list(whole.frames[id(c)].captures.values()) if c.group else list(c.ins)
+
+
 def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool:
     if cur is None or c.out is None or c.shared is not None:
         return False
@@ -95,17 +112,17 @@ def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool
         single = len(outputs) == 1 and not isinstance(outputs[0], tuple)
         return single and len(c.instance.inputs) == 1 and not c.instance.training
     if not c.group:
-        return _is_module(c, numbered=numbered)
+        return _is_module(whole, c, numbered=numbered)
     if c.segments:
         return _one_way(whole.frames[id(c)], cur, c.out)
     return not merges(c) and c.body is not None and of_modules(whole, c.body)
 
 
-def _is_module(c: Copy, *, numbered: bool) -> bool:
-    made = torch_call(c, module=True)
+def _is_module(whole: Classes, c: Copy, *, numbered: bool) -> bool:
+    made = known_call(whole, c, module=True)
     if made.target is None or made.forward != "self(x0)" or made.results != ("r",):
         return False
-    natural = made.target.startswith("nn.") or torch_call(c, module=False).target is not None
+    natural = made.target.startswith("nn.") or known_call(whole, c, module=False).target is not None
     return bool(c.segments) and (numbered or natural)
 
 

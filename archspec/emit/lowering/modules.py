@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from archspec.emit.lowering.flow import (
     sizes_of,
 )
 from archspec.emit.lowering.members import hint_of, results, words_of
-from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
+from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
@@ -40,6 +40,7 @@ from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatc
 
 Ins = Sequence[Flow | None]
 Crossing = tuple[Ins, list[list[Value]]]
+_TURN = ".transpose(0, 1)"  # a state of a recurrent layer, its batch axis first or in the middle
 _INNER = frozenset({"conv", "norm", "linear", "merge", "shape"})
 
 
@@ -110,8 +111,10 @@ class Made:
     """A module: how it is constructed (None: nothing to construct), and how forward calls it."""
 
     constructor: ast.expr | None
-    apply: Callable[[ast.expr | None, Ins, list[Step], str, Flow | None], list[Flow]]
+    form: Call
     sizes: list[list[Any]]  # of each output
+    outs: Sequence[str] = ("output",)
+    free: Mapping[str, ast.expr] = field(default_factory=dict)  # arguments of forward
     layer: Layer | None = None
     crossing: Crossing | None = None  # of a group: what comes in and goes out
     chained: bool = False  # a group that is an nn.Sequential
@@ -133,6 +136,15 @@ def torch_call(copy: Copy, *, module: bool) -> Call:
     return _call_of(copy.layer, types_of(copy), module)
 
 
+def known_call(whole: Classes, copy: Copy, *, module: bool) -> Call:
+    """The same, asked once for a layer and the types it takes."""
+    key = (id(copy.layer), module, *map(id, types_of(copy)))
+    found = whole.calls.get(key)
+    if found is None:
+        found = whole.calls[key] = torch_call(copy, module=module)
+    return found
+
+
 def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
     return layer.module(*types) if module else layer.call(*types)
 
@@ -147,11 +159,11 @@ def op(place: Place, layer: Layer | None = None) -> Made:
         known = scope.unit.whole.plain
         key = (id(copies[0].layer), place.module, *map(id, types_of(copies[0])))
         if key not in known:
-            known[key] = _numbers(copies[0], module=place.module)
+            known[key] = _numbers(place)
         found: Made | None = known[key]
         if found is not None:
             return found
-    calls = [torch_call(c, module=place.module) for c in copies]
+    calls = [known_call(scope.unit.whole, c, module=place.module) for c in copies]
     first = calls[0]
     types = _types(place)
     if any(_form(c) != _form(first) for c in calls):
@@ -169,8 +181,12 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     constructor = None
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
-    free = {a.name or "": _free(place, k, a, calls) for k, a in enumerate(made.free)}
-    return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
+    if first.alone is not None and all(v is None or v.batchless for v in place.ins):
+        first = replace(first, forward=first.alone, batchless=True, broadcast=True)
+    reads = names_in(parsed(first.forward))
+    wanted = [(k, a) for k, a in enumerate(made.free) if a.name in reads]
+    free = {a.name or "": _free(place, k, a, calls) for k, a in wanted}
+    return Made(constructor, first, sizes, tuple(copies[0].outs), free, layer)
 
 
 def layer_of(place: Place) -> Layer:
@@ -220,23 +236,17 @@ def _form(c: Call) -> Any:
     )  # fmt: skip
 
 
-def _numbers(copy: Copy, *, module: bool) -> Made | None:
+def _numbers(place: Place) -> Made | None:
     """An op where nothing but numbers can stand; None where forward has arguments."""
-    made = torch_call(copy, module=module)
+    copy: Copy = place.first
+    made = torch_call(copy, module=place.module)
     if made.free:
         return None
     sizes = [list(dims(v)) for v in copy.outs.values()]
-    constructor = None if made.target is None else _settled(made)
-    return Made(constructor, _applier(copy, made, {}, sizes), sizes, copy.layer)
-
-
-def _settled(c: Call) -> ast.expr:
-    """The constructor, all numbers in place."""
-    shown = [a for a in c.args if not _default(a)]
-    args = [literal(plain(a.value)) for a in shown if a.name is None]
-    keywords = {a.name: literal(plain(a.value)) for a in shown if a.name is not None}
-    made = call(c.target or "", *args, **keywords)
-    return made if c.wrap is None else call(c.wrap, made)
+    constructor = None
+    if made.target is not None:
+        constructor = _constructor(place.scope, place.rows, made, [made])
+    return Made(constructor, made, sizes, tuple(copy.outs), layer=copy.layer)
 
 
 def _default(a: Arg) -> bool:
@@ -260,7 +270,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             args.append(value)
         else:
             keywords[a.name] = value
-    found = call(made.target or "", *args, **keywords)
+    found = call(scope.called(made.target), *args, **keywords)
     return found if made.wrap is None else call(made.wrap, found)
 
 
@@ -332,16 +342,16 @@ def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None
         for c in calls
     ):  # fmt: skip
         raise PlainError("the instances need different kinds of layer")
-    targets = [Dotted(c.target or "") for c in calls]
+    targets = [Dotted(scope.called(c.target)) for c in calls]
     value = retyped(scope, rows, place.item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
     assert layer is not None
     sizes = _sizes(rows, copies, layer.infer(*types))
-    return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
+    return Made(call(target), first, sizes, tuple(copies[0].outs))
 
 
-def activation_class(value: Any) -> Dotted | None:
+def activation_class(scope: Scope, value: Any) -> Dotted | None:
     """`silu` → nn.SiLU; None for what is no bare activation."""
     if isinstance(value, Dotted):
         return value
@@ -349,7 +359,9 @@ def activation_class(value: Any) -> Dotted | None:
         made = create("activation", {"name": value}).resolve().call(TensorType((1,)))
     except BadArgument:
         return None
-    return Dotted(made.target) if made.target is not None and not made.args else None
+    if made.target is None or made.args:
+        return None
+    return Dotted(scope.called(made.target))
 
 
 def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dotted]) -> Any:
@@ -360,7 +372,7 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
     if not isinstance(tree, ast.Name) or tree.id not in scope.unit.potential:
         return None
     for row in scope.unit.rows:
-        row.py[tree.id] = activation_class(row.py[tree.id]) or row.py[tree.id]
+        row.py[tree.id] = activation_class(scope, row.py[tree.id]) or row.py[tree.id]
     for row, target in zip(rows, targets, strict=True):
         row.py[tree.id] = target
     return traced("", tree)
@@ -369,67 +381,74 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
 # ---------------------------------------------------------------- calls of what is made
 
 
-def _applier(
-    copy: Copy, torch: Call, free: Mapping[str, ast.expr], sizes: list[list[Any]]
-) -> Callable[..., list[Flow]]:
-    """What `forward` writes to call an op."""
-    layer = copy.layer
-    inner = layer is not None and (
-        layer.family in _INNER or layer.op.startswith(("global_", "adaptive_"))
+Calls = tuple[list[Step], list[Flow]]
+
+
+def calling(made: Made, reached: ast.expr | None, ins: Ins, hint: str, unit: Unit) -> Calls:
+    """The steps that call a module or write an op out, and what they give."""
+    form, given = made.form, [v for v in ins if v is not None]
+    refs = {
+        f"x{j}": v.ref if form.broadcast else batched(v, given, unit.anchor)
+        for j, v in enumerate(ins)
+        if v is not None
+    }
+    own = {"self": reached} if reached is not None else {}
+    value = rebuilt(parsed(form.forward), {**made.free, **refs, **own}.get)
+    outs = results(hint, made.outs, made.sizes)
+    if reached is None and len(outs) == 1:
+        outs[0].short = hint  # there is no member that has its name
+    for out in outs:
+        out.batchless = form.batchless or (
+            form.broadcast and bool(given) and all(v.batchless for v in given)
+        )
+    inner = made.layer is not None and (
+        made.layer.family in _INNER or made.layer.op.startswith(("global_", "adaptive_"))
     )
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        given = [v for v in ins if v is not None]
-        without = bool(given) and all(v.batchless for v in given)
-        alone = torch.alone if without and attribute is None else ""
-        refs = {
-            f"x{j}": v.ref if torch.broadcast or alone else batched(v, given, anchor)
-            for j, v in enumerate(ins)
-            if v is not None
-        }
-        own = {"self": attribute} if attribute is not None else {}
-        value = rebuilt(parsed(alone or torch.forward), {**free, **refs, **own}.get)
-        outs = results(hint, copy.outs, sizes)
-        if attribute is None and len(outs) == 1:
-            outs[0].short = hint  # there is no member that has its name
-        for out in outs:
-            out.batchless = torch.batchless or (without and (torch.broadcast or bool(alone)))
-        steps += _assigned(torch.results, outs, value, hint, inner=inner, merge=len(refs) > 1)
-        return outs
-
-    return apply
+    holds_others = made.layer is not None and (len(refs) > 1 or made.crossing is not None)
+    step = Assign(list(outs), value, inner, merge=holds_others)
+    return _taken_apart(step, form.results, hint), outs
 
 
-def _assigned(
-    results: tuple[str, ...], outs: list[Flow], value: ast.expr, hint: str, *, inner: bool,
-    merge: bool,
-) -> list[Step]:  # fmt: skip
-    """The steps that call it and take its results apart."""
+def _taken_apart(step: Assign, results: tuple[str, ...], hint: str) -> list[Step]:
+    """The call, and the steps that take its results apart."""
+    outs = list(step.outs)
+    if results == ("r",) or (len(outs) > 1 and results == parts(len(outs))):
+        step.inner = step.inner and len(outs) == 1
+        return [step]
     if len(results) == 1:
-        if results != ("r",):
-            value = rebuilt(parsed(results[0]), {"r": value}.get)
-        return [Assign(list(outs), value, inner=inner, merge=merge)]
-    if results == tuple(f"r[{k}]" for k in range(len(outs))):
-        return [Assign(list(outs), value, merge=merge)]
-    parts = [_part(text) for text in results]
-    if all(path for path, _ in parts):
-        form = _form_of([path for path, _ in parts])
-        steps: list[Step] = []
-        given: list[Var] = []
-        for out, (_, after) in zip(outs, parts, strict=True):
-            given.append(_unturned(out) if after else out)
-            if after:
-                turned = rebuilt(parsed(f"r{after}"), {"r": given[-1].ref}.get)
-                steps.append(Assign([out], turned, inner=True))
-        return [Assign(given, value, merge=merge, form=form), *steps]
+        step.value = rebuilt(parsed(results[0]), {"r": step.value}.get)
+        return [step]
+    places = [_part(text) for text in results]
+    if all(path for path, _ in places):
+        return _unpacked(step, outs, places)
     raw = Flow((), hint)
     raw.several = True
-    steps = [Assign([raw], value, inner=True, merge=merge)]
+    steps: list[Step] = [Assign([raw], step.value, inner=True, merge=step.merge)]
     for out, text in zip(outs, results, strict=True):
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def _unpacked(
+    step: Assign, outs: Sequence[Var], places: Sequence[tuple[tuple[int, ...], str]]
+) -> list[Step]:
+    """`x, (h, c) = self.lstm(x)`, and what is done with each result then."""
+    steps: list[Step] = []
+    given: list[Var] = []
+    for out, (_, after) in zip(outs, places, strict=True):
+        given.append(_raw(out) if after else out)
+        if after:
+            done = rebuilt(parsed(f"r{after}"), {"r": given[-1].ref}.get)
+            steps.append(Assign([out], done, inner=True))
+    form = _form_of([path for path, _ in places])
+    return [Assign(given, step.value, merge=step.merge, form=form), *steps]
+
+
+def _raw(out: Var) -> Flow:
+    """The result as torch gives it, under the same name."""
+    raw = Flow((), out.hint)
+    raw.short = out.short
+    return raw
 
 
 def _part(text: str) -> tuple[tuple[int, ...], str]:
@@ -457,11 +476,15 @@ def _form_of(paths: Sequence[tuple[int, ...]]) -> Form | None:
     return form
 
 
-def _unturned(out: Flow) -> Flow:
-    """The result as torch gives it, under the same name."""
-    raw = Flow((), out.hint)
-    raw.short = out.short
-    return raw
+def parts(count: int) -> tuple[str, ...]:
+    """What a call gives as results of their own."""
+    return tuple(f"r[{k}]" for k in range(count))
+
+
+def calls_of(ins: Ins, outs: int) -> Call:
+    """`self(x0, x1)`: a module of the network's own."""
+    forward = f"self({', '.join(f'x{j}' for j, v in enumerate(ins) if v is not None)})"
+    return Call("", forward=forward, results=parts(outs) if outs > 1 else ("r",))
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:
@@ -478,9 +501,9 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
     return call(ast.Attribute(flow.ref, "expand"), size, *(literal(-1) for _ in flow.sizes))
 
 
-def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple[Flow, Step]:
+def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> Made:
     """The op that joins the paths of a residual or of branches."""
-    rows, copies = place.rows, place.copies
+    rows = place.rows
     ins = [lookup(rows, values) for values in paths]
     types = [
         TensorType(flow.at(rows[0], dims(p[0])), p[0].type.dtype, p[0].type.map)
@@ -489,17 +512,12 @@ def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> tuple
     ]
     if place.first.layer is None:  # they never meet here, and may differ
         types = types[:1] * len(types)
-    made = layer.call(*types)
+    form = layer.call(*types)
     (out,) = layer.infer(*types)
-    free = {a.name or "": literal(plain(a.value)) for a in made.free}
-    refs = {
-        f"x{j}": v.ref if made.broadcast else batched(v, ins, place.scope.unit.anchor)
-        for j, v in enumerate(ins)
-    }
-    flow = Flow(sizes_of(rows, out.shape, [c.out for c in copies]))
-    flow.batchless = made.broadcast and all(v.batchless for v in ins)
-    value = rebuilt(parsed(made.forward), {**free, **refs}.get)
-    return flow, Assign([flow], value, inner=True, merge=True)
+    free = {a.name or "": literal(plain(a.value)) for a in form.free}
+    gives = [c.out for c in place.copies]
+    sizes = [sizes_of(rows, out.shape, gives)]
+    return Made(None, form, sizes, free=free, layer=layer, crossing=(ins, [gives]))
 
 
 # ---------------------------------------------------------------- block calls
@@ -532,30 +550,16 @@ def block(place: Place) -> Made:
             given[p.name] = retyped(scope, rows, item.args[p.name], values)
     constructor = construct(scope, rows, info, wanted, given)
     sizes = outer_sizes(info, given, rows, place.outs)
-    return Made(constructor, module_call(place.first.outs, sizes), sizes)
+    outs = tuple(place.first.outs)
+    return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def called_again(place: Place) -> Made:
     """How a block that is made already is called on other inputs."""
     info = place.scope.unit.whole.of([c.instance for c in place.copies])
     sizes = outer_sizes(info, _given(place), place.rows, place.outs)
-    return Made(None, module_call(place.first.outs, sizes), sizes)
-
-
-def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:
-    """`self.block(x)`, with one variable for each output."""
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        assert attribute is not None
-        given = [v for v in ins if v is not None]
-        found = results(hint, outs, sizes)
-        value = call(attribute, *(batched(v, given, anchor) for v in given))
-        steps.append(Assign(list(found), value))
-        return found
-
-    return apply
+    outs = tuple(place.first.outs)
+    return Made(None, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def _given(place: Place) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from archspec.emit.lowering.scope import Scope, Unit
 from archspec.emit.syntax import Line, Stmt, call, name, names_in
 from archspec.emit.text import render
 
+PLACE = "nn.Identity()"  # of what is nothing, where those behind it go by number
+
 
 class Sink:
     """What all have in common; `called`: forward calls the modules one by one."""
@@ -80,13 +82,15 @@ class Members(Sink):
 class Positional(Sink):
     """Modules by position: an expression until something needs statements, then a list.
 
-    An nn.Sequential, or under `listed` an nn.ModuleList whose modules forward calls.
+    `listed`: what forward reaches them by, where it calls them one by one.
     """
 
     named = False
 
-    def __init__(self, unit: Unit, hint: str, listed: ast.expr | None = None) -> None:
-        self.unit, self.hint, self.listed = unit, hint, listed
+    def __init__(
+        self, unit: Unit, hint: str, listed: ast.expr | None = None, kind: str = "nn.Sequential"
+    ) -> None:
+        self.unit, self.hint, self.listed, self.kind = unit, hint, listed, kind
         self.called = listed is not None
         self.elements: list[ast.expr] = []
         self.count = 0
@@ -135,17 +139,29 @@ class Positional(Sink):
         while self.count < count:
             self.put(ast.Constant(""), call("nn.Identity"), into)
 
+    def took_back(self, module: ast.expr) -> bool:
+        """Takes the last module back, if it is written as this one is."""
+        same = self.variable is None and render(self.elements[-1]) == render(module)
+        if same:
+            self.elements.pop()
+        return same
+
     def inside(self) -> list[ast.expr]:
         """The modules, as arguments of what holds them."""
         return self.elements if self.variable is None else [ast.Starred(name(self.variable))]
 
-    def finish(self) -> ast.expr:
-        """The container."""
-        if self.listed is None:
-            return call("nn.Sequential", *self.inside())
+    def finish(self) -> ast.Call:
+        """The container; behind the last module nothing needs a place."""
+        while self.elements and render(self.elements[-1]).removeprefix("*(").startswith(PLACE):
+            self.elements.pop()
+        if self.kind == "nn.Sequential":
+            return call(self.kind, *self.inside())
+        only = self.elements[0] if len(self.elements) == 1 else None
         if self.variable is not None:
-            return call("nn.ModuleList", name(self.variable))
-        return call("nn.ModuleList", ast.List(self.elements))
+            return call(self.kind, name(self.variable))
+        if isinstance(only, ast.Starred):
+            return call(self.kind, only.value)
+        return call(self.kind, ast.List(self.elements))
 
 
 class Named(Sink):
@@ -189,6 +205,8 @@ class Named(Sink):
         """The container."""
         if self.variable is not None:
             return name(self.variable)
+        if not self.elements:
+            return call("nn.Sequential")
         inside = [ast.keyword(k, v) for k, v in self.elements.items()]
         return call("nn.Sequential", ast.Call(name("OrderedDict"), [], inside))
 

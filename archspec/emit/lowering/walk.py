@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archspec.emit.forward import Assign, Either, Loop, Step, Training
+from archspec.emit.forward import Assign, Either, Loop, Training
 from archspec.emit.lowering import conditions, links
 from archspec.emit.lowering.flow import (
     Flow,
@@ -46,9 +46,10 @@ from archspec.emit.lowering.modules import (
     Place,
     block,
     called_again,
+    calling,
+    calls_of,
     construct,
     merge,
-    module_call,
     op,
     outer_sizes,
     titles,
@@ -169,7 +170,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         define(*_behind(there, span), then)
         define(*_behind(away, span), then)
         return
-    out = _joined(rows, outs, (then, other), test)
+    out = _joined(rows, outs, then, other)
     out.hint = hint_of(item)
     one = None if _named_twice(paths[0][1], span[0]) else _one_module(test, inner, then)
     if one is not None:
@@ -187,12 +188,11 @@ def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]
     return [r for r, _ in paths], [must(b.items[span[1] - 1].out) for _, b in paths]
 
 
-def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
+def _joined(rows: list[Row], values: list[Value], then: Flow, other: Flow) -> Flow:
     """What flows on behind a condition."""
-    then, other = sides
     if then.batchless != other.batchless:
         raise PlainError("a batch axis that is there in some instances only")
-    out = Flow(conditions.join(rows, values, then, other, test))
+    out = Flow(conditions.join(rows, values, then, other))
     out.batchless = then.batchless
     return out
 
@@ -239,12 +239,12 @@ class Member:
 def _one(site: Site, item: Item, pairs: Pairs) -> None:
     """One copy in every row."""
     place = Place(site.scope, item, pairs, module=not site.sink.called)
-    first: Copy = place.first
+    first, whole = place.first, site.scope.unit.whole
     if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in place.copies):
         raise PlainError("the names differ between instances")
     if any((c.shared is None) != (first.shared is None) for c in place.copies):
         raise PlainError("weights are shared in some instances only")
-    if item.op == "identity" and site.sink.called:
+    if item.op == "identity" and (site.sink.called or site.sink.named):
         _alias(place, [c.ins[0] for c in place.copies])
     elif first.shared is not None:
         _again(site, place)
@@ -252,14 +252,19 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         if first.segments:
             _put(site, place, call("nn.Module"))
         within(site, place)
-    elif first.group and site.scope.unit.whole.frames[id(first)].outward:
+    elif first.group and whole.frames[id(first)].outward:
         _written_out(site, place, first.segments[-1])
-    elif site.sink.called and first.group and links.is_list(site.scope.unit.whole, place.copies):
+    elif site.sink.called and first.group and links.is_list(whole, place.copies):
         _listed(site, place)
     else:
         _module(site, place)
     if isinstance(site.sink, Positional) and site.sink.called and first.segments:
         site.sink.fill(int(first.segments[-1]) + 1, site.init)
+
+
+def _attributes(site: Site) -> bool:
+    """Whether modules become attributes that forward calls."""
+    return isinstance(site.sink, Members) and site.sink.called
 
 
 def within(site: Site, place: Place) -> None:
@@ -327,15 +332,17 @@ def _made(site: Site, place: Place) -> Made | None:
 def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> None:
     """The steps that call a module, and what they define."""
     takes, gives = made.crossing or (None, place.outs)
-    if site.sink.called:
+    if not site.sink.called:
+        outs = [Flow(sizes) for sizes in made.sizes]
+    elif gives:
         takes = place.ins if takes is None else takes
-        anchor = site.scope.unit.anchor
         hint = place.hint
         if isinstance(site.sink, Positional):
             hint = f"{hint or site.sink.hint}{site.sink.count - 1}"
-        outs = made.apply(reached, takes, site.steps, hint, anchor) if gives else []
+        steps, outs = calling(made, reached, takes, hint, site.scope.unit)
+        site.steps += steps
     else:
-        outs = [Flow(sizes) for sizes in made.sizes]
+        return
     for values, flow in zip(gives, outs, strict=True):
         define(place.rows, values, flow)
 
@@ -352,7 +359,7 @@ def _alias(place: Place, values: Sequence[Value | None]) -> None:
 
 
 def _group(site: Site, place: Place) -> Made | None:
-    """A named group or branch: an nn.Sequential, or a class of its own."""
+    """A named group or branch: an nn.Sequential, or a class of its own; None if all is done."""
     unit, rows, parts = site.scope.unit, place.rows, place.copies
     frames = [unit.whole.frames[id(p)] for p in parts]
     if not any(f.exports for f in frames):
@@ -361,9 +368,11 @@ def _group(site: Site, place: Place) -> Made | None:
         bodies = [body_of(p) for p in parts]
         cur = lookup(rows, [b.input for b in bodies])
         value, sizes = _sequential(site, place, cur)
+        if isinstance(value, ast.Call) and not value.args:  # what comes out is what went in
+            define(rows, [b.output for b in bodies], cur)
+            return None
         crossing = [cur], [[must(b.output) for b in bodies]]
-        apply = module_call(("output",), [sizes])
-        return Made(value, apply, [sizes], crossing=crossing, chained=True)
+        return Made(value, calls_of([cur], 1), [sizes], crossing=crossing, chained=True)
     info, captures, exports = unit.whole.outlined(site.scope, place.item, place.pairs, place.word)
     wanted = [info.values[id(p)] for p in parts]
     ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
@@ -371,18 +380,19 @@ def _group(site: Site, place: Place) -> Made | None:
     value = construct(site.scope, rows, info, wanted, given)
     gives = [[e[j] for e in exports] for j in range(len(exports[0]))]
     found = outer_sizes(info, given, rows, gives)
-    return Made(value, module_call(info.outputs, found), found, crossing=(ins, gives))
+    form = calls_of(ins, len(gives))
+    return Made(value, form, found, info.outputs, crossing=(ins, gives))
 
 
 def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any]]:
     """An nn.Sequential, and the sizes of what it gives."""
     unit, bodies = site.scope.unit, [body_of(p) for p in place.copies]
-    fills = isinstance(site.sink, Members) and site.sink.called and place.segment.isidentifier()
+    fills = _attributes(site) and place.segment.isidentifier()
     target = f"self.{place.segment}" if fills else ""
     sink: Positional | Named = Named(unit, place.word, target)
     if links.numbered(bodies):
         sink = Positional(unit, place.word)
-    with unit.filling(sink), apart(place.rows, [b.input for b in bodies], cur):
+    with unit.filling(sink), apart(place.rows, [([b.input for b in bodies], cur)]):
         inner = Site(site.scope, sink, site.init, [])
         walk(inner, list(zip(place.rows, bodies, strict=True)))
         out = lookup(place.rows, [b.output for b in bodies])
@@ -396,7 +406,7 @@ def _listed(site: Site, place: Place) -> None:
     word = place.word
     if isinstance(site.sink, Positional):
         word = f"{site.sink.hint}{site.sink.count}_"
-    sink = Positional(unit, word, site.sink.reach(text))
+    sink = Positional(unit, word, site.sink.reach(text), "nn.ModuleList")
     with unit.filling(sink):
         walk(Site(site.scope, sink, site.init, site.steps), paths)
     reached = site.sink.put(text, sink.finish(), site.init)
@@ -474,7 +484,7 @@ def _merged(site: Site, place: Place) -> None:
     test = site.scope.say(rows, _symbolic(place), [not c.plain for c in copies], "with_shortcut")
     other = lookup(rows, [must(c.body.output) for c in copies])
     then = _join(inner, open_, [main, short])
-    out = _joined(rows, [must(c.out) for c in copies], (then, other), test)
+    out = _joined(rows, [must(c.out) for c in copies], then, other)
     if inner.init:
         site.init.append(If(test, inner.init))
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
@@ -501,9 +511,8 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
         raise PlainError("the merges differ")
     if layer.op == "concat" and not first.branches:
         paths = paths[::-1]
-    flow, step = merge(place, layer, paths)
-    site.steps.append(step)
-    return define(place.rows, [must(c.out) for c in place.copies], flow)
+    _call(site, place, merge(place, layer, paths), None)
+    return lookup(place.rows, [c.out for c in place.copies])
 
 
 def _branch(site: Site, place: Place) -> None:
@@ -545,30 +554,71 @@ def _repeat(site: Site, column: Column) -> None:
     if site.sink.named:
         text = label(site.scope, copies.item, copies.rows, texts)
     if not site.sink.called or all(links.is_line(unit.whole, cs) for cs in copies.each if cs):
-        _line_of_copies(site, copies, text)
+        _in_a_line(site, copies, text)
+        return
+    if not all(copies.each) or not isinstance(text, ast.Constant):
+        raise PlainError("the repeat is empty in some instances")
+    places = {links.carried(unit.whole, cs) for cs in copies.each}
+    if places == {None} or len(places) > 1 or set(copies.counts) == {1}:
+        _by_number(site, copies, text)
     else:
-        _list_of_copies(site, copies, text)
+        _in_a_loop(site, copies, text, places.pop() or 0)
 
 
-def _line_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
+def _in_a_line(site: Site, copies: Copies, text: ast.expr) -> None:
     """Copies under an id that are called one after the other: an nn.Sequential."""
     unit, rows = site.scope.unit, copies.rows
     word = str(text.value) if isinstance(text, ast.Constant) else ""
     sink = Positional(unit, word if word.isidentifier() else words_of(copies.item))
     cur = lookup(rows, copies.starts)
-    with unit.filling(sink), apart(rows, copies.starts, cur):
+    with unit.filling(sink), apart(rows, [(copies.starts, cur)]):
         sizes = _repeated(Site(site.scope, sink, site.init, []), copies).sizes
-    reached = site.sink.put(text, sink.finish(), site.init)
-    out = Flow(sizes, hint_of(copies.item))
-    if site.sink.called:
-        (out,) = module_call(("output",), [sizes])(
-            reached, [cur], site.steps, hint_of(copies.item), unit.anchor
-        )
-    define(rows, copies.outs, out)
+    value = sink.finish()
+    if not value.args:  # what comes out is what went in
+        define(rows, copies.outs, cur)
+        return
+    reached = site.sink.put(text, value, site.init)
+    gives = [[must(v) for v in copies.outs]]
+    made = Made(None, calls_of([cur], 1), [sizes], crossing=([cur], gives))
+    _call(site, Place(site.scope, copies.item, copies.at(0)), made, reached)
     for cs in copies.each:
         for k, c in enumerate(cs):
             at = ast.Subscript(reached, ast.Constant(k)) if reached is not None else None
             unit.made[id(c)] = Member(at, copies.item)
+
+
+def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
+    """Copies that are called one after the other, and take more: an nn.ModuleList."""
+    unit, rows = site.scope.unit, copies.rows
+    sink = Positional(unit, str(text.value), kind="nn.ModuleList")
+    taken = [links.takes(unit.whole, cs[0]) for cs in copies.each]
+    known = [[vs[j] for vs in taken] for j in range(len(taken[0]))]
+    flows = [lookup(rows, values) for values in known]
+    with unit.filling(sink), apart(rows, list(zip(known, flows, strict=True))):
+        out = Flow(_repeated(Site(site.scope, sink, site.init, []), copies).sizes)
+    site.sink.put(text, sink.finish(), site.init)
+    layer, inside, start = Flow((), "layer"), Flow(flows[at].sizes), flows[at]
+    layer.named, out.hint = True, hint_of(copies.item)
+    flows[at] = inside
+    steps, (end,) = calling(Made(None, calls_of(flows, 1), [out.sizes]), layer.ref, flows, "", unit)
+    site.steps.append(Loop(layer, member(str(text.value)), steps, inside, start, end, out))
+    define(rows, copies.outs, out)
+
+
+def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
+    """Copies that are called one by one: an nn.ModuleList, indexed."""
+    copies.same_count()
+    unit, reached = site.scope.unit, member(str(text.value))
+    sink = Positional(unit, str(text.value), reached, "nn.ModuleList")
+    inner = Site(site.scope.without(copies.own), sink, site.init, site.steps)
+    with unit.filling(sink):
+        for k in range(copies.counts[0]):
+            _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
+    value = sink.finish()
+    if len(sink.elements) > 1 and len({render(e) for e in sink.elements}) == 1:
+        value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
+    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
+        site.sink.put(text, value, site.init)
 
 
 def _one_by_one(site: Site, copies: Copies) -> None:
@@ -621,7 +671,9 @@ def _repeated(site: Site, copies: Copies) -> Flow:
 
 def _alike(site: Site, copies: Copies, apart_: int) -> Flow:
     """`X(first), *(X(rest) for _ in range(n - 1))`."""
-    own = Site(site.scope.without(copies.own), site.sink, site.init, [])
+    sink = site.sink
+    assert isinstance(sink, Positional)
+    own = Site(site.scope.without(copies.own), sink, site.init, [])
     start = lookup(copies.rows, copies.starts)
     if apart_:
         _one(own, copies.item, copies.at(0))
@@ -637,86 +689,19 @@ def _alike(site: Site, copies: Copies, apart_: int) -> Flow:
         raise PlainError("a functional op in a chain")
     end = Flow(made.sizes[0]) if made is not None else start
     count = copies.count(site.scope)
+    if apart_ and not inner.init and sink.took_back(value):
+        apart_ = 0  # the first differs in nothing that is written
     count = less(count, apart_) if apart_ else count
     if isinstance(count, ast.Constant) and count.value == 1:
         site.init += inner.init
-        site.sink.put(ast.Constant(""), value, site.init)
+        sink.put(ast.Constant(""), value, site.init)
     elif inner.init:  # each round makes its own modules
-        site.sink.open(site.init)
-        site.sink.put(ast.Constant(""), value, inner.init)
+        sink.open(site.init)
+        sink.put(ast.Constant(""), value, inner.init)
         site.init.append(For("_", call("range", count), inner.init))
     else:
-        site.sink.put(ast.Constant(""), ast.Starred(comprehension(value, count)), site.init)
+        sink.put(ast.Constant(""), ast.Starred(comprehension(value, count)), site.init)
     return Flow(behind(copies.rows, [must(v) for v in copies.outs], end, start))
-
-
-# ---------------------------------------------------------------- lists of modules
-
-
-def _list_of_copies(site: Site, copies: Copies, text: ast.expr) -> None:
-    """A ModuleList; its modules are called in a loop or one by one."""
-    unit, item = site.scope.unit, copies.item
-    if not all(copies.each) or not isinstance(text, ast.Constant):
-        raise PlainError("the repeat is empty in some instances")
-    private = all(links.private(unit.whole, cs) for cs in copies.each)
-    if not private or any(links.tail_alike(cs) > 1 for cs in copies.each):
-        copies.same_count()
-    attribute = member(str(text.value))
-    sink = Positional(unit, str(text.value), attribute)
-    scope = site.scope.without(copies.own)
-    calls: list[list[Step]] = []
-    with unit.filling(sink):
-        for k in range(min(2, max(copies.counts)) if copies.varies else copies.counts[0]):
-            inner = Site(scope, sink, [] if copies.varies and k else site.init, [])
-            _one(inner, item, [(r.below(), c) for r, c in copies.at(k)])
-            calls.append(inner.steps)
-    alike = len({render(e) for e in sink.elements}) == 1 and sink.variable is None
-    looped = _looped(attribute, calls) if private and len(calls) > 1 else None
-    if looped is None or not alike:
-        copies.same_count()
-    made = sink.finish()
-    if alike and len(calls) > 1:
-        made = call("nn.ModuleList", comprehension(sink.elements[0], copies.count(site.scope)))
-    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
-        site.sink.put(text, made, site.init)
-    if looped is None:
-        site.steps += [s for steps in calls for s in steps]
-        return
-    site.steps.append(looped)
-    out, last = looped.out, [must(v) for v in copies.outs]
-    assert isinstance(out, Flow)
-    out.hint = hint_of(item)
-    out.sizes = sizes_of(copies.rows, out.at(copies.rows[0], dims(last[0])), last)
-    define(copies.rows, last, out)
-
-
-def _looped(attribute: ast.expr, calls: list[list[Step]]) -> Loop | None:
-    """The calls as a loop, where each round differs from the next by what is carried alone."""
-    rounds = [s[0] for s in calls if len(s) == 1 and isinstance(s[0], Assign)]
-    if not rounds or len(rounds) != len(calls) or any(len(r.outs) != 1 for r in rounds):
-        return None
-    values = [r.value for r in rounds if isinstance(r.value, ast.Call) and not r.value.keywords]
-    if len(values) != len(rounds) or not all(isinstance(v.func, ast.Subscript) for v in values):
-        return None
-    given = [[render(a) for a in v.args] for v in values]
-    if any(not a for a in given) or len({tuple(a[1:]) for a in given}) > 1:
-        return None
-    carried = [a[0] for a in given]
-    if carried[1:] != [render(r.outs[0].ref) for r in rounds[:-1]]:
-        return None
-    if any(c in a[1:] for c, a in zip(carried, given, strict=True)):
-        return None
-    layer, inside, end = Flow((), "layer"), Flow(), Flow()
-    layer.named = True
-    start, out = Flow(), Flow((), rounds[-1].outs[0].hint)
-    first = values[0].args[0]
-    if not isinstance(first, ast.Name):
-        return None
-    start.id = int(first.id[1:])
-    last = rounds[-1].outs[0]
-    out.sizes = list(last.sizes) if isinstance(last, Flow) else []
-    step = Assign([end], call(layer.ref, inside.ref, *values[0].args[1:]))
-    return Loop(layer, attribute, [step], inside, start, end, out)
 
 
 # ---------------------------------------------------------------- weights that are used again
@@ -755,9 +740,8 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     gives = [[e[j] for e in exports] for j in range(len(exports[0]))]
     takes = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
     sizes = [sizes_of(rows, dims(values[0]), values) for values in gives]
-    outputs = [str(j) for j in range(len(gives))]
-    made = Made(None, module_call(outputs, sizes), sizes, crossing=(takes, gives))
-    _call(site, place, made, reached)
+    form, outs = calls_of(takes, len(gives)), [str(j) for j in range(len(gives))]
+    _call(site, place, Made(None, form, sizes, outs, crossing=(takes, gives)), reached)
 
 
 def _owner(unit: Unit, place: Place) -> Member | None:

@@ -28,7 +28,8 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.lowering.inits import Inits, freezing
+from archspec.emit.lowering.freezing import decided_by, freezing
+from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import RESERVED, Info, Scope, Unit, bare
@@ -38,6 +39,7 @@ from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
+from archspec.layers.plugin import functions, modules
 
 Rule = Callable[[Instance], Any]
 
@@ -65,9 +67,11 @@ class Whole:
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, set[int]] = {}
+        self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
+        self.calls: dict[Any, Any] = {}
         self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()
@@ -76,6 +80,8 @@ class Whole:
         self.deciding: set[str] = set()  # params of the network that decide what is there
         self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
         self.inits = Inits(roots, rules or {})
+        self.imported: dict[str, str] = {}  # modules of packages -> what the file calls them
+        self.functions: frozenset[str] = frozenset()  # of torch, that ops of packages call
         self._collect()
 
     # ------------------------------------------------------------ what there is
@@ -92,6 +98,7 @@ class Whole:
             crossing = Frames(instance)
             self.frames.update(crossing.of)
             self.consumers.update(crossing.consumers)
+            self.reused |= crossing.reused
             self.paths.update(crossing.paths)
             self.inits.learn(instance)
             by_block.setdefault(id(instance.block), []).append(instance)
@@ -101,6 +108,11 @@ class Whole:
                 self.document.setdefault(id(copy.instance), home)
                 self.given.setdefault(id(copy.instance.block), set()).update(item.args)
                 stack.append(copy.instance)
+        for kind in self.inits.kinds:
+            for dotted in modules(kind):
+                if dotted not in self.imported:
+                    self.imported[dotted] = self.free(dotted.rpartition(".")[2])
+            self.functions |= functions(kind)
         for instances in by_block.values():
             group = Group(instances)
             for i in instances:
@@ -166,7 +178,7 @@ class Whole:
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
-        rules: tuple[Rule, ...] = (_kinds, _structure, id)
+        rules: tuple[Rule, ...] = (_kinds, _structure, _frozen, id)
         parts: dict[Any, list[Instance]] = {}
         for rule in rules:
             parts = {}
@@ -209,6 +221,7 @@ class Whole:
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
             training=instances[0].training, defaults=_defaults(block.params, info),
+            frozen=freezing(instances, names),
         )  # fmt: skip
         write_class(plan, info)
         group.info = info
@@ -439,6 +452,7 @@ class Whole:
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
         unit.deciding = self.deciding if self.kept else None
+        self.deciding |= decided_by(first) & set(self.kept)
         unit.params = set(first.args)
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
@@ -461,7 +475,7 @@ class Whole:
             {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
             training=first.training, listed=listed, returns=_root_type(first, listed),
             defaults={p: rows[0].py[p] for p in self.kept},
-            last=lambda: [*self.inits.root_init(scope), *freezing(first)],
+            last=lambda: self.inits.root_init(scope), frozen=freezing(self.roots),
         )  # fmt: skip
         info = Info(self.title, first.block)
         info.values = {id(first): dict(first.args)}
@@ -530,7 +544,8 @@ def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
     turns = [c.env.get("loop") for c in copies]
     if not all(isinstance(t, Loop) for t in turns):
         return []
-    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    clashes = unit.taken | unit.params | columns
+    free = [n for n in ("first", "last", "index", "serial") if n not in clashes]
     return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 
@@ -729,6 +744,10 @@ def _reaches(instance: Instance, block: Block) -> bool:
                 seen.add(id(inner))
                 stack.append(inner)
     return False
+
+
+def _frozen(instance: Instance) -> Any:
+    return freezing([instance])
 
 
 def _structure(instance: Instance) -> Any:

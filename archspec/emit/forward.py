@@ -297,8 +297,7 @@ class _Classes:
         self.hints: dict[int, list[str]] = {}
         self.shorts: dict[int, str] = {}
         self.tuples: set[int] = set()
-        self.reads: dict[int, set[int]] = {}  # the steps that read it
-        self.named: set[int] = set()  # called by their hint: the author's id, read several times
+        self.named: set[int] = set()  # those called by their hint, however short they live
 
     def find(self, var: int) -> int:
         while self.parent.setdefault(var, var) != var:
@@ -316,9 +315,6 @@ class _Classes:
 
     def used(self, var: int, at: int) -> None:
         self.last[var] = max(self.last.get(var, at), at)
-        self.reads.setdefault(var, set()).add(at)
-        if len(self.reads[var]) > 1 and self.hints.get(var):
-            self.named.add(var)
 
     def join(self, a: int, b: int) -> None:
         a, b = self.find(a), self.find(b)

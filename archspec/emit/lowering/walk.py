@@ -170,7 +170,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         define(*_behind(there, span), then)
         define(*_behind(away, span), then)
         return
-    out = _joined(rows, outs, then, other)
+    out = _joined(rows, outs, (then, other), test)
     out.hint = hint_of(item)
     one = None if _named_twice(paths[0][1], span[0]) else _one_module(test, inner, then)
     if one is not None:
@@ -188,11 +188,12 @@ def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]
     return [r for r, _ in paths], [must(b.items[span[1] - 1].out) for _, b in paths]
 
 
-def _joined(rows: list[Row], values: list[Value], then: Flow, other: Flow) -> Flow:
+def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
     """What flows on behind a condition."""
+    then, other = sides
     if then.batchless != other.batchless:
         raise PlainError("a batch axis that is there in some instances only")
-    out = Flow(conditions.join(rows, values, then, other))
+    out = Flow(conditions.join(rows, values, then, other, test))
     out.batchless = then.batchless
     return out
 
@@ -484,7 +485,7 @@ def _merged(site: Site, place: Place) -> None:
     test = site.scope.say(rows, _symbolic(place), [not c.plain for c in copies], "with_shortcut")
     other = lookup(rows, [must(c.body.output) for c in copies])
     then = _join(inner, open_, [main, short])
-    out = _joined(rows, [must(c.out) for c in copies], then, other)
+    out = _joined(rows, [must(c.out) for c in copies], (then, other), test)
     if inner.init:
         site.init.append(If(test, inner.init))
     asked_ = site.scope.unit.attribute(test, "use_shortcut")

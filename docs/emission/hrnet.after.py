@@ -62,9 +62,7 @@ class Module2(nn.Module):
                         ),
                     ],
                 ),
-                nn.ModuleList(
-                    [ConvBN(in_channels, low_channels, stride=2, relu=False), nn.Identity()]
-                ),
+                nn.ModuleList([ConvBN(in_channels, low_channels, stride=2, relu=False)]),
             ],
         )
         self.y0 = nn.ReLU()

@@ -115,9 +115,12 @@ def join(
                 if isinstance(got, Sym):
                     one = got
                     break
-        found.append(one if one is not None else sizes_of(rows, shape, values)[a])
         sides = (then.sizes[a], other.sizes[a])
-        if found[a] is None and test is not None and None not in sides:
+        number = any(isinstance(s, int) and not isinstance(s, Sym) for s in sides)
+        if one is None and number:
+            one = sizes_of(rows, shape, values)[a]
+        if one is None and test is not None and None not in sides:
             either = traced(shape[a], ast.IfExp(test, *map(written, sides)))
-            found[a] = sizes_of(rows, (*shape[:a], either, *shape[a + 1 :]), values)[a]
+            one = sizes_of(rows, (*shape[:a], either, *shape[a + 1 :]), values)[a]
+        found.append(one)
     return found

@@ -119,6 +119,8 @@ def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool
 
 
 def _is_module(whole: Classes, c: Copy, *, numbered: bool) -> bool:
+    if c.running:  # a module is made once
+        return False
     made = known_call(whole, c, module=True)
     if made.target is None or made.forward != "self(x0)" or made.results != ("r",):
         return False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -31,7 +32,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes,
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Seen, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -133,19 +134,23 @@ def types_of(copy: Copy) -> tuple[TensorType | None, ...]:
 def torch_call(copy: Copy, *, module: bool) -> Call:
     """The torch code of an op in one instance."""
     assert copy.layer is not None
-    return _call_of(copy.layer, types_of(copy), module)
+    return _call_of(copy.layer, types_of(copy), module=module, running=copy.running)
 
 
 def known_call(whole: Classes, copy: Copy, *, module: bool) -> Call:
     """The same, asked once for a layer and the types it takes."""
-    key = (id(copy.layer), module, *map(id, types_of(copy)))
+    key = (id(copy.layer), module, copy.running, *map(id, types_of(copy)))
     found = whole.calls.get(key)
     if found is None:
         found = whole.calls[key] = torch_call(copy, module=module)
     return found
 
 
-def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
+def _call_of(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
+    if running:  # sizes of a tensor are known in forward only
+        return layer.function(*types) or layer.call(*types)
     return layer.module(*types) if module else layer.call(*types)
 
 
@@ -171,7 +176,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     layer = layer or layer_of(place)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, place.module)
+        own = _call_of(layer, types, module=place.module, running=copies[0].running)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -276,22 +281,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
 
 def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:
     """One argument of forward."""
-    scope, rows = place.scope, place.rows
-
-    def anew() -> tuple[Any, list[dict[str, Any]]]:
-        sights: list[dict[str, Any]] = []
-        for row, c in place.pairs:
-            sight = dict(row.py)
-            for flow, value in zip(place.ins, c.ins, strict=True):
-                if flow is not None:
-                    sight[f"__{flow.id}"] = Sizes(dims(value))
-            for text, shape in row.seen.items():
-                seen = scope.records.get(text)
-                if seen is not None:
-                    sight[f"__{seen.id}"] = Sizes(shape)
-            sights.append(sight)
-        return _running(place, k), sights
-
+    scope = place.scope
     wanted = [c.free[k].value for c in calls]
     if (
         not remembers(a.value)
@@ -299,19 +289,57 @@ def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:
         and alike([bare(w) for w in wanted])
     ):
         return literal(bare(wanted[0]))
-    return scope.kept(rows, a.value, wanted, a.name or "n", anew)
+
+    def anew() -> tuple[Any, list[dict[str, Any]]]:
+        seen = _seen(place)
+        return _running(place, seen, k), _sights(place, seen)
+
+    if any(c.running for c in place.copies):
+        text = scope.followed(*anew(), wanted)
+        if text is None:
+            raise PlainError("a size that follows from a free axis is out of reach")
+        return text
+    return scope.kept(place.rows, a.value, wanted, a.name or "n", anew)
 
 
-def _running(place: Place, k: int) -> Any:
-    """An argument of forward where sizes are those of the tensors."""
+def _sights(place: Place, seen: Seeing) -> list[dict[str, Any]]:
+    """What the names of forward are worth in each row."""
+    sights: list[dict[str, Any]] = []
+    for n, (row, c) in enumerate(place.pairs):
+        sight = dict(row.py)
+        for flow, value in zip(place.ins, c.ins, strict=True):
+            if flow is not None:
+                sight[f"__{flow.id}"] = Sizes(dims(value))
+        for flow, shapes in seen.values():
+            sight[f"__{flow.id}"] = Sizes(shapes[n])
+        sights.append(sight)
+    return sights
+
+
+Seeing = Mapping[str, tuple[Flow, list[tuple[int, ...]]]]  # by name: its variable, its shapes
+
+
+def _seen(place: Place) -> Seeing:
+    """The inputs and items that expressions of an item may read in forward, in each row."""
+    rows, copies = place.rows, place.copies
+    found: dict[str, tuple[Flow, list[tuple[int, ...]]]] = {}
+    for text, flow in place.scope.records.items():
+        if flow is not None and text in rows[0].seen:
+            found[text] = flow, [row.seen[text] for row in rows]
+    for text, value in copies[0].env.items():
+        if text not in found and isinstance(value, Seen):
+            seen = [s for c in copies if isinstance(s := c.env[text], Seen)]
+            with suppress(PlainError):  # it may be outside of the class, and known as a number
+                found[text] = lookup(rows, [s.value for s in seen]), [s.shape for s in seen]
+    return found
+
+
+def _running(place: Place, seen: Seeing, k: int) -> Any:
+    """An argument of forward where sizes are those of the tensors; None where there is none."""
     scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     if copy.shared is not None or not has_expression(item.args):
         return None
-    records = {
-        text: Record(running(flow, row.seen[text]) if flow is not None else row.seen[text])
-        for text, flow in scope.records.items()
-        if text in row.seen
-    }
+    records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
     if place.ins and place.ins[0] is not None:
         records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 
@@ -325,7 +353,13 @@ def _running(place: Place, k: int) -> Any:
 
     try:
         layer = create(item.op, {n: value(v) for n, v in item.args.items()})
-        return _call_of(layer, _types(place), place.module).free[k].value
+        types = tuple(
+            None if v is None or v.type is None or flow is None
+            else TensorType(running(flow, v.type.shape), v.type.dtype, v.type.map)
+            for v, flow in zip(copy.ins, place.ins, strict=True)
+        )  # fmt: skip
+        made = _call_of(layer, types, module=place.module, running=copy.running)
+        return made.free[k].value
     except (*FAILURES, BadArgument, Mismatch):
         return None
 

@@ -740,7 +740,9 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     exports = [list(f.exports.values()) for f in frames]
     gives = [[e[j] for e in exports] for j in range(len(exports[0]))]
     takes = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
-    sizes = [sizes_of(rows, dims(values[0]), values) for values in gives]
+    shapes = [sizes_of(rows, dims(values[0]), values) for values in gives]
+    # of space they are those of the tensors: what went in need not be what went in before
+    sizes = [[n if a == 0 and len(s) > 2 else None for a, n in enumerate(s)] for s in shapes]
     form, outs = calls_of(takes, len(gives)), [str(j) for j in range(len(gives))]
     _call(site, place, Made(None, form, sizes, outs, crossing=(takes, gives)), reached)
 

@@ -42,7 +42,7 @@ def quoted(text: str) -> list[str]:
     if len(text) <= WIDTH - 10:
         return [f'    """{text}"""']
     whole = re.sub(r"\[[^]]*\]", lambda shape: shape[0].replace(" ", "\0"), text)
-    lines = wrap(whole, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    lines = wrap(whole, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
     first, *rest = [line.replace("\0", " ") for line in lines]
     return [f'    """{first}', *(f"    {line}" for line in rest), '    """']
 

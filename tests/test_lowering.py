@@ -229,10 +229,10 @@ outputs: {a: a, b: b}
     [
         (TAPPED, "self.features[1](self.features[0](x))", r"class Features|\[\"0\"\]"),
         (LEARNED, "self.gamma.view(-1, 1, 1)", "expand|reshape"),
-        (STATES, "self.decoder(x, result[1])", "contiguous"),
+        (STATES, "self.decoder(output, (h, c))", "contiguous"),
         (NOTHING, "nn.Sequential(OrderedDict(conv1=nn.Conv2d(4, 4, 1), relu1=nn.ReLU()))", "Ident"),
         (RATES, "DropPath(0.2 * serial / 4)", r"class Stage\d"),
-        (NAMED, "self.b(stem)", "x = self"),
+        (NAMED, "b = self.b(x)", "y = self"),
     ],
 )
 def test_texts_that_a_reviewer_would_send_back(text: str, written: str, never: str) -> None:

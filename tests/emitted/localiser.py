@@ -46,7 +46,7 @@ class Localiser(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        backbone = self.backbone(x)
-        scores = self.scores(backbone)
-        box = self.box(backbone)
+        x = self.backbone(x)
+        scores = self.scores(x)
+        box = self.box(x)
         return {"scores": scores, "box": box}

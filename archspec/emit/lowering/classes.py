@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
+from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
 from archspec.emit.lowering import links
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.freezing import Freezing
@@ -79,15 +79,34 @@ def write_class(plan: Plan, info: Info) -> None:
         pairs = list(zip(rows, bodies, strict=True))
         _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    site = Site(plan.scope, Members(unit), unit.init, unit.steps)
+    unit.listed = len(bodies) == len(plan.parts) and links.in_places(bodies)
+    sink = Positional(unit, "layers", name("self")) if unit.listed else Members(unit)
+    site = Site(plan.scope, sink, unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
         walk(site, list(zip(rows, bodies, strict=True)))
     else:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
+    if isinstance(sink, Positional):
+        unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
+    if isinstance(sink, Positional):
+        modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
+        unit.init.append(Line(call("super().__init__", modules)))
+    info.outputs = _returned_names(tuple(plan.outputs), forward)
     _close(plan, info, ins, found, forward)
+
+
+def _returned_names(outputs: tuple[str, ...], forward: list[Stmt]) -> tuple[str, ...]:
+    """The outputs of a group's class have no names but those of the variables it returns."""
+    last = forward[-1]
+    if not isinstance(last, Return) or not isinstance(last.value, ast.Tuple):
+        return outputs
+    if not all(n.isdigit() for n in outputs):
+        return outputs
+    texts = [render(e) for e in last.value.elts]
+    return tuple(t if len(t) > 1 else n for n, t in zip(outputs, texts, strict=True))
 
 
 def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
@@ -127,9 +146,11 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
         for text, found in named.items():
             for v in found:
                 v.named = bool(v.hint) or text.isidentifier()
-                v.hint = v.hint or (text if len(found) == 1 and not text.isdigit() else "")
+                own = text if len(found) == 1 and not text.isdigit() else ""
+                v.hint = v.hint or own if unit.root else own or v.hint
+    straightened(unit.steps)
     _drop_unused(unit.steps, [*flat, *late])
-    steps = nest(unit.steps, [*flat, *late])
+    steps = nest(rolled(unit.steps, [*flat, *late], unit.lengths), [*flat, *late])
     arguments = ["x" if len(ins) == 1 else n for n in plan.names]
     last = steps[-1] if steps else None
     alone = len(flat) == 1 and not plan.training and not plan.listed
@@ -233,7 +254,7 @@ def _close(
     if not unit.settled:
         unit.init = _narrowed(unit, unit.init, 2)
         _hoist(unit)
-    read = _prepare(unit, chained=forward is None)
+    read = _prepare(unit, chained=forward is None or unit.listed)
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
@@ -249,7 +270,7 @@ def _close(
     info.defined = dict(unit.defined)
     info.sizes = [list(v.sizes) for vs in outs for v in vs]
     info.fixed = frozenset(unit.relies)
-    empty = forward is not None and len(unit.init) == 1 and not found
+    empty = forward is not None and len(unit.init) == 1 and not found and not unit.listed
     _text(plan, info, (ins, outs), [] if empty else unit.init, forward)
 
 
@@ -258,7 +279,8 @@ def _text(
     forward: list[Stmt] | None,
 ) -> None:  # fmt: skip
     numbered = any(not m.isidentifier() for m in plan.scope.unit.members)
-    base = "nn.Sequential" if forward is None else "nn.ModuleDict" if numbered else "nn.Module"
+    listed = "nn.ModuleList" if plan.scope.unit.listed or numbered else "nn.Module"
+    base = "nn.Sequential" if forward is None else listed
     lines = [f"class {info.name}({base}):", *quoted(_docstring(plan, info.parameters, *flows))]
     if init:
         parameters = [p.text for p in info.parameters]
@@ -313,7 +335,7 @@ def _store(unit: Unit) -> None:
     stores = [Line(v, f"self.{n}") for n, v in unit.stores.items()]
     given = set(unit.potential) | set(RESERVED)
     first = [s for s in stores if names_in(s.value) <= given]
-    unit.init[:0] = [Line(call("super().__init__")), *first]
+    unit.init[:0] = first if unit.listed else [Line(call("super().__init__")), *first]
     unit.init += [s for s in stores if s not in first]
 
 

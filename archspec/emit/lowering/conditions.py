@@ -11,7 +11,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Scope
 from archspec.emit.syntax import names_in
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written
+from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 
 Column = Sequence[tuple[Row, Occurrence]]
 
@@ -97,8 +97,11 @@ def condition(
     return scope.say(rows, found, [bool(h) for h in here], "flag")
 
 
-def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) -> list[Any]:
-    """Per axis, a size that holds on both sides of a condition."""
+def join(
+    rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow,
+    test: ast.expr | None = None,
+) -> list[Any]:  # fmt: skip
+    """Per axis, a size that holds on both sides of a condition, or `2 * c if test else c`."""
     if len(then.sizes) != len(other.sizes):
         raise PlainError("the ranks differ behind a condition")
     found: list[Any] = []
@@ -112,8 +115,12 @@ def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) 
                 if isinstance(got, Sym):
                     one = got
                     break
-        number = any(
-            isinstance(s, int) and not isinstance(s, Sym) for s in (then.sizes[a], other.sizes[a])
-        )
-        found.append(sizes_of(rows, shape, values)[a] if one is None and number else one)
+        sides = (then.sizes[a], other.sizes[a])
+        number = any(isinstance(s, int) and not isinstance(s, Sym) for s in sides)
+        if one is None and number:
+            one = sizes_of(rows, shape, values)[a]
+        if one is None and test is not None and None not in sides:
+            either = traced(shape[a], ast.IfExp(test, *map(written, sides)))
+            one = sizes_of(rows, (*shape[:a], either, *shape[a + 1 :]), values)[a]
+        found.append(one)
     return found

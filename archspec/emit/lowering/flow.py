@@ -55,12 +55,11 @@ class Row:
 class Flow(Var):
     """A variable of forward, or what flows through an nn.Sequential."""
 
-    __slots__ = ("sizes", "turned")
+    __slots__ = ("sizes",)
 
     def __init__(self, sizes: Sequence[Any] = (), hint: str = "") -> None:
         super().__init__(hint)
         self.sizes = list(sizes)
-        self.turned: ast.expr | None = None  # with its first two axes exchanged, if it is there so
 
     def at(self, row: Row, shape: Sequence[int]) -> Shape:
         """Its shape in one row, each size with the expression that it is there."""

@@ -34,6 +34,22 @@ def is_chain(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
     )
 
 
+def is_list(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
+    """Whether each named group or branch is a `sequential` that is no such chain.
+
+    Its modules stand in an nn.ModuleList, and forward calls them one by one.
+    """
+    if any(merges(p) or id(p) in whole.reused for p in parts) or is_chain(whole, parts):
+        return False
+    return in_places([body_of(p) for p in parts])
+
+
+def in_places(bodies: Sequence[Body]) -> bool:
+    """Whether an nn.ModuleList can hold what is in the bodies."""
+    items = [o.item.op for b in bodies for o in b.items]
+    return all(b.numbered for b in bodies) and numbered(bodies) and "parameter" not in items
+
+
 def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:
     """Whether a group takes and gives nothing else."""
     ins, outs = frame.captures.values(), frame.exports.values()
@@ -128,35 +144,6 @@ def _names(body: Body) -> Iterator[str]:
                 yield c.segments[0]
             elif c.body is not None:
                 yield from _names(c.body)
-
-
-def by_index(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
-    """Whether each is a numbered group of modules that forward may call one by one."""
-    return all(
-        not merges(p) and body_of(p).numbered and id(p) not in whole.reused and _all_made(whole, p)
-        for p in parts
-    )
-
-
-def _all_made(whole: Classes, part: Copy | Body) -> bool:
-    found = list(body_of(part).copies())
-    return (
-        bool(found)
-        and not whole.frames[id(part)].outward
-        and all(
-            c.segments == (str(k),) and c.shared is None and _is_made(whole, c)
-            for k, c in enumerate(found)
-        )
-    )
-
-
-def _is_made(whole: Classes, c: Copy) -> bool:
-    if c.instance is not None:
-        return True
-    if c.group:
-        return bool(whole.frames[id(c)].exports)
-    assert c.layer is not None
-    return c.layer.op != "identity" and known_call(whole, c, module=False).target is not None
 
 
 def tail_alike(copies: Sequence[Copy]) -> int:

@@ -35,11 +35,11 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import Place
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.lowering.sinks import Site
-from archspec.emit.syntax import For, If, Line, Stmt, call, literal, names_in, rebuilt
+from archspec.emit.syntax import For, If, Line, Stmt, call, names_in, rebuilt
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Listed, Sym, plain, written
+from archspec.expressions.sym import FAILURES, Listed, Sym, evaluate, plain, written
 from archspec.language import Item
 
 _AUGMENTED = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.FloorDiv: "//="}
@@ -112,9 +112,11 @@ def comprehension(value: ast.expr, count: ast.expr) -> ast.expr:
 
 def less(count: ast.expr, by: int) -> ast.expr:
     """`count - by`."""
-    if isinstance(count, ast.Constant) and isinstance(count.value, int):
-        return literal(count.value - by)
-    return ast.BinOp(count, ast.Sub(), ast.Constant(by))
+    whole = ast.BinOp(count, ast.Sub(), ast.Constant(by))
+    linear = (ast.BinOp, ast.operator, ast.Name, ast.Load, ast.Constant)
+    if not all(isinstance(n, linear) for n in ast.walk(whole)):
+        return whole
+    return written(evaluate(whole, {n: Sym.of(n, 1) for n in names_in(count)}))
 
 
 def ends(flow: Flow) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Names of members and variables: `self.conv1`, `self["0"]`, `aux_logits`."""
+"""Names of members and variables: `self.conv1`, `self[0]`, `aux_logits`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.emit.lowering.flow import PlainError, Row, holds
+from archspec.emit.lowering.flow import Flow, PlainError, Row, holds
 from archspec.emit.lowering.scope import Scope
-from archspec.emit.syntax import Line, Stmt, name
+from archspec.emit.syntax import Line, Stmt, call, name
 from archspec.expressions.sym import FAILURES, Sym, evaluate, written
 from archspec.language import Item
 
 
 def member(segment: str) -> ast.expr:
-    """`self.conv1`; of a class whose members are numbered `self["0"]`."""
+    """`self.conv1`; of a class whose members are numbered `self[0]`."""
     if segment.isidentifier():
         return name(f"self.{segment}")
-    return ast.Subscript(ast.Name("self"), ast.Constant(segment))
+    return ast.Subscript(ast.Name("self"), ast.Constant(int(segment)))
 
 
 def set_member(segment: str, value: ast.expr) -> Stmt:
     """The statement that makes it."""
-    return Line(value, f"self.{segment}" if segment.isidentifier() else f'self["{segment}"]')
+    if segment.isidentifier():
+        return Line(value, f"self.{segment}")
+    return Line(call("self.add_module", ast.Constant(segment), value))
 
 
 def hint_of(item: Item) -> str:
@@ -32,12 +34,19 @@ def hint_of(item: Item) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower() if text.isidentifier() else ""
 
 
-def hints(hint: str, outputs: Iterable[str]) -> list[str]:
-    """What the variables of several outputs may be called: `level2_boxes`, `level2_scores`."""
+def results(hint: str, outputs: Iterable[str], sizes: Sequence[Sequence[Any]]) -> list[Flow]:
+    """Variables for what a call gives: `boxes, scores`, or `level2_boxes, level2_scores`."""
     names = list(outputs)
     if len(names) == 1:
-        return [hint]
-    return ["_".join(filter(None, (hint, n))).lower() if n.isidentifier() else "" for n in names]
+        return [Flow(sizes[0], hint)]
+    found = []
+    for n, s in zip(names, sizes, strict=True):
+        flow = Flow(s, "_".join(filter(None, (hint, n))).lower())
+        flow.short = n.lower()
+        if not n.isidentifier():
+            flow.hint = flow.short = f"{hint}{n}" if hint else ""
+        found.append(flow)
+    return found
 
 
 def camel(text: str) -> str:

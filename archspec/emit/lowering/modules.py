@@ -9,13 +9,14 @@ The layer is made once more with numbers that remember; what its `call` returns 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from archspec.emit.forward import Assign, Step
+from archspec.emit.forward import Assign, Form, Step, Var
 from archspec.emit.lowering.flow import (
     Flow,
     PlainError,
@@ -26,9 +27,9 @@ from archspec.emit.lowering.flow import (
     lookup,
     sizes_of,
 )
-from archspec.emit.lowering.members import hint_of, hints, words_of
+from archspec.emit.lowering.members import hint_of, results, words_of
 from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes, Unit, bare, running
-from archspec.emit.syntax import Dotted, call, exchanged, literal, names_in, rebuilt
+from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Seen, Value
@@ -426,8 +427,10 @@ def calling(made: Made, reached: ast.expr | None, ins: Ins, hint: str, unit: Uni
         if v is not None
     }
     own = {"self": reached} if reached is not None else {}
-    value = rebuilt(_unturned(form.forward, ins), {**made.free, **refs, **own}.get)
-    outs = [Flow(s, h) for s, h in zip(made.sizes, hints(hint, made.outs), strict=True)]
+    value = rebuilt(parsed(form.forward), {**made.free, **refs, **own}.get)
+    outs = results(hint, made.outs, made.sizes)
+    if reached is None and len(outs) == 1:
+        outs[0].short = hint  # there is no member that has its name
     for out in outs:
         out.batchless = form.batchless or (
             form.broadcast and bool(given) and all(v.batchless for v in given)
@@ -449,14 +452,62 @@ def _taken_apart(step: Assign, results: tuple[str, ...], hint: str) -> list[Step
     if len(results) == 1:
         step.value = rebuilt(parsed(results[0]), {"r": step.value}.get)
         return [step]
+    places = [_part(text) for text in results]
+    if all(path for path, _ in places):
+        return _unpacked(step, outs, places)
     raw = Flow((), hint)
     raw.several = True
     steps: list[Step] = [Assign([raw], step.value, inner=True, merge=step.merge)]
     for out, text in zip(outs, results, strict=True):
-        if text.endswith(_TURN) and isinstance(out, Flow):
-            out.turned = rebuilt(parsed(text.removesuffix(_TURN)), {"r": raw.ref}.get)
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def _unpacked(
+    step: Assign, outs: Sequence[Var], places: Sequence[tuple[tuple[int, ...], str]]
+) -> list[Step]:
+    """`x, (h, c) = self.lstm(x)`, and what is done with each result then."""
+    steps: list[Step] = []
+    given: list[Var] = []
+    for out, (_, after) in zip(outs, places, strict=True):
+        given.append(_raw(out) if after else out)
+        if after:
+            done = rebuilt(parsed(f"r{after}"), {"r": given[-1].ref}.get)
+            steps.append(Assign([out], done, inner=True))
+    form = _form_of([path for path, _ in places])
+    return [Assign(given, step.value, merge=step.merge, form=form), *steps]
+
+
+def _raw(out: Var) -> Flow:
+    """The result as torch gives it, under the same name."""
+    raw = Flow((), out.hint)
+    raw.short = out.short
+    return raw
+
+
+def _part(text: str) -> tuple[tuple[int, ...], str]:
+    """`r[1][0].transpose(0, 1)` → (1, 0) and `.transpose(0, 1)`."""
+    found = re.fullmatch(r"r((?:\[\d+\])+)(.*)", text)
+    if found is None:
+        return (), ""
+    return tuple(map(int, re.findall(r"\d+", found[1]))), found[2]
+
+
+def _form_of(paths: Sequence[tuple[int, ...]]) -> Form | None:
+    """(0,), (1, 0), (1, 1) → `[0, [1, 2]]`; None where it is flat."""
+    if all(len(p) == 1 for p in paths):
+        return None
+    form: Form = []
+    for place, path in enumerate(paths):
+        inner = form
+        for step in path[:-1]:
+            while len(inner) <= step:
+                inner.append([])
+            found = inner[step]
+            assert isinstance(found, list)
+            inner = found
+        inner.append(place)
+    return form
 
 
 def parts(count: int) -> tuple[str, ...]:
@@ -468,30 +519,6 @@ def calls_of(ins: Ins, outs: int) -> Call:
     """`self(x0, x1)`: a module of the network's own."""
     forward = f"self({', '.join(f'x{j}' for j, v in enumerate(ins) if v is not None)})"
     return Call("", forward=forward, results=parts(outs) if outs > 1 else ("r",))
-
-
-def _unturned(forward: str, ins: Ins) -> ast.expr:
-    """The call; a state that one recurrent layer gives another is not turned twice."""
-    turned: dict[str, ast.expr] = {}
-    if all(v is None or v.turned is None for v in ins):
-        return parsed(forward)
-    for j, v in enumerate(ins):
-        text = f"x{j}{_TURN}.contiguous()"
-        if v is not None and v.turned is not None and text in forward:
-            forward = forward.replace(text, f"turned{j}")
-            turned[f"turned{j}"] = v.turned
-    if not turned:
-        return parsed(forward)
-    found = rebuilt(parsed(forward), turned.get)
-    wholes = {render(t.value): t.value for t in turned.values() if isinstance(t, ast.Subscript)}
-    for text, whole in wholes.items():  # `(result[1][0], result[1][1])` is `result[1]`
-        pair = f"({text}[0], {text}[1])"
-        found = exchanged(found, partial(_instead, pair, whole))
-    return found
-
-
-def _instead(text: str, other: ast.expr, node: ast.expr) -> ast.expr | None:
-    return other if render(node) == text else None
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:

@@ -79,6 +79,7 @@ class Info:
     values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id: its arguments there
     sizes: list[list[Any]] = field(default_factory=list)  # of each output, in its own names
     lead: str = ""  # the param that is given by position
+    inputs: tuple[str, ...] = ()  # of a group: what it takes
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
     fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
@@ -129,6 +130,8 @@ class Unit:
         self.steps: list[Step] = []
         self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
+        self.listed = False  # an nn.ModuleList: its members are numbered
+        self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments

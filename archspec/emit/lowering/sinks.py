@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.forward import Step
+from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.members import member, set_member
 from archspec.emit.lowering.scope import Scope, Unit
 from archspec.emit.syntax import Line, Stmt, call, name, names_in
@@ -32,6 +33,10 @@ class Sink:
     def put(self, text: ast.expr, module: ast.expr, into: list[Stmt]) -> ast.expr | None:
         """Puts a module there; how forward reaches it."""
         raise NotImplementedError
+
+    def reach(self, text: ast.expr) -> ast.expr:
+        """How forward reaches the module that is put there next. Raises PlainError."""
+        raise PlainError("a list of modules in a container that calls its own")
 
     def state(self) -> Any:
         """What `restore` takes: as it is now."""
@@ -53,19 +58,25 @@ class Members(Sink):
 
     def __init__(self, unit: Unit, *, called: bool = True) -> None:
         self.unit, self.called = unit, called
+        self.count = 0
 
     def put(self, text: ast.expr, module: ast.expr, into: list[Stmt]) -> ast.expr | None:
-        if not isinstance(text, ast.Constant):
+        word = str(text.value) if isinstance(text, ast.Constant) else ""
+        if not word.isidentifier() and not self.called:
             into.append(Line(call("self.add_module", text, module)))
             return None
-        word = str(text.value)
-        if word.isidentifier() or self.called:
-            self.unit.members.add(word)
-            if render(module) != f"self.{word}":
-                into.append(set_member(word, module))
-            return member(word)
-        into.append(Line(call("self.add_module", text, module)))
-        return None
+        self.unit.members.add(word)
+        if not word.isidentifier():  # what is no module has its place, so that others keep theirs
+            empty = range(self.count, int(word))
+            into += [set_member(str(k), call("nn.Identity")) for k in empty]
+            self.count = int(word) + 1
+        if render(module) != f"self.{word}":
+            into.append(set_member(word, module))
+        return member(word)
+
+    def reach(self, text: ast.expr) -> ast.expr:
+        assert isinstance(text, ast.Constant)
+        return member(str(text.value))
 
 
 class Positional(Sink):
@@ -92,9 +103,22 @@ class Positional(Sink):
             into.append(Line(call(f"{self.variable}.extend", module.value)))
         else:
             into.append(Line(call(f"{self.variable}.append", module)))
-        if self.listed is None:
-            return None
-        return ast.Subscript(self.listed, ast.Constant(self.count - 1))
+        return None if self.listed is None else self._at(self.count - 1)
+
+    def reach(self, text: ast.expr) -> ast.expr:
+        return self._at(self.count)
+
+    def _at(self, index: int) -> ast.expr:
+        """`self.blocks[0]`; of a list in a list, which has no type: by its path."""
+        outer = self.listed
+        assert outer is not None
+        if isinstance(outer, ast.Call) and isinstance(outer.args[0], ast.Constant):
+            path = f"{outer.args[0].value!s}.{index}"
+            return ast.Call(outer.func, [ast.Constant(path)], [])
+        if not isinstance(outer, ast.Subscript):
+            return ast.Subscript(outer, ast.Constant(index))
+        path = f"{render(outer.slice)}.{index}"
+        return call(ast.Attribute(outer.value, "get_submodule"), ast.Constant(path))
 
     def state(self) -> Any:
         return self.variable, self.count, list(self.elements)
@@ -109,6 +133,11 @@ class Positional(Sink):
         if self.variable is None:
             self.variable = self.unit.local(self.hint)
             into.append(Line(ast.List(self.elements), self.variable, "list[nn.Module]"))
+
+    def fill(self, count: int, into: list[Stmt]) -> None:
+        """What is no module has its place, so that the others keep theirs."""
+        while self.count < count:
+            self.put(ast.Constant(""), call("nn.Identity"), into)
 
     def took_back(self, module: ast.expr) -> bool:
         """Takes the last module back, if it is written as this one is."""

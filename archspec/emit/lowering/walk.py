@@ -170,7 +170,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         define(*_behind(there, span), then)
         define(*_behind(away, span), then)
         return
-    out = _joined(rows, outs, then, other)
+    out = _joined(rows, outs, (then, other), test)
     out.hint = hint_of(item)
     one = None if _named_twice(paths[0][1], span[0]) else _one_module(test, inner, then)
     if one is not None:
@@ -188,11 +188,12 @@ def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]
     return [r for r, _ in paths], [must(b.items[span[1] - 1].out) for _, b in paths]
 
 
-def _joined(rows: list[Row], values: list[Value], then: Flow, other: Flow) -> Flow:
+def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
     """What flows on behind a condition."""
+    then, other = sides
     if then.batchless != other.batchless:
         raise PlainError("a batch axis that is there in some instances only")
-    out = Flow(conditions.join(rows, values, then, other))
+    out = Flow(conditions.join(rows, values, then, other, test))
     out.batchless = then.batchless
     return out
 
@@ -254,8 +255,12 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         within(site, place)
     elif first.group and whole.frames[id(first)].outward:
         _written_out(site, place, first.segments[-1])
+    elif site.sink.called and first.group and links.is_list(whole, place.copies):
+        _listed(site, place)
     else:
         _module(site, place)
+    if isinstance(site.sink, Positional) and site.sink.called and first.segments:
+        site.sink.fill(int(first.segments[-1]) + 1, site.init)
 
 
 def _attributes(site: Site) -> bool:
@@ -332,7 +337,10 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
         outs = [Flow(sizes) for sizes in made.sizes]
     elif gives:
         takes = place.ins if takes is None else takes
-        steps, outs = calling(made, reached, takes, place.hint, site.scope.unit)
+        hint = place.hint
+        if isinstance(site.sink, Positional):
+            hint = f"{hint or site.sink.hint}{site.sink.count - 1}"
+        steps, outs = calling(made, reached, takes, hint, site.scope.unit)
         site.steps += steps
     else:
         return
@@ -366,9 +374,6 @@ def _group(site: Site, place: Place) -> Made | None:
             return None
         crossing = [cur], [[must(b.output) for b in bodies]]
         return Made(value, calls_of([cur], 1), [sizes], crossing=crossing, chained=True)
-    if _attributes(site) and links.by_index(unit.whole, parts):
-        _by_index(site, place)
-        return None
     info, captures, exports = unit.whole.outlined(site.scope, place.item, place.pairs, place.word)
     wanted = [info.values[id(p)] for p in parts]
     ins = [lookup(rows, [c[j] for c in captures]) for j in range(len(captures[0]))]
@@ -395,16 +400,23 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
     return sink.finish(), out.sizes
 
 
-def _by_index(site: Site, place: Place) -> None:
-    """A numbered group of which more is read than the end: forward calls its modules."""
-    unit, reached = site.scope.unit, member(place.segment)
-    if isinstance(place.first, Copy):
-        unit.claim(place.segment, place.item)
-    sink = Positional(unit, place.word, reached)
+def _listed(site: Site, place: Place) -> None:
+    """A `sequential` that is no chain: its modules in an nn.ModuleList, called one by one."""
+    unit, text, bodies = site.scope.unit, ast.Constant(place.segment), map(body_of, place.copies)
+    paths = list(zip(place.rows, bodies, strict=True))
+    word = place.word
+    if isinstance(site.sink, Positional):
+        word = f"{site.sink.hint}{site.sink.count}_"
+    sink = Positional(unit, word, site.sink.reach(text), "nn.ModuleList")
     with unit.filling(sink):
-        inner = Site(site.scope, sink, site.init, site.steps)
-        walk(inner, [(r, body_of(c)) for r, c in place.pairs])
-    site.sink.put(ast.Constant(place.segment), sink.finish(), site.init)
+        walk(Site(site.scope, sink, site.init, site.steps), paths)
+    reached = site.sink.put(text, sink.finish(), site.init)
+    unit.lengths[render(sink.listed or text)] = sink.count
+    if isinstance(site.sink, Members) and reached is not None:
+        unit.claim(place.segment, place.item)
+        site.init += unit.whole.inits.group_init(site.scope, [b for _, b in paths], reached)
+    for c in place.copies:
+        unit.made[id(c)] = Member(reached, place.item)
 
 
 def _given(
@@ -422,7 +434,7 @@ def _given(
             found[new] = place.scope.value(old, part.env[old], row)
     for j, (flow, value) in enumerate(zip(ins, captures, strict=True)):
         shape = flow.at(row, dims(value))
-        for title, size in zip(titles(f"x{j}", j, len(shape)), shape, strict=True):
+        for title, size in zip(titles(info.inputs[j], j, len(shape)), shape, strict=True):
             found[title] = size
     return found
 
@@ -473,7 +485,7 @@ def _merged(site: Site, place: Place) -> None:
     test = site.scope.say(rows, _symbolic(place), [not c.plain for c in copies], "with_shortcut")
     other = lookup(rows, [must(c.body.output) for c in copies])
     then = _join(inner, open_, [main, short])
-    out = _joined(rows, [must(c.out) for c in copies], then, other)
+    out = _joined(rows, [must(c.out) for c in copies], (then, other), test)
     if inner.init:
         site.init.append(If(test, inner.init))
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
@@ -603,12 +615,10 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
     with unit.filling(sink):
         for k in range(copies.counts[0]):
             _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
-            if sink.count == k:  # nothing to be made, but the others keep their places
-                sink.put(ast.Constant(""), call("nn.Identity"), site.init)
     value = sink.finish()
     if len(sink.elements) > 1 and len({render(e) for e in sink.elements}) == 1:
         value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
-    if sink.elements:
+    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
         site.sink.put(text, value, site.init)
 
 

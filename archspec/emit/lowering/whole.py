@@ -32,7 +32,7 @@ from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
-from archspec.emit.lowering.scope import Info, Scope, Unit, bare
+from archspec.emit.lowering.scope import RESERVED, Info, Scope, Unit, bare
 from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.emit.torch_code import taken
 from archspec.expand.tree import Body, Copy, Instance, Value
@@ -373,13 +373,12 @@ class Whole:
         """The class of a group in some rows."""
         rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
         captures, exports = self._crossing(parts)
-        title = self.free(title)
-        names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
+        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
+        names = _input_names(rows[0], [values[0] for values in taken])
         own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
         unit, inner, outer = self._inside(scope, rows, own)
         unit.base = self.frames[id(parts[0])].path
         unit.params = scope.unit.params | set(outer)
-        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
         within = [_input(unit, inner, values, names[j], j) for j, values in enumerate(taken)]
         back = {old: Sym.of(new, 0) for new, old in outer.items()}
         records = {
@@ -391,7 +390,8 @@ class Whole:
         }
         body = Scope(unit, _reachable(scope.names, back), records)
         body.rows = inner
-        info = Info(title, item, outer=outer)
+        title = self.free(title)
+        info = Info(title, item, inputs=tuple(names), outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
         whole = [p if links.merges(p) else links.body_of(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
@@ -590,6 +590,18 @@ def _may_be_named(value: Any) -> bool:
 def _row(instance: Instance, base: int) -> Row:
     seen = {n: dims(v) for n, v in instance.inputs.items() if v.type is not None}
     return Row({k: bare(v) for k, v in instance.args.items()}, base, {}, seen)
+
+
+def _input_names(row: Row, values: Sequence[Value]) -> list[str]:
+    """What the class of a group calls what it takes: as it is called around, else x1, x2."""
+    names: list[str] = []
+    for j, value in enumerate(values):
+        known = [t for v in row.vals.get(id(value), []) for t in (v.short, v.hint) if t]
+        text = next((t for t in known if t not in names), "")
+        names.append(
+            text if text.isidentifier() and text not in RESERVED else f"x{j}" if j else "x"
+        )
+    return names
 
 
 def _worth(instance: Instance) -> dict[str, Any]:

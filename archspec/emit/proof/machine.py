@@ -391,6 +391,8 @@ class Machine:
             return frame.run.terms("index", owner, frozen(index))
         if type(owner) is Ref and type(index) in (int, str):
             return _used(owner.place(index), frame)
+        if type(owner) is Ref and type(index) is slice:
+            return owner.children()[index]
         if type(owner) is Named:
             return owner.ref.weight(index)
         if type(owner) in (tuple, list, dict, range):

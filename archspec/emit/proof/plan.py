@@ -31,8 +31,8 @@ class Kind:
     """The torch code of a layer on inputs of some types."""
 
     __slots__ = (
-        "_kinds", "_module", "call", "fitting", "forward", "free", "function", "layer", "results",
-        "weights",
+        "_kinds", "_module", "alone", "call", "fitting", "forward", "free", "function", "layer",
+        "results", "weights",
     )  # fmt: skip
 
     def __init__(self, layer: Layer, kinds: tuple[Any, ...]) -> None:
@@ -41,6 +41,7 @@ class Kind:
         self.call: Call = layer.call(*kinds)
         self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
+        self.alone = None if self.call.alone is None else parsed(self.call.alone)
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
         self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None

@@ -71,8 +71,9 @@ class Running:
         call = kind.call
         given = [None if v is None else self.values[v] for v in step.taken]
         there = [t for t in given if t is not None]
-        alone = call.batchless or (call.broadcast and bool(there) and all(t.lone for t in there))
-        if not call.broadcast:
+        lone = bool(there) and all(t.lone for t in there)
+        alone = call.batchless or (lone and (call.broadcast or call.alone is not None))
+        if not (call.broadcast or alone):
             given = [t if t is None or not t.lone else self._expanded(t) for t in given]
         outs = step.copy.outs.values()
         if kind.nothing:
@@ -85,6 +86,10 @@ class Running:
         if kind.forward is None and len(outs) == 1 and kind.results[0] is None:
             for value in outs:
                 self._is(value, self._raw(step.owner, (given[0],), ()), alone=alone)
+            return
+        if lone and kind.alone is not None:
+            (term,) = self._results(step, kind, given, kind.alone)
+            self._is(next(iter(outs)), term, alone=True)
             return
         for value, term in zip(outs, self._results(step, kind, given), strict=True):
             self._is(value, term, alone=alone)
@@ -105,18 +110,26 @@ class Running:
         for value in step.copy.outs.values():
             self._is(value, term, alone=False)
 
-    def _results(self, step: Step, kind: Kind, given: Sequence[Term | None]) -> Iterator[Term]:
-        """The templates of a layer's call, its inputs put in."""
+    def _results(
+        self,
+        step: Step,
+        kind: Kind,
+        given: Sequence[Term | None],
+        forward: ast.expr | None = None,
+    ) -> Iterator[Term]:
+        """The templates of a layer's call, its inputs put in; `forward` in place of its own."""
         names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given) if t is not None}
         names.update(kind.free)
         names["self"] = Ref(step.owner, _SOMETHING)
         if kind.call.wrap == "nn.Parameter":
             names["self"] = self.terms("param", step.owner)
-        yield from self._template(kind, names)
+        yield from self._template(kind, names, forward or kind.forward)
 
-    def _template(self, kind: Kind, names: dict[str, Any]) -> Iterator[Term]:
+    def _template(
+        self, kind: Kind, names: dict[str, Any], forward: ast.expr | None
+    ) -> Iterator[Term]:
         frame = Frame(names, run=self)
-        names["r"] = self.proof.machine.value(kind.forward or parsed("self(x0)"), frame)
+        names["r"] = self.proof.machine.value(forward or parsed("self(x0)"), frame)
         for result in kind.results:
             yield names["r"] if result is None else self.proof.machine.value(result, frame)
 
@@ -188,7 +201,7 @@ class Running:
             names: dict[str, Any] = {f"x{i}": x for i, x in enumerate(args)}
             names.update(step.kind.free)
             names["self"] = Ref(ref.path, _SOMETHING)
-            (term,) = self._template(step.kind, names)
+            (term,) = self._template(step.kind, names, step.kind.forward)
             return term
         return self._known(ref.path, frozen(args), named(kwargs))
 
@@ -354,7 +367,7 @@ class Proof:
         if step is None or step.kind is None:
             if leaf.target != "nn.Identity":
                 raise Refused("has no place in the spec", path)
-        elif not step.kind.fits(leaf):
+        elif not step.kind.fits(leaf) and (leaf.target != "nn.Identity" or step.kind.needed):
             raise Refused("is made in another way than in the spec", path)
 
 

@@ -53,6 +53,18 @@ _PURE = frozenset({
 })  # fmt: skip
 
 
+def _undone(of: tuple[Any, ...]) -> Term | None:
+    """What a computation that changes nothing is made of: axes turned and turned back.
+
+    What `transpose` gives is a view; of anything else `contiguous` is the same.
+    """
+    if of[0] == ".contiguous" and of[1].of[0] != ".transpose":
+        return of[1]  # type: ignore[no-any-return]
+    if of[0] == ".transpose" and of[1].of[0] == ".transpose" and of[2:] == of[1].of[2:]:
+        return of[1].of[1]  # type: ignore[no-any-return]
+    return None
+
+
 class Terms:
     """All terms of a run, each once. `closed`: all that the graph computes is known."""
 
@@ -62,6 +74,9 @@ class Terms:
         self.batch = self("batch")  # the size of the batch axis, of whatever tensor
 
     def __call__(self, *of: Any) -> Term:
+        same = _undone(of)
+        if same is not None:
+            return same
         found = self.known.get(of)
         if found is None:
             if self.closed and of[0] not in _PURE:  # it might change what it is given

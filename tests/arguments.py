@@ -81,7 +81,7 @@ def lies_of_classes(
 ) -> Iterator[str]:
     """The same for each block's class, in one of its instances; `folder` holds the specs."""
     names = classes(program)
-    whole = network.lower(program.graph.root, program.name, program.witness, program.spec.init)
+    whole = network.lower(program.graph.root, program.name, program.again, program.spec.init)
     instances = {id(i): i for i in _instances(program.graph.root)}
     for info in whole.order:
         served = [instances[k] for k in info.values if k in instances]

@@ -27,23 +27,23 @@ import re
 from collections.abc import Mapping, Sequence
 
 from archspec.emit.check import verify
-from archspec.emit.lowering.network import Elaborate, lower
+from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.whole import Whole
 from archspec.emit.torch_code import TORCHVISION, source
+from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Init
 
 
 def emit(
-    root: Instance, name: str, origin: str, elaborate: Elaborate, init: Init | None = None
+    root: Instance, name: str, origin: str, again: Again, init: Init | None = None
 ) -> str:
     """The text of a Python file that defines the network.
 
-    `elaborate` expands the network again with some params changed (None where that has faults):
-    its answers are the witnesses by which a param stays a constructor argument. `init` are the
-    document's rules for initial values.
+    `again` expands the network and its blocks at other values: its answers are the witnesses by
+    which a param stays a constructor argument. `init` are the document's rules for initial values.
     """
-    text = _file(lower(root, name, elaborate, init), origin)
+    text = _file(lower(root, name, again, init), origin)
     verify(text)
     return text
 

@@ -10,20 +10,20 @@ expanded at two other values of the param, and the class is written for all thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archspec.emit.lowering.deep import deep
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.whole import Whole
 from archspec.emit.torch_code import taken
+from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
 _DECIDES = "it decides what there is, or a number that no expression follows"
-Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
 class Witnesses(NamedTuple):
@@ -39,19 +39,19 @@ class Witnesses(NamedTuple):
         return Witnesses(kept, {**self.numbers, **dict.fromkeys(gone, why)})
 
 
-def lower(root: Instance, name: str, elaborate: Elaborate, init: Init | None = None) -> Whole:
+def lower(root: Instance, name: str, again: Again, init: Init | None = None) -> Whole:
     """The classes of a network, those that are called first.
 
-    `elaborate` expands the network again with some params changed (None where that has faults).
+    `again` expands the network and its blocks at other values.
     """
     title = class_name(name)
     with deep():
-        return _lower(root, title, elaborate, init)
+        return _lower(root, title, again, init)
 
 
-def _lower(root: Instance, title: str, elaborate: Elaborate, init: Init | None) -> Whole:
+def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
-    found = _used(root, title, _witnesses(root, elaborate), init)
+    found = _used(root, title, _witnesses(root, again), init)
     while True:
         try:
             whole = _written(root, title, found, init)
@@ -117,13 +117,13 @@ def _holds(root: Instance, title: str, found: Witnesses, init: Init | None) -> b
         return False
 
 
-def _witnesses(root: Instance, elaborate: Elaborate) -> Witnesses:
+def _witnesses(root: Instance, again: Again) -> Witnesses:
     kept: dict[str, list[Instance]] = {}
     numbers: dict[str, str] = {}
     args: Mapping[str, Any] = root.args
     for param, value in args.items():
         why = _fixed(root, param, value)
-        others = [] if why else _others(param, value, elaborate)
+        others = [] if why else _others(param, value, again)
         if len(others) == 2:
             kept[param] = others
         else:
@@ -160,7 +160,7 @@ def passed_on(root: Instance, param: str) -> bool:
     return False
 
 
-def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
+def _others(param: str, value: float, again: Again) -> list[Instance]:
     steps: Sequence[float] = (
         [1.5 * value, 0.5 * value]
         if isinstance(value, float)
@@ -170,7 +170,7 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
     for other in dict.fromkeys(steps):
         if other == value or (isinstance(value, int) and other < 1):
             continue
-        instance = elaborate({param: other})
+        instance = again.network({param: other})
         if instance is not None:
             found.append(instance)
         if len(found) == 2:

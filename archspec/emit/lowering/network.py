@@ -51,7 +51,7 @@ def lower(root: Instance, name: str, again: Again, init: Init | None = None) -> 
 
 def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
-    found = _used(root, title, _witnesses(root, again), init)
+    found = _witnesses(root, again)
     while True:
         try:
             whole = _written(root, title, found, init)
@@ -88,18 +88,6 @@ def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[st
     """The params whose witnesses are these rows of the network."""
     owners = [p for p, found in kept.items() for _ in found]
     return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
-
-
-def _used(root: Instance, title: str, found: Witnesses, init: Init | None) -> Witnesses:
-    """Those that the text reads: witnesses of others would only be walked in vain."""
-    if not found.kept:
-        return found
-    try:
-        tried = Whole([root], title, list(found.kept), init)
-        names = {p.name for p in tried.root().parameters}
-    except PlainError:
-        return found
-    return found.without([p for p in found.kept if p not in names], "nothing reads it")
 
 
 def _written(root: Instance, title: str, found: Witnesses, init: Init | None) -> Whole:

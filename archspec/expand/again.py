@@ -57,7 +57,7 @@ class Again:
         file: Namespace = home.origin
 
         def make() -> Instance:
-            state, callee = file.state, file.block(item.op)
+            state, callee = file.state, file.block(like.block.name)
             types = [None if t is None else state.canonical(t) for t in kinds]
             seen = dict(zip(callee.block.inputs, map(state.record, types), strict=True))
             args: dict[str, Any] = {}
@@ -67,7 +67,10 @@ class Again:
                 else:
                     env = {**file.document, **seen, **args}
                     args[name] = state.value(default, env, callee.block.loc)
-            return instance(callee, args, types)
+            state.enter(item, args, ())
+            found = instance(callee, args, types)
+            state.leave()
+            return found
 
         around, file.document = file.document, dict(home.args)
         try:

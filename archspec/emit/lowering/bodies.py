@@ -82,6 +82,7 @@ def body(site: Site, pairs: list[tuple[Row, Body]]) -> None:
         if here is None and _may_be_absent(site.scope, column):
             here = [True] * len(pairs)
         if here is None:
+            _decided(site.scope, item, column)
             _occurrence(site, item, column)
             at += 1
             continue
@@ -101,9 +102,25 @@ def _occurrence(site: Site, item: Item, column: list[tuple[Row, Occurrence]]) ->
         return
     pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
     if pairs:
-        if isinstance(item.when, Expr) and site.scope.unit.deciding is not None:
-            _decided(site.scope, item.when, pairs)
         _copy(site, item, pairs)
+
+
+def _decided(scope: Scope, item: Item, column: list[tuple[Row, Occurrence]]) -> None:
+    """Notes which arguments decide that an item is there in all rows, or in none."""
+    pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
+    if not pairs:
+        flow = _known([r for r, _ in column], [o.out for _, o in column])
+        conditions.absent(scope, item, column, flow)
+    elif item.repeat is None:
+        _holding(scope, item.when, pairs)
+
+
+def _known(rows: list[Row], values: Sequence[Value | None]) -> Flow | None:
+    """The flow that holds these values, if one does."""
+    try:
+        return lookup(rows, values)
+    except PlainError:
+        return None
 
 
 def _may_be_absent(scope: Scope, column: list[tuple[Row, Occurrence]]) -> bool:
@@ -121,12 +138,12 @@ def _may_be_absent(scope: Scope, column: list[tuple[Row, Occurrence]]) -> bool:
     return conditions.open_ended(scope, item.when, column[0][0], copy, prev)
 
 
-def _decided(scope: Scope, when: Expr, pairs: Pairs) -> None:
-    rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
-    prev = None
-    if all(c.ins and c.ins[0] is not None for c in copies):
-        prev = lookup(rows, [c.ins[0] for c in copies])
-    conditions.decided(scope, when, rows, copies, prev)
+def _holding(scope: Scope, when: Any, pairs: Pairs) -> None:
+    """Notes which arguments a condition reads that comes out alike in all rows."""
+    if isinstance(when, Expr) and scope.unit.deciding is not None:
+        rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
+        prev = _known(rows, [c.ins[0] if c.ins else None for c in copies])
+        conditions.decided(scope, when, rows, copies, prev)
 
 
 def _optional(
@@ -370,8 +387,8 @@ def merged(site: Site, item: Item, pairs: Pairs) -> None:
         paths = [[must(c.branches[k].output) for c in copies] for k in range(len(first.branches))]
         _join(site, rows, copies, paths, site.steps)
         return
-    if isinstance(item.shortcut_when, Expr) and len({c.plain for c in copies}) == 1:
-        _decided(site.scope, item.shortcut_when, pairs)
+    if len({c.plain for c in copies}) == 1:
+        _holding(site.scope, item.shortcut_when, pairs)
     body(site, [(r, c.body) for r, c in pairs if c.body is not None])
     open_pairs = [(r, c) for r, c in pairs if not c.plain]
     asked = False

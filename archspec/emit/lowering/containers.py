@@ -99,6 +99,8 @@ def chain(scope: Scope, pairs: Pairs, sink: Sink, into: list[Stmt], cur: Flow) -
                 inside = [c for _, c in there]
                 conditions.decided(scope, item.when, [r for r, _ in there], inside, cur)
             cur = element(scope, item, there, sink, into, cur)
+        else:
+            conditions.absent(scope, item, column, cur)
         at += 1
     return cur
 
@@ -346,6 +348,7 @@ def _repeat(
     rows = [r for r, _ in column]
     copies = [[c for c in o.copies if c is not None] for _, o in column]
     if not any(copies):
+        conditions.absent(scope, item, column, cur)
         return cur
     if column[0][1].name is None:
         out = repeated(scope, item, rows, copies, sink, into, cur)

@@ -21,7 +21,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, ba
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Copy, Value
+from archspec.expand.tree import Copy, Instance, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -423,7 +423,7 @@ def titles(text: str, place: int, rank: int) -> list[str]:
 def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins) -> Made:
     """How a block is made and called."""
     instances = [c.instance for c in copies if c.instance is not None]
-    info = scope.unit.whole.of(instances)
+    info = _class_of(scope, rows, instances)
     given = _given(scope, item, rows[0], copies[0], ins)
     wanted = [info.values[id(i)] for i in instances]
     for p in info.parameters:
@@ -443,11 +443,19 @@ def called_again(
 ) -> Made:
     """How a block that is made already is called on other inputs; `item` made it."""
     instances = [c.instance for c in copies if c.instance is not None]
-    info = scope.unit.whole.of(instances)
+    info = _class_of(scope, rows, instances)
     given = _given(scope, item, rows[0], copies[0], ins)
     outs = [[c.outs[key] for c in copies] for key in copies[0].outs]
     sizes = outer_sizes(info, given, rows, outs)
     return Made(None, module_call(copies[0].outs, sizes), sizes)
+
+
+def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) -> Info:
+    """The class of some calls, one a row. Raises PlainError, which tells whose calls are apart."""
+    try:
+        return scope.unit.whole.of(instances)
+    except PlainError as failed:
+        raise PlainError(*failed.args, (rows[k].base for k in failed.bases)) from failed
 
 
 def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:

@@ -10,12 +10,12 @@ expanded at two other values of the param, and the class is written for all thre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archspec.emit.lowering.deep import deep
 from archspec.emit.lowering.flow import PlainError
-from archspec.emit.lowering.whole import Whole
+from archspec.emit.lowering.whole import Whole, Witnessed
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Instance
@@ -52,9 +52,14 @@ def lower(root: Instance, name: str, again: Again, init: Init | None = None) -> 
 def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
     found = _witnesses(root, again)
+    tried = Witnessed(again if root.size <= WITNESSED else None)
+
+    def write(found: Witnesses) -> Whole:
+        return _written(root, title, found, init, tried)
+
     while True:
         try:
-            whole = _written(root, title, found, init)
+            whole = write(found)
             guilty = whole.deciding & set(found.kept)
             if not guilty:
                 return whole
@@ -65,13 +70,11 @@ def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole
         if not guilty:
             break
         found = found.without(guilty, _DECIDES)
-    wrong = [
-        p for p, w in found.kept.items() if not _holds(root, title, Witnesses({p: w}, {}), init)
-    ]
+    wrong = [p for p, w in found.kept.items() if not _holds(write, Witnesses({p: w}, {}))]
     found = found.without(wrong, _DECIDES)
     while True:
         try:
-            return _written(root, title, found, init)
+            return write(found)
         except PlainError as why:
             if not found.kept:
                 raise
@@ -90,17 +93,22 @@ def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[st
     return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
 
 
-def _written(root: Instance, title: str, found: Witnesses, init: Init | None) -> Whole:
+def _written(
+    root: Instance, title: str, found: Witnesses, init: Init | None, tried: Witnessed
+) -> Whole:
+    """The classes; written anew where classes have come to be that were tried at no other value."""
     others = [w for instances in found.kept.values() for w in instances]
-    whole = Whole([root, *others], title, list(found.kept), init)
-    whole.numbers = found.numbers
-    whole.root()
-    return whole
+    while True:
+        whole = Whole([root, *others], title, list(found.kept), init, tried)
+        whole.numbers = found.numbers
+        whole.root()
+        if not tried.more():
+            return whole
 
 
-def _holds(root: Instance, title: str, found: Witnesses, init: Init | None) -> bool:
+def _holds(write: Callable[[Witnesses], Whole], found: Witnesses) -> bool:
     try:
-        return not _written(root, title, found, init).deciding & set(found.kept)
+        return not write(found).deciding & set(found.kept)
     except PlainError:
         return False
 

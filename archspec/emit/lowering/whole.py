@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.emit.frames import Frames
@@ -33,14 +33,18 @@ from archspec.emit.lowering.inits import Inits, freezing
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
+from archspec.emit.lowering.witnesses import Witness, witnesses
 from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.emit.torch_code import taken
+from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
 
+_ROUNDS = 8
 Rule = Callable[[Instance], Any]
+Attempt = Callable[[list[Instance]], PlainError | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +52,30 @@ class Group:
     """Instances of one block that one class serves."""
 
     instances: list[Instance]
+    beside: list[Instance] = field(default_factory=list)  # of no call: at other values
+    witnesses: list[Witness] = field(default_factory=list)  # of these, what they are tried for
+    numbers: frozenset[str] = frozenset()  # names that can be no arguments
     info: Info | None = None
-    divided: int = 0  # how many of the rules have divided it
+
+
+class Witnessed:
+    """Which instances are expanded at other values, to see whether a class holds there too.
+
+    The first of every class; it is known only at the end of a try which classes there are.
+    """
+
+    def __init__(self, again: Again | None) -> None:
+        self.again = again  # None: no other values are tried
+        self.bases: set[int] = set()
+        self.wanted: set[int] = set()
+        self.rounds = _ROUNDS
+
+    def more(self) -> bool:
+        """Whether there are new ones to be tried."""
+        new, self.wanted = self.wanted - self.bases, set()
+        self.bases |= new
+        self.rounds -= bool(new)
+        return bool(new) and self.rounds > 0
 
 
 class Whole:
@@ -60,15 +86,18 @@ class Whole:
     """
 
     def __init__(
-        self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None = None
-    ) -> None:
+        self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None,
+        witnessed: Witnessed,
+    ) -> None:  # fmt: skip
         self.roots, self.title, self.kept = roots, title, tuple(kept)
+        self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, set[int]] = {}
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
+        self.calling: dict[int, Item] = {}  # id of an instance -> an item that calls it
         self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()
@@ -82,71 +111,132 @@ class Whole:
     # ------------------------------------------------------------ what there is
 
     def _collect(self) -> None:
-        by_block: dict[int, list[Instance]] = {}
-        seen: set[int] = set()
-        stack = list(reversed(self.roots))
+        by_block: dict[int, Group] = {}
+        for instance in self._reached(self.roots):
+            group = by_block.setdefault(id(instance.block), Group([]))
+            group.instances.append(instance)
+            self.group_of[id(instance)] = group
+        if self.witnessed.again is None:
+            return
+        for group in list(by_block.values()):
+            bases = [i for i in group.instances if id(i) in self.witnessed.bases]
+            for base in bases or group.instances[:1]:
+                self.witnessed.bases.add(id(base))
+                group.witnesses += self._witnesses(base, group.instances)
+        for witness in [w for g in by_block.values() for w in g.witnesses]:
+            self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
+            for instance in self._reached([witness.instance]):
+                group = by_block.setdefault(id(instance.block), Group([]))
+                group.beside.append(instance)
+                self.group_of[id(instance)] = group
+
+    def _reached(self, roots: Sequence[Instance]) -> Iterable[Instance]:
+        """These and all that they call, those that are known already left out."""
+        stack = list(reversed(roots))
         while stack:
             instance = stack.pop()
-            if id(instance) in seen:
+            if id(instance) in self.group_of:
                 continue
-            seen.add(id(instance))
             crossing = Frames(instance)
             self.frames.update(crossing.of)
             self.consumers.update(crossing.consumers)
             self.paths.update(crossing.paths)
             self.inits.learn(instance)
-            by_block.setdefault(id(instance.block), []).append(instance)
             home = instance if instance.spec is not None else self.document[id(instance)]
             for item, copy in called(instance.body):
                 assert copy.instance is not None
                 self.document.setdefault(id(copy.instance), home)
+                if copy.shared is None:
+                    self.calling.setdefault(id(copy.instance), item)
                 self.given.setdefault(id(copy.instance.block), set()).update(item.args)
                 stack.append(copy.instance)
-        for instances in by_block.values():
-            group = Group(instances)
-            for i in instances:
-                self.group_of[id(i)] = group
+            yield instance
+
+    def _witnesses(self, base: Instance, instances: list[Instance]) -> Iterable[Witness]:
+        """One instance at another value of each argument that a class may have."""
+        if id(base) not in self.calling or self.witnessed.again is None:
+            return ()
+        home = self.document[id(base)]
+        rows = [_row(i, n) for n, i in enumerate(instances)]
+        params = {p: base.args[p] for p in self._named(rows, base.block)}
+        item = self.calling[id(base)]
+        return witnesses(self.witnessed.again, base, home, item, params)
 
     # ------------------------------------------------------------ classes of blocks
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances. Raises PlainError when they need several."""
         while True:
-            groups = {id(g): g for g in (self.group_of[id(i)] for i in instances)}
-            if len(groups) > 1:
-                raise PlainError("the calls need different classes")
-            (group,) = groups.values()
-            if group.info is not None:
-                return group.info
-            self._serve(group)
+            groups = [self.group_of[id(i)] for i in instances]
+            apart = [k for k, g in enumerate(groups) if g is not groups[0]]
+            if apart:
+                raise PlainError("the calls need different classes", apart)
+            if groups[0].info is not None:
+                return groups[0].info
+            self._serve(groups[0])
 
     def _serve(self, group: Group) -> None:
         """Writes the class of a group, or divides the group."""
+        if not group.instances:
+            raise PlainError("no call of the network is like it")
         title = self.free(group.instances[0].block.name)
         before, mark = len(self.order), self.mark
         self.mark = before
-        try:
-            self._settle(group, title, before)
-        except PlainError as failed:
-            self.mark, group.info = mark, None
-            self._forget(before)
-            self.names.discard(title)
-            if len(group.instances) == 1:
-                raise PlainError(*failed.args) from failed  # its rows are not the caller's
-            self._divide(group)
-            return
-        self.mark = mark
-        assert group.info is not None
-        self.order.append(group.info)
-        self.finished.update(id(c) for c in self.order[before:])
 
-    def _settle(self, group: Group, title: str, before: int) -> None:
+        def attempt(beside: list[Instance]) -> PlainError | None:
+            self._forget(before)
+            self.names.add(title)
+            try:
+                self._settle(group, [*group.instances, *beside], title, before)
+            except PlainError as failed:
+                group.info = None
+                return failed
+            return None
+
+        failed = attempt(group.beside)
+        while failed is not None and self._narrowed(group, failed, attempt):
+            failed = attempt(group.beside)
+        self.mark = mark
+        if failed is None:
+            assert group.info is not None
+            self.order.append(group.info)
+            self.finished.update(id(c) for c in self.order[before:])
+            return
+        self._forget(before)
+        self.names.discard(title)
+        if len(group.instances) == 1:
+            raise PlainError(*failed.args) from failed  # its rows are not the caller's
+        self._divide(group)
+
+    def _narrowed(self, group: Group, failed: PlainError, attempt: Attempt) -> bool:
+        """Leaves out instances at other values that a class cannot serve.
+
+        What they were tried for can be no argument. False where it is the network's own instances.
+        """
+        count = len(group.instances)
+        if failed.params:
+            group.numbers |= failed.params
+            left = [w.instance for w in group.witnesses if w.param in failed.params]
+        elif failed.bases and min(failed.bases) >= count:
+            left = [group.beside[b - count] for b in failed.bases]
+        else:
+            if not group.beside or attempt([]) is not None:
+                return False
+            good = _most(group.beside, attempt)
+            left = [i for i in group.beside if i not in good]
+        group.numbers |= {w.param for w in group.witnesses if w.instance in left}
+        for instance in left:
+            self.group_of[id(instance)] = Group([])
+        group.beside = [i for i in group.beside if i not in left]
+        return True
+
+    def _settle(self, group: Group, instances: list[Instance], title: str, before: int) -> None:
         """A class may call itself: it is written until it says of itself what it is.
 
         First for the instances that do not, whose output says what a call gives.
         """
-        base = [i for i in group.instances if not _reaches(i, i.block)]
-        recursive = len(base) < len(group.instances)
+        base = [i for i in instances if not _reaches(i, i.block)]
+        recursive = len(base) < len(instances)
         group.info = Info(title, group.instances[0].block)
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
@@ -155,7 +245,7 @@ class Whole:
         for _ in range(8):
             known = _signature(group.info)
             self._forget(before)
-            self._write(group, title, group.instances)
+            self._write(group, title, instances)
             if not recursive or _signature(group.info) == known:
                 return
         raise PlainError("the recursive call's arguments do not settle")
@@ -167,18 +257,30 @@ class Whole:
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
-        rules: tuple[Rule, ...] = (_kinds, _structure, id)
-        parts: dict[Any, list[Instance]] = {}
+        def values(instance: Instance) -> Any:
+            worth = _worth(instance)
+            return tuple(repr(worth.get(p)) for p in sorted(group.numbers))
+
+        rules: tuple[Rule, ...] = (values, _kinds, _structure, id)
+        parts: dict[Any, Group] = {}
         for rule in rules:
             parts = {}
             for i in group.instances:
-                parts.setdefault(rule(i), []).append(i)
+                parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
             if len(parts) > 1:
                 break
-        for instances in parts.values():
-            part = Group(instances)
-            for i in instances:
+        tried = {id(w.instance): w for w in group.witnesses}
+        for i in group.beside:
+            witness = tried.get(id(i))
+            part = parts.get(rule(i if witness is None else witness.base), Group([]))
+            part.beside.append(i)
+            part.witnesses += [w for w in group.witnesses if w.instance is i]
+            self.group_of[id(i)] = part
+        for part in parts.values():
+            for i in part.instances:
                 self.group_of[id(i)] = part
+            if not any(i is w.base for w in part.witnesses for i in part.instances):
+                self.witnessed.wanted.add(id(part.instances[0]))
 
     def _write(self, group: Group, title: str, instances: list[Instance]) -> None:
         """One class for some instances."""
@@ -188,6 +290,8 @@ class Whole:
             raise PlainError("the outputs differ")
         rows = [_row(i, n) for n, i in enumerate(instances)]
         unit = Unit(self, rows)
+        unit.taken |= group.numbers
+        unit.deciding = set()
         unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
         names = {**self._params(unit, rows, block), **inherited}
@@ -204,7 +308,7 @@ class Whole:
         info.values = {id(i): r.py for i, r in zip(instances, rows, strict=True)}
         known = group.info
         if known is not None:  # what a call of itself may rely on
-            for i in group.instances:
+            for i in (*group.instances, *group.beside):
                 known.values.setdefault(id(i), _worth(i))
         plan = Plan(
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
@@ -212,6 +316,10 @@ class Whole:
             training=instances[0].training, defaults=_defaults(block.params, info),
         )  # fmt: skip
         write_class(plan, info)
+        tried = {w.param for w in group.witnesses}
+        decide = unit.deciding & tried & {p.name for p in info.parameters}
+        if decide:
+            raise PlainError("an argument decides what there is", params=frozenset(decide))
         group.info = info
 
     def _inherited(
@@ -231,7 +339,7 @@ class Whole:
         for n in (p for p in home.args if p in read):
             values = [self.document[id(i)].args.get(n) for i in instances]
             kept = home is self.roots[0] and n in self.kept
-            clash = n in block.params or n in block.inputs
+            clash = n in block.params or n in block.inputs or n in unit.taken
             if clash or not all(map(_may_be_named, values)) or (alike(values) and not kept):
                 continue
             found[n] = name(n)
@@ -240,11 +348,18 @@ class Whole:
         return found
 
     def _params(self, unit: Unit, rows: list[Row], block: Block) -> dict[str, Any]:
-        """The params that the class takes, as names of its constructor.
-
-        One that no call gives, or that all leave at its default, is a number.
-        """
+        """The params that the class takes, as names of its constructor."""
         names: dict[str, Any] = {}
+        for p in self._named(rows, block):
+            if p in unit.taken:
+                continue
+            names[p] = name(p)
+            unit.potential[p] = None
+            unit.taken.add(p)
+        return names
+
+    def _named(self, rows: list[Row], block: Block) -> Iterable[str]:
+        """The params that a class may take: one that all calls leave at its default is a number."""
         for p, default in block.params.items():
             values = [r.py.get(p) for r in rows]
             if any(isinstance(v, float) for v in values):
@@ -263,12 +378,8 @@ class Whole:
                 )
             )
             computed = isinstance(default, Expr) and not block.inherited[p]
-            if usual and not computed and not self._follows(block, p):
-                continue
-            names[p] = name(p)
-            unit.potential[p] = None
-            unit.taken.add(p)
-        return names
+            if not usual or computed or self._follows(block, p):
+                yield p
 
     def _follows(self, block: Block, param: str) -> bool:
         """Whether a param's default reads an argument of the network's constructor."""
@@ -500,6 +611,20 @@ class Whole:
 
 
 # ---------------------------------------------------------------- small facts
+
+
+def _most(beside: list[Instance], attempt: Attempt) -> list[Instance]:
+    """As many instances as a class can serve, found by halves."""
+    good: list[Instance] = []
+    parts = [beside]
+    while parts:
+        part = parts.pop()
+        if attempt([*good, *part]) is None:
+            good += part
+        elif len(part) > 1:
+            half = len(part) // 2
+            parts += [part[half:], part[:half]]
+    return good
 
 
 def _copies(part: Body | Copy, item: Item) -> Iterable[Copy]:

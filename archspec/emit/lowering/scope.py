@@ -117,6 +117,7 @@ class Unit:
 
     def __init__(self, whole: Classes, rows: list[Row], *, root: bool = False) -> None:
         self.whole, self.rows, self.root = whole, rows, root
+        self.real = len(rows)  # of these, those that the network has; the others are tried beside
         self.potential: dict[str, None] = {}  # names that become arguments where they are used
         self.defined: dict[str, ast.expr] = {}  # names that the constructor works out
         self.space: set[str] = set()  # names of sizes that forward takes from the tensor

@@ -34,7 +34,8 @@ from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.lowering.witnesses import Witness, witnesses
-from archspec.emit.syntax import name, names_in, rebuilt
+from archspec.emit.syntax import Stmt, name, names_in, rebuilt
+from archspec.emit.text import write
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
@@ -158,9 +159,14 @@ class Whole:
             return ()
         home = self.document[id(base)]
         rows = [_row(i, n) for n, i in enumerate(instances)]
-        params = {p: base.args[p] for p in self._named(rows, base.block)}
+        given, params = self.given[id(base.block)], base.block.params
+        tried = {
+            p: base.args[p]
+            for p in self._named(rows, base.block)
+            if p in given or not isinstance(params[p], Expr)  # it is worked out
+        }
         item = self.calling[id(base)]
-        return witnesses(self.witnessed.again, base, home, item, params)
+        return witnesses(self.witnessed.again, base, home, item, tried)
 
     # ------------------------------------------------------------ classes of blocks
 
@@ -292,6 +298,7 @@ class Whole:
         unit = Unit(self, rows)
         unit.taken |= group.numbers
         unit.deciding = set()
+        unit.real = min(len(group.instances), len(rows))
         unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
         names = {**self._params(unit, rows, block), **inherited}
@@ -530,6 +537,7 @@ class Whole:
             mine.update(new for new, old in outer.items() if old in theirs)
         unit.document, unit.args = scope.unit.document, scope.unit.args
         unit.deciding = scope.unit.deciding
+        unit.real = sum(r.base < scope.unit.real for r in rows)
         return unit, inner, outer
 
     def _twin(self, info: Info) -> Info:
@@ -573,13 +581,22 @@ class Whole:
             {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
             training=first.training, listed=listed, returns=_root_type(first, listed),
             defaults={p: rows[0].py[p] for p in self.kept},
-            last=lambda: [*self.inits.root_init(scope), *freezing(first)],
+            last=lambda: [*self.inits.root_init(scope), *self._frozen()],
         )  # fmt: skip
         info = Info(self.title, first.block)
         info.values = {id(first): dict(first.args)}
         write_class(plan, info)
         self.order.append(info)
         return info
+
+    def _frozen(self) -> list[Stmt]:
+        """What stops gradients. Raises PlainError where that depends on an argument."""
+        found = [freezing(r) for r in self.roots]
+        texts = [write(lines, 2) for lines in found]
+        apart = [k for k, t in enumerate(texts) if t != texts[0]]
+        if apart:
+            raise PlainError("an argument decides what is frozen", apart)
+        return found[0]
 
     def _worked_out(self, unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
         """The network's params that follow from its arguments: `w = 2 * p` in the constructor."""

@@ -298,7 +298,7 @@ class Whole:
         unit = Unit(self, rows)
         unit.taken |= group.numbers
         unit.deciding = set()
-        unit.real = min(len(group.instances), len(rows))
+        unit.real = sum(any(i is o for o in group.instances) for i in instances)
         unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
         names = {**self._params(unit, rows, block), **inherited}
@@ -487,7 +487,9 @@ class Whole:
         unit.params = scope.unit.params | set(outer)
         taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
         within = [_input(unit, inner, values, names[j], j) for j, values in enumerate(taken)]
-        back = {old: Sym.of(new, 0) for new, old in outer.items()}
+        unit.space |= {n for n in unit.shapes & own if alike([r.py[n] for r in inner])}
+        back: dict[str, Any] = {n: v for n, v in rows[0].py.items() if _steady(scope, rows, n)}
+        back |= {old: Sym.of(new, 0) for new, old in outer.items()}
         records = {
             text: next(
                 (w for w, vs in zip(within, taken, strict=True) if _holds_all(flow, rows, vs)), None
@@ -506,17 +508,21 @@ class Whole:
             write_class(plan, info)
         except PlainError as failed:
             self.names.discard(title)
-            raise PlainError(*failed.args) from failed  # its rows are not those around
+            raise PlainError(*failed.args, (rows[b].base for b in failed.bases)) from failed
         return self._twin(info)
 
     def _inside(
         self, scope: Scope, rows: list[Row], own: set[str]
     ) -> tuple[Unit, list[Row], dict[str, str]]:
-        """What the class of a group may be given: all that is known where it stands.
+        """What the class of a group may be given: what is known where it stands, and differs.
 
         What is called as its own inputs' sizes are gets another name.
         """
-        visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
+        visible = [
+            n
+            for n in rows[0].py
+            if n.isidentifier() and all(n in r.py for r in rows) and not _steady(scope, rows, n)
+        ]
         outer: dict[str, str] = {}
         for n in visible:
             text = f"outer_{n.removeprefix('in_')}" if n in own else n
@@ -684,7 +690,12 @@ def _holds_all(flow: Flow | None, rows: list[Row], values: list[Value]) -> bool:
     )
 
 
-def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
+def _steady(scope: Scope, rows: list[Row], text: str) -> bool:
+    """Whether a name is worth the same in all rows: nothing tells that a text holds elsewhere."""
+    return text not in scope.unit.space and alike([r.py.get(text) for r in rows])
+
+
+def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Any]) -> Flow | None:
     """An input of the class around, its sizes in the names that they have within."""
     if flow is None:
         return None
@@ -696,15 +707,17 @@ def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | Non
                 worked = evaluate(size.tree, back)
             except FAILURES:
                 worked = None
-            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else None
+            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else worked
     return found
 
 
-def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, Any]:
+def _reachable(names: Mapping[str, Any], back: Mapping[str, Any]) -> dict[str, Any]:
     """The author's names, in the names of the class within."""
     found = {}
     for text, tree in names.items():
-        new = {n: back[n].tree for n in names_in(tree) if n in back}
+        if isinstance(tree, ast.Name) and tree.id in back and not isinstance(back[tree.id], Sym):
+            continue  # a number here
+        new = {n: written(back[n]) for n in names_in(tree) if n in back}
         found[text] = rebuilt(tree, new.get) if new else tree
     return found
 

@@ -426,6 +426,14 @@ class Layer(BaseModel):
             return Call(self.target, args, broadcast=call.broadcast)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
 
+    def anywhere(self, *ins: Any, **_: Any) -> Call:
+        """The same where its arguments may have other values: one class for all of them.
+
+        Default: `call`. A convolution with `padding: same` is `nn.Conv2d` where the same number of
+        cells is added on both sides, and `Conv2dSame` anywhere.
+        """
+        return self.call(*ins)
+
     def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:
         """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.
 

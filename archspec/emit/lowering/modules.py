@@ -62,6 +62,11 @@ def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> 
     return layer.module(*types) if module else layer.call(*types)
 
 
+def _anywhere(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
+    """The call that is right at any numbers, where it is a module of its own."""
+    return layer.anywhere(*types) if layer.call(*types).target else _call_of(layer, types, module)
+
+
 def flows_of(rows: Sequence[Row], copies: Sequence[Copy]) -> list[Flow | None]:
     """What a member takes, as variables. Raises PlainError."""
     places = range(len(copies[0].ins))
@@ -92,12 +97,17 @@ def op(
     calls = [torch_call(c, module=module) for c in copies]
     first = calls[0]
     types = _types(rows[0], copies[0], ins)
+    call_of = _call_of
+    if any(_form(c) != _form(first) for c in calls):
+        wide = [_anywhere(c.layer, types_of(c), module) for c in copies if c.layer is not None]
+        if all(_form(c) == _form(wide[0]) for c in wide):
+            calls, first, call_of = wide, wide[0], _anywhere
     if any(_form(c) != _form(first) for c in calls):
         return _varying(scope, item, rows, copies, (calls, types))
     layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, module)
+        own = call_of(layer, types, module)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)

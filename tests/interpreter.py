@@ -78,7 +78,7 @@ class Interpreter:
             names: dict[str, Any] = {
                 n: values[e] if call.broadcast else batched(e) for n, e in given.items()
             }
-            names |= {a.name or a.of: a.value for a in call.free}
+            names |= {a.name or "": a.value for a in call.free}
             names["self"] = self._module(node, training)
             names["r"] = eval(_code(call.forward), _NAMES, names)
             lone = call.batchless or (

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.emit.torch_code import modules
 from archspec.expressions import parse
+from archspec.expressions.sym import Sym, evaluate, plain, written
 from archspec.layers import REGISTRY, create, examine, register, registry
 from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType
 
@@ -151,16 +153,31 @@ def test_as_a_module_in_a_sequential(example: Example) -> None:
 
 
 @every
-def test_candidates_hold(example: Example) -> None:
+def test_sizes_that_remember_pass_through(example: Example) -> None:
+    """With sizes under names, arguments and outputs are the same, and written in these names."""
     layer, ins = example
-    names = layer.values() | {f"x{i}": t.shape for i, t in enumerate(ins) if t is not None}
-    for call in (layer.call(*ins), layer.module(*ins)):
-        for a in (*call.args, *call.free):
-            assert eval(a.of, {}, names) == a.value
-    for out, axes in zip(layer.infer(*ins), layer.axes(*ins), strict=True):
-        assert len(axes) == len(out.shape)
-        for n, text in zip(out.shape, axes, strict=True):
-            assert text is None or eval(text, {}, names) == n
+    names = {
+        f"x{i}_{a}": n
+        for i, t in enumerate(ins)
+        for a, n in enumerate(t.shape if t is not None else ())
+    }
+    named = [
+        replace(t, shape=tuple(Sym.of(f"x{i}_{a}", n) for a, n in enumerate(t.shape)))
+        if t is not None
+        else None
+        for i, t in enumerate(ins)
+    ]
+    assert layer.infer(*named) == layer.infer(*ins)
+    for out in layer.infer(*named):
+        assert plain(evaluate(written(out.shape), names)) == out.shape
+    for plainly, named_too in zip(calls(layer, ins), calls(layer, named), strict=True):
+        assert named_too == plainly
+        for a in (*named_too.args, *named_too.free):
+            assert plain(evaluate(written(a.value), names)) == plain(a.value)
+
+
+def calls(layer: Layer, ins: Any) -> list[Call]:
+    return [layer.call(*ins), layer.module(*ins)]
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes self.inner._flat_weights")

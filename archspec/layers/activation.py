@@ -104,8 +104,7 @@ class Prelu(Activation):
         return (Weight("weight", (self.count(t),)),)
 
     def call(self, t: TensorType) -> Call:
-        of = "x0[0]" if self.num_parameters == "channels" else "num_parameters"
-        return self.made((Arg(of, self.count(t), None, 1), *self.args("init")), t)
+        return self.made((Arg(self.count(t), None, 1), *self.args("init")), t)
 
 
 class Elu(Activation):
@@ -324,10 +323,6 @@ class Maxout(Activation):
         return self.made(
             (*self.args("pieces"), replace(torch_axis(self.axis, "dim"), default=1)), t
         )
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, t)
-        return (tuple(f"x0[{a}] // pieces" if a == axis else f"x0[{a}]" for a in range(t.rank)),)
 
 
 class Named(Layer):

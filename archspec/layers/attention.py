@@ -137,11 +137,11 @@ class Attention(Layer):
         value_ = key_ if value is None else "x2"
         d, keyed, valued = (t.shape[1] for t in self.parts(query, key, value))
         args = (
-            Arg("x0[-1]", d),
+            Arg(d),
             *self.args("heads", "dropout", "bias"),
-            Arg(f"{key_}[-1]", keyed, "kdim", d),
-            Arg(f"{value_}[-1]", valued, "vdim", d),
-            Arg("True", True, "batch_first", False),
+            Arg(keyed, "kdim", d),
+            Arg(valued, "vdim", d),
+            Arg(True, "batch_first", False),
         )
         words = [f"x0, {key_}, {value_}"]
         if key_padding_mask is not None:
@@ -152,7 +152,7 @@ class Attention(Layer):
         if self.causal:
             shape = "x0.shape[1], x0.shape[1], dtype=torch.bool, device=x0.device"
             words.append(f"attn_mask=torch.ones({shape}).triu(1), is_causal=True")
-        free = () if mask is None else (Arg("heads", self.heads, "heads"),)
+        free = () if mask is None else (Arg(self.heads, "heads"),)
         return Call("nn.MultiheadAttention", args, f"self({', '.join(words)})[0]", free)
 
     def module(self, *ins: TensorType) -> Call:

@@ -13,7 +13,7 @@ layer.label(axes=2)         max pool 3×3 /2
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
@@ -165,13 +165,10 @@ MISSING: Any = object()
 class Arg:
     """One argument of a torch call.
 
-    `of` says where it comes from, as a Python expression over the layer's fields and the input
-    shapes `x0`, `x1` … (batch axis not counted): "out", "x0[0]", "kernel // 2", "x0[-1]". It is
-    only a candidate: emission uses it where it evaluates to `value` in every instance. It always
-    parses; evaluating it may fail (a field that is None), which means that it does not hold.
+    Its value is worked out of the layer's fields and the sizes of its inputs by ordinary
+    arithmetic: emission gives the layer numbers that remember where they come from.
     """
 
-    of: str
     value: Any
     name: str | None = None  # keyword; None: positional
     default: Any = MISSING  # left out of the text when `value` equals it
@@ -208,6 +205,13 @@ class Call:
     wrap: str | None = None
     batchless: bool = False
     broadcast: bool = False
+
+
+@cache
+def _defaults(cls: "type[Layer]") -> dict[str, Any]:
+    """The default of each parameter, MISSING of one that has to be given."""
+    fields = cls.model_fields.items()
+    return {name: MISSING if f.is_required() else f.default for name, f in fields}
 
 
 class Layer(BaseModel):
@@ -409,10 +413,8 @@ class Layer(BaseModel):
         return tuple(self._arg(name, torch) for name, torch in pairs)
 
     def _arg(self, name: str, torch: str) -> Arg:
-        field = type(self).model_fields[name]
-        if field.is_required():
-            return Arg(name, vars(self)[name])
-        return Arg(name, vars(self)[name], torch, field.default)
+        default = _defaults(type(self))[name]
+        return Arg(vars(self)[name], None if default is MISSING else torch, default)
 
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.
@@ -433,18 +435,3 @@ class Layer(BaseModel):
         cells is added on both sides, and `Conv2dSame` anywhere.
         """
         return self.call(*ins)
-
-    def axes(self, *ins: Any, **_: Any) -> tuple[tuple[str | None, ...], ...]:
-        """For each output, per axis, a candidate expression in the language of `Arg.of`, or None.
-
-        Default: those of input 0 where shapes agree.
-        """
-        outs = self.infer(*ins)
-        first = ins[0].shape
-        return tuple(
-            tuple(
-                f"x0[{a}]" if len(first) == o.rank and first[a] == n else None
-                for a, n in enumerate(o.shape)
-            )
-            for o in outs
-        )

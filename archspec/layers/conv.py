@@ -122,24 +122,20 @@ class Convolution(Windowed):
     def _head(self, t: TensorType) -> tuple[Arg, ...]:
         inside, out, _ = self.channels(t)
         return (
-            Arg("x0[0]", inside),
-            Arg("x0[0]" if self.out is None else "out", out),
+            Arg(inside),
+            Arg(out),
             *self.args("kernel", "stride"),
         )
 
     def _tail(self, t: TensorType) -> tuple[Arg, ...]:
         _, _, groups = self.channels(t)
         return (
-            Arg("x0[0]" if self.groups == "depthwise" else "groups", groups, "groups", 1),
+            Arg(groups, "groups", 1),
             *self.args("bias", "dilation"),
         )
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        ((_, *space),) = super().axes(t)
-        return (("x0[0]" if self.out is None else "out", *space),)
 
 
 class Conv(Convolution):
@@ -326,4 +322,4 @@ class ConvTranspose(Convolution):
 
 def _plain(values: tuple[int, ...], name: str) -> Arg:
     value: PerAxis = values[0] if len(set(values)) == 1 else values
-    return Arg(repr(value), value, name, 0)
+    return Arg(value, name, 0)

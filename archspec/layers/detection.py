@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from archspec.layers.axis import entries
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
 from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
 from archspec.layers.window import expect_dtype, expect_map, spread
@@ -197,10 +196,6 @@ class RoiAlign(Boxes):
         return Kept(bytes=20 * ins[0].shape[0])  # sample and box
 
     def call(self, *ins: TensorType) -> Call:
-        of = "(stride,)" if self.stride == self.strides[0] else "stride"
-        strides = Arg(of, self.strides, "strides", (1,))
+        strides = Arg(self.strides, "strides", (1,))
         size, *others = self.args("size", "sampling_ratio", "aligned")
         return self.made((size, strides, *others), *ins)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0]", "x1[0]", *entries("size", self.size, 2)),)

@@ -6,14 +6,13 @@ crop: 5, on [4, 8, 9]               CenterCrop(5, 5)                [4, 5, 5]
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.axis import entries, packed, place
+from archspec.layers.axis import place
 from archspec.layers.base import (
     INPUT,
     NOTHING,
@@ -93,23 +92,22 @@ class Pad(Rearrange):
                 why = "with `axis` it takes a number or [before, after]"
                 raise self.bad("amounts", why, code="E210")
 
-    def sides(self, t: TensorType) -> tuple[tuple[Arg, Arg], ...]:
+    def sides(self, t: TensorType) -> tuple[tuple[int, int], ...]:
         """Cells before and after each axis of the input. Raises Mismatch."""
         expect_dtype(self.op, t)
-        nothing = (Arg("0", 0), Arg("0", 0))
         if self.axis is not None:
-            axis, pair = place(self.op, self.axis, t), _both("amounts", self.amounts)
-            return tuple(pair if a == axis else nothing for a in range(t.rank))
+            axis, pair = place(self.op, self.axis, t), _both(self.amounts)
+            return tuple(pair if a == axis else (0, 0) for a in range(t.rank))
         n = expect_map(self.op, t)
         if isinstance(self.amounts, int):
-            return (nothing, *(_both("amounts", self.amounts),) * n)
+            return ((0, 0), *(_both(self.amounts),) * n)
         if len(self.amounts) != n:
             why = f"the input {t} has the spatial axes {', '.join(SPATIAL[n])}"
             raise self.misfit("amounts", why, "give one entry per spatial axis, or `axis`", "E302")
-        return (nothing, *(_both(f"amounts[{a}]", pair) for a, pair in enumerate(self.amounts)))
+        return ((0, 0), *map(_both, self.amounts))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        sides = [(before.value, after.value) for before, after in self.sides(t)]
+        sides = self.sides(t)
         for a, (before, after) in enumerate(sides):
             limit = {"reflect": t.shape[a] - 1, "circular": t.shape[a]}.get(self.mode)
             if limit is not None and max(before, after) > limit:
@@ -121,7 +119,7 @@ class Pad(Rearrange):
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        before = enumerate(pair[0].value for pair in self.sides(t))
+        before = enumerate(before for before, _ in self.sides(t))
         return (tuple(Reach(a, Window(lo=-n, hi=-n)) for a, n in before),)
 
     def keeps(self, t: TensorType) -> Kept:
@@ -130,25 +128,22 @@ class Pad(Rearrange):
     def _torch(self, t: TensorType) -> Arg:
         """Torch's list: last axis first, before and after each."""
         if isinstance(self.amounts, int) and self.axis is None:
-            return Arg("amounts", self.amounts)
+            return Arg(self.amounts)
         first = 1 if self.axis is None else place(self.op, self.axis, t)
-        flat = list(chain(*reversed(self.sides(t)[first:])))
-        return Arg(f"({', '.join(a.of for a in flat)})", tuple(a.value for a in flat))
+        return Arg(tuple(chain(*reversed(self.sides(t)[first:]))))
 
     def call(self, t: TensorType) -> Call:
         pad = self._torch(t)
         if self.axis is not None:
             return Call("Pad", (pad, *self.args("value")))
         if self.mode == "zeros" and self.value != 0:
-            return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg("value", self.value)))
+            return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg(self.value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
 
 
-def _both(name: str, value: int | tuple[Any, ...]) -> tuple[Arg, Arg]:
+def _both(value: int | tuple[Any, ...]) -> tuple[int, int]:
     """Before and after: one number for both, or [before, after]."""
-    if isinstance(value, int):
-        return Arg(name, value), Arg(name, value)
-    return Arg(f"{name}[0]", value[0]), Arg(f"{name}[{len(value) - 1}]", value[-1])
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 class LikeOther(Rearrange):
@@ -156,23 +151,12 @@ class LikeOther(Rearrange):
 
     takes = ("x", "like?")
 
-    def along_space(self, name: str, values: Sequence[int]) -> tuple[Arg, ...]:
-        """The values of a parameter along each spatial axis."""
-        return tuple(map(Arg, entries(name, vars(self)[name], len(values)), values))
-
     def space_of(self, like: TensorType, t: TensorType) -> tuple[int, ...]:
         """The sizes of the second input. Raises Mismatch when its rank is another."""
         if like.rank != t.rank:
             message = f"`{self.op}` takes two inputs of equal rank; they are {t} and {like}"
             raise Mismatch(message, code="E203")
         return like.shape[1:]
-
-    def axes(
-        self, t: TensorType, like: TensorType | None = None
-    ) -> tuple[tuple[str | None, ...], ...]:
-        if like is not None:
-            return (("x0[0]", *(f"x1[{a}]" for a in range(1, t.rank))),)
-        return (("x0[0]", *entries("size", vars(self)["size"], t.rank - 1)),)
 
 
 NOWHERE = Window(lo=1, hi=0)  # no cell at all
@@ -250,14 +234,14 @@ class Crop(LikeOther):
     def call(self, t: TensorType, like: TensorType | None = None) -> Call:
         n = t.rank - 1
         if self.offset == "center" and like is not None:
-            return Call("CropLike", (Arg(repr(n), n),), "self(x0, x1)")
+            return Call("CropLike", (Arg(n),), "self(x0, x1)")
         if self.offset == "center":
-            return Call("CenterCrop", self.along_space("size", self.sizes(t)))
-        starts = self.along_space("offset", self.starts(t, like))
+            return Call("CenterCrop", tuple(map(Arg, self.sizes(t))))
+        starts = tuple(map(Arg, self.starts(t, like)))
         if like is not None:
             return Call("CropAt", starts, "self(x0, x1)")
         forward, free = "x0", []  # cut along one axis after the other
-        sizes = self.along_space("size", self.sizes(t))
+        sizes = tuple(map(Arg, self.sizes(t)))
         for a, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             free += [replace(start, name=f"o{a}"), replace(size, name=f"s{a}")]
             forward += f".narrow({a + 2}, o{a}, s{a})"
@@ -267,7 +251,13 @@ class Crop(LikeOther):
         call = self.call(t, like)
         if call.target is not None:
             return call if like is None else Call(None)
-        return Call(self.target, (packed(call.free[::2]), packed(call.free[1::2])))
+        return Call(
+            self.target,
+            (
+                Arg(tuple(a.value for a in call.free[::2])),
+                Arg(tuple(a.value for a in call.free[1::2])),
+            ),
+        )
 
 
 class Roll(Rearrange):
@@ -309,9 +299,6 @@ class Roll(Rearrange):
         axes, shifts = zip(*self.places(t), strict=True)
         dims: Any = tuple(a + 1 for a in axes)
         if len(dims) == 1:
-            of = "shifts" if isinstance(self.shifts, int) else "shifts[0]"
             (shifts,), (dims,) = shifts, dims
-        else:
-            of = f"({', '.join(entries('shifts', self.shifts, len(dims)))},)"
-        free = (Arg(of, shifts, "shifts"), Arg(repr(dims), dims, "dims"))
+        free = (Arg(shifts, "shifts"), Arg(dims, "dims"))
         return Call(None, forward="x0.roll(shifts, dims)", free=free)

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from archspec.layers.axis import sizes
 from archspec.layers.base import INPUT, Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
 from archspec.layers.conv import reparametrised
 from archspec.layers.fields import Flag, Size
@@ -65,11 +64,8 @@ class Linear(Layer):
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
 
     def call(self, t: TensorType) -> Call:
-        args = (Arg("x0[-1]", t.shape[-1]), *self.args("out", "bias"))
+        args = (Arg(t.shape[-1]), *self.args("out", "bias"))
         return replace(self.made(args, t), wrap=self.reparam)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (sizes(t.rank, {t.rank - 1: "out"}),)
 
 
 class Embedding(Layer):
@@ -97,6 +93,3 @@ class Embedding(Layer):
 
     def keeps(self, t: TensorType) -> Kept:
         return Kept(bytes=t.bytes)  # int64 places
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return ((*sizes(t.rank), "dim"),)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from archspec.layers.axis import place, sizes, torch_axis
+from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
     NOTHING,
     WHOLE,
@@ -104,16 +104,6 @@ class Merge(Layer):
     def call(self, *ins: TensorType) -> Call:
         forward = "x0" if len(ins) == 1 else self.expression(len(ins))
         return Call(None, forward=forward, broadcast=True)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (_axes(joint(self.op, ins), ins),)
-
-
-def _axes(shape: Shape, ins: Sequence[TensorType]) -> tuple[str, ...]:
-    return tuple(
-        next(f"x{i}[{a}]" for i, t in enumerate(ins) if t.shape[a] == n)
-        for a, n in enumerate(shape)
-    )
 
 
 def _map(ins: Sequence[TensorType]) -> bool | None:
@@ -234,10 +224,6 @@ class Matmul(Layer):
     def call(self, *ins: TensorType) -> Call:
         return Call(None, forward="x0 @ x1")
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        lead = self.infer(*ins)[0].shape[:-2]
-        return ((*_axes(lead, ins), "x0[-2]", "x1[-1]"),)
-
 
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
@@ -289,11 +275,6 @@ class Concat(Layer):
         axis = torch_axis(self.axis, "axis")
         return Call(None, forward=f"torch.cat([{inputs}], axis)", free=(axis,))
 
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, ins[0])
-        total = " + ".join(f"x{i}[{axis}]" for i in range(len(ins)))
-        return (sizes(ins[0].rank, {axis: total}),)
-
 
 class Scale(Alike):
     """The input times a number."""
@@ -310,7 +291,7 @@ class Scale(Alike):
     factor: Number = Field(description="what it is multiplied by")
 
     def call(self, t: TensorType) -> Call:
-        factor = Arg("factor", self.factor, "factor")
+        factor = Arg(self.factor, "factor")
         return Call(None, forward="x0 * factor", free=(factor,), broadcast=True)
 
 
@@ -343,9 +324,6 @@ class Parameter(Layer):
         return (Weight("", (1, *self.shape) if self.batch else self.shape),)
 
     def call(self, *ins: TensorType) -> Call:
-        sizes = tuple(Arg(f"shape[{a}]", n) for a, n in enumerate(self.shape))
-        lead = (Arg("1", 1),) if self.batch else ()
+        sizes = tuple(map(Arg, self.shape))
+        lead = (Arg(1),) if self.batch else ()
         return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (tuple(f"shape[{a}]" for a in range(len(self.shape))),)

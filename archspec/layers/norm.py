@@ -47,7 +47,7 @@ class ChannelNorm(Norm):
     reads = "map"
 
     def call(self, t: TensorType) -> Call:
-        args = (*self.args(*type(self).model_fields), Arg("x0[0]", t.shape[0]))
+        args = (*self.args(*type(self).model_fields), Arg(t.shape[0]))
         return self.made(tuple(sorted(args, key=lambda a: a.name is not None)), t)
 
 
@@ -234,11 +234,8 @@ class OverAxes(Norm):
         return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)
 
     def _shape(self, t: TensorType) -> Arg:
-        axes = self.over(t)
-        if len(axes) == 1:
-            return Arg("x0[0]" if axes[0] == 0 else "x0[-1]", t.shape[axes[0]])
-        of = "(" + ", ".join(f"x0[{a - t.rank}]" for a in axes) + ")"
-        return Arg(of, tuple(t.shape[a] for a in axes))
+        sizes = tuple(t.shape[a] for a in self.over(t))
+        return Arg(sizes[0] if len(sizes) == 1 else sizes)
 
     def call(self, t: TensorType) -> Call:
         name = f"nn.{self.target}" if self.over(t)[-1] == t.rank - 1 else f"Channel{self.target}"

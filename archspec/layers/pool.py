@@ -84,8 +84,7 @@ class Pool(Windowed):
 
     def _stem(self) -> tuple[Arg, ...]:
         kernel, stride, _ = self.window
-        of = "kernel" if self.stride is None else "stride"
-        return (*self.args("kernel"), Arg(of, stride, "stride", kernel))
+        return (*self.args("kernel"), Arg(stride, "stride", kernel))
 
     def _more(self) -> tuple[Arg, ...]:
         """Arguments of torch's module behind those that pools have in common."""
@@ -172,7 +171,7 @@ class AvgPool(MeanPool):
 
     def _more(self) -> tuple[Arg, ...]:
         if self.padding == "same":
-            return (Arg("False", False, "count_include_pad", True),)
+            return (Arg(False, "count_include_pad", True),)
         return self.args("count_include_pad")
 
 
@@ -201,7 +200,7 @@ class LpPool(MeanPool):
         stem = self._stem()
         if t.rank == 2:  # torch's takes a number here, no list of one
             stem = tuple(_single(a) for a in stem)
-        args = (Arg("p", self.p), *stem, *self.args(ceil="ceil_mode"))
+        args = (Arg(self.p), *stem, *self.args(ceil="ceil_mode"))
         return Call(f"nn.{self.name}{t.rank - 1}d", args)
 
 
@@ -209,7 +208,7 @@ def _single(arg: Arg) -> Arg:
     if not isinstance(arg.value, tuple):
         return arg
     default = arg.default[0] if isinstance(arg.default, tuple) else arg.default
-    return Arg(f"{arg.of}[0]", arg.value[0], arg.name, default)
+    return Arg(arg.value[0], arg.name, default)
 
 
 class AdaptivePool(Layer):
@@ -249,12 +248,6 @@ class AdaptivePool(Layer):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return max(ins[0].size, outs[0].size)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        if isinstance(self.size, int):
-            return (("x0[0]", *["size"] * (t.rank - 1)),)
-        named = (f"x0[{a + 1}]" if n is None else f"size[{a}]" for a, n in enumerate(self.size))
-        return (("x0[0]", *named),)
 
 
 def adaptive(axis: int, size: int, out: int) -> Reach:
@@ -303,14 +296,11 @@ class GlobalPool(Layer):
         return ins[0].size
 
     def call(self, t: TensorType) -> Call:
-        one = (Arg("1", 1),)
+        one = (Arg(1),)
         return Call(f"nn.Adaptive{self.name}{t.rank - 1}d", one, "self(x0).flatten(1)")
 
     def module(self, t: TensorType) -> Call:
         return Call(f"Global{self.name}{t.rank - 1}d")
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0]",),)
 
 
 class GlobalAvgPool(GlobalPool):

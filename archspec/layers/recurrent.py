@@ -101,10 +101,10 @@ class Recurrent(Layer):
 
     def call(self, *ins: TensorType) -> Call:
         args = (
-            Arg("x0[-1]", ins[0].shape[-1]),
+            Arg(ins[0].shape[-1]),
             *self.args("hidden", layers="num_layers"),
             *self.args(*({"nonlinearity"} & vars(self).keys()), "bias"),
-            Arg("True", True, "batch_first", False),
+            Arg(True, "batch_first", False),
             *self.args("dropout", "bidirectional"),
         )
         turned = [
@@ -114,11 +114,6 @@ class Recurrent(Layer):
         last = [f"r[1][{i}]" for i in range(len(self.states))] if len(self.states) > 1 else ["r[1]"]
         results = ("r[0]", *(f"{r}.transpose(0, 1)" for r in last))
         return Call(self.target, args, f"self(x0{', ' if state else ''}{state})", results=results)
-
-    def axes(self, *ins: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        width = "2 * hidden" if self.bidirectional else "hidden"
-        rows = "2 * layers" if self.bidirectional else "layers"
-        return (("x0[0]", width), *((rows, "hidden") for _ in self.states))
 
 
 _EXAMPLES: Any = (

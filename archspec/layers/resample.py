@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.axis import entries
 from archspec.layers.base import (
     INPUT,
     NOTHING,
@@ -182,14 +181,6 @@ class Upsample(LikeOther):
         forward = f"nn.functional.interpolate(x0, x1.shape[2:]{given})"
         return Call(None, forward=forward, free=tuple(free))
 
-    def axes(
-        self, t: TensorType, like: TensorType | None = None
-    ) -> tuple[tuple[str | None, ...], ...]:
-        if like is not None or self.size is not None:
-            return super().axes(t, like)
-        scales = enumerate(entries("scale", self.scale, t.rank - 1), 1)
-        return (("x0[0]", *(f"{scale} * x0[{a}]" for a, scale in scales)),)
-
 
 class Pixels(Rearrange):
     """What ops have in common that exchange channels with space, named by their factor."""
@@ -221,9 +212,6 @@ class PixelShuffle(Pixels):
         along = Window(up=self.factor, lo=1 - self.factor, hi=0)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
 
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0] // factor**2", "x0[1] * factor", "x0[2] * factor"),)
-
 
 class PixelUnshuffle(Pixels):
     """Space into channels: torch.nn.PixelUnshuffle, [C, H·f, W·f] → [C·f², H, W]."""
@@ -245,9 +233,6 @@ class PixelUnshuffle(Pixels):
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         along = Window(stride=self.factor, lo=0, hi=self.factor - 1)
         return ((WHOLE, Reach(1, along), Reach(2, along)),)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (("x0[0] * factor**2", "x0[1] // factor", "x0[2] // factor"),)
 
 
 class ChannelShuffle(Rearrange):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from archspec.layers.axis import packed, place, sizes, torch_axis
+from archspec.layers.axis import place, torch_axis
 from archspec.layers.base import (
     WHOLE,
     Arg,
@@ -132,12 +132,8 @@ class Flatten(Reordered):
         return (t.like((*t.shape[:start], math.prod(t.shape[start:])), map=False),)
 
     def call(self, t: TensorType) -> Call:
-        start = replace(torch_axis(self.start, "start", "start"), default=1)
+        start = replace(torch_axis(self.start, "start"), default=1)
         return Call(None, forward="x0.flatten(start)", free=(start,))
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        names, start = sizes(t.rank), self.start % t.rank
-        return ((*names[:start], " * ".join(names[start:])),)
 
 
 class Unflatten(Reordered):
@@ -170,20 +166,9 @@ class Unflatten(Reordered):
         return ((*before, moved, *(Reach(a + more) for a in range(axis + 1, t.rank))),)
 
     def call(self, t: TensorType) -> Call:
-        shape = packed((Arg(f"shape[{i}]", n) for i, n in enumerate(self.shape)), "shape")
+        shape = Arg(tuple(self.shape), "shape")
         free = (torch_axis(self.axis, "axis"), shape)
         return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, t)
-        names, parts = sizes(t.rank), _sizes_of(self.shape, f"x0[{axis}]")
-        return ((*names[:axis], *parts, *names[axis + 1 :]),)
-
-
-def _sizes_of(shape: Shape, whole: str) -> list[str | None]:
-    rest = [f"shape[{i}]" for i, n in enumerate(shape) if n != -1]
-    left = " // ".join([whole if " " not in whole else f"({whole})", *rest])
-    return [left if n == -1 else f"shape[{i}]" for i, n in enumerate(shape)]
 
 
 class Reshape(Reordered):
@@ -206,12 +191,8 @@ class Reshape(Reordered):
         return (t.like(_filled(self.op, self.shape, t.size, f"the input {t}"), map=False),)
 
     def call(self, t: TensorType) -> Call:
-        free = tuple(Arg(f"shape[{i}]", n, f"n{i}") for i, n in enumerate(self.shape))
+        free = tuple(Arg(n, f"n{i}") for i, n in enumerate(self.shape))
         return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        whole = " * ".join(sizes(t.rank)) or "1"
-        return (tuple(_sizes_of(self.shape, whole)),)
 
 
 class Permute(Reordered):
@@ -246,12 +227,9 @@ class Permute(Reordered):
         return (tuple(Reach(order.index(a)) for a in range(len(order))),)
 
     def call(self, t: TensorType) -> Call:
-        order = (torch_axis(a, f"a{i}", f"order[{i}]") for i, a in enumerate(self.order))
-        free = (Arg("0", 0, "batch"), *order)
+        order = (torch_axis(a, f"a{i}") for i, a in enumerate(self.order))
+        free = (Arg(0, "batch"), *order)
         return Call(None, forward=f"x0.permute({named(free)})", free=free)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        return (tuple(f"x0[{a}]" for a in self.places(t)),)
 
 
 # ------------------------------------------------------------------ parts of an axis
@@ -293,15 +271,11 @@ class Select(Part):
         return (tuple(WHOLE if a == axis else Reach(a - (a > axis)) for a in range(t.rank)),)
 
     def call(self, t: TensorType) -> Call:
-        index = Arg("index", self.index, "index")
+        index = Arg(self.index, "index")
         return Call(None, forward=self._indexed("index", t), free=(index,))
 
     def module(self, t: TensorType) -> Call:
-        return Call("Select", (torch_axis(self.axis), Arg("index", self.index)))
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, t)
-        return (tuple(f"x0[{a}]" for a in range(t.rank) if a != axis),)
+        return Call("Select", (torch_axis(self.axis), Arg(self.index)))
 
 
 class Slice(Part):
@@ -358,14 +332,14 @@ class Slice(Part):
         given = {n: vars(self)[n] for n in left_out if vars(self)[n] != left_out[n]}
         inside = ":".join(n if n in given else "" for n in ("start", "stop"))
         inside += ":step" if "step" in given else ""
-        free = tuple(Arg(n, value, n) for n, value in given.items())
+        free = tuple(Arg(value, n) for n, value in given.items())
         return Call(None, forward=self._indexed(inside, t), free=free)
 
     def module(self, t: TensorType) -> Call:
         dim = place(self.op, self.axis, t) + 1
         args = (
-            Arg("axis + 1" if self.axis >= 0 else repr(dim), dim),
-            Arg("start", self.start),
+            Arg(dim),
+            Arg(self.start),
             *self.args("stop", "step"),
         )
         return Call("Slice", args)
@@ -430,18 +404,10 @@ class Split(Rearrange):
     def call(self, t: TensorType) -> Call:
         results = tuple(f"r[{i}]" for i in range(len(self.gives)))
         if self.sizes is None:
-            parts: tuple[Arg, ...] = (Arg("parts", self.parts, "parts"),)
+            parts: tuple[Arg, ...] = (Arg(self.parts, "parts"),)
             forward = "x0.chunk(parts, axis)"
         else:
-            parts = tuple(Arg(f"sizes[{i}]", n, f"n{i}") for i, n in enumerate(self.sizes))
+            parts = tuple(Arg(n, f"n{i}") for i, n in enumerate(self.sizes))
             forward = f"torch.split(x0, [{named(parts)}], axis)"
         free = (*parts, torch_axis(self.axis, "axis"))
         return Call(None, forward=forward, free=free, results=results)
-
-    def axes(self, t: TensorType) -> tuple[tuple[str | None, ...], ...]:
-        axis = place(self.op, self.axis, t)
-        cut = [
-            f"x0[{axis}] // parts" if self.sizes is None else f"sizes[{i}]"
-            for i in range(len(self.gives))
-        ]
-        return tuple(sizes(t.rank, {axis: text}) for text in cut)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from archspec.layers.axis import entries, packed
 from archspec.layers.base import Arg, BadArgument, Layer, Mismatch, Reach, TensorType, Window
 from archspec.layers.fields import PerAxis
 from archspec.text.words import joined, written
@@ -104,29 +103,13 @@ def padding(word: str, size: int, window: tuple[int, int, int]) -> tuple[int, in
 def padding_arg(word: Any, kernel: PerAxis, dilation: PerAxis) -> Arg:
     """The torch argument `padding` of a symmetric padding."""
     if not isinstance(word, str):
-        return Arg("padding", word, "padding", 0)
+        return Arg(word, "padding", 0)
     axes = per_axis(kernel, dilation)
     values = [d * (k - 1) // (1 if word == "full" else 2) for k, d in axes]
     alone = isinstance(kernel, int) and isinstance(dilation, int)
     if word == "valid" or not (alone or any(values)):
-        return Arg("0", 0, "padding", 0)
-    names = zip(
-        *(entries(n, v, len(axes)) for n, v in (("kernel", kernel), ("dilation", dilation))),
-        strict=True,
-    )
-    parts = [
-        Arg(_padding_text(word, k, d, *texts), value)
-        for (k, d), value, texts in zip(axes, values, names, strict=True)
-    ]
-    return replace(parts[0] if alone else packed(parts), name="padding", default=0)
-
-
-def _padding_text(word: str, k: int, d: int, kernel: str, dilation: str) -> str:
-    if word == "full":
-        return f"{kernel} - 1" if d == 1 else f"{dilation} * ({kernel} - 1)"
-    if d == 1:
-        return f"{kernel} // 2" if k % 2 else f"({kernel} - 1) // 2"
-    return f"{dilation} * ({kernel} - 1) // 2"
+        return Arg(0, "padding", 0)
+    return Arg(values[0] if alone else tuple(values), "padding", 0)
 
 
 def too_small(op: str, t: TensorType, axis: int, kernel: int, padded: int) -> Mismatch:

@@ -437,7 +437,7 @@ def _never_merged(site: Site, item: Item, pairs: Pairs) -> None:
     if layer.op == "concat":
         ins.reverse()
     made = layer.call(kind, kind)
-    free = {a.name or a.of: literal(a.value) for a in made.free}
+    free = {a.name or "": literal(a.value) for a in made.free}
     anchor = site.scope.unit.anchor
     refs = {
         f"x{j}": v.ref if made.broadcast else batched(v, ins, anchor) for j, v in enumerate(ins)

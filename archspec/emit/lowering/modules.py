@@ -118,7 +118,7 @@ def op(
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
     free = {
-        a.name or a.of: _free(scope, item, rows, copies, ins, k, a, calls, module)
+        a.name or "": _free(scope, item, rows, copies, ins, k, a, calls, module)
         for k, a in enumerate(made.free)
     }
     return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
@@ -405,7 +405,7 @@ def merge(
     if any(c.layer != layer for c in copies):
         raise PlainError("the merges differ")
     (out,) = layer.infer(*types)
-    free = {a.name or a.of: literal(plain(a.value)) for a in made.free}
+    free = {a.name or "": literal(plain(a.value)) for a in made.free}
     refs = {
         f"x{j}": v.ref if made.broadcast else batched(v, ins, scope.unit.anchor)
         for j, v in enumerate(ins)

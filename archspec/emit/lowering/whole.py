@@ -226,7 +226,7 @@ class Whole:
         elif failed.bases and min(failed.bases) >= count:
             left = [group.beside[b - count] for b in failed.bases]
         else:
-            if not group.beside or attempt([]) is not None:
+            if not group.beside or not _serves(attempt([])):
                 return False
             good = _most(group.beside, attempt)
             left = [i for i in group.beside if i not in good]
@@ -275,18 +275,22 @@ class Whole:
                 parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
             if len(parts) > 1:
                 break
-        tried = {id(w.instance): w for w in group.witnesses}
-        for i in group.beside:
-            witness = tried.get(id(i))
-            part = parts.get(rule(i if witness is None else witness.base), Group([]))
-            part.beside.append(i)
-            part.witnesses += [w for w in group.witnesses if w.instance is i]
-            self.group_of[id(i)] = part
         for part in parts.values():
             for i in part.instances:
                 self.group_of[id(i)] = part
-            if not any(i is w.base for w in part.witnesses for i in part.instances):
+            if not any(id(i) in self.witnessed.bases for i in part.instances):
                 self.witnessed.wanted.add(id(part.instances[0]))
+        bases = {id(w.instance): w.base for w in group.witnesses}
+        for i in group.beside:
+            part = parts.get(rule(bases.get(id(i), i)), Group([]))
+            part.beside.append(i)
+            self.group_of[id(i)] = part
+        for w in group.witnesses:
+            part = self.group_of[id(w.base)]
+            if self.group_of[id(w.instance)] is part:
+                part.witnesses.append(w)
+            else:  # what it would be there is another class
+                part.numbers |= {w.param}
 
     def _write(self, group: Group, title: str, instances: list[Instance]) -> None:
         """One class for some instances."""
@@ -406,12 +410,13 @@ class Whole:
                     n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())
                 }
                 found = evaluate(default.tree, {**sight, **inputs})
-                tree = written(found)
             except FAILURES:
-                continue
-            if remembers(found) and holds(tree, rows, [r.py[p] for r in rows]):
-                unit.defined[p] = tree
+                found = None
+            if remembers(found) and holds(found, rows, [r.py[p] for r in rows]):
+                unit.defined[p] = written(found)
                 unit.potential.pop(p, None)
+            elif p not in self.given[id(block)]:
+                raise PlainError("a default follows no expression", params=frozenset({p}))
 
     # ------------------------------------------------------------ classes of groups
 
@@ -636,13 +641,18 @@ class Whole:
 # ---------------------------------------------------------------- small facts
 
 
+def _serves(failed: PlainError | None) -> bool:
+    """Whether a class serves these instances, if with fewer arguments."""
+    return failed is None or bool(failed.params)
+
+
 def _most(beside: list[Instance], attempt: Attempt) -> list[Instance]:
     """As many instances as a class can serve, found by halves."""
     good: list[Instance] = []
     parts = [beside]
     while parts:
         part = parts.pop()
-        if attempt([*good, *part]) is None:
+        if _serves(attempt([*good, *part])):
             good += part
         elif len(part) > 1:
             half = len(part) // 2

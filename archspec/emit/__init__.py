@@ -35,9 +35,7 @@ from archspec.expand.tree import Instance
 from archspec.language import Init
 
 
-def emit(
-    root: Instance, name: str, origin: str, again: Again, init: Init | None = None
-) -> str:
+def emit(root: Instance, name: str, origin: str, again: Again, init: Init | None = None) -> str:
     """The text of a Python file that defines the network.
 
     `again` expands the network and its blocks at other values: its answers are the witnesses by

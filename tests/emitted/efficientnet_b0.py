@@ -61,8 +61,8 @@ class MBConv(nn.Module):
         block: list[nn.Module] = []
         channels = in_channels
         if ratio != 1:
-            block.append(ConvBNSiLU(in_channels, make_divisible(in_channels * ratio)))
             channels = make_divisible(in_channels * ratio)
+            block.append(ConvBNSiLU(in_channels, channels))
         block += [
             ConvBNSiLU(channels, channels, kernel=kernel, stride=stride, groups=channels),
             SqueezeExcite(channels, max(1, in_channels // 4)),

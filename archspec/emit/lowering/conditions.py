@@ -50,7 +50,11 @@ def decided(
 def absent(scope: Scope, item: Item, column: Column, prev: Flow | None) -> None:
     """The same for an item that no row has: for its condition, or the number of its copies."""
     row, occurrence = column[0]
-    env = {n: row.py[t.id] for n, t in scope.names.items() if isinstance(t, ast.Name) and t.id in row.py}
+    env = {
+        n: row.py[t.id]
+        for n, t in scope.names.items()
+        if isinstance(t, ast.Name) and t.id in row.py
+    }
     _noted(scope, item.when, row, {**row.py, **env}, prev, occurrence.out)
     if item.repeat is not None and not occurrence.copies:
         _noted(scope, item.repeat.count, row, {**row.py, **env}, prev, occurrence.out)

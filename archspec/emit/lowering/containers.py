@@ -34,7 +34,18 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import block, construct, op, outer_sizes, titles
 from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.sinks import Named, Own, Positional, Sink
-from archspec.emit.syntax import For, If, Line, Stmt, call, literal, name, names_in, rebuilt
+from archspec.emit.syntax import (
+    For,
+    If,
+    Line,
+    Stmt,
+    call,
+    exchanged,
+    literal,
+    name,
+    names_in,
+    rebuilt,
+)
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
@@ -314,10 +325,23 @@ def _carried_through(
         unit.carried.add(text)
         unit.settle({text}, into)
         into.append(Line(written(old), text))
-    body.append(update(text, written(new)))
+    _updated(body, text, written(new))
     for row, value in zip(rows, values, strict=True):
         row.py[text] = dims(value)[a]
     return Sym.of(text, dims(values[0])[a])
+
+
+def _updated(body: list[Stmt], text: str, new: ast.expr) -> None:
+    """Sets a variable: a call whose value the statements take too is made once, before them."""
+    lines = [s for s in body if isinstance(s, Line)]
+    reads: set[str] = set().union(*map(stmt_names, body))
+    if not isinstance(new, ast.Call) or len(lines) < len(body) or text in reads:
+        body.append(update(text, new))
+        return
+    made = ast.dump(new)
+    for line in lines:
+        line.value = exchanged(line.value, lambda n: name(text) if ast.dump(n) == made else None)
+    body.insert(0, Line(new, text))
 
 
 def _carried_name(scope: Scope, size: Any) -> str | None:

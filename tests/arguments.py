@@ -172,8 +172,8 @@ class AloneGroup(Alone):
         self.alone = len(captures) == len(frame.exports) == 1 and not frame.outward
 
     def document(self, at: Arguments) -> dict[str, Any]:
-        left_out = ("id", "repeat", "when", "from", "tap", "expect")
-        item = {k: v for k, v in self.item.items() if k not in left_out}
+        left_out = ("id", "repeat", "when", "from", "tap", "expect", "freeze")
+        item = {k: _thawed(v) for k, v in self.item.items() if k not in left_out}
         params = {**self.home.args, **self.env}
         return {
             "params": plain({p: at.get(p, v) for p, v in params.items()}),
@@ -214,6 +214,13 @@ def _copies(around: Instance, home: Instance, seen: set[int]) -> Iterator[tuple[
                 if inner is not None and id(inner) not in seen:
                     seen.add(id(inner))
                     yield from _copies(inner, home if inner.spec is None else inner, seen)
+
+
+def _thawed(value: Any) -> Any:
+    """The same without `freeze`: what is in a group is frozen by the class around it."""
+    if isinstance(value, dict):
+        return {k: _thawed(v) for k, v in value.items() if k != "freeze"}
+    return [_thawed(v) for v in value] if isinstance(value, list) else value
 
 
 def _data(home: Instance) -> Any:

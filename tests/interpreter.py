@@ -105,8 +105,12 @@ class Interpreter:
         return {n for n, v in self.graph.root.outputs.items() if isinstance(v, tuple)}
 
     def _module(self, node: Node, training: bool) -> nn.Module | Tensor | None:
-        module = self.modules.get(node.index if node.shared is None else node.shared)
-        return module.train(training) if isinstance(module, nn.Module) else module
+        owner = node if node.shared is None else self.graph.steps[node.shared]
+        module = self.modules.get(owner.index)
+        if not isinstance(module, nn.Module):
+            return module
+        still = owner.frozen and any("running_mean" in k or "_u" in k for k in module.state_dict())
+        return module.train(training and not still)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers by path, as they are after the runs."""

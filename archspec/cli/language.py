@@ -51,6 +51,7 @@ def schema(output: Output) -> None:
     from archspec.language.schema import schema as build
 
     output.put(json.dumps(build(), indent=1, ensure_ascii=False) + "\n", "archspec.schema.json")
+    _left_out()
 
 
 @click.command("list")
@@ -61,8 +62,17 @@ def list_(ops: bool) -> None:
 
     if ops:
         say(vocabulary())
+        _left_out()
     else:
         table(shipped())
+
+
+def _left_out() -> None:
+    """Why some ops that installed packages offer are not among all there are."""
+    from archspec.layers import REGISTRY
+
+    for why in REGISTRY.refused.values():
+        complain(f"warning: {why}")
 
 
 @click.command()

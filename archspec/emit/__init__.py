@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from archspec.emit.check import verify
+from archspec.emit.check import Declared, verify
 from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.whole import Whole
 from archspec.emit.torch_code import TORCHVISION, source
@@ -41,8 +41,9 @@ def emit(root: Instance, name: str, origin: str, again: Again, init: Init | None
     `again` expands the network and its blocks at other values: its answers are the witnesses by
     which a param stays a constructor argument. `init` are the document's rules for initial values.
     """
-    text = _file(lower(root, name, again, init), origin)
-    verify(text)
+    whole = lower(root, name, again, init)
+    text = _file(whole, origin)
+    verify(text, Declared(whole.imported, whole.functions))
     return text
 
 
@@ -55,7 +56,7 @@ def _file(lowering: Whole, origin: str) -> str:
     parts = [f'"""{lowering.title}: written by archspec{written}."""']
     needed = _needed(body, source())
     text = "\n\n\n".join([*(source()[n] for n in needed), body])
-    parts.append(_imports(text, needed))
+    parts.append(_imports(text, needed, lowering.imported))
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
 
 
@@ -71,11 +72,13 @@ def _needed(body: str, definitions: Mapping[str, str]) -> list[str]:
     return [n for n in definitions if n in found]
 
 
-def _imports(text: str, needed: Sequence[str]) -> str:
+def _imports(text: str, needed: Sequence[str], modules: Mapping[str, str]) -> str:
     words = set(re.findall(r"[A-Za-z_]\w*", text))
     standard = ["import math"] if "math" in words else []
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
+    if "Self" in words:
+        standard.append("from typing import Self")
     torch = ["import torch"] if "torch" in words else []
     torch.append(f"from torch import {', '.join(n for n in ('Tensor', 'nn') if n in words)}")
     norms = [n for n in ("spectral_norm", "weight_norm") if n in words]
@@ -85,4 +88,14 @@ def _imports(text: str, needed: Sequence[str]) -> str:
     if ops:  # it has no types
         names = ", ".join(ops)
         torch.append(f"from torchvision.ops import {names}  # type: ignore[import-untyped]")
-    return "\n\n".join("\n".join(group) for group in (standard, torch) if group)
+    own = _of_packages({dotted: title for dotted, title in modules.items() if title in words})
+    return "\n\n".join("\n".join(group) for group in (standard, torch, own) if group)
+
+
+def _of_packages(modules: Mapping[str, str]) -> list[str]:
+    """`from my_package.quantiser import VectorQuantiser`."""
+    found: dict[str, list[str]] = {}
+    for dotted, title in sorted(modules.items()):
+        package, _, name = dotted.rpartition(".")
+        found.setdefault(package, []).append(name if name == title else f"{name} as {title}")
+    return [f"from {package} import {', '.join(names)}" for package, names in found.items()]

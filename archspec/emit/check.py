@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from archspec.layers.plugin import TORCH
 
 _ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
@@ -37,6 +40,7 @@ _BINDS: dict[type[ast.AST], str] = {
 }
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
+    "typing": ("Self",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
     "torchvision.ops": ("nms", "roi_align"),
 }  # fmt: skip
@@ -45,12 +49,6 @@ _BUILTINS = frozenset(
         "super", "getattr", "hasattr", "range", "enumerate", "len", "max", "min", "abs", "int",
         "sum", "round", "list", "tuple", "dict", "isinstance", "type", "float", "bool", "str",
         "slice", "zip",
-    }
-)  # fmt: skip
-_TORCH = frozenset(
-    {
-        "arange", "bool", "cat", "empty_like", "float32", "maximum", "ones", "ones_like", "pow",
-        "randn_like", "split", "stack", "unflatten", "zeros",
     }
 )  # fmt: skip
 _NN_UNUSABLE = frozenset(
@@ -62,7 +60,35 @@ class UnsafeTextError(AssertionError):
     """Emission wrote something that it never should: a defect of archspec, not of the spec."""
 
 
-def verify(text: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the classes of a network's ops say that its file names beyond what archspec writes.
+
+    `modules` of packages, by all of their name, and what the file calls each; `functions` of torch.
+    """
+
+    modules: Mapping[str, str] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
+
+    @property
+    def kinds(self) -> set[type[ast.AST]]:
+        """Of the nodes that are to be asked about: mostly none."""
+        kinds = ((self.modules, ast.ImportFrom), (self.functions, ast.Attribute))
+        return {kind for names, kind in kinds if names}
+
+    def binds(self, node: Any) -> list[str] | None:
+        """The names that an allowed import gives a meaning, none that a function does."""
+        if type(node) is ast.Attribute:
+            if ast.unparse(node.value) in self.functions:
+                raise UnsafeTextError(f"an attribute of {ast.unparse(node.value)}")
+            return [] if ast.unparse(node) in self.functions else None
+        if node.level:
+            return None
+        names = {f"{node.module}.{a.name}": a.asname or a.name for a in node.names}
+        return list(names.values()) if names.items() <= self.modules.items() else None
+
+
+def verify(text: str, declared: Declared = Declared()) -> None:
     """Raises UnsafeTextError on a node or a name that emission does not use."""
     tree = ast.parse(text)
     for statement in tree.body:
@@ -71,16 +97,17 @@ def verify(text: str) -> None:
             (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
         ):
             _docstring(statement)
-    used, bound = _walked(tree)
+    used, bound = _walked(tree, declared)
     unknown = used - bound - _BUILTINS
     if unknown:
         raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
 
 
-def _walked(tree: ast.AST) -> tuple[set[str], set[str]]:
+def _walked(tree: ast.AST, declared: Declared) -> tuple[set[str], set[str]]:
     """The names that are read, and those that are given a meaning."""
     used: set[str] = set()
     bound: set[str] = set()
+    special = declared.kinds
     stack: list[Any] = [tree]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
@@ -88,6 +115,10 @@ def _walked(tree: ast.AST) -> tuple[set[str], set[str]]:
         parts = _PARTS.get(kind)
         if parts is None:
             raise UnsafeTextError(f"{kind.__name__} in the emitted text")
+        names = declared.binds(node) if kind in special else None
+        if names is not None:
+            bound.update(names)
+            continue
         if kind in _RULES:
             _RULES[kind](node)
         for text in parts:
@@ -134,7 +165,7 @@ def _name(node: ast.Name) -> None:
 
 def _attribute(node: ast.Attribute) -> None:
     module = node.value.id if isinstance(node.value, ast.Name) else ""
-    unknown = (module == "torch" and node.attr not in _TORCH) or (
+    unknown = (module == "torch" and node.attr not in TORCH) or (
         module == "nn" and node.attr in _NN_UNUSABLE
     )
     if unknown or (node.attr.startswith("__") and node.attr != "__init__"):

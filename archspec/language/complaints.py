@@ -20,7 +20,7 @@ from archspec.language.expected import TOTALS
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
-from archspec.layers import REGISTRY, other_names
+from archspec.layers import REGISTRY
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near
 from archspec.text.words import did_you_mean as meant
@@ -95,8 +95,14 @@ class Complaints:
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
+        why = REGISTRY.refused.get(word)
+        if why:
+            help = "mend that package; what does not need the op works without it"
+            self.add("E207", why, path, help, on_key=on_key)
+            return
         plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
-        ours = {op.replace("_", ""): op for op in REGISTRY}.get(plain) or other_names().get(plain)
+        ours = {op.replace("_", ""): op for op in REGISTRY.names()}.get(plain)
+        ours = ours or REGISTRY.elsewhere().get(plain)
         if ours and ours != word and not likely:
             said = f"`{cut(word)}` is spelled `{ours}` here"
             self.add("E211", said, path, f"write `{ours}`", on_key=on_key)
@@ -107,8 +113,10 @@ class Complaints:
             said = f"there is no block `{cut(word)}` in this file"
             help = self.did_you_mean(word, blocks) or "declare it under `blocks`"
         else:
-            said, help = f"there is no op `{cut(word)}`", "`archspec list --ops` shows the ops"
-        guess = likely or self.near(word, blocks) or self.near(word, [*REGISTRY, *STRUCTURE])
+            said = f"there is no op `{cut(word)}`"
+            help = "`archspec list --ops` shows the ops, those of installed packages too"
+        ops = [*REGISTRY.names(), *STRUCTURE]
+        guess = likely or self.near(word, blocks) or self.near(word, ops)
         help = f"did you mean `{guess}`?" if guess else help
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 

@@ -253,7 +253,7 @@ class Item(Placed):
         None, description="computed beside the line, in training only or always"
     )
     expect: OutputShape = Field(None, description="the output shape; ~ is any size")
-    freeze: Condition = Field(None, description="its weights are not trained")
+    freeze: Condition = Field(None, description="its weights and statistics do not change")
     init: AnyInit = Field(None, description="weight initialisation")
     note: Text = Field("", description="a remark")
     # of body, sequential; the main path of a residual

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archspec.layers.base import BadArgument, Layer, Mismatch, TensorType
-from archspec.layers.registry import REGISTRY, create, examine, ops_of, other_names, register
+from archspec.layers.registry import REGISTRY, create, examine, ops_of, register
 
 __all__ = [
     "REGISTRY",
@@ -14,6 +14,5 @@ __all__ = [
     "create",
     "examine",
     "ops_of",
-    "other_names",
     "register",
 ]

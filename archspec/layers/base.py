@@ -240,9 +240,13 @@ class Layer(BaseModel):
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
-    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d;
+    # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d,
+    # or a package's own by all of its name, my_package.quantiser.VectorQuantiser;
     # where `call` is no module, the one that stands for it in an nn.Sequential
     target: ClassVar[str] = ""
+    # what `call` of an op from another package names beside `target`: functions of torch, and
+    # modules of a package, "torch.fft.rfft", "my_package.quantiser.VectorQuantiser"
+    uses: ClassVar[tuple[str, ...]] = ()
     by_place: ClassVar[bool] = True  # the main parameter is the module's first argument
     broadcast: ClassVar[bool] = False  # as `Call` says
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole

@@ -4,12 +4,11 @@
     examine("conv", {"out": 0, "kernel": Expr("$k")})  →  [BadArgument("`out` of `conv` is 0; …")]
 
 A family of ops is imported when one of them is asked for, so that a network pays for what it uses.
+So is an op that an installed distribution offers; what it is worth is seen then (`plugin.py`).
 """
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 from archspec.expressions import Expr
 from archspec.layers.base import BadArgument, Layer
 from archspec.layers.complaints import complaints
+from archspec.layers.plugin import RESERVED, WORD, expect_layer, offers
 from archspec.text.words import meant
 
 # Where ops stand, in the order in which they are listed. It saves time and nothing else: an op that
@@ -49,24 +49,25 @@ _INDEX = {
     for op in ops.split()
 }
 
-_STRUCTURE = frozenset({"body", "sequential", "branches", "residual", "shared"})
-_WORD = re.compile(r"[a-z][a-z0-9_]*")
-
 
 class Registry(Mapping[str, type[Layer]]):
-    """Layer types by op. Plug-ins are loaded when all, or a name not built in, are wanted."""
+    """Layer types by op. Installed distributions are asked for a name that is not built in.
+
+    One whose class cannot be had, or is not what it should be, is left out; `refused` says why.
+    """
 
     def __init__(self, index: Mapping[str, str]) -> None:
         self._index = index
         self._known: dict[str, type[Layer]] = {}
-        self._loaded = False
+        self._all_built_in = False
+        self.refused: dict[str, str] = {}  # by op, in one sentence each
 
     def __getitem__(self, op: str) -> type[Layer]:
         if op not in self._known:
             if op in self._index:
                 self._import(self._index[op])
             elif _may_be_an_op(op):
-                self._load()
+                self._look_for(op)
         return self._known[op]
 
     def __iter__(self) -> Iterator[str]:
@@ -78,50 +79,58 @@ class Registry(Mapping[str, type[Layer]]):
         return len(self._known)
 
     def __contains__(self, op: object) -> bool:
-        if op in self._index:
+        if op in self._index or op in self._known:
             return True
-        if op not in self._known and _may_be_an_op(op):
-            self._load()
+        if _may_be_an_op(op):
+            self._look_for(str(op))
         return op in self._known
 
     def _import(self, module: str) -> None:
         """Takes in the ops of one module of this folder."""
         name = f"{__package__}.{module}"
         for cls in vars(import_module(name)).values():
-            if isinstance(cls, type) and cls.__module__ == name and "op" in vars(cls):
+            own = isinstance(cls, type) and cls.__module__ == name
+            if own and issubclass(cls, Layer) and "op" in vars(cls):
                 self.add(cls)
 
     def _load(self) -> None:
-        """Takes in what the index does not name: every module of this folder, and plug-ins."""
-        if self._loaded:
-            return
-        self._loaded = True
-        for module in iter_modules([str(Path(__file__).parent)]):
-            self._import(module.name)
-        from importlib.metadata import entry_points  # slow to import, seldom needed
+        """Takes in all there is: the modules of this folder, and what distributions offer."""
+        self._load_built_in()
+        for op, offer in offers().items():
+            if op in self._index:
+                self.refused[op] = f"{offer.of} offers the op `{op}`, which is built in"
+            self._look_for(op)
 
-        for point in entry_points(group="archspec.layers"):
-            try:
-                self.add(point.load())
-            except Exception as failed:  # a plug-in may fail in any way; the others still count
-                warnings.warn(f"the plug-in `{point.name}` is left out: {failed}", stacklevel=2)
+    def names(self) -> list[str]:
+        """The ops, those too that distributions offer; of these none is imported."""
+        self._load_built_in()
+        return list(dict.fromkeys((*self._index, *self._known, *offers())))
+
+    def elsewhere(self) -> dict[str, str]:
+        """What other libraries call ops, `dense` and `bn`, and our names for them."""
+        self._load_built_in()
+        return {name: op for op, cls in self._known.items() for name in cls.elsewhere}
+
+    def _load_built_in(self) -> None:
+        if not self._all_built_in:
+            self._all_built_in = True
+            for module in iter_modules([str(Path(__file__).parent)]):
+                self._import(module.name)
+
+    def _look_for(self, op: str) -> None:
+        """Takes in an op that the index does not name, if it is anywhere."""
+        self._load_built_in()
+        if op in self._known or op in self.refused or op not in offers():
+            return
+        try:
+            self.add(offers()[op].load())
+        except ValueError as failed:
+            self.refused[op] = str(failed)
 
     def add(self, cls: type[Layer]) -> None:
         """Takes a layer type in. Raises ValueError when it lacks something or its name is taken."""
-        if not (isinstance(cls, type) and issubclass(cls, Layer)):
-            raise ValueError(f"{cls!r} is no subclass of archspec.layers.Layer")
-        op = getattr(cls, "op", None)
-        if not isinstance(op, str) or not _WORD.fullmatch(op):
-            raise ValueError(
-                f"`op` of {cls.__name__} is {op!r}; it is lower case letters, digits and _"
-            )
-        if not isinstance(getattr(cls, "family", None), str):
-            raise ValueError(f"{cls.__name__} lacks `family`, the word for its colour")
-        stands_in = cls.resolve is not Layer.resolve  # another layer takes its place
-        if not stands_in and cls.infer is Layer.infer:
-            raise ValueError(f"{cls.__name__} lacks the method `infer`")
-        if not stands_in and cls.call is Layer.call and not cls.target:
-            raise ValueError(f"{cls.__name__} lacks `target`, or the method `call`")
+        expect_layer(cls)
+        op = cls.op
         home = f"{__package__}.{self._index[op]}" if op in self._index else cls.__module__
         if self._known.get(op, cls) is not cls or cls.__module__ != home:
             raise ValueError(f"`{op}` is an op already")
@@ -129,14 +138,18 @@ class Registry(Mapping[str, type[Layer]]):
 
 
 def _may_be_an_op(op: object) -> bool:
-    return isinstance(op, str) and op not in _STRUCTURE and bool(_WORD.fullmatch(op))
+    return isinstance(op, str) and op not in RESERVED and bool(WORD.fullmatch(op))
 
 
 REGISTRY = Registry(_INDEX)
 
 
 def register(cls: type[Layer]) -> type[Layer]:
-    """Makes a layer type of one's own an op; also a decorator. Raises ValueError: name taken."""
+    """Makes a layer type of one's own an op; also a decorator.
+
+    It is tried on its examples. Raises ValueError: what it lacks or says wrongly, or that its name
+    is taken.
+    """
     REGISTRY.add(cls)
     return cls
 
@@ -146,7 +159,8 @@ def create(op: str, args: Mapping[str, Any]) -> Layer:
     try:
         cls = REGISTRY[op]
     except KeyError:
-        raise BadArgument(None, f"`{op}` is not an op", meant(op, REGISTRY), "E207") from None
+        why = REGISTRY.refused.get(op, f"`{op}` is not an op")
+        raise BadArgument(None, why, meant(op, REGISTRY.names()), "E207") from None
     given = cls.meant(args)
     try:
         return cls.model_validate(given).resolve()
@@ -193,8 +207,3 @@ def _holds_expression(value: object) -> bool:
 def ops_of(family: str) -> tuple[str, ...]:
     """The ops of a family, in order."""
     return tuple(op for op, cls in REGISTRY.items() if cls.family == family)
-
-
-def other_names() -> dict[str, str]:
-    """What other libraries call ops, `dense` and `bn`, and our names for them."""
-    return {name: op for op, cls in REGISTRY.items() for name in cls.elsewhere}

@@ -140,7 +140,7 @@ def _may_be_absent(scope: Scope, column: list[tuple[Row, Occurrence]]) -> bool:
 
 def _holding(scope: Scope, when: Any, pairs: Pairs) -> None:
     """Notes which arguments a condition reads that comes out alike in all rows."""
-    if isinstance(when, Expr) and scope.unit.deciding is not None:
+    if isinstance(when, Expr):
         rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
         prev = _known(rows, [c.ins[0] if c.ins else None for c in copies])
         conditions.decided(scope, when, rows, copies, prev)

@@ -19,6 +19,7 @@ from archspec.emit.lowering.bodies import body as lower_body
 from archspec.emit.lowering.bodies import merged
 from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
+from archspec.emit.lowering.freezing import Freezing
 from archspec.emit.lowering.modules import activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
@@ -58,6 +59,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
+    frozen: Freezing = field(default_factory=Freezing)
 
 
 def write_class(plan: Plan, info: Info) -> None:
@@ -222,6 +224,12 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    flag = ast.Name(plan.frozen.flag)
+    if plan.frozen.flag and plan.frozen.still:
+        unit.attribute(flag, plan.frozen.flag)
+        if forward is None:
+            unit.init.append(Line(flag, f"self.{flag.id}"))
+    unit.init += plan.frozen.constructor()
     if forward is not None:
         tidy(unit.init)
         _store(unit)
@@ -232,7 +240,7 @@ def _close(
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
-            defaults[p] = activation_class(d) or d
+            defaults[p] = activation_class(plan.scope, d) or d
     found = [
         Parameter(p, _annotation([r.py[p] for r in unit.rows]), defaults.get(p, ...))
         for p in unit.potential
@@ -263,6 +271,9 @@ def _text(
         returned = plan.returns or _returned(flows[1])
         typed = [f"{a}: Tensor" for a in arguments]
         lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
+    if plan.frozen.still:
+        lines += ["", *signature("train", ["mode: bool = True"], "Self")]
+        lines += write(plan.frozen.train(name(f"self.{plan.frozen.flag}")), 2)
     info.lines = lines
 
 

@@ -65,7 +65,7 @@ def _noted(
     value: Value | None,
 ) -> None:  # fmt: skip
     unit = scope.unit
-    if not isinstance(when, Expr) or unit.deciding is None:
+    if not isinstance(when, Expr):
         return
     try:
         shape = prev.at(row, dims(value)) if prev is not None and value is not None else None

@@ -16,7 +16,7 @@ from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
 from archspec.expressions.sym import FAILURES, evaluate
 from archspec.language import Filler, Init
-from archspec.layers.base import Weight
+from archspec.layers.base import Layer, Weight
 
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
@@ -34,6 +34,7 @@ class Inits:
         self.rules = rules  # the document's, by op
         # of leaves, from items of the same instance: id(copy) -> fillers
         self.local: dict[int, Fillers] = {}
+        self.kinds: dict[type[Layer], None] = {}  # of all leaves
         self.written: set[int] = set()  # leaves whose class sets them
 
     def learn(self, instance: Instance) -> None:
@@ -46,15 +47,15 @@ class Inits:
             for c in occurrence.copies:
                 if c is None:
                     continue
-                if c.layer is not None and c.body is None and not c.branches:
+                if c.layer is not None and not c.group:
+                    self.kinds[type(c.layer)] = None
                     found = here.get(c.layer.op) or here.get("*")
                     if not found and c.layer.op == "parameter":  # no module: a loop finds none
                         found = self.rules.get("parameter")
                     if found:
                         self.local[id(c)] = found
-                for part in (c.body, c.shortcut, *c.branches):
-                    if part is not None:
-                        self._learn(part, here)
+                for part in c.parts():
+                    self._learn(part, here)
 
     def member_init(
         self,
@@ -111,7 +112,7 @@ class Inits:
         kinds: dict[str, list[Copy]] = {}
         for c in every:
             if c.layer is not None and weights_of(c):
-                kinds.setdefault(_target(c), []).append(c)
+                kinds.setdefault(_target(scope, c), []).append(c)
         tests: list[If] = []
         done: list[Copy] = []
         for target, copies in kinds.items():
@@ -186,7 +187,7 @@ class Inits:
         exact = any(c.layer is not None and c.layer.op == "attention" for _, c, _ in leaves)
         for op, fillers in self.rules.items():
             copies = [c for _, c, _ in leaves if c.layer is not None and c.layer.op == op]
-            targets = dict.fromkeys(_target(c) for c in copies)
+            targets = dict.fromkeys(_target(scope, c) for c in copies)
             if op == "parameter" or not targets:
                 continue
             kinds = [name(t) for t in targets if t]
@@ -198,18 +199,10 @@ class Inits:
                 # not the one inside attention
                 test = ast.Compare(call("type", ast.Name("module")), [ast.Is()], [kinds[0]])
             body = list(self._rule_body(scope, roots, op, fillers, copies))
-            twin = next(
-                (
-                    t
-                    for t in tests
-                    if write(t.body, 0) == write(body, 0) and _of_kind(t.test) and _of_kind(test)
-                ),
-                None,
-            )
-            if twin is not None:
-                assert isinstance(twin.test, ast.Call)
-                assert isinstance(test, ast.Call)
-                twin.test.args[1] = ast.BinOp(twin.test.args[1], ast.BitOr(), test.args[1])
+            alike = (t.test for t in tests if write(t.body, 0) == write(body, 0))
+            twin = next((t for t in alike if isinstance(t, ast.Call)), None)
+            if twin is not None and isinstance(test, ast.Call):
+                twin.args[1] = ast.BinOp(twin.args[1], ast.BitOr(), test.args[1])
             elif body:
                 tests.append(If(test, body))
         if not tests:
@@ -345,20 +338,14 @@ def _direct(body: Body) -> Iterator[Copy]:
         for c in occurrence.copies:
             if c is None:
                 continue
-            if c.body is None and not c.branches:
+            if not c.group:
                 yield c
-            for part in (c.body, c.shortcut, *c.branches):
-                if part is not None:
-                    yield from _direct(part)
+            for part in c.parts():
+                yield from _direct(part)
 
 
-def _of_kind(test: ast.expr) -> bool:
-    return isinstance(test, ast.Call)
-
-
-def _target(copy: Copy) -> str:
-    assert copy.layer is not None
-    return torch_call(copy, module=False).target or ""
+def _target(scope: Scope, copy: Copy) -> str:
+    return scope.called(torch_call(copy, module=False).target)
 
 
 def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Copy, Init]]:
@@ -384,86 +371,7 @@ def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:
     """What a copy holds, or itself when it is a leaf."""
     if copy.instance is not None:
         yield copy.instance.body, path
-    elif copy.layer is not None and copy.body is None and not copy.branches:
+    elif copy.layer is not None and not copy.group:
         yield copy, path
-    for part in (copy.body, copy.shortcut, *copy.branches):
-        if part is not None:
-            yield part, ".".join(filter(None, (path, part.segment)))
-
-
-def freezing(root: Instance) -> list[Stmt]:
-    """Lines that stop gradients where the spec says `freeze`.
-
-    They stand on the largest modules that are frozen whole.
-    """
-    if not _freezes(root, set()):
-        return []
-    total: dict[str, int] = {}
-    frozen: dict[str, int] = {}
-    single: set[str] = set()
-    for path, copy, is_frozen in _frozen_leaves(root):
-        parts = path.split(".")
-        if copy.layer is not None and any(w.name == "" for w in weights_of(copy)):
-            single.add(path)
-        for k in range(len(parts)):
-            prefix = ".".join(parts[: k + 1])
-            total[prefix] = total.get(prefix, 0) + 1
-            frozen[prefix] = frozen.get(prefix, 0) + is_frozen
-    whole = [p for p in total if frozen[p] == total[p]]
-    top = [p for p in whole if "." not in p or p.rpartition(".")[0] not in whole]
-    return [
-        Line(call(ast.Attribute(_reach(p, p in single), "requires_grad_"), ast.Constant(False)))
-        for p in top
-    ]
-
-
-def _reach(path: str, single: bool) -> ast.expr:
-    if path.isidentifier():
-        return name(f"self.{path}")
-    return call("self.get_parameter" if single else "self.get_submodule", ast.Constant(path))
-
-
-def _freezes(root: Instance, seen: set[int]) -> bool:
-    """Whether `freeze` is said anywhere: mostly it is not, and nothing has to be counted."""
-    if id(root) in seen:
-        return False
-    seen.add(id(root))
-    stack = [root.body]
-    while stack:
-        for occurrence in stack.pop().items:
-            if occurrence.item.freeze is not None:
-                return True
-            for c in occurrence.copies:
-                if c is None:
-                    continue
-                if c.instance is not None and _freezes(c.instance, seen):
-                    return True
-                stack += [p for p in (c.body, c.shortcut, *c.branches) if p is not None]
-    return False
-
-
-def _frozen_leaves(root: Instance) -> Iterator[tuple[str, Copy, bool]]:
-    stack: list[tuple[Body, str, bool]] = [(root.body, "", False)]
-    while stack:
-        body, path, above = stack.pop()
-        for occurrence in body.items:
-            for c in occurrence.copies:
-                if c is None or c.shared is not None:
-                    continue
-                own = (
-                    resolve(occurrence.item.freeze, c.env)
-                    if occurrence.item.freeze is not None
-                    else None
-                )
-                here = above if own is None else bool(own)
-                inner = ".".join(filter(None, (path, *c.segments)))
-                if c.instance is not None:
-                    stack.append((c.instance.body, inner, here))
-                leaf = c.instance is None and c.body is None and not c.branches
-                if leaf and any(not w.buffer for w in weights_of(c)):
-                    yield inner, c, here
-                stack += [
-                    (part, ".".join(filter(None, (inner, part.segment))), here)
-                    for part in (c.body, c.shortcut, *c.branches)
-                    if part is not None
-                ]
+    for part in copy.parts():
+        yield part, ".".join(filter(None, (path, part.segment)))

@@ -90,7 +90,7 @@ def op(
         known = scope.unit.whole.plain
         key = (id(copies[0].layer), module, *map(id, types_of(copies[0])))
         if key not in known:
-            known[key] = _numbers(copies[0], module=module)
+            known[key] = _numbers(scope, copies[0], module=module)
         found: Made | None = known[key]
         if found is not None:
             return found
@@ -171,22 +171,22 @@ def _form(c: Call) -> Any:
     )  # fmt: skip
 
 
-def _numbers(copy: Copy, *, module: bool) -> Made | None:
+def _numbers(scope: Scope, copy: Copy, *, module: bool) -> Made | None:
     """An op where nothing but numbers can stand; None where forward has arguments."""
     made = torch_call(copy, module=module)
     if made.free:
         return None
     sizes = [list(dims(v)) for v in copy.outs.values()]
-    constructor = None if made.target is None else _settled(made)
+    constructor = None if made.target is None else _settled(scope, made)
     return Made(constructor, _applier(copy, made, {}, sizes), sizes, copy.layer)
 
 
-def _settled(c: Call) -> ast.expr:
+def _settled(scope: Scope, c: Call) -> ast.expr:
     """The constructor, all numbers in place."""
     shown = [a for a in c.args if not _default(a)]
     args = [literal(plain(a.value)) for a in shown if a.name is None]
     keywords = {a.name: literal(plain(a.value)) for a in shown if a.name is not None}
-    made = call(c.target or "", *args, **keywords)
+    made = call(scope.called(c.target), *args, **keywords)
     return made if c.wrap is None else call(c.wrap, made)
 
 
@@ -211,7 +211,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             args.append(value)
         else:
             keywords[a.name] = value
-    found = call(made.target or "", *args, **keywords)
+    found = call(scope.called(made.target), *args, **keywords)
     return found if made.wrap is None else call(made.wrap, found)
 
 
@@ -288,7 +288,7 @@ def _varying(
         for c in calls
     ):  # fmt: skip
         raise PlainError("the instances need different kinds of layer")
-    targets = [Dotted(c.target or "") for c in calls]
+    targets = [Dotted(scope.called(c.target)) for c in calls]
     value = retyped(scope, rows, item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
@@ -297,7 +297,7 @@ def _varying(
     return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
 
 
-def activation_class(value: Any) -> Dotted | None:
+def activation_class(scope: Scope, value: Any) -> Dotted | None:
     """`silu` → nn.SiLU; None for what is no bare activation."""
     if isinstance(value, Dotted):
         return value
@@ -305,7 +305,9 @@ def activation_class(value: Any) -> Dotted | None:
         made = create("activation", {"name": value}).resolve().call(TensorType((1,)))
     except BadArgument:
         return None
-    return Dotted(made.target) if made.target is not None and not made.args else None
+    if made.target is None or made.args:
+        return None
+    return Dotted(scope.called(made.target))
 
 
 def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dotted]) -> Any:
@@ -316,7 +318,7 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
     if not isinstance(tree, ast.Name) or tree.id not in scope.unit.potential:
         return None
     for row in scope.unit.rows:
-        row.py[tree.id] = activation_class(row.py[tree.id]) or row.py[tree.id]
+        row.py[tree.id] = activation_class(scope, row.py[tree.id]) or row.py[tree.id]
     for row, target in zip(rows, targets, strict=True):
         row.py[tree.id] = target
     return traced("", tree)

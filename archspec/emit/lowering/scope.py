@@ -89,6 +89,7 @@ class Classes(Protocol):
     paths: dict[int, tuple[str, ...]]
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
     inits: Any
+    imported: dict[str, str]  # modules of packages -> what the file calls them
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""
@@ -143,7 +144,7 @@ class Unit:
         self.parts: list[Any] = []  # what it is written of: rows with bodies
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
-        self.deciding: set[str] | None = None  # of the network: params that decide what is there
+        self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 
@@ -220,6 +221,10 @@ class Scope:
     @property
     def settled(self) -> bool:
         return self.unit.settled and self.parent is None
+
+    def called(self, target: str | None) -> str:
+        """What the file calls a module: one of a package by its last name, which is imported."""
+        return self.unit.whole.imported.get(target or "", target or "")
 
     # ------------------------------------------------------------ author → remembered
 

@@ -29,19 +29,20 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.lowering.inits import Inits, freezing
+from archspec.emit.lowering.freezing import decided_by, freezing
+from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.lowering.witnesses import Witness, witnesses
 from archspec.emit.syntax import Stmt, name, names_in, rebuilt
-from archspec.emit.text import write
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
+from archspec.layers.plugin import functions, modules
 
 _ROUNDS = 8
 Rule = Callable[[Instance], Any]
@@ -107,6 +108,8 @@ class Whole:
         self.deciding: set[str] = set()  # params of the network that decide what is there
         self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
         self.inits = Inits(roots, rules or {})
+        self.imported: dict[str, str] = {}  # modules of packages -> what the file calls them
+        self.functions: frozenset[str] = frozenset()  # of torch, that ops of packages call
         self._collect()
 
     # ------------------------------------------------------------ what there is
@@ -117,6 +120,7 @@ class Whole:
             group = by_block.setdefault(id(instance.block), Group([]))
             group.instances.append(instance)
             self.group_of[id(instance)] = group
+        self._declare()
         if self.witnessed.again is None:
             return
         for group in list(by_block.values()):
@@ -130,6 +134,14 @@ class Whole:
                 group = by_block.setdefault(id(instance.block), Group([]))
                 group.beside.append(instance)
                 self.group_of[id(instance)] = group
+
+    def _declare(self) -> None:
+        """What ops of plug-ins need at the head of the file."""
+        for kind in self.inits.kinds:
+            for dotted in modules(kind):
+                if dotted not in self.imported:
+                    self.imported[dotted] = self.free(dotted.rpartition(".")[2])
+            self.functions |= functions(kind)
 
     def _reached(self, roots: Sequence[Instance]) -> Iterable[Instance]:
         """These and all that they call, those that are known already left out."""
@@ -267,7 +279,7 @@ class Whole:
             worth = _worth(instance)
             return tuple(repr(worth.get(p)) for p in sorted(group.numbers))
 
-        rules: tuple[Rule, ...] = (values, _kinds, _structure, id)
+        rules: tuple[Rule, ...] = (values, _kinds, _structure, _frozen, id)
         parts: dict[Any, Group] = {}
         for rule in rules:
             parts = {}
@@ -301,7 +313,6 @@ class Whole:
         rows = [_row(i, n) for n, i in enumerate(instances)]
         unit = Unit(self, rows)
         unit.taken |= group.numbers
-        unit.deciding = set()
         unit.real = sum(any(i is o for o in group.instances) for i in instances)
         unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
@@ -325,6 +336,7 @@ class Whole:
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
             training=instances[0].training, defaults=_defaults(block.params, info),
+            frozen=freezing(instances, names),
         )  # fmt: skip
         write_class(plan, info)
         tried = {w.param for w in group.witnesses}
@@ -476,7 +488,13 @@ class Whole:
         known = {**scope.names, **{n: name(n) for n in columns}}
         known |= {f"loop.{n}": name(n) for n in turns}
         whole = Scope(unit, known, scope.records)
-        info = self._group(whole, item, pairs, camel(words_of(item)))
+        before, unit.deciding = unit.deciding, set()
+        try:
+            info = self._group(whole, item, pairs, camel(words_of(item)))
+            if unit.deciding & {*columns, *turns}:
+                raise PlainError("a column decides what there is")
+        finally:
+            unit.deciding |= before
         info.outer |= {n: f"loop.{n}" for n in turns}
         return info
 
@@ -511,6 +529,7 @@ class Whole:
         plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
             write_class(plan, info)
+            scope.unit.deciding |= {outer.get(n, n) for n in unit.deciding}
         except PlainError as failed:
             self.names.discard(title)
             raise PlainError(*failed.args, (rows[b].base for b in failed.bases)) from failed
@@ -547,7 +566,6 @@ class Whole:
         ):  # fmt: skip
             mine.update(new for new, old in outer.items() if old in theirs)
         unit.document, unit.args = scope.unit.document, scope.unit.args
-        unit.deciding = scope.unit.deciding
         unit.real = sum(r.base < scope.unit.real for r in rows)
         return unit, inner, outer
 
@@ -569,7 +587,8 @@ class Whole:
         rows = [_root_row(r, n, self.kept) for n, r in enumerate(self.roots)]
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
-        unit.deciding = self.deciding if self.kept else None
+        unit.deciding = self.deciding
+        self.deciding |= decided_by(first) & set(self.kept)
         unit.params = set(first.args)
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}
@@ -592,22 +611,13 @@ class Whole:
             {n: [r.outputs[n] for r in self.roots] for n in first.outputs},
             training=first.training, listed=listed, returns=_root_type(first, listed),
             defaults={p: rows[0].py[p] for p in self.kept},
-            last=lambda: [*self.inits.root_init(scope), *self._frozen()],
+            last=lambda: self.inits.root_init(scope), frozen=freezing(self.roots),
         )  # fmt: skip
         info = Info(self.title, first.block)
         info.values = {id(first): dict(first.args)}
         write_class(plan, info)
         self.order.append(info)
         return info
-
-    def _frozen(self) -> list[Stmt]:
-        """What stops gradients. Raises PlainError where that depends on an argument."""
-        found = [freezing(r) for r in self.roots]
-        texts = [write(lines, 2) for lines in found]
-        apart = [k for k, t in enumerate(texts) if t != texts[0]]
-        if apart:
-            raise PlainError("an argument decides what is frozen", apart)
-        return found[0]
 
     def _worked_out(self, unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
         """The network's params that follow from its arguments: `w = 2 * p` in the constructor."""
@@ -888,6 +898,10 @@ def _reaches(instance: Instance, block: Block) -> bool:
                 seen.add(id(inner))
                 stack.append(inner)
     return False
+
+
+def _frozen(instance: Instance) -> Any:
+    return freezing([instance])
 
 
 def _structure(instance: Instance) -> Any:

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from archspec.emit.lowering.modules import activation_class, titles
-from archspec.emit.syntax import Dotted
+from archspec.emit.lowering.modules import titles
 from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Item
@@ -66,7 +65,7 @@ def _same(kind: TensorType, as_in: TensorType, axis: int) -> bool:
 
 
 def others(value: Any) -> list[Any]:
-    """Values near this one; a class of modules by the word for it."""
+    """Values near this one."""
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
@@ -75,6 +74,6 @@ def others(value: Any) -> list[Any]:
         return [1.5 * value + 0.01, 0.5 * value]
     if isinstance(value, (tuple, list)) and value and all(type(v) is int for v in value):
         return [[*value[:-1], value[-1] + 2], [2 * v for v in value]]
-    if isinstance(value, Dotted) or (isinstance(value, str) and activation_class(value)):
-        return [w for w in ("relu", "silu") if activation_class(w) != activation_class(value)]
+    if isinstance(value, str):  # of words, those for activations make a class differ
+        return [w for w in ("relu", "silu") if w != value]
     return []

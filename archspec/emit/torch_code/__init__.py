@@ -37,4 +37,4 @@ def source() -> dict[str, str]:
 @cache
 def taken() -> frozenset[str]:
     """The names of what may stand above the classes of a spec: no class is called so."""
-    return frozenset({*source(), "Tensor", "OrderedDict"})
+    return frozenset({*source(), "Tensor", "OrderedDict", "Self"})

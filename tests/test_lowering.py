@@ -14,7 +14,7 @@ from random_specs import from_seed
 from test_random_specs import check_outputs
 
 from archspec import shelf
-from archspec.emit.lowering.network import class_name
+from archspec.emit.lowering.network import class_name, lower
 from archspec.module import compare
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
@@ -296,7 +296,9 @@ blocks:
     params: {depth: required, width: required}
     body:
       - {conv: {out: $width, kernel: 3, padding: 1}}
-      - residual: [{Level: {depth: $(depth - 1), width: $(2 * width)}}, {conv: {out: $width, kernel: 1}}]
+      - residual:
+          - Level: {depth: $(depth - 1), width: $(2 * width)}
+          - conv: {out: $width, kernel: 1}
         merge: concat
         when: $(depth > 0)
       - {conv: {out: "$(input.channels)", kernel: 1}}
@@ -345,12 +347,9 @@ def honest(program: Program, folder: Path) -> None:
 
 def signatures(text: str) -> dict[str, list[str]]:
     """The arguments of every class."""
-    code = loads(text).code
-    found = re.findall(r"^class (\w+).*?(?=^class |\Z)", code, re.DOTALL | re.MULTILINE)
-    heads = [
-        re.search(rf"class {c}\b.*?__init__\(\s*self(.*?)\) ->", code, re.DOTALL) for c in found
-    ]
-    return {c: re.findall(r"(\w+):", h[1]) for c, h in zip(found, heads, strict=True) if h}
+    program = loads(text)
+    lowered = lower(program.graph.root, program.name, program.again, program.spec.init)
+    return {c.name: [p.name for p in c.parameters] for c in lowered.order}
 
 
 def test_what_no_call_has_is_in_the_class_for_other_arguments() -> None:

@@ -15,7 +15,7 @@ from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as input_types
 from archspec.expand.params import params as network_params
 from archspec.expand.state import HiddenError, LimitError
-from archspec.expand.tree import Instance, Value
+from archspec.expand.tree import Instance
 from archspec.expressions import Expr
 from archspec.language import Item
 from archspec.layers.base import TensorType

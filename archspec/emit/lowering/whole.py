@@ -35,7 +35,7 @@ from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit, bare
 from archspec.emit.lowering.witnesses import Witness, witnesses
-from archspec.emit.syntax import Stmt, name, names_in, rebuilt
+from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
@@ -488,13 +488,7 @@ class Whole:
         known = {**scope.names, **{n: name(n) for n in columns}}
         known |= {f"loop.{n}": name(n) for n in turns}
         whole = Scope(unit, known, scope.records)
-        before, unit.deciding = unit.deciding, set()
-        try:
-            info = self._group(whole, item, pairs, camel(words_of(item)))
-            if unit.deciding & {*columns, *turns}:
-                raise PlainError("a column decides what there is")
-        finally:
-            unit.deciding |= before
+        info = self._group(whole, item, pairs, camel(words_of(item)))
         info.outer |= {n: f"loop.{n}" for n in turns}
         return info
 
@@ -529,11 +523,17 @@ class Whole:
         plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
             write_class(plan, info)
-            scope.unit.deciding |= {outer.get(n, n) for n in unit.deciding}
+            self._decided(scope.unit, {outer[n] for n in unit.deciding if n in outer})
         except PlainError as failed:
             self.names.discard(title)
             raise PlainError(*failed.args, (rows[b].base for b in failed.bases)) from failed
         return self._twin(info)
+
+    def _decided(self, around: Unit, names: set[str]) -> None:
+        """What decides in a group is for the class around. Raises PlainError for its columns."""
+        if names - set(around.potential) - set(around.defined):
+            raise PlainError("a column decides what there is")
+        around.deciding |= names
 
     def _inside(
         self, scope: Scope, rows: list[Row], own: set[str]

@@ -467,7 +467,7 @@ def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) 
     try:
         return scope.unit.whole.of(instances)
     except PlainError as failed:
-        raise PlainError(*failed.args, (rows[k].base for k in failed.bases)) from failed
+        raise PlainError(str(failed), (rows[k].base for k in failed.bases)) from failed
 
 
 def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:

@@ -275,18 +275,8 @@ class Whole:
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
-        def values(instance: Instance) -> Any:
-            worth = _worth(instance)
-            return tuple(repr(worth.get(p)) for p in sorted(group.numbers))
-
-        rules: tuple[Rule, ...] = (values, _kinds, _structure, _frozen, id)
-        parts: dict[Any, Group] = {}
-        for rule in rules:
-            parts = {}
-            for i in group.instances:
-                parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
-            if len(parts) > 1:
-                break
+        """Parts that a class may serve each; a witness goes with what it is one of."""
+        rule, parts = _parts(group)
         for part in parts.values():
             for i in part.instances:
                 self.group_of[id(i)] = part
@@ -526,7 +516,7 @@ class Whole:
             self._decided(scope.unit, {outer[n] for n in unit.deciding if n in outer})
         except PlainError as failed:
             self.names.discard(title)
-            raise PlainError(*failed.args, (rows[b].base for b in failed.bases)) from failed
+            raise PlainError(str(failed), (rows[b].base for b in failed.bases)) from failed
         return self._twin(info)
 
     def _decided(self, around: Unit, names: set[str]) -> None:
@@ -649,6 +639,22 @@ class Whole:
 
 
 # ---------------------------------------------------------------- small facts
+
+
+def _parts(group: Group) -> tuple[Rule, dict[Any, Group]]:
+    """The instances of a group by the first rule that divides them."""
+
+    def values(instance: Instance) -> Any:
+        worth = _worth(instance)
+        return tuple(repr(worth.get(p)) for p in sorted(group.numbers))
+
+    for rule in (values, _kinds, _structure, _frozen, id):
+        parts: dict[Any, Group] = {}
+        for i in group.instances:
+            parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
+        if len(parts) > 1:
+            return rule, parts
+    raise PlainError("it is one instance alone")
 
 
 def _serves(failed: PlainError | None) -> bool:

@@ -63,6 +63,8 @@ class Program(Network):
             spec, variant=variant, params=choice.params, inputs=choice.inputs, limits=choice.limits
         )
         super().__init__(source, spec, variant, graph)
+        if self.analysis.fixed:
+            raise SpecError(self.analysis.fixed, spec.sources)
 
     @cached_property
     def code(self) -> str:

@@ -3,7 +3,8 @@
 python benchmarks/emission.py                 all specs, with all variants: weights, lines, time
 python benchmarks/emission.py resnet50 vae    these
 python benchmarks/emission.py --run           small networks against the graph's interpreter too
-python benchmarks/emission.py --random 600 0  random specs, from the seed 0 on
+python benchmarks/emission.py --random 600 0  random specs, from the seed 0 on; at the sizes that
+                                              they are made for, and at others of free axes
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def module_class(text: str, program: Program) -> Any:
 
 def said(program: Program, text: str, *, run: bool) -> str:
     """What comes of a text: its weights against the graph's, and where asked its outputs."""
-    from test_random_specs import check_outputs
+    from test_random_specs import check_other_sizes, check_outputs
 
     try:
         made = module_class(text, program)
@@ -55,7 +56,9 @@ def said(program: Program, text: str, *, run: bool) -> str:
         if not run:
             return "weights equal"
         torch.manual_seed(0)
-        check_outputs(program, made())
+        module = made()
+        check_outputs(program, module)
+        check_other_sizes(program, module)
     except Exception as failed:
         if "-v" in sys.argv:
             print(text)

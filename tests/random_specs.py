@@ -143,6 +143,8 @@ class Machine:
         self.params: dict[str, Any] = {}
         self.classes: Any = 3
         self.axes = 2
+        self.listed = 0  # entries of the param `widths`, where a body sees it
+        self.free = False  # whether axes of space are free
         self.smallest = 1  # size that every map of this spec surely has, at the start
 
     # ------------------------------------------------------------ choices
@@ -168,7 +170,7 @@ class Machine:
             first, rest = self.pick(((4, 6), (8, 2), (2, 4)))
             return f"({first} if loop.first else {rest})"
         if kind < 7:
-            name = self.pick(scope.numbers)
+            name = self.pick((*scope.numbers, *(f"widths[{k}]" for k in range(self.listed))))
             return self.pick(
                 (
                     name,
@@ -206,11 +208,8 @@ class Machine:
         return f"${expression}" if expression.isidentifier() else f"$({expression})"
 
     def condition(self, scope: Scope, line: Line) -> str:
-        options = [
-            "prev.channels > 4",
-            "prev.channels != 6",
-            "prev.features > 2",
-        ]
+        options = ["prev.channels > 4", "prev.channels != 6"]
+        options += [] if self.free else ["prev.features > 2"]
         options += [f for f in scope.flags for _ in range(3)] + [f"not {f}" for f in scope.flags]
         options += [f"{n} > 4" for n in scope.numbers]
         if scope.copies:
@@ -380,7 +379,7 @@ class Machine:
     def item(self, scope: Scope, line: Line, *, keep: bool = False) -> tuple[list[Item], Line]:
         """The next item or two. `keep`: the channels do not change."""
         simple = scope.depth > 4 or self.budget <= 0
-        kind = self.choose(10 if simple else 26)
+        kind = self.choose(10 if simple else 30)
         if kind < 4 and not keep:
             item, after = self.conv(scope, line)
             return self.decorated(scope, line, item, after)
@@ -404,6 +403,10 @@ class Machine:
             self.merge,
             self.shared,
             self.split,
+            self.arithmetic,
+            self.arithmetic,
+            self.arithmetic,
+            self.numbered,
         ]
         return makers[kind - 10](scope, line, keep)
 
@@ -676,6 +679,95 @@ class Machine:
         ]
         return items, line if stays else replace(line, channels=None)
 
+    def numbered(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
+        """Items called 0, 1, 2 …, which others take; one of them may have several outputs."""
+        if scope.naming != "free":
+            return self.arithmetic(scope, line, keep)
+        path = self.fresh("n")
+        first, last = self.activation(scope), self.activation(scope)
+        inside: list[Item] = [first, self.norm(), last]
+        if self.chance(50):
+            halves = self.pick(({"split": 2}, {"split": {"parts": 2, "axis": 0}}))
+            inside = [first, halves, {**last, "from": f"{path}.1.1"}]
+            inside.append({"concat": [f"{path}.1.0", f"{path}.2"]})
+        else:
+            self.known.bodies[-1] += [Seen(f"{path}.{k}", line) for k in range(len(inside))]
+        self.known.bodies[-1] += [Seen(path, line), Seen(f"{path}.0", line)]
+        return [{"id": path, "sequential": inside}], line
+
+    def arithmetic(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
+        """Arguments worked out of sizes; the shape is what it was."""
+        name = self.fresh("o") if scope.naming == "free" else ""
+        makers = [self._scaled, self._rolled]
+        makers += [self._padded] if scope.in_block else []
+        if name:
+            makers += [self._overlapping] * 2
+            makers += [] if scope.in_block else [self._reshaped, self._resized, self._framed]
+        return self.pick(makers)(scope, name), line
+
+    def space(self, name: str) -> list[str]:
+        """The sizes of space of an item."""
+        return [f"$({name}.{axis})" for axis in ("depth", "height", "width")[3 - self.axes :]]
+
+    def _scaled(self, scope: Scope, name: str) -> list[Item]:
+        """Two factors, told apart by where they come from."""
+        factors = ["$(prev.channels ** -0.5)", "$(1 / prev.width)", "$(prev.width / 4)", 0.5]
+        return [
+            {"scale": self.pick(factors)},
+            self.activation(scope),
+            {"scale": self.pick(factors)},
+        ]
+
+    def _rolled(self, scope: Scope, name: str) -> list[Item]:
+        shifts = self.pick(("$(prev.width // 2)", "$(prev.width - 1)", "$(-prev.channels // 2)"))
+        return [{"roll": {"shifts": [shifts], "axis": [self.pick((-1, 1))]}}]
+
+    def _padded(self, scope: Scope, name: str) -> list[Item]:
+        """Some cells more, and those of the block's input again."""
+        more: Item = {"amounts": [1, 2], "axis": -1}
+        cut: Item = {"start": 1, "stop": "$(input.width + 1)", "axis": -1}
+        return [{"pad": more}, self.activation(scope), {"slice": cut}]
+
+    def _overlapping(self, scope: Scope, name: str) -> list[Item]:
+        """Both halves one behind the other, cut to what it was."""
+        left, right = self.fresh("l"), self.fresh("r")
+        stop: Item = {"stop": f"$(({name}.width + 1) // 2)", "axis": -1}
+        start: Item = {"start": f"$({name}.width // 2)", "axis": -1}
+        last = self.pick((-1, -1, "$(prev.rank - 1)"))
+        return [
+            {"id": name, **self.activation(scope)},
+            {"id": left, "slice": stop},
+            {"id": right, "slice": start, "from": name},
+            {"concat": {"axis": -1}, "from": self.pick(([left, right], [right, left]))},
+            {"slice": {"stop": f"$({name}.width)", "axis": last}},
+        ]
+
+    def _reshaped(self, scope: Scope, name: str) -> list[Item]:
+        """Other axes, and back."""
+        flat = self.pick(
+            (
+                {"reshape": [f"$({name}.channels)", -1]},
+                {"reshape": [-1, f"$({name}.width)"]},
+                {"unflatten": {"axis": 0, "shape": [2, -1]}},
+                {"unflatten": {"axis": -1, "shape": [f"$({name}.width)", 1]}},
+                {"flatten": -2},
+            )
+        )
+        back: Item = {"reshape": [f"$({name}.channels)", *self.space(name)]}
+        return [{"id": name, **self.activation(scope)}, flat, self.activation(scope), back]
+
+    def _resized(self, scope: Scope, name: str) -> list[Item]:
+        small: Item = {"max_pool": {"kernel": 2, "ceil": True}}
+        modes = ("nearest", _SMOOTH[self.axes])
+        large: Item = {"upsample": {"size": self.space(name), "mode": self.pick(modes)}}
+        return [{"id": name, **self.activation(scope)}, small, large]
+
+    def _framed(self, scope: Scope, name: str) -> list[Item]:
+        """Padded to a multiple of three along each axis, and cut again."""
+        amounts = [[0, f"$(-{size[2:-1]} % 3)"] for size in self.space("prev")]
+        crop: Item = {"crop": {"offset": [0] * self.axes, "size": self.space(name)}}
+        return [{"id": name, **self.activation(scope)}, {"pad": {"amounts": amounts}}, crop]
+
     # ------------------------------------------------------------ blocks
 
     def call(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
@@ -930,26 +1022,16 @@ class Machine:
         """The whole text."""
         world = self.pick(("map", "map", "map", "map", "two", "sequence"))
         self.axes = self.pick((2, 2, 2, 1, 3))
-        params = self.params = {"flag": bool(self.choose(2))}
-        if self.chance(60):
-            params["p"] = self.even()
-        if "p" in params and self.chance(40):
-            params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
-        if self.chance(30):
-            params["act"] = self.pick(("relu", "gelu"))
-        if self.chance(60):
-            params["classes"] = self.pick((3, 5))
-            self.classes = "$classes"
-        scope = Scope(
-            numbers=tuple(n for n in params if n in ("p", "w")),
-            flags=("flag",),
-            acts=tuple(n for n in params if n == "act"),
-        )
+        self.free = world == "map" and self.chance(30)
+        scope = self.given()
         if world != "sequence":
             for _ in range(self.choose(4)):
                 self.block()
+            if self.chance(20):
+                self.params["widths"] = [self.even(), self.even()]
+                self.listed = 2
         inputs, body = getattr(self, f"_{world}")(scope)
-        text = ["spec: 1", "name: drawn", f"params: {flow(params)}", f"input: {flow(inputs)}"]
+        text = ["spec: 1", "name: drawn", f"params: {flow(self.params)}", f"input: {flow(inputs)}"]
         if self.texts:
             text += ["blocks:", *self.texts]
         text += ["body:", *block_style(body, "  ")]
@@ -961,6 +1043,24 @@ class Machine:
             )
         return "\n".join(text) + "\n"
 
+    def given(self) -> Scope:
+        """The document's params."""
+        params = self.params = {"flag": bool(self.choose(2))}
+        if self.chance(60):
+            params["p"] = self.even()
+        if "p" in params and self.chance(40):
+            params["w"] = self.pick((4, "$(2 * p)", "$(p + 2)"))
+        if self.chance(30):
+            params["act"] = self.pick(("relu", "gelu"))
+        if self.chance(60):
+            params["classes"] = self.pick((3, 5))
+            self.classes = "$classes"
+        return Scope(
+            numbers=tuple(n for n in params if n in ("p", "w")),
+            flags=("flag",),
+            acts=tuple(n for n in params if n == "act"),
+        )
+
     def sizes(self) -> list[int]:
         most = {1: (16, 12, 9, 5), 2: (8, 6, 5, 4), 3: (4, 5, 4, 3)}[self.axes]
         size = self.pick(most)
@@ -971,8 +1071,10 @@ class Machine:
     def _map(self, scope: Scope) -> tuple[Any, list[Item]]:
         start = self.even()
         shape: list[Any] = [start, *self.sizes()]
-        if self.chance(20):
-            shape = [start, *({name: n} for name, n in zip("HWD", shape[1:], strict=False))]
+        if self.free:
+            some = self.pick((1, self.axes))
+            named = [{name: n} for name, n in zip("HWD", shape[1:], strict=False)]
+            shape = [start, *named[:some], *shape[1 + some :]]
         line = Line(str(start))
         body: list[Item] = []
         if self.chance(30):
@@ -981,7 +1083,10 @@ class Machine:
             scope, line, length=1 + self.choose(3) if body else 3 + self.choose(3)
         )
         body += more or [{"relu": None}]
+        inside = [seen.path for seen in self.known.bodies[0] if "." in seen.path]
         body += self.taps(scope, line)
+        if inside and self.chance(30):
+            self.outputs["inner"] = self.pick(inside)
         free = any(isinstance(n, dict) for n in shape)
         body += self.tail(scope, free)
         self.finish(body)
@@ -1195,7 +1300,7 @@ class Machine:
             inputs: Any = {"tokens": {"shape": [self.pick((4, 6, {"T": 5}))], "dtype": "int"}}
             body: list[Item] = [{"embedding": {"num": 10, "dim": width}}]
         else:
-            inputs, body = [5, self.even()], []
+            inputs, body = [self.pick((5, {"T": 5})), self.even()], []
         body += self.tokens(scope, width)
         if self.chance(60):
             body.append({"select": self.pick((0, -1))})

@@ -16,6 +16,7 @@ from interpreter import Interpreter
 from random_specs import from_seed, specs
 from torch.utils.flop_counter import FlopCounterMode
 
+from archspec.language import Axis
 from archspec.module import network_class
 from archspec.network import Program, loads
 from archspec.text.faults import SpecError
@@ -136,6 +137,39 @@ def check_outputs(program: Program, module: Any) -> None:
     )
 
 
+def shapes(program: Program, other: Mapping[str, int]) -> dict[str, list[int]]:
+    """The shapes of the inputs where free axes have other sizes."""
+    found = {}
+    for name, declared in program.spec.inputs.items():
+        axes = zip(declared.shape, program.graph.at(name).outs[0].shape, strict=True)
+        found[name] = [other.get(a.name, n) if isinstance(a, Axis) else n for a, n in axes]
+    return found
+
+
+def other_sizes(program: Program) -> Iterator[dict[str, int]]:
+    """For each free axis a size beside the usual, as `sizes` says; the next larger, or smaller."""
+    for size in program.analysis.sizes:
+        for axis in size.axes:
+            usual = program.graph.free_axes.get(axis)
+            if usual is None or size.training:
+                continue
+            near = (usual + step * n for n in range(1, 2 * size.period + 1) for step in (1, -1))
+            other = next(n for n in near if size.accepts(n))
+            yield dict.fromkeys(size.axes if size.together else (axis,), other)
+
+
+def check_other_sizes(program: Program, module: Any) -> None:
+    """The module as it is, at sizes that are said to fit, against the graph of that size."""
+    module.eval()
+    for other in other_sizes(program):
+        there = loads(program.source.text, inputs=shapes(program, other))
+        inputs = inputs_of(there, "cpu")
+        with torch.no_grad():
+            ours = module(*inputs.values())
+            theirs = Interpreter(there.graph, module.state_dict())(inputs, training=False)
+        assert not differences(ours, theirs), f"at {other}"
+
+
 FUSED = frozenset({"attention", "lstm", "gru", "rnn"})  # torch counts them on the meta device only
 
 
@@ -147,6 +181,7 @@ def check(text: str) -> Program:
     module = cls()
     check_weights(program, module)
     check_outputs(program, module)
+    check_other_sizes(program, module)
     fused = any(node.layer is not None and node.layer.op in FUSED for node in program.graph.steps)
     if fused:
         with torch.device("meta"):

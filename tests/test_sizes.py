@@ -167,3 +167,8 @@ def test_accepts_agrees_with_expanding_at_that_size() -> None:
             assert not size.accepts(n)
         else:
             assert size.accepts(n)
+
+
+def test_the_name_of_a_free_axis_is_not_given_to_another() -> None:
+    lines = told("input: [2, {H: 4}, 4, 6]\nbody: [{conv: {out: 2, kernel: 3, padding: 1}}]\n")
+    assert lines == ["H, axis 2, W: any size"]

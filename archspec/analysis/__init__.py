@@ -23,13 +23,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archspec import collector
-from archspec.analysis.axes import tracked_axes
+from archspec.analysis.axes import free_places, tracked_axes
 from archspec.analysis.cost import costs
 from archspec.analysis.receptive_field import Field, Seen, Tracked, see
 from archspec.analysis.rows import Row, Totals, rows, totals
 
 if TYPE_CHECKING:
-    from archspec.analysis.sizes import InputSize
+    from archspec.analysis.sizes import InputSize, Types
     from archspec.expand.graph import Graph
     from archspec.language import Spec
     from archspec.text.faults import Fault
@@ -73,7 +73,25 @@ class Analysis:
         """Which sizes of input the network, with the weights it has, accepts."""
         from archspec.analysis.sizes import accepted
 
-        return accepted(self.graph, self.tracked, self.seen.states)
+        free = free_places(self.graph, self.spec)
+        return accepted(self.graph, self.tracked, self.seen.states, free)
+
+    @cached_property
+    def fixed(self) -> list[Fault]:
+        """Faults: free axes that can have no other size than the one in use."""
+        if not self.graph.free_axes:
+            return []
+        from archspec.analysis.sizes import fixed
+
+        return fixed(self.graph, free_places(self.graph, self.spec))
+
+    @cached_property
+    def elsewhere(self) -> list[Types] | None:
+        """What every node gives, in training, at other sizes of the free axes; None: none."""
+        from archspec.analysis.sizes import elsewhere
+
+        free = free_places(self.graph, self.spec)
+        return elsewhere(self.graph, self.tracked, self.sizes, free)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

@@ -26,16 +26,26 @@ NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
 
 
 def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
-    """In the order of the inputs; a free axis has the name that the spec gives it."""
+    """In the order of the inputs; a free axis has the name that the spec gives it, alone."""
     found = []
+    taken = {name for text in spec.inputs for name in _free(spec, text).values()}
     for node in graph.steps:
         if node.layer is not None:
             continue
         shape, free = node.outs[0].shape, _free(spec, node.path)
         for axis, name in _named(graph, node, free):
-            label = free.get(axis, name)
+            label = free.get(axis, f"axis {axis}" if name in taken else name)
             found.append(Tracked(node.path, axis, label, shape[axis], axis in free))
     return tuple(found)
+
+
+def free_places(graph: Graph, spec: Spec) -> dict[tuple[int, int], str]:
+    """The free axes by name, by the index of their input's node and the axis."""
+    return {
+        (graph.at(name).index, axis): label
+        for name in spec.inputs
+        for axis, label in _free(spec, name).items()
+    }
 
 
 def _free(spec: Spec, name: str) -> dict[int, str]:
@@ -50,6 +60,8 @@ def _free(spec: Spec, name: str) -> dict[int, str]:
 def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, str]]:
     """The tracked axes of an input, with names."""
     rank = len(node.outs[0].shape)
+    if rank == 2 and free:
+        return [(axis, str(axis)) for axis in sorted(free)]
     if rank == 1:
         return [(0, "T" if node.outs[0].dtype == "int" else "features")]
     if rank > 2:
@@ -60,7 +72,7 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
             return [(1, "L")]
         if layer.reads == "sequence":
             return [(0, "T")]
-    return [(axis, str(axis)) for axis in sorted(free) or range(rank)]
+    return [(axis, str(axis)) for axis in range(rank)]
 
 
 def _readers(graph: Graph, source: Node) -> Iterator[Layer]:

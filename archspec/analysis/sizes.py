@@ -18,14 +18,18 @@ from dataclasses import dataclass, replace
 from math import ceil, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec.layers.base import Mismatch, TensorType
+from archspec.expressions.sym import FAILURES
+from archspec.layers import create
+from archspec.layers.base import BadArgument, Mismatch, TensorType
+from archspec.text.faults import Fault
 
 if TYPE_CHECKING:
     from archspec.analysis.receptive_field import State, Tracked
     from archspec.expand.graph import Graph, Node
+    from archspec.layers.base import Layer
 
 WORK = 4_000_000  # ops inferred again, at most: what a second or two allow
-PERIOD = 128  # sizes tried in a row, at most
+PERIOD = 1024  # sizes tried in a row, at most
 FAR = 1 << 13  # an upper bound is looked for in steps of up to this many cells
 
 
@@ -64,7 +68,8 @@ class InputSize:
         if self.minimum == self.maximum:
             return f"exactly {self.minimum}"
         if self.maximum is not None:
-            return f"{self.minimum} to {self.maximum}"
+            ends = f"{self.minimum} to {self.maximum}"
+            return ends if self.period == 1 else f"{self._periodic()}, {ends}"
         least = f", at least {self.minimum}"
         if self.period == 1:
             return "any size" if self.minimum == 1 else f"any size{least}"
@@ -107,14 +112,14 @@ class _WideError(Exception):
 
 
 def accepted(
-    graph: Graph, tracked: Sequence[Tracked], states: Iterable[State]
+    graph: Graph, tracked: Sequence[Tracked], states: Iterable[State], free: Mapping[Place, str]
 ) -> tuple[InputSize, ...]:
     """The sizes for each tracked axis of each input; axes that are alike are told once.
 
     `states` are the receptive fields of the nodes: their strides tell after how many sizes the
-    answers must repeat.
+    answers must repeat. `free` names the free axes.
     """
-    axes, network = _Axes(graph, tracked, states), _Network(graph)
+    axes, network = _Axes(graph, tracked, states), _Network(graph, free)
     found = _of_phase(axes, network)
     if not any(node.training for node in graph.steps):
         return found
@@ -122,6 +127,34 @@ def accepted(
     network.training = True
     more = _of_phase(axes, network)
     return found + tuple(replace(s, training=True) for s in more if s.accepted not in told)
+
+
+def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:
+    """Free axes, by their places, that can have no other size than the one in use."""
+    network = _Network(graph, free)
+    twice = {place: 2 * graph.free_axes[axis] for place, axis in free.items()}
+    if network.refusal(twice) is None:  # mostly: then each is free, if only with the others
+        return []
+    with suppress(_WideError):
+        return [fault for axis in graph.free_axes for fault in _fixed(axis, network)]
+    return []
+
+
+def _fixed(axis: str, network: _Network) -> list[Fault]:
+    size = network.graph.free_axes[axis]
+    own = [place for place, name in network.free.items() if name == axis]
+    alike = [p for p, name in network.free.items() if network.graph.free_axes[name] == size]
+    near = range(max(2, size - PERIOD), size + PERIOD + 1)  # a single cell is broadcast
+    others = [n for n in (2 * size, size + 1, *near) if n != size]
+    tried = (network.refusal(dict.fromkeys(places, n)) for places in (own, alike) for n in others)
+    why = next(tried)
+    if why is None or any(refused is None for refused in tried):
+        return []
+    item = why.node.item
+    assert item is not None
+    message = f"the free axis `{axis}` can only be {size}: {_reason(why)}"
+    help = f"write `{size}` in place of `{{{axis}: {size}}}`"
+    return [Fault("E326", message, item.key, help)]
 
 
 def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:
@@ -135,6 +168,44 @@ def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:
             continue
         done.append((variable.stride, found[-1]))
     return tuple(_merged(_coupled(found, axes, network), axes))
+
+
+def elsewhere(
+    graph: Graph,
+    tracked: Sequence[Tracked],
+    sizes: Sequence[InputSize],
+    places: Mapping[Place, str],
+) -> list[Types] | None:
+    """What every node gives, in training, at other sizes of the free axes; None: there are none.
+
+    `places` are the free axes. Each has a size of its own where the network takes that, else they
+    move as one, or one alone. They become about half as long, where that is accepted.
+    """
+    free: dict[str, list[Tracked]] = {}
+    for axis in tracked:
+        if axis.free:
+            free.setdefault(axis.name, []).append(axis)
+    network = _Network(graph, places)
+    network.training = True
+
+    def moved(names: Iterable[str], apart: bool) -> list[Types] | None:
+        places: dict[Place, int] = {}
+        for k, name in enumerate(names):
+            if size := _another(name, free[name][0].extent, sizes, k if apart else 0):
+                places |= {(graph.at(axis.input).index, axis.axis): size for axis in free[name]}
+        found = network.types(places) if places else None
+        return found if isinstance(found, list) else None
+
+    tries = [(tuple(free), True), (tuple(free), False), *(((name,), False) for name in free)]
+    return next((found for names, apart in tries if (found := moved(names, apart))), None)
+
+
+def _another(name: str, now: int, sizes: Sequence[InputSize], skip: int) -> int | None:
+    """Another size of a free axis that is accepted: of several, after `skip`; or None."""
+    of = [size for size in sizes if name in size.axes]
+    near = (*range(now // 2 + 1, now), *range(now + 1, 2 * now + PERIOD))
+    fit = [n for n in near if of and all(size.accepts(n) for size in of)]
+    return fit[skip] if skip < len(fit) else next(iter(fit), None)
 
 
 # ------------------------------------------------------------------ what is asked
@@ -216,13 +287,14 @@ class _Probe:
 class _Network:
     """The graph, inferred again at other sizes; each distinct op on each distinct input once."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, free: Mapping[Place, str]) -> None:
+        self.graph, self.free = graph, free
         self.training = False  # whether what is computed in training only counts
         self.work = 0
         self.inputs = [node for node in graph.steps if node.layer is None]
         self._known: dict[object, Types | str] = {}  # types, or why not
         self._types: dict[TensorType, TensorType] = {}
+        self._layers: dict[Layer, Layer] = {}  # those of other sizes
         self._weights = [node.weights() for node in graph.kinds]
         self._steps = [
             (node, [None if e is None else (e.node, e.output) for e in node.given])
@@ -232,6 +304,11 @@ class _Network:
 
     def refusal(self, sizes: Mapping[Place, int]) -> _Refusal | None:
         """What refuses sizes, given by input node and axis; None if nothing. Raises _WideError."""
+        found = self.types(sizes)
+        return found if isinstance(found, _Refusal) else None
+
+    def types(self, sizes: Mapping[Place, int]) -> list[Types] | _Refusal:
+        """What every node gives at other sizes; what refuses them. Raises _WideError."""
         values: list[Types] = [()] * len(self.graph.steps)
         for node in self.inputs:
             shape = tuple(sizes.get((node.index, a), n) for a, n in enumerate(node.outs[0].shape))
@@ -239,32 +316,56 @@ class _Network:
         self.work += len(self._steps)
         if self.work > WORK:
             raise _WideError
+        running = self._running(sizes)
         for node, given in self._steps:
             if node.training and not self.training:
                 continue
             ins = tuple([_NOT_GIVEN if e is None else values[e[0]][e[1]] for e in given])
-            key = (node.kind, *map(id, ins))
+            layer = running.get(node.path, node.layer)
+            if isinstance(layer, str):
+                return _Refusal(node, layer)
+            key = (node.kind, id(layer), *map(id, ins))
             outs = self._known.get(key)
             if outs is None:
-                outs = self._known[key] = self._infer(node, ins)
+                outs = self._known[key] = self._infer(node, layer, ins)
             if isinstance(outs, str):
                 return _Refusal(node, outs)
             values[node.index] = outs
-        return None
+        return values
 
-    def _infer(self, node: Node, ins: Types) -> Types | str:
+    def _running(self, sizes: Mapping[Place, int]) -> dict[str, Layer | str]:
+        """The layers whose arguments follow from free axes, by path; or why there is none."""
+        if self.graph.running is None:
+            return {}
+        other = {self.free[place]: n for place, n in sizes.items() if place in self.free}
+        axes = {**self.graph.free_axes, **other}
+        return {path: self._layer(path, axes) for path in self.graph.running.args}
+
+    def _layer(self, path: str, axes: Mapping[str, int]) -> Layer | str:
+        assert self.graph.running is not None
+        try:
+            made = create(self.graph.at(path).op, self.graph.running.at(path, axes))
+        except BadArgument as wrong:
+            return wrong.message
+        except FAILURES as wrong:
+            return str(wrong)
+        return self._layers.setdefault(made, made)
+
+    def _infer(self, node: Node, layer: Layer | None, ins: Types) -> Types | str:
         """The types of the outputs, or why the node refuses."""
-        assert node.layer is not None
-        if ins == node.ins:
+        assert layer is not None
+        if ins == node.ins and layer is node.layer:
             return self._intern(node.outs)
         try:
-            outs = node.layer.infer(*ins)
+            outs = layer.infer(*ins)
         except Mismatch as wrong:
             return wrong.message
         if any(n < 1 for out in outs for n in out.shape):
             return "nothing is left of its input"
+        if len(outs) != len(node.outs):
+            return f"it has {len(node.outs)} outputs"
         weights = self._weights[node.kind]
-        if weights and node.layer.weights(*ins) != weights:
+        if weights and layer.weights(*ins) != weights:
             return _weights_refuse(node, self._source(node))
         return self._intern(outs)
 
@@ -301,12 +402,17 @@ def _like(probe: _Probe, done: list[tuple[int, InputSize]]) -> InputSize | None:
 
 
 def _search(probe: _Probe) -> InputSize:
-    """The pattern of one stride from the size in use on, which must go on for ever; or a range."""
+    """The pattern of one stride from the size in use on, with its ends; or a range."""
     here, stride = probe.variable.size, probe.variable.stride
     pattern = [probe.accepts(here + i) for i in range(stride)]
     far = here + stride * max(8, 4 * here // stride)
     if not probe.accepts(here + stride) or not probe.accepts(far):
         return _range(probe)
+    last = None
+    if not probe.accepts(here + stride * FAR):  # a learned table ends somewhere
+        rounds = range(here, here + stride * FAR + 1, stride)
+        beyond = bisect_left(rounds, True, key=lambda n: not probe.accepts(n))
+        last = max(n for n in range(rounds[beyond - 1], rounds[beyond]) if probe.accepts(n))
     period = next(
         p for p in range(1, stride + 1)
         if stride % p == 0 and all(pattern[i] == pattern[i % p] for i in range(stride))
@@ -314,7 +420,8 @@ def _search(probe: _Probe) -> InputSize:
     residues = tuple(sorted({(here + i) % period for i in range(period) if pattern[i]}))
     least = min(probe.least(here + i, period) for i in range(period) if pattern[i])
     refused = next((here + i for i in range(period) if not pattern[i]), least - 1)
-    return _told(probe, (least, None), (period, residues), probe(refused) if refused else None)
+    refused = last + 1 if last is not None and period == 1 else refused
+    return _told(probe, (least, last), (period, residues), probe(refused) if refused else None)
 
 
 def _range(probe: _Probe) -> InputSize:

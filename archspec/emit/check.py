@@ -57,7 +57,13 @@ _NN_UNUSABLE = frozenset(
 
 
 class UnsafeTextError(AssertionError):
-    """Emission wrote something that it never should: a defect of archspec, not of the spec."""
+    """Emission wrote something that it never should: a defect of archspec, not of the spec.
+
+    `text` is what it wrote, `line` (from 1) where it is wrong.
+    """
+
+    text = ""
+    line = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,19 @@ class Declared:
 
 
 def verify(text: str, declared: Declared = Declared()) -> None:
-    """Raises UnsafeTextError on a node or a name that emission does not use."""
-    tree = ast.parse(text)
+    """Raises UnsafeTextError on a node or a name that emission does not use, and on no Python."""
+    try:
+        _verify(ast.parse(text), declared)
+    except UnsafeTextError as unsafe:
+        unsafe.text = text
+        raise
+    except SyntaxError as wrong:
+        no_python = UnsafeTextError(f"{wrong.msg} in the emitted text")
+        no_python.text, no_python.line = text, wrong.lineno or 0
+        raise no_python from None
+
+
+def _verify(tree: ast.Module, declared: Declared) -> None:
     for statement in tree.body:
         if not isinstance(
             statement,
@@ -98,40 +115,62 @@ def verify(text: str, declared: Declared = Declared()) -> None:
         ):
             _docstring(statement)
     used, bound = _walked(tree, declared)
-    unknown = used - bound - _BUILTINS
+    unknown = used.keys() - bound - _BUILTINS
     if unknown:
-        raise UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+        unsafe = UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+        unsafe.line = used[min(unknown)]
+        raise unsafe
 
 
-def _walked(tree: ast.AST, declared: Declared) -> tuple[set[str], set[str]]:
-    """The names that are read, and those that are given a meaning."""
-    used: set[str] = set()
+def _walked(tree: ast.AST, declared: Declared) -> tuple[dict[str, int], set[str]]:
+    """The names that are read, with a line where each is, and those that are given a meaning."""
+    used: dict[str, int] = {}
     bound: set[str] = set()
     special = declared.kinds
     stack: list[Any] = [tree]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
         kind = type(node)
-        parts = _PARTS.get(kind)
-        if parts is None:
-            raise UnsafeTextError(f"{kind.__name__} in the emitted text")
-        names = declared.binds(node) if kind in special else None
-        if names is not None:
+        if kind in special and (names := _bound(node, declared)) is not None:
             bound.update(names)
             continue
-        if kind in _RULES:
-            _RULES[kind](node)
-        for text in parts:
+        if kind in _RULES or kind not in _PARTS:
+            _examine(node)
+        for text in _PARTS[kind]:
             part = getattr(node, text)
             if type(part) is list:
                 stack += part if None not in part else filter(None, part)
             elif part is not None:
                 stack.append(part)
         if kind is ast.Name:
-            (bound if type(node.ctx) is ast.Store else used).add(node.id)
+            if type(node.ctx) is ast.Store:
+                bound.add(node.id)
+            else:
+                used[node.id] = node.lineno
         elif kind in _BINDS:
             bound.add(getattr(node, _BINDS[kind]))
     return used, bound
+
+
+def _bound(node: ast.AST, declared: Declared) -> list[str] | None:
+    """What a declared import binds. Raises UnsafeTextError, which knows the line."""
+    try:
+        return declared.binds(node)
+    except UnsafeTextError as unsafe:
+        unsafe.line = getattr(node, "lineno", 0)
+        raise
+
+
+def _examine(node: ast.AST) -> None:
+    """Raises UnsafeTextError, which knows the line, on what may not stand in the text."""
+    kind = type(node)
+    try:
+        if kind not in _PARTS:
+            raise UnsafeTextError(f"{kind.__name__} in the emitted text")
+        _RULES[kind](node)
+    except UnsafeTextError as unsafe:
+        unsafe.line = getattr(node, "lineno", 0)
+        raise
 
 
 def _docstring(node: ast.stmt) -> None:

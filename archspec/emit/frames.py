@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from archspec.expand.tree import Body, Copy, Instance, Value
+from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +52,8 @@ class Frames:
                 around.outward = True
                 around = around.parent
         if not copy.group or copy.segments:
-            for value in copy.ins:
-                if value is not None:
-                    self._use(value, frame, id(copy))
+            for value in _read(copy):
+                self._use(value, frame, id(copy))
         if copy.group:
             self._group(copy, self._enter(copy, frame, copy.segments) if copy.segments else frame)
             for value in copy.outs.values():
@@ -113,3 +113,10 @@ class Frames:
                 assert outer.parent is not None
                 outer = outer.parent
         self.consumers.setdefault(id(value), set()).add(reader)
+
+
+def _read(copy: Copy) -> Iterator[Value]:
+    """What it takes, and in forward sees the sizes of."""
+    yield from (value for value in copy.ins if value is not None)
+    if copy.running:
+        yield from (seen.value for seen in copy.env.values() if isinstance(seen, Seen))

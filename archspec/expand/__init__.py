@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
 from archspec.expand import heads
@@ -39,6 +39,7 @@ from archspec.text.faults import SpecError
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
+    from archspec.expand.running import Running
     from archspec.expand.tree import Instance
     from archspec.layers.base import TensorType
 
@@ -63,8 +64,14 @@ def expand(
     """
     from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
 
+    chosen = _Chosen(spec, variant, params, inputs)
+    state = State(limits)
     with _deep(limits):
-        return flatten(elaborate(spec, variant, params, inputs, limits, headed=True))
+        root = _elaborate(state, chosen, headed=True)
+        graph = flatten(root)
+        if root.free_axes:
+            graph.running = _running(root, state, chosen)
+    return graph
 
 
 def elaborate(
@@ -73,27 +80,49 @@ def elaborate(
     params: Mapping[str, Any] = _NOBODY,
     inputs: Mapping[str, Sequence[int]] | None = None,
     limits: Limits = DEFAULT,
-    *,
-    headed: bool = False,
 ) -> Instance:
-    """The tree alone; `headed`: the paths of `head` are looked up in it. Raises SpecError."""
-    state = State(limits)
-    root: Instance | None = None
+    """The tree alone; paths of `head` are not looked up in it. Raises SpecError."""
     with _deep(limits):
-        try:
-            root = _root(state, spec, variant, params, inputs)
-        except LimitError:
-            pass
-        except RecursionError:
-            message = "the network is nested too deeply"
-            state.fault("E407", message, spec.loc, "call blocks less deeply")
-        if headed:
-            sound = root if not state.faults else None
-            heads.check(state, spec, sound, chosen=bool(variant or params))
+        return _elaborate(State(limits), _Chosen(spec, variant, params, inputs))
+
+
+class _Chosen(NamedTuple):
+    """A spec, and what is chosen from outside."""
+
+    spec: Spec
+    variant: str | None
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Sequence[int]] | None
+
+
+def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instance:
+    spec = chosen.spec
+    root: Instance | None = None
+    try:
+        root = _root(state, chosen)
+    except LimitError:
+        pass
+    except RecursionError:
+        message = "the network is nested too deeply"
+        state.fault("E407", message, spec.loc, "call blocks less deeply")
+    if headed:
+        sound = root if not state.faults else None
+        heads.check(state, spec, sound, chosen=bool(chosen.variant or chosen.params))
     if state.faults or root is None:
         raise SpecError(_ordered(state, spec), spec.sources)
     root.warnings = tuple(state.warnings)
     return root
+
+
+def _running(root: Instance, state: State, chosen: _Chosen) -> Running | None:
+    """The arguments that follow from free axes, if any. Raises SpecError where others do."""
+    from archspec.expand.running import Symbolic, running  # for specs with free axes only
+
+    again = Symbolic(state)
+    symbolic = _root(again, chosen)
+    if again.faults:
+        raise SpecError(_ordered(again, chosen.spec), chosen.spec.sources)
+    return running(root, symbolic, again) if again.follows else None
 
 
 def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType | None]:
@@ -105,14 +134,9 @@ def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType 
     return found
 
 
-def _root(
-    state: State,
-    spec: Spec,
-    variant: str | None,
-    params: Mapping[str, Any],
-    inputs: Mapping[str, Sequence[int]] | None,
-) -> Instance:
+def _root(state: State, chosen: _Chosen) -> Instance:
     """The instance of the document itself."""
+    spec, variant, params, inputs = chosen
     if not params and not inputs:
         state.expecting = spec.loc.file
     args = _params(state, spec, variant, params)

@@ -7,7 +7,8 @@ What is alike is shared: an instance of a block that the change does not reach i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from archspec.expand.items import instance
@@ -15,7 +16,7 @@ from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as input_types
 from archspec.expand.params import params as network_params
 from archspec.expand.state import HiddenError, LimitError
-from archspec.expand.tree import Instance
+from archspec.expand.tree import Copy, Instance, Occurrence
 from archspec.expressions import Expr
 from archspec.language import Item
 from archspec.layers.base import TensorType
@@ -44,7 +45,7 @@ class Again:
             found.free_axes = axes
             return found
 
-        return _sound(file, make)
+        return self._marked(_sound(file, make))
 
     def block(
         self, like: Instance, home: Instance, item: Item, changed: Mapping[str, Any],
@@ -74,9 +75,46 @@ class Again:
 
         around, file.document = file.document, dict(home.args)
         try:
-            return _sound(file, make)
+            return self._marked(_sound(file, make))
         finally:
             file.document = around
+
+    @cached_property
+    def _known(self) -> tuple[set[int], set[int]]:
+        """The network's instances, and the items with an argument that follows from a free axis."""
+        seen: set[int] = set()
+        items = {id(o.item) for o in _occurrences(self.root, seen) if any(map(_runs, o.copies))}
+        return seen, items
+
+    def _marked(self, found: Instance | None) -> Instance | None:
+        """The same, its items marked as those of the network are."""
+        if found is not None and self.root.free_axes and self._known[1]:
+            seen, items = self._known
+            for occurrence in _occurrences(found, set(seen)):
+                for copy in occurrence.copies if id(occurrence.item) in items else ():
+                    if copy is not None:
+                        copy.running = True
+        return found
+
+
+def _runs(copy: Copy | None) -> bool:
+    return copy is not None and copy.running
+
+
+def _occurrences(instance: Instance, seen: set[int]) -> Iterator[Occurrence]:
+    """All items of an instance and of those it calls, but for those that are seen already."""
+    if id(instance) in seen:
+        return
+    seen.add(id(instance))
+    stack = [instance.body]
+    while stack:
+        for occurrence in stack.pop().items:
+            yield occurrence
+            for copy in occurrence.copies:
+                if copy is not None:
+                    stack += copy.parts()
+                    if copy.instance is not None:
+                        yield from _occurrences(copy.instance, seen)
 
 
 def _sound(file: Namespace, make: Callable[[], Instance]) -> Instance | None:

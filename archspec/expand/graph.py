@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 if TYPE_CHECKING:
+    from archspec.expand.running import Running
     from archspec.expand.tree import Copy, Instance
     from archspec.language import Filler, Item
     from archspec.layers.base import Layer, TensorType, Weight
@@ -109,6 +110,7 @@ class Graph(Directed):
     outputs: dict[str, tuple[Edge, ...]]  # by output name
     training_outputs: frozenset[str]
     free_axes: dict[str, int]  # name -> size used by tables and checks
+    running: Running | None  # the arguments that follow from free axes, if any do
     warnings: tuple[Fault, ...]  # what expanding found odd
 
     @classmethod
@@ -116,7 +118,7 @@ class Graph(Directed):
         """A graph for the ops of an elaborated network, empty still."""
         graph = cls(name=root.block.name)
         graph.root, graph.training_outputs = root, root.training
-        graph.free_axes = dict(root.free_axes)
+        graph.free_axes, graph.running = dict(root.free_axes), None
         graph.steps, graph.kinds, graph.scopes = [], [], []
         graph.outputs, graph.warnings = {}, root.warnings
         return graph

@@ -238,7 +238,8 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
     moves = item.tap is None or repeated
     copy = None
     # what cannot be known is taken for absent
-    if item.when is True or state.condition(item, "when", walk.sight(plan, spot.env, first)):
+    seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan, spot)
+    if item.when is True or state.condition(item, "when", walk.sight(plan, spot, first)):
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
         copy = _make(walk, plan, spot)
         walk.tapped = outer
@@ -247,8 +248,10 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
             gone = Named(first or Value(None), absent=True, tap=item.tap is not None)
             spot.frame.claim(spot.label, gone)
         return None, first, first if moves else spot.line
+    if seen:
+        copy.env = {**copy.env, **seen}
     if item.freeze is not None or item.init is not None:
-        env = walk.sight(plan, spot.env, first)
+        env = {**walk.sight(plan, spot, first), **seen}
         copy.freeze = state.condition(item, "freeze", env)
         copy.init = state.fillers(item.init, env)
     # and what takes no input stands beside it
@@ -276,7 +279,7 @@ def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
-    args = calls.arguments(plan, callee, ins, walk.sight(plan, spot.env, spot.first))
+    args = calls.arguments(plan, callee, ins, walk.sight(plan, spot, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
 
@@ -398,7 +401,7 @@ def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
 def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
     """Whether a residual has a shortcut, which is then walked."""
     item, state = plan.item, walk.state
-    there = state.condition(item, "shortcut_when", walk.sight(plan, spot.env, spot.line))
+    there = state.condition(item, "shortcut_when", walk.sight(plan, spot, spot.line))
     if not there:
         copy.plain = there is False
         copy.out = copy.out if copy.plain else Value(None)

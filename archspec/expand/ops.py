@@ -23,7 +23,7 @@ def make(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     layer: Layer | None = None
     try:
         if not plan.literal:
-            args = _arguments(state, plan, walk.sight(plan, spot.env, spot.first))
+            args = _arguments(state, plan, walk.sight(plan, spot, spot.first))
         layer = plan.layer or state.layer(item.op, args, item)
     except HiddenError:
         pass

@@ -149,7 +149,7 @@ def _sizes(
             message = f"axis {place} of the input `{name}` is {show(size)}; {rule}"
             state.fault("E324", message, loc)
             raise HiddenError
-        found.append(size)
+        found.append(state.size(axis.name, size) if isinstance(axis, Axis) else size)
     return tuple(found)
 
 

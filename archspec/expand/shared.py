@@ -10,6 +10,7 @@ from archspec.expand.plan import Plan
 from archspec.expand.state import HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Value, hides
 from archspec.expand.walk import Walk
+from archspec.expressions.sym import remembers
 from archspec.text.words import show
 
 
@@ -55,6 +56,12 @@ def hidden(plan: Plan, spot: Spot) -> Copy:
 
 def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
     """The layers must be the same by name, and the weights by shape too, on the new inputs."""
+    item = plan.item
+    path = item.target.path.text if item.target is not None else ""
+    if owner.layer is not None and any(map(remembers, owner.args.values())):
+        message = f"an argument of `{path}` follows from a free axis where it stands, not here"
+        state.fault("E316", message, item.key, "write the op again: it has no weights to share")
+        return
     values = (*copy.ins, *owner.ins, *copy.outs.values(), *owner.outs.values())
     if hides(values) or copy.types == owner.types:
         return
@@ -71,8 +78,6 @@ def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
         details = [d for n in {**there, **here} for d in _unlike(n, there.get(n), here.get(n))]
     if not details:
         return
-    item = plan.item
-    path = item.target.path.text if item.target is not None else ""
     message = f"`{path}` would need other {what} on this input, so they cannot be shared"
     state.fault("E316", message, item.key, help, tuple(details[:3]))
 

@@ -234,6 +234,10 @@ class State:
                 message = f"{what} of `{layer.op}` has the shape {shape}"
                 raise self.stop("E408", message, loc, _RAISE.format("elements"))
 
+    def size(self, axis: str, size: int) -> int:
+        """The size of a free axis of an input."""
+        return size
+
     # ------------------------------------------------------------ limits
 
     def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:

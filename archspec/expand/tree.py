@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archspec.expressions import Record
 from archspec.language import Block, Init, Item, Spec
 from archspec.layers.base import Layer, TensorType
 from archspec.text.faults import Fault
@@ -22,6 +23,16 @@ class Value:
     """
 
     type: TensorType | None
+
+
+class Seen(Record):
+    """What an expression knows of a value under its name: an earlier item, or an input."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, shape: tuple[int, ...], value: Value) -> None:
+        super().__init__(shape)
+        self.value = value
 
 
 def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
@@ -40,7 +51,7 @@ class Copy:
 
     `segments` are the names it adds to the paths of what is inside: () for a transparent group,
     ("conv1",), or ("layer1", "0") for a copy under an id. `env` is what its expressions see
-    (params, columns, `loop`).
+    (params, columns, `loop`), and what they read of items and inputs, as Seen.
     """
 
     segments: tuple[str, ...]
@@ -59,6 +70,7 @@ class Copy:
     init: Init | None = None  # what the item says of its weights, evaluated
     freeze: bool | None = None  # None: inherited
     merged: str | None = None  # of a transparent merge: what it is called
+    running: bool = False  # an op with an argument that follows from a free axis
 
     @property
     def group(self) -> bool:

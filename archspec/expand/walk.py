@@ -14,7 +14,8 @@ from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
-from archspec.expand.tree import Copy, Value
+from archspec.expand.tree import Copy, Seen, Value
+from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import bad_id
 
@@ -46,7 +47,6 @@ class Walk:
         self.items = items
         self.env = env
         self.records: Env = {name: self.state.record(v.type) for name, v in inputs.items()}
-        self.recorded = frozenset((*inputs, "prev"))
         self.made: list[Made] = []  # in order
         self.size = 0
         self.training: set[Value] = set()  # what is there in training only
@@ -128,12 +128,39 @@ class Walk:
 
     # ------------------------------------------------------------ what expressions see
 
-    def sight(self, plan: Plan, env: Env, first: Value | None) -> Env:
-        """What an item's expressions see: with the inputs and `prev`, where they ask for them."""
-        if plan.reads.isdisjoint(self.recorded):
-            return env
+    def sight(self, plan: Plan, spot: Spot, first: Value | None) -> Env:
+        """What an item's expressions see: items, inputs and `prev` where they ask for them."""
+        if plan.reads <= spot.env.keys():
+            return spot.env
         prev = UNKNOWN if first is None else self.state.record(first.type)
-        return {**self.records, **env, "prev": prev}
+        return {**self.records, **self.seen(plan, spot), **spot.env, "prev": prev}
+
+    def seen(self, plan: Plan, spot: Spot) -> Env:
+        """The items that an item's expressions read, and the inputs, by name."""
+        found: Env = {}
+        for name in plan.reads - spot.env.keys() - {"prev"}:
+            value = self.inputs.get(name) or self._item(plan, spot, name)
+            kind = None if value is None else value.type
+            found[name] = UNKNOWN if value is None or kind is None else Seen(kind.shape, value)
+        return found
+
+    def _item(self, plan: Plan, spot: Spot, name: str) -> Value | None:
+        """An earlier item by its id; None where it has a fault."""
+        ref = Ref(path=Template(name, (name,)), loc=plan.item.loc)
+        try:
+            found = wiring.entry(self.state, ref, {}, spot.frame)
+            if isinstance(found, Copy) and found.out is None and found.outs:
+                message = f"`{name}` has several outputs, and none is called `output`"
+                part = f"`{{id: part, identity: , from: {name}.{next(iter(found.outs))}}}`"
+                self.state.fault("E313", message, ref.loc, f"give one an item of its own: {part}")
+                return None
+            value = wiring.value(self.state, ref, found)
+        except HiddenError:
+            return None
+        if value in self.training and not self.tapped:
+            message = f"`{plan.item.op}` takes the size of what is computed in training only"
+            self.state.fault("E317", message, plan.item.loc, "make it a tap too: `tap: train`")
+        return value
 
     def total(self, plan: Plan, count: int) -> int:
         """`loop.total`: the copies this item makes in the whole body."""
@@ -152,7 +179,8 @@ class Walk:
         loc = deeper(item.loc, "expect")
         first = next((v for v in copy.ins if v is not None), None)
         try:
-            env = self.sight(plan, dict(copy.env), first)
+            prev = UNKNOWN if first is None else state.record(first.type)
+            env = {**self.records, **copy.env, "prev": prev}
             sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
             return False

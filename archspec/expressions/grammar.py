@@ -264,7 +264,10 @@ class _Compiler:
 
     def attribute(self, node: ast.Attribute, depth: int) -> Run:
         if not isinstance(node.value, ast.Name) or node.value.id in ("true", "false"):
-            self.refuse(node, f"`.{cut(node.attr)}`: only `prev`, `loop` and inputs have fields")
+            self.refuse(
+                node,
+                f"`.{cut(node.attr)}`: only `prev`, `loop`, inputs and ids of items have fields",
+            )
         owner, key = node.value.id, node.attr
         known = LOOP if owner == "loop" else RECORD
         if key not in known:

@@ -8,6 +8,7 @@ whole way).
 from __future__ import annotations
 
 from archspec.language.document import parse
+from archspec.language.files import Text
 from archspec.language.models import Block, Branch, Input, Item, Spec, Use
 from archspec.language.values import (
     REQUIRED,
@@ -23,5 +24,5 @@ from archspec.language.values import (
 
 __all__ = [
     "REQUIRED", "Axis", "Block", "Branch", "Filler", "Init", "Input", "Item", "Part", "Ref",
-    "Repeat", "Spec", "Use", "Value", "parse", "reads",
+    "Repeat", "Spec", "Text", "Use", "Value", "parse", "reads",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from archspec import collector
 from archspec.language.complaints import Complaints, Refused
-from archspec.language.files import Files
+from archspec.language.files import Files, Text
 from archspec.language.kinds import Located
 from archspec.language.models import Reading, Spec
 from archspec.language.names import bad_document
@@ -30,12 +30,19 @@ if TYPE_CHECKING:
     from archspec.language.refusals import Steps
 
 
-def parse(source: Source, *, allow_outside: bool = False, limits: Limits = DEFAULT) -> Spec:
+def parse(
+    source: Source,
+    *,
+    allow_outside: bool = False,
+    limits: Limits = DEFAULT,
+    texts: Mapping[str, Text] | None = None,
+) -> Spec:
     """The spec of a source and of all files it uses. Raises SpecError with all independent faults.
 
-    `allow_outside` lets `use` read files outside of the source's folder.
+    `allow_outside` lets `use` read files outside of the source's folder. Where `texts` are given,
+    by their names in messages, they are used and no file is read.
     """
-    files = Files(allow_outside, limits)
+    files = Files(allow_outside, limits, texts)
     files.sources[source.name] = source
     files.bytes = len(source.text)
     if source.path is not None:

@@ -47,6 +47,7 @@ class Sight:
     inputs: Collection[str] = NOTHING  # the records
     columns: frozenset[str] = NOTHING
     loop: bool = False
+    items: frozenset[str] = NOTHING  # ids of earlier items
     later: Collection[str] = NOTHING  # declared, but without a value at this place
 
     def inside(self, columns: Collection[str]) -> Sight:
@@ -60,12 +61,12 @@ class Sight:
         if name == "loop":
             return self.loop and where in (Where.VALUE, Where.SEGMENT)
         if where is Where.VALUE:
-            return name == "prev" or name in self.inputs
+            return name == "prev" or name in self.inputs or name in self.items
         return where is Where.DEFAULT and name in self.inputs
 
     def names(self, where: Where) -> Iterator[str]:
         """All names that have a value, sorted."""
-        every = {*self.params, *self.columns, *self.inputs, "prev", "loop"}
+        every = {*self.params, *self.columns, *self.inputs, *self.items, "prev", "loop"}
         yield from sorted(name for name in every if self.sees(name, where))
 
 
@@ -179,6 +180,7 @@ class Scopes:
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
+                sight = replace(sight, items=sight.items | set(_ids(item)))
 
     def item(self, item: Item, sight: Sight) -> None:
         path = item.loc.path
@@ -309,9 +311,13 @@ class Scopes:
         if blind:
             return
         for owner, key in expr.fields:
-            if owner not in ("prev", "loop") and owner not in sight.inputs:
-                said = f"`{owner}` is a param, which has no `.{key}`"
-                help = f"write `${owner}`; fields have `prev`, `loop` and inputs"
+            if owner in sight.params or owner in sight.columns:
+                what = "column" if owner in sight.columns else "param"
+                said = f"`{owner}` is a {what}, which has no `.{key}`"
+                help = f"write `${owner}`; fields have `prev`, `loop`, inputs and ids of items"
+                if owner in sight.items:
+                    said = f"`{owner}` is a {what} here, and the id of an item"
+                    help = "give the item another `id`"
                 self.to.add("E220", said, path, help, span=_span(expr, owner))
 
     def blind(self, name: str, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
@@ -333,6 +339,22 @@ class Scopes:
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )
+
+
+def _ids(item: Item) -> Iterator[str]:
+    """The ids under which what comes behind an item sees it, and what is in it."""
+    if item.id is not None:
+        if not item.id.names:
+            yield item.id.text
+        return
+    for inner in (*item.items, *(item.shortcut or ())):
+        yield from _ids(inner)
+    for branch in item.branches:
+        if branch.key is not None:
+            yield branch.key
+        else:
+            for inner in branch.items:
+                yield from _ids(inner)
 
 
 def _span(expr: Expr, name: str) -> tuple[int, int]:

@@ -256,6 +256,9 @@ class Layer(BaseModel):
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces
     colour: ClassVar[str] = ""  # in figures, where it is not that of the family
+    # how many numbers it works on depends on their values: it is a module that cannot run on the
+    # meta device, where `build` tries a network; there `infer` says what comes out
+    data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input
@@ -419,6 +422,13 @@ class Layer(BaseModel):
     def _arg(self, name: str, torch: str) -> Arg:
         default = _defaults(type(self))[name]
         return Arg(vars(self)[name], None if default is MISSING else torch, default)
+
+    def function(self, *ins: Any, **_: Any) -> Call | None:
+        """The same with all arguments in `forward`: sizes may then be those of a running tensor.
+
+        None, the default: there is no such form, or `call` is one.
+        """
+        return None
 
     def module(self, *ins: Any, **_: Any) -> Call:
         """The same as a module, for a place in an nn.Sequential; `target` None: there is none.

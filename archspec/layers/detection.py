@@ -93,6 +93,7 @@ class Nms(Boxes):
 
     op = "nms"
     target = "Nms"
+    data_dependent = True
     by_place = False
     takes = ("boxes", "scores")
     gives = ("boxes", "scores")

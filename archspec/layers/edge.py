@@ -140,6 +140,15 @@ class Pad(Rearrange):
             return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg(self.value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
 
+    def function(self, t: TensorType) -> Call | None:
+        first = 1 if self.axis is None else place(self.op, self.axis, t)
+        amounts = Arg(tuple(chain(*reversed(self.sides(t)[first:]))), "amounts")
+        word = "constant" if self.mode == "zeros" else self.mode
+        given = [] if self.mode == "zeros" and self.value == 0 else [Arg(word, "mode")]
+        more = given if self.value == 0 else [*given, Arg(self.value, "value")]
+        named = "".join(f", {a.name}={a.name}" for a in more)
+        return Call(None, forward=f"nn.functional.pad(x0, amounts{named})", free=(amounts, *more))
+
 
 def _both(value: int | tuple[Any, ...]) -> tuple[int, int]:
     """Before and after: one number for both, or [before, after]."""
@@ -237,11 +246,17 @@ class Crop(LikeOther):
             return Call("CropLike", (Arg(n),), "self(x0, x1)")
         if self.offset == "center":
             return Call("CenterCrop", tuple(map(Arg, self.sizes(t))))
-        starts = tuple(map(Arg, self.starts(t, like)))
         if like is not None:
-            return Call("CropAt", starts, "self(x0, x1)")
+            return Call("CropAt", tuple(map(Arg, self.starts(t, like))), "self(x0, x1)")
+        return self._narrowed(t)
+
+    def function(self, t: TensorType, like: TensorType | None = None) -> Call | None:
+        return self._narrowed(t) if like is None else None
+
+    def _narrowed(self, t: TensorType) -> Call:
+        starts = map(Arg, self.starts(t))
         forward, free = "x0", []  # cut along one axis after the other
-        sizes = tuple(map(Arg, self.sizes(t)))
+        sizes = map(Arg, self.sizes(t))
         for a, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             free += [replace(start, name=f"o{a}"), replace(size, name=f"s{a}")]
             forward += f".narrow({a + 2}, o{a}, s{a})"

@@ -246,6 +246,10 @@ class AdaptivePool(Layer):
     def depends_on_size(self, t: TensorType) -> bool:
         return True
 
+    def function(self, t: TensorType) -> Call | None:
+        forward = f"nn.functional.{self.op}{t.rank - 1}d(x0, size)"
+        return Call(None, forward=forward, free=(Arg(self.size, "size"),))
+
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return max(ins[0].size, outs[0].size)
 

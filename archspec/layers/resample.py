@@ -7,6 +7,7 @@ pixel_shuffle: 2, on [8, 4, 5]      nn.PixelShuffle(2)              [2, 8, 10]
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -179,6 +180,15 @@ class Upsample(LikeOther):
         free = [mode] if align.value is None else [mode, align]
         given = "".join(f", {a.name}={a.name}" for a in free)
         forward = f"nn.functional.interpolate(x0, x1.shape[2:]{given})"
+        return Call(None, forward=forward, free=tuple(free))
+
+    def function(self, t: TensorType, like: TensorType | None = None) -> Call | None:
+        if like is not None or self.size is None:
+            return None
+        size, mode, align = self.args("size", "mode", "align_corners")
+        free = [replace(size, name="size"), mode] if align.value is None else [size, mode, align]
+        given = "".join(f", {a.name}={a.name}" for a in free[1:])
+        forward = f"nn.functional.interpolate(x0, size{given})"
         return Call(None, forward=forward, free=tuple(free))
 
 

@@ -76,8 +76,11 @@ class CodedError(RuntimeError):
     """What went wrong outside of a spec: a code of the table, a sentence, a remedy."""
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
-        super().__init__(f"{code} {message}" + (f"\n  help: {help}" if help else ""))
+        super().__init__(code, message, help)  # what is pickled, when it crosses processes
         self.code, self.message, self.help = code, message, help
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}" + (f"\n  help: {self.help}" if self.help else "")
 
 
 def independent(faults: Iterable[Fault]) -> list[Fault]:

@@ -138,13 +138,15 @@ def read(path: str | Path, *, limits: Limits = DEFAULT, name: str | None = None)
     return _parse(_decode(raw, shown), shown, Path(path), limits)
 
 
-def from_text(text: str, name: str = "<text>", *, limits: Limits = DEFAULT) -> Source:
-    """A spec given as text. Raises SpecError."""
+def from_text(
+    text: str, name: str = "<text>", *, limits: Limits = DEFAULT, path: Path | None = None
+) -> Source:
+    """A spec given as text; `path` is the file that it stands for. Raises SpecError."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limits.file_bytes:
         raise _unread(name, "E401", _too_large(limits.file_bytes))
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
-    return _parse(text, name, None, limits)
+    return _parse(text, name, path, limits)
 
 
 def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:

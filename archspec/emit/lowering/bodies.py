@@ -786,7 +786,9 @@ def _group_again(site: Site, item: Item, pairs: Pairs, attribute: ast.expr | Non
     captures = [list(f.captures.values()) for f in frames]
     exports = [list(f.exports.values()) for f in frames]
     outs = [[e[j] for e in exports] for j in range(len(exports[0]))]
-    sizes = [sizes_of(rows, dims(vs[0]), vs) for vs in outs]
+    shapes = [sizes_of(rows, dims(vs[0]), vs) for vs in outs]
+    # of space they are those of the tensors: what went in need not be what went in before
+    sizes = [[n if a == 0 and len(s) > 2 else None for a, n in enumerate(s)] for s in shapes]
     assert attribute is not None
     _call_group(site, item, rows, attribute, (captures, exports), hint_of(item), sizes)
 

@@ -134,5 +134,8 @@ def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) 
                 if isinstance(got, Sym):
                     one = got
                     break
-        found.append(one if one is not None else sizes_of(rows, shape, values)[a])
+        number = any(
+            isinstance(s, int) and not isinstance(s, Sym) for s in (then.sizes[a], other.sizes[a])
+        )
+        found.append(sizes_of(rows, shape, values)[a] if one is None and number else one)
     return found

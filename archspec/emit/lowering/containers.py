@@ -498,7 +498,8 @@ def _behind(rows: Sequence[Row], last: Sequence[Value], end: Flow, start: Flow) 
             if isinstance(s, Sym) and holds(s, rows, [dims(v)[a] for v in last]):
                 one = Sym(shape[a], s.terms)
                 break
-        found.append(one if one is not None else sizes_of(rows, shape, last)[a])
+        number = isinstance(size, int) and not isinstance(size, Sym)
+        found.append(sizes_of(rows, shape, last)[a] if one is None and number else one)
     return found
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 from archspec.emit.forward import Var
@@ -21,6 +22,8 @@ from archspec.expand.tree import Value
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, written
 
 Shape = tuple[Any, ...]
+UNKNOWN = "_unknown"  # a size that the class has no expression for
+LONGEST = 300  # characters of a size that is written; Python reads no text without end
 
 
 class PlainError(Exception):
@@ -63,10 +66,7 @@ class Flow(Var):
 
     def at(self, row: Row, shape: Sequence[int]) -> Shape:
         """Its shape in one row, each size with the expression that it is there."""
-        return tuple(
-            Sym(n, size.terms) if isinstance(size, Sym) and _is(size, row, n) else n
-            for size, n in zip(self.sizes, shape, strict=True)
-        )
+        return tuple(map(_at, self.sizes, repeat(row), shape))
 
 
 class Ghost(Flow):
@@ -88,8 +88,11 @@ def equal(found: object, wanted: object) -> bool:
     return type(found) is type(wanted) and found == wanted
 
 
-def _is(size: Sym, row: Row, n: int) -> bool:
-    return holds(size, [row], [n])
+def _at(size: Any, row: Row, n: int) -> int:
+    """One size in one row. What is not known stays so, whatever is worked out from it."""
+    if size is None:
+        return Sym.of(UNKNOWN, n)
+    return Sym(n, size.terms) if isinstance(size, Sym) and holds(size, [row], [n]) else n
 
 
 def holds(value: Any, rows: Sequence[Row], wanted: Sequence[object]) -> bool:
@@ -130,10 +133,15 @@ def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list
     for a, size in enumerate(shape):
         numbers = [dims(v)[a] for v in values]
         if isinstance(size, Sym):
-            found.append(size if len(rows) == 1 or holds(size, rows, numbers) else None)
+            said = sum(map(len, size.terms)) <= LONGEST and not any(map(_unknown, size.terms))
+            found.append(size if said and (len(rows) == 1 or holds(size, rows, numbers)) else None)
         else:
             found.append(size if size is not None and alike(numbers) else None)
     return found
+
+
+def _unknown(atom: str) -> bool:
+    return UNKNOWN in atom
 
 
 def lookup(rows: Sequence[Row], values: Sequence[Value | None]) -> Flow:

@@ -69,6 +69,8 @@ def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool
 
 
 def _is_module(c: Copy, *, numbered: bool) -> bool:
+    if c.running:  # a module is made once
+        return False
     made = torch_call(c, module=True)
     if made.target is None or made.forward != "self(x0)" or made.results != ("r",):
         return False

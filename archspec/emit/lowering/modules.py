@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, ba
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Copy, Instance, Value
+from archspec.expand.tree import Copy, Instance, Seen, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -55,16 +56,24 @@ def types_of(copy: Copy) -> tuple[TensorType | None, ...]:
 def torch_call(copy: Copy, *, module: bool) -> Call:
     """The torch code of an op in one instance."""
     assert copy.layer is not None
-    return _call_of(copy.layer, types_of(copy), module)
+    return _call_of(copy.layer, types_of(copy), module=module, running=copy.running)
 
 
-def _call_of(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
+def _call_of(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
+    if running:  # sizes of a tensor are known in forward only
+        return layer.function(*types) or layer.call(*types)
     return layer.module(*types) if module else layer.call(*types)
 
 
-def _anywhere(layer: Layer, types: Sequence[TensorType | None], module: bool) -> Call:
+def _anywhere(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
     """The call that is right at any numbers, where it is a module of its own."""
-    return layer.anywhere(*types) if layer.call(*types).target else _call_of(layer, types, module)
+    if layer.call(*types).target and not running:
+        return layer.anywhere(*types)
+    return _call_of(layer, types, module=module, running=running)
 
 
 def flows_of(rows: Sequence[Row], copies: Sequence[Copy]) -> list[Flow | None]:
@@ -99,7 +108,11 @@ def op(
     types = _types(rows[0], copies[0], ins)
     call_of = _call_of
     if any(_form(c) != _form(first) for c in calls):
-        wide = [_anywhere(c.layer, types_of(c), module) for c in copies if c.layer is not None]
+        wide = [
+            _anywhere(c.layer, types_of(c), module=module, running=c.running)
+            for c in copies
+            if c.layer is not None
+        ]
         if all(_form(c) == _form(wide[0]) for c in wide):
             calls, first, call_of = wide, wide[0], _anywhere
     if any(_form(c) != _form(first) for c in calls):
@@ -107,7 +120,7 @@ def op(
     layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
     made, outs = first, None
     try:
-        own = call_of(layer, types, module)
+        own = call_of(layer, types, module=module, running=copies[0].running)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -221,20 +234,6 @@ def _free(
 ) -> ast.expr:  # fmt: skip
     """One argument of forward."""
 
-    def anew() -> tuple[Any, list[dict[str, Any]]]:
-        sights: list[dict[str, Any]] = []
-        for row, c in zip(rows, copies, strict=True):
-            sight = dict(row.py)
-            for flow, value in zip(ins, c.ins, strict=True):
-                if flow is not None:
-                    sight[f"__{flow.id}"] = Sizes(dims(value))
-            for text, shape in row.seen.items():
-                seen = scope.records.get(text)
-                if seen is not None:
-                    sight[f"__{seen.id}"] = Sizes(shape)
-            sights.append(sight)
-        return _running(scope, item, rows[0], copies[0], ins, k, module), sights
-
     wanted = [c.free[k].value for c in calls]
     if (
         not remembers(a.value)
@@ -242,18 +241,52 @@ def _free(
         and alike([bare(w) for w in wanted])
     ):
         return literal(bare(wanted[0]))
+    seen = _seen(scope, rows, copies)
+
+    def anew() -> tuple[Any, list[dict[str, Any]]]:
+        sights: list[dict[str, Any]] = []
+        for n, (row, c) in enumerate(zip(rows, copies, strict=True)):
+            sight = dict(row.py)
+            for flow, value in zip(ins, c.ins, strict=True):
+                if flow is not None:
+                    sight[f"__{flow.id}"] = Sizes(dims(value))
+            for flow, shapes in seen.values():
+                sight[f"__{flow.id}"] = Sizes(shapes[n])
+            sights.append(sight)
+        return _running(scope, item, rows[0], copies[0], ins, seen, k, module), sights
+
+    if any(c.running for c in copies):
+        text = scope.followed(*anew(), wanted)
+        if text is None:
+            raise PlainError("a size that follows from a free axis is out of reach")
+        return text
     return scope.kept(rows, a.value, wanted, a.name or "n", anew)
 
 
-def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, module: bool) -> Any:
-    """An argument of forward where sizes are those of the tensors."""
+Seeing = Mapping[str, tuple[Flow, list[tuple[int, ...]]]]  # by name: its variable, its shapes
+
+
+def _seen(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy]) -> Seeing:
+    """The inputs and items that expressions of an item may read in forward, in each row."""
+    found: dict[str, tuple[Flow, list[tuple[int, ...]]]] = {}
+    for text, flow in scope.records.items():
+        if flow is not None and text in rows[0].seen:
+            found[text] = flow, [row.seen[text] for row in rows]
+    for text, value in copies[0].env.items():
+        if text not in found and isinstance(value, Seen):
+            seen = [s for c in copies if isinstance(s := c.env[text], Seen)]
+            with suppress(PlainError):  # it may be outside of the class, and known as a number
+                found[text] = lookup(rows, [s.value for s in seen]), [s.shape for s in seen]
+    return found
+
+
+def _running(
+    scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, seen: Seeing, k: int, module: bool
+) -> Any:  # fmt: skip
+    """An argument of forward where sizes are those of the tensors; None where there is none."""
     if copy.shared is not None or not has_expression(item.args):
         return None
-    records = {
-        text: Record(running(flow, row.seen[text]) if flow is not None else row.seen[text])
-        for text, flow in scope.records.items()
-        if text in row.seen
-    }
+    records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
     if ins and ins[0] is not None:
         records["prev"] = Record(running(ins[0], dims(copy.ins[0])))
 
@@ -267,7 +300,13 @@ def _running(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, k: int, m
 
     try:
         layer = create(item.op, {n: value(v) for n, v in item.args.items()})
-        return _call_of(layer, _types(row, copy, ins), module).free[k].value
+        types = tuple(
+            None if v is None or v.type is None or flow is None
+            else TensorType(running(flow, v.type.shape), v.type.dtype, v.type.map)
+            for v, flow in zip(copy.ins, ins, strict=True)
+        )  # fmt: skip
+        made = _call_of(layer, types, module=module, running=copy.running)
+        return made.free[k].value
     except (*FAILURES, BadArgument, Mismatch):
         return None
 

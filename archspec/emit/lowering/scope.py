@@ -30,6 +30,7 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
 from archspec.emit.text import render
+from archspec.expand.tree import Seen
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 
@@ -253,6 +254,8 @@ class Scope:
                 flow = self.records.get(text)
                 shape = row.seen[text]
                 found[text] = Record(flow.at(row, shape) if flow is not None else shape)
+            elif isinstance(env.get(text), Seen):
+                found[text] = Record(_sizes(row, env[text]))
             elif text in env:
                 found[text] = self.value(text, env[text], row)
         return found
@@ -411,19 +414,35 @@ class Scope:
         if reads and _floats(wanted) and not reads & self.unit.space:
             return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
         found, sights = running()
-        if remembers(found):
-            tree = written(found)
-            pairs = zip(sights, wanted, strict=True)
-            if all(_worth(tree, sight, w) for sight, w in pairs):
-                return rebuilt(tree, self._stored)
+        text = self.followed(found, sights, wanted) if remembers(found) else None
+        if text is not None:
+            return text
         if not reads and alike(wanted):
             return literal(wanted[0])
         return self.unit.attribute(self.say(rows, value, wanted, hint), hint)
+
+    def followed(
+        self, found: Any, sights: Sequence[Mapping[str, Any]], wanted: Sequence[Any]
+    ) -> ast.expr | None:
+        """The text of what `running` worked out; None where it is not right in each row."""
+        if found is None:
+            return None
+        tree = written(found)
+        pairs = zip(sights, map(bare, wanted), strict=True)
+        if not all(_worth(tree, sight, w) for sight, w in pairs):
+            return None
+        return rebuilt(tree, self._stored)
 
     def _stored(self, text: str) -> ast.expr | None:
         if text.startswith("__"):
             return ast.Name(f"@{text[2:]}")
         return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+
+
+def _sizes(row: Row, seen: Seen) -> tuple[Any, ...]:
+    """The sizes of an earlier item in one row, as far as the class knows them."""
+    flows = row.vals.get(id(seen.value))
+    return flows[-1].at(row, seen.shape) if flows else seen.shape
 
 
 def _worth(tree: ast.expr, sight: Mapping[str, Any], wanted: Any) -> bool:

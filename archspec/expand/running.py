@@ -1,0 +1,241 @@
+"""Spec → what follows from its free axes: expanded once more, with numbers that remember.
+
+A module is made once and runs at every size of a free axis. So what it is made of must not follow
+from one: its weights, what its constructors are given, what is there and how often. What `forward`
+is given may.
+
+    input: [3, {H: 32}, {W: 32}]
+    body: [{conv: {out: 4, kernel: 3}}, flatten, {linear: 10}]
+
+    E326 `weight` of `linear` has the shape [10, 3600], which follows from the free axes `H` and `W`
+
+    tokens: {shape: [{T: 64}], dtype: int}    slice: {stop: $(tokens.shape[0])}
+    Running at the path of the slice: {"stop": T}
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from archspec.expand.state import Env, State, Types, deeper
+from archspec.expand.tree import Body, Copy, Instance
+from archspec.expressions import Expr, Record
+from archspec.expressions.sym import FAILURES, Sym, evaluate, known, plain, remembers, written
+from archspec.language import Filler, Init, Item
+from archspec.layers import BadArgument, Layer, TensorType, create
+from archspec.text.faults import Loc
+from archspec.text.words import listed
+
+LONGEST = 300  # characters of a size; a longer one gets a name
+
+
+class Running(NamedTuple):
+    """The arguments that follow from free axes."""
+
+    args: Mapping[str, Mapping[str, Any]] = {}  # of ops, by path; some of them remember
+    named: Mapping[str, Sym] = {}  # what the names in them are, beside axes; each sees those before
+
+    def at(self, path: str, axes: Mapping[str, int]) -> dict[str, Any]:
+        """The arguments of the op at a path where the axes have these sizes.
+
+        One of sym.FAILURES where they have no value.
+        """
+        names = dict(axes)
+        for name, size in self.named.items():
+            names[name] = size.worth(names)
+        return {name: _worth(value, names) for name, value in self.args[path].items()}
+
+
+def _worth(value: Any, names: Mapping[str, int]) -> Any:
+    if isinstance(value, dict):
+        return {name: _worth(v, names) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_worth(v, names) for v in value]
+    return plain(evaluate(written(value), names)) if known(value) else value
+
+
+class Symbolic(State):
+    """An expansion in which the sizes of free axes remember that they are."""
+
+    def __init__(self, first: State) -> None:
+        """`first` is the expansion with plain numbers."""
+        super().__init__(first.limits)
+        self.plans = first.plans
+        self.axes: dict[str, int] = {}
+        self.named: dict[str, Sym] = {}
+        self._kinds: dict[tuple[object, ...], TensorType] = {}  # by their sizes' terms
+        self._names: dict[tuple[object, ...], str] = {}  # by the terms of a size
+        self.follows = False  # whether any op has an argument that follows from a free axis
+
+    def size(self, axis: str, size: int) -> int:
+        self.axes[axis] = size
+        return Sym.of(axis, size)
+
+    # ------------------------------------------------------------ equal numbers of other origin
+
+    def canonical(self, kind: TensorType) -> TensorType:
+        if not remembers(kind.shape):
+            return super().canonical(kind)
+        shape = tuple(self._short(n) if isinstance(n, Sym) else n for n in kind.shape)
+        key = (kind, *(tuple(n.terms.items()) if isinstance(n, Sym) else n for n in shape))
+        return self._kinds.setdefault(key, kind.like(shape))
+
+    def _short(self, size: Sym) -> Sym:
+        """The size, under a name of its own where it is long: Python reads no text without end."""
+        if sum(map(len, size.terms)) <= LONGEST:
+            return size
+        name = self._names.setdefault(tuple(size.terms.items()), f"_{len(self.named)}")
+        self.named[name] = size
+        return Sym.of(name, int(size))
+
+    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
+        if not any(map(remembers, args.values())):
+            return super().layer(op, args, item)
+        self.follows = True
+        try:
+            found = create(op, args)
+        except BadArgument:  # it takes words, and no words that remember
+            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+        for name, value in args.items():
+            if not remembers(found.values().get(name)):
+                self._fixed(f"`{name}` of `{op}`", value, item.key)
+        return found
+
+    def _small(self, *_: Any) -> None:
+        """The limits were kept when the network was expanded with plain numbers."""
+
+    # ------------------------------------------------------------ what may not follow
+
+    def expression(self, expr: Expr, env: Mapping[str, Any], loc: Loc) -> Any:
+        if not any(_running(env.get(name)) for name in expr.names):
+            return super().expression(expr, env, loc)
+        try:
+            found = evaluate(expr.tree, env)
+            chooses = None if remembers(found) else _chooses(expr.tree, env)
+        except FAILURES:
+            return super().expression(expr, env, loc)
+        if chooses is not None:
+            self._fixed(f"`$({expr.text})`", chooses, loc)
+        return found
+
+    def condition(self, item: Item, field: str, env: Env) -> bool | None:
+        value = getattr(item, field)
+        if not isinstance(value, Expr) or not any(_running(env.get(n)) for n in value.names):
+            return super().condition(item, field, env)
+        found = self.expression(value, env, deeper(item.loc, field))
+        self._fixed(f"`{field}`", found, deeper(item.loc, field), "decide by a param, or ")
+        return bool(plain(found))
+
+    def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
+        for name, value in args.items():
+            loc = deeper(item.loc, item.op, name) if name in item.args else item.key
+            inside = "read the size in the block, where it is used, or "
+            self._fixed(f"`{name}` of `{item.op}`", value, loc, inside)
+        super().enter(item, args, path)
+
+    def fillers(self, init: Init | None, env: Env) -> Init | None:
+        found = super().fillers(init, env)
+        fillers: list[Filler] = [f for by in (found or {}).values() for f in by.values()]
+        for filler in fillers:
+            for name, value in filler.args.items():
+                self._fixed(f"`{name}` of `init`", value, filler.loc)
+        return found
+
+    def infer(self, layer: Layer, types: Types, loc: Loc) -> tuple[TensorType, ...]:
+        new = (id(layer), *map(id, types)) not in self.inferred
+        found = super().infer(layer, types, loc)
+        if new:
+            self._made(layer, types, loc)
+        return found
+
+    def _made(self, layer: Layer, types: Types, loc: Loc) -> None:
+        """What a layer is made of: its weights, and what its constructor is given."""
+        for weight in layer.weights(*types):
+            if remembers(weight.shape):
+                shape = list(map(int, weight.shape))
+                name = f"`{weight.name}` of `{layer.op}`" if weight.name else f"`{layer.op}`"
+                what = f"{name} has the shape {shape}, which"
+                self._fixed(what, weight.shape, loc, _REMEDIES.get(layer.op, ""), layer.op)
+                return
+        call = layer.call(*types)
+        if not any(remembers(arg.value) for arg in call.args) or layer.function(*types):
+            return
+        for arg in call.args:
+            own = [name for name, value in layer.values().items() if remembers(value)]
+            self._fixed(f"`{(*own, arg.name)[0]}` of `{layer.op}`", arg.value, loc)
+
+    def _fixed(self, what: str, value: Any, loc: Loc, before: str = "", op: str = "") -> None:
+        """Notes that `what` cannot be `value`, where that remembers a free axis."""
+        if not remembers(value):
+            return
+        names = _names(value)
+        for name, size in reversed(self.named.items()):
+            names |= _names(size) if name in names else set()
+        axes = [axis for axis in self.axes if axis in names]
+        several = "es" if len(axes) > 1 else "is"
+        message = f"{what} follows from the free ax{several} {listed(axes)}"
+        if not op:
+            message += ", and is fixed when the module is made"
+        fixes = listed([f"{self.axes[a]}` in place of `{{{a}: {self.axes[a]}}}" for a in axes])
+        help = f"{before}fix the ax{several} of the input: {fixes}"
+        self.fault("E326", message, loc, help, cause=(message,))
+
+
+def _names(value: Any) -> set[str]:
+    return {n.id for n in ast.walk(written(value)) if isinstance(n, ast.Name)}
+
+
+_REMEDIES = {
+    "linear": "take the axes away before it (`global_avg_pool`, `adaptive_avg_pool`), or ",
+    "parameter": "make it as large as the largest input and `slice` it, or ",
+    "batch_norm": "put the channels on axis 0 (`permute`), or ",
+    "layer_norm": "normalise another `axis`, or ",
+}
+
+
+def _running(value: Any) -> bool:
+    """Whether what an expression reads remembers a free axis."""
+    return remembers(value.shape) if isinstance(value, Record) else known(value)
+
+
+def _chooses(tree: ast.expr, env: Mapping[str, Any]) -> Any:
+    """What decides in an expression which of several values it is, and follows from a free axis."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.IfExp):
+            decides = evaluate(node.test, env)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+            decides = evaluate(node.slice, env)
+        else:
+            continue
+        if remembers(decides):
+            return decides
+    return None
+
+
+# ---------------------------------------------------------------- where
+
+
+def running(root: Instance, again: Instance, state: Symbolic) -> Running:
+    """The arguments that follow from free axes: in `root`, as `again` knows them; marks them."""
+    args = {}
+    for (path, copy), (_, symbolic) in zip(_ops(root.body), _ops(again.body), strict=True):
+        if any(map(remembers, symbolic.args.values())):
+            copy.running, args[path] = True, symbolic.args
+    return Running(args, state.named)
+
+
+def _ops(body: Body, around: str = "") -> Iterator[tuple[str, Copy]]:
+    """The ops of a body by path, at any depth."""
+    for copy in body.copies():
+        path = around + ".".join(copy.segments)
+        if copy.instance is not None:
+            yield from _ops(copy.instance.body, f"{path}.")
+        elif copy.group:
+            inside = f"{path}." if copy.segments else around
+            for part in copy.parts():
+                segment = "" if part.segment is None else f"{part.segment}."
+                yield from _ops(part, inside + segment)
+        else:
+            yield path, copy

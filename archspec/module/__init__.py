@@ -1,0 +1,148 @@
+"""Program → nn.Module: the class of the emitted text, proved against the graph first.
+
+emitted    the text, run: its classes, and what of them a pickle holds
+trial      an instance on the meta device: are its weights and outputs those of the graph?
+blame      an error in the emitted text: which item of the spec is meant?
+reparam    layers whose weight a norm computes, in pickles
+
+build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): Linear(2048, 10))
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec import network
+from archspec.expand.graph import Node
+from archspec.language.weights import SOURCES
+from archspec.module import blame, reparam, trial
+from archspec.module.emitted import BuildError, network_class, torch_module, without_torchvision
+from archspec.module.trial import Wrong
+from archspec.network import Program
+from archspec.text.faults import CodedError, SpecError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archspec.language import Item
+
+__all__ = ["BuildError", "build", "compare", "network_class", "prove"]
+
+
+def build(
+    spec: str | Path | Program,
+    variant: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    adapt_input: bool = False,
+    **params: Any,
+) -> nn.Module:
+    """The network as a PyTorch module in training mode: freshly initialised, or with `weights`.
+
+    `spec` is a path, the name of a spec that comes with archspec, or a Program; `variant` and
+    `params` choose as in `load`. The module's class is the emitted source: `inspect.getsource`
+    and tracebacks show it. Weights have the names and shapes of the spec's graph, and so have the
+    outputs: a copy on the meta device, which computes nothing, is run first (`prove`).
+
+    `weights` is the path of a file, or a source that the spec names ("torchvision", "timm",
+    "file"). All of it is loaded, except where the spec's `head` does not fit: that stays freshly
+    initialised. `archspec.weights.report(model)` says what was done, `archspec.weights.load` can do
+    more. `adapt_input` fits the first convolution to another number of input channels.
+
+    Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
+    module does not match its graph; WeightsError when the weights do not fit.
+    """
+    program = network.program(spec, variant, **params)
+    torch_module()
+    cls = _written(program)
+    prove(cls, program)
+    module = _made(cls, program)
+    reparam.allow_pickling(module)
+    if weights is not None:
+        from archspec.weights import load
+
+        state, source = (None, str(weights)) if weights in SOURCES else (weights, None)
+        load(module, state, source, adapt_input=adapt_input)
+    return module
+
+
+def prove(cls: type[nn.Module], program: Program) -> None:
+    """Raises BuildError unless the class makes what the graph says, and that runs as it says.
+
+    On the meta device: weights by name and shape, which are frozen; then the shape and dtype of
+    every output, in evaluation and in training, and at another size where axes are free. Nothing
+    is computed, no random number is drawn, and the module that is made later is another one.
+    """
+    import torch
+
+    with torch.device("meta"):
+        module = _made(cls, program)
+    compare(module, program)
+    wrong = trial.run(module, program)
+    if wrong is not None:
+        raise _fault("E902", program, wrong) from wrong.cause
+
+
+def compare(module: nn.Module, program: Program) -> None:
+    """Raises BuildError E901 unless the module's weights, and which are frozen, are the graph's."""
+    wrong = trial.weights(module, program.graph)
+    if wrong is not None:
+        raise _fault("E901", program, wrong)
+
+
+def _written(program: Program) -> type[nn.Module]:
+    """The class of the emitted text. Raises BuildError, whatever went wrong in writing it."""
+    try:
+        return network_class(program)
+    except (BuildError, SpecError, MemoryError):
+        raise
+    except CodedError as known:
+        raise BuildError(known.code, known.message, known.help) from known
+    except Exception as failed:
+        wrong = Wrong("cannot be written", blame.writing(program, failed), failed)
+        raise _fault("E902", program, wrong) from failed
+
+
+def _made(cls: type[nn.Module], program: Program) -> nn.Module:
+    """An instance of the class. Raises BuildError, whatever its constructor raises."""
+    import torch
+
+    try:
+        return cls()
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as failed:
+        wrong = Wrong("cannot be made", blame.making(program, failed), failed)
+        raise _fault("E902", program, wrong) from failed
+
+
+def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
+    """The complaint: what is wrong, with the item that is meant and its place."""
+    cause, where = wrong.cause, wrong.where
+    if cause is not None and _of_torchvision(cause):
+        return without_torchvision(program, cause)
+    said = f"the emitted module of `{program.name}` {wrong.said}"
+    if cause is not None:
+        said += f": {' '.join(f'{type(cause).__name__}: {cause}'.split())[:300]}"
+    item = where.item if isinstance(where, Node) else where
+    if item is not None:
+        path = where.path if isinstance(where, Node) else item.op
+        said += f"\n  --> {program.sources[item.loc.file].position(item.loc)}   {path}"
+    return BuildError(code, said, _remedy(where))
+
+
+def _of_torchvision(failed: Exception) -> bool:
+    """Whether torchvision itself says that its ops are not there."""
+    frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == "torchvision.extension"
+
+
+def _remedy(where: Node | Item | None) -> str:
+    """Whose defect it is: that of a plug-in, if the op is one of its."""
+    layer = where.layer if isinstance(where, Node) else None
+    package = type(layer).__module__.partition(".")[0]
+    if layer is not None and package != "archspec":
+        return f"`{layer.op}` is an op of `{package}`: see that its `call` is what `infer` says"
+    return "this is a defect of archspec, not of your spec; please report it with the spec"

@@ -68,12 +68,15 @@ class Program(Network):
 
     @cached_property
     def code(self) -> str:
-        """The network as PyTorch source."""
-        from archspec.emit import emit
+        """The network as PyTorch source. Raises UnprovenError where that is not its graph."""
+        from archspec.emit import UnprovenError, emit
 
         title = Path(self.source.name).name
-        with collector.paused():
-            return emit(self.graph.root, self.name, title, self.again, self.spec.init)
+        try:
+            with collector.paused():
+                return emit(self.graph.root, self.name, title, self.again, self.spec.init)
+        except UnprovenError as error:
+            raise error.placed(self.sources) from None
 
     @property
     def source_code(self) -> str:

@@ -27,7 +27,7 @@ CEILINGS = {
     "densenet121": 85,
     "mobilenet_v3": 130,
     "convnext_tiny": 105,
-    "localiser": 50,
+    "localiser": 52,
     "vit_tiny": 65,
     "unet": 60,
 }

@@ -389,10 +389,8 @@ class Machine:
             if type(index) is int:
                 return frame.run.terms.part(owner, index)
             return frame.run.terms("index", owner, frozen(index))
-        if type(owner) is Ref and type(index) in (int, str):
-            return _used(owner.place(index), frame)
-        if type(owner) is Ref and type(index) is slice:
-            return owner.children()[index]
+        if type(owner) is Ref:
+            return owner.place(index)
         if type(owner) is Named:
             return owner.ref.weight(index)
         if type(owner) in (tuple, list, dict, range):

@@ -280,7 +280,7 @@ class Proof:
             self._compared(box, root, running)
 
     def _compared(self, box: Box, root: Instance, running: Running) -> None:
-        """The network's outputs, which have names where there are several."""
+        """The network's outputs, which have names where there are several, or a list."""
         returned = self._returned(box, running, None)
         kept = {
             n: (
@@ -291,7 +291,9 @@ class Proof:
             for n, out in root.outputs.items()
             if running.training or n not in root.training
         }
-        wanted: Any = kept if len(kept) > 1 else next(iter(kept.values()))
+        wanted: Any = next(iter(kept.values()))
+        if len(kept) > 1 or isinstance(wanted, list):
+            wanted = kept
         if not _same(returned, wanted):
             raise Refused("returns something else")
 

@@ -315,7 +315,7 @@ def _docstring(
     """Shapes, with the class's own names where they say it."""
     unit, flows = plan.scope.unit, [f for fs in outs for f in fs]
     shapes = [
-        [dims(several(v)[k]) for v in vs]
+        [dims(several(v)[k]) for v in vs[: unit.real]]
         for vs in plan.outputs.values()
         for k in range(len(several(vs[0])))
     ]
@@ -324,10 +324,11 @@ def _docstring(
         after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
         return of_network(inside, after, unit.free)
     known = {p.name for p in parameters} | set(unit.defined)
-    inputs = [(f, [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
+    inputs = [(f, [dims(v[j]) for v in plan.inputs[: unit.real]]) for j, f in enumerate(ins)]
     outputs = list(zip(flows, shapes, strict=True))
-    text = describe(unit.rows, inputs, outputs, known)
-    return text if len(text) <= WIDTH - 10 else describe(unit.rows, inputs, outputs, set())
+    rows = unit.rows[: unit.real]
+    text = describe(rows, inputs, outputs, known)
+    return text if len(text) <= WIDTH - 10 else describe(rows, inputs, outputs, set())
 
 
 def _store(unit: Unit) -> None:

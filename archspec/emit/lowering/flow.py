@@ -12,7 +12,7 @@ A `Flow` is the same variable in every row; its sizes say what the class can kno
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
@@ -29,12 +29,15 @@ LONGEST = 300  # characters of a size that is written; Python reads no text with
 class PlainError(Exception):
     """The pretty form does not hold in every row; a plainer one must be written.
 
-    `bases`: the rows that differ from the first, where they are known.
+    `bases`: the rows that differ from the first, where they are known; `params`: the arguments
+    that decide, unseen by the text, what there is.
     """
 
-    def __init__(self, message: str, bases: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, message: str, bases: Iterable[int] = (), params: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(message)
-        self.bases = bases
+        self.bases, self.params = frozenset(bases), params
 
 
 class Row:

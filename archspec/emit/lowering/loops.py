@@ -35,7 +35,7 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import Place
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.lowering.sinks import Site
-from archspec.emit.syntax import For, If, Line, Stmt, call, names_in, rebuilt
+from archspec.emit.syntax import For, If, Line, Stmt, call, exchanged, name, names_in, rebuilt
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
@@ -145,7 +145,7 @@ def carried_through(
             unit.carried.add(text)
             unit.settle({text}, into)
             into.append(Line(written(old), text))
-        inner.init.append(_update(text, written(new)))
+        _updated(inner.init, text, written(new))
         for row, value in zip(place.rows, values, strict=True):
             row.py[text] = dims(value)[a]
         sizes[a] = Sym.of(text, dims(values[0])[a])
@@ -158,6 +158,19 @@ def _carried_name(scope: Scope, size: Any) -> str | None:
         (text,) = size.terms
         return text if text in scope.unit.carried else None
     return None
+
+
+def _updated(body: list[Stmt], text: str, new: ast.expr) -> None:
+    """Sets a variable: a call whose value the statements take too is made once, before them."""
+    lines = [s for s in body if isinstance(s, Line)]
+    reads: set[str] = set().union(*map(stmt_names, body))
+    if not isinstance(new, ast.Call) or len(lines) < len(body) or text in reads:
+        body.append(_update(text, new))
+        return
+    made = ast.dump(new)
+    for line in lines:
+        line.value = exchanged(line.value, lambda n: name(text) if ast.dump(n) == made else None)
+    body.insert(0, Line(new, text))
 
 
 def _update(text: str, new: ast.expr) -> Line:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -32,7 +32,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes,
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Body, Copy, Seen, Value
+from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -154,6 +154,31 @@ def _call_of(
     return layer.module(*types) if module else layer.call(*types)
 
 
+def _anywhere(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
+    """The call that is right at any numbers, where it is a module of its own."""
+    if layer.call(*types).target and not running:
+        return layer.anywhere(*types)
+    return _call_of(layer, types, module=module, running=running)
+
+
+def _calls(place: Place) -> tuple[list[Call], Callable[..., Call]]:
+    """What the op is in each row, by the form that all have in common, and how to ask for it."""
+    whole, copies = place.scope.unit.whole, place.copies
+    calls = [known_call(whole, c, module=place.module) for c in copies]
+    if all(_form(c) == _form(calls[0]) for c in calls):
+        return calls, _call_of
+    wide = [
+        _anywhere(c.layer, types_of(c), module=place.module, running=c.running)
+        for c in copies
+        if c.layer is not None
+    ]
+    if all(_form(c) == _form(wide[0]) for c in wide):
+        return wide, _anywhere
+    return calls, _call_of
+
+
 # ---------------------------------------------------------------- ops
 
 
@@ -168,7 +193,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
         found: Made | None = known[key]
         if found is not None:
             return found
-    calls = [known_call(scope.unit.whole, c, module=place.module) for c in copies]
+    calls, call_of = _calls(place)
     first = calls[0]
     types = _types(place)
     if any(_form(c) != _form(first) for c in calls):
@@ -176,7 +201,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     layer = layer or layer_of(place)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, module=place.module, running=copies[0].running)
+        own = call_of(layer, types, module=place.module, running=copies[0].running)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -573,7 +598,7 @@ def block(place: Place) -> Made:
     instances = [c.instance for c in place.copies]
     if any(i is None for i in instances):
         raise PlainError("a block in some instances only")
-    info = scope.unit.whole.of(instances)
+    info = _class_of(scope, rows, instances)
     given = _given(place)
     wanted = [info.values[id(i)] for i in instances]
     for p in info.parameters:
@@ -590,10 +615,18 @@ def block(place: Place) -> Made:
 
 def called_again(place: Place) -> Made:
     """How a block that is made already is called on other inputs."""
-    info = place.scope.unit.whole.of([c.instance for c in place.copies])
+    info = _class_of(place.scope, place.rows, [c.instance for c in place.copies])
     sizes = outer_sizes(info, _given(place), place.rows, place.outs)
     outs = tuple(place.first.outs)
     return Made(None, calls_of(place.ins, len(outs)), sizes, outs)
+
+
+def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) -> Info:
+    """The class of some calls, one a row. Raises PlainError, which tells whose calls are apart."""
+    try:
+        return scope.unit.whole.of(instances)
+    except PlainError as failed:
+        raise PlainError(str(failed), (rows[k].base for k in failed.bases)) from failed
 
 
 def _given(place: Place) -> dict[str, Any]:

@@ -117,6 +117,7 @@ class Unit:
 
     def __init__(self, whole: Classes, rows: list[Row], *, root: bool = False) -> None:
         self.whole, self.rows, self.root = whole, rows, root
+        self.real = len(rows)  # of these, those that the network has; the others are tried beside
         self.potential: dict[str, None] = {}  # names that become arguments where they are used
         self.defined: dict[str, ast.expr] = {}  # names that the constructor works out
         self.space: set[str] = set()  # names of sizes that forward takes from the tensor
@@ -143,7 +144,7 @@ class Unit:
         self.parts: list[Any] = []  # what it is written of: rows with bodies
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
-        self.deciding: set[str] | None = None  # of the network: params that decide what is there
+        self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 

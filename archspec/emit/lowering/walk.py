@@ -78,6 +78,7 @@ def walk(site: Site, paths: Paths) -> None:
         column = _column(paths, at)
         here, end = _comes_and_goes(site.scope, column), at + 1
         if here is None:
+            _decided(site.scope, column)
             _occurrence(site, column)
         else:
             while end < count and conditions.same_test(column, _column(paths, end), here):
@@ -100,8 +101,6 @@ def _occurrence(site: Site, column: Column) -> None:
     else:
         pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
         if pairs:
-            if isinstance(item.when, Expr):
-                _decided(site.scope, item.when, pairs)
             _one(inner, item, pairs)
     if inner is not site and inner.steps:
         site.steps.append(Training(inner.steps))
@@ -128,15 +127,31 @@ def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
     return [True] * len(column) if asked else None
 
 
-def _decided(scope: Scope, when: Expr, pairs: Pairs) -> None:
-    """Notes what a condition that comes out alike everywhere reads of the network's params."""
-    if scope.unit.deciding is None:
-        return
-    rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
-    prev = None
-    if all(c.ins and c.ins[0] is not None for c in copies):
-        prev = lookup(rows, [c.ins[0] for c in copies])
-    conditions.decided(scope, when, rows, copies, prev)
+def _decided(scope: Scope, column: Column) -> None:
+    """Notes which arguments decide that an item is there in all rows, or in none."""
+    item = column[0][1].item
+    pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
+    if not pairs:
+        flow = _known([r for r, _ in column], [o.out for _, o in column])
+        conditions.absent(scope, item, column, flow)
+    elif item.repeat is None:
+        _holding(scope, item.when, pairs)
+
+
+def _holding(scope: Scope, when: Any, pairs: Pairs) -> None:
+    """Notes which arguments a condition reads that comes out alike in all rows."""
+    if isinstance(when, Expr):
+        rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
+        prev = _known(rows, [c.ins[0] if c.ins else None for c in copies])
+        conditions.decided(scope, when, rows, copies, prev)
+
+
+def _known(rows: list[Row], values: Sequence[Value | None]) -> Flow | None:
+    """The flow that holds these values, if one does."""
+    try:
+        return lookup(rows, values)
+    except PlainError:
+        return None
 
 
 def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool]) -> None:
@@ -460,8 +475,8 @@ def _merged(site: Site, place: Place) -> None:
         paths = [[must(c.branches[k].output) for c in copies] for k in several]
         _join(site, place, paths)
         return
-    if isinstance(item.shortcut_when, Expr) and len({c.plain for c in copies}) == 1:
-        _decided(site.scope, item.shortcut_when, place.pairs)
+    if len({c.plain for c in copies}) == 1:
+        _holding(site.scope, item.shortcut_when, place.pairs)
     walk(site, [(r, c.body) for r, c in place.pairs])
     asked = False
     if isinstance(item.shortcut_when, Expr):

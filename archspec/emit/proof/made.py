@@ -93,8 +93,7 @@ class Box:
         """The modules that a container is made with, as its kind takes them."""
         self.ready = True
         alone = args[0] if len(args) == 1 else None
-        named = OrderedDict if self.kind == "nn.Sequential" else dict
-        if isinstance(alone, named) and self.kind in ("nn.Sequential", "nn.ModuleDict"):
+        if isinstance(alone, OrderedDict) and self.kind == "nn.Sequential":
             modules = list(alone.items())
         elif isinstance(alone, list) and self.kind == "nn.ModuleList":
             modules = [(str(place), made) for place, made in enumerate(alone)]
@@ -144,21 +143,18 @@ class Ref:
         return self.it.size() if isinstance(self.it, Box) else 1
 
     def place(self, index: Any) -> Any:
-        """`modules["a"]` of a mapping, `modules[0]` of a sequence; several for `modules[:3]`.
+        """`modules[0]` of a sequence; several for `modules[:3]`.
 
         A list has at 0 what is called "0", a chain what comes first. A slice is a new module of
         the same class: of one of torch's.
         """
-        box, kind = self.it, self.it.kind if type(self.it) is Box else ""
+        box, found = self.it, None
         if type(index) is slice and type(box) is Box and box.definition is None:
             return self.children()[index]
-        found = None
-        if type(index) is str and kind == "nn.ModuleDict":
-            found = self.child(index)
-        elif type(index) is int and kind in _SEQUENCES and type(box) is Box:
+        if type(index) is int and type(box) is Box and box.kind in _SEQUENCES:
             names = [*box.children]
             place = range(len(names))[index]
-            found = self.child(names[place] if kind == "nn.Sequential" else str(place))
+            found = self.child(names[place] if box.kind == "nn.Sequential" else str(place))
         if found is None:
             raise Refused(f"has nothing at [{index!r}]", self.path)
         return found

@@ -230,8 +230,6 @@ class Running:
         """What a block returns: one term, or several as it gives them."""
         if isinstance(shape, int):
             return self.terms.part(whole, shape)
-        if isinstance(shape, dict):
-            return {n: self._shaped(whole, s) for n, s in shape.items()}
         return tuple(self._shaped(whole, s) for s in shape)
 
 
@@ -391,8 +389,6 @@ def _same(returned: Any, wanted: Any) -> bool:
 
 def _numbered(returned: Any, flat: list[Any]) -> Any:
     """What is returned with numbers in place of terms, and the terms in order."""
-    if isinstance(returned, dict):
-        return {n: _numbered(v, flat) for n, v in returned.items()}
     if isinstance(returned, (tuple, list)):
         return [_numbered(v, flat) for v in returned]
     flat.append(returned)

@@ -248,12 +248,11 @@ def _split(
         "{",
     ):  # a literal that is broken has a line for each entry
         return [head, f"{pad}{INDENT}{one}", tail]
+    if generator:
+        return [head, *_operands(inside[0][1], "", "", depth)[1:-1], tail]
     lines = [head]
-    alone = len(inside) == 1 and isinstance(inside[0][1], (ast.GeneratorExp, ast.Starred))
     for keyword, value in inside:
-        lines += layout(
-            value, keyword, "" if alone and isinstance(value, ast.GeneratorExp) else ",", depth + 1
-        )
+        lines += layout(value, keyword, ",", depth + 1)
     return [*lines, tail]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.expand import mismatch, wiring
 from archspec.expand.names import Spot
@@ -29,7 +29,7 @@ def make(walk: Walk, plan: Plan, spot: Spot) -> Copy:
         pass
     if plan.literal:
         plan.layer = layer
-    return copy(walk, plan, spot, layer, (args, ins))
+    return _copy(walk, plan, spot, layer, Fed(args, ins, REGISTRY[item.op].gives))
 
 
 def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
@@ -37,15 +37,21 @@ def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
     layer = owner.layer
     takes = layer.takes if layer is not None else ("*",)
     ins = wiring.aligned(walk.state, plan, takes, spot.given if takes else ())
-    return copy(walk, plan, spot, layer, (owner.args, ins))
+    return _copy(walk, plan, spot, layer, Fed(owner.args, ins, tuple(owner.outs)))
 
 
-def copy(
-    walk: Walk, plan: Plan, spot: Spot, layer: Layer | None, fed: tuple[Mapping[str, Any], Ins]
-) -> Copy:
-    """The copy of an op; `fed` are its arguments and its inputs."""
-    args, ins = fed
-    outs = _outputs(walk, plan, layer, ins)
+class Fed(NamedTuple):
+    """What an op gets, and what its outputs are called where its layer has a fault."""
+
+    args: Mapping[str, Any]
+    ins: Ins
+    gives: tuple[str, ...]
+
+
+def _copy(walk: Walk, plan: Plan, spot: Spot, layer: Layer | None, fed: Fed) -> Copy:
+    """The copy of an op."""
+    args, ins, _ = fed
+    outs = _outputs(walk, plan, layer, fed)
     out = outs.get("output") if len(outs) > 1 else next(iter(outs.values()), None)
     segments = (*spot.prefix, spot.name(plan.word))
     made = Copy(segments, spot.env, ins, outs, out, layer, args)
@@ -66,10 +72,10 @@ def _arguments(state: State, plan: Plan, env: Env) -> dict[str, Any]:
     return found
 
 
-def _outputs(walk: Walk, plan: Plan, layer: Layer | None, ins: Ins) -> dict[str, Value]:
+def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str, Value]:
     """The outputs of an op by name; without types where something is hidden."""
-    item, state = plan.item, walk.state
-    gives = REGISTRY[item.op].gives if layer is None else layer.gives
+    item, state, ins = plan.item, walk.state, fed.ins
+    gives = fed.gives if layer is None else layer.gives
     if layer is not None and not hides(ins):
         try:
             outs = state.infer(layer, types(ins), item.key)

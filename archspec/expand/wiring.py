@@ -45,7 +45,8 @@ def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
     while rest:
         inner, taken = _inside(found, rest)
         if inner is None:
-            _no_part(state, ref, seen, rest[0], found)
+            if not _faulty(found):
+                _no_part(state, ref, seen, rest[0], found)
             raise HiddenError
         seen = ".".join((seen, *rest[:taken]))
         found, rest = inner, rest[taken:]
@@ -69,6 +70,12 @@ def value(state: State, ref: Ref, found: Entry) -> Value:
     else:
         state.fault("E313", f"nothing flows out of `{path}`", ref.loc)
     raise HiddenError
+
+
+def _faulty(found: Entry) -> bool:
+    """Whether it is an op with a fault of its own: what it gives is not known."""
+    copy = found.copy if isinstance(found, Named) else found
+    return isinstance(copy, Copy) and not copy.group and copy.layer is None and not copy.instance
 
 
 def _inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:

@@ -354,7 +354,7 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
         takes = place.ins if takes is None else takes
         hint = place.hint
         if isinstance(site.sink, Positional):
-            hint = f"{hint or site.sink.hint}{site.sink.count - 1}"
+            hint = f"{hint or site.sink.hint}{place.segment}"
         steps, outs = calling(made, reached, takes, hint, site.scope.unit)
         site.steps += steps
     else:

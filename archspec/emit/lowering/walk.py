@@ -354,7 +354,9 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
         takes = place.ins if takes is None else takes
         hint = place.hint
         if isinstance(site.sink, Positional):
-            hint = f"{hint or site.sink.hint}{place.segment}"
+            first = place.first
+            number = first.segments[-1] if isinstance(first, Copy) else first.segment
+            hint = f"{hint or site.sink.hint}{number}"
         steps, outs = calling(made, reached, takes, hint, site.scope.unit)
         site.steps += steps
     else:
@@ -631,7 +633,8 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
         for k in range(copies.counts[0]):
             _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
     value = sink.finish()
-    if len(sink.elements) > 1 and len({render(e) for e in sink.elements}) == 1:
+    every = len(sink.elements) == copies.counts[0] > 1  # at the end some may not be there
+    if every and len({render(e) for e in sink.elements}) == 1:
         value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
     if {render(e) for e in sink.elements} != {"nn.Identity()"}:
         site.sink.put(text, value, site.init)

@@ -6,10 +6,9 @@ Calls are nested where a reader would nest them, variables are named by liveness
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archspec.emit.syntax import For, If, Line, Stmt, exchanged, ids, name, rebuilt
 from archspec.emit.text import render
@@ -17,6 +16,7 @@ from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
 _RUN = 3  # so many calls of a list's modules become a loop
+_NOTHING: Mapping[int, Assign] = {}
 
 
 Form = list["int | Form"]
@@ -61,12 +61,13 @@ class Assign(Step):
     inner: bool = False
     merge: bool = False
     form: Form | None = None
-    length: int = 0  # of the value as text, variables counted as one character; 0: not measured
+    nested: dict[int, Assign] = field(default_factory=dict)  # what stands in place of a Var
+    length: int = 0  # of all that as text, variables counted as one character; 0: not measured
     _reads: list[int] | None = None
 
     @property
     def reads(self) -> list[int]:
-        """The Vars that the value reads, in the order of evaluation."""
+        """The Vars that it reads, in the order of evaluation."""
         if self._reads is None:
             self._reads = reads(self.value)
         return self._reads
@@ -74,7 +75,7 @@ class Assign(Step):
     def absorb(self, prev: Assign, place: int) -> None:
         """Puts the value of `prev` where this one reads its result, the read at `place`."""
         order = self.reads
-        self.value = _replace(self.value, {order[place]: prev.value})
+        self.nested[order[place]] = prev
         self._reads = [*order[:place], *prev.reads, *order[place + 1 :]]
 
 
@@ -115,10 +116,6 @@ class Loop(Step):
 def reads(node: ast.expr) -> list[int]:
     """The Vars an expression reads, in the order of evaluation."""
     return [int(text[1:]) for text in ids(node, []) if text[0] == "@"]
-
-
-def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
-    return rebuilt(node, lambda text: new.get(int(text[1:])) if text.startswith("@") else None)
 
 
 # ---------------------------------------------------------------- what is undone
@@ -226,7 +223,8 @@ def _loop(calls: list[Assign], span: tuple[int, int], length: int) -> Loop:
 def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
     for s in steps:
         if isinstance(s, Assign):
-            count.update(s.reads)
+            for v in s.reads:
+                count[v] += 1
         elif isinstance(s, Either):
             count.update([*reads(s.test), s.then.id, s.other.id, s.other.id])
             uses(s.body, count)
@@ -280,7 +278,7 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
 
 def _length(s: Assign) -> int:
     if not s.length:
-        s.length = len(re.sub(r"@\d+", "x", render(s.value)))
+        s.length = len(render(s.value)) - sum(len(str(v)) for v in s.reads)
     return s.length
 
 
@@ -463,8 +461,7 @@ class Naming:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                value = _replace(s.value, {v: ast.Name(self.of(v)) for v in s.reads})
-                lines.append(Line(value, self._targets(s)))
+                lines.append(Line(self.value(s), self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
                 if out != other:
@@ -482,8 +479,18 @@ class Naming:
                 lines.append(For(self.of(s.target.id), self.filled(s.iter), self.text(s.body)))
         return join_ifs(lines)
 
-    def filled(self, node: ast.expr) -> ast.expr:
-        return _replace(node, {v: ast.Name(self.of(v)) for v in reads(node)})
+    def value(self, s: Assign) -> ast.expr:
+        """The value of a step, with all that stands inside it."""
+        return self.filled(s.value, s.nested)
+
+    def filled(self, node: ast.expr, nested: Mapping[int, Assign] = _NOTHING) -> ast.expr:
+        def new(text: str) -> ast.expr | None:
+            if text[0] != "@":
+                return None
+            var = int(text[1:])
+            return self.value(nested[var]) if var in nested else ast.Name(self.of(var))
+
+        return rebuilt(node, new)
 
 
 def _arranged(form: Form, texts: Sequence[str]) -> str:

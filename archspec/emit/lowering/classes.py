@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
@@ -156,9 +156,9 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
     alone = len(flat) == 1 and not plan.training and not plan.listed
     if alone and isinstance(last, Assign) and last.outs == flat:
         steps.pop()
-        end = Assign([Flow()], last.value)
+        end = replace(last, outs=[Flow()])
         naming = Naming(ins, arguments, [*steps, end], [], {"self", "torch", "nn", "math"})
-        value = naming.filled(last.value)
+        value = naming.value(last)
         lines = naming.text(steps)
         if _typed(value):
             return [*lines, Return(value)]
@@ -343,7 +343,7 @@ def _store(unit: Unit) -> None:
 def _prepare(unit: Unit, *, chained: bool) -> set[str]:
     """Sets counters and computed params at the constructor's start; returns the names it reads."""
     read: set[str] = set()
-    for s in unit.init:
+    for s in unit.init if unit.potential or unit.defined else ():
         read |= stmt_names(s)
     for counter in sorted(unit.counters):
         unit.init.insert(1, Line(ast.Constant(0), counter))

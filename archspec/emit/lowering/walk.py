@@ -112,13 +112,13 @@ def _occurrence(site: Site, column: Column) -> None:
 def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
     """Where an item is there, if not everywhere or not at every argument of the class."""
     item, copies = column[0][1].item, column[0][1].copies
-    if item.repeat is not None:
+    if item.repeat is not None or not isinstance(item.when, Expr):
         return None
     here = conditions.presence(column)
     if here is not None or item.tap is not None or not copies:
         return here
     copy = copies[0]
-    if copy is None or not copy.ins or not isinstance(item.when, Expr) or scope.unit.root:
+    if copy is None or not copy.ins or scope.unit.root:
         return None
     prev = None
     if copy.ins[0] is not None:
@@ -130,6 +130,8 @@ def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
 def _decided(scope: Scope, column: Column) -> None:
     """Notes which arguments decide that an item is there in all rows, or in none."""
     item = column[0][1].item
+    if item.repeat is None and not isinstance(item.when, Expr):
+        return
     pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
     if not pairs:
         flow = _known([r for r, _ in column], [o.out for _, o in column])

@@ -16,7 +16,6 @@ from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
 _RUN = 3  # so many calls of a list's modules become a loop
-_NOTHING: Mapping[int, Assign] = {}
 
 
 Form = list["int | Form"]
@@ -61,7 +60,7 @@ class Assign(Step):
     inner: bool = False
     merge: bool = False
     form: Form | None = None
-    nested: dict[int, Assign] = field(default_factory=dict)  # what stands in place of a Var
+    nested: dict[int, ast.expr] = field(default_factory=dict)  # what stands in place of a Var
     length: int = 0  # of all that as text, variables counted as one character; 0: not measured
     _reads: list[int] | None = None
 
@@ -75,7 +74,8 @@ class Assign(Step):
     def absorb(self, prev: Assign, place: int) -> None:
         """Puts the value of `prev` where this one reads its result, the read at `place`."""
         order = self.reads
-        self.nested[order[place]] = prev
+        self.nested |= prev.nested
+        self.nested[order[place]] = prev.value
         self._reads = [*order[:place], *prev.reads, *order[place + 1 :]]
 
 
@@ -156,17 +156,15 @@ def _method(node: ast.expr | None, text: str) -> ast.expr | None:
 # ---------------------------------------------------------------- loops
 
 
-def rolled(steps: list[Step], outputs: Iterable[Var], lengths: Mapping[str, int]) -> list[Step]:
+def rolled(steps: list[Step], count: Counter[int], lengths: Mapping[str, int]) -> list[Step]:
     """Modules of a list that are called one after the other are gone through in a loop.
 
     x = self.stages[0](x)              for layer in self.stages[:3]:
     x = self.stages[1](x)                  x = layer(x)
     x = self.stages[2](x)
 
-    `lengths`: how many modules a list has, by its text.
+    `count`: how often a Var is read; `lengths`: how many modules a list has, by its text.
     """
-    count = uses(steps, Counter())
-    count.update(v.id for v in outputs for _ in range(2))
     done: list[Step] = []
     at = 0
     while at < len(steps):
@@ -221,6 +219,7 @@ def _loop(calls: list[Assign], span: tuple[int, int], length: int) -> Loop:
 
 
 def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
+    """How often each Var is read, added to `count`."""
     for s in steps:
         if isinstance(s, Assign):
             for v in s.reads:
@@ -236,18 +235,12 @@ def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
     return count
 
 
-def nest(steps: list[Step], outputs: Iterable[Var]) -> list[Step]:
+def nest(steps: list[Step], count: Counter[int]) -> list[Step]:
     """Puts a call whose result is used once, by the next step, into that step."""
-    count = uses(steps, Counter())
-    count.update(v.id for v in outputs for _ in range(2))
-    return _nest(steps, count)
-
-
-def _nest(steps: list[Step], count: Counter[int]) -> list[Step]:
     done: list[Step] = []
     for s in steps:
         if isinstance(s, (Either, Training, Loop)):
-            s.body = _nest(s.body, count)
+            s.body = nest(s.body, count)
         elif isinstance(s, Assign):
             _absorb(s, done, count)
         done.append(s)
@@ -469,26 +462,26 @@ class Naming:
                 body = self.text(s.body)
                 if then != out:
                     body.append(Line(name(then), out))
-                lines.append(If(self.filled(s.test), body))
+                lines.append(If(self.filled(s.test, {}), body))
             elif isinstance(s, Training):
                 lines.append(If(name("self.training"), self.text(s.body)))
             elif isinstance(s, Loop):
                 start, carried = self.of(s.start.id), self.of(s.carried.id)
                 if start != carried:
                     lines.append(Line(name(start), carried))
-                lines.append(For(self.of(s.target.id), self.filled(s.iter), self.text(s.body)))
+                lines.append(For(self.of(s.target.id), self.filled(s.iter, {}), self.text(s.body)))
         return join_ifs(lines)
 
     def value(self, s: Assign) -> ast.expr:
         """The value of a step, with all that stands inside it."""
         return self.filled(s.value, s.nested)
 
-    def filled(self, node: ast.expr, nested: Mapping[int, Assign] = _NOTHING) -> ast.expr:
+    def filled(self, node: ast.expr, nested: Mapping[int, ast.expr]) -> ast.expr:
         def new(text: str) -> ast.expr | None:
             if text[0] != "@":
                 return None
             var = int(text[1:])
-            return self.value(nested[var]) if var in nested else ast.Name(self.of(var))
+            return self.filled(nested[var], nested) if var in nested else ast.Name(self.of(var))
 
         return rebuilt(node, new)
 

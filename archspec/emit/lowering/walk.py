@@ -258,10 +258,8 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
     """One copy in every row."""
     place = Place(site.scope, item, pairs, module=not site.sink.called)
     first, whole = place.first, site.scope.unit.whole
-    if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in place.copies):
-        raise PlainError("the names differ between instances")
-    if any((c.shared is None) != (first.shared is None) for c in place.copies):
-        raise PlainError("weights are shared in some instances only")
+    if len(place.copies) > 1:
+        _matching(site, place.copies)
     if item.op == "identity" and (site.sink.called or site.sink.named):
         _alias(place, [c.ins[0] for c in place.copies])
     elif first.shared is not None:
@@ -278,6 +276,15 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         _module(site, place)
     if isinstance(site.sink, Positional) and site.sink.called and first.segments:
         site.sink.fill(int(first.segments[-1]) + 1, site.init)
+
+
+def _matching(site: Site, copies: Sequence[Copy]) -> None:
+    """Raises PlainError where copies have no name in common, or only some are made."""
+    first = copies[0]
+    if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in copies):
+        raise PlainError("the names differ between instances")
+    if any((c.shared is None) != (first.shared is None) for c in copies):
+        raise PlainError("weights are shared in some instances only")
 
 
 def _attributes(site: Site) -> bool:
@@ -525,7 +532,7 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
     """The op that joins paths; concat puts the shortcut first."""
     first: Copy = place.first
     layer = first.layer if first.layer is not None else create(place.item.merge or "add", {})
-    if any(c.layer != first.layer for c in place.copies):
+    if any(c.layer is not first.layer and c.layer != first.layer for c in place.copies):
         raise PlainError("the merges differ")
     if layer.op == "concat" and not first.branches:
         paths = paths[::-1]

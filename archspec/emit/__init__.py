@@ -69,7 +69,7 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", text))
 
 
-def _needed(words: set[str], definitions: Mapping[str, str]) -> list[str]:
+def _needed(words: set[str], definitions: dict[str, str]) -> list[str]:
     """The definitions that the text needs, and those that these need; their words come to it."""
     found: list[str] = []
     for name in reversed(definitions):  # each uses only what stands above it

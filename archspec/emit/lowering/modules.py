@@ -563,9 +563,8 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
 def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> Made:
     """The op that joins the paths of a residual or of branches."""
     unit, ins = place.scope.unit, [lookup(place.rows, values) for values in paths]
-    known: dict[Any, Made] = (
-        unit.whole.plain if place.scope.settled and len(place.rows) == 1 else {}
-    )
+    numbers = place.scope.settled and len(place.rows) == 1  # nothing else can stand
+    known: dict[Any, Made] = unit.whole.plain if numbers else {}
     key = (id(layer), *(id(p[0].type) for p in paths))
     if key not in known:
         known[key] = _merge(place, layer, ins, paths)

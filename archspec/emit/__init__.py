@@ -58,26 +58,28 @@ def _file(lowering: Whole, origin: str) -> str:
     body = "\n\n\n".join("\n".join(c.lines) for c in lowering.order)
     written = f" from {origin}" if re.fullmatch(r"[A-Za-z0-9_. -]{1,60}", origin) else ""
     parts = [f'"""{lowering.title}: written by archspec{written}."""']
-    needed = _needed(body, source())
+    words = _words(body)
+    needed = _needed(words, source())
     text = "\n\n\n".join([*(source()[n] for n in needed), body])
-    parts.append(_imports(text, needed, lowering.imported))
+    parts.append(_imports(words, needed, lowering.imported))
     return "\n\n".join(parts) + "\n\n\n" + text + "\n"
 
 
-def _needed(body: str, definitions: Mapping[str, str]) -> list[str]:
-    """The definitions that the text needs, and those that these need."""
-    found: set[str] = set()
-    queue = [body]
-    while queue:
-        words = set(re.findall(r"[A-Za-z_]\w*", queue.pop()))
-        more = [n for n in definitions if n in words and n not in found]
-        found.update(more)
-        queue += [definitions[n] for n in more]
-    return [n for n in definitions if n in found]
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[A-Za-z_]\w*", text))
 
 
-def _imports(text: str, needed: Sequence[str], modules: Mapping[str, str]) -> str:
-    words = set(re.findall(r"[A-Za-z_]\w*", text))
+def _needed(words: set[str], definitions: dict[str, str]) -> list[str]:
+    """The definitions that the text needs, and those that these need; their words come to it."""
+    found: list[str] = []
+    for name in reversed(definitions):  # each uses only what stands above it
+        if name in words:
+            found.append(name)
+            words |= _words(definitions[name])
+    return found[::-1]
+
+
+def _imports(words: set[str], needed: Sequence[str], modules: Mapping[str, str]) -> str:
     standard = ["import math"] if "math" in words else []
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")

@@ -6,10 +6,9 @@ Calls are nested where a reader would nest them, variables are named by liveness
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archspec.emit.syntax import For, If, Line, Stmt, exchanged, ids, name, rebuilt
 from archspec.emit.text import render
@@ -61,12 +60,13 @@ class Assign(Step):
     inner: bool = False
     merge: bool = False
     form: Form | None = None
-    length: int = 0  # of the value as text, variables counted as one character; 0: not measured
+    nested: dict[int, ast.expr] = field(default_factory=dict)  # what stands in place of a Var
+    length: int = 0  # of all that as text, variables counted as one character; 0: not measured
     _reads: list[int] | None = None
 
     @property
     def reads(self) -> list[int]:
-        """The Vars that the value reads, in the order of evaluation."""
+        """The Vars that it reads, in the order of evaluation."""
         if self._reads is None:
             self._reads = reads(self.value)
         return self._reads
@@ -74,7 +74,8 @@ class Assign(Step):
     def absorb(self, prev: Assign, place: int) -> None:
         """Puts the value of `prev` where this one reads its result, the read at `place`."""
         order = self.reads
-        self.value = _replace(self.value, {order[place]: prev.value})
+        self.nested |= prev.nested
+        self.nested[order[place]] = prev.value
         self._reads = [*order[:place], *prev.reads, *order[place + 1 :]]
 
 
@@ -117,10 +118,6 @@ def reads(node: ast.expr) -> list[int]:
     return [int(text[1:]) for text in ids(node, []) if text[0] == "@"]
 
 
-def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
-    return rebuilt(node, lambda text: new.get(int(text[1:])) if text.startswith("@") else None)
-
-
 # ---------------------------------------------------------------- what is undone
 
 
@@ -159,17 +156,15 @@ def _method(node: ast.expr | None, text: str) -> ast.expr | None:
 # ---------------------------------------------------------------- loops
 
 
-def rolled(steps: list[Step], outputs: Iterable[Var], lengths: Mapping[str, int]) -> list[Step]:
+def rolled(steps: list[Step], count: Counter[int], lengths: Mapping[str, int]) -> list[Step]:
     """Modules of a list that are called one after the other are gone through in a loop.
 
     x = self.stages[0](x)              for layer in self.stages[:3]:
     x = self.stages[1](x)                  x = layer(x)
     x = self.stages[2](x)
 
-    `lengths`: how many modules a list has, by its text.
+    `count`: how often a Var is read; `lengths`: how many modules a list has, by its text.
     """
-    count = uses(steps, Counter())
-    count.update(v.id for v in outputs for _ in range(2))
     done: list[Step] = []
     at = 0
     while at < len(steps):
@@ -224,9 +219,11 @@ def _loop(calls: list[Assign], span: tuple[int, int], length: int) -> Loop:
 
 
 def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
+    """How often each Var is read, added to `count`."""
     for s in steps:
         if isinstance(s, Assign):
-            count.update(s.reads)
+            for v in s.reads:
+                count[v] += 1
         elif isinstance(s, Either):
             count.update([*reads(s.test), s.then.id, s.other.id, s.other.id])
             uses(s.body, count)
@@ -238,18 +235,12 @@ def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
     return count
 
 
-def nest(steps: list[Step], outputs: Iterable[Var]) -> list[Step]:
+def nest(steps: list[Step], count: Counter[int]) -> list[Step]:
     """Puts a call whose result is used once, by the next step, into that step."""
-    count = uses(steps, Counter())
-    count.update(v.id for v in outputs for _ in range(2))
-    return _nest(steps, count)
-
-
-def _nest(steps: list[Step], count: Counter[int]) -> list[Step]:
     done: list[Step] = []
     for s in steps:
         if isinstance(s, (Either, Training, Loop)):
-            s.body = _nest(s.body, count)
+            s.body = nest(s.body, count)
         elif isinstance(s, Assign):
             _absorb(s, done, count)
         done.append(s)
@@ -280,7 +271,7 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
 
 def _length(s: Assign) -> int:
     if not s.length:
-        s.length = len(re.sub(r"@\d+", "x", render(s.value)))
+        s.length = len(render(s.value)) - sum(len(str(v)) for v in s.reads)
     return s.length
 
 
@@ -463,8 +454,7 @@ class Naming:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                value = _replace(s.value, {v: ast.Name(self.of(v)) for v in s.reads})
-                lines.append(Line(value, self._targets(s)))
+                lines.append(Line(self.value(s), self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
                 if out != other:
@@ -472,18 +462,28 @@ class Naming:
                 body = self.text(s.body)
                 if then != out:
                     body.append(Line(name(then), out))
-                lines.append(If(self.filled(s.test), body))
+                lines.append(If(self.filled(s.test, {}), body))
             elif isinstance(s, Training):
                 lines.append(If(name("self.training"), self.text(s.body)))
             elif isinstance(s, Loop):
                 start, carried = self.of(s.start.id), self.of(s.carried.id)
                 if start != carried:
                     lines.append(Line(name(start), carried))
-                lines.append(For(self.of(s.target.id), self.filled(s.iter), self.text(s.body)))
+                lines.append(For(self.of(s.target.id), self.filled(s.iter, {}), self.text(s.body)))
         return join_ifs(lines)
 
-    def filled(self, node: ast.expr) -> ast.expr:
-        return _replace(node, {v: ast.Name(self.of(v)) for v in reads(node)})
+    def value(self, s: Assign) -> ast.expr:
+        """The value of a step, with all that stands inside it."""
+        return self.filled(s.value, s.nested)
+
+    def filled(self, node: ast.expr, nested: Mapping[int, ast.expr]) -> ast.expr:
+        def new(text: str) -> ast.expr | None:
+            if text[0] != "@":
+                return None
+            var = int(text[1:])
+            return self.filled(nested[var], nested) if var in nested else ast.Name(self.of(var))
+
+        return rebuilt(node, new)
 
 
 def _arranged(form: Form, texts: Sequence[str]) -> str:

@@ -32,16 +32,12 @@ _IF, _OR, _AND, _NOT, _CMP, _UNARY, _ATOM = 1, 3, 4, 5, 6, 14, 20
 
 def render(node: ast.expr) -> str:
     """The expression on one line."""
-    return _render(node)[0]
+    return _RENDER[type(node)](node)[0]
 
 
 def _inner(node: ast.expr, level: int) -> str:
-    text, own = _render(node)
+    text, own = _RENDER[type(node)](node)
     return text if own >= level else f"({text})"
-
-
-def _render(node: ast.expr) -> tuple[str, int]:
-    return _RENDER[type(node)](node)
 
 
 def _constant(node: ast.Constant) -> tuple[str, int]:
@@ -283,7 +279,8 @@ def _operands(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]
     lines = []
     for i, (word, piece) in enumerate(pieces):
         end = suffix if i == len(pieces) - 1 else ""
-        if isinstance(node, ast.BinOp) and _render(piece)[1] < _BINARY[type(node.op)][1]:
+        _, own = _RENDER[type(piece)](piece)
+        if isinstance(node, ast.BinOp) and own < _BINARY[type(node.op)][1]:
             lines += [
                 f"{pad}{prefix if i == 0 else ''}{word}(",
                 *layout(piece, "", "", depth + 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from archspec.emit.syntax import For, If, Line, Stmt, names_in
 from archspec.emit.text import render
@@ -36,9 +36,8 @@ def tidy(statements: list[Stmt]) -> None:
     """Joins neighbouring appends, drops variables that nothing reads."""
     statements[:] = join_ifs(statements)
     _join_appends(statements)
-    while True:
-        read = set().union(*(_read(s) for s in statements)) if statements else set()
-        if not _drop(statements, read):
+    while any(map(_droppable, _flat(statements))):
+        if not _drop(statements, set().union(*map(_read, statements))):
             return
 
 
@@ -133,16 +132,28 @@ def _drop(statements: list[Stmt], read: set[str]) -> bool:
     for s in list(statements):
         for body in _bodies(s):
             dropped = _drop(body, read) or dropped
-        if (
-            isinstance(s, Line)
-            and s.target.isidentifier()
-            and s.target not in read
-            and not s.annotation
-            and not isinstance(s.value, ast.Call)
-        ):
+        if isinstance(s, Line) and _droppable(s) and s.target not in read:
             statements.remove(s)
             dropped = True
     return dropped
+
+
+def _flat(statements: Sequence[Stmt]) -> Iterator[Stmt]:
+    """Statements, and those inside them."""
+    for s in statements:
+        yield s
+        for body in _bodies(s):
+            yield from _flat(body)
+
+
+def _droppable(s: Stmt) -> bool:
+    """Whether it does nothing but give a variable its value."""
+    return (
+        isinstance(s, Line)
+        and s.target.isidentifier()
+        and not s.annotation
+        and not isinstance(s.value, ast.Call)
+    )
 
 
 def _read(s: Stmt) -> set[str]:

@@ -122,11 +122,14 @@ def _sound(file: Namespace, make: Callable[[], Instance]) -> Instance | None:
     """What is made, if nothing is wrong with it; else it is forgotten again."""
     state = file.state
     state.expecting, state.copies, known = None, 0, len(state.instances)
+    state.trying = True
     try:
         found: Instance | None = make()
     except (HiddenError, LimitError, RecursionError):
         found = None
-    if state.faults or found is None:
+    finally:
+        state.trying = False
+    if found is None:
         for key in list(state.instances)[known:]:
             del state.instances[key]
         state.forgive()

@@ -28,7 +28,7 @@ class HiddenError(Exception):
 
 
 class LimitError(Exception):
-    """A limit is reached; the fault is noted."""
+    """A limit is reached, or one fault is enough; it is noted."""
 
 
 UNKNOWN: Any = object()  # stands in an environment for a value that a fault hides
@@ -53,6 +53,7 @@ class State:
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.blind = False  # whether any value may be hidden by a fault
+        self.trying = False  # whether the first fault is the end: nobody reads the others
         # the file whose items have the shapes they expect; none where anything is set from outside
         self.expecting: str | None = None
         self.links: list[Link] = []
@@ -75,7 +76,8 @@ class State:
     ) -> None:  # fmt: skip
         """Note a fault, once for all copies and calls of what stands at `loc`.
 
-        Of several in one block that have the same `cause`, the first is said.
+        Of several in one block that have the same `cause`, the first is said. Raises LimitError
+        where it is enough that there is one.
         """
         self.blind = True
         block = block_of(loc)
@@ -85,6 +87,8 @@ class State:
         if keys.isdisjoint(self._said):
             self.faults.append(Fault(code, message, loc, help, details, self.chain()))
         self._said.update(keys)
+        if self.trying:
+            raise LimitError
 
     def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
         """Whether a fault of this cause is noted, in the block of `loc`."""

@@ -84,7 +84,9 @@ class Copy:
 
     def parts(self) -> tuple[Body, ...]:
         """The paths inside, in the order they are computed: main, shortcut, branches."""
-        return tuple(b for b in (self.body, self.shortcut, *self.branches) if b is not None)
+        if self.body is None:
+            return self.branches
+        return (self.body,) if self.shortcut is None else (self.body, self.shortcut)
 
     def below(self) -> tuple[Body, ...]:
         """The paths inside, and the body of the block that is called."""

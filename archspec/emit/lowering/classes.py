@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
@@ -149,16 +149,16 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
                 own = text if len(found) == 1 and not text.isdigit() else ""
                 v.hint = v.hint or own if unit.root else own or v.hint
     straightened(unit.steps)
-    _drop_unused(unit.steps, [*flat, *late])
-    steps = nest(rolled(unit.steps, [*flat, *late], unit.lengths), [*flat, *late])
+    count = _drop_unused(unit.steps, [*flat, *late])
+    steps = nest(rolled(unit.steps, count, unit.lengths), count)
     arguments = ["x" if len(ins) == 1 else n for n in plan.names]
     last = steps[-1] if steps else None
     alone = len(flat) == 1 and not plan.training and not plan.listed
     if alone and isinstance(last, Assign) and last.outs == flat:
         steps.pop()
-        end = Assign([Flow()], last.value)
+        end = replace(last, outs=[Flow()])
         naming = Naming(ins, arguments, [*steps, end], [], {"self", "torch", "nn", "math"})
-        value = naming.filled(last.value)
+        value = naming.value(last)
         lines = naming.text(steps)
         if _typed(value):
             return [*lines, Return(value)]
@@ -195,11 +195,13 @@ def _returns(
     return [*lines, Return(_dict(always, plan.listed))]
 
 
-def _drop_unused(steps: list[Step], outputs: Sequence[Var]) -> None:
-    """Removes steps that call no member and whose results nothing reads."""
+def _drop_unused(steps: list[Step], outputs: Sequence[Var]) -> Counter[int]:
+    """Removes steps that call no member and whose results nothing reads.
+
+    Returns how often a Var is read; what goes out twice, as it is never put into another step.
+    """
     while True:
-        count = uses(steps, Counter())
-        count.update(v.id for v in outputs)
+        count = uses(steps, Counter(v.id for v in outputs for _ in range(2)))
         dead = [
             s
             for s in steps
@@ -209,7 +211,7 @@ def _drop_unused(steps: list[Step], outputs: Sequence[Var]) -> None:
             and "self" not in render(s.value)
         ]
         if not dead:
-            return
+            return count
         for s in dead:
             steps.remove(s)
 
@@ -343,7 +345,7 @@ def _store(unit: Unit) -> None:
 def _prepare(unit: Unit, *, chained: bool) -> set[str]:
     """Sets counters and computed params at the constructor's start; returns the names it reads."""
     read: set[str] = set()
-    for s in unit.init:
+    for s in unit.init if unit.potential or unit.defined else ():
         read |= stmt_names(s)
     for counter in sorted(unit.counters):
         unit.init.insert(1, Line(ast.Constant(0), counter))

@@ -154,6 +154,8 @@ class Inits:
 
         Then what they cannot say, by name.
         """
+        if not (self.rules or self.used or self.both):
+            return []
         roots = self.roots
         leaves = [list(_leaves(r, "", {})) for r in roots]
         lines: list[Stmt] = []
@@ -393,12 +395,13 @@ def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Cop
 def _used(body: Body, path: str = "") -> Iterator[tuple[str, Instance]]:
     """The calls of files that have rules of their own, with their paths, outer ones first."""
     for c in body.copies():
-        if c.shared is not None:
+        below = c.below()
+        if c.shared is not None or not below:
             continue
         inner = ".".join(filter(None, (path, *c.segments)))
         if c.instance is not None and c.instance.init:
             yield inner, c.instance
-        for part in c.below():
+        for part in below:
             yield from _used(part, ".".join(filter(None, (inner, part.segment))))
 
 

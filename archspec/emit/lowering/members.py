@@ -9,7 +9,7 @@ from typing import Any
 
 from archspec.emit.lowering.flow import Flow, PlainError, Row, holds
 from archspec.emit.lowering.scope import Scope
-from archspec.emit.syntax import Line, Stmt, call, name
+from archspec.emit.syntax import Line, Stmt, call
 from archspec.expressions.sym import FAILURES, Sym, evaluate, written
 from archspec.language import Item
 
@@ -17,7 +17,7 @@ from archspec.language import Item
 def member(segment: str) -> ast.expr:
     """`self.conv1`; of a class whose members are numbered `self[0]`."""
     if segment.isidentifier():
-        return name(f"self.{segment}")
+        return ast.Attribute(ast.Name("self"), segment)
     return ast.Subscript(ast.Name("self"), ast.Constant(int(segment)))
 
 

@@ -70,7 +70,7 @@ class Members(Sink):
             empty = range(self.count, int(word))
             into += [set_member(str(k), call("nn.Identity")) for k in empty]
             self.count = int(word) + 1
-        if render(module) != f"self.{word}":
+        if isinstance(module, ast.Call) or render(module) != f"self.{word}":
             into.append(set_member(word, module))
         return member(word)
 

@@ -112,13 +112,13 @@ def _occurrence(site: Site, column: Column) -> None:
 def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
     """Where an item is there, if not everywhere or not at every argument of the class."""
     item, copies = column[0][1].item, column[0][1].copies
-    if item.repeat is not None:
+    if item.repeat is not None or not isinstance(item.when, Expr):
         return None
     here = conditions.presence(column)
     if here is not None or item.tap is not None or not copies:
         return here
     copy = copies[0]
-    if copy is None or not copy.ins or not isinstance(item.when, Expr) or scope.unit.root:
+    if copy is None or not copy.ins or scope.unit.root:
         return None
     prev = None
     if copy.ins[0] is not None:
@@ -130,6 +130,8 @@ def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
 def _decided(scope: Scope, column: Column) -> None:
     """Notes which arguments decide that an item is there in all rows, or in none."""
     item = column[0][1].item
+    if item.repeat is None and not isinstance(item.when, Expr):
+        return
     pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
     if not pairs:
         flow = _known([r for r, _ in column], [o.out for _, o in column])
@@ -256,10 +258,8 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
     """One copy in every row."""
     place = Place(site.scope, item, pairs, module=not site.sink.called)
     first, whole = place.first, site.scope.unit.whole
-    if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in place.copies):
-        raise PlainError("the names differ between instances")
-    if any((c.shared is None) != (first.shared is None) for c in place.copies):
-        raise PlainError("weights are shared in some instances only")
+    if len(place.copies) > 1:
+        _matching(site, place.copies)
     if item.op == "identity" and (site.sink.called or site.sink.named):
         _alias(place, [c.ins[0] for c in place.copies])
     elif first.shared is not None:
@@ -276,6 +276,15 @@ def _one(site: Site, item: Item, pairs: Pairs) -> None:
         _module(site, place)
     if isinstance(site.sink, Positional) and site.sink.called and first.segments:
         site.sink.fill(int(first.segments[-1]) + 1, site.init)
+
+
+def _matching(site: Site, copies: Sequence[Copy]) -> None:
+    """Raises PlainError where copies have no name in common, or only some are made."""
+    first = copies[0]
+    if site.sink.called and any(c.segments[:1] != first.segments[:1] for c in copies):
+        raise PlainError("the names differ between instances")
+    if any((c.shared is None) != (first.shared is None) for c in copies):
+        raise PlainError("weights are shared in some instances only")
 
 
 def _attributes(site: Site) -> bool:
@@ -525,7 +534,7 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
     """The op that joins paths; concat puts the shortcut first."""
     first: Copy = place.first
     layer = first.layer if first.layer is not None else create(place.item.merge or "add", {})
-    if any(c.layer != first.layer for c in place.copies):
+    if any(c.layer is not first.layer and c.layer != first.layer for c in place.copies):
         raise PlainError("the merges differ")
     if layer.op == "concat" and not first.branches:
         paths = paths[::-1]

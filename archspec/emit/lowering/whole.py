@@ -586,7 +586,8 @@ class Whole:
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
         unit.deciding = self.deciding
-        self.deciding |= decided_by(first) & set(self.kept)
+        if self.kept:
+            self.deciding |= decided_by(first) & set(self.kept)
         unit.params = set(first.args)
         unit.taken |= set(self.kept)
         names = {p: name(p) for p in self.kept}

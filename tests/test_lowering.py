@@ -406,7 +406,37 @@ def test_arguments_of_shipped_specs_are_honest(name: str, tmp_path: Path) -> Non
     honest(load(name), tmp_path)
 
 
-@pytest.mark.parametrize("text", [ARGUMENT, FOLLOWS, *BLOCKS])
+# where a condition does not hold, `conv2` would be called `conv1`
+RENAMED = """\
+spec: 1
+name: net
+input: [4, 6, 6]
+blocks:
+  Unit:
+    params: {out: ~}
+    body:
+      - {conv: {out: 8, kernel: 1}, when: $(input.channels != 8)}
+      - relu
+      - conv: {out: $out, kernel: 1}
+body: [Unit: 6, Unit: 7]
+"""
+# a number of copies that is written out: the same at a width of one more
+COUNTED = """\
+spec: 1
+name: net
+input: [2, 6, 6]
+blocks:
+  Deep:
+    params: {width: ~}
+    body:
+      - conv: {out: $width, kernel: 1}
+      - {repeat: $(width // 2 + 1), residual: [hardswish]}
+      - conv: {out: 2, kernel: 1}
+body: [Deep: 4, tanh, Deep: 4]
+"""
+
+
+@pytest.mark.parametrize("text", [ARGUMENT, FOLLOWS, *BLOCKS, RENAMED, COUNTED])
 def test_arguments_are_honest(text: str, tmp_path: Path) -> None:
     honest(loads(text), tmp_path)
 

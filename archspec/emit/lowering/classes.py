@@ -334,11 +334,17 @@ def _docstring(
 
 
 def _store(unit: Unit) -> None:
-    """What forward reads becomes attributes: arguments at once, what is computed at the end."""
+    """What forward reads becomes attributes: arguments at once, what is computed at the end.
+
+    A list takes its modules in super().__init__, and attributes only behind that.
+    """
     stores = [Line(v, f"self.{n}") for n, v in unit.stores.items()]
+    if unit.listed:
+        unit.init += stores
+        return
     given = set(unit.potential) | set(RESERVED)
     first = [s for s in stores if names_in(s.value) <= given]
-    unit.init[:0] = first if unit.listed else [Line(call("super().__init__")), *first]
+    unit.init[:0] = [Line(call("super().__init__")), *first]
     unit.init += [s for s in stores if s not in first]
 
 

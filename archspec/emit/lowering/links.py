@@ -11,6 +11,16 @@ from archspec.emit.lowering.scope import Classes
 from archspec.expand.tree import Body, Copy, Value
 
 
+def empty(copy: Copy) -> bool:
+    """Whether nothing is in a group but identities: what comes out is what went in."""
+    if merges(copy) or copy.body is None:
+        return False
+    return all(
+        c.layer.op == "identity" if c.layer is not None else c.group and empty(c)
+        for c in copy.body.copies()
+    )
+
+
 def merges(part: Copy | Body) -> bool:
     """Whether paths meet in it, or would: a residual, or branches."""
     if isinstance(part, Body):

@@ -68,6 +68,11 @@ class Copies:
         return len(set(self.counts)) > 1
 
     @property
+    def many(self) -> Any:
+        """The author's number of copies, where it is said by itself."""
+        return self.item.repeat.count if self.item.repeat is not None else None
+
+    @property
     def flat(self) -> list[Copy]:
         return [c for copies in self.each for c in copies]
 

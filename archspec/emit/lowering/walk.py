@@ -13,7 +13,8 @@ nn.Sequential calls its modules itself, so its walk leaves constructors alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ def walk(site: Site, paths: Paths) -> None:
     at, count = 0, len(paths[0][1].items)
     while at < count:
         column = _column(paths, at)
-        here, end = _comes_and_goes(site.scope, column), at + 1
+        here, end = _comes_and_goes(site.scope, column, paths[0][1]), at + 1
         if here is None:
             _decided(site.scope, column)
             _occurrence(site, column)
@@ -109,7 +110,7 @@ def _occurrence(site: Site, column: Column) -> None:
 # ---------------------------------------------------------------- items that come and go
 
 
-def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
+def _comes_and_goes(scope: Scope, column: Column, body: Body) -> list[bool] | None:
     """Where an item is there, if not everywhere or not at every argument of the class."""
     item, copies = column[0][1].item, column[0][1].copies
     if item.repeat is not None or not isinstance(item.when, Expr):
@@ -124,7 +125,31 @@ def _comes_and_goes(scope: Scope, column: Column) -> list[bool] | None:
     if copy.ins[0] is not None:
         prev = lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
     asked = conditions.open_ended(scope, item.when, column[0][0], copy, prev)
-    return [True] * len(column) if asked else None
+    if not asked or _names_others((scope.unit.parts[0][1], body), copy):
+        return None
+    return [True] * len(column)
+
+
+def _names_others(parts: Sequence[Body | Copy], copy: Copy) -> bool:
+    """Whether others would have other names if a copy were not there.
+
+    Those without an id are numbered among what is there: `conv2` would be `conv1`.
+    """
+    own = dict(_numbered([copy]))
+    within = [c for p in parts for c in ([p] if isinstance(p, Copy) else p.copies())]
+    return any(stem in own and number > own[stem] for stem, number in _numbered(within, but=copy))
+
+
+def _numbered(copies: Sequence[Copy], but: Copy | None = None) -> Iterator[tuple[str, int]]:
+    """The names that go by number, taken apart: `conv2` → conv, 2; `but` what is in one copy."""
+    for copy in copies:
+        if copy is but:
+            continue
+        found = re.fullmatch(r"(\w*[a-z_])(\d+)", copy.segments[0]) if copy.segments else None
+        if found is not None:
+            yield found[1], int(found[2])
+        for body in copy.parts() if not copy.segments else ():
+            yield from _numbered(list(body.copies()), but)
 
 
 def _decided(scope: Scope, column: Column) -> None:
@@ -638,6 +663,7 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
     unit, reached = site.scope.unit, member(str(text.value))
     sink = Positional(unit, str(text.value), reached, "nn.ModuleList")
     inner = Site(site.scope.without(copies.own), sink, site.init, site.steps)
+    _holding(site.scope, copies.many, copies.at(0))
     with unit.filling(sink):
         for k in range(copies.counts[0]):
             _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
@@ -652,6 +678,7 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
 def _one_by_one(site: Site, copies: Copies) -> None:
     """Each copy as if it were written out."""
     copies.same_count()
+    _holding(site.scope, copies.many, copies.at(0))
     scope = site.scope.without(copies.own)
     for k in range(copies.counts[0]):
         here = [(r.below(), c) for r, c in copies.at(k)]
@@ -691,6 +718,7 @@ def _repeated(site: Site, copies: Copies) -> Flow:
             if copies.varies:
                 raise
             before.restore()
+    _holding(site.scope, copies.many, copies.at(0))
     own = Site(site.scope.without(copies.own), sink, site.init, [])
     for k in range(copies.counts[0]):
         _one(own, copies.item, copies.at(k))
@@ -738,6 +766,11 @@ def _alike(site: Site, copies: Copies, apart_: int) -> Flow:
 def _again(site: Site, place: Place) -> None:
     """An earlier op, call or group once more."""
     unit, first = site.scope.unit, place.first
+    if first.group and all(map(links.empty, place.copies)):
+        bodies = [body_of(c) for c in place.copies]
+        cur = lookup(place.rows, [b.input for b in bodies])
+        define(place.rows, [must(b.output) for b in bodies], cur)
+        return
     owner = _owner(unit, place)
     reached = owner.attribute if owner is not None else _submodule(unit, place)
     if first.group:

@@ -226,11 +226,6 @@ def test_some_random_specs() -> None:
     run(200)
 
 
-@pytest.mark.slow
-def test_many_random_specs() -> None:
-    run(5000)
-
-
 def test_a_sample_reads_clean(tmp_path: Path) -> None:
     written = 0
     for seed in range(150):

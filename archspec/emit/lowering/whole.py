@@ -329,7 +329,8 @@ class Whole:
         known = group.info
         if known is not None:  # what a call of itself may rely on
             for i in (*group.instances, *group.beside):
-                known.values.setdefault(id(i), _worth(i))
+                handed = {n: bare(self.document[id(i)].args.get(n)) for n in inherited}
+                known.values.setdefault(id(i), {**handed, **_worth(i)})
         plan = Plan(
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
             [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,

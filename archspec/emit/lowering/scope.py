@@ -98,6 +98,7 @@ class Classes(Protocol):
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
     calls: dict[Any, Call]  # the torch code of ops, by the same
     inits: Any
+    roots: list[Instance]
     imported: dict[str, str]  # modules of packages -> what the file calls them
 
     def of(self, instances: Sequence[Instance]) -> Info:

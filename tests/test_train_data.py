@@ -153,12 +153,10 @@ class Noisy(Dataset[Any]):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_dataset_draws_the_same_whoever_reads_it(workers: int) -> None:
     def read(workers: int, size: int) -> dict[int, Tensor]:
-        view = View(Given(Noisy()), torch.arange(20), seed=3)
+        view = View(Given(Noisy()), torch.arange(20), seed=3, workers=workers)
         order = Order(20, size, 3)
         found = {}
-        for chosen, (x, _) in zip(
-            order.batches(1), load(view, order.batches(1), 1, workers), strict=True
-        ):
+        for chosen, (x, _) in zip(order.batches(1), load(view, order.batches(1), 1), strict=True):
             found |= dict(zip(chosen, x, strict=True))
         return found
 
@@ -212,6 +210,18 @@ def test_a_picture_that_ends_early_is_named(pictures: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(TrainError, match=r"E803 .*0\.png. cannot be read"):
         picture(path, "L", (8, 8))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_goes_bad_later_is_named_too(pictures: Path, workers: int) -> None:
+    """Its header is right, so that it is found out when it is read, maybe in another process."""
+    path = pictures / "dark" / "0.bmp"
+    Image.new("L", (8, 8)).save(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(TrainError, match=r"E803 .*0\.bmp. cannot be read"):
+        fit(
+            build(), {"train": pictures, "val": 0, "normalize": "none", "workers": workers}, **QUICK
+        )
 
 
 def test_a_table_that_is_none(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ run that was killed goes on as if it had not been.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -29,7 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archspec.train import groups, log, named, state
 from archspec.train.blame import blame
-from archspec.train.errors import InterruptedTrainingError, library
+from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load
 from archspec.train.measure import add, estimate, reduced, score
@@ -91,6 +92,9 @@ class Job:
 def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
     """The device, how numbers are held there, and who else is told of metrics."""
     precision = plan.precision
+    if precision == "fp16" and not torch.cuda.is_available():
+        help = "`bf16` is for CPUs too; `auto` takes what there is"
+        raise plan.fault("E802", "fp16 needs a GPU", "precision", help=help)
     if precision == "auto":
         half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         precision = "bf16" if half else "fp32"
@@ -99,9 +103,17 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
     trackers = list(plan.log.trackers) if plan.log is not None and folder is not None else []
     for name in trackers:  # accelerate leaves out those that are not installed, and says nothing
         library(name, f"the tracker `{name}`")
-    return Accelerator(
-        mixed_precision=_PRECISION[precision], log_with=trackers or None, project_dir=folder
-    )
+    # told so, or it runs each of several processes on CPUs as the only one, without a word
+    cpu = not torch.accelerator.is_available()
+    found = Accelerator(
+        mixed_precision=_PRECISION[precision], cpu=cpu, log_with=trackers or None,
+        project_dir=folder,
+    )  # fmt: skip
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if found.num_processes != world:
+        message = f"{world} processes were started, and accelerate sees {found.num_processes}"
+        raise TrainError("E811", message, "start them by `torchrun`")
+    return found
 
 
 class Training:
@@ -220,7 +232,7 @@ class Training:
         batches = self.order.batches(at.epochs)
         updates = [batches[i : i + k] for i in range(0, len(batches), k)][at.step :]
         mine = self.order.mine([batch for update in updates for batch in update])
-        loader = iter(load(self.sets.train, mine, at.epochs, self.sets.train.workers))
+        loader = load(self.sets.train, mine, at.epochs)
         started = time.perf_counter()
         self._train_mode()
         for update in updates:
@@ -359,7 +371,8 @@ class Training:
             },
             "metrics": at.rows[-1] if at.rows else {},
         }  # fmt: skip
-        state.write(folder, self._name, self.shown.state_dict(), kept, facts, texts)
+        made = state.Checkpoint(self.shown.state_dict(), kept, facts, texts)
+        state.write(folder, self._name, made)
         state.point(folder, state.LAST, self._name)
         if at.best_name:
             state.point(folder, state.BEST, at.best_name)

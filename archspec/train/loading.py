@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from archspec.train import augment
+from archspec.train.errors import TrainError
 from archspec.train.named import Called
 from archspec.train.samples import Given, Samples
 
@@ -95,8 +96,19 @@ class View(Dataset[Any]):
         x, y = self.__getitems__([index])
         return x[0], y[0]
 
-    def __getitems__(self, indices: list[int]) -> tuple[Any, Any]:
-        """A batch: x [N, …], y [N, …]."""
+    def __getitems__(self, indices: list[int]) -> Any:
+        """A batch: x [N, …], y [N, …]; in a process that reads, what went wrong instead.
+
+        DataLoader would make of an exception with a code a RuntimeError with a traceback.
+        """
+        try:
+            return self._batch(indices)
+        except TrainError as wrong:
+            if get_worker_info() is None:
+                raise
+            return wrong
+
+    def _batch(self, indices: list[int]) -> tuple[Any, Any]:
         numbers = self.chosen[torch.as_tensor(indices)].tolist()
         if isinstance(self.samples, Given):
             return self.samples.together(self._items(self.samples, numbers))
@@ -162,14 +174,18 @@ def _whole(batch: Any) -> Any:
     return batch
 
 
-def load(view: View, batches: list[list[int]], epoch: int, workers: int = 0) -> DataLoader[Any]:
-    """The batches of an epoch, read by so many processes; nothing of torch's numbers is drawn."""
+def load(view: View, batches: list[list[int]], epoch: int) -> Iterator[tuple[Any, Any]]:
+    """The batches of an epoch; nothing of torch's numbers is drawn. Raises TrainError."""
     view.epoch = epoch
-    return DataLoader(
+    loader = DataLoader(
         view,
         batch_sampler=batches,
         collate_fn=_whole,
-        num_workers=workers,
+        num_workers=view.workers,
         generator=torch.Generator().manual_seed(seeded(view.seed, epoch)),
         pin_memory=torch.cuda.is_available(),
     )
+    for batch in loader:
+        if isinstance(batch, TrainError):
+            raise batch
+        yield batch

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import torch
+from accelerate.utils import broadcast
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -31,9 +32,12 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
     """What a task counts of all samples, each once, over all processes."""
     order = Order(len(view), batch, 0, False, on.process_index, on.num_processes)
     model.eval()
+    if on.num_processes > 1:  # each has statistics of its own batches: those of the first count
+        for buffer in model.buffers():
+            buffer.copy_(broadcast(buffer))
     sums: Sums = {}
     batches = [share for share in order.mine(order.batches(0)) if share]
-    for x, y in load(view, batches, 0, view.workers):
+    for x, y in load(view, batches, 0):
         with on.autocast():
             add(sums, task.score(model, x.to(on.device), y.to(on.device)))
     return reduced(sums, on)
@@ -66,7 +70,7 @@ def estimate(
         one.momentum = None
         one.train()
     order = Order(len(view), batch, 0, False)
-    for x, _ in load(view.plain(), order.batches(0), 0, view.workers):
+    for x, _ in load(view.plain(), order.batches(0), 0):
         model(x.to(device))
     for one, momentum in zip(norms, momenta, strict=True):
         one.momentum = momentum

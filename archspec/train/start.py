@@ -189,6 +189,7 @@ def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
         message = f"the run learned from {kept['samples']:,} samples; here are {here:,}"
         raise TrainError("E808", message, "give it the data that it had")
     training = Training(job, accelerator(found, folder))
+    first = training.accelerator.is_main_process
     world = len(kept["randomness"])
     if world != training.order.world and not kept["at"]["finished"]:
         message = f"the run had {world} processes; here are {training.order.world}"
@@ -196,7 +197,7 @@ def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
     from safetensors.torch import load_file
 
     training.restore(kept, load_file(checkpoint / "model.safetensors"))
-    if kept["at"]["best_name"]:
+    if kept["at"]["best_name"] and first:
         state.point(folder, state.BEST, kept["at"]["best_name"])
     return training.run()
 

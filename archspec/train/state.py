@@ -19,7 +19,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,23 +60,26 @@ def _synced(path: Path) -> None:
         os.close(handle)
 
 
-def write(
-    run: Path,
-    name: str,
-    weights: Mapping[str, Tensor],
-    state: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    spec: Mapping[str, str],
-) -> None:
+class Checkpoint(NamedTuple):
+    """What is written: weights, what is needed to go on, what they are, the spec's files."""
+
+    weights: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    spec: Mapping[str, str]
+
+
+def write(run: Path, name: str, made: Checkpoint) -> None:
     """A checkpoint of a run. One that is there already, of a run gone on with, is replaced."""
     folder = run / _FOLDER
     temporary = folder / f"{name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    files.save(weights, temporary / "model.safetensors", {files.MARK: VERSION}, force=True)
-    torch.save(dict(state), temporary / "state.pt")
-    (temporary / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    for path, text in spec.items():
+    weights = temporary / "model.safetensors"
+    files.save(made.weights, weights, {files.MARK: VERSION}, force=True)
+    torch.save(dict(made.state), temporary / "state.pt")
+    (temporary / "facts.json").write_text(json.dumps(made.facts, indent=1), encoding="utf-8")
+    for path, text in made.spec.items():
         place = temporary / "spec" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
@@ -222,8 +225,3 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def moved(sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What was counted, for a file."""
-    return {key: value.detach().cpu() for key, value in sums.items()}

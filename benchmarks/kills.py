@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import sklearn.datasets  # here, so that no piece has to
+import sklearn.datasets  # noqa: F401  (here, so that no piece has to)
 import torch
 from safetensors.torch import load_file
 

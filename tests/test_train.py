@@ -694,15 +694,30 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> No
     assert not changed(weights(whole), other)
 
 
+def test_a_new_run_gets_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [fit(build(), RAW, epochs=1, quiet=True).folder for _ in range(3)]
+    assert names == [Path("runs/little"), Path("runs/little-2"), Path("runs/little-3")]
+
+
+def test_the_module_is_in_the_mode_it_was_in() -> None:
+    model = build()
+    run(model, epochs=1)
+    assert model.training
+    run(model.eval(), epochs=1)
+    assert not model.training
+
+
 # ------------------------------------------------------------------ the screen
 
 
 def test_lines_without_a_terminal_and_a_bar_with_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit(build(), points(), log=None, epochs=2)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["1/2", "2/2"]
+    fit(build(), points(), log=None, epochs=2, phases=[{"name": "head", "train": "fc"}])
+    said, *lines = capsys.readouterr().err.splitlines()
+    assert said == "head: 27 of 139 parameters: all at 0.001, all, no decay at 0.001"
+    assert [line.split("  ")[0] for line in lines] == ["head 1/2", "head 2/2"]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     fit(build(), points(), log=None, epochs=2)
     shown = capsys.readouterr().err

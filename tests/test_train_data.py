@@ -23,7 +23,7 @@ from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, Order, View, load
 from archspec.train.named import Called
 from archspec.train.samples import Arrays, Given, Wanted, picture, samples
-from archspec.train.start import fit
+from archspec.train.start import fit, prepare
 
 SPEC = """\
 spec: 1
@@ -181,6 +181,16 @@ def test_datasets_and_loaders_are_trained_on() -> None:
         fit(build(), {1, 2}, **QUICK)
 
 
+def test_a_loader_says_how_it_reads_where_the_plan_does_not(tmp_path: Path) -> None:
+    for shuffle in (False, True):
+        loader = DataLoader(Noisy(), 5, shuffle=shuffle)
+        job = prepare(build(), loader, reading.given(None, {"log": None, "data": {"val": 0}}))
+        assert job.batch == 5
+        assert job.sets.train.samples.shuffled == shuffle
+    job = prepare(build(), loader, reading.given(None, {"log": None, "batch": 3}))
+    assert job.batch == 3
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -203,6 +213,32 @@ def test_what_no_network_can_learn_from_is_named(pictures: Path, tmp_path: Path)
         fit(build(), pictures / "dark", **QUICK)
     with pytest.raises(TrainError, match=r"did you mean `.*pictures`"):
         fit(build(), tmp_path / "picture", **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (torch.eye(2)[torch.arange(20) % 2], r"a target is \[2\], not the number of one class"),
+        ((torch.arange(20) % 2)[:, None], r"a target is \[1\], not the number of one class"),
+    ],
+)
+def test_targets_that_are_no_classes(y: Tensor, said: str) -> None:
+    with pytest.raises(TrainError, match=f"E804 {said}"):
+        fit(build(), (torch.rand(20, 1, 8, 8), y), **QUICK)
+
+
+def test_a_network_of_two_inputs_is_not_this_tasks() -> None:
+    model = archspec.build("siamese")
+    with pytest.raises(TrainError, match=r"E804 the network reads .* a sample of this task has one"):
+        fit(model, "synthetic", **QUICK)
+
+
+def test_other_classes_are_not_measured(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    fit(build(), pictures, **{**QUICK, "log": {"folder": str(folder)}})
+    (pictures / "light").rename(pictures / "bright")
+    with pytest.raises(TrainError, match="E803 the data have the classes `bright` and `dark`"):
+        use.evaluate(folder, pictures)
 
 
 def test_a_picture_that_ends_early_is_named(pictures: Path) -> None:

@@ -125,8 +125,8 @@ class Training:
         self.parameters = dict(self.model.named_parameters())
         self.free = [name for name, value in self.parameters.items() if value.requires_grad]
         self.order = Order(
-            len(self.sets.train), job.batch, self.plan.seed, True, on.process_index,
-            on.num_processes,
+            len(self.sets.train), job.batch, self.plan.seed, self.sets.train.samples.shuffled,
+            on.process_index, on.num_processes,
         )  # fmt: skip
         self.at = Place()
         self.sums: Sums = {}
@@ -136,6 +136,7 @@ class Training:
         self.entered: int | None = None  # the phase that everything below is made for
         self.still: list[nn.Module] = []
         self.tables: dict[str, Any] = {}
+        self.screen = log.Screen(0, 0, quiet=True)  # until it runs
         monitor = self.plan.stop.monitor if self.plan.stop is not None else None
         monitor = monitor or self.task.monitor
         if self.sets.val is None:
@@ -153,9 +154,12 @@ class Training:
     def run(self) -> Run:
         """To the end, from wherever it is."""
         wanted = {name: value.requires_grad for name, value in self.parameters.items()}
+        training = self.model.training
         self._tell()
-        screen = log.Screen(self._total(), self.at.steps, quiet=self.job.quiet or not self._first)
-        self.screen = screen
+        quiet = self.job.quiet or not self._first
+        self.screen = screen = log.Screen(self._total(), self.at.steps, quiet=quiet)
+        for note in self.sets.notes:
+            screen.say(f"note: {note}")
         try:
             with self.interrupts:
                 while self.at.phase < len(self.plan.parts):
@@ -171,6 +175,7 @@ class Training:
             for tracker in self.accelerator.trackers:
                 tracker.finish()
             released(self.model)
+            self.model.train(training)
             for name, value in self.parameters.items():
                 value.requires_grad_(wanted[name])
         return self.result()
@@ -206,6 +211,18 @@ class Training:
         self.moved = self._moved()
         self.rate = self._rate(plan.parts[k])
         self.entered = k
+        if self.plan.phases:
+            self._say_phase(plan.parts[k])
+
+    def _say_phase(self, phase: Phase) -> None:
+        sizes = {name: value.numel() for name, value in self.parameters.items()}
+        rates = ", ".join(
+            f"{group.name} at {base:.3g}"
+            for group, base in zip(self.groups, self.bases, strict=True)
+        )
+        trained = sum(sizes[name] for group in self.groups for name in group.names)
+        head = phase.name or f"phase {self.at.phase + 1}"
+        self.screen.say(f"{head}: {trained:,} of {sum(sizes.values()):,} parameters: {rates}")
 
     def _moved(self) -> Any:
         """What makes a step. accelerate's wrapper searches the disk for a library at every one.
@@ -302,8 +319,7 @@ class Training:
         at.seconds = 0.0
         self.rate.watched(value)
         self._patience(value)
-        sign = 1 if self.falls else -1
-        if at.best is None or sign * value < sign * at.best:
+        if self._better(value, at.best):
             at.best, at.best_name = value, self._name
         self.screen.say(log.said(row))
         self.accelerator.log(figures, step=at.steps)
@@ -311,11 +327,15 @@ class Training:
 
     def _patience(self, value: float) -> None:
         stop, at = self._stop, self.at
-        sign, least = (1 if self.falls else -1), (stop.least if stop is not None else 0.0)
-        if at.reference is None or sign * value < sign * at.reference - least:
+        if self._better(value, at.reference, stop.least if stop is not None else 0.0):
             at.reference, at.waited = value, 0
         else:
             at.waited += 1
+
+    def _better(self, value: float, than: float | None, by: float = 0.0) -> bool:
+        """Whether what is monitored is better, by more than so much; what is no number never is."""
+        sign = 1 if self.falls else -1
+        return value == value and (than is None or sign * value < sign * than - by)
 
     def evaluate(self) -> dict[str, float]:
         """Metrics on what was held out; none where nothing was."""

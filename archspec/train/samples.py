@@ -11,12 +11,21 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from contextlib import closing
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+)
 
 from archspec.text.words import cut, listed, near
 from archspec.train.errors import TrainError, library
@@ -28,7 +37,7 @@ ENDINGS = frozenset(
     [".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
 WORDS = ("digits", "synthetic")
-_MADE = 1024  # samples of a synthetic set
+_MADE, _FEW, _ROOM = 1024, 64, 128 << 20  # samples of a synthetic set, and bytes
 
 
 class Wanted(NamedTuple):
@@ -54,7 +63,9 @@ class Samples:
 
     targets: Tensor | None = None
     classes: tuple[str, ...] = ()
-    ours: bool = True  # whether inputs are plain numbers that may be augmented and normalised
+    batch: int | None = None  # what a DataLoader said; a plan that says something goes before
+    workers: int = 0
+    shuffled: bool = True
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -159,13 +170,15 @@ def picture(file: Path, mode: str, sides: tuple[int, int]) -> Tensor:
 class Given(Samples):
     """A Dataset of the caller's: items are (input, target), made into batches by `collate`."""
 
-    ours = False
-
-    def __init__(self, dataset: Any, collate: Any = default_collate) -> None:
+    def __init__(self, dataset: Any, loader: DataLoader[Any] | None = None) -> None:
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             message = "the set has no length, so that no order and no place to go on from is known"
             raise TrainError("E803", message, "give a Dataset with `__len__` and `__getitem__`")
-        self.dataset, self.collate = dataset, collate
+        self.dataset = dataset
+        self.collate = default_collate if loader is None else loader.collate_fn
+        if loader is not None:
+            self.batch, self.workers = loader.batch_size, loader.num_workers
+            self.shuffled = isinstance(loader.sampler, RandomSampler)
         self.classes = tuple(map(str, getattr(dataset, "classes", ())))
 
     def __len__(self) -> int:
@@ -232,13 +245,11 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
 
 
 def _of_loader(loader: DataLoader[Any]) -> Samples:
-    from torch.utils.data import RandomSampler, SequentialSampler
-
     if not isinstance(loader.sampler, (RandomSampler, SequentialSampler)):
         message = f"the DataLoader draws with a {type(loader.sampler).__name__}"
         help = "the order of samples is the plan's, so that a run can go on: give its Dataset"
         raise TrainError("E803", message, help)
-    return Given(loader.dataset, loader.collate_fn)
+    return Given(loader.dataset, loader)
 
 
 def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
@@ -354,9 +365,10 @@ def _synthetic(wanted: Wanted) -> Samples:
         raise TrainError("E803", message, "give the module that archspec built, or data")
     generator = torch.Generator().manual_seed(0)
     classes = max(wanted.classes, 2)
-    means = torch.randn(classes, *wanted.shape, generator=generator)
-    y = torch.arange(_MADE) % classes
-    x = means[y] + torch.randn(_MADE, *wanted.shape, generator=generator)
+    n = min(_MADE, max(_FEW, _ROOM // (4 * prod(wanted.shape))))
+    means = torch.randn(min(n, classes), *wanted.shape, generator=generator)
+    y = torch.arange(n) % classes
+    x = means[y] + torch.randn(n, *wanted.shape, generator=generator)
     if wanted.numbers:
         return Arrays(x, x.flatten(1)[:, :1].clone())
     return Arrays(x, y, [str(n) for n in range(classes)])

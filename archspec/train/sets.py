@@ -59,6 +59,7 @@ class Sets:
     train: View
     val: View | None
     facts: Facts
+    notes: tuple[str, ...] = ()
 
 
 def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | None) -> Sets:
@@ -92,10 +93,13 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     normal = _normal(plan, data.normalize, view, shift)
     for one in (view, held):
         if one is not None:
-            one.normal, one.workers = normal, data.workers
+            one.normal, one.workers = normal, data.workers or one.samples.workers
     x, _ = view.plain()[0]
     shape = tuple(x.shape) if isinstance(x, Tensor) else ()
-    return Sets(view, held, Facts(task, whole.classes, shape, normal))
+    notes: tuple[str, ...] = ()
+    if shift is not None and normal != shift:
+        notes = ("inputs are not normalised as the published weights expect: `data.normalize`",)
+    return Sets(view, held, Facts(task, whole.classes, shape, normal), notes)
 
 
 def pair(given: Any) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, View
 from archspec.train.plan import Log, Plan, Stop
 from archspec.train.run import Run
+from archspec.train.sets import Facts
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError
 
@@ -106,6 +108,8 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     task.refuse(found)
     device = accelerator(plan).device
     batch = plan.batch
+    if "batch" not in plan.model_fields_set:
+        batch = found.train.samples.batch or batch
     if program is not None:
         sized = refusals.fits(program, found)
         if batch == "auto":
@@ -147,23 +151,29 @@ def _folder(log: Log | None, name: str) -> Path | None:
     """Where the run is written: the folder that is named, or a new one. Raises TrainError."""
     if log is None:
         return None
-    if log.folder is not None:
-        folder = Path(log.folder)
-        if state.pointed(folder, state.LAST) is not None:
-            message = f"`{folder}` holds a run already"
-            raise TrainError("E808", message, "go on with it by `resume`, or name another folder")
-    else:
-        folder = Path("runs") / name
-        number = 1
-        while folder.exists():
-            number += 1
-            folder = Path("runs") / f"{name}-{number}"
     try:
+        if log.folder is None:
+            return _new(Path("runs"), name)
+        folder = Path(log.folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as bad:
-        message = f"the folder `{folder}` cannot be made: {bad.strerror}"
+        message = f"the folder of the run cannot be made: `{bad.filename}`: {bad.strerror}"
         raise TrainError("E808", message, "name another: `log: {folder: …}`") from None
+    if state.pointed(folder, state.LAST) is not None:
+        message = f"`{folder}` holds a run already"
+        raise TrainError("E808", message, "go on with it by `resume`, or name another folder")
     return folder
+
+
+def _new(above: Path, name: str) -> Path:
+    """The first of `name`, `name-2`, … that nobody has made, made now."""
+    above.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = above / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError
 
 
 def _begin(training: Training) -> None:
@@ -184,6 +194,9 @@ def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
     found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
     job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
     job = replace(job, plan=found, folder=folder, batch=kept["batch"])
+    for view in (job.sets.train, job.sets.val):
+        if view is not None:  # as the run had it, not as it would be fitted now
+            view.normal = Facts.of(record["data"]).normal
     if kept["samples"] != len(job.sets.train):
         here = len(job.sets.train)
         message = f"the run learned from {kept['samples']:,} samples; here are {here:,}"

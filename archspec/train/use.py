@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from archspec.text.source import from_text
+from archspec.text.words import listed
 from archspec.train import engine, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
 from archspec.train.measure import score
@@ -116,6 +117,10 @@ def evaluate(path: str | Path, data: Any = None) -> dict[str, Any]:
     wanted = sets.wanted(found.program, plan, numbers=found.task.numbers)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     view = prepared.val
+    theirs = prepared.facts.classes
+    if theirs and found.facts.classes and theirs != found.facts.classes:
+        message = f"the data have the classes {listed(theirs[:5])}, not those that were learned"
+        raise TrainError("E803", message, f"which are {listed(found.facts.classes[:5])}")
     if view is None:
         raise TrainError("E803", "the plan holds nothing out", "give data to evaluate on")
     view.normal = found.facts.normal

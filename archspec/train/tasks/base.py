@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from archspec.text.words import listed
+from archspec.train.errors import TrainError
 from archspec.train.sets import main
 
 if TYPE_CHECKING:
@@ -90,3 +92,11 @@ def count(loss: Tensor, y: Any) -> Sums:
     """The loss as a sum over samples, and how many they are."""
     n = len(y)
     return {"loss": loss.detach().double() * n, "n": torch.tensor(n, device=loss.device)}
+
+
+def one_input(program: Program) -> None:
+    """Raises TrainError where a network reads more than one input."""
+    inputs = [node.path for node in program.graph.steps if node.layer is None]
+    if len(inputs) > 1:
+        said = f"the network reads {listed(inputs)}; a sample of this task has one input"
+        raise TrainError("E804", said, "write a loop of your own around the module")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from archspec.text.words import did_you_mean
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
-from archspec.train.tasks.base import Move, Sums, Task, count
+from archspec.train.tasks.base import Move, Sums, Task, count, one_input
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Node
@@ -108,7 +108,16 @@ class Classification(Task):
     # -------------------------------------------------------------- before the first step
 
     def refuse(self, sets: Sets) -> None:
+        _, y = sets.train.plain()[0]
+        if not isinstance(y, Tensor | int) or (isinstance(y, Tensor) and y.ndim):
+            shape = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            said = f"a target is {shape}, not the number of one class"
+            raise TrainError("E804", said, "give y [N] of whole numbers: `y.argmax(1)` of one-hot")
+        if isinstance(y, Tensor) and y.is_floating_point():
+            said = f"targets are {y.dtype}; classes are whole numbers"
+            raise TrainError("E804", said, "`y.long()`, or `task: regression` for numbers")
         if self.program is not None:
+            one_input(self.program)
             edge = self.program.graph.outputs[self.main][0]
             node = self.program.graph.steps[edge.node]
             self._ends(node)
@@ -139,12 +148,17 @@ class Classification(Task):
             low, high = int(targets.min()), int(targets.max())
             if low < 0 or high >= shape[0]:
                 said = f"targets are from {low} to {high}; the head has {shape[0]} classes"
-                raise TrainError("E804", said, f"they are from 0; build with classes={high + 1}")
+                raise TrainError("E804", said, f"they count from 0; {self._wider(high + 1)}")
         elif classes and classes != shape[0]:
             said = f"the data have {classes} classes, the head `{self.main}` has {shape[0]}"
-            raise TrainError(
-                "E804", said, f"build(…, classes={classes}), or --set classes={classes}"
-            )
+            raise TrainError("E804", said, self._wider(classes))
+
+    def _wider(self, classes: int) -> str:
+        """How the head gets as wide as that."""
+        assert self.program is not None
+        if "classes" in self.program.spec.params:
+            return f"build(…, classes={classes}), or --set classes={classes}"
+        return f"make `{self.main}` {classes} wide in the spec"
 
 
 def f1(matrix: Tensor) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
-from archspec.train.tasks.base import Move, Sums, Task, count
+from archspec.train.tasks.base import Move, Sums, Task, count, one_input
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -65,6 +65,7 @@ class Regression(Task):
     def refuse(self, sets: Sets) -> None:
         if self.program is None:
             return
+        one_input(self.program)
         edge = self.program.graph.outputs[self.main][0]
         shape = self.program.graph.steps[edge.node].outs[edge.output].shape
         _, y = sets.train.plain()[0]

@@ -373,6 +373,9 @@ def test_it_stops_when_nothing_gets_better() -> None:
     )
     assert len(found.metrics) == 4  # the first is the reference, then more than two in vain
     assert found.stopped
+    phases = [{"epochs": 9, "stop": {"patience": 1, "monitor": "train.accuracy"}}, {"epochs": 2}]
+    found = run(build(), optimizer={"sgd": {"lr": 1e-9}}, phases=phases)
+    assert [row["phase"] for row in found.metrics] == ["1", "1", "1", "2", "2"]
 
 
 # ------------------------------------------------------------------ metrics
@@ -716,7 +719,7 @@ def test_lines_without_a_terminal_and_a_bar_with_one(
 ) -> None:
     fit(build(), points(), log=None, epochs=2, phases=[{"name": "head", "train": "fc"}])
     said, *lines = capsys.readouterr().err.splitlines()
-    assert said == "head: 27 of 139 parameters: all at 0.001, all, no decay at 0.001"
+    assert said == "head: trains fc, 27 of 139 parameters, at 0.001"
     assert [line.split("  ")[0] for line in lines] == ["head 1/2", "head 2/2"]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     fit(build(), points(), log=None, epochs=2)

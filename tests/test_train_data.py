@@ -229,7 +229,7 @@ def test_targets_that_are_no_classes(y: Tensor, said: str) -> None:
 
 def test_a_network_of_two_inputs_is_not_this_tasks() -> None:
     model = archspec.build("siamese")
-    with pytest.raises(TrainError, match=r"E804 the network reads .* a sample of this task has one"):
+    with pytest.raises(TrainError, match=r"E804 the network reads .* has one input"):
         fit(model, "synthetic", **QUICK)
 
 

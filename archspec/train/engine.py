@@ -34,6 +34,7 @@ from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load
 from archspec.train.measure import add, estimate, reduced, score
+from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
 from archspec.version import VERSION
@@ -41,7 +42,7 @@ from archspec.weights.names import under
 
 if TYPE_CHECKING:
     from archspec.network import Program
-    from archspec.train.plan import Phase, Plan
+    from archspec.train.plan import Phase, Plan, Stop
     from archspec.train.sets import Sets
     from archspec.train.tasks import Sums, Task
 
@@ -137,11 +138,14 @@ class Training:
         self.still: list[nn.Module] = []
         self.tables: dict[str, Any] = {}
         self.screen = log.Screen(0, 0, quiet=True)  # until it runs
-        monitor = self.plan.stop.monitor if self.plan.stop is not None else None
-        monitor = monitor or self.task.monitor
-        if self.sets.val is None:
-            monitor = monitor.replace("val.", "train.")
-        self.monitor, self.falls = monitor, self.task.falls(monitor)
+        self.monitor = self._watched(self.plan.stop)
+        self.falls = self.task.falls(self.monitor)
+
+    def _watched(self, stop: Stop | None) -> str:
+        """What is monitored: what the plan says, else what the task does."""
+        named = stop.monitor if stop is not None else None
+        name = named or self.task.monitor
+        return name if self.sets.val is not None else name.replace("val.", "train.")
 
     def _average(self) -> AveragedModel | None:
         if self.plan.ema is None:
@@ -215,14 +219,16 @@ class Training:
             self._say_phase(plan.parts[k])
 
     def _say_phase(self, phase: Phase) -> None:
-        sizes = {name: value.numel() for name, value in self.parameters.items()}
-        rates = ", ".join(
-            f"{group.name} at {base:.3g}"
+        count = {name: value.numel() for name, value in self.parameters.items()}
+        trained = sum(count[name] for group in self.groups for name in group.names)
+        paths = phase.train if phase.train == ALL else ", ".join(phase.train)
+        rates = dict.fromkeys(
+            f"{base:.3g}" + (f" ({group.name})" if group.name else "")
             for group, base in zip(self.groups, self.bases, strict=True)
         )
-        trained = sum(sizes[name] for group in self.groups for name in group.names)
         head = phase.name or f"phase {self.at.phase + 1}"
-        self.screen.say(f"{head}: {trained:,} of {sum(sizes.values()):,} parameters: {rates}")
+        said = f"{head}: trains {paths}, {trained:,} of {sum(count.values()):,} parameters"
+        self.screen.say(f"{said}, at {', '.join(rates)}")
 
     def _moved(self) -> Any:
         """What makes a step. accelerate's wrapper searches the disk for a library at every one.
@@ -248,7 +254,11 @@ class Training:
         at, k = self.at, self.plan.accumulate
         batches = self.order.batches(at.epochs)
         updates = [batches[i : i + k] for i in range(0, len(batches), k)][at.step :]
-        mine = self.order.mine([batch for update in updates for batch in update])
+        whole = [batch for update in updates for batch in update]
+        # a process without a share of the last batch goes along with a sample that weighs nothing
+        mine = [
+            mine or batch[:1] for mine, batch in zip(self.order.mine(whole), whole, strict=True)
+        ]
         loader = load(self.sets.train, mine, at.epochs)
         started = time.perf_counter()
         self._train_mode()
@@ -276,14 +286,14 @@ class Training:
             own = len(batch[self.order.rank :: self.order.world])
             share = own * self.order.world / total
             last = number == len(update)
-            for move in self.task.moves(self.network, x, y):
-                loss = self._sound(move.loss, x)
-                with nullcontext() if last else self.accelerator.no_sync(self.network):
+            with nullcontext() if last else self.accelerator.no_sync(self.network):
+                for move in self.task.moves(self.network, x, y):
+                    loss = self._sound(move.loss, x)
                     self.accelerator.backward(move.loss if share == 1 else move.loss * share)
-                if own:
-                    add(self.sums, move.sums)
-                if last:
-                    self.step(move.part)
+                    if own:
+                        add(self.sums, move.sums)
+                    if last:
+                        self.step(move.part)
         self.screen.step(loss, self.bases[0] * factor)
 
     def step(self, part: str) -> None:
@@ -318,23 +328,26 @@ class Training:
         at.rows.append(row)
         at.seconds = 0.0
         self.rate.watched(value)
-        self._patience(value)
-        if self._better(value, at.best):
+        self._patience(figures)
+        if self._better(self.monitor, value, at.best):
             at.best, at.best_name = value, self._name
         self.screen.say(log.said(row))
         self.accelerator.log(figures, step=at.steps)
         self.save()
 
-    def _patience(self, value: float) -> None:
+    def _patience(self, figures: Mapping[str, float]) -> None:
+        """Counts the epochs in which what the phase, or the plan, stops by was not better."""
         stop, at = self._stop, self.at
-        if self._better(value, at.reference, stop.least if stop is not None else 0.0):
-            at.reference, at.waited = value, 0
+        name = self._watched(stop)
+        least = stop.least if stop is not None else 0.0
+        if self._better(name, figures[name], at.reference, least):
+            at.reference, at.waited = figures[name], 0
         else:
             at.waited += 1
 
-    def _better(self, value: float, than: float | None, by: float = 0.0) -> bool:
-        """Whether what is monitored is better, by more than so much; what is no number never is."""
-        sign = 1 if self.falls else -1
+    def _better(self, name: str, value: float, than: float | None, by: float = 0.0) -> bool:
+        """Whether a figure is better, by more than so much; what is no number never is."""
+        sign = 1 if self.task.falls(name) else -1
         return value == value and (than is None or sign * value < sign * than - by)
 
     def evaluate(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Phase, model → what trains, in groups for the optimizer: all by name.
 
     train: [fc, layer4], lr: {fc: 0.01, layer4: 0.001}
-    →  Group("fc", lr 0.01, decay), Group("fc, no decay", …), Group("layer4", lr 0.001, decay), …
+    →  Group("fc", lr=0.01, decays=True), Group("fc", lr=0.01, decays=False), Group("layer4", …), …
 
 Names and never values or places: two norms are equal when they are fresh, so that a parameter found
 by its value would be found in another layer. Each parameter that trains is in exactly one group;
@@ -33,7 +33,7 @@ Parameters = Mapping[str, nn.Parameter]
 class Group:
     """Parameters with one rate and one decay."""
 
-    name: str
+    name: str  # the path that the rate is for, "" for all, and what it is multiplied by
     names: tuple[str, ...]
     scale: float  # of the rate
     lr: float
@@ -86,17 +86,11 @@ def groups(plan: Plan, index: int, model: nn.Module, names: Collection[str]) -> 
         key = (path or "", scales[name], -1.0 if lr is None else float(lr), name not in steady)
         members.setdefault(key, []).append(name)
     made = [
-        Group(_title(path, scale, decays), tuple(inside), scale, lr, decays)
+        Group(path + (f" ×{scale:.3g}" if scale != 1 else ""), tuple(inside), scale, lr, decays)
         for (path, scale, lr, decays), inside in members.items()
     ]
     _assert_partition(names, made)
     return made
-
-
-def _title(path: str, scale: float, decays: bool) -> str:
-    text = path or ALL
-    text += f" ×{scale:.3g}" if scale != 1 else ""
-    return text if decays else f"{text}, no decay"
 
 
 def _rates(plan: Plan, index: int, names: Collection[str]) -> dict[str, float]:

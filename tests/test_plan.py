@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from archspec.codes import CODES
 from archspec.text.faults import SpecError
@@ -17,7 +20,7 @@ from archspec.text.source import from_text, read
 from archspec.train import reading
 from archspec.train.errors import TrainError
 from archspec.train.named import Called
-from archspec.train.plan import Cosine, Phase, Plan, Plateau
+from archspec.train.plan import Cosine, Data, Log, Phase, Plan, Plateau, Stop
 
 FOLDER = Path(__file__).resolve().parent / "plans"
 KINDS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -141,6 +144,37 @@ def test_the_schema_of_a_plan_needs_no_torch() -> None:
 def test_every_named_default_is_known_to_torch() -> None:
     found: dict[str, Any] = plan("").model_dump()
     assert found["optimizer"] == Called("adamw", {})
+
+
+ATOMS = st.sampled_from([
+    None, True, 0, 1, -1, 0.5, 10**30, float("nan"), "", "a", "all", "auto", "sgd", "cosine", "$x",
+    "digits", "both",
+])  # fmt: skip
+WORDS = st.sampled_from(["lr", "sgd", "step", "at", "betas", "train", "patience", "flip", "every"])
+VALUES = st.recursive(
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=2),
+    max_leaves=5,
+)
+SECTIONS = {"data": Data, "stop": Stop, "log": Log}
+PLANS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.dictionaries(st.sampled_from(list(SECTIONS[name].model_fields)), VALUES) | VALUES
+        if name in SECTIONS
+        else VALUES
+        for name in Plan.model_fields
+        if name != "source"
+    },
+)
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@given(PLANS)
+def test_whatever_is_written_is_a_plan_or_a_complaint(document: Any) -> None:
+    with suppress(SpecError, TrainError):
+        found = reading.given(None, document)
+        assert JUDGE.is_valid(found.source.data or {})
 
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs" / "training.md").read_text("utf-8")

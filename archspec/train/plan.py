@@ -81,6 +81,8 @@ def _or(of: type, key: str) -> tuple[Any, ...]:
 
 # ------------------------------------------------------------------ data
 
+_Sides = Annotated[list[Count], Field(min_length=2, max_length=2)]
+
 
 def _val(node: Any) -> Any:
     """A share of the training set, or a source of its own."""
@@ -89,6 +91,17 @@ def _val(node: Any) -> Any:
     if isinstance(node, (int, float)) and not isinstance(node, bool) and 0 <= node < 1:
         return float(node)
     raise wrong_kind("a share of the training set (from 0, below 1), or a path")
+
+
+def _size(node: Any) -> tuple[int, int] | None:
+    """Height and width, or one number for both."""
+    sides = [node, node] if type(node) is int else node
+    if node is None:
+        return None
+    whole = isinstance(sides, list) and all(type(one) is int and one > 0 for one in sides)
+    if not whole or len(sides) != 2:
+        raise wrong_kind("a whole number of at least 1, or two: height and width")
+    return sides[0], sides[1]
 
 
 def _normalise(node: Any) -> Any:
@@ -119,11 +132,7 @@ class Data(Form):
         default=0.2, description="a share of the training set, or a path"
     )
     size: Annotated[
-        tuple[Count, Count] | None,
-        BeforeValidator(
-            lambda node: [node, node] if isinstance(node, int) else node,
-            json_schema_input_type=int | list[int] | None,
-        ),
+        tuple[int, int] | None, PlainValidator(_size, json_schema_input_type=Count | _Sides | None)
     ] = Field(default=None, description="height and width that pictures are brought to")
     normalize: Annotated[
         Any, PlainValidator(_normalise, json_schema_input_type=str | dict[str, list[float]])

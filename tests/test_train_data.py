@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -413,6 +414,34 @@ def test_without_torchvision_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     named.torchvision_transforms.cache_clear()
 
 
+# ------------------------------------------------------------------ the report
+
+
+def test_a_report_is_one_page_with_all_in_it(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "light").rename(pictures / "<b>light")
+    folder = tmp_path / "run"
+    fit(build(), pictures, **{**QUICK, "log": {"folder": str(folder)}})
+    page = archspec.train.report(folder)
+    assert page.count("<svg") == 2  # curves, the network
+    assert page.count("data:image/png") == 5  # all that is held out
+    assert "&lt;b&gt;light" in page
+    assert "<b>light" not in page
+    assert not re.findall(r"(?:src|href)=.?https?:", page)
+    measured = use.evaluate(folder)["confusion"]
+    cells = re.findall(r"<td[^>]*style=[^>]*>(\d*)</td>", page)
+    assert [int(cell or 0) for cell in cells] == [n for line in measured for n in line]
+    numbers = tmp_path / "numbers"
+    x = torch.rand(20, 4)
+    fit(
+        nn_spec(), (x, x.sum(1)), **{**QUICK, "log": {"folder": str(numbers)}, "task": "regression"}
+    )
+    assert "What is taken" not in archspec.train.report(numbers, (x, x.sum(1)))
+
+
+def nn_spec() -> nn.Module:
+    return archspec.build(archspec.loads("spec: 1\ninput: [4]\nbody: [{linear: 1}]\n"))
+
+
 # ------------------------------------------------------------------ the command line
 
 
@@ -436,6 +465,8 @@ def test_the_commands(pictures: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "light" in says("predict", "out", "pictures/light/1.png", "--also", "out")
     assert "accuracy" in says("evaluate", "out", "-d", "pictures")
     assert "confusion" in json.loads(says("evaluate", "out", "--json"))
+    assert "written" in says("evaluate", "out", "--report", "page.html")
+    assert "curves.svg: written" in says("runs", "out", "out", "-o", "curves.svg")
     assert "best: " in says("train", "--resume", "out")
     assert "holds a run already" in says(*call)
     assert "one batch is learned" in says(*call[:-2], "--overfit-one-batch", "-w", "seed=1")

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from click.exceptions import Exit
 
-from archspec.cli.options import Choice, WrongUsageError, choosing, setting, specs, together
+from archspec.cli.options import (
+    Choice,
+    Output,
+    WrongUsageError,
+    choosing,
+    setting,
+    specs,
+    together,
+    writing,
+)
 from archspec.cli.show import say
 
 
@@ -72,13 +86,16 @@ planning = together(
 @planning
 @click.option("--weights", metavar="SOURCE", help="Start from weights: torchvision, timm, a file.")
 @click.option("--resume", "-r", metavar="FOLDER", help="Go on with a run instead.")
+@click.option("--processes", metavar="N", type=click.IntRange(min=1), help="Train in so many.")
 @click.option("--overfit-one-batch", is_flag=True, help="Only see whether it learns one batch.")
 @choosing
 def train(
     spec: str | None, wanted: Wanted, weights: str | None, resume: str | None,
-    overfit_one_batch: bool, choice: Choice,
+    processes: int | None, overfit_one_batch: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Train a network."""
+    if processes is not None and "WORLD_SIZE" not in os.environ:
+        _in(processes)
     from archspec import train as training
     from archspec.module import build
     from archspec.train import reading
@@ -104,9 +121,18 @@ def train(
     _say_run(training.fit(model, data, plan=plan))
 
 
+def _in(processes: int) -> NoReturn:
+    """This very command, by torch's own launcher: what it starts sees WORLD_SIZE."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *launcher, "-m", "archspec", *sys.argv[1:]]
+    raise Exit(subprocess.run(command, check=False).returncode)
+
+
 def _say_run(run: Any) -> None:
     from archspec.train.log import said
 
+    if int(os.environ.get("RANK", "0")):
+        return  # one of several processes says it
     say(f"best: {said(run.best)}")
     if run.folder is not None:
         say(f"{run.folder}: archspec predict {run.folder} FILE…")
@@ -145,10 +171,17 @@ def predict(
 @click.argument("run", metavar="RUN|CHECKPOINT", help="What is measured.")
 @click.option("--data", "-d", metavar="PATH", help="Other data than the plan holds out.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, the confusion matrix included.")
-def evaluate(run: str, data: str | None, as_json: bool) -> None:
+@click.option("--report", metavar="FILE", help="Write a page: curves, confusions, worst examples.")
+def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> None:
     """Measure a trained network."""
     from archspec.train import use
 
+    if report is not None:
+        from archspec.train.page import report as written
+
+        Output(report, force=False).save(written(run, data), Path(report))
+        say(f"{report}: written")
+        return
     found = use.evaluate(Path(run), data)
     if as_json:
         say(json.dumps(found, indent=1))
@@ -156,3 +189,23 @@ def evaluate(run: str, data: str | None, as_json: bool) -> None:
     for name, value in found.items():
         if isinstance(value, float):
             say(f"{name:<10} {value:.4f}")
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, help="Folders of runs.")
+@writing("The picture of their curves: .png, .svg or .pdf.")
+def runs(runs: tuple[str, ...], output: Output) -> None:
+    """Compare runs: the best epoch of each, and their curves in one picture."""
+    from archspec import train as training
+    from archspec.train.log import said
+
+    found = [training.load_run(run) for run in runs]
+    width = max(len(run.name) for run in found)
+    for run in found:
+        say(f"{run.name:<{width}}  {said(run.best)}")
+    if output.output is not None:
+        path = output.path("curves.png")
+        picture = io.BytesIO()
+        training.curves(found).savefig(picture, format=path.suffix[1:] or "png", dpi=150)
+        output.save(picture.getvalue(), path)
+        say(f"{path}: written")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspec.train.errors import InterruptedTrainingError, TrainError
+    from archspec.train.page import report
     from archspec.train.plan import Plan
     from archspec.train.reading import given as read
     from archspec.train.run import Run, curves, load_run
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "InterruptedTrainingError": "errors", "TrainError": "errors", "Plan": "plan", "Run": "run",
-    "curves": "run", "load_run": "run", "fit": "start", "overfit_one_batch": "start",
-    "resume": "start", "evaluate": "use", "load": "use", "predict": "use",
+    "curves": "run", "load_run": "run", "report": "page", "fit": "start",
+    "overfit_one_batch": "start", "resume": "start", "evaluate": "use", "load": "use",
+    "predict": "use",
 }  # fmt: skip
 
 __all__ = [
     "InterruptedTrainingError", "Plan", "Run", "TrainError", "curves", "evaluate", "fit", "load",
-    "load_run", "overfit_one_batch", "predict", "read", "resume",
+    "load_run", "overfit_one_batch", "predict", "read", "report", "resume",
 ]  # fmt: skip
 
 

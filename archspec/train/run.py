@@ -11,7 +11,8 @@ from typing import Any
 from archspec.train.errors import TrainError, library
 from archspec.train.log import Row, said
 
-_PLACES = frozenset({"phase", "epoch", "epochs", "step", "seconds", "lr"})
+PLACES = frozenset({"phase", "epoch", "epochs", "step", "seconds", "lr"})
+_COLUMNS = 3
 
 
 @dataclass
@@ -44,6 +45,10 @@ class Run:
         """The row of the last epoch."""
         return self.metrics[-1]
 
+    def points(self, key: str) -> list[tuple[int, float]]:
+        """Epoch, from 1 over all phases, and what a metric was after it."""
+        return [(n, row[key]) for n, row in enumerate(self.metrics, 1) if key in row]
+
     def plot(self, path: str | Path | None = None) -> Any:
         """The curves, as a figure of matplotlib; written where a path is given (.png, .svg, .pdf).
 
@@ -61,25 +66,22 @@ class Run:
 
 
 def curves(runs: Sequence[Run]) -> Any:
-    """Curves of several runs in one picture: an axis for each metric, a colour for each run."""
+    """Curves of several runs in one picture: axes for each metric, a colour for each run."""
     figures = library("matplotlib.figure", "drawing curves")
-    keys = [key for run in runs for row in run.metrics for key in row if key not in _PLACES]
+    keys = [key for run in runs for row in run.metrics for key in row if key not in PLACES]
     names = list(dict.fromkeys(key.partition(".")[2] for key in keys))
-    figure = figures.Figure(figsize=(4.2 * max(len(names), 1), 3.2), layout="constrained")
+    columns = min(len(names), _COLUMNS) or 1
+    lines = -(-len(names) // columns)
+    figure = figures.Figure(figsize=(4 * columns, 3 * max(lines, 1)), layout="constrained")
     for place, name in enumerate(names, 1):
-        axes = figure.add_subplot(1, len(names), place)
-        axes.set_title(name)
-        axes.set_xlabel("epoch")
+        axes = figure.add_subplot(lines, columns, place, title=name, xlabel="epoch")
         for number, run in enumerate(runs):
             for part, style in (("train", "--"), ("val", "-")):
-                points = [
-                    (x, row[f"{part}.{name}"])
-                    for x, row in enumerate(run.metrics, 1)
-                    if f"{part}.{name}" in row
-                ]
+                label = f"{run.name} {part}" if len(runs) > 1 else part
+                points = run.points(f"{part}.{name}")
                 if points:
-                    label = f"{run.name} {part}" if len(runs) > 1 else part
                     axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize="small")
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accelerate.utils import broadcast_object_list
+
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean
 from archspec.train import reading, refusals, sets, state, tasks
@@ -106,20 +108,22 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     found = sets.prepare(plan, data, wanted, task.name, _shift(model, program))
     _monitored(plan, task)
     task.refuse(found)
-    device = accelerator(plan).device
+    on = accelerator(plan)
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch
     if program is not None:
         sized = refusals.fits(program, found)
         if batch == "auto":
-            batch = refusals.automatic(sized, plan, len(found.train), device)
-        refusals.memory(sized, plan, int(batch), device)
+            batch = refusals.automatic(sized, plan, len(found.train), on.device)
+        refusals.memory(sized, plan, int(batch), on.device)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
     name = program.name if program is not None else type(model).__name__.lower()
-    return Job(model, program, plan, task, found, int(batch), _folder(plan.log, name), quiet)
+    box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all
+    broadcast_object_list(box)
+    return Job(model, program, plan, task, found, int(batch), box[0], quiet)
 
 
 def _monitored(plan: Plan, task: tasks.Task) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archspec.network import Program
+    from archspec.train.loading import View
     from archspec.train.plan import Plan
     from archspec.train.tasks import Task
 
@@ -44,6 +45,11 @@ class Trained:
     plan: Plan
     task: Task
     facts: Facts
+
+    @property
+    def batch(self) -> int:
+        """Samples that are looked at together."""
+        return self.plan.batch if isinstance(self.plan.batch, int) else 64
 
     def input(self, file: Path) -> Tensor:
         """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""
@@ -105,28 +111,31 @@ def _listed(paths: Paths) -> list[str | Path]:
     return found
 
 
+def held_out(found: Trained, data: Any = None) -> View:
+    """What the plan holds out, or `data`, as the network takes it. Raises TrainError."""
+    plan = found.plan
+    if data is not None:
+        data = {"train": data, "val": data}
+    wanted = sets.wanted(found.program, plan, numbers=found.task.numbers)
+    prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
+    theirs = prepared.facts.classes
+    if theirs and found.facts.classes and theirs != found.facts.classes:
+        message = f"the data have the classes {listed(theirs[:5])}, not those that were learned"
+        raise TrainError("E803", message, f"which are {listed(found.facts.classes[:5])}")
+    if prepared.val is None:
+        raise TrainError("E803", "the plan holds nothing out", "give data to evaluate on")
+    prepared.val.normal = found.facts.normal
+    return prepared.val
+
+
 def evaluate(path: str | Path, data: Any = None) -> dict[str, Any]:
     """Metrics of a checkpoint, or of a run's best one, on what its plan holds out, or on `data`.
 
     With what is more than a number: the confusion matrix. Raises TrainError.
     """
     found = load(path)
-    plan = found.plan
-    if data is not None:
-        data = {"train": data, "val": data}
-    wanted = sets.wanted(found.program, plan, numbers=found.task.numbers)
-    prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
-    view = prepared.val
-    theirs = prepared.facts.classes
-    if theirs and found.facts.classes and theirs != found.facts.classes:
-        message = f"the data have the classes {listed(theirs[:5])}, not those that were learned"
-        raise TrainError("E803", message, f"which are {listed(found.facts.classes[:5])}")
-    if view is None:
-        raise TrainError("E803", "the plan holds nothing out", "give data to evaluate on")
-    view.normal = found.facts.normal
-    on = engine.accelerator(plan)
-    batch = plan.batch if isinstance(plan.batch, int) else 64
-    sums = score(found.task, found.model.to(on.device), view, batch, on)
+    view, on = held_out(found, data), engine.accelerator(found.plan)
+    sums = score(found.task, found.model.to(on.device), view, found.batch, on)
     return {**found.task.figures(sums), **found.task.tables(sums)}
 
 

@@ -57,6 +57,10 @@ class Task:
         """What is counted of a batch, the network in evaluation."""
         raise NotImplementedError
 
+    def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
+        """The loss of each sample, [N]: what is worst is shown in a report."""
+        raise NotImplementedError
+
     def figures(self, sums: Sums) -> dict[str, float]:
         """Metrics, from what was counted."""
         raise NotImplementedError

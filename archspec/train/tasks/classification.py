@@ -77,6 +77,11 @@ class Classification(Task):
             found["top"] = (best == y[:, None]).sum()
         return found
 
+    def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
+        output, _ = self.outputs(model(x))
+        found: Tensor = self.measure(output, y, reduction="none")
+        return found
+
     def figures(self, sums: Sums) -> dict[str, float]:
         n = max(int(sums["n"]), 1)
         found = {"loss": float(sums["loss"]) / n}

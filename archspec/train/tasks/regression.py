@@ -47,6 +47,11 @@ class Regression(Task):
         wide = target.double()
         return {**found, "total": wide.sum(0), "squares": wide.square().sum(0)}
 
+    def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
+        output, target = self._both(model, x, y)
+        found: Tensor = self.criterion(output, target, reduction="none")
+        return found.flatten(1).mean(1)
+
     def figures(self, sums: Sums) -> dict[str, float]:
         n, numbers = max(int(sums["n"]), 1), max(int(sums["numbers"]), 1)
         found = {

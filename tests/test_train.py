@@ -690,7 +690,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> No
             fit(cut, RAW, quiet=True, log={"folder": str(tmp_path / "run")}, **plan)
     assert f"archspec train --resume {tmp_path / 'run'}" in caught.value.help
     assert signal.getsignal(number) is handler
-    last = resume(tmp_path / "run", points(), quiet=True)
+    last = resume(tmp_path / "run", RAW, quiet=True)
     assert len(last.metrics) == 3
     other = build()
     archspec.weights.load(other, state.found(tmp_path / "run", state.LAST) / "model.safetensors")

@@ -196,6 +196,7 @@ def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
     record, kept = state.facts_of(checkpoint), state.state_of(checkpoint)
     same_network(model, checkpoint, record)
     found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
+    _, data = _named({}, data)  # settings beside the sets are the plan's
     job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
     job = replace(job, plan=found, folder=folder, batch=kept["batch"])
     for view in (job.sets.train, job.sets.val):

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
 from archspec.analysed import Network
-from archspec.expand import elaborate, expand
+from archspec.expand import expand
+from archspec.expand.again import Again
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
-    from archspec.expand.tree import Instance
     from archspec.language import Spec
     from archspec.text.source import Source
 
@@ -68,12 +68,15 @@ class Program(Network):
 
     @cached_property
     def code(self) -> str:
-        """The network as PyTorch source."""
-        from archspec.emit import emit
+        """The network as PyTorch source. Raises UnprovenError where that is not its graph."""
+        from archspec.emit import UnprovenError, emit
 
         title = Path(self.source.name).name
-        with collector.paused():
-            return emit(self.graph.root, self.name, title, self.witness, self.spec.init)
+        try:
+            with collector.paused():
+                return emit(self.graph.root, self.name, title, self.again, self.spec.init)
+        except UnprovenError as error:
+            raise error.placed(self.sources) from None
 
     @property
     def source_code(self) -> str:
@@ -90,13 +93,11 @@ class Program(Network):
     def _with(self, params: Mapping[str, Any]) -> Choice:
         return replace(self.choice, params={**self.choice.params, **params})
 
-    def witness(self, params: Mapping[str, Any]) -> Instance | None:
-        """The tree with some params changed; None where that has faults."""
-        other = self._with(params)
-        try:
-            return elaborate(self.spec, other.variant, other.params, other.inputs, other.limits)
-        except SpecError:
-            return None
+    @property
+    def again(self) -> Again:
+        """The tree at other values: what emission tries, to see whether a text holds there too."""
+        root = self.graph.root
+        return Again(root, self.choice.variant, self.choice.params, self.choice.inputs)
 
     def faults(self) -> list[Fault]:
         """Totals that are not those the spec expects: at most one fault.

@@ -55,7 +55,7 @@ class Interpreter:
             self.modules[node.index] = module
 
     def __call__(self, inputs: Mapping[str, Tensor], *, training: bool) -> Any:
-        """What the network returns: a tensor, or a dict of several.
+        """What the network returns: a tensor, or a dict of several (or of a list).
 
         Every value on the way has the predicted shape, or an AssertionError names the op.
         """
@@ -97,7 +97,8 @@ class Interpreter:
         }
         outputs = {n: [batched(e) for e in edges] for n, edges in kept.items()}
         shown: dict[str, Any] = {n: v if n in self.lists else v[0] for n, v in outputs.items()}
-        return next(iter(shown.values())) if len(shown) == 1 else shown
+        alone = len(shown) == 1 and not shown.keys() & self.lists
+        return next(iter(shown.values())) if alone else shown
 
     @property
     def lists(self) -> set[str]:

@@ -23,11 +23,11 @@ CEILINGS = {
     "resnet50": 75,
     "resnet152": 75,
     "googlenet": 120,
-    "efficientnet_b0": 120,
+    "efficientnet_b0": 122,
     "densenet121": 85,
     "mobilenet_v3": 130,
     "convnext_tiny": 105,
-    "localiser": 50,
+    "localiser": 52,
     "vit_tiny": 65,
     "unet": 60,
 }
@@ -97,15 +97,17 @@ def test_no_class_hides_one_of_the_files_head() -> None:
     assert module(torch.randn(3, 4)).shape == (3, 2)
 
 
-def test_kinds_of_a_layer_make_one_class_each() -> None:
-    """A convolution that pads as TensorFlow does is a class of its own; two serve all six calls."""
+def test_kinds_of_a_layer_share_the_class_that_is_right_for_both() -> None:
+    """A convolution that pads as TensorFlow does serves odd kernels too: one class, six calls."""
     text = "spec: 1\nname: mixed\ninput: [3, 8, 8]\nblocks:\n  Conv:\n"
     text += "    params: {out: required, kernel: 1}\n"
     text += "    sequential: [{conv: {out: $out, kernel: $kernel, padding: same}}, elu]\n"
     text += (
         "body:\n  - repeat: {c: [4, 5, 6]}\n    body: [{Conv: $c}, {Conv: {out: $c, kernel: 2}}]\n"
     )
-    assert loads(text).code.count("(nn.Sequential):") == 2
+    code = loads(text).code
+    assert code.count("(nn.Sequential):") == 1
+    assert "Conv2dSame(in_channels, out, kernel)" in code
 
 
 # ---------------------------------------------------------------- arguments that stay

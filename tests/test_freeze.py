@@ -139,12 +139,15 @@ def test_the_class_that_freezes_says_so() -> None:
     assert owner == "Unit"
     assert (
         """\
-        self.norm.requires_grad_(False)
+        self.still = still
+        if still:
+            self.norm.requires_grad_(False)
         self.train()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        self.norm.eval()
+        if self.still:
+            self.norm.eval()
         return self
 """
         in text

@@ -17,8 +17,8 @@ every row (docs/emission.md).
 To read: in `lowering`, `network` decides which params of the network stay arguments, `whole` which
 instances one class can serve, `classes` writes it, `bodies` and `containers` what is in it,
 `modules` the calls of layers and blocks. `forward`, `tidy` and `text` turn that into the text of
-a class, and `check` lets nothing through that emission does not write. `trace` shows what was
-decided.
+a class, `check` lets nothing through that emission does not write, and `proof` nothing that is not
+the graph. `trace` shows what was decided.
 """
 
 from __future__ import annotations
@@ -27,25 +27,27 @@ import re
 from collections.abc import Mapping, Sequence
 
 from archspec.emit.check import Declared, verify
-from archspec.emit.lowering.network import Elaborate, lower
+from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.whole import Whole
+from archspec.emit.proof import UnprovenError, prove
 from archspec.emit.torch_code import TORCHVISION, source
+from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Init
 
+__all__ = ["UnprovenError", "emit"]
 
-def emit(
-    root: Instance, name: str, origin: str, elaborate: Elaborate, init: Init | None = None
-) -> str:
+
+def emit(root: Instance, name: str, origin: str, again: Again, init: Init | None = None) -> str:
     """The text of a Python file that defines the network.
 
-    `elaborate` expands the network again with some params changed (None where that has faults):
-    its answers are the witnesses by which a param stays a constructor argument. `init` are the
-    document's rules for initial values.
+    `again` expands the network and its blocks at other values: its answers are the witnesses by
+    which a param stays a constructor argument. `init` are the document's rules for initial values.
+    Raises UnprovenError where the text is not the graph: a defect of archspec.
     """
-    whole = lower(root, name, elaborate, init)
+    whole = lower(root, name, again, init)
     text = _file(whole, origin)
-    verify(text, Declared(whole.imported, whole.functions))
+    prove(verify(text, Declared(whole.imported, whole.functions)), text, root)
     return text
 
 

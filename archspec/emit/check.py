@@ -94,10 +94,14 @@ class Declared:
         return list(names.values()) if names.items() <= self.modules.items() else None
 
 
-def verify(text: str, declared: Declared = Declared()) -> None:
-    """Raises UnsafeTextError on a node or a name that emission does not use, and on no Python."""
+def verify(text: str, declared: Declared = Declared()) -> ast.Module:
+    """The text as a tree.
+
+    Raises UnsafeTextError on a node or a name that emission does not use, and on no Python.
+    """
     try:
-        _verify(ast.parse(text), declared)
+        tree = ast.parse(text)
+        _verify(tree, declared)
     except UnsafeTextError as unsafe:
         unsafe.text = text
         raise
@@ -105,6 +109,7 @@ def verify(text: str, declared: Declared = Declared()) -> None:
         no_python = UnsafeTextError(f"{wrong.msg} in the emitted text")
         no_python.text, no_python.line = text, wrong.lineno or 0
         raise no_python from None
+    return tree
 
 
 def _verify(tree: ast.Module, declared: Declared) -> None:

@@ -8,25 +8,30 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from archspec.emit.syntax import For, If, Line, Stmt, ids, name, rebuilt
+from archspec.emit.syntax import For, If, Line, Stmt, exchanged, ids, name, rebuilt
 from archspec.emit.text import render
 from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
+_RUN = 3  # so many calls of a list's modules become a loop
+
+
+Form = list["int | Form"]
 
 
 class Var:
     """A value that a variable of forward holds."""
 
-    __slots__ = ("batchless", "hint", "id", "named", "several")
+    __slots__ = ("batchless", "hint", "id", "named", "several", "short")
     count = 0
 
     def __init__(self, hint: str = "") -> None:
         Var.count += 1
         self.id, self.hint = Var.count, hint
+        self.short = ""  # of one of several results: its own name, without that of its item
         self.several = False  # a tuple, as nn.LSTM gives it
         self.named = False  # it is called by its hint, wherever that is free
         self.batchless = False  # a parameter, or made of parameters alone: no batch axis
@@ -48,13 +53,14 @@ class Assign(Step):
     """`outs = value`.
 
     `inner`: the call may stand inside the next one (conv in norm in activation); `merge`: others
-    may stand inside this one.
+    may stand inside this one; `form`: places of `outs` in tuples, `[0, [1, 2]]` of `x, (h, c)`.
     """
 
     outs: Sequence[Var]
     value: ast.expr
     inner: bool = False
     merge: bool = False
+    form: Form | None = None
     length: int = 0  # of the value as text, variables counted as one character; 0: not measured
     _reads: list[int] | None = None
 
@@ -113,6 +119,105 @@ def reads(node: ast.expr) -> list[int]:
 
 def _replace(node: ast.expr, new: dict[int, ast.expr]) -> ast.expr:
     return rebuilt(node, lambda text: new.get(int(text[1:])) if text.startswith("@") else None)
+
+
+# ---------------------------------------------------------------- what is undone
+
+
+def straightened(steps: Sequence[Step], known: dict[int, ast.expr] | None = None) -> None:
+    """A tensor that is turned for its reader, which turns it back, is handed on as it was.
+
+    h = state.transpose(0, 1)
+    self.decoder(x, h.transpose(0, 1).contiguous())       self.decoder(x, state)
+    """
+    known = {} if known is None else known
+
+    def undone(node: ast.expr) -> ast.expr | None:
+        inner = _method(_method(node, "contiguous"), "transpose")
+        return known.get(int(inner.id[1:])) if isinstance(inner, ast.Name) else None
+
+    for s in steps:
+        if isinstance(s, Assign):
+            if known:
+                s.value = exchanged(s.value, undone)
+                s._reads = None
+            turned = _method(s.value, "transpose")
+            if isinstance(turned, ast.Name) and len(s.outs) == 1:
+                known[s.outs[0].id] = turned
+        elif isinstance(s, (Either, Training, Loop)):
+            straightened(s.body, known)
+
+
+def _method(node: ast.expr | None, text: str) -> ast.expr | None:
+    """What `.contiguous()` or `.transpose(0, 1)` is called on, if it is."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return None
+    same = node.func.attr == text and [render(a) for a in node.args] in ([], ["0", "1"])
+    return node.func.value if same else None
+
+
+# ---------------------------------------------------------------- loops
+
+
+def rolled(steps: list[Step], outputs: Iterable[Var], lengths: Mapping[str, int]) -> list[Step]:
+    """Modules of a list that are called one after the other are gone through in a loop.
+
+    x = self.stages[0](x)              for layer in self.stages[:3]:
+    x = self.stages[1](x)                  x = layer(x)
+    x = self.stages[2](x)
+
+    `lengths`: how many modules a list has, by its text.
+    """
+    count = uses(steps, Counter())
+    count.update(v.id for v in outputs for _ in range(2))
+    done: list[Step] = []
+    at = 0
+    while at < len(steps):
+        run = [first] if (first := _entry(steps[at])) is not None else []
+        while run and at + len(run) < len(steps):
+            before, after = run[-1], _entry(steps[at + len(run)])
+            if after is None or after[:2] != (before[0], before[1] + 1):
+                break
+            if after[2].reads != [before[2].outs[0].id] or count[before[2].outs[0].id] != 1:
+                break
+            run.append(after)
+        text = run[0][0] if run else ""
+        every = len(run) == lengths.get(text)
+        if len(run) < _RUN or (text == "self" and not every):
+            done.append(steps[at])
+            at += 1
+            continue
+        done.append(_loop([r[2] for r in run], (run[0][1], run[-1][1] + 1), lengths.get(text, 0)))
+        at += len(run)
+    return done
+
+
+def _entry(step: Step) -> tuple[str, int, Assign] | None:
+    """A call of a list's module on one variable: the list, the module's place, the step."""
+    if not isinstance(step, Assign) or len(step.outs) != 1 or not isinstance(step.value, ast.Call):
+        return None
+    func, args = step.value.func, step.value.args
+    if not isinstance(func, ast.Subscript) or not isinstance(func.slice, ast.Constant):
+        return None
+    alone = len(args) == 1 and isinstance(args[0], ast.Name) and not step.value.keywords
+    index = func.slice.value
+    return (render(func.value), index, step) if alone and isinstance(index, int) else None
+
+
+def _loop(calls: list[Assign], span: tuple[int, int], length: int) -> Loop:
+    first, last = calls[0], calls[-1]
+    assert isinstance(first.value, ast.Call)
+    assert isinstance(first.value.func, ast.Subscript)
+    over = first.value.func.value
+    if span != (0, length):
+        lower = ast.Constant(span[0]) if span[0] else None
+        upper = ast.Constant(span[1]) if span[1] != length else None
+        over = ast.Subscript(over, ast.Slice(lower, upper))
+    layer, carried, end, start = Var("layer"), Var(), Var(), Var()
+    layer.named = True
+    start.id = first.reads[0]
+    step = Assign([end], ast.Call(layer.ref, [carried.ref], []))
+    return Loop(layer, over, [step], carried, start, end, last.outs[0])
 
 
 # ---------------------------------------------------------------- nesting
@@ -190,6 +295,7 @@ class _Classes:
         self.first: dict[int, int] = {}
         self.last: dict[int, int] = {}
         self.hints: dict[int, list[str]] = {}
+        self.shorts: dict[int, str] = {}
         self.tuples: set[int] = set()
         self.named: set[int] = set()  # those called by their hint, however short they live
 
@@ -201,6 +307,7 @@ class _Classes:
     def born(self, var: Var, at: int) -> None:
         self.first[var.id] = self.last[var.id] = at
         self.hints[var.id] = [var.hint] if var.hint else []
+        self.shorts[var.id] = var.short
         if var.several:
             self.tuples.add(var.id)
         if var.named:
@@ -301,7 +408,7 @@ class Naming:
                 c.join(s.carried.id, s.end.id)
                 c.join(s.carried.id, s.out.id)
                 if c.last[s.start.id] <= c.first[s.carried.id]:
-                    c.join(s.start.id, s.carried.id)
+                    c.join(s.carried.id, s.start.id)
 
     def _allocate(self, fixed: dict[int, str]) -> None:
         c = self.classes
@@ -314,18 +421,23 @@ class Naming:
             active = [(end, text) for end, text in active if end > start]
             taken = {text for _, text in active} | self.reserved
             if root not in self.names:
-                self.names[root] = next(t for t in self._wishes(root) if t not in taken)
+                wishes = self._wishes(root, line="x" not in taken)
+                self.names[root] = next(t for t in wishes if t and t not in taken)
             active.append((c.last[root], self.names[root]))
 
-    def _wishes(self, root: int) -> Iterator[str]:
+    def _wishes(self, root: int, *, line: bool) -> Iterator[str]:
+        """Names for a variable, the best first; `line`: what was called x is used up."""
         c = self.classes
         hints = [h for h in c.hints[root] if h]
         if root in c.tuples:  # a variable of its own, because its type differs
             yield "result"
             hints = ["result"]
             yield from (f"result{k}" for k in range(2, 1 << 20))
-        if hints and (c.last[root] - c.first[root] > 3 or root in c.named):
+        long = c.last[root] - c.first[root]
+        if hints and (long > 3 or root in c.named or c.shorts[root] or (long > 1 and not line)):
+            yield c.shorts[root]
             yield hints[0]
+            yield from (f"{c.shorts[root]}{k}" for k in range(2, 1 << 20) if c.shorts[root])
         yield from ("x", "y", "z")
         yield from hints[:1]
         yield from ("w", "v", "u")
@@ -342,9 +454,10 @@ class Naming:
     def _targets(self, s: Assign) -> str:
         """The variables of an assignment; `_` for one of several that nothing reads."""
         c = self.classes
-        if len(s.outs) == 1:
+        if len(s.outs) == 1 and s.form is None:
             return self.of(s.outs[0].id)
-        return ", ".join("_" if c.last[v.id] == c.first[v.id] else self.of(v.id) for v in s.outs)
+        texts = ["_" if c.last[v.id] == c.first[v.id] else self.of(v.id) for v in s.outs]
+        return ", ".join(texts) if s.form is None else _arranged(s.form, texts)
 
     def text(self, steps: list[Step]) -> list[Stmt]:
         lines: list[Stmt] = []
@@ -371,6 +484,12 @@ class Naming:
 
     def filled(self, node: ast.expr) -> ast.expr:
         return _replace(node, {v: ast.Name(self.of(v)) for v in reads(node)})
+
+
+def _arranged(form: Form, texts: Sequence[str]) -> str:
+    """`[0, [1, 2]]` of x, h, c → `x, (h, c)`; a tuple of which nothing is read is `_`."""
+    parts = [texts[p] if isinstance(p, int) else f"({_arranged(p, texts)})" for p in form]
+    return ", ".join("_" if set(p) <= set("(_, )") else p for p in parts)
 
 
 def _defined(step: Step) -> list[Var]:

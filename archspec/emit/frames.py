@@ -27,6 +27,7 @@ class Frames:
         self.of: dict[int, Frame] = {}
         # id of a value -> who reads it, where its frame and theirs meet; 0: an output
         self.consumers: dict[int, set[int]] = {}
+        self.reused: set[int] = set()  # ids of copies whose weights are used again
         self.key: dict[int, int] = {}  # id of a frame -> id of its copy
         self.home: dict[int, Frame] = {}
         self.paths: dict[int, tuple[str, ...]] = {}  # of copies, from the instance
@@ -46,6 +47,7 @@ class Frames:
     def _copy(self, copy: Copy, frame: Frame) -> None:
         path = self.paths[id(copy)] = (*frame.path, *copy.segments)
         if copy.shared is not None:
+            self.reused.add(id(copy.shared))
             owner = self.paths.get(id(copy.shared), path)
             around: Frame | None = frame
             while around is not None and around.path and owner[: len(around.path)] != around.path:

@@ -6,6 +6,7 @@ Only the shapes of `ast` that are named here can be written.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -138,9 +139,20 @@ def _subscript(node: ast.Subscript) -> tuple[str, int]:
 
 
 def _slice(node: ast.Slice) -> tuple[str, int]:
-    parts = [_inner(p, _IF) if p is not None else "" for p in (node.lower, node.upper)]
-    text = ":".join(parts)
-    return (f"{text}:{_inner(node.step, _IF)}" if node.step else text), _ATOM
+    """As ruff puts it: spaces around the colons where a part is more than a name or a number."""
+    ends = (node.lower, node.upper, node.step)
+    space = "" if all(p is None or _bare(p) for p in ends) else " "
+    text, *parts = ["" if p is None else _inner(p, _IF) for p in ends[: 3 if node.step else 2]]
+    for part in parts:
+        before = space if text[-1:] not in ("", ":") else ""
+        text += f"{before}:{space if part else ''}{part}"
+    return text, _ATOM
+
+
+def _bare(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, (ast.Name, ast.Constant))
 
 
 def _starred(node: ast.Starred) -> tuple[str, int]:
@@ -294,6 +306,21 @@ def _same_level(node: ast.BinOp) -> list[tuple[str, ast.expr]]:
 # ---------------------------------------------------------------- statements
 
 
+def _opened(line: str) -> str:
+    """A line as far as its value's first bracket, if it is too long otherwise."""
+    return line if len(line) <= WIDTH else line[: line.find("(", line.find("=")) + 1]
+
+
+def _wide(s: Line, depth: int) -> list[str]:
+    """`a, b, … = (` and the value; of too many variables one a line."""
+    pad = INDENT * depth
+    if len(f"{pad}{s.target} = (") <= WIDTH:
+        return [f"{pad}{s.target} = (", *layout(s.value, "", "", depth + 1), f"{pad})"]
+    each = re.split(r", (?![^(]*\))", s.target)
+    lines = [f"{pad}{INDENT}{target}," for target in each]
+    return [f"{pad}(", *lines, *layout(s.value, ") = ", "", depth)]
+
+
 def write(statements: Iterable[Stmt], depth: int) -> list[str]:
     """The lines of some statements."""
     lines: list[str] = []
@@ -302,7 +329,8 @@ def write(statements: Iterable[Stmt], depth: int) -> list[str]:
         if isinstance(s, Line):
             note = f": {s.annotation}" if s.annotation else ""
             prefix = f"{s.target}{note} {s.op} " if s.target else ""
-            lines += layout(s.value, prefix, "", depth)
+            wide = ", " in s.target and len(_opened(f"{pad}{prefix}{render(s.value)}")) > WIDTH
+            lines += _wide(s, depth) if wide else layout(s.value, prefix, "", depth)
         elif isinstance(s, If):
             lines += [*layout(s.test, "if ", ":", depth), *write(s.body, depth + 1)]
             if len(s.orelse) == 1 and isinstance(s.orelse[0], If):

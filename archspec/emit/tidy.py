@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from archspec.emit.syntax import For, If, Line, Stmt, names_in
-from archspec.emit.text import WIDTH, render, write
+from archspec.emit.text import render
 
 
 def stmt_names(s: Stmt) -> set[str]:
@@ -33,13 +33,9 @@ def assigned(body: Sequence[Stmt]) -> set[str]:
 
 
 def tidy(statements: list[Stmt]) -> None:
-    """Joins neighbouring appends, names long modules, drops variables that nothing reads.
-
-    A module is named where its call is too long inside another.
-    """
+    """Joins neighbouring appends, drops variables that nothing reads."""
     statements[:] = join_ifs(statements)
     _join_appends(statements)
-    _name_long(statements, 2)
     while True:
         read = set().union(*(_read(s) for s in statements)) if statements else set()
         if not _drop(statements, read):
@@ -106,42 +102,6 @@ def _join_appends(statements: list[Stmt]) -> None:
         else:
             done.append(s)
     statements[:] = done
-
-
-def _name_long(statements: list[Stmt], depth: int) -> None:
-    done: list[Stmt] = []
-    for s in statements:
-        for body in _bodies(s):
-            _name_long(body, depth + 1)
-        if (
-            isinstance(s, Line)
-            and not s.target
-            and isinstance(s.value, ast.Call)
-            and len(write([s], depth)) > 5
-        ):
-            done += _named_arguments(s.value, depth)
-        done.append(s)
-    statements[:] = done
-
-
-def _named_arguments(whole: ast.Call, depth: int) -> list[Stmt]:
-    """Puts variables in the place of arguments that would be broken one line each."""
-    found: list[Stmt] = []
-    for k, part in enumerate(whole.args):
-        inside = (
-            4 * (depth + 2) + len(render(part)) - len(render(part.func)) - 1
-            if isinstance(part, ast.Call)
-            else 0
-        )
-        if isinstance(part, ast.Call) and WIDTH < inside <= WIDTH + 4:
-            text = (
-                snake(render(part.func).rpartition(".")[2])
-                if isinstance(part.func, ast.Attribute) or render(part.func)[0].isupper()
-                else "layer"
-            )
-            found.append(Line(part, text))
-            whole.args[k] = ast.Name(text)
-    return found
 
 
 def snake(text: str) -> str:

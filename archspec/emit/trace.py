@@ -18,10 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from archspec.emit.lowering.network import Elaborate, lower
+from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.scope import Info, Parameter
 from archspec.emit.syntax import names_in
 from archspec.emit.text import render
+from archspec.expand.again import Again
 from archspec.expand.tree import Body
 from archspec.expressions import Expr
 from archspec.language import REQUIRED, Block
@@ -43,7 +44,7 @@ class Lowered(Protocol):
     name: str
     spec: Spec
     graph: Any
-    witness: Elaborate
+    again: Again
 
 
 class Use(NamedTuple):
@@ -57,7 +58,7 @@ class Use(NamedTuple):
 def lowered(program: Lowered) -> str:
     """The classes in the order of the file: whose they are, their arguments, their instances."""
     root: Instance = program.graph.root
-    lowering = lower(root, program.name, program.witness, program.spec.init)
+    lowering = lower(root, program.name, program.again, program.spec.init)
     places: dict[int, list[tuple[int, str]]] = {id(root): [(0, "the network")]}
     for number, (path, thing) in enumerate(_walk(root), 1):
         places.setdefault(id(thing), []).append((number, path))

@@ -51,7 +51,7 @@ class _Flat:
             self.scope(None, "", "network", root.block.name),
             {},
             {},
-            _nearer({}, root.init or {}),
+            nearer({}, root.init or {}),
         )
         for name, value in root.inputs.items():
             self.node(Copy((name,), {}, (), {"output": value}, value), None, top, name)
@@ -87,7 +87,7 @@ class _Flat:
         if copy.freeze is not None:
             around = around._replace(frozen=copy.freeze)
         if copy.init is not None:
-            around = around._replace(init=_nearer(around.init, copy.init))
+            around = around._replace(init=nearer(around.init, copy.init))
         if copy.shared is not None:
             around = around._replace(shared=(path, around.places[copy.shared]))
         if copy.instance is not None:
@@ -106,7 +106,7 @@ class _Flat:
             if given is not None
         }
         # a used file speaks first of what is in it, then who uses it
-        init = around.init if instance.init is None else _nearer(around.init, instance.init)
+        init = around.init if instance.init is None else nearer(around.init, instance.init)
         inner = around._replace(
             path=f"{path}.", scope=scope, edges=edges, places={}, init=init, block=path
         )
@@ -166,7 +166,7 @@ class _Flat:
         return found.index if found.shared is None else found.shared
 
 
-def _nearer(far: Init, near: Init) -> Init:
+def nearer(far: Init, near: Init) -> Init:
     """What is said of weights by op, where what is nearer goes before what is farther."""
     found: Init = {}
     for op in {**far, **near}:

@@ -80,6 +80,7 @@ def _instance(callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | 
         outputs = {name: value for name, value in outputs.items() if name in wanted}
     training &= set(outputs)
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
+    found.origin = file if callee.whole else None
     if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
         _leave_out(walk, found, callee, wanted)
     return found

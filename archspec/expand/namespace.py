@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from archspec.expand.plan import Plan
@@ -33,6 +34,7 @@ class Namespace:
         self.used = used
         self.document: Env = {}  # params of the document that is being expanded: defaults read them
         self._used: dict[str, Namespace] = {}
+        self._asked: dict[str, tuple[str, ...]] = {}
 
     def block(self, name: str) -> Callee:
         """What a call by this name calls. Raises KeyError."""
@@ -46,9 +48,21 @@ class Namespace:
         return Callee(_used(name, use), self._used[name])
 
     def seen_by(self, callee: Callee) -> Any:
-        """The document's params, where what a block is given may depend on them."""
+        """The document's params that what a block is given may depend on."""
         # where the block is the document, they are its arguments
-        return None if callee.whole or not self.spec.inherits else frozen(self.document)
+        if callee.whole or not self.spec.inherits:
+            return None
+        return frozen([self.document[n] for n in self.asked(callee.block)])
+
+    def asked(self, block: Block) -> tuple[str, ...]:
+        """The document's params that defaults read, of a block and of those that it calls."""
+        found = self._asked.get(block.name)
+        if found is None:
+            reads: set[str] = set()
+            for name in _reached(block, self.spec.blocks):
+                reads = reads.union(*self.spec.blocks[name].inherited.values())
+            found = self._asked[block.name] = tuple(n for n in self.document if n in reads)
+        return found
 
     def fitting(self, plan: Plan, ins: Ins) -> Ins:
         """The inputs of a used file, as many axes and of the dtype that it declares."""
@@ -73,6 +87,18 @@ def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
         name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
         items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
     )  # fmt: skip
+
+
+def _reached(block: Block, blocks: Mapping[str, Block]) -> set[str]:
+    """The names of a block and of all that are called from it, of one file."""
+    found, stack = {block.name}, list(block.items)
+    while stack:
+        item = stack.pop()
+        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
+        if item.op in blocks and item.op not in found:
+            found.add(item.op)
+            stack += blocks[item.op].items
+    return found
 
 
 _BLOCKS: dict[int, tuple[weakref.ref[Use], Block]] = {}

@@ -116,6 +116,13 @@ class State:
         """The path of the call that is being walked."""
         return tuple(segment for link in self.links for segment in link.path)
 
+    def forgive(self) -> None:
+        """Forget the faults, and where the walk was when it came to them."""
+        self.faults.clear()
+        self._said.clear()
+        self.links.clear()
+        self.blind, self.depth = False, 0
+
     # ------------------------------------------------------------ values
 
     def value(self, value: Any, env: Mapping[str, Any], loc: Loc) -> Any:

@@ -145,6 +145,7 @@ class Instance:
     size: int = 0  # how many nodes it is when unrolled
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
     warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
+    origin: Any = None  # of the root, and of a used file: its namespace, to expand it again
 
     def flows_out(self) -> list[Value]:
         """The values of its outputs, those of lists too."""

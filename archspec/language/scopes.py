@@ -47,7 +47,7 @@ class Sight:
     inputs: Collection[str] = NOTHING  # the records
     columns: frozenset[str] = NOTHING
     loop: bool = False
-    items: frozenset[str] = NOTHING  # ids of earlier items
+    items: ChainMap[str, bool] = field(default_factory=ChainMap)  # ids of earlier items
     later: Collection[str] = NOTHING  # declared, but without a value at this place
 
     def inside(self, columns: Collection[str]) -> Sight:
@@ -177,10 +177,11 @@ class Scopes:
     # -------------------------------------------------------- items
 
     def items(self, items: Iterable[Item], sight: Sight) -> None:
+        sight = replace(sight, items=sight.items.new_child())
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
-                sight = replace(sight, items=sight.items | set(_ids(item)))
+                sight.items.update(dict.fromkeys(_ids(item), True))
 
     def item(self, item: Item, sight: Sight) -> None:
         path = item.loc.path

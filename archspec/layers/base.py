@@ -194,7 +194,8 @@ class Call:
     input as it is, because axes are right-aligned and ranks agree; their result is batchless when
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
-    parameter's type (right for a stored leading axis of 1 too).
+    parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
+    computed by that where its input has no batch axis, and neither has its result.
     """
 
     target: str | None
@@ -205,6 +206,7 @@ class Call:
     wrap: str | None = None
     batchless: bool = False
     broadcast: bool = False
+    alone: str | None = None
 
 
 @cache
@@ -441,3 +443,11 @@ class Layer(BaseModel):
             args = tuple(replace(a, name=None) for a in call.free)
             return Call(self.target, args, broadcast=call.broadcast)
         return call if (call.forward, call.results) == ("self(x0)", ("r",)) else Call(None)
+
+    def anywhere(self, *ins: Any, **_: Any) -> Call:
+        """The same where its arguments may have other values: one class for all of them.
+
+        Default: `call`. A convolution with `padding: same` is `nn.Conv2d` where the same number of
+        cells is added on both sides, and `Conv2dSame` anywhere.
+        """
+        return self.call(*ins)

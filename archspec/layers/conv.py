@@ -198,12 +198,18 @@ class Conv(Convolution):
         inputs = (0,) if self.padding_mode in ("reflect", "replicate") else ()
         return Kept(inputs=inputs, bytes=self.padded(t))
 
+    def anywhere(self, t: TensorType) -> Call:
+        if self.padding not in ("same", "causal"):
+            return self.call(t)
+        target = f"Conv{t.rank - 1}d" + ("Same" if self.padding == "same" else "Causal")
+        args = (*self._head(t), *self._tail(t), *self.args("padding_mode"))
+        return Call(target, args, wrap=self.reparam)
+
     def call(self, t: TensorType) -> Call:
+        if self.helped():
+            return self.anywhere(t)
         n = t.rank - 1
         (mode,) = self.args("padding_mode")
-        if self.helped():
-            target = f"Conv{n}d" + ("Same" if self.padding == "same" else "Causal")
-            return Call(target, (*self._head(t), *self._tail(t), mode), wrap=self.reparam)
         pad = padding_arg(self.padding, self.kernel, self.dilation)
         groups, bias, dilation = self._tail(t)
         args = (*self._head(t), pad, dilation, groups, bias, mode)

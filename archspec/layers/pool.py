@@ -90,14 +90,21 @@ class Pool(Windowed):
         """Arguments of torch's module behind those that pools have in common."""
         return ()
 
+    def _dilated(self) -> tuple[Arg, ...]:
+        return self.args("dilation") if "dilation" in self.values() else ()
+
+    def anywhere(self, t: TensorType) -> Call:
+        if self.around not in ("same", "causal"):
+            return self.call(t)
+        name = f"{self.name}{t.rank - 1}d" + ("Same" if self.around == "same" else "Causal")
+        return Call(name, (*self._stem(), *self._dilated()))
+
     def call(self, t: TensorType) -> Call:
-        kernel, _, between = self.window
-        dilation = self.args("dilation") if "dilation" in self.values() else ()
-        name = f"{self.name}{t.rank - 1}d"
         if self.helped():
-            name += "Same" if self.around == "same" else "Causal"
-            return Call(name, (*self._stem(), *dilation))
-        more = (*dilation, *self.args(ceil="ceil_mode"), *self._more())
+            return self.anywhere(t)
+        kernel, _, between = self.window
+        name = f"{self.name}{t.rank - 1}d"
+        more = (*self._dilated(), *self.args(ceil="ceil_mode"), *self._more())
         return Call(f"nn.{name}", (*self._stem(), padding_arg(self.around, kernel, between), *more))
 
 

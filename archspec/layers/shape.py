@@ -168,7 +168,8 @@ class Unflatten(Reordered):
     def call(self, t: TensorType) -> Call:
         shape = Arg(tuple(self.shape), "shape")
         free = (torch_axis(self.axis, "axis"), shape)
-        return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free)
+        alone = f"torch.unflatten(x0, {place(self.op, self.axis, t) - t.rank}, shape)"
+        return Call(None, forward="torch.unflatten(x0, axis, shape)", free=free, alone=alone)
 
 
 class Reshape(Reordered):
@@ -192,7 +193,11 @@ class Reshape(Reordered):
 
     def call(self, t: TensorType) -> Call:
         free = tuple(Arg(n, f"n{i}") for i, n in enumerate(self.shape))
-        return Call(None, forward=f"x0.reshape(x0.shape[0], {named(free)})", free=free)
+        texts = [a.name or "" for a in free]
+        if -1 not in self.shape:  # one size follows from the others
+            texts[next((i for i, n in enumerate(self.shape) if n > 1), 0)] = "-1"
+        forward, alone = f"x0.reshape(x0.shape[0], {named(free)})", f"x0.view({', '.join(texts)})"
+        return Call(None, forward=forward, free=free, alone=alone)
 
 
 class Permute(Reordered):
@@ -315,12 +320,12 @@ class Slice(Part):
         return (t.resized(place(self.op, self.axis, t), self._count(t)),)
 
     def _count(self, t: TensorType) -> int:
-        """The number of cells; by subtraction where it can be, so that it stays an expression."""
+        """The number of cells; worked out where it can be, so that it stays an expression."""
         cells, n = self.cells(t), t.shape[place(self.op, self.axis, t)]
         start, stop = 0 if self.start is None else self.start, n if self.stop is None else self.stop
         start, stop = start + n if start < 0 else start, stop + n if stop < 0 else stop
-        plain = self.step == 1 and (cells.start, cells.stop) == (start, stop)
-        return stop - start if plain else len(cells)
+        plain = (cells.start, cells.stop) == (start, stop)
+        return (stop - start + self.step - 1) // self.step if plain else len(cells)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         first, axis = self.cells(t).start, place(self.op, self.axis, t)

@@ -57,15 +57,16 @@ class MBConv(nn.Module):
         self, in_channels: int, out: int, kernel: int, ratio: int, stride: int, drop: float
     ) -> None:
         super().__init__()
-        hidden = make_divisible(in_channels * ratio)
         self.use_shortcut = stride == 1 and in_channels == out
         block: list[nn.Module] = []
+        channels = in_channels
         if ratio != 1:
-            block.append(ConvBNSiLU(in_channels, hidden))
+            channels = make_divisible(in_channels * ratio)
+            block.append(ConvBNSiLU(in_channels, channels))
         block += [
-            ConvBNSiLU(hidden, hidden, kernel=kernel, stride=stride, groups=hidden),
-            SqueezeExcite(hidden, max(1, in_channels // 4)),
-            nn.Sequential(nn.Conv2d(hidden, out, 1, bias=False), nn.BatchNorm2d(out)),
+            ConvBNSiLU(channels, channels, kernel=kernel, stride=stride, groups=channels),
+            SqueezeExcite(channels, max(1, in_channels // 4)),
+            nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out)),
         ]
         self.block = nn.Sequential(*block)
         self.drop_path1 = DropPath(drop) if stride == 1 and in_channels == out else None

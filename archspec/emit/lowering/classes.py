@@ -13,17 +13,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.forward import Assign, Naming, Step, Var, nest, uses
+from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
 from archspec.emit.lowering import links
-from archspec.emit.lowering.bodies import body as lower_body
-from archspec.emit.lowering.bodies import merged
-from archspec.emit.lowering.containers import chain
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.freezing import Freezing
-from archspec.emit.lowering.modules import activation_class, batched
-from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Site, Unit
+from archspec.emit.lowering.modules import Place, activation_class, batched
+from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
-from archspec.emit.lowering.sinks import Own, Positional
+from archspec.emit.lowering.sinks import Members, Positional, Site
+from archspec.emit.lowering.walk import walk, within
 from archspec.emit.syntax import (
     Dotted,
     For,
@@ -76,20 +74,39 @@ def write_class(plan: Plan, info: Info) -> None:
         len(ins) == 1 and len(plan.outputs) == 1 and not unit.root
         and len(bodies) == len(plan.parts)
         and all(b.output is w for b, w in zip(bodies, wanted, strict=True))
-        and links.is_chain(unit.whole, bodies)
+        and all(links.of_modules(unit.whole, b) for b in bodies)
     ):  # fmt: skip
         pairs = list(zip(rows, bodies, strict=True))
-        _close(plan, info, ins, [[_chain(plan, pairs, ins[0])]], None)
+        _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    site = Site(plan.scope, unit.init, unit.steps)
+    unit.listed = len(bodies) == len(plan.parts) and links.in_places(bodies)
+    sink = Positional(unit, "layers", name("self")) if unit.listed else Members(unit)
+    site = Site(plan.scope, sink, unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
-        lower_body(site, list(zip(rows, bodies, strict=True)))
+        walk(site, list(zip(rows, bodies, strict=True)))
     else:
         assert plan.item is not None
-        merged(site, plan.item, [(r, p) for r, p in plan.parts if isinstance(p, Copy)])
+        within(site, Place(plan.scope, plan.item, plan.parts))
+    if isinstance(sink, Positional):
+        unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
+    if isinstance(sink, Positional):
+        modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
+        unit.init.append(Line(call("super().__init__", modules)))
+    info.outputs = _returned_names(tuple(plan.outputs), forward)
     _close(plan, info, ins, found, forward)
+
+
+def _returned_names(outputs: tuple[str, ...], forward: list[Stmt]) -> tuple[str, ...]:
+    """The outputs of a group's class have no names but those of the variables it returns."""
+    last = forward[-1]
+    if not isinstance(last, Return) or not isinstance(last.value, ast.Tuple):
+        return outputs
+    if not all(n.isdigit() for n in outputs):
+        return outputs
+    texts = [render(e) for e in last.value.elts]
+    return tuple(t if len(t) > 1 else n for n, t in zip(outputs, texts, strict=True))
 
 
 def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
@@ -100,20 +117,19 @@ def _found(rows: list[Row], values: list[Any]) -> list[Flow]:
     return [lookup(rows, [v[k] for v in values]) for k in range(len(values[0]))]
 
 
-def _chain(plan: Plan, pairs: list[tuple[Row, Body]], cur: Flow) -> Flow:
+def _chain(plan: Plan, pairs: list[tuple[Row, Body]]) -> Flow:
     """The constructor of an nn.Sequential."""
     unit = plan.scope.unit
-    sink: Positional | Own = Own()
+    sink: Positional | Members = Members(unit, called=False)
     if links.numbered([b for _, b in pairs]):
         sink = Positional(unit, "layers")
-    out = chain(plan.scope, pairs, sink, unit.init, cur)
+    walk(Site(plan.scope, sink, unit.init, unit.steps), pairs)
     if isinstance(sink, Positional):
-        layers = sink.elements if sink.variable is None else [ast.Starred(name(sink.variable))]
-        unit.init.append(Line(call("super().__init__", *layers)))
+        unit.init.append(Line(call("super().__init__", *sink.inside())))
     else:
         unit.init.insert(0, Line(call("super().__init__")))
     tidy(unit.init)
-    return out
+    return lookup([r for r, _ in pairs], [b.output for _, b in pairs])
 
 
 # ---------------------------------------------------------------- forward
@@ -130,9 +146,11 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
         for text, found in named.items():
             for v in found:
                 v.named = bool(v.hint) or text.isidentifier()
-                v.hint = v.hint or (text if len(found) == 1 and not text.isdigit() else "")
+                own = text if len(found) == 1 and not text.isdigit() else ""
+                v.hint = v.hint or own if unit.root else own or v.hint
+    straightened(unit.steps)
     _drop_unused(unit.steps, [*flat, *late])
-    steps = nest(unit.steps, [*flat, *late])
+    steps = nest(rolled(unit.steps, [*flat, *late], unit.lengths), [*flat, *late])
     arguments = ["x" if len(ins) == 1 else n for n in plan.names]
     last = steps[-1] if steps else None
     alone = len(flat) == 1 and not plan.training and not plan.listed
@@ -236,7 +254,7 @@ def _close(
     if not unit.settled:
         unit.init = _narrowed(unit, unit.init, 2)
         _hoist(unit)
-    read = _prepare(unit, chained=forward is None)
+    read = _prepare(unit, chained=forward is None or unit.listed)
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
@@ -252,7 +270,7 @@ def _close(
     info.defined = dict(unit.defined)
     info.sizes = [list(v.sizes) for vs in outs for v in vs]
     info.fixed = frozenset(unit.relies)
-    empty = forward is not None and len(unit.init) == 1 and not found
+    empty = forward is not None and len(unit.init) == 1 and not found and not unit.listed
     _text(plan, info, (ins, outs), [] if empty else unit.init, forward)
 
 
@@ -261,7 +279,8 @@ def _text(
     forward: list[Stmt] | None,
 ) -> None:  # fmt: skip
     numbered = any(not m.isidentifier() for m in plan.scope.unit.members)
-    base = "nn.Sequential" if forward is None else "nn.ModuleDict" if numbered else "nn.Module"
+    listed = "nn.ModuleList" if plan.scope.unit.listed or numbered else "nn.Module"
+    base = "nn.Sequential" if forward is None else listed
     lines = [f"class {info.name}({base}):", *quoted(_docstring(plan, info.parameters, *flows))]
     if init:
         parameters = [p.text for p in info.parameters]
@@ -296,7 +315,7 @@ def _docstring(
     """Shapes, with the class's own names where they say it."""
     unit, flows = plan.scope.unit, [f for fs in outs for f in fs]
     shapes = [
-        [dims(several(v)[k]) for v in vs]
+        [dims(several(v)[k]) for v in vs[: unit.real]]
         for vs in plan.outputs.values()
         for k in range(len(several(vs[0])))
     ]
@@ -305,10 +324,11 @@ def _docstring(
         after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
         return of_network(inside, after, unit.free)
     known = {p.name for p in parameters} | set(unit.defined)
-    inputs = [(f, [dims(v[j]) for v in plan.inputs]) for j, f in enumerate(ins)]
+    inputs = [(f, [dims(v[j]) for v in plan.inputs[: unit.real]]) for j, f in enumerate(ins)]
     outputs = list(zip(flows, shapes, strict=True))
-    text = describe(unit.rows, inputs, outputs, known)
-    return text if len(text) <= WIDTH - 10 else describe(unit.rows, inputs, outputs, set())
+    rows = unit.rows[: unit.real]
+    text = describe(rows, inputs, outputs, known)
+    return text if len(text) <= WIDTH - 10 else describe(rows, inputs, outputs, set())
 
 
 def _store(unit: Unit) -> None:
@@ -316,7 +336,7 @@ def _store(unit: Unit) -> None:
     stores = [Line(v, f"self.{n}") for n, v in unit.stores.items()]
     given = set(unit.potential) | set(RESERVED)
     first = [s for s in stores if names_in(s.value) <= given]
-    unit.init[:0] = [Line(call("super().__init__")), *first]
+    unit.init[:0] = first if unit.listed else [Line(call("super().__init__")), *first]
     unit.init += [s for s in stores if s not in first]
 
 
@@ -371,35 +391,45 @@ def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
             s.body = _narrowed(unit, s.body, depth + 1)
         if isinstance(s, If):
             s.orelse = _narrowed(unit, s.orelse, depth + 1)
-        lines = len(write([s], depth)) if isinstance(s, Line) else 0
-        if lines > 5 and isinstance(s, Line):
-            before = [Line(v, k) for k, v in _wide(unit, s.value).items()]
-            short = Line(s.value, s.target, s.annotation, s.op)
-            for b in before:
-                short.value = _keyword(short.value, b.target)
-            best: list[Stmt] = [*before, short]
-            named = _module_named(unit, short)
-            if named is not None and len(write([*before, *named], depth)) < len(write(best, depth)):
-                best = [*before, *named]
-            if len(write(best, depth)) < lines:
-                unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
-                done += best
-                continue
-        done.append(s)
+        best = _shortest(unit, s, depth) if isinstance(s, Line) else [s]
+        unit.taken.update(b.target for b in best[:-1] if isinstance(b, Line))
+        done += best
     return done
 
 
-def _module_named(unit: Unit, s: Line) -> list[Stmt] | None:
+def _shortest(unit: Unit, s: Line, depth: int) -> list[Stmt]:
+    """A wide statement, with names for arguments of its calls, for one of its modules, or both."""
+
+    def lines(statements: list[Stmt]) -> int:
+        return len(write(statements, depth))
+
+    if lines([s]) <= 5:
+        return [s]
+    wide, short = _wide(unit, s.value), Line(s.value, s.target, s.annotation, s.op)
+    before: list[Stmt] = [Line(v, k) for k, v in wide.items()]
+    for k in wide:
+        short.value = _keyword(short.value, k)
+    tried: list[list[Stmt]] = [
+        [s],
+        _module_named(unit, s),
+        [*before, short],
+        [*before, *_module_named(unit, short)],
+    ]
+    return min(tried, key=lines)
+
+
+def _module_named(unit: Unit, s: Line) -> list[Stmt]:
     """`conv = nn.Conv2d(…)`, then `super().__init__(conv, …)`, for the widest of the modules."""
     if s.target or not isinstance(s.value, ast.Call) or s.value.keywords:
-        return None
+        return [s]
     calls = [a for a in s.value.args if isinstance(a, ast.Call)]
     if not calls:
-        return None
+        return [s]
     widest = max(calls, key=lambda c: len(render(c)))
-    text = snake(render(widest.func).rpartition(".")[2])
+    func = render(widest.func)
+    text = "layer" if func.islower() else snake(func.rpartition(".")[2])
     if text in unit.taken:
-        return None
+        return [s]
     args = [ast.Name(text) if a is widest else a for a in s.value.args]
     return [Line(widest, text), Line(ast.Call(s.value.func, args, []))]
 

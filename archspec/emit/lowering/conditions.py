@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, sizes_of
@@ -11,7 +11,8 @@ from archspec.emit.lowering.scope import FUNCTIONS, Scope
 from archspec.emit.syntax import names_in
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, written
+from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
+from archspec.language import Item
 
 Column = Sequence[tuple[Row, Occurrence]]
 
@@ -37,17 +38,38 @@ def same_test(first: Column, second: Column, here: list[bool]) -> bool:
 def decided(
     scope: Scope, when: Any, rows: Sequence[Row], copies: Sequence[Copy], prev: Flow | None
 ) -> None:
-    """Notes the params of the network that a condition reads which comes out alike in every row.
+    """Notes the arguments that a condition reads which holds in every row and is not written.
 
     At another value it may not, and the text would not know: they are no arguments.
     """
+    if copies:
+        value = copies[0].ins[0] if copies[0].ins else None
+        _noted(scope, when, rows[0], copies[0].env, prev, value)
+
+
+def absent(scope: Scope, item: Item, column: Column, prev: Flow | None) -> None:
+    """The same for an item that no row has: for its condition, or the number of its copies."""
+    row, occurrence = column[0]
+    env = {
+        n: row.py[t.id]
+        for n, t in scope.names.items()
+        if isinstance(t, ast.Name) and t.id in row.py
+    }
+    _noted(scope, item.when, row, {**row.py, **env}, prev, occurrence.out)
+    if item.repeat is not None and not occurrence.copies:
+        _noted(scope, item.repeat.count, row, {**row.py, **env}, prev, occurrence.out)
+
+
+def _noted(
+    scope: Scope, when: Any, row: Row, env: Mapping[str, Any], prev: Flow | None,
+    value: Value | None,
+) -> None:  # fmt: skip
     unit = scope.unit
-    if not isinstance(when, Expr) or unit.deciding is None or not copies:
+    if not isinstance(when, Expr):
         return
-    value = copies[0].ins[0] if copies[0].ins else None
     try:
-        shape = prev.at(rows[0], dims(value)) if prev is not None and value is not None else None
-        found = evaluate(when.tree, scope.sight(when.names, rows[0], copies[0].env, shape))
+        shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
+        found = evaluate(when.tree, scope.sight(when.names, row, env, shape))
     except FAILURES:
         return
     if remembers(found):
@@ -97,8 +119,11 @@ def condition(
     return scope.say(rows, found, [bool(h) for h in here], "flag")
 
 
-def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) -> list[Any]:
-    """Per axis, a size that holds on both sides of a condition."""
+def join(
+    rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow,
+    test: ast.expr | None = None,
+) -> list[Any]:  # fmt: skip
+    """Per axis, a size that holds on both sides of a condition, or `2 * c if test else c`."""
     if len(then.sizes) != len(other.sizes):
         raise PlainError("the ranks differ behind a condition")
     found: list[Any] = []
@@ -112,8 +137,12 @@ def join(rows: Sequence[Row], values: Sequence[Value], then: Flow, other: Flow) 
                 if isinstance(got, Sym):
                     one = got
                     break
-        number = any(
-            isinstance(s, int) and not isinstance(s, Sym) for s in (then.sizes[a], other.sizes[a])
-        )
-        found.append(sizes_of(rows, shape, values)[a] if one is None and number else one)
+        sides = (then.sizes[a], other.sizes[a])
+        number = any(isinstance(s, int) and not isinstance(s, Sym) for s in sides)
+        if one is None and number:
+            one = sizes_of(rows, shape, values)[a]
+        if one is None and test is not None and None not in sides:
+            either = traced(shape[a], ast.IfExp(test, *map(written, sides)))
+            one = sizes_of(rows, (*shape[:a], either, *shape[a + 1 :]), values)[a]
+        found.append(one)
     return found

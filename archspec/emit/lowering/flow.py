@@ -12,7 +12,7 @@ A `Flow` is the same variable in every row; its sizes say what the class can kno
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
@@ -29,12 +29,15 @@ LONGEST = 300  # characters of a size that is written; Python reads no text with
 class PlainError(Exception):
     """The pretty form does not hold in every row; a plainer one must be written.
 
-    `bases`: the rows that differ from the first, where they are known.
+    `bases`: the rows that differ from the first, where they are known; `params`: the arguments
+    that decide, unseen by the text, what there is.
     """
 
-    def __init__(self, message: str, bases: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, message: str, bases: Iterable[int] = (), params: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(message)
-        self.bases = bases
+        self.bases, self.params = frozenset(bases), params
 
 
 class Row:
@@ -121,6 +124,13 @@ def dims(value: Value | None) -> tuple[int, ...]:
     return value.type.shape if value is not None and value.type is not None else ()
 
 
+def must(value: Value | None) -> Value:
+    """The value. Raises PlainError where nothing flows on."""
+    if value is None:
+        raise PlainError("nothing flows on here")
+    return value
+
+
 def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list[Any]:
     """What a class can know of some sizes: `shape` is what they are in the first row.
 
@@ -163,14 +173,18 @@ def define(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> F
 
 
 @contextmanager
-def apart(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> Iterator[None]:
-    """Only `flow` is known inside, and nothing that is defined there stays.
+def apart(
+    rows: Sequence[Row], known: Sequence[tuple[Sequence[Value | None], Flow]]
+) -> Iterator[None]:
+    """Only some flows are known inside, and nothing that is defined there stays.
 
     While a container is filled, what flows in it are no variables of forward.
     """
     saved = [r.vals for r in rows]
-    for row, value in zip(rows, values, strict=True):
-        row.vals = {id(value): [flow]}
+    for row in rows:
+        row.vals = {}
+    for values, flow in known:
+        define(rows, values, flow)
     try:
         yield
     finally:

@@ -12,12 +12,14 @@ from archspec.emit.lowering.modules import torch_call, types_of
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
+from archspec.expand.flatten import nearer
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
 from archspec.expressions.sym import FAILURES, evaluate
 from archspec.language import Filler, Init
 from archspec.layers.base import Layer, Weight
 
+_NOTHING: Init = {}
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 REPARAMETRISED = "parametrizations."
@@ -36,14 +38,17 @@ class Inits:
         self.local: dict[int, Fillers] = {}
         self.kinds: dict[type[Layer], None] = {}  # of all leaves
         self.written: set[int] = set()  # leaves whose class sets them
+        self.used = list(_used(roots[0].body))  # calls of files with rules of their own
+        self.ruled = {*rules, *(op for _, called in self.used for op in called.init or ())}
+        self.both: dict[tuple[int, int], Init] = {}
 
     def learn(self, instance: Instance) -> None:
         """Notes what the items of one instance say of its own leaves."""
-        self._learn(instance.body, {})
+        self._learn(instance.body, _NOTHING)
 
     def _learn(self, body: Body, above: Init) -> None:
         for occurrence in body.items:
-            here = {**above, **(occurrence.item.init or {})} if occurrence.item.init else above
+            here = self._nearer(above, occurrence.item.init)
             for c in occurrence.copies:
                 if c is None:
                     continue
@@ -57,6 +62,12 @@ class Inits:
                 for part in c.parts():
                     self._learn(part, here)
 
+    def _nearer(self, far: Init, near: Init | None) -> Init:
+        """What is nearer before what is farther; one object for the same two."""
+        if not near:
+            return far
+        return self.both.setdefault((id(far), id(near)), nearer(far, near))
+
     def member_init(
         self,
         scope: Scope,
@@ -67,7 +78,7 @@ class Inits:
         """Lines that set a member's weights, where its own class can say it."""
         layer = copies[0].layer
         fillers = self.local.get(id(copies[0]))
-        if layer is None or not fillers or (layer.op in self.rules and layer.op != "parameter"):
+        if layer is None or not fillers or (layer.op in self.ruled and layer.op != "parameter"):
             return []
         names = {w.name for w in weights_of(copies[0]) if not w.buffer}
         if (
@@ -121,7 +132,7 @@ class Inits:
             op = copies[0].layer.op
             if (
                 not fillers
-                or op in self.rules
+                or op in self.ruled
                 or any(self.local.get(id(c)) is not fillers for c in copies)
             ):
                 continue
@@ -139,13 +150,18 @@ class Inits:
     # ------------------------------------------------------------ the network's constructor
 
     def root_init(self, scope: Scope) -> list[Stmt]:
-        """The document's rules as a loop over modules; then what they cannot say, by name."""
+        """The document's rules as a loop over modules, those of the files that it uses as others.
+
+        Then what they cannot say, by name.
+        """
         roots = self.roots
         leaves = [list(_leaves(r, "", {})) for r in roots]
         lines: list[Stmt] = []
-        loop = self._rule_loop(scope, roots, leaves[0])
-        if loop is not None:
-            lines.append(loop)
+        loops = [self._rule_loop(scope, roots, leaves[0], self.rules)]
+        for path, called in self.used:  # a file speaks of what is in it, whoever uses it
+            inside = list(_leaves(called, "", {}))
+            loops.append(self._rule_loop(scope, roots, inside, called.init or {}, path))
+        lines += [loop for loop in loops if loop is not None]
         paths = [{path: c for path, c, _ in ls} for ls in leaves]
         fixed = all(set(p) == set(paths[0]) for p in paths)
         named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
@@ -181,11 +197,13 @@ class Inits:
         return lines
 
     def _rule_loop(
-        self, scope: Scope, roots: Sequence[Instance], leaves: list[tuple[str, Copy, Init]]
-    ) -> Stmt | None:
+        self, scope: Scope, roots: Sequence[Instance], leaves: list[tuple[str, Copy, Init]],
+        rules: Init, path: str = "",
+    ) -> Stmt | None:  # fmt: skip
+        """The loop over the modules at a path that does what the rules say."""
         tests: list[If] = []
         exact = any(c.layer is not None and c.layer.op == "attention" for _, c, _ in leaves)
-        for op, fillers in self.rules.items():
+        for op, fillers in rules.items():
             copies = [c for _, c, _ in leaves if c.layer is not None and c.layer.op == op]
             targets = dict.fromkeys(_target(scope, c) for c in copies)
             if op == "parameter" or not targets:
@@ -208,7 +226,10 @@ class Inits:
         if not tests:
             return None
         _chained(tests)
-        return For("module", call("self.modules"), [tests[0]])
+        where: ast.expr = name(f"self.{path}".rstrip("."))
+        if "." in path or path.isdigit():
+            where = call("self.get_submodule", ast.Constant(path))
+        return For("module", call(ast.Attribute(where, "modules")), [tests[0]])
 
     def _rule_body(
         self, scope: Scope, roots: Sequence[Instance], op: str, fillers: Fillers, copies: list[Copy]
@@ -358,13 +379,27 @@ def _leaves(root: Instance, prefix: str, above: Init) -> Iterator[tuple[str, Cop
             continue
         inside: list[tuple[Body | Copy, str, Init]] = []
         for occurrence in found.items:
-            here = {**rules, **occurrence.item.init} if occurrence.item.init else rules
+            here = nearer(rules, occurrence.item.init) if occurrence.item.init else rules
             for c in occurrence.copies:
                 if c is None or c.shared is not None:
                     continue
                 inner = ".".join((path, *c.segments)) if path else ".".join(c.segments)
-                inside += ((part, at, here) for part, at in _inside(c, inner))
+                called = c.instance and c.instance.init
+                said = nearer(here, called) if here and called else here
+                inside += ((part, at, said) for part, at in _inside(c, inner))
         stack += reversed(inside)
+
+
+def _used(body: Body, path: str = "") -> Iterator[tuple[str, Instance]]:
+    """The calls of files that have rules of their own, with their paths, outer ones first."""
+    for c in body.copies():
+        if c.shared is not None:
+            continue
+        inner = ".".join(filter(None, (path, *c.segments)))
+        if c.instance is not None and c.instance.init:
+            yield inner, c.instance
+        for part in c.below():
+            yield from _used(part, ".".join(filter(None, (inner, part.segment))))
 
 
 def _inside(copy: Copy, path: str) -> Iterator[tuple[Body | Copy, str]]:

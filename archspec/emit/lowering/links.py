@@ -4,41 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
-from archspec.emit.lowering.modules import torch_call
+from archspec.emit.lowering.modules import known_call
 from archspec.emit.lowering.scope import Classes
 from archspec.expand.tree import Body, Copy, Value
 
 
-def is_chain(whole: Classes, bodies: Sequence[Body]) -> bool:
-    """Whether each body is such a chain."""
-    return all(_body(whole, b) for b in bodies)
-
-
-def _body(whole: Classes, body: Body) -> bool:
-    cur = body.input
-    if cur is None:
+def merges(part: Copy | Body) -> bool:
+    """Whether paths meet in it, or would: a residual, or branches."""
+    if isinstance(part, Body):
         return False
-    for occurrence in body.items:
-        if occurrence.item.tap is not None:
+    return bool(part.branches) or part.plain or (part.body is not None and part.layer is not None)
+
+
+def body_of(part: Any) -> Body:
+    """The one path of a group or branch."""
+    found = part if isinstance(part, Body) else part.body
+    assert found is not None
+    return found
+
+
+def is_chain(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
+    """Whether each named group or branch is such a chain, from its one input to its one output."""
+    return not any(map(merges, parts)) and all(
+        _one_way(whole.frames[id(p)], body.input, body.output) and of_modules(whole, body)
+        for p in parts
+        for body in (body_of(p),)
+    )
+
+
+def is_list(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
+    """Whether each named group or branch is a `sequential` that is no such chain.
+
+    Its modules stand in an nn.ModuleList, and forward calls them one by one.
+    """
+    if any(merges(p) or id(p) in whole.reused for p in parts) or is_chain(whole, parts):
+        return False
+    return in_places([body_of(p) for p in parts])
+
+
+def in_places(bodies: Sequence[Body]) -> bool:
+    """Whether an nn.ModuleList can hold what is in the bodies."""
+    items = [o.item.op for b in bodies for o in b.items]
+    return all(b.numbered for b in bodies) and numbered(bodies) and "parameter" not in items
+
+
+def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:
+    """Whether a group takes and gives nothing else."""
+    ins, outs = frame.captures.values(), frame.exports.values()
+    return not frame.outward and list(ins) == [taken] and all(v is given for v in outs)
+
+
+def of_modules(whole: Classes, body: Body) -> bool:
+    """Whether each item of a body is a module that takes what the one before gives."""
+    cur = body.input
+    if cur is None or any(o.item.tap is not None for o in body.items):
+        return False
+    for c in body.copies():
+        if not _link(whole, c, cur, numbered=body.numbered):
             return False
-        for c in occurrence.copies:
-            if c is None:
-                continue
-            if not _link(whole, c, cur, numbered=body.numbered):
-                return False
-            cur = c.out
+        cur = c.out
     return cur is body.output
 
 
 def is_line(whole: Classes, copies: Sequence[Copy]) -> bool:
     """The same for the copies of one item under an id, of which only the last is read outside."""
-    cur = copies[0].ins[0] if copies[0].ins else None
-    for c in copies:
-        if not _link(whole, c, cur, numbered=True):
-            return False
-        cur = c.out
-    return private(whole, copies)
+    before: list[Value | None] = [copies[0].ins[0] if copies[0].ins else None]
+    before += [c.out for c in copies]
+    return private(whole, copies) and all(
+        _link(whole, c, cur, numbered=True) for c, cur in zip(copies, before, strict=False)
+    )
 
 
 def private(whole: Classes, copies: Sequence[Copy]) -> bool:
@@ -48,39 +84,48 @@ def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     )
 
 
+def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:
+    """By which input each copy takes what the one before gives, if all others are the same."""
+    if not private(whole, copies) or any(c.shared or not c.ins or len(c.outs) != 1 for c in copies):
+        return None
+    taken = [takes(whole, c) for c in copies]
+    before = [copies[0].ins[0], *(c.out for c in copies)]
+    for j in range(len(taken[0])):
+        others = {tuple(map(id, vs[:j] + vs[j + 1 :])) for vs in taken}
+        if len(others) == 1 and all(vs[j] is v for vs, v in zip(taken, before, strict=False)):
+            return j
+    return None
+
+
+def takes(whole: Classes, c: Copy) -> list[Value | None]:
+    """What a module is called on: what crosses the edge of a group."""
+    return list(whole.frames[id(c)].captures.values()) if c.group else list(c.ins)
+
+
 def _link(whole: Classes, c: Copy, cur: Value | None, *, numbered: bool) -> bool:
-    if c.shared is not None or len(c.ins) != 1 or c.ins[0] is not cur or cur is None:
+    if cur is None or c.out is None or c.shared is not None:
         return False
-    if len(c.outs) != 1 or c.out is None:
+    if len(c.outs) != 1 or list(c.ins) != [cur]:
         return False
     if c.instance is not None:
         outputs = list(c.instance.outputs.values())
         single = len(outputs) == 1 and not isinstance(outputs[0], tuple)
         return single and len(c.instance.inputs) == 1 and not c.instance.training
-    if c.body is None and not c.branches:
-        return _is_module(c, numbered=numbered)
+    if not c.group:
+        return _is_module(whole, c, numbered=numbered)
     if c.segments:
-        frame = whole.frames[id(c)]
-        captured, exported = list(frame.captures.values()), list(frame.exports.values())
-        if frame.outward:
-            return False
-        return len(captured) == 1 and captured[0] is cur and all(e is c.out for e in exported)
-    return c.layer is None and not c.branches and c.body is not None and _body(whole, c.body)
+        return _one_way(whole.frames[id(c)], cur, c.out)
+    return not merges(c) and c.body is not None and of_modules(whole, c.body)
 
 
-def _is_module(c: Copy, *, numbered: bool) -> bool:
+def _is_module(whole: Classes, c: Copy, *, numbered: bool) -> bool:
     if c.running:  # a module is made once
         return False
-    made = torch_call(c, module=True)
+    made = known_call(whole, c, module=True)
     if made.target is None or made.forward != "self(x0)" or made.results != ("r",):
         return False
-    natural = made.target.startswith("nn.") or torch_call(c, module=False).target is not None
+    natural = made.target.startswith("nn.") or known_call(whole, c, module=False).target is not None
     return bool(c.segments) and (numbered or natural)
-
-
-def merges(copy: Copy) -> bool:
-    """Whether paths meet in it, or would: a residual, or branches."""
-    return bool(copy.branches) or copy.plain or (copy.body is not None and copy.layer is not None)
 
 
 def numbered(bodies: Sequence[Body]) -> bool:
@@ -90,55 +135,41 @@ def numbered(bodies: Sequence[Body]) -> bool:
 
 def _names(body: Body) -> Iterator[str]:
     for occurrence in body.items:
+        there = [c for c in occurrence.copies if c is not None]
         if occurrence.name is not None and occurrence.item.repeat is not None:
-            if any(c is not None for c in occurrence.copies):
-                yield occurrence.name
+            yield from [occurrence.name] if there else []
             continue
-        for c in occurrence.copies:
-            if c is None:
-                continue
+        for c in there:
             if c.segments:
                 yield c.segments[0]
             elif c.body is not None:
                 yield from _names(c.body)
 
 
-def alike(a: Copy, b: Copy) -> bool:
-    """Whether two copies are made by the same text: equal layers, blocks and types."""
-    if (
-        a.instance is not b.instance
-        or (a.layer is not b.layer and a.layer != b.layer)
-        or a.plain != b.plain
-        or a.shared is not b.shared
-    ):
-        return False
-    if a.instance is None and _types(a) != _types(b):
-        return False
-    ours, theirs = ([x for x in (c.body, c.shortcut, *c.branches) if x is not None] for c in (a, b))
-    return len(ours) == len(theirs) and all(map(_alike_bodies, ours, theirs))
+def tail_alike(copies: Sequence[Copy]) -> int:
+    """From which copy on all are made by the same text: equal layers, blocks and types."""
+    at = len(copies) - 1
+    while at > 0 and _alike(copies[at - 1], copies[at]):
+        at -= 1
+    return at
 
 
-def _types(c: Copy) -> list[object]:
-    return [v.type if v else None for v in c.ins]
+def _alike(a: Copy | None, b: Copy | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    if a.instance is not b.instance or a.shared is not b.shared or a.plain != b.plain:
+        return False
+    if (a.layer is not b.layer and a.layer != b.layer) or len(a.parts()) != len(b.parts()):
+        return False
+    if a.instance is None and a.types != b.types:
+        return False
+    return all(map(_alike_bodies, a.parts(), b.parts()))
 
 
 def _alike_bodies(a: Body, b: Body) -> bool:
-    if len(a.items) != len(b.items):
-        return False
-    for x, y in zip(a.items, b.items, strict=True):
-        if x.name != y.name or len(x.copies) != len(y.copies):
-            return False
-        for c, d in zip(x.copies, y.copies, strict=True):
-            if (c is None) != (d is None):
-                return False
-            if c is not None and d is not None and (c.segments != d.segments or not alike(c, d)):
-                return False
-    return True
-
-
-def tail_alike(copies: Sequence[Copy]) -> int:
-    """From which copy on all are alike."""
-    at = len(copies) - 1
-    while at > 0 and alike(copies[at - 1], copies[at]):
-        at -= 1
-    return at
+    return len(a.items) == len(b.items) and all(
+        x.name == y.name
+        and [c and c.segments for c in x.copies] == [c and c.segments for c in y.copies]
+        and all(map(_alike, x.copies, y.copies))
+        for x, y in zip(a.items, b.items, strict=True)
+    )

@@ -9,20 +9,30 @@ The layer is made once more with numbers that remember; what its `call` returns 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from archspec.emit.forward import Assign, Step
-from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, lookup, sizes_of
-from archspec.emit.lowering.members import hints
-from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope, Sizes, Unit, bare, running
+from archspec.emit.forward import Assign, Form, Step, Var
+from archspec.emit.lowering.flow import (
+    Flow,
+    PlainError,
+    Row,
+    Shape,
+    alike,
+    dims,
+    lookup,
+    sizes_of,
+)
+from archspec.emit.lowering.members import hint_of, results, words_of
+from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes, Unit, bare, running
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
-from archspec.expand.tree import Copy, Seen, Value
+from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
 from archspec.language import Item
@@ -30,17 +40,85 @@ from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatch, TensorType
 
 Ins = Sequence[Flow | None]
+Crossing = tuple[Ins, list[list[Value]]]
+_TURN = ".transpose(0, 1)"  # a state of a recurrent layer, its batch axis first or in the middle
 _INNER = frozenset({"conv", "norm", "linear", "merge", "shape"})
+
+
+class Place:
+    """An item at its place in a class: one copy of it in each row, or one named branch.
+
+    `module`: a container calls it, so it is a module, whatever it is in forward.
+    """
+
+    def __init__(
+        self, scope: Scope, item: Item, pairs: Sequence[tuple[Row, Any]], module: bool = False
+    ) -> None:
+        self.scope, self.item, self.module = scope, item, module
+        self.rows, self.copies = [r for r, _ in pairs], [c for _, c in pairs]
+        self._ins: list[Flow | None] | None = None
+
+    @property
+    def pairs(self) -> list[tuple[Row, Any]]:
+        return list(zip(self.rows, self.copies, strict=True))
+
+    @property
+    def first(self) -> Any:
+        return self.copies[0]
+
+    @property
+    def ins(self) -> list[Flow | None]:
+        """What it takes, as variables. Raises PlainError."""
+        if self._ins is None:
+            places = range(len(self.first.ins))
+            if any(len(c.ins) != len(places) for c in self.copies):
+                raise PlainError("the instances take different inputs")
+            self._ins = [
+                None if v is None else lookup(self.rows, [c.ins[j] for c in self.copies])
+                for j, v in enumerate(self.first.ins)
+            ]
+        return self._ins
+
+    @property
+    def outs(self) -> list[list[Value]]:
+        """What it gives: the values of each output, one a row."""
+        return [[c.outs[key] for c in self.copies] for key in self.first.outs]
+
+    @property
+    def prev(self) -> Shape | None:
+        """The shape of its first input in the first row."""
+        flow = self.ins[0] if self.ins else None
+        return None if flow is None else flow.at(self.rows[0], dims(self.first.ins[0]))
+
+    @property
+    def segment(self) -> str:
+        """Its name."""
+        found = self.first.segment if isinstance(self.first, Body) else self.first.segments[0]
+        return str(found)
+
+    @property
+    def word(self) -> str:
+        """What a class or a variable for its modules may be called."""
+        return self.segment if self.segment.isidentifier() else words_of(self.item)
+
+    @property
+    def hint(self) -> str:
+        """What a variable for what it gives may be called."""
+        return str(self.first.segment) if isinstance(self.first, Body) else hint_of(self.item)
 
 
 @dataclass(slots=True)
 class Made:
-    """A member: how it is constructed (None: nothing to construct), and how forward calls it."""
+    """A module: how it is constructed (None: nothing to construct), and how forward calls it."""
 
     constructor: ast.expr | None
-    apply: Callable[[ast.expr | None, Ins, list[Step], str, Flow | None], list[Flow]]
+    form: Call
     sizes: list[list[Any]]  # of each output
+    outs: Sequence[str] = ("output",)
+    free: Mapping[str, ast.expr] = field(default_factory=dict)  # arguments of forward
     layer: Layer | None = None
+    crossing: Crossing | None = None  # of a group: what comes in and goes out
+    chained: bool = False  # a group that is an nn.Sequential
 
 
 @lru_cache(maxsize=4096)
@@ -59,6 +137,15 @@ def torch_call(copy: Copy, *, module: bool) -> Call:
     return _call_of(copy.layer, types_of(copy), module=module, running=copy.running)
 
 
+def known_call(whole: Classes, copy: Copy, *, module: bool) -> Call:
+    """The same, asked once for a layer and the types it takes."""
+    key = (id(copy.layer), module, copy.running, *map(id, types_of(copy)))
+    found = whole.calls.get(key)
+    if found is None:
+        found = whole.calls[key] = torch_call(copy, module=module)
+    return found
+
+
 def _call_of(
     layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
 ) -> Call:
@@ -67,42 +154,54 @@ def _call_of(
     return layer.module(*types) if module else layer.call(*types)
 
 
-def flows_of(rows: Sequence[Row], copies: Sequence[Copy]) -> list[Flow | None]:
-    """What a member takes, as variables. Raises PlainError."""
-    places = range(len(copies[0].ins))
-    if any(len(c.ins) != len(places) for c in copies):
-        raise PlainError("the instances take different inputs")
-    return [
-        None if copies[0].ins[j] is None else lookup(rows, [c.ins[j] for c in copies])
-        for j in places
+def _anywhere(
+    layer: Layer, types: Sequence[TensorType | None], *, module: bool, running: bool
+) -> Call:
+    """The call that is right at any numbers, where it is a module of its own."""
+    if layer.call(*types).target and not running:
+        return layer.anywhere(*types)
+    return _call_of(layer, types, module=module, running=running)
+
+
+def _calls(place: Place) -> tuple[list[Call], Callable[..., Call]]:
+    """What the op is in each row, by the form that all have in common, and how to ask for it."""
+    whole, copies = place.scope.unit.whole, place.copies
+    calls = [known_call(whole, c, module=place.module) for c in copies]
+    if all(_form(c) == _form(calls[0]) for c in calls):
+        return calls, _call_of
+    wide = [
+        _anywhere(c.layer, types_of(c), module=place.module, running=c.running)
+        for c in copies
+        if c.layer is not None
     ]
+    if all(_form(c) == _form(wide[0]) for c in wide):
+        return wide, _anywhere
+    return calls, _call_of
 
 
 # ---------------------------------------------------------------- ops
 
 
-def op(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins,
-    module: bool = False, layer: Layer | None = None,
-) -> Made:  # fmt: skip
+def op(place: Place, layer: Layer | None = None) -> Made:
     """How one op is made and called; `layer`: the one whose weights it uses again."""
+    scope, rows, copies = place.scope, place.rows, place.copies
     if scope.settled and len(copies) == 1:
         known = scope.unit.whole.plain
-        key = (id(copies[0].layer), module, *map(id, types_of(copies[0])))
+        key = (id(copies[0].layer), place.module, *map(id, types_of(copies[0])))
         if key not in known:
-            known[key] = _numbers(scope, copies[0], module=module)
+            known[key] = _numbers(place)
         found: Made | None = known[key]
         if found is not None:
             return found
-    calls = [torch_call(c, module=module) for c in copies]
+    calls, call_of = _calls(place)
     first = calls[0]
-    types = _types(rows[0], copies[0], ins)
+    types = _types(place)
     if any(_form(c) != _form(first) for c in calls):
-        return _varying(scope, item, rows, copies, (calls, types))
-    layer = layer or layer_of(scope, item, rows[0], copies[0], ins)
+        return _varying(place, calls, types)
+    layer = layer or layer_of(place)
     made, outs = first, None
     try:
-        own = _call_of(layer, types, module=module, running=copies[0].running)
+        own = call_of(layer, types, module=place.module, running=copies[0].running)
         if _form(own) == _form(first):
             made = own
         outs = layer.infer(*types)
@@ -112,36 +211,37 @@ def op(
     constructor = None
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
-    free = {
-        a.name or "": _free(scope, item, rows, copies, ins, k, a, calls, module)
-        for k, a in enumerate(made.free)
-    }
-    return Made(constructor, _applier(copies[0], first, free, sizes), sizes, layer)
+    if first.alone is not None and all(v is None or v.batchless for v in place.ins):
+        first = replace(first, forward=first.alone, batchless=True, broadcast=True)
+    reads = names_in(parsed(first.forward))
+    wanted = [(k, a) for k, a in enumerate(made.free) if a.name in reads]
+    free = {a.name or "": _free(place, k, a, calls) for k, a in wanted}
+    return Made(constructor, first, sizes, tuple(copies[0].outs), free, layer)
 
 
-def layer_of(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins) -> Layer:
+def layer_of(place: Place) -> Layer:
     """The op's layer with numbers that remember."""
+    item, copy = place.item, place.first
     assert copy.layer is not None
-    if copy.shared is not None or (item.op != copy.layer.op and item.op != "activation"):
-        return copy.layer
+    own: Layer = copy.layer
+    if copy.shared is not None or (item.op != own.op and item.op != "activation"):
+        return own
     if not has_expression(item.args):
-        return copy.layer
-    prev = None
-    if ins and ins[0] is not None:
-        prev = ins[0].at(row, dims(copy.ins[0]))
+        return own
+    prev = place.prev
     try:
-        args = {k: scope.symbolic(v, row, copy, prev) for k, v in item.args.items()}
+        args = {k: place.scope.symbolic(v, place.rows[0], copy, prev) for k, v in item.args.items()}
         return create(item.op, args)
     except (*FAILURES, BadArgument):
-        return copy.layer
+        return own
 
 
-def _types(row: Row, copy: Copy, ins: Ins) -> tuple[TensorType | None, ...]:
+def _types(place: Place) -> tuple[TensorType | None, ...]:
     return tuple(
         None
         if v is None or v.type is None or flow is None
-        else TensorType(flow.at(row, v.type.shape), v.type.dtype, v.type.map)
-        for v, flow in zip(copy.ins, ins, strict=True)
+        else TensorType(flow.at(place.rows[0], v.type.shape), v.type.dtype, v.type.map)
+        for v, flow in zip(place.first.ins, place.ins, strict=True)
     )
 
 
@@ -166,23 +266,17 @@ def _form(c: Call) -> Any:
     )  # fmt: skip
 
 
-def _numbers(scope: Scope, copy: Copy, *, module: bool) -> Made | None:
+def _numbers(place: Place) -> Made | None:
     """An op where nothing but numbers can stand; None where forward has arguments."""
-    made = torch_call(copy, module=module)
+    copy: Copy = place.first
+    made = torch_call(copy, module=place.module)
     if made.free:
         return None
     sizes = [list(dims(v)) for v in copy.outs.values()]
-    constructor = None if made.target is None else _settled(scope, made)
-    return Made(constructor, _applier(copy, made, {}, sizes), sizes, copy.layer)
-
-
-def _settled(scope: Scope, c: Call) -> ast.expr:
-    """The constructor, all numbers in place."""
-    shown = [a for a in c.args if not _default(a)]
-    args = [literal(plain(a.value)) for a in shown if a.name is None]
-    keywords = {a.name: literal(plain(a.value)) for a in shown if a.name is not None}
-    made = call(scope.called(c.target), *args, **keywords)
-    return made if c.wrap is None else call(c.wrap, made)
+    constructor = None
+    if made.target is not None:
+        constructor = _constructor(place.scope, place.rows, made, [made])
+    return Made(constructor, made, sizes, tuple(copy.outs), layer=copy.layer)
 
 
 def _default(a: Arg) -> bool:
@@ -210,48 +304,51 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
     return found if made.wrap is None else call(made.wrap, found)
 
 
-def _free(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins, k: int,
-    a: Arg, calls: Sequence[Call], module: bool,
-) -> ast.expr:  # fmt: skip
+def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:
     """One argument of forward."""
-
+    scope = place.scope
     wanted = [c.free[k].value for c in calls]
     if (
         not remembers(a.value)
-        and not has_expression(item.args)
+        and not has_expression(place.item.args)
         and alike([bare(w) for w in wanted])
     ):
         return literal(bare(wanted[0]))
-    seen = _seen(scope, rows, copies)
 
     def anew() -> tuple[Any, list[dict[str, Any]]]:
-        sights: list[dict[str, Any]] = []
-        for n, (row, c) in enumerate(zip(rows, copies, strict=True)):
-            sight = dict(row.py)
-            for flow, value in zip(ins, c.ins, strict=True):
-                if flow is not None:
-                    sight[f"__{flow.id}"] = Sizes(dims(value))
-            for flow, shapes in seen.values():
-                sight[f"__{flow.id}"] = Sizes(shapes[n])
-            sights.append(sight)
-        return _running(scope, item, rows[0], copies[0], ins, seen, k, module), sights
+        seen = _seen(place)
+        return _running(place, seen, k), _sights(place, seen)
 
-    if any(c.running for c in copies):
+    if any(c.running for c in place.copies):
         text = scope.followed(*anew(), wanted)
         if text is None:
             raise PlainError("a size that follows from a free axis is out of reach")
         return text
-    return scope.kept(rows, a.value, wanted, a.name or "n", anew)
+    return scope.kept(place.rows, a.value, wanted, a.name or "n", anew)
+
+
+def _sights(place: Place, seen: Seeing) -> list[dict[str, Any]]:
+    """What the names of forward are worth in each row."""
+    sights: list[dict[str, Any]] = []
+    for n, (row, c) in enumerate(place.pairs):
+        sight = dict(row.py)
+        for flow, value in zip(place.ins, c.ins, strict=True):
+            if flow is not None:
+                sight[f"__{flow.id}"] = Sizes(dims(value))
+        for flow, shapes in seen.values():
+            sight[f"__{flow.id}"] = Sizes(shapes[n])
+        sights.append(sight)
+    return sights
 
 
 Seeing = Mapping[str, tuple[Flow, list[tuple[int, ...]]]]  # by name: its variable, its shapes
 
 
-def _seen(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy]) -> Seeing:
+def _seen(place: Place) -> Seeing:
     """The inputs and items that expressions of an item may read in forward, in each row."""
+    rows, copies = place.rows, place.copies
     found: dict[str, tuple[Flow, list[tuple[int, ...]]]] = {}
-    for text, flow in scope.records.items():
+    for text, flow in place.scope.records.items():
         if flow is not None and text in rows[0].seen:
             found[text] = flow, [row.seen[text] for row in rows]
     for text, value in copies[0].env.items():
@@ -262,15 +359,14 @@ def _seen(scope: Scope, rows: Sequence[Row], copies: Sequence[Copy]) -> Seeing:
     return found
 
 
-def _running(
-    scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins, seen: Seeing, k: int, module: bool
-) -> Any:  # fmt: skip
+def _running(place: Place, seen: Seeing, k: int) -> Any:
     """An argument of forward where sizes are those of the tensors; None where there is none."""
+    scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     if copy.shared is not None or not has_expression(item.args):
         return None
     records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
-    if ins and ins[0] is not None:
-        records["prev"] = Record(running(ins[0], dims(copy.ins[0])))
+    if place.ins and place.ins[0] is not None:
+        records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 
     def value(v: Any) -> Any:
         if isinstance(v, Expr):
@@ -285,24 +381,20 @@ def _running(
         types = tuple(
             None if v is None or v.type is None or flow is None
             else TensorType(running(flow, v.type.shape), v.type.dtype, v.type.map)
-            for v, flow in zip(copy.ins, ins, strict=True)
+            for v, flow in zip(copy.ins, place.ins, strict=True)
         )  # fmt: skip
-        made = _call_of(layer, types, module=module, running=copy.running)
+        made = _call_of(layer, types, module=place.module, running=copy.running)
         return made.free[k].value
     except (*FAILURES, BadArgument, Mismatch):
         return None
 
 
-def _varying(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy],
-    made: tuple[list[Call], tuple[TensorType | None, ...]],
-) -> Made:  # fmt: skip
+def _varying(place: Place, calls: Sequence[Call], types: tuple[TensorType | None, ...]) -> Made:
     """Modules of different classes in one place, where nothing else differs.
 
     The class itself becomes an argument.
     """
-    calls, types = made
-    first = calls[0]
+    scope, rows, copies, first = place.scope, place.rows, place.copies, calls[0]
     if any(
         c.target is None or c.args or c.free or c.wrap
         or (c.forward, c.results) != (first.forward, first.results)
@@ -310,12 +402,12 @@ def _varying(
     ):  # fmt: skip
         raise PlainError("the instances need different kinds of layer")
     targets = [Dotted(scope.called(c.target)) for c in calls]
-    value = retyped(scope, rows, item.args.get("name"), targets)
+    value = retyped(scope, rows, place.item.args.get("name"), targets)
     target = scope.say(rows, value, targets, "activation")
     layer = copies[0].layer
     assert layer is not None
     sizes = _sizes(rows, copies, layer.infer(*types))
-    return Made(call(target), _applier(copies[0], first, {}, sizes), sizes)
+    return Made(call(target), first, sizes, tuple(copies[0].outs))
 
 
 def activation_class(scope: Scope, value: Any) -> Dotted | None:
@@ -348,54 +440,110 @@ def retyped(scope: Scope, rows: Sequence[Row], given: Any, targets: Sequence[Dot
 # ---------------------------------------------------------------- calls of what is made
 
 
-def _applier(
-    copy: Copy, torch: Call, free: Mapping[str, ast.expr], sizes: list[list[Any]]
-) -> Callable[..., list[Flow]]:
-    """What `forward` writes to call an op."""
-    layer = copy.layer
-    inner = layer is not None and (
-        layer.family in _INNER or layer.op.startswith(("global_", "adaptive_"))
+Calls = tuple[list[Step], list[Flow]]
+
+
+def calling(made: Made, reached: ast.expr | None, ins: Ins, hint: str, unit: Unit) -> Calls:
+    """The steps that call a module or write an op out, and what they give."""
+    form, given = made.form, [v for v in ins if v is not None]
+    refs = {
+        f"x{j}": v.ref if form.broadcast else batched(v, given, unit.anchor)
+        for j, v in enumerate(ins)
+        if v is not None
+    }
+    own = {"self": reached} if reached is not None else {}
+    value = rebuilt(parsed(form.forward), {**made.free, **refs, **own}.get)
+    outs = results(hint, made.outs, made.sizes)
+    if reached is None and len(outs) == 1:
+        outs[0].short = hint  # there is no member that has its name
+    for out in outs:
+        out.batchless = form.batchless or (
+            form.broadcast and bool(given) and all(v.batchless for v in given)
+        )
+    inner = made.layer is not None and (
+        made.layer.family in _INNER or made.layer.op.startswith(("global_", "adaptive_"))
     )
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        given = [v for v in ins if v is not None]
-        refs = {
-            f"x{j}": v.ref if torch.broadcast else batched(v, given, anchor)
-            for j, v in enumerate(ins)
-            if v is not None
-        }
-        own = {"self": attribute} if attribute is not None else {}
-        value = rebuilt(parsed(torch.forward), {**free, **refs, **own}.get)
-        outs = [Flow(s, h) for s, h in zip(sizes, hints(hint, copy.outs), strict=True)]
-        for out in outs:
-            out.batchless = torch.batchless or (
-                torch.broadcast and bool(given) and all(v.batchless for v in given)
-            )
-        steps += _assigned(torch.results, outs, value, hint, inner=inner, merge=len(refs) > 1)
-        return outs
-
-    return apply
+    holds_others = made.layer is not None and (len(refs) > 1 or made.crossing is not None)
+    step = Assign(list(outs), value, inner, merge=holds_others)
+    return _taken_apart(step, form.results, hint), outs
 
 
-def _assigned(
-    results: tuple[str, ...], outs: list[Flow], value: ast.expr, hint: str, *, inner: bool,
-    merge: bool,
-) -> list[Step]:  # fmt: skip
-    """The steps that call it and take its results apart."""
+def _taken_apart(step: Assign, results: tuple[str, ...], hint: str) -> list[Step]:
+    """The call, and the steps that take its results apart."""
+    outs = list(step.outs)
+    if results == ("r",) or (len(outs) > 1 and results == parts(len(outs))):
+        step.inner = step.inner and len(outs) == 1
+        return [step]
     if len(results) == 1:
-        if results != ("r",):
-            value = rebuilt(parsed(results[0]), {"r": value}.get)
-        return [Assign(list(outs), value, inner=inner, merge=merge)]
-    if results == tuple(f"r[{k}]" for k in range(len(outs))):
-        return [Assign(list(outs), value, merge=merge)]
+        step.value = rebuilt(parsed(results[0]), {"r": step.value}.get)
+        return [step]
+    places = [_part(text) for text in results]
+    if all(path for path, _ in places):
+        return _unpacked(step, outs, places)
     raw = Flow((), hint)
     raw.several = True
-    steps: list[Step] = [Assign([raw], value, inner=True, merge=merge)]
+    steps: list[Step] = [Assign([raw], step.value, inner=True, merge=step.merge)]
     for out, text in zip(outs, results, strict=True):
         steps.append(Assign([out], rebuilt(parsed(text), {"r": raw.ref}.get), inner=True))
     return steps
+
+
+def _unpacked(
+    step: Assign, outs: Sequence[Var], places: Sequence[tuple[tuple[int, ...], str]]
+) -> list[Step]:
+    """`x, (h, c) = self.lstm(x)`, and what is done with each result then."""
+    steps: list[Step] = []
+    given: list[Var] = []
+    for out, (_, after) in zip(outs, places, strict=True):
+        given.append(_raw(out) if after else out)
+        if after:
+            done = rebuilt(parsed(f"r{after}"), {"r": given[-1].ref}.get)
+            steps.append(Assign([out], done, inner=True))
+    form = _form_of([path for path, _ in places])
+    return [Assign(given, step.value, merge=step.merge, form=form), *steps]
+
+
+def _raw(out: Var) -> Flow:
+    """The result as torch gives it, under the same name."""
+    raw = Flow((), out.hint)
+    raw.short = out.short
+    return raw
+
+
+def _part(text: str) -> tuple[tuple[int, ...], str]:
+    """`r[1][0].transpose(0, 1)` → (1, 0) and `.transpose(0, 1)`."""
+    found = re.fullmatch(r"r((?:\[\d+\])+)(.*)", text)
+    if found is None:
+        return (), ""
+    return tuple(map(int, re.findall(r"\d+", found[1]))), found[2]
+
+
+def _form_of(paths: Sequence[tuple[int, ...]]) -> Form | None:
+    """(0,), (1, 0), (1, 1) → `[0, [1, 2]]`; None where it is flat."""
+    if all(len(p) == 1 for p in paths):
+        return None
+    form: Form = []
+    for place, path in enumerate(paths):
+        inner = form
+        for step in path[:-1]:
+            while len(inner) <= step:
+                inner.append([])
+            found = inner[step]
+            assert isinstance(found, list)
+            inner = found
+        inner.append(place)
+    return form
+
+
+def parts(count: int) -> tuple[str, ...]:
+    """What a call gives as results of their own."""
+    return tuple(f"r[{k}]" for k in range(count))
+
+
+def calls_of(ins: Ins, outs: int) -> Call:
+    """`self(x0, x1)`: a module of the network's own."""
+    forward = f"self({', '.join(f'x{j}' for j, v in enumerate(ins) if v is not None)})"
+    return Call("", forward=forward, results=parts(outs) if outs > 1 else ("r",))
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:
@@ -412,32 +560,23 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
     return call(ast.Attribute(flow.ref, "expand"), size, *(literal(-1) for _ in flow.sizes))
 
 
-def merge(
-    scope: Scope, rows: Sequence[Row], copies: Sequence[Copy], ins: list[Flow],
-    paths: list[list[Value]],
-) -> tuple[Flow, Step]:  # fmt: skip
+def merge(place: Place, layer: Layer, paths: Sequence[Sequence[Value]]) -> Made:
     """The op that joins the paths of a residual or of branches."""
-    layer = copies[0].layer
-    assert layer is not None
+    rows = place.rows
+    ins = [lookup(rows, values) for values in paths]
     types = [
         TensorType(flow.at(rows[0], dims(p[0])), p[0].type.dtype, p[0].type.map)
         for flow, p in zip(ins, paths, strict=True)
         if p[0].type is not None
     ]
-    made = layer.call(*types)
-    if any(c.layer != layer for c in copies):
-        raise PlainError("the merges differ")
+    if place.first.layer is None:  # they never meet here, and may differ
+        types = types[:1] * len(types)
+    form = layer.call(*types)
     (out,) = layer.infer(*types)
-    free = {a.name or "": literal(plain(a.value)) for a in made.free}
-    refs = {
-        f"x{j}": v.ref if made.broadcast else batched(v, ins, scope.unit.anchor)
-        for j, v in enumerate(ins)
-    }
-    values = [c.out for c in copies if c.out is not None]
-    flow = Flow(sizes_of(rows, out.shape, values))
-    flow.batchless = made.broadcast and all(v.batchless for v in ins)
-    value = rebuilt(parsed(made.forward), {**free, **refs}.get)
-    return flow, Assign([flow], value, inner=True, merge=True)
+    free = {a.name or "": literal(plain(a.value)) for a in form.free}
+    gives = [c.out for c in place.copies]
+    sizes = [sizes_of(rows, out.shape, gives)]
+    return Made(None, form, sizes, free=free, layer=layer, crossing=(ins, [gives]))
 
 
 # ---------------------------------------------------------------- block calls
@@ -453,11 +592,14 @@ def titles(text: str, place: int, rank: int) -> list[str]:
     return [f"{prefix}_{w}" for w in words]
 
 
-def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins) -> Made:
+def block(place: Place) -> Made:
     """How a block is made and called."""
-    instances = [c.instance for c in copies if c.instance is not None]
-    info = scope.unit.whole.of(instances)
-    given = _given(scope, item, rows[0], copies[0], ins)
+    scope, rows, item = place.scope, place.rows, place.item
+    instances = [c.instance for c in place.copies]
+    if any(i is None for i in instances):
+        raise PlainError("a block in some instances only")
+    info = _class_of(scope, rows, instances)
+    given = _given(place)
     wanted = [info.values[id(i)] for i in instances]
     for p in info.parameters:
         if p.name not in given and p.name in scope.names:  # of the document: handed through
@@ -466,46 +608,34 @@ def block(scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy],
         if all(isinstance(v, Dotted) for v in values) and p.name in item.args:
             given[p.name] = retyped(scope, rows, item.args[p.name], values)
     constructor = construct(scope, rows, info, wanted, given)
-    outs = [[c.outs[key] for c in copies] for key in copies[0].outs]
-    sizes = outer_sizes(info, given, rows, outs)
-    return Made(constructor, module_call(copies[0].outs, sizes), sizes)
+    sizes = outer_sizes(info, given, rows, place.outs)
+    outs = tuple(place.first.outs)
+    return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
 
 
-def called_again(
-    scope: Scope, item: Item, rows: Sequence[Row], copies: Sequence[Copy], ins: Ins
-) -> Made:
-    """How a block that is made already is called on other inputs; `item` made it."""
-    instances = [c.instance for c in copies if c.instance is not None]
-    info = scope.unit.whole.of(instances)
-    given = _given(scope, item, rows[0], copies[0], ins)
-    outs = [[c.outs[key] for c in copies] for key in copies[0].outs]
-    sizes = outer_sizes(info, given, rows, outs)
-    return Made(None, module_call(copies[0].outs, sizes), sizes)
+def called_again(place: Place) -> Made:
+    """How a block that is made already is called on other inputs."""
+    info = _class_of(place.scope, place.rows, [c.instance for c in place.copies])
+    sizes = outer_sizes(info, _given(place), place.rows, place.outs)
+    outs = tuple(place.first.outs)
+    return Made(None, calls_of(place.ins, len(outs)), sizes, outs)
 
 
-def module_call(outs: Sequence[str] | Mapping[str, Any], sizes: list[list[Any]]) -> Any:
-    """`self.block(x)`, with one variable for each output."""
-
-    def apply(
-        attribute: ast.expr | None, ins: Ins, steps: list[Step], hint: str, anchor: Flow | None
-    ) -> list[Flow]:
-        assert attribute is not None
-        given = [v for v in ins if v is not None]
-        found = [Flow(s, h) for s, h in zip(sizes, hints(hint, outs), strict=True)]
-        value = call(attribute, *(batched(v, given, anchor) for v in given))
-        steps.append(Assign(list(found), value))
-        return found
-
-    return apply
+def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) -> Info:
+    """The class of some calls, one a row. Raises PlainError, which tells whose calls are apart."""
+    try:
+        return scope.unit.whole.of(instances)
+    except PlainError as failed:
+        raise PlainError(str(failed), (rows[k].base for k in failed.bases)) from failed
 
 
-def _given(scope: Scope, item: Item, row: Row, copy: Copy, ins: Ins) -> dict[str, Any]:
+def _given(place: Place) -> dict[str, Any]:
     """What a block's constructor may be given, by name, with numbers that remember."""
-    assert copy.instance is not None
+    scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     called = copy.instance.block
     shapes = [
         flow.at(row, dims(v)) if flow is not None else dims(v)
-        for flow, v in zip(ins, copy.ins, strict=True)
+        for flow, v in zip(place.ins, copy.ins, strict=True)
     ]
     prev = shapes[0] if shapes else None
     inside = {n: Record(s) for n, s in zip(called.inputs, shapes, strict=False)}

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 from archspec.emit.lowering.deep import deep
 from archspec.emit.lowering.flow import PlainError
-from archspec.emit.lowering.whole import Whole
+from archspec.emit.lowering.whole import Whole, Witnessed
 from archspec.emit.torch_code import taken
+from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
 _DECIDES = "it decides what there is, or a number that no expression follows"
-Elaborate = Callable[[Mapping[str, Any]], Instance | None]
 
 
 class Witnesses(NamedTuple):
@@ -39,22 +39,27 @@ class Witnesses(NamedTuple):
         return Witnesses(kept, {**self.numbers, **dict.fromkeys(gone, why)})
 
 
-def lower(root: Instance, name: str, elaborate: Elaborate, init: Init | None = None) -> Whole:
+def lower(root: Instance, name: str, again: Again, init: Init | None = None) -> Whole:
     """The classes of a network, those that are called first.
 
-    `elaborate` expands the network again with some params changed (None where that has faults).
+    `again` expands the network and its blocks at other values.
     """
     title = class_name(name)
     with deep():
-        return _lower(root, title, elaborate, init)
+        return _lower(root, title, again, init)
 
 
-def _lower(root: Instance, title: str, elaborate: Elaborate, init: Init | None) -> Whole:
+def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
-    found = _used(root, title, _witnesses(root, elaborate), init)
+    found = _witnesses(root, again)
+    tried = Witnessed(again if root.size <= WITNESSED else None)
+
+    def write(found: Witnesses) -> Whole:
+        return _written(root, title, found, init, tried)
+
     while True:
         try:
-            whole = _written(root, title, found, init)
+            whole = write(found)
             guilty = whole.deciding & set(found.kept)
             if not guilty:
                 return whole
@@ -65,13 +70,11 @@ def _lower(root: Instance, title: str, elaborate: Elaborate, init: Init | None) 
         if not guilty:
             break
         found = found.without(guilty, _DECIDES)
-    wrong = [
-        p for p, w in found.kept.items() if not _holds(root, title, Witnesses({p: w}, {}), init)
-    ]
+    wrong = [p for p, w in found.kept.items() if not _holds(write, Witnesses({p: w}, {}))]
     found = found.without(wrong, _DECIDES)
     while True:
         try:
-            return _written(root, title, found, init)
+            return write(found)
         except PlainError as why:
             if not found.kept:
                 raise
@@ -90,40 +93,33 @@ def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[st
     return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
 
 
-def _used(root: Instance, title: str, found: Witnesses, init: Init | None) -> Witnesses:
-    """Those that the text reads: witnesses of others would only be walked in vain."""
-    if not found.kept:
-        return found
-    try:
-        tried = Whole([root], title, list(found.kept), init)
-        names = {p.name for p in tried.root().parameters}
-    except PlainError:
-        return found
-    return found.without([p for p in found.kept if p not in names], "nothing reads it")
-
-
-def _written(root: Instance, title: str, found: Witnesses, init: Init | None) -> Whole:
+def _written(
+    root: Instance, title: str, found: Witnesses, init: Init | None, tried: Witnessed
+) -> Whole:
+    """The classes; written anew where classes have come to be that were tried at no other value."""
     others = [w for instances in found.kept.values() for w in instances]
-    whole = Whole([root, *others], title, list(found.kept), init)
-    whole.numbers = found.numbers
-    whole.root()
-    return whole
+    while True:
+        whole = Whole([root, *others], title, list(found.kept), init, tried)
+        whole.numbers = found.numbers
+        whole.root()
+        if not tried.more():
+            return whole
 
 
-def _holds(root: Instance, title: str, found: Witnesses, init: Init | None) -> bool:
+def _holds(write: Callable[[Witnesses], Whole], found: Witnesses) -> bool:
     try:
-        return not _written(root, title, found, init).deciding & set(found.kept)
+        return not write(found).deciding & set(found.kept)
     except PlainError:
         return False
 
 
-def _witnesses(root: Instance, elaborate: Elaborate) -> Witnesses:
+def _witnesses(root: Instance, again: Again) -> Witnesses:
     kept: dict[str, list[Instance]] = {}
     numbers: dict[str, str] = {}
     args: Mapping[str, Any] = root.args
     for param, value in args.items():
         why = _fixed(root, param, value)
-        others = [] if why else _others(param, value, elaborate)
+        others = [] if why else _others(param, value, again)
         if len(others) == 2:
             kept[param] = others
         else:
@@ -160,7 +156,7 @@ def passed_on(root: Instance, param: str) -> bool:
     return False
 
 
-def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
+def _others(param: str, value: float, again: Again) -> list[Instance]:
     steps: Sequence[float] = (
         [1.5 * value, 0.5 * value]
         if isinstance(value, float)
@@ -170,7 +166,7 @@ def _others(param: str, value: float, elaborate: Elaborate) -> list[Instance]:
     for other in dict.fromkeys(steps):
         if other == value or (isinstance(value, int) and other < 1):
             continue
-        instance = elaborate({param: other})
+        instance = again.network({param: other})
         if instance is not None:
             found.append(instance)
         if len(found) == 2:

@@ -12,8 +12,11 @@ does, PlainError: the instances have to be divided, or the loop written out.
 from __future__ import annotations
 
 import ast
+import copy
 import keyword
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +40,7 @@ from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, 
 if TYPE_CHECKING:
     from archspec.expand.tree import Copy, Instance, Value
     from archspec.language import Block, Item
+    from archspec.layers.base import Call
 
 RESERVED = frozenset({
     "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
@@ -75,6 +79,7 @@ class Info:
     values: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id: its arguments there
     sizes: list[list[Any]] = field(default_factory=list)  # of each output, in its own names
     lead: str = ""  # the param that is given by position
+    inputs: tuple[str, ...] = ()  # of a group: what it takes
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
     fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
@@ -85,15 +90,21 @@ class Info:
 class Classes(Protocol):
     """What the parts of the lowering ask of the whole."""
 
+    order: list[Info]
     frames: dict[int, Any]
     consumers: dict[int, set[int]]
+    reused: set[int]
     paths: dict[int, tuple[str, ...]]
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types
+    calls: dict[Any, Call]  # the torch code of ops, by the same
     inits: Any
     imported: dict[str, str]  # modules of packages -> what the file calls them
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""
+
+    def forget(self, before: int) -> None:
+        """Drops the classes that a failed try has written."""
 
     def outlined(
         self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
@@ -101,24 +112,12 @@ class Classes(Protocol):
         """The class of a group, and what comes in and goes out in each row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """A group that is written out in the class around it: its members are reached by their paths.
-
-    `base` is the group's path in its block, `module` where its members are in the class; `make`:
-    they are made here (else they belong to the group whose weights are used again).
-    """
-
-    base: tuple[str, ...]
-    module: tuple[str, ...]
-    make: bool
-
-
 class Unit:
     """A class in the making."""
 
     def __init__(self, whole: Classes, rows: list[Row], *, root: bool = False) -> None:
         self.whole, self.rows, self.root = whole, rows, root
+        self.real = len(rows)  # of these, those that the network has; the others are tried beside
         self.potential: dict[str, None] = {}  # names that become arguments where they are used
         self.defined: dict[str, ast.expr] = {}  # names that the constructor works out
         self.space: set[str] = set()  # names of sizes that forward takes from the tensor
@@ -132,19 +131,20 @@ class Unit:
         self.steps: list[Step] = []
         self.stores: dict[str, ast.expr] = {}  # attributes that forward reads: self.depth
         self.members: set[str] = set()
+        self.listed = False  # an nn.ModuleList: its members are numbered
+        self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments
         self.counters: set[str] = set()
         self.anchor: Flow | None = None  # an input, for the size of the batch
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
-        self.inline: list[Inline] = []
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
         self.params: set[str] = set()  # names of the author that are no columns
         self.parts: list[Any] = []  # what it is written of: rows with bodies
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
-        self.deciding: set[str] | None = None  # of the network: params that decide what is there
+        self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 
@@ -174,6 +174,15 @@ class Unit:
             text, number = f"{base}{number}", number + 1
         self.taken.add(text)
         return text
+
+    @contextmanager
+    def filling(self, sink: Any) -> Iterator[None]:
+        """While a container is filled."""
+        self.sinks.append(sink)
+        try:
+            yield
+        finally:
+            self.sinks.pop()
 
     def settle(self, variables: set[str], into: list[Stmt]) -> None:
         """Writes what waits with old values of some variables, before statements change them."""
@@ -216,7 +225,7 @@ class Scope:
         self.columns: dict[str, list[ast.expr]] = {}  # of a loop: a column's name -> its entries
         self.place: dict[int, tuple[int, Row]] = {}  # of a loop: id of a row -> round, row outside
         self.own: set[str] = set()  # of a loop: the names of the author's columns
-        self.shared: dict[str, str] = {}  # text of an expression -> the column that holds it
+        self.shared: dict[str, ast.expr] = {}  # text of an expression -> the column that holds it
 
     @property
     def settled(self) -> bool:
@@ -267,11 +276,8 @@ class Scope:
             return value
         if isinstance(tree, ast.Name) and isinstance(row.py.get(tree.id), Dotted):
             return value
-        return traced(float(value) if self._float(tree, row) else value, tree)
-
-    @staticmethod
-    def _float(tree: ast.expr, row: Row) -> bool:
-        return isinstance(tree, ast.Name) and isinstance(row.py.get(tree.id), float)
+        whole = isinstance(tree, ast.Name) and isinstance(row.py.get(tree.id), float)
+        return traced(float(value) if whole else value, tree)
 
     # ------------------------------------------------------------ remembered → text
 
@@ -319,25 +325,17 @@ class Scope:
     ) -> ast.expr | None:
         """`make_divisible(c * 1.4)` of a column alone: the column holds what it comes to."""
         reads = names_in(tree) - FUNCTIONS
-        if (
-            not self.own
-            or len(reads) != 1
-            or not any(isinstance(n, ast.Call) for n in ast.walk(tree))
-        ):
-            return self._tabled_outside(tree, rows, wanted) if self.parent is not None else None
-        (text,) = reads
-        if text not in self.own:
+        computed = any(isinstance(n, ast.Call) for n in ast.walk(tree))
+        if not computed or len(reads) != 1 or not reads <= self.own:
             return self._tabled_outside(tree, rows, wanted)
+        (text,) = reads
         if not holds(tree, rows, wanted):
             return None
         if holds(ast.Name(text), rows, wanted):
             return ast.Name(text)
-        known = self.shared.get(render(tree))
-        if known is None:
-            made = self._column(rows, wanted, text)
-            assert isinstance(made, ast.Name)
-            known = self.shared[render(tree)] = made.id
-        return ast.Name(known)
+        if render(tree) not in self.shared:
+            self.shared[render(tree)] = self._column(rows, wanted, text)
+        return self.shared[render(tree)]
 
     def _tabled_outside(
         self, tree: ast.expr, rows: Sequence[Row], wanted: Sequence[Any]
@@ -349,7 +347,7 @@ class Scope:
             up = self.place[id(row)][1]
             if not equal(outer.setdefault(id(up), (up, value))[1], value):
                 return None
-        ups, values = [u for u, _ in outer.values()], [v for _, v in outer.values()]
+        ups, values = zip(*outer.values(), strict=True)
         found = self.parent._tabled(tree, ups, values)
         if isinstance(found, ast.Name):  # it may be new: the rows in here must know it
             for row in self.rows:
@@ -360,42 +358,35 @@ class Scope:
         """A column of the loop for what nothing else says."""
         if self.parent is None:
             raise PlainError(f"`{hint}` follows no expression", apart_from_first(rows, wanted))
-        by_round: dict[int, list[tuple[Row, Any]]] = {k: [] for k in range(self.rounds())}
+        by_round: list[list[tuple[Row, Any]]] = [[] for _ in range(self.rounds())]
         for row, value in zip(rows, wanted, strict=True):
             k, up = self.place[id(row)]
             by_round[k].append((up, value))
-        entries: list[ast.expr | None] = [
-            self.parent.say([p[0] for p in pairs], None, [p[1] for p in pairs], hint)
-            if pairs
-            else None
-            for pairs in by_round.values()
+        some = next(pairs for pairs in by_round if pairs)
+        by_round = [pairs or some for pairs in by_round]  # where nobody asks, anything may stand
+        entries = [
+            self.parent.say([r for r, _ in pairs], None, [v for _, v in pairs], hint)
+            for pairs in by_round
         ]
-        filler = next(e for e in entries if e is not None)
-        worth = {k: pairs[0][1] for k, pairs in by_round.items() if pairs}
         text = self.unit.local(hint)
+        self.columns[text] = entries
         for row in self.rows:
-            k, _ = self.place[id(row)]
-            row.py[text] = worth.get(k, next(iter(worth.values())))
-        self.columns[text] = [e if e is not None else filler for e in entries]
+            row.py[text] = by_round[self.place[id(row)][0]][0][1]
         return ast.Name(text)
 
     def rounds(self) -> int:
         """How many rounds the loop makes. Raises PlainError where that differs."""
-        counts: dict[int, int] = {}
-        for _, up in self.place.values():
-            counts[id(up)] = counts.get(id(up), 0) + 1
+        ups = {id(up): up for _, up in self.place.values()}
+        counts = Counter(id(up) for _, up in self.place.values())
         if len(set(counts.values())) != 1:
-            ups = list({id(up): up for _, up in self.place.values()}.values())
-            apart = apart_from_first(ups, [counts[id(up)] for up in ups])
+            apart = apart_from_first(list(ups.values()), [counts[u] for u in ups])
             raise PlainError("the number of copies differs between instances", apart)
         return next(iter(counts.values()))
 
     def without(self, texts: set[str]) -> Scope:
         """The same, some names of the author left out."""
-        names = {n: t for n, t in self.names.items() if n not in texts}
-        found = Scope(self.unit, names, self.records, self.parent)
-        found.rows, found.columns, found.place = self.rows, self.columns, self.place
-        found.own, found.shared = self.own, self.shared
+        found = copy.copy(self)
+        found.names = {n: t for n, t in self.names.items() if n not in texts}
         return found
 
     # ------------------------------------------------------------ forward
@@ -486,12 +477,3 @@ def running(flow: Flow, shape: Sequence[int]) -> tuple[Any, ...]:
         of = ast.Subscript(ast.Attribute(tensor, "shape"), ast.Constant(a + 1))
         found.append(traced(n, of))
     return tuple(found)
-
-
-@dataclass(slots=True)
-class Site:
-    """Where an item is lowered: what may be named there, and what is written so far."""
-
-    scope: Scope
-    init: list[Stmt]  # statements of the constructor
-    steps: list[Step]  # of forward

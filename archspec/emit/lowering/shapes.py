@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
 from textwrap import wrap
 from typing import Any
 
 from archspec.emit.lowering.flow import Flow, Row
 from archspec.emit.syntax import names_in
 from archspec.emit.text import WIDTH, render
-from archspec.expressions.sym import Sym
+from archspec.expressions.sym import FAILURES, Sym
 
 Shapes = Sequence[tuple[int, ...]]  # one a row
 
-_LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
+_ROUND = (960, 1344, 1728)  # sizes that are multiples of 64
+_LETTERS = {1: ("N",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 _CALLS = frozenset({"max", "min", "make_divisible"})
 
 
@@ -29,9 +31,10 @@ def describe(
 ) -> str:  # fmt: skip
     """The shapes of a class's inputs and outputs, in its own names where they say it."""
     first = ins[0] if ins else None
-    left = ", ".join(_input(flow, known) for flow, _ in ins)
-    right = ", ".join(_output(flow, shapes, first, rows, known) for flow, shapes in outs)
-    return f"{left} -> {right}."
+    left = [_input(flow, known) for flow, _ in ins[:1]]
+    left += [_output(flow, shapes, first, rows, known) for flow, shapes in ins[1:]]
+    right = [_output(flow, shapes, first, rows, known) for flow, shapes in outs]
+    return f"{', '.join(left)} -> {', '.join(right)}."
 
 
 def quoted(text: str) -> list[str]:
@@ -39,7 +42,7 @@ def quoted(text: str) -> list[str]:
     if len(text) <= WIDTH - 10:
         return [f'    """{text}"""']
     whole = re.sub(r"\[[^]]*\]", lambda shape: shape[0].replace(" ", "\0"), text)
-    lines = wrap(whole, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    lines = wrap(whole, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
     first, *rest = [line.replace("\0", " ") for line in lines]
     return [f'    """{first}', *(f"    {line}" for line in rest), '    """']
 
@@ -57,11 +60,25 @@ def _with_letters(flow: Flow, shape: tuple[int, ...], free: set[str]) -> str:
     found: list[Any] = []
     for size, n in zip(flow.sizes, shape, strict=True):
         reads = names_in(size.tree) if isinstance(size, Sym) else set()
-        if not reads & free:
+        if not isinstance(size, Sym) or not reads & free:
             found.append(n)
+        elif len(repr(size)) <= 12:
+            found.append(repr(size))
         else:
-            found.append(repr(size) if len(repr(size)) <= 12 else f"{min(reads & free)}'")
+            found.append(_share(size, min(reads & free)))
     return f"[{', '.join(map(str, found))}]"
+
+
+def _share(size: Sym, letter: str) -> str:
+    """`H / 32` of what is that of every multiple of 32."""
+    try:
+        pairs = [(n, size.worth({letter: n})) for n in _ROUND]
+    except FAILURES:
+        return f"{letter}'"
+    for up, down in product((1, 2, 3, 4, 8), (1, 2, 4, 8, 16, 32, 64)):
+        if all(n * up == got * down for n, got in pairs):
+            return f"{letter} / {down}" if up == 1 else f"{up} * {letter}"
+    return f"{letter}'"
 
 
 def _letters(flow: Flow, known: set[str]) -> tuple[str, ...]:
@@ -88,6 +105,13 @@ def _output(
     flow: Flow, shapes: Shapes, first: tuple[Flow, Shapes] | None, rows: Sequence[Row],
     known: set[str],
 ) -> str:  # fmt: skip
+    if first is not None and len(flow.sizes) == 1 and _named(flow.sizes[0], known) is None:
+        letters = _letters(first[0], known)
+        for a, letter in enumerate(letters):  # as many as the first input has along an axis
+            if all(s[a] == n for s, (n,) in zip(first[1], shapes, strict=True)):
+                return f"[{_named(first[0].sizes[a], known) or letter}]"
+        if len(letters) > 2:
+            return "[C']"
     same_rank = first is not None and len(first[0].sizes) == len(flow.sizes)
     letters = _letters(first[0] if same_rank and first is not None else flow, known)
     parts: list[str] = []

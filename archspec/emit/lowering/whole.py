@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.emit.frames import Frames
 from archspec.emit.lowering import links
 from archspec.emit.lowering.classes import Plan, write_class
-from archspec.emit.lowering.containers import words_of
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
@@ -31,18 +30,22 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.inits import Inits
-from archspec.emit.lowering.members import camel
+from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
-from archspec.emit.lowering.scope import Info, Scope, Unit, bare
+from archspec.emit.lowering.scope import RESERVED, Info, Scope, Unit, bare
+from archspec.emit.lowering.witnesses import Witness, witnesses
 from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.emit.torch_code import taken
+from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
 from archspec.layers.plugin import functions, modules
 
+_ROUNDS = 8
 Rule = Callable[[Instance], Any]
+Attempt = Callable[[list[Instance]], PlainError | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,8 +53,30 @@ class Group:
     """Instances of one block that one class serves."""
 
     instances: list[Instance]
+    beside: list[Instance] = field(default_factory=list)  # of no call: at other values
+    witnesses: list[Witness] = field(default_factory=list)  # of these, what they are tried for
+    numbers: frozenset[str] = frozenset()  # names that can be no arguments
     info: Info | None = None
-    divided: int = 0  # how many of the rules have divided it
+
+
+class Witnessed:
+    """Which instances are expanded at other values, to see whether a class holds there too.
+
+    The first of every class; it is known only at the end of a try which classes there are.
+    """
+
+    def __init__(self, again: Again | None) -> None:
+        self.again = again  # None: no other values are tried
+        self.bases: set[int] = set()
+        self.wanted: set[int] = set()
+        self.rounds = _ROUNDS
+
+    def more(self) -> bool:
+        """Whether there are new ones to be tried."""
+        new, self.wanted = self.wanted - self.bases, set()
+        self.bases |= new
+        self.rounds -= bool(new)
+        return bool(new) and self.rounds > 0
 
 
 class Whole:
@@ -62,15 +87,20 @@ class Whole:
     """
 
     def __init__(
-        self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None = None
-    ) -> None:
+        self, roots: list[Instance], title: str, kept: Sequence[str], rules: Init | None,
+        witnessed: Witnessed,
+    ) -> None:  # fmt: skip
         self.roots, self.title, self.kept = roots, title, tuple(kept)
+        self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, set[int]] = {}
+        self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
         self.plain: dict[Any, Any] = {}
+        self.calls: dict[Any, Any] = {}
+        self.calling: dict[int, Item] = {}  # id of an instance -> an item that calls it
         self.document: dict[int, Instance] = {}  # id of an instance -> the file it stands in
         self.order: list[Info] = []
         self.finished: set[int] = set()
@@ -86,108 +116,185 @@ class Whole:
     # ------------------------------------------------------------ what there is
 
     def _collect(self) -> None:
-        by_block: dict[int, list[Instance]] = {}
-        seen: set[int] = set()
-        stack = list(reversed(self.roots))
-        while stack:
-            instance = stack.pop()
-            if id(instance) in seen:
-                continue
-            seen.add(id(instance))
-            crossing = Frames(instance)
-            self.frames.update(crossing.of)
-            self.consumers.update(crossing.consumers)
-            self.paths.update(crossing.paths)
-            self.inits.learn(instance)
-            by_block.setdefault(id(instance.block), []).append(instance)
-            home = instance if instance.spec is not None else self.document[id(instance)]
-            for item, copy in called(instance.body):
-                assert copy.instance is not None
-                self.document.setdefault(id(copy.instance), home)
-                self.given.setdefault(id(copy.instance.block), set()).update(item.args)
-                stack.append(copy.instance)
+        by_block: dict[int, Group] = {}
+        for instance in self._reached(self.roots):
+            group = by_block.setdefault(id(instance.block), Group([]))
+            group.instances.append(instance)
+            self.group_of[id(instance)] = group
+        self._declare()
+        if self.witnessed.again is None:
+            return
+        for group in list(by_block.values()):
+            bases = [i for i in group.instances if id(i) in self.witnessed.bases]
+            for base in bases or group.instances[:1]:
+                self.witnessed.bases.add(id(base))
+                group.witnesses += self._witnesses(base, group.instances)
+        for witness in [w for g in by_block.values() for w in g.witnesses]:
+            self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
+            for instance in self._reached([witness.instance]):
+                group = by_block.setdefault(id(instance.block), Group([]))
+                group.beside.append(instance)
+                self.group_of[id(instance)] = group
+
+    def _declare(self) -> None:
+        """What ops of plug-ins need at the head of the file."""
         for kind in self.inits.kinds:
             for dotted in modules(kind):
                 if dotted not in self.imported:
                     self.imported[dotted] = self.free(dotted.rpartition(".")[2])
             self.functions |= functions(kind)
-        for instances in by_block.values():
-            group = Group(instances)
-            for i in instances:
-                self.group_of[id(i)] = group
+
+    def _reached(self, roots: Sequence[Instance]) -> Iterable[Instance]:
+        """These and all that they call, those that are known already left out."""
+        stack = list(reversed(roots))
+        while stack:
+            instance = stack.pop()
+            if id(instance) in self.group_of:
+                continue
+            crossing = Frames(instance)
+            self.frames.update(crossing.of)
+            self.consumers.update(crossing.consumers)
+            self.reused |= crossing.reused
+            self.paths.update(crossing.paths)
+            self.inits.learn(instance)
+            home = instance if instance.spec is not None else self.document[id(instance)]
+            for item, copy in called(instance.body):
+                assert copy.instance is not None
+                self.document.setdefault(id(copy.instance), home)
+                if copy.shared is None:
+                    self.calling.setdefault(id(copy.instance), item)
+                self.given.setdefault(id(copy.instance.block), set()).update(item.args)
+                stack.append(copy.instance)
+            yield instance
+
+    def _witnesses(self, base: Instance, instances: list[Instance]) -> Iterable[Witness]:
+        """One instance at another value of each argument that a class may have."""
+        if id(base) not in self.calling or self.witnessed.again is None:
+            return ()
+        home = self.document[id(base)]
+        rows = [_row(i, n) for n, i in enumerate(instances)]
+        given, params = self.given[id(base.block)], base.block.params
+        tried = {
+            p: base.args[p]
+            for p in self._named(rows, base.block)
+            if p in given or not isinstance(params[p], Expr)  # it is worked out
+        }
+        item = self.calling[id(base)]
+        return witnesses(self.witnessed.again, base, home, item, tried)
 
     # ------------------------------------------------------------ classes of blocks
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances. Raises PlainError when they need several."""
         while True:
-            groups = {id(g): g for g in (self.group_of[id(i)] for i in instances)}
-            if len(groups) > 1:
-                raise PlainError("the calls need different classes")
-            (group,) = groups.values()
-            if group.info is not None:
-                return group.info
-            self._serve(group)
+            groups = [self.group_of[id(i)] for i in instances]
+            apart = [k for k, g in enumerate(groups) if g is not groups[0]]
+            if apart:
+                raise PlainError("the calls need different classes", apart)
+            if groups[0].info is not None:
+                return groups[0].info
+            self._serve(groups[0])
 
     def _serve(self, group: Group) -> None:
         """Writes the class of a group, or divides the group."""
+        if not group.instances:
+            raise PlainError("no call of the network is like it")
         title = self.free(group.instances[0].block.name)
         before, mark = len(self.order), self.mark
         self.mark = before
-        try:
-            self._settle(group, title, before)
-        except PlainError as failed:
-            self.mark, group.info = mark, None
-            self._forget(before)
-            self.names.discard(title)
-            if len(group.instances) == 1:
-                raise PlainError(*failed.args) from failed  # its rows are not the caller's
-            self._divide(group)
-            return
-        self.mark = mark
-        assert group.info is not None
-        self.order.append(group.info)
-        self.finished.update(id(c) for c in self.order[before:])
 
-    def _settle(self, group: Group, title: str, before: int) -> None:
+        def attempt(beside: list[Instance]) -> PlainError | None:
+            self.forget(before)
+            self.names.add(title)
+            try:
+                self._settle(group, [*group.instances, *beside], title, before)
+            except PlainError as failed:
+                group.info = None
+                return failed
+            return None
+
+        failed = attempt(group.beside)
+        while failed is not None and self._narrowed(group, failed, attempt):
+            failed = attempt(group.beside)
+        self.mark = mark
+        if failed is None:
+            assert group.info is not None
+            self.order.append(group.info)
+            self.finished.update(id(c) for c in self.order[before:])
+            return
+        self.forget(before)
+        self.names.discard(title)
+        if len(group.instances) == 1:
+            raise PlainError(*failed.args) from failed  # its rows are not the caller's
+        self._divide(group)
+
+    def _narrowed(self, group: Group, failed: PlainError, attempt: Attempt) -> bool:
+        """Leaves out instances at other values that a class cannot serve.
+
+        What they were tried for can be no argument. False where it is the network's own instances.
+        """
+        count = len(group.instances)
+        if failed.params:
+            group.numbers |= failed.params
+            left = [w.instance for w in group.witnesses if w.param in failed.params]
+        elif failed.bases and min(failed.bases) >= count:
+            left = [group.beside[b - count] for b in failed.bases]
+        else:
+            if not group.beside or not _serves(attempt([])):
+                return False
+            good = _most(group.beside, attempt)
+            left = [i for i in group.beside if i not in good]
+        group.numbers |= {w.param for w in group.witnesses if w.instance in left}
+        for instance in left:
+            self.group_of[id(instance)] = Group([])
+        group.beside = [i for i in group.beside if i not in left]
+        return True
+
+    def _settle(self, group: Group, instances: list[Instance], title: str, before: int) -> None:
         """A class may call itself: it is written until it says of itself what it is.
 
         First for the instances that do not, whose output says what a call gives.
         """
-        base = [i for i in group.instances if not _reaches(i, i.block)]
-        recursive = len(base) < len(group.instances)
+        base = [i for i in instances if not _reaches(i, i.block)]
+        recursive = len(base) < len(instances)
         group.info = Info(title, group.instances[0].block)
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
             self._write(group, title, base)
-            self._forget(before)
+            self.forget(before)
         for _ in range(8):
             known = _signature(group.info)
-            self._forget(before)
-            self._write(group, title, group.instances)
+            self.forget(before)
+            self._write(group, title, instances)
             if not recursive or _signature(group.info) == known:
                 return
         raise PlainError("the recursive call's arguments do not settle")
 
-    def _forget(self, before: int) -> None:
+    def forget(self, before: int) -> None:
         """Drops the classes that a failed try has written, but not those of finished blocks."""
         dropped = [c for c in self.order[before:] if id(c) not in self.finished]
         self.names -= {c.name for c in dropped}
         self.order[before:] = [c for c in self.order[before:] if id(c) in self.finished]
 
     def _divide(self, group: Group) -> None:
-        rules: tuple[Rule, ...] = (_kinds, _structure, _frozen, id)
-        parts: dict[Any, list[Instance]] = {}
-        for rule in rules:
-            parts = {}
-            for i in group.instances:
-                parts.setdefault(rule(i), []).append(i)
-            if len(parts) > 1:
-                break
-        for instances in parts.values():
-            part = Group(instances)
-            for i in instances:
+        """Parts that a class may serve each; a witness goes with what it is one of."""
+        rule, parts = _parts(group)
+        for part in parts.values():
+            for i in part.instances:
                 self.group_of[id(i)] = part
+            if not any(id(i) in self.witnessed.bases for i in part.instances):
+                self.witnessed.wanted.add(id(part.instances[0]))
+        bases = {id(w.instance): w.base for w in group.witnesses}
+        for i in group.beside:
+            part = parts.get(rule(bases.get(id(i), i)), Group([]))
+            part.beside.append(i)
+            self.group_of[id(i)] = part
+        for w in group.witnesses:
+            part = self.group_of[id(w.base)]
+            if self.group_of[id(w.instance)] is part:
+                part.witnesses.append(w)
+            else:  # what it would be there is another class
+                part.numbers |= {w.param}
 
     def _write(self, group: Group, title: str, instances: list[Instance]) -> None:
         """One class for some instances."""
@@ -197,6 +304,8 @@ class Whole:
             raise PlainError("the outputs differ")
         rows = [_row(i, n) for n, i in enumerate(instances)]
         unit = Unit(self, rows)
+        unit.taken |= group.numbers
+        unit.real = sum(any(i is o for o in group.instances) for i in instances)
         unit.params = set(block.params)
         inherited = self._inherited(unit, rows, instances)
         names = {**self._params(unit, rows, block), **inherited}
@@ -213,7 +322,7 @@ class Whole:
         info.values = {id(i): r.py for i, r in zip(instances, rows, strict=True)}
         known = group.info
         if known is not None:  # what a call of itself may rely on
-            for i in group.instances:
+            for i in (*group.instances, *group.beside):
                 known.values.setdefault(id(i), _worth(i))
         plan = Plan(
             scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
@@ -222,6 +331,10 @@ class Whole:
             frozen=freezing(instances, names),
         )  # fmt: skip
         write_class(plan, info)
+        tried = {w.param for w in group.witnesses}
+        decide = unit.deciding & tried & {p.name for p in info.parameters}
+        if decide:
+            raise PlainError("an argument decides what there is", params=frozenset(decide))
         group.info = info
 
     def _inherited(
@@ -241,7 +354,7 @@ class Whole:
         for n in (p for p in home.args if p in read):
             values = [self.document[id(i)].args.get(n) for i in instances]
             kept = home is self.roots[0] and n in self.kept
-            clash = n in block.params or n in block.inputs
+            clash = n in block.params or n in block.inputs or n in unit.taken
             if clash or not all(map(_may_be_named, values)) or (alike(values) and not kept):
                 continue
             found[n] = name(n)
@@ -250,11 +363,18 @@ class Whole:
         return found
 
     def _params(self, unit: Unit, rows: list[Row], block: Block) -> dict[str, Any]:
-        """The params that the class takes, as names of its constructor.
-
-        One that no call gives, or that all leave at its default, is a number.
-        """
+        """The params that the class takes, as names of its constructor."""
         names: dict[str, Any] = {}
+        for p in self._named(rows, block):
+            if p in unit.taken:
+                continue
+            names[p] = name(p)
+            unit.potential[p] = None
+            unit.taken.add(p)
+        return names
+
+    def _named(self, rows: list[Row], block: Block) -> Iterable[str]:
+        """The params that a class may take: one that all calls leave at its default is a number."""
         for p, default in block.params.items():
             values = [r.py.get(p) for r in rows]
             if any(isinstance(v, float) for v in values):
@@ -273,12 +393,8 @@ class Whole:
                 )
             )
             computed = isinstance(default, Expr) and not block.inherited[p]
-            if usual and not computed and not self._follows(block, p):
-                continue
-            names[p] = name(p)
-            unit.potential[p] = None
-            unit.taken.add(p)
-        return names
+            if not usual or computed or self._follows(block, p):
+                yield p
 
     def _follows(self, block: Block, param: str) -> bool:
         """Whether a param's default reads an argument of the network's constructor."""
@@ -298,12 +414,13 @@ class Whole:
                     n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())
                 }
                 found = evaluate(default.tree, {**sight, **inputs})
-                tree = written(found)
             except FAILURES:
-                continue
-            if remembers(found) and holds(tree, rows, [r.py[p] for r in rows]):
-                unit.defined[p] = tree
+                found = None
+            if remembers(found) and holds(found, rows, [r.py[p] for r in rows]):
+                unit.defined[p] = written(found)
                 unit.potential.pop(p, None)
+            elif p not in self.given[id(block)]:
+                raise PlainError("a default follows no expression", params=frozenset({p}))
 
     # ------------------------------------------------------------ classes of groups
 
@@ -343,7 +460,7 @@ class Whole:
             try:
                 unit.groups[id(item)] = self._wider(scope, item, every)
             except PlainError:
-                self._forget(before)
+                self.forget(before)
                 unit.groups[id(item)] = None
         return unit.groups[id(item)]
 
@@ -371,15 +488,16 @@ class Whole:
         """The class of a group in some rows."""
         rows, parts = [r for r, _ in pairs], [p for _, p in pairs]
         captures, exports = self._crossing(parts)
-        title = self.free(title)
-        names = ["x"] + [f"x{j}" for j in range(1, len(captures[0]))]
+        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
+        names = _input_names(rows[0], [values[0] for values in taken])
         own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
         unit, inner, outer = self._inside(scope, rows, own)
         unit.base = self.frames[id(parts[0])].path
         unit.params = scope.unit.params | set(outer)
-        taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
         within = [_input(unit, inner, values, names[j], j) for j, values in enumerate(taken)]
-        back = {old: Sym.of(new, 0) for new, old in outer.items()}
+        unit.space |= {n for n in unit.shapes & own if alike([r.py[n] for r in inner])}
+        back: dict[str, Any] = {n: v for n, v in rows[0].py.items() if _steady(scope, rows, n)}
+        back |= {old: Sym.of(new, 0) for new, old in outer.items()}
         records = {
             text: next(
                 (w for w, vs in zip(within, taken, strict=True) if _holds_all(flow, rows, vs)), None
@@ -389,26 +507,38 @@ class Whole:
         }
         body = Scope(unit, _reachable(scope.names, back), records)
         body.rows = inner
-        info = Info(title, item, outer=outer)
+        title = self.free(title)
+        info = Info(title, item, inputs=tuple(names), outer=outer)
         info.values = {id(p): r.py for p, r in zip(parts, inner, strict=True)}
-        whole = [p if isinstance(p, Body) or links.merges(p) else must_body(p) for p in parts]
+        whole = [p if links.merges(p) else links.body_of(p) for p in parts]
         outs = {str(j): [e[j] for e in exports] for j in range(len(exports[0]))}
         plan = Plan(body, list(zip(inner, whole, strict=True)), captures, names, outs, item=item)
         try:
             write_class(plan, info)
+            self._decided(scope.unit, {outer[n] for n in unit.deciding if n in outer})
         except PlainError as failed:
             self.names.discard(title)
-            raise PlainError(*failed.args) from failed  # its rows are not those around
+            raise PlainError(str(failed), (rows[b].base for b in failed.bases)) from failed
         return self._twin(info)
+
+    def _decided(self, around: Unit, names: set[str]) -> None:
+        """What decides in a group is for the class around. Raises PlainError for its columns."""
+        if names - set(around.potential) - set(around.defined):
+            raise PlainError("a column decides what there is")
+        around.deciding |= names
 
     def _inside(
         self, scope: Scope, rows: list[Row], own: set[str]
     ) -> tuple[Unit, list[Row], dict[str, str]]:
-        """What the class of a group may be given: all that is known where it stands.
+        """What the class of a group may be given: what is known where it stands, and differs.
 
         What is called as its own inputs' sizes are gets another name.
         """
-        visible = [n for n in rows[0].py if all(n in r.py for r in rows) and n.isidentifier()]
+        visible = [
+            n
+            for n in rows[0].py
+            if n.isidentifier() and all(n in r.py for r in rows) and not _steady(scope, rows, n)
+        ]
         outer: dict[str, str] = {}
         for n in visible:
             text = f"outer_{n.removeprefix('in_')}" if n in own else n
@@ -428,7 +558,7 @@ class Whole:
         ):  # fmt: skip
             mine.update(new for new, old in outer.items() if old in theirs)
         unit.document, unit.args = scope.unit.document, scope.unit.args
-        unit.deciding = scope.unit.deciding
+        unit.real = sum(r.base < scope.unit.real for r in rows)
         return unit, inner, outer
 
     def _twin(self, info: Info) -> Info:
@@ -449,7 +579,7 @@ class Whole:
         rows = [_root_row(r, n, self.kept) for n, r in enumerate(self.roots)]
         unit = Unit(self, rows, root=True)
         unit.potential = dict.fromkeys(self.kept)
-        unit.deciding = self.deciding if self.kept else None
+        unit.deciding = self.deciding
         self.deciding |= decided_by(first) & set(self.kept)
         unit.params = set(first.args)
         unit.taken |= set(self.kept)
@@ -513,6 +643,41 @@ class Whole:
 # ---------------------------------------------------------------- small facts
 
 
+def _parts(group: Group) -> tuple[Rule, dict[Any, Group]]:
+    """The instances of a group by the first rule that divides them."""
+
+    def values(instance: Instance) -> Any:
+        worth = _worth(instance)
+        return tuple(repr(worth.get(p)) for p in sorted(group.numbers))
+
+    for rule in (values, _kinds, _structure, _frozen, id):
+        parts: dict[Any, Group] = {}
+        for i in group.instances:
+            parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
+        if len(parts) > 1:
+            return rule, parts
+    raise PlainError("it is one instance alone")
+
+
+def _serves(failed: PlainError | None) -> bool:
+    """Whether a class serves these instances, if with fewer arguments."""
+    return failed is None or bool(failed.params)
+
+
+def _most(beside: list[Instance], attempt: Attempt) -> list[Instance]:
+    """As many instances as a class can serve, found by halves."""
+    good: list[Instance] = []
+    parts = [beside]
+    while parts:
+        part = parts.pop()
+        if _serves(attempt([*good, *part])):
+            good += part
+        elif len(part) > 1:
+            half = len(part) // 2
+            parts += [part[half:], part[:half]]
+    return good
+
+
 def _copies(part: Body | Copy, item: Item) -> Iterable[Copy]:
     """The copies of an item in a part of a class."""
     inside = [part] if isinstance(part, Body) else [part.body, part.shortcut, *part.branches]
@@ -542,7 +707,8 @@ def _turns(unit: Unit, copies: list[Copy], columns: set[str]) -> list[str]:
     turns = [c.env.get("loop") for c in copies]
     if not all(isinstance(t, Loop) for t in turns):
         return []
-    free = [n for n in ("first", "last", "index") if n not in unit.taken | unit.params | columns]
+    clashes = unit.taken | unit.params | columns
+    free = [n for n in ("first", "last", "index", "serial") if n not in clashes]
     return [n for n in free if not alike([getattr(t, n) for t in turns])]
 
 
@@ -553,7 +719,12 @@ def _holds_all(flow: Flow | None, rows: list[Row], values: list[Value]) -> bool:
     )
 
 
-def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | None:
+def _steady(scope: Scope, rows: list[Row], text: str) -> bool:
+    """Whether a name is worth the same in all rows: nothing tells that a text holds elsewhere."""
+    return text not in scope.unit.space and alike([r.py.get(text) for r in rows])
+
+
+def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Any]) -> Flow | None:
     """An input of the class around, its sizes in the names that they have within."""
     if flow is None:
         return None
@@ -565,22 +736,19 @@ def _ghost(flow: Flow | None, unit: Unit, back: Mapping[str, Sym]) -> Flow | Non
                 worked = evaluate(size.tree, back)
             except FAILURES:
                 worked = None
-            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else None
+            found.sizes[a] = Sym(int(size), worked.terms) if isinstance(worked, Sym) else worked
     return found
 
 
-def _reachable(names: Mapping[str, Any], back: Mapping[str, Sym]) -> dict[str, Any]:
+def _reachable(names: Mapping[str, Any], back: Mapping[str, Any]) -> dict[str, Any]:
     """The author's names, in the names of the class within."""
     found = {}
     for text, tree in names.items():
-        new = {n: back[n].tree for n in names_in(tree) if n in back}
+        if isinstance(tree, ast.Name) and tree.id in back and not isinstance(back[tree.id], Sym):
+            continue  # a number here
+        new = {n: written(back[n]) for n in names_in(tree) if n in back}
         found[text] = rebuilt(tree, new.get) if new else tree
     return found
-
-
-def must_body(copy: Copy) -> Body:
-    assert copy.body is not None
-    return copy.body
 
 
 def _may_be_named(value: Any) -> bool:
@@ -592,6 +760,18 @@ def _may_be_named(value: Any) -> bool:
 def _row(instance: Instance, base: int) -> Row:
     seen = {n: dims(v) for n, v in instance.inputs.items() if v.type is not None}
     return Row({k: bare(v) for k, v in instance.args.items()}, base, {}, seen)
+
+
+def _input_names(row: Row, values: Sequence[Value]) -> list[str]:
+    """What the class of a group calls what it takes: as it is called around, else x1, x2."""
+    names: list[str] = []
+    for j, value in enumerate(values):
+        known = [t for v in row.vals.get(id(value), []) for t in (v.short, v.hint) if t]
+        text = next((t for t in known if t not in names), "")
+        names.append(
+            text if text.isidentifier() and text not in RESERVED else f"x{j}" if j else "x"
+        )
+    return names
 
 
 def _worth(instance: Instance) -> dict[str, Any]:

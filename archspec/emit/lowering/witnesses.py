@@ -1,0 +1,79 @@
+"""An instance of a block → the same at other values of the arguments that its class may have.
+
+A class that is right where this network calls it may be wrong elsewhere: a number that is the same
+in all calls, an item that none of them has. So the block is expanded at other values too, and
+these instances are walked beside the real ones.
+
+    Unit: {out: 8} on [4, 8, 8]      Unit: {out: 9} on [4, 8, 8]       for `out`
+                                     Unit: {out: 8} on [5, 8, 8]       for `in_channels`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from archspec.emit.lowering.modules import titles
+from archspec.expand.again import Again
+from archspec.expand.tree import Instance
+from archspec.language import Item
+from archspec.layers.base import TensorType
+
+
+class Witness(NamedTuple):
+    """An instance at another value of one argument."""
+
+    param: str
+    base: Instance  # of the network: it differs from this one
+    instance: Instance
+
+
+def witnesses(
+    again: Again, base: Instance, home: Instance, item: Item, params: Mapping[str, Any]
+) -> Iterator[Witness]:
+    """One for each of these params, and for each width that comes in, where the block takes any.
+
+    `item` calls `base` in `home`.
+    """
+    kinds = [v.type for v in base.inputs.values()]
+    for param, value in params.items():
+        for other in others(value):
+            found = again.block(base, home, item, {param: other}, kinds)
+            if found is not None:
+                yield Witness(param, base, found)
+                break
+    for j, (text, kind) in enumerate(zip(base.inputs, kinds, strict=True)):
+        for axis, title in enumerate(titles(text, j, kind.rank) if kind is not None else ()):
+            if kind is None or (axis and kind.rank != 2):
+                continue  # sizes of space are the tensor's
+            if any(k is not None and _same(k, kind, axis) for k in kinds[:j]):
+                continue  # it follows the input before
+            for other in others(kind.shape[axis]):
+                wider = [
+                    k.resized(axis, other) if k is not None and _same(k, kind, axis) else k
+                    for k in kinds
+                ]
+                found = again.block(base, home, item, {}, wider)
+                if found is not None:
+                    yield Witness(title, base, found)
+                    break
+
+
+def _same(kind: TensorType, as_in: TensorType, axis: int) -> bool:
+    """Whether two inputs agree in one of their widths, which then change together."""
+    return kind.rank == as_in.rank and kind.shape[axis] == as_in.shape[axis]
+
+
+def others(value: Any) -> list[Any]:
+    """Values near this one."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [n for n in (value + 1, 2 * value, 3 * value, value - 1) if n > 0]
+    if isinstance(value, float):
+        return [1.5 * value + 0.01, 0.5 * value]
+    if isinstance(value, (tuple, list)) and value and all(type(v) is int for v in value):
+        return [[*value[:-1], value[-1] + 2], [2 * v for v in value]]
+    if isinstance(value, str):  # of words, those for activations make a class differ
+        return [w for w in ("relu", "silu") if w != value]
+    return []

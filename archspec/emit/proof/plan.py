@@ -1,0 +1,201 @@
+"""Instance → steps: what its ops are made as, called with, and who else's weights they use.
+
+    - {id: conv, conv: {out: 8, kernel: 1}}    Step("conv", Kind(nn.Conv2d(3, 8, 1), self(x0)))
+    - residual: [Unit]                         Step("unit1", instance), Step("residual1", x0 + x1)
+
+Paths are relative to the instance: it is the same wherever it is called.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from archspec.emit.proof.made import Leaf
+from archspec.emit.proof.terms import Refused, frozen
+from archspec.expand.tree import Body, Copy, Instance, Value, types
+from archspec.language import Init, Item
+from archspec.layers.base import MISSING, Call, Layer, Weight
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+class Kind:
+    """The torch code of a layer on inputs of some types."""
+
+    __slots__ = (
+        "_kinds", "_module", "alone", "call", "fitting", "forward", "free", "function", "layer",
+        "results", "weights",
+    )  # fmt: skip
+
+    def __init__(self, layer: Layer, kinds: tuple[Any, ...]) -> None:
+        self.layer, self._kinds = layer, kinds
+        self.weights: tuple[Weight, ...] = layer.weights(*kinds)
+        self.call: Call = layer.call(*kinds)
+        self.function: Call | None = layer.function(*kinds)  # the same without a module
+        self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
+        self.alone = None if self.call.alone is None else parsed(self.call.alone)
+        self.results = [None if r == "r" else parsed(r) for r in self.call.results]
+        self.free = {a.name or "": a.value for a in self.call.free}
+        self._module: Call | None = None
+        self.fitting: dict[Leaf, str] = {}
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it gives what it gets: then it may be left out."""
+        return self.call.target == "nn.Identity"
+
+    @property
+    def needed(self) -> bool:
+        """Whether there has to be a module."""
+        return self.call.target is not None and self.function is None and not self.nothing
+
+    def fits(self, leaf: Leaf) -> str:
+        """Whether a member is what the layer is made as: "call", "module" (for a chain) or ""."""
+        found = self.fitting.get(leaf)
+        if found is None:
+            found = self.fitting[leaf] = self._fits(leaf)
+        return found
+
+    def _fits(self, leaf: Leaf) -> str:
+        if _equal(leaf, self.call) or _equal(leaf, self.layer.anywhere(*self._kinds)):
+            return "call"
+        if self._module is None:
+            self._module = self.layer.module(*self._kinds)
+        return "module" if _equal(leaf, self._module) else ""
+
+
+def _equal(leaf: Leaf, call: Call) -> bool:
+    """Whether a module is made with the target and the arguments of a call."""
+    if leaf.target != call.target or leaf.wrap != call.wrap:
+        return False
+    by_place = [a for a in call.args if a.name is None]
+    by_name = {a.name: a for a in call.args if a.name is not None}
+    if len(leaf.values) > len(by_place) or not by_name.keys() >= leaf.kwargs.keys():
+        return False
+    given = [*leaf.values, *(a.default for a in by_place[len(leaf.values) :])]
+    pairs = [*zip(by_place, given, strict=True)]
+    pairs += [(a, leaf.kwargs.get(name or "", a.default)) for name, a in by_name.items()]
+    return all(value is not MISSING and frozen(value) == frozen(a.value) for a, value in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What items say of all that is inside."""
+
+    training: bool = False
+    freeze: bool | None = None
+    inits: tuple[Init, ...] = ()
+    shared: tuple[str, str] | None = None  # path here and path of the weights
+
+
+_NOTHING = Around()
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """An op, a merge or a block call of an instance.
+
+    `path` is where it stands in the instance, `owner` where its weights are. `freeze` and `inits`
+    are what items around it say, within the instance.
+    """
+
+    path: str
+    owner: str
+    copy: Copy
+    item: Item
+    kind: Kind | None  # of an op
+    taken: Sequence[Value | None]
+    around: Around
+
+
+class Plan:
+    """An instance as steps in order, with paths relative to it."""
+
+    def __init__(self, instance: Instance, kinds: dict[Any, Kind]) -> None:
+        self.instance, self.kinds = instance, kinds
+        self.steps: list[Step] = []
+        self.leaves: dict[str, Step] = {}  # by the path of what has no other's weights
+        self.calls: dict[str, Step] = {}
+        self.places: dict[Copy, str] = {}
+        self.owners: dict[str, str] = {}  # of those with another's weights
+        self._body(instance.body, "", _NOTHING)
+
+    @property
+    def says(self) -> bool:
+        """Whether anything is said of weights here."""
+        return bool(self.instance.init) or any(
+            step.around is not _NOTHING and (step.around.inits or step.around.freeze is not None)
+            for step in self.steps
+        )
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is refused here is said of the block, at the place of the item."""
+        try:
+            yield
+        except Refused as refused:
+            if not refused.whose:
+                refused.whose = self.instance.block.name
+                step = self.leaves.get(refused.path) or self.calls.get(refused.path)
+                refused.loc = None if step is None else step.item.key
+            raise
+
+    def _body(self, body: Body, prefix: str, around: Around) -> None:
+        for occurrence in body.items:
+            for copy in occurrence.copies:
+                if copy is not None:
+                    self._copy(copy, occurrence.item, prefix, around)
+
+    def _copy(self, copy: Copy, item: Item, prefix: str, around: Around) -> None:
+        path = self.places[copy] = prefix + ".".join(copy.segments)
+        if item.tap == "train" or copy.shared or copy.init is not None or copy.freeze is not None:
+            around = self._around(copy, item, path, around)
+        if copy.instance is None and copy.group:
+            self._group(copy, item, prefix, path, around)
+        else:
+            self._step(copy, item, path, around)
+
+    def _around(self, copy: Copy, item: Item, path: str, around: Around) -> Around:
+        return Around(
+            around.training or item.tap == "train",
+            around.freeze if copy.freeze is None else copy.freeze,
+            around.inits if copy.init is None else (*around.inits, copy.init),
+            around.shared if copy.shared is None else (path, self.places[copy.shared]),
+        )
+
+    def _group(self, copy: Copy, item: Item, prefix: str, path: str, around: Around) -> None:
+        inner = f"{path}." if copy.segments else prefix
+        for body in copy.parts():
+            self._body(body, inner if body.segment is None else f"{inner}{body.segment}.", around)
+        if copy.layer is not None:
+            name = path if copy.merged is None else prefix + copy.merged
+            self._step(copy, item, name, around)
+
+    def _step(self, copy: Copy, item: Item, path: str, around: Around) -> None:
+        owner = path
+        if around.shared is not None:
+            here, there = around.shared
+            owner = there + path[len(here) :]
+            owner = self.owners[path] = self.owners.get(owner, owner)
+        taken: Sequence[Value | None] = copy.ins if copy.instance else copy.taken()
+        kind = None if copy.layer is None or copy.instance else self._kind(copy.layer, taken)
+        step = Step(path, owner, copy, item, kind, taken, around)
+        self.steps.append(step)
+        if owner == path:
+            (self.leaves if copy.instance is None else self.calls)[path] = step
+
+    def _kind(self, layer: Layer, taken: Sequence[Value | None]) -> Kind:
+        found = types(taken)
+        key = (id(layer), *map(id, found))
+        known = self.kinds.get(key)
+        if known is None:
+            known = self.kinds[key] = Kind(layer, found)
+        return known

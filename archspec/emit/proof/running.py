@@ -1,0 +1,397 @@
+"""Plan and text on the same terms: what the graph computes first, then what the text does.
+
+    - {id: conv, conv: {out: 8, kernel: 1}}      conv : Term("call", "conv", (x,), ())
+    - concat: [prev, input]                      out  : Term("torch.cat", ((conv, x), 1), ())
+
+A text that calls `self.conv` with something else than x finds no such term, and one that returns
+another term than `out` is seen at the end.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from operator import is_not
+from typing import Any
+
+from archspec.emit.proof.initial import compare
+from archspec.emit.proof.machine import Frame, Machine
+from archspec.emit.proof.made import Box, Leaf, Ref
+from archspec.emit.proof.plan import Kind, Plan, Step, parsed
+from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
+from archspec.emit.torch_code import source
+from archspec.expand.tree import Instance, Value
+from archspec.layers.base import Call
+
+
+class Running:
+    """A plan run on terms: first as the graph says; then the text asks it what members give."""
+
+    def __init__(
+        self, proof: Proof, plan: Plan, lone: tuple[bool | None, ...], training: bool
+    ) -> None:
+        self.proof, self.plan, self.training = proof, plan, training
+        self.asked, self.counts = False, True
+        self.terms = Terms()
+        self.values: dict[Value, Term] = {}
+        self.nested: dict[Term, Running] = {}  # by the call of a block
+        self.calls: Counter[Term] = Counter()  # of members, that the graph makes
+        self.made: Counter[Term] = Counter()  # and those that the text makes: chance, statistics
+        self.inputs: list[Term] = []
+        for value, alone in zip(plan.instance.inputs.values(), lone, strict=True):
+            if alone is not None:
+                term = self.terms("input", len(self.inputs))
+                self.inputs.append(self._is(value, term, alone=alone))
+        for step in plan.steps:
+            if training or not step.around.training:
+                self._step(step)
+        self.outputs = [self.values[v] for v in self._kept()]
+        self.terms.closed = True
+
+    def _kept(self) -> list[Value]:
+        found: list[Value] = []
+        for name, out in self.plan.instance.outputs.items():
+            if self.training or name not in self.plan.instance.training:
+                found += out if isinstance(out, tuple) else (out,)
+        return found
+
+    def _is(self, value: Value, term: Term, *, alone: bool) -> Term:
+        self.values[value] = term
+        if term.shape is None and value.type is not None:
+            term.shape, term.lone = value.type.shape, alone
+        return term
+
+    def _step(self, step: Step) -> None:
+        if step.copy.instance is not None:
+            self._block(step, step.copy.instance)
+            return
+        kind = step.kind
+        assert kind is not None
+        call = kind.call
+        given = [None if v is None else self.values[v] for v in step.taken]
+        there = [t for t in given if t is not None]
+        lone = bool(there) and all(t.lone for t in there)
+        alone = call.batchless or (lone and (call.broadcast or call.alone is not None))
+        if not (call.broadcast or alone):
+            given = [t if t is None or not t.lone else self._expanded(t) for t in given]
+        outs = step.copy.outs.values()
+        if kind.nothing:
+            (value,), (given_term,) = outs, there
+            self._is(value, given_term, alone=given_term.lone)
+            return
+        if kind.function is not None:
+            self._without_module(step, kind.function, given)
+            return
+        if kind.forward is None and len(outs) == 1 and kind.results[0] is None:
+            for value in outs:
+                self._is(value, self._raw(step.owner, (given[0],), ()), alone=alone)
+            return
+        if lone and kind.alone is not None:
+            (term,) = self._results(step, kind, given, kind.alone)
+            self._is(next(iter(outs)), term, alone=True)
+            return
+        for value, term in zip(outs, self._results(step, kind, given), strict=True):
+            self._is(value, term, alone=alone)
+
+    def _without_module(self, step: Step, function: Call, given: Sequence[Term | None]) -> None:
+        """An op that may be a function of torch as well: both ways are the same value.
+
+        It keeps nothing, so that it does not matter how often it is called.
+        """
+        assert step.kind is not None
+        self.counts = False
+        (term,) = self._results(step, step.kind, given)
+        self.counts = True
+        names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given)}
+        names.update({a.name or "": a.value for a in function.free})
+        same = self.proof.machine.value(parsed(function.forward), Frame(names, run=self))
+        self.terms.known[same.of] = term
+        for value in step.copy.outs.values():
+            self._is(value, term, alone=False)
+
+    def _results(
+        self,
+        step: Step,
+        kind: Kind,
+        given: Sequence[Term | None],
+        forward: ast.expr | None = None,
+    ) -> Iterator[Term]:
+        """The templates of a layer's call, its inputs put in; `forward` in place of its own."""
+        names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given) if t is not None}
+        names.update(kind.free)
+        names["self"] = Ref(step.owner, _SOMETHING)
+        if kind.call.wrap == "nn.Parameter":
+            names["self"] = self.terms("param", step.owner)
+        yield from self._template(kind, names, forward or kind.forward)
+
+    def _template(
+        self, kind: Kind, names: dict[str, Any], forward: ast.expr | None
+    ) -> Iterator[Term]:
+        frame = Frame(names, run=self)
+        names["r"] = self.proof.machine.value(forward or parsed("self(x0)"), frame)
+        for result in kind.results:
+            yield names["r"] if result is None else self.proof.machine.value(result, frame)
+
+    def _expanded(self, term: Term) -> Term:
+        """A parameter with a batch axis."""
+        rest = (-1,) * len(term.shape or ())
+        found = self.terms(".expand", term, (self.terms.batch, *rest), ())
+        found.shape = term.shape
+        return found
+
+    def with_batch(self, value: Value) -> Term:
+        """What the network returns for a value."""
+        term = self.values[value]
+        return self._expanded(term) if term.lone else term
+
+    def _raw(self, path: str, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> Term:
+        found = self.terms("call", path, args, kwargs)
+        self.calls[found] += self.counts
+        return found
+
+    def _block(self, step: Step, instance: Instance) -> None:
+        given = [None if v is None else self.values[v] for v in step.taken]
+        there = tuple(t for t in given if t is not None)
+        lone = tuple(None if t is None else t.lone for t in given)
+        inner = self.proof.running(instance, lone, self.training)
+        whole = self._raw(step.owner, there, ())
+        self.nested[whole] = inner
+        for k, (value, out) in enumerate(zip(step.copy.outs.values(), inner.outputs, strict=True)):
+            self._is(value, self.terms.part(whole, k), alone=out.lone)
+
+    # ------------------------------------------------------------ the text's side
+
+    def parameter(self, ref: Ref) -> Term:
+        return self.terms("param", ref.path)
+
+    def call(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What a member gives. Raises Refused where the graph does not call it so."""
+        it = ref.it
+        if it is _SOMETHING:
+            known = self._known if self.terms.closed else self._raw
+            return known(ref.path, frozen(args), named(kwargs))
+        if isinstance(it, Leaf):
+            return self._leaf(ref, it, args, kwargs)
+        if it.definition is not None and ref.path in self.plan.calls:
+            return self._called(ref, it, args, kwargs)
+        return self.inside(ref, it, args, kwargs)
+
+    def inside(self, ref: Ref, box: Box, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The forward of a module: its class's, or one member after the other."""
+        forward = box.definition.methods.get("forward") if box.definition else None
+        if forward is not None:
+            return self.proof.machine.call(forward, [ref, *args], kwargs, Frame({}, run=self))
+        if box.kind != "nn.Sequential" or len(args) != 1 or kwargs:
+            raise Refused("is called as no such module is", ref.path)
+        (x,) = args
+        for name in box.children:
+            child = ref.child(name)
+            assert child is not None
+            x = self.call(child, [x], {})
+        return x
+
+    def _leaf(self, ref: Ref, leaf: Leaf, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        step = self.plan.leaves.get(ref.path)
+        if leaf.target == "nn.Identity" and len(args) == 1:
+            return args[0]
+        if step is None or step.kind is None:
+            raise Refused("has no place in the spec", ref.path)
+        if step.kind.fits(leaf) == "module":
+            names: dict[str, Any] = {f"x{i}": x for i, x in enumerate(args)}
+            names.update(step.kind.free)
+            names["self"] = Ref(ref.path, _SOMETHING)
+            (term,) = self._template(step.kind, names, step.kind.forward)
+            return term
+        return self._known(ref.path, frozen(args), named(kwargs))
+
+    def _known(self, path: str, args: tuple[Any, ...], kwargs: tuple[Any, ...]) -> Term:
+        """A call that the graph makes too."""
+        found = self.terms.known.get(("call", path, args, kwargs))
+        if found is None:
+            raise Refused("is called with other inputs than in the spec", path)
+        self.made[found] += 1
+        return found
+
+    def _called(self, ref: Ref, box: Box, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A block: its instance is proved for itself."""
+        forward = box.definition.methods.get("forward") if box.definition else None
+        names = forward.names[1:] if forward is not None else ["x"]
+        given = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or not kwargs.keys() <= set(names) - given.keys():
+            raise Refused("is called with other inputs than it takes", ref.path)
+        given.update(kwargs)
+        order = [n for n in names if given.get(n) is not None]
+        whole = self._known(ref.path, tuple(given[n] for n in order), ())
+        shape = self.proof.proved(box, self.nested[whole], tuple(order))
+        return self._shaped(whole, shape)
+
+    def _shaped(self, whole: Term, shape: Any) -> Any:
+        """What a block returns: one term, or several as it gives them."""
+        if isinstance(shape, int):
+            return self.terms.part(whole, shape)
+        if isinstance(shape, dict):
+            return {n: self._shaped(whole, s) for n, s in shape.items()}
+        return tuple(self._shaped(whole, s) for s in shape)
+
+
+_SOMETHING = Box("")  # the module of a layer, in its templates
+
+
+class Proof:
+    """One comparison of a text with a tree."""
+
+    def __init__(self) -> None:
+        self.machine: Machine
+        self.kinds: dict[Any, Kind] = {}
+        self.plans: dict[Instance, Plan] = {}
+        self.runs: dict[Any, Running] = {}
+        self.shapes: dict[Any, Any] = {}  # what modules return, once proved
+        self.matched: set[tuple[Box, Plan]] = set()
+
+    def run(self, tree: ast.Module, text: str, root: Instance) -> None:
+        lines: list[str] = []
+
+        def opaque(node: ast.ClassDef | ast.FunctionDef) -> bool:
+            known = source().get(node.name)
+            if known is None:
+                return False
+            lines.extend(() if lines else text.splitlines())
+            if "\n".join(lines[node.lineno - 1 : node.end_lineno]) != known:
+                raise Refused(f"has another definition of {node.name}")
+            return True
+
+        self.machine = Machine(tree, opaque)
+        last = self.machine.last
+        if last is None:
+            raise Refused("has no class")
+        box = self.machine.make(last, [], {}).it
+        assert isinstance(box, Box)
+        self._mode(box, root, training=True)
+        asked = any(r.asked for r in self.runs.values())
+        if asked or any(s.around.training for p in self.plans.values() for s in p.steps):
+            self._mode(box, root, training=False)
+        compare(self.machine, self.plans, box, root)
+
+    def _mode(self, box: Box, root: Instance, *, training: bool) -> None:
+        """The network in training, or in evaluation."""
+        running = self.running(root, tuple(False for _ in root.inputs), training)
+        with running.plan.named():
+            self._compared(box, root, running)
+
+    def _compared(self, box: Box, root: Instance, running: Running) -> None:
+        """The network's outputs, which have names where there are several."""
+        returned = self._returned(box, running, None)
+        kept = {
+            n: (
+                [running.with_batch(v) for v in out]
+                if isinstance(out, tuple)
+                else running.with_batch(out)
+            )
+            for n, out in root.outputs.items()
+            if running.training or n not in root.training
+        }
+        wanted: Any = kept if len(kept) > 1 else next(iter(kept.values()))
+        if not _same(returned, wanted):
+            raise Refused("returns something else")
+
+    def plan(self, instance: Instance) -> Plan:
+        found = self.plans.get(instance)
+        if found is None:
+            found = self.plans[instance] = Plan(instance, self.kinds)
+        return found
+
+    def running(self, instance: Instance, lone: tuple[bool | None, ...], training: bool) -> Running:
+        """The terms of an instance, made once."""
+        key = (instance, lone, training)
+        found = self.runs.get(key)
+        if found is None:
+            found = self.runs[key] = Running(self, self.plan(instance), lone, training)
+        return found
+
+    def proved(self, box: Box, running: Running, order: tuple[str, ...]) -> Any:
+        """How a module returns the outputs of an instance, by number. Raises Refused."""
+        key = (box, running, order)
+        if key not in self.shapes:
+            with running.plan.named():
+                returned = self._returned(box, running, order)
+                flat: list[Any] = []
+                self.shapes[key] = _numbered(returned, flat)
+                if len(flat) != len(running.outputs) or any(map(is_not, flat, running.outputs)):
+                    raise Refused("returns something else")
+        return self.shapes[key]
+
+    def _returned(self, box: Box, running: Running, order: tuple[str, ...] | None) -> Any:
+        """What its forward gives on the inputs of the instance."""
+        self._match(box, running.plan)
+        running.made.clear()
+        ref, inputs = Ref("", box), running.inputs
+        if order is None or box.definition is None or "forward" not in box.definition.methods:
+            returned = running.inside(ref, box, list(inputs), {})
+        else:
+            returned = running.inside(ref, box, [], dict(zip(order, inputs, strict=True)))
+        for term, count in running.calls.items():
+            if count and running.made[term] != count:
+                raise Refused("is not called as often as in the spec", term.of[1])
+        return returned
+
+    # ------------------------------------------------------------ members
+
+    def _match(self, box: Box, plan: Plan) -> None:
+        """Raises Refused unless the members are those of the plan, and made as its layers say."""
+        if (box, plan) in self.matched:
+            return
+        self.matched.add((box, plan))
+        found: set[str] = set()
+        stack: list[tuple[str, Box]] = [("", box)]
+        while stack:
+            prefix, inner = stack.pop()
+            for name, child in inner.children.items():
+                path = prefix + name
+                if isinstance(child, Leaf):
+                    self._made(plan, path, child)
+                elif path not in plan.calls:
+                    stack.append((f"{path}.", child))
+                    continue
+                found.add(path)
+        for path, step in plan.leaves.items():
+            if path not in found and step.kind is not None and step.kind.needed:
+                raise Refused("is missing", path)
+        for path in plan.calls:
+            if path not in found:
+                raise Refused("is missing", path)
+
+    @staticmethod
+    def _made(plan: Plan, path: str, leaf: Leaf) -> None:
+        step = plan.leaves.get(path)
+        if step is None or step.kind is None:
+            if leaf.target != "nn.Identity":
+                raise Refused("has no place in the spec", path)
+        elif not step.kind.fits(leaf) and (leaf.target != "nn.Identity" or step.kind.needed):
+            raise Refused("is made in another way than in the spec", path)
+
+
+def _same(returned: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return (
+            isinstance(returned, dict)
+            and list(returned) == list(wanted)
+            and all(_same(returned[n], w) for n, w in wanted.items())
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(returned, (list, tuple))
+            and len(returned) == len(wanted)
+            and all(map(_same, returned, wanted))
+        )
+    return returned is wanted
+
+
+def _numbered(returned: Any, flat: list[Any]) -> Any:
+    """What is returned with numbers in place of terms, and the terms in order."""
+    if isinstance(returned, dict):
+        return {n: _numbered(v, flat) for n, v in returned.items()}
+    if isinstance(returned, (tuple, list)):
+        return [_numbered(v, flat) for v in returned]
+    flat.append(returned)
+    return len(flat) - 1

@@ -1,0 +1,133 @@
+"""A network that is expanded → the same at other values: emission asks what would be there.
+
+What is alike is shared: an instance of a block that the change does not reach is the same object.
+
+    network: {classes: 1000}     again at {classes: 10}: another root, and the same bottlenecks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from archspec.expand.items import instance
+from archspec.expand.namespace import Callee, Namespace
+from archspec.expand.params import inputs as input_types
+from archspec.expand.params import params as network_params
+from archspec.expand.state import HiddenError, LimitError
+from archspec.expand.tree import Copy, Instance, Occurrence
+from archspec.expressions import Expr
+from archspec.language import Item
+from archspec.layers.base import TensorType
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+class Again:
+    """Asks an expanded network for other values; None is the answer where they have faults."""
+
+    def __init__(
+        self, root: Instance, variant: str | None, params: Mapping[str, Any], inputs: Shapes
+    ) -> None:
+        self.root, self.variant, self.params, self.inputs = root, variant, params, inputs
+
+    def network(self, params: Mapping[str, Any]) -> Instance | None:
+        """The network with some params changed."""
+        file: Namespace = self.root.origin
+
+        def make() -> Instance:
+            assert self.root.spec is not None
+            given = {**self.params, **params}
+            args = network_params(file.state, self.root.spec, self.variant, given)
+            kinds, axes = input_types(file.state, self.root.spec, args, self.inputs)
+            found = instance(Callee(self.root.block, file), args, list(kinds.values()))
+            found.free_axes = axes
+            return found
+
+        return self._marked(_sound(file, make))
+
+    def block(
+        self, like: Instance, home: Instance, item: Item, changed: Mapping[str, Any],
+        kinds: Sequence[TensorType | None],
+    ) -> Instance | None:  # fmt: skip
+        """An instance like another that `item` calls in `home`, its file, with some params changed.
+
+        `kinds` are the types of its inputs. Defaults that are computed are worked out anew.
+        """
+        file: Namespace = home.origin
+
+        def make() -> Instance:
+            state, callee = file.state, file.block(like.block.name)
+            types = [None if t is None else state.canonical(t) for t in kinds]
+            seen = dict(zip(callee.block.inputs, map(state.record, types), strict=True))
+            args: dict[str, Any] = {}
+            for name, default in callee.block.params.items():
+                if name in changed or name in item.args or not isinstance(default, Expr):
+                    args[name] = changed.get(name, like.args[name])
+                else:
+                    env = {**file.document, **seen, **args}
+                    args[name] = state.value(default, env, callee.block.loc)
+            state.enter(item, args, ())
+            found = instance(callee, args, types)
+            state.leave()
+            return found
+
+        around, file.document = file.document, dict(home.args)
+        try:
+            return self._marked(_sound(file, make))
+        finally:
+            file.document = around
+
+    @cached_property
+    def _known(self) -> tuple[set[int], set[int]]:
+        """The network's instances, and the items with an argument that follows from a free axis."""
+        seen: set[int] = set()
+        items = {id(o.item) for o in _occurrences(self.root, seen) if any(map(_runs, o.copies))}
+        return seen, items
+
+    def _marked(self, found: Instance | None) -> Instance | None:
+        """The same, its items marked as those of the network are."""
+        if found is not None and self.root.free_axes and self._known[1]:
+            seen, items = self._known
+            for occurrence in _occurrences(found, set(seen)):
+                for copy in occurrence.copies if id(occurrence.item) in items else ():
+                    if copy is not None:
+                        copy.running = True
+        return found
+
+
+def _runs(copy: Copy | None) -> bool:
+    return copy is not None and copy.running
+
+
+def _occurrences(instance: Instance, seen: set[int]) -> Iterator[Occurrence]:
+    """All items of an instance and of those it calls, but for those that are seen already."""
+    if id(instance) in seen:
+        return
+    seen.add(id(instance))
+    stack = [instance.body]
+    while stack:
+        for occurrence in stack.pop().items:
+            yield occurrence
+            for copy in occurrence.copies:
+                if copy is not None:
+                    stack += copy.parts()
+                    if copy.instance is not None:
+                        yield from _occurrences(copy.instance, seen)
+
+
+def _sound(file: Namespace, make: Callable[[], Instance]) -> Instance | None:
+    """What is made, if nothing is wrong with it; else it is forgotten again."""
+    state = file.state
+    state.expecting, state.copies, known = None, 0, len(state.instances)
+    try:
+        found: Instance | None = make()
+    except (HiddenError, LimitError, RecursionError):
+        found = None
+    if state.faults or found is None:
+        for key in list(state.instances)[known:]:
+            del state.instances[key]
+        state.forgive()
+        return None
+    return found

@@ -124,6 +124,7 @@ def digest(folder: Path) -> str:
 
 def compare(kills: Sequence[str], folder: Path) -> bool:
     """Whether a run with these kills ends as one without."""
+    folder.mkdir(exist_ok=True)
     forked(folder / "whole", "", 0)
     ended = [forked(folder / "killed", kill, i % 2 * 2) for i, kill in enumerate(kills)]
     forked(folder / "killed", "", 0)

@@ -545,21 +545,29 @@ def test_batch_auto_is_a_power_of_two_that_fits() -> None:
 # ------------------------------------------------------------------ checkpoints
 
 
-ROOT = Path(__file__).resolve().parent.parent
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the benchmarks find, in short forms: they start many processes, from one."""
+    benchmarks = Path(__file__).resolve().parent.parent / "benchmarks"
+    code = (
+        "import sys, pathlib, kills, processes; place = pathlib.Path(sys.argv[1])\n"
+        "processes.main(place, short=True); kills.compare(sys.argv[2:], place / 'kills')"
+    )
+    call = [sys.executable, "-c", code, tmp_path_factory.mktemp("runs")]
+    kills = ["step:7", "write:9", "step:26"]
+    done = subprocess.run([*call, *kills], cwd=benchmarks, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    return done.stdout.splitlines()
 
 
-def test_two_processes_are_one_of_the_doubled_batch() -> None:
+def test_two_processes_are_one_of_the_doubled_batch(processes: list[str]) -> None:
     """Defect 4: what trains changes after the network was wrapped, and the processes come apart."""
-    call = [sys.executable, ROOT / "benchmarks" / "processes.py", "--short"]
-    done = subprocess.run(call, capture_output=True, text=True)
-    assert float(done.stdout.removeprefix("one against two: ")) < 1e-5, done.stderr
+    assert float(processes[0].removeprefix("one against two: ")) < 1e-5
 
 
-def test_a_run_is_gone_on_with_to_the_same_bits() -> None:
+def test_a_run_is_gone_on_with_to_the_same_bits(processes: list[str]) -> None:
     """Killed in the first phase, while writing, in the second; once with two loaders."""
-    call = [sys.executable, ROOT / "benchmarks" / "kills.py", "step:7", "write:9", "step:26"]
-    done = subprocess.run(call, capture_output=True, text=True)
-    assert done.stdout == "3 of 3 kills fell: the same bits\n", done.stderr
+    assert processes[1] == "3 of 3 kills fell: the same bits"
 
 
 def test_a_checkpoint_is_whole_or_not_there(tmp_path: Path) -> None:

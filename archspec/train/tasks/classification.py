@@ -168,6 +168,7 @@ class Classification(Task):
 
 def f1(matrix: Tensor) -> float:
     """The mean over classes of 2·TP / (2·TP + FP + FN); rows are what is true, 0 where none is."""
+    matrix = matrix.cpu()
     right = matrix.diagonal().double()
     both = (matrix.sum(0) + matrix.sum(1)).double()
     seen = both > 0

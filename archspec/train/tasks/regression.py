@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
-from archspec.train.tasks.base import Move, Sums, Task, count, one_input
+from archspec.train.tasks.base import Move, Sums, Task, count, one_input, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -44,8 +44,8 @@ class Regression(Task):
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
         output, target = self._both(model, x, y)
         found = {**count(self.criterion(output, target), y), **_errors(output, target)}
-        wide = target.double()
-        return {**found, "total": wide.sum(0), "squares": wide.square().sum(0)}
+        y = wide(target)
+        return {**found, "total": y.sum(0), "squares": y.square().sum(0)}
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
         output, target = self._both(model, x, y)
@@ -81,7 +81,7 @@ class Regression(Task):
 
 
 def _errors(output: Tensor, target: Tensor) -> Sums:
-    apart = output.detach().double() - target.double()
+    apart = wide(output.detach()) - wide(target)
     return {
         "squared": apart.square().sum(),
         "absolute": apart.abs().sum(),

@@ -464,6 +464,7 @@ def test_auxiliary_heads_weigh_what_was_published(plan: Any, name: str, wanted: 
     [
         ({"phases": [{"train": "fx"}]}, "E802 nothing below `fx` can be trained"),
         ({"phases": [{"train": "fc", "lr": {"a": 0.1}}]}, "E802 `a` has a rate, but nothing below"),
+        ({"phases": [{}, {"train": ["fc", "bb"]}]}, "did you mean `b`?"),
         ({"stop": {"patience": 1, "monitor": "val.acuracy"}}, "did you mean `val.accuracy`"),
         ({"task": "clasification"}, "E802 there is no task `clasification`"),
         ({"loss": "mse"}, "E805 the loss `mse` is not for classification"),

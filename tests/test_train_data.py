@@ -418,6 +418,30 @@ def test_without_torchvision_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     named.torchvision_transforms.cache_clear()
 
 
+def test_a_network_of_several_files_is_kept_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "net" / "parts").mkdir(parents=True)
+    stem = (
+        "spec: 1\nparams: {width: 4}\ninput: [1, 8, 8]\nbody: [{conv: {out: $width, kernel: 3}}]\n"
+    )
+    (tmp_path / "net" / "parts" / "stem.yaml").write_text(stem)
+    (tmp_path / "net" / "net.yaml").write_text(
+        "spec: 1\nuse: {Stem: parts/stem.yaml}\nvariants: {wide: {width: 6}}\nparams: {width: 2}\n"
+        "input: [1, 8, 8]\nbody: [{id: s, Stem: {width: $width}}, flatten, {id: fc, linear: 10}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    model = archspec.build("net/net.yaml", "wide")
+    keys = {**QUICK, "log": {"folder": "run"}}
+    run = fit(model, {"train": "digits", "samples": 60}, **keys)
+    for path in (tmp_path / "net").rglob("*.yaml"):
+        path.unlink()
+    monkeypatch.chdir(tmp_path.parent)
+    found = use.load(tmp_path / "run")
+    assert found.program.variant == "wide"
+    assert use.evaluate(tmp_path / "run")["accuracy"] == run.best["val.accuracy"]
+
+
 # ------------------------------------------------------------------ the report
 
 

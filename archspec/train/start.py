@@ -19,7 +19,7 @@ from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean
-from archspec.train import reading, refusals, sets, state, tasks
+from archspec.train import groups, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, View
@@ -107,6 +107,9 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     wanted = sets.wanted(program, plan, numbers=task.numbers)
     found = sets.prepare(plan, data, wanted, task.name, _shift(model, program))
     _monitored(plan, task)
+    free = [name for name, value in model.named_parameters() if value.requires_grad]
+    for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
+        groups.groups(plan, k, model, groups.trained(plan, k, free))
     task.refuse(found)
     on = accelerator(plan)
     batch = plan.batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import pickle
 import runpy
@@ -17,6 +18,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from accelerate import Accelerator
 from sklearn import metrics as oracle
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,11 +30,13 @@ from archspec.text.faults import SpecError
 from archspec.train import engine, groups, reading, state
 from archspec.train.errors import TrainError
 from archspec.train.loading import Order
+from archspec.train.measure import score
 from archspec.train.plan import SCHEDULES
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
 from archspec.train.start import fit, overfit_one_batch, prepare, resume
 from archspec.train.tasks.classification import f1
+from archspec.train.use import held_out
 
 SPEC = """\
 spec: 1
@@ -419,6 +423,52 @@ def test_regression() -> None:
     assert found.last["val.mae"] == pytest.approx(oracle.mean_absolute_error(y, guessed), abs=1e-5)
     assert found.best["val.loss"] == min(row["val.loss"] for row in found.metrics)
     assert found.best["val.r2"] > 0.9
+
+
+CODER = """\
+spec: 1
+name: coder
+input: [1, 8, 8]
+body:
+  - {conv: {out: 16, kernel: 3, padding: 1}}
+  - relu
+  - {conv: {out: 16, kernel: 3, padding: 1}}
+  - relu
+  - {id: out, conv: {out: 1, kernel: 3, padding: 1}}
+"""
+
+
+def test_noise_is_taken_away(tmp_path: Path) -> None:
+    """Loss against the clean picture; what is measured does not depend on how batches are cut."""
+    keys = {"epochs": 3, "optimizer": {"adam": {"lr": 0.01}}, "quiet": True}
+    task = {"reconstruction": {"noise": 0.3}}
+    log = {"folder": str(tmp_path / "run")}
+    found = fit(build(CODER), "digits", task=task, log=log, **keys)
+    noisy = -10 * math.log10(0.3**2)
+    assert found.last["val.psnr"] > noisy + 3
+    trained = archspec.train.load(tmp_path / "run")
+    view = held_out(trained)
+    assert view.normal is None  # pictures stay from 0 to 1
+    sums = [score(trained.task, trained.model, view, size, Accelerator()) for size in (7, 50)]
+    one, other = (trained.task.figures(s) for s in sums)
+    assert one == pytest.approx(other, abs=1e-9)
+    assert one["psnr"] == pytest.approx(found.best["val.psnr"], abs=1e-6)
+    assert archspec.train.report(tmp_path / "run").count("<figcaption>loss 0.") == 16
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"reconstruction": {"nois": 0.3}}, "did you mean `noise`"),
+        ({"reconstruction": {"noise": -1}}, "`noise` is -1; it is a standard deviation, from 0"),
+        ({"classification": {"a": 1}}, "E802 `classification` takes no option `a`"),
+        ("reconstruction", r"E804 inputs have shape [4], the output `output` [3]"),
+    ],
+)
+def test_tasks_refuse_what_is_not_theirs(task: Any, said: str) -> None:
+    with pytest.raises((SpecError, TrainError)) as caught:
+        run(build(), task=task)
+    assert said in str(caught.value)
 
 
 AUX = """\

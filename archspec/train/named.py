@@ -197,6 +197,13 @@ def _unfit(name: str, given: Any) -> str:
 
 
 _Written = str | Annotated[dict[str, Any], Field(min_length=1, max_length=1)]
+Named = Annotated[
+    Called,
+    PlainValidator(
+        lambda node: _called("task", "{reconstruction: {noise: 0.3}}", node),
+        json_schema_input_type=_Written,
+    ),
+]
 Optimizer = Annotated[Called, PlainValidator(_optimizer, json_schema_input_type=_Written)]
 Loss = Annotated[Called, PlainValidator(_loss, json_schema_input_type=_Written)]
 _Augmentation = Annotated[Called, PlainValidator(_augmentation, json_schema_input_type=_Written)]

@@ -53,7 +53,7 @@ def report(folder: str | Path, data: Any = None) -> str:
         keys=[key for key in run.last if key not in PLACES],
         rows=_shown(run),
         classes=names,
-        confusion=_shaded(names, matrix) if len(matrix) <= _CLASSES else [],
+        confusion=_shaded(names, matrix) if 0 < len(matrix) <= _CLASSES else [],
         worst=_worst(found, view, on.device),
         network=Markup(drawn),
         plan=found.plan.source.text,
@@ -92,13 +92,17 @@ def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, 
     losses: list[Tensor] = []
     for x, y in load(view, Order(len(view), found.batch, 0, False).batches(0), 0):
         losses.append(found.task.of_each(found.model, x.to(device), y.to(device)).cpu())
-    order = torch.cat(losses).argsort(descending=True)[:_WORST].tolist()
+    every = torch.cat(losses)
     shown = []
-    for index in order:
+    for index in every.argsort(descending=True)[:_WORST].tolist():
         x, y = view.__getitems__([index])
         raw, _ = view.samples.fetch([int(view.chosen[index])])
-        answer = found.task.answers(found.shares(x.to(device)).cpu(), found.facts.classes, 1)[0]
-        shown.append((_png(raw[0]), _said(found.facts.classes, y[0], answer)))
+        shares = found.shares(x.to(device)).cpu()
+        said = f"loss {float(every[index]):.3g}"
+        if shares.ndim == 2:  # not a picture itself
+            answer = found.task.answers(shares, found.facts.classes, 1)[0]
+            said = _said(found.facts.classes, y[0], answer)
+        shown.append((_png(raw[0]), said))
     return shown
 
 

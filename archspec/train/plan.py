@@ -29,7 +29,7 @@ from archspec.language.refusals import Faults, Steps, refuse, wrong_kind
 from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source
 from archspec.text.words import cut
-from archspec.train.named import Augmentations, Called, Loss, Optimizer
+from archspec.train.named import Augmentations, Called, Loss, Named, Optimizer
 
 ALL = "all"
 NORMS = ("eval", "train")
@@ -326,7 +326,7 @@ class Plan(Form):
 
     source: Annotated[Source, *OURS] = Field(alias="\0source")
     data: Data | None = Field(default=None, description="what is learned from")
-    task: Text | None = Field(
+    task: Named | None = Field(
         default=None, description="what is learned; classification if left out"
     )
     loss: Loss | None = None

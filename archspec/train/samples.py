@@ -47,6 +47,7 @@ class Wanted(NamedTuple):
     classes: int  # width of the head, where classes are told apart; 0
     numbers: bool  # whether targets are numbers, not classes
     size: tuple[int, int] | None = None  # that pictures are brought to
+    plain: bool = False  # whether pictures stay from 0 to 1 where the plan says nothing
 
     @property
     def channels(self) -> int:

@@ -90,7 +90,8 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if data.augment and not _pictures(view):
         said = "augmentations are for pictures that archspec reads; these inputs are none"
         raise plan.fault("E802", said, "data", "augment", help="augment in the Dataset itself")
-    normal = _normal(plan, data.normalize, view, shift)
+    how = "none" if data.normalize == "auto" and wanted.plain else data.normalize
+    normal = _normal(plan, how, view, shift)
     for one in (view, held):
         if one is not None:
             one.normal, one.workers = normal, data.workers or one.samples.workers
@@ -183,15 +184,15 @@ def _numbers(shift: Tensor, scale: Tensor) -> Normal:
     return Normal(tuple(shift.tolist()), tuple(scale.tolist()))
 
 
-def wanted(program: Program | None, plan: Plan, *, numbers: bool) -> Wanted:
+def wanted(program: Program | None, plan: Plan, *, numbers: bool, plain: bool = False) -> Wanted:
     """What the network and the plan ask of a set."""
     size = plan.data.size if plan.data is not None else None
     if program is None:
-        return Wanted((), 0, numbers, size)
+        return Wanted((), 0, numbers, size, plain)
     shape = program.graph.steps[0].outs[0].shape
     out = program.graph.outputs[main(program)][0]
     width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, numbers, size)
+    return Wanted(shape, width[0] if width else 0, numbers, size, plain)
 
 
 def main(program: Program) -> str:

@@ -79,7 +79,7 @@ def load(path: str | Path) -> Trained:
     weights.load(model, checkpoint / "model.safetensors", "spec")
     plan = reading.parse(from_text(record["plan"], f"{checkpoint}: plan"))
     facts = Facts.of(record["data"])
-    task = tasks.task(plan.model_copy(update={"task": facts.task}), program)
+    task = tasks.task(plan, program)
     return Trained(model.eval(), program, plan, task, facts)
 
 
@@ -116,7 +116,8 @@ def held_out(found: Trained, data: Any = None) -> View:
     plan = found.plan
     if data is not None:
         data = {"train": data, "val": data}
-    wanted = sets.wanted(found.program, plan, numbers=found.task.numbers)
+    task = found.task
+    wanted = sets.wanted(found.program, plan, numbers=task.numbers, plain=task.plain)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:

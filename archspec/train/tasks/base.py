@@ -33,7 +33,9 @@ class Task:
     """Base of all tasks. `y` are targets, `model(x)` a tensor or a mapping of outputs by name."""
 
     name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
     numbers: ClassVar[bool] = False  # whether targets are numbers, not classes
+    plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
     monitor: ClassVar[str]  # what a plan watches that says nothing
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
@@ -48,6 +50,7 @@ class Task:
             help = "it takes " + " or ".join(f"`{one}`" for one in self.losses)
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
+        self.given = plan.task.args if plan.task is not None else {}
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         """The steps that a batch asks for, the network in training."""

@@ -51,9 +51,10 @@ class Again:
         self, like: Instance, home: Instance, item: Item, changed: Mapping[str, Any],
         kinds: Sequence[TensorType | None],
     ) -> Instance | None:  # fmt: skip
-        """An instance like another that `item` calls in `home`, its file, with some params changed.
+        """An instance like another that `item` calls in `home`, its file, with these params.
 
-        `kinds` are the types of its inputs. Defaults that are computed are worked out anew.
+        `kinds` are the types of its inputs. Other params are as they are in the other instance,
+        but that defaults that are computed are worked out anew.
         """
         file: Namespace = home.origin
 
@@ -63,7 +64,7 @@ class Again:
             seen = dict(zip(callee.block.inputs, map(state.record, types), strict=True))
             args: dict[str, Any] = {}
             for name, default in callee.block.params.items():
-                if name in changed or name in item.args or not isinstance(default, Expr):
+                if name in changed or not isinstance(default, Expr):
                     args[name] = changed.get(name, like.args[name])
                 else:
                     env = {**file.document, **seen, **args}

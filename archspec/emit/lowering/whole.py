@@ -33,13 +33,13 @@ from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel, words_of
 from archspec.emit.lowering.modules import titles, torch_call
 from archspec.emit.lowering.scope import RESERVED, Info, Scope, Unit, bare
-from archspec.emit.lowering.witnesses import Witness, witnesses
+from archspec.emit.lowering.witnesses import Called, Witness, witnesses
 from archspec.emit.syntax import name, names_in, rebuilt
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Loop, Record
-from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
+from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 from archspec.language import REQUIRED, Axis, Block, Init, Item
 from archspec.layers.plugin import functions, modules
 
@@ -174,13 +174,19 @@ class Whole:
         home = self.document[id(base)]
         rows = [_row(i, n) for n, i in enumerate(instances)]
         given, params = self.given[id(base.block)], base.block.params
+        calls = [self.calling[id(i)] for i in instances if id(i) in self.calling]
+        worked = {
+            p
+            for p in params
+            if any(p not in c.args for c in calls) and _worked_out(base.block, p, instances)
+        }
         tried = {
             p: base.args[p]
             for p in self._named(rows, base.block)
-            if p in given or not isinstance(params[p], Expr)  # it is worked out
+            if p not in worked and (p in given or not isinstance(params[p], Expr))
         }
-        item = self.calling[id(base)]
-        return witnesses(self.witnessed.again, base, home, item, tried)
+        call = Called(self.witnessed.again, base, home, self.calling[id(base)])
+        return witnesses(call, tried, worked)
 
     # ------------------------------------------------------------ classes of blocks
 
@@ -749,6 +755,21 @@ def _reachable(names: Mapping[str, Any], back: Mapping[str, Any]) -> dict[str, A
         new = {n: written(back[n]) for n in names_in(tree) if n in back}
         found[text] = rebuilt(tree, new.get) if new else tree
     return found
+
+
+def _worked_out(block: Block, param: str, instances: Sequence[Instance]) -> bool:
+    """Whether a param is what its default comes to in every instance, given or not."""
+    default = block.params[param]
+    if not isinstance(default, Expr) or block.inherited[param]:
+        return False
+    for i in instances:
+        inputs = {n: Record(dims(v)) for n, v in i.inputs.items()}
+        try:
+            if not equal(plain(evaluate(default.tree, {**i.args, **inputs})), bare(i.args[param])):
+                return False
+        except FAILURES:
+            return False
+    return True
 
 
 def _may_be_named(value: Any) -> bool:

@@ -10,7 +10,7 @@ these instances are walked beside the real ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from archspec.emit.lowering.modules import titles
@@ -18,6 +18,15 @@ from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Item
 from archspec.layers.base import TensorType
+
+
+class Called(NamedTuple):
+    """An instance, where `item` of the file `home` calls it."""
+
+    again: Again
+    base: Instance
+    home: Instance
+    item: Item
 
 
 class Witness(NamedTuple):
@@ -29,16 +38,18 @@ class Witness(NamedTuple):
 
 
 def witnesses(
-    again: Again, base: Instance, home: Instance, item: Item, params: Mapping[str, Any]
+    call: Called, params: Mapping[str, Any], worked: Collection[str]
 ) -> Iterator[Witness]:
     """One for each of these params, and for each width that comes in, where the block takes any.
 
-    `item` calls `base` in `home`.
+    `worked` are params that are what their defaults come to, whether a call gives them or not.
     """
+    again, base, home, item = call
+    given = {p: base.args[p] for p in item.args if p not in worked}
     kinds = [v.type for v in base.inputs.values()]
     for param, value in params.items():
         for other in others(value):
-            found = again.block(base, home, item, {param: other}, kinds)
+            found = again.block(base, home, item, {**given, param: other}, kinds)
             if found is not None:
                 yield Witness(param, base, found)
                 break
@@ -53,7 +64,7 @@ def witnesses(
                     k.resized(axis, other) if k is not None and _same(k, kind, axis) else k
                     for k in kinds
                 ]
-                found = again.block(base, home, item, {}, wider)
+                found = again.block(base, home, item, given, wider)
                 if found is not None:
                     yield Witness(title, base, found)
                     break

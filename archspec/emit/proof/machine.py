@@ -47,7 +47,7 @@ _SAFE: dict[str, Callable[..., Any]] = {
         slice, zip,
     )
 }  # fmt: skip
-_OF_MODULES = {f.__name__: f for f in (super, isinstance, type, hasattr, getattr)}
+_OF_MODULES = {f.__name__: f for f in (super, isinstance, type, hasattr)}
 _TAKE_ANY = frozenset({enumerate, zip, list, tuple, dict, len})
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -60,7 +60,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
 }  # fmt: skip
 _PLAIN = frozenset({int, float, bool, str, type(None), tuple, list, range, dict, OrderedDict})
-_CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.Module"})
+_CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.Module"})
 _WRAPS = frozenset({"nn.Parameter", "weight_norm", "spectral_norm"})
 _METHODS = frozenset({
     "add_module", "modules", "named_parameters", "get_submodule", "get_parameter",
@@ -285,7 +285,7 @@ class Machine:
         return self.block(node.orelse, frame)
 
     def store(self, target: ast.expr, value: Any, frame: Frame) -> None:
-        """Assigns to a name, an attribute, a place of a mapping, or several of them."""
+        """Assigns to a name, an attribute, or several of them."""
         if isinstance(target, ast.Name):
             frame.names[target.id] = value
         elif isinstance(target, (ast.Tuple, ast.List)):
@@ -294,11 +294,6 @@ class Machine:
                 self.store(one, part, frame)
         elif isinstance(target, ast.Attribute):
             self._put(self.value(target.value, frame), target.attr, value, frame)
-        elif isinstance(target, ast.Subscript):
-            owner, name = self.value(target.value, frame), self.value(target.slice, frame)
-            if type(name) is not str or type(value) is not Made:
-                raise unknown("an assignment to a part")
-            self._put(owner, name, value, frame)
         else:
             raise unknown("an assignment to no name")
 
@@ -389,10 +384,8 @@ class Machine:
             if type(index) is int:
                 return frame.run.terms.part(owner, index)
             return frame.run.terms("index", owner, frozen(index))
-        if type(owner) is Ref and type(index) in (int, str):
-            return _used(owner.place(index), frame)
-        if type(owner) is Ref and type(index) is slice:
-            return owner.children()[index]
+        if type(owner) is Ref:
+            return owner.place(index)
         if type(owner) is Named:
             return owner.ref.weight(index)
         if type(owner) in (tuple, list, dict, range):
@@ -504,8 +497,6 @@ class Machine:
         """The built-in functions that speak of modules."""
         if func is super and not args:
             return Super()
-        if func is getattr and type(args[0]) is Ref and len(args) == 2:
-            return self.member(args[0], args[1], frame)
         if type(args[0]) is not Looped:
             raise unknown(f"{func.__name__} of what is no module of a loop")
         seen = args[0].seen

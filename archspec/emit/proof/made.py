@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from archspec.emit.proof.terms import Dotted, Refused, unknown
 
 FREEZE, ASLEEP = "requires_grad_(False)", "eval()"
+_SEQUENCES = frozenset({"nn.Sequential", "nn.ModuleList"})
 
 
 @dataclass(slots=True, eq=False)
@@ -92,8 +93,7 @@ class Box:
         """The modules that a container is made with, as its kind takes them."""
         self.ready = True
         alone = args[0] if len(args) == 1 else None
-        named = OrderedDict if self.kind == "nn.Sequential" else dict
-        if isinstance(alone, named) and self.kind in ("nn.Sequential", "nn.ModuleDict"):
+        if isinstance(alone, OrderedDict) and self.kind == "nn.Sequential":
             modules = list(alone.items())
         elif isinstance(alone, list) and self.kind == "nn.ModuleList":
             modules = [(str(place), made) for place, made in enumerate(alone)]
@@ -132,26 +132,32 @@ class Ref:
         return Ref(f"{self.path}.{name}" if self.path else name, found)
 
     def children(self) -> list[Ref]:
-        names = self.it.children if type(self.it) is Box else ()
-        return [child for name in names if (child := self.child(name)) is not None]
+        """The modules of a sequence, as a loop meets them."""
+        if type(self.it) is not Box or self.it.kind not in _SEQUENCES:
+            raise unknown("a loop over what is no sequence of modules")
+        return [child for name in self.it.children if (child := self.child(name)) is not None]
 
     @property
     def size(self) -> int:
         """How many leaves there are at and below it."""
         return self.it.size() if isinstance(self.it, Box) else 1
 
-    def place(self, index: int | str) -> Ref:
-        """`modules["a"]` of a mapping, `modules[0]` of a sequence: by place, not by name."""
-        box = self.it
-        if type(box) is Box and (box.kind == "nn.ModuleDict") is isinstance(index, str):
-            if isinstance(index, str):
-                found = self.child(index)
-            else:
-                names = list(box.children) if box.kind != "nn.Module" else []
-                found = self.child(names[index]) if -len(names) <= index < len(names) else None
-            if found is not None:
-                return found
-        raise Refused(f"has nothing at [{index!r}]", self.path)
+    def place(self, index: Any) -> Any:
+        """`modules[0]` of a sequence; several for `modules[:3]`.
+
+        A list has at 0 what is called "0", a chain what comes first. A slice is a new module of
+        the same class: of one of torch's.
+        """
+        box, found = self.it, None
+        if type(index) is slice and type(box) is Box and box.definition is None:
+            return self.children()[index]
+        if type(index) is int and type(box) is Box and box.kind in _SEQUENCES:
+            names = [*box.children]
+            place = range(len(names))[index]
+            found = self.child(names[place] if box.kind == "nn.Sequential" else str(place))
+        if found is None:
+            raise Refused(f"has nothing at [{index!r}]", self.path)
+        return found
 
     def below(self, path: str) -> Ref:
         """The module at a dotted path."""

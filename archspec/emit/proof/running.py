@@ -230,8 +230,6 @@ class Running:
         """What a block returns: one term, or several as it gives them."""
         if isinstance(shape, int):
             return self.terms.part(whole, shape)
-        if isinstance(shape, dict):
-            return {n: self._shaped(whole, s) for n, s in shape.items()}
         return tuple(self._shaped(whole, s) for s in shape)
 
 
@@ -280,7 +278,7 @@ class Proof:
             self._compared(box, root, running)
 
     def _compared(self, box: Box, root: Instance, running: Running) -> None:
-        """The network's outputs, which have names where there are several."""
+        """The network's outputs, which have names where there are several, or a list."""
         returned = self._returned(box, running, None)
         kept = {
             n: (
@@ -291,7 +289,9 @@ class Proof:
             for n, out in root.outputs.items()
             if running.training or n not in root.training
         }
-        wanted: Any = kept if len(kept) > 1 else next(iter(kept.values()))
+        wanted: Any = next(iter(kept.values()))
+        if len(kept) > 1 or isinstance(wanted, list):
+            wanted = kept
         if not _same(returned, wanted):
             raise Refused("returns something else")
 
@@ -389,8 +389,6 @@ def _same(returned: Any, wanted: Any) -> bool:
 
 def _numbered(returned: Any, flat: list[Any]) -> Any:
     """What is returned with numbers in place of terms, and the terms in order."""
-    if isinstance(returned, dict):
-        return {n: _numbered(v, flat) for n, v in returned.items()}
     if isinstance(returned, (tuple, list)):
         return [_numbered(v, flat) for v in returned]
     flat.append(returned)

@@ -53,15 +53,18 @@ _PURE = frozenset({
 })  # fmt: skip
 
 
-def _undone(of: tuple[Any, ...]) -> Term | None:
+def _undone(operation: str, *of: Any) -> Term | None:
     """What a computation that changes nothing is made of: axes turned and turned back.
 
-    What `transpose` gives is a view; of anything else `contiguous` is the same.
+    The states that a module gives are contiguous, which other results need not be.
     """
-    if of[0] == ".contiguous" and of[1].of[0] != ".transpose":
-        return of[1]  # type: ignore[no-any-return]
-    if of[0] == ".transpose" and of[1].of[0] == ".transpose" and of[2:] == of[1].of[2:]:
-        return of[1].of[1]  # type: ignore[no-any-return]
+    if operation == ".transpose" and of[0].of[0] == ".transpose" and of[1:] == of[0].of[2:]:
+        return of[0].of[1]  # type: ignore[no-any-return]
+    given = of[0] if operation == ".contiguous" and of[1:] == ((), ()) else None
+    while given is not None and given.of[0] == "part":
+        given = given.of[1]
+        if given.of[0] == "call":
+            return of[0]  # type: ignore[no-any-return]
     return None
 
 
@@ -74,7 +77,7 @@ class Terms:
         self.batch = self("batch")  # the size of the batch axis, of whatever tensor
 
     def __call__(self, *of: Any) -> Term:
-        same = _undone(of)
+        same = _undone(*of)
         if same is not None:
             return same
         found = self.known.get(of)

@@ -195,7 +195,7 @@ def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> N
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, help="Folders of runs.")
 @writing("The picture of their curves: .png, .svg or .pdf.")
 def runs(runs: tuple[str, ...], output: Output) -> None:
-    """Compare runs: the best epoch of each, and their curves in one picture."""
+    """Compare runs: the best epoch of each, curves in one picture."""
     from archspec import train as training
     from archspec.train.log import said
 

@@ -1,6 +1,6 @@
 """Neural network architectures as short YAML specs: checked, analysed, written as PyTorch source.
 
-What is here is loaded when it is first used; only `build` and `weights` need torch.
+What is here is loaded when it is first used; only `build`, `train` and `weights` need torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.version import VERSION
 
 if TYPE_CHECKING:
-    from archspec import weights
+    from archspec import train, weights
     from archspec.layers import register
     from archspec.limits import Limits
     from archspec.module import BuildError, build
@@ -23,7 +23,7 @@ __version__ = VERSION
 
 __all__ = [
     "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
-    "register", "render", "weights",
+    "register", "render", "train", "weights",
 ]  # fmt: skip
 
 _HOME = {
@@ -35,8 +35,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "weights":
-        return import_module("archspec.weights")
+    if name in ("train", "weights"):
+        return import_module(f"archspec.{name}")
     if name not in _HOME:
         raise AttributeError(f"module `archspec` has no attribute `{name}`")
     found = getattr(import_module(_HOME[name]), name)

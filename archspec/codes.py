@@ -1,7 +1,7 @@
 """Code → what it means: the pages behind `archspec explain CODE`.
 
 E1xx reading, E2xx the document's form, E3xx expansion, E4xx limits, E5xx expected totals,
-E6xx build and weights, E7xx figures, E9xx faults of archspec itself, W1xx warnings.
+E6xx build and weights, E7xx figures, E8xx training, E9xx faults of archspec itself, W1xx warnings.
 
 A page is a file of Markdown in `pages/`, called as its code is. `pages/E105.md`:
 

@@ -43,14 +43,21 @@ def explain(code: str | None) -> None:
 
 
 @click.command()
+@click.option("--plan", "of_plan", is_flag=True, help="Of plan files instead.")
 @writing()
-def schema(output: Output) -> None:
+def schema(of_plan: bool, output: Output) -> None:
     """Show the JSON Schema of the language, for editors."""
     import json
 
-    from archspec.language.schema import schema as build
+    if of_plan:
+        from archspec.train.reading import schema as build
 
-    output.put(json.dumps(build(), indent=1, ensure_ascii=False) + "\n", "archspec.schema.json")
+        found, name = build(), "archspec-plan"
+    else:
+        from archspec.language.schema import schema as build
+
+        found, name = build(), "archspec"
+    output.put(json.dumps(found, indent=1, ensure_ascii=False) + "\n", f"{name}.schema.json")
     _left_out()
 
 

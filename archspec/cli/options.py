@@ -33,6 +33,7 @@ Decorator = Callable[[Command], Command]
 
 WRONG_SPEC, WRONG_USAGE = 1, 2
 
+_EXAMPLES = {"--set": "classes=10", "--with": "schedule=cosine"}
 _PARAM = re.compile(r"[a-z][a-z0-9_]*")
 _SHAPE = re.compile(r"(?:([A-Za-z_][A-Za-z0-9_]*)=)?([0-9]{1,12}(?:[x×,][0-9]{1,12})*)")
 
@@ -97,22 +98,24 @@ def starting(typed: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(typed)]
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str, option: str = "--set") -> tuple[str, Any]:
     """`classes=10` → ("classes", 10); the value is read as YAML is in a spec."""
     from archspec.text import source
     from archspec.text.faults import SpecError
 
     name, equals, value = text.partition("=")
     if not equals or not _PARAM.fullmatch(name):
-        raise WrongUsageError(f"`--set {text}` is not NAME=VALUE", "for example --set classes=10")
+        example = f"for example {option} {_EXAMPLES[option]}"
+        raise WrongUsageError(f"`{option} {text}` is not NAME=VALUE", example)
     try:
-        data = source.from_text(f"value: {value}\n", f"--set {name}").data
+        data = source.from_text(f"value: {value}\n", f"{option} {name}").data
     except SpecError:
         raise WrongUsageError(
-            f"the value in `--set {text}` is not a YAML value", "a number, true, text, [1, 2]"
+            f"the value in `{option} {text}` is not a YAML value", "a number, true, text, [1, 2]"
         ) from None
     if not isinstance(data, dict) or list(data) != ["value"] or data["value"] is None:
-        raise WrongUsageError(f"`--set {text}` gives no value", "for example --set classes=10")
+        example = f"for example {option} {_EXAMPLES[option]}"
+        raise WrongUsageError(f"`{option} {text}` gives no value", example)
     return name, data["value"]
 
 
@@ -181,7 +184,7 @@ choosing = together(
         shell_complete=_variants,
     ),
     click.option(
-        "--set", "-s", "params", metavar="NAME=VALUE", type=_setting, multiple=True,
+        "--set", "-s", "params", metavar="NAME=VALUE", type=setting, multiple=True,
         help="Set a param: classes=10.",
     ),
     click.option(

@@ -152,7 +152,7 @@ class Refused:
         """The key of the document or of a block that an unknown one is a slip of."""
         if path and (path[0] != "blocks" or len(path) != 2):
             return ""
-        known = _keys(Block if path else Spec)
+        known = keys_of(Block if path else Spec)
         first = re.match(r"[a-z]*", key)  # of `params {width: 8}`
         return first.group() if first and first.group() in known else near(key, known)
 
@@ -180,8 +180,7 @@ class Refused:
                 found = error["ctx"]
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])
             elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
-                sentence = _word if type_ == "word" else _said if _CODE.fullmatch(type_) else _kind
-                sentence(path, error, to)
+                refused(path, error, to)
 
     def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
         where, known = _place(path[:-1])
@@ -229,6 +228,13 @@ class Refused:
 
 
 # ------------------------------------------------------------------ sentences
+
+
+def refused(path: Steps, error: ErrorDetails, to: Complaints) -> None:
+    """The complaint about one value."""
+    type_ = error["type"]
+    sentence = _word if type_ == "word" else _said if _CODE.fullmatch(type_) else _kind
+    sentence(path, error, to)
 
 
 def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
@@ -303,23 +309,23 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
     """Where a mapping stands, in words, and the keys it knows; of an item none: they depend."""
     match path:
         case ():
-            return "in a document", _keys(Spec)
+            return "in a document", keys_of(Spec)
         case ("blocks", _):
-            return "in a block", _keys(Block)
+            return "in a block", keys_of(Block)
         case ("input",) | ("input", _):
-            return "in an input", _keys(Input)
+            return "in an input", keys_of(Input)
         case ("use", _):
-            return "in `use`", _keys(Use)
+            return "in `use`", keys_of(Use)
         case ("weights",):
-            return "in `weights`", _keys(Weights)
+            return "in `weights`", keys_of(Weights)
         case ("weights", "file", *_):
-            return "in `file`", _keys(Published)
+            return "in `file`", keys_of(Published)
         case ("weights", "rename", _):
-            return "in an entry of `rename`", _keys(Entry)
+            return "in an entry of `rename`", keys_of(Entry)
     return "beside an operation", ()
 
 
-def _keys(form: type[Form]) -> list[str]:
+def keys_of(form: type[Form]) -> list[str]:
     """The keys of a mapping that an author may write."""
     found: list[str] = []
     for name, one in form.model_fields.items():

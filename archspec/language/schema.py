@@ -32,7 +32,7 @@ _TOGETHER: Schema = {
 
 def schema() -> Schema:
     """The JSON Schema (draft 7, which editors know) of a spec file."""
-    found: Schema = _untitled(Spec.model_json_schema(ref_template="#/definitions/{model}"))
+    found: Schema = untitled(Spec.model_json_schema(ref_template="#/definitions/{model}"))
     definitions = found.pop("$defs") | fillers.schema(_ops())
     found["properties"]["init"] = {"anyOf": [_ref("init"), {"type": "null"}]}
     definitions["Item"] = {"anyOf": [_word(), _mapping()]}
@@ -45,14 +45,14 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/definitions/{name}"}
 
 
-def _untitled(found: Any) -> Any:
+def untitled(found: Any) -> Any:
     """Without titles, which say the keys once more."""
     if isinstance(found, list):
-        return [_untitled(entry) for entry in found]
+        return [untitled(entry) for entry in found]
     if not isinstance(found, dict):
         return found
     kept = {k: v for k, v in found.items() if k != "title" or not isinstance(v, str)}
-    return {key: _untitled(value) for key, value in kept.items()}
+    return {key: untitled(value) for key, value in kept.items()}
 
 
 def _word() -> Schema:
@@ -63,7 +63,7 @@ def _word() -> Schema:
 
 def _mapping() -> Schema:
     """An operation and what stands beside it."""
-    found: Schema = _untitled(Item.model_json_schema(ref_template="#/definitions/{model}"))
+    found: Schema = untitled(Item.model_json_schema(ref_template="#/definitions/{model}"))
     keys = found["$defs"]["Item"]["properties"]
     keys["init"] = {"anyOf": [_ref("fillers"), _ref("init"), {"type": "null"}]}
     body = keys["body"]

@@ -79,6 +79,9 @@ class CodedError(RuntimeError):
         super().__init__(code, message, help)  # what is pickled, when it crosses processes
         self.code, self.message, self.help = code, message, help
 
+    def __reduce__(self) -> tuple[type[CodedError], tuple[str, str, str]]:
+        return type(self), (self.code, self.message, self.help)  # it may come from another process
+
     def __str__(self) -> str:
         return f"{self.code} {self.message}" + (f"\n  help: {self.help}" if self.help else "")
 

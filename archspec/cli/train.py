@@ -1,0 +1,211 @@
+"""The commands about training: a network learns, is measured, is asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.exceptions import Exit
+
+from archspec.cli.options import (
+    Choice,
+    Output,
+    WrongUsageError,
+    choosing,
+    setting,
+    specs,
+    together,
+    writing,
+)
+from archspec.cli.show import say
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A plan: its file, and what is said of it beside."""
+
+    plan: str | None
+    data: tuple[str, ...]
+    folder: str | None
+    keys: tuple[tuple[str, Any], ...]
+    epochs: int | None
+    batch: str | None
+    seed: int | None
+
+    def keywords(self) -> dict[str, Any]:
+        """As `fit` takes them."""
+        if len(self.data) > 2:
+            raise WrongUsageError("`--data` is given more than twice", "train, then val")
+        found = dict(self.keys)
+        given = {"epochs": self.epochs, "seed": self.seed, "batch": _number(self.batch)}
+        found |= {key: value for key, value in given.items() if value is not None}
+        if self.folder is not None:
+            log = found.get("log")
+            found["log"] = {**(log if isinstance(log, dict) else {}), "folder": self.folder}
+        if self.data:
+            found["data"] = self.data if len(self.data) == 2 else self.data[0]
+        return found
+
+
+def _number(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdigit() else text
+
+
+def _key(text: str) -> tuple[str, Any]:
+    return setting(text, "--with")
+
+
+planning = together(
+    "wanted",
+    Wanted,
+    click.option("--plan", "-p", metavar="FILE", help="A plan file."),
+    click.option(
+        "--data", "-d", metavar="PATH", multiple=True,
+        help="Folder of class folders, .csv, .npz, digits or synthetic; twice: train and val.",
+    ),
+    click.option("--folder", "-o", metavar="FOLDER", help="Where it goes; runs/NAME if not said."),
+    click.option(
+        "--with", "-w", "keys", metavar="KEY=VALUE", type=_key, multiple=True,
+        help="A key of the plan: schedule=cosine, optimizer='{sgd: {lr: 0.1}}'.",
+    ),
+    click.option("--epochs", "-e", metavar="N", type=int, help="How often it sees the data."),
+    click.option("--batch", "-b", metavar="N", help="Samples a step; auto: as many as fit."),
+    click.option("--seed", metavar="N", type=int, help="Of order, augmentation and dropout."),
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("spec", metavar="[SPEC]", required=False, help="The network.", shell_complete=specs)
+@planning
+@click.option("--weights", metavar="SOURCE", help="Start from weights: torchvision, timm, a file.")
+@click.option("--resume", "-r", metavar="FOLDER", help="Go on with a run instead.")
+@click.option("--processes", metavar="N", type=click.IntRange(min=1), help="Train in so many.")
+@click.option("--overfit-one-batch", is_flag=True, help="Only see whether it learns one batch.")
+@choosing
+def train(
+    spec: str | None, wanted: Wanted, weights: str | None, resume: str | None,
+    processes: int | None, overfit_one_batch: bool, choice: Choice,
+) -> None:  # fmt: skip
+    """Train a network."""
+    if processes is not None and "WORLD_SIZE" not in os.environ:
+        _in(processes)
+    from archspec import train as training
+    from archspec.module import build
+    from archspec.train import reading
+    from archspec.train.state import seed_all
+
+    if resume is not None:
+        if spec is not None or wanted.keywords() or wanted.plan:
+            raise WrongUsageError("`--resume` goes on with a run as it was", "the folder alone")
+        _say_run(training.resume(resume))
+        return
+    if spec is None:
+        raise WrongUsageError("no SPEC is given", "or --resume FOLDER")
+    keys = wanted.keywords()
+    data = keys.pop("data", None)
+    plan = reading.given(wanted.plan, keys)
+    program = choice.accept(spec)
+    seed_all(plan.seed)
+    model = build(program, weights=weights)
+    if overfit_one_batch:
+        first, last = training.overfit_one_batch(model, data, plan=plan)
+        say(f"one batch is learned: the loss went from {first:.4g} to {last:.4g}")
+        return
+    _say_run(training.fit(model, data, plan=plan))
+
+
+def _in(processes: int) -> NoReturn:
+    """This very command, by torch's own launcher: what it starts sees WORLD_SIZE."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *launcher, "-m", "archspec", *sys.argv[1:]]
+    raise Exit(subprocess.run(command, check=False).returncode)
+
+
+def _say_run(run: Any) -> None:
+    from archspec.train.log import said
+
+    if int(os.environ.get("RANK", "0")):
+        return  # one of several processes says it
+    say(f"best: {said(run.best)}")
+    if run.folder is not None:
+        say(f"{run.folder}: archspec predict {run.folder} FILE…")
+
+
+@click.command()
+@click.argument("network", metavar="RUN|CHECKPOINT|SPEC", help="What is asked.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Pictures.")
+@click.option("--also", metavar="RUN", multiple=True, help="More networks: answers are averaged.")
+@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision or timm.")
+@click.option("--top", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
+              help="Classes shown.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def predict(
+    network: str, files: tuple[str, ...], also: tuple[str, ...], weights: str | None, top: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say what a trained network sees in pictures."""
+    from archspec.train import use
+
+    if weights is not None:
+        answers = use.published(network, weights, files, top)
+    else:
+        answers = use.predict([network, *also], files, top)
+    if as_json:
+        say(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
+        return
+    for file, answer in zip(files, answers, strict=True):
+        shown = answer
+        if isinstance(answer, dict):
+            shown = "  ".join(f"{name} {share:.1%}" for name, share in answer.items())
+        say(f"{file}: {shown}")
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT", help="What is measured.")
+@click.option("--data", "-d", metavar="PATH", help="Other data than the plan holds out.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, the confusion matrix included.")
+@click.option("--report", metavar="FILE", help="Write a page: curves, confusions, worst examples.")
+def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> None:
+    """Measure a trained network."""
+    from archspec.train import use
+
+    if report is not None:
+        from archspec.train.page import report as written
+
+        Output(report, force=False).save(written(run, data), Path(report))
+        say(f"{report}: written")
+        return
+    found = use.evaluate(Path(run), data)
+    if as_json:
+        say(json.dumps(found, indent=1))
+        return
+    for name, value in found.items():
+        if isinstance(value, float):
+            say(f"{name:<10} {value:.4f}")
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, help="Folders of runs.")
+@writing("The picture of their curves: .png, .svg or .pdf.")
+def runs(runs: tuple[str, ...], output: Output) -> None:
+    """Compare runs: the best epoch of each, curves in one picture."""
+    from archspec import train as training
+    from archspec.train.log import said
+
+    found = [training.load_run(run) for run in runs]
+    width = max(len(run.name) for run in found)
+    for run in found:
+        say(f"{run.name:<{width}}  {said(run.best)}")
+    if output.output is not None:
+        path = output.path("curves.png")
+        picture = io.BytesIO()
+        training.curves(found).savefig(picture, format=path.suffix[1:] or "png", dpi=150)
+        output.save(picture.getvalue(), path)
+        say(f"{path}: written")

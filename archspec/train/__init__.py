@@ -1,0 +1,42 @@
+"""Plan → a trained network: data, a task, an optimizer and phases, on accelerate.
+
+    run = archspec.train.fit(model, "digits", epochs=20, optimizer={"adamw": {"lr": 0.01}})
+
+Read in this order: `plan` and `reading` (what is wanted), `samples`, `loading` and `sets` (what is
+learned from), `tasks` (what is learned), `groups` and `schedule` (what moves, how fast), `engine`
+(the loop), `state` (what a run keeps), `start` and `use` (what one calls).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspec.train.errors import InterruptedTrainingError, TrainError
+    from archspec.train.page import report
+    from archspec.train.plan import Plan
+    from archspec.train.reading import given as read
+    from archspec.train.run import Run, curves, load_run
+    from archspec.train.start import fit, overfit_one_batch, resume
+    from archspec.train.use import evaluate, load, predict
+
+_HOME = {
+    "InterruptedTrainingError": "errors", "TrainError": "errors", "Plan": "plan", "Run": "run",
+    "curves": "run", "load_run": "run", "report": "page", "fit": "start",
+    "overfit_one_batch": "start", "resume": "start", "evaluate": "use", "load": "use",
+    "predict": "use",
+}  # fmt: skip
+
+__all__ = [
+    "InterruptedTrainingError", "Plan", "Run", "TrainError", "curves", "evaluate", "fit", "load",
+    "load_run", "overfit_one_batch", "predict", "read", "report", "resume",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "read":
+        return import_module("archspec.train.reading").given
+    if name not in _HOME:
+        raise AttributeError(f"module `archspec.train` has no attribute `{name}`")
+    return getattr(import_module(f"archspec.train.{_HOME[name]}"), name)

@@ -1,0 +1,522 @@
+"""Model, data, plan → a trained model: the loop.
+
+    for phase in plan.parts:        which parameters train, by name; groups; optimizer; wrapping
+        for epoch:                  an order drawn from (seed, epoch)
+            for update:             one step of the optimizer, of one batch or several
+            measure, log, checkpoint
+
+Device, precision, gradients of several processes and clipping are accelerate's. Whatever decides
+what comes next is in `Place` and in the generators' states, and both are in every checkpoint: so a
+run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from archspec.train import groups, log, named, state
+from archspec.train.blame import blame
+from archspec.train.errors import InterruptedTrainingError, TrainError, library
+from archspec.train.interrupts import Interrupts
+from archspec.train.loading import Order, load
+from archspec.train.measure import add, estimate, reduced, score
+from archspec.train.plan import ALL
+from archspec.train.run import Run
+from archspec.train.schedule import Rate
+from archspec.version import VERSION
+from archspec.weights.names import under
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+    from archspec.train.plan import Phase, Plan, Stop
+    from archspec.train.sets import Sets
+    from archspec.train.tasks import Sums, Task
+
+_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+@dataclass
+class Place:
+    """Where a run is, and what it remembers. All of it is plain data."""
+
+    phase: int = 0
+    epoch: int = 0  # of the phase
+    step: int = 0  # of the epoch: an update of the optimizer
+    updates: int = 0  # of the phase
+    epochs: int = 0  # of the run
+    steps: int = 0  # of the run
+    best: float | None = None  # of what is monitored, in the run
+    best_name: str = ""  # its checkpoint
+    reference: float | None = None  # what early stopping compares with, in the phase
+    waited: int = 0  # epochs since that was better
+    seconds: float = 0.0  # of the epoch so far
+    finished: bool = False
+    rows: list[log.Row] = field(default_factory=list)
+
+    def next_phase(self) -> None:
+        self.phase, self.epoch, self.step, self.updates = self.phase + 1, 0, 0, 0
+        self.reference, self.waited = None, 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, on what, how, and where it is written."""
+
+    model: nn.Module
+    program: Program | None
+    plan: Plan
+    task: Task
+    sets: Sets
+    batch: int
+    folder: Path | None
+    quiet: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.program.name if self.program is not None else type(self.model).__name__
+
+
+def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
+    """The device, how numbers are held there, and who else is told of metrics."""
+    precision = plan.precision
+    if precision == "fp16" and not torch.cuda.is_available():
+        help = "`bf16` is for CPUs too; `auto` takes what there is"
+        raise plan.fault("E802", "fp16 needs a GPU", "precision", help=help)
+    if precision == "auto":
+        half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        precision = "bf16" if half else "fp32"
+    if AcceleratorState._shared_state:  # of a run before, which may have had another precision
+        AcceleratorState._reset_state()
+    trackers = list(plan.log.trackers) if plan.log is not None and folder is not None else []
+    for name in trackers:  # accelerate leaves out those that are not installed, and says nothing
+        library(name, f"the tracker `{name}`")
+    # told so, or it runs each of several processes on CPUs as the only one, without a word
+    cpu = not torch.accelerator.is_available()
+    found = Accelerator(
+        mixed_precision=_PRECISION[precision], cpu=cpu, log_with=trackers or None,
+        project_dir=folder,
+    )  # fmt: skip
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if found.num_processes != world:
+        message = f"{world} processes were started, and accelerate sees {found.num_processes}"
+        raise TrainError("E811", message, "start them by `torchrun`")
+    return found
+
+
+class Training:
+    """A run on its way."""
+
+    def __init__(self, job: Job, on: Accelerator) -> None:
+        self.job, self.plan, self.task, self.sets = job, job.plan, job.task, job.sets
+        self.accelerator, self.model = on, job.model.to(on.device)
+        self.parameters = dict(self.model.named_parameters())
+        self.free = [name for name, value in self.parameters.items() if value.requires_grad]
+        self.order = Order(
+            len(self.sets.train), job.batch, self.plan.seed, self.sets.train.samples.shuffled,
+            on.process_index, on.num_processes,
+        )  # fmt: skip
+        self.at = Place()
+        self.sums: Sums = {}
+        self.memory: dict[str, Any] = {}  # of optimizers before, by name
+        self.average = self._average()
+        self.interrupts = Interrupts()
+        self.entered: int | None = None  # the phase that everything below is made for
+        self.still: list[nn.Module] = []
+        self.tables: dict[str, Any] = {}
+        self.screen = log.Screen(0, 0, quiet=True)  # until it runs
+        self.monitor = self._watched(self.plan.stop)
+        self.falls = self.task.falls(self.monitor)
+
+    def _watched(self, stop: Stop | None) -> str:
+        """What is monitored: what the plan says, else what the task does."""
+        named = stop.monitor if stop is not None else None
+        name = named or self.task.monitor
+        return name if self.sets.val is not None else name.replace("val.", "train.")
+
+    def _average(self) -> AveragedModel | None:
+        if self.plan.ema is None:
+            return None
+        decay = get_ema_multi_avg_fn(self.plan.ema)  # type: ignore[no-untyped-call]
+        return AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+
+    # -------------------------------------------------------------- the loop
+
+    def run(self) -> Run:
+        """To the end, from wherever it is."""
+        wanted = {name: value.requires_grad for name, value in self.parameters.items()}
+        training = self.model.training
+        self._tell()
+        quiet = self.job.quiet or not self._first
+        self.screen = screen = log.Screen(self._total(), self.at.steps, quiet=quiet)
+        for note in self.sets.notes:
+            screen.say(f"note: {note}")
+        try:
+            with self.interrupts:
+                while self.at.phase < len(self.plan.parts):
+                    if self.entered != self.at.phase:
+                        self.enter()
+                    while not self._over():
+                        self.epoch()
+                    self.leave()
+                if not self.at.finished:
+                    self.finish()
+        finally:
+            screen.close()
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+            released(self.model)
+            self.model.train(training)
+            for name, value in self.parameters.items():
+                value.requires_grad_(wanted[name])
+        return self.result()
+
+    def _tell(self) -> None:
+        """Trackers that the plan names are told of the plan, and later of every epoch."""
+        if self.plan.log is not None and self.plan.log.trackers:
+            config = {"plan": self.plan.source.text, "network": self.job.name}
+            self.accelerator.init_trackers(self.job.name, config)
+
+    def enter(self) -> None:
+        """A phase: what trains is said by name, and everything that depends on it made anew."""
+        plan, k = self.plan, self.at.phase
+        names = groups.trained(plan, k, self.free)
+        chosen = frozenset(names)
+        for name, value in self.parameters.items():
+            value.requires_grad_(name in chosen)
+        eval_ = plan.frozen_norm == "eval"
+        self.still = groups.frozen_norms(self.model, chosen) if eval_ else []
+        self.groups = groups.groups(plan, k, self.model, names)
+        self.trained = [self.parameters[name] for name in names]
+        decay = "weight_decay" in named.arguments(named.optimizers()[plan.optimizer.name])
+        entries = groups.optimizer_groups(self.groups, self.parameters, decay)
+        optimizer = named.made(plan.optimizer, entries)
+        groups.give_state(optimizer, self.memory, self.parameters)
+        self.bases = [
+            float(entry["lr"]) * group.scale
+            for entry, group in zip(optimizer.param_groups, self.groups, strict=True)
+        ]
+        released(self.model)
+        self.accelerator.free_memory()
+        self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.moved = self._moved()
+        self.rate = self._rate(plan.parts[k])
+        self.entered = k
+        if self.plan.phases:
+            self._say_phase(plan.parts[k])
+
+    def _say_phase(self, phase: Phase) -> None:
+        count = {name: value.numel() for name, value in self.parameters.items()}
+        trained = sum(count[name] for group in self.groups for name in group.names)
+        paths = phase.train if phase.train == ALL else ", ".join(phase.train)
+        rates = dict.fromkeys(
+            f"{base:.3g}" + (f" ({group.name})" if group.name else "")
+            for group, base in zip(self.groups, self.bases, strict=True)
+        )
+        head = phase.name or f"phase {self.at.phase + 1}"
+        said = f"{head}: trains {paths}, {trained:,} of {sum(count.values()):,} parameters"
+        self.screen.say(f"{said}, at {', '.join(rates)}")
+
+    def _moved(self) -> Any:
+        """What makes a step. accelerate's wrapper searches the disk for a library at every one.
+
+        That takes as long as a small network's step, so where it adds nothing, torch's is called.
+        """
+        plain = type(self.optimizer) is AcceleratedOptimizer and self.accelerator.scaler is None
+        xla = self.accelerator.device.type == "xla"
+        return self.optimizer.optimizer if plain and not xla else self.optimizer
+
+    def _rate(self, phase: Phase) -> Rate:
+        an_epoch = self._updates
+        steps = an_epoch * (phase.epochs or self.plan.epochs)
+        return Rate(phase.schedule or self.plan.schedule, steps, an_epoch, self.falls)
+
+    def leave(self) -> None:
+        """The phase is over; what its optimizer remembers goes on by name."""
+        self.memory = self._remembered()
+        self.at.next_phase()
+
+    def epoch(self) -> None:
+        """What is left of an epoch."""
+        at, k = self.at, self.plan.accumulate
+        batches = self.order.batches(at.epochs)
+        updates = [batches[i : i + k] for i in range(0, len(batches), k)][at.step :]
+        whole = [batch for update in updates for batch in update]
+        # a process without a share of the last batch goes along with a sample that weighs nothing
+        mine = [
+            mine or batch[:1] for mine, batch in zip(self.order.mine(whole), whole, strict=True)
+        ]
+        loader = load(self.sets.train, mine, at.epochs)
+        started = time.perf_counter()
+        self._train_mode()
+        for update in updates:
+            self.update(update, loader)
+            at.step, at.steps, at.updates = at.step + 1, at.steps + 1, at.updates + 1
+            now = time.perf_counter()
+            at.seconds, started = at.seconds + now - started, now
+            if at.step < self._updates:
+                self._between()
+        self.measure()
+        self._between()
+
+    def update(self, update: list[list[int]], loader: Iterator[Any]) -> None:
+        """One step of the optimizer, of the mean over all samples of some batches.
+
+        A task may ask for several, each for a part of the network.
+        """
+        factor = self.rate.at(self.at.updates)
+        for entry, base in zip(self.optimizer.param_groups, self.bases, strict=True):
+            entry["lr"] = base * factor
+        total = sum(map(len, update))
+        for number, batch in enumerate(update, 1):
+            x, y = self._there(next(loader))
+            own = len(batch[self.order.rank :: self.order.world])
+            share = own * self.order.world / total
+            last = number == len(update)
+            with nullcontext() if last else self.accelerator.no_sync(self.network):
+                for move in self.task.moves(self.network, x, y):
+                    loss = self._sound(move.loss, x)
+                    self.accelerator.backward(move.loss if share == 1 else move.loss * share)
+                    if own:
+                        add(self.sums, move.sums)
+                    if last:
+                        self.step(move.part)
+        self.screen.step(loss, self.bases[0] * factor)
+
+    def step(self, part: str) -> None:
+        """The optimizer's, for a part of the network or all of it."""
+        if part:
+            for name, value in self.parameters.items():
+                if not under(name, (part,)):
+                    value.grad = None  # optimizers leave those out
+        if self.plan.clip is not None:
+            self.accelerator.clip_grad_norm_(self.trained, self.plan.clip)
+        self.moved.step()
+        self.moved.zero_grad()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    # -------------------------------------------------------------- after an epoch
+
+    def measure(self) -> None:
+        """The epoch is over: metrics, what follows from them, a checkpoint."""
+        at, phase = self.at, self.plan.parts[self.at.phase]
+        sums = reduced(self.sums, self.accelerator)
+        figures = {f"train.{k}": v for k, v in self.task.figures(sums).items()}
+        figures |= {f"val.{k}": v for k, v in self.evaluate().items()}
+        value = figures[self.monitor]
+        at.epoch, at.epochs, at.step, self.sums = at.epoch + 1, at.epochs + 1, 0, {}
+        row = {
+            "phase": phase.name or (str(at.phase + 1) if self.plan.phases else ""),
+            "epoch": at.epoch, "epochs": phase.epochs or self.plan.epochs, "step": at.steps,
+            "lr": self.bases[0] * self.rate.at(at.updates - 1), **figures,
+            "seconds": round(at.seconds, 3),
+        }  # fmt: skip
+        at.rows.append(row)
+        at.seconds = 0.0
+        self.rate.watched(value)
+        self._patience(figures)
+        if self._better(self.monitor, value, at.best):
+            at.best, at.best_name = value, self._name
+        self.screen.say(log.said(row))
+        self.accelerator.log(figures, step=at.steps)
+        self.save()
+
+    def _patience(self, figures: Mapping[str, float]) -> None:
+        """Counts the epochs in which what the phase, or the plan, stops by was not better."""
+        stop, at = self._stop, self.at
+        name = self._watched(stop)
+        least = stop.least if stop is not None else 0.0
+        if self._better(name, figures[name], at.reference, least):
+            at.reference, at.waited = figures[name], 0
+        else:
+            at.waited += 1
+
+    def _better(self, name: str, value: float, than: float | None, by: float = 0.0) -> bool:
+        """Whether a figure is better, by more than so much; what is no number never is."""
+        sign = 1 if self.task.falls(name) else -1
+        return value == value and (than is None or sign * value < sign * than - by)
+
+    def evaluate(self) -> dict[str, float]:
+        """Metrics on what was held out; none where nothing was."""
+        if self.sets.val is None:
+            return {}
+        batch, on = self.job.batch, self.accelerator
+        sums = score(self.task, self.shown, self.sets.val, batch, on)
+        self.tables = self.task.tables(sums)
+        return self.task.figures(sums)
+
+    def finish(self) -> None:
+        """After the last phase: statistics of norms estimated anew, the average made the model."""
+        at = self.at
+        at.finished = True
+        if self.plan.update_bn:
+            view, device = self.sets.train, self.accelerator.device
+            estimate(self.shown, view, self.job.batch, device, self.still)
+        if self.average is not None:
+            self.model.load_state_dict(self.average.module.state_dict())
+            self.average = None
+        if self.plan.update_bn:
+            figures = {f"val.{k}": v for k, v in self.evaluate().items()}
+            row = {**at.rows[-1], "phase": "update_bn", **figures}
+            at.rows.append(row)
+            self.screen.say(log.said(row))
+        self.save()
+
+    # -------------------------------------------------------------- checkpoints
+
+    def save(self) -> None:
+        """All that decides what comes next, whole or not at all."""
+        folder, at = self.job.folder, self.at
+        if folder is None:
+            return
+        randomness = gather_object([state.randomness()])
+        if not self._first:
+            return
+        kept = {
+            "at": asdict(at), "sums": {k: v.cpu() for k, v in self.sums.items()},
+            "memory": self._remembered(), "rate": self.rate.state(),
+            "model": self.model.state_dict() if self.average is not None else None,
+            "averaged": int(self.average.n_averaged) if self.average is not None else 0,
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+            "randomness": randomness, "samples": len(self.sets.train), "batch": self.job.batch,
+        }  # fmt: skip
+        record, texts = state.spec_record(self.job.program)
+        facts = {
+            "format": state.FORMAT, "archspec": VERSION, "spec": record,
+            "plan": self.plan.source.text, "data": self.sets.facts.record(),
+            "at": {
+                "phase": at.phase, "epoch": at.epoch, "step": at.steps, "finished": at.finished,
+                "monitor": self.monitor, "falls": self.falls,
+            },
+            "metrics": at.rows[-1] if at.rows else {},
+        }  # fmt: skip
+        made = state.Checkpoint(self.shown.state_dict(), kept, facts, texts)
+        state.write(folder, self._name, made)
+        state.point(folder, state.LAST, self._name)
+        if at.best_name:
+            state.point(folder, state.BEST, at.best_name)
+        log.written(folder, at.rows)
+        state.tidy(folder)
+
+    def restore(self, kept: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Where a checkpoint was made."""
+        self.at = Place(**kept["at"])
+        if self.average is not None and kept["model"] is not None:
+            self.average.module.load_state_dict(dict(weights))
+            self.average.n_averaged.fill_(kept["averaged"])
+            weights = kept["model"]
+        self.model.load_state_dict(dict(weights))
+        device = self.accelerator.device
+        self.sums = {key: value.to(device) for key, value in kept["sums"].items()}
+        self.memory = dict(kept["memory"])
+        if self.at.finished:
+            self.average = None
+            return
+        self.enter()
+        self.rate.restore(kept["rate"])
+        if self.accelerator.scaler is not None and kept["scaler"]:
+            self.accelerator.scaler.load_state_dict(kept["scaler"])
+        state.restore_randomness(kept["randomness"][self.order.rank])
+
+    def _between(self) -> None:
+        """Between two updates: a checkpoint where one is due, or where a signal asks to end."""
+        every = self.plan.log.save if self.plan.log is not None else None
+        due = every is not None and self.at.steps % every == 0 and self.at.step > 0
+        if not (due or self.interrupts.name):
+            return
+        if self.at.step > 0:
+            self.save()
+        if self.interrupts.name:
+            folder = self.job.folder
+            message = f"{self.interrupts.name} at step {self.at.steps:,} of {self._total():,}"
+            if folder is None:
+                raise InterruptedTrainingError("E809", f"{message}; nothing was written", "`log`")
+            help = f"`archspec train --resume {folder}` goes on with it"
+            raise InterruptedTrainingError("E809", f"{message}: the run is saved", help)
+
+    # -------------------------------------------------------------- small things
+
+    @property
+    def shown(self) -> nn.Module:
+        """What is measured and saved: the average of weights, where there is one."""
+        return self.average.module if self.average is not None else self.model
+
+    @property
+    def _first(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def _updates(self) -> int:
+        """Of an epoch."""
+        batches = -(-self.order.samples // (self.order.batch * self.order.world))
+        return -(-batches // self.plan.accumulate)
+
+    def _total(self) -> int:
+        """Updates of the whole run, if nothing stops it early."""
+        return self._updates * sum(phase.epochs or self.plan.epochs for phase in self.plan.parts)
+
+    @property
+    def _name(self) -> str:
+        """Of the checkpoint of this moment."""
+        return f"{self.at.steps:08d}" + ("-final" if self.at.finished else "")
+
+    @property
+    def _stop(self) -> Any:
+        return self.plan.parts[self.at.phase].stop or self.plan.stop
+
+    def _over(self) -> bool:
+        phase, stop = self.plan.parts[self.at.phase], self._stop
+        patient = stop is None or self.at.waited <= stop.patience
+        return self.at.epoch >= (phase.epochs or self.plan.epochs) or not patient
+
+    def _train_mode(self) -> None:
+        """Training, but for norms that are not trained: they keep their statistics."""
+        self.network.train()
+        for one in self.still:
+            one.eval()
+
+    def _there(self, batch: Any) -> tuple[Any, Any]:
+        device = self.accelerator.device
+        x, y = batch
+        return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+
+    def _sound(self, loss: Tensor, x: Any) -> float:
+        """The loss as a number. Raises TrainError where it is none."""
+        value = loss.item()
+        if value - value != 0:  # only what is not finite differs from itself, or has no difference
+            raise blame(self.model, x, f"step {self.at.steps + 1:,}")
+        return value
+
+    def _remembered(self) -> dict[str, Any]:
+        if self.entered is None:
+            return self.memory
+        now = groups.state_by_name(self.optimizer, self.groups, self.parameters)
+        return {**self.memory, **now}
+
+    def result(self) -> Run:
+        at = self.at
+        early = at.epochs < sum(phase.epochs or self.plan.epochs for phase in self.plan.parts)
+        return Run(
+            self.job.folder.name if self.job.folder is not None else self.job.name, at.rows,
+            self.monitor, self.falls, self.job.folder, self.tables, "early" if early else "",
+        )  # fmt: skip
+
+
+def released(model: nn.Module) -> None:
+    """Takes off what accelerate put onto the module itself: it is again what `build` made."""
+    for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+        model.__dict__.pop(name, None)

@@ -1,0 +1,42 @@
+"""What can go wrong between a plan and a trained network, as exceptions with a code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archspec.text.faults import CodedError
+
+
+class TrainError(CodedError):
+    """A training that cannot start, go on or be read: nothing was lost that was saved."""
+
+
+class InterruptedTrainingError(TrainError):
+    """SIGTERM or Ctrl-C: the run is saved, the sentence says how it goes on."""
+
+
+def torch_or_refuse() -> Any:
+    """The module torch. Raises TrainError where it is not installed."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        help = "pip install 'archspec[train]'"
+        raise TrainError("E601", "training needs PyTorch", help) from None
+    return torch
+
+
+def library(name: str, wanted: str) -> Any:
+    """A library of the extra. Raises TrainError where it is not there, or does not load."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        help = "pip install 'archspec[train]'"
+        raise TrainError(
+            "E602", f"{wanted} needs the package {name.partition('.')[0]}", help
+        ) from None
+    except (ImportError, RuntimeError, OSError) as bad:
+        message = f"{wanted} needs {name}, whose import fails: {' '.join(str(bad).split())[:120]}"
+        help = "install the release that was built for your PyTorch"
+        raise TrainError("E602", message, help) from None

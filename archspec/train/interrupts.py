@@ -1,0 +1,36 @@
+"""SIGTERM, Ctrl-C → a wish to end, which the loop grants between two updates."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+
+class Interrupts:
+    """Notes a signal while it is entered; a second one ends at once.
+
+    with Interrupts() as interrupts:
+        ...
+        if interrupts.name:                 "SIGTERM"
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():  # signals reach no other
+            for one in (signal.SIGTERM, signal.SIGINT):
+                self._before[one] = signal.signal(one, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.name:
+            raise KeyboardInterrupt
+        self.name = signal.Signals(number).name

@@ -1,0 +1,76 @@
+"""Network and samples → sums of metrics; and the statistics of norms, estimated anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate.utils import broadcast
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from archspec.train.loading import Order, View, load
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from archspec.train.tasks import Sums, Task
+
+
+def add(sums: Sums, more: Sums) -> None:
+    """Adds what was counted of a batch."""
+    for key, value in more.items():
+        if key in sums:
+            sums[key] += value
+        else:
+            sums[key] = value.clone()
+
+
+@torch.no_grad()
+def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator) -> Sums:
+    """What a task counts of all samples, each once, over all processes."""
+    order = Order(len(view), batch, 0, False, on.process_index, on.num_processes)
+    model.eval()
+    if on.num_processes > 1:  # each has statistics of its own batches: those of the first count
+        for buffer in model.buffers():
+            buffer.copy_(broadcast(buffer))
+    sums: Sums = {}
+    batches = [share for share in order.mine(order.batches(0)) if share]
+    for x, y in load(view, batches, 0):
+        with on.autocast():
+            add(sums, task.score(model, x.to(on.device), y.to(on.device)))
+    return reduced(sums, on)
+
+
+def reduced(sums: Sums, on: Accelerator) -> Sums:
+    """Summed over all processes."""
+    found: Sums = on.reduce(sums) if on.num_processes > 1 else sums
+    return found
+
+
+@torch.no_grad()
+def estimate(
+    model: nn.Module, view: View, batch: int, device: torch.device, still: Collection[nn.Module]
+) -> None:
+    """Mean and variance of each batch norm, those in `still` left out, over all samples.
+
+    All else runs in evaluation, so that what is estimated is what will be seen there: the plain
+    mean over batches, as torch.optim.swa_utils.update_bn has it.
+    """
+    model.eval()
+    kept = {id(one) for one in still}
+    norms = [
+        one for one in model.modules()
+        if isinstance(one, _BatchNorm) and one.running_mean is not None and id(one) not in kept
+    ]  # fmt: skip
+    momenta = [one.momentum for one in norms]
+    for one in norms:
+        one.reset_running_stats()
+        one.momentum = None
+        one.train()
+    order = Order(len(view), batch, 0, False)
+    for x, _ in load(view.plain(), order.batches(0), 0):
+        model(x.to(device))
+    for one, momentum in zip(norms, momenta, strict=True):
+        one.momentum = momentum

@@ -1,0 +1,124 @@
+"""A run → one page of HTML: curves, metrics, who is taken for whom, worst examples, the network.
+
+Nothing in it is fetched from elsewhere: it can be sent as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from archspec.frames import frame
+from archspec.train import engine
+from archspec.train.errors import library
+from archspec.train.loading import Order, load
+from archspec.train.measure import score
+from archspec.train.run import PLACES, Run, curves, load_run
+from archspec.train.samples import Given
+from archspec.train.use import Trained, held_out
+from archspec.train.use import load as trained
+
+if TYPE_CHECKING:
+    from archspec.train.loading import View
+
+_WORST = 16  # examples that are shown
+_CLASSES = 40  # of a matrix that is shown
+_ROWS = 60  # epochs that are shown, at equal distances
+
+
+def report(folder: str | Path, data: Any = None) -> str:
+    """The page of a run, measured on what its plan holds out or on `data`. Raises TrainError."""
+    from markupsafe import Markup
+
+    from archspec.figures import figure
+    from archspec.report.layers import title
+
+    run, found = load_run(folder), trained(folder)
+    view, on = held_out(found, data), engine.accelerator(found.plan)
+    sums = score(found.task, found.model.to(on.device), view, found.batch, on)
+    matrix = found.task.tables(sums).get("confusion", [])
+    names = found.facts.classes or tuple(map(str, range(len(matrix))))
+    drawn = figure(found.program, format="svg")
+    return frame(
+        "train/page.html.jinja",
+        run=run,
+        title=title(found.program),
+        best=run.metrics.index(run.best) + 1,
+        curves=Markup(_svg(run)),
+        keys=[key for key in run.last if key not in PLACES],
+        rows=_shown(run),
+        classes=names,
+        confusion=_shaded(names, matrix) if 0 < len(matrix) <= _CLASSES else [],
+        worst=_worst(found, view, on.device),
+        network=Markup(drawn),
+        plan=found.plan.source.text,
+    )
+
+
+def _svg(run: Run) -> str:
+    text = io.StringIO()
+    curves([run]).savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue().partition("?>")[2].partition(">")[2]  # without its XML declarations
+
+
+def _shown(run: Run) -> list[tuple[int, dict[str, Any]]]:
+    rows = list(enumerate(run.metrics, 1))
+    step = -(-len(rows) // _ROWS)
+    return [row for row in rows if (row[0] - 1) % step == 0 or row[1] in (run.best, run.last)]
+
+
+def _shaded(names: tuple[str, ...], matrix: list[list[int]]) -> list[Any]:
+    """Of each class the counts, and how much of its row each is."""
+    return [
+        (name, [(count, round(count / max(sum(line), 1), 3)) for count in line])
+        for name, line in zip(names, matrix, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, str]]:
+    """The pictures with the largest losses, and what is said of each."""
+    if (
+        isinstance(view.samples, Given)
+        or len(found.facts.shape) != 3
+        or found.facts.shape[0] not in (1, 3)
+    ):
+        return []
+    losses: list[Tensor] = []
+    for x, y in load(view, Order(len(view), found.batch, 0, False).batches(0), 0):
+        losses.append(found.task.of_each(found.model, x.to(device), y.to(device)).cpu())
+    every = torch.cat(losses)
+    shown = []
+    for index in every.argsort(descending=True)[:_WORST].tolist():
+        x, y = view.__getitems__([index])
+        raw, _ = view.samples.fetch([int(view.chosen[index])])
+        shares = found.shares(x.to(device)).cpu()
+        said = f"loss {float(every[index]):.3g}"
+        if shares.ndim == 2:  # not a picture itself
+            answer = found.task.answers(shares, found.facts.classes, 1)[0]
+            said = _said(found.facts.classes, y[0], answer)
+        shown.append((_png(raw[0]), said))
+    return shown
+
+
+def _said(classes: tuple[str, ...], y: Tensor, answer: Any) -> str:
+    if not isinstance(answer, dict):
+        return f"is {y.tolist()}, taken for {answer}"
+    ((name, share),) = answer.items()
+    truth = classes[int(y)] if classes else str(int(y))
+    return f"is {truth}, taken for {name} ({share:.0%})"
+
+
+def _png(x: Tensor) -> str:
+    """A picture [C, H, W] from 0 to 1, in base 64."""
+    image = library("PIL.Image", "showing pictures")
+    plain = (x.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
+    made = image.fromarray(plain[:, :, 0] if plain.shape[2] == 1 else plain)
+    file = io.BytesIO()
+    made.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,114 @@
+"""What can be known to go wrong before the first step, each in a sentence.
+
+Shapes and memory are the analysis's to tell: no batch goes through the network for it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from archspec.text.faults import SpecError
+from archspec.text.words import cut
+from archspec.train.errors import TrainError
+from archspec.train.plan import ALL
+from archspec.units import size
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+    from archspec.train.plan import Plan
+    from archspec.train.sets import Sets
+
+_ROOM = 0.9  # of the free memory: kernels want some beside what is predicted
+_MOST = 256  # samples of an automatic batch: more learn no faster by themselves
+_STATES = {"sgd": 0, "adam": 2, "adamw": 2}  # numbers an optimizer keeps of each that it trains
+
+
+def fits(program: Program, sets: Sets) -> Program:
+    """The network at the size of the data, its weights the same. Raises TrainError."""
+    wanted = program.graph.steps[0]
+    given, shape = sets.facts.shape, wanted.outs[0].shape
+    if not given or given == shape:
+        return program
+    message = f"inputs have shape {list(given)}; `{wanted.path}` is {list(shape)}"
+    pictures = len(shape) == len(given) == 3
+    help = f"`data: {{size: [{shape[1]}, {shape[2]}]}}` resizes them" if pictures else ""
+    if len(given) != len(shape) or (len(given) == 3 and given[0] != shape[0]):
+        help = (
+            f"pictures have {shape[0]} channels there" if pictures else "bring them to that shape"
+        )
+        raise TrainError("E804", message, help)
+    try:
+        choice = replace(program.choice, inputs={**program.choice.inputs, wanted.path: given})
+        other = type(program)(program.source, program.spec, choice)
+    except SpecError as bad:
+        raise TrainError("E804", f"{message}: {cut(bad.faults[0].message, 120)}", help) from None
+    pairs = zip(program.graph.weights(), other.graph.weights(), strict=True)
+    changed = [name for (name, ours, _), (_, theirs, _) in pairs if ours.shape != theirs.shape]
+    if changed:
+        raise TrainError("E804", f"{message}: the weights of `{changed[0]}` would be others", help)
+    return other
+
+
+def memory(program: Program, plan: Plan, batch: int, device: torch.device) -> None:
+    """Raises TrainError where a batch needs more than is free."""
+    need, free = _needed(program, plan, batch), available(device)
+    if free is None or need <= free:
+        return
+    largest = _largest(program, plan, int(free * _ROOM))
+    message = f"a batch of {batch:,} needs about {size(need)}; {size(free)} are free"
+    help = f"`batch: {largest}` fits" if largest else "not one sample fits: take a smaller network"
+    raise TrainError("E806", message, help)
+
+
+def automatic(program: Program, plan: Plan, samples: int, device: torch.device) -> int:
+    """The batch that fits, a power of two; at most an eighth of the samples."""
+    free = available(device)
+    most = max(1, min(_MOST, samples // 8))
+    if free is not None:
+        most = min(most, _largest(program, plan, int(free * _ROOM)))
+    if most < 1:
+        memory(program, plan, 1, device)
+    return 1 << (max(most, 1).bit_length() - 1)
+
+
+def _needed(program: Program, plan: Plan, batch: int) -> int:
+    """Bytes of weights, gradients, the optimizer, and of what is kept for the backward pass.
+
+    Where a phase trains everything; what is less is not told apart here.
+    """
+    totals = program.analysis.totals
+    states = _STATES.get(plan.optimizer.name, 1)
+    if plan.optimizer.name == "sgd" and plan.optimizer.args.get("momentum"):
+        states = 1
+    fixed = totals.weight_bytes + (1 + states) * totals.gradient_bytes
+    fixed += totals.weight_bytes if plan.ema else 0
+    if not any(phase.train == ALL for phase in plan.parts):
+        return totals.weight_bytes
+    half = plan.precision in ("bf16", "fp16")
+    return fixed + batch * totals.saved_bytes // (2 if half else 1)
+
+
+def _largest(program: Program, plan: Plan, free: int) -> int:
+    """Samples of the largest batch that fits."""
+    fixed = _needed(program, plan, 0)
+    one = max(1, _needed(program, plan, 1) - fixed)
+    return max(0, (free - fixed) // one)
+
+
+def available(device: torch.device) -> int | None:
+    """Free bytes of a device; None where nothing tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "cpu":
+        try:
+            with open("/proc/meminfo") as file:  # noqa: PTH123
+                lines = dict(line.split(":", 1) for line in file)
+            return int(lines["MemAvailable"].split()[0]) * 1024
+        except (OSError, KeyError, ValueError):
+            pages = getattr(os, "sysconf_names", {}).get("SC_AVPHYS_PAGES")
+            return None if pages is None else os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
+    return None

@@ -1,0 +1,201 @@
+"""Plan, data, network → the sets that are learned from and measured on, and what is known of them.
+
+What is known (`Facts`: classes, size, normalisation) goes into each checkpoint, so that a picture
+is brought into the form that the network has learned on wherever it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from archspec.text.words import listed
+from archspec.train.errors import TrainError
+from archspec.train.loading import Normal, View
+from archspec.train.plan import Data, Plan
+from archspec.train.samples import Given, Samples, Wanted, samples
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+
+_FITTED = 1000  # pictures that a normalisation is fitted on
+_SPLIT = 0  # seed of what is held out: the same for every seed of a plan
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a checkpoint knows of the data it was trained on."""
+
+    task: str
+    classes: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()  # of an input
+    normal: Normal | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Facts:
+        normal = record["normal"]
+        return cls(
+            record["task"],
+            tuple(record["classes"]),
+            tuple(record["shape"]),
+            None if normal is None else Normal(tuple(normal["shift"]), tuple(normal["scale"])),
+        )
+
+
+@dataclass
+class Sets:
+    """What is learned from, what is measured on, and what is known of both."""
+
+    train: View
+    val: View | None
+    facts: Facts
+    notes: tuple[str, ...] = ()
+
+
+def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | None) -> Sets:
+    """The sets. `shift`: the normalisation of the weights that the network started from, if any.
+
+    Raises TrainError; SpecError where the plan names no data.
+    """
+    data = plan.data or Data()
+    train, val = pair(given)
+    train = data.train if train is None else train
+    if train is None:
+        help = "for example `data: digits`, or data=(x, y) from Python"
+        raise plan.fault("E802", "the plan names no data", "data", help=help)
+    whole = samples(train, wanted)
+    whole.check()
+    chosen, held = torch.arange(len(whole)), None
+    if val is None and isinstance(data.val, str):
+        val = data.val
+    if val is not None:
+        other = samples(val, wanted)
+        other.check()
+        _same_classes(whole, other)
+        held = View(other, torch.arange(len(other)))
+    elif data.val:
+        held, chosen = _split(whole, float(data.val))
+    chosen = chosen[: data.samples]
+    view = View(whole, chosen, None, data.augment, plan.seed)
+    if data.augment and not _pictures(view):
+        said = "augmentations are for pictures that archspec reads; these inputs are none"
+        raise plan.fault("E802", said, "data", "augment", help="augment in the Dataset itself")
+    how = "none" if data.normalize == "auto" and wanted.plain else data.normalize
+    normal = _normal(plan, how, view, shift)
+    for one in (view, held):
+        if one is not None:
+            one.normal, one.workers = normal, data.workers or one.samples.workers
+    x, _ = view.plain()[0]
+    shape = tuple(x.shape) if isinstance(x, Tensor) else ()
+    notes: tuple[str, ...] = ()
+    if shift is not None and normal != shift:
+        notes = ("inputs are not normalised as the published weights expect: `data.normalize`",)
+    return Sets(view, held, Facts(task, whole.classes, shape, normal), notes)
+
+
+def pair(given: Any) -> tuple[Any, Any]:
+    """What is learned from, and what is measured on; None where it is not given."""
+    if isinstance(given, dict):
+        return given.get("train"), given.get("val")
+    two = isinstance(given, (tuple, list)) and len(given) == 2
+    whole = (str, Path, tuple, list, Dataset, DataLoader, Samples)
+    if two and all(isinstance(one, whole) for one in given):
+        return given[0], given[1]
+    return given, None
+
+
+def _split(whole: Samples, share: float) -> tuple[View, Tensor]:
+    """A share held out, always the same; and the numbers of the rest."""
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(_SPLIT))
+    count = max(1, round(len(whole) * share))
+    if count >= len(whole):
+        message = f"of {len(whole)} samples none are left to learn from"
+        raise TrainError("E803", message, "hold out a smaller share: `val: 0.1`, or 0")
+    return View(whole, order[:count].sort().values), order[count:].sort().values
+
+
+def _same_classes(train: Samples, val: Samples) -> None:
+    if not train.classes or not val.classes or train.classes == val.classes:
+        return
+    more = [name for name in val.classes if name not in train.classes]
+    less = [name for name in train.classes if name not in val.classes]
+    said = [f"{listed(more[:5])} only there"] if more else []
+    said += [f"{listed(less[:5])} only in the training set"] if less else []
+    message = (
+        f"the set that is measured on has other classes: {', '.join(said) or 'in another order'}"
+    )
+    raise TrainError("E803", message, "classes are numbered in the order of their names")
+
+
+def _pictures(view: View) -> bool:
+    if isinstance(view.samples, Given):
+        return False
+    x, _ = view.samples.fetch([0])
+    return isinstance(x, Tensor) and x.ndim == 4
+
+
+# ------------------------------------------------------------------ normalisation
+
+
+def _normal(plan: Plan, how: Any, view: View, shift: Normal | None) -> Normal | None:
+    """The numbers, given or fitted on the training set."""
+    if isinstance(how, dict):
+        return Normal(tuple(map(float, how["mean"])), tuple(map(float, how["std"])))
+    if how == "weights" and shift is None:
+        said = "the network did not start from published weights that say how inputs are normalised"
+        help = "`zscore` fits it on the training set"
+        raise plan.fault("E802", said, "data", "normalize", help=help)
+    if how == "auto" and shift is not None and _pictures(view):
+        return shift
+    if how in ("none", "weights"):
+        return shift if how == "weights" else None
+    x = _sample(view)
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim not in (2, 4):
+        return None
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    if how == "minmax":
+        low, high = x.amin(axes), x.amax(axes)
+        return _numbers(low, high - low)
+    return _numbers(x.mean(axes), x.std(axes, correction=0))
+
+
+def _sample(view: View) -> Any:
+    """Inputs that stand for all: all arrays, of pictures so many at equal distances."""
+    if isinstance(view.samples, Given):
+        return None
+    step = max(1, len(view) // _FITTED)
+    chosen: Sequence[int] = view.chosen.tolist()
+    return view.samples.fetch(chosen if hasattr(view.samples, "x") else chosen[::step])[0]
+
+
+def _numbers(shift: Tensor, scale: Tensor) -> Normal:
+    """A channel that is the same everywhere stays as wide as it is."""
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return Normal(tuple(shift.tolist()), tuple(scale.tolist()))
+
+
+def wanted(program: Program | None, plan: Plan, *, numbers: bool, plain: bool = False) -> Wanted:
+    """What the network and the plan ask of a set."""
+    size = plan.data.size if plan.data is not None else None
+    if program is None:
+        return Wanted((), 0, numbers, size, plain)
+    shape = program.graph.steps[0].outs[0].shape
+    out = program.graph.outputs[main(program)][0]
+    width = program.graph.steps[out.node].outs[out.output].shape[:1]
+    return Wanted(shape, width[0] if width else 0, numbers, size, plain)
+
+
+def main(program: Program) -> str:
+    """The output that counts: the first that evaluation gives."""
+    outputs, aside = program.graph.outputs, program.graph.training_outputs
+    return next(name for name in outputs if name not in aside)

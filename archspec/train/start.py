@@ -1,0 +1,270 @@
+"""Model, data, plan → a run: what is given is read, checked and set going.
+
+run = fit(build("lenet5"), "digits", epochs=20, optimizer={"sgd": {"lr": 0.1}})
+run.best["val.accuracy"]                        0.98…
+resume(run.folder)                              the same run, if it was cut off before its end
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate.utils import broadcast_object_list
+
+from archspec.text.source import from_text
+from archspec.text.words import did_you_mean
+from archspec.train import groups, reading, refusals, sets, state, tasks
+from archspec.train.engine import Job, Training, accelerator
+from archspec.train.errors import TrainError
+from archspec.train.loading import Normal, View
+from archspec.train.plan import Log, Plan, Stop
+from archspec.train.run import Run
+from archspec.train.sets import Facts
+from archspec.weights import origin
+from archspec.weights.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archspec.network import Program
+
+_TRIES = 100  # updates on one batch
+_LEARNT = 0.1  # share of the first loss that is left, at most, where a network can learn
+
+
+def fit(
+    model: nn.Module,
+    data: Any = None,
+    *,
+    plan: str | Path | Plan | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+    **keys: Any,
+) -> Run:
+    """Train a module that archspec built, or any other; it is trained in place.
+
+    `data` is a path (a folder of class folders, .csv, .npz), "digits", "synthetic", a pair of
+    tensors (x, y), a Dataset or a DataLoader; a pair of those is (train, val); a mapping is what
+    `data` of a plan is: `{"train": (x, y), "val": 0.1, "augment": […]}`. `plan` is a plan file;
+    `keys` are keys of a plan, and go before the file's. `resume` is the folder of a run of the
+    same network: it goes on where it was, with its own plan, to the same bits.
+
+    Raises SpecError for a plan that is wrong; TrainError before the first step where network,
+    data and plan do not go together, and later where numbers are no longer finite.
+    """
+    if resume is not None:
+        if plan is not None or keys:
+            message = "a run goes on with its own plan"
+            raise TrainError("E808", message, "leave the plan out, or start a new run")
+        return _resumed(model, Path(resume), data, quiet=quiet)
+    wanted, data = _named(keys, data)
+    found = reading.given(plan, wanted)
+    job = prepare(model, data, found, quiet=quiet)
+    training = Training(job, accelerator(found, job.folder))
+    _begin(training)
+    return training.run()
+
+
+def resume(folder: str | Path, data: Any = None, *, quiet: bool = False) -> Run:
+    """Go on with a run from its last checkpoint; the network is built from the spec in it.
+
+    `data` has to be given again where it was no path. Raises TrainError.
+    """
+    from archspec.module import build
+
+    checkpoint = state.found(folder, state.LAST)
+    program = state.program_of(checkpoint, state.facts_of(checkpoint))
+    return _resumed(build(program), Path(folder), data, quiet=quiet)
+
+
+def _named(keys: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], Any]:
+    """Paths, words and settings go into the plan, which so says what it is of; sets stay aside."""
+    train, val = sets.pair(data)
+    rest = dict(data) if isinstance(data, dict) else {}
+    rest |= {"train": train, "val": val}
+    plain = (str, Path, int, float)
+    settings = {k: v for k, v in rest.items() if isinstance(v, plain) or k not in ("train", "val")}
+    found = dict(keys)
+    if settings:
+        found["data"] = settings
+    aside = {k: v for k, v in rest.items() if k not in settings and v is not None}
+    return found, aside
+
+
+def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> Job:
+    """All that is needed to train, checked as far as it can be before the first step.
+
+    Raises SpecError, TrainError.
+    """
+    program = origin.program_of(model)
+    task = tasks.task(plan, program)
+    wanted = sets.wanted(program, plan, numbers=task.numbers, plain=task.plain)
+    found = sets.prepare(plan, data, wanted, task.name, _shift(model, program))
+    _monitored(plan, task)
+    free = [name for name, value in model.named_parameters() if value.requires_grad]
+    for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
+        groups.groups(plan, k, model, groups.trained(plan, k, free))
+    task.refuse(found)
+    on = accelerator(plan)
+    batch = plan.batch
+    if "batch" not in plan.model_fields_set:
+        batch = found.train.samples.batch or batch
+    if program is not None:
+        sized = refusals.fits(program, found)
+        if batch == "auto":
+            batch = refusals.automatic(sized, plan, len(found.train), on.device)
+        refusals.memory(sized, plan, int(batch), on.device)
+    elif batch == "auto":
+        said = "a batch is predicted for networks of a spec only"
+        raise plan.fault("E802", said, "batch", help="write a number")
+    name = program.name if program is not None else type(model).__name__.lower()
+    box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all
+    broadcast_object_list(box)
+    return Job(model, program, plan, task, found, int(batch), box[0], quiet)
+
+
+def _monitored(plan: Plan, task: tasks.Task) -> None:
+    """Raises SpecError where a plan watches what the task does not measure."""
+    known = [f"{part}.{name}" for part in ("val", "train") for name in task.known]
+    places: list[tuple[tuple[str | int, ...], Stop | None]] = [((), plan.stop)]
+    places += [(("phases", k), phase.stop) for k, phase in enumerate(plan.phases)]
+    for place, stop in places:
+        if stop is not None and stop.monitor is not None and stop.monitor not in known:
+            said = f"nothing is measured that is called `{stop.monitor}`"
+            help = did_you_mean(stop.monitor, known)
+            raise plan.fault("E802", said, *place, "stop", "monitor", help=help)
+
+
+def _shift(model: nn.Module, program: Program | None) -> Normal | None:
+    """How inputs are normalised for the published weights that the model was given, if any."""
+    if program is None or program.spec.weights is None or origin.report(model) is None:
+        return None
+    from archspec.weights import preprocess
+
+    with suppress(WeightsError, RuntimeError):
+        found = preprocess(program)
+        if hasattr(found, "mean") and hasattr(found, "std"):
+            return Normal(tuple(found.mean), tuple(found.std))
+    return None
+
+
+def _folder(log: Log | None, name: str) -> Path | None:
+    """Where the run is written: the folder that is named, or a new one. Raises TrainError."""
+    if log is None:
+        return None
+    try:
+        if log.folder is None:
+            return _new(Path("runs"), name)
+        folder = Path(log.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as bad:
+        message = f"the folder of the run cannot be made: `{bad.filename}`: {bad.strerror}"
+        raise TrainError("E808", message, "name another: `log: {folder: …}`") from None
+    if state.pointed(folder, state.LAST) is not None:
+        message = f"`{folder}` holds a run already"
+        raise TrainError("E808", message, "go on with it by `resume`, or name another folder")
+    return folder
+
+
+def _new(above: Path, name: str) -> Path:
+    """The first of `name`, `name-2`, … that nobody has made, made now."""
+    above.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = above / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError
+
+
+def _begin(training: Training) -> None:
+    job = training.job
+    state.seed_all(job.plan.seed)
+    if job.folder is not None and training.accelerator.is_main_process:
+        state.replaced(job.folder / "plan.yaml", job.plan.source.text.encode())
+
+
+# ------------------------------------------------------------------ going on
+
+
+def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
+    """The run in a folder, from its last checkpoint. Raises TrainError."""
+    checkpoint = state.found(folder, state.LAST)
+    record, kept = state.facts_of(checkpoint), state.state_of(checkpoint)
+    same_network(model, checkpoint, record)
+    found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
+    _, data = _named({}, data)  # settings beside the sets are the plan's
+    job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
+    job = replace(job, plan=found, folder=folder, batch=kept["batch"])
+    for view in (job.sets.train, job.sets.val):
+        if view is not None:  # as the run had it, not as it would be fitted now
+            view.normal = Facts.of(record["data"]).normal
+    if kept["samples"] != len(job.sets.train):
+        here = len(job.sets.train)
+        message = f"the run learned from {kept['samples']:,} samples; here are {here:,}"
+        raise TrainError("E808", message, "give it the data that it had")
+    training = Training(job, accelerator(found, folder))
+    first = training.accelerator.is_main_process
+    world = len(kept["randomness"])
+    if world != training.order.world and not kept["at"]["finished"]:
+        message = f"the run had {world} processes; here are {training.order.world}"
+        raise TrainError("E808", message, f"go on with {world}")
+    from safetensors.torch import load_file
+
+    training.restore(kept, load_file(checkpoint / "model.safetensors"))
+    if kept["at"]["best_name"] and first:
+        state.point(folder, state.BEST, kept["at"]["best_name"])
+    return training.run()
+
+
+def same_network(model: nn.Module, checkpoint: Path, record: Mapping[str, Any]) -> None:
+    """Raises TrainError where a checkpoint is of another network, with what `diff` says of both."""
+    from archspec.report import difference
+    from archspec.report.table import plain
+
+    program = origin.program_of(model)
+    if program is None or record["spec"] is None:
+        return  # shapes are compared when the weights are loaded
+    theirs = state.program_of(checkpoint, record)
+    if theirs.code == program.code:
+        return
+    shown = plain(difference.difference(difference.compare(theirs, program)))
+    message = f"`{checkpoint}` is of another network, `{theirs.name}`:\n{shown}"
+    help = "start a new run; `archspec weights report` says which of its weights stay"
+    raise TrainError("E808", message, help)
+
+
+# ------------------------------------------------------------------ can it learn at all
+
+
+def overfit_one_batch(
+    model: nn.Module, data: Any = None, *, plan: str | Path | Plan | None = None, **keys: Any
+) -> tuple[float, float]:
+    """The loss on one batch before and after it was learned by heart, by a copy of the model.
+
+    A network that cannot do that has a defect, or its rate is wrong. Nothing is augmented, held
+    out or written. Raises TrainError where less than nine tenths of the loss go away.
+    """
+    wanted, data = _named(keys, data)
+    found = reading.given(plan, wanted).model_copy(
+        update={"log": None, "phases": (), "stop": None, "epochs": _TRIES, "ema": None}
+    )
+    job = prepare(copy.deepcopy(model), data, found, quiet=True)
+    view = job.sets.train
+    view = View(view.samples, view.chosen[: job.batch], view.normal, (), view.seed)
+    job = replace(job, sets=replace(job.sets, train=view, val=None))
+    training = Training(job, accelerator(found))
+    state.seed_all(found.seed)
+    rows = training.run().metrics
+    first, last = rows[0]["train.loss"], rows[-1]["train.loss"]
+    if not last < _LEARNT * first:
+        message = f"in {_TRIES} steps on one batch of {len(view)} the loss went from {first:.4g}"
+        help = "try another rate; look at dropout, at frozen layers, at what the last layer is"
+        raise TrainError("E810", f"{message} to {last:.4g} only", help)
+    return first, last

@@ -1,0 +1,46 @@
+"""Outputs and targets → loss and metrics: what is learned. A task is a class in a file of its own.
+
+    classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
+    regression        numbers: squared error, absolute error, R²
+    reconstruction    the input itself, noise on it or not: squared error, PSNR
+
+Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
+for moves: one step of the optimizer each. Most make one; a GAN makes two, each with the part of the
+network that it is for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from archspec.text.words import did_you_mean
+from archspec.train.tasks.base import Move, Sums, Task
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+    from archspec.train.plan import Plan
+
+__all__ = ["TASKS", "Move", "Sums", "Task", "task"]
+
+TASKS = {
+    "classification": "archspec.train.tasks.classification:Classification",
+    "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "regression": "archspec.train.tasks.regression:Regression",
+}
+
+
+def task(plan: Plan, program: Program | None) -> Task:
+    """The plan's task; classification where it says none. Raises SpecError."""
+    name, options = plan.task or ("classification", {})
+    if name not in TASKS:
+        said = f"there is no task `{name}`"
+        raise plan.fault("E802", said, "task", help=did_you_mean(name, TASKS))
+    module, _, found = TASKS[name].partition(":")
+    kind: type[Task] = getattr(import_module(module), found)
+    for key in options:
+        if key not in kind.options:
+            said = f"`{name}` takes no option `{key}`"
+            help = did_you_mean(key, kind.options) or f"write `task: {name}`"
+            raise plan.fault("E802", said, "task", name, key, help=help)
+    return kind(plan, program)

@@ -1,0 +1,114 @@
+"""What the engine asks of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archspec.text.words import listed
+from archspec.train.errors import TrainError
+from archspec.train.sets import main
+
+if TYPE_CHECKING:
+    from archspec.network import Program
+    from archspec.train.plan import Plan
+    from archspec.train.sets import Sets
+
+Sums = dict[str, Tensor]
+"""What adds up over samples, batches and processes: so a metric is exact, however they are cut."""
+
+
+class Move(NamedTuple):
+    """One step of the optimizer: the loss, a mean over the batch, and what is counted of it."""
+
+    loss: Tensor
+    sums: Sums
+    part: str = ""  # path of the part of the network that it moves; "": all that is trained
+
+
+class Task:
+    """Base of all tasks. `y` are targets, `model(x)` a tensor or a mapping of outputs by name."""
+
+    name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
+    numbers: ClassVar[bool] = False  # whether targets are numbers, not classes
+    plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
+    known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    monitor: ClassVar[str]  # what a plan watches that says nothing
+    falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
+    losses: ClassVar[tuple[str, ...]]  # that fit, the default first
+
+    def __init__(self, plan: Plan, program: Program | None) -> None:
+        self.plan = plan
+        self.program = program
+        self.main = main(program) if program is not None else ""
+        name = plan.loss.name if plan.loss is not None else self.losses[0]
+        if name not in self.losses:
+            help = "it takes " + " or ".join(f"`{one}`" for one in self.losses)
+            raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
+        self.loss_name = name
+        self.given = plan.task.args if plan.task is not None else {}
+
+    def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
+        """The steps that a batch asks for, the network in training."""
+        raise NotImplementedError
+
+    def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
+        """What is counted of a batch, the network in evaluation."""
+        raise NotImplementedError
+
+    def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
+        """The loss of each sample, [N]: what is worst is shown in a report."""
+        raise NotImplementedError
+
+    def figures(self, sums: Sums) -> dict[str, float]:
+        """Metrics, from what was counted."""
+        raise NotImplementedError
+
+    def tables(self, sums: Sums) -> dict[str, Any]:
+        """What is more than a number, as plain data."""
+        return {}
+
+    def refuse(self, sets: Sets) -> None:
+        """Raises where the network and the data do not go together."""
+
+    def shares(self, output: Tensor) -> Tensor:
+        """What of several networks may be averaged: probabilities, numbers."""
+        return output
+
+    def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
+        """What is said of each sample, as plain data."""
+        raise NotImplementedError
+
+    def falls(self, figure: str) -> bool:
+        """Whether `val.loss` or the like is better when it is smaller."""
+        return figure.rpartition(".")[2] in self.falling
+
+    def outputs(self, found: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The output that counts, and the others by name."""
+        if isinstance(found, Tensor):
+            return found, {}
+        others = dict(found)
+        return others.pop(self.main or next(iter(others))), others
+
+
+def wide(value: Tensor) -> Tensor:
+    """In float64, so that long sums stay exact; Apple's GPUs have none."""
+    return value if value.device.type == "mps" else value.double()
+
+
+def count(loss: Tensor, y: Any) -> Sums:
+    """The loss as a sum over samples, and how many they are."""
+    n = len(y)
+    return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
+
+
+def one_input(program: Program) -> None:
+    """Raises TrainError where a network reads more than one input."""
+    inputs = [node.path for node in program.graph.steps if node.layer is None]
+    if len(inputs) > 1:
+        said = f"the network reads {listed(inputs)}; a sample of this task has one input"
+        raise TrainError("E804", said, "write a loop of your own around the module")

@@ -1,0 +1,102 @@
+"""Two processes (gloo), two batches a step, against one with one of four times the size.
+
+    python benchmarks/processes.py              --short: the first comparison alone
+
+Two phases, so that what trains changes after the network was wrapped: where it is not wrapped anew,
+the processes come apart without a word. Then the same run killed in the second phase and gone on
+with: the same bits. Batch norm is left out of the comparison with one process, because each process
+normalises by its own half of the batch, in every framework.
+
+Prints the largest difference of any weight: of rounding only, and none.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from kills import DATA, PLAN, SPEC
+from safetensors.torch import load_file
+
+import archspec
+from archspec.train import engine, reading, start, state
+
+PLAIN = SPEC.replace("  - dropout: 0.2\n", "").replace("  - {id: bn, batch_norm: {}}\n", "")
+
+
+def piece(folder: Path, spec: str, size: dict[str, int], stop: int = -1) -> None:
+    """Begin the run, or go on with it; `stop` is a step at which it ends all at once."""
+    torch.set_num_threads(1)
+    update = engine.Training.update
+
+    def stopped(self: Any, *args: Any) -> None:
+        if self.at.steps == stop:
+            os._exit(3)
+        update(self, *args)
+
+    engine.Training.update = stopped  # type: ignore[method-assign]
+    plan: dict[str, Any] = {**PLAN, **size, "log": {"folder": str(folder), "save": 3}}
+    plan["data"] = {**DATA, "samples": 641}  # of the last batch one process has none
+    torch.manual_seed(0)
+    if state.pointed(folder, state.LAST) is None:
+        found = reading.given(None, plan)
+        start.fit(archspec.build(archspec.loads(spec)), plan=found, quiet=True)
+    else:
+        start.resume(folder, quiet=True)
+
+
+def forked(work: Callable[[], None], world: int) -> list[int]:
+    """The exit status of each process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(world):
+        child = os.fork()
+        if child == 0:
+            if world > 1:
+                os.environ |= {
+                    "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),
+                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+                }  # fmt: skip
+            try:
+                work()
+            except BaseException as failed:
+                print(f"{type(failed).__name__}: {failed}", file=sys.stderr, flush=True)
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def apart(one: Path, other: Path) -> float:
+    """The largest difference of any weight."""
+    a, b = (load_file(state.found(path, state.LAST) / "model.safetensors") for path in (one, other))
+    return max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
+
+
+def main(place: Path, *, short: bool) -> None:
+    ended = [
+        *forked(lambda: piece(place / "one", PLAIN, {"batch": 64}), 1),
+        *forked(lambda: piece(place / "two", PLAIN, {"batch": 16, "accumulate": 2}), 2),
+    ]
+    print(f"one against two: {apart(place / 'one', place / 'two'):.0e}")
+    if short:
+        return
+    ended += forked(lambda: piece(place / "whole", SPEC, {"batch": 32}), 2)
+    cut = forked(lambda: piece(place / "cut", SPEC, {"batch": 32}, 29), 2)
+    ended += forked(lambda: piece(place / "cut", SPEC, {"batch": 32}), 2)
+    print(f"whole against cut: {apart(place / 'whole', place / 'cut'):.1e}")
+    if any(ended) or cut != [3, 3]:
+        sys.exit(f"processes ended with {ended}, {cut}")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        main(Path(folder), short="--short" in sys.argv)

@@ -1,7 +1,10 @@
 """Outputs and targets → loss and metrics: what is learned. A task is a class in a file of its own.
 
+    binary            one of two classes by one number: binary cross entropy, accuracy, F1
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
+    multi_label       for each label whether it is there: accuracy, F1, mean average precision
     regression        numbers: squared error, absolute error, R²
+    segmentation      a class a pixel: cross entropy, Dice, mean IoU
     reconstruction    the input itself, noise on it or not: squared error, PSNR
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
@@ -24,9 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["TASKS", "Move", "Sums", "Task", "task"]
 
 TASKS = {
+    "binary": "archspec.train.tasks.binary:Binary",
     "classification": "archspec.train.tasks.classification:Classification",
+    "multi_label": "archspec.train.tasks.binary:MultiLabel",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
     "regression": "archspec.train.tasks.regression:Regression",
+    "segmentation": "archspec.train.tasks.segmentation:Segmentation",
 }
 
 

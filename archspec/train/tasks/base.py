@@ -90,6 +90,10 @@ class Task:
         """What is said of each sample, as plain data."""
         raise NotImplementedError
 
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        """What a network says, in the form of targets by name, to be drawn; {}: it says words."""
+        return {}
+
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""
         return figure.rpartition(".")[2] in self.falling

@@ -85,6 +85,9 @@ class Reconstruction(Task):
             raise TrainError("E804", "the network answers with pictures, not with words", help)
         return shares.tolist()
 
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        return {"picture": shares} if shares.ndim == 4 else {}
+
     def refuse(self, sets: Sets) -> None:
         if self.program is None:
             return

@@ -118,6 +118,17 @@ class Elu(Activation):
     alpha: Number = Field(1.0, description="the negative limit")
 
 
+class Celu(Activation):
+    """x, or alpha·(exp(x / alpha) - 1) where it is negative: torch.nn.CELU."""
+
+    op = "celu"
+    target = "nn.CELU"
+    word = "CELU"
+    examples = (*_MAP, ({"alpha": 0.5}, ((4, 9),)))
+
+    alpha: Positive = Field(1.0, description="the negative limit")
+
+
 class Selu(Activation):
     """The self-normalising ELU: torch.nn.SELU."""
 
@@ -138,6 +149,19 @@ class Gelu(Activation):
     approximate: Literal["none", "tanh"] = Field(
         "none", description="`tanh`: by a hyperbolic tangent"
     )
+
+
+class QuickGelu(Activation):
+    """x·sigmoid(1.702·x), which CLIP takes for GELU (Hendrycks and Gimpel 2016, section 2)."""
+
+    op = "quick_gelu"
+    target = "QuickGELU"
+    work = 2
+    word = "quick GELU"
+
+    def keeps(self, t: TensorType) -> Kept:
+        """The input, and its sigmoid."""
+        return Kept(inputs=(0,), bytes=t.bytes)
 
 
 class Silu(Activation):
@@ -195,6 +219,14 @@ class Sigmoid(Activation):
     op = "sigmoid"
     target = "nn.Sigmoid"
     kept = OUTPUT
+
+
+class LogSigmoid(Activation):
+    """The logarithm of the sigmoid: torch.nn.LogSigmoid."""
+
+    op = "log_sigmoid"
+    target = "nn.LogSigmoid"
+    word = "log sigmoid"
 
 
 class Tanh(Activation):

@@ -301,6 +301,139 @@ class Abs(nn.Module):
         return x.abs()
 
 
+class QuickGELU(nn.Module):
+    """x times the sigmoid of 1.702 x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Exp(nn.Module):
+    """e to the power of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp()
+
+
+class Log(nn.Module):
+    """The natural logarithm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.log()
+
+
+class Sqrt(nn.Module):
+    """The square root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sqrt()
+
+
+class Sin(nn.Module):
+    """The sine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sin()
+
+
+class Cos(nn.Module):
+    """The cosine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cos()
+
+
+class Pow(nn.Module):
+    """The input to the power of a number."""
+
+    def __init__(self, exponent: float) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.pow(self.exponent)
+
+
+class Clamp(nn.Module):
+    """The input between two limits, either of which may be missing."""
+
+    def __init__(self, min: float | None = None, max: float | None = None) -> None:
+        super().__init__()
+        self.min = min
+        self.max = max
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.min, self.max)
+
+
+class Reduce(nn.Module):
+    """The sum, mean, largest, smallest, variance or norm over axes."""
+
+    def __init__(
+        self,
+        by: str,
+        dim: int | tuple[int, ...],
+        order: float = 2,
+        correction: int = 1,
+        keepdim: bool = False,
+    ) -> None:
+        super().__init__()
+        self.by = by
+        self.dim = dim
+        self.order = order
+        self.correction = correction
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.by == "sum":
+            return x.sum(self.dim, keepdim=self.keepdim)
+        if self.by == "mean":
+            return x.mean(self.dim, keepdim=self.keepdim)
+        if self.by == "max":
+            return x.amax(self.dim, keepdim=self.keepdim)
+        if self.by == "min":
+            return x.amin(self.dim, keepdim=self.keepdim)
+        if self.by == "var":
+            return x.var(self.dim, correction=self.correction, keepdim=self.keepdim)
+        return torch.linalg.vector_norm(x, self.order, self.dim, self.keepdim)
+
+
+class Normalize(nn.Module):
+    """The input divided by its norm along an axis."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-12, p: float = 2.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.normalize(x, self.p, self.dim, self.eps)
+
+
+class Cumsum(nn.Module):
+    """The sum of a cell and all before it along an axis."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(self.dim)
+
+
+class Argmax(nn.Module):
+    """The place of the largest cell along an axis."""
+
+    def __init__(self, dim: int, keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim = dim
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(self.dim, self.keepdim)
+
+
 class Maxout(nn.Module):
     """The largest of every `pieces` neighbours along an axis."""
 
@@ -312,6 +445,39 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = torch.unflatten(x, self.dim, (-1, self.pieces))
         return parts.amax(self.dim if self.dim < 0 else self.dim + 1)
+
+
+class AddNumber(nn.Module):
+    """The input plus a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.number
+
+
+class SubNumber(nn.Module):
+    """The input minus a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.number
+
+
+class DivNumber(nn.Module):
+    """The input divided by a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.number
 
 
 class Scale(nn.Module):

@@ -45,6 +45,7 @@ _INDEX = {
         ("arithmetic", "exp log sqrt sin cos pow clamp"),
         ("reduction", "reduce normalize cumsum argmax"),
         ("shape", "flatten unflatten reshape permute select slice split"),
+        ("places", "flip stack expand one_hot gather"),
         ("edge", "pad crop roll"),
         ("resample", "upsample pixel_shuffle pixel_unshuffle channel_shuffle unfold"),
         ("noise", "dropout spatial_dropout alpha_dropout drop_path gaussian_noise sample_normal"),

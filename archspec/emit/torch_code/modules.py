@@ -513,6 +513,39 @@ class Permute(nn.Module):
         return x.permute(self.order)
 
 
+class Flip(nn.Module):
+    """The cells of axes from the last to the first."""
+
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(self.dims)
+
+
+class Expand(nn.Module):
+    """Axes of one cell repeated; -1 where an axis stays."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.expand(-1, *self.shape)
+
+
+class OneHot(nn.Module):
+    """1 at the place that a whole number says, 0 elsewhere."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.one_hot(x, self.classes).float()
+
+
 class Select(nn.Module):
     """One place along an axis, which goes."""
 

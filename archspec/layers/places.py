@@ -205,7 +205,9 @@ class Gather(Layer):
         return (along(x.rank, {axis: WHOLE}), (Reach(axis),))
 
     def keeps(self, x: TensorType, index: TensorType) -> Kept:
-        return Kept(inputs=(0, 1))  # torch keeps both, of x only for its sizes
+        if x.rank == 1:
+            return Kept(inputs=(0, 1))
+        return Kept(inputs=(0,), bytes=8 * self.infer(x, index)[0].size)  # places of each cell
 
     def call(self, x: TensorType, places: TensorType) -> Call:
         if x.rank == 1:

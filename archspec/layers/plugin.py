@@ -23,7 +23,8 @@ GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
     "arange", "bool", "cat", "empty_like", "float32", "linalg", "maximum", "minimum", "ones",
-    "ones_like", "pow", "randn_like", "sigmoid", "split", "stack", "take_along_dim", "unflatten", "zeros",
+    "ones_like", "pow", "randn_like", "sigmoid", "split", "stack", "take_along_dim",
+    "unflatten", "zeros",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({

@@ -41,6 +41,7 @@ _INDEX = {
         ("linear", "linear embedding"),
         ("recurrent", "lstm gru rnn"),
         ("attention", "attention"),
+        ("dot_attention", "dot_attention rotary"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("arithmetic", "exp log sqrt sin cos pow clamp"),
         ("reduction", "reduce normalize cumsum argmax"),

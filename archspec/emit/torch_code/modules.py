@@ -705,3 +705,24 @@ class SinePositions(nn.Module):
         angle = place[:, None] / torch.pow(10000.0, rate)
         code = torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
         return x + code.to(x.dtype)
+
+
+class Rotary(nn.Module):
+    """Features [..., T, D] turned by their place, pair by pair (Su et al. 2021)."""
+
+    def __init__(self, theta: float = 10000.0, pairs: str = "halves") -> None:
+        super().__init__()
+        self.theta = theta
+        self.pairs = pairs
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps, size = x.shape[-2], x.shape[-1]
+        place = torch.arange(steps, dtype=torch.float32, device=x.device)
+        rate = torch.arange(0, size, 2, dtype=torch.float32, device=x.device) / size
+        angle = place[:, None] * (1.0 / torch.pow(self.theta, rate))
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+        if self.pairs == "halves":
+            a, b = x.chunk(2, -1)
+            return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+        a, b = x[..., ::2], x[..., 1::2]
+        return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)

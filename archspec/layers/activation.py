@@ -19,6 +19,7 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
+    Mismatch,
     Reach,
     TensorType,
     Weight,
@@ -318,6 +319,23 @@ class LogSoftmax(AlongAxis):
     op = "log_softmax"
     target = "nn.LogSoftmax"
     kept = OUTPUT
+
+
+class Glu(AlongAxis):
+    """The first half of an axis times the sigmoid of the second: torch.nn.GLU."""
+
+    op = "glu"
+    target = "nn.GLU"
+    word = "GLU"
+    examples = (({}, ((6,),)), ({"axis": 0}, ((4, 8, 9),)), ({"axis": -1}, ((5, 4),)))
+
+    def cells(self, t: TensorType, axis: int) -> int:
+        if t.shape[axis] % 2:
+            raise Mismatch(f"`glu` halves axis {axis}; the input {t} has {t.shape[axis]} cells")
+        return t.shape[axis] // 2
+
+    def window(self, size: int) -> Window:
+        return Window(lo=0, hi=size // 2)
 
 
 class Maxout(Activation):

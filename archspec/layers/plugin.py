@@ -1,7 +1,7 @@
 """An op from another package → what its class lacks, or why it cannot be had, in one sentence.
 
-    expect_layer(Glu)          raises ValueError: Glu lacks the method `infer`
-    offers()["glu"].load()     raises ValueError: gated 1.0 offers the op `glu`, which fails: …
+    expect_layer(Softmin)         raises ValueError: Softmin lacks the method `infer`
+    offers()["softmin"].load()    raises ValueError: soft 1.0 offers `softmin`, which fails: …
 
 What a class says is tried on its examples, so that a slip is found where the class is registered
 and not in the first network that uses it.

@@ -37,7 +37,7 @@ _INDEX = {
             "activation",
             "hardswish hardsigmoid hardtanh sigmoid tanh softplus identity abs activation softmax",
         ),
-        ("activation", "log_sigmoid log_softmax maxout"),
+        ("activation", "log_sigmoid log_softmax glu maxout"),
         ("linear", "linear embedding"),
         ("recurrent", "lstm gru rnn"),
         ("attention", "attention"),

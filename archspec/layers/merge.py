@@ -114,14 +114,16 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
 class Arithmetic(Merge):
     """What the four kinds of arithmetic have in common: an operand may be a number, the last."""
 
-    most: ClassVar[int | None] = None  # operands
+    two: ClassVar[bool] = False  # there are two operands and no more
 
     number: Number | None = Field(None, description="a number, as the last operand")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        given = len(ins) + (self.number is not None)
-        if self.most is not None and given != self.most:
-            raise Mismatch(f"`{self.op}` takes two inputs, or one and a number", code="E311")
+        if self.two and self.number is None:
+            expect_two(self.op, ins)
+        if self.two and self.number is not None and len(ins) != 1:
+            message = f"`{self.op}` takes one input beside its number, not {len(ins)}"
+            raise Mismatch(message, code="E311")
         return super().infer(*ins)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
@@ -154,7 +156,7 @@ class Sub(Arithmetic):
     elsewhere = ("subtract",)
     target = "SubNumber"
     sign = " - "
-    most = 2
+    two = True
     examples = (*_TWO, ({"number": 0.5}, ((4, 8, 9),)))
 
 
@@ -186,7 +188,7 @@ class Div(Arithmetic):
     elsewhere = ("divide",)
     target = "DivNumber"
     sign = " / "
-    most = 2
+    two = True
     examples = (*_TWO, ({"number": 8}, ((4, 8, 9),)))
 
     def keeps(self, *ins: TensorType) -> Kept:

@@ -327,7 +327,11 @@ class Glu(AlongAxis):
     op = "glu"
     target = "nn.GLU"
     word = "GLU"
-    examples = (({}, ((6,),)), ({"axis": 0}, ((4, 8, 9),)), ({"axis": -1}, ((5, 4),)))
+    examples: ClassVar[Any] = (
+        ({}, ((6,),)),
+        ({"axis": 0}, ((4, 8, 9),)),
+        ({"axis": -1}, ((5, 4),)),
+    )
 
     def cells(self, t: TensorType, axis: int) -> int:
         if t.shape[axis] % 2:

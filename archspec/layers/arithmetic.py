@@ -10,7 +10,7 @@ are called where they are needed. In an nn.Sequential each is a small module.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class Function(Alike):
     broadcast = True
     functional = True
     method: ClassVar[str]  # of torch.Tensor
-    examples = (({}, ((4,),)), ({}, ((4, 8, 9),)))
+    examples: ClassVar[Any] = (({}, ((4,),)), ({}, ((4, 8, 9),)))
 
     def call(self, t: TensorType) -> Call:
         free = self.args(*type(self).model_fields)

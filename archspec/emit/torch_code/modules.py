@@ -395,7 +395,8 @@ class Reduce(nn.Module):
             return x.amin(self.dim, keepdim=self.keepdim)
         if self.by == "var":
             return x.var(self.dim, correction=self.correction, keepdim=self.keepdim)
-        return torch.linalg.vector_norm(x, self.order, self.dim, self.keepdim)
+        out: Tensor = torch.linalg.vector_norm(x, self.order, self.dim, self.keepdim)
+        return out
 
 
 class Normalize(nn.Module):

@@ -106,9 +106,9 @@ class Running:
         names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given)}
         names.update({a.name or "": a.value for a in function.free})
         same = self.proof.machine.value(parsed(function.forward), Frame(names, run=self))
-        self.terms.known[same.of] = term
+        self.terms.known[term.of] = same  # of two such ops that do the same, too
         for value in step.copy.outs.values():
-            self._is(value, term, alone=False)
+            self._is(value, same, alone=False)
 
     def _results(
         self,

@@ -23,6 +23,7 @@ from archspec.text.words import listed
 from archspec.train import drawing, engine, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
 from archspec.train.measure import score
+from archspec.train.pictures import png
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
 
@@ -136,7 +137,7 @@ def _draw(found: Trained, file: Path, said: dict[str, Tensor], path: Path) -> No
     drawn = drawing.over(found.picture(file), one, found.facts.classes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save(drawing.png(drawn), path)
+        save(png(drawn), path)
     except (OSError, NotOursError) as bad:
         message = f"`{path}` cannot be written: {getattr(bad, 'strerror', None) or bad}"
         raise TrainError("E808", message, "name another folder") from None

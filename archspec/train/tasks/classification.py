@@ -153,13 +153,15 @@ class Classification(Task):
             low, high = int(targets.min()), int(targets.max())
             if low < 0 or high >= shape[0]:
                 said = f"targets are from {low} to {high}; the head has {shape[0]} classes"
-                raise TrainError("E804", said, f"they count from 0; {self._wider(high + 1)}")
+                raise TrainError("E804", said, f"they count from 0; {self._wider(high + 1, shape[0])}")
         elif classes and classes != shape[0]:
             said = f"the data have {classes} classes, the head `{self.main}` has {shape[0]}"
-            raise TrainError("E804", said, self._wider(classes))
+            raise TrainError("E804", said, self._wider(classes, shape[0]))
 
-    def _wider(self, classes: int) -> str:
+    def _wider(self, classes: int, width: int) -> str:
         """How the head gets as wide as that."""
+        if classes == 2 and width == 1:
+            return "`task: binary` is for a head of one number"
         assert self.program is not None
         if "classes" in self.program.spec.params:
             return f"build(…, classes={classes}), or --set classes={classes}"

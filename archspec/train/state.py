@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from archspec.network import Program
 
 LAST, BEST = "last", "best"
+SAMPLES = "samples"  # pictures that a network makes, one file an epoch
 _FOLDER = "checkpoints"
 FORMAT = 1
+_APART = 1_000_003  # the seeds of processes from one another
 
 
 def replaced(path: Path, content: bytes) -> None:
@@ -61,12 +63,16 @@ def _synced(path: Path) -> None:
 
 
 class Checkpoint(NamedTuple):
-    """What is written: weights, what is needed to go on, what they are, the spec's files."""
+    """What is written: weights, what is needed to go on, what they are, the spec's files.
+
+    `others` are weights and spec of the networks beside the main one, by name.
+    """
 
     weights: Mapping[str, Tensor]
     state: Mapping[str, Any]
     facts: Mapping[str, Any]
     spec: Mapping[str, str]
+    others: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]] = {}
 
 
 def write(run: Path, name: str, made: Checkpoint) -> None:
@@ -75,20 +81,27 @@ def write(run: Path, name: str, made: Checkpoint) -> None:
     temporary = folder / f"{name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    weights = temporary / "model.safetensors"
-    files.save(made.weights, weights, {files.MARK: VERSION}, force=True)
+    _network(temporary, made.weights, made.spec)
+    for other, (weights, spec) in made.others.items():
+        _network(temporary / other, weights, spec)
     torch.save(dict(made.state), temporary / "state.pt")
     (temporary / "facts.json").write_text(json.dumps(made.facts, indent=1), encoding="utf-8")
-    for path, text in made.spec.items():
-        place = temporary / "spec" / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
     for file in sorted(temporary.rglob("*")):
         _synced(file)
     _synced(temporary)
     shutil.rmtree(folder / name, ignore_errors=True)
     temporary.replace(folder / name)
     _synced(folder)
+
+
+def _network(folder: Path, weights: Mapping[str, Tensor], spec: Mapping[str, str]) -> None:
+    """A network's weights, and the files of its spec."""
+    folder.mkdir(exist_ok=True)
+    files.save(weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
+    for path, text in spec.items():
+        place = folder / "spec" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
 
 
 def point(run: Path, pointer: str, name: str) -> None:
@@ -156,11 +169,41 @@ def state_of(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def program_of(checkpoint: Path, record: Mapping[str, Any]) -> Program:
-    """The network that a checkpoint is of. Raises TrainError where it was not archspec's."""
+def programs_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Program]:
+    """The networks that a checkpoint is of, by name; one that is alone has none: "".
+
+    Raises TrainError where one was not archspec's.
+    """
+    specs = {"": record["spec"], **record.get("others", {})}
+    return {
+        name: program_of(folder, spec)
+        for (name, folder), spec in zip(
+            folders_of(checkpoint, record).items(), specs.values(), strict=True
+        )
+    }
+
+
+def folders_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Where each network of a checkpoint is, by its name: the main one at the top."""
+    others = record.get("others", {})
+    return {record.get("main", ""): checkpoint, **{name: checkpoint / name for name in others}}
+
+
+def weights_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint, as the module that was trained has them."""
+    from safetensors.torch import load_file
+
+    return {
+        f"{name}.{key}" if name else key: value
+        for name, folder in folders_of(checkpoint, record).items()
+        for key, value in load_file(folder / "model.safetensors").items()
+    }
+
+
+def program_of(checkpoint: Path, spec: Mapping[str, Any] | None) -> Program:
+    """A network by what a checkpoint says of it. Raises TrainError where it was not archspec's."""
     from archspec import network
 
-    spec = record["spec"]
     if spec is None:
         message = f"`{checkpoint}` is of a module that archspec did not build"
         raise TrainError("E808", message, "load model.safetensors into it yourself")
@@ -218,10 +261,11 @@ def restore_randomness(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def seed_all(seed: int) -> None:
-    """All generators at their beginning."""
+def seed_all(seed: int, rank: int = 0) -> None:
+    """All generators at their beginning; each process of several draws numbers of its own."""
     import numpy
 
+    seed += _APART * rank
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)

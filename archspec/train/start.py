@@ -109,7 +109,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     main, *names = programs
     task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
     reader = task.reader
-    wanted = sets.wanted(reader, plan, numbers=task.numbers, plain=task.plain)
+    wanted = sets.wanted(reader, plan, task.targets, plain=task.plain)
     shift = task.normal() or _shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, shift)
     _monitored(plan, task)

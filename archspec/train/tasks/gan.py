@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
 from archspec.train.named import Called, loss
+from archspec.train.targets import NONE
 from archspec.train.tasks.base import Move, Sums, Task, last_op, one_input, wide
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class GAN(Task):
     """
 
     name: ClassVar[str] = "gan"
+    targets: ClassVar[str] = NONE
     networks: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     by_heart: ClassVar[bool] = False

@@ -191,6 +191,13 @@ def test_a_finished_run_is_gone_on_with_from_its_own_specs(run: Path) -> None:
     assert len(resume(run, DATA, quiet=True).metrics) == 2
 
 
+def test_a_generator_goes_out_alone(run: Path, tmp_path: Path) -> None:
+    folder = archspec.train.save_pretrained(run, tmp_path / "out")
+    assert not (folder / "discriminator").exists()
+    found, before = archspec.train.load(folder), archspec.train.load(run)
+    assert torch.equal(found.sample(3), before.sample(3))
+
+
 def test_one_that_makes_pictures_reads_none(run: Path) -> None:
     with pytest.raises(TrainError, match="E804 `maker` reads no pictures, it makes them"):
         archspec.train.predict(run, ["a.png"])

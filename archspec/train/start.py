@@ -110,8 +110,8 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
     reader = task.reader
     wanted = sets.wanted(reader, plan, task.targets, plain=task.plain)
-    shift = task.normal() or _shift(networks.main(model), programs[main])
-    found = sets.prepare(plan, data, wanted, task.name, shift)
+    normal = task.normal() or shift(networks.main(model), programs[main])
+    found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task)
     _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
@@ -174,7 +174,7 @@ def _one_by_one(plan: Plan, task: tasks.Task) -> None:
             raise plan.fault("E802", said, "phases", k, "layer_decay", help=help)
 
 
-def _shift(model: nn.Module, program: Program | None) -> Normal | None:
+def shift(model: nn.Module, program: Program | None) -> Normal | None:
     """How inputs are normalised for the published weights that the model was given, if any."""
     if program is None or program.spec.weights is None or origin.report(model) is None:
         return None

@@ -66,7 +66,7 @@ class GAN(Task):
 
     @property
     def reader(self) -> Program | None:
-        return self.others["discriminator"]
+        return self.others.get("discriminator")
 
     @cached_property
     def criterion(self) -> Any:

@@ -12,6 +12,7 @@ from archspec.emit.lowering.modules import torch_call, types_of
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
+from archspec.emit.torch_code import bases
 from archspec.expand.flatten import nearer
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
@@ -120,13 +121,11 @@ class Inits:
             self.local.get(id(c)) for c in every
         ):
             return []
-        kinds: dict[str, list[Copy]] = {}
-        for c in every:
-            if c.layer is not None and weights_of(c):
-                kinds.setdefault(_target(scope, c), []).append(c)
+        leaves = [c for c in every if c.layer is not None and weights_of(c)]
         tests: list[If] = []
         done: list[Copy] = []
-        for target, copies in kinds.items():
+        for target in dict.fromkeys(_target(scope, c) for c in leaves):
+            copies = [c for c in leaves if _is_met(_target(scope, c), target)]
             fillers = self.local.get(id(copies[0]))
             assert copies[0].layer is not None
             op = copies[0].layer.op
@@ -365,6 +364,16 @@ def _direct(body: Body) -> Iterator[Copy]:
                 yield c
             for part in c.parts():
                 yield from _direct(part)
+
+
+def _is_met(own: str, target: str) -> bool:
+    """Whether a loop over modules meets one of a class in what is of the class `own`.
+
+    It may be derived from that; and attention holds a linear map.
+    """
+    if target == "nn.Linear" and own.endswith("Attention"):
+        return True
+    return own == target or (own in bases() and _is_met(bases()[own], target))
 
 
 def _target(scope: Scope, copy: Copy) -> str:

@@ -145,6 +145,8 @@ class Unit:
         self.parts: list[Any] = []  # what it is written of: rows with bodies
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
+        # paths in the block of groups that are written out with the members of others: theirs
+        self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params

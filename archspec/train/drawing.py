@@ -18,7 +18,7 @@ from archspec.train.errors import library
 from archspec.train.targets import IGNORED, NO_BOX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 # Okabe and Ito 2008: told apart by the colour-blind too
 COLOURS = (
@@ -26,6 +26,7 @@ COLOURS = (
     (240, 228, 66),
 )  # fmt: skip
 _SIDE = 256  # that a small picture is enlarged to, at least
+_GAP = 4  # pixels between two
 _LINE = 14  # height of a line of names
 
 
@@ -37,17 +38,35 @@ def colour(label: int) -> tuple[int, int, int]:
 def over(x: Tensor, found: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
     """A picture [C, H, W] from 0 to 1, `mask` or `boxes` over it: [3, H, W], enlarged if small.
 
-    Or `picture`, as it is.
+    Where `picture` is found, that in its place.
     """
-    times = -(-_SIDE // min(x.shape[1:])) if min(x.shape[1:]) < _SIDE else 1
+    x = found.get("picture", x)
+    times = max(1, -(-_SIDE // min(x.shape[1:])))
     large = x.detach().float().cpu().clamp(0, 1)[:3].expand(3, -1, -1)
     large = large.repeat_interleave(times, 1).repeat_interleave(times, 2)
-    if "picture" in found:
-        return found["picture"].detach().float().cpu().clamp(0, 1)
     if "mask" in found:
         mask = found["mask"].cpu().repeat_interleave(times, 0).repeat_interleave(times, 1)
         return _named(_tinted(large, mask), torch.unique(mask).tolist(), names)
-    return _framed(large, {key: value.cpu() for key, value in found.items()}, times, names)
+    if found.keys() & {"boxes", "box"}:
+        return _framed(large, {key: value.cpu() for key, value in found.items()}, times, names)
+    return large
+
+
+def beside(x: Tensor, found: Sequence[dict[str, Tensor]], names: tuple[str, ...]) -> Tensor:
+    """A picture, and beside it what is in it, once for each of several that say so.
+
+    Of each mapping the first sample is drawn: [N, …] of every kind of target. What says nothing
+    that could be drawn is left out.
+    """
+    drawn = [over(x, {}, names)]
+    for one in found:
+        there = {name: value[0] for name, value in one.items()}
+        if there.keys() & {"mask", "boxes", "box", "picture"}:
+            drawn.append(over(x, there, names))
+    height = max(one.shape[1] for one in drawn)
+    return torch.cat(
+        [functional.pad(one, [_GAP, 0, 0, height - one.shape[1]], value=1.0) for one in drawn], 2
+    )
 
 
 def _tinted(x: Tensor, mask: Tensor) -> Tensor:

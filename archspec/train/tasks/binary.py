@@ -36,7 +36,8 @@ class MultiLabel(Task):
     name: ClassVar[str] = "multi_label"
     targets: ClassVar[str] = LABELS
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "exact", "f1", "map")
-    monitor: ClassVar[str] = "val.map"
+    later: ClassVar[frozenset[str]] = frozenset({"map"})
+    monitor: ClassVar[str] = "val.f1"
     losses: ClassVar[tuple[str, ...]] = (_LOGITS, _SHARES)
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
@@ -162,6 +163,7 @@ class Binary(MultiLabel):
     name: ClassVar[str] = "binary"
     targets: ClassVar[str] = CLASSES
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "precision", "recall", "f1", "ap")
+    later: ClassVar[frozenset[str]] = frozenset({"ap"})
     monitor: ClassVar[str] = "val.accuracy"
 
     def _wanted(self, y: Tensor) -> Tensor:

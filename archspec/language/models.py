@@ -419,6 +419,9 @@ class Input(Placed):
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        if node == []:
+            help = "for example `[3, 224, 224]`; one number for each sample is `{shape: []}`"
+            raise refuse("E204", "the input has no axes", help)
         return node if isinstance(node, dict) else {"shape": node}
 
 

@@ -475,7 +475,7 @@ def _version(node: Any) -> int:
     return node
 
 
-_Input = Input | Shape
+_Input = Input | Annotated[Shape, Spelt(lambda found: {**found, "minItems": 1})]
 _Named = Annotated[dict[str, _Input], keys(ID)]
 _Inputs = dict[Annotated[str, named(bad_input)], Input]
 _Uses = dict[Annotated[str, named(bad_block)], Use]

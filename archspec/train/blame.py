@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -53,7 +54,7 @@ def _first(model: nn.Module, x: Any) -> tuple[str, nn.Module] | None:
             watch(path, module)
     try:
         with torch.no_grad():
-            model(x)
+            call(model, x)
     finally:
         for handle in handles:
             handle.remove()

@@ -10,6 +10,7 @@ from accelerate.utils import broadcast
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from archspec.train.inputs import call
 from archspec.train.loading import Order, View, load, there
 
 if TYPE_CHECKING:
@@ -71,6 +72,6 @@ def estimate(
         one.train()
     order = Order(len(view), batch, 0, False)
     for found in load(view.plain(), order.batches(0), 0):
-        model(there(found, device)[0])
+        call(model, there(found, device)[0])
     for one, momentum in zip(norms, momenta, strict=True):
         one.momentum = momentum

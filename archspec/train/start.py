@@ -22,7 +22,7 @@ from archspec.text.words import did_you_mean
 from archspec.train import groups, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
-from archspec.train.loading import Normal, View
+from archspec.train.loading import Normal
 from archspec.train.plan import Log, Plan, Stop
 from archspec.train.run import Run
 from archspec.train.sets import Facts
@@ -104,7 +104,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     """
     program = origin.program_of(model)
     task = tasks.task(plan, program)
-    wanted = sets.wanted(program, plan, task.targets, plain=task.plain)
+    wanted = task.asks(sets.wanted(program, plan, task.targets, plain=task.plain))
     found = sets.prepare(plan, data, wanted, task.name, _shift(model, program))
     _monitored(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
@@ -117,6 +117,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         batch = found.train.samples.batch or batch
     if program is not None:
         sized = refusals.fits(program, found)
+        task.rehearse(model, found)
         if batch == "auto":
             batch = refusals.automatic(sized, plan, len(found.train), on.device)
         refusals.memory(sized, plan, int(batch), on.device)
@@ -257,7 +258,7 @@ def overfit_one_batch(
     )
     job = prepare(copy.deepcopy(model), data, found, quiet=True)
     view = job.sets.train
-    view = View(view.samples, view.chosen[: job.batch], view.normal, (), view.seed)
+    view = replace(view, chosen=view.chosen[: job.batch], augments=())
     job = replace(job, sets=replace(job.sets, train=view, val=None))
     training = Training(job, accelerator(found))
     state.seed_all(found.seed)

@@ -20,6 +20,7 @@ from archspec.text.source import from_text
 from archspec.text.words import listed
 from archspec.train import engine, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
+from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
@@ -61,9 +62,9 @@ class Trained:
         return x if self.facts.normal is None else self.facts.normal(x)
 
     @torch.no_grad()
-    def shares(self, x: Tensor) -> Tensor:
-        """Probabilities, or numbers, of inputs [N, …]."""
-        output, _ = self.task.outputs(self.model(x))
+    def shares(self, x: Any) -> Tensor:
+        """Probabilities, or numbers, of inputs [N, …], or of several by name."""
+        output, _ = self.task.outputs(call(self.model, x))
         return self.task.shares(output)
 
 
@@ -117,7 +118,8 @@ def held_out(found: Trained, data: Any = None) -> View:
     if data is not None:
         data = {"train": data, "val": data}
     task = found.task
-    wanted = sets.wanted(found.program, plan, task.targets, plain=task.plain)
+    wanted = task.asks(sets.wanted(found.program, plan, task.targets, plain=task.plain))
+    wanted = wanted.known(found.facts.classes)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:

@@ -2,6 +2,9 @@
 
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
     regression        numbers: squared error, absolute error, R²
+    next_token        what comes next in a sequence: cross entropy, perplexity
+    pairs, triplets   who is of one class: distances, accuracy, recall
+    step              a function of the caller's
     reconstruction    the input itself, noise on it or not: squared error, PSNR
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
@@ -26,7 +29,11 @@ __all__ = ["TASKS", "Move", "Sums", "Task", "task"]
 TASKS = {
     "classification": "archspec.train.tasks.classification:Classification",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "next_token": "archspec.train.tasks.next_token:NextToken",
+    "pairs": "archspec.train.tasks.pairs:Pairs",
     "regression": "archspec.train.tasks.regression:Regression",
+    "step": "archspec.train.tasks.step:Step",
+    "triplets": "archspec.train.tasks.triplets:Triplets",
 }
 
 

@@ -17,6 +17,7 @@ from archspec.train.targets import CLASSES
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Sets
 
 Sums = dict[str, Tensor]
@@ -74,8 +75,15 @@ class Task:
         """What is more than a number, as plain data."""
         return {}
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        """What the task asks of a set beside the kind of its targets."""
+        return wanted
+
     def refuse(self, sets: Sets) -> None:
         """Raises where the network and the data do not go together."""
+
+    def rehearse(self, model: nn.Module, sets: Sets) -> None:
+        """Raises where the network itself, given a sample, shows that it cannot learn this."""
 
     def shares(self, output: Tensor) -> Tensor:
         """What of several networks may be averaged: probabilities, numbers."""
@@ -113,4 +121,4 @@ def one_input(program: Program) -> None:
     inputs = [node.path for node in program.graph.steps if node.layer is None]
     if len(inputs) > 1:
         said = f"the network reads {listed(inputs)}; a sample of this task has one input"
-        raise TrainError("E804", said, "write a loop of your own around the module")
+        raise TrainError("E804", said, "fit(model, data, step=…) takes any loss")

@@ -22,6 +22,7 @@ from archspec import collector, language, shelf
 from archspec.analysed import Network
 from archspec.expand import expand
 from archspec.expand.again import Again
+from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
@@ -220,6 +221,40 @@ def _hinted(error: SpecError, path: str) -> SpecError:
     if first.code != "E101" or first.loc.file != path or os.path.lexists(path):
         return error
     return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
+
+
+# ------------------------------------------------------------------ texts alone
+
+Texts = tuple[tuple[str, str | None, str], ...]  # name for messages, file's own name, text
+
+
+def texts(program: Program) -> Texts:
+    """The texts of the spec, the first, and of all files that it uses.
+
+    A folder's name says something of a machine, so files are named from that of the spec, unless
+    they may stand anywhere.
+    """
+    folder = Path(program.source.name).parent
+    return tuple(
+        (
+            s.name if program.choice.allow_outside else os.path.relpath(s.name, folder),
+            None if s.path is None else s.path.name,
+            s.text,
+        )
+        for s in program.sources.values()
+    )
+
+
+def of_texts(files: Texts, choice: Choice) -> Program:
+    """The program again of what `texts` gave; no file is read. Raises SpecError."""
+    (name, own, text), *used = files
+    path = None if own is None else Path(own)
+    source = sources.from_text(text, name, limits=choice.limits, path=path)
+    there = {name: Text(own or name, text) for name, own, text in used}
+    spec = language.parse(
+        source, allow_outside=choice.allow_outside, limits=choice.limits, texts=there
+    )
+    return Program(source, spec, choice)
 
 
 # ------------------------------------------------------------------ from Python

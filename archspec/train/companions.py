@@ -1,6 +1,6 @@
 """Samples of classes → pairs and triplets: each sample with others that are drawn for it.
 
-    pairs       (anchor, other)                  y 1 where both are of one class, else 0: half and half
+    pairs       (anchor, other)                  y 1: both of one class, or 0; half and half
     triplets    (anchor, positive, negative)     of the anchor's class, of another one
 
 Who is drawn for a sample is decided by seed, epoch and sample, and in evaluation it is always the
@@ -77,11 +77,8 @@ class Companions(View):
     def _batch(self, indices: list[int]) -> tuple[Any, Any]:
         at = torch.as_tensor(indices)
         alike, apart, same = (found[at] for found in self.drawn())
-        if self.many == 2:
-            rows = [at, torch.where(same, alike, apart)]
-        else:
-            rows = [at, alike, apart]
-        seen = [View._batch(self, one.tolist())[0] for one in rows]
+        others = [torch.where(same, alike, apart)] if self.many == 2 else [alike, apart]
+        seen = [View._batch(self, one.tolist())[0] for one in (at, *others)]
         x = dict(zip(self.names, seen, strict=True)) if self.names else torch.stack(seen, 1)
         if self.many == 2:
             return x, same.float()

@@ -31,7 +31,8 @@ class Called(NamedTuple):
 _SGD = "{sgd: {lr: 0.1}}"
 # What torch fills in itself, or the engine does.
 _NOT_WRITTEN = frozenset({
-    "self", "params", "input", "target", "anchor", "positive", "negative", "size_average", "reduce", "reduction", "args", "kwargs",
+    "self", "params", "input", "target", "anchor", "positive", "negative", "size_average",
+    "reduce", "reduction", "args", "kwargs",
 })  # fmt: skip
 # Losses of torch.nn.functional that take other things than outputs and targets.
 _OTHER_INPUTS = frozenset({

@@ -15,7 +15,7 @@ import torch
 from accelerate.utils import find_batch_size, slice_tensors
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from archspec.text.words import cut, listed
+from archspec.text.words import cut, joined
 from archspec.train import targets
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Cut, Input
@@ -104,7 +104,8 @@ class Arrays(Samples):
         many = {len(one) for one in x.values()} if isinstance(x, Mapping) else {len(x)}
         targets = find_batch_size(y)
         if many != {targets}:
-            message = f"there are {listed([f'{n:,}' for n in sorted(many)])} inputs and {targets:,} targets"
+            given = joined(f"{n:,}" for n in sorted(many))
+            message = f"there are {given} inputs and {targets:,} targets"
             raise TrainError("E803", message, "one target for each input")
         self.x = {k: unit(v) for k, v in x.items()} if isinstance(x, Mapping) else unit(x)
         self.targets, self.classes = y, tuple(classes)

@@ -153,20 +153,22 @@ _ARRAYS = {targets.BOX: ("box", "label"), targets.BOXES: ("boxes", "labels")}
 def _npz(path: Path, wanted: Wanted) -> Samples:
     import numpy
 
+    read = [one.name for one in wanted.inputs] if len(wanted.inputs) > 1 else ["x"]
     beside = _ARRAYS.get(wanted.targets, ("y",))
     try:
         with closing(numpy.load(path, allow_pickle=False)) as file:
             names = list(file.files)
-            if {"x", *beside} <= set(names):
+            if {*read, *beside} <= set(names):
+                x = {name: file[name] for name in read}
                 y = {name: file[name] for name in beside}
-                return _arrays(file["x"], y.get("y", y), wanted)
+                return _arrays(x.get("x", x), y.get("y", y), wanted)
     except (OSError, ValueError, EOFError) as bad:
         message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
         raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
     message = (
-        f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed(['x', *beside])}"
+        f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed([*read, *beside])}"
     )
-    said = ", ".join(f"{name}=…" for name in ("x", *beside))
+    said = ", ".join(f"{name}=…" for name in (*read, *beside))
     raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
 
 

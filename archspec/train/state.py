@@ -16,14 +16,17 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from archspec import network
+from archspec.train import hub
 from archspec.train.errors import TrainError
 from archspec.train.sets import Facts
 from archspec.version import VERSION
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 LAST, BEST = "last", "best"
 _FOLDER = "checkpoints"
 FORMAT = 1
+_PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*\.ya?ml")  # names that files may have anywhere
 
 
 def replaced(path: Path, content: bytes) -> None:
@@ -61,33 +65,50 @@ def _synced(path: Path) -> None:
 
 
 class Checkpoint(NamedTuple):
-    """What is written: weights, what is needed to go on, what they are, the spec's files."""
+    """What is written: weights, what is needed to go on (if one may), what they are, texts.
+
+    The texts are the spec's, and what is for people to read, by their places.
+    """
 
     weights: Mapping[str, Tensor]
-    state: Mapping[str, Any]
+    state: Mapping[str, Any] | None
     facts: Mapping[str, Any]
-    spec: Mapping[str, str]
+    texts: Mapping[str, str]
 
 
 def write(run: Path, name: str, made: Checkpoint) -> None:
     """A checkpoint of a run. One that is there already, of a run gone on with, is replaced."""
     folder = run / _FOLDER
-    temporary = folder / f"{name}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    placed(folder / name, made)
+
+
+def placed(folder: Path, made: Checkpoint) -> None:
+    """The folder of a checkpoint, whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    weights = temporary / "model.safetensors"
-    files.save(made.weights, weights, {files.MARK: VERSION}, force=True)
-    torch.save(dict(made.state), temporary / "state.pt")
-    (temporary / "facts.json").write_text(json.dumps(made.facts, indent=1), encoding="utf-8")
-    for path, text in made.spec.items():
-        place = temporary / "spec" / path
+    temporary.mkdir()
+    try:
+        _filled(temporary, made)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _synced(folder.parent)
+
+
+def _filled(folder: Path, made: Checkpoint) -> None:
+    """Writes what a checkpoint holds, and brings it to the disk."""
+    files.save(made.weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
+    if made.state is not None:
+        torch.save(dict(made.state), folder / "state.pt")
+    facts = json.dumps(made.facts, indent=1)
+    for path, text in {"facts.json": facts, **made.texts}.items():
+        place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    for file in sorted(temporary.rglob("*")):
+    for file in sorted(folder.rglob("*")):
         _synced(file)
-    _synced(temporary)
-    shutil.rmtree(folder / name, ignore_errors=True)
-    temporary.replace(folder / name)
     _synced(folder)
 
 
@@ -118,8 +139,11 @@ def tidy(run: Path) -> None:
 
 
 def found(path: str | Path, prefer: str = BEST) -> Path:
-    """The checkpoint at a path: it is one, or a run's folder. Raises TrainError."""
-    path = Path(path)
+    """The checkpoint at a path: it is one, a run's folder, or `hf://owner/name` of the Hub.
+
+    Raises TrainError.
+    """
+    path = hub.fetched(path) if hub.repository(path) else Path(path)
     if (path / "facts.json").is_file():
         return path
     for pointer in dict.fromkeys((prefer, LAST, BEST)):
@@ -158,33 +182,49 @@ def state_of(checkpoint: Path) -> dict[str, Any]:
 
 def program_of(checkpoint: Path, record: Mapping[str, Any]) -> Program:
     """The network that a checkpoint is of. Raises TrainError where it was not archspec's."""
-    from archspec import network
-
     spec = record["spec"]
     if spec is None:
         message = f"`{checkpoint}` is of a module that archspec did not build"
         raise TrainError("E808", message, "load model.safetensors into it yourself")
-    inputs = {name: tuple(shape) for name, shape in spec["inputs"].items()}
-    choice = network.Choice(variant=spec["variant"], params=spec["params"], inputs=inputs)
-    return network.prepare(checkpoint / "spec" / spec["file"], choice)
+    try:
+        files = tuple(
+            (str(name), own and str(own), _text(checkpoint, str(place)))
+            for name, own, place in spec["files"]
+        )
+        choice = network.Choice(
+            variant=spec["variant"], params=dict(spec["params"]), allow_outside=spec["outside"],
+            inputs={name: tuple(shape) for name, shape in spec["inputs"].items()},
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
+        message = f"`{checkpoint}` does not hold its spec: {type(bad).__name__}: {bad}"
+        raise TrainError("E808", message, "take another checkpoint of the run") from None
+    return network.of_texts(files, choice)
+
+
+def _text(checkpoint: Path, place: str) -> str:
+    """A text of the spec. Raises ValueError for a place outside of the checkpoint."""
+    path = PurePosixPath(place)
+    if path.is_absolute() or ".." in path.parts or "\\" in place:
+        raise ValueError(f"`{place}` leads out of it")
+    return (checkpoint / path).read_text(encoding="utf-8")
 
 
 def spec_record(program: Program | None) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """What was chosen of a spec, as plain data; and the texts of its files by their names."""
+    """What was chosen of a spec, as plain data; and the texts of its files by their places."""
     if program is None:
         return None, {}
-    top = Path(program.source.name)
-    texts = {
-        top.name if source is program.source else os.path.relpath(name, top.parent): source.text
-        for name, source in program.sources.items()
-    }
-    choice = program.choice
+    choice, files, texts = program.choice, [], {}
+    for number, (name, own, text) in enumerate(network.texts(program)):
+        inside = _PLAIN.fullmatch(name) and ".." not in PurePosixPath(name).parts
+        place = f"spec/{name}" if inside else f"spec/{number}-{own or program.name + '.yaml'}"
+        files.append([name, own, place])
+        texts[place] = text
     record = {
-        "name": program.name, "file": top.name, "variant": choice.variant,
-        "params": dict(choice.params),
+        "name": program.name, "files": files, "outside": choice.allow_outside,
+        "variant": choice.variant, "params": dict(choice.params),
         "inputs": {name: list(shape) for name, shape in choice.inputs.items()},
     }  # fmt: skip
-    return record, {name: text for name, text in texts.items() if ".." not in Path(name).parts}
+    return record, texts
 
 
 # ------------------------------------------------------------------ random numbers

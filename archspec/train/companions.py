@@ -49,7 +49,7 @@ class Companions(View):
             raise TrainError("E804", message, help)
         self.classes = classes[self.chosen]
         self.order = self.classes.argsort(stable=True)
-        found, counts = self.classes.unique(return_counts=True)
+        found, counts = torch.unique(self.classes, return_counts=True)
         if len(found) < 2:
             raise TrainError("E804", "all samples are of one class", "pairs are of two or more")
         of = torch.searchsorted(found, self.classes)

@@ -108,7 +108,7 @@ class Speaker:
         if cut is not None and cut.of == BYTES:
             return list(prompt.encode())
         if self.found.facts.classes:
-            return encoded(prompt, self.found.facts.classes, "the prompt").tolist()
+            return list(map(int, encoded(prompt, self.found.facts.classes, "the prompt")))
         message = "the network has learned from numbers, and knows no characters"
         raise TrainError("E804", message, "give the prompt as numbers: [17, 4, 25]")
 

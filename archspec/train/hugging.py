@@ -57,7 +57,7 @@ class Rows(Samples):
 
     def _kind(self, column: str) -> str:
         """Image, ClassLabel, Value, …"""
-        return type(self.dataset.features[column]).__name__
+        return str(type(self.dataset.features[column]).__name__)
 
     def _target(self) -> str:
         """The column of targets. Raises TrainError where there is none, or more than one."""

@@ -133,7 +133,8 @@ def _of_run(what: Run | str | Path) -> tuple[nn.Module, dict[str, Any]]:
         raise TrainError("E808", message, "give the module that it trained")
     checkpoint = state.found(folder)
     found, facts = use.load(checkpoint), state.facts_of(checkpoint)
-    return found.model, {**facts, "plan": _elsewhere(found.plan)}
+    # of several networks the one that the run was for
+    return found.model, {**facts, "plan": _elsewhere(found.plan), "others": {}}
 
 
 def _elsewhere(plan: Plan) -> str:

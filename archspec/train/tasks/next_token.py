@@ -127,7 +127,8 @@ class NextToken(Task):
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
         found: Tensor = self.measure(self.logits(model, x).transpose(1, 2), y, reduction="none")
-        return found.sum(1) / (y != IGNORED).sum(1).clamp(min=1)
+        mean: Tensor = found.sum(1) / (y != IGNORED).sum(1).clamp(min=1)
+        return mean
 
     def figures(self, sums: Sums) -> dict[str, float]:
         tokens = max(int(sums["tokens"]), 1)

@@ -63,7 +63,8 @@ class Pairs(Task):
         if isinstance(output, Tensor):
             return output.flatten()
         left, right = output.values()
-        return (left - right).norm(dim=1)
+        apart: Tensor = (left - right).norm(dim=1)
+        return apart
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         said = self.said(model, x)
@@ -137,7 +138,7 @@ def _best(sums: Sums) -> tuple[int, int]:
 def vectors(task: Task, model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """What a network of one input gives for each of several: x [N, k, …] → k times [N, D]."""
     output, _ = task.outputs(model(x.flatten(0, 1)))
-    each = output.unflatten(0, x.shape[:2]).unbind(1)
+    each = output.view(*x.shape[:2], *output.shape[1:]).unbind(1)
     return {str(k): one for k, one in enumerate(each)}
 
 

@@ -87,7 +87,9 @@ class Triplets(Task):
 
 def _right(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """How many anchors are nearer to their own class."""
-    return ((anchor - positive).norm(dim=1) < (anchor - negative).norm(dim=1)).sum()
+    near, far = ((anchor - one).norm(dim=1) for one in (positive, negative))
+    right: Tensor = (near < far).sum()
+    return right
 
 
 def recall(found: Tensor, classes: Tensor) -> float:

@@ -57,7 +57,8 @@ class Rows(Samples):
 
     def _kind(self, column: str) -> str:
         """Image, ClassLabel, Value, …"""
-        return str(type(self.dataset.features[column]).__name__)
+        found: str = type(self.dataset.features[column]).__name__
+        return found
 
     def _target(self) -> str:
         """The column of targets. Raises TrainError where there is none, or more than one."""

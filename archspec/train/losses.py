@@ -48,4 +48,20 @@ def of_pixels(losses: Tensor, mask: Tensor) -> Tensor:
     return torch.where(here, losses, 0.0).flatten(1).sum(1) / count.clamp_min(1)
 
 
-OWN = {"dice": dice, "cross_entropy_dice": cross_entropy_dice}
+def contrastive(
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """Distances [N] of pairs; target 1 where both are of one class, 0 where they are not.
+
+    d² / 2 of those of one class, max(0, margin - d)² / 2 of others (Hadsell, Chopra, LeCun 2006,
+    equation 4).
+    """
+    near = target * input.square()
+    far = (1 - target) * (margin - input).clamp(min=0).square()
+    each = (near + far) / 2
+    return each.mean() if reduction == "mean" else each
+
+
+OWN = {
+    "contrastive": contrastive, "cross_entropy_dice": cross_entropy_dice, "dice": dice,
+}  # fmt: skip

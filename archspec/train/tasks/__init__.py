@@ -4,9 +4,12 @@
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
     gan               pictures like the data, made of noise: two networks, a loss for each
     multi_label       for each label whether it is there: accuracy, F1, mean average precision
+    next_token        what comes next in a sequence: cross entropy, perplexity
+    pairs, triplets   who is of one class: distances, accuracy, recall
     reconstruction    the input itself, noise on it or not: squared error, PSNR
     regression        numbers: squared error, absolute error, R²
     segmentation      a class a pixel: cross entropy, Dice, mean IoU
+    step              a function of the caller's
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
 for moves: one step of the optimizer each. Most make one; a GAN makes two, each with the part of the
@@ -33,9 +36,13 @@ TASKS = {
     "classification": "archspec.train.tasks.classification:Classification",
     "gan": "archspec.train.tasks.gan:GAN",
     "multi_label": "archspec.train.tasks.binary:MultiLabel",
+    "next_token": "archspec.train.tasks.next_token:NextToken",
+    "pairs": "archspec.train.tasks.pairs:Pairs",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
     "regression": "archspec.train.tasks.regression:Regression",
     "segmentation": "archspec.train.tasks.segmentation:Segmentation",
+    "step": "archspec.train.tasks.step:Step",
+    "triplets": "archspec.train.tasks.triplets:Triplets",
 }
 
 

@@ -1,7 +1,7 @@
 """`use`: a path in a spec → the file it may read, and no other.
 
-    resnet50           resnet50.yaml beside the spec, else the one that ships with archspec
-    parts/stem.yaml    that file, at or below the spec's folder
+resnet50           resnet50.yaml beside the spec, else the one that ships with archspec
+parts/stem.yaml    that file, at or below the spec's folder
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def _monitored(plan: Plan, task: tasks.Task) -> None:
 
 def _shift(model: nn.Module, program: Program | None) -> Normal | None:
     """How inputs are normalised for the published weights that the model was given, if any."""
-    if program is None or program.spec.weights is None or origin.report(model) is None:
+    if program is None or origin.report(model) is None:
         return None
     from archspec.weights import preprocess
 

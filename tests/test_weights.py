@@ -887,7 +887,10 @@ def test_weights_by_variant() -> None:
     text = PUBLISHED.replace("input:", "params: {n: 4}\nvariants: {wide: {n: 4}}\ninput:")
     text = text.replace("out: 4", "out: $n") + "  torchvision: {wide: VGG16_Weights.DEFAULT}\n"
     program = archspec.loads(text)
-    assert sources.named(program.with_("wide"), "torchvision") == "VGG16_Weights.DEFAULT"
+    assert (
+        sources.named(sources.Part.of(program.with_("wide")), "torchvision")
+        == "VGG16_Weights.DEFAULT"
+    )
     with pytest.raises(WeightsError, match="it has them for `wide`"):
         sources.named(sources.Part.of(program), "torchvision")
 

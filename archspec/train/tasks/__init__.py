@@ -4,6 +4,7 @@
     regression        numbers: squared error, absolute error, R²
     gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
+    vae               the input itself, through a code that is drawn: a bound on its likelihood
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
 for moves: one step of the optimizer each. Most make one; a GAN makes two, each with the part of the
@@ -30,6 +31,7 @@ TASKS = {
     "gan": "archspec.train.tasks.gan:GAN",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
     "regression": "archspec.train.tasks.regression:Regression",
+    "vae": "archspec.train.tasks.vae:VAE",
 }
 
 

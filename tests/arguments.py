@@ -120,7 +120,7 @@ class Alone:
             assert value.type is not None
             sizes = []
             for axis, n in enumerate(value.type.shape):
-                title = titles(text, j, value.type.rank)[axis]
+                title = titles(text, j, value.type)[axis]
                 key = (value.type.rank, axis, n)
                 sizes.append(at[title] if title in at else moved.get(key, n))
                 moved.setdefault(key, sizes[-1])

@@ -38,7 +38,6 @@ class Inits:
         # of leaves, from items of the same instance: id(copy) -> fillers
         self.local: dict[int, Fillers] = {}
         self.kinds: dict[type[Layer], None] = {}  # of all leaves
-        self.written: set[int] = set()  # leaves whose class sets them
         self.used = list(_used(roots[0].body))  # calls of files with rules of their own
         self.ruled = {*rules, *(op for _, called in self.used for op in called.init or ())}
         self.both: dict[tuple[int, int], Init] = {}
@@ -107,7 +106,7 @@ class Inits:
                     if guarded
                     else line
                 )
-        self.written.update(id(c) for c in copies)
+        scope.unit.filled.update(map(id, copies))
         return lines
 
     def group_init(self, scope: Scope, bodies: Sequence[Body], attribute: ast.expr) -> list[Stmt]:
@@ -141,7 +140,7 @@ class Inits:
             tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
             done += copies
         _chained(tests)
-        self.written.update(id(c) for c in done)
+        scope.unit.filled.update(map(id, done))
         return (
             [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
         )
@@ -165,11 +164,12 @@ class Inits:
         lines += [loop for loop in loops if loop is not None]
         paths = [{path: c for path, c, _ in ls} for ls in leaves]
         fixed = all(set(p) == set(paths[0]) for p in paths)
+        done = scope.unit.filled.union(*(c.filled for c in scope.unit.whole.order))
         named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
         for path, copy, inherited in leaves[0]:
             assert copy.layer is not None
             fillers = inherited.get(copy.layer.op) or inherited.get("*")
-            if not fillers or id(copy) in self.written:
+            if not fillers or id(copy) in done:
                 continue
             for w in weights_of(copy):
                 filler = None if w.buffer else fillers.get("bias" if "bias" in w.name else "weight")

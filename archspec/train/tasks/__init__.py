@@ -2,6 +2,9 @@
 
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
     regression        numbers: squared error, absolute error, R²
+    next_token        what comes next in a sequence: cross entropy, perplexity
+    pairs, triplets   who is of one class: distances, accuracy, recall
+    step              a function of the caller's
     gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
     vae               the input itself, through a code that is drawn: a bound on its likelihood
@@ -30,8 +33,12 @@ TASKS = {
     "classification": "archspec.train.tasks.classification:Classification",
     "gan": "archspec.train.tasks.gan:GAN",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "next_token": "archspec.train.tasks.next_token:NextToken",
+    "pairs": "archspec.train.tasks.pairs:Pairs",
     "regression": "archspec.train.tasks.regression:Regression",
     "vae": "archspec.train.tasks.vae:VAE",
+    "step": "archspec.train.tasks.step:Step",
+    "triplets": "archspec.train.tasks.triplets:Triplets",
 }
 
 

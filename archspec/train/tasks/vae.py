@@ -78,7 +78,8 @@ class VAE(Task):
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
         rebuilt, far = self._terms(model, x)
-        return rebuilt + self.beta * far
+        found: Tensor = rebuilt + self.beta * far
+        return found
 
     def _terms(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """Of each sample: how badly it is rebuilt, and how far its code's distribution is."""

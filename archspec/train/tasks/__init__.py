@@ -10,6 +10,7 @@
     regression        numbers: squared error, absolute error, R²
     segmentation      a class a pixel: cross entropy, Dice, mean IoU
     step              a function of the caller's
+    vae               the input itself, through a code that is drawn: a bound on its likelihood
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
 for moves: one step of the optimizer each. Most make one; a GAN makes two, each with the part of the
@@ -43,6 +44,7 @@ TASKS = {
     "segmentation": "archspec.train.tasks.segmentation:Segmentation",
     "step": "archspec.train.tasks.step:Step",
     "triplets": "archspec.train.tasks.triplets:Triplets",
+    "vae": "archspec.train.tasks.vae:VAE",
 }
 
 

@@ -10,7 +10,7 @@ from accelerate.utils import broadcast
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from archspec.train.loading import Order, View, load
+from archspec.train.loading import Order, View, load, there
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -37,9 +37,9 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
             buffer.copy_(broadcast(buffer))
     sums: Sums = {}
     batches = [share for share in order.mine(order.batches(0)) if share]
-    for x, y in load(view, batches, 0):
+    for found in load(view, batches, 0):
         with on.autocast():
-            add(sums, task.score(model, x.to(on.device), y.to(on.device)))
+            add(sums, task.score(model, *there(found, on.device)))
     return reduced(sums, on)
 
 
@@ -70,7 +70,7 @@ def estimate(
         one.momentum = None
         one.train()
     order = Order(len(view), batch, 0, False)
-    for x, _ in load(view.plain(), order.batches(0), 0):
-        model(x.to(device))
+    for found in load(view.plain(), order.batches(0), 0):
+        model(there(found, device)[0])
     for one, momentum in zip(norms, momenta, strict=True):
         one.momentum = momentum

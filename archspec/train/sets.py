@@ -37,6 +37,7 @@ class Facts:
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()  # of an input
     normal: Normal | None = None
+    anchors: tuple[tuple[float, float], ...] = ()  # of a detector: widths and heights
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -50,6 +51,7 @@ class Facts:
             tuple(record["classes"]),
             tuple(record["shape"]),
             None if normal is None else Normal(tuple(normal["shift"]), tuple(normal["scale"])),
+            tuple((width, height) for width, height in record.get("anchors", ())),
         )
 
 
@@ -185,15 +187,13 @@ def _numbers(shift: Tensor, scale: Tensor) -> Normal:
     return Normal(tuple(shift.tolist()), tuple(scale.tolist()))
 
 
-def wanted(program: Program | None, plan: Plan, kind: str, *, plain: bool = False) -> Wanted:
-    """What the network and the plan ask of a set; `kind`: of targets."""
+def wanted(
+    program: Program | None, plan: Plan, kind: str, classes: int, *, plain: bool = False
+) -> Wanted:
+    """What the network and the plan ask of a set; `kind`: of targets, of so many classes."""
     size = plan.data.size if plan.data is not None else None
-    if program is None:
-        return Wanted((), 0, kind, size, plain)
-    shape = program.graph.steps[0].outs[0].shape
-    out = program.graph.outputs[main(program)][0]
-    width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, kind, size, plain)
+    shape = program.graph.steps[0].outs[0].shape if program is not None else ()
+    return Wanted(shape, classes, kind, size, plain)
 
 
 def main(program: Program) -> str:

@@ -63,8 +63,7 @@ class Trained:
     @torch.no_grad()
     def shares(self, x: Tensor) -> Tensor:
         """Probabilities, or numbers, of inputs [N, …]."""
-        output, _ = self.task.outputs(self.model(x))
-        return self.task.shares(output)
+        return self.task.shares(self.model(x))
 
 
 def load(path: str | Path) -> Trained:
@@ -80,6 +79,7 @@ def load(path: str | Path) -> Trained:
     plan = reading.parse(from_text(record["plan"], f"{checkpoint}: plan"))
     facts = Facts.of(record["data"])
     task = tasks.task(plan, program)
+    task.know(facts)
     return Trained(model.eval(), program, plan, task, facts)
 
 
@@ -117,7 +117,7 @@ def held_out(found: Trained, data: Any = None) -> View:
     if data is not None:
         data = {"train": data, "val": data}
     task = found.task
-    wanted = sets.wanted(found.program, plan, task.targets, plain=task.plain)
+    wanted = sets.wanted(found.program, plan, task.targets, task.width, plain=task.plain)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:
@@ -158,6 +158,6 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
     answers = []
     for file in _listed(files):
         with torch.no_grad():
-            output, _ = task.outputs(model(prepare(pillow.open(file).convert("RGB"))[None]))
-        answers += task.answers(task.shares(output), tuple(names), top)
+            shares = task.shares(model(prepare(pillow.open(file).convert("RGB"))[None]))
+        answers += task.answers(shares, tuple(names), top)
     return answers

@@ -17,7 +17,7 @@ from archspec.train.targets import CLASSES
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
-    from archspec.train.sets import Sets
+    from archspec.train.sets import Facts, Sets
 
 Sums = dict[str, Tensor]
 """What adds up over samples, batches and processes: so a metric is exact, however they are cut."""
@@ -77,13 +77,25 @@ class Task:
     def refuse(self, sets: Sets) -> None:
         """Raises where the network and the data do not go together."""
 
-    def shares(self, output: Tensor) -> Tensor:
-        """What of several networks may be averaged: probabilities, numbers."""
-        return output
+    def know(self, facts: Facts) -> None:
+        """Takes what was learned of the training set besides weights, as a checkpoint has it."""
+
+    def shares(self, found: Any) -> Tensor:
+        """What the network says, as what may be averaged over several: probabilities, numbers."""
+        return self.outputs(found)[0]
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """What is said of each sample, as plain data."""
         raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """How many classes the network tells apart; 0 where it does not say."""
+        if self.program is None:
+            return 0
+        out = self.program.graph.outputs[self.main][0]
+        shape = self.program.graph.steps[out.node].outs[out.output].shape
+        return shape[0] if shape else 0
 
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""

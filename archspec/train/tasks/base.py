@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from archspec.train.sets import Facts, Sets
 
 Sums = dict[str, Tensor]
-"""What adds up over samples, batches and processes: so a metric is exact, however they are cut."""
+"""What adds up over samples, batches and processes: so a metric is exact, however they are cut.
+
+Where a metric ranks all samples, as average precision does, a name that begins with `rows` holds
+what is to be ranked, [any, …]: of two batches and two processes one is put below the other.
+"""
+ROWS = "rows"
 
 
 class Move(NamedTuple):

@@ -47,7 +47,7 @@ def test_anchors_are_those_of_the_op() -> None:
     text += "from: [logits, deltas, image]}]\noutputs: {boxes: best.boxes}\n"
     op: Any = next(archspec.build(archspec.loads(text)).children())
     wanted = op.anchors(torch.zeros(1, 3, 4, 5), torch.zeros(1, 3, 32, 40))
-    assert torch.equal(boxes.anchors(12, (0.5, 1.0, 3.0), (4, 5), 8), wanted)
+    assert torch.equal(boxes.anchors(12, (0.5, 1.0, 3.0), (4, 5), (32, 40)), wanted)
 
 
 def test_suppression_is_of_each_class_alone() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from archspec.module.detection import area, ops, overlaps
 
-_LARGEST = math.log(1000 / 16)  # growth of a box at most, as in Detectron and torchvision
+LARGEST = math.log(1000 / 16)  # growth of a box at most, as in Detectron and torchvision
 _ROUNDS = 100  # of k-means at most
 
 
@@ -78,11 +78,13 @@ def moved(anchors: Tensor, by: Tensor) -> Tensor:
     """Anchors moved and scaled by what `deltas` gives."""
     centre, sides = centred(anchors).split(2, -1)
     move, grow = by.split(2, -1)
-    return corners(torch.cat([centre + move * sides, sides * grow.clamp(max=_LARGEST).exp()], -1))
+    return corners(torch.cat([centre + move * sides, sides * grow.clamp(max=LARGEST).exp()], -1))
 
 
-def anchors(size: float, ratios: tuple[float, ...], cells: tuple[int, int], stride: int) -> Tensor:
-    """Those of a region proposal network's map: [height · width · ratios, 4].
+def anchors(
+    size: float, ratios: tuple[float, ...], cells: tuple[int, int], sides: tuple[int, int]
+) -> Tensor:
+    """Those of a region proposal network's map of so many cells: [height · width · ratios, 4].
 
     At the corner of every cell a box of each ratio height / width and of area size², its sides in
     whole pixels: as `anchor_boxes` of a spec has them, and torchvision.
@@ -90,7 +92,7 @@ def anchors(size: float, ratios: tuple[float, ...], cells: tuple[int, int], stri
     root = torch.tensor(ratios, dtype=torch.float64).sqrt()
     half = torch.stack([size / root, size * root], 1) / 2
     shapes = torch.cat([-half, half], 1).round().float()
-    rows, columns = (torch.arange(n) * stride for n in cells)
+    rows, columns = (torch.arange(n) * (side // n) for n, side in zip(cells, sides, strict=True))
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     corner = torch.stack([x, y, x, y], 2)[:, :, None]
     return (corner + shapes).flatten(0, 2)

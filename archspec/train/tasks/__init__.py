@@ -1,6 +1,8 @@
 """Outputs and targets → loss and metrics: what is learned. A task is a class in a file of its own.
 
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
+    detection         boxes and their classes: YOLO's losses or Faster R-CNN's, mAP
+    localisation      a class and a box: cross entropy + MSE, accuracy, mean IoU
     regression        numbers: squared error, absolute error, R²
     reconstruction    the input itself, noise on it or not: squared error, PSNR
 
@@ -25,6 +27,8 @@ __all__ = ["TASKS", "Move", "Sums", "Task", "task"]
 
 TASKS = {
     "classification": "archspec.train.tasks.classification:Classification",
+    "detection": "archspec.train.tasks.detection:Detection",
+    "localisation": "archspec.train.tasks.localisation:Localisation",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
     "regression": "archspec.train.tasks.regression:Regression",
 }

@@ -46,15 +46,16 @@ class Task:
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
     monitor: ClassVar[str]  # what a plan watches that says nothing
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
-    losses: ClassVar[tuple[str, ...]]  # that fit, the default first
+    losses: ClassVar[tuple[str, ...]]  # that fit, the default first; none: it has its own
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
         self.plan = plan
         self.program = program
         self.main = main(program) if program is not None else ""
-        name = plan.loss.name if plan.loss is not None else self.losses[0]
-        if name not in self.losses:
+        name = plan.loss.name if plan.loss is not None else next(iter(self.losses), "")
+        if plan.loss is not None and name not in self.losses:
             help = "it takes " + " or ".join(f"`{one}`" for one in self.losses)
+            help = help if self.losses else "it has losses of its own: leave `loss` out"
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}

@@ -154,7 +154,7 @@ class Localisation(Task):
         if self.program is not None:
             one_input(self.program)
         self.know(sets.facts)
-        sound(sets, self.width, self.targets)
+        sound(sets, self.width)
 
 
 def outputs(program: Program) -> dict[str, tuple[int, ...]]:

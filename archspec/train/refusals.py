@@ -6,6 +6,7 @@ Shapes and memory are the analysis's to tell: no batch goes through the network 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,49 +54,50 @@ def fits(program: Program, sets: Sets) -> Program:
     return other
 
 
-def memory(program: Program, plan: Plan, batch: int, device: torch.device) -> None:
+def memory(programs: Sequence[Program], plan: Plan, batch: int, device: torch.device) -> None:
     """Raises TrainError where a batch needs more than is free."""
-    need, free = _needed(program, plan, batch), available(device)
+    need, free = _needed(programs, plan, batch), available(device)
     if free is None or need <= free:
         return
-    largest = _largest(program, plan, int(free * _ROOM))
+    largest = _largest(programs, plan, int(free * _ROOM))
     message = f"a batch of {batch:,} needs about {size(need)}; {size(free)} are free"
     help = f"`batch: {largest}` fits" if largest else "not one sample fits: take a smaller network"
     raise TrainError("E806", message, help)
 
 
-def automatic(program: Program, plan: Plan, samples: int, device: torch.device) -> int:
+def automatic(programs: Sequence[Program], plan: Plan, samples: int, device: torch.device) -> int:
     """The batch that fits, a power of two; at most an eighth of the samples."""
     free = available(device)
     most = max(1, min(_MOST, samples // 8))
     if free is not None:
-        most = min(most, _largest(program, plan, int(free * _ROOM)))
+        most = min(most, _largest(programs, plan, int(free * _ROOM)))
     if most < 1:
-        memory(program, plan, 1, device)
+        memory(programs, plan, 1, device)
     return 1 << (max(most, 1).bit_length() - 1)
 
 
-def _needed(program: Program, plan: Plan, batch: int) -> int:
+def _needed(programs: Sequence[Program], plan: Plan, batch: int) -> int:
     """Bytes of weights, gradients, the optimizer, and of what is kept for the backward pass.
 
     Where a phase trains everything; what is less is not told apart here.
     """
-    totals = program.analysis.totals
+    totals = [program.analysis.totals for program in programs]
+    weights = sum(one.weight_bytes for one in totals)
     states = _STATES.get(plan.optimizer.name, 1)
     if plan.optimizer.name == "sgd" and plan.optimizer.args.get("momentum"):
         states = 1
-    fixed = totals.weight_bytes + (1 + states) * totals.gradient_bytes
-    fixed += totals.weight_bytes if plan.ema else 0
+    fixed = weights + (1 + states) * sum(one.gradient_bytes for one in totals)
+    fixed += weights if plan.ema else 0
     if not any(phase.train == ALL for phase in plan.parts):
-        return totals.weight_bytes
+        return weights
     half = plan.precision in ("bf16", "fp16")
-    return fixed + batch * totals.saved_bytes // (2 if half else 1)
+    return fixed + batch * sum(one.saved_bytes for one in totals) // (2 if half else 1)
 
 
-def _largest(program: Program, plan: Plan, free: int) -> int:
+def _largest(programs: Sequence[Program], plan: Plan, free: int) -> int:
     """Samples of the largest batch that fits."""
-    fixed = _needed(program, plan, 0)
-    one = max(1, _needed(program, plan, 1) - fixed)
+    fixed = _needed(programs, plan, 0)
+    one = max(1, _needed(programs, plan, 1) - fixed)
     return max(0, (free - fixed) // one)
 
 

@@ -574,6 +574,7 @@ class Whole:
             if c.lines[1:] == info.lines[1:] and c.values and c.outputs == info.outputs:
                 self.names.discard(info.name)
                 info.name = c.name
+                c.filled |= info.filled
                 return info
         self.order.append(info)
         return info

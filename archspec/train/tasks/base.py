@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from accelerate.utils import find_batch_size
 from torch import Tensor, nn
 
+from archspec.layers.shape import Reordered
 from archspec.text.words import listed
 from archspec.train.errors import TrainError
 from archspec.train.sets import main
@@ -16,6 +17,7 @@ from archspec.train.targets import CLASSES
 
 if TYPE_CHECKING:
     from archspec.network import Program
+    from archspec.train.loading import Normal
     from archspec.train.plan import Plan
     from archspec.train.sets import Facts, Sets
 
@@ -37,14 +39,20 @@ class Move(NamedTuple):
 
 
 class Task:
-    """Base of all tasks. Targets `y` and `model(x)` are a tensor, or a mapping of such by name."""
+    """Base of all tasks. Targets `y` and `model(x)` are a tensor, or a mapping of such by name.
+
+    A task of several networks gets them as `model["generator"]`, and so on.
+    """
 
     name: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
     targets: ClassVar[str] = CLASSES  # their kind: `archspec.train.targets`
     plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
+    networks: ClassVar[tuple[str, ...]] = ()  # where it trains several: the main one first
+    averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
+    by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
-    monitor: ClassVar[str]  # what a plan watches that says nothing
+    monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
     losses: ClassVar[tuple[str, ...]]  # that fit, the default first; none: it has its own
 
@@ -59,6 +67,16 @@ class Task:
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
+        self.others: Mapping[str, Program | None] = {}  # the other networks, by name
+
+    @property
+    def reader(self) -> Program | None:
+        """The network that reads the data."""
+        return self.program
+
+    def normal(self) -> Normal | None:
+        """How inputs are normalised where the plan says nothing, if the task wants it so."""
+        return None
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         """The steps that a batch asks for, the network in training."""
@@ -71,6 +89,14 @@ class Task:
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
         """The loss of each sample, [N]: what is worst is shown in a report."""
         raise NotImplementedError
+
+    def passes(self, model: nn.Module, x: Any) -> None:
+        """Sends a batch through what is trained, for the statistics of norms."""
+        model(x)
+
+    def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor | None:
+        """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
+        return None
 
     def figures(self, sums: Sums) -> dict[str, float]:
         """Metrics, from what was counted."""
@@ -97,10 +123,10 @@ class Task:
     @property
     def width(self) -> int:
         """How many classes the network tells apart; 0 where it does not say."""
-        if self.program is None:
+        if self.reader is None:
             return 0
-        out = self.program.graph.outputs[self.main][0]
-        shape = self.program.graph.steps[out.node].outs[out.output].shape
+        out = self.reader.graph.outputs[main(self.reader)][0]
+        shape = self.reader.graph.steps[out.node].outs[out.output].shape
         return shape[0] if shape else 0
 
     def falls(self, figure: str) -> bool:
@@ -124,6 +150,15 @@ def count(loss: Tensor, y: Any) -> Sums:
     """The loss as a sum over samples, and how many they are."""
     n = find_batch_size(y)
     return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
+
+
+def last_op(program: Program) -> str:
+    """The op that the numbers of the main output come from, whatever moves them about later."""
+    edge = program.graph.outputs[main(program)][0]
+    node = program.graph.steps[edge.node]
+    while isinstance(node.layer, Reordered):
+        node = program.graph.steps[node.inputs[0].node]
+    return node.op
 
 
 def one_input(program: Program) -> None:

@@ -77,7 +77,9 @@ class Localisation(Task):
         fours = [name for name in wide if wide[name] == 4] if box is None else [box]
         if len(wide) != 2 or not fours:
             said = ", ".join(f"`{k}` {list(v)}" for k, v in outputs(self.program).items())
-            message = f"localisation needs an output of logits and one of 4 numbers; here are {said}"
+            message = (
+                f"localisation needs an output of logits and one of 4 numbers; here are {said}"
+            )
             help = "outputs: {scores: …, box: …}, each behind a `linear` of its own"
             raise TrainError("E804", message, help)
         if len(fours) == 2:

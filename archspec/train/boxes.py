@@ -23,13 +23,13 @@ _ROUNDS = 100  # of k-means at most
 
 def centred(boxes: Tensor) -> Tensor:
     """Corners → centre and sides: x, y, width, height."""
-    low, high = boxes.split(2, -1)
+    low, high = torch.split(boxes, 2, -1)
     return torch.cat([(low + high) / 2, high - low], -1)
 
 
 def corners(boxes: Tensor) -> Tensor:
     """Centre and sides → left, top, right, bottom."""
-    centre, sides = boxes.split(2, -1)
+    centre, sides = torch.split(boxes, 2, -1)
     return torch.cat([centre - sides / 2, centre + sides / 2], -1)
 
 
@@ -68,16 +68,16 @@ def deltas(boxes: Tensor, anchors: Tensor) -> Tensor:
 
     Girshick et al. 2014 (arXiv 1311.2524), appendix C.
     """
-    centre, sides = centred(boxes).split(2, -1)
-    before, own = centred(anchors).split(2, -1)
+    centre, sides = torch.split(centred(boxes), 2, -1)
+    before, own = torch.split(centred(anchors), 2, -1)
     own = own.clamp(min=1e-6)
     return torch.cat([(centre - before) / own, (sides.clamp(min=1e-6) / own).log()], -1)
 
 
 def moved(anchors: Tensor, by: Tensor) -> Tensor:
     """Anchors moved and scaled by what `deltas` gives."""
-    centre, sides = centred(anchors).split(2, -1)
-    move, grow = by.split(2, -1)
+    centre, sides = torch.split(centred(anchors), 2, -1)
+    move, grow = torch.split(by, 2, -1)
     return corners(torch.cat([centre + move * sides, sides * grow.clamp(max=LARGEST).exp()], -1))
 
 
@@ -103,7 +103,9 @@ def best(found: Tensor, iou: float, most: int) -> Tensor:
 
     Boxes of different classes are moved apart, so that one suppression serves for all.
     """
-    far = 2 * float(found[:, :4].abs().max()) + 1 if len(found) else 1
+    if not len(found):
+        return found
+    far = 2 * found[:, :4].abs().amax() + 1
     kept = ops().nms(found[:, :4] + far * found[:, 5:], found[:, 4], iou)
     return found[kept[:most]]
 

@@ -34,7 +34,7 @@ def boxes(view: View) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         return
     step = max(1, len(view) // _READ)
     plain = view.plain()
-    for indices in torch.arange(0, len(view), step).split(_PART):
+    for indices in torch.split(torch.arange(0, len(view), step), _PART):
         _, y = plain.__getitems__(indices.tolist())
         yield (view.chosen[indices].tolist(), *_both(y))
 
@@ -65,8 +65,8 @@ def sound(sets: Sets, classes: int) -> None:
         said = f"the data have {here} classes, the head tells {classes} apart"
         raise TrainError("E804", said, f"make the head for {here}: build(…, classes={here})")
     height, width = sets.facts.shape[-2:]
-    for view in (sets.train, sets.val):
-        for numbers, corners, labels in boxes(view) if view is not None else ():
+    for view in (sets.train, sets.val) if sets.val is not None else (sets.train,):
+        for numbers, corners, labels in boxes(view):
             for wrong, said, help in _faults(corners, labels, (height, width), classes):
                 for n, k in wrong.nonzero()[:1].tolist():
                     where, box = name(view, numbers[n]), corners[n, k].tolist()

@@ -96,10 +96,10 @@ class Detection(Task):
         yield Move(found, count(found, y))
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
-        return self.head.losses(model(x), _filled(y), tuple(x.shape[2:]))
+        return self.head.losses(model(x), _filled(y), (x.shape[2], x.shape[3]))
 
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
-        found, y, sides = model(x), _filled(y), tuple(x.shape[2:])
+        found, y, sides = model(x), _filled(y), (x.shape[2], x.shape[3])
         losses = self.head.losses(found, y, sides)
         labels = y["labels"][y["labels"] != NO_BOX]
         return {
@@ -161,6 +161,11 @@ class Detection(Task):
             ]
             for rows in shares
         ]  # fmt: skip
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        said = shares[..., 4] >= _SAID
+        labels = torch.where(said, shares[..., 5], NO_BOX).long()
+        return {"boxes": shares[..., :4], "labels": labels, "scores": shares[..., 4]}
 
     # -------------------------------------------------------------- before the first step
 

@@ -77,9 +77,7 @@ class Localisation(Task):
         fours = [name for name in wide if wide[name] == 4] if box is None else [box]
         if len(wide) != 2 or not fours:
             said = ", ".join(f"`{k}` {list(v)}" for k, v in outputs(self.program).items())
-            message = (
-                f"localisation needs an output of logits and one of 4 numbers; here are {said}"
-            )
+            message = f"one output has to be logits and another 4 numbers; here are {said}"
             help = "outputs: {scores: …, box: …}, each behind a `linear` of its own"
             raise TrainError("E804", message, help)
         if len(fours) == 2:
@@ -103,7 +101,8 @@ class Localisation(Task):
     def _truth(self, x: Tensor, y: Any) -> Tensor:
         """The true box as shares of the picture."""
         height, width = x.shape[2:]
-        return y["box"] / y["box"].new_tensor([width, height, width, height])
+        box: Tensor = y["box"]
+        return box / box.new_tensor([width, height, width, height])
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         logits, box = self._both(model(x))
@@ -151,6 +150,12 @@ class Localisation(Task):
             box = [round(number, 1) for number in corners]
             made.append({"class": name, "score": round(float(score), 4), "box": box})
         return made
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        height, width = self.sides
+        score, label = shares[:, :-4].max(1)
+        box = shares[:, -4:] * shares.new_tensor([width, height, width, height])
+        return {"box": box, "label": label, "scores": score[:, None]}
 
     def refuse(self, sets: Sets) -> None:
         if self.program is not None:

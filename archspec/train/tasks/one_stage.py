@@ -62,14 +62,16 @@ class OneStage:
         """[N, A, H, W, 5 + classes] of each."""
         named = {self.names[0]: found} if isinstance(found, Tensor) else found
         return [
-            named[name].float().unflatten(1, (self.count, -1)).permute(0, 1, 3, 4, 2)
+            torch.unflatten(named[name].float(), 1, (self.count, -1)).permute(0, 1, 3, 4, 2)
             for name in self.names
         ]
 
     def _decoded(self, maps: list[Tensor], sides: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Of all anchors of all maps the corners [N, P, 4], and logits [N, P, 1 + classes]."""
         corners, logits = [], []
-        for one, shapes in zip(maps, self.anchors.to(maps[0]).split(self.count), strict=True):
+        for one, shapes in zip(
+            maps, torch.split(self.anchors.to(maps[0]), self.count), strict=True
+        ):
             rows, columns = one.shape[2:4]
             stride = one.new_tensor([sides[1] / columns, sides[0] / rows])
             axes = (torch.arange(n, device=one.device) for n in (rows, columns))
@@ -83,7 +85,7 @@ class OneStage:
 
     def _places(self, maps: list[Tensor], objects: Tensor, sides: tuple[int, int]) -> Tensor:
         """Which of all anchors each of the objects [M, 4] is for."""
-        centre, size = boxes.centred(objects).split(2, 1)
+        centre, size = torch.split(boxes.centred(objects), 2, 1)
         shapes = self.anchors.to(objects)
         around = (torch.cat([-half, half], 1) for half in (size / 2, shapes / 2))
         best = overlaps(*around).argmax(1)
@@ -93,7 +95,8 @@ class OneStage:
         rows, columns = cells[level].T
         column = (centre[:, 0] / sides[1] * columns).long().clamp(min=0).minimum(columns - 1)
         row = (centre[:, 1] / sides[0] * rows).long().clamp(min=0).minimum(rows - 1)
-        return starts[level] + (anchor * rows + row) * columns + column
+        places: Tensor = starts[level] + (anchor * rows + row) * columns + column
+        return places
 
     def losses(self, found: Any, y: Any, sides: tuple[int, int]) -> Tensor:
         """Of each sample, [N]: of its boxes 1 - GIoU, of objects and classes cross entropies."""
@@ -113,7 +116,7 @@ class OneStage:
         there = functional.binary_cross_entropy_with_logits(
             logits[..., 0], taken, weight, reduction="none"
         )
-        return there.sum(1).index_add(0, sample, apart + kinds.sum(1))
+        return torch.index_add(there.sum(1), 0, sample, apart + kinds.sum(1))
 
     def found(self, found: Any, sides: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Corners [N, P, 1, 4], the same for every class, and scores [N, P, classes]."""

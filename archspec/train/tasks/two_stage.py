@@ -50,7 +50,7 @@ class TwoStage:
         missing = [name for name in _OUTPUTS if name not in graph.outputs]
         if missing:
             said = f"the network has `proposals`, but no output {listed(missing)}"
-            raise TrainError("E804", said, "specs/faster_rcnn.yaml and rcnn_shapes.yaml have all")
+            raise TrainError("E804", said, "specs/faster_rcnn_tiny.yaml has them all")
         takers = {node.inputs[0]: node for node in graph.steps if node.op == "anchor_boxes"}
         strange = [edge for edge in graph.outputs["objectness"] if edge not in takers]
         if strange or len(graph.outputs["objectness"]) != len(graph.outputs["deltas"]):
@@ -77,11 +77,11 @@ class TwoStage:
         maps, moves = (_every(found[name]) for name in ("objectness", "deltas"))
         logits = torch.cat([one.float().permute(0, 2, 3, 1).flatten(1) for one in maps], 1)
         deltas = torch.cat([
-            one.float().unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+            torch.unflatten(one.float(), 1, (-1, 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
             for one in moves
         ], 1)  # fmt: skip
         anchors = torch.cat([
-            boxes.anchors(level.size, level.ratios, tuple(one.shape[2:]), sides)
+            boxes.anchors(level.size, level.ratios, (one.shape[2], one.shape[3]), sides)
             for level, one in zip(self.levels, maps, strict=True)
         ]).to(logits)  # fmt: skip
         near = overlaps(anchors[None], y["boxes"])
@@ -111,8 +111,7 @@ class TwoStage:
 
     def _deltas(self, found: Any) -> Tensor:
         """[N, R, classes + 1, 4], or one for all classes."""
-        regression: Tensor = found["box_regression"]
-        return regression.float().unflatten(2, (-1, 4))
+        return torch.unflatten(found["box_regression"].float(), 2, (-1, 4))
 
     def found(self, found: Any, sides: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Corners [N, R, classes or 1, 4] and scores [N, R, classes]."""

@@ -115,8 +115,8 @@ def below(rows: list[Tensor]) -> Tensor:
     most = max((len(one) for one in rows), default=0)
     made = rows[0].new_zeros(len(rows), most, 6)
     made[..., 5] = -1
-    for place, one in zip(made, rows, strict=True):
-        place[: len(one)] = one
+    for k, one in enumerate(rows):
+        made[k, : len(one)] = one
     return made
 
 

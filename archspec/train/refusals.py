@@ -15,6 +15,7 @@ import torch
 from archspec.text.faults import SpecError
 from archspec.text.words import cut
 from archspec.train.errors import TrainError
+from archspec.train.inputs import inputs
 from archspec.train.plan import ALL
 from archspec.units import size
 
@@ -30,28 +31,34 @@ _STATES = {"sgd": 0, "adam": 2, "adamw": 2}  # numbers an optimizer keeps of eac
 
 def fits(program: Program, sets: Sets) -> Program:
     """The network at the size of the data, its weights the same. Raises TrainError."""
-    wanted = program.graph.steps[0]
-    given, shape = sets.facts.shape, wanted.outs[0].shape
-    if not given or given == shape:
+    own, facts = inputs(program), sets.facts
+    given = facts.inputs or ({own[0].name: facts.shape} if facts.shape else {})
+    other = [one for one in own if one.name in given and given[one.name] != one.shape]
+    if not other:
         return program
-    message = f"inputs have shape {list(given)}; `{wanted.path}` is {list(shape)}"
-    pictures = len(shape) == len(given) == 3
-    help = f"`data: {{size: [{shape[1]}, {shape[2]}]}}` resizes them" if pictures else ""
-    if len(given) != len(shape) or (len(given) == 3 and given[0] != shape[0]):
-        help = (
-            f"pictures have {shape[0]} channels there" if pictures else "bring them to that shape"
-        )
+    wanted, shape = other[0], given[other[0].name]
+    message = f"inputs have shape {list(shape)}; `{wanted.name}` is {list(wanted.shape)}"
+    help = _help(wanted.shape, shape)
+    if len(shape) != len(wanted.shape) or (len(shape) == 3 and shape[0] != wanted.shape[0]):
         raise TrainError("E804", message, help)
     try:
-        choice = replace(program.choice, inputs={**program.choice.inputs, wanted.path: given})
-        other = type(program)(program.source, program.spec, choice)
+        choice = replace(program.choice, inputs={**program.choice.inputs, **given})
+        sized = type(program)(program.source, program.spec, choice)
     except SpecError as bad:
         raise TrainError("E804", f"{message}: {cut(bad.faults[0].message, 120)}", help) from None
-    pairs = zip(program.graph.weights(), other.graph.weights(), strict=True)
+    pairs = zip(program.graph.weights(), sized.graph.weights(), strict=True)
     changed = [name for (name, ours, _), (_, theirs, _) in pairs if ours.shape != theirs.shape]
     if changed:
         raise TrainError("E804", f"{message}: the weights of `{changed[0]}` would be others", help)
-    return other
+    return sized
+
+
+def _help(wanted: tuple[int, ...], given: tuple[int, ...]) -> str:
+    """How inputs come to have the shape that is wanted."""
+    pictures = len(wanted) == len(given) == 3
+    if pictures and given[0] == wanted[0]:
+        return f"`data: {{size: [{wanted[1]}, {wanted[2]}]}}` resizes them"
+    return f"pictures have {wanted[0]} channels there" if pictures else "bring them to that shape"
 
 
 def memory(programs: Sequence[Program], plan: Plan, batch: int, device: torch.device) -> None:

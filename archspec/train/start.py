@@ -22,7 +22,7 @@ from archspec.text.words import did_you_mean
 from archspec.train import groups, networks, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
-from archspec.train.loading import Normal, View
+from archspec.train.loading import Normal
 from archspec.train.plan import Log, Phase, Plan, Plateau, Stop
 from archspec.train.run import Run
 from archspec.train.sets import Facts
@@ -109,7 +109,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     main, *names = programs
     task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
     reader = task.reader
-    wanted = sets.wanted(reader, plan, task.targets, task.width, plain=task.plain)
+    wanted = task.asks(sets.wanted(reader, plan, task.targets, plain=task.plain))
     normal = task.normal() or shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task)
@@ -124,6 +124,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         batch = found.train.samples.batch or batch
     known = [program for program in programs.values() if program is not None]
     sized = [refusals.fits(one, found) if one is reader else one for one in known]
+    task.rehearse(model, found)
     if len(known) == len(programs):
         if batch == "auto":
             batch = refusals.automatic(sized, plan, len(found.train), on.device)
@@ -294,7 +295,7 @@ def overfit_one_batch(
         raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
     view = job.sets.train
-    view = View(view.samples, view.chosen[: job.batch], view.normal, (), view.seed)
+    view = replace(view, chosen=view.chosen[: job.batch], augments=())
     job = replace(job, sets=replace(job.sets, train=view, val=None))
     training = Training(job, accelerator(found))
     state.seed_all(found.seed)

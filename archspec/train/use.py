@@ -20,6 +20,7 @@ from archspec.text.source import from_text
 from archspec.text.words import listed
 from archspec.train import engine, networks, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
+from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
@@ -78,9 +79,9 @@ class Trained:
         return (made if normal is None else normal.undone(made)).clamp(0, 1)
 
     @torch.no_grad()
-    def shares(self, x: Tensor) -> Tensor:
-        """Probabilities, or numbers, of inputs [N, …]."""
-        return self.task.shares(self.model(x))
+    def shares(self, x: Any) -> Tensor:
+        """Probabilities, or numbers, of inputs [N, …], or of several by name."""
+        return self.task.shares(call(self.model, x))
 
 
 def load(path: str | Path) -> Trained:
@@ -137,7 +138,8 @@ def held_out(found: Trained, data: Any = None) -> View:
     if data is not None:
         data = {"train": data, "val": data}
     task = found.task
-    wanted = sets.wanted(task.reader, plan, task.targets, task.width, plain=task.plain)
+    wanted = task.asks(sets.wanted(task.reader, plan, task.targets, plain=task.plain))
+    wanted = wanted.known(found.facts.classes)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:

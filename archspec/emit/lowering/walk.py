@@ -485,7 +485,7 @@ def _given(
             found[new] = place.scope.value(old, part.env[old], row)
     for j, (flow, value) in enumerate(zip(ins, captures, strict=True)):
         shape = flow.at(row, dims(value))
-        for title, size in zip(titles(info.inputs[j], j, len(shape)), shape, strict=True):
+        for title, size in zip(titles(info.inputs[j], j, value.type), shape, strict=True):
             found[title] = size
     return found
 

@@ -4,6 +4,9 @@
     detection         boxes and their classes: YOLO's losses or Faster R-CNN's, mAP
     localisation      a class and a box: cross entropy + MSE, accuracy, mean IoU
     regression        numbers: squared error, absolute error, R²
+    next_token        what comes next in a sequence: cross entropy, perplexity
+    pairs, triplets   who is of one class: distances, accuracy, recall
+    step              a function of the caller's
     gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
 
@@ -33,7 +36,11 @@ TASKS = {
     "gan": "archspec.train.tasks.gan:GAN",
     "localisation": "archspec.train.tasks.localisation:Localisation",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "next_token": "archspec.train.tasks.next_token:NextToken",
+    "pairs": "archspec.train.tasks.pairs:Pairs",
     "regression": "archspec.train.tasks.regression:Regression",
+    "step": "archspec.train.tasks.step:Step",
+    "triplets": "archspec.train.tasks.triplets:Triplets",
 }
 
 

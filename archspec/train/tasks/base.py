@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from archspec.layers.shape import Reordered
 from archspec.text.words import listed
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call
 from archspec.train.sets import main
 from archspec.train.targets import CLASSES
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.loading import Normal
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Facts, Sets
 
 Sums = dict[str, Tensor]
@@ -92,7 +94,7 @@ class Task:
 
     def passes(self, model: nn.Module, x: Any) -> None:
         """Sends a batch through what is trained, for the statistics of norms."""
-        model(x)
+        call(model, x)
 
     def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor | None:
         """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
@@ -106,8 +108,15 @@ class Task:
         """What is more than a number, as plain data."""
         return {}
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        """What the task asks of a set beside the kind of its targets."""
+        return wanted
+
     def refuse(self, sets: Sets) -> None:
         """Raises where the network and the data do not go together."""
+
+    def rehearse(self, model: nn.Module, sets: Sets) -> None:
+        """Raises where the network itself, given a sample, shows that it cannot learn this."""
 
     def know(self, facts: Facts) -> None:
         """Takes what was learned of the training set besides weights, as a checkpoint has it."""
@@ -119,15 +128,6 @@ class Task:
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """What is said of each sample, as plain data."""
         raise NotImplementedError
-
-    @property
-    def width(self) -> int:
-        """How many classes the network tells apart; 0 where it does not say."""
-        if self.reader is None:
-            return 0
-        out = self.reader.graph.outputs[main(self.reader)][0]
-        shape = self.reader.graph.steps[out.node].outs[out.output].shape
-        return shape[0] if shape else 0
 
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""
@@ -166,4 +166,4 @@ def one_input(program: Program) -> None:
     inputs = [node.path for node in program.graph.steps if node.layer is None]
     if len(inputs) > 1:
         said = f"the network reads {listed(inputs)}; a sample of this task has one input"
-        raise TrainError("E804", said, "write a loop of your own around the module")
+        raise TrainError("E804", said, "fit(model, data, step=…) takes any loss")

@@ -31,6 +31,7 @@ from archspec.train.tasks.two_stage import TwoStage, is_two_stage
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Facts, Sets
 
 _ANCHORS = 3  # of a map, where the plan does not say
@@ -85,8 +86,12 @@ class Detection(Task):
             raise self.plan.fault("E802", said, "task", self.name, "anchors", help=help)
         return len(given) // maps
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        return wanted._replace(classes=self.width)
+
     @property
     def width(self) -> int:
+        """How many classes the head tells apart."""
         return self.head.classes
 
     # -------------------------------------------------------------- learning, measuring

@@ -29,6 +29,7 @@ from archspec.train.truth import sound
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Facts, Sets
 
 _RIGHT = 0.5  # intersection over union from which on a box is right
@@ -86,8 +87,12 @@ class Localisation(Task):
             raise self.plan.fault("E802", said, "task", help=help)
         return next(name for name in wide if name != fours[0]), fours[0]
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        return wanted._replace(classes=self.width)
+
     @property
     def width(self) -> int:
+        """How many classes the head tells apart."""
         return outputs(self.program)[self.scores][0] if self.program is not None else 0
 
     def _both(self, found: Any) -> tuple[Tensor, Tensor]:

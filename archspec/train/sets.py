@@ -39,6 +39,7 @@ class Facts:
     shape: tuple[int, ...] = ()  # of an input
     normal: Normal | None = None
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes, where several
+    anchors: tuple[tuple[float, float], ...] = ()  # of a detector: widths and heights
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -53,6 +54,7 @@ class Facts:
             tuple(record["shape"]),
             None if normal is None else Normal(tuple(normal["shift"]), tuple(normal["scale"])),
             {name: tuple(shape) for name, shape in record.get("inputs", {}).items()},
+            tuple((width, height) for width, height in record.get("anchors", ())),
         )
 
 

@@ -93,8 +93,7 @@ class Trained:
     @torch.no_grad()
     def shares(self, x: Any) -> Tensor:
         """Probabilities, or numbers, of inputs [N, …], or of several by name."""
-        output, _ = self.task.outputs(call(self.model, x))
-        return self.task.shares(output)
+        return self.task.shares(call(self.model, x))
 
 
 def load(path: str | Path) -> Trained:
@@ -112,6 +111,7 @@ def load(path: str | Path) -> Trained:
     facts = Facts.of(record["data"])
     main, *names = programs
     task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
+    task.know(facts)
     whole = networks.whole(models)
     return Trained(models[main], programs[main], plan, task, facts, whole.eval())
 
@@ -236,6 +236,6 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
     answers = []
     for file in _listed(files):
         with torch.no_grad():
-            output, _ = task.outputs(model(prepare(pillow.open(file).convert("RGB"))[None]))
-        answers += task.answers(task.shares(output), tuple(names), top)
+            shares = task.shares(model(prepare(pillow.open(file).convert("RGB"))[None]))
+        answers += task.answers(shares, tuple(names), top)
     return answers

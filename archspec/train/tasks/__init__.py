@@ -2,7 +2,9 @@
 
     binary            one of two classes by one number: binary cross entropy, accuracy, F1
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
+    detection         boxes and their classes: YOLO's losses or Faster R-CNN's, mAP
     gan               pictures like the data, made of noise: two networks, a loss for each
+    localisation      a class and a box: cross entropy + MSE, accuracy, mean IoU
     multi_label       for each label whether it is there: accuracy, F1, mean average precision
     next_token        what comes next in a sequence: cross entropy, perplexity
     pairs, triplets   who is of one class: distances, accuracy, recall
@@ -35,7 +37,9 @@ __all__ = ["TASKS", "Move", "Sums", "Task", "kind", "task"]
 TASKS = {
     "binary": "archspec.train.tasks.binary:Binary",
     "classification": "archspec.train.tasks.classification:Classification",
+    "detection": "archspec.train.tasks.detection:Detection",
     "gan": "archspec.train.tasks.gan:GAN",
+    "localisation": "archspec.train.tasks.localisation:Localisation",
     "multi_label": "archspec.train.tasks.binary:MultiLabel",
     "next_token": "archspec.train.tasks.next_token:NextToken",
     "pairs": "archspec.train.tasks.pairs:Pairs",

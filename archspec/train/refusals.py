@@ -6,25 +6,29 @@ Shapes and memory are the analysis's to tell: no batch goes through the network 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from archspec.analysis.rows import FLOAT
 from archspec.text.faults import SpecError
 from archspec.text.words import cut
 from archspec.train.errors import TrainError
-from archspec.train.plan import ALL
+from archspec.train.groups import trained
+from archspec.train.named import made
 from archspec.units import size
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from archspec.network import Program
     from archspec.train.plan import Plan
     from archspec.train.sets import Sets
 
 _ROOM = 0.9  # of the free memory: kernels want some beside what is predicted
 _MOST = 256  # samples of an automatic batch: more learn no faster by themselves
-_STATES = {"sgd": 0, "adam": 2, "adamw": 2}  # numbers an optimizer keeps of each that it trains
 
 
 def fits(program: Program, sets: Sets) -> Program:
@@ -53,50 +57,89 @@ def fits(program: Program, sets: Sets) -> Program:
     return other
 
 
-def memory(program: Program, plan: Plan, batch: int, device: torch.device) -> None:
+@dataclass(frozen=True)
+class Need:
+    """What the steps of a plan hold, by the analysis: of each phase, at its fullest.
+
+    `fixed` are weights, their average and what the optimizer remembers. At a place of the backward
+    pass there are `kept` for each sample, and `gradients`: (kept, gradients).
+    """
+
+    fixed: int
+    places: tuple[tuple[int, int], ...]
+
+    def bytes(self, batch: int) -> int:
+        return self.fixed + max((batch * kept + made for kept, made in self.places), default=0)
+
+    def largest(self, free: int) -> int:
+        """Samples of the largest batch that fits."""
+        left = [free - self.fixed - made for _, made in self.places]
+        if min([*left, free - self.fixed]) < 0:
+            return 0
+        fits = [room // kept for room, (kept, _) in zip(left, self.places, strict=True) if kept]
+        return min(fits, default=_MOST)
+
+
+def needs(program: Program, plan: Plan, free: Collection[str], on: Accelerator) -> list[Need]:
+    """Of each phase. `free` are the parameters that may be trained.
+
+    A phase keeps what autograd keeps behind its first trained weight, and gradients of what it
+    trains; what optimizers remember of a phase before stays. Where several processes train, each
+    holds the gradients once more, in the buckets that they are sent in.
+    """
+    sizes = {name: FLOAT * weight.size for name, weight, _ in program.graph.weights()}
+    weights, each = program.analysis.totals.weight_bytes, _remembered(plan)
+    half = 2 if plan.precision in ("bf16", "fp16") else 1
+    seen: set[str] = set()
+    found = []
+    for k in range(len(plan.parts)):
+        own = {name: sizes.get(name, 0) for name in trained(plan, k, free)}
+        seen |= set(own)
+        whole = sum(own.values())
+        fixed = weights * (2 if plan.ema else 1) + whole * (on.num_processes > 1)
+        fixed += round(each * sum(sizes.get(name, 0) for name in seen))
+        always = whole if plan.accumulate > 1 else 0  # of the batches before
+        places = {
+            (held.kept // half, max(held.gradients, always))
+            for held in program.analysis.training(own)
+        }
+        # an optimizer's own numbers in between: on a GPU of all at once, else of one at a time
+        between = whole if on.device.type == "cuda" else 2 * max(own.values())
+        places.add((0, whole + (between if plan.optimizer.name != "sgd" else 0)))
+        found.append(Need(fixed, tuple(sorted(places))))
+    return found
+
+
+def _remembered(plan: Plan) -> float:
+    """Numbers that the optimizer keeps of each that it trains: those after a step on a few."""
+    value = torch.nn.Parameter(torch.zeros(16, 16))
+    value.grad = torch.ones_like(value)
+    optimizer = made(plan.optimizer, [value])
+    optimizer.step()
+    state = optimizer.state[value].values()
+    numbers = sum(one.numel() for one in state if isinstance(one, torch.Tensor) and one.ndim)
+    return numbers / value.numel()
+
+
+def memory(needed: Sequence[Need], batch: int, free: int | None) -> None:
     """Raises TrainError where a batch needs more than is free."""
-    need, free = _needed(program, plan, batch), available(device)
+    need = max(one.bytes(batch) for one in needed)
     if free is None or need <= free:
         return
-    largest = _largest(program, plan, int(free * _ROOM))
+    most = min(one.largest(int(free * _ROOM)) for one in needed)
     message = f"a batch of {batch:,} needs about {size(need)}; {size(free)} are free"
-    help = f"`batch: {largest}` fits" if largest else "not one sample fits: take a smaller network"
+    help = f"`batch: {most}` fits" if most else "not one sample fits: take a smaller network"
     raise TrainError("E806", message, help)
 
 
-def automatic(program: Program, plan: Plan, samples: int, device: torch.device) -> int:
+def automatic(needed: Sequence[Need], samples: int, free: int | None) -> int:
     """The batch that fits, a power of two; at most an eighth of the samples."""
-    free = available(device)
     most = max(1, min(_MOST, samples // 8))
     if free is not None:
-        most = min(most, _largest(program, plan, int(free * _ROOM)))
+        most = min(most, *(one.largest(int(free * _ROOM)) for one in needed))
     if most < 1:
-        memory(program, plan, 1, device)
+        memory(needed, 1, free)
     return 1 << (max(most, 1).bit_length() - 1)
-
-
-def _needed(program: Program, plan: Plan, batch: int) -> int:
-    """Bytes of weights, gradients, the optimizer, and of what is kept for the backward pass.
-
-    Where a phase trains everything; what is less is not told apart here.
-    """
-    totals = program.analysis.totals
-    states = _STATES.get(plan.optimizer.name, 1)
-    if plan.optimizer.name == "sgd" and plan.optimizer.args.get("momentum"):
-        states = 1
-    fixed = totals.weight_bytes + (1 + states) * totals.gradient_bytes
-    fixed += totals.weight_bytes if plan.ema else 0
-    if not any(phase.train == ALL for phase in plan.parts):
-        return totals.weight_bytes
-    half = plan.precision in ("bf16", "fp16")
-    return fixed + batch * totals.saved_bytes // (2 if half else 1)
-
-
-def _largest(program: Program, plan: Plan, free: int) -> int:
-    """Samples of the largest batch that fits."""
-    fixed = _needed(program, plan, 0)
-    one = max(1, _needed(program, plan, 1) - fixed)
-    return max(0, (free - fixed) // one)
 
 
 def available(device: torch.device) -> int | None:

@@ -117,9 +117,11 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         batch = found.train.samples.batch or batch
     if program is not None:
         sized = refusals.fits(program, found)
+        needed = refusals.needs(sized, plan, free, on)
+        room = refusals.available(on.device)
         if batch == "auto":
-            batch = refusals.automatic(sized, plan, len(found.train), on.device)
-        refusals.memory(sized, plan, int(batch), on.device)
+            batch = refusals.automatic(needed, len(found.train), room)
+        refusals.memory(needed, int(batch), room)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")

@@ -8,14 +8,16 @@ Several checkpoints are an ensemble: what they say is averaged.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from archspec.module import exchange
 from archspec.text.source import from_text
 from archspec.text.words import listed
 from archspec.train import engine, reading, sets, state, tasks
@@ -27,6 +29,7 @@ from archspec.train.sets import Facts
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.module.exchange import Exported
     from archspec.network import Program
     from archspec.train.loading import View
     from archspec.train.plan import Plan
@@ -65,6 +68,16 @@ class Trained:
         """Probabilities, or numbers, of inputs [N, …]."""
         output, _ = self.task.outputs(self.model(x))
         return self.task.shares(output)
+
+    def export(self, path: str | Path, *, force: bool = False) -> Exported:
+        """Write it as .onnx or .pt2, with task, classes and normalisation in the file's metadata.
+
+        As `archspec.export` does. Raises ExportError.
+        """
+        facts = {"task": self.facts.task, "classes": json.dumps(self.facts.classes)}
+        if self.facts.normal is not None:  # x -> (x - shift) / scale, a number a channel
+            facts |= {key: json.dumps(value) for key, value in asdict(self.facts.normal).items()}
+        return exchange.export(self.model, path, metadata=facts, force=force)
 
 
 def load(path: str | Path) -> Trained:

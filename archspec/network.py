@@ -28,6 +28,7 @@ from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
+    from archspec.expand.running import Elsewhere
     from archspec.language import Spec
     from archspec.text.source import Source
 
@@ -75,7 +76,7 @@ class Program(Network):
         title = Path(self.source.name).name
         try:
             with collector.paused():
-                return emit(self.graph.root, self.name, title, self.again, self.spec.init)
+                return emit(self.again, self.name, title, self.spec.init, self.elsewhere)
         except UnprovenError as error:
             raise error.placed(self.sources) from None
 
@@ -99,6 +100,14 @@ class Program(Network):
         """The tree at other values: what emission tries, to see whether a text holds there too."""
         root = self.graph.root
         return Again(root, self.choice.variant, self.choice.params, self.choice.inputs)
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """The tree at other sizes of the free axes; None where there are none."""
+        from archspec.expand.running import Elsewhere  # for specs with free axes only
+
+        running, moved = self.graph.running, self.analysis.elsewhere
+        return Elsewhere(running, moved.axes) if running is not None and moved else None
 
     def faults(self) -> list[Fault]:
         """Totals that are not those the spec expects: at most one fault.

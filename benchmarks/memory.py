@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import archspec
-from archspec.train import engine, groups, named, reading, refusals
+from archspec.train import engine, groups, memory, named, reading
 
 CASES: tuple[tuple[str, str | None, str], ...] = (
     ("lenet5", None, "f6"), ("resnet50", "resnet18", "layer4, fc"), ("resnet50", None, "fc"),
@@ -87,7 +87,7 @@ def compare(name: str, variant: str | None, part: str, optimizer: Any, batch: in
     plan = reading.given(None, {"optimizer": optimizer, "phases": [{"train": train}]})
     built = archspec.build(program)
     free = [n for n, value in built.named_parameters() if value.requires_grad]
-    (need,) = refusals.needs(program, plan, free, engine.accelerator(plan))
+    (need,) = memory.needs({"": program}, plan, free, engine.accelerator(plan))
     model, names = built.to("meta").train(), groups.trained(plan, 0, free)
     for norm in groups.frozen_norms(model, names):
         norm.eval()

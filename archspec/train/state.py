@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from archspec.network import Program
 
 LAST, BEST = "last", "best"
+SAMPLES = "samples"  # pictures that a network makes, one file an epoch
 _FOLDER = "checkpoints"
 FORMAT = 1
+_APART = 1_000_003  # the seeds of processes from one another
 _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*\.ya?ml")  # names that files may have anywhere
 
 
@@ -67,13 +69,15 @@ def _synced(path: Path) -> None:
 class Checkpoint(NamedTuple):
     """What is written: weights, what is needed to go on (if one may), what they are, texts.
 
-    The texts are the spec's, and what is for people to read, by their places.
+    The texts are the spec's, and what is for people to read, by their places; `others` are weights
+    and texts of the networks beside the main one, by name.
     """
 
     weights: Mapping[str, Tensor]
     state: Mapping[str, Any] | None
     facts: Mapping[str, Any]
     texts: Mapping[str, str]
+    others: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]] = {}
 
 
 def write(run: Path, name: str, made: Checkpoint) -> None:
@@ -99,17 +103,25 @@ def placed(folder: Path, made: Checkpoint) -> None:
 
 def _filled(folder: Path, made: Checkpoint) -> None:
     """Writes what a checkpoint holds, and brings it to the disk."""
-    files.save(made.weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
     if made.state is not None:
         torch.save(dict(made.state), folder / "state.pt")
     facts = json.dumps(made.facts, indent=1)
-    for path, text in {"facts.json": facts, **made.texts}.items():
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
+    _network(folder, made.weights, {"facts.json": facts, **made.texts})
+    for name, (weights, texts) in made.others.items():
+        _network(folder / name, weights, texts)
     for file in sorted(folder.rglob("*")):
         _synced(file)
     _synced(folder)
+
+
+def _network(folder: Path, weights: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
+    """A network's weights, and texts by their places."""
+    folder.mkdir(exist_ok=True)
+    files.save(weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
+    for path, text in texts.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
 
 
 def point(run: Path, pointer: str, name: str) -> None:
@@ -159,6 +171,9 @@ def facts_of(checkpoint: Path) -> dict[str, Any]:
     try:
         record = json.loads((checkpoint / "facts.json").read_text(encoding="utf-8"))
         Facts.of(record["data"])
+        odd = [name for name in record.get("others", ()) if not name.isidentifier()]
+        if odd:
+            raise ValueError(f"`{odd[0]}` is no name of a network")
     except (OSError, ValueError, KeyError, TypeError) as bad:
         message = f"`{checkpoint}` cannot be read: {bad}"
         raise TrainError("E808", message, "take another checkpoint of the run") from None
@@ -178,6 +193,36 @@ def state_of(checkpoint: Path) -> dict[str, Any]:
         message = f"`{checkpoint / 'state.pt'}` cannot be read: {type(bad).__name__}"
         raise TrainError("E808", message, "take another checkpoint of the run") from None
     return found
+
+
+def programs_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Program]:
+    """The networks that a checkpoint is of, by name; one that is alone has none: "".
+
+    Raises TrainError where one was not archspec's.
+    """
+    specs = [record["spec"], *record.get("others", {}).values()]
+    folders = folders_of(checkpoint, record).items()
+    return {
+        name: program_of(folder, {"spec": spec})
+        for (name, folder), spec in zip(folders, specs, strict=True)
+    }
+
+
+def folders_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Where each network of a checkpoint is, by its name: the main one at the top."""
+    others = record.get("others", {})
+    return {record.get("main", ""): checkpoint, **{name: checkpoint / name for name in others}}
+
+
+def weights_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint, as the module that was trained has them."""
+    from safetensors.torch import load_file
+
+    return {
+        f"{name}.{key}" if name else key: value
+        for name, folder in folders_of(checkpoint, record).items()
+        for key, value in load_file(folder / "model.safetensors").items()
+    }
 
 
 def program_of(checkpoint: Path, record: Mapping[str, Any]) -> Program:
@@ -258,10 +303,11 @@ def restore_randomness(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def seed_all(seed: int) -> None:
-    """All generators at their beginning."""
+def seed_all(seed: int, rank: int = 0) -> None:
+    """All generators at their beginning; each process of several draws numbers of its own."""
     import numpy
 
+    seed += _APART * rank
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -84,11 +84,16 @@ def saved(graph: Graph, costs: Sequence[Cost], trained: Collection[str] | None =
         cost = costs[node.kind]
         owner = node.index if node.shared is None else node.shared
         wants.append(owner in learning or any(wants[edge.node] for edge in node.inputs))
-        kept = _kept(node, cost.kept, bases) - held if wants[-1] else set()
+        needs = wants[-1] and not (_for_weights(node) and owner not in learning)
+        kept = _kept(node, cost.kept, bases) - held if needs else set()
         held |= kept
-        own = cost.kept.bytes if wants[-1] else 0
+        own = cost.kept.bytes if needs else 0
         found.append(own + sum(graph.steps[e.node].outs[e.output].bytes for e in kept))
     return found
+
+
+def _for_weights(node: Node) -> bool:
+    return node.layer is not None and node.layer.kept_for_weights
 
 
 def _learning(graph: Graph, trained: Collection[str] | None) -> dict[int, int]:

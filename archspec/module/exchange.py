@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from archspec.weights.proposal import probe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from archspec.expand.graph import Node
     from archspec.network import Program
 
 BATCH = "batch"
@@ -133,13 +135,14 @@ def _work(model: nn.Module, program: Program) -> _Work:
         if node.layer is None:
             shape = enumerate(node.outs[0].shape)
             inputs[node.path] = (BATCH, *(free.get((node.index, k), n) for k, n in shape))
-    there = program.analysis.elsewhere or [node.outs for node in graph.steps]
+    here, moved = [node.outs for node in graph.steps], program.analysis.elsewhere
+    there = here if moved is None else moved.types
     device = next((value.device for value in model.parameters()), torch.device("cpu"))
     probes = tuple(
         tuple(x.to(device) for x in probe(graph, types, batch))
-        for types, batch in (([node.outs for node in graph.steps], 2), (there, 3))
+        for types, batch in ((here, 2), (there, 3))
     )
-    found = _called(model, program, probes[0])
+    found = model(*probes[0])
     leaves, _ = torch.utils._pytree.tree_flatten_with_path(found)
     (first, *_) = (n for n in graph.outputs if n not in graph.training_outputs)
     several = isinstance(found, Mapping)
@@ -150,21 +153,37 @@ def _work(model: nn.Module, program: Program) -> _Work:
     return _Work(model, program, inputs, tuple(outputs), probes)
 
 
-def _called(model: nn.Module, program: Program, given: Sequence[Tensor]) -> Any:
-    try:
-        return model(*given)
-    except Exception as failed:
-        raise _refused(program, model, failed, "does not run") from failed
-
-
-def _refused(program: Program, model: nn.Module, failed: Exception, said: str) -> ExportError:
+def _refused(work: _Work, failed: Exception, said: str) -> ExportError:
     """What failed, with the item of the spec that is meant."""
-    where = blame.running(program, model, failed)
-    text = " ".join(str(failed).split())
-    message = f"`{program.name}` {said}"
+    causes = [failed]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
+    last = causes[-1]
+    where = blame.running(work.program, work.model, last) or _unknown(work, causes)
+    message = f"`{work.program.name}` {said}"
     if where is not None:
         message += f": `{where.path}` ({where.op})"
-    return ExportError("E822", f"{message}: {type(failed).__name__}: {text[:200]}", "")
+    text = " ".join(str(last).split())
+    return ExportError("E822", f"{message}: {type(last).__name__}: {text[:150]}", _OTHER)
+
+
+def _unknown(work: _Work, causes: Sequence[Exception]) -> Node | None:
+    """The op that an exporter has no translation of: it is traced again, to see what it is of."""
+    import torch
+
+    called = [name for one in causes for name in _CALLED.findall(str(one))]
+    if not called:
+        return None
+    for node in torch.export.export(work.model, work.probes[0]).graph.nodes:
+        lines = _LINE.findall(node.meta.get("stack_trace") or "")
+        if str(node.target) in called and lines:
+            return blame.line(work.program, int(lines[-1]))
+    return None
+
+
+_CALLED = re.compile(r"target=torch\.ops\.([\w.]+)")
+_LINE = re.compile(rf'File "{re.escape(blame.FILENAME)}[^"]*", line (\d+)')
+_OTHER = "the other of .onnx and .pt2 may hold it; `archspec compile` writes plain PyTorch"
 
 
 # ------------------------------------------------------------------ the formats
@@ -195,7 +214,7 @@ def _by_export(work: _Work) -> Any:
             dynamic_shapes=tuple(work.free),
         )  # fmt: skip
     except Exception as failed:
-        raise _refused(work.program, work.model, failed, "is not exported to ONNX") from failed
+        raise _refused(work, failed, "is not exported to ONNX") from failed
     assert found is not None
     return found.model_proto
 
@@ -204,7 +223,8 @@ def _by_script(work: _Work) -> Any:
     """By TorchScript: torch.export goes through recurrent layers step by step, of fixed number."""
     import torch
 
-    onnx, file = _library("onnx"), io.BytesIO()
+    onnx = _library("onnx")
+    file: Any = io.BytesIO()
     free = dict(zip(work.inputs, work.free, strict=True))
     try:
         torch.onnx.export(
@@ -213,7 +233,7 @@ def _by_script(work: _Work) -> Any:
             dynamic_axes={**free, **{name: {0: BATCH} for name in work.outputs}},
         )  # fmt: skip
     except Exception as failed:
-        raise _refused(work.program, work.model, failed, "is not exported to ONNX") from failed
+        raise _refused(work, failed, "is not exported to ONNX") from failed
     return onnx.load_from_string(file.getvalue())
 
 
@@ -248,7 +268,7 @@ def _pt2(work: _Work, metadata: Mapping[str, str]) -> tuple[bytes, Run]:
     try:
         made = torch.export.export(work.model, work.probes[0], dynamic_shapes=free)
     except Exception as failed:
-        raise _refused(work.program, work.model, failed, "is not exported") from failed
+        raise _refused(work, failed, "is not exported") from failed
     file = io.BytesIO()
     names = {"inputs": list(work.inputs), "outputs": list(work.outputs)}
     facts = json.dumps({**metadata, **names})

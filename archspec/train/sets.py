@@ -84,7 +84,8 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
         _same_classes(whole, other)
         held = View(other, torch.arange(len(other)))
     elif data.val:
-        held, chosen = _split(whole, float(data.val))
+        chosen, numbers = held_out(len(whole), float(data.val))
+        held = View(whole, numbers)
     chosen = chosen[: data.samples]
     view = View(whole, chosen, None, data.augment, plan.seed)
     if data.augment and not _pictures(view):
@@ -114,14 +115,14 @@ def pair(given: Any) -> tuple[Any, Any]:
     return given, None
 
 
-def _split(whole: Samples, share: float) -> tuple[View, Tensor]:
-    """A share held out, always the same; and the numbers of the rest."""
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(_SPLIT))
-    count = max(1, round(len(whole) * share))
-    if count >= len(whole):
-        message = f"of {len(whole)} samples none are left to learn from"
+def held_out(samples: int, share: float) -> tuple[Tensor, Tensor]:
+    """The numbers of samples that are learned from, and of a share held out: always the same."""
+    order = torch.randperm(samples, generator=torch.Generator().manual_seed(_SPLIT))
+    count = max(1, round(samples * share))
+    if count >= samples:
+        message = f"of {samples} samples none are left to learn from"
         raise TrainError("E803", message, "hold out a smaller share: `val: 0.1`, or 0")
-    return View(whole, order[:count].sort().values), order[count:].sort().values
+    return order[count:].sort().values, order[:count].sort().values
 
 
 def _same_classes(train: Samples, val: Samples) -> None:

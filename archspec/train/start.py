@@ -105,7 +105,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     program = origin.program_of(model)
     task = tasks.task(plan, program)
     wanted = sets.wanted(program, plan, numbers=task.numbers, plain=task.plain)
-    found = sets.prepare(plan, data, wanted, task.name, _shift(model, program))
+    found = sets.prepare(plan, data, wanted, task.name, published_normal(model, program))
     _monitored(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
@@ -141,7 +141,7 @@ def _monitored(plan: Plan, task: tasks.Task) -> None:
             raise plan.fault("E802", said, *place, "stop", "monitor", help=help)
 
 
-def _shift(model: nn.Module, program: Program | None) -> Normal | None:
+def published_normal(model: nn.Module, program: Program | None) -> Normal | None:
     """How inputs are normalised for the published weights that the model was given, if any."""
     if program is None or program.spec.weights is None or origin.report(model) is None:
         return None

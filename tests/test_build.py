@@ -8,7 +8,6 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -309,27 +308,6 @@ def test_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
         build(loads(CHAIN))
     assert caught.value.code == "E601"
     assert "archspec[torch]" in caught.value.help
-
-
-@pytest.mark.parametrize(
-    ("ops", "remedy"),
-    [(None, "archspec[torchvision]"), ("broken", "built for your PyTorch")],
-)
-def test_without_torchvision_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, ops: str | None, remedy: str
-) -> None:
-    text = "spec: 1\nname: kept\ninput: {boxes: [5, 4], scores: [5]}\n"
-    text += "body: [{id: best, nms: , from: [boxes, scores]}]\noutputs: {boxes: best.boxes}\n"
-
-    class Broken(ModuleType):
-        def __getattr__(self, name: str) -> object:
-            raise RuntimeError("operator torchvision::nms does not exist")
-
-    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
-    monkeypatch.setitem(sys.modules, "torchvision.ops", Broken("torchvision.ops") if ops else None)
-    with pytest.raises(BuildError, match="E602") as caught:
-        build(loads(text))
-    assert remedy in caught.value.help
 
 
 def test_refuses_a_module_that_is_not_its_graph(monkeypatch: pytest.MonkeyPatch) -> None:

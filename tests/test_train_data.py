@@ -24,7 +24,8 @@ from archspec.train import augment, reading, sets, state, use
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, Order, View, load
 from archspec.train.named import Called
-from archspec.train.samples import Arrays, Given, Wanted, picture, samples
+from archspec.train.samples import Arrays, Given, Wanted, picture
+from archspec.train.sources import samples
 from archspec.train.start import fit, prepare
 
 SPEC = """\
@@ -39,7 +40,7 @@ body:
   - {id: fc, linear: $classes}
 head: fc
 """
-WANTED = Wanted((1, 8, 8), 2, False)
+WANTED = Wanted((1, 8, 8), 2, "classes")
 
 
 @pytest.fixture(autouse=True)
@@ -110,12 +111,12 @@ def test_a_table_of_files_and_one_of_numbers(pictures: Path, tmp_path: Path) -> 
     assert y.tolist() == [0, 1]
     numbers = tmp_path / "numbers.csv"
     numbers.write_text("a,b,price\n1,2,30.5\n3,4,10\n")
-    x, y = samples(numbers, Wanted((2,), 0, True)).fetch([0, 1])
+    x, y = samples(numbers, Wanted((2,), 0, "numbers")).fetch([0, 1])
     assert x.tolist() == [[1, 2], [3, 4]]
     assert y.tolist() == [30.5, 10]
     ten = tmp_path / "ten.csv"
     ten.write_text("a,n\n" + "".join(f"1,{n}\n" for n in (10, 9, 2)))
-    assert samples(ten, Wanted((1,), 3, False)).classes == ("2", "9", "10")
+    assert samples(ten, Wanted((1,), 3, "classes")).classes == ("2", "9", "10")
 
 
 def test_an_npz(tmp_path: Path) -> None:
@@ -135,9 +136,9 @@ def test_an_npz(tmp_path: Path) -> None:
 
 def test_digits_and_synthetic_pictures_fit_any_input() -> None:
     for shape in ((1, 8, 8), (3, 32, 32), (64,)):
-        found = samples("digits", Wanted(shape, 10, False))
+        found = samples("digits", Wanted(shape, 10, "classes"))
         assert (len(found), found.fetch([0])[0].shape[1:]) == (1797, shape)
-    found = samples("synthetic", Wanted((3, 16, 16), 5, False))
+    found = samples("synthetic", Wanted((3, 16, 16), 5, "classes"))
     assert found.fetch([7])[0].shape == (1, 3, 16, 16)
     assert set(found.targets.tolist()) == set(range(5))
 
@@ -274,7 +275,7 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
     ):
         path.write_text(text)
         with pytest.raises(TrainError, match=said):
-            samples(path, Wanted((1,), 0, False))
+            samples(path, Wanted((1,), 0, "classes"))
 
 
 def test_data_of_another_size_are_resized_or_refused() -> None:
@@ -306,7 +307,7 @@ def test_pictures_are_resized_as_torchvision_does(tmp_path: Path) -> None:
 
 def prepared(data: Any, **settings: Any) -> sets.Sets:
     plan = reading.given(None, {"data": {"train": "digits", **settings}})
-    wanted = Wanted((1, 8, 8), 10, False)
+    wanted = Wanted((1, 8, 8), 10, "classes")
     return sets.prepare(plan, data, wanted, "classification", None)
 
 
@@ -351,7 +352,7 @@ def test_an_order_is_decided_by_seed_and_epoch() -> None:
 
 
 def augmented(name: str, by: Any, numbers: list[list[float]], x: Tensor) -> Tensor:
-    return augment.apply([Called(name, {"by": by})], x, torch.tensor(numbers))
+    return augment.apply([Called(name, {"by": by})], {"x": x}, torch.tensor(numbers))["x"]
 
 
 def test_moves_are_what_their_names_say() -> None:
@@ -398,7 +399,7 @@ def test_torchvisions_transforms_or_what_to_install(torchvision: Any) -> None:
     plan = reading.given(
         None, {"data": {"train": "digits", "augment": [{"RandomErasing": {"p": 1.0}}]}}
     )
-    found = sets.prepare(plan, None, Wanted((1, 8, 8), 10, False), "classification", None)
+    found = sets.prepare(plan, None, Wanted((1, 8, 8), 10, "classes"), "classification", None)
     (one, _), (again, _) = found.train[4], found.train[4]
     assert torch.equal(one, again)
     assert not torch.equal(one, found.train.plain()[4][0])

@@ -3,6 +3,7 @@
 emitted    the text, run: its classes, and what of them a pickle holds
 trial      an instance on the meta device: are its weights and outputs those of the graph?
 blame      an error in the emitted text: which item of the spec is meant?
+detection  torchvision's ops of detectors, or plain torch in their place
 reparam    layers whose weight a norm computes, in pickles
 
 build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): Linear(2048, 10))
@@ -10,7 +11,6 @@ build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): 
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from archspec import network
 from archspec.expand.graph import Node
 from archspec.language.weights import SOURCES
 from archspec.module import blame, reparam, trial
-from archspec.module.emitted import BuildError, network_class, torch_module, without_torchvision
+from archspec.module.emitted import BuildError, network_class, torch_module
 from archspec.module.trial import Wrong
 from archspec.network import Program
 from archspec.text.faults import CodedError, SpecError
@@ -121,8 +121,6 @@ def _made(cls: type[nn.Module], program: Program) -> nn.Module:
 def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
     """The complaint: what is wrong, with the item that is meant and its place."""
     cause, where = wrong.cause, wrong.where
-    if cause is not None and _of_torchvision(cause):
-        return without_torchvision(program, cause)
     said = f"the emitted module of `{program.name}` {wrong.said}"
     if cause is not None:
         said += f": {' '.join(f'{type(cause).__name__}: {cause}'.split())[:300]}"
@@ -131,12 +129,6 @@ def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
         path = where.path if isinstance(where, Node) else item.op
         said += f"\n  --> {program.sources[item.loc.file].position(item.loc)}   {path}"
     return BuildError(code, said, _remedy(where))
-
-
-def _of_torchvision(failed: Exception) -> bool:
-    """Whether torchvision itself says that its ops are not there."""
-    frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)]
-    return bool(frames) and frames[-1].f_globals.get("__name__") == "torchvision.extension"
 
 
 def _remedy(where: Node | Item | None) -> str:

@@ -14,6 +14,7 @@ finder for its name would not do in its stead, because a name does not hold a te
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import linecache
 import os
@@ -107,14 +108,13 @@ def _run(title: str, made: Emitted) -> Emitted:
     module = types.ModuleType(title)
     module.__file__ = filename
     sys.modules[title] = module
+    vars(module)["__builtins__"] = {**vars(builtins), "__import__": _imported}
     try:
         # The one lowering. No text of a spec runs here: emission wrote this from checked names
         # and numbers, and `emit.check` has parsed it and refused all it does not know.
         exec(compile(text, filename, "exec"), module.__dict__)
-    except BaseException as failed:
+    except BaseException:
         del sys.modules[title]
-        if isinstance(failed, (ImportError, RuntimeError)) and "torchvision" in text:
-            raise without_torchvision(program, failed) from None
         raise
     for name, value in vars(module).items():
         if isinstance(value, type) and value.__module__ == title:
@@ -124,13 +124,13 @@ def _run(title: str, made: Emitted) -> Emitted:
     return made
 
 
-def without_torchvision(program: Program, failed: Exception) -> BuildError:
-    """The text takes its ops from torchvision.ops, which is not there or does not work."""
-    message = f"building `{program.name}` needs torchvision.ops"
-    if isinstance(failed, ModuleNotFoundError):
-        return BuildError("E602", message, "pip install 'archspec[torchvision]'")
-    help = "install the torchvision that was built for your PyTorch"
-    return BuildError("E602", f"{message}, which fails: {failed}", help)
+def _imported(name: str, *rest: Any) -> Any:
+    """What the text imports. Ops of torchvision that do not load are plain torch here."""
+    if name == "torchvision.ops":
+        from archspec.module import detection
+
+        return detection.ops()
+    return __import__(name, *rest)
 
 
 def _digest(*texts: str) -> str:

@@ -1,32 +1,39 @@
-"""Pictures [N, C, H, W] and numbers in [0, 1) → the pictures flipped, moved, turned, brightened.
+"""Pictures, what lies in them, numbers in [0, 1) → the same flipped, moved, turned, brightened.
 
 The numbers are a row for each picture and decide all: so what becomes of a picture is a function of
 them alone, and of who reads it, or how many others are read beside it, nothing depends.
 
     rotate: 10, draws [0.5, …]    turned by 0°          draws [0.0, …]    turned by -10°
 
-Moves are put together into one affine map a picture, so that it is sampled once.
+Moves are put together into one affine map a picture, so that it is sampled once; masks, boxes and
+a picture that is a target go along by the same map.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
+from archspec.train.errors import library
 from archspec.train.named import torchvision_transforms
+from archspec.train.targets import IGNORED, NO_BOX
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from archspec.train.named import Called
 
+Seen = dict[str, "Tensor"]
+"""`x` [N, C, H, W], and what lies in it by the names of targets: `mask`, `boxes`, `picture`."""
+
 # how many numbers an augmentation takes for a picture
 _DRAWS = {"translate": 2, "crop": 2, "flip": 2}
 _MOVES = ("flip", "translate", "rotate", "scale")
+_LEFT = 0.25  # share of a box that has to be left in the picture, or it is dropped
 
 
 def draws(wanted: Sequence[Called]) -> int:
@@ -34,19 +41,20 @@ def draws(wanted: Sequence[Called]) -> int:
     return sum(_DRAWS.get(one.name, 1) for one in wanted)
 
 
-def apply(wanted: Sequence[Called], x: Tensor, numbers: Tensor) -> Tensor:
-    """The pictures augmented: x [N, C, H, W], numbers [N, draws] in [0, 1)."""
+def apply(wanted: Sequence[Called], seen: Seen, numbers: Tensor) -> Seen:
+    """The pictures augmented, and what lies in them: numbers [N, draws] in [0, 1)."""
     move: Tensor | None = None
     for one in wanted:
         width = _DRAWS.get(one.name, 1)
         taken, numbers = numbers[:, :width], numbers[:, width:]
         if one.name in _MOVES:
-            more = _matrix(one, taken, x.shape[2] / x.shape[3])
+            height, width = seen["x"].shape[2:]
+            more = _matrix(one, taken, height / width)
             move = more if move is None else move @ more
             continue
-        x, move = _moved(x, move), None
-        x = _crop(x, one.args["by"], taken) if one.name == "crop" else _light(x, one, taken)
-    return _moved(x, move)
+        seen, move = _moved(seen, move), None
+        seen = _crop(seen, one.args["by"], taken) if one.name == "crop" else _lit(seen, one, taken)
+    return _moved(seen, move)
 
 
 def _matrix(one: Called, numbers: Tensor, ratio: float) -> Tensor:
@@ -73,45 +81,112 @@ def _matrix(one: Called, numbers: Tensor, ratio: float) -> Tensor:
     return made
 
 
-def _moved(x: Tensor, move: Tensor | None) -> Tensor:
-    """Sampled between four pixels; what comes from outside is 0."""
+def _moved(seen: Seen, move: Tensor | None) -> Seen:
+    """Sampled between four pixels; what comes from outside is 0, of a mask ignored."""
     if move is None:
-        return x
-    grid = functional.affine_grid(move[:, :2], list(x.shape), align_corners=False)
-    return functional.grid_sample(x, grid, mode="bilinear", align_corners=False)
+        return seen
+    size = seen["x"].shape
+    grid = functional.affine_grid(move[:, :2], list(size), align_corners=False)
+    found = dict(seen)
+    for name in found.keys() & {"x", "picture"}:
+        found[name] = functional.grid_sample(seen[name], grid, align_corners=False)
+    if "mask" in seen:
+        above = (seen["mask"] - IGNORED)[:, None].float()  # so that 0 is what is ignored
+        taken = functional.grid_sample(above, grid, mode="nearest", align_corners=False)
+        found["mask"] = taken[:, 0].long() + IGNORED
+    if "boxes" in seen or "box" in seen:
+        sides = torch.tensor([size[3], size[2]])
+        back = move.inverse()  # from a place in the picture to one in the result
+
+        def corners(boxes: Tensor) -> Tensor:
+            """[N, K, 4]: around the four corners where they come to lie."""
+            x, y = boxes[..., [0, 2, 0, 2]], boxes[..., [1, 1, 3, 3]]
+            places = torch.stack([x, y], -1) / sides * 2 - 1
+            places = places @ back[:, None, :2, :2].mT + back[:, None, None, :2, 2]
+            places = (places + 1) / 2 * sides
+            return torch.cat([places.amin(-2), places.amax(-2)], -1)
+
+        _place_boxes(found, corners)
+    return found
 
 
-def _crop(x: Tensor, by: int, numbers: Tensor) -> Tensor:
-    """Padded by zeros on each side, then cut to the old size anywhere."""
-    height, width = x.shape[2:]
-    padded = functional.pad(x, [by] * 4)
-    starts = (numbers * (2 * by + 1)).long().tolist()
-    cut = [
-        one[:, top : top + height, left : left + width]
-        for one, (top, left) in zip(padded, starts, strict=True)
-    ]
-    return torch.stack(cut)
+def _crop(seen: Seen, by: int, numbers: Tensor) -> Seen:
+    """Padded on each side, by zeros or what is ignored; then cut to the old size anywhere."""
+    height, width = seen["x"].shape[2:]
+    starts = (numbers * (2 * by + 1)).long()
+    found = dict(seen)
+    for name in found.keys() & {"x", "picture", "mask"}:
+        outside = IGNORED if name == "mask" else 0
+        padded = functional.pad(seen[name], [by] * 4, value=outside)
+        found[name] = torch.stack([
+            one[..., top : top + height, left : left + width]
+            for one, (top, left) in zip(padded, starts.tolist(), strict=True)
+        ])  # fmt: skip
+    shift = (by - starts.flip(1)).repeat(1, 2)[:, None]  # x, y, x, y
+    _place_boxes(found, lambda boxes: boxes + shift)
+    return found
 
 
-def _light(x: Tensor, one: Called, numbers: Tensor) -> Tensor:
+def _place_boxes(found: Seen, placed: Callable[[Tensor], Tensor]) -> None:
+    """Boxes where they come to lie, cut at the picture's edge.
+
+    Those of which less than a quarter is left are dropped, and only the single one of a picture
+    stays as it is cut.
+    """
+    height, width = found["x"].shape[2:]
+    edge = torch.tensor([width, height, width, height])
+    if "box" in found:
+        found["box"] = placed(found["box"][:, None])[:, 0].clamp_min(0).minimum(edge)
+    if "boxes" in found:
+        whole = placed(found["boxes"])
+        cut = whole.clamp_min(0).minimum(edge)
+        here = (found["labels"] != NO_BOX) & (_area(cut) >= _LEFT * _area(whole))
+        found["boxes"] = torch.where(here[..., None], cut, 0.0)
+        found["labels"] = torch.where(here, found["labels"], NO_BOX)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return sides[..., 0] * sides[..., 1]
+
+
+def _lit(seen: Seen, one: Called, numbers: Tensor) -> Seen:
     """Brightness: times a factor. Contrast: the distance from the picture's mean, times one."""
     factor: Tensor = 1 + one.args["by"] * (2 * numbers - 1)[:, :, None, None]
-    if one.name == "brightness":
-        return x * factor
-    mean = x.mean((1, 2, 3), keepdim=True)
-    return mean + (x - mean) * factor
+    found = dict(seen)
+    for name in found.keys() & {"x", "picture"}:
+        x = seen[name]
+        mean = x.mean((1, 2, 3), keepdim=True) if one.name == "contrast" else 0.0
+        found[name] = mean + (x - mean) * factor
+    return found
 
 
 # ------------------------------------------------------------------ torchvision's
 
 
-def torchvision_pipeline(wanted: Sequence[Called]) -> Callable[[Tensor], Tensor]:
-    """Its transforms of one picture, one after the other; they draw from torch's own numbers."""
-    steps = [torchvision_transforms()[one.name](**one.args) for one in wanted]
+def torchvision_pipeline(wanted: Sequence[Called]) -> Callable[[Seen], Seen]:
+    """Its transforms of one picture, one after the other; they draw from torch's own numbers.
 
-    def transform(x: Tensor) -> Tensor:
+    Masks and boxes go through as torchvision's own kinds of tensors, so that they move along.
+    """
+    steps = [torchvision_transforms()[one.name](**one.args) for one in wanted]
+    kinds = library("torchvision.tv_tensors", "an augmentation of torchvision")
+
+    def told(seen: Seen) -> dict[str, Any]:
+        size = tuple(seen["x"].shape[1:])
+        made: dict[str, Any] = dict(seen)
+        for name in made.keys() & {"x", "picture"}:
+            made[name] = kinds.Image(seen[name])
+        if "mask" in made:
+            made["mask"] = kinds.Mask(seen["mask"])
+        for name in made.keys() & {"box", "boxes"}:
+            made[name] = kinds.BoundingBoxes(seen[name], format="XYXY", canvas_size=size)
+        return made
+
+    def transform(seen: Seen) -> Seen:
+        found = told(seen)
         for step in steps:
-            x = step(x)
-        return x
+            found = step(found)
+        return {name: one.as_subclass(torch.Tensor) for name, one in found.items()}
 
     return transform

@@ -32,7 +32,7 @@ from archspec.train import groups, log, named, state
 from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
-from archspec.train.loading import Order, load
+from archspec.train.loading import Order, load, there
 from archspec.train.measure import add, estimate, reduced, score
 from archspec.train.plan import ALL
 from archspec.train.run import Run
@@ -282,7 +282,7 @@ class Training:
             entry["lr"] = base * factor
         total = sum(map(len, update))
         for number, batch in enumerate(update, 1):
-            x, y = self._there(next(loader))
+            x, y = there(next(loader), self.accelerator.device)
             own = len(batch[self.order.rank :: self.order.world])
             share = own * self.order.world / total
             last = number == len(update)
@@ -488,11 +488,6 @@ class Training:
         self.network.train()
         for one in self.still:
             one.eval()
-
-    def _there(self, batch: Any) -> tuple[Any, Any]:
-        device = self.accelerator.device
-        x, y = batch
-        return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
 
     def _sound(self, loss: Tensor, x: Any) -> float:
         """The loss as a number. Raises TrainError where it is none."""

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device, slice_tensors
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_info
 
 from archspec.train import augment
 from archspec.train.errors import TrainError
@@ -93,8 +94,8 @@ class View(Dataset[Any]):
         return len(self.chosen)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        x, y = self.__getitems__([index])
-        return x[0], y[0]
+        sample: tuple[Any, Any] = slice_tensors(self.__getitems__([index]), 0)
+        return sample
 
     def __getitems__(self, indices: list[int]) -> Any:
         """A batch: x [N, …], y [N, …]; in a process that reads, what went wrong instead.
@@ -113,7 +114,7 @@ class View(Dataset[Any]):
         if isinstance(self.samples, Given):
             return self.samples.together(self._items(self.samples, numbers))
         x, y = self.samples.fetch(numbers)
-        x = self._augmented(x, indices)
+        x, y = self._augmented(x, y, indices) if self.augments else (x, y)
         return (x if self.normal is None else self.normal(x)), y
 
     def _items(self, given: Given, numbers: list[int]) -> list[Any]:
@@ -124,19 +125,23 @@ class View(Dataset[Any]):
                 items.append(given.dataset[number])
         return items
 
-    def _augmented(self, x: Tensor, indices: list[int]) -> Tensor:
+    def _augmented(self, x: Tensor, y: Any, indices: list[int]) -> tuple[Tensor, Any]:
+        """Pictures, and what lies in them, by the names of targets."""
+        seen = {**(y if isinstance(y, dict) else {self.samples.kind: y}), "x": x}
         own = [one for one in self.augments if one.name[:1].islower()]
         theirs = [one for one in self.augments if not one.name[:1].islower()]
         if own:
-            x = augment.apply(own, x, self._numbers(augment.draws(own))[torch.as_tensor(indices)])
+            numbers = self._numbers(augment.draws(own))[torch.as_tensor(indices)]
+            seen = augment.apply(own, seen, numbers)
         if theirs:
             transform = augment.torchvision_pipeline(theirs)
             made = []
-            for one, index in zip(x, indices, strict=True):
+            for k, index in enumerate(indices):
                 with _decided(self.seed, self.epoch, index):
-                    made.append(transform(one))
-            x = torch.stack(made)
-        return x
+                    made.append(transform({name: one[k] for name, one in seen.items()}))
+            seen = default_collate(made)
+        x = seen.pop("x")
+        return x, seen if isinstance(y, dict) else seen[self.samples.kind]
 
     def _numbers(self, width: int) -> Tensor:
         """[samples, width] in [0, 1): those of this epoch, for every sample."""
@@ -189,3 +194,9 @@ def load(view: View, batches: list[list[int]], epoch: int) -> Iterator[tuple[Any
         if isinstance(batch, TrainError):
             raise batch
         yield batch
+
+
+def there(batch: Any, device: torch.device) -> tuple[Any, Any]:
+    """A batch on a device."""
+    moved: tuple[Any, Any] = send_to_device(tuple(batch), device, non_blocking=True)
+    return moved

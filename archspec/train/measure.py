@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, gather_object
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from archspec.train.loading import Order, View, load
+from archspec.train.loading import Order, View, load, there
+from archspec.train.tasks.base import ROWS
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 
 def add(sums: Sums, more: Sums) -> None:
-    """Adds what was counted of a batch."""
+    """Adds what was counted of a batch; rows go below those that are there."""
     for key, value in more.items():
-        if key in sums:
-            sums[key] += value
-        else:
+        if key not in sums:
             sums[key] = value.clone()
+        elif key.startswith(ROWS):
+            sums[key] = torch.cat([sums[key], value])
+        else:
+            sums[key] += value
 
 
 @torch.no_grad()
@@ -37,15 +40,20 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
             buffer.copy_(broadcast(buffer))
     sums: Sums = {}
     batches = [share for share in order.mine(order.batches(0)) if share]
-    for x, y in load(view, batches, 0):
+    for found in load(view, batches, 0):
         with on.autocast():
-            add(sums, task.score(model, x.to(on.device), y.to(on.device)))
+            add(sums, task.score(model, *there(found, on.device)))
     return reduced(sums, on)
 
 
 def reduced(sums: Sums, on: Accelerator) -> Sums:
-    """Summed over all processes."""
-    found: Sums = on.reduce(sums) if on.num_processes > 1 else sums
+    """Of all processes together."""
+    if on.num_processes == 1:
+        return sums
+    rows = {key: value for key, value in sums.items() if key.startswith(ROWS)}
+    found: Sums = on.reduce({key: value for key, value in sums.items() if key not in rows})
+    for key, value in rows.items():
+        found[key] = torch.cat(gather_object([value.cpu()])).to(on.device)
     return found
 
 
@@ -70,7 +78,7 @@ def estimate(
         one.momentum = None
         one.train()
     order = Order(len(view), batch, 0, False)
-    for x, _ in load(view.plain(), order.batches(0), 0):
-        model(x.to(device))
+    for found in load(view.plain(), order.batches(0), 0):
+        model(there(found, device)[0])
     for one, momentum in zip(norms, momenta, strict=True):
         one.momentum = momentum

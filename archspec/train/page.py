@@ -16,7 +16,7 @@ from torch import Tensor
 from archspec.frames import frame
 from archspec.train import engine
 from archspec.train.errors import library
-from archspec.train.loading import Order, load
+from archspec.train.loading import Order, load, there
 from archspec.train.measure import score
 from archspec.train.run import PLACES, Run, curves, load_run
 from archspec.train.samples import Given
@@ -90,8 +90,8 @@ def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, 
     ):
         return []
     losses: list[Tensor] = []
-    for x, y in load(view, Order(len(view), found.batch, 0, False).batches(0), 0):
-        losses.append(found.task.of_each(found.model, x.to(device), y.to(device)).cpu())
+    for batch in load(view, Order(len(view), found.batch, 0, False).batches(0), 0):
+        losses.append(found.task.of_each(found.model, *there(batch, device)).cpu())
     every = torch.cat(losses)
     shown = []
     for index in every.argsort(descending=True)[:_WORST].tolist():

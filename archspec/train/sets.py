@@ -19,7 +19,8 @@ from archspec.text.words import listed
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, View
 from archspec.train.plan import Data, Plan
-from archspec.train.samples import Given, Samples, Wanted, samples
+from archspec.train.samples import Given, Samples, Wanted
+from archspec.train.sources import samples
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -185,15 +186,15 @@ def _numbers(shift: Tensor, scale: Tensor) -> Normal:
     return Normal(tuple(shift.tolist()), tuple(scale.tolist()))
 
 
-def wanted(program: Program | None, plan: Plan, *, numbers: bool, plain: bool = False) -> Wanted:
-    """What the network and the plan ask of a set."""
+def wanted(program: Program | None, plan: Plan, kind: str, *, plain: bool = False) -> Wanted:
+    """What the network and the plan ask of a set; `kind`: of targets."""
     size = plan.data.size if plan.data is not None else None
     if program is None:
-        return Wanted((), 0, numbers, size, plain)
+        return Wanted((), 0, kind, size, plain)
     shape = program.graph.steps[0].outs[0].shape
     out = program.graph.outputs[main(program)][0]
     width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, numbers, size, plain)
+    return Wanted(shape, width[0] if width else 0, kind, size, plain)
 
 
 def main(program: Program) -> str:

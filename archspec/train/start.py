@@ -104,7 +104,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     """
     program = origin.program_of(model)
     task = tasks.task(plan, program)
-    wanted = sets.wanted(program, plan, numbers=task.numbers, plain=task.plain)
+    wanted = sets.wanted(program, plan, task.targets, plain=task.plain)
     found = sets.prepare(plan, data, wanted, task.name, published_normal(model, program))
     _monitored(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]

@@ -117,7 +117,7 @@ def held_out(found: Trained, data: Any = None) -> View:
     if data is not None:
         data = {"train": data, "val": data}
     task = found.task
-    wanted = sets.wanted(found.program, plan, numbers=task.numbers, plain=task.plain)
+    wanted = sets.wanted(found.program, plan, task.targets, plain=task.plain)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:

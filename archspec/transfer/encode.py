@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.text.words import did_you_mean, listed
-from archspec.train import engine, reading, refusals, sets
+from archspec.train import engine, reading, refusals, sets, targets
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal, Order, View, load
 from archspec.train.start import published_normal
@@ -151,7 +151,7 @@ def _prepared(
     asked |= {"val": 0} | ({"train": str(data)} if named else {})
     keys = {"data": asked, **({"batch": settings["batch"]} if "batch" in settings else {})}
     plan = reading.given(None, keys)
-    wanted = sets.wanted(program, plan, numbers=False)
+    wanted = sets.wanted(program, plan, targets.CLASSES)
     found = sets.prepare(plan, None if named else {"train": data}, wanted, CODES, shift)
     sized = refusals.fits(program, found)
     return cut(sized, at), found, plan.batch if isinstance(plan.batch, int) else 64

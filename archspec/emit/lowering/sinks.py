@@ -133,6 +133,7 @@ class Positional(Sink):
         if self.variable is None:
             self.variable = self.unit.local(self.hint)
             into.append(Line(ast.List(self.elements), self.variable, "list[nn.Module]"))
+            self.elements = []  # they stand there now
 
     def fill(self, count: int, into: list[Stmt]) -> None:
         """What is no module has its place, so that the others keep theirs."""

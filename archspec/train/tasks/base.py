@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
+from accelerate.utils import find_batch_size
 from torch import Tensor, nn
 
 from archspec.text.words import listed
 from archspec.train.errors import TrainError
 from archspec.train.sets import main
+from archspec.train.targets import CLASSES
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
     from archspec.train.sets import Sets
 
 Sums = dict[str, Tensor]
-"""What adds up over samples, batches and processes: so a metric is exact, however they are cut."""
+"""What adds up over samples, batches and processes: so a metric is exact, however they are cut.
+
+Where a metric ranks all samples, as average precision does, a name that begins with `rows` holds
+what is to be ranked, [any, …]: of two batches and two processes one is put below the other.
+"""
+ROWS = "rows"
 
 
 class Move(NamedTuple):
@@ -30,11 +37,11 @@ class Move(NamedTuple):
 
 
 class Task:
-    """Base of all tasks. `y` are targets, `model(x)` a tensor or a mapping of outputs by name."""
+    """Base of all tasks. Targets `y` and `model(x)` are a tensor, or a mapping of such by name."""
 
     name: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
-    numbers: ClassVar[bool] = False  # whether targets are numbers, not classes
+    targets: ClassVar[str] = CLASSES  # their kind: `archspec.train.targets`
     plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
     monitor: ClassVar[str]  # what a plan watches that says nothing
@@ -102,7 +109,7 @@ def wide(value: Tensor) -> Tensor:
 
 def count(loss: Tensor, y: Any) -> Sums:
     """The loss as a sum over samples, and how many they are."""
-    n = len(y)
+    n = find_batch_size(y)
     return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
+from archspec.train.targets import NONE
 from archspec.train.tasks.base import Move, Sums, Task, count, one_input, wide
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Reconstruction(Task):
 
     name: ClassVar[str] = "reconstruction"
     options: ClassVar[tuple[str, ...]] = ("noise",)
+    targets: ClassVar[str] = NONE
     plain: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "mse", "psnr")
     monitor: ClassVar[str] = "val.loss"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
+from archspec.train.targets import NUMBERS
 from archspec.train.tasks.base import Move, Sums, Task, count, one_input, wide
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Regression(Task):
     """One or several numbers for each sample."""
 
     name: ClassVar[str] = "regression"
-    numbers: ClassVar[bool] = True
+    targets: ClassVar[str] = NUMBERS
     known: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae", "r2")
     monitor: ClassVar[str] = "val.loss"
     falling: ClassVar[frozenset[str]] = frozenset({"loss", "mse", "mae"})

@@ -1,0 +1,254 @@
+"""Path, word, tensors or Dataset → Samples.
+
+    data/train/cat/1.png, data/train/dog/2.png  →  Pictures(classes=("cat", "dog"), targets=[0, 1])
+
+A class is a folder, and classes are numbered in the order of their names.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
+
+from archspec.text.words import cut, listed, near
+from archspec.train import targets
+from archspec.train.errors import TrainError, library
+from archspec.train.samples import ENDINGS, Arrays, Given, Pictures, Samples, Wanted, unit
+from archspec.train.shapes import Shapes
+
+_MADE, _FEW, _ROOM = 1024, 64, 128 << 20  # samples of a synthetic set, and bytes
+
+
+def samples(given: Any, wanted: Wanted) -> Samples:
+    """The samples of a path, a word, a pair of arrays, a Dataset or a DataLoader.
+
+    Raises TrainError for what is none of these, or cannot be read.
+    """
+    found = given if isinstance(given, Samples) else _samples(given, wanted)
+    found.kind = wanted.targets
+    return found
+
+
+def _samples(given: Any, wanted: Wanted) -> Samples:
+    if isinstance(given, (str, Path)):
+        return _named(given, wanted)
+    if isinstance(given, DataLoader):
+        return _of_loader(given)
+    if isinstance(given, TensorDataset) and len(given.tensors) == 2:
+        return _arrays(given.tensors[0], given.tensors[1], wanted)
+    if isinstance(given, Dataset):
+        return Given(given)
+    if isinstance(given, (list, tuple)) and len(given) == 2:
+        x, y = given
+        return _arrays(x, y, wanted)
+    message = f"data is {type(given).__name__}, of which no samples are made"
+    help = "a path, a pair of tensors (x, y), a Dataset or a DataLoader"
+    raise TrainError("E803", message, help)
+
+
+def _named(given: str | Path, wanted: Wanted) -> Samples:
+    path = Path(given)
+    if str(given) in WORDS and not path.exists():
+        return WORDS[str(given)](wanted)
+    if path.is_dir():
+        return _folder(path, wanted)
+    if not path.exists():
+        beside = {p.name: p for p in path.parent.glob("*")} if path.parent.is_dir() else {}
+        guess = near(path.name, [*WORDS, *beside])
+        help = f"did you mean `{beside.get(guess, guess)}`?" if guess else ""
+        help = (
+            help or "a folder of class folders, a .csv, an .npz, `digits`, `shapes` or `synthetic`"
+        )
+        raise TrainError("E803", f"`{given}` does not exist", help)
+    if path.suffix == ".npz":
+        return _npz(path, wanted)
+    if path.suffix == ".csv":
+        return _csv(path, wanted)
+    message = f"`{given}` is no folder, no .csv and no .npz"
+    raise TrainError("E803", message, "a folder holds a folder of pictures for each class")
+
+
+def _of_loader(loader: DataLoader[Any]) -> Samples:
+    if not isinstance(loader.sampler, (RandomSampler, SequentialSampler)):
+        message = f"the DataLoader draws with a {type(loader.sampler).__name__}"
+        help = "the order of samples is the plan's, so that a run can go on: give its Dataset"
+        raise TrainError("E803", message, help)
+    return Given(loader.dataset, loader)
+
+
+def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
+    try:
+        x = torch.as_tensor(x)
+        y = {k: torch.as_tensor(v) for k, v in y.items()} if isinstance(y, Mapping) else y
+        y = y if isinstance(y, Mapping) else torch.as_tensor(y)
+    except (TypeError, ValueError) as bad:
+        message = f"the pair holds no arrays: {cut(str(bad), 100)}"
+        raise TrainError("E803", message, "give tensors or arrays (x, y)") from None
+    y = _typed(y, wanted.targets)
+    if wanted.size is not None and x.ndim == 4:
+        y = _resized(y, wanted, x.shape[2:])
+        x = functional.interpolate(x.float(), wanted.size, mode="bilinear", antialias=True)
+    return Arrays(x, y)
+
+
+def _typed(y: Any, kind: str) -> Any:
+    """Classes as int64, numbers as float32."""
+    if isinstance(y, Mapping):
+        return {k: v.float() if k in (targets.BOX, targets.BOXES) else v for k, v in y.items()}
+    if kind in (targets.NUMBERS, targets.LABELS):
+        return y.float()
+    if kind == targets.PICTURE:
+        return unit(y)
+    if y.is_floating_point() and kind != targets.NONE and bool((y != y.round()).any()):
+        message = "the targets are numbers that are not whole, so that they are no classes"
+        raise TrainError("E804", message, "`task: regression` learns numbers")
+    return y.long()
+
+
+def _resized(y: Any, wanted: Wanted, before: Sequence[int]) -> Any:
+    """What lies in pictures, brought to their size."""
+    assert wanted.size is not None
+    if wanted.targets == targets.MASK:
+        return functional.interpolate(y[:, None].float(), wanted.size)[:, 0].long()
+    if wanted.targets == targets.PICTURE:
+        return functional.interpolate(y, wanted.size, mode="bilinear", antialias=True)
+    if isinstance(y, Mapping):
+        down, right = (now / old for now, old in zip(wanted.size, before, strict=True))
+        scale = torch.tensor([right, down, right, down])
+        return {k: v * scale if k in (targets.BOX, targets.BOXES) else v for k, v in y.items()}
+    return y
+
+
+# arrays of an .npz beside `x`, where targets are more than one
+_ARRAYS = {targets.BOX: ("box", "label"), targets.BOXES: ("boxes", "labels")}
+
+
+def _npz(path: Path, wanted: Wanted) -> Samples:
+    import numpy
+
+    beside = _ARRAYS.get(wanted.targets, ("y",))
+    try:
+        with closing(numpy.load(path, allow_pickle=False)) as file:
+            names = list(file.files)
+            if {"x", *beside} <= set(names):
+                y = {name: file[name] for name in beside}
+                return _arrays(file["x"], y.get("y", y), wanted)
+    except (OSError, ValueError, EOFError) as bad:
+        message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
+        raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
+    message = (
+        f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed(['x', *beside])}"
+    )
+    said = ", ".join(f"{name}=…" for name in ("x", *beside))
+    raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
+
+
+def _has_classes(where: str, wanted: Wanted) -> None:
+    """Raises TrainError where a task asks for more than there is."""
+    if wanted.targets in (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES):
+        message = f"`{where}` has a class for each sample; the task asks for {wanted.targets}"
+        raise TrainError("E803", message, "`shapes` has them all")
+
+
+def _folder(root: Path, wanted: Wanted) -> Samples:
+    _has_classes(str(root), wanted)
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        message = f"`{root}` holds no folders, so that there are no classes"
+        help = f"each class is a folder of pictures: {root}/cat/1.png"
+        raise TrainError("E803", message, help)
+    files: list[Path] = []
+    targets: list[int] = []
+    for number, folder in enumerate(folders):
+        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+        if not found:
+            message = f"the class `{folder.name}` in `{root}` has no pictures"
+            raise TrainError("E803", message, "remove the folder, or put pictures into it")
+        files += found
+        targets += [number] * len(found)
+    classes = [folder.name for folder in folders]
+    return Pictures(files, torch.tensor(targets), classes, wanted)
+
+
+def _csv(path: Path, wanted: Wanted) -> Samples:
+    """A header, then a line a sample: a picture's path or numbers, and last the target."""
+    _has_classes(str(path), wanted)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        head, *lines = [line for line in csv.reader(file) if line] or [[]]
+    if len(head) < 2 or not lines:
+        message = f"`{path}` has no header with two columns, or no lines below it"
+        raise TrainError("E803", message, "columns: a file or numbers, then the target")
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(head):
+            message = f"line {number} of `{path}` has {len(line)} columns, its header {len(head)}"
+            raise TrainError("E803", message, "give every line a value for each column")
+    last = [line[-1] for line in lines]
+    numeric = wanted.targets == targets.NUMBERS
+    names = [] if numeric else sorted(set(last), key=_in_order)
+    numbers = {name: number for number, name in enumerate(names)}
+    y = torch.tensor([_cell(v, path) if numeric else numbers[v] for v in last])
+    if len(head) == 2 and Path(lines[0][0]).suffix.lower() in ENDINGS:
+        return Pictures([path.parent / line[0] for line in lines], y, names, wanted)
+    x = torch.tensor([[_cell(value, path) for value in line[:-1]] for line in lines])
+    return Arrays(x, y, names)
+
+
+def _in_order(text: str) -> tuple[float, str]:
+    """Numbers by their size, then words by letters."""
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
+
+
+def _cell(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        message = f"`{path}` holds `{cut(text)}` where a number belongs"
+        raise TrainError("E803", message, "only the last column may hold words") from None
+
+
+def _digits(wanted: Wanted) -> Samples:
+    """1,797 handwritten digits of 8×8 (UCI, of scikit-learn), brought to the network's input."""
+    _has_classes("digits", wanted)
+    datasets = library("sklearn.datasets", "the set `digits`")
+    found = datasets.load_digits()
+    x = torch.tensor(found.images, dtype=torch.float32).unsqueeze(1) / 16
+    if wanted.sides is not None and wanted.sides != (8, 8):
+        x = functional.interpolate(x, wanted.sides, mode="bilinear")
+    if wanted.channels > 1:
+        x = x.expand(-1, wanted.channels, -1, -1).contiguous()
+    if len(wanted.shape) == 1:
+        x = x.flatten(1)
+    return Arrays(x, torch.tensor(found.target), [str(n) for n in range(10)])
+
+
+def _synthetic(wanted: Wanted) -> Samples:
+    """For each class a picture of noise, and noise upon it: a set that any network can learn."""
+    _has_classes("synthetic", wanted)
+    if not wanted.shape:
+        message = "a synthetic set needs to know the network's input"
+        raise TrainError("E803", message, "give the module that archspec built, or data")
+    generator = torch.Generator().manual_seed(0)
+    classes = max(wanted.classes, 2)
+    n = min(_MADE, max(_FEW, _ROOM // (4 * prod(wanted.shape))))
+    means = torch.randn(min(n, classes), *wanted.shape, generator=generator)
+    y = torch.arange(n) % classes
+    x = means[y] + torch.randn(n, *wanted.shape, generator=generator)
+    if wanted.targets == targets.NUMBERS:
+        return Arrays(x, x.flatten(1)[:, :1].clone())
+    return Arrays(x, y, [str(n) for n in range(classes)])
+
+
+WORDS: dict[str, Callable[[Wanted], Samples]] = {
+    "digits": _digits, "shapes": Shapes, "synthetic": _synthetic,
+}  # fmt: skip

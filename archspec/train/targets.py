@@ -1,0 +1,49 @@
+"""Kinds of targets: what a task asks of a set, and what a sample's target then is.
+
+    classes    a number                        int64 [N]
+    numbers    one or several                  float32 [N] or [N, k]
+    labels     for each whether it is there    float32 [N, k] of 0 and 1
+    mask       a class for each pixel          int64 [N, H, W]; 255 is looked at by nobody
+    picture    a picture                       float32 [N, C, H, W]
+    box        one box and its class           {"box": float32 [N, 4], "label": int64 [N]}
+    boxes      some, and the class of each     {"boxes": float32 [N, K, 4], "labels": int64 [N, K]}
+    none       whatever there is               not looked at
+
+A box is x1, y1, x2, y2 in pixels of the input, from edge to edge; where a sample has fewer than K,
+the rest have the class -1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.data import default_collate
+
+CLASSES, NUMBERS, LABELS, MASK = "classes", "numbers", "labels", "mask"
+PICTURE, BOX, BOXES, NONE = "picture", "box", "boxes", "none"
+
+IGNORED = 255  # of a mask: as in Pascal VOC and Cityscapes
+NO_BOX = -1
+
+
+def together(items: list[Any]) -> tuple[Any, Any]:
+    """A batch of (input, target): as torch puts them together, boxes filled up to the most."""
+    targets = [target for _, target in items]
+    if not all(isinstance(one, dict) and {"boxes", "labels"} <= set(one) for one in targets):
+        x, y = default_collate(items)
+        return x, y
+    most = max(len(one["labels"]) for one in targets)
+    x = default_collate([x for x, _ in items])
+    filled = []
+    for one in targets:
+        boxes = torch.as_tensor(one["boxes"], dtype=torch.float32).reshape(-1, 4)
+        labels = torch.as_tensor(one["labels"], dtype=torch.int64)
+        lack = most - len(labels)
+        filled.append({
+            **one,
+            "boxes": functional.pad(boxes, [0, 0, 0, lack]),
+            "labels": functional.pad(labels, [0, lack], value=NO_BOX),
+        })  # fmt: skip
+    return x, default_collate(filled)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 import archspec
 from archspec import transfer
@@ -73,7 +74,7 @@ def main(seeds=5, steps=150, ways=WAYS, cases=None):
                 case = f"{kind}, {count}"
                 if cases is not None and case not in cases:
                     continue
-                few = pool[:count]
+                few, _ = train_test_split(pool, train_size=count, stratify=y[pool], random_state=0)
                 sets = (seen[few], y[few] % 5), (seen[held], y[held] % 5)
                 for name, way in ways.items():
                     share = accuracy(source, way, *sets, steps, seed)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _SWATCH, _BELOW = 12.0, 24.0
 _SAID = {
-    "frozen": "frozen", "training": "trains", "new": "new, and trains", "partly": "some of it trains",
+    "frozen": "frozen", "training": "trains", "new": "new, and trains",
+    "partly": "some of it trains",
 }  # fmt: skip
 
 

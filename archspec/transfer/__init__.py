@@ -5,8 +5,8 @@
     classifier.into(model)                                  its weights are the network's new head
 
 Which way of transfer suits which data, `plan` says; fine-tuning itself is `archspec.train`, with
-the phases of a plan. `cut` and `encode` are where codes come from, `classifier` what is fitted on them, `cases`
-the advice, `states` which weights a phase of a plan trains.
+the phases of a plan. `cut` and `encode` are where codes come from, `classifier` what is fitted on
+them, `cases` the advice, `states` which weights a phase of a plan trains.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     linear(codes).score(others)              0.93
     linear(codes).into(model)                the network itself now says so
 
-What is fitted on scaled codes is a linear map of the codes as they are: the scaler's numbers go
-into its weights. So a classifier is a matrix and a bias, and nothing else has to be kept.
+What is fitted on scaled codes is a linear map of the codes as they are: the numbers of the scaling
+go into its weights. So a classifier is a matrix and a bias, and nothing else has to be kept.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from archspec.network import Program
 
 KINDS = ("svm", "logistic")
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of C that are tried: small is much regularised
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of C that are tried: small is much regularised
 _FOLDS = 5
-_STEPS = 10_000
+_STEPS = 2000
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,7 +126,8 @@ def linear(
 ) -> Linear:
     """A linear classifier of codes: a linear "svm", or "logistic" regression.
 
-    `scale`: each number is brought to mean 0 and deviation 1 first, as regularisation wants it.
+    `scale`: the codes are brought to mean 0 first, and by one number for all to deviation 1, so
+    that one C suits all networks; a unit that is seldom active stays small.
     `c`, the weight of errors, is chosen by cross-validation where it is not given: the smallest of
     STRENGTHS that is best. Raises TrainError; scikit-learn has to be installed.
     """
@@ -136,18 +137,21 @@ def linear(
     if c is not None and not c > 0:
         raise TrainError("E821", f"C is {c}; it is above 0", "leave it out, and it is chosen")
     classes, least = _classes(codes)
-    made = _pipeline(kind, scale=scale)
-    x, y = codes.x.double().numpy(), codes.y.numpy()
+    model, x, y = _model(kind), codes.x.double(), codes.y.numpy()
+    mean = x.mean(0) if scale else x.new_zeros(x.shape[1])
+    spread = float((x - mean).square().mean().sqrt()) or 1.0 if scale else 1.0
+    scaled = ((x - mean) / spread).numpy()
     tried = None
     with warnings.catch_warnings():
         # a C that is far too large does not end in time, and is not the best one
         warnings.simplefilter("ignore", library("sklearn.exceptions", _FOR).ConvergenceWarning)
         if c is None and least > 1:
-            c, tried = _chosen(made, x, y, min(_FOLDS, least))
+            c, tried = _chosen(model, scaled, y, min(_FOLDS, least))
         c = 1.0 if c is None else float(c)
-        made.set_params(model__C=c).fit(x, y)
-    weight, bias = _unscaled(made)
-    return Linear(weight, bias, classes, kind, c, tried, codes.node, codes.pool)
+        weight, bias = _numbers(model.set_params(C=c).fit(scaled, y))
+    weight = weight / spread
+    bias = (bias - weight @ mean).float()
+    return Linear(weight.float(), bias, classes, kind, c, tried, codes.node, codes.pool)
 
 
 _FOR = "a linear classifier"
@@ -163,42 +167,32 @@ def _classes(codes: Codes) -> tuple[tuple[str, ...], int]:
     names = codes.classes or tuple(map(str, range(len(counts))))
     missing = [name for name, count in zip(names, counts.tolist(), strict=True) if not count]
     if missing or len(counts) < 2:
-        message = f"of class `{missing[0]}` there are no samples" if missing else "all are one class"
+        message = f"class `{missing[0]}` has no samples" if missing else "all are of one class"
         raise TrainError("E821", message, "a classifier needs some of each of two classes or more")
     return names, int(counts.min())
 
 
-def _pipeline(kind: str, *, scale: bool) -> Any:
-    """Scaler and classifier, fitted together: in each fold of its own samples."""
-    pipeline, preprocessing = (
-        library(f"sklearn.{name}", _FOR) for name in ("pipeline", "preprocessing")
-    )
+def _model(kind: str) -> Any:
     if kind == "svm":
-        model = library("sklearn.svm", _FOR).LinearSVC(max_iter=_STEPS, random_state=0)
-    else:
-        model = library("sklearn.linear_model", _FOR).LogisticRegression(max_iter=_STEPS)
-    scaler = preprocessing.StandardScaler() if scale else "passthrough"
-    return pipeline.Pipeline([("scaler", scaler), ("model", model)])
+        return library("sklearn.svm", _FOR).LinearSVC(max_iter=_STEPS, random_state=0)
+    return library("sklearn.linear_model", _FOR).LogisticRegression(max_iter=_STEPS)
 
 
-def _chosen(made: Any, x: Any, y: Any, folds: int) -> tuple[float, float]:
+def _chosen(model: Any, x: Any, y: Any, folds: int) -> tuple[float, float]:
     """The best C, and the share that is right with it in cross-validation."""
     selection = library("sklearn.model_selection", _FOR)
     parts = selection.StratifiedKFold(folds, shuffle=True, random_state=0)
-    search = selection.GridSearchCV(made, {"model__C": STRENGTHS}, cv=parts, refit=False).fit(x, y)
-    return float(search.best_params_["model__C"]), float(search.best_score_)
+    search = selection.GridSearchCV(model, {"C": STRENGTHS}, cv=parts, refit=False).fit(x, y)
+    return float(search.best_params_["C"]), float(search.best_score_)
 
 
-def _unscaled(made: Any) -> tuple[Tensor, Tensor]:
-    """Weight [K, D] and bias [K] for codes as they are: w·(x - mean)/std + b."""
-    model, scaler = made["model"], made["scaler"]
+def _numbers(model: Any) -> tuple[Tensor, Tensor]:
+    """Weight [K, D] and bias [K]."""
     weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
-    if scaler != "passthrough":
-        weight = weight / torch.tensor(scaler.scale_)
-        bias = bias - weight @ torch.tensor(scaler.mean_)
-    if len(weight) == 1:  # of two classes scikit-learn keeps the sum for the second alone
-        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-    return weight.float(), bias.float()
+    if len(weight) > 1:
+        return weight, bias
+    # of two classes scikit-learn keeps the sum for the second alone
+    return torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
 
 
 def _same(theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
@@ -215,7 +209,7 @@ def _head(program: Program, linear: Linear) -> Node:
     graph, code = program.graph, before_head(program)
     node = graph.steps[graph.outputs[main(program)][0].node]
     classes, width = linear.weight.shape
-    if code.path != linear.node or (linear.pool == "average" and len(code.outs[0].shape) > 1):
+    if code.path != linear.node or (linear.pool == "average" and code.outs[0].rank > 1):
         message = f"the head of `{program.name}` reads `{code.path}`"
         help = f"the classifier was fitted on `{linear.node}` ({linear.pool})"
         raise TrainError("E821", message, help)

@@ -23,6 +23,7 @@ from archspec.weights.names import under
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Edge, Graph, Node
+    from archspec.layers.base import TensorType
     from archspec.network import Program
 
 CODES = "codes"
@@ -34,6 +35,13 @@ class Cut(NamedTuple):
     program: Program
     node: str
     names: Mapping[str, str]
+
+    @property
+    def out(self) -> TensorType:
+        """What the node gives."""
+        graph = self.program.graph
+        ((edge,),) = graph.outputs.values()
+        return graph.steps[edge.node].outs[edge.output]
 
 
 def cut(program: Program, at: str = CODES) -> Cut:

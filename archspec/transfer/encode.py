@@ -33,6 +33,7 @@ from archspec.weights import files, origin
 from archspec.weights.errors import WeightsError
 
 if TYPE_CHECKING:
+    from archspec.layers.base import TensorType
     from archspec.network import Program
     from archspec.transfer.cut import Cut
 
@@ -92,8 +93,9 @@ def codes(
 
     `model` is a module that archspec built, or what `train.load` gives of a run. `at` is the path
     of a node, a block or a group as `archspec expand` shows them (of the last two, what flows out);
-    `codes` is the last activation before the spec's `head`. Where that is a map, `pool` makes a
-    vector of it: "flatten" takes all its numbers, C·H·W, "average" the mean of each channel, C.
+    `codes` is the last activation before the spec's `head`. Where that is no vector, `pool` makes
+    one of it: "flatten" takes all its numbers, C·H·W; "average" the mean of each channel of a map
+    [C, H, W], of each feature of a sequence [T, D].
 
     `data` is what `fit` takes; nothing is held out and nothing augmented. `settings`: `normalize`
     and `size` as in `data` of a plan (also the `normal` of other codes: of those that a classifier
@@ -103,9 +105,8 @@ def codes(
     """
     program = _program(model)
     place, prepared, batch = _prepared(model, program, data, settings, at)
-    (out,) = place.program.graph.outputs.values()
-    shape = place.program.graph.steps[out[0].node].outs[out[0].output].shape
-    width = _width(shape, pool, place.node)
+    out = place.out
+    width = _width(out, pool)
     view = prepared.train
     _room(len(view), width, place.node, pool)
     module = model.model if isinstance(model, Trained) else model
@@ -118,7 +119,7 @@ def codes(
             _keep(kept, *found)
     x, y = found
     normal = view.normal
-    return Codes(x, y, prepared.facts.classes, place.node, pool, shape, normal)
+    return Codes(x, y, prepared.facts.classes, place.node, pool, out.shape, normal)
 
 
 def _program(model: nn.Module | Trained) -> Program:
@@ -170,15 +171,17 @@ def _numbers(normal: Any) -> Any:
     return normal
 
 
-def _width(shape: tuple[int, ...], pool: str, node: str) -> int:
+def _width(out: TensorType, pool: str) -> int:
     """Numbers of a code. Raises TrainError."""
     if pool not in POOLS:
         help = did_you_mean(pool, POOLS) or "it is `flatten` or `average`"
         raise TrainError("E820", f"there is no way `{pool}` to pool", help)
-    if pool == "average" and len(shape) not in (1, 3, 4):
-        message = f"`{node}` has shape {list(shape)}, no map [C, H, W] to average"
-        raise TrainError("E820", message, "pool=\"flatten\" takes all its numbers")
-    return shape[0] if pool == "average" else int(torch.Size(shape).numel())
+    return out.size if pool == "flatten" or out.rank == 1 else out.shape[_channels(out)]
+
+
+def _channels(out: TensorType) -> int:
+    """The axis that is kept where the others are averaged: first of a map, else the last."""
+    return 0 if out.is_map else out.rank - 1
 
 
 def _room(samples: int, width: int, node: str, pool: str) -> None:
@@ -187,7 +190,7 @@ def _room(samples: int, width: int, node: str, pool: str) -> None:
     if free is None or need <= free:
         return
     message = f"{samples:,} codes of {width:,} numbers at `{node}` take {size(need)}"
-    help = "pool=\"average\" takes one number a channel" if pool == "flatten" else "fewer samples"
+    help = 'pool="average" takes one number a channel' if pool == "flatten" else "fewer samples"
     raise TrainError("E806", f"{message}; {size(free)} are free", help)
 
 
@@ -205,8 +208,9 @@ def _computed(
     codes, classes = [], []
     for x, y in load(view, Order(len(view), batch, 0, False).batches(0), 0):
         made = network(x.to(device)).float()
-        pooled = made.flatten(2).mean(2) if pool == "average" and made.ndim > 2 else made.flatten(1)
-        codes.append(pooled.cpu())
+        if pool == "average" and made.ndim > 2:
+            made = made.movedim(1 + _channels(place.out), 1).flatten(2).mean(2)
+        codes.append(made.flatten(1).cpu())
         classes.append(torch.as_tensor(y).cpu())
     return torch.cat(codes), torch.cat(classes)
 
@@ -214,9 +218,7 @@ def _computed(
 # ------------------------------------------------------------------ kept on disk
 
 
-def _file(
-    cache: str | Path, place: Cut, state: dict[str, Tensor], view: View, pool: str
-) -> Path:
+def _file(cache: str | Path, place: Cut, state: dict[str, Tensor], view: View, pool: str) -> Path:
     """Where the codes are kept, or will be: its name is decided by all that decides them."""
     digest = hashlib.sha256()
     source = place.program.source.text
@@ -235,7 +237,8 @@ def _own() -> Path:
 
 def _bytes(value: Tensor) -> bytes:
     value = value.detach().cpu().contiguous()
-    return repr((value.dtype, value.shape)).encode() + value.view(-1).view(torch.uint8).numpy().tobytes()
+    numbers: bytes = value.view(-1).view(torch.uint8).numpy().tobytes()
+    return repr((value.dtype, value.shape)).encode() + numbers
 
 
 def _read(view: View, digest: Any) -> None:

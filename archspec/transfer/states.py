@@ -35,7 +35,9 @@ def states(program: Program, plan: Plan, phase: int) -> dict[str, str]:
         if not node.frozen:
             free.append(name)
     trained = frozenset(groups.trained(plan, phase - 1, free))
-    return {path: _state(program, path, not trained.isdisjoint(names)) for path, names in owned.items()}
+    return {
+        path: _state(program, path, not trained.isdisjoint(names)) for path, names in owned.items()
+    }
 
 
 def _state(program: Program, path: str, trains: bool) -> str:

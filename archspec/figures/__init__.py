@@ -96,14 +96,16 @@ def figure(
     format = _format(view, row, format)
     asked = _asked(view, row, block=block, node=node)
     if format in row.texts:
-        return _made(view, format, lambda: _function(row.texts[format])(network, **asked))
+        text: str = _made(view, format, lambda: _function(row.texts[format])(network, **asked))
+        return text
     scene = _made(view, format, lambda: _function(row.draw)(network, **asked))
     return written(scene, view, format)
 
 
 def written(scene: Scene, view: str, format: str) -> str | bytes:
     """A scene as svg, pdf, png or tikz. Raises RenderError where a package lacks."""
-    return _made(view, format, lambda: _function(_WRITERS[format])(scene))  # type: ignore[no-any-return]
+    file: str | bytes = _made(view, format, lambda: _function(_WRITERS[format])(scene))
+    return file
 
 
 def _made(view: str, format: str, make: Callable[[], Any]) -> Any:

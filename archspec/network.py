@@ -22,11 +22,13 @@ from archspec import collector, language, shelf
 from archspec.analysed import Network
 from archspec.expand import expand
 from archspec.expand.again import Again
+from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
+    from archspec.expand.running import Elsewhere
     from archspec.language import Spec
     from archspec.text.source import Source
 
@@ -74,7 +76,7 @@ class Program(Network):
         title = Path(self.source.name).name
         try:
             with collector.paused():
-                return emit(self.graph.root, self.name, title, self.again, self.spec.init)
+                return emit(self.again, self.name, title, self.spec.init, self.elsewhere)
         except UnprovenError as error:
             raise error.placed(self.sources) from None
 
@@ -98,6 +100,14 @@ class Program(Network):
         """The tree at other values: what emission tries, to see whether a text holds there too."""
         root = self.graph.root
         return Again(root, self.choice.variant, self.choice.params, self.choice.inputs)
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """The tree at other sizes of the free axes; None where there are none."""
+        from archspec.expand.running import Elsewhere  # for specs with free axes only
+
+        running, moved = self.graph.running, self.analysis.elsewhere
+        return Elsewhere(running, moved.axes) if running is not None and moved else None
 
     def faults(self) -> list[Fault]:
         """Totals that are not those the spec expects: at most one fault.
@@ -220,6 +230,40 @@ def _hinted(error: SpecError, path: str) -> SpecError:
     if first.code != "E101" or first.loc.file != path or os.path.lexists(path):
         return error
     return SpecError([replace(first, help=shelf.hint(path) or first.help)], error.sources)
+
+
+# ------------------------------------------------------------------ texts alone
+
+Texts = tuple[tuple[str, str | None, str], ...]  # name for messages, file's own name, text
+
+
+def texts(program: Program) -> Texts:
+    """The texts of the spec, the first, and of all files that it uses.
+
+    A folder's name says something of a machine, so files are named from that of the spec, unless
+    they may stand anywhere.
+    """
+    folder = Path(program.source.name).parent
+    return tuple(
+        (
+            s.name if program.choice.allow_outside else os.path.relpath(s.name, folder),
+            None if s.path is None else s.path.name,
+            s.text,
+        )
+        for s in program.sources.values()
+    )
+
+
+def of_texts(files: Texts, choice: Choice) -> Program:
+    """The program again of what `texts` gave; no file is read. Raises SpecError."""
+    (name, own, text), *used = files
+    path = None if own is None else Path(own)
+    source = sources.from_text(text, name, limits=choice.limits, path=path)
+    there = {name: Text(own or name, text) for name, own, text in used}
+    spec = language.parse(
+        source, allow_outside=choice.allow_outside, limits=choice.limits, texts=there
+    )
+    return Program(source, spec, choice)
 
 
 # ------------------------------------------------------------------ from Python

@@ -1,6 +1,7 @@
 """Two processes (gloo), two batches a step, against one with one of four times the size.
 
     python benchmarks/processes.py              --short: the first comparison alone
+    python benchmarks/processes.py --gan        two networks, each wrapped; noise for each process
 
 Two phases, so that what trains changes after the network was wrapped: where it is not wrapped anew,
 the processes come apart without a word. Then the same run killed in the second phase and gone on
@@ -27,6 +28,24 @@ from safetensors.torch import load_file
 import archspec
 from archspec.train import engine, reading, start, state
 
+MAKER = """\
+spec: 1
+name: maker
+input: [8]
+body:
+  - linear: 32
+  - unflatten: [2, 4, 4]
+  - batch_norm
+  - relu
+  - conv_transpose: {out: 1, kernel: 2, stride: 2}
+  - tanh
+"""
+JUDGE = """\
+spec: 1
+name: judge
+input: [1, 8, 8]
+body: [{conv: {out: 4, kernel: 3, stride: 2}}, batch_norm, {leaky_relu: 0.2}, flatten, {linear: 1}]
+"""
 PLAIN = SPEC.replace("  - dropout: 0.2\n", "").replace("  - {id: bn, batch_norm: {}}\n", "")
 
 
@@ -81,6 +100,44 @@ def apart(one: Path, other: Path) -> float:
     return max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
 
 
+def two_networks(folder: Path, stop: int = -1) -> None:
+    """Begin or go on with a GAN; what each process has at its end is written beside the run."""
+    torch.set_num_threads(1)
+    update = engine.Training.update
+    drawn: list[Any] = []
+
+    def stopped(self: Any, *args: Any) -> None:
+        if self.at.steps == stop:
+            os._exit(3)
+        drawn.append(torch.get_rng_state().sum().item())
+        update(self, *args)
+
+    engine.Training.update = stopped  # type: ignore[method-assign]
+    torch.manual_seed(0)
+    if state.pointed(folder, state.LAST) is None:
+        both = [archspec.build(archspec.loads(spec)) for spec in (MAKER, JUDGE)]
+        plan: dict[str, Any] = {"batch": 32, "epochs": 3, "log": {"folder": str(folder), "save": 3}}
+        data = {"train": "digits", "samples": 255}
+        start.fit(
+            both, data, task="gan", ema=0.9, optimizer={"adam": {"lr": 2e-3}}, quiet=True, **plan
+        )
+    else:
+        start.resume(folder, quiet=True)
+    rank = os.environ.get("RANK", "0")
+    (folder / f"noise-{rank}").write_text(str(drawn[-1]))
+
+
+def gan(place: Path) -> None:
+    ended = forked(lambda: two_networks(place / "whole"), 2)
+    cut = forked(lambda: two_networks(place / "cut", 7), 2)
+    ended += forked(lambda: two_networks(place / "cut"), 2)
+    if any(ended) or cut != [3, 3]:
+        sys.exit(f"processes ended with {ended}, {cut}")
+    print(f"two networks, whole against cut: {apart(place / 'whole', place / 'cut'):.1e}")
+    noises = [(place / "whole" / f"noise-{rank}").read_text() for rank in (0, 1)]
+    print(f"noise of its own for each process: {noises[0] != noises[1]}")
+
+
 def main(place: Path, *, short: bool) -> None:
     ended = [
         *forked(lambda: piece(place / "one", PLAIN, {"batch": 64}), 1),
@@ -99,4 +156,7 @@ def main(place: Path, *, short: bool) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        main(Path(folder), short="--short" in sys.argv)
+        if "--gan" in sys.argv:
+            gan(Path(folder))
+        else:
+            main(Path(folder), short="--short" in sys.argv)

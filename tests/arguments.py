@@ -48,7 +48,7 @@ def lies(program: Program, folder: Path) -> Iterator[str]:
     cls = names[class_name(program.name)]
     given = {n: p.default for n, p in inspect.signature(cls).parameters.items()}
     yield from _tried(given, cls, lambda at: program.with_(**at), program.name)
-    whole = lower(program.graph.root, program.name, program.again, program.spec.init)
+    whole = lower(program.again, program.name, program.spec.init)
     for info in whole.order[:-1]:
         found = _alone(whole, info, program.graph.root, folder)
         if found is not None:

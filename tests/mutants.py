@@ -2,6 +2,7 @@
 
 self.conv1 = nn.Conv2d(3, 8, 1)   →   self.conv1 = nn.Conv2d(3, 9, 1)
 x = self.conv1(x)                 →   x = self.conv2(x)
+x.reshape(x.shape[0], x.shape[2]) →   x.reshape(x.shape[0], 32)
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _OTHER = {
     "!=": "==", "<": ">", ">": "<", "<=": ">", ">=": "<", "True": "False", "False": "True",
     "and": "or", "or": "and", "not": "", "None": "0",
 }  # fmt: skip
+MOST = 64  # sizes tried
 _FIXED = frozenset({"nn", "torch", "Tensor", "super", "__init__", "forward"})
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 
@@ -47,6 +49,19 @@ def mutants(text: str, seed: int, count: int) -> Iterator[tuple[str, str]]:
             line = lines[row - 1]
             mutant = [*lines[: row - 1], line[:start] + new + line[end:], *lines[row:]]
             yield "".join(mutant), f"{line.strip()}  [{token.string} -> {new}], line {row}"
+
+
+def with_fixed_sizes(text: str) -> Iterator[Iterator[str]]:
+    """For each size that forward reads of a tensor: the text with a number there, of many."""
+    begin = next(n.lineno for n in ast.parse(text).body if _of_the_spec(n)) - 1
+    at = sum(map(len, text.splitlines(keepends=True)[:begin]))
+    for m in re.finditer(r"\w+\.shape\[[1-9]\]", text[at:]):
+        before, after = text[: at + m.start()], text[at + m.end() :]
+        yield (f"{before}{n}{after}" for n in range(MOST))
+
+
+def _of_the_spec(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name not in source()
 
 
 def _given(text: str) -> set[int]:

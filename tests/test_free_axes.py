@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from mutants import with_fixed_sizes
 from test_random_specs import DTYPES, differences, randomise, shapes
 
 from archspec import shelf
 from archspec.analysis.sizes import InputSize
+from archspec.emit.check import verify
+from archspec.emit.proof import UnprovenError, prove
+from archspec.expand.running import Elsewhere
+from archspec.expand.tree import Instance
 from archspec.module import build, network_class
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
@@ -91,6 +96,25 @@ def test_an_argument_follows_the_running_size(case: str) -> None:
     for axis, size in program.graph.free_axes.items():
         assert size < 10 or not re.search(rf"[^a-z\d]{size}\b", own)
         assert axis in own.split('"""')[1]  # [2, L] -> [2, L // 2]
+
+
+@pytest.mark.parametrize("case", OPS)
+def test_a_number_that_is_right_at_one_size_only_is_not_written(case: str) -> None:
+    given, body = OPS[case]
+    program = loads(f"{HEAD}input: {given}\nbody: {body}\n")
+    root, fixed = program.graph.root, re.findall(r"(?<![: \d]) ?(\d+)[,\]]", given)
+    for texts in with_fixed_sizes(program.code):
+        n, text = next((n, t) for n, t in enumerate(texts) if not refused(t, root, None))
+        assert ", where " in refused(text, root, program.elsewhere) or str(n) in fixed
+
+
+def refused(text: str, root: Instance, there: Elsewhere | None) -> str:
+    """Why a text is not the network, `there` too; "" where it is."""
+    try:
+        prove(verify(text), text, root, there)
+    except UnprovenError as error:
+        return error.message
+    return ""
 
 
 BLOCKS = {

@@ -232,7 +232,7 @@ def has_windows(example: Example) -> bool:
     layer, ins = example
     mirrored = {getattr(layer, "padding_mode", None), getattr(layer, "mode", None)} & EDGES
     # slow, and nothing is out of its reach; no gradient flows
-    whole = layer.family == "recurrent" or layer.op == "anchor_boxes"
+    whole = layer.family == "recurrent" or layer.op in ("anchor_boxes", "argmax")
     return bool(ins) and all(t.dtype == "float" for t in ins) and not mirrored and not whole
 
 
@@ -278,8 +278,9 @@ def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
     def pack(t: torch.Tensor) -> torch.Tensor:
         at = t.untyped_storage().data_ptr()
         if at not in own and t.numel() >= 4 and t.shape[:1] != () and t.numel() % 4 == 0:
-            whole = t.untyped_storage().nbytes() if layer.op == "attention" else 0
-            kept[at] = max(kept.get(at, 0), whole, t.numel() * t.element_size())
+            whole = t.untyped_storage().nbytes()
+            shown = min(whole, t.numel() * t.element_size())  # an expanded one holds no more
+            kept[at] = max(kept.get(at, 0), whole if layer.op == "attention" else shown)
             alive.append(t)
         return t
 
@@ -290,13 +291,16 @@ def kept_by_torch(layer: Layer, ins: tuple[TensorType, ...]) -> int:
 
 
 # Recurrent layers keep what their kernel likes; batch norm its statistics, whatever the batch.
-# What stands in for torchvision's roi_align keeps more than its kernel.
-_OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm", "roi_align"}
+# What stands in for torchvision's roi_align keeps more than its kernel. Log sigmoid has a buffer on
+# the CPU alone.
+_OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm", "roi_align", "log_sigmoid"}
 
 
 def is_kept_as_said(example: Example) -> bool:
-    """Whether torch on the CPU keeps what a GPU would keep too."""
+    """Whether torch on the CPU keeps what a GPU would keep too, for each sample."""
     layer, ins = example
+    if layer.op in ("rotary", "sine_embedding"):  # a table, once for all of them
+        return False
     counts = layer.op == "avg_pool" and (layer.call(*ins).target or "").endswith(("Same", "Causal"))
     reparam = getattr(layer, "reparam", None)
     return bool(ins) and layer.op not in _OTHERWISE and not reparam and not counts

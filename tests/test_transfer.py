@@ -470,7 +470,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "logistic, C=0.1\n" in says(
         "svm", "run", "-d", "first.npz", "--kind", "logistic", "--c", "0.1"
     )
-    assert "E820" in says("codes", "run", "-d", "first.npz", "--at", "fc3")
+    assert "E840" in says("codes", "run", "-d", "first.npz", "--at", "fc3")
     assert "codes of random weights say nothing" in says("codes", "net.yaml", "-d", "x", status=2)
     assert "has weights of its own" in says("svm", "run", "-d", "x", "--weights", "y", status=2)
     assert "neither `--similar` nor" in says("plan", "net.yaml", "-d", "first.npz", status=2)

@@ -122,7 +122,7 @@ CASES = {
     "a free size": (
         lambda t: t.replace(".permute(0, 2, 1, 3, 4)", ".permute(0, 2, 1, 3, 4)[..., :16, :9]")
         .replace("[..., :16, :9]", ".reshape(-1, 3, 2, 16, 16)"),
-        "in training, on [3, 9, 10], [6], [6]",
+        "in training, on [3, 33, 35], [6], [6]",
         "",
     ),
     "a weight": (

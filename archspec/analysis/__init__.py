@@ -29,7 +29,7 @@ from archspec.analysis.receptive_field import Field, Seen, Tracked, see
 from archspec.analysis.rows import Row, Totals, rows, totals
 
 if TYPE_CHECKING:
-    from archspec.analysis.sizes import InputSize, Types
+    from archspec.analysis.sizes import InputSize, Moved
     from archspec.expand.graph import Graph
     from archspec.language import Spec
     from archspec.text.faults import Fault
@@ -79,19 +79,28 @@ class Analysis:
     @cached_property
     def fixed(self) -> list[Fault]:
         """Faults: free axes that can have no other size than the one in use."""
-        if not self.graph.free_axes:
+        if not self.graph.free_axes or self._larger is not None:
             return []
         from archspec.analysis.sizes import fixed
 
         return fixed(self.graph, free_places(self.graph, self.spec))
 
     @cached_property
-    def elsewhere(self) -> list[Types] | None:
-        """What every node gives, in training, at other sizes of the free axes; None: none."""
+    def _larger(self) -> Moved | None:
+        """The network with free axes that are longer; None where it does not accept that."""
+        from archspec.analysis.sizes import larger
+
+        return larger(self.graph, free_places(self.graph, self.spec))
+
+    @cached_property
+    def elsewhere(self) -> Moved | None:
+        """The network at other sizes of its free axes; None where there are none."""
+        if not self.graph.free_axes:
+            return None
         from archspec.analysis.sizes import elsewhere
 
         free = free_places(self.graph, self.spec)
-        return elsewhere(self.graph, self.tracked, self.sizes, free)
+        return self._larger or elsewhere(self.graph, self.tracked, self.sizes, free)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from math import ceil, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,13 +130,41 @@ def accepted(
     return found + tuple(replace(s, training=True) for s in more if s.accepted not in told)
 
 
+class Moved(NamedTuple):
+    """The network at other sizes of its free axes: these, and what every node gives."""
+
+    axes: dict[str, int]
+    types: list[Types]
+
+
+def larger(graph: Graph, free: Mapping[Place, str]) -> Moved | None:
+    """About twice as long, with all that is computed in training only; None: that is refused.
+
+    Odd sizes, each axis its own, tell the most apart; else multiples, at last all twice as long.
+    """
+    network = _Network(graph, free)
+    network.training = True
+    odd: dict[str, int] = {}
+    multiples: dict[str, int] = {}
+    for axis, n in graph.free_axes.items():
+        odd[axis] = next(m for m in count(2 * n + 1, 2) if m not in odd.values())
+        multiples[axis] = next(m for m in count(2 * n, n) if m not in multiples.values())
+    twice = {axis: 2 * n for axis, n in graph.free_axes.items()}
+    for longer in (odd, multiples, twice):
+        with suppress(_WideError):
+            found = network.types({place: longer[axis] for place, axis in free.items()})
+            if isinstance(found, list):
+                return Moved(longer, found)
+    return None
+
+
 def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:
     """Free axes, by their places, that can have no other size than the one in use."""
     network = _Network(graph, free)
     twice = {place: 2 * graph.free_axes[axis] for place, axis in free.items()}
-    if network.refusal(twice) is None:  # mostly: then each is free, if only with the others
-        return []
     with suppress(_WideError):
+        if network.refusal(twice) is None:  # then each is free, if only with the others
+            return []
         return [fault for axis in graph.free_axes for fault in _fixed(axis, network)]
     return []
 
@@ -175,11 +204,11 @@ def elsewhere(
     tracked: Sequence[Tracked],
     sizes: Sequence[InputSize],
     places: Mapping[Place, str],
-) -> list[Types] | None:
-    """What every node gives, in training, at other sizes of the free axes; None: there are none.
+) -> Moved | None:
+    """The network, in training, at other sizes of the free axes that it accepts; None: none.
 
     `places` are the free axes. Each has a size of its own where the network takes that, else they
-    move as one, or one alone. They become about half as long, where that is accepted.
+    move as one, or one alone.
     """
     free: dict[str, list[Tracked]] = {}
     for axis in tracked:
@@ -188,13 +217,14 @@ def elsewhere(
     network = _Network(graph, places)
     network.training = True
 
-    def moved(names: Iterable[str], apart: bool) -> list[Types] | None:
-        places: dict[Place, int] = {}
+    def moved(names: Iterable[str], apart: bool) -> Moved | None:
+        axes: dict[str, int] = {}
         for k, name in enumerate(names):
             if size := _another(name, free[name][0].extent, sizes, k if apart else 0):
-                places |= {(graph.at(axis.input).index, axis.axis): size for axis in free[name]}
-        found = network.types(places) if places else None
-        return found if isinstance(found, list) else None
+                axes[name] = size
+        there = {place: axes[axis] for place, axis in places.items() if axis in axes}
+        found = network.types(there) if there else None
+        return Moved({**graph.free_axes, **axes}, found) if isinstance(found, list) else None
 
     tries = [(tuple(free), True), (tuple(free), False), *(((name,), False) for name in free)]
     return next((found for names, apart in tries if (found := moved(names, apart))), None)

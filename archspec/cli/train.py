@@ -209,3 +209,33 @@ def runs(runs: tuple[str, ...], output: Output) -> None:
         training.curves(found).savefig(picture, format=path.suffix[1:] or "png", dpi=150)
         output.save(picture.getvalue(), path)
         say(f"{path}: written")
+
+
+_LICENSE = click.option(
+    "--license", metavar="NAME", default="", help="Of the weights, as the Hub spells it: mit."
+)
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT", help="What is saved; of a run the best epoch.")
+@click.option("--output", "-o", metavar="FOLDER", required=True, help="A new or empty folder.")
+@_LICENSE
+def save(run: str, output: str, license: str) -> None:
+    """Write a trained network as a folder that needs nothing else."""
+    from archspec import train as training
+
+    folder = training.save_pretrained(run, output, license=license)
+    say(f"{output}: {', '.join(sorted(path.name for path in folder.iterdir()))} written")
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT|FOLDER", help="What is uploaded.")
+@click.argument("repository", metavar="OWNER/NAME", help="Where, on the Hugging Face Hub.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@_LICENSE
+def push(run: str, repository: str, private: bool, license: str) -> None:
+    """Upload a trained network to the Hugging Face Hub."""
+    from archspec import train as training
+
+    keys = {"license": license} if license else {}
+    say(training.push_to_hub(run, repository, private=private, **keys))

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from archspec.emit.check import Declared, verify
 from archspec.emit.lowering.network import lower
@@ -32,22 +33,28 @@ from archspec.emit.lowering.whole import Whole
 from archspec.emit.proof import UnprovenError, prove
 from archspec.emit.torch_code import TORCHVISION, source
 from archspec.expand.again import Again
-from archspec.expand.tree import Instance
 from archspec.language import Init
+
+if TYPE_CHECKING:
+    from archspec.expand.running import Elsewhere
 
 __all__ = ["UnprovenError", "emit"]
 
 
-def emit(root: Instance, name: str, origin: str, again: Again, init: Init | None = None) -> str:
+def emit(
+    again: Again, name: str, origin: str, init: Init | None, elsewhere: Elsewhere | None
+) -> str:
     """The text of a Python file that defines the network.
 
     `again` expands the network and its blocks at other values: its answers are the witnesses by
     which a param stays a constructor argument. `init` are the document's rules for initial values.
+    `elsewhere` is the network at other sizes of its free axes, if it has any.
     Raises UnprovenError where the text is not the graph: a defect of archspec.
     """
-    whole = lower(root, name, again, init)
+    whole = lower(again, name, init)
     text = _file(whole, origin)
-    prove(verify(text, Declared(whole.imported, whole.functions)), text, root)
+    tree = verify(text, Declared(whole.imported, whole.functions))
+    prove(tree, text, again.root, elsewhere)
     return text
 
 

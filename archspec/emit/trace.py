@@ -43,7 +43,6 @@ class Lowered(Protocol):
 
     name: str
     spec: Spec
-    graph: Any
     again: Again
 
 
@@ -57,8 +56,8 @@ class Use(NamedTuple):
 
 def lowered(program: Lowered) -> str:
     """The classes in the order of the file: whose they are, their arguments, their instances."""
-    root: Instance = program.graph.root
-    lowering = lower(root, program.name, program.again, program.spec.init)
+    root = program.again.root
+    lowering = lower(program.again, program.name, program.spec.init)
     places: dict[int, list[tuple[int, str]]] = {id(root): [(0, "the network")]}
     for number, (path, thing) in enumerate(_walk(root), 1):
         places.setdefault(id(thing), []).append((number, path))

@@ -114,15 +114,15 @@ def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instan
     return root
 
 
-def _running(root: Instance, state: State, chosen: _Chosen) -> Running | None:
-    """The arguments that follow from free axes, if any. Raises SpecError where others do."""
+def _running(root: Instance, state: State, chosen: _Chosen) -> Running:
+    """What follows from free axes. Raises SpecError where that is what may not."""
     from archspec.expand.running import Symbolic, running  # for specs with free axes only
 
     again = Symbolic(state)
     symbolic = _root(again, chosen)
     if again.faults:
         raise SpecError(_ordered(again, chosen.spec), chosen.spec.sources)
-    return running(root, symbolic, again) if again.follows else None
+    return running(root, symbolic, again)
 
 
 def input_types(spec: Spec, variant: str | None = None) -> dict[str, TensorType | None]:

@@ -110,7 +110,7 @@ class Graph(Directed):
     outputs: dict[str, tuple[Edge, ...]]  # by output name
     training_outputs: frozenset[str]
     free_axes: dict[str, int]  # name -> size used by tables and checks
-    running: Running | None  # the arguments that follow from free axes, if any do
+    running: Running | None  # what follows from free axes; None where there are none
     warnings: tuple[Fault, ...]  # what expanding found odd
 
     @classmethod

@@ -11,6 +11,9 @@ is given may.
 
     tokens: {shape: [{T: 64}], dtype: int}    slice: {stop: $(tokens.shape[0])}
     Running at the path of the slice: {"stop": T}
+
+Of the second tree types and layers can be read at any sizes of the axes (`Elsewhere`): there are no
+others to be expanded, to know what the network is at another size.
 """
 
 from __future__ import annotations
@@ -32,20 +35,56 @@ LONGEST = 300  # characters of a size; a longer one gets a name
 
 
 class Running(NamedTuple):
-    """The arguments that follow from free axes."""
+    """The network with sizes that remember free axes, and the arguments that follow from these."""
 
-    args: Mapping[str, Mapping[str, Any]] = {}  # of ops, by path; some of them remember
-    named: Mapping[str, Sym] = {}  # what the names in them are, beside axes; each sees those before
+    root: Instance
+    args: Mapping[str, Mapping[str, Any]]  # of ops, by path; some of them remember
+    named: Mapping[str, Sym]  # what the names in sizes are, beside axes; each sees those before
 
     def at(self, path: str, axes: Mapping[str, int]) -> dict[str, Any]:
         """The arguments of the op at a path where the axes have these sizes.
 
         One of sym.FAILURES where they have no value.
         """
+        names = self.names(axes)
+        return {name: _worth(value, names) for name, value in self.args[path].items()}
+
+    def names(self, axes: Mapping[str, int]) -> dict[str, int]:
+        """What the names in sizes are where the axes have these; one of sym.FAILURES."""
         names = dict(axes)
         for name, size in self.named.items():
             names[name] = size.worth(names)
-        return {name: _worth(value, names) for name, value in self.args[path].items()}
+        return names
+
+
+class Elsewhere:
+    """The network where its free axes have other sizes, which it accepts: `axes`."""
+
+    def __init__(self, running: Running, axes: Mapping[str, int]) -> None:
+        self.root, self.axes = running.root, axes
+        self._names = running.names(axes)
+        self._types: dict[int, TensorType] = {}
+        self._layers: dict[int, Layer] = {}
+
+    def type(self, kind: TensorType) -> TensorType:
+        """A type of the tree, as it is there: the same object for the same."""
+        found = self._types.get(id(kind))
+        if found is None:
+            found = kind
+            if remembers(kind.shape):
+                found = kind.like([_worth(n, self._names) for n in kind.shape])
+            self._types[id(kind)] = found
+        return found
+
+    def layer(self, copy: Copy, op: str) -> Layer | None:
+        """The layer of a copy of the tree, which is an `op`, as it is there."""
+        if copy.layer is None or not any(map(remembers, copy.args.values())):
+            return copy.layer
+        found = self._layers.get(id(copy.layer))
+        if found is None:
+            args = {name: _worth(value, self._names) for name, value in copy.args.items()}
+            found = self._layers[id(copy.layer)] = create(op, args)
+        return found
 
 
 def _worth(value: Any, names: Mapping[str, int]) -> Any:
@@ -218,12 +257,13 @@ def _chooses(tree: ast.expr, env: Mapping[str, Any]) -> Any:
 
 
 def running(root: Instance, again: Instance, state: Symbolic) -> Running:
-    """The arguments that follow from free axes: in `root`, as `again` knows them; marks them."""
+    """The network as `again` knows it; marks the ops of `root` with arguments that follow."""
     args = {}
-    for (path, copy), (_, symbolic) in zip(_ops(root.body), _ops(again.body), strict=True):
+    pairs = zip(_ops(root.body), _ops(again.body), strict=True) if state.follows else ()
+    for (path, copy), (_, symbolic) in pairs:
         if any(map(remembers, symbolic.args.values())):
             copy.running, args[path] = True, symbolic.args
-    return Running(args, state.named)
+    return Running(again, args, state.named)
 
 
 def _ops(body: Body, around: str = "") -> Iterator[tuple[str, Copy]]:

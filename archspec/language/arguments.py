@@ -43,7 +43,8 @@ def of_op(
 ) -> dict[str, Value]:
     """Of an op: its parameters, checked where they are no expressions."""
     op, known, main = cls.op, cls.model_fields, cls.main()
-    if cls.takes == ("*",) and isinstance(node, str) and "$" not in node:
+    a_word = isinstance(node, str) and "$" not in node
+    if cls.takes == ("*",) and a_word and not (main and cls.accepts(main, node)):
         help = f"write `{op}: [prev, {cut(node)}]`"
         faults.add(steps, "E204", f"`{op}` takes its inputs as a list", help)
         return {}

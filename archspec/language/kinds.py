@@ -337,8 +337,6 @@ def _size(node: Any) -> Value:
 def _shape(node: Any) -> Any:
     if not isinstance(node, list):
         raise wrong_kind("a shape", _SHAPE, what="an input")
-    if not node:
-        raise refuse("E204", "the input has no axes", _SHAPE)
     if len(node) > _MOST_AXES:
         said = f"the input has {len(node)} axes; at most {_MOST_AXES} are allowed"
         raise refuse("E204", said, "the batch axis is not written")
@@ -411,7 +409,7 @@ _Axis = Annotated[Any, PlainValidator(_axis, json_schema_input_type=_Size | dict
 Shape = Annotated[
     tuple[_Axis, ...],
     BeforeValidator(_shape),
-    Spelt(lambda found: {**found, "minItems": 1, "maxItems": _MOST_AXES}),
+    Spelt(lambda found: {**found, "maxItems": _MOST_AXES}),
 ]
 _Entry = Annotated[Any, PlainValidator(_entry, json_schema_input_type=_Count | Expression | None)]
 OutputShape = Annotated[tuple[_Entry, ...] | None, BeforeValidator(_output_shape)]

@@ -419,6 +419,9 @@ class Input(Placed):
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
+        if node == []:
+            help = "for example `[3, 224, 224]`; one number for each sample is `{shape: []}`"
+            raise refuse("E204", "the input has no axes", help)
         return node if isinstance(node, dict) else {"shape": node}
 
 
@@ -472,7 +475,7 @@ def _version(node: Any) -> int:
     return node
 
 
-_Input = Input | Shape
+_Input = Input | Annotated[Shape, Spelt(lambda found: {**found, "minItems": 1})]
 _Named = Annotated[dict[str, _Input], keys(ID)]
 _Inputs = dict[Annotated[str, named(bad_input)], Input]
 _Uses = dict[Annotated[str, named(bad_block)], Use]

@@ -19,6 +19,7 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
+    Mismatch,
     Reach,
     TensorType,
     Weight,
@@ -118,6 +119,17 @@ class Elu(Activation):
     alpha: Number = Field(1.0, description="the negative limit")
 
 
+class Celu(Activation):
+    """x, or alpha·(exp(x / alpha) - 1) where it is negative: torch.nn.CELU."""
+
+    op = "celu"
+    target = "nn.CELU"
+    word = "CELU"
+    examples = (*_MAP, ({"alpha": 0.5}, ((4, 9),)))
+
+    alpha: Positive = Field(1.0, description="the negative limit")
+
+
 class Selu(Activation):
     """The self-normalising ELU: torch.nn.SELU."""
 
@@ -138,6 +150,19 @@ class Gelu(Activation):
     approximate: Literal["none", "tanh"] = Field(
         "none", description="`tanh`: by a hyperbolic tangent"
     )
+
+
+class QuickGelu(Activation):
+    """x·sigmoid(1.702·x), which CLIP takes for GELU (Hendrycks and Gimpel 2016, section 2)."""
+
+    op = "quick_gelu"
+    target = "QuickGELU"
+    work = 2
+    word = "quick GELU"
+
+    def keeps(self, t: TensorType) -> Kept:
+        """The input, and its sigmoid."""
+        return Kept(inputs=(0,), bytes=t.bytes)
 
 
 class Silu(Activation):
@@ -195,6 +220,14 @@ class Sigmoid(Activation):
     op = "sigmoid"
     target = "nn.Sigmoid"
     kept = OUTPUT
+
+
+class LogSigmoid(Activation):
+    """The logarithm of the sigmoid: torch.nn.LogSigmoid."""
+
+    op = "log_sigmoid"
+    target = "nn.LogSigmoid"
+    word = "log sigmoid"
 
 
 class Tanh(Activation):
@@ -286,6 +319,27 @@ class LogSoftmax(AlongAxis):
     op = "log_softmax"
     target = "nn.LogSoftmax"
     kept = OUTPUT
+
+
+class Glu(AlongAxis):
+    """The first half of an axis times the sigmoid of the second: torch.nn.GLU."""
+
+    op = "glu"
+    target = "nn.GLU"
+    word = "GLU"
+    examples: ClassVar[Any] = (
+        ({}, ((6,),)),
+        ({"axis": 0}, ((4, 8, 9),)),
+        ({"axis": -1}, ((5, 4),)),
+    )
+
+    def cells(self, t: TensorType, axis: int) -> int:
+        if t.shape[axis] % 2:
+            raise Mismatch(f"`glu` halves axis {axis}; the input {t} has {t.shape[axis]} cells")
+        return t.shape[axis] // 2
+
+    def window(self, size: int) -> Window:
+        return Window(lo=0, hi=size // 2)
 
 
 class Maxout(Activation):

@@ -111,42 +111,88 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
     return any(said) if said else None
 
 
-class Add(Merge):
+class Arithmetic(Merge):
+    """What the four kinds of arithmetic have in common: an operand may be a number, the last."""
+
+    two: ClassVar[bool] = False  # there are two operands and no more
+
+    number: Number | None = Field(None, description="a number, as the last operand")
+
+    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
+        if self.two and self.number is None:
+            expect_two(self.op, ins)
+        if self.two and self.number is not None and len(ins) != 1:
+            message = f"`{self.op}` takes one input beside its number, not {len(ins)}"
+            raise Mismatch(message, code="E311")
+        return super().infer(*ins)
+
+    def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
+        return super().flops(ins, outs) + (0 if self.number is None else outs[0].size)
+
+    def call(self, *ins: TensorType) -> Call:
+        if self.number is None:
+            return super().call(*ins)
+        forward = f"{self.expression(len(ins))}{self.sign}number"
+        return Call(None, forward=forward, free=self.args(number="number"), broadcast=True)
+
+    def module(self, *ins: TensorType) -> Call:
+        alone = len(ins) == 1 and self.number is not None
+        return Call(self.target, (Arg(self.number),), broadcast=True) if alone else Call(None)
+
+
+class Add(Arithmetic):
     """The sum of the inputs."""
 
     op = "add"
+    target = "AddNumber"
+    examples = (*_SOME, ({"number": 1}, ((4, 8, 9),)), ({"number": -0.5}, ((4, 9), (4, 9))))
     elsewhere = ("sum",)
 
 
-class Sub(Merge):
+class Sub(Arithmetic):
     """The first input minus the second."""
 
     op = "sub"
     elsewhere = ("subtract",)
+    target = "SubNumber"
     sign = " - "
-    examples = _TWO
-
-    def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
-        expect_two(self.op, ins)
-        return super().infer(*ins)
+    two = True
+    examples = (*_TWO, ({"number": 0.5}, ((4, 8, 9),)))
 
 
-class KeepsAll(Merge):
-    """What merges have in common whose derivative reads every input."""
-
-    def keeps(self, *ins: TensorType) -> Kept:
-        if len(ins) == 1:
-            return NOTHING
-        (out,) = self.infer(*ins)
-        return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
+def kept_by_all(layer: Merge, ins: Sequence[TensorType]) -> Kept:
+    """What is kept where the derivative reads every input, and every result on the way."""
+    if len(ins) == 1:
+        return NOTHING
+    (out,) = layer.infer(*ins)
+    return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
 
 
-class Mul(KeepsAll):
+class Mul(Arithmetic):
     """The product of the inputs, cell by cell."""
 
     op = "mul"
     elsewhere = ("multiply",)
+    target = "Scale"
     sign = " * "
+    examples = (*_SOME, ({"number": 0.1}, ((4, 8, 9),)), ({"number": 2}, ((5,), (5,))))
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return kept_by_all(self, ins)
+
+
+class Div(Arithmetic):
+    """The first input divided by the second."""
+
+    op = "div"
+    elsewhere = ("divide",)
+    target = "DivNumber"
+    sign = " / "
+    two = True
+    examples = (*_TWO, ({"number": 8}, ((4, 8, 9),)))
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return NOTHING if len(ins) == 1 else Kept(inputs=(0, 1))
 
 
 class Mean(Merge):
@@ -162,15 +208,33 @@ class Mean(Merge):
         return f"({super().expression(count)}) / {count}"
 
 
-class Max(KeepsAll):
+class Extreme(Merge):
+    """What the largest and the smallest have in common."""
+
+    pairwise: ClassVar[str]  # of torch, for two
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        return kept_by_all(self, ins)
+
+    def expression(self, count: int) -> str:
+        inputs = (f"x{i}" for i in range(count))
+        return reduce(lambda found, x: f"torch.{self.pairwise}({found}, {x})", inputs)
+
+
+class Max(Extreme):
     """The largest of the inputs, cell by cell: torch.maximum."""
 
     op = "max"
     elsewhere = ("maximum",)
+    pairwise = "maximum"
 
-    def expression(self, count: int) -> str:
-        inputs = (f"x{i}" for i in range(count))
-        return reduce(lambda found, x: f"torch.maximum({found}, {x})", inputs)
+
+class Min(Extreme):
+    """The smallest of the inputs, cell by cell: torch.minimum."""
+
+    op = "min"
+    elsewhere = ("minimum",)
+    pairwise = "minimum"
 
 
 class Matmul(Layer):

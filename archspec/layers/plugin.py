@@ -1,7 +1,7 @@
 """An op from another package → what its class lacks, or why it cannot be had, in one sentence.
 
-    expect_layer(Glu)          raises ValueError: Glu lacks the method `infer`
-    offers()["glu"].load()     raises ValueError: gated 1.0 offers the op `glu`, which fails: …
+    expect_layer(Softmin)         raises ValueError: Softmin lacks the method `infer`
+    offers()["softmin"].load()    raises ValueError: soft 1.0 offers `softmin`, which fails: …
 
 What a class says is tried on its examples, so that a slip is found where the class is registered
 and not in the first network that uses it.
@@ -22,8 +22,9 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cat", "empty_like", "float32", "maximum", "ones", "ones_like", "pow",
-    "randn_like", "split", "stack", "unflatten", "zeros",
+    "arange", "bool", "cat", "einsum", "empty_like", "float32", "linalg", "maximum", "minimum",
+    "ones", "ones_like", "pow", "randn_like", "sigmoid", "split", "stack", "take_along_dim",
+    "unflatten", "zeros",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({

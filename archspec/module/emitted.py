@@ -17,19 +17,15 @@ from __future__ import annotations
 import builtins
 import hashlib
 import linecache
-import os
 import sys
 import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.emit.lowering.network import class_name
-from archspec.language import Text, parse
-from archspec.network import Choice, Program
-from archspec.text import source as sources
+from archspec.network import Choice, Program, Texts, of_texts, texts
 from archspec.text.faults import CodedError
 from archspec.version import VERSION
 from archspec.weights import origin
@@ -139,8 +135,6 @@ def _digest(*texts: str) -> str:
 
 # ------------------------------------------------------------------ pickles
 
-Files = tuple[tuple[str, str | None, str], ...]  # name for messages, file's own name, text
-
 
 def _reduced(made: Emitted) -> Callable[[Any, Any], Any]:
     """`__reduce_ex__` of a class: what Python would pickle, but for the class itself."""
@@ -166,41 +160,25 @@ def _instance(made: Emitted, name: str) -> Any:
 _ANEW = "pickle the module again; to keep weights for long, save its state_dict"
 
 
-def _said(program: Program) -> tuple[Files, Choice]:
-    """The texts of the spec and of all files that it uses, and what was chosen from outside.
-
-    A folder's name says something of a machine, so files are named from that of the spec, unless
-    they may stand anywhere.
-    """
-    choice, folder = program.choice, Path(program.source.name).parent
-    files = tuple(
-        (
-            s.name if choice.allow_outside else os.path.relpath(s.name, folder),
-            None if s.path is None else s.path.name,
-            s.text,
-        )
-        for s in program.sources.values()
-    )
-    return files, replace(choice, params=dict(choice.params), inputs=dict(choice.inputs))
+def _said(program: Program) -> tuple[Texts, Choice]:
+    """The texts of the spec and of all files that it uses, and what was chosen from outside."""
+    choice = program.choice
+    plain = replace(choice, params=dict(choice.params), inputs=dict(choice.inputs))
+    return texts(program), plain
 
 
-def _seal(files: Files, choice: Choice) -> str:
+def _seal(files: Texts, choice: Choice) -> str:
     """By which a change of the texts or of the choices is noticed."""
     return _digest(repr((files, choice)))
 
 
-def _reopened(files: Files, choice: Choice, seal: str, code: str, version: str) -> Emitted:
+def _reopened(files: Texts, choice: Choice, seal: str, code: str, version: str) -> Emitted:
     """The classes of pickled texts. Raises SpecError and BuildError."""
     if _seal(files, choice) != seal:
         raise BuildError("E609", "the pickle was changed: its spec is not the one it had", _ANEW)
     if (seal, code) in _EMITTED:
         return _EMITTED[seal, code]
-    (name, own, text), *used = files
-    path = None if own is None else Path(own)
-    source = sources.from_text(text, name, limits=choice.limits, path=path)
-    texts = {name: Text(own or name, text) for name, own, text in used}
-    spec = parse(source, allow_outside=choice.allow_outside, limits=choice.limits, texts=texts)
-    program = Program(source, spec, choice)
+    program = of_texts(files, choice)
     torch_module()
     if _digest(program.code) != code:
         said = f"archspec {version} pickled `{program.name}`; {VERSION} writes other source for it"

@@ -85,10 +85,9 @@ def _runs(program: Program) -> Iterator[tuple[bool, Types]]:
     here = [node.outs for node in graph.steps]
     yield False, here
     yield True, here
-    if graph.free_axes:
-        there = program.analysis.elsewhere
-        if there is not None:
-            yield True, there
+    there = program.analysis.elsewhere
+    if there is not None:
+        yield True, there.types
 
 
 def _run(module: nn.Module, program: Program, training: bool, types: Types) -> Wrong | None:

@@ -4,7 +4,7 @@
 
 Read in this order: `plan` and `reading` (what is wanted), `samples`, `loading` and `sets` (what is
 learned from), `tasks` (what is learned), `groups` and `schedule` (what moves, how fast), `engine`
-(the loop), `state` (what a run keeps), `start` and `use` (what one calls).
+(the loop), `state` (what a run keeps), `start`, `use` and `pretrained` (what one calls).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archspec.train.errors import InterruptedTrainingError, TrainError
     from archspec.train.page import report
     from archspec.train.plan import Plan
+    from archspec.train.pretrained import from_pretrained, push_to_hub, save_pretrained
     from archspec.train.reading import given as read
     from archspec.train.run import Run, curves, load_run
     from archspec.train.start import fit, overfit_one_batch, resume
@@ -25,12 +26,14 @@ _HOME = {
     "InterruptedTrainingError": "errors", "TrainError": "errors", "Plan": "plan", "Run": "run",
     "curves": "run", "load_run": "run", "report": "page", "fit": "start",
     "overfit_one_batch": "start", "resume": "start", "evaluate": "use", "load": "use",
-    "predict": "use",
+    "predict": "use", "from_pretrained": "pretrained", "push_to_hub": "pretrained",
+    "save_pretrained": "pretrained",
 }  # fmt: skip
 
 __all__ = [
-    "InterruptedTrainingError", "Plan", "Run", "TrainError", "curves", "evaluate", "fit", "load",
-    "load_run", "overfit_one_batch", "predict", "read", "report", "resume",
+    "InterruptedTrainingError", "Plan", "Run", "TrainError", "curves", "evaluate", "fit",
+    "from_pretrained", "load", "load_run", "overfit_one_batch", "predict", "push_to_hub", "read",
+    "report", "resume", "save_pretrained",
 ]  # fmt: skip
 
 

@@ -1,12 +1,12 @@
 """A loss that is not finite → the first layer that made it so, in a sentence.
 
-The batch goes through the network once more, with a look at what goes into each layer and what
-comes out. Layers are called as in the spec.
+The losses are made once more, with a look at what goes into each layer and what comes out. Layers
+are called as in the spec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 
-def blame(model: nn.Module, x: Any, where: str) -> TrainError:
-    """What to raise for a loss that is not finite; `where` is the place in the run."""
+def blame(model: nn.Module, again: Callable[[], Any], x: Any, where: str) -> TrainError:
+    """What to raise for a loss that is not finite; `where` is the place in the run.
+
+    `again` makes the losses of the batch `x` once more.
+    """
     help = "lower the learning rate, set `clip: 1.0`, or warm up"
     if not _finite(x):
         said = "the data hold numbers that are not finite"
         return TrainError("E807", f"{where}: {said}", "mend the data set")
-    found = _first(model, x)
+    found = _first(model, again)
     if found is None:
         said = "the loss is not finite, though all outputs are: targets do not go with it"
     else:
@@ -36,7 +39,7 @@ def blame(model: nn.Module, x: Any, where: str) -> TrainError:
     return TrainError("E807", f"{where}: {said}", help)
 
 
-def _first(model: nn.Module, x: Any) -> tuple[str, nn.Module] | None:
+def _first(model: nn.Module, again: Callable[[], Any]) -> tuple[str, nn.Module] | None:
     """The first layer in the order of computation that makes finite inputs into others."""
     found: list[tuple[str, nn.Module]] = []
     handles: list[RemovableHandle] = []
@@ -53,7 +56,7 @@ def _first(model: nn.Module, x: Any) -> tuple[str, nn.Module] | None:
             watch(path, module)
     try:
         with torch.no_grad():
-            model(x)
+            again()
     finally:
         for handle in handles:
             handle.remove()

@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,16 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from archspec.train import groups, log, named, state
+from archspec.train import groups, log, named, networks, pictures, state, tasks
 from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load, there
-from archspec.train.measure import add, estimate, reduced, score
+from archspec.train.measure import add, estimate, reduced, score, share_buffers
 from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from archspec.train.sets import Sets
     from archspec.train.tasks import Sums, Task
 
+_DRAWN = 100  # pictures after each epoch
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -76,8 +78,8 @@ class Place:
 class Job:
     """What is to be trained, on what, how, and where it is written."""
 
-    model: nn.Module
-    program: Program | None
+    model: nn.Module  # one network, or Networks
+    programs: Mapping[str, Program | None]  # by the names of the networks
     plan: Plan
     task: Task
     sets: Sets
@@ -87,7 +89,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        return self.program.name if self.program is not None else type(self.model).__name__
+        program = next(iter(self.programs.values()))
+        return program.name if program is not None else type(networks.main(self.model)).__name__
 
 
 def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
@@ -108,13 +111,22 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
     cpu = not torch.accelerator.is_available()
     found = Accelerator(
         mixed_precision=_PRECISION[precision], cpu=cpu, log_with=trackers or None,
-        project_dir=folder,
+        project_dir=folder, kwargs_handlers=_wrapping(plan),
     )  # fmt: skip
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if found.num_processes != world:
         message = f"{world} processes were started, and accelerate sees {found.num_processes}"
         raise TrainError("E811", message, "start them by `torchrun`")
     return found
+
+
+def _wrapping(plan: Plan) -> list[Any]:
+    """A network that is asked twice before gradients are made may not change in between.
+
+    Torch's wrapper sends buffers around at each call; `update` does that before it.
+    """
+    several = bool(tasks.kind(plan).networks)
+    return [DistributedDataParallelKwargs(broadcast_buffers=False)] if several else []
 
 
 class Training:
@@ -132,7 +144,7 @@ class Training:
         self.at = Place()
         self.sums: Sums = {}
         self.memory: dict[str, Any] = {}  # of optimizers before, by name
-        self.average = self._average()
+        self.averages = self._averages()
         self.interrupts = Interrupts()
         self.entered: int | None = None  # the phase that everything below is made for
         self.still: list[nn.Module] = []
@@ -144,14 +156,19 @@ class Training:
     def _watched(self, stop: Stop | None) -> str:
         """What is monitored: what the plan says, else what the task does."""
         named = stop.monitor if stop is not None else None
-        name = named or self.task.monitor
+        name: str = named or self.task.monitor
         return name if self.sets.val is not None else name.replace("val.", "train.")
 
-    def _average(self) -> AveragedModel | None:
+    def _averages(self) -> dict[str, AveragedModel]:
+        """Of the weights of each network that the task wants averaged, by its name."""
         if self.plan.ema is None:
-            return None
+            return {}
         decay = get_ema_multi_avg_fn(self.plan.ema)  # type: ignore[no-untyped-call]
-        return AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        return {
+            name: AveragedModel(part, multi_avg_fn=decay, use_buffers=True)
+            for name, part in networks.parts(self.model).items()
+            if name in self.task.averaged or not self.task.averaged
+        }
 
     # -------------------------------------------------------------- the loop
 
@@ -211,7 +228,9 @@ class Training:
         ]
         released(self.model)
         self.accelerator.free_memory()
-        self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        parts = networks.parts(self.model)
+        *wrapped, self.optimizer = self.accelerator.prepare(*parts.values(), optimizer)
+        self.network = networks.whole(dict(zip(parts, wrapped, strict=True)))
         self.moved = self._moved()
         self.rate = self._rate(plan.parts[k])
         self.entered = k
@@ -275,8 +294,10 @@ class Training:
     def update(self, update: list[list[int]], loader: Iterator[Any]) -> None:
         """One step of the optimizer, of the mean over all samples of some batches.
 
-        A task may ask for several, each for a part of the network.
+        A task may ask for several, each for a part of the network or for one of several networks.
         """
+        if self.order.world > 1 and isinstance(self.model, networks.Networks):
+            share_buffers(self.model)
         factor = self.rate.at(self.at.updates)
         for entry, base in zip(self.optimizer.param_groups, self.bases, strict=True):
             entry["lr"] = base * factor
@@ -286,14 +307,20 @@ class Training:
             own = len(batch[self.order.rank :: self.order.world])
             share = own * self.order.world / total
             last = number == len(update)
-            with nullcontext() if last else self.accelerator.no_sync(self.network):
+            with ExitStack() as alone:
+                for part in () if last else networks.parts(self.network).values():
+                    alone.enter_context(self.accelerator.no_sync(part))
                 for move in self.task.moves(self.network, x, y):
-                    loss = self._sound(move.loss, x)
-                    self.accelerator.backward(move.loss if share == 1 else move.loss * share)
+                    loss = self._sound(move.loss, x, y)
                     if own:
                         add(self.sums, move.sums)
+                    if not move.loss.requires_grad:  # of a network that this phase leaves alone
+                        continue
+                    self.accelerator.backward(move.loss if share == 1 else move.loss * share)
                     if last:
                         self.step(move.part)
+        for name, average in self.averages.items():
+            average.update_parameters(networks.parts(self.model)[name])
         self.screen.step(loss, self.bases[0] * factor)
 
     def step(self, part: str) -> None:
@@ -306,8 +333,6 @@ class Training:
             self.accelerator.clip_grad_norm_(self.trained, self.plan.clip)
         self.moved.step()
         self.moved.zero_grad()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
 
     # -------------------------------------------------------------- after an epoch
 
@@ -317,7 +342,6 @@ class Training:
         sums = reduced(self.sums, self.accelerator)
         figures = {f"train.{k}": v for k, v in self.task.figures(sums).items()}
         figures |= {f"val.{k}": v for k, v in self.evaluate().items()}
-        value = figures[self.monitor]
         at.epoch, at.epochs, at.step, self.sums = at.epoch + 1, at.epochs + 1, 0, {}
         row = {
             "phase": phase.name or (str(at.phase + 1) if self.plan.phases else ""),
@@ -327,13 +351,36 @@ class Training:
         }  # fmt: skip
         at.rows.append(row)
         at.seconds = 0.0
-        self.rate.watched(value)
-        self._patience(figures)
-        if self._better(self.monitor, value, at.best):
-            at.best, at.best_name = value, self._name
+        self._watch(figures)
         self.screen.say(log.said(row))
         self.accelerator.log(figures, step=at.steps)
+        self._draw()
         self.save()
+
+    @torch.no_grad()
+    def _draw(self) -> None:
+        """What the network makes of noise, the same noise after every epoch, into the folder."""
+        folder = self.job.folder
+        if folder is None or not self._first:
+            return
+        self.shown.eval()
+        made = self.task.pictures(self.shown, _DRAWN, self.plan.seed)
+        if made is None:
+            return
+        normal = self.sets.facts.normal
+        (folder / state.SAMPLES).mkdir(exist_ok=True)
+        drawn = pictures.grid(made if normal is None else normal.undone(made))
+        state.replaced(folder / state.SAMPLES / f"{self.at.epochs:04d}.png", drawn)
+
+    def _watch(self, figures: Mapping[str, float]) -> None:
+        """What follows from what is monitored, where something is: rate, best, patience."""
+        if self.monitor:
+            value = figures[self.monitor]
+            self.rate.watched(value)
+            if self._better(self.monitor, value, self.at.best):
+                self.at.best, self.at.best_name = value, self._name
+        if self._watched(self._stop):
+            self._patience(figures)
 
     def _patience(self, figures: Mapping[str, float]) -> None:
         """Counts the epochs in which what the phase, or the plan, stops by was not better."""
@@ -364,11 +411,9 @@ class Training:
         at = self.at
         at.finished = True
         if self.plan.update_bn:
-            view, device = self.sets.train, self.accelerator.device
-            estimate(self.shown, view, self.job.batch, device, self.still)
-        if self.average is not None:
-            self.model.load_state_dict(self.average.module.state_dict())
-            self.average = None
+            estimate(self.task, self.shown, self.sets.train, self.job.batch, self.still)
+        self.model.load_state_dict(self.shown.state_dict())
+        self.averages = {}
         if self.plan.update_bn:
             figures = {f"val.{k}": v for k, v in self.evaluate().items()}
             row = {**at.rows[-1], "phase": "update_bn", **figures}
@@ -389,14 +434,17 @@ class Training:
         kept = {
             "at": asdict(at), "sums": {k: v.cpu() for k, v in self.sums.items()},
             "memory": self._remembered(), "rate": self.rate.state(),
-            "model": self.model.state_dict() if self.average is not None else None,
-            "averaged": int(self.average.n_averaged) if self.average is not None else 0,
+            "model": self.model.state_dict() if self.averages else None,
+            "averaged": max((int(one.n_averaged) for one in self.averages.values()), default=0),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
             "randomness": randomness, "samples": len(self.sets.train), "batch": self.job.batch,
         }  # fmt: skip
-        record, texts = state.spec_record(self.job.program)
+        (main, (record, texts)), *others = [
+            (name, state.spec_record(program)) for name, program in self.job.programs.items()
+        ]
         facts = {
-            "format": state.FORMAT, "archspec": VERSION, "spec": record,
+            "format": state.FORMAT, "archspec": VERSION, "spec": record, "main": main,
+            "others": {name: other for name, (other, _) in others},
             "plan": self.plan.source.text, "data": self.sets.facts.record(),
             "at": {
                 "phase": at.phase, "epoch": at.epoch, "step": at.steps, "finished": at.finished,
@@ -404,7 +452,9 @@ class Training:
             },
             "metrics": at.rows[-1] if at.rows else {},
         }  # fmt: skip
-        made = state.Checkpoint(self.shown.state_dict(), kept, facts, texts)
+        shown = networks.parts(self.shown)
+        beside = {name: (shown[name].state_dict(), found) for name, (_, found) in others}
+        made = state.Checkpoint(shown[main].state_dict(), kept, facts, texts, beside)
         state.write(folder, self._name, made)
         state.point(folder, state.LAST, self._name)
         if at.best_name:
@@ -415,16 +465,17 @@ class Training:
     def restore(self, kept: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Where a checkpoint was made."""
         self.at = Place(**kept["at"])
-        if self.average is not None and kept["model"] is not None:
-            self.average.module.load_state_dict(dict(weights))
-            self.average.n_averaged.fill_(kept["averaged"])
+        if self.averages and kept["model"] is not None:
+            self.shown.load_state_dict(dict(weights))
+            for average in self.averages.values():
+                average.n_averaged.fill_(kept["averaged"])
             weights = kept["model"]
         self.model.load_state_dict(dict(weights))
         device = self.accelerator.device
         self.sums = {key: value.to(device) for key, value in kept["sums"].items()}
         self.memory = dict(kept["memory"])
         if self.at.finished:
-            self.average = None
+            self.averages = {}
             return
         self.enter()
         self.rate.restore(kept["rate"])
@@ -453,7 +504,10 @@ class Training:
     @property
     def shown(self) -> nn.Module:
         """What is measured and saved: the average of weights, where there is one."""
-        return self.average.module if self.average is not None else self.model
+        found = networks.parts(self.model)
+        if not self.averages:
+            return self.model
+        return networks.whole(found | {name: one.module for name, one in self.averages.items()})
 
     @property
     def _first(self) -> bool:
@@ -489,11 +543,12 @@ class Training:
         for one in self.still:
             one.eval()
 
-    def _sound(self, loss: Tensor, x: Any) -> float:
+    def _sound(self, loss: Tensor, x: Any, y: Any) -> float:
         """The loss as a number. Raises TrainError where it is none."""
         value = loss.item()
         if value - value != 0:  # only what is not finite differs from itself, or has no difference
-            raise blame(self.model, x, f"step {self.at.steps + 1:,}")
+            moves = self.task.moves(self.model, x, y)
+            raise blame(self.model, partial(list[Any], moves), x, f"step {self.at.steps + 1:,}")
         return value
 
     def _remembered(self) -> dict[str, Any]:
@@ -513,5 +568,6 @@ class Training:
 
 def released(model: nn.Module) -> None:
     """Takes off what accelerate put onto the module itself: it is again what `build` made."""
-    for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
-        model.__dict__.pop(name, None)
+    for part in networks.parts(model).values():
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+            part.__dict__.pop(name, None)

@@ -73,9 +73,18 @@ class Normal:
     scale: tuple[float, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
-        shape = [1, -1, *[1] * (x.ndim - 2)]
-        shift, scale = torch.tensor(self.shift).view(shape), torch.tensor(self.scale).view(shape)
+        shift, scale = self._numbers(x)
         return (x - shift) / scale
+
+    def undone(self, x: Tensor) -> Tensor:
+        """What was normalised, as it was before."""
+        shift, scale = self._numbers(x)
+        return x * scale + shift
+
+    def _numbers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        made = [torch.tensor(one, device=x.device).view(shape) for one in (self.shift, self.scale)]
+        return made[0], made[1]
 
 
 @dataclass

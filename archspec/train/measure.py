@@ -31,13 +31,19 @@ def add(sums: Sums, more: Sums) -> None:
 
 
 @torch.no_grad()
+def share_buffers(model: nn.Module) -> None:
+    """Each process has statistics of its own batches: those of the first count."""
+    for buffer in model.buffers():
+        buffer.copy_(broadcast(buffer))
+
+
+@torch.no_grad()
 def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator) -> Sums:
     """What a task counts of all samples, each once, over all processes."""
     order = Order(len(view), batch, 0, False, on.process_index, on.num_processes)
     model.eval()
-    if on.num_processes > 1:  # each has statistics of its own batches: those of the first count
-        for buffer in model.buffers():
-            buffer.copy_(broadcast(buffer))
+    if on.num_processes > 1:
+        share_buffers(model)
     sums: Sums = {}
     batches = [share for share in order.mine(order.batches(0)) if share]
     for found in load(view, batches, 0):
@@ -59,7 +65,7 @@ def reduced(sums: Sums, on: Accelerator) -> Sums:
 
 @torch.no_grad()
 def estimate(
-    model: nn.Module, view: View, batch: int, device: torch.device, still: Collection[nn.Module]
+    task: Task, model: nn.Module, view: View, batch: int, still: Collection[nn.Module]
 ) -> None:
     """Mean and variance of each batch norm, those in `still` left out, over all samples.
 
@@ -77,8 +83,8 @@ def estimate(
         one.reset_running_stats()
         one.momentum = None
         one.train()
-    order = Order(len(view), batch, 0, False)
+    order, device = Order(len(view), batch, 0, False), next(model.parameters()).device
     for found in load(view.plain(), order.batches(0), 0):
-        model(there(found, device)[0])
+        task.passes(model, there(found, device)[0])
     for one, momentum in zip(norms, momenta, strict=True):
         one.momentum = momentum

@@ -31,12 +31,13 @@ class Called(NamedTuple):
 _SGD = "{sgd: {lr: 0.1}}"
 # What torch fills in itself, or the engine does.
 _NOT_WRITTEN = frozenset({
-    "self", "params", "input", "target", "size_average", "reduce", "reduction", "args", "kwargs",
+    "self", "params", "input", "target", "anchor", "positive", "negative", "size_average",
+    "reduce", "reduction", "args", "kwargs",
 })  # fmt: skip
 # Losses of torch.nn.functional that take other things than outputs and targets.
 _OTHER_INPUTS = frozenset({
     "ctc_loss", "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss",
-    "triplet_margin_loss", "triplet_margin_with_distance_loss", "linear_cross_entropy",
+    "triplet_margin_with_distance_loss", "linear_cross_entropy",
 })  # fmt: skip
 
 
@@ -61,14 +62,16 @@ def _asks_back(optimizer: Any) -> bool:
 
 @cache
 def losses() -> dict[str, Any]:
-    """Those of torch.nn.functional that compare outputs with targets."""
+    """Those of torch.nn.functional that compare outputs with targets, and ours."""
     functional = torch_or_refuse().nn.functional
+    from archspec.train.losses import OWN as OWN_LOSSES
+
     found = {}
     for name in dir(functional):
         whole = name.endswith(("_loss", "_entropy", "_entropy_with_logits", "_div"))
         if whole and name not in _OTHER_INPUTS and not name.startswith("_"):
             found[name.removesuffix("_loss")] = getattr(functional, name)
-    return found
+    return {**found, **OWN_LOSSES}
 
 
 def arguments(made: Callable[..., Any]) -> Collection[str]:

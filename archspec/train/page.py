@@ -15,11 +15,12 @@ from torch import Tensor
 
 from archspec.frames import frame
 from archspec.train import engine
-from archspec.train.errors import library
 from archspec.train.loading import Order, load, there
 from archspec.train.measure import score
+from archspec.train.pictures import png
 from archspec.train.run import PLACES, Run, curves, load_run
 from archspec.train.samples import Given
+from archspec.train.state import SAMPLES
 from archspec.train.use import Trained, held_out
 from archspec.train.use import load as trained
 
@@ -40,7 +41,7 @@ def report(folder: str | Path, data: Any = None) -> str:
 
     run, found = load_run(folder), trained(folder)
     view, on = held_out(found, data), engine.accelerator(found.plan)
-    sums = score(found.task, found.model.to(on.device), view, found.batch, on)
+    sums = score(found.task, found.whole.to(on.device), view, found.batch, on)
     matrix = found.task.tables(sums).get("confusion", [])
     names = found.facts.classes or tuple(map(str, range(len(matrix))))
     drawn = figure(found.program, format="svg")
@@ -54,10 +55,17 @@ def report(folder: str | Path, data: Any = None) -> str:
         rows=_shown(run),
         classes=names,
         confusion=_shaded(names, matrix) if 0 < len(matrix) <= _CLASSES else [],
-        worst=_worst(found, view, on.device),
+        samples=_samples(Path(folder)),
+        worst=_worst(found, view, on.device) if found.task.reader is found.program else [],
         network=Markup(drawn),
         plan=found.plan.source.text,
     )
+
+
+def _samples(folder: Path) -> str:
+    """What the network made of noise after the last epoch, if it is made for that."""
+    drawn = sorted((folder / SAMPLES).glob("*.png"))
+    return _text(drawn[-1].read_bytes()) if drawn else ""
 
 
 def _svg(run: Run) -> str:
@@ -102,7 +110,7 @@ def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, 
         if shares.ndim == 2:  # not a picture itself
             answer = found.task.answers(shares, found.facts.classes, 1)[0]
             said = _said(found.facts.classes, y[0], answer)
-        shown.append((_png(raw[0]), said))
+        shown.append((_text(png(raw[0])), said))
     return shown
 
 
@@ -114,11 +122,6 @@ def _said(classes: tuple[str, ...], y: Tensor, answer: Any) -> str:
     return f"is {truth}, taken for {name} ({share:.0%})"
 
 
-def _png(x: Tensor) -> str:
-    """A picture [C, H, W] from 0 to 1, in base 64."""
-    image = library("PIL.Image", "showing pictures")
-    plain = (x.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
-    made = image.fromarray(plain[:, :, 0] if plain.shape[2] == 1 else plain)
-    file = io.BytesIO()
-    made.save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+def _text(picture: bytes) -> str:
+    """A PNG, as a page has it in itself."""
+    return base64.b64encode(picture).decode()

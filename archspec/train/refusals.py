@@ -6,6 +6,7 @@ Shapes and memory are the analysis's to tell: no batch goes through the network 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import torch
 from archspec.text.faults import SpecError
 from archspec.text.words import cut
 from archspec.train.errors import TrainError
+from archspec.train.inputs import inputs
 from archspec.train.plan import ALL
 from archspec.units import size
 
@@ -29,73 +31,80 @@ _STATES = {"sgd": 0, "adam": 2, "adamw": 2}  # numbers an optimizer keeps of eac
 
 def fits(program: Program, sets: Sets) -> Program:
     """The network at the size of the data, its weights the same. Raises TrainError."""
-    wanted = program.graph.steps[0]
-    given, shape = sets.facts.shape, wanted.outs[0].shape
-    if not given or given == shape:
+    own, facts = inputs(program), sets.facts
+    given = facts.inputs or ({own[0].name: facts.shape} if facts.shape else {})
+    other = [one for one in own if one.name in given and given[one.name] != one.shape]
+    if not other:
         return program
-    message = f"inputs have shape {list(given)}; `{wanted.path}` is {list(shape)}"
-    pictures = len(shape) == len(given) == 3
-    help = f"`data: {{size: [{shape[1]}, {shape[2]}]}}` resizes them" if pictures else ""
-    if len(given) != len(shape) or (len(given) == 3 and given[0] != shape[0]):
-        help = (
-            f"pictures have {shape[0]} channels there" if pictures else "bring them to that shape"
-        )
+    wanted, shape = other[0], given[other[0].name]
+    message = f"inputs have shape {list(shape)}; `{wanted.name}` is {list(wanted.shape)}"
+    help = _help(wanted.shape, shape)
+    if len(shape) != len(wanted.shape) or (len(shape) == 3 and shape[0] != wanted.shape[0]):
         raise TrainError("E804", message, help)
     try:
-        choice = replace(program.choice, inputs={**program.choice.inputs, wanted.path: given})
-        other = type(program)(program.source, program.spec, choice)
+        choice = replace(program.choice, inputs={**program.choice.inputs, **given})
+        sized = type(program)(program.source, program.spec, choice)
     except SpecError as bad:
         raise TrainError("E804", f"{message}: {cut(bad.faults[0].message, 120)}", help) from None
-    pairs = zip(program.graph.weights(), other.graph.weights(), strict=True)
+    pairs = zip(program.graph.weights(), sized.graph.weights(), strict=True)
     changed = [name for (name, ours, _), (_, theirs, _) in pairs if ours.shape != theirs.shape]
     if changed:
         raise TrainError("E804", f"{message}: the weights of `{changed[0]}` would be others", help)
-    return other
+    return sized
 
 
-def memory(program: Program, plan: Plan, batch: int, device: torch.device) -> None:
+def _help(wanted: tuple[int, ...], given: tuple[int, ...]) -> str:
+    """How inputs come to have the shape that is wanted."""
+    pictures = len(wanted) == len(given) == 3
+    if pictures and given[0] == wanted[0]:
+        return f"`data: {{size: [{wanted[1]}, {wanted[2]}]}}` resizes them"
+    return f"pictures have {wanted[0]} channels there" if pictures else "bring them to that shape"
+
+
+def memory(programs: Sequence[Program], plan: Plan, batch: int, device: torch.device) -> None:
     """Raises TrainError where a batch needs more than is free."""
-    need, free = _needed(program, plan, batch), available(device)
+    need, free = _needed(programs, plan, batch), available(device)
     if free is None or need <= free:
         return
-    largest = _largest(program, plan, int(free * _ROOM))
+    largest = _largest(programs, plan, int(free * _ROOM))
     message = f"a batch of {batch:,} needs about {size(need)}; {size(free)} are free"
     help = f"`batch: {largest}` fits" if largest else "not one sample fits: take a smaller network"
     raise TrainError("E806", message, help)
 
 
-def automatic(program: Program, plan: Plan, samples: int, device: torch.device) -> int:
+def automatic(programs: Sequence[Program], plan: Plan, samples: int, device: torch.device) -> int:
     """The batch that fits, a power of two; at most an eighth of the samples."""
     free = available(device)
     most = max(1, min(_MOST, samples // 8))
     if free is not None:
-        most = min(most, _largest(program, plan, int(free * _ROOM)))
+        most = min(most, _largest(programs, plan, int(free * _ROOM)))
     if most < 1:
-        memory(program, plan, 1, device)
+        memory(programs, plan, 1, device)
     return 1 << (max(most, 1).bit_length() - 1)
 
 
-def _needed(program: Program, plan: Plan, batch: int) -> int:
+def _needed(programs: Sequence[Program], plan: Plan, batch: int) -> int:
     """Bytes of weights, gradients, the optimizer, and of what is kept for the backward pass.
 
     Where a phase trains everything; what is less is not told apart here.
     """
-    totals = program.analysis.totals
+    totals = [program.analysis.totals for program in programs]
+    weights = sum(one.weight_bytes for one in totals)
     states = _STATES.get(plan.optimizer.name, 1)
     if plan.optimizer.name == "sgd" and plan.optimizer.args.get("momentum"):
         states = 1
-    fixed = totals.weight_bytes + (1 + states) * totals.gradient_bytes
-    fixed += totals.weight_bytes if plan.ema else 0
+    fixed = weights + (1 + states) * sum(one.gradient_bytes for one in totals)
+    fixed += weights if plan.ema else 0
     if not any(phase.train == ALL for phase in plan.parts):
-        return totals.weight_bytes
+        return weights
     half = plan.precision in ("bf16", "fp16")
-    return fixed + batch * totals.saved_bytes // (2 if half else 1)
+    return fixed + batch * sum(one.saved_bytes for one in totals) // (2 if half else 1)
 
 
-def _largest(program: Program, plan: Plan, free: int) -> int:
+def _largest(programs: Sequence[Program], plan: Plan, free: int) -> int:
     """Samples of the largest batch that fits."""
-    fixed = _needed(program, plan, 0)
-    one = max(1, _needed(program, plan, 1) - fixed)
+    fixed = _needed(programs, plan, 0)
+    one = max(1, _needed(programs, plan, 1) - fixed)
     return max(0, (free - fixed) // one)
 
 

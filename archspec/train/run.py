@@ -33,7 +33,9 @@ class Run:
 
     @property
     def best(self) -> Row:
-        """The row of the epoch that was best in what is monitored."""
+        """The row of the epoch that was best in what is monitored; the last where nothing is."""
+        if not self.monitor:
+            return self.last
         rows = [row for row in self.metrics if self.monitor in row]
         if not rows:
             raise TrainError("E808", f"no row has `{self.monitor}`", "the run has no epochs yet")

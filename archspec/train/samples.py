@@ -7,7 +7,7 @@ Nothing of a file is kept in memory but its name; arrays are kept as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,9 +15,10 @@ import torch
 from accelerate.utils import find_batch_size, slice_tensors
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from archspec.text.words import cut
+from archspec.text.words import cut, joined
 from archspec.train import targets
 from archspec.train.errors import TrainError, library
+from archspec.train.inputs import Cut, Input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 ENDINGS = frozenset(
     [".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
+
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_SPLIT = 0  # seed of what is held out: the same for every seed of a plan
 
 
 class Wanted(NamedTuple):
@@ -35,6 +40,14 @@ class Wanted(NamedTuple):
     targets: str  # their kind: `archspec.train.targets`
     size: tuple[int, int] | None = None  # that pictures are brought to
     plain: bool = False  # whether pictures stay from 0 to 1 where the plan says nothing
+    inputs: tuple[Input, ...] = ()  # all of the network; () where it is not known
+    cut: Cut | None = None  # how a file of tokens is cut
+    pair: tuple[str, ...] = ()  # the inputs that a pair of samples goes into
+
+    def known(self, classes: tuple[str, ...]) -> Wanted:
+        """The same, of a set whose characters have numbers already."""
+        cut = self.cut
+        return self if cut is None else self._replace(cut=cut._replace(classes=classes))
 
     @property
     def channels(self) -> int:
@@ -63,6 +76,16 @@ class Samples:
         """A batch of inputs and targets, as they are stored: pictures from 0 to 1."""
         raise NotImplementedError
 
+    def measured(self) -> Tensor:
+        """The numbers of those that metrics are of, where all of the set is held out."""
+        return torch.arange(len(self))
+
+    def divided(self, share: float) -> tuple[Tensor, Tensor]:
+        """The numbers of a share that is held out, always the same; and of the rest."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(_SPLIT))
+        count = max(1, round(len(self) * share))
+        return order[:count].sort().values, order[count:].sort().values
+
     def check(self) -> None:
         """Raises TrainError for what can be seen to be unusable without reading all of it."""
         if not len(self):
@@ -75,22 +98,24 @@ def unit(x: Tensor) -> Tensor:
 
 
 class Arrays(Samples):
-    """Tensors in memory: x [N, …], y [N, …] or a mapping of such."""
+    """Tensors in memory: x [N, …] and y [N, …], each a tensor or a mapping of such."""
 
-    def __init__(self, x: Tensor, y: Any, classes: Sequence[str] = ()) -> None:
-        many = find_batch_size(y)
-        if len(x) != many:
-            message = f"there are {len(x):,} inputs and {many:,} targets"
+    def __init__(self, x: Any, y: Any, classes: Sequence[str] = ()) -> None:
+        many = {len(one) for one in x.values()} if isinstance(x, Mapping) else {len(x)}
+        targets = find_batch_size(y)
+        if many != {targets}:
+            given = joined(f"{n:,}" for n in sorted(many))
+            message = f"there are {given} inputs and {targets:,} targets"
             raise TrainError("E803", message, "one target for each input")
-        self.x = unit(x)
+        self.x = {k: unit(v) for k, v in x.items()} if isinstance(x, Mapping) else unit(x)
         self.targets, self.classes = y, tuple(classes)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return int(find_batch_size(self.x))
 
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         at = torch.as_tensor(indices)
-        return self.x[at], slice_tensors(self.targets, at)
+        return slice_tensors(self.x, at), slice_tensors(self.targets, at)
 
 
 class Pictures(Samples):
@@ -99,12 +124,8 @@ class Pictures(Samples):
     def __init__(
         self, files: Sequence[Path], targets: Tensor, classes: Sequence[str], wanted: Wanted
     ) -> None:
-        if wanted.sides is None or wanted.channels not in (1, 3, 4):
-            message = f"pictures do not go into an input of shape {list(wanted.shape)}"
-            raise TrainError("E804", message, "its shape is [1, H, W] or [3, H, W]")
         self.files, self.targets, self.classes = list(files), targets, tuple(classes)
-        self.mode = {1: "L", 3: "RGB", 4: "RGBA"}[wanted.channels]
-        self.sides = wanted.sides
+        self.mode, self.sides = form(wanted)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -128,6 +149,14 @@ class Pictures(Samples):
             raise _unreadable(*bad[0], more=len(bad) - 1)
 
 
+def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
+    """What Pillow calls pictures of so many channels; height and width. Raises TrainError."""
+    if wanted.sides is None or wanted.channels not in _MODES:
+        message = f"pictures do not go into an input of shape {list(wanted.shape)}"
+        raise TrainError("E804", message, "its shape is [1, H, W] or [3, H, W]")
+    return _MODES[wanted.channels], wanted.sides
+
+
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
     said = " ".join(str(wrong).replace(str(file), "the file").split())
     also = f", nor {more} others" if more else ""
@@ -141,14 +170,20 @@ def picture(file: Path, mode: str, sides: tuple[int, int]) -> Tensor:
     That is what torchvision's Resize and CenterCrop do. Raises TrainError for a file that Pillow
     cannot read.
     """
-    import numpy
-
     pillow = library("PIL.Image", "reading pictures")
     try:
         with pillow.open(file) as opened:
             image = opened.convert(mode)
     except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
         raise _unreadable(file, wrong) from None
+    return fitted(image, sides)
+
+
+def fitted(image: Any, sides: tuple[int, int]) -> Tensor:
+    """What Pillow has read, as a picture [C, H, W] from 0 to 1 of that height and width."""
+    import numpy
+
+    pillow = library("PIL.Image", "reading pictures")
     height, width = sides
     if image.size != (width, height):
         factor = max(width / image.width, height / image.height)
@@ -157,7 +192,7 @@ def picture(file: Path, mode: str, sides: tuple[int, int]) -> Tensor:
         left, top = (size[0] - width) // 2, (size[1] - height) // 2
         image = image.crop((left, top, left + width, top + height))
     found = torch.from_numpy(numpy.asarray(image, dtype="uint8").copy()).float() / 255
-    return found[None] if mode == "L" else found.permute(2, 0, 1).contiguous()
+    return found[None] if found.ndim == 2 else found.permute(2, 0, 1).contiguous()
 
 
 class Given(Samples):

@@ -7,7 +7,7 @@ is brought into the form that the network has learned on wherever it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archspec.text.words import listed
+from archspec.train.companions import MANY, companions
 from archspec.train.errors import TrainError
+from archspec.train.inputs import inputs, named
 from archspec.train.loading import Normal, View
 from archspec.train.plan import Data, Plan
 from archspec.train.samples import Given, Samples, Wanted
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from archspec.network import Program
 
 _FITTED = 1000  # pictures that a normalisation is fitted on
-_SPLIT = 0  # seed of what is held out: the same for every seed of a plan
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Facts:
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()  # of an input
     normal: Normal | None = None
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes, where several
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
@@ -50,6 +52,7 @@ class Facts:
             tuple(record["classes"]),
             tuple(record["shape"]),
             None if normal is None else Normal(tuple(normal["shift"]), tuple(normal["scale"])),
+            {name: tuple(shape) for name, shape in record.get("inputs", {}).items()},
         )
 
 
@@ -80,13 +83,12 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if val is None and isinstance(data.val, str):
         val = data.val
     if val is not None:
-        other = samples(val, wanted)
+        other = samples(val, wanted.known(whole.classes))
         other.check()
         _same_classes(whole, other)
-        held = View(other, torch.arange(len(other)))
+        held = View(other, other.measured())
     elif data.val:
-        chosen, numbers = held_out(len(whole), float(data.val))
-        held = View(whole, numbers)
+        held, chosen = _split(whole, float(data.val))
     chosen = chosen[: data.samples]
     view = View(whole, chosen, None, data.augment, plan.seed)
     if data.augment and not _pictures(view):
@@ -97,12 +99,24 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     for one in (view, held):
         if one is not None:
             one.normal, one.workers = normal, data.workers or one.samples.workers
-    x, _ = view.plain()[0]
-    shape = tuple(x.shape) if isinstance(x, Tensor) else ()
+    facts = _facts(view, wanted, task)
     notes: tuple[str, ...] = ()
     if shift is not None and normal != shift:
         notes = ("inputs are not normalised as the published weights expect: `data.normalize`",)
-    return Sets(view, held, Facts(task, whole.classes, shape, normal), notes)
+    many = MANY.get(wanted.targets)
+    if many is not None:
+        view = companions(view, many, wanted.pair)
+        held = companions(held, many, wanted.pair) if held is not None else None
+    return Sets(view, held, facts, notes)
+
+
+def _facts(view: View, wanted: Wanted, task: str) -> Facts:
+    """What is known of a set. Raises TrainError where its inputs are not those of the network."""
+    x, _ = view.plain()[0]
+    named(x, wanted.inputs)
+    shape = tuple(x.shape) if isinstance(x, Tensor) else ()
+    inputs = {name: tuple(one.shape) for name, one in x.items()} if isinstance(x, dict) else {}
+    return Facts(task, view.samples.classes, shape, view.normal, inputs)
 
 
 def pair(given: Any) -> tuple[Any, Any]:
@@ -116,14 +130,13 @@ def pair(given: Any) -> tuple[Any, Any]:
     return given, None
 
 
-def held_out(samples: int, share: float) -> tuple[Tensor, Tensor]:
-    """The numbers of samples that are learned from, and of a share held out: always the same."""
-    order = torch.randperm(samples, generator=torch.Generator().manual_seed(_SPLIT))
-    count = max(1, round(samples * share))
-    if count >= samples:
-        message = f"of {samples} samples none are left to learn from"
+def _split(whole: Samples, share: float) -> tuple[View, Tensor]:
+    """A share held out, always the same; and the numbers of the rest."""
+    held, rest = whole.divided(share)
+    if not len(rest):
+        message = f"of {len(whole)} samples none are left to learn from"
         raise TrainError("E803", message, "hold out a smaller share: `val: 0.1`, or 0")
-    return order[count:].sort().values, order[:count].sort().values
+    return View(whole, held), rest
 
 
 def _same_classes(train: Samples, val: Samples) -> None:
@@ -191,10 +204,11 @@ def wanted(program: Program | None, plan: Plan, kind: str, *, plain: bool = Fals
     size = plan.data.size if plan.data is not None else None
     if program is None:
         return Wanted((), 0, kind, size, plain)
+    read = inputs(program)
     shape = program.graph.steps[0].outs[0].shape
     out = program.graph.outputs[main(program)][0]
     width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, kind, size, plain)
+    return Wanted(shape, width[0] if width else 0, kind, size, plain, read)
 
 
 def main(program: Program) -> str:

@@ -15,16 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
 from archspec.text.words import cut, listed, near
-from archspec.train import targets
+from archspec.train import hugging, targets, tokens
 from archspec.train.errors import TrainError, library
+from archspec.train.inputs import Input, entered
 from archspec.train.samples import ENDINGS, Arrays, Given, Pictures, Samples, Wanted, unit
+from archspec.train.sequences import reversed_, sequences
 from archspec.train.shapes import Shapes
 
 _MADE, _FEW, _ROOM = 1024, 64, 128 << 20  # samples of a synthetic set, and bytes
+_SWAPPED = 0.3  # share of a synthetic sequence's symbols that say nothing
 
 
 def samples(given: Any, wanted: Wanted) -> Samples:
@@ -38,8 +42,12 @@ def samples(given: Any, wanted: Wanted) -> Samples:
 
 
 def _samples(given: Any, wanted: Wanted) -> Samples:
+    if wanted.targets == targets.NEXT and tokens.is_row(given):
+        return tokens.windows(given, wanted.cut)
     if isinstance(given, (str, Path)):
         return _named(given, wanted)
+    if hugging.is_theirs(given):
+        return hugging.Rows(given, wanted)
     if isinstance(given, DataLoader):
         return _of_loader(given)
     if isinstance(given, TensorDataset) and len(given.tensors) == 2:
@@ -72,6 +80,9 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
         return _npz(path, wanted)
     if path.suffix == ".csv":
         return _csv(path, wanted)
+    if path.suffix in tokens.ENDINGS:
+        message = f"`{given}` is a file of tokens"
+        raise TrainError("E803", message, "`task: next_token` learns what comes next in it")
     message = f"`{given}` is no folder, no .csv and no .npz"
     raise TrainError("E803", message, "a folder holds a folder of pictures for each class")
 
@@ -86,17 +97,23 @@ def _of_loader(loader: DataLoader[Any]) -> Samples:
 
 def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
     try:
-        x = torch.as_tensor(x)
-        y = {k: torch.as_tensor(v) for k, v in y.items()} if isinstance(y, Mapping) else y
-        y = y if isinstance(y, Mapping) else torch.as_tensor(y)
+        x, y = _tensors(x), _tensors(y)
     except (TypeError, ValueError) as bad:
         message = f"the pair holds no arrays: {cut(str(bad), 100)}"
-        raise TrainError("E803", message, "give tensors or arrays (x, y)") from None
-    y = _typed(y, wanted.targets)
-    if wanted.size is not None and x.ndim == 4:
+        help = "give tensors or arrays (x, y); archspec.train.padded makes one of sequences"
+        raise TrainError("E803", message, help) from None
+    x, y = entered(x, wanted.inputs), _typed(y, wanted.targets)
+    if wanted.size is not None and isinstance(x, Tensor) and x.ndim == 4:
         y = _resized(y, wanted, x.shape[2:])
         x = functional.interpolate(x.float(), wanted.size, mode="bilinear", antialias=True)
     return Arrays(x, y)
+
+
+def _tensors(given: Any) -> Any:
+    """One, or several by name."""
+    if isinstance(given, Mapping):
+        return {str(name): torch.as_tensor(one) for name, one in given.items()}
+    return torch.as_tensor(given)
 
 
 def _typed(y: Any, kind: str) -> Any:
@@ -107,7 +124,9 @@ def _typed(y: Any, kind: str) -> Any:
         return y.float()
     if kind == targets.PICTURE:
         return unit(y)
-    if y.is_floating_point() and kind != targets.NONE and bool((y != y.round()).any()):
+    if kind == targets.NONE:
+        return y
+    if y.is_floating_point() and bool((y != y.round()).any()):
         message = "the targets are numbers that are not whole, so that they are no classes"
         raise TrainError("E804", message, "`task: regression` learns numbers")
     return y.long()
@@ -134,26 +153,29 @@ _ARRAYS = {targets.BOX: ("box", "label"), targets.BOXES: ("boxes", "labels")}
 def _npz(path: Path, wanted: Wanted) -> Samples:
     import numpy
 
+    read = [one.name for one in wanted.inputs] if len(wanted.inputs) > 1 else ["x"]
     beside = _ARRAYS.get(wanted.targets, ("y",))
     try:
         with closing(numpy.load(path, allow_pickle=False)) as file:
             names = list(file.files)
-            if {"x", *beside} <= set(names):
+            if {*read, *beside} <= set(names):
+                x = {name: file[name] for name in read}
                 y = {name: file[name] for name in beside}
-                return _arrays(file["x"], y.get("y", y), wanted)
+                return _arrays(x.get("x", x), y.get("y", y), wanted)
     except (OSError, ValueError, EOFError) as bad:
         message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
         raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
     message = (
-        f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed(['x', *beside])}"
+        f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed([*read, *beside])}"
     )
-    said = ", ".join(f"{name}=…" for name in ("x", *beside))
+    said = ", ".join(f"{name}=…" for name in (*read, *beside))
     raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
 
 
 def _has_classes(where: str, wanted: Wanted) -> None:
     """Raises TrainError where a task asks for more than there is."""
-    if wanted.targets in (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES):
+    asked = (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES, targets.NEXT)
+    if wanted.targets in asked:
         message = f"`{where}` has a class for each sample; the task asks for {wanted.targets}"
         raise TrainError("E803", message, "`shapes` has them all")
 
@@ -241,14 +263,31 @@ def _synthetic(wanted: Wanted) -> Samples:
     generator = torch.Generator().manual_seed(0)
     classes = max(wanted.classes, 2)
     n = min(_MADE, max(_FEW, _ROOM // (4 * prod(wanted.shape))))
-    means = torch.randn(min(n, classes), *wanted.shape, generator=generator)
     y = torch.arange(n) % classes
-    x = means[y] + torch.randn(n, *wanted.shape, generator=generator)
+    read = wanted.inputs or (Input("x", wanted.shape, "float", frozenset(), 0),)
+    every = {one.name: _noise(one, y, generator) for one in read}
+    first = next(iter(every.values()))
+    x = every if len(every) > 1 else first
     if wanted.targets == targets.NUMBERS:
-        return Arrays(x, x.flatten(1)[:, :1].clone())
+        return Arrays(x, first.flatten(1)[:, :1].float())
     return Arrays(x, y, [str(n) for n in range(classes)])
 
 
+def _noise(read: Input, y: Tensor, drawn: torch.Generator) -> Tensor:
+    """Inputs [N, …]: for each class noise of its own, and noise upon it; masks hide nothing."""
+    classes = int(y.max()) + 1
+    if read.dtype == "bool":
+        return torch.zeros(len(y), *read.shape, dtype=torch.bool)
+    if read.dtype == "float":
+        means = torch.randn(classes, *read.shape, generator=drawn)
+        return means[y] + torch.randn(len(y), *read.shape, generator=drawn)
+    symbols = read.symbols or classes
+    of_class = torch.randint(symbols, (classes, *read.shape), generator=drawn)[y]
+    other = torch.randint(symbols, of_class.shape, generator=drawn)
+    return torch.where(torch.rand(of_class.shape, generator=drawn) < _SWAPPED, other, of_class)
+
+
 WORDS: dict[str, Callable[[Wanted], Samples]] = {
-    "digits": _digits, "shapes": Shapes, "synthetic": _synthetic,
+    "digits": _digits, "reversed": reversed_, "sequences": sequences, "shapes": Shapes,
+    "synthetic": _synthetic,
 }  # fmt: skip

@@ -19,11 +19,11 @@ from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean
-from archspec.train import groups, reading, refusals, sets, state, tasks
+from archspec.train import groups, networks, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
-from archspec.train.loading import Normal, View
-from archspec.train.plan import Log, Plan, Stop
+from archspec.train.loading import Normal
+from archspec.train.plan import Log, Phase, Plan, Plateau, Stop
 from archspec.train.run import Run
 from archspec.train.sets import Facts
 from archspec.weights import origin
@@ -39,7 +39,7 @@ _LEARNT = 0.1  # share of the first loss that is left, at most, where a network 
 
 
 def fit(
-    model: nn.Module,
+    model: networks.Given,
     data: Any = None,
     *,
     plan: str | Path | Plan | None = None,
@@ -49,6 +49,8 @@ def fit(
 ) -> Run:
     """Train a module that archspec built, or any other; it is trained in place.
 
+    A task that trains several networks takes them in its order, or by their names: `gan` takes
+    `(generator, discriminator)`; what is left out the plan names.
     `data` is a path (a folder of class folders, .csv, .npz), "digits", "synthetic", a pair of
     tensors (x, y), a Dataset or a DataLoader; a pair of those is (train, val); a mapping is what
     `data` of a plan is: `{"train": (x, y), "val": 0.1, "augment": […]}`. `plan` is a plan file;
@@ -65,22 +67,23 @@ def fit(
         return _resumed(model, Path(resume), data, quiet=quiet)
     wanted, data = _named(keys, data)
     found = reading.given(plan, wanted)
-    job = prepare(model, data, found, quiet=quiet)
+    job = prepare(networks.gathered(model, found), data, found, quiet=quiet)
     training = Training(job, accelerator(found, job.folder))
     _begin(training)
     return training.run()
 
 
 def resume(folder: str | Path, data: Any = None, *, quiet: bool = False) -> Run:
-    """Go on with a run from its last checkpoint; the network is built from the spec in it.
+    """Go on with a run from its last checkpoint; what is trained is built from the specs in it.
 
     `data` has to be given again where it was no path. Raises TrainError.
     """
     from archspec.module import build
 
     checkpoint = state.found(folder, state.LAST)
-    program = state.program_of(checkpoint, state.facts_of(checkpoint))
-    return _resumed(build(program), Path(folder), data, quiet=quiet)
+    programs = state.programs_of(checkpoint, state.facts_of(checkpoint))
+    model = networks.whole({name: build(program) for name, program in programs.items()})
+    return _resumed(model, Path(folder), data, quiet=quiet)
 
 
 def _named(keys: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], Any]:
@@ -102,11 +105,15 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
 
     Raises SpecError, TrainError.
     """
-    program = origin.program_of(model)
-    task = tasks.task(plan, program)
-    wanted = sets.wanted(program, plan, task.targets, plain=task.plain)
-    found = sets.prepare(plan, data, wanted, task.name, published_normal(model, program))
+    programs = networks.programs(model)
+    main, *names = programs
+    task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
+    reader = task.reader
+    wanted = task.asks(sets.wanted(reader, plan, task.targets, plain=task.plain))
+    normal = task.normal() or shift(networks.main(model), programs[main])
+    found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task)
+    _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
         groups.groups(plan, k, model, groups.trained(plan, k, free))
@@ -115,23 +122,28 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch
-    if program is not None:
-        sized = refusals.fits(program, found)
+    known = [program for program in programs.values() if program is not None]
+    sized = [refusals.fits(one, found) if one is reader else one for one in known]
+    task.rehearse(model, found)
+    if len(known) == len(programs):
         if batch == "auto":
             batch = refusals.automatic(sized, plan, len(found.train), on.device)
         refusals.memory(sized, plan, int(batch), on.device)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
-    name = program.name if program is not None else type(model).__name__.lower()
+    first = programs[main]
+    name = first.name if first is not None else type(networks.main(model)).__name__.lower()
     box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all
     broadcast_object_list(box)
-    return Job(model, program, plan, task, found, int(batch), box[0], quiet)
+    return Job(model, programs, plan, task, found, int(batch), box[0], quiet)
 
 
 def _monitored(plan: Plan, task: tasks.Task) -> None:
     """Raises SpecError where a plan watches what the task does not measure."""
     known = [f"{part}.{name}" for part in ("val", "train") for name in task.known]
+    if not task.monitor:
+        _unmonitored(plan, task)
     places: list[tuple[tuple[str | int, ...], Stop | None]] = [((), plan.stop)]
     places += [(("phases", k), phase.stop) for k, phase in enumerate(plan.phases)]
     for place, stop in places:
@@ -141,7 +153,29 @@ def _monitored(plan: Plan, task: tasks.Task) -> None:
             raise plan.fault("E802", said, *place, "stop", "monitor", help=help)
 
 
-def published_normal(model: nn.Module, program: Program | None) -> Normal | None:
+def _unmonitored(plan: Plan, task: tasks.Task) -> None:
+    """Raises SpecError where a plan waits for a figure that says what is better."""
+    places: list[tuple[tuple[str | int, ...], Plan | Phase]] = [((), plan)]
+    places += [(("phases", k), phase) for k, phase in enumerate(plan.phases)]
+    said = f"no figure of `{task.name}` says which weights are better"
+    for place, part in places:
+        if isinstance(part.schedule, Plateau) and (plan.stop is None or plan.stop.monitor is None):
+            raise plan.fault("E802", said, *place, "schedule", help="`cosine` asks for none")
+        if part.stop is not None and part.stop.monitor is None:
+            help = "name one: `stop: {patience: …, monitor: …}`, or train to the end"
+            raise plan.fault("E802", said, *place, "stop", help=help)
+
+
+def _one_by_one(plan: Plan, task: tasks.Task) -> None:
+    """Raises SpecError for what is only said of one network where several are trained."""
+    for k, phase in enumerate(plan.phases):
+        if task.networks and phase.layer_decay is not None:
+            said = "`layer_decay` goes by the stages of one network; here are several"
+            help = f"`lr: {{{task.networks[0]}: 1.0e-4}}` gives rates by path"
+            raise plan.fault("E802", said, "phases", k, "layer_decay", help=help)
+
+
+def shift(model: nn.Module, program: Program | None) -> Normal | None:
     """How inputs are normalised for the published weights that the model was given, if any."""
     if program is None or program.spec.weights is None or origin.report(model) is None:
         return None
@@ -185,7 +219,7 @@ def _new(above: Path, name: str) -> Path:
 
 def _begin(training: Training) -> None:
     job = training.job
-    state.seed_all(job.plan.seed)
+    state.seed_all(job.plan.seed, training.order.rank)
     if job.folder is not None and training.accelerator.is_main_process:
         state.replaced(job.folder / "plan.yaml", job.plan.source.text.encode())
 
@@ -193,12 +227,13 @@ def _begin(training: Training) -> None:
 # ------------------------------------------------------------------ going on
 
 
-def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
+def _resumed(model: networks.Given, folder: Path, data: Any, *, quiet: bool) -> Run:
     """The run in a folder, from its last checkpoint. Raises TrainError."""
     checkpoint = state.found(folder, state.LAST)
     record, kept = state.facts_of(checkpoint), state.state_of(checkpoint)
-    same_network(model, checkpoint, record)
     found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
+    model = networks.gathered(model, found)
+    same_network(model, checkpoint, record)
     _, data = _named({}, data)  # settings beside the sets are the plan's
     job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
     job = replace(job, plan=found, folder=folder, batch=kept["batch"])
@@ -215,9 +250,7 @@ def _resumed(model: nn.Module, folder: Path, data: Any, *, quiet: bool) -> Run:
     if world != training.order.world and not kept["at"]["finished"]:
         message = f"the run had {world} processes; here are {training.order.world}"
         raise TrainError("E808", message, f"go on with {world}")
-    from safetensors.torch import load_file
-
-    training.restore(kept, load_file(checkpoint / "model.safetensors"))
+    training.restore(kept, state.weights_of(checkpoint, record))
     if kept["at"]["best_name"] and first:
         state.point(folder, state.BEST, kept["at"]["best_name"])
     return training.run()
@@ -228,23 +261,24 @@ def same_network(model: nn.Module, checkpoint: Path, record: Mapping[str, Any]) 
     from archspec.report import difference
     from archspec.report.table import plain
 
-    program = origin.program_of(model)
-    if program is None or record["spec"] is None:
+    ours = networks.programs(model)
+    if None in ours.values() or None in (record["spec"], *record.get("others", {}).values()):
         return  # shapes are compared when the weights are loaded
-    theirs = state.program_of(checkpoint, record)
-    if theirs.code == program.code:
-        return
-    shown = plain(difference.difference(difference.compare(theirs, program)))
-    message = f"`{checkpoint}` is of another network, `{theirs.name}`:\n{shown}"
-    help = "start a new run; `archspec weights report` says which of its weights stay"
-    raise TrainError("E808", message, help)
+    for name, theirs in state.programs_of(checkpoint, record).items():
+        program = ours.get(name)
+        if program is None or theirs.code == program.code:
+            continue
+        shown = plain(difference.difference(difference.compare(theirs, program)))
+        message = f"`{checkpoint}` is of another {name or 'network'}, `{theirs.name}`:\n{shown}"
+        help = "start a new run; `archspec weights report` says which of its weights stay"
+        raise TrainError("E808", message, help)
 
 
 # ------------------------------------------------------------------ can it learn at all
 
 
 def overfit_one_batch(
-    model: nn.Module, data: Any = None, *, plan: str | Path | Plan | None = None, **keys: Any
+    model: networks.Given, data: Any = None, *, plan: str | Path | Plan | None = None, **keys: Any
 ) -> tuple[float, float]:
     """The loss on one batch before and after it was learned by heart, by a copy of the model.
 
@@ -255,9 +289,13 @@ def overfit_one_batch(
     found = reading.given(plan, wanted).model_copy(
         update={"log": None, "phases": (), "stop": None, "epochs": _TRIES, "ema": None}
     )
-    job = prepare(copy.deepcopy(model), data, found, quiet=True)
+    kind = tasks.kind(found)
+    if not kind.by_heart:
+        said = f"a loss of `{kind.name}` does not fall to 0, even on one batch"
+        raise found.fault("E810", said, "task", help="train it, and look at what it makes")
+    job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
     view = job.sets.train
-    view = View(view.samples, view.chosen[: job.batch], view.normal, (), view.seed)
+    view = replace(view, chosen=view.chosen[: job.batch], augments=())
     job = replace(job, sets=replace(job.sets, train=view, val=None))
     training = Training(job, accelerator(found))
     state.seed_all(found.seed)

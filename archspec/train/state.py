@@ -16,14 +16,17 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from archspec import network
+from archspec.train import hub
 from archspec.train.errors import TrainError
 from archspec.train.sets import Facts
 from archspec.version import VERSION
@@ -33,8 +36,11 @@ if TYPE_CHECKING:
     from archspec.network import Program
 
 LAST, BEST = "last", "best"
+SAMPLES = "samples"  # pictures that a network makes, one file an epoch
 _FOLDER = "checkpoints"
 FORMAT = 1
+_APART = 1_000_003  # the seeds of processes from one another
+_PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*\.ya?ml")  # names that files may have anywhere
 
 
 def replaced(path: Path, content: bytes) -> None:
@@ -61,34 +67,61 @@ def _synced(path: Path) -> None:
 
 
 class Checkpoint(NamedTuple):
-    """What is written: weights, what is needed to go on, what they are, the spec's files."""
+    """What is written: weights, what is needed to go on (if one may), what they are, texts.
+
+    The texts are the spec's, and what is for people to read, by their places; `others` are weights
+    and texts of the networks beside the main one, by name.
+    """
 
     weights: Mapping[str, Tensor]
-    state: Mapping[str, Any]
+    state: Mapping[str, Any] | None
     facts: Mapping[str, Any]
-    spec: Mapping[str, str]
+    texts: Mapping[str, str]
+    others: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]] = {}
 
 
 def write(run: Path, name: str, made: Checkpoint) -> None:
     """A checkpoint of a run. One that is there already, of a run gone on with, is replaced."""
     folder = run / _FOLDER
-    temporary = folder / f"{name}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    placed(folder / name, made)
+
+
+def placed(folder: Path, made: Checkpoint) -> None:
+    """The folder of a checkpoint, whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    weights = temporary / "model.safetensors"
-    files.save(made.weights, weights, {files.MARK: VERSION}, force=True)
-    torch.save(dict(made.state), temporary / "state.pt")
-    (temporary / "facts.json").write_text(json.dumps(made.facts, indent=1), encoding="utf-8")
-    for path, text in made.spec.items():
-        place = temporary / "spec" / path
+    temporary.mkdir()
+    try:
+        _filled(temporary, made)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _synced(folder.parent)
+
+
+def _filled(folder: Path, made: Checkpoint) -> None:
+    """Writes what a checkpoint holds, and brings it to the disk."""
+    if made.state is not None:
+        torch.save(dict(made.state), folder / "state.pt")
+    facts = json.dumps(made.facts, indent=1)
+    _network(folder, made.weights, {"facts.json": facts, **made.texts})
+    for name, (weights, texts) in made.others.items():
+        _network(folder / name, weights, texts)
+    for file in sorted(folder.rglob("*")):
+        _synced(file)
+    _synced(folder)
+
+
+def _network(folder: Path, weights: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
+    """A network's weights, and texts by their places."""
+    folder.mkdir(exist_ok=True)
+    files.save(weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
+    for path, text in texts.items():
+        place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    for file in sorted(temporary.rglob("*")):
-        _synced(file)
-    _synced(temporary)
-    shutil.rmtree(folder / name, ignore_errors=True)
-    temporary.replace(folder / name)
-    _synced(folder)
 
 
 def point(run: Path, pointer: str, name: str) -> None:
@@ -118,8 +151,11 @@ def tidy(run: Path) -> None:
 
 
 def found(path: str | Path, prefer: str = BEST) -> Path:
-    """The checkpoint at a path: it is one, or a run's folder. Raises TrainError."""
-    path = Path(path)
+    """The checkpoint at a path: it is one, a run's folder, or `hf://owner/name` of the Hub.
+
+    Raises TrainError.
+    """
+    path = hub.fetched(path) if hub.repository(path) else Path(path)
     if (path / "facts.json").is_file():
         return path
     for pointer in dict.fromkeys((prefer, LAST, BEST)):
@@ -156,35 +192,81 @@ def state_of(checkpoint: Path) -> dict[str, Any]:
     return found
 
 
+def programs_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Program]:
+    """The networks that a checkpoint is of, by name; one that is alone has none: "".
+
+    Raises TrainError where one was not archspec's.
+    """
+    specs = [record["spec"], *record.get("others", {}).values()]
+    folders = folders_of(checkpoint, record).items()
+    return {
+        name: program_of(folder, {"spec": spec})
+        for (name, folder), spec in zip(folders, specs, strict=True)
+    }
+
+
+def folders_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Where each network of a checkpoint is, by its name: the main one at the top."""
+    others = record.get("others", {})
+    return {record.get("main", ""): checkpoint, **{name: checkpoint / name for name in others}}
+
+
+def weights_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint, as the module that was trained has them."""
+    from safetensors.torch import load_file
+
+    return {
+        f"{name}.{key}" if name else key: value
+        for name, folder in folders_of(checkpoint, record).items()
+        for key, value in load_file(folder / "model.safetensors").items()
+    }
+
+
 def program_of(checkpoint: Path, record: Mapping[str, Any]) -> Program:
     """The network that a checkpoint is of. Raises TrainError where it was not archspec's."""
-    from archspec import network
-
     spec = record["spec"]
     if spec is None:
         message = f"`{checkpoint}` is of a module that archspec did not build"
         raise TrainError("E808", message, "load model.safetensors into it yourself")
-    inputs = {name: tuple(shape) for name, shape in spec["inputs"].items()}
-    choice = network.Choice(variant=spec["variant"], params=spec["params"], inputs=inputs)
-    return network.prepare(checkpoint / "spec" / spec["file"], choice)
+    try:
+        files = tuple(
+            (str(name), own and str(own), _text(checkpoint, str(place)))
+            for name, own, place in spec["files"]
+        )
+        choice = network.Choice(
+            variant=spec["variant"], params=dict(spec["params"]), allow_outside=spec["outside"],
+            inputs={name: tuple(shape) for name, shape in spec["inputs"].items()},
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
+        message = f"`{checkpoint}` does not hold its spec: {type(bad).__name__}: {bad}"
+        raise TrainError("E808", message, "take another checkpoint of the run") from None
+    return network.of_texts(files, choice)
+
+
+def _text(checkpoint: Path, place: str) -> str:
+    """A text of the spec. Raises ValueError for a place outside of the checkpoint."""
+    path = PurePosixPath(place)
+    if path.is_absolute() or ".." in path.parts or "\\" in place:
+        raise ValueError(f"`{place}` leads out of it")
+    return (checkpoint / path).read_text(encoding="utf-8")
 
 
 def spec_record(program: Program | None) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """What was chosen of a spec, as plain data; and the texts of its files by their names."""
+    """What was chosen of a spec, as plain data; and the texts of its files by their places."""
     if program is None:
         return None, {}
-    top = Path(program.source.name)
-    texts = {
-        top.name if source is program.source else os.path.relpath(name, top.parent): source.text
-        for name, source in program.sources.items()
-    }
-    choice = program.choice
+    choice, files, texts = program.choice, [], {}
+    for number, (name, own, text) in enumerate(network.texts(program)):
+        inside = _PLAIN.fullmatch(name) and ".." not in PurePosixPath(name).parts
+        place = f"spec/{name}" if inside else f"spec/{number}-{own or program.name + '.yaml'}"
+        files.append([name, own, place])
+        texts[place] = text
     record = {
-        "name": program.name, "file": top.name, "variant": choice.variant,
-        "params": dict(choice.params),
+        "name": program.name, "files": files, "outside": choice.allow_outside,
+        "variant": choice.variant, "params": dict(choice.params),
         "inputs": {name: list(shape) for name, shape in choice.inputs.items()},
     }  # fmt: skip
-    return record, {name: text for name, text in texts.items() if ".." not in Path(name).parts}
+    return record, texts
 
 
 # ------------------------------------------------------------------ random numbers
@@ -218,10 +300,11 @@ def restore_randomness(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def seed_all(seed: int) -> None:
-    """All generators at their beginning."""
+def seed_all(seed: int, rank: int = 0) -> None:
+    """All generators at their beginning; each process of several draws numbers of its own."""
     import numpy
 
+    seed += _APART * rank
     random.seed(seed)
     numpy.random.seed(seed % 2**32)
     torch.manual_seed(seed)

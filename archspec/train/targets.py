@@ -7,7 +7,10 @@
     picture    a picture                       float32 [N, C, H, W]
     box        one box and its class           {"box": float32 [N, 4], "label": int64 [N]}
     boxes      some, and the class of each     {"boxes": float32 [N, K, 4], "labels": int64 [N, K]}
-    none       whatever there is               not looked at
+    next       the token after each            int64 [N, T]
+    pairs      whether both are of one class   float32 [N] of 0 and 1
+    triplets   which sample each is            {"class", "number", "of": int64 [N]}
+    none       whatever there is               not looked at, or by a step of the caller's
 
 A box is x1, y1, x2, y2 in pixels of the input, from edge to edge; where a sample has fewer than K,
 the rest have the class -1.
@@ -23,6 +26,7 @@ from torch.utils.data import default_collate
 
 CLASSES, NUMBERS, LABELS, MASK = "classes", "numbers", "labels", "mask"
 PICTURE, BOX, BOXES, NONE = "picture", "box", "boxes", "none"
+NEXT, PAIRS, TRIPLETS = "next", "pairs", "triplets"
 
 IGNORED = 255  # of a mask: as in Pascal VOC and Cityscapes
 NO_BOX = -1

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from archspec.text.source import from_text
 from archspec.text.words import listed
-from archspec.train import engine, reading, sets, state, tasks
+from archspec.train import engine, networks, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
+from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
@@ -45,6 +46,7 @@ class Trained:
     plan: Plan
     task: Task
     facts: Facts
+    whole: nn.Module  # the network itself, or with it those that it was trained with, by name
 
     @property
     def batch(self) -> int:
@@ -54,6 +56,9 @@ class Trained:
     def input(self, file: Path) -> Tensor:
         """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""
         shape = self.facts.shape
+        if self.task.reader is not self.program:
+            message = f"`{self.program.name}` reads no pictures, it makes them"
+            raise TrainError("E804", message, "archspec.train.load(run).sample(16)")
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
             raise TrainError("E804", message, "call the module that `load` gives")
@@ -61,9 +66,22 @@ class Trained:
         return x if self.facts.normal is None else self.facts.normal(x)
 
     @torch.no_grad()
-    def shares(self, x: Tensor) -> Tensor:
-        """Probabilities, or numbers, of inputs [N, …]."""
-        output, _ = self.task.outputs(self.model(x))
+    def sample(self, n: int = 1, seed: int = 0) -> Tensor:
+        """Pictures that the network makes of noise, [n, C, H, W] from 0 to 1. Raises TrainError.
+
+        The same seed gives the same pictures.
+        """
+        made = self.task.pictures(self.whole, n, seed)
+        if made is None:
+            message = f"`{self.program.name}` was not trained to make pictures of noise"
+            raise TrainError("E804", message, "the tasks `vae` and `gan` do that")
+        normal = self.facts.normal
+        return (made if normal is None else normal.undone(made)).clamp(0, 1)
+
+    @torch.no_grad()
+    def shares(self, x: Any) -> Tensor:
+        """Probabilities, or numbers, of inputs [N, …], or of several by name."""
+        output, _ = self.task.outputs(call(self.model, x))
         return self.task.shares(output)
 
 
@@ -74,13 +92,16 @@ def load(path: str | Path) -> Trained:
 
     checkpoint = state.found(path)
     record = state.facts_of(checkpoint)
-    program = state.program_of(checkpoint, record)
-    model = build(program)
-    weights.load(model, checkpoint / "model.safetensors", "spec")
+    programs = state.programs_of(checkpoint, record)
+    models = {name: build(program) for name, program in programs.items()}
+    for name, folder in state.folders_of(checkpoint, record).items():
+        weights.load(models[name].eval(), folder / "model.safetensors", "spec")
     plan = reading.parse(from_text(record["plan"], f"{checkpoint}: plan"))
     facts = Facts.of(record["data"])
-    task = tasks.task(plan, program)
-    return Trained(model.eval(), program, plan, task, facts)
+    main, *names = programs
+    task = tasks.task(plan, programs[main], {name: programs[name] for name in names})
+    whole = networks.whole(models)
+    return Trained(models[main], programs[main], plan, task, facts, whole.eval())
 
 
 def predict(paths: Paths, files: Paths, top: int = 3) -> list[Any]:
@@ -117,7 +138,8 @@ def held_out(found: Trained, data: Any = None) -> View:
     if data is not None:
         data = {"train": data, "val": data}
     task = found.task
-    wanted = sets.wanted(found.program, plan, task.targets, plain=task.plain)
+    wanted = task.asks(sets.wanted(task.reader, plan, task.targets, plain=task.plain))
+    wanted = wanted.known(found.facts.classes)
     prepared = sets.prepare(plan, data, wanted, found.task.name, found.facts.normal)
     theirs = prepared.facts.classes
     if theirs and found.facts.classes and theirs != found.facts.classes:
@@ -136,7 +158,7 @@ def evaluate(path: str | Path, data: Any = None) -> dict[str, Any]:
     """
     found = load(path)
     view, on = held_out(found, data), engine.accelerator(found.plan)
-    sums = score(found.task, found.model.to(on.device), view, found.batch, on)
+    sums = score(found.task, found.whole.to(on.device), view, found.batch, on)
     return {**found.task.figures(sums), **found.task.tables(sums)}
 
 

@@ -85,7 +85,7 @@ def advise(
     program = network.program(spec)
     if not program.spec.head:
         message = f"`{program.name}` does not say which part is its head"
-        raise TrainError("E820", message, "write `head: ID` into the spec: what is learned anew")
+        raise TrainError("E840", message, "write `head: ID` into the spec: what is learned anew")
     known = _known(program, data)
     most = max(EACH * known.classes, math.isqrt(program.analysis.totals.params))
     much = known.samples >= most if large is None else large

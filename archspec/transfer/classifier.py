@@ -60,11 +60,11 @@ class Linear:
         if isinstance(codes, Codes) and (codes.node, codes.pool) != (self.node, self.pool):
             message = f"the codes are of `{codes.node}` ({codes.pool})"
             help = f"the classifier was fitted on `{self.node}` ({self.pool})"
-            raise TrainError("E821", message, help)
+            raise TrainError("E841", message, help)
         x = codes.x if isinstance(codes, Codes) else codes
         if x.ndim != 2 or x.shape[1] != self.weight.shape[1]:
             message = f"codes have shape {list(x.shape)}, not [N, {self.weight.shape[1]}]"
-            raise TrainError("E821", message, "take them at the node it was fitted on")
+            raise TrainError("E841", message, "take them at the node it was fitted on")
         return x @ self.weight.T + self.bias
 
     def predict(self, codes: Codes | Tensor) -> list[str]:
@@ -95,9 +95,9 @@ class Linear:
                 )  # fmt: skip
             except (KeyError, ValueError, TypeError):
                 message = f"`{path}` holds no classifier"
-                raise TrainError("E821", message, "`Linear.save` writes one") from None
+                raise TrainError("E841", message, "`Linear.save` writes one") from None
         if found.weight.shape[:1] != found.bias.shape or len(found.classes) != len(found.bias):
-            raise TrainError("E821", f"`{path}` is damaged", "fit it again")
+            raise TrainError("E841", f"`{path}` is damaged", "fit it again")
         return found
 
     def into(self, model: nn.Module) -> None:
@@ -109,7 +109,7 @@ class Linear:
         program = origin.program_of(model)
         if program is None:
             message = f"`{type(model).__name__}` was not built by archspec: its head is not known"
-            raise TrainError("E821", message, "copy `weight` and `bias` yourself")
+            raise TrainError("E841", message, "copy `weight` and `bias` yourself")
         head = _head(program, self)
         layer = model.get_submodule(head.path)
         with torch.no_grad():
@@ -133,9 +133,9 @@ def linear(
     """
     if kind not in KINDS:
         help = did_you_mean(kind, KINDS) or "it is `svm` or `logistic`"
-        raise TrainError("E821", f"there is no linear classifier `{kind}`", help)
+        raise TrainError("E841", f"there is no linear classifier `{kind}`", help)
     if c is not None and not c > 0:
-        raise TrainError("E821", f"C is {c}; it is above 0", "leave it out, and it is chosen")
+        raise TrainError("E841", f"C is {c}; it is above 0", "leave it out, and it is chosen")
     classes, least = _classes(codes)
     model, x, y = _model(kind), codes.x.double(), codes.y.numpy()
     mean = x.mean(0) if scale else x.new_zeros(x.shape[1])
@@ -162,13 +162,13 @@ def _classes(codes: Codes) -> tuple[tuple[str, ...], int]:
     y = codes.y
     if y.ndim != 1 or y.is_floating_point() or not len(y):
         message = f"targets are {list(y.shape)} of {y.dtype}, not the number of a class each"
-        raise TrainError("E821", message, "give codes of samples whose classes are known")
+        raise TrainError("E841", message, "give codes of samples whose classes are known")
     counts = torch.bincount(y, minlength=len(codes.classes))
     names = codes.classes or tuple(map(str, range(len(counts))))
     missing = [name for name, count in zip(names, counts.tolist(), strict=True) if not count]
     if missing or len(counts) < 2:
         message = f"class `{missing[0]}` has no samples" if missing else "all are of one class"
-        raise TrainError("E821", message, "a classifier needs some of each of two classes or more")
+        raise TrainError("E841", message, "a classifier needs some of each of two classes or more")
     return names, int(counts.min())
 
 
@@ -198,7 +198,7 @@ def _numbers(model: Any) -> tuple[Tensor, Tensor]:
 def _same(theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
     if theirs and theirs != ours:
         message = f"the samples have the classes {', '.join(theirs[:5])}"
-        raise TrainError("E821", message, f"the classifier knows {', '.join(ours[:5])}")
+        raise TrainError("E841", message, f"the classifier knows {', '.join(ours[:5])}")
 
 
 # ------------------------------------------------------------------ as the head of a network
@@ -212,7 +212,7 @@ def _head(program: Program, linear: Linear) -> Node:
     if code.path != linear.node or (linear.pool == "average" and code.outs[0].rank > 1):
         message = f"the head of `{program.name}` reads `{code.path}`"
         help = f"the classifier was fitted on `{linear.node}` ({linear.pool})"
-        raise TrainError("E821", message, help)
+        raise TrainError("E841", message, help)
     while node.layer is not None and (node.layer.asleep or node.op == "softmax"):
         node = graph.steps[node.inputs[0].node]
     reads = node
@@ -226,4 +226,4 @@ def _head(program: Program, linear: Linear) -> Node:
     has = f"{list(shapes['weight'])}" if "weight" in shapes else f"a `{node.op}`"
     message = f"the head `{node.path}` of `{program.name}` is {has}, the classifier"
     help = f"build it with classes={classes}, its head one `linear` with a bias"
-    raise TrainError("E821", f"{message} {[classes, width]} and a bias", help)
+    raise TrainError("E841", f"{message} {[classes, width]} and a bias", help)

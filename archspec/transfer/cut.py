@@ -81,11 +81,11 @@ def found(program: Program, at: str) -> Node:
         if not inside:
             known = [CODES, *graph, *(scope.path for scope in graph.scopes)]
             help = did_you_mean(at, known) or "`archspec expand` shows the names of all nodes"
-            raise TrainError("E820", f"`{program.name}` has no node `{at}`", help)
+            raise TrainError("E840", f"`{program.name}` has no node `{at}`", help)
         node = inside[-1]
     if node.training:
         message = f"`{at}` is computed in training only"
-        raise TrainError("E820", message, "name a node that evaluation computes")
+        raise TrainError("E840", message, "name a node that evaluation computes")
     return node
 
 
@@ -98,7 +98,7 @@ def before_head(program: Program) -> Node:
     first = _head(program)
     if first is None or not first.inputs:
         message = f"`{program.name}` has no head, before which codes could be"
-        raise TrainError("E820", message, "say `head` in the spec, or name a node: at=…")
+        raise TrainError("E840", message, "say `head` in the spec, or name a node: at=…")
     steps = program.graph.steps
     node = steps[first.inputs[0].node]
     while node.layer is not None and (node.layer.asleep or node.op == "identity"):

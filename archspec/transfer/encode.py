@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from torch import Tensor, nn
 from archspec.text.words import did_you_mean, listed
 from archspec.train import engine, reading, refusals, sets, targets
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal, Order, View, load
-from archspec.train.start import published_normal
+from archspec.train.samples import Arrays
+from archspec.train.start import shift
 from archspec.train.use import Trained
 from archspec.transfer.cut import CODES, cut
 from archspec.units import size
@@ -67,7 +70,7 @@ class Codes:
 
     def split(self, share: float = 0.2) -> tuple[Codes, Codes]:
         """Those to learn from, and a share to measure on: the samples that `fit` holds out too."""
-        chosen, held = sets.held_out(len(self), share)
+        held, chosen = Arrays(self.x, self.y).divided(share)
         return self.take(chosen), self.take(held)
 
     def arrays(self) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _program(model: nn.Module | Trained) -> Program:
     program = origin.program_of(model)
     if program is None:
         message = f"`{type(model).__name__}` was not built by archspec: it has no graph to cut"
-        raise TrainError("E820", message, "archspec.build(SPEC), then weights.load into it")
+        raise TrainError("E840", message, "archspec.build(SPEC), then weights.load into it")
     return program
 
 
@@ -142,7 +145,7 @@ def _prepared(
             help = did_you_mean(key, known) or f"it takes {listed(list(known))}"
             raise TrainError("E801", f"`codes` takes no `{key}`", help)
     asked = {key: value for key, value in settings.items() if key != "batch"}
-    shift = published_normal(model, program) if isinstance(model, nn.Module) else None
+    published = shift(model, program) if isinstance(model, nn.Module) else None
     if isinstance(model, Trained) and "normalize" not in asked:
         asked["normalize"] = model.facts.normal
         asked.setdefault("size", list(model.facts.shape[1:]) if _pictures(model) else None)
@@ -153,7 +156,7 @@ def _prepared(
     keys = {"data": asked, **({"batch": settings["batch"]} if "batch" in settings else {})}
     plan = reading.given(None, keys)
     wanted = sets.wanted(program, plan, targets.CLASSES)
-    found = sets.prepare(plan, None if named else {"train": data}, wanted, CODES, shift)
+    found = sets.prepare(plan, None if named else {"train": data}, wanted, CODES, published)
     sized = refusals.fits(program, found)
     return cut(sized, at), found, plan.batch if isinstance(plan.batch, int) else 64
 
@@ -175,7 +178,7 @@ def _width(out: TensorType, pool: str) -> int:
     """Numbers of a code. Raises TrainError."""
     if pool not in POOLS:
         help = did_you_mean(pool, POOLS) or "it is `flatten` or `average`"
-        raise TrainError("E820", f"there is no way `{pool}` to pool", help)
+        raise TrainError("E840", f"there is no way `{pool}` to pool", help)
     return out.size if pool == "flatten" or out.rank == 1 else out.shape[_channels(out)]
 
 
@@ -206,8 +209,10 @@ def _computed(
     network.load_state_dict(state)
     network = network.to(device).eval()
     codes, classes = [], []
+    read = [one.name for one in inputs(place.program)]
     for x, y in load(view, Order(len(view), batch, 0, False).batches(0), 0):
-        made = network(x.to(device)).float()
+        x = {name: x[name].to(device) for name in read} if isinstance(x, Mapping) else x.to(device)
+        made = call(network, x).float()
         if pool == "average" and made.ndim > 2:
             made = made.movedim(1 + _channels(place.out), 1).flatten(2).mean(2)
         codes.append(made.flatten(1).cpu())
@@ -246,7 +251,8 @@ def _read(view: View, digest: Any) -> None:
     listed = getattr(view.samples, "files", None)
     if listed is None:
         for x, y in load(view, Order(len(view), 256, 0, False).batches(0), 0):
-            digest.update(_bytes(x) + _bytes(torch.as_tensor(y)))
+            for value in [*(x.values() if isinstance(x, Mapping) else [x]), torch.as_tensor(y)]:
+                digest.update(_bytes(value))
         return
     numbers = view.chosen.tolist()
     for number in numbers:

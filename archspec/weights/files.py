@@ -177,7 +177,7 @@ def save(
     from safetensors.torch import save_file
 
     path = Path(path)
-    plain = {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
+    plain = _apart({name: value.detach().to("cpu") for name, value in tensors.items()})
     try:
         with replacing(path, _ours, force=force) as temporary:
             save_file(plain, temporary, metadata={"format": "pt", **metadata})
@@ -185,6 +185,18 @@ def save(
         raise WeightsError("E603", str(error), "force=True (--force) replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each with numbers of its own, one after the other: a format of names has no shared ones."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in tensors.items():
+        value = value.contiguous()
+        place = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if place in seen else value
+        seen.add(place)
+    return found
 
 
 def _ours(path: Path) -> bool:

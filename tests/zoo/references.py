@@ -155,6 +155,8 @@ REFERENCES |= {
         lambda: wrapped.Recurrent("rnn", nn.RNN(128, 256, batch_first=True))
     ),
     ("transformer", "transformer"): Reference(wrapped.Transformer),
+    ("gpt", "gpt"): Reference(wrapped.Gpt),
+    ("lstm_language_model", "lstm_language_model"): Reference(wrapped.LanguageModel),
     ("ensemble", "ensemble"): Reference(wrapped.Ensemble, picture(64)),
     ("resnet50_gn", "resnet50_gn"): Reference(timm("resnet50_gn"), picture(64)),
 }

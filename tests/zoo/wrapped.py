@@ -40,6 +40,52 @@ class Transformer(nn.Transformer):
         )
 
 
+class Gpt(nn.Module):
+    """GPT-2's blocks of torch.nn's layers, under the names that the spec gives them."""
+
+    def __init__(self, width: int = 128, heads: int = 4, layers: int = 4) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(256, width)
+        self.wpe = nn.Parameter(torch.empty(128, width))
+        self.h = nn.ModuleList(self.block(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+        self.lm_head = nn.Linear(width, 256, bias=False)
+        self.drop = nn.Dropout(0.1)
+
+    @staticmethod
+    def block(width: int, heads: int) -> nn.ModuleDict:
+        wide = {"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}
+        attn = nn.MultiheadAttention(width, heads, dropout=0.1, batch_first=True)
+        norms = {"ln_1": nn.LayerNorm(width), "ln_2": nn.LayerNorm(width)}
+        return nn.ModuleDict({**norms, "attn": attn, "mlp": nn.ModuleDict(wide)})
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        later = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).triu(1)
+        x = self.drop(self.wte(tokens) + self.wpe[: tokens.shape[1]])
+        for block in self.h:
+            y = block["ln_1"](x)
+            x = x + self.drop(block["attn"](y, y, y, attn_mask=later, need_weights=False)[0])
+            y = block["mlp"]["c_fc"](block["ln_2"](x))
+            y = block["mlp"]["c_proj"](nn.functional.gelu(y, approximate="tanh"))
+            x = x + self.drop(y)
+        out: Tensor = self.lm_head(self.ln_f(x))
+        return out
+
+
+class LanguageModel(nn.Module):
+    """Two layers of torch.nn.LSTM between an embedding and a linear map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10000, 200)
+        self.lstm = nn.LSTM(200, 200, 2, batch_first=True)
+        self.fc = nn.Linear(200, 10000)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.fc(self.lstm(self.embedding(tokens))[0])
+        return out
+
+
 class Ensemble(nn.Module):
     """Three classifiers of torchvision, the mean of their probabilities."""
 

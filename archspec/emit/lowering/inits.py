@@ -12,6 +12,7 @@ from archspec.emit.lowering.modules import torch_call, types_of
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
+from archspec.emit.torch_code import bases
 from archspec.expand.flatten import nearer
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
@@ -37,7 +38,6 @@ class Inits:
         # of leaves, from items of the same instance: id(copy) -> fillers
         self.local: dict[int, Fillers] = {}
         self.kinds: dict[type[Layer], None] = {}  # of all leaves
-        self.written: set[int] = set()  # leaves whose class sets them
         self.used = list(_used(roots[0].body))  # calls of files with rules of their own
         self.ruled = {*rules, *(op for _, called in self.used for op in called.init or ())}
         self.both: dict[tuple[int, int], Init] = {}
@@ -106,7 +106,7 @@ class Inits:
                     if guarded
                     else line
                 )
-        self.written.update(id(c) for c in copies)
+        scope.unit.filled.update(map(id, copies))
         return lines
 
     def group_init(self, scope: Scope, bodies: Sequence[Body], attribute: ast.expr) -> list[Stmt]:
@@ -120,13 +120,11 @@ class Inits:
             self.local.get(id(c)) for c in every
         ):
             return []
-        kinds: dict[str, list[Copy]] = {}
-        for c in every:
-            if c.layer is not None and weights_of(c):
-                kinds.setdefault(_target(scope, c), []).append(c)
+        leaves = [c for c in every if c.layer is not None and weights_of(c)]
         tests: list[If] = []
         done: list[Copy] = []
-        for target, copies in kinds.items():
+        for target in dict.fromkeys(_target(scope, c) for c in leaves):
+            copies = [c for c in leaves if _is_met(_target(scope, c), target)]
             fillers = self.local.get(id(copies[0]))
             assert copies[0].layer is not None
             op = copies[0].layer.op
@@ -142,7 +140,7 @@ class Inits:
             tests.append(If(call("isinstance", ast.Name("module"), name(target)), body))
             done += copies
         _chained(tests)
-        self.written.update(id(c) for c in done)
+        scope.unit.filled.update(map(id, done))
         return (
             [For("module", call(ast.Attribute(attribute, "modules")), [tests[0]])] if tests else []
         )
@@ -166,11 +164,12 @@ class Inits:
         lines += [loop for loop in loops if loop is not None]
         paths = [{path: c for path, c, _ in ls} for ls in leaves]
         fixed = all(set(p) == set(paths[0]) for p in paths)
+        done = scope.unit.filled.union(*(c.filled for c in scope.unit.whole.order))
         named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
         for path, copy, inherited in leaves[0]:
             assert copy.layer is not None
             fillers = inherited.get(copy.layer.op) or inherited.get("*")
-            if not fillers or id(copy) in self.written:
+            if not fillers or id(copy) in done:
                 continue
             for w in weights_of(copy):
                 filler = None if w.buffer else fillers.get("bias" if "bias" in w.name else "weight")
@@ -365,6 +364,16 @@ def _direct(body: Body) -> Iterator[Copy]:
                 yield c
             for part in c.parts():
                 yield from _direct(part)
+
+
+def _is_met(own: str, target: str) -> bool:
+    """Whether a loop over modules meets one of a class in what is of the class `own`.
+
+    It may be derived from that; and attention holds a linear map.
+    """
+    if target == "nn.Linear" and own.endswith("Attention"):
+        return True
+    return own == target or (own in bases() and _is_met(bases()[own], target))
 
 
 def _target(scope: Scope, copy: Copy) -> str:

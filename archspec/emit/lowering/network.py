@@ -39,19 +39,18 @@ class Witnesses(NamedTuple):
         return Witnesses(kept, {**self.numbers, **dict.fromkeys(gone, why)})
 
 
-def lower(root: Instance, name: str, again: Again, init: Init | None = None) -> Whole:
+def lower(again: Again, name: str, init: Init | None) -> Whole:
     """The classes of a network, those that are called first.
 
     `again` expands the network and its blocks at other values.
     """
-    title = class_name(name)
     with deep():
-        return _lower(root, title, again, init)
+        return _lower(again, class_name(name), init)
 
 
-def _lower(root: Instance, title: str, again: Again, init: Init | None) -> Whole:
+def _lower(again: Again, title: str, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
-    found = _witnesses(root, again)
+    root, found = again.root, _witnesses(again)
     tried = Witnessed(again if root.size <= WITNESSED else None)
 
     def write(found: Witnesses) -> Whole:
@@ -113,12 +112,12 @@ def _holds(write: Callable[[Witnesses], Whole], found: Witnesses) -> bool:
         return False
 
 
-def _witnesses(root: Instance, again: Again) -> Witnesses:
+def _witnesses(again: Again) -> Witnesses:
     kept: dict[str, list[Instance]] = {}
     numbers: dict[str, str] = {}
-    args: Mapping[str, Any] = root.args
+    args: Mapping[str, Any] = again.root.args
     for param, value in args.items():
-        why = _fixed(root, param, value)
+        why = _fixed(again.root, param, value)
         others = [] if why else _others(param, value, again)
         if len(others) == 2:
             kept[param] = others

@@ -84,6 +84,7 @@ class Info:
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
     fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
     outer: dict[str, str] = field(default_factory=dict)  # of a group: name -> that around it
+    filled: set[int] = field(default_factory=set)  # ids of leaves whose initial values it sets
     lines: list[str] = field(default_factory=list)
 
 
@@ -145,6 +146,9 @@ class Unit:
         self.parts: list[Any] = []  # what it is written of: rows with bodies
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
+        # paths in the block of groups that are written out with the members of others: theirs
+        self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.filled: set[int] = set()  # ids of leaves whose initial values it sets
         self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params

@@ -485,7 +485,7 @@ def _given(
             found[new] = place.scope.value(old, part.env[old], row)
     for j, (flow, value) in enumerate(zip(ins, captures, strict=True)):
         shape = flow.at(row, dims(value))
-        for title, size in zip(titles(info.inputs[j], j, len(shape)), shape, strict=True):
+        for title, size in zip(titles(info.inputs[j], j, value.type), shape, strict=True):
             found[title] = size
     return found
 
@@ -792,9 +792,11 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     if not any(f.exports for f in frames):
         return
     crossing = [(len(f.captures), len(f.exports)) for f in frames]
-    if owners[0].outward or crossing != [(len(o.captures), len(o.exports)) for o in owners]:
-        sink = Written(unit.whole.paths[id(copies[0])], _path(unit, place), make=False)
-        within(Site(site.scope, sink, site.init, site.steps), place)
+    other = crossing != [(len(o.captures), len(o.exports)) for o in owners]
+    if owners[0].outward or other or _moved(unit, place) is not None:
+        base, module = unit.whole.paths[id(copies[0])], _path(unit, place)
+        unit.moved[base] = module
+        within(Site(site.scope, Written(base, module, make=False), site.init, site.steps), place)
         return
     captures = [list(f.captures.values()) for f in frames]
     exports = [list(f.exports.values()) for f in frames]
@@ -823,10 +825,25 @@ def _submodule(unit: Unit, place: Place) -> ast.expr:
 
 
 def _path(unit: Unit, place: Place) -> tuple[str, ...]:
-    paths = {unit.whole.paths[id(c.shared)] for c in place.copies}
-    if len(paths) > 1:
-        raise PlainError("different modules are shared")
-    path = paths.pop()
+    """Where the module whose weights are used is in the class."""
+    moved = _moved(unit, place)
+    path = _owners_path(unit, place)
+    if moved is not None:
+        return (*unit.moved[moved], *path[len(moved) :])
     if path[: len(unit.base)] != unit.base:
         raise PlainError("weights shared with a module outside this part")
     return path[len(unit.base) :]
+
+
+def _moved(unit: Unit, place: Place) -> tuple[str, ...] | None:
+    """The path of the group it is in, if that is written out with the members of another."""
+    path = _owners_path(unit, place)
+    return next((base for base in unit.moved if path[: len(base)] == base), None)
+
+
+def _owners_path(unit: Unit, place: Place) -> tuple[str, ...]:
+    """The path in the block of what owns the weights."""
+    paths = {unit.whole.paths[id(c.shared)] for c in place.copies}
+    if len(paths) > 1:
+        raise PlainError("different modules are shared")
+    return paths.pop()

@@ -10,18 +10,30 @@ A block's instance is run once, on inputs that stand for any: so the cost goes b
 not by what is unrolled. Weights and their shapes follow from path and constructor. Then what the
 constructors say of initial values and `freeze` is compared with the spec, weight by weight
 (`initial.py`). The text is not executed: an abstract machine walks its syntax tree (`machine.py`).
+
+Where the network has free axes, it is compared at another size of these as well: what is right at
+one size only, a number in place of `x.shape[2]`, is seen there.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from archspec.emit.lowering.deep import deep
+from archspec.emit.proof.initial import compare
+from archspec.emit.proof.machine import Machine
+from archspec.emit.proof.made import Box
+from archspec.emit.proof.plan import Kinds
 from archspec.emit.proof.running import Proof
 from archspec.emit.proof.terms import Refused
+from archspec.emit.torch_code import source
 from archspec.expand.tree import Instance
 from archspec.text.faults import CodedError, Loc, Quoting
+
+if TYPE_CHECKING:
+    from archspec.expand.running import Elsewhere
 
 _HELP = "this is a defect of archspec, not of your spec; please report it with the spec"
 
@@ -42,16 +54,52 @@ class UnprovenError(CodedError):
         return UnprovenError(self.code, f"{self.message} ({place})", self.help)
 
 
-def prove(tree: ast.Module, text: str, root: Instance) -> None:
-    """Raises UnprovenError unless the network's class, made as it is, computes what `root` does."""
+def prove(tree: ast.Module, text: str, root: Instance, elsewhere: Elsewhere | None = None) -> None:
+    """Raises UnprovenError unless the network's class, made as it is, computes what `root` does.
+
+    `elsewhere` is the network at other sizes of its free axes, where the class has to do so too.
+    """
+    at = ""
     try:
         with deep():
-            Proof().run(tree, text, root)
+            machine = Machine(tree, _defined(text))
+            box = _made(machine)
+            here = Proof(machine, Kinds())
+            here.run(box, root)
+            compare(machine, here.plans, box, root)
+            if elsewhere is not None:
+                at = f", where {' and '.join(f'{a} is {n}' for a, n in elsewhere.axes.items())}"
+                Proof(machine, Kinds(elsewhere)).run(box, elsewhere.root)
     except Refused as refused:
         whose = f"`{refused.whose or root.block.name}`"
         whom = f"`{refused.path}` of {whose}" if refused.path else whose
         line = f", in line {refused.line} of the source" if refused.line else ""
-        message = f"the source would not be the network: {whom} {refused}{line}"
+        message = f"the source would not be the network{at}: {whom} {refused}{line}"
         error = UnprovenError("E903", message, _HELP)
         error.loc = refused.loc
         raise error from None
+
+
+def _made(machine: Machine) -> Box:
+    """The network's module, made as it is."""
+    if machine.last is None:
+        raise Refused("has no class")
+    box = machine.make(machine.last, [], {}).it
+    assert isinstance(box, Box)
+    return box
+
+
+def _defined(text: str) -> Callable[[Any], bool]:
+    """What says of a definition whether it is one that stands above the networks' classes."""
+    lines: list[str] = []
+
+    def opaque(node: ast.ClassDef | ast.FunctionDef) -> bool:
+        known = source().get(node.name)
+        if known is None:
+            return False
+        lines.extend(() if lines else text.splitlines())
+        if "\n".join(lines[node.lineno - 1 : node.end_lineno]) != known:
+            raise Refused(f"has another definition of {node.name}")
+        return True
+
+    return opaque

@@ -13,18 +13,48 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archspec.emit.proof.made import Leaf
 from archspec.emit.proof.terms import Refused, frozen
-from archspec.expand.tree import Body, Copy, Instance, Value, types
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.language import Init, Item
-from archspec.layers.base import MISSING, Call, Layer, Weight
+from archspec.layers.base import MISSING, Call, Layer, TensorType, Weight
+
+if TYPE_CHECKING:
+    from archspec.expand.running import Elsewhere
 
 
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
+
+
+class Kinds:
+    """What the types and layers of a tree are, each kind of op once: as they stand in it.
+
+    Of a tree whose sizes remember: what they are where these have the sizes of `there`.
+    """
+
+    def __init__(self, there: Elsewhere | None = None) -> None:
+        self.there = there
+        self._known: dict[Any, Kind] = {}
+
+    def type(self, value: Value | None) -> TensorType | None:
+        """The type of a value."""
+        kind = None if value is None else value.type
+        return kind if kind is None or self.there is None else self.there.type(kind)
+
+    def of(self, copy: Copy, item: Item, taken: Sequence[Value | None]) -> Kind:
+        """The kind of an op or a merge that takes some values."""
+        layer = copy.layer if self.there is None else self.there.layer(copy, item.op)
+        assert layer is not None
+        found = tuple(map(self.type, taken))
+        key = (id(layer), *map(id, found))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = Kind(layer, found)
+        return known
 
 
 class Kind:
@@ -119,7 +149,7 @@ class Step:
 class Plan:
     """An instance as steps in order, with paths relative to it."""
 
-    def __init__(self, instance: Instance, kinds: dict[Any, Kind]) -> None:
+    def __init__(self, instance: Instance, kinds: Kinds) -> None:
         self.instance, self.kinds = instance, kinds
         self.steps: list[Step] = []
         self.leaves: dict[str, Step] = {}  # by the path of what has no other's weights
@@ -186,16 +216,9 @@ class Plan:
             owner = there + path[len(here) :]
             owner = self.owners[path] = self.owners.get(owner, owner)
         taken: Sequence[Value | None] = copy.ins if copy.instance else copy.taken()
-        kind = None if copy.layer is None or copy.instance else self._kind(copy.layer, taken)
+        an_op = copy.layer is not None and copy.instance is None
+        kind = self.kinds.of(copy, item, taken) if an_op else None
         step = Step(path, owner, copy, item, kind, taken, around)
         self.steps.append(step)
         if owner == path:
             (self.leaves if copy.instance is None else self.calls)[path] = step
-
-    def _kind(self, layer: Layer, taken: Sequence[Value | None]) -> Kind:
-        found = types(taken)
-        key = (id(layer), *map(id, found))
-        known = self.kinds.get(key)
-        if known is None:
-            known = self.kinds[key] = Kind(layer, found)
-        return known

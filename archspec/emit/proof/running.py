@@ -15,12 +15,10 @@ from collections.abc import Iterator, Sequence
 from operator import is_not
 from typing import Any
 
-from archspec.emit.proof.initial import compare
 from archspec.emit.proof.machine import Frame, Machine
 from archspec.emit.proof.made import Box, Leaf, Ref
-from archspec.emit.proof.plan import Kind, Plan, Step, parsed
+from archspec.emit.proof.plan import Kind, Kinds, Plan, Step, parsed
 from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
-from archspec.emit.torch_code import source
 from archspec.expand.tree import Instance, Value
 from archspec.layers.base import Call
 
@@ -58,8 +56,9 @@ class Running:
 
     def _is(self, value: Value, term: Term, *, alone: bool) -> Term:
         self.values[value] = term
-        if term.shape is None and value.type is not None:
-            term.shape, term.lone = value.type.shape, alone
+        kind = self.proof.kinds.type(value) if term.shape is None else None
+        if kind is not None:
+            term.shape, term.lone = kind.shape, alone
         return term
 
     def _step(self, step: Step) -> None:
@@ -106,9 +105,9 @@ class Running:
         names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given)}
         names.update({a.name or "": a.value for a in function.free})
         same = self.proof.machine.value(parsed(function.forward), Frame(names, run=self))
-        self.terms.known[same.of] = term
+        self.terms.known[term.of] = same  # of two such ops that do the same, too
         for value in step.copy.outs.values():
-            self._is(value, term, alone=False)
+            self._is(value, same, alone=False)
 
     def _results(
         self,
@@ -237,39 +236,21 @@ _SOMETHING = Box("")  # the module of a layer, in its templates
 
 
 class Proof:
-    """One comparison of a text with a tree."""
+    """One comparison of a text with a tree, at one size of its free axes."""
 
-    def __init__(self) -> None:
-        self.machine: Machine
-        self.kinds: dict[Any, Kind] = {}
+    def __init__(self, machine: Machine, kinds: Kinds) -> None:
+        self.machine, self.kinds = machine, kinds
         self.plans: dict[Instance, Plan] = {}
         self.runs: dict[Any, Running] = {}
         self.shapes: dict[Any, Any] = {}  # what modules return, once proved
         self.matched: set[tuple[Box, Plan]] = set()
 
-    def run(self, tree: ast.Module, text: str, root: Instance) -> None:
-        lines: list[str] = []
-
-        def opaque(node: ast.ClassDef | ast.FunctionDef) -> bool:
-            known = source().get(node.name)
-            if known is None:
-                return False
-            lines.extend(() if lines else text.splitlines())
-            if "\n".join(lines[node.lineno - 1 : node.end_lineno]) != known:
-                raise Refused(f"has another definition of {node.name}")
-            return True
-
-        self.machine = Machine(tree, opaque)
-        last = self.machine.last
-        if last is None:
-            raise Refused("has no class")
-        box = self.machine.make(last, [], {}).it
-        assert isinstance(box, Box)
+    def run(self, box: Box, root: Instance) -> None:
+        """Raises Refused unless the network's module computes what the tree does."""
         self._mode(box, root, training=True)
         asked = any(r.asked for r in self.runs.values())
         if asked or any(s.around.training for p in self.plans.values() for s in p.steps):
             self._mode(box, root, training=False)
-        compare(self.machine, self.plans, box, root)
 
     def _mode(self, box: Box, root: Instance, *, training: bool) -> None:
         """The network in training, or in evaluation."""

@@ -22,6 +22,7 @@ TORCHVISION = {"Nms": "nms", "RoiAlign": "roi_align"}
 
 # ruff's format puts two empty lines after a definition, and nowhere inside of one
 _DEFINITION = re.compile(r"^(?:class|def) (\w+).*?(?=\n\n\n|\n\Z)", re.MULTILINE | re.DOTALL)
+_BASE = re.compile(r"class \w+\((.+)\):")
 
 
 @cache
@@ -32,6 +33,13 @@ def source() -> dict[str, str]:
         text = Path(__file__).with_name(name).read_text("utf-8")
         found.update((match[1], match[0]) for match in _DEFINITION.finditer(text))
     return found
+
+
+@cache
+def bases() -> dict[str, str]:
+    """What each of the classes is derived from: `nn.Conv2d` of `Conv2dSame`."""
+    heads = ((name, _BASE.match(text)) for name, text in source().items())
+    return {name: head[1] for name, head in heads if head is not None}
 
 
 @cache

@@ -66,6 +66,37 @@ class Conv3dSame(nn.Conv3d):
         return super().forward(nn.functional.pad(x, pad, mode))
 
 
+def standardised(weight: Tensor) -> Tensor:
+    """Each filter with mean 0 and variance 1 (Qiao et al. 2019)."""
+    axes = tuple(range(1, weight.ndim))
+    centred = weight - weight.mean(axes, keepdim=True)
+    return centred / (weight.var(axes, correction=0, keepdim=True) + 1e-6).sqrt()
+
+
+class Conv1dStandard(nn.Conv1d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
+class Conv2dStandard(nn.Conv2d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
+class Conv3dStandard(nn.Conv3d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
 class Conv1dCausal(nn.Conv1d):
     """A convolution in time that sees a step and what comes before it."""
 
@@ -301,6 +332,140 @@ class Abs(nn.Module):
         return x.abs()
 
 
+class QuickGELU(nn.Module):
+    """x times the sigmoid of 1.702 x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Exp(nn.Module):
+    """e to the power of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp()
+
+
+class Log(nn.Module):
+    """The natural logarithm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.log()
+
+
+class Sqrt(nn.Module):
+    """The square root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sqrt()
+
+
+class Sin(nn.Module):
+    """The sine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sin()
+
+
+class Cos(nn.Module):
+    """The cosine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cos()
+
+
+class Pow(nn.Module):
+    """The input to the power of a number."""
+
+    def __init__(self, exponent: float) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.pow(self.exponent)
+
+
+class Clamp(nn.Module):
+    """The input between two limits, either of which may be missing."""
+
+    def __init__(self, min: float | None = None, max: float | None = None) -> None:
+        super().__init__()
+        self.min = min
+        self.max = max
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.min, self.max)
+
+
+class Reduce(nn.Module):
+    """The sum, mean, largest, smallest, variance or norm over axes."""
+
+    def __init__(
+        self,
+        by: str,
+        dim: int | tuple[int, ...],
+        order: float = 2,
+        correction: int = 1,
+        keepdim: bool = False,
+    ) -> None:
+        super().__init__()
+        self.by = by
+        self.dim = dim
+        self.order = order
+        self.correction = correction
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.by == "sum":
+            return x.sum(self.dim, keepdim=self.keepdim)
+        if self.by == "mean":
+            return x.mean(self.dim, keepdim=self.keepdim)
+        if self.by == "max":
+            return x.amax(self.dim, keepdim=self.keepdim)
+        if self.by == "min":
+            return x.amin(self.dim, keepdim=self.keepdim)
+        if self.by == "var":
+            return x.var(self.dim, correction=self.correction, keepdim=self.keepdim)
+        out: Tensor = torch.linalg.vector_norm(x, self.order, self.dim, self.keepdim)
+        return out
+
+
+class Normalize(nn.Module):
+    """The input divided by its norm along an axis."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-12, p: float = 2.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.normalize(x, self.p, self.dim, self.eps)
+
+
+class Cumsum(nn.Module):
+    """The sum of a cell and all before it along an axis."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(self.dim)
+
+
+class Argmax(nn.Module):
+    """The place of the largest cell along an axis."""
+
+    def __init__(self, dim: int, keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim = dim
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(self.dim, self.keepdim)
+
+
 class Maxout(nn.Module):
     """The largest of every `pieces` neighbours along an axis."""
 
@@ -312,6 +477,39 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = torch.unflatten(x, self.dim, (-1, self.pieces))
         return parts.amax(self.dim if self.dim < 0 else self.dim + 1)
+
+
+class AddNumber(nn.Module):
+    """The input plus a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.number
+
+
+class SubNumber(nn.Module):
+    """The input minus a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.number
+
+
+class DivNumber(nn.Module):
+    """The input divided by a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.number
 
 
 class Scale(nn.Module):
@@ -345,6 +543,39 @@ class Permute(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.order)
+
+
+class Flip(nn.Module):
+    """The cells of axes from the last to the first."""
+
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(self.dims)
+
+
+class Expand(nn.Module):
+    """Axes of one cell repeated; -1 where an axis stays."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.expand(-1, *self.shape)
+
+
+class OneHot(nn.Module):
+    """1 at the place that a whole number says, 0 elsewhere."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.one_hot(x, self.classes).float()
 
 
 class Select(nn.Module):
@@ -506,3 +737,41 @@ class SinePositions(nn.Module):
         angle = place[:, None] / torch.pow(10000.0, rate)
         code = torch.stack([angle.sin(), angle.cos()], 2).flatten(1)
         return x + code.to(x.dtype)
+
+
+class Rotary(nn.Module):
+    """Features [..., T, D] turned by their place, pair by pair (Su et al. 2021)."""
+
+    def __init__(self, theta: float = 10000.0, pairs: str = "halves") -> None:
+        super().__init__()
+        self.theta = theta
+        self.pairs = pairs
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps, size = x.shape[-2], x.shape[-1]
+        place = torch.arange(steps, dtype=torch.float32, device=x.device)
+        rate = torch.arange(0, size, 2, dtype=torch.float32, device=x.device) / size
+        angle = place[:, None] * (1.0 / torch.pow(self.theta, rate))
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+        if self.pairs == "halves":
+            a, b = x.chunk(2, -1)
+            return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+        a, b = x[..., ::2], x[..., 1::2]
+        return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+
+
+class SineEmbedding(nn.Module):
+    """Sines and cosines of a number [N] -> [N, size]: the time of a diffusion model."""
+
+    def __init__(self, size: int, cosines: str = "last", longest: float = 10000.0) -> None:
+        super().__init__()
+        self.size = size
+        self.cosines = cosines
+        self.longest = longest
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = self.size // 2
+        steps = torch.arange(half, dtype=torch.float32, device=x.device) / half
+        angle = x[..., None].float() / torch.pow(self.longest, steps)
+        pair = (angle.cos(), angle.sin()) if self.cosines == "first" else (angle.sin(), angle.cos())
+        return torch.cat(pair, -1)

@@ -2,6 +2,10 @@
 
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
     regression        numbers: squared error, absolute error, R²
+    next_token        what comes next in a sequence: cross entropy, perplexity
+    pairs, triplets   who is of one class: distances, accuracy, recall
+    step              a function of the caller's
+    gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
@@ -11,6 +15,7 @@ network that it is for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -21,26 +26,42 @@ if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
 
-__all__ = ["TASKS", "Move", "Sums", "Task", "task"]
+__all__ = ["TASKS", "Move", "Sums", "Task", "kind", "task"]
 
 TASKS = {
     "classification": "archspec.train.tasks.classification:Classification",
+    "gan": "archspec.train.tasks.gan:GAN",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "next_token": "archspec.train.tasks.next_token:NextToken",
+    "pairs": "archspec.train.tasks.pairs:Pairs",
     "regression": "archspec.train.tasks.regression:Regression",
+    "step": "archspec.train.tasks.step:Step",
+    "triplets": "archspec.train.tasks.triplets:Triplets",
 }
 
 
-def task(plan: Plan, program: Program | None) -> Task:
-    """The plan's task; classification where it says none. Raises SpecError."""
-    name, options = plan.task or ("classification", {})
+def kind(plan: Plan) -> type[Task]:
+    """The class of the plan's task; classification where it says none. Raises SpecError."""
+    name = plan.task.name if plan.task is not None else "classification"
     if name not in TASKS:
         said = f"there is no task `{name}`"
         raise plan.fault("E802", said, "task", help=did_you_mean(name, TASKS))
     module, _, found = TASKS[name].partition(":")
-    kind: type[Task] = getattr(import_module(module), found)
-    for key in options:
-        if key not in kind.options:
-            said = f"`{name}` takes no option `{key}`"
-            help = did_you_mean(key, kind.options) or f"write `task: {name}`"
-            raise plan.fault("E802", said, "task", name, key, help=help)
-    return kind(plan, program)
+    made: type[Task] = getattr(import_module(module), found)
+    return made
+
+
+def task(
+    plan: Plan, program: Program | None, others: Mapping[str, Program | None] | None = None
+) -> Task:
+    """The plan's task, for a network, and others beside it by name. Raises SpecError."""
+    made = kind(plan)
+    known = (*made.options, *made.networks[1:])
+    for key in plan.task.args if plan.task is not None else ():
+        if key not in known:
+            said = f"`{made.name}` takes no option `{key}`"
+            help = did_you_mean(key, known) or f"write `task: {made.name}`"
+            raise plan.fault("E802", said, "task", made.name, key, help=help)
+    found = made(plan, program)
+    found.others = others or {}
+    return found

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from accelerate.utils import find_batch_size
 from torch import Tensor, nn
 
+from archspec.layers.shape import Reordered
 from archspec.text.words import listed
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call
 from archspec.train.sets import main
 from archspec.train.targets import CLASSES
 
 if TYPE_CHECKING:
     from archspec.network import Program
+    from archspec.train.loading import Normal
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Sets
 
 Sums = dict[str, Tensor]
@@ -37,14 +41,20 @@ class Move(NamedTuple):
 
 
 class Task:
-    """Base of all tasks. Targets `y` and `model(x)` are a tensor, or a mapping of such by name."""
+    """Base of all tasks. Targets `y` and `model(x)` are a tensor, or a mapping of such by name.
+
+    A task of several networks gets them as `model["generator"]`, and so on.
+    """
 
     name: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
     targets: ClassVar[str] = CLASSES  # their kind: `archspec.train.targets`
     plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
+    networks: ClassVar[tuple[str, ...]] = ()  # where it trains several: the main one first
+    averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
+    by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
-    monitor: ClassVar[str]  # what a plan watches that says nothing
+    monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
     losses: ClassVar[tuple[str, ...]]  # that fit, the default first
 
@@ -58,6 +68,16 @@ class Task:
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
+        self.others: Mapping[str, Program | None] = {}  # the other networks, by name
+
+    @property
+    def reader(self) -> Program | None:
+        """The network that reads the data."""
+        return self.program
+
+    def normal(self) -> Normal | None:
+        """How inputs are normalised where the plan says nothing, if the task wants it so."""
+        return None
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         """The steps that a batch asks for, the network in training."""
@@ -71,6 +91,14 @@ class Task:
         """The loss of each sample, [N]: what is worst is shown in a report."""
         raise NotImplementedError
 
+    def passes(self, model: nn.Module, x: Any) -> None:
+        """Sends a batch through what is trained, for the statistics of norms."""
+        call(model, x)
+
+    def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor | None:
+        """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
+        return None
+
     def figures(self, sums: Sums) -> dict[str, float]:
         """Metrics, from what was counted."""
         raise NotImplementedError
@@ -79,8 +107,15 @@ class Task:
         """What is more than a number, as plain data."""
         return {}
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        """What the task asks of a set beside the kind of its targets."""
+        return wanted
+
     def refuse(self, sets: Sets) -> None:
         """Raises where the network and the data do not go together."""
+
+    def rehearse(self, model: nn.Module, sets: Sets) -> None:
+        """Raises where the network itself, given a sample, shows that it cannot learn this."""
 
     def shares(self, output: Tensor) -> Tensor:
         """What of several networks may be averaged: probabilities, numbers."""
@@ -113,9 +148,18 @@ def count(loss: Tensor, y: Any) -> Sums:
     return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
 
 
+def last_op(program: Program) -> str:
+    """The op that the numbers of the main output come from, whatever moves them about later."""
+    edge = program.graph.outputs[main(program)][0]
+    node = program.graph.steps[edge.node]
+    while isinstance(node.layer, Reordered):
+        node = program.graph.steps[node.inputs[0].node]
+    return node.op
+
+
 def one_input(program: Program) -> None:
     """Raises TrainError where a network reads more than one input."""
     inputs = [node.path for node in program.graph.steps if node.layer is None]
     if len(inputs) > 1:
         said = f"the network reads {listed(inputs)}; a sample of this task has one input"
-        raise TrainError("E804", said, "write a loop of your own around the module")
+        raise TrainError("E804", said, "fit(model, data, step=…) takes any loss")

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from archspec.text.words import did_you_mean
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call
 from archspec.train.named import Called, loss
-from archspec.train.tasks.base import Move, Sums, Task, count, one_input
+from archspec.train.tasks.base import Move, Sums, Task, count
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Node
@@ -57,7 +58,7 @@ class Classification(Task):
                 raise plan.fault("E802", said, "aux", name, help=did_you_mean(name, self.aux))
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
-        output, others = self.outputs(model(x))
+        output, others = self.outputs(call(model, x))
         found = self.criterion(output, y)
         whole = found
         for name, weight in self.aux.items():
@@ -67,7 +68,7 @@ class Classification(Task):
         yield Move(whole, {**count(found, y), "right": right})
 
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
-        output, _ = self.outputs(model(x))
+        output, _ = self.outputs(call(model, x))
         classes = output.shape[1]
         pairs = y * classes + output.argmax(1)
         matrix = torch.bincount(pairs, minlength=classes**2).view(classes, classes)
@@ -78,7 +79,7 @@ class Classification(Task):
         return found
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
-        output, _ = self.outputs(model(x))
+        output, _ = self.outputs(call(model, x))
         found: Tensor = self.measure(output, y, reduction="none")
         return found
 
@@ -122,7 +123,6 @@ class Classification(Task):
             said = f"targets are {y.dtype}; classes are whole numbers"
             raise TrainError("E804", said, "`y.long()`, or `task: regression` for numbers")
         if self.program is not None:
-            one_input(self.program)
             edge = self.program.graph.outputs[self.main][0]
             node = self.program.graph.steps[edge.node]
             self._ends(node)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call
 from archspec.train.named import Called, loss
 from archspec.train.targets import NUMBERS
-from archspec.train.tasks.base import Move, Sums, Task, count, one_input, wide
+from archspec.train.tasks.base import Move, Sums, Task, count, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -34,7 +35,7 @@ class Regression(Task):
 
     def _both(self, model: nn.Module, x: Any, y: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs and targets of one shape: a target may lack the axis of a single number."""
-        output, _ = self.outputs(model(x))
+        output, _ = self.outputs(call(model, x))
         return output, y.view_as(output) if y.numel() == output.numel() else y
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
@@ -71,7 +72,6 @@ class Regression(Task):
     def refuse(self, sets: Sets) -> None:
         if self.program is None:
             return
-        one_input(self.program)
         edge = self.program.graph.outputs[self.main][0]
         shape = self.program.graph.steps[edge.node].outs[edge.output].shape
         _, y = sets.train.plain()[0]

@@ -24,6 +24,7 @@ from archspec.cli.show import say
 if TYPE_CHECKING:
     from archspec.transfer import Codes
 
+_KINDS = click.Choice(["svm", "logistic"])
 _POOLS = click.Choice(["flatten", "average"])
 
 
@@ -49,7 +50,8 @@ class Asked:
         return found
 
     def _model(self, choice: Choice) -> Any:
-        if os.path.isdir(self.network):  # noqa: PTH112  (never raises)
+        hub = self.network.startswith("hf://")
+        if hub or os.path.isdir(self.network):  # noqa: PTH112  (never raises)
             from archspec.train import load
 
             if self.weights is not None:
@@ -77,8 +79,8 @@ _asking = together(
         help="A node or block as `archspec expand` shows them; codes: before the head.",
     ),
     click.option(
-        "--pool", type=_POOLS, default="flatten", show_default=True,
-        help="Of maps: all numbers, or the mean of each channel.",
+        "--pool", metavar="WAY", type=_POOLS, default="flatten", show_default=True,
+        help="flatten: all numbers of a map; average: the mean of each channel.",
     ),
 )  # fmt: skip
 
@@ -109,8 +111,8 @@ def codes(asked: Asked, choice: Choice, output: Output) -> None:
 @transfer.command()
 @_asking
 @click.option(
-    "--kind", type=click.Choice(["svm", "logistic"]), default="svm", show_default=True,
-    help="Support vector machine, or logistic regression.",
+    "--kind", metavar="NAME", type=_KINDS, default="svm", show_default=True,
+    help="svm: a support vector machine; or logistic regression.",
 )  # fmt: skip
 @click.option(
     "--c", "c", metavar="NUMBER", type=float, help="Weight of errors; chosen if not said."
@@ -118,7 +120,7 @@ def codes(asked: Asked, choice: Choice, output: Output) -> None:
 @writing("A .safetensors file of the classifier.")
 @choosing
 def svm(asked: Asked, kind: str, c: float | None, choice: Choice, output: Output) -> None:
-    """Fit a linear classifier on codes, and measure it on what is held out."""
+    """Fit a linear classifier on codes, and measure it."""
     from archspec import transfer as transferring
 
     if len(asked.data) > 2:
@@ -149,7 +151,7 @@ def svm(asked: Asked, kind: str, c: float | None, choice: Choice, output: Output
 def plan(
     spec: str, data: str, similar: bool | None, large: bool | None, choice: Choice, output: Output
 ) -> None:
-    """Write a plan for one of the four cases of transfer, its reasons as comments."""
+    """Write a plan for one of the four cases of transfer."""
     from archspec import transfer as transferring
 
     if similar is None:

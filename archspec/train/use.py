@@ -24,6 +24,7 @@ from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
+from archspec.train.window import Window
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +63,10 @@ class Trained:
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
             raise TrainError("E804", message, "call the module that `load` gives")
-        x = picture(file, _MODES[shape[0]], (shape[1], shape[2]))[None]
+        data, sides = self.plan.data, (shape[1], shape[2])
+        window = Window(sides, *data.resize) if data is not None and data.resize else None
+        x = picture(file, _MODES[shape[0]], sides if window is None else window.read)[None]
+        x = x if window is None else window.middle(x)
         return x if self.facts.normal is None else self.facts.normal(x)
 
     @torch.no_grad()

@@ -53,7 +53,7 @@ def save_pretrained(
     *,
     license: str = "",
     classes: Sequence[str] = (),
-    plan: str | Path | Plan | None = None,
+    plan: reading.Planned | None = None,
 ) -> Path:
     """Write a network, with all that its use needs, into a folder: whole or not at all.
 

@@ -42,7 +42,7 @@ def fit(
     model: networks.Given,
     data: Any = None,
     *,
-    plan: str | Path | Plan | None = None,
+    plan: reading.Planned | None = None,
     resume: str | Path | None = None,
     quiet: bool = False,
     **keys: Any,
@@ -280,7 +280,7 @@ def same_network(model: nn.Module, checkpoint: Path, record: Mapping[str, Any]) 
 
 
 def overfit_one_batch(
-    model: networks.Given, data: Any = None, *, plan: str | Path | Plan | None = None, **keys: Any
+    model: networks.Given, data: Any = None, *, plan: reading.Planned | None = None, **keys: Any
 ) -> tuple[float, float]:
     """The loss on one batch before and after it was learned by heart, by a copy of the model.
 
@@ -297,7 +297,7 @@ def overfit_one_batch(
         raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
     view = job.sets.train
-    view = replace(view, chosen=view.chosen[: job.batch], augments=())
+    view = replace(view.plain(), chosen=view.chosen[: job.batch])
     job = replace(job, sets=replace(job.sets, train=view, val=None))
     training = Training(job, accelerator(found))
     state.seed_all(found.seed)

@@ -29,6 +29,7 @@ from archspec.train.measure import score
 from archspec.train.pictures import png
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
+from archspec.train.window import Window
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +69,11 @@ class Trained:
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
             raise TrainError("E804", message, "call the module that `load` gives")
-        return picture(file, _MODES[shape[0]], (shape[1], shape[2]))
+        data, sides = self.plan.data, (shape[1], shape[2])
+        if data is None or data.resize is None:
+            return picture(file, _MODES[shape[0]], sides)
+        window = Window(sides, *data.resize)
+        return window.middle(picture(file, _MODES[shape[0]], window.read)[None])[0]
 
     def input(self, file: Path) -> Tensor:
         """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""

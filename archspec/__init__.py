@@ -1,6 +1,7 @@
 """Neural network architectures as short YAML specs: checked, analysed, written as PyTorch source.
 
-What is here is loaded when it is first used; only `build`, `train` and `weights` need torch.
+What is here is loaded when it is first used; only `build`, `export`, `train`, `transfer` and
+`weights` need torch.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from archspec.version import VERSION
 
 if TYPE_CHECKING:
-    from archspec import train, weights
+    from archspec import train, transfer, weights
     from archspec.layers import register
     from archspec.limits import Limits
     from archspec.module import BuildError, build
+    from archspec.module.exchange import ExportError, export
     from archspec.network import Program, compile, load, loads, render
     from archspec.text.faults import Fault, SpecError
 
@@ -22,20 +24,21 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
-    "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
-    "register", "render", "train", "weights",
+    "BuildError", "ExportError", "Fault", "Limits", "Program", "SpecError", "build", "compile",
+    "export", "load", "loads", "register", "render", "train", "transfer", "weights",
 ]  # fmt: skip
 
 _HOME = {
     "BuildError": "archspec.module", "Fault": "archspec.text.faults", "Limits": "archspec.limits",
     "Program": "archspec.network", "SpecError": "archspec.text.faults", "build": "archspec.module",
-    "compile": "archspec.network", "load": "archspec.network", "loads": "archspec.network",
-    "register": "archspec.layers", "render": "archspec.network",
+    "compile": "archspec.network", "export": "archspec.module.exchange",
+    "ExportError": "archspec.module.exchange", "load": "archspec.network",
+    "loads": "archspec.network", "register": "archspec.layers", "render": "archspec.network",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("train", "weights"):
+    if name in ("train", "transfer", "weights"):
         return import_module(f"archspec.{name}")
     if name not in _HOME:
         raise AttributeError(f"module `archspec` has no attribute `{name}`")

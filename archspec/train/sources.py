@@ -47,6 +47,7 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (str, Path)):
         return _named(given, wanted)
     if hugging.is_theirs(given):
+        _has_classes("the dataset", wanted)
         return hugging.Rows(given, wanted)
     if isinstance(given, DataLoader):
         return _of_loader(given)
@@ -98,7 +99,7 @@ def _of_loader(loader: DataLoader[Any]) -> Samples:
 def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
     try:
         x, y = _tensors(x), _tensors(y)
-    except (TypeError, ValueError) as bad:
+    except (TypeError, ValueError, RuntimeError) as bad:
         message = f"the pair holds no arrays: {cut(str(bad), 100)}"
         help = "give tensors or arrays (x, y); archspec.train.padded makes one of sequences"
         raise TrainError("E803", message, help) from None
@@ -177,7 +178,10 @@ def _has_classes(where: str, wanted: Wanted) -> None:
     asked = (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES, targets.NEXT)
     if wanted.targets in asked:
         message = f"`{where}` has a class for each sample; the task asks for {wanted.targets}"
-        raise TrainError("E803", message, "`shapes` has them all")
+        help = (
+            "a file of tokens has it" if wanted.targets == targets.NEXT else "`shapes` has them all"
+        )
+        raise TrainError("E803", message, help)
 
 
 def _folder(root: Path, wanted: Wanted) -> Samples:

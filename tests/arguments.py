@@ -30,6 +30,7 @@ from archspec.emit.lowering.whole import Whole
 from archspec.emit.syntax import Dotted
 from archspec.expand.tree import Copy, Instance, Value
 from archspec.expressions import Expr
+from archspec.layers.base import TensorType
 from archspec.module import compare
 from archspec.network import Program, load
 from archspec.text.faults import SpecError
@@ -120,7 +121,7 @@ class Alone:
             assert value.type is not None
             sizes = []
             for axis, n in enumerate(value.type.shape):
-                title = titles(text, j, value.type.rank)[axis]
+                title = titles(text, j, value.type)[axis]
                 key = (value.type.rank, axis, n)
                 sizes.append(at[title] if title in at else moved.get(key, n))
                 moved.setdefault(key, sizes[-1])
@@ -189,15 +190,15 @@ def _alone(whole: Whole, info: Info, root: Instance, folder: Path) -> Alone | No
             served.append(AloneBlock(whole, copy.instance, folder))
         elif id(copy) in info.values:
             found = AloneGroup(whole, home, item, copy, folder)
-            known = {*found.env, *found.home.args, *titles("x", 0, len(_dims(found)))}
+            known = {*found.env, *found.home.args, *titles("x", 0, _kind(found))}
             if found.alone and {p.name for p in info.parameters} <= known:
                 served.append(found)
     return min(served, key=lambda a: getattr(a.part, "size", 0), default=None)
 
 
-def _dims(found: Alone) -> tuple[int, ...]:
+def _kind(found: Alone) -> TensorType | None:
     (value,) = found.inputs.values()
-    return value.type.shape if value.type is not None else ()
+    return value.type
 
 
 def _copies(around: Instance, home: Instance, seen: set[int]) -> Iterator[tuple[Any, Any, Copy]]:

@@ -299,7 +299,7 @@ _OTHERWISE = {"lstm", "gru", "rnn", "batch_norm", "rms_norm", "roi_align", "log_
 def is_kept_as_said(example: Example) -> bool:
     """Whether torch on the CPU keeps what a GPU would keep too, for each sample."""
     layer, ins = example
-    if layer.op == "rotary":  # a table, once for all of them
+    if layer.op in ("rotary", "sine_embedding"):  # a table, once for all of them
         return False
     counts = layer.op == "avg_pool" and (layer.call(*ins).target or "").endswith(("Same", "Causal"))
     reparam = getattr(layer, "reparam", None)

@@ -484,3 +484,29 @@ def test_params_of_the_document_are_handed_through(tmp_path: Path) -> None:
     code = loads(text).code
     assert "Tower(8, heads=heads)" in code
     honest(loads(text), tmp_path)
+
+
+CHANNELS_LAST = """
+spec: 1
+name: channels_last
+input: [3, 8, 12]
+blocks:
+  Mlp:
+    body: [{residual: [{linear: $(4 * input.features)}, gelu, {linear: $(input.features)}]}]
+  Head: {body: [{conv: {out: 5, kernel: 3}}, global_avg_pool, {linear: 8}]}
+body:
+  - {permute: [1, 2, 0]}
+  - Mlp
+  - {linear: 6}
+  - Mlp
+  - {permute: [2, 0, 1]}
+  - Head
+"""
+
+
+def test_sizes_are_called_what_they_are() -> None:
+    code = loads(CHANNELS_LAST).code
+    assert '"""[H, W, in_features] -> [H, W, in_features]."""' in code
+    assert "self.linear1 = nn.Linear(in_features, 4 * in_features)" in code
+    assert "self.mlp2 = Mlp(6)" in code
+    assert '"""[in_channels, H, W] -> [8]."""' in code  # not H, which is 8 here too

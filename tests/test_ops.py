@@ -167,3 +167,28 @@ def test_a_number_as_an_operand() -> None:
     x = torch.randn(2, 2, 5, 5)
     y = model.conv1(x)
     equal(model(x), ((y + 1 - 0.5) / 2 * 3).pow(2).clamp(max=6).sqrt())
+
+
+def test_standardised_weights() -> None:
+    """Qiao et al. 2019, equation 5."""
+    conv = "conv: {out: 6, kernel: 3, reparam: weight_standard}"
+    model, x = network(f"input: [4, 8, 8]\nbody: [{conv}]"), torch.randn(2, 4, 8, 8)
+    weight = model.conv1.weight
+    assert list(model.state_dict()) == ["conv1.weight", "conv1.bias"]
+    flat = weight.flatten(1)
+    flat = (flat - flat.mean(1, keepdim=True)) / (
+        flat.var(1, correction=0, keepdim=True) + 1e-6
+    ).sqrt()
+    expected = F.conv2d(x, flat.view_as(weight), model.conv1.bias)
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_time_of_a_diffusion_model() -> None:
+    """Ho et al. 2020: half sines, half cosines."""
+    model = network(
+        "input: {time: {shape: [], dtype: int}}\nbody: [{sine_embedding: 6}, {linear: 2}]"
+    )
+    time = torch.tensor([0, 7, 999])
+    angle = time[:, None] * 10000.0 ** -(torch.arange(3) / 3)
+    expected = model.linear1(torch.cat([angle.sin(), angle.cos()], 1))
+    torch.testing.assert_close(model(time), expected)

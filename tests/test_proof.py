@@ -249,3 +249,19 @@ def test_a_mutant_is_refused_or_does_the_same(seed: int) -> None:
         tally["refused" if refused else "kept"] += 1
         assert refused or not difference(mutant, right, drawn), change
     assert tally["refused"] > 8
+
+
+NORMED = """
+spec: 1
+name: normed
+input: [3, 8, 8]
+init: {conv: {normal: 0.05}}
+body: [{conv: {out: 4, kernel: 3, reparam: weight_norm}}, relu]
+"""
+
+
+@pytest.mark.parametrize("like", ["module.conv1", "module.bias", "self.conv1.weight"])
+def test_a_weight_is_assigned_what_is_like_it(like: str) -> None:
+    normed = loads(NORMED)
+    assert "torch.empty_like(module.weight)" in normed.code
+    assert refusal(normed, normed.code.replace("empty_like(module.weight)", f"empty_like({like})"))

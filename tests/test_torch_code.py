@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from archspec import expressions
+from archspec.emit.check import verify
 from archspec.emit.torch_code import TORCHVISION, modules, source, taken
 
 LINE = torch.arange(1.0, 7.0).reshape(1, 1, 6)  # [N, C, L]: 1 2 3 4 5 6
@@ -53,6 +54,12 @@ def test_nothing_is_left_out(detection: ModuleType) -> None:
     assert list(source()) == defined
     assert taken() > set(defined)
     assert set(TORCHVISION) < set(defined)
+
+
+def test_the_last_gate_lets_all_definitions_pass() -> None:
+    imports = "import math\nimport torch\nfrom torch import Tensor, nn\n"
+    imports += "from torchvision.ops import nms, roi_align\n"
+    verify(imports + "\n\n\n".join(source().values()) + "\n")
 
 
 def test_a_definition_uses_what_stands_above_it() -> None:

@@ -179,7 +179,7 @@ def test_a_checkpoint_has_all_networks_and_their_specs(run: Path) -> None:
     assert torch.equal(pictures, found.sample(5, seed=1))
     drawn = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(pictures, (found.model(drawn).detach() + 1) / 2)
-    assert set(archspec.train.evaluate(run, squares(8))) == {"real"}
+    assert set(archspec.train.evaluate(run, squares(8))) == {"frechet"}
     assert sorted(p.name for p in (run / "samples").iterdir()) == ["0001.png", "0002.png"]
     assert not (run / "best").exists()
     assert archspec.train.load_run(run).best["epoch"] == 2

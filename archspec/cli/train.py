@@ -21,6 +21,7 @@ from archspec.cli.options import (
     choosing,
     setting,
     specs,
+    state,
     together,
     writing,
 )
@@ -84,13 +85,19 @@ planning = together(
 @click.command()
 @click.argument("spec", metavar="[SPEC]", required=False, help="The network.", shell_complete=specs)
 @planning
-@click.option("--weights", metavar="SOURCE", help="Start from weights: torchvision, timm, a file.")
+@click.option(
+    "--weights",
+    metavar="SOURCE",
+    multiple=True,
+    callback=state,
+    help="Start from weights: torchvision, timm, a FILE; PART=FILE for a file that SPEC uses.",
+)
 @click.option("--resume", "-r", metavar="FOLDER", help="Go on with a run instead.")
 @click.option("--processes", metavar="N", type=click.IntRange(min=1), help="Train in so many.")
 @click.option("--overfit-one-batch", is_flag=True, help="Only see whether it learns one batch.")
 @choosing
 def train(
-    spec: str | None, wanted: Wanted, weights: str | None, resume: str | None,
+    spec: str | None, wanted: Wanted, weights: Any, resume: str | None,
     processes: int | None, overfit_one_batch: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Train a network."""

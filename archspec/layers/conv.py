@@ -39,6 +39,8 @@ from archspec.layers.window import (
 )
 from archspec.text.words import written
 
+STANDARD = "weight_standard"  # Qiao et al. 2019: each filter with mean 0 and variance 1
+
 
 def reparametrised(
     weights: tuple[Weight, ...], kind: str | None, dim: int = 0
@@ -84,11 +86,19 @@ class Convolution(Windowed):
         1, description="groups of channels that do not see each other"
     )
     bias: Flag = Field(True, description="add a learned number per channel")
-    reparam: Literal["weight_norm", "spectral_norm"] | None = Field(
+    reparam: Literal["weight_norm", "spectral_norm", "weight_standard"] | None = Field(
         None, description="how the weight is parametrised"
     )
 
+    @property
+    def wrap(self) -> str | None:
+        """What is put around the module: `weight_standard` is a class of its own."""
+        return None if self.reparam == STANDARD else self.reparam
+
     def check(self) -> None:
+        if self.reparam == STANDARD and (self.transposed or self.helped()):
+            why = "it is for `conv` whose padding is a number"
+            raise self.bad("reparam", why, "put a `pad` before it")
         if self.out is None and self.groups != "depthwise":
             message = f"`{self.op}` needs `out`, the number of output channels"
             raise BadArgument("out", message, "give `out`, or `groups: depthwise`", "E209")
@@ -112,7 +122,7 @@ class Convolution(Windowed):
         first, second = (inside, out) if self.transposed else (out, inside)
         weight = Weight("weight", (first, second // groups, *self.spread(t)[0]))
         bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.reparam, dim=int(self.transposed))
+        return reparametrised((weight, *bias), self.wrap, dim=int(self.transposed))
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         inside, out, groups = self.channels(ins[0])
@@ -158,6 +168,7 @@ class Conv(Convolution):
         ({"out": 4, "kernel": 3, "padding": 2, "padding_mode": "reflect"}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "weight_norm"}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "spectral_norm", "bias": False}, ((4, 9, 10),)),
+        ({"out": 4, "kernel": 3, "reparam": "weight_standard", "padding": 1}, ((4, 9, 10),)),
         ({"out": 5, "kernel": [1, 2, 3], "stride": 2}, ((4, 5, 6, 7),)),
         ({"out": 5, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6, 7),)),
     )
@@ -203,7 +214,7 @@ class Conv(Convolution):
             return self.call(t)
         target = f"Conv{t.rank - 1}d" + ("Same" if self.padding == "same" else "Causal")
         args = (*self._head(t), *self._tail(t), *self.args("padding_mode"))
-        return Call(target, args, wrap=self.reparam)
+        return Call(target, args, wrap=self.wrap)
 
     def call(self, t: TensorType) -> Call:
         if self.helped():
@@ -213,7 +224,8 @@ class Conv(Convolution):
         pad = padding_arg(self.padding, self.kernel, self.dilation)
         groups, bias, dilation = self._tail(t)
         args = (*self._head(t), pad, dilation, groups, bias, mode)
-        return Call(f"nn.Conv{n}d", args, wrap=self.reparam)
+        target = f"Conv{n}dStandard" if self.reparam == STANDARD else f"nn.Conv{n}d"
+        return Call(target, args, wrap=self.wrap)
 
 
 class ConvTranspose(Convolution):
@@ -317,7 +329,7 @@ class ConvTranspose(Convolution):
             pad = padding_arg(self.padding, self.kernel, self.dilation)
             (extra,) = self.args("output_padding")
         args = (*self._head(t), pad, extra, groups, bias, dilation)
-        return Call(target, args, wrap=self.reparam)
+        return Call(target, args, wrap=self.wrap)
 
 
 def _plain(values: tuple[int, ...], name: str) -> Arg:

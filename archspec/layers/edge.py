@@ -26,19 +26,13 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axes, Axis, Cells, Count, Number, PerAxis, Says, up_to
+from archspec.layers.fields import Axes, Axis, Cells, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
 from archspec.layers.window import SPATIAL, expect_dtype, expect_map, spread
 
 _Amounts = Annotated[
-    Count
-    | Annotated[
-        tuple[Count | Annotated[tuple[Count, ...], up_to(2)], ...],
-        up_to(8),
-    ],
-    Says(
-        "a whole number of at least 0, or a list of one per axis, each a number or [before, after]"
-    ),
+    Axis | Annotated[tuple[Axis | Annotated[tuple[Axis, ...], up_to(2)], ...], up_to(8)],
+    Says("a whole number, or a list of one per axis, each a number or [before, after]"),
 ]
 
 _PADS = {
@@ -68,11 +62,12 @@ class Pad(Rearrange):
         ({"amounts": [1, 2], "mode": "circular"}, ((4, 8, 9),)),
         ({"amounts": 1, "value": 0.5}, ((4, 8, 9),)),
         ({"amounts": [2, 3], "axis": 0}, ((4, 8, 9),)),
+        ({"amounts": [-1, [2, -3]]}, ((4, 8, 9),)),
         ({"amounts": 1, "axis": -1}, ((6,),)),
     )
 
     amounts: _Amounts = Field(
-        description="cells added: a number, or per axis a number or [before, after]"
+        description="cells added, below 0 cut off: a number, or per axis one or [before, after]"
     )
     mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
         "zeros", description="what the added cells hold"
@@ -116,6 +111,9 @@ class Pad(Rearrange):
                     f"{self.mode}; the input {t} allows {limit}",
                     code="E304",
                 )
+            if t.shape[a] + before + after < 1:
+                message = f"`pad` cuts all {t.shape[a]} cells of axis {a} of the input {t}"
+                raise Mismatch(message, code="E304")
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -257,10 +258,23 @@ class LayerNorm(OverAxes):
         ({"eps": 1e-6}, ((7, 12),)),
         ({"axis": "channels"}, ((12, 5, 6),)),
         ({"axis": [1, 2], "affine": False}, ((12, 5, 6),)),
+        ({"bias": False}, ((7, 12),)),
     )
 
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift")
+    bias: Flag = Field(True, description="the shift; false: a learned factor alone")
+
+    def check(self) -> None:
+        if not (self.affine or self.bias):
+            raise self.bad("bias", "`affine: false` has none either", "leave `bias` out")
+
+    def weights(self, t: TensorType) -> tuple[Weight, ...]:
+        return super().weights(t) if self.bias else super().weights(t)[:1]
+
+    def call(self, t: TensorType) -> Call:
+        call = super().call(t)
+        return replace(call, args=(*call.args, *self.args("bias")))
 
     def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=self._statistics(t, 2))

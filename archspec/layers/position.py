@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from archspec.layers.base import Layer, Mismatch, TensorType
+from typing import Literal
+
+from pydantic import Field
+
+from archspec.layers.base import Kept, Layer, Mismatch, Reach, TensorType
+from archspec.layers.fields import Positive, Size
 from archspec.layers.window import expect_places
 
 
@@ -26,3 +31,41 @@ class SinePositions(Layer):
                 code="E305",
             )
         return (t,)
+
+
+class SineEmbedding(Layer):
+    """Sines and cosines of a number, [] → [size]: the time of a diffusion model.
+
+    Of wave lengths from 2π to 2π·longest (Ho et al. 2020, appendix B); whole numbers or others.
+    """
+
+    op = "sine_embedding"
+    elsewhere = ("timestepembedding", "timesteps")
+    target = "SineEmbedding"
+    family = "position"
+    work = 2
+    examples = (
+        ({"size": 8}, ((),)),
+        ({"size": 6, "cosines": "first"}, ((3,),)),
+        ({"size": 4, "longest": 1000}, ((),)),
+    )
+
+    size: Size = Field(description="features that come out, half of them sines")
+    cosines: Literal["first", "last"] = Field("last", description="where the cosines stand")
+    longest: Positive = Field(10000.0, description="the longest wave length over the shortest")
+
+    def check(self) -> None:
+        if self.size % 2:
+            raise self.bad("size", "it is even, a sine and a cosine each")
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        if t.dtype == "bool":
+            raise Mismatch("`sine_embedding` takes numbers; the input holds bool", code="E303")
+        return (TensorType((*t.shape, self.size), "float", map=False),)
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (tuple(Reach(a) for a in range(t.rank)),)
+
+    def keeps(self, t: TensorType) -> Kept:
+        """The angles, once for sines and cosines."""
+        return Kept(bytes=2 * self.size * t.size)

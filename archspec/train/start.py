@@ -190,7 +190,7 @@ def _one_by_one(plan: Plan, task: tasks.Task) -> None:
 
 def shift(model: nn.Module, program: Program | None) -> Normal | None:
     """How inputs are normalised for the published weights that the model was given, if any."""
-    if program is None or program.spec.weights is None or origin.report(model) is None:
+    if program is None or origin.report(model) is None:
         return None
     from archspec.weights import preprocess
 

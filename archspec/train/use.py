@@ -173,7 +173,8 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
     prepare = weights.preprocess(program, source)
     names: Sequence[str] = ()
     if source == "torchvision":
-        names = sources.enum(str(sources.named(program, source))).meta["categories"]
+        own = sources.Part.of(program)
+        names = sources.enum(str(sources.named(own, source))).meta["categories"]
     pillow = library("PIL.Image", "reading pictures")
     plan = reading.given(None, {})
     task = tasks.task(plan, program)

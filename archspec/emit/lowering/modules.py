@@ -592,14 +592,22 @@ def _merge(
 # ---------------------------------------------------------------- block calls
 
 
-def titles(text: str, place: int, rank: int) -> list[str]:
+def titles(text: str, place: int, kind: TensorType | None) -> list[str]:
     """What the sizes of an input are called in a constructor."""
+    rank = 0 if kind is None else kind.rank
     prefix = "in" if place == 0 else text
     words = {
         1: ["features"], 2: ["channels", "features"], 3: ["channels", "height", "width"],
         4: ["channels", "depth", "height", "width"],
     }.get(rank, ["channels", *(f"size{k}" for k in range(1, rank))][:rank])  # fmt: skip
+    if kind is not None and is_width(kind, rank - 1):
+        words = [*words[:-1], "features"] if rank > 1 else words
     return [f"{prefix}_{w}" for w in words]
+
+
+def is_width(kind: TensorType, axis: int) -> bool:
+    """Whether an axis holds channels or features; a map's others are space."""
+    return axis == 0 or (axis == kind.rank - 1 and (kind.rank == 2 or kind.map is False))
 
 
 def block(place: Place) -> Made:
@@ -663,7 +671,8 @@ def _given(place: Place) -> dict[str, Any]:
             value = copy.args[p]
         found[p] = value
     for j, (text, shape) in enumerate(zip(called.inputs, shapes, strict=False)):
-        for title, size in zip(titles(text, j, len(shape)), shape, strict=True):
+        kind = None if copy.ins[j] is None else copy.ins[j].type
+        for title, size in zip(titles(text, j, kind), shape, strict=True):
             found.setdefault(title, size)
     return found
 

@@ -82,10 +82,13 @@ def _share(size: Sym, letter: str) -> str:
 
 
 def _letters(flow: Flow, known: set[str]) -> tuple[str, ...]:
+    """What the axes are called that have no name in the class."""
     rank = len(flow.sizes)
-    if rank == 2 and _named(flow.sizes[-1], known) is not None:
+    last = _named(flow.sizes[-1], known) if rank else None
+    if rank == 2 and last is not None:
         return ("N", "D")
-    return _LETTERS.get(rank, tuple(f"n{k}" for k in range(rank)))
+    letters = _LETTERS.get(rank, tuple(f"n{k}" for k in range(rank)))
+    return (*letters[1:], letters[0]) if last is not None and last.endswith("features") else letters
 
 
 def _named(size: Any, known: set[str]) -> str | None:
@@ -93,6 +96,12 @@ def _named(size: Any, known: set[str]) -> str | None:
         return None
     tree = size.tree
     return render(tree) if names_in(tree) <= known | _CALLS else None
+
+
+def _said(size: Any, known: set[str]) -> str | None:
+    """A size in the class's own names, or the number that it is."""
+    number = isinstance(size, int) and not isinstance(size, Sym)
+    return str(size) if number else _named(size, known)
 
 
 def _input(flow: Flow, known: set[str]) -> str:
@@ -105,7 +114,7 @@ def _output(
     flow: Flow, shapes: Shapes, first: tuple[Flow, Shapes] | None, rows: Sequence[Row],
     known: set[str],
 ) -> str:  # fmt: skip
-    if first is not None and len(flow.sizes) == 1 and _named(flow.sizes[0], known) is None:
+    if first is not None and len(flow.sizes) == 1 and _said(flow.sizes[0], known) is None:
         letters = _letters(first[0], known)
         for a, letter in enumerate(letters):  # as many as the first input has along an axis
             if all(s[a] == n for s, (n,) in zip(first[1], shapes, strict=True)):
@@ -116,9 +125,7 @@ def _output(
     letters = _letters(first[0] if same_rank and first is not None else flow, known)
     parts: list[str] = []
     for a, size in enumerate(flow.sizes):
-        text = _named(size, known)
-        if text is None and isinstance(size, int) and not isinstance(size, Sym):
-            text = str(size)
+        text = _said(size, known)
         if text is None and same_rank and first is not None:
             before, after = [s[a] for s in first[1]], [s[a] for s in shapes]
             text = _ratio(letters[a], before, after, rows, known)

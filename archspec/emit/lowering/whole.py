@@ -31,7 +31,7 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.inits import Inits
 from archspec.emit.lowering.members import camel, words_of
-from archspec.emit.lowering.modules import titles, torch_call
+from archspec.emit.lowering.modules import is_width, titles, torch_call
 from archspec.emit.lowering.scope import RESERVED, Info, Scope, Unit, bare
 from archspec.emit.lowering.witnesses import Called, Witness, witnesses
 from archspec.emit.syntax import name, names_in, rebuilt
@@ -116,9 +116,9 @@ class Whole:
     # ------------------------------------------------------------ what there is
 
     def _collect(self) -> None:
-        by_block: dict[int, Group] = {}
+        by_block: dict[Any, Group] = {}
         for instance in self._reached(self.roots):
-            group = by_block.setdefault(id(instance.block), Group([]))
+            group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
             group.instances.append(instance)
             self.group_of[id(instance)] = group
         self._declare()
@@ -132,7 +132,7 @@ class Whole:
         for witness in [w for g in by_block.values() for w in g.witnesses]:
             self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
             for instance in self._reached([witness.instance]):
-                group = by_block.setdefault(id(instance.block), Group([]))
+                group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
                 group.beside.append(instance)
                 self.group_of[id(instance)] = group
 
@@ -321,7 +321,7 @@ class Whole:
         for j, text in enumerate(block.inputs):
             values = [list(i.inputs.values())[j] for i in instances]
             records[text] = _input(unit, rows, values, text, j)
-        self._computed(unit, names, rows, block)
+        self._computed(unit, names, records, block)
         scope = Scope(unit, names, records)
         scope.rows = rows
         info = Info(title, block, lead=lead_of(block.params))
@@ -409,17 +409,18 @@ class Whole:
         own = spec is not None and spec.blocks.get(block.name) is block
         return own and not block.inherited[param].isdisjoint(self.kept)
 
-    def _computed(self, unit: Unit, names: dict[str, Any], rows: list[Row], block: Block) -> None:
+    def _computed(
+        self, unit: Unit, names: dict[str, Any], records: Mapping[str, Flow | None], block: Block
+    ) -> None:
         """Params whose default is an expression that is right everywhere are no arguments."""
+        rows, row = unit.rows, unit.rows[0]
+        shapes = {n: flow.at(row, row.seen[n]) for n, flow in records.items() if flow is not None}
+        inputs = {n: Record(shape) for n, shape in shapes.items()}
         for p, default in block.params.items():
             if p not in names or not isinstance(default, Expr) or block.inherited[p]:
                 continue
-            row = rows[0]
             try:
                 sight = {n: traced(row.py[n], names[n]) for n in names if n != p}
-                inputs = {
-                    n: Record(_shape(unit, n, k, s)) for k, (n, s) in enumerate(row.seen.items())
-                }
                 found = evaluate(default.tree, {**sight, **inputs})
             except FAILURES:
                 found = None
@@ -497,7 +498,7 @@ class Whole:
         captures, exports = self._crossing(parts)
         taken = [[c[j] for c in captures] for j in range(len(captures[0]))]
         names = _input_names(rows[0], [values[0] for values in taken])
-        own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, len(dims(v)))}
+        own = {t for j, v in enumerate(captures[0]) for t in titles(names[j], j, v.type)}
         unit, inner, outer = self._inside(scope, rows, own)
         unit.base = self.frames[id(parts[0])].path
         unit.params = scope.unit.params | set(outer)
@@ -802,7 +803,7 @@ def _worth(instance: Instance) -> dict[str, Any]:
     """All that the constructor may be given for an instance."""
     found = dict(_row(instance, 0).py)
     for j, (text, value) in enumerate(instance.inputs.items()):
-        for title, size in zip(titles(text, j, len(dims(value))), dims(value), strict=True):
+        for title, size in zip(titles(text, j, value.type), dims(value), strict=True):
             found.setdefault(title, size)
     return found
 
@@ -825,7 +826,8 @@ def _input(unit: Unit, rows: list[Row], values: list[Value], text: str, place: i
         raise PlainError("the inputs differ in rank")
     flow = Flow([None] * rank, text)
     define(rows, values, flow)
-    texts = titles(text, place, rank)
+    kind = values[0].type
+    texts = titles(text, place, kind)
     for a, title in reversed(list(enumerate(texts))):
         if title in unit.potential or title in unit.taken:
             flow.sizes[a] = shapes[0][a] if alike([s[a] for s in shapes]) else None
@@ -835,19 +837,12 @@ def _input(unit: Unit, rows: list[Row], values: list[Value], text: str, place: i
         }  # fmt: skip
         unit.taken.add(title)
         unit.shapes.add(title)
-        if a and not (rank == 2 and a == 1):
+        if not is_width(kind, a):
             unit.space.add(title)
         for row, shape in zip(rows, shapes, strict=True):
             row.py[title] = shape[a]
         flow.sizes[a] = Sym.of(title, shapes[0][a])
     return flow
-
-
-def _shape(unit: Unit, text: str, place: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    return tuple(
-        Sym.of(t, n) if t in unit.shapes else n
-        for t, n in zip(titles(text, place, len(shape)), shape, strict=True)
-    )
 
 
 def _root_input(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from archspec.emit.lowering.modules import titles
+from archspec.emit.lowering.modules import is_width, titles
 from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Item
@@ -54,8 +54,8 @@ def witnesses(
                 yield Witness(param, base, found)
                 break
     for j, (text, kind) in enumerate(zip(base.inputs, kinds, strict=True)):
-        for axis, title in enumerate(titles(text, j, kind.rank) if kind is not None else ()):
-            if kind is None or (axis and kind.rank != 2):
+        for axis, title in enumerate(titles(text, j, kind)):
+            if kind is None or not is_width(kind, axis):
                 continue  # sizes of space are the tensor's
             if any(k is not None and _same(k, kind, axis) for k in kinds[:j]):
                 continue  # it follows the input before

@@ -300,7 +300,7 @@ class Machine:
     @staticmethod
     def _put(owner: Any, name: str, value: Any, frame: Frame) -> None:
         """A module or number into a module; a tensor that was filled in place of a weight."""
-        if type(owner) is Looped and type(value) is Fill:
+        if type(owner) is Looped and type(value) is Fill and (value.path, value.name) == ("", name):
             owner.weight(name).fill(value.how)
             return
         if type(owner) is Made:
@@ -308,7 +308,7 @@ class Machine:
         if type(owner) is not Ref or frame.made is None:
             raise unknown(f"{name}, set outside of a constructor")
         box = owner.it
-        if type(value) is Fill:
+        if type(value) is Fill and value.path == owner.path and _stored(value.name, name):
             frame.made.fills.append(Fill(owner.path, name, value.how))
         elif type(box) is Box and (box is frame.made or box.definition is None):
             box.add(name, value)
@@ -509,7 +509,7 @@ class Machine:
         if name.startswith("nn.init."):
             return _filled(name.removeprefix("nn.init."), args, kwargs, frame)
         if name == "torch.empty_like" and type(args[0]) in (Weight, LoopedWeight):
-            return Fresh()
+            return Fresh(args[0])
         if name in _CONTAINERS:
             return Made(Box(name).fill(args))
         if name == "OrderedDict":
@@ -647,8 +647,14 @@ def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
 
-def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Fill:
-    """`nn.init.normal_(weight, std=0.1)`."""
+def _stored(like: str | None, name: str) -> bool:
+    """Whether a weight is what another is computed from, of the same shape."""
+    original = f"parametrizations.{name}.original"  # of weight_norm the second: directions
+    return like in (name, original, f"{original}1")
+
+
+def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Fill | None:
+    """`nn.init.normal_(weight, std=0.1)`; what fills a tensor that is like a weight."""
     weight, *rest = args
     named = {**dict(zip(("val",), rest, strict=len(rest) > 0)), **kwargs}
     how = (name.removesuffix("_"), frozen(sorted(named.items())))
@@ -657,9 +663,11 @@ def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) ->
     elif type(weight) is Weight and frame.made is not None:
         guarded = weight in frame.guarded
         frame.made.fills.append(Fill(weight.path, weight.name, how, guarded))
-    elif type(weight) is not Fresh:
+    elif type(weight) is Fresh:
+        return Fill(getattr(weight.like, "path", ""), weight.like.name, how)
+    else:
         raise unknown(f"{name} of no weight")
-    return Fill("", how=how)
+    return None
 
 
 _STATEMENTS: dict[type[ast.stmt], Any] = {

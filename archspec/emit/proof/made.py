@@ -206,7 +206,10 @@ class Fill:
 class Fresh:
     """`torch.empty_like(weight)`: a tensor that is filled and then assigned."""
 
-    __slots__ = ()
+    __slots__ = ("like",)
+
+    def __init__(self, like: Weight | LoopedWeight) -> None:
+        self.like = like
 
 
 class Super:

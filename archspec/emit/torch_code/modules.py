@@ -66,6 +66,37 @@ class Conv3dSame(nn.Conv3d):
         return super().forward(nn.functional.pad(x, pad, mode))
 
 
+def standardised(weight: Tensor) -> Tensor:
+    """Each filter with mean 0 and variance 1 (Qiao et al. 2019)."""
+    axes = tuple(range(1, weight.ndim))
+    centred = weight - weight.mean(axes, keepdim=True)
+    return centred / (weight.var(axes, correction=0, keepdim=True) + 1e-6).sqrt()
+
+
+class Conv1dStandard(nn.Conv1d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
+class Conv2dStandard(nn.Conv2d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
+class Conv3dStandard(nn.Conv3d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+        return out
+
+
 class Conv1dCausal(nn.Conv1d):
     """A convolution in time that sees a step and what comes before it."""
 
@@ -727,3 +758,20 @@ class Rotary(nn.Module):
             return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
         a, b = x[..., ::2], x[..., 1::2]
         return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+
+
+class SineEmbedding(nn.Module):
+    """Sines and cosines of a number [N] -> [N, size]: the time of a diffusion model."""
+
+    def __init__(self, size: int, cosines: str = "last", longest: float = 10000.0) -> None:
+        super().__init__()
+        self.size = size
+        self.cosines = cosines
+        self.longest = longest
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = self.size // 2
+        steps = torch.arange(half, dtype=torch.float32, device=x.device) / half
+        angle = x[..., None].float() / torch.pow(self.longest, steps)
+        pair = (angle.cos(), angle.sin()) if self.cosines == "first" else (angle.sin(), angle.cos())
+        return torch.cat(pair, -1)

@@ -7,6 +7,7 @@
     step              a function of the caller's
     gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
+    vae               the input itself, through a code that is drawn: a bound on its likelihood
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
 for moves: one step of the optimizer each. Most make one; a GAN makes two, each with the part of the
@@ -35,6 +36,7 @@ TASKS = {
     "next_token": "archspec.train.tasks.next_token:NextToken",
     "pairs": "archspec.train.tasks.pairs:Pairs",
     "regression": "archspec.train.tasks.regression:Regression",
+    "vae": "archspec.train.tasks.vae:VAE",
     "step": "archspec.train.tasks.step:Step",
     "triplets": "archspec.train.tasks.triplets:Triplets",
 }

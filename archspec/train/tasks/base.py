@@ -149,9 +149,12 @@ def count(loss: Tensor, y: Any) -> Sums:
     return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
 
 
-def last_op(program: Program) -> str:
-    """The op that the numbers of the main output come from, whatever moves them about later."""
-    edge = program.graph.outputs[main(program)][0]
+def last_op(program: Program, output: str = "") -> str:
+    """The op that the numbers of an output come from, whatever moves them about later.
+
+    Of the main output where none is named.
+    """
+    edge = program.graph.outputs[output or main(program)][0]
     node = program.graph.steps[edge.node]
     while isinstance(node.layer, Reordered):
         node = program.graph.steps[node.inputs[0].node]

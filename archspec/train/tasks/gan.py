@@ -6,8 +6,10 @@ Two moves a batch, as in Goodfellow et al. 2014 (arXiv 1406.2661, algorithm 1 wi
 discriminator learns that the data are real and what was made is not; then the generator learns to
 have fresh pictures taken for real, by the loss that does not saturate (its section 3).
 
-No figure here says which weights are better: of the two losses each falls only while the other
-rises. So there is no best checkpoint but a last one, and the pictures of every epoch to look at.
+Neither loss says which weights are better: each falls only while the other rises. So there is no
+best checkpoint but a last one, and the pictures of every epoch to look at. `frechet` compares what
+is made with what was held out, in mean and covariance of pixels: it tells when a generator makes
+one picture only, and not whether a picture looks like anything.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from archspec.train.plan import Plan
     from archspec.train.sets import Sets
 
+_SIDE = 16  # of pictures whose covariance is measured, at most
 _PROBABILITIES, _LOGITS = "binary_cross_entropy", "binary_cross_entropy_with_logits"
 
 
@@ -48,9 +52,9 @@ class GAN(Task):
     networks: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     by_heart: ClassVar[bool] = False
-    known: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "real", "made")
+    known: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "real", "made", "frechet")
     monitor: ClassVar[str] = ""
-    falling: ClassVar[frozenset[str]] = frozenset({"generator", "discriminator"})
+    falling: ClassVar[frozenset[str]] = frozenset({"generator", "discriminator", "frechet"})
     losses: ClassVar[tuple[str, ...]] = (_LOGITS, _PROBABILITIES, "mse")
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
@@ -125,14 +129,23 @@ class GAN(Task):
     # -------------------------------------------------------------- what is measured and shown
 
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
-        """How many pictures that it has not seen the discriminator takes for real."""
+        """Means and products of the numbers of pictures, of real ones and of as many made."""
         both: Networks = model  # type: ignore[assignment]
-        verdict = self._verdict(both["discriminator"], x)
-        return {"real": self._taken(verdict), "n": torch.tensor(len(x), device=x.device)}
+        made = self._made(both["generator"], _decided(x, self.shape))
+        sums = {"n": torch.tensor(len(x), device=x.device)}
+        for name, pictures in (("data", x), ("made", made)):
+            flat = wide(_small(pictures).flatten(1))
+            sums |= {f"{name}.sum": flat.sum(0), f"{name}.products": flat.T @ flat}
+        return sums
 
     def figures(self, sums: Sums) -> dict[str, float]:
         n = max(int(sums["n"]), 1)
-        return {name: float(sums[name]) / n for name in self.known if name in sums}
+        if "data.sum" not in sums:
+            return {name: float(sums[name]) / n for name in self.known if name in sums}
+        both = [
+            _moments(sums[f"{name}.sum"], sums[f"{name}.products"], n) for name in ("data", "made")
+        ]
+        return {"frechet": frechet(*both[0], *both[1])}
 
     def passes(self, model: nn.Module, x: Any) -> None:
         """The generator of noise; the discriminator of what is real and of what is made."""
@@ -168,6 +181,39 @@ class GAN(Task):
             ends = last_op(judge)
             said = f"the loss `{self.loss_name}` is not for a discriminator that ends in `{ends}`"
             raise TrainError("E805", said, f"`{self._fitting}` is; it is taken if none is named")
+
+
+def _decided(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Noise for each sample, decided by its numbers: however batches are cut, it is the same."""
+    generator = torch.Generator()
+    made = []
+    for one in x.detach().cpu().double():
+        generator.manual_seed(int(one.sum().view(torch.int64)) & 0x7FFF_FFFF_FFFF_FFFF)
+        made.append(torch.randn(shape, generator=generator))
+    return torch.stack(made).to(x)
+
+
+def _small(x: Tensor) -> Tensor:
+    """Large pictures averaged to 16 × 16, so that their covariance can be had."""
+    return functional.adaptive_avg_pool2d(x, _SIDE) if x.ndim == 4 and x.shape[3] > _SIDE else x
+
+
+def _moments(total: Tensor, products: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Mean and covariance."""
+    mean = total.cpu() / n
+    return mean, products.cpu() / n - torch.outer(mean, mean)
+
+
+def frechet(mean: Tensor, cov: Tensor, other_mean: Tensor, other_cov: Tensor) -> float:
+    """The Fréchet distance of two normal distributions (Dowson and Landau 1982), squared.
+
+    |m − m'|² + tr(C + C' − 2 (C C')^½): what FID is, there of an Inception's codes.
+    """
+    values, vectors = torch.linalg.eigh(cov)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    shared = torch.linalg.eigvalsh(root @ other_cov @ root).clamp_min(0).sqrt().sum()
+    found = (mean - other_mean).square().sum() + cov.trace() + other_cov.trace() - 2 * shared
+    return max(float(found), 0.0)
 
 
 def _count(name: str, found: Tensor, x: Tensor) -> Sums:

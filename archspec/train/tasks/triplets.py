@@ -38,6 +38,7 @@ class Triplets(Task):
     name: ClassVar[str] = "triplets"
     targets: ClassVar[str] = TRIPLETS
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "recall")
+    later: ClassVar[frozenset[str]] = frozenset({"recall"})
     monitor: ClassVar[str] = "val.loss"
     losses: ClassVar[tuple[str, ...]] = ("triplet_margin",)
 

@@ -198,7 +198,11 @@ def test_dimensions_are_said_once() -> None:
 
 
 def test_numbers_of_thin_slabs_stand_apart() -> None:
-    scene = draw(load("progan_generator"))
+    body = """
+  - {conv: {out: 16, kernel: 3, padding: 1}, repeat: 2}
+  - conv: {out: 3, kernel: 1}
+"""
+    scene = draw(spec(body, "[32, 1024, 1024]"))
     texts = {mark.text: mark.box for mark in scene.marks() if isinstance(mark, Text)}
     assert texts["3"].left - texts["16 ×2"].right >= 4
 

@@ -40,22 +40,27 @@ def find(name: str | Path) -> Path:
     return path
 
 
-def hint(name: str) -> str:
-    """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
+def meant(name: str) -> tuple[str, str]:
+    """The shipped spec whose name is near, and the variant of it, or "" for either."""
     from archspec.text import source
     from archspec.text.words import near
 
-    if Path(name).parent != Path():
-        return ""
     variants = {
         variant: shipped
         for shipped in names()
         for variant in source.read(find(shipped)).data.get("variants", {})
     }
-    stem = Path(name).stem
-    guess = near(stem, [*names(), *variants])
-    if guess in variants:
-        return f"`{guess}` is a variant of `{variants[guess]}`: --variant {guess}"
+    guess = near(Path(name).stem, [*names(), *variants])
+    return (variants[guess], guess) if guess in variants else (guess, "")
+
+
+def hint(name: str) -> str:
+    """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
+    if Path(name).parent != Path():
+        return ""
+    guess, variant = meant(name)
+    if variant:
+        return f"`{variant}` is a variant of `{guess}`: --variant {variant}"
     if guess:
         return f"did you mean `{guess}`, which ships with archspec?"
     return "`archspec list` shows the specs that ship with archspec"

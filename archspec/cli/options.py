@@ -69,6 +69,26 @@ def together(name: str, kind: type, *options: Decorator) -> Decorator:
     return add
 
 
+# ------------------------------------------------------------------ which weights
+
+
+def state(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """A file or a word; or by `PART=FILE`, as often as there are parts, what is for used files."""
+    pairs = [(text, *text.partition("=")) for text in texts]
+    parted = {
+        part: what for text, part, equals, what in pairs if equals and not Path(text).exists()
+    }
+    if not parted:
+        if len(texts) > 1:
+            message = f"weights are given {len(texts)} times"
+            raise WrongUsageError(message, "PART=FILE says which is for which used file")
+        return texts[0] if texts else None
+    if len(parted) < len(texts):
+        message = "weights are given for the whole network and for a part of it"
+        raise WrongUsageError(message, "PART=FILE for each part, or one FILE")
+    return parted
+
+
 # ------------------------------------------------------------------ which network
 
 

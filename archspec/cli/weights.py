@@ -16,6 +16,7 @@ from archspec.cli.options import (
     Output,
     choosing,
     specs,
+    state,
     together,
     writing,
 )
@@ -26,7 +27,7 @@ from archspec.cli.show import say
 class Transfer:
     """Which weights, and what may be done to them."""
 
-    state: str | None
+    state: str | dict[str, str] | None
     source: str | None
     from_spec: str | None
     allow: tuple[str, ...]
@@ -49,7 +50,8 @@ _transferring = together(
     "transfer",
     Transfer,
     click.argument(
-        "state", metavar="[FILE]", required=False, help="A safetensors file, or torch.save's."
+        "state", metavar="[FILE|PART=FILE...]", nargs=-1, callback=state,
+        help="A safetensors file, or torch.save's; or such for the used file at PART.",
     ),
     click.option(
         "--source", metavar="NAME",

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import heads
+from archspec.expand import cut, heads
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.params import inputs as _inputs
@@ -100,6 +100,8 @@ def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instan
     root: Instance | None = None
     try:
         root = _root(state, chosen)
+        if not state.faults:
+            cut.unused(state)
     except LimitError:
         pass
     except RecursionError:

@@ -70,7 +70,7 @@ class Again:
                     env = {**file.document, **seen, **args}
                     args[name] = state.value(default, env, callee.block.loc)
             state.enter(item, args, ())
-            found = instance(callee, args, types)
+            found = instance(callee, args, types, like.asked)
             state.leave()
             return found
 

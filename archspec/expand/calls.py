@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from archspec.expand import wiring
-from archspec.expand.names import Frame, Named
+from collections.abc import Iterable
+
+from archspec.expand import cut, wiring
+from archspec.expand.cut import Outputs
+from archspec.expand.names import Named
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import Plan
 from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
-from archspec.expand.tree import Instance, Value, types
+from archspec.expand.tree import Body, Instance, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
 from archspec.language import REQUIRED, Block, Ref
-
-Outputs = dict[str, Value | tuple[Value, ...]]  # by name; a tuple where a list was asked for
 
 
 def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
@@ -39,13 +40,11 @@ def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
     return found
 
 
-def outputs(
-    walk: Walk, block: Block, frame: Frame, out: Value | None
-) -> tuple[Outputs, frozenset[str]]:
-    """The outputs by name, absent taps left out; and those that are there in training only.
-
-    `out` is what flows out of the last item.
-    """
+def outputs(walk: Walk, block: Block, body: Body) -> tuple[Outputs, frozenset[str]]:
+    """The outputs by name, absent taps left out; and those that are there in training only."""
+    out = body.output
+    if cut.complain(walk, body, block):
+        return dict.fromkeys(block.outputs or (), Value(None)), frozenset()
     if block.outputs is None:
         if out is None:
             message = f"the last item of `{block.name}` has several outputs, none called `output`"
@@ -54,7 +53,7 @@ def outputs(
     found: Outputs = {}
     training: set[str] = set()
     for name, refs in block.outputs.items():
-        values = [v for ref in refs for v in (_output(walk, ref, frame),) if v is not None]
+        values = [v for ref in refs for v in (_output(walk, ref),) if v is not None]
         if not values:
             continue
         if not walk.training.isdisjoint(values):
@@ -67,10 +66,10 @@ def outputs(
     return found, frozenset(training)
 
 
-def _output(walk: Walk, ref: Ref, frame: Frame) -> Value | None:
+def _output(walk: Walk, ref: Ref) -> Value | None:
     """The value of an output; None for a tap that is absent."""
     try:
-        found = wiring.entry(walk.state, ref, walk.env, frame)
+        found = wiring.entry(walk.state, ref, walk.env, walk.top)
         if isinstance(found, Named) and found.absent and found.tap:
             return None
         return wiring.value(walk.state, ref, found)
@@ -85,8 +84,18 @@ def outside(instance: Instance) -> dict[str, Value]:
         if isinstance(out, tuple):
             found.update((f"{name}.{k}", Value(v.type)) for k, v in enumerate(out))
         else:
-            found[name] = Value(out.type)
+            found[instance.taps.get(name, name)] = Value(out.type)
     return found
+
+
+def named(instance: Instance, asked: Iterable[str]) -> set[str]:
+    """The outputs of an instance to which what the caller names belongs."""
+    taken, taps = {*asked}, instance.taps
+    return {
+        name
+        for name in instance.outputs
+        if any(a == taps.get(name, name) or a.startswith(f"{name}.") for a in taken)
+    }
 
 
 def flowing(instance: Instance, outs: dict[str, Value]) -> Value | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
@@ -27,18 +27,18 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
     """
     for k, path in enumerate(spec.head):
         names = path.split(".")
-        if root is not None and _missing(root, names)[0] == len(names):
+        if root is not None and missing(root.body, names)[0] == len(names):
             continue
         text = _Text(chosen=chosen)
         if text.whole(spec, _At(spec, names, spec.numbered, root is None)):
             continue
-        missing, known = _missing(root, names) if root is not None else (0, [])
+        first, known = missing(root.body, names) if root is not None else (0, [])
         depth = len(names) - min(text.known, default=len(names))
-        if depth > missing or root is None:
-            missing, known = depth, text.known.get(len(names) - depth, [])
+        if depth > first or root is None:
+            first, known = depth, text.known.get(len(names) - depth, [])
         if state.said("E312", spec.loc, (names[0],)):
             continue  # it is missing elsewhere too
-        name, before = names[missing], ".".join(names[:missing])
+        name, before = names[first], ".".join(names[:first])
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"
         message = lacks if path == name else f"{lacks}, for `{path}`"
         help = did_you_mean(name, known) or (f"name `{before}` itself" if before else "")
@@ -48,14 +48,14 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
 # ---------------------------------------------------------------- what is there
 
 
-def _missing(root: Instance, names: Names) -> tuple[int, list[str]]:
+def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
     """How many of `names` lead somewhere, and what stands beside the first that does not."""
-    places: list[Place] = [((), root.body)]
+    places: list[Place] = [((), inside)]
     for k, name in enumerate(names):
-        inside = [entry for place in places for entry in _below(place)]
-        places = [place for segment, place in inside if segment == name]
+        beside = [entry for place in places for entry in _below(place)]
+        places = [place for segment, place in beside if segment == name]
         if not places:
-            return k, list(dict.fromkeys(segment for segment, _ in inside))
+            return k, list(dict.fromkeys(segment for segment, _ in beside))
     return len(names), []
 
 
@@ -77,6 +77,11 @@ def _below(place: Place) -> Iterator[tuple[str, Place]]:
 
 
 # ---------------------------------------------------------------- what is in the text
+
+
+def written(spec: Spec, block: Block, names: Sequence[str]) -> bool:
+    """Whether a path is one that some choice of params would give in a block of a file."""
+    return _Text(chosen=True).whole(block, _At(spec, [*names], block.numbered, open=True))
 
 
 class _At(NamedTuple):

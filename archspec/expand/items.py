@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archspec.expand import calls, mismatch, needed, ops, shared, wiring
+from archspec.expand import calls, cut, mismatch, needed, ops, shared, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
 from archspec.expand.state import Env, HiddenError, Link, frozen
-from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, hides, types
+from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Ins
 from archspec.expressions import Loop
@@ -36,16 +36,11 @@ Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and 
 # ---------------------------------------------------------------- instances
 
 
-def instance(
-    callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None = None
-) -> Instance:
-    """The instance of a block; equal calls share one. Raises LimitError.
-
-    `wanted`: the outputs it is to have, where not all.
-    """
+def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Instance:
+    """The instance of a block; equal calls share one. Raises LimitError."""
     block, file = callee
     state = file.state
-    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), wanted)
+    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), asked)
     found = state.instances.get(key)
     if found is not None:
         return found
@@ -59,62 +54,86 @@ def instance(
     if callee.whole:
         file.document = args
     try:
-        found = state.instances[key] = _instance(callee, args, kinds, wanted)
+        found = state.instances[key] = _instance(callee, args, kinds, asked)
     finally:
         file.document = around
     return found
 
 
-def _instance(callee: Callee, args: Env, kinds: Types, wanted: frozenset[str] | None) -> Instance:
+def _instance(callee: Callee, args: Env, kinds: Types, asked: Asked) -> Instance:
     (block, file), state = callee, callee.file.state
     inputs = {name: Value(kind) for name, kind in zip(block.inputs, kinds, strict=True)}
     spec = file.spec if callee.whole else None
     init = state.fillers(spec.init, args) if spec is not None else None
     walk = Walk(file, inputs, block.items, args)
-    frame = Frame(None, numbered=block.numbered, names=dict(inputs))
+    frame = walk.top = Frame(None, numbered=block.numbered, names=dict(inputs))
+    walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
     faults = len(state.faults)
     inner = _path(walk, block.items, Spot(args, frame, first))
-    outputs, training = calls.outputs(walk, block, frame, inner.output)
-    if wanted is not None:
-        outputs = {name: value for name, value in outputs.items() if name in wanted}
+    cut.opened(walk, (*walk.ends, *asked.taps), _remade)
+    cut.mark(walk, inner, asked.frozen, _remade)
+    outputs, training = calls.outputs(walk, block, inner)
+    inside = cut.taps(walk, asked.taps, outputs)
+    if asked.outputs is not None:
+        outputs = {name: value for name, value in outputs.items() if name in asked.outputs}
     training &= set(outputs)
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
     found.origin = file if callee.whole else None
+    found.asked, found.taps = asked, inside
     if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
-        _leave_out(walk, found, callee, wanted)
+        _leave_out(walk, found, callee)
     return found
 
 
-def _leave_out(walk: Walk, found: Instance, callee: Callee, wanted: frozenset[str] | None) -> None:
-    """What no output needs: of a used file it falls away, else it is a fault."""
+def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
+    """What no output needs: where a network is cut it falls away, else it is a fault."""
     read: set[Value | None] = set(found.flows_out())
     dead: list[Made] = []  # from the last
+    spare: set[Value] = set()
     for made in reversed(walk.made):
         asked = [name for name, value in made.copy.outs.items() if value in read]
         if not asked:
             dead.append(made)
             continue
         read.update(made.copy.taken())
-        _unasked(walk, found, made.copy, asked)
-    if dead and callee.whole and callee.file.used:
-        if wanted is None:
-            needed.report(walk, found, dead)  # names first: pruning takes that of a merge away
-        needed.prune(found, dead)
+        spare.update(_unasked(walk, found, made.copy, asked))
+        cut.taken(walk, made.copy, asked)
+    if (dead and (found.asked.taps or (callee.whole and callee.file.used))) or spare:
+        needed.prune(found, dead, spare)
     elif dead:
         needed.complain(walk, dead)
 
 
-def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> None:
-    """The taps for training of a used file do not count where nobody asks for them."""
+def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> set[Value]:
+    """What a call no longer gives, since nobody asks for it.
+
+    Taps for training of a used file; what a block gave before it was cut.
+    """
+    old, given = copy.instance, {*copy.outs.values()}
+    if old is None:
+        return set()
+    spare = set(old.training if old.spec is not None else ())
+    spare |= set(old.outputs if old.asked.taps else ())
+    gone = spare.difference(calls.named(old, asked))
+    if gone:
+        kept = frozenset(old.outputs.keys() - gone)
+        _remade(walk, copy, old.asked._replace(outputs=kept))
+        around.size = walk.size
+    return given.difference(copy.outs.values())
+
+
+def _remade(walk: Walk, copy: Copy, asked: Asked) -> None:
+    """The call's instance, with what is asked of it now."""
     old = copy.instance
-    if old is None or old.spec is None or not old.training - set(asked):
-        return
-    kept = frozenset(n for n in old.outputs if n not in old.training or n in asked)
+    assert old is not None
     callee = walk.namespace.block(old.block.name)
-    copy.instance = instance(callee, dict(copy.args), copy.types, kept)
-    copy.outs = {name: v for name, v in copy.outs.items() if name.split(".")[0] in kept}
-    around.size += copy.instance.size - old.size
+    copy.instance = instance(callee, dict(copy.args), copy.types, asked)
+    outs = calls.outside(copy.instance)
+    copy.outs = {name: copy.outs.get(name, value) for name, value in outs.items()}
+    if copy.out not in copy.outs.values():
+        copy.out = calls.flowing(copy.instance, copy.outs)
+    walk.size += copy.instance.size - old.size
 
 
 # ---------------------------------------------------------------- bodies
@@ -125,9 +144,13 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
     found: list[Occurrence] = []
     line = spot.line
     for item in items:
+        if walk.over:
+            found.append(Occurrence(item, () if item.repeat is not None else (None,), None))
+            continue
         here = Spot(spot.env, spot.frame, line, spot.label)
         occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
+        walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
 
 
@@ -190,6 +213,10 @@ def _copies(
         here = Spot(env, spot.frame, line, label, spot.prefix)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
+        walk.over = cut.over(walk)
+        if walk.over:
+            found += [None] * (count - index - 1)
+            break
     state.links.pop()
     return found, out, line
 
@@ -252,7 +279,11 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
         copy.env = {**copy.env, **seen}
     if item.freeze is not None or item.init is not None:
         env = {**walk.sight(plan, spot, first), **seen}
-        copy.freeze = state.condition(item, "freeze", env)
+        still = state.frozen(item, env)
+        if isinstance(still, list):
+            cut.freeze(walk, copy, item, still, _remade)
+        else:
+            copy.freeze = still
         copy.init = state.fillers(item.init, env)
     # and what takes no input stands beside it
     moves = moves and (bool(copy.ins) or copy.instance is not None)
@@ -363,6 +394,7 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
 def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
     inside = Spot(spot.env, frame, copy.ins[0])
+    walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
         paths = []
         for branch in plan.item.branches:  # no generator: each would take from C's stack
@@ -373,6 +405,7 @@ def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
         copy.out = copy.body.output
     if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
         _merge(walk, plan, spot.frame, copy)
+    walk.joins -= plan.kind in (BRANCHES, RESIDUAL)
     if copy.out is not None:
         copy.outs = {"output": copy.out}
 

@@ -10,7 +10,7 @@ from archspec.expand.plan import Plan
 from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
 from archspec.expand.wiring import Ins
-from archspec.language import Block, Spec, Use
+from archspec.language import Block, Ref, Spec, Use
 
 
 class Callee(NamedTuple):
@@ -80,12 +80,14 @@ class Namespace:
 def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
     """A whole file as a block, its params and outputs as a `use` has them."""
     params, outputs = dict(spec.params), spec.outputs
+    cut: tuple[Ref, ...] = ()
     if use is not None:
         params |= spec.variants.get(use.variant or "", {})
-        outputs = spec.outputs if use.outputs is None else use.outputs
+    if use is not None and use.outputs is not None:
+        outputs, cut = use.outputs, tuple(ref for refs in use.outputs.values() for ref in refs)
     return Block.model_construct(
         name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
-        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc,
+        items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc, cut=cut,
     )  # fmt: skip
 
 

@@ -21,21 +21,13 @@ def complain(walk: Walk, dead: list[Made]) -> None:
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 
-def report(walk: Walk, instance: Instance, dead: list[Made]) -> None:
-    """Say what of a used file falls away, at the item that calls it."""
-    if all(item.tap is not None for _, item, _ in dead):
-        return
-    names = [".".join(made.path) for made in reversed(dead)]
-    shown = ", ".join(f"`{name}`" for name in names[:4]) + (" …" if len(names) > 4 else "")
-    verb = "falls" if len(names) == 1 else "fall"
-    message = f"of `{instance.block.name}` {shown} {verb} away: the outputs asked for need less"
-    walk.state.warn("W110", message, walk.state.links[-1].item.key)
+def prune(instance: Instance, dead: list[Made], spare: set[Value]) -> None:
+    """Take dead ops out of the tree; names stay as they were with them.
 
-
-def prune(instance: Instance, dead: list[Made]) -> None:
-    """Take dead ops out of the tree; names stay as they were with them."""
+    `spare` are values that calls which stay no longer give.
+    """
     gone = {copy for copy, _, _ in dead}
-    lost = {value for copy in gone for value in copy.outs.values()}
+    lost = spare.union(value for copy in gone for value in copy.outs.values())
     _pruned(instance.body, gone, lost)
     instance.size -= sum(1 if c.instance is None else c.instance.size for c in gone)
 
@@ -69,8 +61,9 @@ def _kept(copy: Copy, gone: set[Copy], lost: set[Value]) -> bool:
         return True
     kept = [_pruned(body, gone, lost) for body in copy.parts()]
     if dead:
-        # paths that are needed, though what merges them is not, stay as a group of them
-        copy.layer, copy.merged = None, None
+        # paths that are needed, though what merges them is not, stay side by side
+        copy.branches, copy.layer, copy.merged = copy.parts(), None, None
+        copy.body = copy.shortcut = None
     if copy.out in lost:
         copy.out = copy.body.output if copy.body is not None and not dead else None
         copy.outs = {"output": copy.out} if copy.out is not None else {}

@@ -8,8 +8,9 @@ from typing import Any
 
 from archspec.expand.plan import Plan
 from archspec.expand.tree import Instance
-from archspec.expressions import Expr, ExpressionError, Record, evaluate
-from archspec.language import Filler, Init, Item
+from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
+from archspec.language import Block, Filler, Init, Item, Spec
+from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.layers.base import Weight
 from archspec.limits import Limits
@@ -65,6 +66,8 @@ class State:
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
         self.instances: dict[object, Instance | None] = {}
         self.kept: list[object] = []  # whose identity is a key above
+        # by identity: blocks that a `use` cut, where they are used, their outputs that are taken
+        self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
@@ -150,6 +153,18 @@ class State:
             self.failed(bad, loc, expr.text)
             raise HiddenError from None
 
+    def text(self, template: Template, env: Env, loc: Loc) -> str:
+        """A path or id with its expressions replaced. Raises HiddenError."""
+        if self.blind:
+            hidden = (n for p in template.parts if isinstance(p, Expr) for n in p.names)
+            if any(env.get(name) is UNKNOWN for name in hidden):
+                raise HiddenError
+        try:
+            return render(template, env)
+        except ExpressionError as bad:
+            self.failed(bad, loc, template.text[bad.start : bad.stop])
+            raise HiddenError from None
+
     def failed(self, bad: ExpressionError, loc: Loc, text: str) -> None:
         """Note what is wrong with an expression; written twice, it is one fault."""
         at = replace(loc, span=(bad.start, bad.stop))
@@ -169,6 +184,23 @@ class State:
         help = "compare it: `x > 0`, `x != 0`"
         message = f"`{field}` is {show(found)}; it takes true or false"
         self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
+        return None
+
+    def frozen(self, item: Item, env: Env) -> bool | list[tuple[str, ...]] | None:
+        """What an item freezes: all of it or nothing, or paths inside; None where none is said."""
+        value, loc = item.freeze, deeper(item.loc, "freeze")
+        try:
+            found = self.value(value, env, loc)
+            if isinstance(value, tuple):
+                found = [self.text(t, env, deeper(loc, k)) for k, t in enumerate(value)]
+        except HiddenError:
+            return None
+        if found is None or isinstance(found, bool):
+            return found
+        if isinstance(found, list) and all(isinstance(t, str) and is_path(f"a.{t}") for t in found):
+            return [tuple(text.split(".")) for text in found]
+        message = f"`freeze` is {show(found)}; it takes true, false or a list of paths"
+        self.fault("E361", message, loc, cause=(getattr(value, "text", ""), message))
         return None
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:

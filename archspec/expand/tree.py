@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from archspec.expressions import Record
 from archspec.language import Block, Init, Item, Spec
@@ -132,6 +132,24 @@ class Body:
                     yield copy
 
 
+Path = tuple[str, ...]  # the segments of a path inside of a body
+
+
+class Asked(NamedTuple):
+    """What a call asks of a block beside its arguments and inputs.
+
+    `outputs` are those it is to have, where not all; `taps` are outputs more, inside of blocks
+    that do not name them; `frozen` are the paths inside of what is frozen.
+    """
+
+    outputs: frozenset[str] | None = None
+    taps: tuple[Path, ...] = ()
+    frozen: frozenset[Path] = frozenset()
+
+
+ALL = Asked()
+
+
 @dataclass(slots=True, eq=False)
 class Instance:
     """A block for given arguments and input types; equal calls share one instance."""
@@ -148,6 +166,10 @@ class Instance:
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
     warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
     origin: Any = None  # of the root, and of a used file: its namespace, to expand it again
+    asked: Asked = ALL
+    taps: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by output: the path inside it stands for
 
     def flows_out(self) -> list[Value]:
         """The values of its outputs, those of lists too."""

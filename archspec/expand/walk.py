@@ -14,7 +14,7 @@ from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
-from archspec.expand.tree import Copy, Seen, Value
+from archspec.expand.tree import Copy, Path, Seen, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import bad_id
@@ -53,6 +53,10 @@ class Walk:
         self.tapped = False  # whether this is inside of a tap for training
         self.serials: Counter[int] = Counter()  # copies made so far, by id of the item
         self._totals: Counter[int] | None = None
+        self.top = Frame(None)  # the names of the body itself
+        self.ends: list[Path] = []  # where a used file is cut
+        self.over = False  # whether all of these are reached
+        self.joins = 0  # residuals and branches around
 
     # ------------------------------------------------------------ what is made
 
@@ -92,7 +96,7 @@ class Walk:
         item = plan.item
         loc = deeper(item.loc, "id")
         try:
-            name = wiring.text_of(self.state, plan.labels, env, loc)
+            name = self.state.text(plan.labels, env, loc)
         except HiddenError:
             return self._nameless()
         wrong = bad_id(name, item.op)

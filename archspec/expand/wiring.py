@@ -9,9 +9,8 @@ from collections.abc import Iterable
 
 from archspec.expand.names import Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
-from archspec.expand.state import UNKNOWN, Env, HiddenError, State, block_of, deeper
+from archspec.expand.state import Env, HiddenError, State, block_of, deeper
 from archspec.expand.tree import Copy, Value
-from archspec.expressions import Expr, ExpressionError, Template, render
 from archspec.language import Ref
 from archspec.text.faults import Loc
 from archspec.text.words import did_you_mean, near
@@ -20,22 +19,9 @@ Entry = Named | Copy | Value
 Ins = tuple[Value | None, ...]
 
 
-def text_of(state: State, template: Template, env: Env, loc: Loc) -> str:
-    """A path or id with its expressions replaced. Raises HiddenError."""
-    if state.blind:
-        hidden = (n for p in template.parts if isinstance(p, Expr) for n in p.names)
-        if any(env.get(name) is UNKNOWN for name in hidden):
-            raise HiddenError
-    try:
-        return render(template, env)
-    except ExpressionError as bad:
-        state.failed(bad, loc, template.text[bad.start : bad.stop])
-        raise HiddenError from None
-
-
 def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
     """What a path (not `prev`) leads to. Raises HiddenError."""
-    path = text_of(state, ref.path, env, ref.loc)
+    path = state.text(ref.path, env, ref.loc)
     head, *rest = path.split(".")
     found = frame.find(head)
     if found is None:
@@ -43,7 +29,7 @@ def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
         raise HiddenError
     seen = head
     while rest:
-        inner, taken = _inside(found, rest)
+        inner, taken = inside(found, rest)
         if inner is None:
             if not _faulty(found):
                 _no_part(state, ref, seen, rest[0], found)
@@ -78,17 +64,17 @@ def _faulty(found: Entry) -> bool:
     return isinstance(copy, Copy) and not copy.group and copy.layer is None and not copy.instance
 
 
-def _inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
+def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
     """One step inward, and how many segments it took: an output may be called `levels.0`."""
     if isinstance(found, Named):
         if found.frame is not None and rest[0] in found.frame.names:
             return found.frame.names[rest[0]], 1
-        return _inside(found.copy, rest) if found.copy is not None else (None, 1)
+        return inside(found.copy, rest) if found.copy is not None else (None, 1)
     if isinstance(found, Copy) and not found.group:
-        for taken in (1, 2):
+        for taken in range(1, len(rest) + 1):
             name = ".".join(rest[:taken])
             if name in found.outs:
-                return found.outs[name], min(taken, len(rest))
+                return found.outs[name], taken
     return None, 1
 
 

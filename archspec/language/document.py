@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from archspec import collector
 from archspec.language.complaints import Complaints, Refused
-from archspec.language.files import Files, Text
+from archspec.language.files import Files, Text, remedy
 from archspec.language.kinds import Located
 from archspec.language.models import Reading, Spec
 from archspec.language.names import bad_document
@@ -181,7 +181,8 @@ def _unread(bad: SpecError, path: Steps, files: Files, to: Complaints) -> None:
     for fault in bad.faults:
         if fault.code in ("E101", "E401"):
             said = f"`{fault.loc.file}`: {fault.message}"
-            to.add(fault.code, said, path, fault.help)
+            near = remedy(fault.loc.file) if fault.code == "E101" else ""
+            to.add(fault.code, said, path, near or fault.help)
         else:
             to.faults.append(fault)
     files.sources |= {

@@ -1,4 +1,8 @@
-"""`use`: a path in a spec → the file it may read, and no other."""
+"""`use`: a path in a spec → the file it may read, and no other.
+
+resnet50           resnet50.yaml beside the spec, else the one that ships with archspec
+parts/stem.yaml    that file, at or below the spec's folder
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from archspec import shelf
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import Fault, Loc
 from archspec.text.source import Source, from_text, read
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     from archspec.language.models import Spec
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_SHELF = "archspec"  # the folder under which specs that ship with archspec are shown, and kept
+_INSIDE = "give a path relative to this file, at or below its folder"
 
 
 class Text(NamedTuple):
@@ -54,22 +62,14 @@ class Files:
 
     def locate(self, file: str, by: Source, loc: Loc) -> tuple[Path, str] | Fault:
         """The real path of a used file and its name in messages, or why it may not be used."""
+        file = f"{file}.yaml" if _NAME.fullmatch(file) else file
         wrong = _refused(file, outside=self.allow_outside)
-        if not wrong and by.path is None:
-            wrong = "a spec given as text has no folder to take files from"
-        if wrong or by.path is None:
-            help = "give a path relative to this file, at or below its folder"
-            return Fault("E223", wrong, loc, help)
-        name = os.path.normpath(Path(by.name).parent / file)
-        folder = os.path.realpath(by.path.parent)
-        real = os.path.realpath(Path(folder, file)) if self.texts is None else name
-        if self.texts is None and not self.allow_outside:
-            if os.path.commonpath([folder, real]) != folder:
-                said = f"`{file}` leads out of its folder through a link"
-                return Fault("E223", said, loc, "copy the file into the folder")
-        elif self.texts is not None and name not in self.texts:
-            return Fault("E223", f"the text of `{file}` is not here", loc)
-        if real in (*self.open, os.path.realpath(by.path)):
+        if wrong:
+            return Fault("E223", wrong, loc, _INSIDE)
+        found = self._shipped(file, by) or self._beside(file, by, loc)
+        if isinstance(found, Fault):
+            return found
+        if str(found[0]) in (*self.open, by.path and os.path.realpath(by.path)):
             said = f"`{file}` uses itself, directly or through others"
             return Fault("E224", said, loc, "move what both need into a file of its own")
         if len(self.open) >= self.limits.files:
@@ -77,7 +77,58 @@ class Files:
         if self.bytes > self.limits.project_bytes:
             said = f"the files together are larger than {self.limits.project_bytes:,} bytes"
             return Fault("E401", said, loc)
+        return found
+
+    def _shipped(self, file: str, by: Source) -> tuple[Path, str] | None:
+        """A spec that ships with archspec, under a name that no file beside `by` has.
+
+        None where such a file is there: it goes before. So does a copy in a folder `archspec`,
+        which is how a checkpoint keeps what its network was made of.
+        """
+        kept = f"{_SHELF}/{file}"
+        if "/" in file or self._there(file, by):
+            return None
+        if self._there(kept, by):
+            found = self._beside(kept, by, Loc(by.name, ()))
+            return None if isinstance(found, Fault) else found
+        path = shelf.folder() / file
+        return (path, _said(kept, by)) if self.texts is None and path.is_file() else None
+
+    def _there(self, file: str, by: Source) -> bool:
+        if self.texts is not None:
+            return _said(file, by) in self.texts
+        return by.path is not None and os.path.lexists(by.path.parent / file)
+
+    def _beside(self, file: str, by: Source, loc: Loc) -> tuple[Path, str] | Fault:
+        """A file at or below the folder of `by`; elsewhere only where the caller allows it."""
+        name = _said(file, by)
+        if self.texts is not None:
+            said = f"the text of `{file}` is not here"
+            return (Path(name), name) if name in self.texts else Fault("E223", said, loc)
+        if by.path is None:
+            said = "a spec given as text has no folder to take files from"
+            return Fault("E223", said, loc, remedy(file) or "load the spec from a file")
+        folder = os.path.realpath(by.path.parent)
+        real = os.path.realpath(Path(folder, file))
+        if not self.allow_outside and os.path.commonpath([folder, real]) != folder:
+            said = f"`{file}` leads out of its folder through a link"
+            return Fault("E223", said, loc, "copy the file into the folder")
         return Path(real), name
+
+
+def remedy(file: str) -> str:
+    """Of a file that is not there: which spec that ships with archspec may be meant, or ""."""
+    if "/" in file:
+        return ""
+    guess, variant = shelf.meant(file)
+    if variant:
+        return f"`{variant}` is a variant: `{{file: {guess}, variant: {variant}}}`"
+    return f"did you mean `{guess}`, which ships with archspec?" if guess else ""
+
+
+def _said(file: str, by: Source) -> str:
+    """The name in messages of a file that `by` names."""
+    return os.path.normpath(Path(by.name).parent / file)
 
 
 def _refused(file: str, *, outside: bool) -> str:

@@ -154,6 +154,9 @@ def _plain(node: Any, info: ValidationInfo[Any]) -> str:
     return str(plain)
 
 
+_TRUTHS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
 def _condition(node: Any) -> Value:
     wanted = "true, false or an expression"
     if isinstance(node, bool):
@@ -162,11 +165,28 @@ def _condition(node: Any) -> Value:
         raise wrong_kind(wanted)
     if "$" in node:
         return parsed(node)
-    words = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-    plain = words.get(node.lower())
+    plain = _TRUTHS.get(node.lower())
     raise wrong_kind(
         wanted, f"write `{plain}`" if plain else f"an expression is written `$({cut(node)})`"
     )
+
+
+def _inner_path(node: Any) -> Template:
+    """A path that may begin with a number: of what a `sequential` holds."""
+    return _path(str(node) if type(node) is int else node, before="a.")
+
+
+def _freeze(node: Any) -> Value:
+    """A condition, or paths inside of the item."""
+    if isinstance(node, list):
+        if not node:
+            raise refuse("E204", "`freeze` is an empty list", "`false` freezes nothing")
+        with Faults() as faults:
+            return tuple(faults.at((i,), _inner_path, one) for i, one in enumerate(node))
+    if isinstance(node, str) and is_path(node) and node not in _TRUTHS:
+        wanted = "true, false, an expression, or a list of paths"
+        raise wrong_kind(wanted, f"write `[{cut(node)}]`")
+    return _condition(node)
 
 
 def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
@@ -194,6 +214,13 @@ MAPPING = (
 )
 Text = Annotated[str, PlainValidator(_plain), WithJsonSchema({"type": "string", "minLength": 1})]
 Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
+Freeze = Annotated[
+    Any,
+    PlainValidator(
+        _freeze,
+        json_schema_input_type=bool | Expression | Annotated[list[str | int], Field(min_length=1)],
+    ),
+]
 _ParamName = Annotated[str, named(bad_param)]
 _Default = Annotated[Any, PlainValidator(_default)]
 _Value = Annotated[Any, PlainValidator(_anything)]
@@ -224,9 +251,9 @@ def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     return found
 
 
-def _path(node: Any) -> Template:
+def _path(node: Any, before: str = "") -> Template:
     found = template_of(node)
-    if not is_path(_shape_of(found)):
+    if not is_path(before + _shape_of(found)):
         said = f"`{cut(node)}` is not a path: names and numbers with dots between"
         raise refuse("E205", said)
     return found

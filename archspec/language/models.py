@@ -40,6 +40,7 @@ from archspec.language.kinds import (
     OURS,
     Condition,
     Defaults,
+    Freeze,
     From,
     Id,
     Located,
@@ -253,7 +254,9 @@ class Item(Placed):
         None, description="computed beside the line, in training only or always"
     )
     expect: OutputShape = Field(None, description="the output shape; ~ is any size")
-    freeze: Condition = Field(None, description="its weights and statistics do not change")
+    freeze: Freeze = Field(
+        None, description="its weights and statistics, or those of paths inside, do not change"
+    )
     init: AnyInit = Field(None, description="weight initialisation")
     note: Text = Field("", description="a remark")
     # of body, sequential; the main path of a residual
@@ -381,6 +384,7 @@ class Block(Placed):
     name: Annotated[str, *OURS] = Field(alias="\0name")
     named_inputs: Annotated[bool, *OURS] = Field(alias="\0named")  # whether `inputs` was written
     numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
+    cut: Annotated[tuple[Ref, ...], *OURS] = Field((), alias="\0cut")  # outputs that a `use` names
     params: Defaults = Field({}, description="named values; `required` has no default")
     inputs: Annotated[
         tuple[Annotated[str, named(bad_input, on_key=False), takes("a name", str)], ...],

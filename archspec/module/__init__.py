@@ -11,6 +11,7 @@ build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def build(
     spec: str | Path | Program,
     variant: str | None = None,
     *,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
     adapt_input: bool = False,
     **params: Any,
 ) -> nn.Module:
@@ -48,8 +49,10 @@ def build(
 
     `weights` is the path of a file, or a source that the spec names ("torchvision", "timm",
     "file"). All of it is loaded, except where the spec's `head` does not fit: that stays freshly
-    initialised. `archspec.weights.report(model)` says what was done, `archspec.weights.load` can do
-    more. `adapt_input` fits the first convolution to another number of input channels.
+    initialised. A source that only files name which the spec uses is for these; `{"net": PATH}`
+    says what is for the used file at `net`. `archspec.weights.report(model)` says what was done,
+    `archspec.weights.load` can do more. `adapt_input` fits the first convolution to another number
+    of input channels.
 
     Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
     module does not match its graph; WeightsError when the weights do not fit.
@@ -63,7 +66,8 @@ def build(
     if weights is not None:
         from archspec.weights import load
 
-        state, source = (None, str(weights)) if weights in SOURCES else (weights, None)
+        named = isinstance(weights, str) and weights in SOURCES
+        state, source = (None, str(weights)) if named else (weights, None)
         load(module, state, source, adapt_input=adapt_input)
     return module
 

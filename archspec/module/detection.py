@@ -29,15 +29,16 @@ def ops() -> Any:
 
 
 def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of every pair: [N, 4] and [M, 4], corners → [N, M].
+    """Intersection over union of every pair: corners [..., N, 4] and [..., M, 4] → [..., N, M].
 
     Boxes without an area overlap nothing.
     """
-    low = torch.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(2)
-    whole = area(boxes)[:, None] + area(others)[None] - shared
-    return shared / whole.where(whole > 0, torch.ones_like(whole))
+    one, other = boxes[..., :, None, :], others[..., None, :, :]
+    low = torch.maximum(one[..., :2], other[..., :2])
+    high = torch.minimum(one[..., 2:], other[..., 2:])
+    both = (high - low).clamp(min=0).prod(-1)
+    whole = area(one) + area(other) - both
+    return both / whole.where(whole > 0, torch.ones_like(whole))
 
 
 def area(boxes: Tensor) -> Tensor:

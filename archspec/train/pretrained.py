@@ -192,7 +192,7 @@ def _published(model: nn.Module, program: Program, width: int) -> tuple[str, ...
     if report is None or any(not line.name.endswith("_tracked") for line in report.fresh):
         return ()
     with suppress(WeightsError):
-        named = str(sources.named(program, "torchvision"))
+        named = str(sources.named(sources.Part.of(program), "torchvision"))
         if report.source == named:
             names = tuple(sources.enum(named).meta["categories"])
             return names if len(names) == width else ()

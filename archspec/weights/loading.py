@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import network
 from archspec.align import Mark, align, marks
 from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.version import VERSION
-from archspec.weights import adapt, files, origin, sources, transfer
+from archspec.weights import adapt, files, origin, parts, sources, transfer
 from archspec.weights.errors import WeightsError, damaged
 from archspec.weights.names import aligned, matcher, owned
 from archspec.weights.recipes import Match, Stored
@@ -28,8 +29,16 @@ if TYPE_CHECKING:
 State = Mapping[str, Any] | str | Path
 Spec = str | Path | Program
 
-_ROOM = 64  # times the model's bytes that a file may have: a backbone of a large checkpoint fits
-_MARGIN = 64 << 20
+
+class _How(NamedTuple):
+    """What a caller says of a transfer."""
+
+    state: State | None
+    source: str | None
+    from_spec: Spec | None
+    allow: Iterable[str]
+    adapt_input: bool
+    cast: bool
 
 
 def load(
@@ -49,7 +58,9 @@ def load(
     (read with `weights_only=True`, torch 2.10 or later). `source` says whose names it has:
     "torchvision", "timm" or "file" for those that the spec's `rename` leads to, "spec" for the
     spec's own; without it a name that could be both is an error. Without `state`, what the spec
-    names for `source` is fetched.
+    names for `source` is fetched; where it names nothing, what the files that it uses name: each
+    for its own part, the rest stays as initialised. `{"backbone": FILE or source}` says by path of
+    a used file what is for it.
 
     The spec is the one `model` was built from, or `spec`; its `head` is where a tensor may stay as
     initialised. `from_spec` is the spec that the source's names are known of: layers that are the
@@ -68,10 +79,8 @@ def load(
         raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(model).__name__
-    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
-    with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, from_spec)
-        report = transfer.plan(title, wanted, archive, match, rules)
+    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
     with torch.no_grad():
         for name, value in new.items():
@@ -97,10 +106,9 @@ def plan(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
-    with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, from_spec)
-        return transfer.plan(program.name, wanted, archive, match, rules)
+    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    with _compared(program.name, program, wanted, how) as (report, _):
+        return report
 
 
 def convert(
@@ -122,10 +130,8 @@ def convert(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    rules = _rules(program, allow, adapt_input=adapt_input, cast=cast)
-    with _opened(state, source, program, wanted) as archive:
-        match = _match(program, archive, source, from_spec)
-        report = transfer.plan(program.name, wanted, archive, match, rules)
+    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    with _compared(program.name, program, wanted, how) as (report, archive):
         tensors = transfer.values(report, archive)
     files.save(tensors, path, _metadata(program), force=force)
     return report
@@ -148,34 +154,63 @@ def save(
 
 
 @contextmanager
-def _opened(
-    state: State | None,
-    source: str | None,
-    program: Program | None,
-    wanted: Mapping[str, Stored],
-) -> Iterator[Archive]:
+def _compared(
+    title: str, program: Program | None, wanted: Mapping[str, Stored], how: _How
+) -> Iterator[tuple[Report, Archive]]:
+    """What would become of each tensor, and where the data is. Raises WeightsError."""
+    rules, given = _rules(program, how), _for_parts(program, how)
+    if program is not None and given is not None:
+        with parts.gathered(program, given, how.source, rules) as (archive, match, more):
+            yield transfer.plan(title, wanted, archive, match, more), archive
+        return
+    with _opened(how, program, wanted) as archive:
+        match = _match(program, archive, how.source, how.from_spec)
+        report = transfer.plan(title, wanted, archive, match, rules)
+        used = parts.used(program) if program is not None and not report.loaded else {}
+        hints = [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in used]
+        yield replace(report, hints=tuple(hints)), archive
+
+
+def _for_parts(program: Program | None, how: _How) -> parts.Given | None:
+    """What is for which used file, where it is not for the network as a whole."""
+    state, source = how.state, how.source
+    if program is None:
+        return None
+    if isinstance(state, Mapping):
+        paths = bool(state) and all(isinstance(what, (str, Path)) for what in state.values())
+        return state if paths else None
+    section = program.spec.weights
+    if state is not None or source is None or (section is not None and source in section.sources):
+        return None
+    return dict.fromkeys(parts.naming(program, source), source) or None
+
+
+@contextmanager
+def _opened(how: _How, program: Program | None, wanted: Mapping[str, Stored]) -> Iterator[Archive]:
     """Of a size that is in proportion to the tensors that are wanted. Raises WeightsError."""
+    state, source = how.state, how.source
     if source not in (None, "spec", *SOURCES):
         names = ", ".join(f'"{name}"' for name in (*SOURCES, "spec"))
         raise WeightsError("E617", f"`{source}` is no source of weights", f"known: {names}")
-    most = _MARGIN + _ROOM * 8 * sum(stored.size for stored in wanted.values())
+    most = sources.room(sum(stored.size for stored in wanted.values()))
     if isinstance(state, Mapping):
         yield files.unwrapped(files.given(state))
     elif state is not None:
         with files.opened(state, most) as archive:
             yield archive
+    elif program is None or source is None:
+        help = "give the path of a file, or a source that the spec names: torchvision, timm, file"
+        raise WeightsError("E617", "neither a file nor a source is given", help)
     else:
-        with sources.fetched(program, source, most) as archive:
+        with sources.fetched(sources.Part.of(program), source, most) as archive:
             yield archive
 
 
-def _rules(
-    program: Program | None, allow: Iterable[str], *, adapt_input: bool, cast: bool
-) -> transfer.Rules:
-    paths = (allow,) if isinstance(allow, str) else tuple(allow)
+def _rules(program: Program | None, how: _How) -> transfer.Rules:
+    paths = (how.allow,) if isinstance(how.allow, str) else tuple(how.allow)
     head = program.spec.head if program is not None else ()
     stems = adapt.stems(program.graph) if program is not None else set[str]()
-    return transfer.Rules(head, paths, stems, adapt_input, cast)
+    return transfer.Rules(head, paths, stems, how.adapt_input, how.cast)
 
 
 def _match(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from archspec import network
 from archspec.language.weights import Published
 from archspec.network import Program
-from archspec.weights import sources
+from archspec.weights import parts, sources
 from archspec.weights.errors import WeightsError
+from archspec.weights.sources import Part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +24,37 @@ def preprocess(
 
     It is the source's own: torchvision's `weights.transforms()`, timm's evaluation transform, as
     data loaders take it. For its GoogLeNet and Inception v3 torchvision changes the input once more
-    inside the pretrained model (`transform_input`); that is part of it here. Raises WeightsError.
+    inside the pretrained model (`transform_input`); that is part of it here. A spec that names no
+    weights itself has those of the file that its input goes straight into. Raises WeightsError.
     """
-    program = network.program(spec, variant)
-    entry = sources.named(program, source)
+    found = [_prepared(part, source) for part in _parts(network.program(spec, variant), source)]
+    if len({repr(one) for one in found}) > 1:
+        message = f"the parts of `{spec}` expect inputs that are prepared in different ways"
+        raise WeightsError("E617", message, "give each an input of its own")
+    return found[0]
+
+
+def _parts(program: Program, source: str) -> list[Part]:
+    """What says how the network's input is prepared: its own spec, or files it goes straight into.
+
+    Raises WeightsError.
+    """
+    section, own = program.spec.weights, Part.of(program)
+    if section is not None and source in section.sources:
+        return [own]
+    there = parts.naming(program, source)
+    found = [part for path, part in there.items() if parts.fed(program, path)]
+    if there and not found:
+        names = ", ".join(f"`{path}`" for path in there)
+        message = f"no input of `{program.name}` goes unchanged into {names}"
+        raise WeightsError("E617", message, "prepare what the part is given yourself")
+    return found or [own]
+
+
+def _prepared(part: Part, source: str) -> Callable[[Any], Tensor]:
+    entry = sources.named(part, source)
     if isinstance(entry, Published):
-        message = f"`{program.spec.name}` does not say how inputs of its own file are prepared"
+        message = f"`{part.spec.name}` does not say how inputs of its own file are prepared"
         raise WeightsError("E617", message, 'source="torchvision" or "timm" bring theirs')
     if source == "timm":
         data = sources.library("timm").data

@@ -59,6 +59,7 @@ class Report:
     conflicts: tuple[Line, ...] = ()
     unexpected: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()  # what may be meant, where nothing is loaded
 
     @property
     def ok(self) -> bool:
@@ -88,6 +89,19 @@ class Report:
             "notes": list(self.notes),
         }
 
+    def _folded(self) -> list[str]:
+        """What is left over, as one where nothing around it is taken: a stage, not its tensors."""
+        recipes = [line.recipe for line in self.loaded if line.recipe is not None]
+        taken = {prefix for r in recipes for name in r.sources for prefix in _prefixes(name)}
+        found: dict[str, list[Line]] = {}
+        for line in self.left_over:
+            first = next((p for p in _prefixes(line.name) if p not in taken), line.name)
+            found.setdefault(first, []).append(line)
+        return [
+            str(lines[0]) if len(lines) == 1 else f"{first}, {_count(len(lines))}: {lines[0].why}"
+            for first, lines in found.items()
+        ]
+
     def __str__(self) -> str:
         total = sum(line.here is not None for _, lines in self.groups for line in lines)
         total += len(self.loaded)
@@ -100,9 +114,22 @@ class Report:
         if others:
             lines.append(f"{others:>15,} in {len(ways) - _MOST:,} other ways")
         for title, group in self.groups:
-            for i, line in enumerate(group[:_MOST]):
-                lines.append(f"{'' if i else title:<15} {line}")
-            if len(group) > _MOST:
-                lines.append(f"{'':<15} and {len(group) - _MOST:,} more")
+            if group:
+                lines.append(f"{title:<15} {_count(len(group))}")
+            texts = self._folded() if group is self.left_over else list(map(str, group))
+            lines += [f"{'':<15} {text}" for text in texts[:_MOST]]
+            if len(texts) > _MOST:
+                lines.append(f"{'':<15} and {len(texts) - _MOST:,} more")
         lines += [f"{'note':<15} {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def _count(n: int) -> str:
+    return f"{n:,} tensor" if n == 1 else f"{n:,} tensors"
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """`a`, `a.b`, `a.b.weight`."""
+    parts = name.split(".")
+    for k in range(1, len(parts) + 1):
+        yield ".".join(parts[:k])

@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archspec.language import Spec
 from archspec.language.weights import Published
 from archspec.network import Program
 from archspec.weights import files
@@ -25,15 +26,37 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 30  # seconds without a byte
 _CHUNK = 1 << 20
+_ROOM = 64  # times the model's bytes that a file may have: a backbone of a large checkpoint fits
+_MARGIN = 64 << 20
+
+
+class Part(NamedTuple):
+    """A file's share of a network: the network itself, or what a call of a used file has."""
+
+    spec: Spec
+    variant: str  # by which the section `weights` knows it
+    file: Path | None
+    path: str = ""  # of the call
+    params: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, program: Program) -> Part:
+        """The network itself."""
+        variant = program.variant or program.spec.name
+        return cls(program.spec, variant, program.source.path)
+
+
+def room(size: int) -> int:
+    """The bytes that a file for `size` numbers may have."""
+    return _MARGIN + _ROOM * 8 * size
 
 
 @contextmanager
-def fetched(program: Program | None, source: str | None, most: int) -> Iterator[Archive]:
-    """The tensors of what the spec names; a file of at most `most` bytes. Raises WeightsError."""
-    entry = named(program, source)
+def fetched(part: Part, source: str, most: int) -> Iterator[Archive]:
+    """The tensors of what a spec names; a file of at most `most` bytes. Raises WeightsError."""
+    entry = named(part, source)
     if isinstance(entry, Published):
-        assert program is not None
-        with files.opened(_file(entry, program, most), most) as archive:
+        with files.opened(_file(entry, part, most), most) as archive:
             yield archive
     elif source == "torchvision":
         yield files.given(_torchvision(entry), entry)
@@ -41,23 +64,19 @@ def fetched(program: Program | None, source: str | None, most: int) -> Iterator[
         yield files.given(_timm_state(entry), entry)
 
 
-def named(program: Program | None, source: str | None) -> str | Published:
-    """What the spec says of a source, for the program's variant. Raises WeightsError."""
-    if program is None or source is None:
-        help = "give the path of a file, or a source that the spec names: torchvision, timm, file"
-        raise WeightsError("E617", "neither a file nor a source is given", help)
-    section = program.spec.weights
+def named(part: Part, source: str) -> str | Published:
+    """What a spec says of a source, for its variant. Raises WeightsError."""
+    section, name = part.spec.weights, part.spec.name
     known = section.sources if section is not None else {}
     if source not in known:
-        message = f"`{program.spec.name}` names no weights of {source}"
-        there = ", ".join(f'"{name}"' for name in known)
+        message = f"`{name}` names no weights of {source}"
+        there = ", ".join(f'"{other}"' for other in known)
         lacking = f"`weights: {{{source}: …}}` in the spec, or a path"
-        help = f"it names {there}" if there else lacking
-        raise WeightsError("E617", message, help)
-    found = known[source].get(program.variant or program.spec.name)
+        raise WeightsError("E617", message, f"it names {there}" if there else lacking)
+    found = known[source].get(part.variant)
     if found is None:
-        message = f"`{program.spec.name}` names no weights of {source} for `{program.name}`"
-        help = "it has them for " + ", ".join(f"`{name}`" for name in known[source])
+        message = f"`{name}` names no weights of {source} for `{part.variant}`"
+        help = "it has them for " + ", ".join(f"`{other}`" for other in known[source])
         raise WeightsError("E617", message, help)
     return found
 
@@ -154,11 +173,11 @@ def reference(origin: str, name: str) -> Any:
 # ------------------------------------------------------------------ files and addresses
 
 
-def _file(named: Published, program: Program, most: int) -> Path:
+def _file(named: Published, part: Part, most: int) -> Path:
     """The file on this machine, its SHA-256 compared."""
     if named.url:
         return _downloaded(named.url, named.sha256, most)
-    folder = program.source.path.parent if program.source.path is not None else None
+    folder = part.file.parent if part.file is not None else None
     if folder is None:
         message = "a spec given as text has no folder to take files from"
         raise WeightsError("E603", message, "weights.load(model, path)")

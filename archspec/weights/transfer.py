@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archspec.language.renames import Rename
 from archspec.weights import adapt
@@ -34,6 +34,8 @@ class Rules:
 
     `head` and `allow` are paths below which a tensor may stay as initialised, or be left over;
     `stems` the first convolutions, whose input channels `adapt` fits; `cast` converts other floats.
+    Where only some used files are loaded, `parts` are their paths, and `cut` the tensors of the
+    source that the network has not, since it was cut.
     """
 
     head: Collection[str] = ()
@@ -41,11 +43,22 @@ class Rules:
     stems: Collection[str] = ()
     adapt: bool = False
     cast: bool = False
+    parts: Collection[str] | None = None
+    cut: Collection[str] = ()
 
-    @property
-    def open(self) -> tuple[str, ...]:
-        """The paths below which a tensor may stay as initialised, or be left over."""
-        return (*self.head, *self.allow)
+    def stays(self, name: str) -> str:
+        """Why a tensor of the model may stay as initialised, or ""."""
+        if under(name, self.head):
+            return "the head"
+        if under(name, self.allow):
+            return "allowed"
+        return "" if self.parts is None or under(name, self.parts) else "new here"
+
+    def left_over(self, name: str) -> str:
+        """Why a tensor of the source may be left over, or ""."""
+        if name in self.cut:
+            return "cut away"
+        return {"the head": "of the head"}.get(self.stays(name), self.stays(name))
 
 
 def plan(
@@ -65,18 +78,18 @@ def plan(
     for name, (fate, line) in fates.items():
         layer = name.rpartition(".")[0]
         # below a path that may stay as it is, a bias stays with its kernel
-        if fate == "loaded" and layer and layer in started and under(name, rules.open):
+        if fate == "loaded" and layer and layer in started and rules.stays(name):
             fate, line = "fresh", replace(line, why=f"with the rest of `{layer}`")
         groups[fate].append(line)
     used = {source for recipe in recipes.values() for source in recipe.sources}
     for name, stored in header.items():
         if name not in used or name in parts:
             fate, why = "unexpected", parts.get(name, "nothing takes it")
-            if under(name, rules.open):
-                fate, why = "left_over", "of the head" if under(name, rules.head) else "allowed"
+            if allowed := rules.left_over(name):
+                fate, why = "left_over", allowed
             groups[fate].append(Line(name, there=stored, why=why))
     notes = (*archive.notes, *(f"`{e.name}` {e.why}" for e in groups["loaded"] if e.why))
-    lines = {key: tuple(lines) for key, lines in groups.items()}
+    lines: dict[str, Any] = {key: tuple(lines) for key, lines in groups.items()}
     return Report(model, archive.name, notes=notes, **lines)
 
 
@@ -84,7 +97,7 @@ def _fate(
     name: str, here: Stored, recipe: Recipe | None, header: Mapping[str, Stored], rules: Rules
 ) -> tuple[str, Line]:
     """Which group of the report a tensor of the model belongs to."""
-    if recipe is None and name.endswith(_COUNTER):
+    if recipe is None and name.endswith(_COUNTER) and rules.stays(name) != "new here":
         return "fresh", Line(name, here, why="not in the source; a counter")
     if recipe is None:
         return _lacking("missing", Line(name, here, why="not in the source"), rules)
@@ -107,9 +120,8 @@ def _fate(
 
 def _lacking(fate: str, line: Line, rules: Rules) -> tuple[str, Line]:
     """Fresh below a path that may stay as it is, else what is said."""
-    if not under(line.name, rules.open):
-        return fate, line
-    return "fresh", replace(line, why="the head" if under(line.name, rules.head) else "allowed")
+    why = rules.stays(line.name)
+    return ("fresh", replace(line, why=why)) if why else (fate, line)
 
 
 def _made(recipe: Recipe, here: Stored, header: Mapping[str, Stored]) -> tuple[Stored | None, str]:
@@ -175,6 +187,7 @@ def _refuse(report: Report) -> None:
         lines = report.unexpected
         said.append(f"{_count(lines, 'has', 'have')} no place in the model: {_names(lines)}")
     help.append("allow=[…] names paths that may stay as initialised, or be left over")
+    help += report.hints
     raise WeightsError(
         "E612" if report.conflicts else "E611",
         f"`{report.source}` is not for `{report.model}`: {'; '.join(said)}",

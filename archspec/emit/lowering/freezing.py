@@ -19,10 +19,12 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.inits import weights_of
 from archspec.emit.syntax import For, If, Line, Return, Stmt, call, name
+from archspec.expand.plan import expressions
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr
 
@@ -121,7 +123,7 @@ def freezing(instances: Sequence[Instance], names: Collection[str] = ()) -> Free
 
 
 def _frozen(instance: Instance) -> Frozen:
-    if next(said(instance.body), None) is None:
+    if all(c.freeze is None for c in _marked(instance.body)):
         return Frozen()
     total: Counter[str] = Counter()
     frozen: Counter[str] = Counter()
@@ -184,7 +186,15 @@ def _copies(body: Body) -> Iterator[Copy]:
     return (c for occurrence in body.items for c in occurrence.copies if c is not None)
 
 
-def said(body: Body) -> Iterator[bool | Expr]:
+def _marked(body: Body) -> Iterator[Copy]:
+    """The copies of a body, groups and what is in them, not those of blocks that it calls."""
+    for copy in _copies(body):
+        yield copy
+        for part in copy.parts():
+            yield from _marked(part)
+
+
+def said(body: Body) -> Iterator[Any]:
     """What the items of a body, not those of blocks that it calls, say of `freeze`."""
     stack = [body]
     while stack:
@@ -197,7 +207,7 @@ def said(body: Body) -> Iterator[bool | Expr]:
 def decided_by(root: Instance) -> set[str]:
     """The params of the network that decide what is frozen, and those that these follow from."""
     found: set[str] = set()
-    new = {n for when in said(root.body) if isinstance(when, Expr) for n in when.names}
+    new = {n for when in said(root.body) for e in expressions(when) for n in e.names}
     while new:
         found |= new
         defaults = (root.block.params.get(n) for n in new)

@@ -36,7 +36,7 @@ def hint_of(item: Item) -> str:
 
 def results(hint: str, outputs: Iterable[str], sizes: Sequence[Sequence[Any]]) -> list[Flow]:
     """Variables for what a call gives: `boxes, scores`, or `level2_boxes, level2_scores`."""
-    names = list(outputs)
+    names = [name.replace(".", "_") for name in outputs]
     if len(names) == 1:
         return [Flow(sizes[0], hint)]
     found = []

@@ -505,11 +505,7 @@ def _merged(site: Site, place: Place) -> None:
     """A residual or branches: its paths, then the merge."""
     item, first, rows, copies = place.item, place.first, place.rows, place.copies
     if first.branches:
-        several = range(len(first.branches))
-        for k in several:
-            _branch(site, Place(site.scope, item, [(r, c.branches[k]) for r, c in place.pairs]))
-        paths = [[must(c.branches[k].output) for c in copies] for k in several]
-        _join(site, place, paths)
+        _branches(site, place)
         return
     if len({c.plain for c in copies}) == 1:
         _holding(site.scope, item.shortcut_when, place.pairs)
@@ -542,6 +538,16 @@ def _merged(site: Site, place: Place) -> None:
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
     site.steps.append(Either(asked_, inner.steps, out, then, other))
     define(rows, [c.out for c in copies], out)
+
+
+def _branches(site: Site, place: Place) -> None:
+    """Several paths from one input. Where the network is cut in them, nothing joins them."""
+    several = range(len(place.first.branches))
+    for k in several:
+        pairs = [(r, c.branches[k]) for r, c in place.pairs]
+        _branch(site, Place(site.scope, place.item, pairs))
+    if place.first.layer is not None:
+        _join(site, place, [[must(c.branches[k].output) for c in place.copies] for k in several])
 
 
 def _symbolic(place: Place) -> Any:

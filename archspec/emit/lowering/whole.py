@@ -116,9 +116,9 @@ class Whole:
     # ------------------------------------------------------------ what there is
 
     def _collect(self) -> None:
-        by_block: dict[int, Group] = {}
+        by_block: dict[Any, Group] = {}
         for instance in self._reached(self.roots):
-            group = by_block.setdefault(id(instance.block), Group([]))
+            group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
             group.instances.append(instance)
             self.group_of[id(instance)] = group
         self._declare()
@@ -132,7 +132,7 @@ class Whole:
         for witness in [w for g in by_block.values() for w in g.witnesses]:
             self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
             for instance in self._reached([witness.instance]):
-                group = by_block.setdefault(id(instance.block), Group([]))
+                group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
                 group.beside.append(instance)
                 self.group_of[id(instance)] = group
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from archspec.train.loading import Normal
     from archspec.train.plan import Plan
     from archspec.train.samples import Wanted
-    from archspec.train.sets import Sets
+    from archspec.train.sets import Facts, Sets
 
 Sums = dict[str, Tensor]
 """What adds up over samples, batches and processes: so a metric is exact, however they are cut.
@@ -54,17 +54,19 @@ class Task:
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
     by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
     monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
-    losses: ClassVar[tuple[str, ...]]  # that fit, the default first
+    losses: ClassVar[tuple[str, ...]]  # that fit, the default first; none: it has its own
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
         self.plan = plan
         self.program = program
         self.main = main(program) if program is not None else ""
-        name = plan.loss.name if plan.loss is not None else self.losses[0]
-        if name not in self.losses:
+        name = plan.loss.name if plan.loss is not None else next(iter(self.losses), "")
+        if plan.loss is not None and name not in self.losses:
             help = "it takes " + " or ".join(f"`{one}`" for one in self.losses)
+            help = help if self.losses else "it has losses of its own: leave `loss` out"
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
@@ -100,6 +102,10 @@ class Task:
         """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
         return None
 
+    def measured(self) -> tuple[str, ...]:
+        """Those of the figures that it measures for this network."""
+        return self.known
+
     def figures(self, sums: Sums) -> dict[str, float]:
         """Metrics, from what was counted."""
         raise NotImplementedError
@@ -118,13 +124,24 @@ class Task:
     def rehearse(self, model: nn.Module, sets: Sets) -> None:
         """Raises where the network itself, given a sample, shows that it cannot learn this."""
 
-    def shares(self, output: Tensor) -> Tensor:
-        """What of several networks may be averaged: probabilities, numbers."""
-        return output
+    def know(self, facts: Facts) -> None:
+        """Takes what was learned of the training set besides weights, as a checkpoint has it."""
+
+    def shares(self, found: Any) -> Tensor:
+        """What the network says, as what may be averaged over several: probabilities, numbers."""
+        return self.outputs(found)[0]
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """What is said of each sample, as plain data."""
         raise NotImplementedError
+
+    def degraded(self, x: Tensor) -> Tensor:
+        """Inputs as the network is given them in evaluation, where a task spoils them first."""
+        return x
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        """What a network says, in the form of targets by name, to be drawn; {}: it says words."""
+        return {}
 
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""

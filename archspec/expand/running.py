@@ -61,7 +61,6 @@ class Running:
             names[name] = size.worth(names)
         return names
 
-
     @cached_property
     def axes(self) -> dict[int, tuple[bool, ...]]:
         """Which axes of the values of `here` follow from a free one, by the id of the value."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.text.words import did_you_mean, listed
-from archspec.train import engine, reading, refusals, sets, targets
+from archspec.train import engine, memory, reading, refusals, sets, targets
 from archspec.train.errors import TrainError
 from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal, Order, View, load
@@ -189,7 +189,7 @@ def _channels(out: TensorType) -> int:
 
 def _room(samples: int, width: int, node: str, pool: str) -> None:
     """Raises TrainError where the codes are more than the memory holds."""
-    need, free = 4 * samples * width, refusals.available(torch.device("cpu"))
+    need, free = 4 * samples * width, memory.available(torch.device("cpu"))
     if free is None or need <= free:
         return
     message = f"{samples:,} codes of {width:,} numbers at `{node}` take {size(need)}"

@@ -1,6 +1,7 @@
 """Neural network architectures as short YAML specs: checked, analysed, written as PyTorch source.
 
-What is here is loaded when it is first used; only `build`, `train` and `weights` need torch.
+What is here is loaded when it is first used; only `build`, `train`, `transfer` and
+`weights` need torch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.version import VERSION
 
 if TYPE_CHECKING:
-    from archspec import train, weights
+    from archspec import train, transfer, weights
     from archspec.layers import register
     from archspec.limits import Limits
     from archspec.module import BuildError, build
@@ -23,7 +24,7 @@ __version__ = VERSION
 
 __all__ = [
     "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
-    "register", "render", "train", "weights",
+    "register", "render", "train", "transfer", "weights",
 ]  # fmt: skip
 
 _HOME = {
@@ -35,7 +36,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("train", "weights"):
+    if name in ("train", "transfer", "weights"):
         return import_module(f"archspec.{name}")
     if name not in _HOME:
         raise AttributeError(f"module `archspec` has no attribute `{name}`")

@@ -97,7 +97,7 @@ def test_masks_and_boxes_go_where_the_picture_goes(name: str, by: Any) -> None:
     if name == "rotate":
         numbers = numbers.round()  # by right angles: boxes stay tight
     seen = {"x": x, "mask": x[:, 0].long(), "picture": x, "boxes": boxes, "labels": labels}
-    found = augment.apply([called], {**seen, "box": boxes[:, 0]}, numbers)
+    found = augment.apply([called], {**seen, "box": boxes[:, 0], "label": labels[:, 0]}, numbers)
     assert torch.equal(found["picture"], found["x"])
     assert not torch.equal(found["x"], x)
     for i in range(n):

@@ -152,18 +152,29 @@ def _say_run(run: Any) -> None:
 @click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision or timm.")
 @click.option("--top", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
               help="Classes shown.")  # fmt: skip
+@click.option(
+    "--output",
+    "-o",
+    "folder",
+    metavar="FOLDER",
+    help="Draw masks and boxes over the pictures, as PNG files there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def predict(
     network: str, files: tuple[str, ...], also: tuple[str, ...], weights: str | None, top: int,
-    as_json: bool,
+    folder: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what a trained network sees in pictures."""
     from archspec.train import use
 
     if weights is not None:
+        if folder is not None:
+            raise WrongUsageError(
+                "`--output` is for networks that were trained here", "leave it out"
+            )
         answers = use.published(network, weights, files, top)
     else:
-        answers = use.predict([network, *also], files, top)
+        answers = use.predict([network, *also], files, top, folder=folder)
     if as_json:
         say(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
         return
@@ -196,6 +207,9 @@ def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> N
     for name, value in found.items():
         if isinstance(value, float):
             say(f"{name:<10} {value:.4f}")
+    for name, values in found.get("by_class", {}).items():
+        for label, value in values.items():
+            say(f"{name} {label:<10} {'none there' if value is None else f'{value:.4f}'}")
 
 
 @click.command()

@@ -23,8 +23,9 @@ from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
+    from archspec.figures.scene import Scene
 
-__all__ = ["ENDINGS", "VIEWS", "RenderError", "View", "by_ending", "chosen", "figure"]
+__all__ = ["ENDINGS", "VIEWS", "RenderError", "View", "by_ending", "chosen", "figure", "written"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +95,23 @@ def figure(
     row = _view(view)
     format = _format(view, row, format)
     asked = _asked(view, row, block=block, node=node)
+    if format in row.texts:
+        text: str = _made(view, format, lambda: _function(row.texts[format])(network, **asked))
+        return text
+    scene = _made(view, format, lambda: _function(row.draw)(network, **asked))
+    return written(scene, view, format)
+
+
+def written(scene: Scene, view: str, format: str) -> str | bytes:
+    """A scene as svg, pdf, png or tikz. Raises RenderError where a package lacks."""
+    file: str | bytes = _made(view, format, lambda: _function(_WRITERS[format])(scene))
+    return file
+
+
+def _made(view: str, format: str, make: Callable[[], Any]) -> Any:
+    """What is made. Raises RenderError where a package that it needs is not installed."""
     try:
-        if format in row.texts:
-            return _function(row.texts[format])(network, **asked)  # type: ignore[no-any-return]
-        scene = _function(row.draw)(network, **asked)
-        return _function(_WRITERS[format])(scene)  # type: ignore[no-any-return]
+        return make()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
@@ -23,11 +23,16 @@ _HEAD = 44.0
 _OUTPUTS = 20  # that there is room for
 
 
-def draw(network: Network, most: int = MOST) -> Scene:
-    """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it."""
+def draw(
+    network: Network, most: int = MOST, painted: Callable[[Outline], Outline] = lambda shown: shown
+) -> Scene:
+    """At most `most` cards, fewer where the sheet of 1600 x 1200 px asks for it.
+
+    `painted` may give parts other families, and so other colours.
+    """
     outputs = len(network.graph.outputs) <= _OUTPUTS
     shown = outline(network, Fold(most, outputs=outputs))
-    while (drawn := _drawn(network, shown)) is None:
+    while (drawn := _drawn(network, painted(shown))) is None:
         most = min(most, len(shown.parts)) - 1
         shown = outline(network, Fold(most, outputs=outputs))
     return drawn

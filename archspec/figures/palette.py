@@ -39,6 +39,13 @@ FAMILIES = {
     "recurrent": Colours("#e4a9c4", "#cf82a5", "#a64873"),
     "detection": Colours("#54a196", "#4c847c", "#385b56"),
 }
+STATES = {
+    "frozen": Colours("#bcd4f0", "#9abbe2", "#54769f"),
+    "training": Colours("#f0a830", "#d08c1c", "#8a5c0e"),
+    "new": Colours("#cf6ba0", "#a8497f", "#702a50"),
+    "partly": Colours("#f3dfb4", "#dcc084", "#8f7a48"),
+}
+"""Of what a phase of a training does with weights, in place of the families."""
 _OTHERS = Colours("#f4f4f2", "#d4d4ce", "#818172")  # norm, activation, noise, shape, position, …
 
 
@@ -49,5 +56,6 @@ def mixed(colour: str, other: str, share: float) -> str:
 
 
 def of(family: str) -> Colours:
-    """The colours of `Layer.family`, of "input" and "upsampling"; one set for all others."""
-    return FAMILIES.get("input" if family in ("output", "parameter") else family, _OTHERS)
+    """The colours of `Layer.family`, of "input", "upsampling" and STATES; one for all others."""
+    known = "input" if family in ("output", "parameter") else family
+    return FAMILIES.get(known) or STATES.get(known, _OTHERS)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from archspec.train.errors import library
 from archspec.train.named import torchvision_transforms
-from archspec.train.targets import IGNORED, NO_BOX
+from archspec.train.targets import IGNORED, cut
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,6 @@ Seen = dict[str, "Tensor"]
 # how many numbers an augmentation takes for a picture
 _DRAWS = {"translate": 2, "crop": 2, "flip": 2}
 _MOVES = ("flip", "translate", "rotate", "scale")
-_LEFT = 0.25  # share of a box that has to be left in the picture, or it is dropped
 
 
 def draws(wanted: Sequence[Called]) -> int:
@@ -133,21 +132,12 @@ def _place_boxes(found: Seen, placed: Callable[[Tensor], Tensor]) -> None:
     Those of which less than a quarter is left are dropped, and only the single one of a picture
     stays as it is cut.
     """
-    height, width = found["x"].shape[2:]
-    edge = torch.tensor([width, height, width, height])
+    sides = found["x"].shape[2], found["x"].shape[3]
     if "box" in found:
-        found["box"] = placed(found["box"][:, None])[:, 0].clamp_min(0).minimum(edge)
+        boxes = placed(found["box"][:, None])[:, 0]
+        found["box"], found["label"] = cut(boxes, found["label"], sides, least=0)
     if "boxes" in found:
-        whole = placed(found["boxes"])
-        cut = whole.clamp_min(0).minimum(edge)
-        here = (found["labels"] != NO_BOX) & (_area(cut) >= _LEFT * _area(whole))
-        found["boxes"] = torch.where(here[..., None], cut, 0.0)
-        found["labels"] = torch.where(here, found["labels"], NO_BOX)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    sides = boxes[..., 2:] - boxes[..., :2]
-    return sides[..., 0] * sides[..., 1]
+        found["boxes"], found["labels"] = cut(placed(found["boxes"]), found["labels"], sides)
 
 
 def _lit(seen: Seen, one: Called, numbers: Tensor) -> Seen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from functools import cache, partial
+from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, PlainValidator
@@ -135,8 +135,21 @@ def made(called: Called, params: Any) -> Any:
 
 
 def loss(called: Called) -> Callable[..., Any]:
-    """The loss: outputs, targets → the mean over samples."""
-    return partial(losses()[called.name], **called.args)
+    """The loss: outputs, targets → the mean over samples.
+
+    What torch takes as a tensor (`weight`, `pos_weight`) is written as numbers.
+    """
+    function = losses()[called.name]
+    torch = torch_or_refuse()
+    known = inspect.signature(function).parameters
+    whole = [name for name in called.args if "Tensor" in str(known[name].annotation)]
+    plain = {name: value for name, value in called.args.items() if name not in whole}
+
+    def measured(input: Any, target: Any, **more: Any) -> Any:
+        given = {name: torch.as_tensor(called.args[name]).to(input) for name in whole}
+        return function(input, target, **plain, **given, **more)
+
+    return measured
 
 
 # ------------------------------------------------------------------ augmentations

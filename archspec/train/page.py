@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from archspec.frames import frame
-from archspec.train import engine
+from archspec.train import drawing, engine
 from archspec.train.loading import Order, load, there
 from archspec.train.measure import score
 from archspec.train.pictures import png
 from archspec.train.run import PLACES, Run, curves, load_run
 from archspec.train.samples import Given
 from archspec.train.state import SAMPLES
-from archspec.train.use import Trained, held_out
+from archspec.train.use import Trained, held_out, named
 from archspec.train.use import load as trained
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def report(folder: str | Path, data: Any = None) -> str:
     run, found = load_run(folder), trained(folder)
     view, on = held_out(found, data), engine.accelerator(found.plan)
     sums = score(found.task, found.whole.to(on.device), view, found.batch, on)
-    matrix = found.task.tables(sums).get("confusion", [])
+    tables = {"confusion": [], "by_class": {}, **found.task.tables(sums)}
+    matrix = tables["confusion"]
     names = found.facts.classes or tuple(map(str, range(len(matrix))))
     drawn = figure(found.program, format="svg")
     return frame(
@@ -55,6 +56,7 @@ def report(folder: str | Path, data: Any = None) -> str:
         rows=_shown(run),
         classes=names,
         confusion=_shaded(names, matrix) if 0 < len(matrix) <= _CLASSES else [],
+        by_class={name: named(found.facts, each) for name, each in tables["by_class"].items()},
         samples=_samples(Path(folder)),
         worst=_worst(found, view, on.device) if found.task.reader is found.program else [],
         network=Markup(drawn),
@@ -104,22 +106,29 @@ def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, 
     shown = []
     for index in every.argsort(descending=True)[:_WORST].tolist():
         x, y = view.__getitems__([index])
-        raw, _ = view.samples.fetch([int(view.chosen[index])])
-        shares = found.shares(x.to(device)).cpu()
-        said = f"loss {float(every[index]):.3g}"
-        if shares.ndim == 2:  # not a picture itself
+        raw, truth = view.samples.fetch([int(view.chosen[index])])
+        given = found.task.degraded(x.to(device))
+        shares = found.shares(given).cpu()
+        drawn = found.task.as_targets(shares)
+        said, picture = f"loss {float(every[index]):.3g}", raw[0]
+        if drawn:
+            true = truth if isinstance(truth, dict) else {view.samples.kind: truth}
+            picture = drawing.beside(found.seen(given), [true, drawn], found.facts.classes)
+        else:
             answer = found.task.answers(shares, found.facts.classes, 1)[0]
             said = _said(found.facts.classes, y[0], answer)
-        shown.append((_text(png(raw[0])), said))
+        shown.append((_text(png(picture)), said))
     return shown
 
 
 def _said(classes: tuple[str, ...], y: Tensor, answer: Any) -> str:
+    """What a sample is, and what it is taken for."""
     if not isinstance(answer, dict):
         return f"is {y.tolist()}, taken for {answer}"
-    ((name, share),) = answer.items()
-    truth = classes[int(y)] if classes else str(int(y))
-    return f"is {truth}, taken for {name} ({share:.0%})"
+    taken = " and ".join(f"{name} ({share:.0%})" for name, share in answer.items())
+    labels = y.nonzero().flatten().tolist() if y.ndim else [int(y)]
+    names = [classes[k] if classes else str(k) for k in labels]
+    return f"is {' and '.join(names) or 'nothing'}, taken for {taken}"
 
 
 def _text(picture: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from archspec.save import MARK
 from archspec.train.errors import library
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ def png(x: Tensor) -> bytes:
     image = library("PIL.Image", "showing pictures")
     plain = (x.detach().float().cpu().clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
     made = image.fromarray(plain[:, :, 0] if plain.shape[2] == 1 else plain)
+    told = library("PIL.PngImagePlugin", "showing pictures").PngInfo()
+    told.add_text("Comment", MARK)
     file = io.BytesIO()
-    made.save(file, "PNG")
+    made.save(file, "PNG", pnginfo=told)
     return file.getvalue()
 
 

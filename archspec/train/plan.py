@@ -93,6 +93,16 @@ def _val(node: Any) -> Any:
     raise wrong_kind("a share of the training set (from 0, below 1), or a path")
 
 
+def _two(node: Any) -> tuple[str, str | None] | None:
+    """A folder, or two: of the training set and of what is measured on."""
+    both = node if isinstance(node, list) else [node, None]
+    if node is None:
+        return None
+    if len(both) != 2 or not isinstance(both[0], str) or not isinstance(both[1], (str, type(None))):
+        raise wrong_kind("a folder, or two: for `train` and for `val`")
+    return both[0], both[1]
+
+
 def _size(node: Any) -> tuple[int, int] | None:
     """Height and width, or one number for both."""
     sides = [node, node] if type(node) is int else node
@@ -121,7 +131,8 @@ def _normalise(node: Any) -> Any:
 class Data(Form):
     """What is learned from: `train` and `val` are a path, or the name of a set that is built in.
 
-    A path is a folder of class folders, a .csv or an .npz file.
+    A path is a folder of class folders, a .csv or an .npz file; for masks and for pairs of pictures
+    a folder of pictures, and `targets` the folder of what belongs to them, by the same names.
     """
 
     wanted: ClassVar[str] = "a path, two paths or a mapping"
@@ -131,6 +142,10 @@ class Data(Form):
     val: Annotated[float | str, PlainValidator(_val, json_schema_input_type=float | str)] = Field(
         default=0.2, description="a share of the training set, or a path"
     )
+    targets: Annotated[
+        tuple[str, str | None] | None,
+        PlainValidator(_two, json_schema_input_type=str | list[str] | None),
+    ] = Field(default=None, description="folder of masks or pictures; two: of `val` as well")
     size: Annotated[
         tuple[int, int] | None, PlainValidator(_size, json_schema_input_type=Count | _Sides | None)
     ] = Field(default=None, description="height and width that pictures are brought to")

@@ -15,7 +15,7 @@ import torch
 from accelerate.utils import find_batch_size, slice_tensors
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
-from archspec.text.words import cut, joined
+from archspec.text.words import cut, joined, listed
 from archspec.train import targets
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Cut, Input
@@ -23,6 +23,7 @@ from archspec.train.inputs import Cut, Input
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MASKS = ("1", "L", "P", "I", "I;16")  # Pillow's modes whose numbers are classes
 ENDINGS = frozenset(
     [".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
 )
@@ -39,6 +40,7 @@ class Wanted(NamedTuple):
     classes: int  # width of the head, where classes are told apart; 0
     targets: str  # their kind: `archspec.train.targets`
     size: tuple[int, int] | None = None  # that pictures are brought to
+    beside: str | None = None  # folder of files that are the targets
     plain: bool = False  # whether pictures stay from 0 to 1 where the plan says nothing
     inputs: tuple[Input, ...] = ()  # all of the network; () where it is not known
     cut: Cut | None = None  # how a file of tokens is cut
@@ -57,6 +59,14 @@ class Wanted(NamedTuple):
     def sides(self) -> tuple[int, int] | None:
         """Height and width of a picture."""
         return self.size or ((self.shape[1], self.shape[2]) if len(self.shape) == 3 else None)
+
+
+def has_classes(where: str, wanted: Wanted, help: str) -> None:
+    """Raises TrainError where a task asks for more than a class or a number for each sample."""
+    asked = (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES, targets.NEXT)
+    if wanted.targets in asked:
+        message = f"`{where}` has a class for each sample; the task asks for {wanted.targets}"
+        raise TrainError("E803", message, help)
 
 
 class Samples:
@@ -137,16 +147,112 @@ class Pictures(Samples):
     def check(self) -> None:
         """Opens each file: what is no picture is named before the first step."""
         super().check()
-        pillow = library("PIL.Image", "reading pictures")
-        bad = []
-        for file in self.files:
-            try:
-                with pillow.open(file) as image:
-                    image.verify()
-            except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
-                bad.append((file, wrong))
-        if bad:
-            raise _unreadable(*bad[0], more=len(bad) - 1)
+        _verify(self.files)
+
+
+class Paired(Pictures):
+    """Pictures, and beside each a file that is its target: a mask, or a picture."""
+
+    def __init__(
+        self, files: Sequence[Path], beside: Sequence[Path], classes: Sequence[str], wanted: Wanted
+    ) -> None:
+        super().__init__(files, torch.zeros(len(files)), classes, wanted)
+        self.targets, self.beside, self.kind = None, list(beside), wanted.targets
+        self.width = max(wanted.classes, 2)  # classes that a mask may have
+
+    def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        x = torch.stack([picture(self.files[i], self.mode, self.sides) for i in indices])
+        theirs = [self.beside[i] for i in indices]
+        if self.kind == targets.MASK:
+            return x, torch.stack([mask(file, self.sides) for file in theirs])
+        return x, torch.stack([picture(file, self.mode, self.sides) for file in theirs])
+
+    def check(self) -> None:
+        """Opens each file, and reads masks: their sizes and classes are known to fit after that."""
+        super().check()
+        _verify(self.beside)
+        sizes = [_size(file) for file in self.files]
+        for file, other, size in zip(self.files, self.beside, sizes, strict=True):
+            if _size(other) != size:
+                (wide, high), (width, height) = _size(other), size
+                message = f"`{other}` is {wide} x {high} pixels, `{file}` {width} x {height}"
+                raise TrainError("E803", message, "what belongs together is of one size")
+        if self.kind == targets.MASK:
+            self._check_classes()
+
+    def _check_classes(self) -> None:
+        there: set[int] = set()
+        for file in self.beside:
+            found = torch.unique(mask(file, None)).tolist()
+            beyond = [one for one in found if self.width <= one != targets.IGNORED]
+            if beyond:
+                message = f"`{file}` has a class {beyond[0]}; the head tells {self.width} apart"
+                help = f"classes count from 0, {targets.IGNORED} is ignored; or make the head wider"
+                raise TrainError("E804", message, help)
+            there.update(found)
+        if there <= {0, targets.IGNORED}:
+            message = f"the masks hold {listed(map(str, sorted(there)))} only, and no other class"
+            help = f"{targets.IGNORED} is what is ignored: write what is there as 1"
+            raise TrainError("E804", message, help)
+
+
+class Placed(Pictures):
+    """Pictures, and boxes in each: corners in pixels of the file, and a class of each."""
+
+    def __init__(
+        self, boxes: Mapping[Path, Tensor], labels: Mapping[Path, Tensor], classes: Sequence[str],
+        wanted: Wanted,
+    ) -> None:  # fmt: skip
+        super().__init__(list(boxes), torch.zeros(len(boxes)), classes, wanted)
+        self.targets, self.boxes, self.labels, self.kind = None, boxes, labels, wanted.targets
+
+    def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
+        items = []
+        for file in (self.files[i] for i in indices):
+            image = _loaded(file, self.mode)
+            size, left, top = _fit(image.size, self.sides)
+            scale = torch.tensor([size[0] / image.width, size[1] / image.height] * 2)
+            boxes = self.boxes[file] * scale - torch.tensor([left, top] * 2)
+            single = self.kind == targets.BOX
+            least = {"least": 0.0} if single else {}
+            boxes, labels = targets.cut(boxes, self.labels[file], self.sides, **least)
+            there = {"boxes": boxes, "labels": labels}
+            if single:
+                there = {"box": boxes[0], "label": labels[0]}
+            items.append((fitted(image, self.sides), there))
+        return targets.together(items)
+
+    def check(self) -> None:
+        """Opens each file; boxes lie in their pictures."""
+        super().check()
+        for file, boxes in self.boxes.items():
+            width, height = _size(file)
+            for left, top, right, bottom in boxes.tolist():
+                if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+                    said = f"{left:g}, {top:g}, {right:g}, {bottom:g}"
+                    message = f"the box {said} is not in `{file}`, {width} x {height} pixels"
+                    raise TrainError("E803", message, "x1, y1, x2, y2: left, top, right, bottom")
+
+
+def _verify(files: Sequence[Path]) -> None:
+    """Raises TrainError with the first of the files that Pillow cannot open."""
+    pillow = library("PIL.Image", "reading pictures")
+    bad = []
+    for file in files:
+        try:
+            with pillow.open(file) as image:
+                image.verify()
+        except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
+            bad.append((file, wrong))
+    if bad:
+        raise _unreadable(*bad[0], more=len(bad) - 1)
+
+
+def _size(file: Path) -> tuple[int, int]:
+    """Width and height."""
+    with library("PIL.Image", "reading pictures").open(file) as image:
+        found: tuple[int, int] = image.size
+        return found
 
 
 def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
@@ -164,35 +270,66 @@ def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
     return TrainError("E803", message, "replace the file, or take it out of the folder")
 
 
+def _loaded(file: Path, mode: str | None = None) -> Any:
+    """A picture of Pillow's, all of it read. Raises TrainError."""
+    pillow = library("PIL.Image", "reading pictures")
+    try:
+        with pillow.open(file) as opened:
+            opened.load()
+            return opened.convert(mode) if mode else opened.copy()
+    except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
+        raise _unreadable(file, wrong) from None
+
+
 def picture(file: Path, mode: str, sides: tuple[int, int]) -> Tensor:
     """A picture [C, H, W] from 0 to 1: its shorter side resized, its middle cut out.
 
     That is what torchvision's Resize and CenterCrop do. Raises TrainError for a file that Pillow
     cannot read.
     """
-    pillow = library("PIL.Image", "reading pictures")
-    try:
-        with pillow.open(file) as opened:
-            image = opened.convert(mode)
-    except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
-        raise _unreadable(file, wrong) from None
-    return fitted(image, sides)
+    return fitted(_loaded(file, mode), sides)
 
 
 def fitted(image: Any, sides: tuple[int, int]) -> Tensor:
     """What Pillow has read, as a picture [C, H, W] from 0 to 1 of that height and width."""
     import numpy
 
-    pillow = library("PIL.Image", "reading pictures")
-    height, width = sides
-    if image.size != (width, height):
-        factor = max(width / image.width, height / image.height)
-        size = max(width, round(image.width * factor)), max(height, round(image.height * factor))
-        image = image.resize(size, pillow.Resampling.BILINEAR)
-        left, top = (size[0] - width) // 2, (size[1] - height) // 2
-        image = image.crop((left, top, left + width, top + height))
+    image = _middle(image, sides, "BILINEAR")
     found = torch.from_numpy(numpy.asarray(image, dtype="uint8").copy()).float() / 255
     return found[None] if found.ndim == 2 else found.permute(2, 0, 1).contiguous()
+
+
+def mask(file: Path, sides: tuple[int, int] | None) -> Tensor:
+    """The classes [H, W] of a palette or grey picture, brought to size as `picture` does.
+
+    Raises TrainError where it is none.
+    """
+    import numpy
+
+    image = _loaded(file)
+    if image.mode not in _MASKS:
+        message = f"`{file}` is a picture of colours ({image.mode}), not of class numbers"
+        raise TrainError("E803", message, "a mask is a palette or grey PNG: 0, 1, 2, …")
+    image = image if sides is None else _middle(image, sides, "NEAREST")
+    return torch.from_numpy(numpy.asarray(image).astype("int64"))
+
+
+def _middle(image: Any, sides: tuple[int, int], how: str) -> Any:
+    """The shorter side resized, the middle cut out."""
+    (height, width), pillow = sides, library("PIL.Image", "reading pictures")
+    if image.size == (width, height):
+        return image
+    size, left, top = _fit(image.size, sides)
+    whole = image.resize(size, pillow.Resampling[how])
+    return whole.crop((left, top, left + width, top + height))
+
+
+def _fit(size: tuple[int, int], sides: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
+    """Width and height that a picture is resized to, and what is cut off left and above."""
+    height, width = sides
+    factor = max(width / size[0], height / size[1])
+    now = max(width, round(size[0] * factor)), max(height, round(size[1] * factor))
+    return now, (now[0] - width) // 2, (now[1] - height) // 2
 
 
 class Given(Samples):

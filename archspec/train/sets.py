@@ -79,16 +79,17 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if train is None:
         help = "for example `data: digits`, or data=(x, y) from Python"
         raise plan.fault("E802", "the plan names no data", "data", help=help)
-    whole = samples(train, wanted)
+    beside, other = data.targets or (None, None)
+    whole = samples(train, wanted._replace(beside=beside))
     whole.check()
     chosen, held = torch.arange(len(whole)), None
     if val is None and isinstance(data.val, str):
         val = data.val
     if val is not None:
-        other = samples(val, wanted.known(whole.classes))
-        other.check()
-        _same_classes(whole, other)
-        held = View(other, other.measured())
+        second = samples(val, wanted.known(whole.classes)._replace(beside=other))
+        second.check()
+        _same_classes(whole, second)
+        held = View(second, second.measured())
     elif data.val:
         held, chosen = _split(whole, float(data.val))
     chosen = chosen[: data.samples]
@@ -205,12 +206,12 @@ def wanted(program: Program | None, plan: Plan, kind: str, *, plain: bool = Fals
     """What the network and the plan ask of a set; `kind`: of targets."""
     size = plan.data.size if plan.data is not None else None
     if program is None:
-        return Wanted((), 0, kind, size, plain)
+        return Wanted((), 0, kind, size, plain=plain)
     read = inputs(program)
     shape = program.graph.steps[0].outs[0].shape
     out = program.graph.outputs[main(program)][0]
     width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, kind, size, plain, read)
+    return Wanted(shape, width[0] if width else 0, kind, size, plain=plain, inputs=read)
 
 
 def main(program: Program) -> str:

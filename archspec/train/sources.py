@@ -7,7 +7,6 @@ A class is a folder, and classes are numbered in the order of their names.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from math import prod
@@ -23,9 +22,20 @@ from archspec.text.words import cut, listed, near
 from archspec.train import hugging, targets, tokens
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Input, entered
-from archspec.train.samples import ENDINGS, Arrays, Given, Pictures, Samples, Wanted, unit
+from archspec.train.samples import (
+    ENDINGS,
+    Arrays,
+    Given,
+    Paired,
+    Pictures,
+    Samples,
+    Wanted,
+    has_classes,
+    unit,
+)
 from archspec.train.sequences import reversed_, sequences
 from archspec.train.shapes import Shapes
+from archspec.train.tables import table
 
 _MADE, _FEW, _ROOM = 1024, 64, 128 << 20  # samples of a synthetic set, and bytes
 _SWAPPED = 0.3  # share of a synthetic sequence's symbols that say nothing
@@ -79,7 +89,7 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
     if path.suffix == ".npz":
         return _npz(path, wanted)
     if path.suffix == ".csv":
-        return _csv(path, wanted)
+        return table(path, wanted)
     if path.suffix in tokens.ENDINGS:
         message = f"`{given}` is a file of tokens"
         raise TrainError("E803", message, "`task: next_token` learns what comes next in it")
@@ -172,16 +182,70 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
     raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
 
 
-def _has_classes(where: str, wanted: Wanted) -> None:
-    """Raises TrainError where a task asks for more than there is."""
-    asked = (targets.LABELS, targets.MASK, targets.BOX, targets.BOXES, targets.NEXT)
-    if wanted.targets in asked:
-        message = f"`{where}` has a class for each sample; the task asks for {wanted.targets}"
-        raise TrainError("E803", message, "`shapes` has them all")
+# folders of pictures and of their targets inside one
+_PAIRS = {targets.MASK: ("images", "masks"), targets.PICTURE: ("inputs", "targets")}
+_NAMES = "classes.txt"  # beside them: the names of the classes of masks, a line each
+_LOSSY = frozenset([".jpg", ".jpeg", ".webp"])
+
+
+def _paired(root: Path, wanted: Wanted) -> Samples:
+    """Pictures and their targets, from two folders; which belong together is said by their names.
+
+    train/images/7.jpg, train/masks/7.png          root train
+    photos/7.jpg, masks/7.png                      root photos, beside masks
+    """
+    names = _PAIRS[wanted.targets]
+    first, second = (root / name for name in names)
+    if wanted.beside is not None:
+        first, second = root, Path(wanted.beside)
+    for folder in (first, second):
+        if not folder.is_dir():
+            message = f"there is no folder `{folder}`"
+            help = f"`{root}` holds {names[0]}/ and {names[1]}/, or `data: {{targets: FOLDER}}`"
+            raise TrainError("E803", message, help)
+    ours, theirs = (_by_stem(folder) for folder in (first, second))
+    for here, there, where in ((ours, theirs, second), (theirs, ours, first)):
+        lone = [file for stem, file in here.items() if stem not in there]
+        if lone:
+            also = f", nor for {len(lone) - 1} others" if len(lone) > 1 else ""
+            message = f"for `{lone[0]}` there is no file of its name in `{where}`{also}"
+            raise TrainError("E803", message, "7.jpg and 7.png belong together")
+    beside = [theirs[stem] for stem in ours]
+    lossy = [file for file in beside if file.suffix.lower() in _LOSSY]
+    if lossy and wanted.targets == targets.MASK:
+        message = f"`{lossy[0]}` is compressed with losses, which changes class numbers"
+        raise TrainError("E803", message, "a mask is a palette or grey PNG: 0, 1, 2, …")
+    return Paired(list(ours.values()), beside, _class_names((second, root), wanted), wanted)
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Pictures by their places in a folder, without endings, in order."""
+    found: dict[str, Path] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in ENDINGS and file.is_file() and not file.name.startswith("."):
+            stem = str(file.relative_to(folder).with_suffix(""))
+            if stem in found:
+                message = f"`{file}` and `{found[stem].name}` have one name"
+                raise TrainError("E803", message, "names without their endings tell files apart")
+            found[stem] = file
+    if not found:
+        raise TrainError("E803", f"`{folder}` holds no pictures", "for example 7.png")
+    return found
+
+
+def _class_names(folders: Sequence[Path], wanted: Wanted) -> tuple[str, ...]:
+    """Those of classes.txt, if it is there."""
+    for path in (folder / _NAMES for folder in folders):
+        if wanted.targets == targets.MASK and path.is_file():
+            lines = path.read_text("utf-8").splitlines()
+            return tuple(line.strip() for line in lines if line.strip())
+    return ()
 
 
 def _folder(root: Path, wanted: Wanted) -> Samples:
-    _has_classes(str(root), wanted)
+    if wanted.targets in _PAIRS:
+        return _paired(root, wanted)
+    has_classes(str(root), wanted, "`shapes` and .csv files have them")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
         message = f"`{root}` holds no folders, so that there are no classes"
@@ -200,48 +264,9 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
     return Pictures(files, torch.tensor(targets), classes, wanted)
 
 
-def _csv(path: Path, wanted: Wanted) -> Samples:
-    """A header, then a line a sample: a picture's path or numbers, and last the target."""
-    _has_classes(str(path), wanted)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        head, *lines = [line for line in csv.reader(file) if line] or [[]]
-    if len(head) < 2 or not lines:
-        message = f"`{path}` has no header with two columns, or no lines below it"
-        raise TrainError("E803", message, "columns: a file or numbers, then the target")
-    for number, line in enumerate(lines, 2):
-        if len(line) != len(head):
-            message = f"line {number} of `{path}` has {len(line)} columns, its header {len(head)}"
-            raise TrainError("E803", message, "give every line a value for each column")
-    last = [line[-1] for line in lines]
-    numeric = wanted.targets == targets.NUMBERS
-    names = [] if numeric else sorted(set(last), key=_in_order)
-    numbers = {name: number for number, name in enumerate(names)}
-    y = torch.tensor([_cell(v, path) if numeric else numbers[v] for v in last])
-    if len(head) == 2 and Path(lines[0][0]).suffix.lower() in ENDINGS:
-        return Pictures([path.parent / line[0] for line in lines], y, names, wanted)
-    x = torch.tensor([[_cell(value, path) for value in line[:-1]] for line in lines])
-    return Arrays(x, y, names)
-
-
-def _in_order(text: str) -> tuple[float, str]:
-    """Numbers by their size, then words by letters."""
-    try:
-        return float(text), text
-    except ValueError:
-        return float("inf"), text
-
-
-def _cell(text: str, path: Path) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        message = f"`{path}` holds `{cut(text)}` where a number belongs"
-        raise TrainError("E803", message, "only the last column may hold words") from None
-
-
 def _digits(wanted: Wanted) -> Samples:
     """1,797 handwritten digits of 8×8 (UCI, of scikit-learn), brought to the network's input."""
-    _has_classes("digits", wanted)
+    has_classes("digits", wanted, "`shapes` has them all")
     datasets = library("sklearn.datasets", "the set `digits`")
     found = datasets.load_digits()
     x = torch.tensor(found.images, dtype=torch.float32).unsqueeze(1) / 16
@@ -256,7 +281,7 @@ def _digits(wanted: Wanted) -> Samples:
 
 def _synthetic(wanted: Wanted) -> Samples:
     """For each class a picture of noise, and noise upon it: a set that any network can learn."""
-    _has_classes("synthetic", wanted)
+    has_classes("synthetic", wanted, "`shapes` has them all")
     if not wanted.shape:
         message = "a synthetic set needs to know the network's input"
         raise TrainError("E803", message, "give the module that archspec built, or data")

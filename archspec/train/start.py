@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
-from archspec.text.words import did_you_mean
+from archspec.text.words import did_you_mean, listed
 from archspec.train import groups, networks, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
@@ -112,7 +112,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     wanted = task.asks(sets.wanted(reader, plan, task.targets, plain=task.plain))
     normal = task.normal() or shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, normal)
-    _monitored(plan, task)
+    _monitored(plan, task, held=found.val is not None)
     _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
@@ -139,9 +139,10 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     return Job(model, programs, plan, task, found, int(batch), box[0], quiet)
 
 
-def _monitored(plan: Plan, task: tasks.Task) -> None:
+def _monitored(plan: Plan, task: tasks.Task, *, held: bool) -> None:
     """Raises SpecError where a plan watches what the task does not measure."""
-    known = [f"{part}.{name}" for part in ("val", "train") for name in task.known]
+    known = [f"val.{name}" for name in task.measured() if held or name not in task.later]
+    known += [f"train.{name}" for name in task.measured() if name not in task.later]
     if not task.monitor:
         _unmonitored(plan, task)
     places: list[tuple[tuple[str | int, ...], Stop | None]] = [((), plan.stop)]
@@ -149,7 +150,7 @@ def _monitored(plan: Plan, task: tasks.Task) -> None:
     for place, stop in places:
         if stop is not None and stop.monitor is not None and stop.monitor not in known:
             said = f"nothing is measured that is called `{stop.monitor}`"
-            help = did_you_mean(stop.monitor, known)
+            help = did_you_mean(stop.monitor, known) or f"{task.name} has {listed(known)}"
             raise plan.fault("E802", said, *place, "stop", "monitor", help=help)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import default_collate
 
@@ -30,6 +31,27 @@ NEXT, PAIRS, TRIPLETS = "next", "pairs", "triplets"
 
 IGNORED = 255  # of a mask: as in Pascal VOC and Cityscapes
 NO_BOX = -1
+
+
+_LEFT = 0.25  # share of a box that has to be left in the picture, or it is dropped
+
+
+def cut(
+    boxes: Tensor, labels: Tensor, sides: tuple[int, int], least: float = _LEFT
+) -> tuple[Tensor, Tensor]:
+    """Boxes [..., 4] cut at the edges of a picture; of which less than a share is left, dropped.
+
+    `sides`: height and width. A box that is dropped has the class -1.
+    """
+    height, width = sides
+    found = boxes.clamp_min(0).minimum(torch.tensor([width, height] * 2))
+    here = (labels != NO_BOX) & (_area(found) >= least * _area(boxes))
+    return torch.where(here[..., None], found, 0.0), torch.where(here, labels, NO_BOX)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return sides[..., 0] * sides[..., 1]
 
 
 def together(items: list[Any]) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ Several checkpoints are an ensemble: what they say is averaged.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archspec.save import NotOursError, save
 from archspec.text.source import from_text
 from archspec.text.words import listed
-from archspec.train import engine, networks, reading, sets, state, tasks
+from archspec.train import drawing, engine, networks, reading, sets, state, tasks
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import call
 from archspec.train.measure import score
+from archspec.train.pictures import png
 from archspec.train.samples import picture
 from archspec.train.sets import Facts
 
@@ -53,8 +56,8 @@ class Trained:
         """Samples that are looked at together."""
         return self.plan.batch if isinstance(self.plan.batch, int) else 64
 
-    def input(self, file: Path) -> Tensor:
-        """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""
+    def picture(self, file: Path) -> Tensor:
+        """A picture as the network sees it, from 0 to 1: [C, H, W]. Raises TrainError."""
         shape = self.facts.shape
         if self.task.reader is not self.program:
             message = f"`{self.program.name}` reads no pictures, it makes them"
@@ -62,8 +65,17 @@ class Trained:
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
             raise TrainError("E804", message, "call the module that `load` gives")
-        x = picture(file, _MODES[shape[0]], (shape[1], shape[2]))[None]
+        return picture(file, _MODES[shape[0]], (shape[1], shape[2]))
+
+    def input(self, file: Path) -> Tensor:
+        """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""
+        x = self.picture(file)[None]
         return x if self.facts.normal is None else self.facts.normal(x)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """An input [1, C, H, W] as the picture [C, H, W] that it was made of, from 0 to 1."""
+        normal = self.facts.normal
+        return (x if normal is None else normal.undone(x))[0]
 
     @torch.no_grad()
     def sample(self, n: int = 1, seed: int = 0) -> Tensor:
@@ -104,23 +116,57 @@ def load(path: str | Path) -> Trained:
     return Trained(models[main], programs[main], plan, task, facts, whole.eval())
 
 
-def predict(paths: Paths, files: Paths, top: int = 3) -> list[Any]:
+def predict(
+    paths: Paths, files: Paths, top: int = 3, *, folder: str | Path | None = None
+) -> list[Any]:
     """What networks say of pictures: of each the `top` classes and their probabilities, or numbers.
 
-    `paths` are checkpoints or runs; several of one task and the same classes are averaged. Raises
-    TrainError.
+    `paths` are checkpoints or runs; several of one task and the same classes are averaged. What
+    lies in pictures (masks, boxes, a picture made of them) is drawn into PNG files in `folder`.
+    Raises TrainError.
     """
     found = [load(path) for path in _listed(paths)]
-    first = found[0]
+    first, listing = found[0], [Path(file) for file in _listed(files)]
     for other in found[1:]:
         if (other.facts.task, other.facts.classes) != (first.facts.task, first.facts.classes):
             message = f"`{other.program.name}` and `{first.program.name}` tell other things apart"
             raise TrainError("E808", message, "an ensemble is of one task and the same classes")
+    drawn = _drawn_files(Path(folder), listing) if folder is not None else []
     answers = []
-    for file in _listed(files):
-        shares = torch.stack([one.shares(one.input(Path(file))) for one in found]).mean(0)
-        answers += first.task.answers(shares, first.facts.classes, top)
+    for number, file in enumerate(listing):
+        shares = torch.stack([one.shares(one.input(file)) for one in found]).mean(0)
+        said = first.task.as_targets(shares) if drawn else {}
+        if drawn:
+            _draw(first, file, said, drawn[number])
+        if "picture" in said:
+            answers.append(str(drawn[number]))
+        else:
+            answers += first.task.answers(shares, first.facts.classes, top)
     return answers
+
+
+def _drawn_files(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Where the pictures of files are drawn: by their names, with their folders if names agree."""
+    names = [file.with_suffix(".png").name for file in files]
+    if len(set(names)) < len(names):
+        above = Path(os.path.commonpath([file.resolve().parent for file in files]))
+        names = [str(file.resolve().with_suffix(".png").relative_to(above)) for file in files]
+    return [folder / name for name in names]
+
+
+def _draw(found: Trained, file: Path, said: dict[str, Tensor], path: Path) -> None:
+    """What a network says of a picture, drawn over it. Raises TrainError."""
+    if not said:
+        message = f"what `{found.program.name}` says of a picture is words, and nothing to draw"
+        raise TrainError("E808", message, "leave the folder out")
+    one = {name: value[0] for name, value in said.items()}
+    drawn = drawing.over(found.picture(file), one, found.facts.classes)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(png(drawn), path)
+    except (OSError, NotOursError) as bad:
+        message = f"`{path}` cannot be written: {getattr(bad, 'strerror', None) or bad}"
+        raise TrainError("E808", message, "name another folder") from None
 
 
 def _listed(paths: Paths) -> list[str | Path]:
@@ -159,7 +205,16 @@ def evaluate(path: str | Path, data: Any = None) -> dict[str, Any]:
     found = load(path)
     view, on = held_out(found, data), engine.accelerator(found.plan)
     sums = score(found.task, found.whole.to(on.device), view, found.batch, on)
-    return {**found.task.figures(sums), **found.task.tables(sums)}
+    tables = found.task.tables(sums)
+    if "by_class" in tables:
+        by_class = tables["by_class"].items()
+        tables["by_class"] = {name: named(found.facts, values) for name, values in by_class}
+    return {**found.task.figures(sums), **tables}
+
+
+def named(facts: Facts, values: Sequence[Any]) -> dict[str, Any]:
+    """A value for each class, by the names of the classes."""
+    return dict(zip(facts.classes or map(str, range(len(values))), values, strict=True))
 
 
 def published(spec: str | Path | Program, source: str, files: Paths, top: int = 3) -> list[Any]:

@@ -5,16 +5,17 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """[C, H, in_width] -> [C, H, in_width]."""
+    """[H, W, in_features] -> [H, W, in_features]."""
 
-    def __init__(self, in_width: int, heads: int, window: int, shift: int = 0) -> None:
+    def __init__(self, in_features: int, heads: int, window: int, shift: int = 0) -> None:
         super().__init__()
         self.shift = shift
         self.window = window
         self.heads = heads
-        self.qkv = nn.Linear(in_width, 3 * in_width)
+        self.factor = (in_features // heads) ** -0.5
+        self.qkv = nn.Linear(in_features, 3 * in_features)
         self.attn = nn.Softmax(dim=-1)
-        self.proj = nn.Linear(heads * (in_width // heads), in_width)
+        self.proj = nn.Linear(heads * (in_features // heads), in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
@@ -44,7 +45,7 @@ class Attention(nn.Module):
             self.window * self.window,
             x.shape[3] // self.heads,
         )
-        scaled = q * (x.shape[3] // self.heads) ** -0.5
+        scaled = q * self.factor
         k = parts1.reshape(
             parts1.shape[0],
             parts1.shape[2],
@@ -77,15 +78,17 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """[C, H, in_width] -> [C, H, in_width]."""
+    """[H, W, in_features] -> [H, W, in_features]."""
 
-    def __init__(self, in_width: int, heads: int, window: int, shift: int = 0) -> None:
+    def __init__(self, in_features: int, heads: int, window: int, shift: int = 0) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(in_width)
-        self.attn = Attention(in_width=in_width, heads=heads, window=window, shift=shift)
-        self.norm2 = nn.LayerNorm(in_width)
+        self.norm1 = nn.LayerNorm(in_features)
+        self.attn = Attention(in_features, heads=heads, window=window, shift=shift)
+        self.norm2 = nn.LayerNorm(in_features)
         self.mlp = nn.Sequential(
-            nn.Linear(in_width, 4 * in_width), nn.GELU(), nn.Linear(4 * in_width, in_width)
+            nn.Linear(in_features, 4 * in_features),
+            nn.GELU(),
+            nn.Linear(4 * in_features, in_features),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,12 +98,12 @@ class Block(nn.Module):
 
 
 class Merging(nn.Module):
-    """[C, H, in_width] -> [C / 2, H / 2, 2 * in_width]."""
+    """[H, W, in_features] -> [H / 2, W / 2, 2 * in_features]."""
 
-    def __init__(self, in_width: int) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * in_width)
-        self.reduction = nn.Linear(4 * in_width, 2 * in_width, bias=False)
+        self.norm = nn.LayerNorm(4 * in_features)
+        self.reduction = nn.Linear(4 * in_features, 2 * in_features, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x0 = x[:, ::2][:, :, ::2]
@@ -118,13 +121,11 @@ class Swin(nn.Module):
         self.patches = nn.Conv2d(3, width, 4, stride=4)
         self.norm0 = nn.LayerNorm(width)
         self.layer1 = nn.Sequential(
-            Block(in_width=width, heads=3, window=7),
-            Block(in_width=width, heads=3, window=7, shift=3),
+            Block(width, heads=3, window=7), Block(width, heads=3, window=7, shift=3)
         )
-        self.merge2 = Merging(in_width=width)
+        self.merge2 = Merging(width)
         self.layer2 = nn.Sequential(
-            Block(in_width=2 * width, heads=6, window=7),
-            Block(in_width=2 * width, heads=6, window=7, shift=3),
+            Block(2 * width, heads=6, window=7), Block(2 * width, heads=6, window=7, shift=3)
         )
         self.norm = nn.LayerNorm(2 * width)
         self.global_avg_pool1 = nn.AdaptiveAvgPool2d(1)

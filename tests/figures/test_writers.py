@@ -330,15 +330,20 @@ def test_the_distance_is_that_of_the_literature() -> None:
         assert ciede2000(one, other) == pytest.approx(distance, abs=5e-4)
 
 
+PALETTES = pytest.mark.parametrize("colours", [palette.FAMILIES, palette.STATES])
+
+
+@PALETTES
 @pytest.mark.parametrize("sight", SIGHT)
-def test_families_are_told_apart(sight: str) -> None:
-    fills = [colours.fill for colours in palette.FAMILIES.values()]
+def test_colours_are_told_apart(sight: str, colours: dict[str, palette.Colours]) -> None:
+    fills = [each.fill for each in colours.values()]
     for one, other in combinations(fills, 2):
         assert ciede2000(lab(seen(one, sight)), lab(seen(other, sight))) > 9.5, (one, other)
 
 
-def test_families_differ_in_grey() -> None:
-    greys = sorted(lab(linear(colours.fill))[0] for colours in palette.FAMILIES.values())
+@PALETTES
+def test_colours_differ_in_grey(colours: dict[str, palette.Colours]) -> None:
+    greys = sorted(lab(linear(each.fill))[0] for each in colours.values())
     assert min(b - a for a, b in pairwise(greys)) > 2.5
 
 
@@ -351,7 +356,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_text_and_lines_are_legible() -> None:
-    for colours in [*palette.FAMILIES.values(), palette.of("norm")]:
+    for colours in (*palette.FAMILIES.values(), *palette.STATES.values(), palette.of("norm")):
         assert contrast(palette.INK, colours.fill) > 4.5
         assert contrast(colours.edge, "#ffffff") > 3
     for text in (palette.MUTED, palette.ACCENT):

@@ -1,14 +1,17 @@
 """Outputs and targets → loss and metrics: what is learned. A task is a class in a file of its own.
 
+    binary            one of two classes by one number: binary cross entropy, accuracy, F1
     classification    classes: cross entropy, accuracy, top 5, F1, the confusion matrix
     detection         boxes and their classes: YOLO's losses or Faster R-CNN's, mAP
+    gan               pictures like the data, made of noise: two networks, a loss for each
     localisation      a class and a box: cross entropy + MSE, accuracy, mean IoU
-    regression        numbers: squared error, absolute error, R²
+    multi_label       for each label whether it is there: accuracy, F1, mean average precision
     next_token        what comes next in a sequence: cross entropy, perplexity
     pairs, triplets   who is of one class: distances, accuracy, recall
-    step              a function of the caller's
-    gan               pictures like the data, made of noise: two networks, a loss for each
     reconstruction    the input itself, noise on it or not: squared error, PSNR
+    regression        numbers: squared error, absolute error, R²
+    segmentation      a class a pixel: cross entropy, Dice, mean IoU
+    step              a function of the caller's
     vae               the input itself, through a code that is drawn: a bound on its likelihood
 
 Add one by a file beside these with a subclass of `Task`, and a row of TASKS. The engine asks a task
@@ -32,17 +35,20 @@ if TYPE_CHECKING:
 __all__ = ["TASKS", "Move", "Sums", "Task", "kind", "task"]
 
 TASKS = {
+    "binary": "archspec.train.tasks.binary:Binary",
     "classification": "archspec.train.tasks.classification:Classification",
     "detection": "archspec.train.tasks.detection:Detection",
     "gan": "archspec.train.tasks.gan:GAN",
     "localisation": "archspec.train.tasks.localisation:Localisation",
-    "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "multi_label": "archspec.train.tasks.binary:MultiLabel",
     "next_token": "archspec.train.tasks.next_token:NextToken",
     "pairs": "archspec.train.tasks.pairs:Pairs",
+    "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
     "regression": "archspec.train.tasks.regression:Regression",
-    "vae": "archspec.train.tasks.vae:VAE",
+    "segmentation": "archspec.train.tasks.segmentation:Segmentation",
     "step": "archspec.train.tasks.step:Step",
     "triplets": "archspec.train.tasks.triplets:Triplets",
+    "vae": "archspec.train.tasks.vae:VAE",
 }
 
 

@@ -54,6 +54,7 @@ class Task:
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
     by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
     monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
     losses: ClassVar[tuple[str, ...]]  # that fit, the default first; none: it has its own
@@ -100,6 +101,10 @@ class Task:
         """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
         return None
 
+    def measured(self) -> tuple[str, ...]:
+        """Those of the figures that it measures for this network."""
+        return self.known
+
     def figures(self, sums: Sums) -> dict[str, float]:
         """Metrics, from what was counted."""
         raise NotImplementedError
@@ -128,6 +133,14 @@ class Task:
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """What is said of each sample, as plain data."""
         raise NotImplementedError
+
+    def degraded(self, x: Tensor) -> Tensor:
+        """Inputs as the network is given them in evaluation, where a task spoils them first."""
+        return x
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        """What a network says, in the form of targets by name, to be drawn; {}: it says words."""
+        return {}
 
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""

@@ -37,6 +37,7 @@ class Classification(Task):
 
     name: ClassVar[str] = "classification"
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "top5", "f1")
+    later: ClassVar[frozenset[str]] = frozenset({"top5", "f1"})
     monitor: ClassVar[str] = "val.accuracy"
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy", "nll", "multi_margin")
 
@@ -56,6 +57,14 @@ class Classification(Task):
             if name not in self.aux:
                 said = f"the network has no auxiliary output `{name}`"
                 raise plan.fault("E802", said, "aux", name, help=did_you_mean(name, self.aux))
+
+    def measured(self) -> tuple[str, ...]:
+        if self.program is None:
+            return self.known
+        edge = self.program.graph.outputs[self.main][0]
+        shape = self.program.graph.steps[edge.node].outs[edge.output].shape
+        few = bool(shape) and shape[0] <= _TOP
+        return tuple(name for name in self.known if not (few and name == f"top{_TOP}"))
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         output, others = self.outputs(call(model, x))
@@ -154,13 +163,17 @@ class Classification(Task):
             low, high = int(targets.min()), int(targets.max())
             if low < 0 or high >= shape[0]:
                 said = f"targets are from {low} to {high}; the head has {shape[0]} classes"
-                raise TrainError("E804", said, f"they count from 0; {self._wider(high + 1)}")
+                raise TrainError(
+                    "E804", said, f"they count from 0; {self._wider(high + 1, shape[0])}"
+                )
         elif classes and classes != shape[0]:
             said = f"the data have {classes} classes, the head `{self.main}` has {shape[0]}"
-            raise TrainError("E804", said, self._wider(classes))
+            raise TrainError("E804", said, self._wider(classes, shape[0]))
 
-    def _wider(self, classes: int) -> str:
+    def _wider(self, classes: int, width: int) -> str:
         """How the head gets as wide as that."""
+        if classes == 2 and width == 1:
+            return "`task: binary` is for a head of one number"
         assert self.program is not None
         if "classes" in self.program.spec.params:
             return f"build(…, classes={classes}), or --set classes={classes}"

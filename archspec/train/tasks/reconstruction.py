@@ -54,15 +54,15 @@ class Reconstruction(Task):
         yield Move(found, {**count(found, x), **_errors(output, x)})
 
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
-        output, _ = self.outputs(model(self._noisy(x)))
+        output, _ = self.outputs(model(self.degraded(x)))
         return {**count(self.criterion(output, x), x), **_errors(output, x)}
 
     def of_each(self, model: nn.Module, x: Any, y: Any) -> Tensor:
-        output, _ = self.outputs(model(self._noisy(x)))
+        output, _ = self.outputs(model(self.degraded(x)))
         found: Tensor = self.criterion(output, x, reduction="none")
         return found.flatten(1).mean(1)
 
-    def _noisy(self, x: Tensor) -> Tensor:
+    def degraded(self, x: Tensor) -> Tensor:
         """Each sample with noise of its own, decided by its numbers."""
         if not self.noise:
             return x
@@ -84,6 +84,9 @@ class Reconstruction(Task):
             help = "archspec.train.load(run).shares(x) gives them as tensors"
             raise TrainError("E804", "the network answers with pictures, not with words", help)
         return shares.tolist()
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        return {"picture": shares} if shares.ndim == 4 else {}
 
     def refuse(self, sets: Sets) -> None:
         if self.program is None:

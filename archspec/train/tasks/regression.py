@@ -25,6 +25,7 @@ class Regression(Task):
     name: ClassVar[str] = "regression"
     targets: ClassVar[str] = NUMBERS
     known: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae", "r2")
+    later: ClassVar[frozenset[str]] = frozenset({"r2"})
     monitor: ClassVar[str] = "val.loss"
     falling: ClassVar[frozenset[str]] = frozenset({"loss", "mse", "mae"})
     losses: ClassVar[tuple[str, ...]] = ("mse", "l1", "smooth_l1", "huber")

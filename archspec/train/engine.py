@@ -157,7 +157,10 @@ class Training:
         """What is monitored: what the plan says, else what the task does."""
         named = stop.monitor if stop is not None else None
         name: str = named or self.task.monitor
-        return name if self.sets.val is not None else name.replace("val.", "train.")
+        if self.sets.val is not None:
+            return name
+        figure = name.removeprefix("val.").removeprefix("train.")
+        return f"train.{'loss' if figure in self.task.later else figure}" if figure else ""
 
     def _averages(self) -> dict[str, AveragedModel]:
         """Of the weights of each network that the task wants averaged, by its name."""

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
-from archspec.text.faults import SpecError
-from archspec.text.source import read
 from archspec.text.words import cut, listed
 from archspec.train.errors import TrainError
 from archspec.train.samples import ENDINGS, Placed, Wanted, size_of
@@ -60,6 +59,8 @@ def coco(path: Path, wanted: Wanted) -> Placed:
     if not images:
         raise TrainError("E803", f"`{path}` has no images", "give at least one")
     above = _pictures(path, next(iter(images.values())))
+    far = float("inf")  # where the size of a picture is not said
+    sizes = {one["id"]: (one.get("width", far), one.get("height", far)) for one in told["images"]}
     boxes: dict[Any, list[list[float]]] = {key: [] for key in images}
     labels: dict[Any, list[int]] = {key: [] for key in images}
     wanted_keys = ("image_id", "category_id", "bbox")
@@ -70,7 +71,8 @@ def coco(path: Path, wanted: Wanted) -> Placed:
                 raise TrainError("E803", message, f"its `{key}` is an `id` that the file has")
         if not one.get("iscrowd"):
             left, top, width, height = _four(path, number, one["bbox"])
-            boxes[one["image_id"]].append([left, top, left + width, top + height])
+            corners = [left, top, left + width, top + height]
+            boxes[one["image_id"]].append(_rounded(corners, sizes[one["image_id"]]))
             labels[one["image_id"]].append(numbers[one["category_id"]])
     files = {key: above / name for key, name in images.items()}
     return _placed(
@@ -78,6 +80,13 @@ def coco(path: Path, wanted: Wanted) -> Placed:
         [one["name"] for one in categories],
         wanted,
     )
+
+
+def _rounded(corners: list[float], size: tuple[float, float]) -> list[float]:
+    """Cut at the picture's edges where it is over them by no more than rounding does."""
+    low = [0.0 if -_ROUNDED <= one < 0 else one for one in corners[:2]]
+    pairs = zip(corners[2:], size, strict=True)
+    return low + [float(edge) if edge < one <= edge + _ROUNDED else one for one, edge in pairs]
 
 
 def _each(path: Path, told: Any, name: str, *keys: str) -> list[dict[str, Any]]:
@@ -141,16 +150,16 @@ def _lines_of(root: Path, file: Path) -> Path:
 
 def _names(root: Path) -> list[str]:
     """What classes are called, by their numbers; [] where nothing says."""
-    if (root / "classes.txt").is_file():
-        return (root / "classes.txt").read_text(encoding="utf-8-sig").split("\n")[:-1]
-    path = next((root / name for name in ("data.yaml", "dataset.yaml") if (root / name).is_file()), None)
-    if path is None:
+    lines, path = root / "classes.txt", root / "data.yaml"
+    if lines.is_file():
+        return [line.strip() for line in lines.read_text("utf-8-sig").splitlines() if line.strip()]
+    if not path.is_file():
         return []
     try:
-        names = read(path).data["names"]
+        names = yaml.safe_load(path.read_text("utf-8-sig"))["names"]
         return [str(names[k]) for k in range(len(names))]
-    except (SpecError, KeyError, TypeError) as bad:
-        message = f"`{path}` has no `names` of classes: {cut(str(bad), 80)}"
+    except (yaml.YAMLError, KeyError, TypeError) as bad:
+        message = f"`{path}` has no `names` of classes: {cut(' '.join(str(bad).split()), 80)}"
         raise TrainError("E803", message, "names: [cat, dog]") from None
 
 
@@ -176,10 +185,11 @@ def _read(path: Path, file: Path, names: Sequence[str]) -> tuple[list[list[float
         if max(x, y, across, down) > 1 or min(x, y, across, down) < 0:
             message = f"`{path}` line {number} is `{cut(line)}`: these are no shares of the picture"
             raise TrainError("E803", message, "divide by its width and height: from 0 to 1")
-        boxes.append([
+        corners = [
             (x - across / 2) * width, (y - down / 2) * height,
             (x + across / 2) * width, (y + down / 2) * height,
-        ])  # fmt: skip
+        ]  # fmt: skip
+        boxes.append(_rounded(corners, (width, height)))
         labels.append(int(label))
     return boxes, labels
 

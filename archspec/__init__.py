@@ -1,6 +1,6 @@
 """Neural network architectures as short YAML specs: checked, analysed, written as PyTorch source.
 
-What is here is loaded when it is first used; only `build`, `train`, `transfer` and
+What is here is loaded when it is first used; only `build`, `export`, `train`, `transfer` and
 `weights` need torch.
 """
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archspec.layers import register
     from archspec.limits import Limits
     from archspec.module import BuildError, build
+    from archspec.module.exchange import ExportError, export
     from archspec.network import Program, compile, load, loads, render
     from archspec.text.faults import Fault, SpecError
 
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
-    "BuildError", "Fault", "Limits", "Program", "SpecError", "build", "compile", "load", "loads",
-    "register", "render", "train", "transfer", "weights",
+    "BuildError", "ExportError", "Fault", "Limits", "Program", "SpecError", "build", "compile",
+    "export", "load", "loads", "register", "render", "train", "transfer", "weights",
 ]  # fmt: skip
 
 _HOME = {
     "BuildError": "archspec.module", "Fault": "archspec.text.faults", "Limits": "archspec.limits",
     "Program": "archspec.network", "SpecError": "archspec.text.faults", "build": "archspec.module",
-    "compile": "archspec.network", "load": "archspec.network", "loads": "archspec.network",
-    "register": "archspec.layers", "render": "archspec.network",
+    "compile": "archspec.network", "export": "archspec.module.exchange",
+    "ExportError": "archspec.module.exchange", "load": "archspec.network",
+    "loads": "archspec.network", "register": "archspec.layers", "render": "archspec.network",
 }  # fmt: skip
 
 

@@ -219,7 +219,7 @@ def test_export(here: Path) -> None:
     wrong = run("export", "small.yaml", "-o", "small.xyz", cwd=here)
     assert wrong.returncode == 2
     said = "error: the ending `.xyz` of `small.xyz` means no format of a graph"
-    assert wrong.stderr == f"{said}\n  help: known: .graphml\n"
+    assert wrong.stderr == f"{said}\n  help: known: .graphml, .onnx, .pt2\n"
     for _ in range(2):  # over its own
         done = run("export", "small.yaml", "-o", "small.graphml", cwd=here)
         assert (done.stdout, done.stderr) == ("small.graphml: 6 nodes written\n", "")

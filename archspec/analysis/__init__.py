@@ -19,12 +19,14 @@ What the first three find is one Row a node:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archspec import collector
 from archspec.analysis.axes import free_places, tracked_axes
 from archspec.analysis.cost import costs
+from archspec.analysis.memory import Held, steps
 from archspec.analysis.receptive_field import Field, Seen, Tracked, see
 from archspec.analysis.rows import Row, Totals, rows, totals
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from archspec.language import Spec
     from archspec.text.faults import Fault
 
-__all__ = ["Analysis", "Field", "Row", "Totals"]
+__all__ = ["Analysis", "Field", "Held", "Row", "Totals"]
 
 
 class Analysis:
@@ -101,6 +103,13 @@ class Analysis:
 
         free = free_places(self.graph, self.spec)
         return self._larger or elsewhere(self.graph, self.tracked, self.sizes, free)
+
+    def training(self, trained: Collection[str]) -> list[Held]:
+        """What a step holds at each node, the last first, where weights of these names are trained.
+
+        Weights and what an optimizer remembers come on top.
+        """
+        return steps(self.graph, costs(self.graph), trained)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

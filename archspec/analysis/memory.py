@@ -12,10 +12,11 @@ it until its last reader has run:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.expand.graph import Edge
+from archspec.layers.base import BYTES
 
 if TYPE_CHECKING:
     from archspec.analysis.cost import Cost
@@ -67,24 +68,78 @@ def _bases(graph: Graph, views: Sequence[bool]) -> list[int]:
     return found
 
 
-def saved(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+def saved(graph: Graph, costs: Sequence[Cost], trained: Collection[str] | None = None) -> list[int]:
     """Bytes that autograd newly keeps for the backward pass because of each node; by node.
 
     A tensor that several ops keep is held once: it is counted at the first. Nothing is kept where
-    no gradient flows: before the first weight that is trained.
+    no gradient flows: before the first weight that is trained. `trained` are the names of the
+    weights that are, where these are not all that the spec leaves free.
     """
+    learning = set(_learning(graph, trained))
     bases = _bases(graph, [cost.view_in_training for cost in costs])
     held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
     found = []
     for node in graph.steps:
         cost = costs[node.kind]
-        trained = cost.params > 0 and not node.frozen
-        wants.append(trained or any(wants[edge.node] for edge in node.inputs))
-        kept = _kept(node, cost.kept, bases) - held if wants[-1] else set()
+        owner = node.index if node.shared is None else node.shared
+        wants.append(owner in learning or any(wants[edge.node] for edge in node.inputs))
+        needs = wants[-1] and not (_for_weights(node) and owner not in learning)
+        kept = _kept(node, cost.kept, bases) - held if needs else set()
         held |= kept
-        own = cost.kept.bytes if wants[-1] else 0
+        own = cost.kept.bytes if needs else 0
         found.append(own + sum(graph.steps[e.node].outs[e.output].bytes for e in kept))
+    return found
+
+
+def _for_weights(node: Node) -> bool:
+    return node.layer is not None and node.layer.kept_for_weights
+
+
+def _learning(graph: Graph, trained: Collection[str] | None) -> dict[int, int]:
+    """By node that owns any, the numbers of its weights that are trained."""
+    found: dict[int, int] = {}
+    for name, weight, node in graph.weights():
+        learns = not node.frozen if trained is None else name in trained
+        if learns and not weight.buffer:
+            found[node.index] = found.get(node.index, 0) + weight.size
+    return found
+
+
+class Held(NamedTuple):
+    """What a step of training holds at a node, in bytes, the weights themselves left out.
+
+    `kept` of one sample: for the rest of the backward pass, with the gradients that this node gets
+    and gives. `gradients` of the weights: those that are made so far.
+    """
+
+    kept: int
+    gradients: int
+
+
+def steps(graph: Graph, costs: Sequence[Cost], trained: Collection[str]) -> list[Held]:
+    """What is held at each node: forward before the first that learns, then backward.
+
+    Most of what is kept is gone before the gradients of the first layers are there:
+
+        conv, 100 kept, 10 trained      at conv   Held(100, 60)
+        linear, 20 kept, 50 trained     at linear Held(120, 50)
+    """
+    kept, learning, alive = (
+        saved(graph, costs, trained),
+        _learning(graph, trained),
+        live(graph, costs),
+    )
+    last = {n.index if n.shared is None else n.shared: n.index for n in graph.steps}
+    made = {last[owner]: BYTES["float"] * size for owner, size in learning.items()}
+    held, gradients, found = sum(kept), 0, []
+    for node in reversed(graph.steps):
+        gradients += made.get(node.index, 0)
+        inputs = sum(graph.steps[e.node].outs[e.output].bytes for e in node.inputs)
+        passing = costs[node.kind].bytes_out + inputs
+        forward = not held and not made.get(node.index)
+        found.append(Held(alive[node.index], 0) if forward else Held(held + passing, gradients))
+        held -= kept[node.index]
     return found
 
 

@@ -106,21 +106,57 @@ def expand(spec: str, choice: Choice) -> None:
 
 
 @click.command()
-@SPEC
-@writing("As its ending says: .graphml; - for stdout.")
+@click.argument(
+    "network", metavar="SPEC|RUN|CHECKPOINT", help="What is written.", shell_complete=specs
+)
+@writing("As its ending says: .graphml, .onnx, .pt2; - for stdout.")
+@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file.")
 @choosing
-def export(spec: str, choice: Choice, output: Output) -> None:
-    """Write the graph for other programs."""
+def export(network: str, weights: str | None, choice: Choice, output: Output) -> None:
+    """Write the graph, or the whole network, for other programs.
+
+    \b
+    .graphml  the graph with all that is known of it, of a SPEC
+    .onnx     the network with its weights, for ONNX Runtime and its like
+    .pt2      the same, for PyTorch without archspec
+    """
+    ending = ".graphml" if output.file is None else Path(output.file).suffix.lower()
+    if ending in (".onnx", ".pt2"):
+        _network(network, weights, choice, output)
+        return
+    if ending != ".graphml":
+        message = f"the ending `{ending}` of `{output.file}` means no format of a graph"
+        raise WrongUsageError(message, "known: .graphml, .onnx, .pt2")
     from archspec.report.graphml import graphml
 
-    program = choice.accept(spec)
-    ending = ".graphml" if output.file is None else Path(output.file).suffix
-    if ending.lower() != ".graphml":
-        message = f"the ending `{ending}` of `{output.file}` means no format of a graph"
-        raise WrongUsageError(message, "known: .graphml")
+    program = choice.accept(network)
     path = output.write(graphml(program.graph), f"{program.name}{ending}")
     if path is not None:
         say(f"{path}: {len(program.graph.steps):,} nodes written")
+
+
+def _network(network: str, weights: str | None, choice: Choice, output: Output) -> None:
+    """A trained network, or one that is built of a spec."""
+    from archspec.save import NotOursError
+
+    path = output.path("")
+    try:
+        if Path(network).is_dir() or network.startswith("hf:"):
+            from archspec.train import load
+
+            found = load(network).export(path, force=output.force)
+        else:
+            from archspec.module import build
+            from archspec.module.exchange import export
+
+            model = build(choice.accept(network), weights=weights)
+            found = export(model, path, force=output.force)
+    except NotOursError as error:
+        raise WrongUsageError(str(error), "--force replaces it, -o names another") from None
+    for name, shape in found.inputs.items():
+        say(f"input {name}: {' x '.join(map(str, shape))}")
+    say(f"output {', '.join(found.outputs)}: apart by {found.apart:.0e} of the largest number")
+    say(f"{found.path}: {found.path.stat().st_size:,} bytes written")
 
 
 @click.command()

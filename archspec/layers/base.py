@@ -254,6 +254,7 @@ class Layer(BaseModel):
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
+    kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces

@@ -25,6 +25,7 @@ class Linear(Layer):
     reads = "sequence"
     channel_axis = -1
     kept = INPUT
+    kept_for_weights = True
     examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),

@@ -43,6 +43,12 @@ def running(program: Program, module: nn.Module, failed: Exception) -> Node | No
     return _nearest(_inside(graph, path), said) or at(graph, path)
 
 
+def line(program: Program, number: int) -> Node | None:
+    """The op that a line of the emitted text is of."""
+    said = program.code.splitlines()[number - 1]
+    return _nearest(_of_class(program.graph, program.code, number), said)
+
+
 def making(program: Program, failed: Exception) -> Node | None:
     """The op at which a constructor failed."""
     for frame, said in _emitted(program.code, failed):

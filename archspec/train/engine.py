@@ -302,6 +302,7 @@ class Training:
         if self.order.world > 1 and isinstance(self.model, networks.Networks):
             share_buffers(self.model)
         factor = self.rate.at(self.at.updates)
+        self.task.progress = self.at.updates / self.rate.steps
         for entry, base in zip(self.optimizer.param_groups, self.bases, strict=True):
             entry["lr"] = base * factor
         total = sum(map(len, update))
@@ -412,7 +413,7 @@ class Training:
     def finish(self) -> None:
         """After the last phase: statistics of norms estimated anew, the average made the model."""
         at = self.at
-        at.finished = True
+        at.finished, self.task.progress = True, 1.0
         if self.plan.update_bn:
             estimate(self.task, self.shown, self.sets.train, self.job.batch, self.still)
         self.model.load_state_dict(self.shown.state_dict())

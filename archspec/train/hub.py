@@ -17,7 +17,7 @@ from archspec.version import VERSION
 
 _ADDRESS = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)")  # a Path has one `/` where two were written
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
-FILES = ["README.md", "network.svg", "facts.json", "model.safetensors", "spec/*"]
+FILES = ["README.md", "network.svg", "facts.json", "*model.safetensors", "*spec/*"]
 
 
 def repository(path: str | Path) -> str:

@@ -26,9 +26,11 @@ from archspec.train import augment
 from archspec.train.errors import TrainError
 from archspec.train.named import Called
 from archspec.train.samples import Given, Samples
+from archspec.train.window import Window
 
 _PRIME = 1_000_003  # keeps the seeds of epochs, and of runs, apart
 _MOST = 2**63 - 1
+_WINDOW = -3  # numbers of a picture that its window takes: others than three of augmentation
 
 
 def seeded(*parts: int) -> int:
@@ -98,6 +100,8 @@ class View(Dataset[Any]):
     seed: int = 0
     epoch: int = 0
     workers: int = 0  # processes that read
+    window: Window | None = None  # what is cut out of each picture
+    roams: bool = False  # anywhere, as in training; else in the middle
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -123,8 +127,14 @@ class View(Dataset[Any]):
         if isinstance(self.samples, Given):
             return self.samples.together(self._items(self.samples, numbers))
         x, y = self.samples.fetch(numbers)
+        x = x if self.window is None else self._seen_through(self.window, x, indices)
         x, y = self._augmented(x, y, indices) if self.augments else (x, y)
         return (x if self.normal is None else self.normal(x)), y
+
+    def _seen_through(self, window: Window, x: Tensor, indices: list[int]) -> Tensor:
+        if not self.roams:
+            return window.middle(x)
+        return window.anywhere(x, self._numbers(_WINDOW)[torch.as_tensor(indices)])
 
     def _items(self, given: Given, numbers: list[int]) -> list[Any]:
         """Items of the caller's set, what is random in it decided."""
@@ -154,15 +164,17 @@ class View(Dataset[Any]):
 
     def _numbers(self, width: int) -> Tensor:
         """[samples, width] in [0, 1): those of this epoch, for every sample."""
-        key = (self.seed, self.epoch, width)
+        key = (self.seed, self.epoch)
         if getattr(self, "_key", None) != key:
-            generator = torch.Generator().manual_seed(seeded(self.seed, self.epoch, width))
-            self._key, self._drawn = key, torch.rand(len(self), width, generator=generator)
-        return self._drawn
+            self._key, self._drawn = key, dict[int, Tensor]()
+        if width not in self._drawn:
+            generator = torch.Generator().manual_seed(seeded(*key, width))
+            self._drawn[width] = torch.rand(len(self), abs(width), generator=generator)
+        return self._drawn[width]
 
     def plain(self) -> View:
         """The same without augmentation."""
-        return replace(self, augments=())
+        return replace(self, augments=(), roams=False)
 
 
 @contextmanager

@@ -114,6 +114,17 @@ def _size(node: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
+def _resize(node: Any) -> tuple[int, int] | None:
+    """The shorter side: one length, or the least and the greatest."""
+    sides = [node, node] if type(node) is int else node
+    if node is None:
+        return None
+    whole = isinstance(sides, list) and all(type(one) is int and one > 0 for one in sides)
+    if not whole or len(sides) != 2 or sides[0] > sides[1]:
+        raise wrong_kind("a whole number of at least 1, or two: the least and the greatest")
+    return sides[0], sides[1]
+
+
 def _normalise(node: Any) -> Any:
     """A way, or the numbers themselves."""
     if isinstance(node, dict):
@@ -149,6 +160,12 @@ class Data(Form):
     size: Annotated[
         tuple[int, int] | None, PlainValidator(_size, json_schema_input_type=Count | _Sides | None)
     ] = Field(default=None, description="height and width that pictures are brought to")
+    resize: Annotated[
+        tuple[int, int] | None,
+        PlainValidator(_resize, json_schema_input_type=Count | _Sides | None),
+    ] = Field(
+        default=None, description="shorter side that `size` is cut out of, anywhere in training"
+    )
     normalize: Annotated[
         Any, PlainValidator(_normalise, json_schema_input_type=str | dict[str, list[float]])
     ] = "auto"

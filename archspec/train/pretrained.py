@@ -23,7 +23,7 @@ from torch import nn
 from archspec.figures import figure
 from archspec.frames import frame
 from archspec.report.layers import title
-from archspec.train import hub, reading, sets, state, use
+from archspec.train import hub, networks, reading, sets, state, use
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
 from archspec.train.run import PLACES, Run
@@ -53,7 +53,7 @@ def save_pretrained(
     *,
     license: str = "",
     classes: Sequence[str] = (),
-    plan: str | Path | Plan | None = None,
+    plan: reading.Planned | None = None,
 ) -> Path:
     """Write a network, with all that its use needs, into a folder: whole or not at all.
 
@@ -66,21 +66,28 @@ def save_pretrained(
     folder = Path(folder).absolute()
     _free(folder)
     if isinstance(what, nn.Module):
-        made = _of_module(what, tuple(classes), reading.given(plan, {}))
+        whole, facts = _of_module(what, tuple(classes), reading.given(plan, {}))
     elif classes or plan is not None:
         message = "a run has its classes and its plan"
         raise TrainError("E808", message, "they are said of a module alone")
     else:
-        made = _of_run(what)
-    model, facts = made
-    program = origin.program_of(model)
+        whole, facts = _of_run(what)
+    models = networks.parts(whole)
+    records, texts = {}, {}
+    for name, program in networks.programs(whole).items():
+        records[name], texts[name] = state.spec_record(program)
+    main, *others = models
+    program = origin.program_of(models[main])
     assert program is not None
-    record, texts = state.spec_record(program)
-    facts = {**facts, "spec": record, "license": license}
-    texts |= {"README.md": card(program, facts), "network.svg": str(figure(program))}
+    facts = {**facts, "spec": records[main], "license": license}
+    if others:
+        facts["others"] = {name: records[name] for name in others}
+    texts[main] |= {"README.md": card(program, facts), "network.svg": str(figure(program))}
+    beside = {name: (models[name].state_dict(), texts[name]) for name in others}
+    made = state.Checkpoint(models[main].state_dict(), None, facts, texts[main], beside)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        state.placed(folder, state.Checkpoint(model.state_dict(), None, facts, texts))
+        state.placed(folder, made)
     except OSError as bad:
         message = f"`{folder}` cannot be written: {bad.strerror}"
         raise TrainError("E808", message, "name another folder") from None
@@ -134,7 +141,7 @@ def _of_run(what: Run | str | Path) -> tuple[nn.Module, dict[str, Any]]:
     checkpoint = state.found(folder)
     found, facts = use.load(checkpoint), state.facts_of(checkpoint)
     # of several networks the one that the run was for
-    return found.model, {**facts, "plan": _elsewhere(found.plan), "others": {}}
+    return found.whole, {**facts, "plan": _elsewhere(found.plan), "others": {}}
 
 
 def _elsewhere(plan: Plan) -> str:

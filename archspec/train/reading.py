@@ -33,10 +33,14 @@ _MISSING = {
 }
 
 
-def given(plan: str | Path | Plan | None, keys: Mapping[str, Any]) -> Plan:
+Planned = str | Path | Plan | Mapping[str, Any]
+"""A plan, its file, or its keys."""
+
+
+def given(plan: Planned | None, keys: Mapping[str, Any]) -> Plan:
     """A plan from a file, from keys, or from a file with some keys set. Raises SpecError."""
-    if plan is None:
-        return parse(_from_keys(keys))
+    if plan is None or isinstance(plan, Mapping):
+        return parse(_from_keys({**(plan or {}), **keys}))
     found = plan if isinstance(plan, Plan) else parse(sources.read(plan))
     if not keys:
         return found

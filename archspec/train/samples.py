@@ -19,6 +19,7 @@ from archspec.text.words import cut, joined, listed
 from archspec.train import targets
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Cut, Input
+from archspec.train.window import Window
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +47,7 @@ class Wanted(NamedTuple):
     inputs: tuple[Input, ...] = ()  # all of the network; () where it is not known
     cut: Cut | None = None  # how a file of tokens is cut
     pair: tuple[str, ...] = ()  # the inputs that a pair of samples goes into
+    resize: tuple[int, int] | None = None  # shorter sides of pictures that the size is cut out of
 
     def known(self, classes: tuple[str, ...]) -> Wanted:
         """The same, of a set whose characters have numbers already."""
@@ -60,6 +62,13 @@ class Wanted(NamedTuple):
     def sides(self) -> tuple[int, int] | None:
         """Height and width of a picture."""
         return self.size or ((self.shape[1], self.shape[2]) if len(self.shape) == 3 else None)
+
+    @property
+    def window(self) -> Window | None:
+        """What is cut out of pictures that are read larger."""
+        if self.resize is None or self.sides is None:
+            return None
+        return Window(self.sides, *self.resize)
 
 
 def has_classes(where: str, wanted: Wanted, help: str) -> None:
@@ -263,7 +272,7 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
     if wanted.sides is None or wanted.channels not in _MODES:
         message = f"pictures do not go into an input of shape {list(wanted.shape)}"
         raise TrainError("E804", message, "its shape is [1, H, W] or [3, H, W]")
-    return _MODES[wanted.channels], wanted.sides
+    return _MODES[wanted.channels], wanted.sides if wanted.window is None else wanted.window.read
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:

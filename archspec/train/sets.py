@@ -23,6 +23,8 @@ from archspec.train.loading import Normal, View
 from archspec.train.plan import Data, Plan
 from archspec.train.samples import Given, Samples, Wanted
 from archspec.train.sources import samples
+from archspec.train.targets import CLASSES, LABELS, NUMBERS
+from archspec.train.window import Window
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -93,7 +95,8 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     elif data.val:
         held, chosen = _split(whole, float(data.val))
     chosen = chosen[: data.samples]
-    view = View(whole, chosen, None, data.augment, plan.seed)
+    view = View(whole, chosen, None, data.augment, plan.seed, roams=True)
+    window = _window(plan, wanted, view)
     if data.augment and not _pictures(view):
         said = "augmentations are for pictures that archspec reads; these inputs are none"
         raise plan.fault("E802", said, "data", "augment", help="augment in the Dataset itself")
@@ -102,6 +105,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     for one in (view, held):
         if one is not None:
             one.normal, one.workers = normal, data.workers or one.samples.workers
+            one.window = window
     facts = _facts(view, wanted, task)
     notes: tuple[str, ...] = ()
     if shift is not None and normal != shift:
@@ -111,6 +115,26 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
         view = companions(view, many, wanted.pair)
         held = companions(held, many, wanted.pair) if held is not None else None
     return Sets(view, held, facts, notes)
+
+
+def _window(plan: Plan, wanted: Wanted, view: View) -> Window | None:
+    """What is cut out of the pictures. Raises SpecError where that cannot be."""
+    window = wanted.window
+    if window is None:
+        return None
+    said, help = "", ""
+    if not _pictures(view) or view.samples.fetch([0])[0].shape[2:] != window.read:
+        said = "`resize` is for pictures that archspec reads; these inputs are none"
+        help = "leave it out"
+    elif wanted.targets not in (CLASSES, NUMBERS, LABELS):
+        said = f"`resize` cuts pictures, and the target ({wanted.targets}) would not go along"
+        help = "`size` alone brings both to one size"
+    elif window.least < min(window.size):
+        said = f"`resize` is {window.least}, and {min(window.size)} cells are cut out of it"
+        help = "the shorter side is at least as long as the input's"
+    if said:
+        raise plan.fault("E802", said, "data", "resize", help=help)
+    return window
 
 
 def _facts(view: View, wanted: Wanted, task: str) -> Facts:
@@ -204,14 +228,15 @@ def _numbers(shift: Tensor, scale: Tensor) -> Normal:
 
 def wanted(program: Program | None, plan: Plan, kind: str, *, plain: bool = False) -> Wanted:
     """What the network and the plan ask of a set; `kind`: of targets."""
-    size = plan.data.size if plan.data is not None else None
+    data = plan.data or Data()
     if program is None:
-        return Wanted((), 0, kind, size, plain=plain)
+        return Wanted((), 0, kind, data.size, plain=plain, resize=data.resize)
     read = inputs(program)
     shape = program.graph.steps[0].outs[0].shape
     out = program.graph.outputs[main(program)][0]
     width = program.graph.steps[out.node].outs[out.output].shape[:1]
-    return Wanted(shape, width[0] if width else 0, kind, size, plain=plain, inputs=read)
+    classes = width[0] if width else 0
+    return Wanted(shape, classes, kind, data.size, plain=plain, inputs=read, resize=data.resize)
 
 
 def main(program: Program) -> str:

@@ -19,7 +19,7 @@ from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean, listed
-from archspec.train import groups, networks, reading, refusals, sets, state, tasks
+from archspec.train import groups, memory, networks, reading, refusals, sets, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
@@ -42,7 +42,7 @@ def fit(
     model: networks.Given,
     data: Any = None,
     *,
-    plan: str | Path | Plan | None = None,
+    plan: reading.Planned | None = None,
     resume: str | Path | None = None,
     quiet: bool = False,
     **keys: Any,
@@ -122,13 +122,14 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch
-    known = [program for program in programs.values() if program is not None]
-    sized = [refusals.fits(one, found) if one is reader else one for one in known]
+    known = {name: program for name, program in programs.items() if program is not None}
+    sized = {n: refusals.fits(one, found) if one is reader else one for n, one in known.items()}
     task.rehearse(model, found)
     if len(known) == len(programs):
+        needed, room = memory.needs(sized, plan, free, on), memory.available(on.device)
         if batch == "auto":
-            batch = refusals.automatic(sized, plan, len(found.train), on.device)
-        refusals.memory(sized, plan, int(batch), on.device)
+            batch = memory.automatic(needed, len(found.train), room)
+        memory.refuse(needed, int(batch), room)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
@@ -279,7 +280,7 @@ def same_network(model: nn.Module, checkpoint: Path, record: Mapping[str, Any]) 
 
 
 def overfit_one_batch(
-    model: networks.Given, data: Any = None, *, plan: str | Path | Plan | None = None, **keys: Any
+    model: networks.Given, data: Any = None, *, plan: reading.Planned | None = None, **keys: Any
 ) -> tuple[float, float]:
     """The loss on one batch before and after it was learned by heart, by a copy of the model.
 
@@ -296,7 +297,7 @@ def overfit_one_batch(
         raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
     view = job.sets.train
-    view = replace(view, chosen=view.chosen[: job.batch], augments=())
+    view = replace(view.plain(), chosen=view.chosen[: job.batch])
     job = replace(job, sets=replace(job.sets, train=view, val=None))
     training = Training(job, accelerator(found))
     state.seed_all(found.seed)

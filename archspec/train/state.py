@@ -171,6 +171,9 @@ def facts_of(checkpoint: Path) -> dict[str, Any]:
     try:
         record = json.loads((checkpoint / "facts.json").read_text(encoding="utf-8"))
         Facts.of(record["data"])
+        odd = [name for name in record.get("others", ()) if not name.isidentifier()]
+        if odd:
+            raise ValueError(f"`{odd[0]}` is no name of a network")
     except (OSError, ValueError, KeyError, TypeError) as bad:
         message = f"`{checkpoint}` cannot be read: {bad}"
         raise TrainError("E808", message, "take another checkpoint of the run") from None

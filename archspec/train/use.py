@@ -8,15 +8,17 @@ Several checkpoints are an ensemble: what they say is averaged.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from archspec.module import exchange
 from archspec.save import NotOursError, save
 from archspec.text.source import from_text
 from archspec.text.words import listed
@@ -28,10 +30,12 @@ from archspec.train.pictures import png
 from archspec.train.samples import picture, shown, size_of
 from archspec.train.sets import Facts
 from archspec.train.targets import PLACED
+from archspec.train.window import Window
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from archspec.module.exchange import Exported
     from archspec.network import Program
     from archspec.train.loading import View
     from archspec.train.plan import Plan
@@ -78,7 +82,11 @@ class Trained:
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
             raise TrainError("E804", message, "call the module that `load` gives")
-        return picture(file, _MODES[shape[0]], (shape[1], shape[2]), whole=self.placed)
+        data, sides = self.plan.data, (shape[1], shape[2])
+        if data is None or data.resize is None:
+            return picture(file, _MODES[shape[0]], sides, whole=self.placed)
+        window = Window(sides, *data.resize)
+        return window.middle(picture(file, _MODES[shape[0]], window.read)[None])[0]
 
     def input(self, file: Path) -> Tensor:
         """A picture as the network takes it: [1, C, H, W]. Raises TrainError."""
@@ -107,6 +115,16 @@ class Trained:
     def shares(self, x: Any) -> Tensor:
         """Probabilities, or numbers, of inputs [N, …], or of several by name."""
         return self.task.verdict(call(self.model, x))
+
+    def export(self, path: str | Path, *, force: bool = False) -> Exported:
+        """Write it as .onnx or .pt2, with task, classes and normalisation in the file's metadata.
+
+        As `archspec.export` does. Raises ExportError.
+        """
+        facts = {"task": self.facts.task, "classes": json.dumps(self.facts.classes)}
+        if self.facts.normal is not None:  # x -> (x - shift) / scale, a number a channel
+            facts |= {key: json.dumps(value) for key, value in asdict(self.facts.normal).items()}
+        return exchange.export(self.model, path, metadata=facts, force=force)
 
 
 def load(path: str | Path) -> Trained:

@@ -19,6 +19,7 @@ from archspec.weights.patterns import Pair, fold, section
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from archspec.analysis.sizes import Types
     from archspec.expand.graph import Graph
 
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
@@ -72,8 +73,11 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
     return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
 
 
-def probe(graph: Graph) -> list[Tensor]:
-    """A batch of two for each input of a network, always the same: floats, tokens, masks."""
+def probe(graph: Graph, types: Sequence[Types] | None = None, batch: int = 2) -> list[Tensor]:
+    """A batch for each input of a network, always the same: floats, tokens, masks.
+
+    `types` are those of each node where they are not the graph's own.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(2)
@@ -81,7 +85,7 @@ def probe(graph: Graph) -> list[Tensor]:
     found = []
     for node in graph.steps:
         if node.layer is None:
-            shape = (2, *node.outs[0].shape)
+            shape = (batch, *(node.outs if types is None else types[node.index])[0].shape)
             kind = node.outs[0].dtype
             most = min(tokens, default=2) if kind == "int" else 2
             whole = torch.randint(0, most, shape, generator=generator)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import torch
 import wrapped
 from torch import nn
 
@@ -45,6 +46,16 @@ def torchvision(name: str, **arguments: Any) -> Callable[[], nn.Module]:
         return module
 
     return build
+
+
+def on_cpu(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """What reads numbers while it is built, which the meta device does not have."""
+
+    def there() -> nn.Module:
+        with torch.device("cpu"):
+            return build()
+
+    return there
 
 
 def timm(name: str, **arguments: Any) -> Callable[[], nn.Module]:
@@ -116,11 +127,36 @@ for spec, size, *names in (
     ("convnext_tiny", 96, *(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))),
     ("shufflenet_v2", 96, *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_5", "2_0"))),
     ("vit_b_16", 224, "vit_b_16", "vit_l_16"),
+    ("efficientnet_v2_s", 96, *(f"efficientnet_v2_{size}" for size in "sml")),
 ):
     for name in names:
         REFERENCES[spec, name] = Reference(
             torchvision(name), picture(size), gradient=name in GRADIENTS
         )
+for ours, theirs in (
+    ("resnext50", "resnext50_32x4d"),
+    ("resnext101", "resnext101_32x8d"),
+    ("resnext101_64", "resnext101_64x4d"),
+    ("wide_resnet50", "wide_resnet50_2"),
+    ("wide_resnet101", "wide_resnet101_2"),
+):
+    REFERENCES["resnext50", ours] = Reference(torchvision(theirs), picture(96))
+for name in ("x_400mf", "x_3_2gf", "x_8gf", "y_400mf", "y_1_6gf"):
+    REFERENCES["regnet_x_400mf", f"regnet_{name}"] = Reference(
+        on_cpu(torchvision(f"regnet_{name}")), picture(96), source="torchvision"
+    )
+REFERENCES["r3d_18", "r3d_18"] = Reference(torchvision("video.r3d_18"), ((3, 4, 32, 32),))
+for depth in (50, 101):
+    name = "deeplabv3" if depth == 50 else "deeplabv3_resnet101"
+    REFERENCES["deeplabv3", name] = Reference(
+        torchvision(f"segmentation.deeplabv3_resnet{depth}", weights_backbone=None, aux_loss=True),
+        picture(65),
+        renamed(out="out", aux="aux"),
+    )
+for depth in (50, 101, 152):
+    REFERENCES["resnet_v2_50", f"resnet_v2_{depth}"] = Reference(
+        timm(f"resnetv2_{depth}"), picture(96)
+    )
 for depth in (50, 101, 152):
     REFERENCES["se_resnet50", f"se_resnet{depth}"] = Reference(
         timm(f"legacy_seresnet{depth}"), picture(96)

@@ -339,7 +339,7 @@ class Whole:
         )  # fmt: skip
         write_class(plan, info)
         tried = {w.param for w in group.witnesses}
-        decide = unit.deciding & tried & {p.name for p in info.parameters}
+        decide = (unit.deciding & tried | unit.pointing) & {p.name for p in info.parameters}
         if decide:
             raise PlainError("an argument decides what there is", params=frozenset(decide))
         group.info = info

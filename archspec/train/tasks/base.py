@@ -72,6 +72,7 @@ class Task:
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
         self.others: Mapping[str, Program | None] = {}  # the other networks, by name
+        self.progress = 1.0  # share of the phase's steps that are done; of what is trained, all
 
     @property
     def reader(self) -> Program | None:

@@ -195,6 +195,49 @@ def _words(answer: Any) -> str:
 
 
 @click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT", help="What goes on.")
+@click.option(
+    "--prompt",
+    "-p",
+    metavar="TEXT",
+    required=True,
+    help="What it begins with; of a network of numbers, these: '17 4 25'.",
+)
+@click.option(
+    "--tokens",
+    "-n",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many follow.",
+)
+@click.option(
+    "--temperature",
+    "-t",
+    metavar="X",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 likely tokens are likelier; 0: the likeliest.",
+)
+@click.option("--top-k", metavar="K", type=click.IntRange(min=1), help="Among the likeliest K.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True,
+              help="The same gives the same.")  # fmt: skip
+def generate(
+    run: str, prompt: str, tokens: int, temperature: float, top_k: int | None, seed: int
+) -> None:
+    """Go on with a text as a trained language model would."""
+    from archspec.train import generating, use
+
+    found = use.load(run)
+    given = generating.read(found, prompt)
+    keys: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
+    said = generating.generate(found, given, tokens, **keys)
+    say(prompt + said if isinstance(said, str) else " ".join(map(str, [*given, *said])))
+
+
+@click.command()
 @click.argument("run", metavar="RUN|CHECKPOINT", help="What is measured.")
 @click.option("--data", "-d", metavar="PATH", help="Other data than the plan holds out.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, the confusion matrix included.")

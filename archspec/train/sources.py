@@ -57,6 +57,7 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (str, Path)):
         return _named(given, wanted)
     if hugging.is_theirs(given):
+        has_classes("the dataset", wanted, "columns of classes and of numbers are read")
         return hugging.Rows(given, wanted)
     if isinstance(given, DataLoader):
         return _of_loader(given)
@@ -110,7 +111,7 @@ def _of_loader(loader: DataLoader[Any]) -> Samples:
 def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
     try:
         x, y = _tensors(x), _tensors(y)
-    except (TypeError, ValueError) as bad:
+    except (TypeError, ValueError, RuntimeError) as bad:
         message = f"the pair holds no arrays: {cut(str(bad), 100)}"
         help = "give tensors or arrays (x, y); archspec.train.padded makes one of sequences"
         raise TrainError("E803", message, help) from None

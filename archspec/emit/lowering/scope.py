@@ -108,6 +108,9 @@ class Classes(Protocol):
     def forget(self, before: int) -> None:
         """Drops the classes that a failed try has written."""
 
+    def follows(self, values: Sequence[Value], axis: int) -> bool:
+        """Whether a size of any of these values follows from a free axis."""
+
     def outlined(
         self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
     ) -> tuple[Info, list[list[Value]], list[list[Value]]]:

@@ -71,6 +71,7 @@ class Task:
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
+        self.function: Any = None  # of the caller's, where the task is one
         self.others: Mapping[str, Program | None] = {}  # the other networks, by name
         self.progress = 1.0  # share of the phase's steps that are done; of what is trained, all
 

@@ -14,11 +14,12 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import archspec
 from archspec.text.faults import SpecError
-from archspec.train import reading
+from archspec.train import engine, reading
 from archspec.train.errors import TrainError
+from archspec.train.growing import carry
 from archspec.train.start import fit, overfit_one_batch
 from archspec.train.tasks import task
-from archspec.train.tasks.gan import frechet
+from archspec.train.tasks.gan import GAN, frechet
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 CODER = """\
@@ -190,3 +191,114 @@ def test_it_is_measured_however_batches_are_cut() -> None:
     ]  # fmt: skip
     assert found[0] == pytest.approx(found[1], rel=1e-6)
     assert found[0] > 0.01
+
+
+# ------------------------------------------------------------------ networks that grow
+
+
+def grown(size: int) -> tuple[nn.Module, nn.Module]:
+    made = [
+        archspec.build(f"progan_{one}", size=size, maps=16, channels=1)
+        for one in ("generator", "discriminator")
+    ]
+    return made[0].eval(), made[1].eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [8, 16, 32])
+def test_at_the_switch_nothing_is_lost(size: int) -> None:
+    """At alpha 0 the larger networks are the smaller ones, a pixel four pixels: to 1e-6."""
+    (maker, judge), (large, large_judge) = grown(size), grown(2 * size)
+    fresh = carry(large, maker.state_dict()).fresh
+    assert {line.name.split(".")[0] for line in fresh} == {f"grow_{2 * size}", f"to_rgb_{2 * size}"}
+    fresh = carry(large_judge, judge.state_dict()).fresh
+    new = {f"shrink_{2 * size}", f"from_rgb_{2 * size}"}
+    assert {line.name.split(".")[0] for line in fresh} == new
+    noise, none, one = torch.randn(4, 16), torch.zeros(4, 1, 1, 1), torch.ones(4, 1, 1, 1)
+    small = maker(noise, one)
+    wanted = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(large(noise, none), wanted, rtol=0, atol=1e-6)
+    assert (large(noise, one) - wanted).abs().max() > 0.01
+    torch.testing.assert_close(large_judge(wanted, none), judge(small, one), rtol=0, atol=1e-6)
+    assert (large_judge(wanted, one) - judge(small, one)).abs().max() > 1e-4
+
+
+def test_alpha_rises_over_its_share_and_the_data_sharpen(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[float, float]] = []
+    real = GAN._faded
+
+    def noted(self: Any, x: Tensor) -> Tensor:
+        found = real(self, x)
+        coarse = torch.nn.functional.avg_pool2d(x, 2).repeat_interleave(2, 2)
+        coarse = coarse.repeat_interleave(2, 3)
+        torch.testing.assert_close(found, self.alpha * x + (1 - self.alpha) * coarse)
+        seen.append((self.alpha, self.progress))
+        return found
+
+    monkeypatch.setattr(GAN, "_faded", noted)
+    data = {"train": "digits", "samples": 64, "val": 0}
+    fit(grown(8), data, task={"gan": {"fade": 0.5}}, epochs=2, batch=16, quiet=True, log=None)
+    assert [alpha for alpha, _ in seen] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
+
+
+def test_a_gan_grows_and_goes_on_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [
+        archspec.load(f"progan_{one}", channels=1, maps=8) for one in ("generator", "discriminator")
+    ]
+    data = {"train": "digits", "samples": 60, "val": 0}
+    keys: dict[str, Any] = {"batch": 20, "log": {"save": 1}, "quiet": True, "ema": 0.5}
+
+    def grow(folder: Path) -> list[Tensor]:
+        torch.manual_seed(0)
+        archspec.train.grow(
+            specs, data, {8: {"epochs": 1}, 16: {"epochs": 2}}, folder=folder, **keys
+        )
+        found = archspec.train.load(folder / "16").whole.state_dict()
+        return list(found.values())
+
+    whole = grow(tmp_path / "whole")
+    update = engine.Training.update
+
+    def cutting(self: Any, *args: Any) -> None:
+        if self.job.name.endswith("generator") and self.at.steps == 4:
+            raise KeyboardInterrupt
+        update(self, *args)
+
+    monkeypatch.setattr(engine.Training, "update", cutting)
+    with pytest.raises(KeyboardInterrupt):
+        grow(tmp_path / "cut")
+    monkeypatch.undo()
+    again = grow(tmp_path / "cut")
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+    plans = [(tmp_path / "whole" / s / "plan.yaml").read_text() for s in ("8", "16")]
+    assert "fade: 0\n" in plans[0]
+    assert "fade: 0.5\n" in plans[1]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "specs", "said"),
+    [
+        ([8, 32], ("progan_generator", "progan_discriminator"), "E802 the sizes are 8, 32; each"),
+        ([], ("progan_generator", "progan_discriminator"), "E802 the sizes are none"),
+        ([8], ("vae", "progan_discriminator"),
+         "E802 `vae` cannot be grown: it lacks the param `size` and the input `alpha`"),
+        ([8], ("progan_generator", "dcgan_discriminator"),
+         "E802 `dcgan_discriminator` cannot be grown: it lacks the input `alpha`"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_grown(tmp_path: Path, sizes: Any, specs: Any, said: str) -> None:
+    with pytest.raises(TrainError) as caught:
+        archspec.train.grow(specs, "digits", sizes, folder=tmp_path / "run")
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_faded_into_a_network_that_does_not_grow() -> None:
+    both = [archspec.build(f"dcgan_{one}", size=16, maps=4, channels=1)
+            for one in ("generator", "discriminator")]  # fmt: skip
+    with pytest.raises(TrainError, match="E804 `dcgan_generator` has no input `alpha`"):
+        fit(both, "digits", task={"gan": {"fade": 0.5}}, log=None)
+    with pytest.raises(SpecError, match="E802 `fade` is 2; it is a share of the training"):
+        fit(both, "digits", task={"gan": {"fade": 2}}, log=None)

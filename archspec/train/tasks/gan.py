@@ -23,18 +23,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archspec.text.words import listed
 from archspec.train.errors import TrainError
+from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE
-from archspec.train.tasks.base import Move, Sums, Task, last_op, one_input, wide
+from archspec.train.tasks.base import Move, Sums, Task, last_op, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.networks import Networks
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Sets
 
+ALPHA = "alpha"  # the input of networks that grow
 _SIDE = 16  # of pictures whose covariance is measured, at most
 _PROBABILITIES, _LOGITS = "binary_cross_entropy", "binary_cross_entropy_with_logits"
 
@@ -45,10 +49,15 @@ class GAN(Task):
     Losses: binary cross entropy of what the discriminator ends in; `mse` is the least squares of
     Mao et al. 2017 (arXiv 1611.04076). `label_smoothing` takes from the target of real pictures
     alone (Salimans et al. 2016, arXiv 1606.03498, section 3.4).
+
+    Networks that grow (Karras et al. 2018, arXiv 1710.10196) have an input `alpha`: over the share
+    `fade` of a phase it rises from 0 to 1, by steps, and data lose their detail as far as it is
+    below 1; else it is 1.
     """
 
     name: ClassVar[str] = "gan"
     targets: ClassVar[str] = NONE
+    options: ClassVar[tuple[str, ...]] = ("fade",)
     networks: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     by_heart: ClassVar[bool] = False
@@ -62,7 +71,12 @@ class GAN(Task):
         if program is None:
             message = "the generator is no network of a spec, so that the shape of noise is unknown"
             raise TrainError("E804", message, "write it as a spec: `archspec new`")
-        self.shape = program.graph.steps[0].outs[0].shape
+        self.shape = inputs(program)[0].shape
+        self.fade = self.given.get("fade", 0)
+        number = isinstance(self.fade, (int, float)) and not isinstance(self.fade, bool)
+        if not number or not 0 <= self.fade <= 1:
+            said = f"`fade` is {self.fade}; it is a share of the training, from 0 to 1"
+            raise plan.fault("E802", said, "task", self.name, "fade", help="for example 0.5")
         self.real = 1 - plan.label_smoothing
         if plan.accumulate > 1:
             said = "each of the two steps is of one batch, which the other has not yet changed"
@@ -92,8 +106,14 @@ class GAN(Task):
 
     # -------------------------------------------------------------- steps
 
+    @property
+    def alpha(self) -> float:
+        """How far the newest layers are faded in."""
+        return min(1.0, self.progress / self.fade) if self.fade else 1.0
+
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         both: Networks = model  # type: ignore[assignment]
+        x = self._faded(x)
         with torch.no_grad():
             made = self._made(both.plain("generator"), self.noise(len(x), x.device))
         real, fake = (self._verdict(both["discriminator"], one) for one in (x, made))
@@ -110,12 +130,27 @@ class GAN(Task):
         return torch.randn(n, *self.shape, device=device)
 
     def _made(self, generator: nn.Module, noise: Tensor) -> Tensor:
-        found, _ = self.outputs(generator(noise))
+        found, _ = self.outputs(self._asked(generator, self.program, noise))
         return found
 
     def _verdict(self, discriminator: nn.Module, x: Tensor) -> Tensor:
-        found = discriminator(x)
+        found = self._asked(discriminator, self.reader, x)
         return found if isinstance(found, Tensor) else next(iter(found.values()))
+
+    def _asked(self, network: nn.Module, program: Program | None, x: Tensor) -> Any:
+        """What a network gives; one that grows is told how far it has."""
+        names = [one.name for one in inputs(program)]
+        if ALPHA not in names:
+            return network(x)
+        alpha = x.new_full((len(x), 1, 1, 1), self.alpha)
+        return call(network, {name: alpha if name == ALPHA else x for name in names})
+
+    def _faded(self, x: Tensor) -> Tensor:
+        """Data as the networks see them: between half as many pixels a side and all of them."""
+        if self.alpha == 1:
+            return x
+        coarse = functional.avg_pool2d(x, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return coarse.lerp(x, self.alpha)
 
     def _loss(self, verdict: Tensor, target: float) -> Tensor:
         found: Tensor = self.criterion(verdict, torch.full_like(verdict, target))
@@ -152,7 +187,7 @@ class GAN(Task):
         both: Networks = model  # type: ignore[assignment]
         made = self._made(both["generator"], self.noise(len(x), x.device))
         for one in (x, made):
-            both["discriminator"](one)
+            self._verdict(both["discriminator"], one)
 
     def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor:
         both: Networks = model  # type: ignore[assignment]
@@ -161,9 +196,12 @@ class GAN(Task):
 
     # -------------------------------------------------------------- before the first step
 
+    def asks(self, wanted: Wanted) -> Wanted:
+        return wanted._replace(inputs=wanted.inputs[:1])
+
     def refuse(self, sets: Sets) -> None:
         assert self.program is not None
-        one_input(self.program)
+        self._inputs(self.program)
         edge = self.program.graph.outputs[self.main][0]
         made = self.program.graph.steps[edge.node].outs[edge.output].shape
         given, judge = sets.facts.shape, self.reader
@@ -172,7 +210,7 @@ class GAN(Task):
             raise TrainError("E804", said, "what is made has the shape of what is learned from")
         if judge is None:
             return
-        one_input(judge)
+        self._inputs(judge)
         read = judge.graph.steps[0].outs[0].shape
         if read != made:
             said = f"the generator makes {list(made)}, the discriminator reads {list(read)}"
@@ -181,6 +219,16 @@ class GAN(Task):
             ends = last_op(judge)
             said = f"the loss `{self.loss_name}` is not for a discriminator that ends in `{ends}`"
             raise TrainError("E805", said, f"`{self._fitting}` is; it is taken if none is named")
+
+    def _inputs(self, program: Program) -> None:
+        """Raises TrainError where a network reads more than it is given."""
+        names = [one.name for one in inputs(program)]
+        if len(names) - (ALPHA in names) != 1 or names[0] == ALPHA:
+            said = f"`{program.name}` reads {listed(names)}; `gan` gives noise, or pictures"
+            raise TrainError("E804", said, f"and `{ALPHA}` after it, to networks that grow")
+        if self.fade and ALPHA not in names:
+            said = f"`{program.name}` has no input `{ALPHA}`, so that nothing is faded in"
+            raise TrainError("E804", said, "leave `fade` out")
 
 
 def _decided(x: Tensor, shape: tuple[int, ...]) -> Tensor:

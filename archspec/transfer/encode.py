@@ -9,6 +9,7 @@ of all that decides it: the weights up to there, the samples, normalisation, nod
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import warnings
@@ -73,14 +74,16 @@ class Codes:
         held, chosen = Arrays(self.x, self.y).divided(share)
         return self.take(chosen), self.take(held)
 
-    def arrays(self) -> dict[str, Any]:
-        """As `numpy.savez` takes them: x, y, classes, node."""
+    def npz(self) -> bytes:
+        """The content of an .npz file: x, y, classes, node."""
         import numpy
 
-        return {
-            "x": self.x.numpy(), "y": self.y.numpy(), "classes": numpy.array(self.classes, str),
-            "node": numpy.array(self.node),
-        }  # fmt: skip
+        made = io.BytesIO()
+        numpy.savez(
+            made, x=self.x.numpy(), y=self.y.numpy(), classes=numpy.array(self.classes, str),
+            node=numpy.array(self.node),
+        )  # fmt: skip
+        return made.getvalue()
 
 
 def codes(

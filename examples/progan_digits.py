@@ -18,7 +18,7 @@ FIGURE = HERE.parent / "docs" / "figures" / "progan_digits.png"
 
 
 def main(
-    first: int = 40, second: int = 12, third: int = 6, figure: Path | None = None
+    first: int = 25, second: int = 8, third: int = 4, figure: Path | None = None
 ) -> torch.Tensor:
     """How many of 500 new digits are which, by the LeNet; the numbers are epochs at each size."""
     torch.set_num_threads(1)  # the networks are too small to share

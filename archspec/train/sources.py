@@ -67,6 +67,8 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (list, tuple)) and len(given) == 2:
         x, y = given
         return _arrays(x, y, wanted)
+    if wanted.targets == targets.NONE and hasattr(given, "__array__"):
+        return _arrays(given, torch.zeros(len(given)), wanted)
     message = f"data is {type(given).__name__}, of which no samples are made"
     help = "a path, a pair of tensors (x, y), a Dataset or a DataLoader"
     raise TrainError("E803", message, help)
@@ -247,21 +249,24 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
         return _paired(root, wanted)
     has_classes(str(root), wanted, "`shapes` and .csv files have them")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders and wanted.targets == targets.NONE:
+        alone = list(_by_stem(root).values())
+        return Pictures(alone, torch.zeros(len(alone)), (), wanted)
     if not folders:
         message = f"`{root}` holds no folders, so that there are no classes"
         help = f"each class is a folder of pictures: {root}/cat/1.png"
         raise TrainError("E803", message, help)
     files: list[Path] = []
-    targets: list[int] = []
+    y: list[int] = []
     for number, folder in enumerate(folders):
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
         if not found:
             message = f"the class `{folder.name}` in `{root}` has no pictures"
             raise TrainError("E803", message, "remove the folder, or put pictures into it")
         files += found
-        targets += [number] * len(found)
+        y += [number] * len(found)
     classes = [folder.name for folder in folders]
-    return Pictures(files, torch.tensor(targets), classes, wanted)
+    return Pictures(files, torch.tensor(y), classes, wanted)
 
 
 def _digits(wanted: Wanted) -> Samples:

@@ -24,7 +24,7 @@ def main(
     torch.set_num_threads(1)  # the networks are too small to share
     torch.manual_seed(0)
     networks = [
-        archspec.load(f"progan_{one}", channels=1, maps=32)
+        archspec.load(f"progan_{one}", channels=1, maps=16)
         for one in ("generator", "discriminator")
     ]
     sizes = {8: {"epochs": first}, 16: {"epochs": second}, 32: {"epochs": third}}

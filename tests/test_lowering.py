@@ -533,6 +533,6 @@ body:
 
 def test_what_says_where_an_item_is_taken_from_is_no_argument() -> None:
     """With `project=False` the first class would add what it normed; no spec accepts it there."""
-    code = archspec.loads(POINTED).code
+    code = loads(POINTED).code
     assert "project" not in code
     assert "if " not in code

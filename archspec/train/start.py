@@ -19,7 +19,7 @@ from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean, listed
-from archspec.train import groups, memory, networks, reading, refusals, sets, state, tasks
+from archspec.train import groups, memory, networks, reading, refusals, sets, sharding, state, tasks
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
@@ -119,6 +119,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         groups.groups(plan, k, model, groups.trained(plan, k, free))
     task.refuse(found)
     on = accelerator(plan)
+    sharding.refuse(plan, len(programs), on)
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch

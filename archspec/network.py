@@ -98,8 +98,8 @@ class Program(Network):
     @property
     def again(self) -> Again:
         """The tree at other values: what emission tries, to see whether a text holds there too."""
-        root = self.graph.root
-        return Again(root, self.choice.variant, self.choice.params, self.choice.inputs)
+        choice = self.choice
+        return Again(self.graph, choice.variant, choice.params, choice.inputs)
 
     @property
     def elsewhere(self) -> Elsewhere | None:

@@ -510,3 +510,29 @@ def test_sizes_are_called_what_they_are() -> None:
     assert "self.linear1 = nn.Linear(in_features, 4 * in_features)" in code
     assert "self.mlp2 = Mlp(6)" in code
     assert '"""[in_channels, H, W] -> [8]."""' in code  # not H, which is 8 here too
+
+
+POINTED = """
+spec: 1
+name: pointed
+input: [4, 8, 8]
+blocks:
+  Pre:
+    params: {out: required, stride: 1, project: false}
+    body:
+      - {id: act, relu: }
+      - {id: side, conv: {out: $out, kernel: 1, stride: $stride}, when: $project}
+      - {id: conv, from: act, conv: {out: $out, kernel: 3, padding: 1, stride: $stride}}
+      - add: [conv, "$('side' if project else 'input')"]
+body:
+  - {Pre: {out: 8, project: true}}
+  - {Pre: {out: 8}}
+  - {Pre: {out: 16, stride: 2, project: true}}
+"""
+
+
+def test_what_says_where_an_item_is_taken_from_is_no_argument() -> None:
+    """With `project=False` the first class would add what it normed; no spec accepts it there."""
+    code = loads(POINTED).code
+    assert "project" not in code
+    assert "if " not in code

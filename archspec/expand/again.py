@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as input_types
 from archspec.expand.params import params as network_params
 from archspec.expand.state import HiddenError, LimitError
-from archspec.expand.tree import Copy, Instance, Occurrence
+from archspec.expand.tree import Copy, Instance, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.language import Item
 from archspec.layers.base import TensorType
+
+if TYPE_CHECKING:
+    from archspec.expand.graph import Graph
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -28,9 +31,15 @@ class Again:
     """Asks an expanded network for other values; None is the answer where they have faults."""
 
     def __init__(
-        self, root: Instance, variant: str | None, params: Mapping[str, Any], inputs: Shapes
+        self, graph: Graph, variant: str | None, params: Mapping[str, Any], inputs: Shapes
     ) -> None:
-        self.root, self.variant, self.params, self.inputs = root, variant, params, inputs
+        self.root, self.running = graph.root, graph.running
+        self.variant, self.params, self.inputs = variant, params, inputs
+
+    def follows(self, value: Value, axis: int) -> bool:
+        """Whether a size of a value of the network follows from a free axis."""
+        axes = self.running.axes.get(id(value), ()) if self.running is not None else ()
+        return axis < len(axes) and axes[axis]
 
     def network(self, params: Mapping[str, Any]) -> Instance | None:
         """The network with some params changed."""

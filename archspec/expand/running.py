@@ -20,10 +20,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from operator import or_
+from typing import Any
 
 from archspec.expand.state import Env, State, Types, deeper
-from archspec.expand.tree import Body, Copy, Instance
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, known, plain, remembers, written
 from archspec.language import Filler, Init, Item
@@ -34,9 +37,11 @@ from archspec.text.words import listed
 LONGEST = 300  # characters of a size; a longer one gets a name
 
 
-class Running(NamedTuple):
-    """The network with sizes that remember free axes, and the arguments that follow from these."""
+@dataclass(frozen=True)
+class Running:
+    """The network with sizes that remember free axes, and what follows from these."""
 
+    here: Instance  # with plain numbers
     root: Instance
     args: Mapping[str, Mapping[str, Any]]  # of ops, by path; some of them remember
     named: Mapping[str, Sym]  # what the names in sizes are, beside axes; each sees those before
@@ -55,6 +60,17 @@ class Running(NamedTuple):
         for name, size in self.named.items():
             names[name] = size.worth(names)
         return names
+
+    @cached_property
+    def axes(self) -> dict[int, tuple[bool, ...]]:
+        """Which axes of the values of `here` follow from a free one, by the id of the value."""
+        found: dict[int, tuple[bool, ...]] = {}
+        for value, remembering in _pairs(self.here, self.root):
+            if value.type is not None and remembering.type is not None:
+                follow = map(remembers, remembering.type.shape)
+                before = found.get(id(value), (False,) * value.type.rank)
+                found[id(value)] = tuple(map(or_, before, follow))
+        return found
 
 
 class Elsewhere:
@@ -263,7 +279,25 @@ def running(root: Instance, again: Instance, state: Symbolic) -> Running:
     for (path, copy), (_, symbolic) in pairs:
         if any(map(remembers, symbolic.args.values())):
             copy.running, args[path] = True, symbolic.args
-    return Running(again, args, state.named)
+    return Running(root, again, args, state.named)
+
+
+def _pairs(root: Instance, again: Instance) -> Iterator[tuple[Value, Value]]:
+    """The values of a tree, each with what it is in another tree of the same network."""
+    stack, seen = [(root, again)], set()
+    while stack:
+        one, other = stack.pop()
+        if (id(one), id(other)) in seen:
+            continue
+        seen.add((id(one), id(other)))
+        yield from zip(one.inputs.values(), other.inputs.values(), strict=True)
+        bodies = [(one.body, other.body)]
+        while bodies:
+            for a, b in zip(*(body.copies() for body in bodies.pop()), strict=True):
+                yield from zip(a.outs.values(), b.outs.values(), strict=True)
+                bodies += zip(a.parts(), b.parts(), strict=True)
+                if a.instance is not None and b.instance is not None:
+                    stack.append((a.instance, b.instance))
 
 
 def _ops(body: Body, around: str = "") -> Iterator[tuple[str, Copy]]:

@@ -29,6 +29,7 @@ from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from archspec.text.words import did_you_mean, listed
 from archspec.train import groups, log, named, networks, pictures, sharding, state, tasks
 from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
@@ -160,7 +161,10 @@ class Training:
         """What is monitored: what the plan says, else what the task does."""
         named = stop.monitor if stop is not None else None
         name: str = named or self.task.monitor
-        return name if self.sets.val is not None else name.replace("val.", "train.")
+        if self.sets.val is not None:
+            return name
+        figure = name.removeprefix("val.").removeprefix("train.")
+        return f"train.{'loss' if figure in self.task.later else figure}" if figure else ""
 
     def _averages(self) -> dict[str, AveragedModel]:
         """Of the weights of each network that the task wants averaged, by its name."""
@@ -397,7 +401,7 @@ class Training:
     def _watch(self, figures: Mapping[str, float]) -> None:
         """What follows from what is monitored, where something is: rate, best, patience."""
         if self.monitor:
-            value = figures[self.monitor]
+            value = _measured(figures, self.monitor)
             self.rate.watched(value)
             if self._better(self.monitor, value, self.at.best):
                 self.at.best, self.at.best_name = value, self._name
@@ -409,8 +413,9 @@ class Training:
         stop, at = self._stop, self.at
         name = self._watched(stop)
         least = stop.least if stop is not None else 0.0
-        if self._better(name, figures[name], at.reference, least):
-            at.reference, at.waited = figures[name], 0
+        value = _measured(figures, name)
+        if self._better(name, value, at.reference, least):
+            at.reference, at.waited = value, 0
         else:
             at.waited += 1
 
@@ -597,6 +602,15 @@ class Training:
             self.job.folder.name if self.job.folder is not None else self.job.name, at.rows,
             self.monitor, self.falls, self.job.folder, self.tables, "early" if early else "",
         )  # fmt: skip
+
+
+def _measured(figures: Mapping[str, float], name: str) -> float:
+    """What is monitored. Raises TrainError where it is not among what was measured."""
+    if name not in figures:
+        message = f"nothing is measured that is called `{name}`"
+        help = did_you_mean(name, figures) or f"measured are {listed(figures)}"
+        raise TrainError("E802", message, help)
+    return figures[name]
 
 
 def released(model: nn.Module) -> None:

@@ -145,9 +145,9 @@ def loss(called: Called) -> Callable[..., Any]:
     whole = [name for name in called.args if "Tensor" in str(known[name].annotation)]
     plain = {name: value for name, value in called.args.items() if name not in whole}
 
-    def measured(input: Any, target: Any, **more: Any) -> Any:
-        given = {name: torch.as_tensor(called.args[name]).to(input) for name in whole}
-        return function(input, target, **plain, **given, **more)
+    def measured(*inputs: Any, **more: Any) -> Any:
+        given = {name: torch.as_tensor(called.args[name]).to(inputs[0]) for name in whole}
+        return function(*inputs, **plain, **given, **more)
 
     return measured
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archspec.text.words import listed
+from archspec.train import hugging
 from archspec.train.companions import MANY, companions
 from archspec.train.errors import TrainError
 from archspec.train.inputs import inputs, named
@@ -152,7 +153,7 @@ def pair(given: Any) -> tuple[Any, Any]:
         return given.get("train"), given.get("val")
     two = isinstance(given, (tuple, list)) and len(given) == 2
     whole = (str, Path, tuple, list, Dataset, DataLoader, Samples)
-    if two and all(isinstance(one, whole) for one in given):
+    if two and all(isinstance(one, whole) or hugging.is_theirs(one) for one in given):
         return given[0], given[1]
     return given, None
 

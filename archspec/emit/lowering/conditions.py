@@ -60,6 +60,21 @@ def absent(scope: Scope, item: Item, column: Column, prev: Flow | None) -> None:
         _noted(scope, item.repeat.count, row, {**row.py, **env}, prev, occurrence.out)
 
 
+def pointed(scope: Scope, column: Column) -> None:
+    """Notes the arguments that say where an item is taken from: the text has one place for all."""
+    row, occurrence = column[0]
+    item = occurrence.item
+    refs = (*(item.inputs or ()), *((item.target,) if item.target is not None else ()))
+    parts = [part for ref in refs for part in ref.path.parts if isinstance(part, Expr)]
+    copies = [copy for copy in occurrence.copies if copy is not None]
+    if not parts or not copies:
+        return
+    read = frozenset[str]().union(*(part.names for part in parts))
+    for value in scope.sight(read, row, copies[0].env, None).values():
+        if remembers(value):
+            scope.unit.pointing |= names_in(written(value))
+
+
 def _noted(
     scope: Scope, when: Any, row: Row, env: Mapping[str, Any], prev: Flow | None,
     value: Value | None,

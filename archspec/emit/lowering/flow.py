@@ -90,9 +90,9 @@ def equal(found: object, wanted: object) -> bool:
 
 def _at(size: Any, row: Row, n: int) -> int:
     """One size in one row. What is not known stays so, whatever is worked out from it."""
-    if size is None:
-        return Sym.of(UNKNOWN, n)
-    return Sym(n, size.terms) if isinstance(size, Sym) and holds(size, [row], [n]) else n
+    if isinstance(size, Sym) and holds(size, [row], [n]):
+        return Sym(n, size.terms)
+    return Sym.of(UNKNOWN, n) if size is None or isinstance(size, Sym) else n
 
 
 def holds(value: Any, rows: Sequence[Row], wanted: Sequence[object]) -> bool:

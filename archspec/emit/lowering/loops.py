@@ -335,11 +335,10 @@ class Round:
         ]
         full, values = [r for r, _ in last], [must(v) for _, v in last]
         everywhere = len(full) == len(self.copies.rows)
-        free = self.outer.unit.whole.roots[0].free_axes
         found: list[Any] = []
         for a, new in enumerate(end.sizes):
             numbers = [dims(v)[a] for v in values]
-            sure = everywhere and (a in ends(end) or not _follows(new) or not free)
+            sure = everywhere and not self.outer.unit.whole.follows(values, a)
             settled: Any = numbers[0] if alike(numbers) and sure else None
             if isinstance(new, Sym) and not names_in(new.tree) & local and everywhere:
                 settled = Sym(numbers[0], new.terms) if holds(new, full, numbers) else settled
@@ -478,11 +477,6 @@ class Round:
         """What the author gives for a column."""
         assert self.copies.item.repeat is not None
         return self.copies.item.repeat.columns[text]
-
-
-def _follows(size: Any) -> bool:
-    """Whether a size may follow from a free axis: it is no plain number."""
-    return size is None or isinstance(size, Sym)
 
 
 def _names_of(body: list[Stmt]) -> set[str]:

@@ -51,7 +51,7 @@ def lower(again: Again, name: str, init: Init | None) -> Whole:
 def _lower(again: Again, title: str, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
     root, found = again.root, _witnesses(again)
-    tried = Witnessed(again if root.size <= WITNESSED else None)
+    tried = Witnessed(again, root.size <= WITNESSED)
 
     def write(found: Witnesses) -> Whole:
         return _written(root, title, found, init, tried)

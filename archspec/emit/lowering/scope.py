@@ -108,6 +108,9 @@ class Classes(Protocol):
     def forget(self, before: int) -> None:
         """Drops the classes that a failed try has written."""
 
+    def follows(self, values: Sequence[Value], axis: int) -> bool:
+        """Whether a size of any of these values follows from a free axis."""
+
     def outlined(
         self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
     ) -> tuple[Info, list[list[Value]], list[list[Value]]]:
@@ -150,6 +153,7 @@ class Unit:
         self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.filled: set[int] = set()  # ids of leaves whose initial values it sets
         self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
+        self.pointing: set[str] = set()  # names that say where something is taken from
         self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 

@@ -94,6 +94,7 @@ def _column(paths: Paths, at: int) -> Column:
 
 def _occurrence(site: Site, column: Column) -> None:
     """One item that is there in all rows or in none; a tap's steps run in training only."""
+    conditions.pointed(site.scope, column)
     item, inner = column[0][1].item, site
     if item.tap == "train":
         inner = Site(site.scope, site.sink, site.init, [])

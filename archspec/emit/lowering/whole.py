@@ -65,8 +65,8 @@ class Witnessed:
     The first of every class; it is known only at the end of a try which classes there are.
     """
 
-    def __init__(self, again: Again | None) -> None:
-        self.again = again  # None: no other values are tried
+    def __init__(self, again: Again, tries: bool) -> None:
+        self.again, self.tries = again, tries  # whether other values are tried
         self.bases: set[int] = set()
         self.wanted: set[int] = set()
         self.rounds = _ROUNDS
@@ -122,7 +122,7 @@ class Whole:
             group.instances.append(instance)
             self.group_of[id(instance)] = group
         self._declare()
-        if self.witnessed.again is None:
+        if not self.witnessed.tries:
             return
         for group in list(by_block.values()):
             bases = [i for i in group.instances if id(i) in self.witnessed.bases]
@@ -169,7 +169,7 @@ class Whole:
 
     def _witnesses(self, base: Instance, instances: list[Instance]) -> Iterable[Witness]:
         """One instance at another value of each argument that a class may have."""
-        if id(base) not in self.calling or self.witnessed.again is None:
+        if id(base) not in self.calling:
             return ()
         home = self.document[id(base)]
         rows = [_row(i, n) for n, i in enumerate(instances)]
@@ -187,6 +187,10 @@ class Whole:
         }
         call = Called(self.witnessed.again, base, home, self.calling[id(base)])
         return witnesses(call, tried, worked)
+
+    def follows(self, values: Sequence[Value], axis: int) -> bool:
+        """Whether a size of any of these values follows from a free axis."""
+        return any(self.witnessed.again.follows(value, axis) for value in values)
 
     # ------------------------------------------------------------ classes of blocks
 
@@ -339,7 +343,7 @@ class Whole:
         )  # fmt: skip
         write_class(plan, info)
         tried = {w.param for w in group.witnesses}
-        decide = unit.deciding & tried & {p.name for p in info.parameters}
+        decide = (unit.deciding & tried | unit.pointing) & {p.name for p in info.parameters}
         if decide:
             raise PlainError("an argument decides what there is", params=frozenset(decide))
         group.info = info

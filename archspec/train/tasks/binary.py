@@ -102,7 +102,8 @@ class MultiLabel(Task):
             for name, values in both.items()
         }}  # fmt: skip
 
-    def shares(self, output: Tensor) -> Tensor:
+    def shares(self, found: Any) -> Tensor:
+        output, _ = self.outputs(found)
         return output if self.loss_name == _SHARES else output.sigmoid()
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:

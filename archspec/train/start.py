@@ -27,6 +27,7 @@ from archspec.train import (
     reading,
     refusals,
     sets,
+    sharding,
     state,
     tasks,
 )
@@ -140,6 +141,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         groups.groups(plan, k, model, groups.trained(plan, k, free))
     task.refuse(found)
     on = accelerator(plan)
+    sharding.refuse(plan, len(programs), on)
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch

@@ -422,12 +422,12 @@ def test_a_table_of_boxes(tmp_path: Path) -> None:
     )
     found = samples(path, Wanted((3, 40, 40), 2, "boxes"))
     assert found.classes == ("cat", "dog")
-    x, y = found.fetch([0, 1, 2])  # twice as large, 20 pixels cut off left and right
+    x, y = found.fetch([0, 1, 2])  # as a whole: twice as high
     assert x.shape == (3, 3, 40, 40)
-    assert y["labels"].tolist() == [[1, 0], [-1, -1], [-1, -1]]
-    assert y["boxes"][0].tolist() == [[0, 0, 20, 20], [4, 4, 40, 40]]
+    assert y["labels"].tolist() == [[1, 0], [0, -1], [-1, -1]]
+    assert y["boxes"][0].tolist() == [[10, 0, 20, 20], [12, 4, 30, 40]]
     with pytest.raises(TrainError, match=r"`.*0\.png` has 2 boxes; this task finds one"):
-        samples(path, Wanted((3, 40, 40), 2, "box"))
+        samples(path, Wanted((3, 40, 40), 2, "box")).check()
     path.write_text(head + "1.png,0,0,50,20,cat\n")
     with pytest.raises(TrainError, match=r"the box 0, 0, 50, 20 is not in .* 40 x 20 pixels"):
         samples(path, Wanted((3, 40, 40), 2, "boxes")).check()

@@ -137,11 +137,14 @@ def _in(processes: int) -> NoReturn:
 
 def _say_run(run: Any) -> None:
     from archspec.train.log import said
+    from archspec.train.state import SAMPLES
 
     if int(os.environ.get("RANK", "0")):
         return  # one of several processes says it
-    say(f"best: {said(run.best)}")
-    if run.folder is not None:
+    say(f"{'best' if run.monitor else 'last'}: {said(run.best)}")
+    if run.folder is not None and (run.folder / SAMPLES).is_dir():
+        say(f"{run.folder / SAMPLES}: what it makes of noise, after each epoch")
+    elif run.folder is not None:
         say(f"{run.folder}: archspec predict {run.folder} FILE…")
 
 
@@ -179,10 +182,19 @@ def predict(
         say(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
         return
     for file, answer in zip(files, answers, strict=True):
-        shown = answer
-        if isinstance(answer, dict):
-            shown = "  ".join(f"{name} {share:.1%}" for name, share in answer.items())
-        say(f"{file}: {shown}")
+        say(f"{file}: {_words(answer)}")
+
+
+def _words(answer: Any) -> str:
+    """What is said of a picture: classes and their probabilities, and where they are."""
+    if isinstance(answer, list) and all(isinstance(one, dict) for one in answer):
+        return "; ".join(map(_words, answer)) or "nothing"
+    if not isinstance(answer, dict):
+        return str(answer)
+    if "box" in answer:
+        corners = ", ".join(f"{number:g}" for number in answer["box"])
+        return f"{answer['class']} {answer['score']:.1%} at {corners}"
+    return "  ".join(f"{name} {share:.1%}" for name, share in answer.items())
 
 
 @click.command()

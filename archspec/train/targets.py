@@ -27,6 +27,7 @@ from torch.utils.data import default_collate
 
 CLASSES, NUMBERS, LABELS, MASK = "classes", "numbers", "labels", "mask"
 PICTURE, BOX, BOXES, NONE = "picture", "box", "boxes", "none"
+PLACED = BOX, BOXES  # of these a picture is taken as a whole
 NEXT, PAIRS, TRIPLETS = "next", "pairs", "triplets"
 
 IGNORED = 255  # of a mask: as in Pascal VOC and Cityscapes

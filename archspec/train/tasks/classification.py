@@ -111,8 +111,7 @@ class Classification(Task):
     def tables(self, sums: Sums) -> dict[str, Any]:
         return {"confusion": sums["confusion"].tolist()}
 
-    def shares(self, found: Any) -> Tensor:
-        output, _ = self.outputs(found)
+    def shares(self, output: Tensor) -> Tensor:
         if self.loss_name == "nll":
             return output.exp()
         return output.softmax(1)

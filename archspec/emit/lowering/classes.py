@@ -271,7 +271,6 @@ def _close(
     info.sized = frozenset(unit.shapes)
     info.defined = dict(unit.defined)
     info.sizes = [list(v.sizes) for vs in outs for v in vs]
-    info.fixed = frozenset(unit.relies)
     info.filled = unit.filled
     empty = forward is not None and len(unit.init) == 1 and not found and not unit.listed
     _text(plan, info, (ins, outs), [] if empty else unit.init, forward)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from archspec.emit.forward import Assign, Form, Step, Var
@@ -34,7 +33,7 @@ from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 from archspec.expressions import Expr, Record
-from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
+from archspec.expressions.sym import FAILURES, Sym, evaluate, parsed, plain, remembers, traced
 from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatch, TensorType
@@ -119,11 +118,6 @@ class Made:
     layer: Layer | None = None
     crossing: Crossing | None = None  # of a group: what comes in and goes out
     chained: bool = False  # a group that is an nn.Sequential
-
-
-@lru_cache(maxsize=4096)
-def parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
 
 
 def types_of(copy: Copy) -> tuple[TensorType | None, ...]:
@@ -692,8 +686,6 @@ def construct(
     """`Block(in_channels, stride=stride)`."""
     args: list[ast.expr] = []
     keywords: dict[str, ast.expr] = {}
-    for title in info.fixed:
-        _rely(scope.unit, given.get(title))
     for p in info.parameters:
         values = [w[p.name] for w in wanted]
         value = given.get(p.name)
@@ -710,12 +702,6 @@ def construct(
         else:
             keywords[p.name] = text
     return call(info.name, *args, **keywords)
-
-
-def _rely(unit: Unit, size: Any) -> None:
-    """A class that is called relies on a size: so does this one."""
-    if isinstance(size, Sym):
-        unit.relies |= names_in(size.tree) & unit.space
 
 
 def outer_sizes(

@@ -82,7 +82,6 @@ class Info:
     inputs: tuple[str, ...] = ()  # of a group: what it takes
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
-    fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
     outer: dict[str, str] = field(default_factory=dict)  # of a group: name -> that around it
     filled: set[int] = field(default_factory=set)  # ids of leaves whose initial values it sets
     lines: list[str] = field(default_factory=list)
@@ -130,7 +129,6 @@ class Unit:
         self.free: set[str] = (
             set()
         )  # of the sizes of space these, the free axes: the constructor cannot know them
-        self.relies: set[str] = set()  # sizes of space whose numbers are in the text
         self.taken: set[str] = set(RESERVED)
         self.init: list[Stmt] = []
         self.steps: list[Step] = []
@@ -318,7 +316,6 @@ class Scope:
         if not space:
             return tree
         fixed = {n: self.unit.rows[0].py[n] for n in space if self._fixed(n)}
-        self.unit.relies |= set(fixed)
         row = rows[0].py
         rest = {n: traced(row[n], ast.Name(n)) for n in names_in(tree) if n in row}
         try:

@@ -907,7 +907,6 @@ def _signature(info: Info) -> Any:
     return (
         [(p.name, p.default) for p in info.parameters],
         [[repr(s) for s in sizes] for sizes in info.sizes],
-        sorted(info.fixed),
     )
 
 

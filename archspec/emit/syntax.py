@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,3 +144,33 @@ class For(Stmt):
 @dataclass(slots=True)
 class Return(Stmt):
     value: ast.expr
+
+
+_OWN: dict[type[Stmt], str] = {Line: "value", If: "test", For: "iter", Return: "value"}
+
+
+def own(s: Stmt) -> ast.expr:
+    """The expression of a statement itself."""
+    found: ast.expr = getattr(s, _OWN[type(s)])
+    return found
+
+
+def bodies(s: Stmt) -> list[list[Stmt]]:
+    """The lists of statements inside a statement."""
+    if isinstance(s, If):
+        return [s.body, s.orelse]
+    return [s.body] if isinstance(s, For) else []
+
+
+def flat(statements: Iterable[Stmt]) -> Iterator[Stmt]:
+    """Statements, and those inside them."""
+    for s in statements:
+        yield s
+        for body in bodies(s):
+            yield from flat(body)
+
+
+def change(statements: Iterable[Stmt], new: Callable[[ast.expr], ast.expr]) -> None:
+    """Changes the expressions of all statements."""
+    for s in flat(statements):
+        setattr(s, _OWN[type(s)], new(own(s)))

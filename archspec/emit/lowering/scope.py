@@ -38,7 +38,7 @@ from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 
 if TYPE_CHECKING:
-    from archspec.expand.tree import Copy, Instance, Value
+    from archspec.expand.tree import Instance, Value
     from archspec.language import Block, Item
     from archspec.layers.base import Call
 
@@ -244,18 +244,23 @@ class Scope:
 
     # ------------------------------------------------------------ author → remembered
 
-    def symbolic(self, value: Any, row: Row, copy: Copy, prev: Sequence[int] | None) -> Any:
+    def symbolic(
+        self, value: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None = None
+    ) -> Any:
         """An author's value, worked out with numbers that remember, in one row.
 
         `prev` is the shape of the first input. Raises one of FAILURES.
         """
-        if isinstance(value, Expr):
-            return evaluate(value.tree, self.sight(value.names, row, copy.env, prev))
-        if isinstance(value, (list, tuple)):
-            return [self.symbolic(v, row, copy, prev) for v in value]
-        if isinstance(value, dict):
-            return {k: self.symbolic(v, row, copy, prev) for k, v in value.items()}
-        return value
+        return through(value, lambda e: evaluate(e.tree, self.sight(e.names, row, env, prev)))
+
+    def worked(
+        self, value: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None = None
+    ) -> Any:
+        """The same; None where it has no value."""
+        try:
+            return self.symbolic(value, row, env, prev)
+        except FAILURES:
+            return None
 
     def sight(
         self, wanted: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None
@@ -433,6 +438,15 @@ class Scope:
         if text.startswith("__"):
             return ast.Name(f"@{text[2:]}")
         return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+
+
+def through(value: Any, worth: Callable[[Expr], Any]) -> Any:
+    """An author's value with what its expressions are worth."""
+    if isinstance(value, Expr):
+        return worth(value)
+    if isinstance(value, (list, tuple)):
+        return [through(v, worth) for v in value]
+    return {k: through(v, worth) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _sizes(row: Row, seen: Seen) -> tuple[Any, ...]:

@@ -99,7 +99,17 @@ class Classes(Protocol):
     calls: dict[Any, Call]  # the torch code of ops, by the same
     inits: Any
     roots: list[Instance]
+    title: str
+    kept: tuple[str, ...]
+    given: dict[int, set[str]]
+    document: dict[int, Instance]
+    names: set[str]
+    mark: int
+    deciding: set[str]
     imported: dict[str, str]  # modules of packages -> what the file calls them
+
+    def free(self, title: str) -> str:
+        """The name of a class that no other has."""
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""

@@ -109,7 +109,7 @@ def test_localisation_is_counted_by_hand() -> None:
     each = task.of_each(model, x, y)
     assert float(each.mean()) == pytest.approx(figures["loss"])
     known(task)
-    said = task.answers(task.shares(model(x)), ("a", "b", "c"), 3)
+    said = task.answers(task.verdict(model(x)), ("a", "b", "c"), 3)
     assert said[2] == {"class": "c", "score": 0.9647, "box": [8.0, 0.0, 24.0, 16.0]}
 
 
@@ -172,7 +172,7 @@ def test_a_yolo_that_says_what_is_true_has_no_loss_and_finds_all() -> None:
     sums = task.score(Says(maps), x, y)
     assert task.figures(sums)["map50"] == pytest.approx(1)
     assert task.figures(sums)["map"] == pytest.approx(1)
-    found = task.shares(maps)
+    found = task.verdict(maps)
     assert (found[..., 5] >= 0).sum(1).tolist() == [2, 0, 1]
     torch.testing.assert_close(found[2, 0, :4], y["boxes"][2, 0], atol=1e-3, rtol=0)
     assert task.answers(found, ("a", "b", "c"), 3)[2][0]["class"] == "b"

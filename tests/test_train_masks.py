@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -421,12 +422,12 @@ def test_a_table_of_boxes(tmp_path: Path) -> None:
     )
     found = samples(path, Wanted((3, 40, 40), 2, "boxes"))
     assert found.classes == ("cat", "dog")
-    x, y = found.fetch([0, 1, 2])  # twice as large, 20 pixels cut off left and right
+    x, y = found.fetch([0, 1, 2])  # as a whole: twice as high
     assert x.shape == (3, 3, 40, 40)
-    assert y["labels"].tolist() == [[1, 0], [-1, -1], [-1, -1]]
-    assert y["boxes"][0].tolist() == [[0, 0, 20, 20], [4, 4, 40, 40]]
+    assert y["labels"].tolist() == [[1, 0], [0, -1], [-1, -1]]
+    assert y["boxes"][0].tolist() == [[10, 0, 20, 20], [12, 4, 30, 40]]
     with pytest.raises(TrainError, match=r"`.*0\.png` has 2 boxes; this task finds one"):
-        samples(path, Wanted((3, 40, 40), 2, "box"))
+        samples(path, Wanted((3, 40, 40), 2, "box")).check()
     path.write_text(head + "1.png,0,0,50,20,cat\n")
     with pytest.raises(TrainError, match=r"the box 0, 0, 50, 20 is not in .* 40 x 20 pixels"):
         samples(path, Wanted((3, 40, 40), 2, "boxes")).check()
@@ -475,3 +476,195 @@ def test_shapes_are_learned_by_every_task() -> None:
             build(spec, **params), data, task=task, batch=16, optimizer={"adamw": {"lr": 0.01}}
         )
         assert last < 0.1 * first
+
+
+# ------------------------------------------------------------------ restoration
+
+
+CODER = """\
+spec: 1
+name: coder
+input: [1, 16, 16]
+body:
+  - {conv: {out: 12, kernel: 3, padding: 1}}
+  - relu
+  - {conv: {out: 12, kernel: 3, padding: 1}}
+  - relu
+  - {conv: {out: 1, kernel: 3, padding: 1}}
+  - {add: [prev, input]}
+"""
+
+
+WIDER = CODER.replace("out: 1,", "out: 2,").replace("  - {add: [prev, input]}\n", "")
+
+
+@pytest.mark.parametrize("spoilt", [{"noise": 0.3}, {"blur": 1.2}, {"holes": 0.3}])
+def test_what_is_done_to_pictures_is_taken_away(spoilt: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run = fit(
+        build(CODER), {"train": "shapes", "samples": 96, "val": 0.03}, epochs=4, batch=4,
+        task={"reconstruction": spoilt}, optimizer={"adamw": {"lr": 0.003}}, quiet=True,
+        log=str(folder),
+    )  # fmt: skip
+    assert run.best["val.psnr"] > run.best["val.psnr_input"] + 0.5
+    trained = use.load(folder)
+    x, _ = use.held_out(trained).__getitems__(list(range(60)))
+    given = trained.task.degraded(x)
+    assert torch.equal(given, trained.task.degraded(x))
+    assert torch.equal(given[7:9], trained.task.degraded(x[7:9]))
+    error = float((given - x).square().mean())
+    assert run.best["val.psnr_input"] == pytest.approx(-10 * math.log10(error), abs=1e-4)
+    if "noise" in spoilt:
+        assert error == pytest.approx(0.09, rel=0.05)
+    if "holes" in spoilt:
+        assert float((given == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
+
+
+def test_blur_is_a_gaussian_and_keeps_what_is_even() -> None:
+    from archspec.train.tasks.reconstruction import _blurred
+
+    even = torch.full((2, 3, 9, 12), 0.7)
+    torch.testing.assert_close(_blurred(even, 1.5), even)
+    point = torch.zeros(1, 1, 21, 21)
+    point[0, 0, 10, 10] = 1
+    found = _blurred(point, 2.0)[0, 0]
+    places = torch.arange(-10.0, 11)
+    wanted = torch.exp(-(places[:, None] ** 2 + places**2) / 8) / (8 * math.pi)
+    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=0)
+
+
+def test_pairs_of_pictures(tmp_path: Path) -> None:
+    """Two folders, or inputs/ and targets/ inside one; answers are pictures."""
+    for i in range(10):
+        clean = shapes.drawn(i, (16, 16), channels=1).x[0]
+        noisy = clean + 0.2 * torch.randn(16, 16, generator=torch.Generator().manual_seed(i))
+        for name, one in (("inputs", noisy), ("targets", clean)):
+            (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+            pixels = (one.clamp(0, 1) * 255).byte().numpy()
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{i}.png")
+    run = str(tmp_path / "run")
+    keys = {**QUICK, "log": {"folder": run}, "task": "restoration"}
+    row = fit(build(CODER), tmp_path / "set", **keys).last
+    x, y = samples(tmp_path / "set", Wanted((1, 16, 16), 0, "picture")).fetch(range(10))
+    held = torch.randperm(10, generator=torch.Generator().manual_seed(0))[:2]
+    error = float((x - y)[held].square().mean())
+    assert row["val.psnr_input"] == pytest.approx(-10 * math.log10(error), abs=1e-4)
+    data = {"train": tmp_path / "set" / "inputs", "targets": str(tmp_path / "set" / "targets")}
+    again = fit(build(CODER), data, task="restoration", **QUICK)
+    assert again.last["val.psnr_input"] == row["val.psnr_input"]
+    file = tmp_path / "set" / "inputs" / "3.png"
+    assert use.predict(run, file, folder=tmp_path / "out") == [str(tmp_path / "out" / "3.png")]
+    with pytest.raises(TrainError, match="E804 the network answers with pictures"):
+        use.predict(run, file)
+    assert "loss 0." in archspec.train.report(run)
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "task", "said"),
+    [
+        (CODER, None, {"reconstruction": {"holes": 1}}, "`holes` is 1; it is a share of the"),
+        (CODER, None, {"reconstruction": {"blur": "much"}}, "`blur` is much; it is a standard"),
+        (LINE.replace("$k", "4"), "points", {"reconstruction": {"blur": 1}}, "are for pictures"),
+        (CODER, None, {"restoration": {"noise": 0.1}}, "`restoration` takes no option `noise`"),
+        (CODER, "digits", "restoration", r"E804 a target is \[\] of torch.int64, not a picture"),
+        (WIDER, None, "restoration",
+         r"E804 targets have shape \[1, 16, 16\], the output `output` \[2, 16, 16\]"),
+    ],
+)  # fmt: skip
+def test_what_is_not_to_be_restored(spec: str, data: Any, task: Any, said: str) -> None:
+    given = points(1)[0] if data == "points" else None
+    found = (given, given) if given is not None else data or "shapes"
+    with pytest.raises((TrainError, SpecError), match=said):
+        fit(build(spec), found, task=task, **QUICK)
+
+
+# ------------------------------------------------------------------ mixtures
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "more"),
+    [("classification", 3, {"label_smoothing": 0.1}), ("binary", 1, {}), ("multi_label", 3, {}),
+     ("regression", 1, {})],
+)  # fmt: skip
+def test_mixtures_are_learned_from(task: str, classes: int, more: Any) -> None:
+    data = {
+        "train": "shapes",
+        "samples": 48,
+        "val": 0.02,
+        "augment": [{"mixup": 0.3}, {"jitter": 0.2}],
+    }
+    if classes == 1 and task == "binary":
+        x, y = samples("shapes", Wanted((3, 16, 16), 2, "classes")).fetch(range(48))
+        data = {**data, "train": (x, y)}
+    run = fit(build(FLAT, classes=classes), data, task=task, **QUICK, **more)
+    assert math.isfinite(run.last["train.loss"])
+    assert math.isfinite(run.last["val.loss"])
+
+
+def test_what_is_not_mixed() -> None:
+    for spec, data, keys, said in (
+        (SPEC, "shapes", {"task": "segmentation"}, "does not learn from mixtures of two samples"),
+        (FLAT, "shapes", {"loss": "multi_margin"}, "`multi_margin` takes one class for each"),
+        (LINE, points(1), {"task": "binary"}, "augmentations are for pictures"),
+    ):
+        given = {"train": data, "augment": [{"mixup": 0.2}]}
+        with pytest.raises(SpecError, match=said):
+            fit(build(spec), given, **keys, **QUICK)
+    x, y = torch.rand(12, 3, 16, 16), torch.arange(12) % 3
+    other = nn.Sequential(nn.Flatten(), nn.Linear(768, 3))
+    with pytest.raises(SpecError, match="needs to know how many classes there are"):
+        fit(other, {"train": (x, y), "augment": [{"mixup": 0.2}]}, **QUICK)
+
+
+def test_a_run_with_mixtures_is_gone_on_with_to_the_same_bits(tmp_path: Path) -> None:
+    from archspec.train import engine
+    from archspec.train.start import resume
+
+    def begun(folder: Path) -> None:
+        torch.manual_seed(0)
+        data = {"train": "shapes", "samples": 40, "augment": [{"mixup": 0.4}, {"resize": 0.5}]}
+        keys = {"epochs": 2, "batch": 8, "quiet": True, "log": {"folder": str(folder), "save": 1}}
+        fit(build(FLAT), data, **keys)
+
+    begun(tmp_path / "whole")
+    real = engine.Training.update
+
+    def stopped(self: Any, *args: Any) -> None:
+        if self.at.steps == 7:
+            raise BlockingIOError
+        real(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.Training, "update", stopped)
+        with pytest.raises(BlockingIOError):
+            begun(tmp_path / "cut")
+    resume(tmp_path / "cut", quiet=True)
+    one, other = (use.load(tmp_path / name).model.state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+# ------------------------------------------------------------------ examples, in short
+
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def example(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+def test_shapes_are_segmented(tmp_path: Path) -> None:
+    assert example("segment_shapes")(5, 480, 24, figure=tmp_path / "a.png") > 0.27
+    with Image.open(tmp_path / "a.png") as drawn:
+        assert drawn.width > drawn.height / 2
+
+
+def test_digits_are_denoised(tmp_path: Path) -> None:
+    before, after = example("denoise_digits")(1, figure=tmp_path / "a.png")
+    assert before == pytest.approx(-20 * math.log10(0.3), abs=0.05)
+    assert after > before + 5
+    assert (tmp_path / "a.png").exists()
+
+
+def test_the_lectures_network_learns_the_digits() -> None:
+    assert example("keras_cnn_digits")(1, 4) > 0.9

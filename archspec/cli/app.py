@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 from archspec.cli import figures, language, network
 from archspec.cli.show import say
-from archspec.cli.train import evaluate, predict, push, runs, save, train
+from archspec.cli.train import evaluate, generate, predict, push, runs, save, train
 from archspec.cli.transfer import transfer
 from archspec.cli.weights import weights
 from archspec.version import VERSION
@@ -32,8 +32,8 @@ def completion(shell: str) -> None:
 
 COMMANDS = (
     network.check, network.compile_, network.summary, network.expand, network.export,
-    network.diff, figures.render, figures.gallery, train, predict, evaluate, runs, save, push,
-    transfer, weights,
+    network.diff, figures.render, figures.gallery, train, predict, generate, evaluate, runs, save,
+    push, transfer, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 

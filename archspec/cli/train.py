@@ -137,11 +137,14 @@ def _in(processes: int) -> NoReturn:
 
 def _say_run(run: Any) -> None:
     from archspec.train.log import said
+    from archspec.train.state import SAMPLES
 
     if int(os.environ.get("RANK", "0")):
         return  # one of several processes says it
-    say(f"best: {said(run.best)}")
-    if run.folder is not None:
+    say(f"{'best' if run.monitor else 'last'}: {said(run.best)}")
+    if run.folder is not None and (run.folder / SAMPLES).is_dir():
+        say(f"{run.folder / SAMPLES}: what it makes of noise, after each epoch")
+    elif run.folder is not None:
         say(f"{run.folder}: archspec predict {run.folder} FILE…")
 
 
@@ -179,10 +182,62 @@ def predict(
         say(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
         return
     for file, answer in zip(files, answers, strict=True):
-        shown = answer
-        if isinstance(answer, dict):
-            shown = "  ".join(f"{name} {share:.1%}" for name, share in answer.items())
-        say(f"{file}: {shown}")
+        say(f"{file}: {_words(answer)}")
+
+
+def _words(answer: Any) -> str:
+    """What is said of a picture: classes and their probabilities, and where they are."""
+    if isinstance(answer, list) and all(isinstance(one, dict) for one in answer):
+        return "; ".join(map(_words, answer)) or "nothing"
+    if not isinstance(answer, dict):
+        return str(answer)
+    if "box" in answer:
+        corners = ", ".join(f"{number:g}" for number in answer["box"])
+        return f"{answer['class']} {answer['score']:.1%} at {corners}"
+    return "  ".join(f"{name} {share:.1%}" for name, share in answer.items())
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT", help="What goes on.")
+@click.option(
+    "--prompt",
+    "-p",
+    metavar="TEXT",
+    required=True,
+    help="What it begins with; of a network of numbers, these: '17 4 25'.",
+)
+@click.option(
+    "--tokens",
+    "-n",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many follow.",
+)
+@click.option(
+    "--temperature",
+    "-t",
+    metavar="X",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 likely tokens are likelier; 0: the likeliest.",
+)
+@click.option("--top-k", metavar="K", type=click.IntRange(min=1), help="Among the likeliest K.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True,
+              help="The same gives the same.")  # fmt: skip
+def generate(
+    run: str, prompt: str, tokens: int, temperature: float, top_k: int | None, seed: int
+) -> None:
+    """Go on with a text as a trained language model would."""
+    from archspec.train import generating, use
+
+    found = use.load(run)
+    given = generating.read(found, prompt)
+    keys: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
+    said = generating.generate(found, given, tokens, **keys)
+    say(prompt + said if isinstance(said, str) else " ".join(map(str, [*given, *said])))
 
 
 @click.command()

@@ -21,6 +21,7 @@ from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
+from archspec.layers.complaints import INSTEAD
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near
 from archspec.text.words import did_you_mean as meant
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from archspec.language.refusals import Steps
 
 _CODE = re.compile(r"E\d{3}")
+_ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
@@ -75,9 +77,9 @@ class Complaints:
         cause = (self.file, *cause) if cause else ()
         self.faults.append(Fault(code, message, loc, help, cause=cause))
 
-    def near(self, word: str, known: Iterable[str]) -> str:
+    def near(self, word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         """A near word; none where the fault is not shown."""
-        return near(word, known) if len(self.faults) < _SHOWN else ""
+        return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
         return meant(word, known) if len(self.faults) < _SHOWN else ""
@@ -100,7 +102,7 @@ class Complaints:
             help = "mend that package; what does not need the op works without it"
             self.add("E207", why, path, help, on_key=on_key)
             return
-        plain = word.lower().replace("_", "").rstrip("123d" if word[-1:] in "dD" else "")
+        plain = re.sub("[123]d$", "", word.lower().replace("_", ""))
         ours = {op.replace("_", ""): op for op in REGISTRY.names()}.get(plain)
         ours = ours or REGISTRY.elsewhere().get(plain)
         if ours and ours != word and not likely:
@@ -116,8 +118,9 @@ class Complaints:
             said = f"there is no op `{cut(word)}`"
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
-        guess = likely or self.near(word, blocks) or self.near(word, ops)
+        guess = likely or self.near(word, blocks) or self.near(word, ops, _ALIKE)
         help = f"did you mean `{guess}`?" if guess else help
+        help = help if guess in blocks else INSTEAD.get(plain, help)
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 
 

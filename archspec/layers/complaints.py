@@ -37,6 +37,22 @@ SPELT = {
     "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",
 }  # fmt: skip
 
+# What is said here in other ways than by one op, by its name elsewhere without `_`.
+INSTEAD = {
+    "sum": "`add: [a, b]` adds inputs, `reduce: sum` the cells of an axis",
+    "norm": "`batch_norm`, `layer_norm` …, or `reduce: {by: norm}` for a length",
+    "square": "write `pow: 2`", "rsqrt": "write `pow: -0.5`", "neg": "write `mul: -1`",
+    "unsqueeze": "`unflatten` or `reshape` makes axes of one cell",
+    "squeeze": "`flatten` or `reshape` takes axes of one cell away",
+    "drop": "`dropout`, or `drop_path` for whole paths",
+    "reflectionpad": "write `pad: {amounts: …, mode: reflect}`",
+    "replicationpad": "write `pad: {amounts: …, mode: replicate}`",
+    "spectralnorm": "it is `reparam: spectral_norm` of `conv` or `linear`",
+    "weightnorm": "it is `reparam: weight_norm` of `conv` or `linear`",
+    "adain": "`instance_norm`, `mul` and `add` make it",
+    "gem": "`clamp`, `pow`, `global_avg_pool` and `pow` make it",
+}  # fmt: skip
+
 INFERRED = frozenset({
     "in_channels", "in_features", "num_features", "num_channels", "input_size", "normalized_shape",
     "embed_dim", "in_planes", "in_chans", "kdim", "vdim", "input_shape", "batch_first",

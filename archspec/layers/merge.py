@@ -146,7 +146,6 @@ class Add(Arithmetic):
     op = "add"
     target = "AddNumber"
     examples = (*_SOME, ({"number": 1}, ((4, 8, 9),)), ({"number": -0.5}, ((4, 9), (4, 9))))
-    elsewhere = ("sum",)
 
 
 class Sub(Arithmetic):

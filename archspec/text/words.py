@@ -110,14 +110,17 @@ def listed(names: Iterable[str], last: str = "and") -> str:
     return joined((f"`{name}`" for name in names), last)
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """The one of `known` that `word` is likely a slip of, or ""."""
+def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The one of `known` that `word` is likely a slip of, or "".
+
+    `likeness`, from 0 to 1: by how much the letters are the same in order.
+    """
     import difflib  # only a faulty spec pays for it
 
     if len(word) > _WORD:
         return ""
     folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
-    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
 
 

@@ -57,15 +57,14 @@ class Rows(Samples):
 
     def _kind(self, column: str) -> str:
         """Image, ClassLabel, Value, …"""
-        found: str = type(self.dataset.features[column]).__name__
-        return found
+        return type(self.dataset.features[column]).__name__
 
     def _target(self) -> str:
         """The column of targets. Raises TrainError where there is none, or more than one."""
         names = [name for name in self.dataset.features if self._kind(name) == "ClassLabel"]
         names = names or [name for name in _TARGETS if name in self.dataset.features]
         if len(names) == 1:
-            return names[0]
+            return str(names[0])
         said = f"{listed(names)} might each be the target" if names else "no column is a target"
         raise TrainError(
             "E803", f"{said} of the dataset's {listed(self.dataset.column_names)}", _one()

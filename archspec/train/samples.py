@@ -31,6 +31,7 @@ ENDINGS = frozenset(
 
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_LARGE = 1024  # pixels of a picture's longer side that is shown
 _SPLIT = 0  # seed of what is held out: the same for every seed of a plan
 
 
@@ -180,10 +181,10 @@ class Paired(Pictures):
         """Opens each file, and reads masks: their sizes and classes are known to fit after that."""
         super().check()
         _verify(self.beside)
-        sizes = [_size(file) for file in self.files]
+        sizes = [size_of(file) for file in self.files]
         for file, other, size in zip(self.files, self.beside, sizes, strict=True):
-            if _size(other) != size:
-                (wide, high), (width, height) = _size(other), size
+            if size_of(other) != size:
+                (wide, high), (width, height) = size_of(other), size
                 message = f"`{other}` is {wide} x {high} pixels, `{file}` {width} x {height}"
                 raise TrainError("E803", message, "what belongs together is of one size")
         if self.kind == targets.MASK:
@@ -206,7 +207,10 @@ class Paired(Pictures):
 
 
 class Placed(Pictures):
-    """Pictures, and boxes in each: corners in pixels of the file, and a class of each."""
+    """Pictures, and boxes in each: corners in pixels of the file, and a class of each.
+
+    They are brought to size as a whole, so that no box is cut off.
+    """
 
     def __init__(
         self, boxes: Mapping[Path, Tensor], labels: Mapping[Path, Tensor], classes: Sequence[str],
@@ -219,23 +223,22 @@ class Placed(Pictures):
         items = []
         for file in (self.files[i] for i in indices):
             image = _loaded(file, self.mode)
-            size, left, top = _fit(image.size, self.sides)
-            scale = torch.tensor([size[0] / image.width, size[1] / image.height] * 2)
-            boxes = self.boxes[file] * scale - torch.tensor([left, top] * 2)
-            single = self.kind == targets.BOX
-            least = {"least": 0.0} if single else {}
-            boxes, labels = targets.cut(boxes, self.labels[file], self.sides, **least)
+            scale = torch.tensor([self.sides[1] / image.width, self.sides[0] / image.height] * 2)
+            boxes, labels = self.boxes[file] * scale, self.labels[file]
             there = {"boxes": boxes, "labels": labels}
-            if single:
+            if self.kind == targets.BOX:
                 there = {"box": boxes[0], "label": labels[0]}
-            items.append((fitted(image, self.sides), there))
+            items.append((fitted(image, self.sides, whole=True), there))
         return targets.together(items)
 
     def check(self) -> None:
         """Opens each file; boxes lie in their pictures."""
         super().check()
         for file, boxes in self.boxes.items():
-            width, height = _size(file)
+            if self.kind == targets.BOX and len(boxes) != 1:
+                message = f"`{file}` has {len(boxes)} boxes; this task finds one in each picture"
+                raise TrainError("E803", message, "a detector finds any number")
+            width, height = size_of(file)
             for left, top, right, bottom in boxes.tolist():
                 if not (0 <= left < right <= width and 0 <= top < bottom <= height):
                     said = f"{left:g}, {top:g}, {right:g}, {bottom:g}"
@@ -257,7 +260,7 @@ def _verify(files: Sequence[Path]) -> None:
         raise _unreadable(*bad[0], more=len(bad) - 1)
 
 
-def _size(file: Path) -> tuple[int, int]:
+def size_of(file: Path) -> tuple[int, int]:
     """Width and height."""
     with library("PIL.Image", "reading pictures").open(file) as image:
         found: tuple[int, int] = image.size
@@ -290,21 +293,35 @@ def _loaded(file: Path, mode: str | None = None) -> Any:
         raise _unreadable(file, wrong) from None
 
 
-def picture(file: Path, mode: str, sides: tuple[int, int]) -> Tensor:
+def picture(file: Path, mode: str, sides: tuple[int, int], *, whole: bool = False) -> Tensor:
     """A picture [C, H, W] from 0 to 1: its shorter side resized, its middle cut out.
 
-    That is what torchvision's Resize and CenterCrop do. Raises TrainError for a file that Pillow
-    cannot read.
+    That is what torchvision's Resize and CenterCrop do. Or the `whole` of it, each side resized for
+    itself. Raises TrainError for a file that Pillow cannot read.
     """
-    return fitted(_loaded(file, mode), sides)
+    return fitted(_loaded(file, mode), sides, whole=whole)
 
 
-def fitted(image: Any, sides: tuple[int, int]) -> Tensor:
+def fitted(image: Any, sides: tuple[int, int], *, whole: bool = False) -> Tensor:
     """What Pillow has read, as a picture [C, H, W] from 0 to 1 of that height and width."""
+    if not whole:
+        return _plain(_middle(image, sides, "BILINEAR"))
+    smooth = library("PIL.Image", "reading pictures").Resampling.BILINEAR
+    return _plain(image.resize(sides[::-1], smooth))
+
+
+def shown(file: Path) -> Tensor:
+    """A picture [3, H, W] as it is, made smaller where it is large."""
+    image = _loaded(file, "RGB")
+    image.thumbnail((_LARGE, _LARGE))
+    return _plain(image)
+
+
+def _plain(image: Any) -> Tensor:
+    """A picture of Pillow's as [C, H, W] from 0 to 1."""
     import numpy
 
-    image = _middle(image, sides, "BILINEAR")
-    found = torch.from_numpy(numpy.asarray(image, dtype="uint8").copy()).float() / 255
+    found = unit(torch.from_numpy(numpy.asarray(image, dtype="uint8").copy()))
     return found[None] if found.ndim == 2 else found.permute(2, 0, 1).contiguous()
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
 from archspec.text.words import cut, listed, near
-from archspec.train import hugging, targets, tokens
+from archspec.train import annotated, hugging, targets, tokens
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Input, entered
 from archspec.train.samples import (
@@ -57,6 +57,7 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (str, Path)):
         return _named(given, wanted)
     if hugging.is_theirs(given):
+        has_classes("the dataset", wanted, "columns of classes and of numbers are read")
         return hugging.Rows(given, wanted)
     if isinstance(given, DataLoader):
         return _of_loader(given)
@@ -67,6 +68,8 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (list, tuple)) and len(given) == 2:
         x, y = given
         return _arrays(x, y, wanted)
+    if wanted.targets == targets.NONE and hasattr(given, "__array__"):
+        return _arrays(given, torch.zeros(len(given)), wanted)
     message = f"data is {type(given).__name__}, of which no samples are made"
     help = "a path, a pair of tensors (x, y), a Dataset or a DataLoader"
     raise TrainError("E803", message, help)
@@ -90,6 +93,8 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
         return _npz(path, wanted)
     if path.suffix == ".csv":
         return table(path, wanted)
+    if path.suffix == ".json" and wanted.targets in targets.PLACED:
+        return annotated.coco(path, wanted)
     if path.suffix in tokens.ENDINGS:
         message = f"`{given}` is a file of tokens"
         raise TrainError("E803", message, "`task: next_token` learns what comes next in it")
@@ -108,7 +113,7 @@ def _of_loader(loader: DataLoader[Any]) -> Samples:
 def _arrays(x: Any, y: Any, wanted: Wanted) -> Samples:
     try:
         x, y = _tensors(x), _tensors(y)
-    except (TypeError, ValueError) as bad:
+    except (TypeError, ValueError, RuntimeError) as bad:
         message = f"the pair holds no arrays: {cut(str(bad), 100)}"
         help = "give tensors or arrays (x, y); archspec.train.padded makes one of sequences"
         raise TrainError("E803", message, help) from None
@@ -129,7 +134,7 @@ def _tensors(given: Any) -> Any:
 def _typed(y: Any, kind: str) -> Any:
     """Classes as int64, numbers as float32."""
     if isinstance(y, Mapping):
-        return {k: v.float() if k in (targets.BOX, targets.BOXES) else v for k, v in y.items()}
+        return {k: v.float() if k in targets.PLACED else v for k, v in y.items()}
     if kind in (targets.NUMBERS, targets.LABELS):
         return y.float()
     if kind == targets.PICTURE:
@@ -152,7 +157,7 @@ def _resized(y: Any, wanted: Wanted, before: Sequence[int]) -> Any:
     if isinstance(y, Mapping):
         down, right = (now / old for now, old in zip(wanted.size, before, strict=True))
         scale = torch.tensor([right, down, right, down])
-        return {k: v * scale if k in (targets.BOX, targets.BOXES) else v for k, v in y.items()}
+        return {k: v * scale if k in targets.PLACED else v for k, v in y.items()}
     return y
 
 
@@ -245,23 +250,28 @@ def _class_names(folders: Sequence[Path], wanted: Wanted) -> tuple[str, ...]:
 def _folder(root: Path, wanted: Wanted) -> Samples:
     if wanted.targets in _PAIRS:
         return _paired(root, wanted)
+    if wanted.targets in targets.PLACED:
+        return annotated.folder(root, wanted)
     has_classes(str(root), wanted, "`shapes` and .csv files have them")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders and wanted.targets == targets.NONE:
+        alone = list(_by_stem(root).values())
+        return Pictures(alone, torch.zeros(len(alone)), (), wanted)
     if not folders:
         message = f"`{root}` holds no folders, so that there are no classes"
         help = f"each class is a folder of pictures: {root}/cat/1.png"
         raise TrainError("E803", message, help)
     files: list[Path] = []
-    targets: list[int] = []
+    numbers: list[int] = []
     for number, folder in enumerate(folders):
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
         if not found:
             message = f"the class `{folder.name}` in `{root}` has no pictures"
             raise TrainError("E803", message, "remove the folder, or put pictures into it")
         files += found
-        targets += [number] * len(found)
+        numbers += [number] * len(found)
     classes = [folder.name for folder in folders]
-    return Pictures(files, torch.tensor(targets), classes, wanted)
+    return Pictures(files, torch.tensor(numbers), classes, wanted)
 
 
 def _digits(wanted: Wanted) -> Samples:

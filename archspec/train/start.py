@@ -19,13 +19,25 @@ from accelerate.utils import broadcast_object_list
 
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean, listed
-from archspec.train import groups, memory, networks, reading, refusals, sets, state, tasks
+from archspec.train import (
+    groups,
+    hugging,
+    memory,
+    networks,
+    reading,
+    refusals,
+    sets,
+    sharding,
+    state,
+    tasks,
+)
 from archspec.train.engine import Job, Training, accelerator
 from archspec.train.errors import TrainError
 from archspec.train.loading import Normal
 from archspec.train.plan import Log, Phase, Plan, Plateau, Stop
 from archspec.train.run import Run
 from archspec.train.sets import Facts
+from archspec.train.tasks.step import Function, Step, agrees
 from archspec.weights import origin
 from archspec.weights.errors import WeightsError
 
@@ -44,6 +56,7 @@ def fit(
     *,
     plan: reading.Planned | None = None,
     resume: str | Path | None = None,
+    step: Function | None = None,
     quiet: bool = False,
     **keys: Any,
 ) -> Run:
@@ -57,6 +70,9 @@ def fit(
     `keys` are keys of a plan, and go before the file's. `resume` is the folder of a run of the
     same network: it goes on where it was, with its own plan, to the same bits.
 
+    `step` is a function of the model, inputs and targets of a batch that returns its loss, or a
+    mapping of `loss` and other figures (means over the batch): it takes the place of a task.
+
     Raises SpecError for a plan that is wrong; TrainError before the first step where network,
     data and plan do not go together, and later where numbers are no longer finite.
     """
@@ -64,30 +80,36 @@ def fit(
         if plan is not None or keys:
             message = "a run goes on with its own plan"
             raise TrainError("E808", message, "leave the plan out, or start a new run")
-        return _resumed(model, Path(resume), data, quiet=quiet)
-    wanted, data = _named(keys, data)
+        return _resumed(model, Path(resume), data, step, quiet=quiet)
+    wanted, data = _named(keys if step is None else {"task": Step.name, **keys}, data)
     found = reading.given(plan, wanted)
+    agrees(found, step)
     job = prepare(networks.gathered(model, found), data, found, quiet=quiet)
+    job.task.function = step
     training = Training(job, accelerator(found, job.folder))
     _begin(training)
     return training.run()
 
 
-def resume(folder: str | Path, data: Any = None, *, quiet: bool = False) -> Run:
+def resume(
+    folder: str | Path, data: Any = None, *, step: Function | None = None, quiet: bool = False
+) -> Run:
     """Go on with a run from its last checkpoint; what is trained is built from the specs in it.
 
-    `data` has to be given again where it was no path. Raises TrainError.
+    `data` has to be given again where it was no path, and `step` where there was one. Raises
+    TrainError.
     """
     from archspec.module import build
 
     checkpoint = state.found(folder, state.LAST)
     programs = state.programs_of(checkpoint, state.facts_of(checkpoint))
     model = networks.whole({name: build(program) for name, program in programs.items()})
-    return _resumed(model, Path(folder), data, quiet=quiet)
+    return _resumed(model, Path(folder), data, step, quiet=quiet)
 
 
 def _named(keys: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], Any]:
     """Paths, words and settings go into the plan, which so says what it is of; sets stay aside."""
+    data = hugging.halves(data)
     train, val = sets.pair(data)
     rest = dict(data) if isinstance(data, dict) else {}
     rest |= {"train": train, "val": val}
@@ -113,23 +135,29 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     normal = task.normal() or shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task, held=found.val is not None)
+    if found.train.mixup and not task.mixes:
+        said = f"`{task.name}` does not learn from mixtures of two samples"
+        raise plan.fault("E802", said, "data", "augment", help="leave `mixup` out")
     _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
         groups.groups(plan, k, model, groups.trained(plan, k, free))
     task.refuse(found)
     on = accelerator(plan)
+    sharding.refuse(plan, len(programs), on)
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch
     known = {name: program for name, program in programs.items() if program is not None}
     sized = {n: refusals.fits(one, found) if one is reader else one for n, one in known.items()}
     task.rehearse(model, found)
+    held: tuple[int, ...] = ()
     if len(known) == len(programs):
         needed, room = memory.needs(sized, plan, free, on), memory.available(on.device)
         if batch == "auto":
             batch = memory.automatic(needed, len(found.train), room)
         memory.refuse(needed, int(batch), room)
+        held = tuple(one.bytes(int(batch)) for one in needed)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
@@ -137,11 +165,13 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     name = first.name if first is not None else type(networks.main(model)).__name__.lower()
     box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all
     broadcast_object_list(box)
-    return Job(model, programs, plan, task, found, int(batch), box[0], quiet)
+    return Job(model, programs, plan, task, found, int(batch), box[0], quiet, held)
 
 
 def _monitored(plan: Plan, task: tasks.Task, *, held: bool) -> None:
     """Raises SpecError where a plan watches what the task does not measure."""
+    if not task.known:
+        return  # it is not known before
     known = [f"val.{name}" for name in task.measured() if held or name not in task.later]
     known += [f"train.{name}" for name in task.measured() if name not in task.later]
     if not task.monitor:
@@ -229,16 +259,20 @@ def _begin(training: Training) -> None:
 # ------------------------------------------------------------------ going on
 
 
-def _resumed(model: networks.Given, folder: Path, data: Any, *, quiet: bool) -> Run:
+def _resumed(
+    model: networks.Given, folder: Path, data: Any, step: Function | None, *, quiet: bool
+) -> Run:
     """The run in a folder, from its last checkpoint. Raises TrainError."""
     checkpoint = state.found(folder, state.LAST)
     record, kept = state.facts_of(checkpoint), state.state_of(checkpoint)
     found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
+    agrees(found, step)
     model = networks.gathered(model, found)
     same_network(model, checkpoint, record)
     _, data = _named({}, data)  # settings beside the sets are the plan's
     job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
     job = replace(job, plan=found, folder=folder, batch=kept["batch"])
+    job.task.function = step
     for view in (job.sets.train, job.sets.val):
         if view is not None:  # as the run had it, not as it would be fitted now
             view.normal = Facts.of(record["data"]).normal

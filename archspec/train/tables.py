@@ -33,7 +33,7 @@ def table(path: Path, wanted: Wanted) -> Samples:
     """The samples of a file. Raises TrainError."""
     head, lines = _read(path)
     files = Path(lines[0][0]).suffix.lower() in ENDINGS
-    if wanted.targets in (targets.BOX, targets.BOXES):
+    if wanted.targets in targets.PLACED:
         return _placed(path, head, lines, wanted)
     if wanted.targets in (targets.MASK, targets.PICTURE):
         if len(head) != 2 or not files:
@@ -113,10 +113,6 @@ def _placed(path: Path, head: list[str], lines: list[list[str]], wanted: Wanted)
         if any(line[1:]):
             there.append([_cell(value, path) for value in line[1:5]])
             classes.append(names.index(line[5]) if line[5] else targets.NO_BOX)
-    for file, there in boxes.items():
-        if wanted.targets == targets.BOX and len(there) != 1:
-            message = f"`{file}` has {len(there)} boxes; this task finds one in each picture"
-            raise TrainError("E803", message, "a detector finds any number")
     return Placed(
         {file: torch.tensor(there).view(-1, 4) for file, there in boxes.items()},
         {file: torch.tensor(one, dtype=torch.int64) for file, one in labels.items()},

@@ -27,6 +27,7 @@ from torch.utils.data import default_collate
 
 CLASSES, NUMBERS, LABELS, MASK = "classes", "numbers", "labels", "mask"
 PICTURE, BOX, BOXES, NONE = "picture", "box", "boxes", "none"
+PLACED = BOX, BOXES  # of these a picture is taken as a whole
 NEXT, PAIRS, TRIPLETS = "next", "pairs", "triplets"
 
 IGNORED = 255  # of a mask: as in Pascal VOC and Cityscapes
@@ -56,10 +57,11 @@ def _area(boxes: Tensor) -> Tensor:
 
 def together(items: list[Any]) -> tuple[Any, Any]:
     """A batch of (input, target): as torch puts them together, boxes filled up to the most."""
-    targets = [target for _, target in items]
+    pairs = all(isinstance(item, (tuple, list)) and len(item) == 2 for item in items)
+    targets: list[Any] = [target for _, target in items] if pairs else [None]
     if not all(isinstance(one, dict) and {"boxes", "labels"} <= set(one) for one in targets):
-        x, y = default_collate(items)
-        return x, y
+        batch: tuple[Any, Any] = default_collate(items)
+        return batch
     most = max(len(one["labels"]) for one in targets)
     x = default_collate([x for x, _ in items])
     filled = []

@@ -137,7 +137,7 @@ def _text(path: Path, how: Cut) -> Windows:
         message = f"`{path}` is no text in UTF-8: byte {bad.start:,} is none of a character"
         raise TrainError("E803", message, "`task: {next_token: {of: bytes}}` reads any") from None
     classes = how.classes or tuple(sorted(set(text)))
-    return Windows(encoded(text, classes, str(path)), how, str(path), classes)
+    return Windows(encoded(text, classes, f"`{path}`"), how, str(path), classes)
 
 
 def encoded(text: str, classes: Sequence[str], name: str) -> Any:
@@ -156,8 +156,8 @@ def encoded(text: str, classes: Sequence[str], name: str) -> Any:
     return found
 
 
-def decoded(tokens: Sequence[int], classes: Sequence[str], of: str) -> str:
+def decoded(tokens: Sequence[int], classes: Sequence[str]) -> str:
     """The text of tokens: of characters, or of bytes, where what is no text shows as �."""
-    if of == BYTES:
+    if not classes:
         return bytes(tokens).decode("utf-8", "replace")
     return "".join(classes[token] for token in tokens)

@@ -27,8 +27,9 @@ from archspec.train.errors import TrainError, library
 from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.pictures import png
-from archspec.train.samples import picture
+from archspec.train.samples import picture, shown, size_of
 from archspec.train.sets import Facts
+from archspec.train.targets import PLACED
 from archspec.train.window import Window
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ class Trained:
     whole: nn.Module  # the network itself, or with it those that it was trained with, by name
 
     @property
+    def placed(self) -> bool:
+        """Whether it says where things are: then a picture is looked at as a whole."""
+        return self.task.targets in PLACED
+
+    def scaled(self, shares: Tensor, size: tuple[int, int]) -> Tensor:
+        """What it says, of a picture of another width and height than it has seen."""
+        if not self.placed:
+            return shares
+        across, down = size[0] / self.facts.shape[2], size[1] / self.facts.shape[1]
+        return self.task.scaled(shares, shares.new_tensor([across, down, across, down]))
+
+    @property
     def batch(self) -> int:
         """Samples that are looked at together."""
         return self.plan.batch if isinstance(self.plan.batch, int) else 64
@@ -71,7 +84,7 @@ class Trained:
             raise TrainError("E804", message, "call the module that `load` gives")
         data, sides = self.plan.data, (shape[1], shape[2])
         if data is None or data.resize is None:
-            return picture(file, _MODES[shape[0]], sides)
+            return picture(file, _MODES[shape[0]], sides, whole=self.placed)
         window = Window(sides, *data.resize)
         return window.middle(picture(file, _MODES[shape[0]], window.read)[None])[0]
 
@@ -101,7 +114,7 @@ class Trained:
     @torch.no_grad()
     def shares(self, x: Any) -> Tensor:
         """Probabilities, or numbers, of inputs [N, …], or of several by name."""
-        return self.task.shares(call(self.model, x))
+        return self.task.verdict(call(self.model, x))
 
     def export(self, path: str | Path, *, force: bool = False) -> Exported:
         """Write it as .onnx or .pt2, with task, classes and normalisation in the file's metadata.
@@ -149,16 +162,18 @@ def predict(
         if (other.facts.task, other.facts.classes) != (first.facts.task, first.facts.classes):
             message = f"`{other.program.name}` and `{first.program.name}` tell other things apart"
             raise TrainError("E808", message, "an ensemble is of one task and the same classes")
+    if len(found) > 1 and not first.task.ensembles:
+        message = f"what several networks say is not averaged for `{first.task.name}`"
+        raise TrainError("E808", message, "which of their boxes are one is not known: ask one")
     drawn = _drawn_files(Path(folder), listing) if folder is not None else []
     answers = []
     for number, file in enumerate(listing):
         shares = torch.stack([one.shares(one.input(file)) for one in found]).mean(0)
-        said = first.task.as_targets(shares) if drawn else {}
-        if drawn:
-            _draw(first, file, said, drawn[number])
+        said = _draw(first, file, shares, drawn[number]) if drawn else {}
         if "picture" in said:
             answers.append(str(drawn[number]))
         else:
+            shares = first.scaled(shares, size_of(file))
             answers += first.task.answers(shares, first.facts.classes, top)
     return answers
 
@@ -172,19 +187,22 @@ def _drawn_files(folder: Path, files: Sequence[Path]) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _draw(found: Trained, file: Path, said: dict[str, Tensor], path: Path) -> None:
-    """What a network says of a picture, drawn over it. Raises TrainError."""
+def _draw(found: Trained, file: Path, shares: Tensor, path: Path) -> dict[str, Tensor]:
+    """What a network says of a picture, as targets, drawn over it. Raises TrainError."""
+    x = shown(file) if found.placed else found.picture(file)
+    said = found.task.as_targets(found.scaled(shares, (x.shape[2], x.shape[1])))
     if not said:
         message = f"what `{found.program.name}` says of a picture is words, and nothing to draw"
         raise TrainError("E808", message, "leave the folder out")
     one = {name: value[0] for name, value in said.items()}
-    drawn = drawing.over(found.picture(file), one, found.facts.classes)
+    drawn = drawing.over(x, one, found.facts.classes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(png(drawn), path)
     except (OSError, NotOursError) as bad:
         message = f"`{path}` cannot be written: {getattr(bad, 'strerror', None) or bad}"
         raise TrainError("E808", message, "name another folder") from None
+    return said
 
 
 def _listed(paths: Paths) -> list[str | Path]:
@@ -254,6 +272,6 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
     answers = []
     for file in _listed(files):
         with torch.no_grad():
-            shares = task.shares(model(prepare(pillow.open(file).convert("RGB"))[None]))
+            shares = task.verdict(model(prepare(pillow.open(file).convert("RGB"))[None]))
         answers += task.answers(shares, tuple(names), top)
     return answers

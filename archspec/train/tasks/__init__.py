@@ -8,7 +8,8 @@
     multi_label       for each label whether it is there: accuracy, F1, mean average precision
     next_token        what comes next in a sequence: cross entropy, perplexity
     pairs, triplets   who is of one class: distances, accuracy, recall
-    reconstruction    the input itself, noise on it or not: squared error, PSNR
+    reconstruction    the input itself, spoiled on the way or not: squared error, PSNR
+    restoration       a clean picture for each input: squared error, PSNR
     regression        numbers: squared error, absolute error, R²
     segmentation      a class a pixel: cross entropy, Dice, mean IoU
     step              a function of the caller's
@@ -44,6 +45,7 @@ TASKS = {
     "next_token": "archspec.train.tasks.next_token:NextToken",
     "pairs": "archspec.train.tasks.pairs:Pairs",
     "reconstruction": "archspec.train.tasks.reconstruction:Reconstruction",
+    "restoration": "archspec.train.tasks.reconstruction:Restoration",
     "regression": "archspec.train.tasks.regression:Regression",
     "segmentation": "archspec.train.tasks.segmentation:Segmentation",
     "step": "archspec.train.tasks.step:Step",

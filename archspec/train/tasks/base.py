@@ -50,10 +50,12 @@ class Task:
     options: ClassVar[tuple[str, ...]] = ()  # what a plan may say of it: `task: {name: {…}}`
     targets: ClassVar[str] = CLASSES  # their kind: `archspec.train.targets`
     plain: ClassVar[bool] = False  # whether pictures stay from 0 to 1 where a plan says nothing
+    ensembles: ClassVar[bool] = True  # whether what several networks say can be averaged
     networks: ClassVar[tuple[str, ...]] = ()  # where it trains several: the main one first
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
     by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    mixes: ClassVar[bool] = False  # whether it learns from mixtures of two samples
     later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
     monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
@@ -70,6 +72,7 @@ class Task:
             raise plan.fault("E805", f"the loss `{name}` is not for {self.name}", "loss", help=help)
         self.loss_name = name
         self.given = plan.task.args if plan.task is not None else {}
+        self.function: Any = None  # of the caller's, where the task is one
         self.others: Mapping[str, Program | None] = {}  # the other networks, by name
         self.progress = 1.0  # share of the phase's steps that are done; of what is trained, all
 
@@ -127,9 +130,13 @@ class Task:
     def know(self, facts: Facts) -> None:
         """Takes what was learned of the training set besides weights, as a checkpoint has it."""
 
-    def shares(self, found: Any) -> Tensor:
-        """What the network says, as what may be averaged over several: probabilities, numbers."""
-        return self.outputs(found)[0]
+    def verdict(self, found: Any) -> Tensor:
+        """What the network says, by all its outputs: most look at the main one alone."""
+        return self.shares(self.outputs(found)[0])
+
+    def shares(self, output: Tensor) -> Tensor:
+        """What of several networks may be averaged: probabilities, numbers."""
+        return output
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """What is said of each sample, as plain data."""
@@ -142,6 +149,10 @@ class Task:
     def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
         """What a network says, in the form of targets by name, to be drawn; {}: it says words."""
         return {}
+
+    def scaled(self, shares: Tensor, times: Tensor) -> Tensor:
+        """What it says of where things are, `times` x, y, x, y: of a larger picture."""
+        raise NotImplementedError
 
     def falls(self, figure: str) -> bool:
         """Whether `val.loss` or the like is better when it is smaller."""

@@ -35,6 +35,7 @@ class MultiLabel(Task):
 
     name: ClassVar[str] = "multi_label"
     targets: ClassVar[str] = LABELS
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "exact", "f1", "map")
     later: ClassVar[frozenset[str]] = frozenset({"map"})
     monitor: ClassVar[str] = "val.f1"
@@ -102,7 +103,8 @@ class MultiLabel(Task):
             for name, values in both.items()
         }}  # fmt: skip
 
-    def shares(self, output: Tensor) -> Tensor:
+    def shares(self, found: Any) -> Tensor:
+        output, _ = self.outputs(found)
         return output if self.loss_name == _SHARES else output.sigmoid()
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:

@@ -48,6 +48,8 @@ class Detection(Task):
     targets: ClassVar[str] = BOXES
     known: ClassVar[tuple[str, ...]] = ("loss", "map50", "map")
     monitor: ClassVar[str] = "val.map50"
+    later: ClassVar[frozenset[str]] = frozenset({"map50", "map"})
+    ensembles: ClassVar[bool] = False
     losses: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
@@ -152,7 +154,7 @@ class Detection(Task):
         if isinstance(self.head, OneStage):
             self.head.anchors = torch.tensor(facts.anchors)
 
-    def shares(self, found: Any) -> Tensor:
+    def verdict(self, found: Any) -> Tensor:
         """Rows of each picture, [N, most, 6]."""
         return self._kept(found, self.sides)
 
@@ -166,6 +168,9 @@ class Detection(Task):
             ]
             for rows in shares
         ]  # fmt: skip
+
+    def scaled(self, shares: Tensor, times: Tensor) -> Tensor:
+        return torch.cat([shares[..., :4] * times, shares[..., 4:]], -1)
 
     def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
         said = shares[..., 4] >= _SAID

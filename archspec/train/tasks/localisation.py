@@ -139,28 +139,29 @@ class Localisation(Task):
     def know(self, facts: Facts) -> None:
         self.sides = (facts.shape[1], facts.shape[2])
 
-    def shares(self, found: Any) -> Tensor:
-        """Probabilities and corners, [N, K + 4]."""
+    def verdict(self, found: Any) -> Tensor:
+        """Probabilities and corners in pixels, [N, K + 4]."""
         logits, box = self._both(found)
-        return torch.cat([logits.softmax(1), box.clamp(0, 1)], 1)
+        height, width = self.sides
+        edge = box.new_tensor([width, height, width, height])
+        return torch.cat([logits.softmax(1), box.clamp(0, 1) * edge], 1)
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
         """The likeliest class of each, and where it is in the picture, in pixels."""
-        height, width = self.sides
         made = []
         for row in shares:
             score, label = row[:-4].max(0)
-            corners = (row[-4:] * row.new_tensor([width, height, width, height])).tolist()
             name = classes[int(label)] if classes else str(int(label))
-            box = [round(number, 1) for number in corners]
+            box = [round(number, 1) for number in row[-4:].tolist()]
             made.append({"class": name, "score": round(float(score), 4), "box": box})
         return made
 
     def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
-        height, width = self.sides
         score, label = shares[:, :-4].max(1)
-        box = shares[:, -4:] * shares.new_tensor([width, height, width, height])
-        return {"box": box, "label": label, "scores": score[:, None]}
+        return {"box": shares[:, -4:], "label": label, "scores": score[:, None]}
+
+    def scaled(self, shares: Tensor, times: Tensor) -> Tensor:
+        return torch.cat([shares[:, :-4], shares[:, -4:] * times], 1)
 
     def refuse(self, sets: Sets) -> None:
         if self.program is not None:

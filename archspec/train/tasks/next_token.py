@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from archspec.text.words import listed
 from archspec.train.errors import TrainError
 from archspec.train.inputs import Cut, call, inputs
 from archspec.train.named import Called, loss
@@ -60,7 +59,11 @@ class NextToken(Task):
         given = self.given
         length = given.get("length")
         read = self.inputs[-1] if self.inputs else None
-        if read is not None and len(read.shape) == 1:
+        if read is not None and len(read.shape) != 1:
+            said = f"`{read.name}` has shape {list(read.shape)}; tokens are one row: [T]"
+            help = "begin with an embedding: `input: {tokens: {shape: [{T: 64}], dtype: int}}`"
+            raise TrainError("E804", said, help)
+        if read is not None:
             own = read.shape[0]
             if length is not None and length != own and not read.free:
                 said = f"`{read.name}` has {own} places"
@@ -205,8 +208,8 @@ class NextToken(Task):
 def _sees(place: int) -> TrainError:
     said = f"the network sees what it is to say: another token at place {place} (from 0)"
     said += " changes what it says before"
-    ways = ["`causal: true` of attention", "`padding: causal` of a convolution"]
-    return TrainError("E805", said, f"{listed(ways)}; a recurrent layer in one direction")
+    ways = "attention with `causal: true`, a convolution with `padding: causal`"
+    return TrainError("E805", said, f"{ways}, a recurrent layer in one direction")
 
 
 def _positive(value: Any) -> bool:

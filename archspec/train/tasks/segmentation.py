@@ -83,7 +83,8 @@ class Segmentation(Task):
         each = [None if one != one else one for one in iou(matrix).tolist()]
         return {"confusion": matrix.tolist(), "by_class": {"iou": each}}
 
-    def shares(self, output: Tensor) -> Tensor:
+    def shares(self, found: Any) -> Tensor:
+        output, _ = self.outputs(found)
         return classes(output).softmax(1)
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:

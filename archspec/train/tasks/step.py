@@ -23,7 +23,6 @@ from archspec.train.targets import NONE
 from archspec.train.tasks.base import Move, Sums, Task, wide
 
 if TYPE_CHECKING:
-    from archspec.network import Program
     from archspec.train.plan import Plan
 
 Function = Callable[[nn.Module, Any, Any], Any]
@@ -37,10 +36,6 @@ class Step(Task):
     known: ClassVar[tuple[str, ...]] = ()  # what it measures is the caller's to name
     monitor: ClassVar[str] = "val.loss"
     losses: ClassVar[tuple[str, ...]] = ("",)
-
-    def __init__(self, plan: Plan, program: Program | None) -> None:
-        super().__init__(plan, program)
-        self.function: Function | None = None
 
     def found(self, model: nn.Module, x: Any, y: Any) -> dict[str, Tensor]:
         """The loss and the figures of a batch. Raises TrainError for what is neither."""
@@ -87,6 +82,19 @@ class Step(Task):
 
     def falls(self, figure: str) -> bool:
         return figure.endswith(("loss", "error"))
+
+
+def agrees(plan: Plan, function: Function | None) -> None:
+    """Raises TrainError where a plan and a step do not go together."""
+    name = plan.task.name if plan.task is not None else ""
+    if function is not None and not callable(function):
+        message = f"`step` is {_said(function)}, not a function"
+        raise TrainError("E808", message, "def step(model, x, y): return loss")
+    if name == Step.name and function is None:
+        raise missing()
+    if name != Step.name and function is not None:
+        message = f"the plan's task is `{name or 'classification'}`, and a step is given besides"
+        raise TrainError("E808", message, "leave one of both out")
 
 
 def missing() -> TrainError:

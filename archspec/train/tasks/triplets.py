@@ -26,6 +26,7 @@ from archspec.train.tasks.pairs import compares, vectors
 if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.train.plan import Plan
+    from archspec.train.samples import Wanted
     from archspec.train.sets import Sets
 
 _ROWS = 1024  # samples whose neighbours are looked for at a time
@@ -37,12 +38,16 @@ class Triplets(Task):
     name: ClassVar[str] = "triplets"
     targets: ClassVar[str] = TRIPLETS
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "recall")
+    later: ClassVar[frozenset[str]] = frozenset({"recall"})
     monitor: ClassVar[str] = "val.loss"
     losses: ClassVar[tuple[str, ...]] = ("triplet_margin",)
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
         super().__init__(plan, program)
         self.criterion = loss(plan.loss or Called("triplet_margin", {}))
+
+    def asks(self, wanted: Wanted) -> Wanted:
+        return wanted._replace(inputs=wanted.inputs[:1])
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         three = vectors(self, model, x).values()

@@ -108,7 +108,8 @@ class VAE(Task):
             put.remove()
         return self.shares(output)
 
-    def shares(self, output: Tensor) -> Tensor:
+    def shares(self, found: Any) -> Tensor:
+        output, _ = self.outputs(found)
         return output.sigmoid() if self.loss_name == _LOGITS else output
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from archspec.text.words import cut
 from archspec.train.errors import TrainError
 from archspec.train.inputs import inputs
 from archspec.train.sequences import START
@@ -45,6 +46,17 @@ def generate(
         logits = speaker.following(tokens, said)
         said.append(_drawn(logits, temperature, top_k, generator))
     return speaker.text(said) if isinstance(prompt, str) else said
+
+
+def read(found: Trained, prompt: str) -> str | list[int]:
+    """A prompt that was written: numbers, where the network has learned from numbers."""
+    if Speaker(found).of_text:
+        return prompt
+    try:
+        return [int(word) for word in prompt.replace(",", " ").split()]
+    except ValueError:
+        message = f"the network has learned from numbers, and `{cut(prompt)}` are none"
+        raise TrainError("E804", message, "for example --prompt '17 4 25'") from None
 
 
 def _checked(n: Any, temperature: Any, top_k: Any) -> None:
@@ -87,6 +99,12 @@ class Speaker:
         shapes = found.facts.inputs
         self.places = shapes[self.read.name][0] if shapes else found.facts.shape[0]
 
+    @property
+    def of_text(self) -> bool:
+        """Whether tokens are characters or bytes."""
+        how = self.task.cut
+        return bool(self.found.facts.classes) or (how is not None and how.of == BYTES)
+
     def tokens(self, prompt: str | Sequence[int]) -> list[int]:
         """A prompt as numbers. Raises TrainError."""
         if isinstance(prompt, str):
@@ -104,18 +122,16 @@ class Speaker:
         return found
 
     def _encoded(self, prompt: str) -> list[int]:
-        cut = self.task.cut
-        if cut is not None and cut.of == BYTES:
+        if not self.of_text:
+            message = "the network has learned from numbers, and knows no characters"
+            raise TrainError("E804", message, "give the prompt as numbers: [17, 4, 25]")
+        if not self.found.facts.classes:
             return list(prompt.encode())
-        if self.found.facts.classes:
-            return list(map(int, encoded(prompt, self.found.facts.classes, "the prompt")))
-        message = "the network has learned from numbers, and knows no characters"
-        raise TrainError("E804", message, "give the prompt as numbers: [17, 4, 25]")
+        return list(map(int, encoded(prompt, self.found.facts.classes, "the prompt")))
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens as text."""
-        cut = self.task.cut
-        return decoded(tokens, self.found.facts.classes, cut.of if cut is not None else "")
+        return decoded(tokens, self.found.facts.classes)
 
     def following(self, prompt: list[int], said: list[int]) -> Tensor:
         """A number for each token that may follow: [K]."""

@@ -17,6 +17,7 @@ from archspec.text.faults import SpecError
 from archspec.train import engine, reading
 from archspec.train.errors import TrainError
 from archspec.train.growing import carry
+from archspec.train.pictures import png
 from archspec.train.start import fit, overfit_one_batch
 from archspec.train.tasks import task
 from archspec.train.tasks.gan import GAN, frechet
@@ -123,6 +124,21 @@ def test_pictures_are_the_decoders_of_drawn_codes(tmp_path: Path) -> None:
     other = archspec.train.load(tmp_path / "lenet")
     with pytest.raises(TrainError, match="E804 `lenet5` was not trained to make pictures"):
         other.sample()
+
+
+def test_pictures_alone_are_enough(tmp_path: Path) -> None:
+    """A folder of pictures or a tensor: nothing has a class."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    x = squares(12)[0]
+    for k, one in enumerate(x):
+        (folder / f"{k:02}.png").write_bytes(png(one))
+    losses = []
+    for data in (str(folder), x):
+        torch.manual_seed(0)
+        found = fit(build(), {"train": data, "val": 0}, task="vae", epochs=1, quiet=True, log=None)
+        losses.append(found.last["train.loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 LOGITS = CODER.replace("sigmoid, ", "")

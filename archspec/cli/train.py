@@ -137,11 +137,14 @@ def _in(processes: int) -> NoReturn:
 
 def _say_run(run: Any) -> None:
     from archspec.train.log import said
+    from archspec.train.state import SAMPLES
 
     if int(os.environ.get("RANK", "0")):
         return  # one of several processes says it
-    say(f"best: {said(run.best)}")
-    if run.folder is not None:
+    say(f"{'best' if run.monitor else 'last'}: {said(run.best)}")
+    if run.folder is not None and (run.folder / SAMPLES).is_dir():
+        say(f"{run.folder / SAMPLES}: what it makes of noise, after each epoch")
+    elif run.folder is not None:
         say(f"{run.folder}: archspec predict {run.folder} FILE…")
 
 

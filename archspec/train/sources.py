@@ -68,6 +68,8 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (list, tuple)) and len(given) == 2:
         x, y = given
         return _arrays(x, y, wanted)
+    if wanted.targets == targets.NONE and hasattr(given, "__array__"):
+        return _arrays(given, torch.zeros(len(given)), wanted)
     message = f"data is {type(given).__name__}, of which no samples are made"
     help = "a path, a pair of tensors (x, y), a Dataset or a DataLoader"
     raise TrainError("E803", message, help)
@@ -252,6 +254,9 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
         return annotated.folder(root, wanted)
     has_classes(str(root), wanted, "`shapes` and .csv files have them")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders and wanted.targets == targets.NONE:
+        alone = list(_by_stem(root).values())
+        return Pictures(alone, torch.zeros(len(alone)), (), wanted)
     if not folders:
         message = f"`{root}` holds no folders, so that there are no classes"
         help = f"each class is a folder of pictures: {root}/cat/1.png"

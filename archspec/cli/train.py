@@ -27,6 +27,9 @@ from archspec.cli.options import (
 )
 from archspec.cli.show import say
 
+_CURVES = (".png", ".svg", ".pdf")
+_ENDINGS = f"known: {', '.join(_CURVES)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -51,7 +54,9 @@ class Wanted:
             log = found.get("log")
             found["log"] = {**(log if isinstance(log, dict) else {}), "folder": self.folder}
         if self.data:
-            found["data"] = self.data if len(self.data) == 2 else self.data[0]
+            sets = dict(zip(("train", "val"), self.data, strict=False))
+            beside = found.get("data")
+            found["data"] = {**(beside if isinstance(beside, dict) else {}), **sets}
         return found
 
 
@@ -282,8 +287,10 @@ def runs(runs: tuple[str, ...], output: Output) -> None:
         say(f"{run.name:<{width}}  {said(run.best)}")
     if output.output is not None:
         path = output.path("curves.png")
+        if path.suffix not in _CURVES:
+            raise WrongUsageError(f"`{path}`: curves are no {path.suffix or 'folder'}", _ENDINGS)
         picture = io.BytesIO()
-        training.curves(found).savefig(picture, format=path.suffix[1:] or "png", dpi=150)
+        training.curves(found).savefig(picture, format=path.suffix[1:], dpi=150)
         output.save(picture.getvalue(), path)
         say(f"{path}: written")
 

@@ -113,8 +113,10 @@ class Samples:
 
 
 def unit(x: Tensor) -> Tensor:
-    """Bytes as numbers from 0 to 1; all else as it is."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    """Bytes as numbers from 0 to 1; float32 where it is a float, as NumPy's are not."""
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    return x.float() if x.is_floating_point() else x
 
 
 class Arrays(Samples):
@@ -276,8 +278,13 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
-    said = " ".join(str(wrong).replace(str(file), "the file").split())
     also = f", nor {more} others" if more else ""
+    if type(wrong).__name__ == "UnidentifiedImageError":
+        said = "it is no picture"
+    elif isinstance(wrong, OSError) and wrong.strerror:
+        said = wrong.strerror[:1].lower() + wrong.strerror[1:]
+    else:
+        said = " ".join(str(wrong).replace(str(file), "the file").split())
     message = f"`{file}` cannot be read{also}: {cut(said, 100) or type(wrong).__name__}"
     return TrainError("E803", message, "replace the file, or take it out of the folder")
 
@@ -384,4 +391,5 @@ class Given(Samples):
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:
             message = "an item of the set is no pair of an input and a target"
             raise TrainError("E803", message, "its `__getitem__` returns (input, target)")
-        return batch[0], batch[1]
+        x, y = batch
+        return (x.float() if isinstance(x, torch.Tensor) and x.dtype == torch.float64 else x), y

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from archspec import network
+from archspec import network, shelf
 from archspec.train import hub
 from archspec.train.errors import TrainError
 from archspec.train.sets import Facts
@@ -163,7 +163,18 @@ def found(path: str | Path, prefer: str = BEST) -> Path:
         if one is not None:
             return one
     message = f"`{path}` is no checkpoint, and no run's folder that has one"
-    raise TrainError("E808", message, "for example runs/lenet5; `archspec train` makes them")
+    raise TrainError("E808", message, _instead(path))
+
+
+def _instead(path: Path) -> str:
+    """What may be meant by a path that is no run."""
+    if shelf.find(path).suffix in (".yaml", ".yml"):
+        return f"it is a spec: `archspec train {path} --data …` makes a run of it"
+    inside = [one for one in path.glob("*") if pointed(one, LAST)] if path.is_dir() else []
+    if inside:
+        latest = max(inside, key=lambda one: one.stat().st_mtime)
+        return f"it holds {len(inside)}: name one, for example {latest}"
+    return "for example runs/lenet5; `archspec train` makes them"
 
 
 def facts_of(checkpoint: Path) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def predict(
     Raises TrainError.
     """
     found = [load(path) for path in _listed(paths)]
-    first, listing = found[0], [Path(file) for file in _listed(files)]
+    first, listing = found[0], _pictures(files)
     for other in found[1:]:
         if (other.facts.task, other.facts.classes) != (first.facts.task, first.facts.classes):
             message = f"`{other.program.name}` and `{first.program.name}` tell other things apart"
@@ -205,6 +205,18 @@ def _draw(found: Trained, file: Path, shares: Tensor, path: Path) -> dict[str, T
         message = f"`{path}` cannot be written: {getattr(bad, 'strerror', None) or bad}"
         raise TrainError("E808", message, "name another folder") from None
     return said
+
+
+def _pictures(files: Paths) -> list[Path]:
+    """The files, all there. Raises TrainError."""
+    found = [Path(file) for file in _listed(files)]
+    for file in found:
+        if file.is_dir():
+            message = f"`{file}` is a folder"
+            raise TrainError("E803", message, f"name pictures: {file}/*.png")
+        if not file.exists():
+            raise TrainError("E803", f"`{file}` does not exist", "check the path")
+    return found
 
 
 def _listed(paths: Paths) -> list[str | Path]:
@@ -280,7 +292,7 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
         names = tuple(sources.enum(str(entry)).meta["categories"])
     task = tasks.task(reading.given(None, {}), program)
     answers = []
-    for file in _listed(files):
+    for file in _pictures(files):
         with torch.no_grad():
             shares = task.verdict(model(prepare(loaded(Path(file), "RGB"))[None]))
         same = source in SOURCES or shares.shape[-1] == len(names)

@@ -20,6 +20,7 @@ from archspec.text.faults import SpecError
 from archspec.train import engine, losses, sets, state, use
 from archspec.train.companions import Companions
 from archspec.train.errors import TrainError
+from archspec.train.page import report
 from archspec.train.samples import Arrays
 from archspec.train.start import fit, resume
 from archspec.train.tasks.pairs import _best
@@ -202,6 +203,7 @@ def test_triplets_bring_classes_together(tmp_path: Path) -> None:
     assert row["val.recall"] == pytest.approx(float(right.double().mean()))
     other = use.evaluate(folder, "digits")  # in batches of another size
     assert other["recall"] > 0.9
+    assert "recall" in report(folder)
 
 
 def test_recall_at_1() -> None:

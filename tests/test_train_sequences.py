@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -526,3 +527,16 @@ def test_places_that_nobody_looks_at() -> None:
     keys = {**QUICK, "task": "next_token", "epochs": 1, "optimizer": {"sgd": {"lr": 1e-12}}}
     row = fit(model, {"train": (x, y), "val": (x, y)}, **keys).last
     assert row["val.accuracy"] == pytest.approx(float((y[:, :5] == 3).double().mean()))
+
+
+# ------------------------------------------------------------------ examples
+
+
+def test_the_examples_in_short(tmp_path: Path) -> None:
+    examples = Path(__file__).resolve().parent.parent / "examples"
+    order = runpy.run_path(str(examples / "sequence_lstm_tcn.py"))["main"](8, tmp_path / "a.svg")
+    assert order["tcn"] >= 0.95
+    assert order["lstm_classifier"] >= 0.45  # of four classes; the whole run comes above 0.95
+    assert (tmp_path / "a.svg").is_file()
+    losses = runpy.run_path(str(examples / "char_model.py"))["main"](5)
+    assert max(losses.values()) < 1.7  # of 3.33

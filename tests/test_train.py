@@ -810,7 +810,7 @@ def test_lines_without_a_terminal_and_a_bar_with_one(
 ) -> None:
     fit(build(), points(), log=None, epochs=2, phases=[{"name": "head", "train": "fc"}])
     said, *lines = capsys.readouterr().err.splitlines()
-    assert said == "head: trains fc, 27 of 139 parameters, at 0.001"
+    assert said.startswith("head: trains fc, 27 of 139 parameters, at 0.001, in about ")
     assert [line.split("  ")[0] for line in lines] == ["head 1/2", "head 2/2"]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     fit(build(), points(), log=None, epochs=2)

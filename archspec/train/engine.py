@@ -39,6 +39,7 @@ from archspec.train.measure import add, estimate, reduced, score, share_buffers
 from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
+from archspec.units import size
 from archspec.version import VERSION
 from archspec.weights.names import under
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from archspec.train.tasks import Sums, Task
 
 _DRAWN = 100  # pictures after each epoch
+_RATES = 4  # that are said one by one
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -87,6 +89,7 @@ class Job:
     batch: int
     folder: Path | None
     quiet: bool = False
+    bytes: tuple[int, ...] = ()  # that each phase holds, where the analysis can tell
 
     @property
     def name(self) -> str:
@@ -249,8 +252,7 @@ class Training:
         self.moved = self._moved()
         self.rate = self._rate(plan.parts[k])
         self.entered = k
-        if self.plan.phases:
-            self._say_phase(plan.parts[k])
+        self._say_phase(plan.parts[k])
 
     def _divided(self) -> nn.Module:
         """The model in parts, as it is after the phase before."""
@@ -266,13 +268,16 @@ class Training:
         count = {name: value.numel() for name, value in self.parameters.items()}
         trained = sum(count[name] for group in self.groups for name in group.names)
         paths = phase.train if phase.train == ALL else ", ".join(phase.train)
+        low, high = min(self.bases), max(self.bases)
         rates = dict.fromkeys(
-            f"{base:.3g}" + (f" ({group.name})" if group.name else "")
+            f"{base:.3g}" + (f" ({group.name.strip()})" if group.name else "")
             for group, base in zip(self.groups, self.bases, strict=True)
         )
-        head = phase.name or f"phase {self.at.phase + 1}"
+        rate = ", ".join(rates) if len(rates) <= _RATES else f"{low:.3g} to {high:.3g}"
+        head = phase.name or (f"phase {self.at.phase + 1}" if self.plan.phases else self.job.name)
         said = f"{head}: trains {paths}, {trained:,} of {sum(count.values()):,} parameters"
-        self.screen.say(f"{said}, at {', '.join(rates)}")
+        held = f", in about {size(self.job.bytes[self.at.phase])}" if self.job.bytes else ""
+        self.screen.say(f"{said}, at {rate}{held}")
 
     def _moved(self) -> Any:
         """What makes a step. accelerate's wrapper searches the disk for a library at every one.

@@ -163,6 +163,9 @@ OWN: dict[str, tuple[str, float]] = {
     "crop": ("pixels that are padded on each side before, a whole number above 0", 10_000),
     "brightness": ("a share, above 0 and up to 1", 1),
     "contrast": ("a share, above 0 and up to 1", 1),
+    "jitter": ("a share, above 0 and up to 1: of brightness, contrast and colour", 1),
+    "resize": ("the smallest share that is cut out and enlarged, above 0 and below 1", 0.99),
+    "mixup": ("the alpha of a beta distribution, above 0: 0.2", 100),
 }  # fmt: skip
 
 

@@ -101,6 +101,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if data.augment and not _pictures(view):
         said = "augmentations are for pictures that archspec reads; these inputs are none"
         raise plan.fault("E802", said, "data", "augment", help="augment in the Dataset itself")
+    view.told_apart = _told_apart(plan, wanted, view)
     how = "none" if data.normalize == "auto" and wanted.plain else data.normalize
     normal = _normal(plan, how, view, shift)
     for one in (view, held):
@@ -116,6 +117,18 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
         view = companions(view, many, wanted.pair)
         held = companions(held, many, wanted.pair) if held is not None else None
     return Sets(view, held, facts, notes)
+
+
+def _told_apart(plan: Plan, wanted: Wanted, view: View) -> int:
+    """Of how many classes mixed targets are; 0 where one number says which. Raises SpecError."""
+    if not view.mixup or wanted.targets != CLASSES:
+        return 0
+    many = wanted.classes or len(view.samples.classes)
+    if not many:
+        said = "`mixup` needs to know how many classes there are, and neither network nor data say"
+        help = "name the classes in the data set: `classes`"
+        raise plan.fault("E802", said, "data", "augment", help=help)
+    return many if many > 1 else 0
 
 
 def _window(plan: Plan, wanted: Wanted, view: View) -> Window | None:

@@ -55,6 +55,7 @@ class Task:
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
     by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    mixes: ClassVar[bool] = False  # whether it learns from mixtures of two samples
     later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
     monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller

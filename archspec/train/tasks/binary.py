@@ -35,6 +35,7 @@ class MultiLabel(Task):
 
     name: ClassVar[str] = "multi_label"
     targets: ClassVar[str] = LABELS
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "exact", "f1", "map")
     later: ClassVar[frozenset[str]] = frozenset({"map"})
     monitor: ClassVar[str] = "val.f1"

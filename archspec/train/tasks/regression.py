@@ -24,6 +24,7 @@ class Regression(Task):
 
     name: ClassVar[str] = "regression"
     targets: ClassVar[str] = NUMBERS
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae", "r2")
     later: ClassVar[frozenset[str]] = frozenset({"r2"})
     monitor: ClassVar[str] = "val.loss"

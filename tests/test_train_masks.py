@@ -267,6 +267,25 @@ def test_networks_that_tell_no_pixels_apart(spec: str, keys: Any, said: str) -> 
         fit(build(spec), "shapes", task="segmentation", **keys, **QUICK)
 
 
+@pytest.mark.parametrize(
+    ("task", "spec", "loss", "said"),
+    [
+        ("segmentation", SPEC, {"cross_entropy": {"weight": [1, 2]}},
+         r"E805 `weight` is \[1, 2\]; `segmentation` takes a number for each of the 4"),
+        ("classification", FLAT, {"cross_entropy": {"weight": 2}},
+         r"E805 `weight` is 2; `classification` takes a number for each of the 3"),
+        ("multi_label", FLAT, {"binary_cross_entropy_with_logits": {"pos_weight": [1, 2]}},
+         r"E805 `pos_weight` is \[1, 2\]; `multi_label` takes a number for each of the 3"),
+        ("reconstruction", SPEC, {"mse": {"weight": [1]}}, "`reconstruction` takes no weights"),
+        ("segmentation", SPEC, {"cross_entropy": {"weight": "much"}},
+         "E801 `weight` is much; it takes numbers"),
+    ],
+)  # fmt: skip
+def test_weights_of_other_classes_are_refused(task: str, spec: str, loss: Any, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        fit(build(spec), "shapes", task=task, loss=loss, **QUICK)
+
+
 def test_arrays_that_are_no_masks() -> None:
     x = torch.rand(6, 3, 24, 24)
     for y, said in (

@@ -89,7 +89,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if val is None and isinstance(data.val, str):
         val = data.val
     if val is not None:
-        second = samples(val, wanted.known(whole.classes)._replace(beside=other))
+        second = samples(val, wanted.known(whole.classes)._replace(beside=other or beside))
         second.check()
         _same_classes(whole, second)
         held = View(second, second.measured())

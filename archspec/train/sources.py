@@ -201,7 +201,7 @@ def _paired(root: Path, wanted: Wanted) -> Samples:
     """
     names = _PAIRS[wanted.targets]
     first, second = (root / name for name in names)
-    if wanted.beside is not None:
+    if wanted.beside is not None and not (first.is_dir() and second.is_dir()):
         first, second = root, Path(wanted.beside)
     for folder in (first, second):
         if not folder.is_dir():

@@ -127,6 +127,7 @@ class MultiLabel(Task):
         edge = self.program.graph.outputs[self.main][0]
         node = self.program.graph.steps[edge.node]
         self._ends(node.path, node.op)
+        self.weighed(sum(node.outs[edge.output].shape[:1]), alone=True)
         self._width(node.outs[edge.output].shape, sets)
 
     def _targets(self, sets: Sets) -> None:

@@ -158,6 +158,7 @@ class Classification(Task):
             raise TrainError("E805", said, "`loss: cross_entropy` is for logits")
 
     def _width(self, shape: tuple[int, ...], sets: Sets) -> None:
+        self.weighed(shape[0] if shape else 0)
         if len(shape) != 1:
             said = f"the output `{self.main}` has shape {list(shape)}, not one number a class"
             raise TrainError("E804", said, "`task` says what is learned; classification is default")

@@ -362,7 +362,7 @@ def test_generate_is_a_command(sums: Path, tmp_path: Path) -> None:
     call = ["generate", folder, "--prompt", "1+1", "-n", "8", "--top-k", "4", "--seed", "5"]
     says = CliRunner().invoke(app, call)
     assert says.output == f"1+1{generate(folder, '1+1', 8, top_k=4, seed=5)}\n"
-    says = CliRunner().invoke(app, ["predict", folder, "a.png"])
+    says = CliRunner().invoke(app, ["predict", folder, str(sums)])
     assert "not pictures" in str(says.exception)
 
 

@@ -135,6 +135,9 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     normal = task.normal() or shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task, held=found.val is not None)
+    if found.train.mixup and not task.mixes:
+        said = f"`{task.name}` does not learn from mixtures of two samples"
+        raise plan.fault("E802", said, "data", "augment", help="leave `mixup` out")
     _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained

@@ -53,6 +53,7 @@ class Reconstruction(Task):
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
         super().__init__(plan, program)
+        self.weighed(0)
         self.criterion = loss(plan.loss or Called("mse", {}))
         for option, (what, most) in _SPOILS.items():
             value = self.given.get(option, 0.0)

@@ -50,8 +50,10 @@ class Wanted:
         if self.folder is not None:
             log = found.get("log")
             found["log"] = {**(log if isinstance(log, dict) else {}), "folder": self.folder}
-        if self.data:
-            found["data"] = self.data if len(self.data) == 2 else self.data[0]
+        if self.data:  # beside what `--with` says of them
+            said = found.get("data")
+            named = dict(zip(("train", "val"), self.data, strict=False))
+            found["data"] = {**(said if isinstance(said, dict) else {}), **named}
         return found
 
 

@@ -276,6 +276,10 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
+    if isinstance(wrong, FileNotFoundError):
+        also = f", nor do {more} more" if more else ""
+        help = "paths in a table are relative to the table"
+        return TrainError("E803", f"`{file}` does not exist{also}", help)
     said = " ".join(str(wrong).replace(str(file), "the file").split())
     also = f", nor {more} others" if more else ""
     message = f"`{file}` cannot be read{also}: {cut(said, 100) or type(wrong).__name__}"

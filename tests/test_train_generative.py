@@ -193,6 +193,14 @@ def test_the_distance_is_the_one_of_two_normal_distributions() -> None:
     assert frechet(*both[0], *both[0]) == pytest.approx(0, abs=1e-9)
 
 
+def test_noise_is_of_each_sample() -> None:
+    """Seeds of round numbers, whose last bits are 0: torch looks at 32 of 64."""
+    x = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 2, 2) / 8
+    given = {"task": {"reconstruction": {"noise": 0.3}}}
+    noise = task(reading.given(None, given), None).degraded(x) - x
+    assert len({round(float(one.sum()), 5) for one in noise}) == 8
+
+
 def test_it_is_measured_however_batches_are_cut() -> None:
     torch.manual_seed(1)
     maker = "spec: 1\nname: m\ninput: [3]\nbody: [{linear: 4}, tanh, {unflatten: [1, 2, 2]}]"

@@ -78,7 +78,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     """
     data = plan.data or Data()
     train, val = pair(given)
-    train = data.train if train is None else train
+    train, val = _inside(data.train if train is None else train, val)
     if train is None:
         help = "for example `data: digits`, or data=(x, y) from Python"
         raise plan.fault("E802", "the plan names no data", "data", help=help)
@@ -169,6 +169,15 @@ def pair(given: Any) -> tuple[Any, Any]:
     if two and all(isinstance(one, whole) or hugging.is_theirs(one) for one in given):
         return given[0], given[1]
     return given, None
+
+
+def _inside(train: Any, val: Any) -> tuple[Any, Any]:
+    """Both sets of a folder that holds `train` and `val`, where no other is named."""
+    if val is None and isinstance(train, (str, Path)):
+        both = [Path(train, name) for name in ("train", "val")]
+        if all(one.is_dir() and any(p.is_dir() for p in one.iterdir()) for one in both):
+            return both[0], both[1]
+    return train, val
 
 
 def _split(whole: Samples, share: float) -> tuple[View, Tensor]:

@@ -176,7 +176,7 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
             if {*read, *beside} <= set(names):
                 x = {name: file[name] for name in read}
                 y = {name: file[name] for name in beside}
-                return _arrays(x.get("x", x), y.get("y", y), wanted)
+                return _of_file(x.get("x", x), y.get("y", y), wanted)
     except (OSError, ValueError, EOFError) as bad:
         message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
         raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
@@ -185,6 +185,18 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
     )
     said = ", ".join(f"{name}=…" for name in (*read, *beside))
     raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
+
+
+def _of_file(x: Any, y: Any, wanted: Wanted) -> Samples:
+    """Arrays; of classes that have names these, in their order."""
+    import numpy
+
+    if getattr(y, "dtype", None) is None or y.dtype.kind not in "US":
+        return _arrays(x, y, wanted)
+    names, numbers = numpy.unique(y, return_inverse=True)
+    found = _arrays(x, numbers, wanted)
+    found.classes = tuple(map(str, names))
+    return found
 
 
 # folders of pictures and of their targets inside one

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 FIGURES = HERE.parent / "docs" / "figures"
 
 
-def seen(folder: str, count: int = 6) -> bytes:
+def seen(folder: str, count: int = 4) -> bytes:
     """Held-out pictures, what a run says of them drawn over: a PNG."""
     run = archspec.train.load(folder)
     x, _ = held_out(run).__getitems__(list(range(count)))
@@ -29,7 +29,7 @@ def seen(folder: str, count: int = 6) -> bytes:
                      run.facts.classes)
         for k in range(count)
     ]  # fmt: skip
-    return grid(torch.stack(pictures), columns=3)
+    return grid(torch.stack(pictures), columns=4)
 
 
 def main(epochs: int = 12, samples: int = 1600, figure: Path | None = None) -> float:

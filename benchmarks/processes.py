@@ -1,12 +1,12 @@
 """Two processes (gloo), two batches a step, against one with one of four times the size.
 
-    python benchmarks/processes.py              --short: the first comparison alone
+    python benchmarks/processes.py              --short: the comparisons with one process alone
     python benchmarks/processes.py --gan        two networks, each wrapped; noise for each process
 
 Two phases, so that what trains changes after the network was wrapped: where it is not wrapped anew,
 the processes come apart without a word. Then the same run killed in the second phase and gone on
 with: the same bits. Batch norm is left out of the comparison with one process, because each process
-normalises by its own half of the batch, in every framework.
+normalises by its own half of the batch, in every framework. Then with weights in parts (FSDP2).
 
 Prints the largest difference of any weight: of rounding only, and none.
 """
@@ -49,7 +49,7 @@ body: [{conv: {out: 4, kernel: 3, stride: 2}}, batch_norm, {leaky_relu: 0.2}, fl
 PLAIN = SPEC.replace("  - dropout: 0.2\n", "").replace("  - {id: bn, batch_norm: {}}\n", "")
 
 
-def piece(folder: Path, spec: str, size: dict[str, int], stop: int = -1) -> None:
+def piece(folder: Path, spec: str, size: dict[str, Any], stop: int = -1) -> None:
     """Begin the run, or go on with it; `stop` is a step at which it ends all at once."""
     torch.set_num_threads(1)
     update = engine.Training.update
@@ -61,7 +61,7 @@ def piece(folder: Path, spec: str, size: dict[str, int], stop: int = -1) -> None
 
     engine.Training.update = stopped  # type: ignore[method-assign]
     plan: dict[str, Any] = {**PLAN, **size, "log": {"folder": str(folder), "save": 3}}
-    plan["data"] = {**DATA, "samples": 641}  # of the last batch one process has none
+    plan["data"] = {**DATA, "samples": plan.pop("samples", 641)}  # of the last batch one has none
     torch.manual_seed(0)
     if state.pointed(folder, state.LAST) is None:
         found = reading.given(None, plan)
@@ -138,12 +138,27 @@ def gan(place: Path) -> None:
     print(f"noise of its own for each process: {noises[0] != noises[1]}")
 
 
+def parts(place: Path, samples: int, stop: int) -> None:
+    """Weights in parts (FSDP2) against one process, and against themselves cut off and resumed."""
+    plan = {"samples": samples, "ema": None, "update_bn": False}
+    two = {**plan, "batch": 16, "accumulate": 2, "sharding": "fsdp2"}
+    ended = forked(lambda: piece(place / "alone", PLAIN, {**plan, "batch": 64}), 1)
+    ended += forked(lambda: piece(place / "parts", PLAIN, two), 2)
+    cut = forked(lambda: piece(place / "pieces", PLAIN, two, stop), 2)
+    ended += forked(lambda: piece(place / "pieces", PLAIN, two), 2)
+    if any(ended) or cut != [3, 3]:
+        sys.exit(f"processes ended with {ended}, {cut}")
+    whole, again = apart(place / "alone", place / "parts"), apart(place / "parts", place / "pieces")
+    print(f"one against parts: {whole:.0e}, parts against cut: {again:.1e}")
+
+
 def main(place: Path, *, short: bool) -> None:
     ended = [
         *forked(lambda: piece(place / "one", PLAIN, {"batch": 64}), 1),
         *forked(lambda: piece(place / "two", PLAIN, {"batch": 16, "accumulate": 2}), 2),
     ]
     print(f"one against two: {apart(place / 'one', place / 'two'):.0e}")
+    parts(place, *(129, 7) if short else (641, 29))
     if short:
         return
     ended += forked(lambda: piece(place / "whole", SPEC, {"batch": 32}), 2)

@@ -25,7 +25,7 @@ WAYS = {
     "new head": [{"train": HEAD, "lr": 0.01}],
     "fine-tune top": [{"train": TOP, "lr": LOW}],
     "staged": [{"train": HEAD, "lr": 0.01}, {"train": TOP, "lr": LOW}, {"lr": 1e-3}],
-    "full fine-tune": [{"lr": 0.003}],
+    "full fine-tune": [{"lr": 0.005}],
 }
 
 

@@ -18,13 +18,13 @@ FIGURE = HERE.parent / "docs" / "figures" / "progan_digits.png"
 
 
 def main(
-    first: int = 40, second: int = 12, third: int = 6, figure: Path | None = None
+    first: int = 25, second: int = 8, third: int = 4, figure: Path | None = None
 ) -> torch.Tensor:
     """How many of 500 new digits are which, by the LeNet; the numbers are epochs at each size."""
     torch.set_num_threads(1)  # the networks are too small to share
     torch.manual_seed(0)
     networks = [
-        archspec.load(f"progan_{one}", channels=1, maps=32)
+        archspec.load(f"progan_{one}", channels=1, maps=16)
         for one in ("generator", "discriminator")
     ]
     sizes = {8: {"epochs": first}, 16: {"epochs": second}, 32: {"epochs": third}}

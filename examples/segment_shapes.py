@@ -17,17 +17,17 @@ from archspec.train.use import held_out
 
 HERE = Path(__file__).parent
 FIGURE = HERE.parent / "docs" / "figures" / "segment_shapes.png"
-SMALL = {"depth": 3, "base": 8, "size": 48}
 
 
-def main(epochs: int = 6, samples: int = 1600, figure: Path | None = None) -> float:
+def main(epochs: int = 6, samples: int = 1600, size: int = 48, figure: Path | None = None) -> float:
     """The mean IoU of ground, discs, squares and triangles over held-out pictures."""
     torch.set_num_threads(1)  # the network is too small to share
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         run = archspec.train.fit(
-            archspec.build("unet", classes=4, **SMALL), {"samples": samples}, epochs=epochs,
+            archspec.build("unet", classes=4, depth=3, base=8, size=size), {"samples": samples},
             plan=HERE / "plans" / "segment_shapes.yaml", log=f"{folder}/run", quiet=True,
+            epochs=epochs,
         )  # fmt: skip
         trained = archspec.train.load(f"{folder}/run")
         view = held_out(trained)

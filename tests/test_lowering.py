@@ -36,7 +36,7 @@ def check(program: Program) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", [n for n in shelf.names() if n != "faster_rcnn"])
+@pytest.mark.parametrize("name", [n for n in shelf.names() if "faster_rcnn" not in n])
 def test_shipped_specs_have_the_graphs_weights(name: str) -> None:
     program = load(name)
     with torch.device("meta"):

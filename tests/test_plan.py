@@ -181,7 +181,7 @@ DOCS = (Path(__file__).resolve().parent.parent / "docs" / "training.md").read_te
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "plans"
 
 
-def test_what_the_docs_show_are_plans() -> None:
+def test_what_the_docs_show_are_plans(torchvision: object) -> None:
     (shown,) = re.findall(r"^```yaml\n(.*?)^```$", DOCS, flags=re.DOTALL | re.MULTILINE)
     for text in (shown, *(path.read_text("utf-8") for path in EXAMPLES.glob("*.yaml"))):
         assert JUDGE.is_valid(plan(text).source.data)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -27,7 +28,7 @@ from torch.optim.swa_utils import update_bn
 
 import archspec
 from archspec.text.faults import SpecError
-from archspec.train import engine, groups, reading, state
+from archspec.train import engine, groups, reading, sharding, state
 from archspec.train.errors import TrainError
 from archspec.train.loading import Order
 from archspec.train.measure import score
@@ -618,7 +619,38 @@ def test_two_processes_are_one_of_the_doubled_batch(processes: list[str]) -> Non
 
 def test_a_run_is_gone_on_with_to_the_same_bits(processes: list[str]) -> None:
     """Killed in the first phase, while writing, in the second; once with two loaders."""
-    assert processes[1] == "3 of 3 kills fell: the same bits"
+    assert processes[2] == "3 of 3 kills fell: the same bits"
+
+
+def test_weights_in_parts_train_and_are_gone_on_with(processes: list[str]) -> None:
+    """FSDP2 in two processes, over both phases, against one, and cut off in the second phase."""
+    one, cut = (text.rpartition(" ")[2] for text in processes[1].split(", "))
+    assert float(one) < 1e-5
+    assert float(cut) == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({}, "E802 `fsdp2` divides weights among processes; there is one process"),
+        ({"sharding": "deepspeed"}, "did you mean `fsdp2`"),
+    ],
+)
+def test_weights_in_parts_are_of_several_processes(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        run(build(), **{"sharding": "fsdp2", **keys})
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "networks", "said"),
+    [({"ema": 0.9}, 1, "`ema`"), ({}, 2, "several networks"), ({"precision": "fp16"}, 1, "fp16")],
+)
+def test_what_does_not_go_with_weights_in_parts(keys: Any, networks: int, said: str) -> None:
+    plan = reading.given(None, {"sharding": "fsdp2", **keys})
+    two = SimpleNamespace(num_processes=2)
+    with pytest.raises(SpecError, match=f"E802 `fsdp2` does not go with {said}"):
+        sharding.refuse(plan, networks, two)  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -778,7 +810,7 @@ def test_lines_without_a_terminal_and_a_bar_with_one(
 ) -> None:
     fit(build(), points(), log=None, epochs=2, phases=[{"name": "head", "train": "fc"}])
     said, *lines = capsys.readouterr().err.splitlines()
-    assert said == "head: trains fc, 27 of 139 parameters, at 0.001"
+    assert said.startswith("head: trains fc, 27 of 139 parameters, at 0.001, in about ")
     assert [line.split("  ")[0] for line in lines] == ["head 1/2", "head 2/2"]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     fit(build(), points(), log=None, epochs=2)

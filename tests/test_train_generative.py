@@ -17,6 +17,7 @@ from archspec.text.faults import SpecError
 from archspec.train import engine, reading
 from archspec.train.errors import TrainError
 from archspec.train.growing import carry
+from archspec.train.pictures import png
 from archspec.train.start import fit, overfit_one_batch
 from archspec.train.tasks import task
 from archspec.train.tasks.gan import GAN, frechet
@@ -125,6 +126,21 @@ def test_pictures_are_the_decoders_of_drawn_codes(tmp_path: Path) -> None:
         other.sample()
 
 
+def test_pictures_alone_are_enough(tmp_path: Path) -> None:
+    """A folder of pictures or a tensor: nothing has a class."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    x = squares(12)[0]
+    for k, one in enumerate(x):
+        (folder / f"{k:02}.png").write_bytes(png(one))
+    losses = []
+    for data in (str(folder), x):
+        torch.manual_seed(0)
+        found = fit(build(), {"train": data, "val": 0}, task="vae", epochs=1, quiet=True, log=None)
+        losses.append(found.last["train.loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
 LOGITS = CODER.replace("sigmoid, ", "")
 
 
@@ -175,6 +191,14 @@ def test_the_distance_is_the_one_of_two_normal_distributions() -> None:
     wanted = ((mean - other) ** 2).sum() + (cov + other_cov - 2 * sqrtm(cov @ other_cov)).trace()
     assert frechet(*both[0], *both[1]) == pytest.approx(wanted.real, rel=1e-9)
     assert frechet(*both[0], *both[0]) == pytest.approx(0, abs=1e-9)
+
+
+def test_noise_is_of_each_sample() -> None:
+    """Seeds of round numbers, whose last bits are 0: torch looks at 32 of 64."""
+    x = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 2, 2) / 8
+    given = {"task": {"reconstruction": {"noise": 0.3}}}
+    noise = task(reading.given(None, given), None).degraded(x) - x
+    assert len({round(float(one.sum()), 5) for one in noise}) == 8
 
 
 def test_it_is_measured_however_batches_are_cut() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,25 @@ ENDS = SPEC + "output: end\n"
 def test_networks_that_tell_no_pixels_apart(spec: str, keys: Any, said: str) -> None:
     with pytest.raises((TrainError, SpecError), match=said):
         fit(build(spec), "shapes", task="segmentation", **keys, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("task", "spec", "loss", "said"),
+    [
+        ("segmentation", SPEC, {"cross_entropy": {"weight": [1, 2]}},
+         r"E805 `weight` is \[1, 2\]; `segmentation` takes a number for each of the 4"),
+        ("classification", FLAT, {"cross_entropy": {"weight": 2}},
+         r"E805 `weight` is 2; `classification` takes a number for each of the 3"),
+        ("multi_label", FLAT, {"binary_cross_entropy_with_logits": {"pos_weight": [1, 2]}},
+         r"E805 `pos_weight` is \[1, 2\]; `multi_label` takes a number for each of the 3"),
+        ("reconstruction", SPEC, {"mse": {"weight": [1]}}, "`reconstruction` takes no weights"),
+        ("segmentation", SPEC, {"cross_entropy": {"weight": "much"}},
+         "E801 `weight` is much; it takes numbers"),
+    ],
+)  # fmt: skip
+def test_weights_of_other_classes_are_refused(task: str, spec: str, loss: Any, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        fit(build(spec), "shapes", task=task, loss=loss, **QUICK)
 
 
 def test_arrays_that_are_no_masks() -> None:
@@ -575,3 +595,95 @@ def test_what_is_not_to_be_restored(spec: str, data: Any, task: Any, said: str) 
     found = (given, given) if given is not None else data or "shapes"
     with pytest.raises((TrainError, SpecError), match=said):
         fit(build(spec), found, task=task, **QUICK)
+
+
+# ------------------------------------------------------------------ mixtures
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "more"),
+    [("classification", 3, {"label_smoothing": 0.1}), ("binary", 1, {}), ("multi_label", 3, {}),
+     ("regression", 1, {})],
+)  # fmt: skip
+def test_mixtures_are_learned_from(task: str, classes: int, more: Any) -> None:
+    data = {
+        "train": "shapes",
+        "samples": 48,
+        "val": 0.02,
+        "augment": [{"mixup": 0.3}, {"jitter": 0.2}],
+    }
+    if classes == 1 and task == "binary":
+        x, y = samples("shapes", Wanted((3, 16, 16), 2, "classes")).fetch(range(48))
+        data = {**data, "train": (x, y)}
+    run = fit(build(FLAT, classes=classes), data, task=task, **QUICK, **more)
+    assert math.isfinite(run.last["train.loss"])
+    assert math.isfinite(run.last["val.loss"])
+
+
+def test_what_is_not_mixed() -> None:
+    for spec, data, keys, said in (
+        (SPEC, "shapes", {"task": "segmentation"}, "does not learn from mixtures of two samples"),
+        (FLAT, "shapes", {"loss": "multi_margin"}, "`multi_margin` takes one class for each"),
+        (LINE, points(1), {"task": "binary"}, "augmentations are for pictures"),
+    ):
+        given = {"train": data, "augment": [{"mixup": 0.2}]}
+        with pytest.raises(SpecError, match=said):
+            fit(build(spec), given, **keys, **QUICK)
+    x, y = torch.rand(12, 3, 16, 16), torch.arange(12) % 3
+    other = nn.Sequential(nn.Flatten(), nn.Linear(768, 3))
+    with pytest.raises(SpecError, match="needs to know how many classes there are"):
+        fit(other, {"train": (x, y), "augment": [{"mixup": 0.2}]}, **QUICK)
+
+
+def test_a_run_with_mixtures_is_gone_on_with_to_the_same_bits(tmp_path: Path) -> None:
+    from archspec.train import engine
+    from archspec.train.start import resume
+
+    def begun(folder: Path) -> None:
+        torch.manual_seed(0)
+        data = {"train": "shapes", "samples": 40, "augment": [{"mixup": 0.4}, {"resize": 0.5}]}
+        keys = {"epochs": 2, "batch": 8, "quiet": True, "log": {"folder": str(folder), "save": 1}}
+        fit(build(FLAT), data, **keys)
+
+    begun(tmp_path / "whole")
+    real = engine.Training.update
+
+    def stopped(self: Any, *args: Any) -> None:
+        if self.at.steps == 7:
+            raise BlockingIOError
+        real(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.Training, "update", stopped)
+        with pytest.raises(BlockingIOError):
+            begun(tmp_path / "cut")
+    resume(tmp_path / "cut", quiet=True)
+    one, other = (use.load(tmp_path / name).model.state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+# ------------------------------------------------------------------ examples, in short
+
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def example(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+def test_shapes_are_segmented(tmp_path: Path) -> None:
+    assert example("segment_shapes")(5, 480, 24, figure=tmp_path / "a.png") > 0.27
+    with Image.open(tmp_path / "a.png") as drawn:
+        assert drawn.width > drawn.height / 2
+
+
+def test_digits_are_denoised(tmp_path: Path) -> None:
+    before, after = example("denoise_digits")(1, figure=tmp_path / "a.png")
+    assert before == pytest.approx(-20 * math.log10(0.3), abs=0.05)
+    assert after > before + 5
+    assert (tmp_path / "a.png").exists()
+
+
+def test_the_lectures_network_learns_the_digits() -> None:
+    assert example("keras_cnn_digits")(1, 4) > 0.9

@@ -14,11 +14,12 @@ from archspec.train import augment, shapes
 from archspec.train.errors import TrainError
 from archspec.train.loading import View, load
 from archspec.train.named import Called
-from archspec.train.samples import Wanted
+from archspec.train.samples import Arrays, Wanted
 from archspec.train.sources import samples
 from archspec.train.targets import IGNORED, NO_BOX
 
 MOVES: list[tuple[str, Any]] = [
+    ("resize", 0.6),
     ("flip", "both"), ("translate", 0.4), ("rotate", 90), ("scale", 0.5), ("crop", 9)
 ]  # fmt: skip
 
@@ -184,3 +185,83 @@ def test_pairs_of_arrays_and_archives_hold_boxes_too(tmp_path: Any) -> None:
     numpy.savez(path, x=x, boxes=boxes)
     with pytest.raises(TrainError, match="holds `x` and `boxes`, not `x`, `boxes` and `labels`"):
         samples(path, wanted)
+
+
+# ------------------------------------------------------------------ resize, jitter, mixup
+
+
+def test_what_is_cut_out_and_enlarged_is_a_part_of_the_picture() -> None:
+    called, n = Called("resize", {"by": 0.25}), 400
+    rows = torch.arange(64.0)[:, None].expand(64, 64)
+    x = torch.stack([rows, rows.T]).expand(n, -1, -1, -1)  # where each pixel was: y, x
+    numbers = torch.rand(n, 4, generator=torch.Generator().manual_seed(0))
+    found = augment.apply([called], {"x": x}, numbers)["x"][..., 1:-1, 1:-1]
+    high, wide = (found[:, k].amax((1, 2)) - found[:, k].amin((1, 2)) for k in (0, 1))
+    high, wide = high / 61, wide / 61
+    assert found.min() >= 0
+    assert found.max() <= 63
+    area, ratio = high * wide, wide / high
+    assert 0.24 < area.min() < 0.28
+    assert 0.9 < area.max() <= 1.05
+    assert 0.74 < ratio.min() < 0.8
+    assert 1.25 < ratio.max() < 1.35
+    whole = torch.tensor([[1.0, 0.5, 0.5, 0.5]])
+    torch.testing.assert_close(augment.apply([called], {"x": x[:1]}, whole)["x"], x[:1])
+
+
+def test_jitter_is_brightness_contrast_and_colour() -> None:
+    x = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    called = Called("jitter", {"by": 0.5})
+
+    def jittered(*numbers: float) -> Tensor:
+        return augment.apply([called], {"x": x}, torch.tensor([numbers] * 3))["x"]
+
+    torch.testing.assert_close(jittered(0.5, 0.5, 0.5), x)
+    torch.testing.assert_close(jittered(1.0, 0.5, 0.5), 1.5 * x)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(jittered(0.5, 0.0, 0.5), mean + 0.5 * (x - mean))
+    grey = (0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2])[:, None]
+    torch.testing.assert_close(jittered(0.5, 0.5, 0.0), grey + 0.5 * (x - grey))
+
+
+def mixing(alpha: float = 0.4, **settings: Any) -> View:
+    drawn = torch.Generator().manual_seed(0)
+    x, y = torch.rand(40, 1, 8, 8, generator=drawn), torch.arange(40) % 3
+    chosen = (Called("mixup", {"by": alpha}),)
+    return View(Arrays(x, y), torch.arange(40), None, chosen, seed=5, told_apart=3, **settings)
+
+
+def test_a_mixture_is_of_two_samples_and_targets_are_its_shares() -> None:
+    view = mixing()
+    x, y = view.__getitems__(list(range(40)))
+    assert y.shape == (40, 3)
+    torch.testing.assert_close(y.sum(1), torch.ones(40))
+    plain, classes = view.plain().__getitems__(list(range(40)))
+    one_hot = torch.nn.functional.one_hot(classes, 3).float()
+    for i in range(40):
+        # of which other sample, and how much: what the target says holds for the picture
+        fits = []
+        for j in range(40):
+            apart = (plain[i] - plain[j]).flatten()
+            share = float((x[i] - plain[j]).flatten() @ apart / (apart @ apart)) if i != j else 1.0
+            mixed = share * plain[i] + (1 - share) * plain[j]
+            fits.append((float((x[i] - mixed).abs().max()), j, share))
+        error, j, share = min(fits)
+        assert error < 1e-5
+        torch.testing.assert_close(
+            y[i], share * one_hot[i] + (1 - share) * one_hot[j], atol=1e-4, rtol=0
+        )
+    assert 5 < int((y.max(1).values > 0.999).sum()) < 35  # of one class, or nearly
+
+
+def test_a_mixture_depends_on_seed_epoch_and_sample_alone() -> None:
+    whole, targets = mixing().__getitems__(list(range(40)))
+    some, theirs = mixing().__getitems__([7, 33])
+    torch.testing.assert_close(some, whole[[7, 33]])
+    torch.testing.assert_close(theirs, targets[[7, 33]])
+    later = mixing()
+    later.epoch = 1
+    assert not torch.equal(later.__getitems__([7])[0], whole[[7]])
+    read = list(load(mixing(workers=2), [[7, 33], [1]], 0))
+    torch.testing.assert_close(read[0][0], some)
+    assert torch.equal(mixing().plain().__getitems__([3])[1], torch.tensor([0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -488,3 +489,57 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "phases are not drawn as tikz" in says(
         "draw", "net.yaml", "-p", "plan.yaml", "-o", "phase.tex"
     )
+
+
+def test_before_a_phase_it_says_what_trains_how_fast_in_how_much_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    phases = [
+        {"name": "head", "train": ["fc2"], "epochs": 1, "lr": {"fc2": 0.01}},
+        {"epochs": 1, "lr": 0.5, "layer_decay": 0.5},
+    ]
+    archspec.train.fit(build(), {"train": samples(), "val": 0}, phases=phases, log=None)
+    first, second = (line for line in capsys.readouterr().err.splitlines() if "trains" in line)
+    params = archspec.loads(NET).analysis.totals.params
+    assert f"head: trains fc2, 33 of {params:,} parameters, at 0.01 (fc2), in about" in first
+    assert f"phase 2: trains all, {params:,} of {params:,} parameters, at 0.0312 to 0.5," in second
+    assert [one.rpartition(" ")[2] for one in (first, second)] == ["KiB", "KiB"]
+
+
+# ------------------------------------------------------------------ examples
+
+
+def example(name: str) -> dict[str, Any]:
+    root = Path(__file__).resolve().parent.parent
+    return runpy.run_path(str(root / "examples" / f"{name}.py"))
+
+
+def test_each_case_has_the_way_that_the_lecture_names() -> None:
+    """One seed of the five of the example, with the same thresholds."""
+    module = example("four_scenarios")
+    needed = (
+        "from scratch",
+        "codes + SVM",
+        "earlier codes + SVM",
+        "fine-tune top",
+        "full fine-tune",
+    )
+    table = module["main"](
+        seeds=1, ways={name: module["WAYS"][name] for name in needed},
+        cases=("similar, 20", "different, 20", "different, 400"),
+    )  # fmt: skip
+    similar, few, many = table.values()
+    assert similar["codes + SVM"] >= similar["from scratch"] + 0.15
+    assert few["earlier codes + SVM"] >= few["codes + SVM"] + 0.1
+    assert many["full fine-tune"] >= many["fine-tune top"] + 0.1
+
+
+def test_staged_transfer_is_better_than_from_scratch(tmp_path: Path) -> None:
+    found = example("staged_transfer")["main"](seeds=1, picture=tmp_path / "curves.svg")
+    assert found["staged"] >= found["scratch"] + 0.05
+    assert "staged val" in (tmp_path / "curves.svg").read_text()
+
+
+def test_an_ensemble_is_better_than_its_members() -> None:
+    alone, together = example("ensemble")["main"](epochs=10)
+    assert together >= sum(alone) / len(alone)

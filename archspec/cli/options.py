@@ -118,6 +118,9 @@ def starting(typed: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(typed)]
 
 
+_NULLS = ("null", "~")
+
+
 def setting(text: str, option: str = "--set") -> tuple[str, Any]:
     """`classes=10` → ("classes", 10); the value is read as YAML is in a spec."""
     from archspec.text import source
@@ -133,7 +136,8 @@ def setting(text: str, option: str = "--set") -> tuple[str, Any]:
         raise WrongUsageError(
             f"the value in `{option} {text}` is not a YAML value", "a number, true, text, [1, 2]"
         ) from None
-    if not isinstance(data, dict) or list(data) != ["value"] or data["value"] is None:
+    nothing = option != "--with" or value.strip() not in _NULLS  # a key of a plan may be null
+    if not isinstance(data, dict) or list(data) != ["value"] or (data["value"] is None and nothing):
         example = f"for example {option} {_EXAMPLES[option]}"
         raise WrongUsageError(f"`{option} {text}` gives no value", example)
     return name, data["value"]

@@ -27,6 +27,9 @@ from archspec.cli.options import (
 )
 from archspec.cli.show import say
 
+_CURVES = (".png", ".svg", ".pdf")
+_ENDINGS = f"known: {', '.join(_CURVES)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -51,7 +54,9 @@ class Wanted:
             log = found.get("log")
             found["log"] = {**(log if isinstance(log, dict) else {}), "folder": self.folder}
         if self.data:
-            found["data"] = self.data if len(self.data) == 2 else self.data[0]
+            sets = dict(zip(("train", "val"), self.data, strict=False))
+            beside = found.get("data")
+            found["data"] = {**(beside if isinstance(beside, dict) else {}), **sets}
         return found
 
 
@@ -137,11 +142,14 @@ def _in(processes: int) -> NoReturn:
 
 def _say_run(run: Any) -> None:
     from archspec.train.log import said
+    from archspec.train.state import SAMPLES
 
     if int(os.environ.get("RANK", "0")):
         return  # one of several processes says it
-    say(f"best: {said(run.best)}")
-    if run.folder is not None:
+    say(f"{'best' if run.monitor else 'last'}: {said(run.best)}")
+    if run.folder is not None and (run.folder / SAMPLES).is_dir():
+        say(f"{run.folder / SAMPLES}: what it makes of noise, after each epoch")
+    elif run.folder is not None:
         say(f"{run.folder}: archspec predict {run.folder} FILE…")
 
 
@@ -149,7 +157,7 @@ def _say_run(run: Any) -> None:
 @click.argument("network", metavar="RUN|CHECKPOINT|SPEC", help="What is asked.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Pictures.")
 @click.option("--also", metavar="RUN", multiple=True, help="More networks: answers are averaged.")
-@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision or timm.")
+@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file.")
 @click.option("--top", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
               help="Classes shown.")  # fmt: skip
 @click.option(
@@ -160,19 +168,20 @@ def _say_run(run: Any) -> None:
     help="Draw masks and boxes over the pictures, as PNG files there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@choosing
 def predict(
     network: str, files: tuple[str, ...], also: tuple[str, ...], weights: str | None, top: int,
-    folder: str | None, as_json: bool,
+    folder: str | None, as_json: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Say what a trained network sees in pictures."""
     from archspec.train import use
 
     if weights is not None:
-        if folder is not None:
-            raise WrongUsageError(
-                "`--output` is for networks that were trained here", "leave it out"
-            )
-        answers = use.published(network, weights, files, top)
+        if folder is not None or also:
+            option = "--output" if folder is not None else "--also"
+            message = f"`{option}` is for networks that were trained here"
+            raise WrongUsageError(message, "leave it out, or leave out `--weights`")
+        answers = use.published(choice.accept(network), weights, files, top)
     else:
         answers = use.predict([network, *also], files, top, folder=folder)
     if as_json:
@@ -278,8 +287,10 @@ def runs(runs: tuple[str, ...], output: Output) -> None:
         say(f"{run.name:<{width}}  {said(run.best)}")
     if output.output is not None:
         path = output.path("curves.png")
+        if path.suffix not in _CURVES:
+            raise WrongUsageError(f"`{path}`: curves are no {path.suffix or 'folder'}", _ENDINGS)
         picture = io.BytesIO()
-        training.curves(found).savefig(picture, format=path.suffix[1:] or "png", dpi=150)
+        training.curves(found).savefig(picture, format=path.suffix[1:], dpi=150)
         output.save(picture.getvalue(), path)
         say(f"{path}: written")
 

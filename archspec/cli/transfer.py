@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,15 +95,11 @@ def transfer() -> None:
 @choosing
 def codes(asked: Asked, choice: Choice, output: Output) -> None:
     """Write what a network makes of each sample at a node."""
-    import numpy
-
     if len(asked.data) > 1:
         raise WrongUsageError("`--data` is given more than once", "a file for each")
     path = output.path("codes.npz")
     (found,) = asked.codes(choice)
-    made = io.BytesIO()
-    numpy.savez(made, **found.arrays())
-    output.save(made.getvalue(), path)
+    output.save(found.npz(), path)
     say(f"{path}: {len(found):,} codes of {found.x.shape[1]:,} numbers at {found.node}")
 
 

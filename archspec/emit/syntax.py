@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,36 +50,38 @@ def rebuilt(node: ast.expr, new: Callable[[str], ast.expr | None]) -> ast.expr:
     kind = type(node)
     if kind is ast.Name:
         return new(node.id) or node  # type: ignore[attr-defined]
-    if kind is ast.Constant:
-        return node
-    if kind is ast.Call or kind is ast.Attribute:  # nearly all there is: without asking for fields
-        return _rebuilt_call(node, new)  # type: ignore[arg-type]
-    fields: dict[str, Any] = {}
-    changed = False
-    for text in node._fields:
-        old = getattr(node, text, None)
-        if isinstance(old, list):
-            value: Any = [_rebuilt_part(o, new) for o in old]
-            changed = changed or any(a is not b for a, b in zip(old, value, strict=True))
-        else:
-            value = _rebuilt_part(old, new)
-            changed = changed or value is not old
-        fields[text] = value
-    return kind(**fields) if changed else node
+    return node if kind is ast.Constant else _mapped(node, lambda part: rebuilt(part, new))
 
 
-def _rebuilt_call(
-    node: ast.Call | ast.Attribute, new: Callable[[str], ast.expr | None]
-) -> ast.expr:
-    if isinstance(node, ast.Attribute):
-        value = rebuilt(node.value, new)
+def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
+    """The same with sub-expressions replaced by what `new` gives for them."""
+    return new(node) or _mapped(node, lambda part: exchanged(part, new))
+
+
+def _mapped(node: Any, change: Callable[[ast.expr], ast.expr]) -> Any:
+    """A node with its expressions changed: itself, if they all stay what they are."""
+    kind = type(node)
+    if kind is ast.Attribute:  # with calls nearly all there is: without asking for fields
+        value = change(node.value)
         return node if value is node.value else ast.Attribute(value, node.attr)
-    func = rebuilt(node.func, new)
-    args = [rebuilt(a, new) for a in node.args]
-    keywords = [_rebuilt_part(k, new) for k in node.keywords] if node.keywords else node.keywords
-    if func is node.func and args == node.args and keywords == node.keywords:  # the same objects
-        return node
-    return ast.Call(func, args, keywords)
+    if kind is ast.Call:
+        func, args = change(node.func), [change(a) for a in node.args]
+        keywords = [_mapped(k, change) for k in node.keywords] if node.keywords else node.keywords
+        if func is node.func and args == node.args and keywords == node.keywords:  # by identity
+            return node
+        return ast.Call(func, args, keywords)
+    old = {text: getattr(node, text, None) for text in node._fields}
+    fields = {text: _part(value, change) for text, value in old.items()}
+    return node if all(fields[text] is old[text] for text in old) else kind(**fields)
+
+
+def _part(part: Any, change: Callable[[ast.expr], ast.expr]) -> Any:
+    if isinstance(part, list):
+        parts = [_part(p, change) for p in part]
+        return part if parts == part else parts
+    if isinstance(part, ast.expr):
+        return change(part)
+    return _mapped(part, change) if isinstance(part, (ast.keyword, ast.comprehension)) else part
 
 
 def ids(node: ast.AST, found: list[str]) -> list[str]:
@@ -104,54 +106,6 @@ def ids(node: ast.AST, found: list[str]) -> list[str]:
 def names_in(node: ast.expr) -> set[str]:
     """The plain names an expression reads."""
     return set(ids(node, []))
-
-
-def exchanged(node: ast.expr, new: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
-    """The expression with some sub-expressions replaced; nothing is mutated."""
-    other = new(node)
-    if other is not None:
-        return other
-    if isinstance(node, ast.Call):
-        args = [exchanged(a, new) for a in node.args]
-        return ast.Call(
-            exchanged(node.func, new),
-            args,
-            [ast.keyword(k.arg, exchanged(k.value, new)) for k in node.keywords],
-        )
-    if isinstance(node, ast.BinOp):
-        return ast.BinOp(exchanged(node.left, new), node.op, exchanged(node.right, new))
-    if isinstance(node, ast.Starred):
-        return ast.Starred(exchanged(node.value, new))
-    if isinstance(node, ast.List):
-        return ast.List([exchanged(e, new) for e in node.elts])
-    if isinstance(node, ast.Tuple):
-        return ast.Tuple([exchanged(e, new) for e in node.elts])
-    if isinstance(node, ast.IfExp):
-        return ast.IfExp(
-            exchanged(node.test, new), exchanged(node.body, new), exchanged(node.orelse, new)
-        )
-    if isinstance(node, ast.Compare):
-        return ast.Compare(
-            exchanged(node.left, new), node.ops, [exchanged(c, new) for c in node.comparators]
-        )
-    if isinstance(node, ast.BoolOp):
-        return ast.BoolOp(node.op, [exchanged(v, new) for v in node.values])
-    return node
-
-
-def _rebuilt_part(part: Any, new: Callable[[str], ast.expr | None]) -> Any:
-    if isinstance(part, ast.expr):
-        return rebuilt(part, new)
-    if isinstance(part, (ast.keyword, ast.comprehension)):
-        value = rebuilt(part.value if isinstance(part, ast.keyword) else part.iter, new)
-        if isinstance(part, ast.keyword):
-            return part if value is part.value else ast.keyword(part.arg, value)
-        return (
-            part
-            if value is part.iter
-            else ast.comprehension(part.target, value, part.ifs, part.is_async)
-        )
-    return part
 
 
 # ---------------------------------------------------------------- statements
@@ -190,3 +144,33 @@ class For(Stmt):
 @dataclass(slots=True)
 class Return(Stmt):
     value: ast.expr
+
+
+_OWN: dict[type[Stmt], str] = {Line: "value", If: "test", For: "iter", Return: "value"}
+
+
+def own(s: Stmt) -> ast.expr:
+    """The expression of a statement itself."""
+    found: ast.expr = getattr(s, _OWN[type(s)])
+    return found
+
+
+def bodies(s: Stmt) -> list[list[Stmt]]:
+    """The lists of statements inside a statement."""
+    if isinstance(s, If):
+        return [s.body, s.orelse]
+    return [s.body] if isinstance(s, For) else []
+
+
+def flat(statements: Iterable[Stmt]) -> Iterator[Stmt]:
+    """Statements, and those inside them."""
+    for s in statements:
+        yield s
+        for body in bodies(s):
+            yield from flat(body)
+
+
+def change(statements: Iterable[Stmt], new: Callable[[ast.expr], ast.expr]) -> None:
+    """Changes the expressions of all statements."""
+    for s in flat(statements):
+        setattr(s, _OWN[type(s)], new(own(s)))

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 
-from archspec.emit.syntax import For, If, Line, Stmt, names_in
+from archspec.emit.syntax import For, If, Line, Stmt, bodies, flat, names_in
 from archspec.emit.text import render
 
 
-def stmt_names(s: Stmt) -> set[str]:
-    """The names a statement reads."""
+def stmt_names(s: Stmt, *, own: bool = True) -> set[str]:
+    """The names a statement reads; not `own`: for anything but a variable that it sets."""
     if isinstance(s, Line):
+        variable = s.target.isidentifier() and not own
         target = {s.target.split(".")[0]} if "." in s.target or s.op != "=" else set()
-        return names_in(s.value) | target
-    if isinstance(s, If):
-        return names_in(s.test).union(*(stmt_names(x) for x in (*s.body, *s.orelse)))
+        return names_in(s.value) - {s.target} if variable else names_in(s.value) | target
+    inside = {n for body in bodies(s) for x in body for n in stmt_names(x, own=own)}
     if isinstance(s, For):
-        return names_in(s.iter).union(set().union(*(stmt_names(x) for x in s.body)) - _targets(s))
-    return set()
+        return names_in(s.iter) | inside - set(re.findall(r"\w+", s.target))
+    return names_in(s.test) | inside if isinstance(s, If) else set()
 
 
 def assigned(body: Sequence[Stmt]) -> set[str]:
-    found: set[str] = set()
-    for s in body:
-        if isinstance(s, Line):
-            found.add(s.target)
-        elif isinstance(s, (If, For)):
-            found |= assigned(s.body)
-            found |= assigned(s.orelse) if isinstance(s, If) else set()
-    return found
+    return {s.target for s in flat(body) if isinstance(s, Line)}
 
 
 def tidy(statements: list[Stmt]) -> None:
     """Joins neighbouring appends, drops variables that nothing reads."""
     statements[:] = join_ifs(statements)
     _join_appends(statements)
-    while any(map(_droppable, _flat(statements))):
-        if not _drop(statements, set().union(*map(_read, statements))):
+    while any(map(_droppable, flat(statements))):
+        read = {n for s in statements for n in stmt_names(s, own=False)}
+        if not _drop(statements, read):
             return
 
 
@@ -65,13 +60,6 @@ def _joined(first: Stmt, second: Stmt) -> If | None:
     return If(first.test, first.body, second.body) if _opposite(second.test, first.test) else None
 
 
-def _bodies(s: Stmt) -> list[list[Stmt]]:
-    """The lists of statements inside a statement."""
-    if isinstance(s, If):
-        return [s.body, s.orelse]
-    return [s.body] if isinstance(s, For) else []
-
-
 def _opposite(test: ast.expr, other: ast.expr) -> bool:
     """Whether `test` is `not other`."""
     return (
@@ -84,7 +72,7 @@ def _opposite(test: ast.expr, other: ast.expr) -> bool:
 def _join_appends(statements: list[Stmt]) -> None:
     done: list[Stmt] = []
     for s in statements:
-        for body in _bodies(s):
+        for body in bodies(s):
             _join_appends(body)
         last = done[-1] if done else None
         ours, theirs = _appended(s), _appended(last)
@@ -130,20 +118,12 @@ def _appended(s: Stmt | None) -> tuple[str, list[ast.expr]] | None:
 def _drop(statements: list[Stmt], read: set[str]) -> bool:
     dropped = False
     for s in list(statements):
-        for body in _bodies(s):
+        for body in bodies(s):
             dropped = _drop(body, read) or dropped
         if isinstance(s, Line) and _droppable(s) and s.target not in read:
             statements.remove(s)
             dropped = True
     return dropped
-
-
-def _flat(statements: Sequence[Stmt]) -> Iterator[Stmt]:
-    """Statements, and those inside them."""
-    for s in statements:
-        yield s
-        for body in _bodies(s):
-            yield from _flat(body)
 
 
 def _droppable(s: Stmt) -> bool:
@@ -154,18 +134,3 @@ def _droppable(s: Stmt) -> bool:
         and not s.annotation
         and not isinstance(s.value, ast.Call)
     )
-
-
-def _read(s: Stmt) -> set[str]:
-    """The names a statement reads for anything but its own target."""
-    if isinstance(s, Line) and s.target.isidentifier():
-        return names_in(s.value) - {s.target}
-    if isinstance(s, If):
-        return names_in(s.test).union(*(_read(x) for x in (*s.body, *s.orelse)))
-    if isinstance(s, For):
-        return names_in(s.iter).union(set().union(*(_read(x) for x in s.body)) - _targets(s))
-    return stmt_names(s)
-
-
-def _targets(s: For) -> set[str]:
-    return set(s.target.replace("(", "").replace(")", "").replace(",", "").split())

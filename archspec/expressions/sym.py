@@ -35,7 +35,8 @@ MOST = 256  # of an exponent; larger ones are no sizes
 
 
 @lru_cache(maxsize=1 << 16)
-def _parsed(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
+    """An expression as a tree, which nobody changes."""
     return ast.parse(text, mode="eval").body
 
 
@@ -113,7 +114,7 @@ def remembers(value: Any) -> bool:
 
 
 def _product(factor: int, text: str) -> ast.expr:
-    tree = _parsed(text) if text else None
+    tree = parsed(text) if text else None
     if tree is None:
         return ast.Constant(factor)
     return tree if factor == 1 else ast.BinOp(ast.Constant(factor), ast.Mult(), tree)
@@ -160,7 +161,7 @@ class Sym(int):
             elif atom in names:
                 total += n * names[atom]
             else:
-                total += n * plain(evaluate(_parsed(atom), names))
+                total += n * plain(evaluate(parsed(atom), names))
         return total
 
     def __repr__(self) -> str:
@@ -416,7 +417,7 @@ class Listed(list[Any]):
 
 
 def _call(name: str, *values: Any) -> ast.expr:
-    return ast.Call(_parsed(name), [written(v) for v in values], [])
+    return ast.Call(parsed(name), [written(v) for v in values], [])
 
 
 def _function(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archspec.train.errors import InterruptedTrainingError, TrainError
     from archspec.train.generating import generate
-    from archspec.train.growing import grow
+    from archspec.train.growing import carry, grow
     from archspec.train.inputs import padded
     from archspec.train.page import report
     from archspec.train.plan import Plan
@@ -30,12 +30,12 @@ _HOME = {
     "curves": "run", "load_run": "run", "report": "page", "fit": "start",
     "overfit_one_batch": "start", "resume": "start", "evaluate": "use", "load": "use",
     "predict": "use", "from_pretrained": "pretrained", "push_to_hub": "pretrained",
-    "save_pretrained": "pretrained", "generate": "generating", "grow": "growing",
-    "padded": "inputs",
+    "save_pretrained": "pretrained", "generate": "generating", "carry": "growing",
+    "grow": "growing", "padded": "inputs",
 }  # fmt: skip
 
 __all__ = [
-    "InterruptedTrainingError", "Plan", "Run", "TrainError", "curves", "evaluate", "fit",
+    "InterruptedTrainingError", "Plan", "Run", "TrainError", "carry", "curves", "evaluate", "fit",
     "from_pretrained", "generate", "grow", "load", "load_run", "overfit_one_batch", "padded",
     "predict", "push_to_hub", "read", "report", "resume", "save_pretrained",
 ]  # fmt: skip

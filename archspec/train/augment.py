@@ -31,8 +31,10 @@ Seen = dict[str, "Tensor"]
 """`x` [N, C, H, W], and what lies in it by the names of targets: `mask`, `boxes`, `picture`."""
 
 # how many numbers an augmentation takes for a picture
-_DRAWS = {"translate": 2, "crop": 2, "flip": 2}
-_MOVES = ("flip", "translate", "rotate", "scale")
+_DRAWS = {"translate": 2, "crop": 2, "flip": 2, "resize": 4, "jitter": 3, "mixup": 0}
+_MOVES = ("flip", "translate", "rotate", "scale", "resize")
+_RATIO = 4 / 3  # of the sides of what `resize` cuts out, at most
+_GREY = (0.299, 0.587, 0.114)  # of red, green, blue: ITU-R BT.601
 
 
 def draws(wanted: Sequence[Called]) -> int:
@@ -46,6 +48,8 @@ def apply(wanted: Sequence[Called], seen: Seen, numbers: Tensor) -> Seen:
     for one in wanted:
         width = _DRAWS.get(one.name, 1)
         taken, numbers = numbers[:, :width], numbers[:, width:]
+        if one.name == "mixup":
+            continue  # is of two samples: see `mixed`
         if one.name in _MOVES:
             height, width = seen["x"].shape[2:]
             more = _matrix(one, taken, height / width)
@@ -71,6 +75,8 @@ def _matrix(one: Called, numbers: Tensor, ratio: float) -> Tensor:
             made[:, 1, 1] = (numbers[:, 1] < 0.5) * -2.0 + 1
     elif one.name == "translate":
         made[:, :2, 2] = spread * by * 2
+    elif one.name == "resize":
+        made[:, 0, 0], made[:, 1, 1], made[:, :2, 2] = _window(by, numbers)
     elif one.name == "scale":
         made[:, 0, 0] = made[:, 1, 1] = 1 / (1 + by * spread[:, 0])
     else:
@@ -78,6 +84,18 @@ def _matrix(one: Called, numbers: Tensor, ratio: float) -> Tensor:
         made[:, 0, 0] = made[:, 1, 1] = angle.cos()
         made[:, 0, 1], made[:, 1, 0] = -angle.sin() * ratio, angle.sin() / ratio
     return made
+
+
+def _window(least: float, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A part of the picture that becomes the whole: width and height as shares, its middle.
+
+    Its area is a share of the picture's from `least` to all, its sides are as 3 to 4 at most
+    (Szegedy et al. 2015, arXiv 1409.4842, section 6).
+    """
+    area = least + (1 - least) * numbers[:, 0]
+    ratio = _RATIO ** (2 * numbers[:, 1] - 1)
+    sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], 1).clamp_max(1)
+    return sides[:, 0], sides[:, 1], (1 - sides) * (2 * numbers[:, 2:] - 1)
 
 
 def _moved(seen: Seen, move: Tensor | None) -> Seen:
@@ -141,14 +159,47 @@ def _place_boxes(found: Seen, placed: Callable[[Tensor], Tensor]) -> None:
 
 
 def _lit(seen: Seen, one: Called, numbers: Tensor) -> Seen:
-    """Brightness: times a factor. Contrast: the distance from the picture's mean, times one."""
-    factor: Tensor = 1 + one.args["by"] * (2 * numbers - 1)[:, :, None, None]
+    """Brightness, contrast, colour, by a factor each; `jitter` is all three."""
+    factors = 1 + one.args["by"] * (2 * numbers - 1)[:, :, None, None, None]
+    kinds = _LIGHTS if one.name == "jitter" else (one.name,)
     found = dict(seen)
     for name in found.keys() & {"x", "picture"}:
-        x = seen[name]
-        mean = x.mean((1, 2, 3), keepdim=True) if one.name == "contrast" else 0.0
-        found[name] = mean + (x - mean) * factor
+        for k, kind in enumerate(kinds):
+            x = found[name]
+            plain = _plain(kind, x)
+            found[name] = plain + (x - plain) * factors[:, k]
     return found
+
+
+_LIGHTS = ("brightness", "contrast", "saturation")
+
+
+def _plain(kind: str, x: Tensor) -> Tensor | float:
+    """What a factor of 0 would leave: black, the picture's mean, or its grey."""
+    if kind == "brightness":
+        return 0.0
+    if kind == "contrast":
+        return x.mean((1, 2, 3), keepdim=True)
+    if x.shape[1] != len(_GREY):
+        return x  # has no colours
+    return (x * x.new_tensor(_GREY)[:, None, None]).sum(1, keepdim=True)
+
+
+def mixed(x: Tensor, y: Tensor, shares: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Samples [2N, …], the first half mixed with the second: [N, …], and targets as well.
+
+    share · x + (1 - share) · other (Zhang et al. 2018, arXiv 1710.09412); of `classes` each target
+    is a probability.
+    """
+    if classes:
+        y = functional.one_hot(y, classes)
+
+    def both(of: Tensor) -> Tensor:
+        one, other = of.float().chunk(2)
+        share = shares.view(-1, *[1] * (of.ndim - 1)).to(one)
+        return share * one + (1 - share) * other
+
+    return both(x), both(y)
 
 
 # ------------------------------------------------------------------ torchvision's

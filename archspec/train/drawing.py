@@ -79,13 +79,13 @@ def _tinted(x: Tensor, mask: Tensor) -> Tensor:
 
 def _named(x: Tensor, there: Collection[int], names: tuple[str, ...]) -> Tensor:
     """A line for each class that is there, below the picture."""
-    shown = [label for label in there if 0 < label < len(names)]
+    shown = [label for label in there if label not in (0, IGNORED)]
     x = functional.pad(x, [0, 0, 0, _LINE * len(shown)], value=1.0)
     image, pen = _pen(x)
     for row, label in enumerate(shown, start=1):
         top = image.height - _LINE * (len(shown) - row + 1)
         pen.rectangle([2, top + 2, 12, top + 12], fill=colour(label - 1))
-        pen.text((16, top + 1), names[label], fill="black")
+        pen.text((16, top + 1), _name(label, names), fill="black")
     return _tensor(image)
 
 
@@ -101,12 +101,16 @@ def _framed(x: Tensor, found: dict[str, Tensor], times: int, names: tuple[str, .
         left, top, right, bottom = (round(side * times) for side in box)
         right, bottom = max(left, right - 1), max(top, bottom - 1)
         pen.rectangle([left, top, right, bottom], outline=colour(label), width=2)
-        said = names[label] if label < len(names) else str(label)
+        said = _name(label, names)
         said += "" if score is None else f" {score:.0%}"
         place = (left + 2, max(top - _LINE, 0))
         pen.rectangle(pen.textbbox(place, said), fill=colour(label))
         pen.text(place, said, fill="white")
     return _tensor(image)
+
+
+def _name(label: int, names: tuple[str, ...]) -> str:
+    return names[label] if label < len(names) else str(label)
 
 
 def _pen(x: Tensor) -> tuple[Any, Any]:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archspec.text.words import did_you_mean, listed
-from archspec.train import groups, log, named, networks, pictures, state, tasks
+from archspec.train import groups, log, named, networks, pictures, sharding, state, tasks
 from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
@@ -39,6 +39,7 @@ from archspec.train.measure import add, estimate, reduced, score, share_buffers
 from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
+from archspec.units import size
 from archspec.version import VERSION
 from archspec.weights.names import under
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from archspec.train.tasks import Sums, Task
 
 _DRAWN = 100  # pictures after each epoch
+_RATES = 4  # that are said one by one
 _PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -87,6 +89,7 @@ class Job:
     batch: int
     folder: Path | None
     quiet: bool = False
+    bytes: tuple[int, ...] = ()  # that each phase holds, where the analysis can tell
 
     @property
     def name(self) -> str:
@@ -105,14 +108,15 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
         precision = "bf16" if half else "fp32"
     if AcceleratorState._shared_state:  # of a run before, which may have had another precision
         AcceleratorState._reset_state()
-    trackers = list(plan.log.trackers) if plan.log is not None and folder is not None else []
+    trackers = list(plan.log.trackers) if plan.log is not None else []
     for name in trackers:  # accelerate leaves out those that are not installed, and says nothing
-        library(name, f"the tracker `{name}`")
+        library(name, f"the tracker `{name}`", f"pip install {name}")
     # told so, or it runs each of several processes on CPUs as the only one, without a word
     cpu = not torch.accelerator.is_available()
     found = Accelerator(
-        mixed_precision=_PRECISION[precision], cpu=cpu, log_with=trackers or None,
-        project_dir=folder, kwargs_handlers=_wrapping(plan),
+        mixed_precision=_PRECISION[precision], cpu=cpu, project_dir=folder,
+        log_with=trackers if folder is not None and trackers else None,
+        kwargs_handlers=_wrapping(plan),
     )  # fmt: skip
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if found.num_processes != world:
@@ -135,7 +139,9 @@ class Training:
 
     def __init__(self, job: Job, on: Accelerator) -> None:
         self.job, self.plan, self.task, self.sets = job, job.plan, job.task, job.sets
-        self.accelerator, self.model = on, job.model.to(on.device)
+        self.sharded = job.plan.sharding != "none"  # the whole stays where it is, a copy trains
+        self.accelerator = on
+        self.model = job.model if self.sharded else job.model.to(on.device)
         self.parameters = dict(self.model.named_parameters())
         self.free = [name for name, value in self.parameters.items() if value.requires_grad]
         self.order = Order(
@@ -148,6 +154,7 @@ class Training:
         self.averages = self._averages()
         self.interrupts = Interrupts()
         self.entered: int | None = None  # the phase that everything below is made for
+        self.moving: dict[str, nn.Parameter] = self.parameters  # what the optimizer moves
         self.still: list[nn.Module] = []
         self.tables: dict[str, Any] = {}
         self.screen = log.Screen(0, 0, quiet=True)  # until it runs
@@ -213,45 +220,65 @@ class Training:
 
     def enter(self) -> None:
         """A phase: what trains is said by name, and everything that depends on it made anew."""
-        plan, k = self.plan, self.at.phase
+        plan, k, on = self.plan, self.at.phase, self.accelerator
         names = groups.trained(plan, k, self.free)
         chosen = frozenset(names)
         for name, value in self.parameters.items():
             value.requires_grad_(name in chosen)
         eval_ = plan.frozen_norm == "eval"
-        self.still = groups.frozen_norms(self.model, chosen) if eval_ else []
+        moved = self._divided() if self.sharded else self.model
+        self.moving = dict(moved.named_parameters())
+        self.still = groups.frozen_norms(moved, chosen) if eval_ else []
         self.groups = groups.groups(plan, k, self.model, names)
-        self.trained = [self.parameters[name] for name in names]
+        self.trained = [self.moving[name] for name in names]
         decay = "weight_decay" in named.arguments(named.optimizers()[plan.optimizer.name])
-        entries = groups.optimizer_groups(self.groups, self.parameters, decay)
+        entries = groups.optimizer_groups(self.groups, self.moving, decay)
         optimizer = named.made(plan.optimizer, entries)
-        groups.give_state(optimizer, self.memory, self.parameters)
+        if self.sharded:
+            self.memory = sharding.divided(self.memory, self.moving)
+        groups.give_state(optimizer, self.memory, self.moving)
         self.bases = [
             float(entry["lr"]) * group.scale
             for entry, group in zip(optimizer.param_groups, self.groups, strict=True)
         ]
         released(self.model)
         self.accelerator.free_memory()
-        parts = networks.parts(self.model)
-        *wrapped, self.optimizer = self.accelerator.prepare(*parts.values(), optimizer)
-        self.network = networks.whole(dict(zip(parts, wrapped, strict=True)))
+        if self.sharded:  # `prepare` would wrap it for plain data parallelism
+            self.network: nn.Module = on.prepare_model(moved, evaluation_mode=True)
+            self.optimizer = on.prepare_optimizer(optimizer)
+        else:
+            parts = networks.parts(self.model)
+            *wrapped, self.optimizer = self.accelerator.prepare(*parts.values(), optimizer)
+            self.network = networks.whole(dict(zip(parts, wrapped, strict=True)))
         self.moved = self._moved()
         self.rate = self._rate(plan.parts[k])
         self.entered = k
-        if self.plan.phases:
-            self._say_phase(plan.parts[k])
+        self._say_phase(plan.parts[k])
+
+    def _divided(self) -> nn.Module:
+        """The model in parts, as it is after the phase before."""
+        self._gather()
+        return sharding.shard(self.model, map(groups.stage, self.parameters), self.accelerator)
+
+    def _gather(self) -> None:
+        """Makes the model what the network in parts has become; of all processes at once."""
+        if self.sharded and self.entered is not None:
+            sharding.gather(self.network, self.model)
 
     def _say_phase(self, phase: Phase) -> None:
         count = {name: value.numel() for name, value in self.parameters.items()}
         trained = sum(count[name] for group in self.groups for name in group.names)
         paths = phase.train if phase.train == ALL else ", ".join(phase.train)
+        low, high = min(self.bases), max(self.bases)
         rates = dict.fromkeys(
-            f"{base:.3g}" + (f" ({group.name})" if group.name else "")
+            f"{base:.3g}" + (f" ({group.name.strip()})" if group.name else "")
             for group, base in zip(self.groups, self.bases, strict=True)
         )
-        head = phase.name or f"phase {self.at.phase + 1}"
+        rate = ", ".join(rates) if len(rates) <= _RATES else f"{low:.3g} to {high:.3g}"
+        head = phase.name or (f"phase {self.at.phase + 1}" if self.plan.phases else self.job.name)
         said = f"{head}: trains {paths}, {trained:,} of {sum(count.values()):,} parameters"
-        self.screen.say(f"{said}, at {', '.join(rates)}")
+        held = f", in about {size(self.job.bytes[self.at.phase])}" if self.job.bytes else ""
+        self.screen.say(f"{said}, at {rate}{held}")
 
     def _moved(self) -> Any:
         """What makes a step. accelerate's wrapper searches the disk for a library at every one.
@@ -331,7 +358,7 @@ class Training:
     def step(self, part: str) -> None:
         """The optimizer's, for a part of the network or all of it."""
         if part:
-            for name, value in self.parameters.items():
+            for name, value in self.moving.items():
                 if not under(name, (part,)):
                     value.grad = None  # optimizers leave those out
         if self.plan.clip is not None:
@@ -418,8 +445,10 @@ class Training:
         at.finished, self.task.progress = True, 1.0
         if self.plan.update_bn:
             estimate(self.task, self.shown, self.sets.train, self.job.batch, self.still)
-        self.model.load_state_dict(self.shown.state_dict())
-        self.averages = {}
+        self._gather()
+        if self.averages:
+            self.model.load_state_dict(self.shown.state_dict())
+            self.averages = {}
         if self.plan.update_bn:
             figures = {f"val.{k}": v for k, v in self.evaluate().items()}
             row = {**at.rows[-1], "phase": "update_bn", **figures}
@@ -435,11 +464,15 @@ class Training:
         if folder is None:
             return
         randomness = gather_object([state.randomness()])
+        self._gather()
+        memory = self._remembered()
+        if self.sharded:
+            memory = sharding.remembered(memory)
         if not self._first:
             return
         kept = {
             "at": asdict(at), "sums": {k: v.cpu() for k, v in self.sums.items()},
-            "memory": self._remembered(), "rate": self.rate.state(),
+            "memory": memory, "rate": self.rate.state(),
             "model": self.model.state_dict() if self.averages else None,
             "averaged": max((int(one.n_averaged) for one in self.averages.values()), default=0),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
@@ -458,7 +491,7 @@ class Training:
             },
             "metrics": at.rows[-1] if at.rows else {},
         }  # fmt: skip
-        shown = networks.parts(self.shown)
+        shown = networks.parts(self.model if self.sharded else self.shown)
         beside = {name: (shown[name].state_dict(), found) for name, (_, found) in others}
         made = state.Checkpoint(shown[main].state_dict(), kept, facts, texts, beside)
         state.write(folder, self._name, made)
@@ -510,6 +543,8 @@ class Training:
     @property
     def shown(self) -> nn.Module:
         """What is measured and saved: the average of weights, where there is one."""
+        if self.sharded and self.entered is not None:
+            return self.network
         found = networks.parts(self.model)
         if not self.averages:
             return self.model
@@ -553,6 +588,9 @@ class Training:
         """The loss as a number. Raises TrainError where it is none."""
         value = loss.item()
         if value - value != 0:  # only what is not finite differs from itself, or has no difference
+            if self.sharded:  # one process alone cannot run the network to see which layer it was
+                message = f"step {self.at.steps + 1:,}: the loss is {value}"
+                raise TrainError("E807", message, "lower the learning rate, or set `clip`")
             moves = self.task.moves(self.model, x, y)
             raise blame(self.model, partial(list[Any], moves), x, f"step {self.at.steps + 1:,}")
         return value
@@ -560,7 +598,7 @@ class Training:
     def _remembered(self) -> dict[str, Any]:
         if self.entered is None:
             return self.memory
-        now = groups.state_by_name(self.optimizer, self.groups, self.parameters)
+        now = groups.state_by_name(self.optimizer, self.groups, self.moving)
         return {**self.memory, **now}
 
     def result(self) -> Run:

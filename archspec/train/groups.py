@@ -115,12 +115,13 @@ def _scales(phase: Phase, names: list[str]) -> dict[str, float]:
     """
     if phase.layer_decay is None:
         return dict.fromkeys(names, 1.0)
-    stages = list(dict.fromkeys(map(_stage, names)))
+    stages = list(dict.fromkeys(map(stage, names)))
     last = len(stages) - 1
-    return {name: phase.layer_decay ** (last - stages.index(_stage(name))) for name in names}
+    return {name: phase.layer_decay ** (last - stages.index(stage(name))) for name in names}
 
 
-def _stage(name: str) -> str:
+def stage(name: str) -> str:
+    """The item of the spec's body that a name is below, or the copy of it."""
     first, *rest = name.split(".")
     return f"{first}.{rest[0]}" if len(rest) > 1 and rest[0].isdigit() else first
 

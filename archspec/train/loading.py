@@ -101,6 +101,7 @@ class View(Dataset[Any]):
     epoch: int = 0
     workers: int = 0  # processes that read
     window: Window | None = None  # what is cut out of each picture
+    told_apart: int = 0  # classes that targets are of, where they are mixed
     roams: bool = False  # anywhere, as in training; else in the middle
 
     def __len__(self) -> int:
@@ -126,10 +127,34 @@ class View(Dataset[Any]):
         numbers = self.chosen[torch.as_tensor(indices)].tolist()
         if isinstance(self.samples, Given):
             return self.samples.together(self._items(self.samples, numbers))
-        x, y = self.samples.fetch(numbers)
-        x = x if self.window is None else self._seen_through(self.window, x, indices)
-        x, y = self._augmented(x, y, indices) if self.augments else (x, y)
+        x, y = self._read(indices) if not self.mixup else self._mixed(self.mixup, indices)
         return (x if self.normal is None else self.normal(x)), y
+
+    @property
+    def mixup(self) -> float:
+        """The alpha of mixup; 0 where samples are not mixed."""
+        return next((one.args["by"] for one in self.augments if one.name == "mixup"), 0.0)
+
+    def _mixed(self, alpha: float, indices: list[int]) -> tuple[Tensor, Tensor]:
+        """Each sample mixed with another, which (seed, epoch, sample) decide, and how much of it.
+
+        So it does not depend on what else is in the batch, nor on who reads it.
+        """
+        import numpy
+
+        others, shares = [], []
+        for index in indices:
+            drawn = numpy.random.default_rng([self.seed, self.epoch, index])
+            others.append(int(drawn.integers(len(self))))
+            shares.append(drawn.beta(alpha, alpha))
+        x, y = self._read(indices + others)
+        return augment.mixed(x, y, torch.tensor(shares), self.told_apart)
+
+    def _read(self, indices: list[int]) -> tuple[Any, Any]:
+        """A batch as it is stored, augmented."""
+        x, y = self.samples.fetch(self.chosen[torch.as_tensor(indices)].tolist())
+        x = x if self.window is None else self._seen_through(self.window, x, indices)
+        return self._augmented(x, y, indices) if self.augments else (x, y)
 
     def _seen_through(self, window: Window, x: Tensor, indices: list[int]) -> Tensor:
         if not self.roams:

@@ -45,10 +45,15 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
     if on.num_processes > 1:
         share_buffers(model)
     sums: Sums = {}
-    batches = [share for share in order.mine(order.batches(0)) if share]
-    for found in load(view, batches, 0):
+    whole = order.batches(0)
+    mine = order.mine(whole)
+    # without a share of the last batch a process goes along: weights in parts are of all at once
+    batches = [share or batch[:1] for share, batch in zip(mine, whole, strict=True)]
+    for share, found in zip(mine, load(view, batches, 0), strict=True):
         with on.autocast():
-            add(sums, task.score(model, *there(found, on.device)))
+            counted = task.score(model, *there(found, on.device))
+        if share:
+            add(sums, counted)
     return reduced(sums, on)
 
 

@@ -9,15 +9,16 @@ Nothing goes through the network for it. `benchmarks/memory.py` compares with wh
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from archspec.analysis.rows import FLOAT
 from archspec.train.errors import TrainError
-from archspec.train.groups import trained
+from archspec.train.groups import stage, trained
 from archspec.train.named import made
 from archspec.units import size
 
@@ -61,7 +62,8 @@ def needs(
 
     A phase keeps what autograd keeps behind the first weight that it trains, and gradients of what
     it trains; what optimizers remember of a phase before stays. Where several processes train, each
-    holds the gradients once more, in the buckets that they are sent in.
+    holds the gradients once more, in the buckets that they are sent in; where weights are divided,
+    its part of all, and a stage with its gradients whole.
     """
     graphs = {f"{name}." if name else "": program.graph for name, program in programs.items()}
     sizes = {
@@ -77,13 +79,26 @@ def needs(
         own = {name: sizes.get(name, 0) for name in trained(plan, k, free)}
         seen |= set(own)
         whole = sum(own.values())
-        fixed = weights * copies + whole * (on.num_processes > 1)
-        fixed += round(each * sum(sizes.get(name, 0) for name in seen))
+        fixed = weights * copies + round(each * sum(sizes.get(name, 0) for name in seen))
         # an optimizer's own numbers in between: on a GPU of all at once, else of one at a time
         between = whole if on.device.type == "cuda" else 2 * max(own.values())
         step = (0, whole + (between if plan.optimizer.name != "sgd" else 0))
-        found.append(Need(fixed, (*_places(programs, plan, own), step)))
+        need = Need(fixed, (*_places(programs, plan, own), step))
+        found.append(_of_each(need, plan, on.num_processes, sizes, whole))
     return found
+
+
+def _of_each(
+    need: Need, plan: Plan, processes: int, sizes: Mapping[str, int], gradients: int
+) -> Need:
+    """What one of several processes holds."""
+    if processes == 1 or plan.sharding == "none":
+        return replace(need, fixed=need.fixed + gradients * (processes > 1))
+    stages = Counter[str]()
+    for name, bytes in sizes.items():
+        stages[stage(name)] += bytes
+    fixed = need.fixed // processes + 2 * max(stages.values())
+    return Need(fixed, tuple((kept, made // processes) for kept, made in need.places))
 
 
 def _places(

@@ -125,7 +125,20 @@ def _optimizer(node: Any) -> Called:
 
 
 def _loss(node: Any) -> Called:
-    return _checked("loss", losses, "{smooth_l1: {beta: 0.5}}", node)
+    found = _checked("loss", losses, "{smooth_l1: {beta: 0.5}}", node)
+    for key in _tensors(found):
+        given = found.args[key]
+        every = given if isinstance(given, list) and given else [given]
+        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in every):
+            help = f"for example `{{{found.name}: {{{key}: [1, 2.5]}}}}`"
+            raise refuse("E801", f"`{key}` is {cut(written(given))}; it takes numbers", help)
+    return found
+
+
+def _tensors(called: Called) -> list[str]:
+    """Which of the arguments of a loss torch takes as tensors."""
+    known = inspect.signature(losses()[called.name]).parameters
+    return [name for name in called.args if "Tensor" in str(known[name].annotation)]
 
 
 def made(called: Called, params: Any) -> Any:
@@ -139,10 +152,7 @@ def loss(called: Called) -> Callable[..., Any]:
 
     What torch takes as a tensor (`weight`, `pos_weight`) is written as numbers.
     """
-    function = losses()[called.name]
-    torch = torch_or_refuse()
-    known = inspect.signature(function).parameters
-    whole = [name for name in called.args if "Tensor" in str(known[name].annotation)]
+    function, torch, whole = losses()[called.name], torch_or_refuse(), _tensors(called)
     plain = {name: value for name, value in called.args.items() if name not in whole}
 
     def measured(*inputs: Any, **more: Any) -> Any:
@@ -163,6 +173,9 @@ OWN: dict[str, tuple[str, float]] = {
     "crop": ("pixels that are padded on each side before, a whole number above 0", 10_000),
     "brightness": ("a share, above 0 and up to 1", 1),
     "contrast": ("a share, above 0 and up to 1", 1),
+    "jitter": ("a share, above 0 and up to 1: of brightness, contrast and colour", 1),
+    "resize": ("the smallest share that is cut out and enlarged, above 0 and below 1", 0.99),
+    "mixup": ("the alpha of a beta distribution, above 0: 0.2", 100),
 }  # fmt: skip
 
 

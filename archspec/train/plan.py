@@ -34,6 +34,7 @@ from archspec.train.named import Augmentations, Called, Loss, Named, Optimizer
 ALL = "all"
 NORMS = ("eval", "train")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+SHARDINGS = ("none", "fsdp2")
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
 NORMALISATIONS = ("auto", "zscore", "minmax", "weights", "none")
 
@@ -377,6 +378,10 @@ class Plan(Form):
     ] = 64
     epochs: Count = 10
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], *word(*PRECISIONS)] = "auto"
+    sharding: Annotated[
+        Literal["none", "fsdp2"],
+        *word(*SHARDINGS, alike={"fsdp": "fsdp2", "deepspeed": "fsdp2", "zero": "fsdp2"}),
+    ] = Field(default="none", description="weights divided among processes, or whole in each")
     clip: Positive | None = Field(
         default=None, description="largest norm of all gradients together"
     )

@@ -140,8 +140,7 @@ def _of_run(what: Run | str | Path) -> tuple[nn.Module, dict[str, Any]]:
         raise TrainError("E808", message, "give the module that it trained")
     checkpoint = state.found(folder)
     found, facts = use.load(checkpoint), state.facts_of(checkpoint)
-    # of several networks the one that the run was for
-    return found.whole, {**facts, "plan": _elsewhere(found.plan), "others": {}}
+    return found.whole, {**facts, "plan": _elsewhere(found.plan)}
 
 
 def _elsewhere(plan: Plan) -> str:

@@ -28,6 +28,30 @@ from archspec.train.plan import SCHEDULES, Data, Log, Phase, Plan, Stop
 if TYPE_CHECKING:
     from archspec.language.refusals import Steps
 
+# What is looked for in a plan under other names, or in another place of it.
+_ELSEWHERE = {
+    "lr": "a rate is the optimizer's: `optimizer: {adamw: {lr: 1.0e-3}}`",
+    "learning_rate": "a rate is the optimizer's: `optimizer: {adamw: {lr: 1.0e-3}}`",
+    "momentum": "it is the optimizer's: `optimizer: {sgd: {lr: 0.1, momentum: 0.9}}`",
+    "weight_decay": "it is the optimizer's: `optimizer: {adamw: {weight_decay: 0.05}}`",
+    "batch_size": "`batch: 64`",
+    "augment": "it is the data's: `data: {train: …, augment: [{flip: horizontal}]}`",
+    "train": "`data: {train: …}`; what trains in a phase is that phase's `train`",
+    "val": "it is the data's: `data: {train: …, val: 0.2}`",
+    "size": "it is the data's: `data: {train: …, size: 224}`",
+    "workers": "it is the data's: `data: {train: …, workers: 4}`",
+    "normalize": "it is the data's: `data: {train: …, normalize: zscore}`",
+    "warmup": "it is the schedule's: `schedule: {cosine: {warmup: 0.05}}`",
+    "patience": "`stop: {patience: 5}`",
+    "early_stopping": "`stop: {patience: 5}`",
+    "scheduler": "`schedule: cosine`",
+    "freeze": "a phase says what trains: `phases: [{train: [fc]}]`",
+    "weights": "where a network starts is no part of a plan: `archspec train SPEC --weights …`",
+    "model": "the network is no part of a plan: `archspec train SPEC --plan PLAN`",
+    "spec": "the network is no part of a plan: `archspec train SPEC --plan PLAN`",
+    "folder": "`log: {folder: runs/mine}`",
+    "save": "`log: {save: 100}`",
+}
 _MISSING = {
     "patience": ("how many epochs to wait", "for example `stop: {patience: 5}`"),
 }
@@ -92,7 +116,10 @@ def _complain(error: Any, data: Any, to: Complaints) -> None:
     key = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
         where, form = _place(path[:-1])
-        to.unknown(key, path, keys_of(form), where)
+        if form is Plan and key in _ELSEWHERE:
+            to.add("E201", f"`{key}` has no meaning {where}", path, _ELSEWHERE[key], on_key=True)
+        else:
+            to.unknown(key, path, keys_of(form), where)
     elif error["type"] == "missing":
         what, help = _MISSING[key]
         to.add("E202", f"`{key}` is missing: {what}", path, help, on_key=bool(path))

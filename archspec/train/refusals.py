@@ -47,4 +47,6 @@ def _help(wanted: tuple[int, ...], given: tuple[int, ...]) -> str:
     pictures = len(wanted) == len(given) == 3
     if pictures and given[0] == wanted[0]:
         return f"`data: {{size: [{wanted[1]}, {wanted[2]}]}}` resizes them"
+    if pictures and given[2] == wanted[0]:
+        return "channels come first: `x.transpose(0, 3, 1, 2)`, or `permute` of a tensor"
     return f"pictures have {wanted[0]} channels there" if pictures else "bring them to that shape"

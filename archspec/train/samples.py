@@ -113,8 +113,10 @@ class Samples:
 
 
 def unit(x: Tensor) -> Tensor:
-    """Bytes as numbers from 0 to 1; all else as it is."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    """Bytes as numbers from 0 to 1; float32 where it is a float, as NumPy's are not."""
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    return x.float() if x.is_floating_point() else x
 
 
 class Arrays(Samples):
@@ -222,7 +224,7 @@ class Placed(Pictures):
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         items = []
         for file in (self.files[i] for i in indices):
-            image = _loaded(file, self.mode)
+            image = loaded(file, self.mode)
             scale = torch.tensor([self.sides[1] / image.width, self.sides[0] / image.height] * 2)
             boxes, labels = self.boxes[file] * scale, self.labels[file]
             there = {"boxes": boxes, "labels": labels}
@@ -276,13 +278,18 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
-    said = " ".join(str(wrong).replace(str(file), "the file").split())
     also = f", nor {more} others" if more else ""
+    if type(wrong).__name__ == "UnidentifiedImageError":
+        said = "it is no picture"
+    elif isinstance(wrong, OSError) and wrong.strerror:
+        said = wrong.strerror[:1].lower() + wrong.strerror[1:]
+    else:
+        said = " ".join(str(wrong).replace(str(file), "the file").split())
     message = f"`{file}` cannot be read{also}: {cut(said, 100) or type(wrong).__name__}"
     return TrainError("E803", message, "replace the file, or take it out of the folder")
 
 
-def _loaded(file: Path, mode: str | None = None) -> Any:
+def loaded(file: Path, mode: str | None = None) -> Any:
     """A picture of Pillow's, all of it read. Raises TrainError."""
     pillow = library("PIL.Image", "reading pictures")
     try:
@@ -299,7 +306,7 @@ def picture(file: Path, mode: str, sides: tuple[int, int], *, whole: bool = Fals
     That is what torchvision's Resize and CenterCrop do. Or the `whole` of it, each side resized for
     itself. Raises TrainError for a file that Pillow cannot read.
     """
-    return fitted(_loaded(file, mode), sides, whole=whole)
+    return fitted(loaded(file, mode), sides, whole=whole)
 
 
 def fitted(image: Any, sides: tuple[int, int], *, whole: bool = False) -> Tensor:
@@ -312,7 +319,7 @@ def fitted(image: Any, sides: tuple[int, int], *, whole: bool = False) -> Tensor
 
 def shown(file: Path) -> Tensor:
     """A picture [3, H, W] as it is, made smaller where it is large."""
-    image = _loaded(file, "RGB")
+    image = loaded(file, "RGB")
     image.thumbnail((_LARGE, _LARGE))
     return _plain(image)
 
@@ -332,7 +339,7 @@ def mask(file: Path, sides: tuple[int, int] | None) -> Tensor:
     """
     import numpy
 
-    image = _loaded(file)
+    image = loaded(file)
     if image.mode not in _MASKS:
         message = f"`{file}` is a picture of colours ({image.mode}), not of class numbers"
         raise TrainError("E803", message, "a mask is a palette or grey PNG: 0, 1, 2, …")
@@ -384,4 +391,5 @@ class Given(Samples):
         if not isinstance(batch, (list, tuple)) or len(batch) != 2:
             message = "an item of the set is no pair of an input and a target"
             raise TrainError("E803", message, "its `__getitem__` returns (input, target)")
-        return batch[0], batch[1]
+        x, y = batch
+        return (x.float() if isinstance(x, torch.Tensor) and x.dtype == torch.float64 else x), y

@@ -78,7 +78,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     """
     data = plan.data or Data()
     train, val = pair(given)
-    train = data.train if train is None else train
+    train, val = _inside(data.train if train is None else train, val)
     if train is None:
         help = "for example `data: digits`, or data=(x, y) from Python"
         raise plan.fault("E802", "the plan names no data", "data", help=help)
@@ -89,7 +89,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if val is None and isinstance(data.val, str):
         val = data.val
     if val is not None:
-        second = samples(val, wanted.known(whole.classes)._replace(beside=other))
+        second = samples(val, wanted.known(whole.classes)._replace(beside=other or beside))
         second.check()
         _same_classes(whole, second)
         held = View(second, second.measured())
@@ -101,6 +101,7 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
     if data.augment and not _pictures(view):
         said = "augmentations are for pictures that archspec reads; these inputs are none"
         raise plan.fault("E802", said, "data", "augment", help="augment in the Dataset itself")
+    view.told_apart = _told_apart(plan, wanted, view)
     how = "none" if data.normalize == "auto" and wanted.plain else data.normalize
     normal = _normal(plan, how, view, shift)
     for one in (view, held):
@@ -116,6 +117,18 @@ def prepare(plan: Plan, given: Any, wanted: Wanted, task: str, shift: Normal | N
         view = companions(view, many, wanted.pair)
         held = companions(held, many, wanted.pair) if held is not None else None
     return Sets(view, held, facts, notes)
+
+
+def _told_apart(plan: Plan, wanted: Wanted, view: View) -> int:
+    """Of how many classes mixed targets are; 0 where one number says which. Raises SpecError."""
+    if not view.mixup or wanted.targets != CLASSES:
+        return 0
+    many = wanted.classes or len(view.samples.classes)
+    if not many:
+        said = "`mixup` needs to know how many classes there are, and neither network nor data say"
+        help = "name the classes in the data set: `classes`"
+        raise plan.fault("E802", said, "data", "augment", help=help)
+    return many if many > 1 else 0
 
 
 def _window(plan: Plan, wanted: Wanted, view: View) -> Window | None:
@@ -156,6 +169,15 @@ def pair(given: Any) -> tuple[Any, Any]:
     if two and all(isinstance(one, whole) or hugging.is_theirs(one) for one in given):
         return given[0], given[1]
     return given, None
+
+
+def _inside(train: Any, val: Any) -> tuple[Any, Any]:
+    """Both sets of a folder that holds `train` and `val`, where no other is named."""
+    if val is None and isinstance(train, (str, Path)):
+        both = [Path(train, name) for name in ("train", "val")]
+        if all(one.is_dir() and any(p.is_dir() for p in one.iterdir()) for one in both):
+            return both[0], both[1]
+    return train, val
 
 
 def _split(whole: Samples, share: float) -> tuple[View, Tensor]:

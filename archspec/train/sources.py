@@ -68,6 +68,8 @@ def _samples(given: Any, wanted: Wanted) -> Samples:
     if isinstance(given, (list, tuple)) and len(given) == 2:
         x, y = given
         return _arrays(x, y, wanted)
+    if wanted.targets == targets.NONE and hasattr(given, "__array__"):
+        return _arrays(given, torch.zeros(len(given)), wanted)
     message = f"data is {type(given).__name__}, of which no samples are made"
     help = "a path, a pair of tensors (x, y), a Dataset or a DataLoader"
     raise TrainError("E803", message, help)
@@ -174,7 +176,7 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
             if {*read, *beside} <= set(names):
                 x = {name: file[name] for name in read}
                 y = {name: file[name] for name in beside}
-                return _arrays(x.get("x", x), y.get("y", y), wanted)
+                return _of_file(x.get("x", x), y.get("y", y), wanted)
     except (OSError, ValueError, EOFError) as bad:
         message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
         raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
@@ -183,6 +185,18 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
     )
     said = ", ".join(f"{name}=…" for name in (*read, *beside))
     raise TrainError("E803", message, f"numpy.savez(path, {said}) writes them")
+
+
+def _of_file(x: Any, y: Any, wanted: Wanted) -> Samples:
+    """Arrays; of classes that have names these, in their order."""
+    import numpy
+
+    if getattr(y, "dtype", None) is None or y.dtype.kind not in "US":
+        return _arrays(x, y, wanted)
+    names, numbers = numpy.unique(y, return_inverse=True)
+    found = _arrays(x, numbers, wanted)
+    found.classes = tuple(map(str, names))
+    return found
 
 
 # folders of pictures and of their targets inside one
@@ -199,7 +213,7 @@ def _paired(root: Path, wanted: Wanted) -> Samples:
     """
     names = _PAIRS[wanted.targets]
     first, second = (root / name for name in names)
-    if wanted.beside is not None:
+    if wanted.beside is not None and not (first.is_dir() and second.is_dir()):
         first, second = root, Path(wanted.beside)
     for folder in (first, second):
         if not folder.is_dir():
@@ -252,6 +266,9 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
         return annotated.folder(root, wanted)
     has_classes(str(root), wanted, "`shapes` and .csv files have them")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders and wanted.targets == targets.NONE:
+        alone = list(_by_stem(root).values())
+        return Pictures(alone, torch.zeros(len(alone)), (), wanted)
     if not folders:
         message = f"`{root}` holds no folders, so that there are no classes"
         help = f"each class is a folder of pictures: {root}/cat/1.png"

@@ -27,6 +27,7 @@ from archspec.train import (
     reading,
     refusals,
     sets,
+    sharding,
     state,
     tasks,
 )
@@ -134,23 +135,29 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     normal = task.normal() or shift(networks.main(model), programs[main])
     found = sets.prepare(plan, data, wanted, task.name, normal)
     _monitored(plan, task, held=found.val is not None)
+    if found.train.mixup and not task.mixes:
+        said = f"`{task.name}` does not learn from mixtures of two samples"
+        raise plan.fault("E802", said, "data", "augment", help="leave `mixup` out")
     _one_by_one(plan, task)
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
         groups.groups(plan, k, model, groups.trained(plan, k, free))
     task.refuse(found)
     on = accelerator(plan)
+    sharding.refuse(plan, len(programs), on)
     batch = plan.batch
     if "batch" not in plan.model_fields_set:
         batch = found.train.samples.batch or batch
     known = {name: program for name, program in programs.items() if program is not None}
     sized = {n: refusals.fits(one, found) if one is reader else one for n, one in known.items()}
     task.rehearse(model, found)
+    held: tuple[int, ...] = ()
     if len(known) == len(programs):
         needed, room = memory.needs(sized, plan, free, on), memory.available(on.device)
         if batch == "auto":
             batch = memory.automatic(needed, len(found.train), room)
         memory.refuse(needed, int(batch), room)
+        held = tuple(one.bytes(int(batch)) for one in needed)
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
@@ -158,7 +165,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     name = first.name if first is not None else type(networks.main(model)).__name__.lower()
     box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all
     broadcast_object_list(box)
-    return Job(model, programs, plan, task, found, int(batch), box[0], quiet)
+    return Job(model, programs, plan, task, found, int(batch), box[0], quiet, held)
 
 
 def _monitored(plan: Plan, task: tasks.Task, *, held: bool) -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from archspec import network
+from archspec import network, shelf
 from archspec.train import hub
 from archspec.train.errors import TrainError
 from archspec.train.sets import Facts
@@ -163,7 +163,18 @@ def found(path: str | Path, prefer: str = BEST) -> Path:
         if one is not None:
             return one
     message = f"`{path}` is no checkpoint, and no run's folder that has one"
-    raise TrainError("E808", message, "for example runs/lenet5; `archspec train` makes them")
+    raise TrainError("E808", message, _instead(path))
+
+
+def _instead(path: Path) -> str:
+    """What may be meant by a path that is no run."""
+    if shelf.find(path).suffix in (".yaml", ".yml"):
+        return f"it is a spec: `archspec train {path} --data …` makes a run of it"
+    inside = [one for one in path.glob("*") if pointed(one, LAST)] if path.is_dir() else []
+    if inside:
+        latest = max(inside, key=lambda one: one.stat().st_mtime)
+        return f"it holds {len(inside)}: name one, for example {latest}"
+    return "for example runs/lenet5; `archspec train` makes them"
 
 
 def facts_of(checkpoint: Path) -> dict[str, Any]:
@@ -261,7 +272,8 @@ def spec_record(program: Program | None) -> tuple[dict[str, Any] | None, dict[st
     choice, files, texts = program.choice, [], {}
     for number, (name, own, text) in enumerate(network.texts(program)):
         inside = _PLAIN.fullmatch(name) and ".." not in PurePosixPath(name).parts
-        place = f"spec/{name}" if inside else f"spec/{number}-{own or program.name + '.yaml'}"
+        own_name = own or f"{program.name}.yaml"
+        place = f"spec/{name}" if inside else f"spec/{f'{number}-' if number else ''}{own_name}"
         files.append([name, own, place])
         texts[place] = text
     record = {

@@ -62,7 +62,8 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         raise TrainError("E803", message, "columns: a file or numbers, then the target")
     for number, line in enumerate(lines, 2):
         if len(line) != len(head):
-            message = f"line {number} of `{path}` has {len(line)} columns, its header {len(head)}"
+            columns = f"{len(line)} column{'s' if len(line) != 1 else ''}"
+            message = f"line {number} of `{path}` has {columns}, its header {len(head)}"
             raise TrainError("E803", message, "give every line a value for each column")
     return head, lines
 

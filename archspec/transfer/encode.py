@@ -9,6 +9,7 @@ of all that decides it: the weights up to there, the samples, normalisation, nod
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import warnings
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from archspec.text.words import did_you_mean, listed
-from archspec.train import engine, reading, refusals, sets, targets
+from archspec.train import engine, memory, reading, refusals, sets, targets
 from archspec.train.errors import TrainError
 from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal, Order, View, load
@@ -73,14 +74,16 @@ class Codes:
         held, chosen = Arrays(self.x, self.y).divided(share)
         return self.take(chosen), self.take(held)
 
-    def arrays(self) -> dict[str, Any]:
-        """As `numpy.savez` takes them: x, y, classes, node."""
+    def npz(self) -> bytes:
+        """The content of an .npz file: x, y, classes, node."""
         import numpy
 
-        return {
-            "x": self.x.numpy(), "y": self.y.numpy(), "classes": numpy.array(self.classes, str),
-            "node": numpy.array(self.node),
-        }  # fmt: skip
+        made = io.BytesIO()
+        numpy.savez(
+            made, x=self.x.numpy(), y=self.y.numpy(), classes=numpy.array(self.classes, str),
+            node=numpy.array(self.node),
+        )  # fmt: skip
+        return made.getvalue()
 
 
 def codes(
@@ -189,7 +192,7 @@ def _channels(out: TensorType) -> int:
 
 def _room(samples: int, width: int, node: str, pool: str) -> None:
     """Raises TrainError where the codes are more than the memory holds."""
-    need, free = 4 * samples * width, refusals.available(torch.device("cpu"))
+    need, free = 4 * samples * width, memory.available(torch.device("cpu"))
     if free is None or need <= free:
         return
     message = f"{samples:,} codes of {width:,} numbers at `{node}` take {size(need)}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
@@ -30,9 +31,12 @@ from archspec.emit.syntax import (
     Return,
     Stmt,
     call,
+    change,
     exchanged,
+    flat,
     name,
     names_in,
+    own,
 )
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import snake, stmt_names, tidy
@@ -271,7 +275,6 @@ def _close(
     info.sized = frozenset(unit.shapes)
     info.defined = dict(unit.defined)
     info.sizes = [list(v.sizes) for vs in outs for v in vs]
-    info.fixed = frozenset(unit.relies)
     info.filled = unit.filled
     empty = forward is not None and len(unit.init) == 1 and not found and not unit.listed
     _text(plan, info, (ins, outs), [] if empty else unit.init, forward)
@@ -375,7 +378,7 @@ def _hoist(unit: Unit) -> None:
     known = set(unit.potential) | set(unit.defined)
     count: Counter[str] = Counter()
     found: dict[str, ast.expr] = {}
-    for node in (n for s in unit.init for v in _expressions(s) for n in ast.walk(v)):
+    for node in (n for s in flat(unit.init) for n in ast.walk(own(s))):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
         wanted = node.func.id in ("make_divisible", "max", "min")
@@ -384,9 +387,17 @@ def _hoist(unit: Unit) -> None:
             found[render(node)] = node
     for text in [t for t, n in count.items() if n > 2]:
         variable = unit.local("hidden")
-        for s in unit.init:
-            _named_instead(s, text, variable)
+        change(unit.init, partial(_named_instead, text=text, variable=variable))
         unit.defined[variable] = found[text]
+
+
+def _named_instead(value: ast.expr, text: str, variable: str) -> ast.expr:
+    """An expression with a variable in the place of a call, wherever it stands."""
+
+    def new(n: ast.expr) -> ast.expr | None:
+        return ast.Name(variable) if isinstance(n, ast.Call) and render(n) == text else None
+
+    return exchanged(value, new)
 
 
 def _narrowed(unit: Unit, statements: list[Stmt], depth: int) -> list[Stmt]:
@@ -469,37 +480,6 @@ def _keyword(value: ast.expr, text: str) -> ast.expr:
         return ast.Call(node.func, [exchanged(a, new) for a in node.args], keywords)
 
     return exchanged(value, new)
-
-
-def _expressions(s: Stmt) -> Iterable[ast.expr]:
-    if isinstance(s, Line):
-        yield s.value
-    elif isinstance(s, If):
-        yield s.test
-        for x in (*s.body, *s.orelse):
-            yield from _expressions(x)
-    elif isinstance(s, For):
-        yield s.iter
-        for x in s.body:
-            yield from _expressions(x)
-
-
-def _named_instead(s: Stmt, text: str, variable: str) -> None:
-    """Puts a variable in the place of an expression, wherever it stands."""
-
-    def new(n: ast.expr) -> ast.expr | None:
-        return ast.Name(variable) if isinstance(n, ast.Call) and render(n) == text else None
-
-    if isinstance(s, Line):
-        s.value = exchanged(s.value, new)
-    elif isinstance(s, If):
-        s.test = exchanged(s.test, new)
-        for x in (*s.body, *s.orelse):
-            _named_instead(x, text, variable)
-    elif isinstance(s, For):
-        s.iter = exchanged(s.iter, new)
-        for x in s.body:
-            _named_instead(x, text, variable)
 
 
 def signature(title: str, parameters: list[str], returns: str) -> list[str]:

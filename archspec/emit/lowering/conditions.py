@@ -11,7 +11,7 @@ from archspec.emit.lowering.scope import FUNCTIONS, Scope
 from archspec.emit.syntax import names_in
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers, traced, written
+from archspec.expressions.sym import Sym, remembers, traced, written
 from archspec.language import Item
 
 Column = Sequence[tuple[Row, Occurrence]]
@@ -79,29 +79,27 @@ def _noted(
     scope: Scope, when: Any, row: Row, env: Mapping[str, Any], prev: Flow | None,
     value: Value | None,
 ) -> None:  # fmt: skip
-    unit = scope.unit
-    if not isinstance(when, Expr):
-        return
-    try:
-        shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
-        found = evaluate(when.tree, scope.sight(when.names, row, env, shape))
-    except FAILURES:
-        return
+    found = _worked(scope, when, row, env, (prev, value))
     if remembers(found):
-        unit.deciding |= names_in(written(found))
+        scope.unit.deciding |= names_in(written(found))
+
+
+def _worked(
+    scope: Scope, when: Any, row: Row, env: Mapping[str, Any],
+    given: tuple[Flow | None, Value | None],
+) -> Any:  # fmt: skip
+    """A condition in the class's names; `given`: what its item takes. None: it has no value."""
+    prev, value = given
+    shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
+    return scope.worked(when, row, env, shape)
 
 
 def open_ended(scope: Scope, when: Any, row: Row, copy: Copy, prev: Flow | None) -> bool:
     """Whether a condition depends on the arguments of a block's class."""
     unit = scope.unit
-    if unit.root or not isinstance(when, Expr):
+    if unit.root:
         return False
-    value = copy.ins[0] if copy.ins else None
-    try:
-        shape = prev.at(row, dims(value)) if prev is not None and value is not None else None
-        found = evaluate(when.tree, scope.sight(when.names, row, copy.env, shape))
-    except FAILURES:
-        return False
+    found = _worked(scope, when, row, copy.env, (prev, copy.ins[0] if copy.ins else None))
     if not remembers(found):
         return False
     reads = names_in(written(found)) - FUNCTIONS
@@ -122,15 +120,8 @@ def condition(
 
     A param whose item is absent is seen through the environment of the row itself.
     """
-    found: Any = None
-    if isinstance(when, Expr):
-        at = list(here).index(True)
-        shape = prev.at(rows[at], dims(before[at])) if prev is not None else None
-        try:
-            sight = scope.sight(when.names, rows[at], copies[0].env, shape)
-            found = evaluate(when.tree, sight)
-        except FAILURES:
-            found = None
+    at = list(here).index(True)
+    found = _worked(scope, when, rows[at], copies[0].env, (prev, before[at]))
     return scope.say(rows, found, [bool(h) for h in here], "flag")
 
 

@@ -16,7 +16,6 @@ from archspec.emit.torch_code import bases
 from archspec.expand.flatten import nearer
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
-from archspec.expressions.sym import FAILURES, evaluate
 from archspec.language import Filler, Init
 from archspec.layers.base import Layer, Weight
 
@@ -92,10 +91,7 @@ class Inits:
             if which in names or (which == "weight" and "" in names):
                 target = attribute if "" in names else ast.Attribute(attribute, which)
                 values = [resolve(filler.args, c.env) for c in copies]
-                arguments = {
-                    k: _said(scope, rows, v, copies[0].env, [w[k] for w in values], k)
-                    for k, v in filler.args.items()
-                }
+                arguments = _arguments(scope, rows, filler, copies[0].env, values)
                 if filler.name == "zeros" and "" in names:
                     continue  # a parameter is made of zeros
                 line = _fill(filler, target, arguments)
@@ -181,10 +177,7 @@ class Inits:
                     else resolve(filler.args, copy.env)
                     for p in paths
                 ]
-                arguments = {
-                    k: _said(scope, scope.rows, v, roots[0].args, [x[k] for x in values], k)
-                    for k, v in filler.args.items()
-                }
+                arguments = _arguments(scope, scope.rows, filler, roots[0].args, values)
                 if w.name.startswith(REPARAMETRISED):
                     if w.name.endswith(("original", "original1")):  # of the weight's shape
                         lines.append(_by_module(filler, arguments, path, w.name))
@@ -242,10 +235,7 @@ class Inits:
         )
         for which, filler in fillers.items():
             values = [resolve(filler.args, r.args) for r in roots]
-            arguments = {
-                k: _said(scope, scope.rows, v, roots[0].args, [x[k] for x in values], k)
-                for k, v in filler.args.items()
-            }
+            arguments = _arguments(scope, scope.rows, filler, roots[0].args, values)
             normed = [_is_reparametrised(c) for c in copies]
             if which == "weight" and any(normed):
                 weight = name("module.weight")
@@ -279,18 +269,15 @@ class Inits:
             )
 
 
-def _said(
-    scope: Scope, rows: Sequence[Row], value: Any, env: Mapping[str, Any], wanted: list[Any],
-    hint: str,
-) -> ast.expr:  # fmt: skip
-    """The text of a filler's argument."""
-    found: Any = None
-    if isinstance(value, Expr):
-        try:
-            found = evaluate(value.tree, scope.sight(value.names, rows[0], env, None))
-        except FAILURES:
-            found = None
-    return scope.say(rows, found, wanted, hint)
+def _arguments(
+    scope: Scope, rows: Sequence[Row], filler: Filler, env: Mapping[str, Any],
+    values: Sequence[Mapping[str, Any]],
+) -> dict[str, ast.expr]:  # fmt: skip
+    """The texts of a filler's arguments; `values` are what they are in each row."""
+    return {
+        k: scope.say(rows, scope.worked(v, rows[0], env), [worth[k] for worth in values], k)
+        for k, v in filler.args.items()
+    }
 
 
 def _is_reparametrised(copy: Copy) -> bool:

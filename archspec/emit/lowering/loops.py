@@ -35,11 +35,22 @@ from archspec.emit.lowering.flow import (
 from archspec.emit.lowering.modules import Place
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.lowering.sinks import Site
-from archspec.emit.syntax import For, If, Line, Stmt, call, exchanged, name, names_in, rebuilt
+from archspec.emit.syntax import (
+    For,
+    Line,
+    Stmt,
+    call,
+    change,
+    exchanged,
+    flat,
+    name,
+    names_in,
+    rebuilt,
+)
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, Listed, Sym, evaluate, plain, written
+from archspec.expressions.sym import Listed, Sym, evaluate, plain, written
 from archspec.language import Item
 
 _AUGMENTED = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.FloorDiv: "//="}
@@ -92,14 +103,10 @@ class Copies:
     def count(self, scope: Scope) -> ast.expr:
         """How many copies: the author's count where it is one, else the number."""
         assert self.item.repeat is not None
-        at = next((k for k, c in enumerate(self.each) if c), None)
+        some = next(((r, c) for r, c in zip(self.rows, self.each, strict=True) if c), None)
         value: Any = None
-        if at is not None and isinstance(self.item.repeat.count, Expr):
-            try:
-                count = self.item.repeat.count
-                value = scope.symbolic(count, self.rows[at], self.each[at][0], None)
-            except FAILURES:
-                value = None
+        if some is not None:
+            value = scope.worked(self.item.repeat.count, some[0], some[1][0].env)
         return scope.say(self.rows, value, self.counts, "n")
 
     def same_count(self) -> None:
@@ -433,10 +440,7 @@ class Round:
         given, copies = self._column(column), self.copies
         if not isinstance(given, Expr):
             return None
-        try:
-            found = self.outer.symbolic(given, copies.rows[0], copies.each[0][0], None)
-        except FAILURES:
-            return None
+        found = self.outer.worked(given, copies.rows[0], copies.each[0][0].env)
         lists = [tuple(plain(c.env.get(column)) for c in cs) for cs in copies.each]
         if not isinstance(found, Listed) or not holds(found.tree, copies.rows, lists):
             return None
@@ -465,11 +469,8 @@ class Round:
         found = []
         for k in range(self.scope.rounds()):
             value: Any = None
-            if isinstance(given, (list, tuple)) and k < len(given) and isinstance(given[k], Expr):
-                try:
-                    value = self.outer.symbolic(given[k], rows[0], each[0][0], None)
-                except FAILURES:
-                    value = None
+            if isinstance(given, (list, tuple)) and k < len(given):
+                value = self.outer.worked(given[k], rows[0], each[0][0].env)
             found.append(self.outer.say(rows, value, [c[k].env[column] for c in each], column))
         return found
 
@@ -490,17 +491,10 @@ def rename(body: list[Stmt], old: str, new: str) -> None:
     def other(text: str) -> ast.expr | None:
         return ast.Name(new) if text == old else None
 
-    for s in body:
-        if isinstance(s, Line):
-            s.value = rebuilt(s.value, other)
-            s.target = new if s.target == old else s.target
-        elif isinstance(s, If):
-            s.test = rebuilt(s.test, other)
-            rename(s.body, old, new)
-            rename(s.orelse, old, new)
-        elif isinstance(s, For):
-            s.iter = rebuilt(s.iter, other)
-            rename(s.body, old, new)
+    change(body, lambda value: rebuilt(value, other))
+    for s in flat(body):
+        if isinstance(s, Line) and s.target == old:
+            s.target = new
 
 
 def _loop_names(index: str, counts: Sequence[int]) -> dict[str, ast.expr]:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from archspec.emit.forward import Assign, Form, Step, Var
@@ -28,13 +27,23 @@ from archspec.emit.lowering.flow import (
     sizes_of,
 )
 from archspec.emit.lowering.members import hint_of, results, words_of
-from archspec.emit.lowering.scope import FUNCTIONS, Classes, Info, Scope, Sizes, Unit, bare, running
+from archspec.emit.lowering.scope import (
+    FUNCTIONS,
+    Classes,
+    Info,
+    Scope,
+    Sizes,
+    Unit,
+    bare,
+    running,
+    through,
+)
 from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Instance, Seen, Value
 from archspec.expressions import Expr, Record
-from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced
+from archspec.expressions.sym import FAILURES, Sym, evaluate, parsed, plain, remembers, traced
 from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatch, TensorType
@@ -119,11 +128,6 @@ class Made:
     layer: Layer | None = None
     crossing: Crossing | None = None  # of a group: what comes in and goes out
     chained: bool = False  # a group that is an nn.Sequential
-
-
-@lru_cache(maxsize=4096)
-def parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
 
 
 def types_of(copy: Copy) -> tuple[TensorType | None, ...]:
@@ -228,9 +232,8 @@ def layer_of(place: Place) -> Layer:
         return own
     if not has_expression(item.args):
         return own
-    prev = place.prev
     try:
-        args = {k: place.scope.symbolic(v, place.rows[0], copy, prev) for k, v in item.args.items()}
+        args = place.scope.symbolic(item.args, place.rows[0], copy.env, place.prev)
         return create(item.op, args)
     except (*FAILURES, BadArgument):
         return own
@@ -368,16 +371,11 @@ def _running(place: Place, seen: Seeing, k: int) -> Any:
     if place.ins and place.ins[0] is not None:
         records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 
-    def value(v: Any) -> Any:
-        if isinstance(v, Expr):
-            sight = scope.sight(v.names, row, copy.env, None)
-            return evaluate(v.tree, {**sight, **records})
-        if isinstance(v, (list, tuple)):
-            return [value(x) for x in v]
-        return {n: value(x) for n, x in v.items()} if isinstance(v, dict) else v
+    def worth(e: Expr) -> Any:
+        return evaluate(e.tree, {**scope.sight(e.names, row, copy.env, None), **records})
 
     try:
-        layer = create(item.op, {n: value(v) for n, v in item.args.items()})
+        layer = create(item.op, through(item.args, worth))
         types = tuple(
             None if v is None or v.type is None or flow is None
             else TensorType(running(flow, v.type.shape), v.type.dtype, v.type.map)
@@ -662,7 +660,7 @@ def _given(place: Place) -> dict[str, Any]:
         value = copy.args[p]
         try:
             if p in item.args:
-                value = scope.symbolic(item.args[p], row, copy, prev)
+                value = scope.symbolic(item.args[p], row, copy.env, prev)
             elif isinstance(default, Expr):
                 value = evaluate(
                     default.tree, {**_document(scope, default, row, called), **inside, **found}
@@ -692,8 +690,6 @@ def construct(
     """`Block(in_channels, stride=stride)`."""
     args: list[ast.expr] = []
     keywords: dict[str, ast.expr] = {}
-    for title in info.fixed:
-        _rely(scope.unit, given.get(title))
     for p in info.parameters:
         values = [w[p.name] for w in wanted]
         value = given.get(p.name)
@@ -710,12 +706,6 @@ def construct(
         else:
             keywords[p.name] = text
     return call(info.name, *args, **keywords)
-
-
-def _rely(unit: Unit, size: Any) -> None:
-    """A class that is called relies on a size: so does this one."""
-    if isinstance(size, Sym):
-        unit.relies |= names_in(size.tree) & unit.space
 
 
 def outer_sizes(

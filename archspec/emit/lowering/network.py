@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from archspec.emit.lowering.deep import deep
 from archspec.emit.lowering.flow import PlainError
+from archspec.emit.lowering.root import write_root
 from archspec.emit.lowering.whole import Whole, Witnessed
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
@@ -100,7 +101,7 @@ def _written(
     while True:
         whole = Whole([root, *others], title, list(found.kept), init, tried)
         whole.numbers = found.numbers
-        whole.root()
+        write_root(whole)
         if not tried.more():
             return whole
 

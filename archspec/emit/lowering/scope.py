@@ -38,7 +38,7 @@ from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 
 if TYPE_CHECKING:
-    from archspec.expand.tree import Copy, Instance, Value
+    from archspec.expand.tree import Instance, Value
     from archspec.language import Block, Item
     from archspec.layers.base import Call
 
@@ -82,7 +82,6 @@ class Info:
     inputs: tuple[str, ...] = ()  # of a group: what it takes
     outputs: tuple[str, ...] = ("output",)
     defined: dict[str, ast.expr] = field(default_factory=dict)  # names it works out itself
-    fixed: frozenset[str] = frozenset()  # sizes of space that its text relies on
     outer: dict[str, str] = field(default_factory=dict)  # of a group: name -> that around it
     filled: set[int] = field(default_factory=set)  # ids of leaves whose initial values it sets
     lines: list[str] = field(default_factory=list)
@@ -100,7 +99,17 @@ class Classes(Protocol):
     calls: dict[Any, Call]  # the torch code of ops, by the same
     inits: Any
     roots: list[Instance]
+    title: str
+    kept: tuple[str, ...]
+    given: dict[int, set[str]]
+    document: dict[int, Instance]
+    names: set[str]
+    mark: int
+    deciding: set[str]
     imported: dict[str, str]  # modules of packages -> what the file calls them
+
+    def free(self, title: str) -> str:
+        """The name of a class that no other has."""
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances."""
@@ -130,7 +139,6 @@ class Unit:
         self.free: set[str] = (
             set()
         )  # of the sizes of space these, the free axes: the constructor cannot know them
-        self.relies: set[str] = set()  # sizes of space whose numbers are in the text
         self.taken: set[str] = set(RESERVED)
         self.init: list[Stmt] = []
         self.steps: list[Step] = []
@@ -246,18 +254,23 @@ class Scope:
 
     # ------------------------------------------------------------ author → remembered
 
-    def symbolic(self, value: Any, row: Row, copy: Copy, prev: Sequence[int] | None) -> Any:
+    def symbolic(
+        self, value: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None = None
+    ) -> Any:
         """An author's value, worked out with numbers that remember, in one row.
 
         `prev` is the shape of the first input. Raises one of FAILURES.
         """
-        if isinstance(value, Expr):
-            return evaluate(value.tree, self.sight(value.names, row, copy.env, prev))
-        if isinstance(value, (list, tuple)):
-            return [self.symbolic(v, row, copy, prev) for v in value]
-        if isinstance(value, dict):
-            return {k: self.symbolic(v, row, copy, prev) for k, v in value.items()}
-        return value
+        return through(value, lambda e: evaluate(e.tree, self.sight(e.names, row, env, prev)))
+
+    def worked(
+        self, value: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None = None
+    ) -> Any:
+        """The same; None where it has no value."""
+        try:
+            return self.symbolic(value, row, env, prev)
+        except FAILURES:
+            return None
 
     def sight(
         self, wanted: Any, row: Row, env: Mapping[str, Any], prev: Sequence[int] | None
@@ -318,7 +331,6 @@ class Scope:
         if not space:
             return tree
         fixed = {n: self.unit.rows[0].py[n] for n in space if self._fixed(n)}
-        self.unit.relies |= set(fixed)
         row = rows[0].py
         rest = {n: traced(row[n], ast.Name(n)) for n in names_in(tree) if n in row}
         try:
@@ -436,6 +448,15 @@ class Scope:
         if text.startswith("__"):
             return ast.Name(f"@{text[2:]}")
         return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+
+
+def through(value: Any, worth: Callable[[Expr], Any]) -> Any:
+    """An author's value with what its expressions are worth."""
+    if isinstance(value, Expr):
+        return worth(value)
+    if isinstance(value, (list, tuple)):
+        return [through(v, worth) for v in value]
+    return {k: through(v, worth) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _sizes(row: Row, seen: Seen) -> tuple[Any, ...]:

@@ -62,7 +62,7 @@ from archspec.emit.text import render
 from archspec.emit.tidy import assigned
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
-from archspec.expressions.sym import FAILURES, traced
+from archspec.expressions.sym import traced
 from archspec.language import Item
 from archspec.layers import create
 from archspec.layers.base import Layer
@@ -530,7 +530,8 @@ def _merged(site: Site, place: Place) -> None:
     if inner is site:
         _join(site, place, [main, short])
         return
-    test = site.scope.say(rows, _symbolic(place), [not c.plain for c in copies], "with_shortcut")
+    when = site.scope.worked(item.shortcut_when, rows[0], first.env, place.prev)
+    test = site.scope.say(rows, when, [not c.plain for c in copies], "with_shortcut")
     other = lookup(rows, [must(c.body.output) for c in copies])
     then = _join(inner, open_, [main, short])
     out = _joined(rows, [must(c.out) for c in copies], (then, other), test)
@@ -549,17 +550,6 @@ def _branches(site: Site, place: Place) -> None:
         _branch(site, Place(site.scope, place.item, pairs))
     if place.first.layer is not None:
         _join(site, place, [[must(c.branches[k].output) for c in place.copies] for k in several])
-
-
-def _symbolic(place: Place) -> Any:
-    """`shortcut_when`, worked out with numbers that remember."""
-    when = place.item.shortcut_when
-    if not isinstance(when, Expr):
-        return None
-    try:
-        return place.scope.symbolic(when, place.rows[0], place.first, place.prev)
-    except FAILURES:
-        return None
 
 
 def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:

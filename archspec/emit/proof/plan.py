@@ -8,26 +8,20 @@ Paths are relative to the instance: it is the same wherever it is called.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from archspec.emit.proof.made import Leaf
 from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.tree import Body, Copy, Instance, Value
+from archspec.expressions.sym import parsed
 from archspec.language import Init, Item
 from archspec.layers.base import MISSING, Call, Layer, TensorType, Weight
 
 if TYPE_CHECKING:
     from archspec.expand.running import Elsewhere
-
-
-@lru_cache(maxsize=4096)
-def parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
 
 
 class Kinds:

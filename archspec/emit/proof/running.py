@@ -17,9 +17,10 @@ from typing import Any
 
 from archspec.emit.proof.machine import Frame, Machine
 from archspec.emit.proof.made import Box, Leaf, Ref
-from archspec.emit.proof.plan import Kind, Kinds, Plan, Step, parsed
+from archspec.emit.proof.plan import Kind, Kinds, Plan, Step
 from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
 from archspec.expand.tree import Instance, Value
+from archspec.expressions.sym import parsed
 from archspec.layers.base import Call
 
 

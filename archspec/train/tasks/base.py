@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from zlib import crc32
 
 import torch
 from accelerate.utils import find_batch_size
@@ -55,6 +56,7 @@ class Task:
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
     by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
+    mixes: ClassVar[bool] = False  # whether it learns from mixtures of two samples
     later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
     monitor: ClassVar[str]  # what a plan watches that says nothing; "": no figure says what is best
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})  # figures that are better when smaller
@@ -123,6 +125,20 @@ class Task:
     def refuse(self, sets: Sets) -> None:
         """Raises where the network and the data do not go together."""
 
+    def weighed(self, width: int, *, alone: bool = False) -> None:
+        """Raises SpecError where a loss has weights for another number of classes than the head.
+
+        `alone`: whether one number may stand for all.
+        """
+        for key in ("weight", "pos_weight"):
+            given = self.plan.loss.args.get(key) if self.plan.loss is not None else None
+            single = not isinstance(given, list)
+            if given is None or (alone and single) or (not single and len(given) == width):
+                continue
+            many = f"a number for each of the {width}" if width else "no weights"
+            said = f"`{key}` is {given}; `{self.name}` takes {many}"
+            raise self.plan.fault("E805", said, "loss", self.loss_name, key, help="or leave it out")
+
     def rehearse(self, model: nn.Module, sets: Sets) -> None:
         """Raises where the network itself, given a sample, shows that it cannot learn this."""
 
@@ -186,6 +202,14 @@ def last_op(program: Program, output: str = "") -> str:
     while isinstance(node.layer, Reordered):
         node = program.graph.steps[node.inputs[0].node]
     return node.op
+
+
+def seeds(x: Tensor) -> list[int]:
+    """A seed for each sample, decided by its numbers: however batches are cut, it is the same.
+
+    Of 32 bits, because torch's generator on CPUs looks at no others.
+    """
+    return [crc32(one.numpy().tobytes()) for one in x.detach().cpu().float()]
 
 
 def one_input(program: Program) -> None:

@@ -35,6 +35,7 @@ class MultiLabel(Task):
 
     name: ClassVar[str] = "multi_label"
     targets: ClassVar[str] = LABELS
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "exact", "f1", "map")
     later: ClassVar[frozenset[str]] = frozenset({"map"})
     monitor: ClassVar[str] = "val.f1"
@@ -126,6 +127,7 @@ class MultiLabel(Task):
         edge = self.program.graph.outputs[self.main][0]
         node = self.program.graph.steps[edge.node]
         self._ends(node.path, node.op)
+        self.weighed(sum(node.outs[edge.output].shape[:1]), alone=True)
         self._width(node.outs[edge.output].shape, sets)
 
     def _targets(self, sets: Sets) -> None:

@@ -36,6 +36,7 @@ class Classification(Task):
     """One class of several for each sample."""
 
     name: ClassVar[str] = "classification"
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "top5", "f1")
     later: ClassVar[frozenset[str]] = frozenset({"top5", "f1"})
     monitor: ClassVar[str] = "val.accuracy"
@@ -49,6 +50,10 @@ class Classification(Task):
         if smooth and self.loss_name != "cross_entropy":
             said = f"`{self.loss_name}` knows no label smoothing"
             raise plan.fault("E805", said, "label_smoothing", help="`loss: cross_entropy` does")
+        data = plan.data.augment if plan.data is not None else ()
+        if self.loss_name != "cross_entropy" and any(one.name == "mixup" for one in data):
+            said = f"`{self.loss_name}` takes one class for each sample, and `mixup` gives two"
+            raise plan.fault("E805", said, "data", "augment", help="`loss: cross_entropy` does")
         self.criterion = loss(Called(called.name, {**called.args, **smooth}))
         aside = program.graph.training_outputs if program is not None else frozenset()
         default = _AUX.get(program.spec.name, _AUX_ELSE) if program is not None else _AUX_ELSE
@@ -73,7 +78,7 @@ class Classification(Task):
         for name, weight in self.aux.items():
             if name in others:
                 whole = whole + weight * self.criterion(others[name], y)
-        right = (output.detach().argmax(1) == y).sum()
+        right = (output.detach().argmax(1) == (y if y.ndim == 1 else y.argmax(1))).sum()
         yield Move(whole, {**count(found, y), "right": right})
 
     def score(self, model: nn.Module, x: Any, y: Any) -> Sums:
@@ -153,6 +158,7 @@ class Classification(Task):
             raise TrainError("E805", said, "`loss: cross_entropy` is for logits")
 
     def _width(self, shape: tuple[int, ...], sets: Sets) -> None:
+        self.weighed(shape[0] if shape else 0)
         if len(shape) != 1:
             said = f"the output `{self.main}` has shape {list(shape)}, not one number a class"
             raise TrainError("E804", said, "`task` says what is learned; classification is default")

@@ -24,6 +24,7 @@ class Regression(Task):
 
     name: ClassVar[str] = "regression"
     targets: ClassVar[str] = NUMBERS
+    mixes: ClassVar[bool] = True
     known: ClassVar[tuple[str, ...]] = ("loss", "mse", "mae", "r2")
     later: ClassVar[frozenset[str]] = frozenset({"r2"})
     monitor: ClassVar[str] = "val.loss"
@@ -32,6 +33,7 @@ class Regression(Task):
 
     def __init__(self, plan: Plan, program: Program | None) -> None:
         super().__init__(plan, program)
+        self.weighed(0)
         self.criterion = loss(plan.loss or Called("mse", {}))
 
     def _both(self, model: nn.Module, x: Any, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -122,6 +122,7 @@ class Segmentation(Task):
     def _fits(self, shape: tuple[int, ...], sets: Sets) -> None:
         """Raises where masks are none, of another size, or of more classes than the head."""
         width = max(shape[0], 2)
+        self.weighed(1 if self.loss_name == _BINARY else width, alone=self.loss_name == _BINARY)
         if self.loss_name == _BINARY and shape[0] != 1:
             said = f"`{_BINARY}` is for a head of one channel; `{self.main}` has {shape[0]}"
             raise TrainError("E805", said, "`loss: cross_entropy` is for several classes")

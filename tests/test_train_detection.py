@@ -328,8 +328,8 @@ def test_examples_in_a_short_form(
     value = example.main(epochs=1, samples=96, figure=tmp_path / "drawn.png")
     assert 0 <= value < 0.7, "what is asked of the whole example is not reached by chance"
     assert f" {value:.3f}" in capsys.readouterr().out
-    drawn = pytest.importorskip("PIL.Image").open(tmp_path / "drawn.png")
-    assert drawn.size == (4 * 258, 258)
+    with pytest.importorskip("PIL.Image").open(tmp_path / "drawn.png") as drawn:
+        assert drawn.size == (4 * 258, 258)
 
 
 def test_two_stages_learn_what_is_in_four_pictures() -> None:
@@ -396,6 +396,16 @@ def test_heads_that_do_not_fit() -> None:
     data = torch.rand(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64)
     with pytest.raises(TrainError, match="targets are Tensor, not boxes"):
         train.fit(model, data, quiet=True, log=None, task={"detection": {"anchors": ANCHORS}})
+
+
+def test_boxes_are_in_pictures() -> None:
+    text = HEADS.replace("[3, 32, 32]", "[12]").replace(
+        "  - {conv: {out: 4, kernel: 3, stride: 4}}\n  - relu\n  - flatten\n", ""
+    )
+    y = {"box": T([0.0, 0, 1, 1]).repeat(8, 1), "label": torch.zeros(8, dtype=torch.int64)}
+    model = archspec.build(archspec.loads(text))
+    with pytest.raises(TrainError, match=r"a sample is \[12\]; boxes are in pictures"):
+        train.fit(model, (torch.rand(8, 12), y), task="localisation", quiet=True, log=None)
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,10 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         said = f"`{task.name}` does not learn from mixtures of two samples"
         raise plan.fault("E802", said, "data", "augment", help="leave `mixup` out")
     _one_by_one(plan, task)
+    every = [name for name, _ in model.named_parameters()]
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
-        groups.groups(plan, k, model, groups.trained(plan, k, free))
+        groups.groups(plan, k, model, groups.trained(plan, k, free, every))
     task.refuse(found)
     on = accelerator(plan)
     sharding.refuse(plan, len(programs), on)

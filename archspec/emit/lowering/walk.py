@@ -20,6 +20,7 @@ from typing import Any
 
 from archspec.emit.forward import Assign, Either, Loop, Training
 from archspec.emit.lowering import conditions, links
+from archspec.emit.lowering.calls import block, called_again, construct, outer_sizes, titles
 from archspec.emit.lowering.flow import (
     Flow,
     PlainError,
@@ -42,19 +43,7 @@ from archspec.emit.lowering.loops import (
     less,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
-from archspec.emit.lowering.modules import (
-    Made,
-    Place,
-    block,
-    called_again,
-    calling,
-    calls_of,
-    construct,
-    merge,
-    op,
-    outer_sizes,
-    titles,
-)
+from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op
 from archspec.emit.lowering.scope import Info, Scope, Unit
 from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Written
 from archspec.emit.syntax import For, If, Line, call, name

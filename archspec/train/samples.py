@@ -278,6 +278,10 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
+    if isinstance(wrong, FileNotFoundError):
+        also = f", nor do {more} more" if more else ""
+        help = "paths in a table are relative to the table"
+        return TrainError("E803", f"`{file}` does not exist{also}", help)
     also = f", nor {more} others" if more else ""
     if type(wrong).__name__ == "UnidentifiedImageError":
         said = "it is no picture"

@@ -497,6 +497,9 @@ def _merged(site: Site, place: Place) -> None:
     if first.branches:
         _branches(site, place)
         return
+    if any(c.cut for c in copies):
+        _side_by_side(site, place)
+        return
     if len({c.plain for c in copies}) == 1:
         _holding(site.scope, item.shortcut_when, place.pairs)
     walk(site, [(r, c.body) for r, c in place.pairs])
@@ -529,6 +532,14 @@ def _merged(site: Site, place: Place) -> None:
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
     site.steps.append(Either(asked_, inner.steps, out, then, other))
     define(rows, [c.out for c in copies], out)
+
+
+def _side_by_side(site: Site, place: Place) -> None:
+    """What is left of a residual where the network is cut in it: nothing joins its paths."""
+    walk(site, [(r, c.body) for r, c in place.pairs])
+    shorts = [(r, c.shortcut) for r, c in place.pairs if c.shortcut is not None]
+    if shorts:
+        walk(site, shorts)
 
 
 def _branches(site: Site, place: Place) -> None:

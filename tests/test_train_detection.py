@@ -344,6 +344,12 @@ def test_two_stages_learn_what_is_in_four_pictures() -> None:
     assert run.last["train.loss"] < 0.85 * run.metrics[0]["train.loss"]
 
 
+def test_two_stages_learn_nothing_by_heart() -> None:
+    said = "a loss of `detection` does not fall to 0, even on one batch"
+    with pytest.raises(SpecError, match=said):
+        train.overfit_one_batch(archspec.build("faster_rcnn_tiny"), "shapes", task="detection")
+
+
 # ------------------------------------------------------------------ before the first step
 
 

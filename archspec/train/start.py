@@ -326,11 +326,10 @@ def overfit_one_batch(
     found = reading.given(plan, wanted).model_copy(
         update={"log": None, "phases": (), "stop": None, "epochs": _TRIES, "ema": None}
     )
-    kind = tasks.kind(found)
-    if not kind.by_heart:
-        said = f"a loss of `{kind.name}` does not fall to 0, even on one batch"
-        raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
+    if not job.task.by_heart:
+        said = f"a loss of `{job.task.name}` does not fall to 0, even on one batch"
+        raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     view = job.sets.train
     view = replace(view.plain(), chosen=view.chosen[: job.batch])
     job = replace(job, sets=replace(job.sets, train=view, val=None))

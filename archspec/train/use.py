@@ -83,7 +83,8 @@ class Trained:
             raise TrainError("E804", message, "archspec.train.load(run).sample(16)")
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
-            raise TrainError("E804", message, "call the module that `load` gives")
+            help = "call the module that `load` gives; `archspec generate` goes on with a text"
+            raise TrainError("E804", message, help)
         data, sides = self.plan.data, (shape[1], shape[2])
         if data is None or data.resize is None:
             return picture(file, _MODES[shape[0]], sides, whole=self.placed)

@@ -54,7 +54,7 @@ class Task:
     ensembles: ClassVar[bool] = True  # whether what several networks say can be averaged
     networks: ClassVar[tuple[str, ...]] = ()  # where it trains several: the main one first
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
-    by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
+    by_heart: bool = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
     mixes: ClassVar[bool] = False  # whether it learns from mixtures of two samples
     later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures

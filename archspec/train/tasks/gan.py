@@ -60,7 +60,7 @@ class GAN(Task):
     options: ClassVar[tuple[str, ...]] = ("fade",)
     networks: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
-    by_heart: ClassVar[bool] = False
+    by_heart: bool = False
     known: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "real", "made", "frechet")
     monitor: ClassVar[str] = ""
     falling: ClassVar[frozenset[str]] = frozenset({"generator", "discriminator", "frechet"})

@@ -44,7 +44,7 @@ class VAE(Task):
     options: ClassVar[tuple[str, ...]] = ("beta",)
     targets: ClassVar[str] = NONE
     plain: ClassVar[bool] = True
-    by_heart: ClassVar[bool] = False
+    by_heart: bool = False
     known: ClassVar[tuple[str, ...]] = ("loss", "reconstruction", "kl")
     monitor: ClassVar[str] = "val.loss"
     falling: ClassVar[frozenset[str]] = frozenset({"loss", "reconstruction", "kl"})

@@ -181,6 +181,7 @@ def test_a_cut_inside_of_a_residual(resnet: tuple[nn.Module, Path]) -> None:
         ("efficientnet_b0", "features.4.2.block.1.2"),
         ("densenet121", "features.denseblock1.denselayer3.conv1"),
         ("xception", "block8.rep.1.conv1"),
+        ("se_resnet50", "layer3.5.se_module.fc2"),  # in a block in a block
     ],
 )
 def test_cuts_inside_of_residuals_are_written_and_proved(spec: str, path: str) -> None:

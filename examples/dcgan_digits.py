@@ -17,7 +17,7 @@ from archspec.train.pictures import grid
 FIGURE = HERE.parent / "docs" / "figures" / "dcgan_digits.png"
 
 
-def main(epochs: int = 40, figure: Path | None = None) -> torch.Tensor:
+def main(epochs: int = 30, figure: Path | None = None) -> torch.Tensor:
     """How many of 500 new digits are which, by the LeNet."""
     torch.set_num_threads(1)  # the networks are too small to share
     torch.manual_seed(0)

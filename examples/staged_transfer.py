@@ -32,23 +32,20 @@ def main(seeds=3, few=40, picture=PICTURE):
         some, held = train_test_split(rest, train_size=few, stratify=y[rest], random_state=seed)
         torch.manual_seed(seed)
         source = archspec.build(SPEC)
-        plain = {"optimizer": {"adamw": {"lr": 0.005}}, "seed": seed, "quiet": True}
+        plain = {"optimizer": {"adamw": {"lr": 0.005}}, "quiet": True}
         known = {"train": (x[first], y[first]), "val": 0, "normalize": "none"}
         archspec.train.fit(source, known, epochs=20, log=None, **plain)
-
         staged, scratch = archspec.build(SPEC, classes=5), archspec.build(SPEC, classes=5)
         archspec.weights.load(staged, source.state_dict())  # all but the head
         new = {"train": (x[some], y[some] % 5), "val": (x[held], y[held] % 5)}
+        again = {**new, "normalize": "none"}
         with tempfile.TemporaryDirectory() as folder:
             runs = [
+                archspec.train.fit(staged, new, plan=PLAN, log=f"{folder}/staged", quiet=True),
                 archspec.train.fit(
-                    staged, new, plan=PLAN, seed=seed, log=f"{folder}/staged", quiet=True
+                    scratch, again, epochs=40, batch=16, log=f"{folder}/scratch", **plain
                 ),
-                archspec.train.fit(
-                    scratch, {**new, "normalize": "none"}, epochs=40, batch=16,
-                    log=f"{folder}/scratch", **plain,
-                ),
-            ]  # fmt: skip
+            ]
             for run in runs:
                 found[run.name].append(run.last["val.accuracy"])
             if picture is not None and seed == 0:

@@ -20,8 +20,9 @@ from archspec.text.faults import SpecError
 from archspec.train import engine, losses, sets, state, use
 from archspec.train.companions import Companions
 from archspec.train.errors import TrainError
+from archspec.train.page import report
 from archspec.train.samples import Arrays
-from archspec.train.start import fit, resume
+from archspec.train.start import fit, overfit_one_batch, resume
 from archspec.train.tasks.pairs import _best
 from archspec.train.tasks.triplets import recall
 
@@ -194,14 +195,21 @@ def test_triplets_bring_classes_together(tmp_path: Path) -> None:
     assert row["val.recall"] > 0.9
     found = use.load(folder)
     view = use.held_out(found)
-    x = view.plain().__getitems__(list(range(len(view))))[0]
+    x = view.__getitems__(list(range(len(view))))[0]
     with torch.no_grad():
-        vectors = found.model(x)
+        vectors = found.model(x[:, 0])
     apart = torch.cdist(vectors, vectors).fill_diagonal_(torch.inf)
     right = view.classes[apart.argmin(1)] == view.classes
     assert row["val.recall"] == pytest.approx(float(right.double().mean()))
     other = use.evaluate(folder, "digits")  # in batches of another size
     assert other["recall"] > 0.9
+    assert "recall" in report(folder)
+
+
+def test_one_batch_of_triplets_is_learned_by_heart() -> None:
+    keys: dict[str, Any] = {"task": "triplets", "batch": 32, "optimizer": {"adam": {"lr": 0.01}}}
+    first, last = overfit_one_batch(build(VECTOR), "digits", **keys)
+    assert last < 0.1 * first
 
 
 def test_recall_at_1() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ pytest.importorskip("accelerate")
 import archspec  # noqa: E402
 from archspec import train  # noqa: E402
 from archspec.text.faults import SpecError  # noqa: E402
-from archspec.train import TrainError, boxes, reading, tasks  # noqa: E402
+from archspec.train import (  # noqa: E402
+    TrainError,
+    boxes,
+    reading,
+    targets,
+    tasks,
+)
+from archspec.train.samples import Wanted  # noqa: E402
 from archspec.train.tasks.two_stage import drawn  # noqa: E402
 
 T = torch.tensor
@@ -290,6 +298,58 @@ def test_a_detector_is_measured_again_from_its_checkpoint(tmp_path: Path) -> Non
     assert sorted(facts.anchors, key=lambda pair: pair[0] * pair[1]) == list(facts.anchors)
 
 
+def test_the_published_two_stage_detector_is_learned_by_the_same_task() -> None:
+    program = archspec.load("faster_rcnn", classes=4, proposals=20)
+    task = tasks.task(reading.given(None, {"task": "detection"}), program)
+    from archspec.train.sets import Facts
+
+    task.know(Facts("", shape=(3, 64, 64)))
+    assert task.width == 3
+    assert [level.size for level in task.head.levels] == [32, 64, 128, 256, 512]
+    model = archspec.build(program)
+    y = {"boxes": T([[[10.0, 20, 40, 50], [4, 4, 60, 60]]]), "labels": T([[0, 2]])}
+    task.of_each(model, torch.rand(1, 3, 64, 64), y).mean().backward()
+    without = [
+        name for name, value in model.named_parameters()
+        if value.requires_grad and (value.grad is None or not value.grad.isfinite().all())
+    ]  # fmt: skip
+    assert without == []
+
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.mark.parametrize("name", ["detect_shapes", "detect_two_stage", "localise_shapes"])
+def test_examples_in_a_short_form(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module(name)
+    value = example.main(epochs=1, samples=96, figure=tmp_path / "drawn.png")
+    assert 0 <= value < 0.7, "what is asked of the whole example is not reached by chance"
+    assert f" {value:.3f}" in capsys.readouterr().out
+    with pytest.importorskip("PIL.Image").open(tmp_path / "drawn.png") as drawn:
+        assert drawn.size == (4 * 258, 258)
+
+
+def test_two_stages_learn_what_is_in_four_pictures() -> None:
+    from archspec.train.shapes import Shapes
+
+    wanted = Wanted((3, 64, 64), 3, targets.BOXES)
+    few = Shapes(wanted).fetch(range(4))
+    run = train.fit(
+        archspec.build("faster_rcnn_tiny"), (few, few), task="detection", batch=4, epochs=30,
+        optimizer={"adamw": {"lr": 0.003}}, log=None, quiet=True,
+    )  # fmt: skip
+    assert run.last["train.loss"] < 0.85 * run.metrics[0]["train.loss"]
+
+
+def test_two_stages_learn_nothing_by_heart() -> None:
+    said = "a loss of `detection` does not fall to 0, even on one batch"
+    with pytest.raises(SpecError, match=said):
+        train.overfit_one_batch(archspec.build("faster_rcnn_tiny"), "shapes", task="detection")
+
+
 # ------------------------------------------------------------------ before the first step
 
 
@@ -342,6 +402,16 @@ def test_heads_that_do_not_fit() -> None:
     data = torch.rand(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64)
     with pytest.raises(TrainError, match="targets are Tensor, not boxes"):
         train.fit(model, data, quiet=True, log=None, task={"detection": {"anchors": ANCHORS}})
+
+
+def test_boxes_are_in_pictures() -> None:
+    text = HEADS.replace("[3, 32, 32]", "[12]").replace(
+        "  - {conv: {out: 4, kernel: 3, stride: 4}}\n  - relu\n  - flatten\n", ""
+    )
+    y = {"box": T([0.0, 0, 1, 1]).repeat(8, 1), "label": torch.zeros(8, dtype=torch.int64)}
+    model = archspec.build(archspec.loads(text))
+    with pytest.raises(TrainError, match=r"a sample is \[12\]; boxes are in pictures"):
+        train.fit(model, (torch.rand(8, 12), y), task="localisation", quiet=True, log=None)
 
 
 @pytest.mark.parametrize(

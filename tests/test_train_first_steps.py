@@ -153,3 +153,14 @@ def test_what_is_no_run_or_no_picture(here: Path) -> None:
         assert message in text
         assert help in text
     assert "curves are no .txt" in said("runs", "runs/net", "-o", "curves.txt")
+
+
+def test_a_phase_cannot_train_what_the_spec_freezes() -> None:
+    first = "[{id: a, conv: {out: 2, kernel: 1}, freeze: true}, flatten"
+    text = SPEC.replace("[flatten", first)
+    frozen = archspec.build(archspec.loads(text))
+    with pytest.raises(archspec.SpecError, match="`a` cannot be trained: the spec freezes it"):
+        archspec.train.fit(frozen, "synthetic", phases=[{"train": ["a"]}], log=None)
+    bare = archspec.build(archspec.loads("spec: 1\ninput: [3, 8, 8]\nbody: [global_avg_pool]\n"))
+    with pytest.raises(archspec.SpecError, match="the network has no weights to train"):
+        archspec.train.fit(bare, "synthetic", log=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,14 @@ def test_the_distance_is_the_one_of_two_normal_distributions() -> None:
     assert frechet(*both[0], *both[0]) == pytest.approx(0, abs=1e-9)
 
 
+def test_noise_is_of_each_sample() -> None:
+    """Seeds of round numbers, whose last bits are 0: torch looks at 32 of 64."""
+    x = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 2, 2) / 8
+    given = {"task": {"reconstruction": {"noise": 0.3}}}
+    noise = task(reading.given(None, given), None).degraded(x) - x
+    assert len({round(float(one.sum()), 5) for one in noise}) == 8
+
+
 def test_it_is_measured_however_batches_are_cut() -> None:
     torch.manual_seed(1)
     maker = "spec: 1\nname: m\ninput: [3]\nbody: [{linear: 4}, tanh, {unflatten: [1, 2, 2]}]"
@@ -318,3 +327,30 @@ def test_nothing_is_faded_into_a_network_that_does_not_grow() -> None:
         fit(both, "digits", task={"gan": {"fade": 0.5}}, log=None)
     with pytest.raises(SpecError, match="E802 `fade` is 2; it is a share of the training"):
         fit(both, "digits", task={"gan": {"fade": 2}}, log=None)
+
+
+# ------------------------------------------------------------------ the examples
+
+
+def test_a_vae_makes_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python examples/vae_digits.py` in a short form: a LeNet knows most digits among 500."""
+    main = runpy.run_path(str(EXAMPLES / "vae_digits.py"))["main"]
+    found = main(epochs=8)
+    assert int(found.sum()) == 500
+    assert int((found > 0).sum()) >= 7
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "side"), [("dcgan", [1], 16), ("progan", [1, 1, 1], 32)]
+)
+def test_the_examples_of_gans_run(
+    name: str, epochs: list[int], side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a short form, in which nothing is learned yet: so no LeNet looks at what is made."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    main = runpy.run_path(str(EXAMPLES / f"{name}_digits.py"))["main"]
+    seen: list[Tensor] = []
+    monkeypatch.setitem(main.__globals__, "judged", lambda made: seen.append(made) or made.sum())
+    main(*epochs)
+    assert seen[0].shape == (500, 1, side, side)
+    assert 0 <= seen[0].min() < seen[0].max() <= 1

@@ -423,6 +423,23 @@ def test_a_table_of_labels(text: str, tmp_path: Path) -> None:
     assert found.fetch([0, 1, 2])[1].tolist() == [[1, 0], [1, 1], [0, 0]]
 
 
+def test_a_table_that_names_what_is_not_there(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "0.png")
+    (tmp_path / "all.csv").write_text("file,what\n0.png,disc\n1.png,disc\n2.png,square\n")
+    with pytest.raises(TrainError, match=r"`.*1\.png` does not exist, nor do 1 more"):
+        samples(tmp_path / "all.csv", Wanted((3, 16, 16), 2, "labels")).check()
+
+
+def test_settings_of_data_stand_beside_the_option(tmp_path: Path) -> None:
+    """`--data` names the set; what `--with` says of it is not lost."""
+    (tmp_path / "flat.yaml").write_text(FLAT)
+    call = ["train", str(tmp_path / "flat.yaml"), "-d", "shapes", "-e", "1", "-o"]
+    call += [str(tmp_path / "run"), "-w", "data={samples: 24, val: 0.01}", "-b", "8"]
+    assert CliRunner().invoke(app, call).exit_code == 0
+    assert use.load(tmp_path / "run").plan.data.samples == 24
+    assert archspec.train.load_run(tmp_path / "run").last["step"] == 3
+
+
 def test_a_table_of_labels_of_numbers(tmp_path: Path) -> None:
     (tmp_path / "all.csv").write_text("a,b,big,red\n1.5,2,1,0\n3,4,0,1\n")
     found = samples(tmp_path / "all.csv", Wanted((2,), 2, "labels"))

@@ -183,6 +183,22 @@ def test_published_weights_bring_their_classes(torchvision: Any, tmp_path: Path)
     assert archspec.train.load(tmp_path / "five").facts.classes == ()
 
 
+def test_networks_that_learned_from_one_another(tmp_path: Path) -> None:
+    maker = "spec: 1\nname: maker\ninput: [8]\nbody: [linear: 64, tanh, unflatten: [1, 8, 8]]\n"
+    judge = "spec: 1\nname: judge\ninput: [1, 8, 8]\nbody: [flatten, linear: 1]\n"
+    both = [archspec.build(archspec.loads(text)) for text in (maker, judge)]
+    data, log = {"train": "digits", "samples": 64}, {"folder": str(tmp_path / "run")}
+    run = fit(both, data, task="gan", epochs=1, batch=32, log=log, quiet=True)
+    out = save_pretrained(run, tmp_path / "out")
+    one, other = (archspec.train.load(folder) for folder in (tmp_path / "run", out))
+    assert same(one.whole, other.whole)
+    assert torch.equal(one.sample(3), other.sample(3))
+    assert type(from_pretrained(out)).__name__ == "Maker"
+    card = (out / "README.md").read_text()
+    assert "in the order of the output" not in card  # the classes are the data's
+    assert "archspec predict" not in card
+
+
 # ------------------------------------------------------------------ refusals
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -361,7 +362,7 @@ def test_generate_is_a_command(sums: Path, tmp_path: Path) -> None:
     call = ["generate", folder, "--prompt", "1+1", "-n", "8", "--top-k", "4", "--seed", "5"]
     says = CliRunner().invoke(app, call)
     assert says.output == f"1+1{generate(folder, '1+1', 8, top_k=4, seed=5)}\n"
-    says = CliRunner().invoke(app, ["predict", folder, "a.png"])
+    says = CliRunner().invoke(app, ["predict", folder, str(sums)])
     assert "not pictures" in str(says.exception)
 
 
@@ -526,3 +527,16 @@ def test_places_that_nobody_looks_at() -> None:
     keys = {**QUICK, "task": "next_token", "epochs": 1, "optimizer": {"sgd": {"lr": 1e-12}}}
     row = fit(model, {"train": (x, y), "val": (x, y)}, **keys).last
     assert row["val.accuracy"] == pytest.approx(float((y[:, :5] == 3).double().mean()))
+
+
+# ------------------------------------------------------------------ examples
+
+
+def test_the_examples_in_short(tmp_path: Path) -> None:
+    examples = Path(__file__).resolve().parent.parent / "examples"
+    order = runpy.run_path(str(examples / "sequence_lstm_tcn.py"))["main"](7, tmp_path / "a.svg")
+    assert order["tcn"] >= 0.95
+    assert order["lstm_classifier"] >= 0.4  # of four classes; the whole run comes above 0.95
+    assert (tmp_path / "a.svg").is_file()
+    losses = runpy.run_path(str(examples / "char_model.py"))["main"](3)
+    assert max(losses.values()) < 2.6  # of 3.33

@@ -75,7 +75,7 @@ def samples(n: int = 30, classes: int = 3) -> tuple[Tensor, Tensor]:
 
 
 def codes(model: Any, data: Any = None, at: str = "codes", **more: Any) -> Codes:
-    more = {"cache": None, "normalize": "none", **more}
+    more = {"cache": False, "normalize": "none", **more}
     return transfer.codes(model, samples() if data is None else data, at, **more)
 
 
@@ -112,6 +112,11 @@ def test_codes_are_what_a_hook_sees(at: str, module: str) -> None:
     mean = codes(model, at=at, pool="average").x
     whole = seen(model, module, x)
     torch.testing.assert_close(mean, whole.mean((2, 3)) if whole.ndim == 4 else whole)
+
+
+def test_codes_of_the_input_are_the_samples_themselves() -> None:
+    x, _ = samples()
+    assert torch.equal(codes(build(), at="input").x, x.flatten(1))
 
 
 def test_codes_are_the_last_activation_before_the_head() -> None:
@@ -189,11 +194,11 @@ def test_a_run_is_normalised_as_it_was_trained(tmp_path: Path) -> None:
     archspec.train.fit(build(), data, epochs=1, log=str(tmp_path / "run"), quiet=True)
     trained = archspec.train.load(tmp_path / "run")
     assert trained.facts.normal is not None
-    found = codes_of_run = transfer.codes(trained, data, cache=None)
+    found = codes_of_run = transfer.codes(trained, data, cache=False)
     assert found.normal == trained.facts.normal
     wanted = seen(trained.model, "fc1", trained.facts.normal(data[0])).relu()
     assert torch.equal(codes_of_run.x, wanted)
-    again = transfer.codes(trained.model, data, normalize=found.normal, cache=None)
+    again = transfer.codes(trained.model, data, normalize=found.normal, cache=False)
     assert torch.equal(again.x, found.x)
 
 
@@ -514,24 +519,22 @@ def example(name: str) -> dict[str, Any]:
     return runpy.run_path(str(root / "examples" / f"{name}.py"))
 
 
-def test_each_case_has_the_way_that_the_lecture_names() -> None:
-    """One seed of the five of the example, with the same thresholds."""
+@pytest.mark.parametrize(
+    ("case", "way", "other", "by", "seeds"),
+    [
+        ("similar, 20", "codes + SVM", "from scratch", 0.15, 1),
+        ("different, 20", "earlier codes + SVM", "codes + SVM", 0.1, 3),
+        ("different, 400", "full fine-tune", "fine-tune top", 0.1, 1),
+    ],
+)
+def test_each_case_has_the_way_that_the_lecture_names(
+    case: str, way: str, other: str, by: float, seeds: int
+) -> None:
+    """Fewer seeds than the example has, the same thresholds."""
     module = example("four_scenarios")
-    needed = (
-        "from scratch",
-        "codes + SVM",
-        "earlier codes + SVM",
-        "fine-tune top",
-        "full fine-tune",
-    )
-    table = module["main"](
-        seeds=1, ways={name: module["WAYS"][name] for name in needed},
-        cases=("similar, 20", "different, 20", "different, 400"),
-    )  # fmt: skip
-    similar, few, many = table.values()
-    assert similar["codes + SVM"] >= similar["from scratch"] + 0.15
-    assert few["earlier codes + SVM"] >= few["codes + SVM"] + 0.1
-    assert many["full fine-tune"] >= many["fine-tune top"] + 0.1
+    ways = {name: module["WAYS"][name] for name in (way, other)}
+    found = module["main"](seeds=seeds, ways=ways, cases=(case,))
+    assert found[way, case] >= found[other, case] + by
 
 
 def test_staged_transfer_is_better_than_from_scratch(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _say_run(run: Any) -> None:
 @click.argument("network", metavar="RUN|CHECKPOINT|SPEC", help="What is asked.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Pictures.")
 @click.option("--also", metavar="RUN", multiple=True, help="More networks: answers are averaged.")
-@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision or timm.")
+@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file.")
 @click.option("--top", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
               help="Classes shown.")  # fmt: skip
 @click.option(
@@ -168,19 +168,20 @@ def _say_run(run: Any) -> None:
     help="Draw masks and boxes over the pictures, as PNG files there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@choosing
 def predict(
     network: str, files: tuple[str, ...], also: tuple[str, ...], weights: str | None, top: int,
-    folder: str | None, as_json: bool,
+    folder: str | None, as_json: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Say what a trained network sees in pictures."""
     from archspec.train import use
 
     if weights is not None:
-        if folder is not None:
-            raise WrongUsageError(
-                "`--output` is for networks that were trained here", "leave it out"
-            )
-        answers = use.published(network, weights, files, top)
+        if folder is not None or also:
+            option = "--output" if folder is not None else "--also"
+            message = f"`{option}` is for networks that were trained here"
+            raise WrongUsageError(message, "leave it out, or leave out `--weights`")
+        answers = use.published(choice.accept(network), weights, files, top)
     else:
         answers = use.predict([network, *also], files, top, folder=folder)
     if as_json:

@@ -478,6 +478,8 @@ def evaluate(tree: ast.expr, names: Names) -> Any:
 
 def _binop(n: ast.BinOp, names: Names) -> Any:
     a, b = evaluate(n.left, names), evaluate(n.right, names)
+    if type(a) is int and type(b) is int and type(n.op) is not ast.Pow:  # nearly always
+        return _OPERATORS[type(n.op)](a, b)
     if isinstance(n.op, ast.Pow) and abs(b) > MOST:
         raise ValueError("the exponent is too large")
     if isinstance(n.op, ast.Add) and isinstance(a, (list, tuple)):

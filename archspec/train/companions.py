@@ -59,12 +59,6 @@ class Companions(View):
         self.rank[self.order] = torch.arange(len(self.order))
         self.rank -= self.first
 
-    def plain(self) -> View:
-        """Without augmentation, as the network reads it: one by one where it has one input."""
-        if self.names:
-            return super().plain()
-        return View(self.samples, self.chosen, self.normal, (), self.seed, workers=self.workers)
-
     def drawn(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each sample one of its class, one of another, and which of both a pair takes."""
         generator = torch.Generator().manual_seed(seeded(self.seed, self.epoch, self.many))

@@ -108,14 +108,15 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
         precision = "bf16" if half else "fp32"
     if AcceleratorState._shared_state:  # of a run before, which may have had another precision
         AcceleratorState._reset_state()
-    trackers = list(plan.log.trackers) if plan.log is not None and folder is not None else []
+    trackers = list(plan.log.trackers) if plan.log is not None else []
     for name in trackers:  # accelerate leaves out those that are not installed, and says nothing
-        library(name, f"the tracker `{name}`")
+        library(name, f"the tracker `{name}`", f"pip install {name}")
     # told so, or it runs each of several processes on CPUs as the only one, without a word
     cpu = not torch.accelerator.is_available()
     found = Accelerator(
-        mixed_precision=_PRECISION[precision], cpu=cpu, log_with=trackers or None,
-        project_dir=folder, kwargs_handlers=_wrapping(plan),
+        mixed_precision=_PRECISION[precision], cpu=cpu, project_dir=folder,
+        log_with=trackers if folder is not None and trackers else None,
+        kwargs_handlers=_wrapping(plan),
     )  # fmt: skip
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if found.num_processes != world:

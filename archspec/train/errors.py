@@ -25,14 +25,13 @@ def torch_or_refuse() -> Any:
     return torch
 
 
-def library(name: str, wanted: str) -> Any:
-    """A library of the extra. Raises TrainError where it is not there, or does not load."""
+def library(name: str, wanted: str, help: str = "pip install 'archspec[train]'") -> Any:
+    """A library, of the extra mostly. Raises TrainError where it is not there, or does not load."""
     from importlib import import_module
 
     try:
         return import_module(name)
     except ModuleNotFoundError:
-        help = "pip install 'archspec[train]'"
         raise TrainError(
             "E602", f"{wanted} needs the package {name.partition('.')[0]}", help
         ) from None

@@ -40,10 +40,13 @@ class Group:
     decays: bool
 
 
-def trained(plan: Plan, index: int, free: Collection[str]) -> list[str]:
+def trained(
+    plan: Plan, index: int, free: Collection[str], every: Collection[str] = ()
+) -> list[str]:
     """The names of the parameters that a phase trains, of those that the spec leaves `free`.
 
-    Raises SpecError for a path that leads to none, and where nothing is left to train.
+    `every` are all that there are. Raises SpecError for a path that leads to none, and where
+    nothing is left to train.
     """
     phase = plan.parts[index]
     place: tuple[str | int, ...] = ("phases", index, "train") if plan.phases else ()
@@ -54,11 +57,17 @@ def trained(plan: Plan, index: int, free: Collection[str]) -> list[str]:
             if not any(under(name, (path,)) for name in free):
                 said = f"nothing below `{path}` can be trained"
                 help = did_you_mean(path, _paths(free))
+                if any(under(name, (path,)) for name in every):
+                    said = f"`{path}` cannot be trained: the spec freezes it"
+                    help = "take it out of `freeze` there, or out of the phase"
                 raise plan.fault("E802", said, *place, k, help=help)
         found = [name for name in free if under(name, phase.train)]
     if not found:
-        help = "take `freeze` out of the spec for what is to learn"
-        raise plan.fault("E802", "nothing is left to train: all is frozen", *place, help=help)
+        said, help = "the network has no weights to train", "for example `linear` has some"
+        if every or index:
+            said = "nothing is left to train: all is frozen"
+            help = "take `freeze` out of the spec for what is to learn"
+        raise plan.fault("E802", said, *place, help=help)
     return found
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from archspec.frames import frame
 from archspec.train import drawing, engine
+from archspec.train.companions import Companions
 from archspec.train.loading import Order, load, there
 from archspec.train.measure import score
 from archspec.train.pictures import png
@@ -95,6 +96,7 @@ def _worst(found: Trained, view: View, device: torch.device) -> list[tuple[str, 
     """The pictures with the largest losses, and what is said of each."""
     if (
         isinstance(view.samples, Given)
+        or isinstance(view, Companions)
         or len(found.facts.shape) != 3
         or found.facts.shape[0] not in (1, 3)
     ):

@@ -171,8 +171,7 @@ def _of_module(
         message = f"archspec did not build this {type(model).__name__}, and has no spec of it"
         raise TrainError("E808", message, "a module of `archspec.build`, a run or a checkpoint")
     shape = program.graph.steps[0].outs[0].shape
-    edge = program.graph.outputs[sets.main(program)][0]
-    width = program.graph.steps[edge.node].outs[edge.output].shape[0]
+    width = _width(program)
     names = classes or _published(model, program, width)
     if names and len(names) != width:
         message = f"{len(names)} classes are named, the head is {width} wide"
@@ -182,6 +181,12 @@ def _of_module(
         "format": state.FORMAT, "archspec": VERSION, "plan": plan.source.text,
         "data": facts.record(), "metrics": {},
     }  # fmt: skip
+
+
+def _width(program: Program) -> int:
+    """Of the output that counts, along its first axis."""
+    edge = program.graph.outputs[sets.main(program)][0]
+    return program.graph.steps[edge.node].outs[edge.output].shape[0]
 
 
 def _normal(model: nn.Module, program: Program, plan: Plan) -> Normal | None:
@@ -217,7 +222,9 @@ def card(program: Program, facts: Mapping[str, Any]) -> str:
     if facts["license"]:
         head = {"license": facts["license"], **head}
     graph = program.graph
-    more = len(known.classes) - _CLASSES
+    inputs = [(n.path, list(n.outs[0].shape)) for n in graph.steps if n.layer is None]
+    classes = known.classes if len(known.classes) == _width(program) else ()
+    more = len(classes) - _CLASSES
     return frame(
         "train/card.md.jinja",
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
@@ -226,14 +233,15 @@ def card(program: Program, facts: Mapping[str, Any]) -> str:
         macs=count(totals.macs).strip(),
         spec=facts["spec"]["files"][0][2],
         metrics=_measured(facts["metrics"]),
-        inputs=[(n.path, list(n.outs[0].shape)) for n in graph.steps if n.layer is None],
+        inputs=inputs,
+        pictures=len(inputs[0][1]) == 3,
         outputs=[
             (name, [list(graph.steps[e.node].outs[e.output].shape) for e in edges])
             for name, edges in graph.outputs.items()
             if name not in graph.training_outputs
         ],
         normal=known.normal,
-        classes=", ".join(known.classes[:_CLASSES]) + (f" and {more} more" if more > 0 else ""),
+        classes=", ".join(classes[:_CLASSES]) + (f" and {more} more" if more > 0 else ""),
         plan=facts["plan"].strip(),
         cite=program.spec.cite,
         license=facts["license"],

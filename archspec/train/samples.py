@@ -224,7 +224,7 @@ class Placed(Pictures):
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         items = []
         for file in (self.files[i] for i in indices):
-            image = _loaded(file, self.mode)
+            image = loaded(file, self.mode)
             scale = torch.tensor([self.sides[1] / image.width, self.sides[0] / image.height] * 2)
             boxes, labels = self.boxes[file] * scale, self.labels[file]
             there = {"boxes": boxes, "labels": labels}
@@ -278,6 +278,10 @@ def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
 
 
 def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
+    if isinstance(wrong, FileNotFoundError):
+        also = f", nor do {more} more" if more else ""
+        help = "paths in a table are relative to the table"
+        return TrainError("E803", f"`{file}` does not exist{also}", help)
     also = f", nor {more} others" if more else ""
     if type(wrong).__name__ == "UnidentifiedImageError":
         said = "it is no picture"
@@ -289,7 +293,7 @@ def _unreadable(file: Path, wrong: Exception, more: int = 0) -> TrainError:
     return TrainError("E803", message, "replace the file, or take it out of the folder")
 
 
-def _loaded(file: Path, mode: str | None = None) -> Any:
+def loaded(file: Path, mode: str | None = None) -> Any:
     """A picture of Pillow's, all of it read. Raises TrainError."""
     pillow = library("PIL.Image", "reading pictures")
     try:
@@ -306,7 +310,7 @@ def picture(file: Path, mode: str, sides: tuple[int, int], *, whole: bool = Fals
     That is what torchvision's Resize and CenterCrop do. Or the `whole` of it, each side resized for
     itself. Raises TrainError for a file that Pillow cannot read.
     """
-    return fitted(_loaded(file, mode), sides, whole=whole)
+    return fitted(loaded(file, mode), sides, whole=whole)
 
 
 def fitted(image: Any, sides: tuple[int, int], *, whole: bool = False) -> Tensor:
@@ -319,7 +323,7 @@ def fitted(image: Any, sides: tuple[int, int], *, whole: bool = False) -> Tensor
 
 def shown(file: Path) -> Tensor:
     """A picture [3, H, W] as it is, made smaller where it is large."""
-    image = _loaded(file, "RGB")
+    image = loaded(file, "RGB")
     image.thumbnail((_LARGE, _LARGE))
     return _plain(image)
 
@@ -339,7 +343,7 @@ def mask(file: Path, sides: tuple[int, int] | None) -> Tensor:
     """
     import numpy
 
-    image = _loaded(file)
+    image = loaded(file)
     if image.mode not in _MASKS:
         message = f"`{file}` is a picture of colours ({image.mode}), not of class numbers"
         raise TrainError("E803", message, "a mask is a palette or grey PNG: 0, 1, 2, …")

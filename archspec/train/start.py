@@ -139,9 +139,10 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         said = f"`{task.name}` does not learn from mixtures of two samples"
         raise plan.fault("E802", said, "data", "augment", help="leave `mixup` out")
     _one_by_one(plan, task)
+    every = [name for name, _ in model.named_parameters()]
     free = [name for name, value in model.named_parameters() if value.requires_grad]
     for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
-        groups.groups(plan, k, model, groups.trained(plan, k, free))
+        groups.groups(plan, k, model, groups.trained(plan, k, free, every))
     task.refuse(found)
     on = accelerator(plan)
     sharding.refuse(plan, len(programs), on)
@@ -325,11 +326,10 @@ def overfit_one_batch(
     found = reading.given(plan, wanted).model_copy(
         update={"log": None, "phases": (), "stop": None, "epochs": _TRIES, "ema": None}
     )
-    kind = tasks.kind(found)
-    if not kind.by_heart:
-        said = f"a loss of `{kind.name}` does not fall to 0, even on one batch"
-        raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
+    if not job.task.by_heart:
+        said = f"a loss of `{job.task.name}` does not fall to 0, even on one batch"
+        raise found.fault("E810", said, "task", help="train it, and look at what it makes")
     view = job.sets.train
     view = replace(view.plain(), chosen=view.chosen[: job.batch])
     job = replace(job, sets=replace(job.sets, train=view, val=None))

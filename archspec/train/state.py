@@ -272,7 +272,8 @@ def spec_record(program: Program | None) -> tuple[dict[str, Any] | None, dict[st
     choice, files, texts = program.choice, [], {}
     for number, (name, own, text) in enumerate(network.texts(program)):
         inside = _PLAIN.fullmatch(name) and ".." not in PurePosixPath(name).parts
-        place = f"spec/{name}" if inside else f"spec/{number}-{own or program.name + '.yaml'}"
+        own_name = own or f"{program.name}.yaml"
+        place = f"spec/{name}" if inside else f"spec/{f'{number}-' if number else ''}{own_name}"
         files.append([name, own, place])
         texts[place] = text
     record = {

@@ -60,6 +60,9 @@ def sound(sets: Sets, classes: int) -> None:
 
     `classes`: how many it does; 0 where that is not known.
     """
+    if len(sets.facts.shape) != 3:
+        said = f"a sample is {list(sets.facts.shape)}; boxes are in pictures"
+        raise TrainError("E804", said, "inputs are [channels, height, width]")
     here = len(sets.facts.classes)
     if here and classes and here != classes:
         said = f"the data have {here} classes, the head tells {classes} apart"

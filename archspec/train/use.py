@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archspec.language.weights import SOURCES
 from archspec.module import exchange
 from archspec.save import NotOursError, save
 from archspec.text.source import from_text
 from archspec.text.words import listed
 from archspec.train import drawing, engine, networks, reading, sets, state, tasks
-from archspec.train.errors import TrainError, library
+from archspec.train.errors import TrainError
 from archspec.train.inputs import call
 from archspec.train.measure import score
 from archspec.train.pictures import png
-from archspec.train.samples import picture, shown, size_of
+from archspec.train.samples import loaded, picture, shown, size_of
 from archspec.train.sets import Facts
 from archspec.train.targets import PLACED
 from archspec.train.window import Window
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from archspec.train.tasks import Task
 
 Paths = str | Path | Sequence[str | Path]
+_PREPARING = ("torchvision", "timm")  # sources that say how inputs are prepared
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -81,7 +83,8 @@ class Trained:
             raise TrainError("E804", message, "archspec.train.load(run).sample(16)")
         if len(shape) != 3 or shape[0] not in _MODES:
             message = f"`{self.program.name}` reads inputs of shape {list(shape)}, not pictures"
-            raise TrainError("E804", message, "call the module that `load` gives")
+            help = "call the module that `load` gives; `archspec generate` goes on with a text"
+            raise TrainError("E804", message, help)
         data, sides = self.plan.data, (shape[1], shape[2])
         if data is None or data.resize is None:
             return picture(file, _MODES[shape[0]], sides, whole=self.placed)
@@ -266,24 +269,33 @@ def named(facts: Facts, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def published(spec: str | Path | Program, source: str, files: Paths, top: int = 3) -> list[Any]:
-    """What a network with published weights says of pictures. Raises WeightsError, SpecError."""
+    """What a network says of pictures, with weights that its spec names, or of a file.
+
+    Those of a file are taken to want the inputs of the published ones, and to tell the same classes
+    apart where they are as many. Raises TrainError, WeightsError, SpecError.
+    """
     from archspec import network, weights
     from archspec.module import build
     from archspec.weights import sources
 
     program = network.program(spec)
+    named = program.spec.weights.sources if program.spec.weights is not None else {}
+    known = source if source in SOURCES else next((n for n in _PREPARING if n in named), None)
+    if known is None:
+        message = f"`{program.spec.name}` does not say how pictures become inputs for its weights"
+        help = "archspec.train.save_pretrained(model, folder, plan=…) keeps that beside them"
+        raise TrainError("E804", message, help)
+    prepare = weights.preprocess(program, known)
     model = build(program, weights=source).eval()
-    prepare = weights.preprocess(program, source)
-    names: Sequence[str] = ()
-    if source == "torchvision":
-        own = sources.Part.of(program)
-        names = sources.enum(str(sources.named(own, source))).meta["categories"]
-    pillow = library("PIL.Image", "reading pictures")
-    plan = reading.given(None, {})
-    task = tasks.task(plan, program)
+    names: tuple[str, ...] = ()
+    if known == "torchvision":
+        entry = sources.named(sources.Part.of(program), known)
+        names = tuple(sources.enum(str(entry)).meta["categories"])
+    task = tasks.task(reading.given(None, {}), program)
     answers = []
     for file in _pictures(files):
         with torch.no_grad():
-            shares = task.verdict(model(prepare(pillow.open(file).convert("RGB"))[None]))
-        answers += task.answers(shares, tuple(names), top)
+            shares = task.verdict(model(prepare(loaded(Path(file), "RGB"))[None]))
+        same = source in SOURCES or shares.shape[-1] == len(names)
+        answers += task.answers(shares, names if same else (), top)
     return answers

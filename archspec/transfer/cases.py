@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ class _Known(NamedTuple):
     samples: int
     classes: int
     earlier: tuple[str, ...]  # parts of the network that are kept in any case
-    later: tuple[str, ...]
+    later: tuple[str, ...]  # but for the head
+    head: tuple[str, ...]
     at: str  # where the earlier ones end
     wide: bool
 
@@ -67,8 +69,9 @@ class _Known(NamedTuple):
         return f"{said}{variant} --weights {_source(self.program)}"
 
     @property
-    def head(self) -> str:
-        return f"[{', '.join(_shorter(self.program, self.program.spec.head))}]"
+    def svm(self) -> str:
+        """The command that fits a linear classifier."""
+        return f"archspec transfer svm {self.network} --data {shlex.quote(self.data)}"
 
 
 def advise(
@@ -117,13 +120,12 @@ def advise(
 
 
 def _same_few(known: _Known) -> tuple[list[str], list[str]]:
-    svm = f"archspec transfer svm {known.network} --data {known.data}"
     reasons = [
         "What the network sees in pictures fits these too, and so few would only spoil it: it is",
         "used as it is, and nothing but a new head is trained. A linear SVM on its codes is the",
-        f"same in one step: {svm}",
+        f"same in one step: {known.svm}",
     ]
-    return reasons, [f"{{name: head, train: {known.head}, epochs: 30, lr: 1.0e-3}}"]
+    return reasons, [f"{{name: head, train: {_list(known.head)}, epochs: 30, lr: 1.0e-3}}"]
 
 
 def _same_many(known: _Known) -> tuple[list[str], list[str]]:
@@ -133,23 +135,22 @@ def _same_many(known: _Known) -> tuple[list[str], list[str]]:
         "earlier the gentler, at a tenth of the rate.",
     ]
     return reasons, [
-        f"{{name: head, train: {known.head}, epochs: 3, lr: 1.0e-3}}",
+        f"{{name: head, train: {_list(known.head)}, epochs: 3, lr: 1.0e-3}}",
         "{name: all, train: all, epochs: 20, lr: 1.0e-4, layer_decay: 0.75, schedule: cosine}",
     ]
 
 
 def _other_few(known: _Known) -> tuple[list[str], list[str]]:
     pool = " --pool average" if known.wide else ""
-    svm = f"archspec transfer svm {known.network} --data {known.data}"
     reasons = [
         "The last layers speak of what the network was trained for; edges and textures, which the",
         "first ones see, are in these pictures too. Try a linear SVM on earlier activations first:",
-        f"{svm} --at {known.at}{pool}",
+        f"{known.svm} --at {known.at}{pool}",
         "This plan keeps these first layers and learns the others anew.",
     ]
-    train = f"[{', '.join(known.later)}]"
+    train = _list((*known.later, *known.head))
     return reasons, [
-        f"{{name: head, train: {known.head}, epochs: 10, lr: 1.0e-3}}",
+        f"{{name: head, train: {_list(known.head)}, epochs: 10, lr: 1.0e-3}}",
         f"{{name: later, train: {train}, epochs: 30, lr: 3.0e-4, schedule: cosine}}",
     ]
 
@@ -188,26 +189,31 @@ def _known(program: Program, data: Any) -> _Known:
     at = next((part for part in earlier if _last(program, part) is node), node.path)
     name = str(data) if isinstance(data, (str, Path)) else "data"
     wide = node.outs[0].size > _WIDE
-    return _Known(program, name, len(found), count, earlier, later, at, wide)
+    names = [node.path for node in program.graph.steps if node.weights()]
+    head = tuple(path for path in program.spec.head if any(under(n, (path,)) for n in names))
+    return _Known(program, name, len(found), count, earlier, later, head, at, wide)
 
 
 def _halves(program: Program) -> tuple[tuple[str, ...], tuple[str, ...], Node]:
-    """The parts of the first half of the network and those behind, the head included; and the node
+    """The parts of the first half of the network, and those behind but for the head; and the node
     between them: what the first part of the second half reads.
     """
     steps = [node for node in program.graph.steps if node.inputs and not node.training]
-    parts = _parts([
-        node.path
-        for node in steps
-        if node.weights() and node.layer is not None and node.layer.family != "norm"
-        and not under(node.path, program.spec.head)
-    ])  # fmt: skip
+    body = [n for n in steps if n.weights() and not under(n.path, program.spec.head)]
+    parts = _parts([node.path for node in body if node.layer and node.layer.family != "norm"])
     if len(parts) < 2:
-        return (), (*parts, *program.spec.head), before_head(program)
+        return (), tuple(parts), before_head(program)
     half = (len(parts) + 1) // 2
     first = next(node for node in steps if under(node.path, (parts[half],)))
-    node = program.graph.steps[first.inputs[0].node]
-    return tuple(parts[:half]), (*parts[half:], *program.spec.head), node
+    depth = parts[half].count(".") + 1
+    begins = {_beginning(node.path, depth): node.index >= first.index for node in body}
+    earlier = tuple(path for path, behind in begins.items() if not behind)
+    later = tuple(path for path, behind in begins.items() if behind)
+    return earlier, later, program.graph.steps[first.inputs[0].node]
+
+
+def _beginning(path: str, depth: int) -> str:
+    return ".".join(path.split(".")[:depth])
 
 
 def _parts(paths: Sequence[str]) -> list[str]:
@@ -215,7 +221,7 @@ def _parts(paths: Sequence[str]) -> list[str]:
     longest = max((path.count(".") + 1 for path in paths), default=0)
     found: list[str] = []
     for depth in range(1, longest + 1):
-        found = list(dict.fromkeys(".".join(path.split(".")[:depth]) for path in paths))
+        found = list(dict.fromkeys(_beginning(path, depth) for path in paths))
         if len(found) >= _PARTS:
             break
     return found
@@ -225,10 +231,8 @@ def _last(program: Program, part: str) -> Node:
     return [node for node in program.graph.steps if under(node.path, (part,))][-1]
 
 
-def _shorter(program: Program, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the paths that the network in evaluation has; of others nothing can be trained."""
-    names = [node.path for node in program.graph.steps if node.weights()]
-    return tuple(path for path in paths if any(under(name, (path,)) for name in names))
+def _list(paths: Sequence[str]) -> str:
+    return f"[{', '.join(paths)}]"
 
 
 def _source(program: Program) -> str:

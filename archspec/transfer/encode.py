@@ -92,7 +92,7 @@ def codes(
     at: str = CODES,
     *,
     pool: str = "flatten",
-    cache: str | Path | None = "",
+    cache: bool | str | Path = True,
     **settings: Any,
 ) -> Codes:
     """The codes of all samples of `data` at a node, [N, D].
@@ -105,7 +105,7 @@ def codes(
 
     `data` is what `fit` takes; nothing is held out and nothing augmented. `settings`: `normalize`
     and `size` as in `data` of a plan (also the `normal` of other codes: of those that a classifier
-    was fitted on), `batch`, `workers`. `cache` is a folder, "" the user's own, None none.
+    was fitted on), `batch`, `workers`. `cache` is a folder, True the user's own, False none.
 
     Raises TrainError, SpecError for settings that are wrong.
     """
@@ -117,7 +117,7 @@ def codes(
     _room(len(view), width, place.node, pool)
     module = model.model if isinstance(model, Trained) else model
     state = {ours: module.state_dict()[theirs] for ours, theirs in place.names.items()}
-    kept = None if cache is None else _file(cache, place, state, view, pool)
+    kept = None if cache is False else _file(cache, place, state, view, pool)
     found = None if kept is None else _kept(kept, len(view), width)
     if found is None:
         found = _computed(place, state, view, pool, batch)
@@ -226,7 +226,9 @@ def _computed(
 # ------------------------------------------------------------------ kept on disk
 
 
-def _file(cache: str | Path, place: Cut, state: dict[str, Tensor], view: View, pool: str) -> Path:
+def _file(
+    cache: bool | str | Path, place: Cut, state: dict[str, Tensor], view: View, pool: str
+) -> Path:
     """Where the codes are kept, or will be: its name is decided by all that decides them."""
     digest = hashlib.sha256()
     source = place.program.source.text
@@ -235,7 +237,7 @@ def _file(cache: str | Path, place: Cut, state: dict[str, Tensor], view: View, p
     for name, value in state.items():
         digest.update(name.encode() + _bytes(value))
     _read(view, digest)
-    folder = Path(cache) if cache else _own() / "archspec" / "codes"
+    folder = _own() / "archspec" / "codes" if isinstance(cache, bool) else Path(cache)
     return folder / f"{digest.hexdigest()}.safetensors"
 
 

@@ -69,7 +69,8 @@ def prove(tree: ast.Module, text: str, root: Instance, elsewhere: Elsewhere | No
             compare(machine, here.plans, box, root)
             if elsewhere is not None:
                 at = f", where {' and '.join(f'{a} is {n}' for a, n in elsewhere.axes.items())}"
-                Proof(machine, Kinds(elsewhere)).run(box, elsewhere.root)
+                there = Proof(machine, Kinds(elsewhere))  # in training all there is is computed
+                there.mode(box, elsewhere.root, training=True)
     except Refused as refused:
         whose = f"`{refused.whose or root.block.name}`"
         whom = f"`{refused.path}` of {whose}" if refused.path else whose

@@ -55,13 +55,21 @@ class Kind:
     """The torch code of a layer on inputs of some types."""
 
     __slots__ = (
-        "_kinds", "_module", "alone", "call", "fitting", "forward", "free", "function", "layer",
-        "results", "weights",
+        "_kinds",
+        "_module",
+        "_weights",
+        "alone",
+        "call",
+        "fitting",
+        "forward",
+        "free",
+        "function",
+        "layer",
+        "results",
     )  # fmt: skip
 
     def __init__(self, layer: Layer, kinds: tuple[Any, ...]) -> None:
         self.layer, self._kinds = layer, kinds
-        self.weights: tuple[Weight, ...] = layer.weights(*kinds)
         self.call: Call = layer.call(*kinds)
         self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
@@ -69,7 +77,15 @@ class Kind:
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
         self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None
+        self._weights: tuple[Weight, ...] | None = None
         self.fitting: dict[Leaf, str] = {}
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        """Asked for where anything is said of initial values or `freeze`."""
+        if self._weights is None:
+            self._weights = self.layer.weights(*self._kinds)
+        return self._weights
 
     @property
     def nothing(self) -> bool:

@@ -248,13 +248,13 @@ class Proof:
 
     def run(self, box: Box, root: Instance) -> None:
         """Raises Refused unless the network's module computes what the tree does."""
-        self._mode(box, root, training=True)
+        self.mode(box, root, training=True)
         asked = any(r.asked for r in self.runs.values())
         if asked or any(s.around.training for p in self.plans.values() for s in p.steps):
-            self._mode(box, root, training=False)
+            self.mode(box, root, training=False)
 
-    def _mode(self, box: Box, root: Instance, *, training: bool) -> None:
-        """The network in training, or in evaluation."""
+    def mode(self, box: Box, root: Instance, *, training: bool) -> None:
+        """Raises Refused unless they do the same in training, or in evaluation."""
         running = self.running(root, tuple(False for _ in root.inputs), training)
         with running.plan.named():
             self._compared(box, root, running)

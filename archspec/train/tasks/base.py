@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from zlib import crc32
 
 import torch
 from accelerate.utils import find_batch_size
@@ -53,7 +54,7 @@ class Task:
     ensembles: ClassVar[bool] = True  # whether what several networks say can be averaged
     networks: ClassVar[tuple[str, ...]] = ()  # where it trains several: the main one first
     averaged: ClassVar[tuple[str, ...]] = ()  # of these, whose weights `ema` averages; (): all
-    by_heart: ClassVar[bool] = True  # whether the loss on one batch can come near 0
+    by_heart: bool = True  # whether the loss on one batch can come near 0
     known: ClassVar[tuple[str, ...]]  # all figures that it measures
     mixes: ClassVar[bool] = False  # whether it learns from mixtures of two samples
     later: ClassVar[frozenset[str]] = frozenset()  # of these, what only an evaluation measures
@@ -201,6 +202,14 @@ def last_op(program: Program, output: str = "") -> str:
     while isinstance(node.layer, Reordered):
         node = program.graph.steps[node.inputs[0].node]
     return node.op
+
+
+def seeds(x: Tensor) -> list[int]:
+    """A seed for each sample, decided by its numbers: however batches are cut, it is the same.
+
+    Of 32 bits, because torch's generator on CPUs looks at no others.
+    """
+    return [crc32(one.numpy().tobytes()) for one in x.detach().cpu().float()]
 
 
 def one_input(program: Program) -> None:

@@ -64,6 +64,7 @@ class Detection(Task):
                 said = "the anchors of a detector of two stages are those of its `anchor_boxes`"
                 raise plan.fault("E802", said, "task", self.name, "anchors", help="leave it out")
             self.head = TwoStage(program)
+            self.by_heart = False  # what it learns are proposals, which move while it does
         else:
             shapes = outputs(program)
             self.head = OneStage(shapes, self._count(len(shapes)))

@@ -29,7 +29,7 @@ from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE
-from archspec.train.tasks.base import Move, Sums, Task, last_op, wide
+from archspec.train.tasks.base import Move, Sums, Task, last_op, seeds, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -60,7 +60,7 @@ class GAN(Task):
     options: ClassVar[tuple[str, ...]] = ("fade",)
     networks: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
-    by_heart: ClassVar[bool] = False
+    by_heart: bool = False
     known: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "real", "made", "frechet")
     monitor: ClassVar[str] = ""
     falling: ClassVar[frozenset[str]] = frozenset({"generator", "discriminator", "frechet"})
@@ -235,8 +235,8 @@ def _decided(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Noise for each sample, decided by its numbers: however batches are cut, it is the same."""
     generator = torch.Generator()
     made = []
-    for one in x.detach().cpu().double():
-        generator.manual_seed(int(one.sum().view(torch.int64)) & 0x7FFF_FFFF_FFFF_FFFF)
+    for seed in seeds(x):
+        generator.manual_seed(seed)
         made.append(torch.randn(shape, generator=generator))
     return torch.stack(made).to(x)
 

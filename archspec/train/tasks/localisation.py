@@ -166,8 +166,8 @@ class Localisation(Task):
     def refuse(self, sets: Sets) -> None:
         if self.program is not None:
             one_input(self.program)
-        self.know(sets.facts)
         sound(sets, self.width)
+        self.know(sets.facts)
 
 
 def outputs(program: Program) -> dict[str, tuple[int, ...]]:

@@ -57,6 +57,9 @@ class Pairs(Task):
         names = tuple(one.name for one in wanted.inputs) if len(wanted.inputs) == 2 else ()
         return wanted._replace(inputs=wanted.inputs[:1], pair=names)
 
+    def passes(self, model: nn.Module, x: Any) -> None:
+        self.said(model, x)
+
     def said(self, model: nn.Module, x: Any) -> Tensor:
         """Of each pair how far apart it is, or how likely of one class: [N]."""
         output = vectors(self, model, x) if isinstance(x, Tensor) else call(model, x)

@@ -23,7 +23,7 @@ from torch.nn import functional
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE, PICTURE
-from archspec.train.tasks.base import Move, Sums, Task, count, one_input, wide
+from archspec.train.tasks.base import Move, Sums, Task, count, one_input, seeds, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -105,8 +105,7 @@ class Reconstruction(Task):
         """Each sample spoiled in a way of its own, decided by its numbers."""
         if not self.noise and not self.holes:
             return self._spoiled(x, None)
-        numbers = x.cpu().double().flatten(1).sum(1)
-        return self._spoiled(x, [seed & 0x7FFF_FFFF_FFFF_FFFF for seed in _bits(numbers)])
+        return self._spoiled(x, seeds(x))
 
     def _spoiled(self, x: Tensor, seeds: Sequence[int] | None) -> Tensor:
         """Blurred, noise upon it, holes in it; where there are no seeds, from torch's numbers."""
@@ -182,11 +181,6 @@ def _squared(one: Tensor, other: Tensor) -> Tensor:
 def _psnr(mse: float) -> float:
     """In decibels, of pictures from 0 to 1."""
     return -10 * math.log10(mse) if mse > 0 else math.inf
-
-
-def _bits(numbers: Tensor) -> list[int]:
-    """Numbers of float64 as whole ones: seeds."""
-    return numbers.view(torch.int64).tolist()
 
 
 def _drawn(how: Any, x: Tensor, shape: tuple[int, ...], seeds: Sequence[int] | None) -> Tensor:

@@ -44,7 +44,7 @@ class VAE(Task):
     options: ClassVar[tuple[str, ...]] = ("beta",)
     targets: ClassVar[str] = NONE
     plain: ClassVar[bool] = True
-    by_heart: ClassVar[bool] = False
+    by_heart: bool = False
     known: ClassVar[tuple[str, ...]] = ("loss", "reconstruction", "kl")
     monitor: ClassVar[str] = "val.loss"
     falling: ClassVar[frozenset[str]] = frozenset({"loss", "reconstruction", "kl"})
@@ -113,8 +113,11 @@ class VAE(Task):
         return output.sigmoid() if self.loss_name == _LOGITS else output
 
     def answers(self, shares: Tensor, classes: tuple[str, ...], top: int) -> list[Any]:
-        help = "archspec.train.load(run).shares(x) gives them as tensors, .sample(16) new ones"
+        help = "`archspec predict … -o FOLDER` writes them, archspec.train.predict(folder=…)"
         raise TrainError("E804", "the network answers with pictures, not with words", help)
+
+    def as_targets(self, shares: Tensor) -> dict[str, Tensor]:
+        return {"picture": shares} if shares.ndim == 4 else {}
 
     # -------------------------------------------------------------- before the first step
 

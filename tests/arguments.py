@@ -23,7 +23,7 @@ import yaml
 from test_random_specs import check_outputs, inputs_of
 from torch import nn
 
-from archspec.emit.lowering.modules import titles
+from archspec.emit.lowering.calls import titles
 from archspec.emit.lowering.network import class_name, lower
 from archspec.emit.lowering.scope import Info
 from archspec.emit.lowering.whole import Whole

@@ -36,6 +36,10 @@ class Interpreter:
 
     def __init__(self, graph: Graph, state: Mapping[str, Tensor]) -> None:
         self.graph = graph
+        if any(n.layer is not None and n.layer.family == "detection" for n in graph.steps):
+            from archspec.emit.torch_code import detection  # takes its ops from torchvision
+
+            _NAMES.update(vars(detection))
         self.modules: dict[int, nn.Module | Tensor] = {}
         self.calls = [n.layer.call(*n.ins) if n.layer is not None else None for n in graph.steps]
         for node, call in zip(graph.steps, self.calls, strict=True):

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 
 import archspec
@@ -171,6 +172,26 @@ def test_a_cut_inside_of_a_residual(resnet: tuple[nn.Module, Path]) -> None:
     assert [n for n in model.state_dict() if n.startswith("net.layer2.1.")][-1] == (
         "net.layer2.1.bn1.num_batches_tracked"
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ("mobilenet_v2", "features.5.conv.3"),  # a residual that has its shortcut in some copies
+        ("efficientnet_b0", "features.4.2.block.1.2"),
+        ("densenet121", "features.denseblock1.denselayer3.conv1"),
+        ("xception", "block8.rep.1.conv1"),
+        ("se_resnet50", "layer3.5.se_module.fc2"),  # in a block in a block
+    ],
+)
+def test_cuts_inside_of_residuals_are_written_and_proved(spec: str, path: str) -> None:
+    whole = archspec.load(spec).graph
+    use = f"use: {{Net: {{file: {spec}, outputs: {{x: {path}}}}}}}\n"
+    found = net(f"{use}body: [{{id: net, Net: }}]")
+    model = build(found)
+    above = nx.ancestors(whole, path) | {path}
+    names = {name for name, _, node in whole.weights() if node.path in above}
+    assert set(model.state_dict()) == {f"net.{name}" for name in names}
 
 
 def test_what_is_cut_away_need_not_fit_the_input() -> None:

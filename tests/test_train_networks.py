@@ -200,7 +200,7 @@ def test_what_is_saved_for_others_makes_the_same(run: Path, tmp_path: Path) -> N
 
 def test_one_that_makes_pictures_reads_none(run: Path) -> None:
     with pytest.raises(TrainError, match="E804 `maker` reads no pictures, it makes them"):
-        archspec.train.predict(run, ["a.png"])
+        archspec.train.predict(run, [run / "samples" / "0002.png"])
 
 
 def test_rates_of_each_network_by_path() -> None:

@@ -16,9 +16,9 @@ every row (docs/emission.md).
 
 To read: in `lowering`, `network` decides which params of the network stay arguments, `whole` which
 instances one class can serve, `root`, `blocks` and `groups` what it takes; `classes` writes it,
-`walk` and `sinks` what is in it, `modules` the calls of layers and blocks. `forward`, `tidy` and
-`text` turn that into the text of a class, `check` lets nothing through that emission does not
-write, and `proof` nothing that is not the graph. `trace` shows what was decided.
+`walk` and `sinks` what is in it, `modules` and `calls` how layers and blocks are called. `forward`,
+`tidy` and `text` turn that into the text of a class, `check` lets nothing through that emission
+does not write, and `proof` nothing that is not the graph. `trace` shows what was decided.
 """
 
 from __future__ import annotations

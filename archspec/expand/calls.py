@@ -103,4 +103,4 @@ def flowing(instance: Instance, outs: dict[str, Value]) -> Value | None:
     if "output" in outs:
         return outs["output"]
     always = [name for name in instance.outputs if name not in instance.training]
-    return outs.get(always[0]) if len(always) == 1 else None
+    return outs.get(instance.taps.get(always[0], always[0])) if len(always) == 1 else None

@@ -62,8 +62,7 @@ def _kept(copy: Copy, gone: set[Copy], lost: set[Value]) -> bool:
     kept = [_pruned(body, gone, lost) for body in copy.parts()]
     if dead:
         # paths that are needed, though what merges them is not, stay side by side
-        copy.branches, copy.layer, copy.merged = copy.parts(), None, None
-        copy.body = copy.shortcut = None
+        copy.layer, copy.merged, copy.cut = None, None, True
     if copy.out in lost:
         copy.out = copy.body.output if copy.body is not None and not dead else None
         copy.outs = {"output": copy.out} if copy.out is not None else {}

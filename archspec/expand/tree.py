@@ -65,6 +65,7 @@ class Copy:
     body: Body | None = None  # body, sequential; the main path of a residual
     shortcut: Body | None = None  # of a residual; None: the identity
     plain: bool = False  # a residual whose `shortcut_when` is false: body only
+    cut: bool = False  # a merge that nothing needs: what is needed of its paths, side by side
     branches: tuple[Body, ...] = ()
     shared: Copy | None = None  # the copy whose weights it uses
     init: Init | None = None  # what the item says of its weights, evaluated

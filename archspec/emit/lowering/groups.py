@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from archspec.emit.lowering import links
+from archspec.emit.lowering.calls import titles
 from archspec.emit.lowering.classes import Plan, write_class
 from archspec.emit.lowering.flow import Flow, Ghost, PlainError, Row, alike
 from archspec.emit.lowering.members import camel, words_of
-from archspec.emit.lowering.modules import titles
 from archspec.emit.lowering.rows import input_of, may_be_named
 from archspec.emit.lowering.scope import RESERVED, Classes, Info, Scope, Unit, bare
 from archspec.emit.syntax import name, names_in, rebuilt

@@ -25,7 +25,9 @@ def merges(part: Copy | Body) -> bool:
     """Whether paths meet in it, or would: a residual, or branches."""
     if isinstance(part, Body):
         return False
-    return bool(part.branches) or part.plain or (part.body is not None and part.layer is not None)
+    if part.branches or part.plain or part.cut:
+        return True
+    return part.body is not None and part.layer is not None
 
 
 def body_of(part: Any) -> Body:

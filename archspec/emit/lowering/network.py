@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archspec.emit.lowering.deep import deep
+from archspec.emit.deep import deep
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.root import write_root
 from archspec.emit.lowering.whole import Whole, Witnessed

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from archspec.emit.lowering.calls import is_width, titles
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, define, dims
-from archspec.emit.lowering.modules import is_width, titles
 from archspec.emit.lowering.scope import Unit, bare
 from archspec.expand.tree import Instance, Value
 from archspec.expressions.sym import Sym

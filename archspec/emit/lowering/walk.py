@@ -20,6 +20,7 @@ from typing import Any
 
 from archspec.emit.forward import Assign, Either, Loop, Training
 from archspec.emit.lowering import conditions, links
+from archspec.emit.lowering.calls import block, called_again, construct, outer_sizes, titles
 from archspec.emit.lowering.flow import (
     Flow,
     PlainError,
@@ -42,19 +43,7 @@ from archspec.emit.lowering.loops import (
     less,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
-from archspec.emit.lowering.modules import (
-    Made,
-    Place,
-    block,
-    called_again,
-    calling,
-    calls_of,
-    construct,
-    merge,
-    op,
-    outer_sizes,
-    titles,
-)
+from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op
 from archspec.emit.lowering.scope import Info, Scope, Unit
 from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Written
 from archspec.emit.syntax import For, If, Line, call, name
@@ -508,6 +497,9 @@ def _merged(site: Site, place: Place) -> None:
     if first.branches:
         _branches(site, place)
         return
+    if any(c.cut for c in copies):
+        _side_by_side(site, place)
+        return
     if len({c.plain for c in copies}) == 1:
         _holding(site.scope, item.shortcut_when, place.pairs)
     walk(site, [(r, c.body) for r, c in place.pairs])
@@ -540,6 +532,14 @@ def _merged(site: Site, place: Place) -> None:
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
     site.steps.append(Either(asked_, inner.steps, out, then, other))
     define(rows, [c.out for c in copies], out)
+
+
+def _side_by_side(site: Site, place: Place) -> None:
+    """What is left of a residual where the network is cut in it: nothing joins its paths."""
+    walk(site, [(r, c.body) for r, c in place.pairs])
+    shorts = [(r, c.shortcut) for r, c in place.pairs if c.shortcut is not None]
+    if shorts:
+        walk(site, shorts)
 
 
 def _branches(site: Site, place: Place) -> None:

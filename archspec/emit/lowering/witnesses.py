@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from archspec.emit.lowering.modules import is_width, titles
+from archspec.emit.lowering.calls import is_width, titles
 from archspec.expand.again import Again
 from archspec.expand.tree import Instance
 from archspec.language import Item

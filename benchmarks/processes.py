@@ -6,13 +6,15 @@
 Two phases, so that what trains changes after the network was wrapped: where it is not wrapped anew,
 the processes come apart without a word. Then the same run killed in the second phase and gone on
 with: the same bits. Batch norm is left out of the comparison with one process, because each process
-normalises by its own half of the batch, in every framework. Then with weights in parts (FSDP2).
+normalises by its own half of the batch, in every framework. Then with weights in parts (FSDP2), and
+with so few samples that one process has none.
 
 Prints the largest difference of any weight: of rounding only, and none.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -60,7 +62,7 @@ def piece(folder: Path, spec: str, size: dict[str, Any], stop: int = -1) -> None
         update(self, *args)
 
     engine.Training.update = stopped  # type: ignore[method-assign]
-    plan: dict[str, Any] = {**PLAN, **size, "log": {"folder": str(folder), "save": 3}}
+    plan: dict[str, Any] = {**PLAN, **size, "log": {"folder": str(folder), "save": 2}}
     plan["data"] = {**DATA, "samples": plan.pop("samples", 641)}  # of the last batch one has none
     torch.manual_seed(0)
     if state.pointed(folder, state.LAST) is None:
@@ -98,6 +100,39 @@ def apart(one: Path, other: Path) -> float:
     """The largest difference of any weight."""
     a, b = (load_file(state.found(path, state.LAST) / "model.safetensors") for path in (one, other))
     return max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
+
+
+def figures(run: Path) -> list[dict[str, Any]]:
+    """What was measured after each epoch, but for how long it took."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def alone(folder: Path) -> None:
+    """Learns from one sample and is measured by another: a second process has none of either."""
+    torch.manual_seed(0)
+    x, y = torch.rand(2, 1, 8, 8), torch.tensor([[0.0, 1, 0, 0, 0, 0, 1, 0, 0, 1]] * 2)
+    start.fit(
+        archspec.build(archspec.loads(PLAIN)), {"train": (x[:1], y[:1]), "val": (x[1:], y[1:])},
+        task="multi_label", epochs=2, log={"folder": str(folder)}, quiet=True,
+    )  # fmt: skip
+
+
+def few(place: Path) -> None:
+    """One process against two, of which the second goes along without a sample."""
+    ended = [
+        *forked(lambda: alone(place / "few_one"), 1), *forked(lambda: alone(place / "few_two"), 2)
+    ]  # fmt: skip
+    if any(ended):
+        sys.exit(f"processes ended with {ended}")
+    one, two = (figures(place / name) for name in ("few_one", "few_two"))
+    worst = max(
+        abs(row[key] - other[key])
+        for row, other in zip(one, two, strict=True)
+        for key in row
+        if key not in ("phase", "lr")
+    )
+    print(f"one sample, one against two: {worst:.0e} in {len(one)} epochs")
 
 
 def two_networks(folder: Path, stop: int = -1) -> None:
@@ -148,6 +183,8 @@ def parts(place: Path, samples: int, stop: int) -> None:
     ended += forked(lambda: piece(place / "pieces", PLAIN, two), 2)
     if any(ended) or cut != [3, 3]:
         sys.exit(f"processes ended with {ended}, {cut}")
+    if figures(place / "parts") != figures(place / "pieces"):
+        sys.exit("a run that was cut off measures something else")
     whole, again = apart(place / "alone", place / "parts"), apart(place / "parts", place / "pieces")
     print(f"one against parts: {whole:.0e}, parts against cut: {again:.1e}")
 
@@ -158,12 +195,15 @@ def main(place: Path, *, short: bool) -> None:
         *forked(lambda: piece(place / "two", PLAIN, {"batch": 16, "accumulate": 2}), 2),
     ]
     print(f"one against two: {apart(place / 'one', place / 'two'):.0e}")
-    parts(place, *(129, 7) if short else (641, 29))
+    parts(place, *(129, 8) if short else (641, 29))
+    few(place)
     if short:
         return
     ended += forked(lambda: piece(place / "whole", SPEC, {"batch": 32}), 2)
     cut = forked(lambda: piece(place / "cut", SPEC, {"batch": 32}, 29), 2)
     ended += forked(lambda: piece(place / "cut", SPEC, {"batch": 32}), 2)
+    if figures(place / "whole") != figures(place / "cut"):
+        sys.exit("a run that was cut off measures something else")
     print(f"whole against cut: {apart(place / 'whole', place / 'cut'):.1e}")
     if any(ended) or cut != [3, 3]:
         sys.exit(f"processes ended with {ended}, {cut}")

@@ -619,7 +619,7 @@ def test_two_processes_are_one_of_the_doubled_batch(processes: list[str]) -> Non
 
 def test_a_run_is_gone_on_with_to_the_same_bits(processes: list[str]) -> None:
     """Killed in the first phase, while writing, in the second; once with two loaders."""
-    assert processes[2] == "3 of 3 kills fell: the same bits"
+    assert processes[3] == "3 of 3 kills fell: the same bits"
 
 
 def test_weights_in_parts_train_and_are_gone_on_with(processes: list[str]) -> None:
@@ -627,6 +627,12 @@ def test_weights_in_parts_train_and_are_gone_on_with(processes: list[str]) -> No
     one, cut = (text.rpartition(" ")[2] for text in processes[1].split(", "))
     assert float(one) < 1e-5
     assert float(cut) == 0
+
+
+def test_a_process_without_a_sample_goes_along(processes: list[str]) -> None:
+    """In training and in evaluation, where it would else wait, or be waited for, for ever."""
+    figure = processes[2].removeprefix("one sample, one against two: ").removesuffix(" in 2 epochs")
+    assert float(figure) < 1e-6
 
 
 @pytest.mark.parametrize(

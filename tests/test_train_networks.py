@@ -282,10 +282,10 @@ def test_two_processes_wrap_each_network_and_go_on_to_the_same_bits() -> None:
 
 
 def test_moves_are_of_one_network_each() -> None:
-    from archspec.train import networks, reading
+    from archspec.train import gathering, networks, reading
 
     plan = reading.given(None, {"task": "gan"})
-    model = networks.gathered(both(), plan)
+    model = gathering.gathered(both(), plan)
     programs = networks.programs(model)
     from archspec.train.tasks import task
 

@@ -35,7 +35,7 @@ from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load, there
-from archspec.train.measure import add, estimate, reduced, score, share_buffers
+from archspec.train.measure import add, estimate, reduced, score, share_buffers, weightless
 from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
@@ -344,8 +344,7 @@ class Training:
                     alone.enter_context(self.accelerator.no_sync(part))
                 for move in self.task.moves(self.network, x, y):
                     loss = self._sound(move.loss, x, y)
-                    if own:
-                        add(self.sums, move.sums)
+                    add(self.sums, move.sums if own else weightless(move.sums))
                     if not move.loss.requires_grad:  # of a network that this phase leaves alone
                         continue
                     self.accelerator.backward(move.loss if share == 1 else move.loss * share)
@@ -464,6 +463,7 @@ class Training:
         if folder is None:
             return
         randomness = gather_object([state.randomness()])
+        sums = gather_object([{key: value.cpu() for key, value in self.sums.items()}])
         self._gather()
         memory = self._remembered()
         if self.sharded:
@@ -471,8 +471,7 @@ class Training:
         if not self._first:
             return
         kept = {
-            "at": asdict(at), "sums": {k: v.cpu() for k, v in self.sums.items()},
-            "memory": memory, "rate": self.rate.state(),
+            "at": asdict(at), "sums": sums, "memory": memory, "rate": self.rate.state(),
             "model": self.model.state_dict() if self.averages else None,
             "averaged": max((int(one.n_averaged) for one in self.averages.values()), default=0),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
@@ -510,8 +509,6 @@ class Training:
                 average.n_averaged.fill_(kept["averaged"])
             weights = kept["model"]
         self.model.load_state_dict(dict(weights))
-        device = self.accelerator.device
-        self.sums = {key: value.to(device) for key, value in kept["sums"].items()}
         self.memory = dict(kept["memory"])
         if self.at.finished:
             self.averages = {}
@@ -520,6 +517,8 @@ class Training:
         self.rate.restore(kept["rate"])
         if self.accelerator.scaler is not None and kept["scaler"]:
             self.accelerator.scaler.load_state_dict(kept["scaler"])
+        mine, device = kept["sums"][self.order.rank], self.accelerator.device
+        self.sums = {key: value.to(device) for key, value in mine.items()}
         state.restore_randomness(kept["randomness"][self.order.rank])
 
     def _between(self) -> None:

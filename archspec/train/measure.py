@@ -30,6 +30,14 @@ def add(sums: Sums, more: Sums) -> None:
             sums[key] += value
 
 
+def weightless(sums: Sums) -> Sums:
+    """What is counted of no sample: the same keys, so that processes have the same to add up."""
+    return {
+        key: value[:0] if key.startswith(ROWS) else torch.zeros_like(value)
+        for key, value in sums.items()
+    }
+
+
 @torch.no_grad()
 def share_buffers(model: nn.Module) -> None:
     """Each process has statistics of its own batches: those of the first count."""
@@ -52,8 +60,7 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
     for share, found in zip(mine, load(view, batches, 0), strict=True):
         with on.autocast():
             counted = task.score(model, *there(found, on.device))
-        if share:
-            add(sums, counted)
+        add(sums, counted if share else weightless(counted))
     return reduced(sums, on)
 
 

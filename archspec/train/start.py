@@ -20,6 +20,7 @@ from accelerate.utils import broadcast_object_list
 from archspec.text.source import from_text
 from archspec.text.words import did_you_mean, listed
 from archspec.train import (
+    gathering,
     groups,
     hugging,
     memory,
@@ -51,7 +52,7 @@ _LEARNT = 0.1  # share of the first loss that is left, at most, where a network 
 
 
 def fit(
-    model: networks.Given,
+    model: gathering.Given,
     data: Any = None,
     *,
     plan: reading.Planned | None = None,
@@ -84,7 +85,7 @@ def fit(
     wanted, data = _named(keys if step is None else {"task": Step.name, **keys}, data)
     found = reading.given(plan, wanted)
     agrees(found, step)
-    job = prepare(networks.gathered(model, found), data, found, quiet=quiet)
+    job = prepare(gathering.gathered(model, found), data, found, quiet=quiet)
     job.task.function = step
     training = Training(job, accelerator(found, job.folder))
     _begin(training)
@@ -261,14 +262,14 @@ def _begin(training: Training) -> None:
 
 
 def _resumed(
-    model: networks.Given, folder: Path, data: Any, step: Function | None, *, quiet: bool
+    model: gathering.Given, folder: Path, data: Any, step: Function | None, *, quiet: bool
 ) -> Run:
     """The run in a folder, from its last checkpoint. Raises TrainError."""
     checkpoint = state.found(folder, state.LAST)
     record, kept = state.facts_of(checkpoint), state.state_of(checkpoint)
     found = reading.parse(from_text(record["plan"], str(folder / "plan.yaml")))
     agrees(found, step)
-    model = networks.gathered(model, found)
+    model = gathering.gathered(model, found)
     same_network(model, checkpoint, record)
     _, data = _named({}, data)  # settings beside the sets are the plan's
     job = prepare(model, data, found.model_copy(update={"log": None}), quiet=quiet)
@@ -315,7 +316,7 @@ def same_network(model: nn.Module, checkpoint: Path, record: Mapping[str, Any]) 
 
 
 def overfit_one_batch(
-    model: networks.Given, data: Any = None, *, plan: reading.Planned | None = None, **keys: Any
+    model: gathering.Given, data: Any = None, *, plan: reading.Planned | None = None, **keys: Any
 ) -> tuple[float, float]:
     """The loss on one batch before and after it was learned by heart, by a copy of the model.
 
@@ -326,7 +327,7 @@ def overfit_one_batch(
     found = reading.given(plan, wanted).model_copy(
         update={"log": None, "phases": (), "stop": None, "epochs": _TRIES, "ema": None}
     )
-    job = prepare(copy.deepcopy(networks.gathered(model, found)), data, found, quiet=True)
+    job = prepare(copy.deepcopy(gathering.gathered(model, found)), data, found, quiet=True)
     if not job.task.by_heart:
         said = f"a loss of `{job.task.name}` does not fall to 0, even on one batch"
         raise found.fault("E810", said, "task", help="train it, and look at what it makes")

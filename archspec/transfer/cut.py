@@ -44,11 +44,43 @@ class Cut(NamedTuple):
         return graph.steps[edge.node].outs[edge.output]
 
 
+class Taps(NamedTuple):
+    """A network up to several nodes, which it gives by path. `names` as of a Cut."""
+
+    program: Program
+    nodes: tuple[Node, ...]
+    names: Mapping[str, str]
+
+    def out(self, number: int) -> str:
+        """What the network calls the output that the node of a number gives."""
+        return f"n{self.nodes[number].index}"
+
+
 def cut(program: Program, at: str = CODES) -> Cut:
     """The network up to a node: `at` as in `found`. Raises TrainError."""
     node = found(program, at)
+    made, names = _ending(program, (node,), {})
+    return Cut(made, node.path, names)
+
+
+def tapped(program: Program, at: Collection[str]) -> Taps:
+    """The network up to several nodes, `at` as in `found`: ops or blocks. Raises TrainError."""
+    nodes = tuple(dict.fromkeys(found(program, one) for one in at))
+    source = next((node for node in nodes if node.layer is None), None)
+    if source is not None:
+        message = f"`{source.path}` is an input of `{program.name}`"
+        raise TrainError("E840", message, "name a node that computes something")
+    outputs = {f"n{node.index}": f"n{node.index}" for node in nodes}
+    made, names = _ending(program, nodes, {"outputs": outputs})
+    return Taps(made, nodes, names)
+
+
+def _ending(
+    program: Program, nodes: Collection[Node], outputs: Mapping[str, Any]
+) -> tuple[Program, Mapping[str, str]]:
+    """The network that ends in some nodes, and the names of its weights in the whole."""
     graph = program.graph
-    needed = nx.ancestors(graph, node.path) | {node.path}
+    needed = {node.path for node in nodes}.union(*(nx.ancestors(graph, n.path) for n in nodes))
     kept = [step for step in graph.steps if step.path in needed]
     owners: dict[int, Node] = {}  # by node that owns weights: the first that computes with them
     for step in kept:
@@ -60,10 +92,11 @@ def cut(program: Program, at: str = CODES) -> Cut:
         "input": _inputs([step for step in kept if step.layer is None]),
         "body": [writer.item(step) for step in kept if step.layer is not None]
         or [{"id": "output", "identity": {}}],
+        **outputs,
     }
     text = json.dumps(document, indent=1)
-    made = network.loads(text, name=f"{program.name} up to {node.path}")
-    return Cut(made, node.path, writer.names)
+    ends = " and ".join(node.path for node in nodes)
+    return network.loads(text, name=f"{program.name} up to {ends}"), writer.names
 
 
 def found(program: Program, at: str) -> Node:

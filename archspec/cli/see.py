@@ -1,0 +1,227 @@
+"""The commands about seeing: what a network makes of pictures, as pictures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspec.cli.options import (
+    Choice,
+    Decorator,
+    Output,
+    WrongUsageError,
+    choosing,
+    specs,
+    together,
+    writing,
+)
+from archspec.cli.show import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archspec.see import Seeing
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Which networks look, and with which weights."""
+
+    networks: tuple[str, ...]
+    weights: tuple[str, ...]
+
+    def models(self, choice: Choice) -> list[Any]:
+        """Those of specs are built, those of runs loaded."""
+        from archspec.module import build
+        from archspec.train import load
+
+        of_specs = [name for name in self.networks if not _run(name)]
+        given = self.weights * (len(of_specs) if len(self.weights) == 1 else 1)
+        if len(given) != len(of_specs) or (self.weights and not of_specs):
+            message = f"weights are given {len(self.weights)} times for {len(of_specs)} specs"
+            help = "--weights torchvision, timm or a file: once for all, or once for each SPEC"
+            raise WrongUsageError(message, help)
+        left = iter(given)
+        return [
+            load(name) if _run(name) else build(choice.accept(name), weights=next(left))
+            for name in self.networks
+        ]
+
+    def write(
+        self, see: Callable[[Any], Seeing], choice: Choice, output: Output, name: str
+    ) -> None:
+        """What each network sees, into a PNG and a page, or the one that is named."""
+        from archspec.see import beside
+
+        ending = Path(output.file).suffix if output.file else ""
+        if output.stdout or ending not in ("", ".png", ".html"):
+            message = f"`{output.output}` is no name of a picture or a page"
+            raise WrongUsageError(message, ".png, .html, or a folder: both")
+        names = [Path(network).stem for network in self.networks]
+        found = beside([(n, see(m)) for n, m in zip(names, self.models(choice), strict=True)])
+        for kind, made in ((".png", found.png), (".html", found.html)):
+            if ending in ("", kind):
+                path = output.path(name + kind).with_suffix(kind)
+                output.save(made(), path)
+                say(f"{path}: written")
+
+
+def _run(name: str) -> bool:
+    return name.startswith("hf://") or os.path.isdir(name)  # noqa: PTH112  (never raises)
+
+
+_networks = together(
+    "networks",
+    Networks,
+    click.option(
+        "--spec", "-n", "networks", metavar="SPEC|RUN", multiple=True, required=True,
+        help="The network; several are shown side by side.", shell_complete=specs,
+    ),
+    click.option(
+        "--weights", metavar="SOURCE", multiple=True,
+        help="Of a SPEC: torchvision, timm, a file; once for all or for each.",
+    ),
+)  # fmt: skip
+
+
+def _seeing(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command takes: networks, and where the picture goes."""
+    where = writing("Folder, or a .png or .html file; both, here, if not said.")
+    return _networks(where(choosing(command)))
+
+
+_PICTURES = click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True,
+                           help="Files or folders.")  # fmt: skip
+_TARGET = click.option(
+    "--target", "-t", metavar="CLASS",
+    help="By name or number; what the network finds, if not said.",
+)  # fmt: skip
+_OF = click.option(
+    "--of", metavar="NODE", help="Explain a unit of this node, in place of a class: --target."
+)
+
+
+def _at(**settings: Any) -> Decorator:
+    return click.option(
+        "--at", metavar="NODE", help="A node or block as `archspec expand` shows them.", **settings
+    )
+
+
+@click.group()
+def see() -> None:
+    """See what a network sees in pictures, and what it looks for."""
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_TARGET
+@_OF
+def saliency(
+    pictures: tuple[str, ...], networks: Networks, target: str | None, of: str | None,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show which pixels move a class."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.saliency(m, list(pictures), target, of=of), choice, output, "saliency"
+    )
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_TARGET
+@_OF
+def guided(
+    pictures: tuple[str, ...], networks: Networks, target: str | None, of: str | None,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show what is for a class, by guided backpropagation."""
+    from archspec import see
+
+    networks.write(lambda m: see.guided(m, list(pictures), target, of=of), choice, output, "guided")
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_TARGET
+@_OF
+def deconv(
+    pictures: tuple[str, ...], networks: Networks, target: str | None, of: str | None,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show what is for a class, by deconvolution."""
+    from archspec import see
+
+    networks.write(lambda m: see.deconv(m, list(pictures), target, of=of), choice, output, "deconv")
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_TARGET
+@_at()
+def gradcam(
+    pictures: tuple[str, ...], networks: Networks, target: str | None, at: str | None,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show where a class is seen, by Grad-CAM."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.gradcam(m, list(pictures), target, at=at), choice, output, "gradcam"
+    )
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_TARGET
+@click.option("--window", metavar="N", type=int, help="Side of the square; an eighth.")
+@click.option("--stride", metavar="N", type=int, help="How far it moves; half its side.")
+def occlusion(
+    pictures: tuple[str, ...], networks: Networks, target: str | None, window: int | None,
+    stride: int | None, choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show where a class is lost when a square is covered."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.occlusion(m, list(pictures), target, window=window, stride=stride),
+        choice, output, "occlusion",
+    )  # fmt: skip
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_at(required=True)
+@click.option("--unit", "-u", "units", metavar="N", type=int, multiple=True, help="Channels shown.")
+def activations(
+    pictures: tuple[str, ...], networks: Networks, at: str, units: tuple[int, ...],
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show the maps of a node."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.activations(m, list(pictures), at, list(units) or None),
+        choice, output, "activations",
+    )  # fmt: skip
+
+
+@see.command()
+@_seeing
+@_at()
+def filters(networks: Networks, at: str | None, choice: Choice, output: Output) -> None:
+    """Show the weights of the first convolution."""
+    from archspec import see
+
+    networks.write(lambda m: see.filters(m, at), choice, output, "filters")

@@ -54,9 +54,9 @@ def build(
 
     `weights` is the path of a file, a state_dict, or a source that the spec names: "torchvision",
     "timm", "file". All of it is loaded, except where the spec's `head` does not fit: that stays
-    freshly initialised. A source that only files name which the spec uses is for these; `{"net": PATH}`
-    says what is for the used file at `net`. `archspec.weights.report(model)` says what was done,
-    `source`, `allow`, `adapt_input`, `cast`, `entry`, `prefix` are those of
+    freshly initialised. A source that only files name which the spec uses is for these;
+    `{"net": PATH}` says what is for the used file at `net`. `archspec.weights.report(model)` says
+    what was done. `source`, `allow`, `adapt_input`, `cast`, `entry`, `prefix` are those of
     `archspec.weights.load`. A param that is called so is set by `archspec.load`, and the weights
     are then loaded by `archspec.weights.load`.
 
@@ -78,8 +78,10 @@ def build(
     if weights is not None or how:
         from archspec.weights import load
 
-        named = isinstance(weights, str) and weights in SOURCES
-        load(module, **({"source": weights} if named else {"state": weights}), **how)
+        named = isinstance(weights, str) and weights in SOURCES and source is None
+        if named:
+            how["source"] = weights
+        load(module, None if named else weights, **how)
     return module
 
 

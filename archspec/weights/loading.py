@@ -71,11 +71,11 @@ def load(
     says which state_dict is meant: "model_ema"; where there are several and none is asked for, the
     report says which was taken. `prefix` puts other beginnings to names: `{"model.": ""}`; those
     of torch's wrappers come off by themselves, of the names and of `model`. `source` says whose
-    names it has: "torchvision", "timm" or "file" for those that the spec's `rename` leads to, "spec"
-    for the spec's own; without it a name that could be both is an error. Without `state`, what the spec
-    names for `source` is fetched; where it names nothing, what the files that it uses name: each
-    for its own part, the rest stays as initialised. `{"backbone": FILE or source}` says by path of
-    a used file what is for it.
+    names it has: "torchvision", "timm" or "file" for those that the spec's `rename` leads to,
+    "spec" for the spec's own; without it a name that could be both is an error. Without `state`,
+    what the spec names for `source` is fetched; where it names nothing, what the files that it uses
+    name: each for its own part, the rest stays as initialised. `{"backbone": FILE or source}` says
+    by path of a used file what is for it.
 
     The spec is the one `model` was built from, or `spec`; its `head` is where a tensor may stay as
     initialised. `from_spec` is the spec that the source's names are known of: layers that are the

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _DROPOUTS = (
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
 )  # fmt: skip
+# weights at random and modes that are tried until each weight has had a part in an output: with
+# smaller weights gates are not shut, and heads for training are run in training alone
+_DRAWS = ((1.0, False), (0.3, False), (1.0, True))
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
 _HELP = "write `rename` by hand"
 
@@ -58,7 +61,6 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
     cannot be proved.
     """
     ours, theirs = copy.deepcopy(model).cpu(), copy.deepcopy(reference).cpu()
-    _randomise(theirs)
     batch = [value.cpu() for value in inputs]
     mine, other = _used(ours, batch), _used(theirs, batch)
     known = _by_name(ours.state_dict(), theirs.state_dict())
@@ -82,19 +84,21 @@ def _proved(
         whose += ["the model has nothing for " + some(beside)] if beside else []
         raise WeightsError("E618", "; ".join(whose), _HELP)
     reshaped = frozenset(a for a, b in pairs if here[a].shape != there[b].shape)
-    with torch.no_grad():
-        for a, b in pairs:
-            here[a].copy_(there[b].reshape(here[a].shape))
-    error, idle = 0.0, [""]
-    for training in (False, True):  # what evaluation leaves out, a head for training, is run in it
-        if idle:
-            error = max(error, _difference(ours, theirs, batch, training=training))
-            idle = _idle(ours, batch, training=training)
-    if not error <= _SAME:
-        message = f"outputs differ by {error:.1e} of the largest under the proposed names"
-        raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
+    error, idle = 0.0, {name: True for name, _ in ours.named_parameters()}
+    for scale, training in _DRAWS:
+        _randomise(theirs, scale)
+        with torch.no_grad():
+            for a, b in pairs:
+                here[a].copy_(there[b].reshape(here[a].shape))
+        error = max(error, _difference(ours, theirs, batch, training=training))
+        if not error <= _SAME:
+            message = f"outputs differ by {error:.1e} of the largest under the proposed names"
+            raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
+        idle = {name: True for name in _idle(ours, batch, training=training) if name in idle}
+        if not idle:
+            break
     if idle:
-        message = f"no output depends on {some(idle)}, so nothing proves it"
+        message = f"no output depends on {some([*idle])}, so nothing proves it"
         raise WeightsError("E618", message, _HELP)
     return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
 
@@ -251,7 +255,7 @@ def _shown(layer: _Layer) -> str:
 # ------------------------------------------------------------------ the proof
 
 
-def _randomise(module: nn.Module) -> None:
+def _randomise(module: nn.Module, scale: float) -> None:
     """Every tensor other numbers, so that no two are alike; variances positive."""
     import torch
 
@@ -264,8 +268,8 @@ def _randomise(module: nn.Module) -> None:
             if value.dim() < 2:  # norms, biases: near 1 or 0, as in a network that works
                 near = 1.0 if name.endswith(("weight", "running_var")) else 0.0
                 value.copy_(near + 0.4 * noise)
-            else:  # the deviation of He's initialisation
-                value.copy_(noise * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
+            else:  # the deviation of He's initialisation, at a scale of 1
+                value.copy_(noise * scale * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
 
 
 def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[Tensor]:

@@ -455,6 +455,23 @@ def test_equal_names_first_then_near_ones() -> None:
     assert weights.propose(network(DROPPING), same, torch.randn(2, 3, 8, 8)).rename == {}
 
 
+def test_indices_of_the_reference_are_proposed_to_be_ignored() -> None:
+    reference = Dropping()
+    reference.conv.register_buffer("relative_position_index", torch.arange(4))
+    found = weights.propose(network(DROPPING), reference, torch.randn(2, 3, 8, 8))
+    assert (
+        found.yaml
+        == """\
+weights:
+  ignore: ["*.relative_position_index"]
+  rename:
+    "b_{i}.": "b-{i}."
+"""
+    )
+    model = archspec.build(archspec.loads(DROPPING + found.yaml), weights=reference.state_dict())
+    assert torch.equal(model.fc.bias, reference.fc.bias)
+
+
 class Crossed(nn.Module):
     """Names that are equal by chance: its `b_1` is our `b_2`, and the other way round."""
 

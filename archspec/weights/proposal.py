@@ -47,11 +47,12 @@ class Proposal:
     rename: Mapping[str, Any]
     reshaped: frozenset[str]
     error: float
+    ignore: tuple[str, ...] = ()  # patterns of whole numbers there that have no place here
 
     @property
     def yaml(self) -> str:
         """The section of a spec; nothing to write where all names are equal."""
-        return section(self.rename)
+        return section(self.rename, self.ignore)
 
 
 def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal:
@@ -79,6 +80,8 @@ def _proved(
     here, there = ours.state_dict(), theirs.state_dict()
     lacking = [n for n in here if n not in {a for a, _ in pairs}]
     beside = [n for n in there if n not in {b for _, b in pairs}]
+    indices = [n for n in beside if not there[n].is_floating_point()]
+    beside = [n for n in beside if n not in indices]
     if lacking or beside:
         whose = ["the reference has nothing for " + some(lacking)] if lacking else []
         whose += ["the model has nothing for " + some(beside)] if beside else []
@@ -100,7 +103,8 @@ def _proved(
     if idle:
         message = f"no output depends on {some([*idle])}, so nothing proves it"
         raise WeightsError("E618", message, _HELP)
-    return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
+    ignore = dict.fromkeys(f"*.{n.rpartition('.')[2]}" if "." in n else n for n in indices)
+    return Proposal(pairs, fold(pairs, reshaped), reshaped, error, tuple(ignore))
 
 
 def _by_name(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:

@@ -490,6 +490,19 @@ def test_names_that_are_equal_by_chance_do_not_hide_the_order() -> None:
     assert found.rename == {"b_1.": "b_2.", "b_2.": "b_1."}
 
 
+def test_layers_that_run_in_another_order_are_known_by_how_their_names_end(
+    torchvision: Any,
+) -> None:
+    """torchvision's RegNet runs `proj` before `f`; its blocks are called `block1-0`."""
+    reference = torchvision.models.regnet_x_400mf()
+    found = weights.propose(archspec.build("regnet_x_400mf"), reference, torch.randn(2, 3, 64, 64))
+    assert found.error == 0.0
+    theirs = dict(found.pairs)
+    here = "trunk_output.block1.0.proj.0.weight"
+    assert theirs[here] == "trunk_output.block1.block1-0.proj.0.weight"
+    assert len(found.pairs) == len(reference.state_dict())
+
+
 def test_a_network_whose_dropout_is_a_function_is_proved(torchvision: Any) -> None:
     """timm's GhostNet: all 512 names are equal."""
     timm = pytest.importorskip("timm")

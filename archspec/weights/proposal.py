@@ -1,9 +1,9 @@
 """A model and a reference with other names → a proposed `rename`, proved by equal outputs.
 
-Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order,
-kind and shape, none of which prove anything: most tensors of a network share their shape with
-another. So the reference is given random weights, these are carried over by the
-proposal, and both compute the same batch. Every weight takes part, or the proposal is refused.
+Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order
+among those whose names end alike, last by order, kind and shape. None of it proves anything: most
+tensors of a network share their shape with another. So the reference is given random weights,
+these are carried over by the proposal, and both compute the same batch. Every weight takes part, or the proposal is refused.
 """
 
 from __future__ import annotations
@@ -65,9 +65,14 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
     batch = [value.cpu() for value in inputs]
     mine, other = _used(ours, batch), _used(theirs, batch)
     known = _by_name(ours.state_dict(), theirs.state_dict())
-    if known:
+    rest = _rest(mine, {*known}), _rest(other, {*known.values()})
+    tailed = [sorted(layers, key=_tail) for layers in rest]
+    attempts = [rest] if known else []
+    if [*map(_tail, tailed[0])] == [*map(_tail, tailed[1])]:
+        attempts.append((tailed[0], tailed[1]))
+    for here, there in attempts:
         with suppress(WeightsError):  # names may be equal by chance: order has its turn
-            return _proved(_pairs(mine, other, known), ours, theirs, batch)
+            return _proved(_pairs(here, there, known), ours, theirs, batch)
     return _proved(_pairs(mine, other, {}), ours, theirs, batch)
 
 
@@ -198,7 +203,6 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], known: Mapping[str, str]) -
 
     Of containers, whose tensors are named freely, tensor by tensor.
     """
-    ours, theirs = _rest(ours, {*known}), _rest(theirs, {*known.values()})
     mine, other = [x for x in ours if not _free(x)], [x for x in theirs if not _free(x)]
     pairs = [*known.items()]
     for a, b in zip(mine, other, strict=False):
@@ -208,6 +212,13 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], known: Mapping[str, str]) -
         pairs += [(_join(a.path, name), _join(b.path, name)) for name in a.shapes]
     pairs += _by_shape([x for x in ours if _free(x)], [x for x in theirs if _free(x)])
     return tuple(pairs)
+
+
+def _tail(layer: _Layer) -> str:
+    """The end of a path, from the last word on: `f.a.0` of `block1.block1-0` -> `a.0`."""
+    parts = layer.path.split(".")
+    words = [k for k, part in enumerate(parts) if not part.isdigit()]
+    return ".".join(parts[max(words, default=0) :])
 
 
 def _rest(layers: Iterable[_Layer], known: Collection[str]) -> list[_Layer]:

@@ -6,6 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from archspec.cli import figures, language, network
+from archspec.cli.search import search
 from archspec.cli.see import see
 from archspec.cli.show import say
 from archspec.cli.train import evaluate, generate, predict, push, runs, save, train
@@ -34,7 +35,7 @@ def completion(shell: str) -> None:
 COMMANDS = (
     network.check, network.compile_, network.summary, network.expand, network.export,
     network.diff, figures.render, figures.gallery, train, predict, generate, evaluate, runs, save,
-    push, transfer, see, weights,
+    push, transfer, see, search, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 

@@ -3,7 +3,8 @@
 Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order
 among those whose names end alike, last by order, kind and shape. None of it proves anything: most
 tensors of a network share their shape with another. So the reference is given random weights,
-these are carried over by the proposal, and both compute the same batch. Every weight takes part, or the proposal is refused.
+these are carried over by the proposal, and both compute the same batch. Every weight takes part, or
+the proposal is refused.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from archspec.cli.show import say
 from archspec.cli.train import evaluate, generate, predict, push, runs, save, train
 from archspec.cli.transfer import transfer
 from archspec.cli.weights import weights
+from archspec.text import options
 from archspec.version import VERSION
 
 
@@ -51,5 +52,12 @@ class _Group(click.Group):
     cls=_Group, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(VERSION, message="archspec %(version)s")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Architectures of neural networks as short YAML specs."""
+    ctx.with_resource(options.typed(_known))
+
+
+def _known() -> set[str]:
+    """The options of the command that runs."""
+    return {param.name or "" for param in click.get_current_context().command.params}

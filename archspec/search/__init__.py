@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from archspec.search.candidates import find
     from archspec.search.errors import SearchError
     from archspec.search.front import Found
+    from archspec.search.trained import Kept, study
     from archspec.search.variant import written
 
-_HOME = {"Found": "front", "SearchError": "errors", "find": "candidates", "written": "variant"}
+_HOME = {
+    "Found": "front", "Kept": "trained", "SearchError": "errors", "find": "candidates",
+    "study": "trained", "written": "variant",
+}  # fmt: skip
 
-__all__ = ["Found", "SearchError", "find", "written"]
+__all__ = ["Found", "Kept", "SearchError", "find", "study", "written"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,12 +9,12 @@ C  6     5
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspec.report.table import Cell, Column, Table
-from archspec.search.figures import BYTES, Aim
+from archspec.search.figures import BYTES, Aim, Figure
 from archspec.text.words import written
 from archspec.units import count, size
 
@@ -22,17 +22,15 @@ if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.search.space import Point
 
-_SHOWN = ("params", "macs")  # of every candidate, whatever is asked
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point of the space: what it sets of the spec and of the plan, and what it comes to."""
+    """A point of the space: what it sets of the spec, what it comes to."""
 
     point: Point
     figures: Mapping[str, float]
     params: Mapping[str, Any]
-    keys: Mapping[str, Any] = field(default_factory=dict)
+    plan: str = ""  # how it was trained, as a plan file says it
 
 
 def front(candidates: Sequence[Candidate], aims: Sequence[Aim]) -> list[Candidate]:
@@ -110,14 +108,16 @@ class Found:
         from archspec.train.errors import library
 
         figures = library("matplotlib.figure", "drawing candidates")
-        x, y = self._axes()
+        aims = self.aims[:2] if len(self.aims) > 1 else (*self.aims, self._cost())
+        x, y = _axes(aims)
+        shown = self.front if len(self.aims) > 1 else front(self.candidates, aims)
         figure = figures.Figure(figsize=(5, 3.6), layout="constrained")
         axes = figure.add_subplot(xlabel=x, ylabel=y, title=self.program.name)
         every = [(one.figures[x], one.figures[y]) for one in self.candidates]
-        best = sorted((one.figures[x], one.figures[y]) for one in self.front)
+        best = sorted((one.figures[x], one.figures[y]) for one in shown)
         axes.scatter(*zip(*every, strict=True), s=10, color="0.72", label="in budget")
         # a front of two aims is a staircase; of more, points among others
-        rises = any(aim.figure.name == x and not aim.falls for aim in self.aims)
+        rises = any(aim.figure.name == x and not aim.falls for aim in aims)
         stairs = {"drawstyle": "steps-pre" if rises else "steps-post"}
         line = stairs if len(self.aims) <= 2 else {"linestyle": ""}
         axes.plot(*zip(*best, strict=True), marker="o", ms=4, lw=1, **line, label="no other beats")
@@ -129,13 +129,17 @@ class Found:
             figure.savefig(path, dpi=150)
         return figure
 
-    def _axes(self) -> tuple[str, str]:
-        """What is drawn to the right, and up: costs to the right."""
-        names = [aim.figure.name for aim in self.aims][:2]
-        if len(names) == 1:
-            names.append("macs" if names[0] != "macs" else "params")
-        up = next((aim.figure.name for aim in self.aims[:2] if not aim.falls), names[0])
-        return next(name for name in names if name != up), up
+    def _cost(self) -> Aim:
+        """What a single aim is drawn against."""
+        macs = self.aims[0].figure.name == "macs"
+        return Aim(Figure("params" if macs else "macs"), falls=True)
+
+
+def _axes(aims: Sequence[Aim]) -> tuple[str, str]:
+    """What is drawn to the right, and up: costs to the right."""
+    names = [aim.figure.name for aim in aims]
+    up = next((aim.figure.name for aim in aims if not aim.falls), names[0])
+    return next(name for name in names if name != up), up
 
 
 def said(name: str, value: float) -> str:

@@ -67,6 +67,7 @@ def test_a_good_rate_is_found_and_what_is_beyond_the_budget_never_trains(
     assert found.best.figures["val.accuracy"] == best.figures["val.accuracy"] > 0.8
     assert found.best.point["lr"] > 1e-3
     assert f"lr: {found.best.point['lr']:.3g}"[:6] in found.best.plan
+    assert [path.name for path in Path().iterdir()] == ["net.yaml"]  # no run is written
 
 
 def test_the_figures_are_those_of_training_it_alone(net: str) -> None:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -534,7 +535,7 @@ class Training:
             message = f"{self.interrupts.name} at step {self.at.steps:,} of {self._total():,}"
             if folder is None:
                 raise InterruptedTrainingError("E809", f"{message}; nothing was written", "`log`")
-            help = f"`archspec train --resume {folder}` goes on with it"
+            help = f"`archspec train --resume {quote(str(folder))}` goes on with it"
             raise InterruptedTrainingError("E809", f"{message}: the run is saved", help)
 
     # -------------------------------------------------------------- small things

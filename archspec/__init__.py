@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.version import VERSION
 
 if TYPE_CHECKING:
-    from archspec import see, train, transfer, weights
+    from archspec import search, see, train, transfer, weights
     from archspec.layers import register
     from archspec.limits import Limits
     from archspec.module import BuildError, build
@@ -25,7 +25,8 @@ __version__ = VERSION
 
 __all__ = [
     "BuildError", "ExportError", "Fault", "Limits", "Program", "SpecError", "build", "compile",
-    "export", "load", "loads", "register", "render", "see", "train", "transfer", "weights",
+    "export", "load", "loads", "register", "render", "search", "see", "train", "transfer",
+    "weights",
 ]  # fmt: skip
 
 _HOME = {
@@ -38,7 +39,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("see", "train", "transfer", "weights"):
+    if name in ("search", "see", "train", "transfer", "weights"):
         return import_module(f"archspec.{name}")
     if name not in _HOME:
         raise AttributeError(f"module `archspec` has no attribute `{name}`")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
 from archspec.analysed import Network
-from archspec.expand import expand
+from archspec.expand import OF_SIZES, expand
 from archspec.expand.again import Again
 from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
@@ -28,6 +29,7 @@ from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
+    from archspec.expand.graph import Graph
     from archspec.expand.running import Elsewhere
     from archspec.language import Spec
     from archspec.text.source import Source
@@ -61,12 +63,35 @@ class Program(Network):
         choice = choice or Choice()
         variant = None if choice.variant == spec.name else choice.variant
         self.choice = replace(choice, variant=variant)
-        graph = expand(
-            spec, variant=variant, params=choice.params, inputs=choice.inputs, limits=choice.limits
-        )
+        try:
+            graph = self._expanded(spec, choice.inputs)
+        except SpecError as error:
+            raise self._hinted(error, source, spec) from None
         super().__init__(source, spec, variant, graph)
         if self.analysis.fixed:
             raise SpecError(self.analysis.fixed, spec.sources)
+
+    def _expanded(self, spec: Spec, inputs: Shapes) -> Graph:
+        variant, params, limits = self.choice.variant, self.choice.params, self.choice.limits
+        return expand(spec, variant=variant, params=params, inputs=inputs, limits=limits)
+
+    def _hinted(self, error: SpecError, source: Source, spec: Spec) -> SpecError:
+        """The error; where the sizes given are at fault, with those nearest that are accepted."""
+        from archspec.analysis.nearest import remedy
+
+        def takes(inputs: Shapes) -> bool:
+            with suppress(SpecError):
+                return bool(self._expanded(spec, inputs))
+            return False
+
+        given = self.choice.inputs
+        of_sizes = [fault for fault in error.faults if fault.code in OF_SIZES]
+        if not given or len(of_sizes) != 1 or not takes({}):
+            return error
+        usual = Program(source, spec, replace(self.choice, inputs={}))
+        help = remedy(usual.analysis, given, takes)
+        faults = [replace(f, help=help or f.help) if f in of_sizes else f for f in error.faults]
+        return SpecError(faults, error.sources)
 
     @cached_property
     def code(self) -> str:

@@ -181,6 +181,16 @@ def test_strict(here: Path) -> None:
     assert not (here / "small.py").exists()
 
 
+def test_summary_of_several(here: Path) -> None:
+    found = json.loads(run("summary", "lenet5", "small.yaml", "-f", "json", cwd=here).stdout)
+    assert [one["name"] for one in found] == ["lenet5", "small"]
+    names = run("summary", "vgg16", "--variants", "-f", "csv", cwd=here).stdout.splitlines()
+    assert [line.partition(",")[0] for line in names[1:3]] == ["vgg16", "vgg11"]
+    bad = run("summary", "lenet5", "vgg16", "--depth", "1", cwd=here)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "error: `--depth` folds the layers of one network" in bad.stderr
+
+
 def test_summary_formats(here: Path) -> None:
     found = json.loads(run("summary", "small.yaml", "-f", "json", cwd=here).stdout)
     assert found["totals"]["params"] == 5354

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import product
 from textwrap import dedent
 
 import pytest
 
+from archspec import load, loads
 from archspec.analysis import Analysis
 from archspec.analysis.lint import RULES, Context
 from archspec.codes import CODES
@@ -39,14 +44,33 @@ WRONG = {
         MAP + "  - {conv: {out: 32, kernel: 3}}\n  - batch_norm\n",
         "input: [64]\nbody: [{linear: 64}, batch_norm, relu, {linear: 10}]\n",
     ],
-    "W103": ["input: [64]\nbody: [{linear: 10}, softmax]\n"],
-    "W104": [MAP + "  - {conv_transpose: {out: 8, kernel: 3, stride: 2}}\n"],
+    "W103": [
+        "input: [64]\nbody: [{linear: 10}, softmax]\n",
+        "input: [64]\nbody: [{linear: 10}, {dropout: 0.5}, {activation: softmax}]\n",
+        "input: [12, 8]\nbody: [{linear: 4}, softmax]\n",
+        "input: [3, 32, 32]\nbody: [{conv: {out: 5, kernel: 3}}, {softmax: 0}]\n",
+        "input: [3, 9, 9]\nbody: [{conv: {out: 10, kernel: 9}}, relu, global_avg_pool, softmax]\n",
+    ],
+    "W104": [
+        MAP + "  - {conv_transpose: {out: 8, kernel: 3, stride: 2}}\n",
+        MAP + "  - {conv_transpose: {out: 8, kernel: 4, stride: [1, 2], dilation: 2}}\n",
+    ],
     "W105": [
         MAP + "  - {conv: {out: 32, kernel: 1, stride: 2}}\n",
         MAP + "  - {max_pool: {kernel: 2, stride: 3}}\n",
         MAP + "  - {conv: {out: 32, kernel: 3, stride: 2, dilation: 2}}\n",
+        MAP
+        + "  - {id: a, batch_norm: }\n  - {id: b, conv: {out: 8, kernel: 1, stride: 2}}\n"
+        + "  - {id: c, from: input, batch_norm: }\n"
+        + "  - {id: d, conv: {out: 8, kernel: 1, stride: 2}}\n  - add: [b, d]\n",
     ],
     "W106": [
+        MAP
+        + "  - branches: [{slice: {axis: 1, step: 2}}, {slice: {axis: 1, start: 1, step: 2}}]\n"
+        + "    merge: concat\n"
+        + "  - {id: pieces, conv: {out: 16, kernel: 1}}\n"
+        + "  - {id: pool, from: input, crop: {size: [16, 32], offset: 0}}\n"
+        + "  - add: [pieces, pool]\n",
         MAP
         + "  - branches: {a: {crop: {size: 30, offset: 0}}, b: {conv: {out: 8, kernel: 3}}}\n"
         + "    merge: concat\n",
@@ -54,6 +78,7 @@ WRONG = {
     "W107": [
         MAP + "  - {conv: {out: 8, kernel: 3}}\n  - relu\n  - global_avg_pool\n",
     ],
+    "W111": ["input: [8, 8, 3]\nbody: [{conv: {out: 8, kernel: 1}}]\n"],
     "W108": [
         "params: {width: 8}\ninput: [64]\nbody: [{linear: 10}]\n",
         "input: [64]\nblocks: {A: {params: {n: 3}, body: [{linear: 10}]}}\nbody: [{A: 4}]\n",
@@ -129,6 +154,60 @@ RIGHT = {
         "input: [4]\nblocks: {Query: {body: [{id: q, parameter: [4]}], outputs: {q: q}}}\n"
         "body: [{id: a, tanh: }, {id: q, Query: }, {add: [a, q]}]\n"
     ),
+    "attention weights given out": "input: [12, 8]\n"
+    "body:\n  - {id: q, linear: 8}\n  - {id: k, from: input, linear: 8}\n  - permute: [1, 0]\n"
+    "  - matmul: [q, prev]\n  - {scale: 0.35}\n  - softmax\n",
+    "a softmax over positions": "input: [12, 8]\nbody: [{linear: 1}, flatten, softmax]\n",
+    "a softmax over the steps of each feature": (
+        "input: [12, 8]\nbody: [{linear: 4}, {softmax: 0}]\n"
+    ),
+    "a softmax over the cells of each heat map": "input: [3, 32, 32]\n"
+    "body: [{conv: {out: 5, kernel: 3}}, {flatten: {start: 1}}, softmax]\n",
+    "probabilities that are asked for": (
+        "input: [64]\nbody: [{linear: 10}, {id: p, softmax: }]\noutputs: {probabilities: p}\n"
+    ),
+    "a strided 1x1 beside a wider path, each behind its norm": (
+        MAP
+        + "  - batch_norm\n  - {id: a, conv: {out: 8, kernel: 1, stride: 2}}\n"
+        + "  - {from: input, batch_norm: }\n  - relu\n"
+        + "  - {id: b, conv: {out: 8, kernel: 3, stride: 2, padding: 1}}\n  - add: [a, b]\n"
+    ),
+    "space to depth by slices": (
+        MAP
+        + "".join(
+            f"  - {{id: r{i}, from: input, slice: {{axis: 1, start: {i}, step: 2}}}}\n"
+            + "".join(
+                f"  - {{id: s{i}{j}, from: r{i}, slice: {{axis: 2, start: {j}, step: 2}}}}\n"
+                for j in (0, 1)
+            )
+            for i in (0, 1)
+        )
+        + "  - {id: left, concat: [s00, s10]}\n  - {id: right, concat: [s01, s11]}\n"
+        + "  - concat: [left, right]\n"
+    ),
+    "a gate by halves of features": (
+        "input: [4, 8]\nbody:\n  - {id: a, slice: {stop: 4, axis: 1}}\n"
+        "  - {from: input, slice: {start: 4, axis: 1}}\n  - sigmoid\n  - mul: [a, prev]\n"
+    ),
+    "a gate by parts of a split": (
+        "input: [4, 8]\nbody:\n  - {id: a, split: {parts: 2, axis: 1}}\n"
+        "  - {from: a.1, sigmoid: }\n  - mul: [a.0, prev]\n"
+    ),
+    "differences of steps": (
+        "input: [4, 32]\nbody:\n  - {id: a, slice: {axis: 1, start: 1}}\n"
+        "  - {from: input, slice: {axis: 1, stop: -1}}\n  - sub: [a, prev]\n"
+    ),
+    "channels put first": (
+        "input: [32, 32, 3]\nbody: [{permute: [2, 0, 1]}, {conv: {out: 4, kernel: 3}}]\n"
+    ),
+    "channels last without a convolution": ("input: [28, 28, 1]\nbody: [flatten, {linear: 10}]\n"),
+    "rows of an image as a sequence": "input: [28, 28]\nbody: [{lstm: 8}]\n",
+    "a spectrogram": "input: [80, 300]\nbody: [{conv: {out: 8, kernel: 3}}]\n",
+    "a low map": "input: [1, 22, 1125]\nbody: [{conv: {out: 8, kernel: [22, 1]}}]\n",
+    "a feature map of four by four": "input: [512, 4, 4]\nbody: [{conv: {out: 8, kernel: 3}}]\n",
+    "a clip of three frames": (
+        "input: [3, 3, 64, 64]\nbody: [{conv: {out: 8, kernel: 3, padding: 1}}]\n"
+    ),
     "log_softmax": "input: [64]\nbody: [{linear: 10}, log_softmax]\n",
 }
 
@@ -182,3 +261,92 @@ def test_an_unread_input_is_told_where_it_is_declared() -> None:
         line, column, length = source.place(fault.loc)
         places.append(source.text.splitlines()[line - 1][column - 1 :][:length])
     assert places == ["y", "x", "b", "a", "input"]
+
+
+GRID = list(product(range(1, 8), range(1, 6), range(1, 5)))  # kernel, stride, dilation
+
+
+def along_time(op: str, kernel: int, stride: int, dilation: int) -> list[Fault]:
+    arguments = f"kernel: {kernel}, stride: {stride}, dilation: {dilation}"
+    out = "" if op == "max_pool" else "out: 2, "
+    text = f"input: [2, 40]\nbody: [{{{op}: {{{out}{arguments}}}}}]\n"
+    return list(loads(HEAD + text).warnings)
+
+
+def remainders(kernel: int, stride: int, dilation: int) -> list[int]:
+    """How many cells of a window stand on each remainder of the stride."""
+    stand = Counter(dilation * k % stride for k in range(kernel))
+    return [stand[r] for r in range(stride)]
+
+
+def remedies(help: str, kernel: int, stride: int, dilation: int) -> list[tuple[int, int, int]]:
+    """What a help says, taken literally: one triple for each way out."""
+    found = []
+    for way in help.partition("; ")[0].split(", or "):
+        said = {
+            name: re.search(rf"{name}(?: of)? (\d+)", way)
+            for name in ("kernel", "stride", "dilation")
+        }
+        if any(said.values()):
+            had = {"kernel": kernel, "stride": stride, "dilation": dilation}
+            k, s, d = (int(m[1]) if (m := said[name]) else had[name] for name in had)
+            found.append((k, s, d))
+    return found
+
+
+def test_a_transposed_convolution_is_told_where_its_terms_are_uneven() -> None:
+    told = {window: along_time("conv_transpose", *window) for window in GRID}
+    uneven = {window for window in GRID if len(set(remainders(*window))) > 1}
+    assert {window for window, faults in told.items() if faults} == uneven
+    for window in uneven:
+        (fault,) = told[window]
+        ways = remedies(fault.help, *window)
+        assert fault.code == "W104"
+        assert ("bias alone" in fault.message) == (math.gcd(*window[1:]) > 1)
+        assert len(ways) == 1
+        assert all(len(set(remainders(*way))) == 1 for way in ways)
+
+
+@pytest.mark.parametrize("op", ["conv", "max_pool"])
+def test_a_window_is_told_where_cells_are_never_seen(op: str) -> None:
+    told = {window: along_time(op, *window) for window in GRID}
+    skipping = {window for window in GRID if 0 in remainders(*window)}
+    assert {window for window, faults in told.items() if faults} == skipping
+    for window in skipping:
+        (fault,) = told[window]
+        ways = remedies(fault.help, *window)
+        assert fault.code == "W105"
+        assert len(ways) == 2
+        assert window not in ways
+        assert not any(0 in remainders(*way) for way in ways)
+
+
+CONVENTIONS = {
+    "[224, 224, 3]": "channels come first: [3, 224, 224]",
+    "[8, 8, 3]": "channels come first: [3, 8, 8]",
+    "[32, 100, 1]": "channels come first: [1, 32, 100]",
+    "[1, 3, 224, 224]": "the batch axis is never written: [3, 224, 224]",
+    "[32, 3, 64, 64]": "the batch axis is never written: [3, 64, 64]",
+    "[1, 1, 28, 28]": "the batch axis is never written: [1, 28, 28]",
+    "[1, 64, 64, 3]": "channels come first, and the batch axis is never written: [3, 64, 64]",
+    "[16, 64, 64, 3]": "channels come first: [3, 16, 64, 64] is a clip, [3, 64, 64] an image",
+    "[28, 28]": "an image of one channel is [1, 28, 28]",
+    "[1000, 3]": "channels come first: [3, 1000]",
+}
+
+
+@pytest.mark.parametrize(("shape", "help"), CONVENTIONS.items(), ids=CONVENTIONS)
+@pytest.mark.parametrize("before", ["", "{scale: 0.5}, batch_norm, "], ids=["at once", "normed"])
+def test_a_shape_of_another_convention_is_told(shape: str, help: str, before: str) -> None:
+    text = f"input: {shape}\nbody: [{before}{{conv: {{out: 4, kernel: 1}}}}]\n"
+    (fault,) = loads(HEAD + text).warnings
+    assert (fault.code, fault.help) == ("W111", help)
+    assert fault.message.startswith(f"`conv1` reads the input {shape} as ")
+    assert loads(HEAD + text + "expect: {warnings: [W111]}\n").warnings == []
+
+
+def test_a_size_given_from_outside_is_told_as_well() -> None:
+    given = load("resnet50", inputs={"input": (224, 224, 3)})
+    (fault,) = [fault for fault in given.warnings if fault.code == "W111"]
+    assert fault.message == "`conv1` reads the input [224, 224, 3] as 224 channels of 224x3 cells"
+    assert load("resnet50").warnings == []

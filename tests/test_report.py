@@ -11,6 +11,7 @@ import pytest
 
 from archspec import report
 from archspec.network import Program, load
+from archspec.report import side_by_side
 from archspec.report.data import Report
 from archspec.report.layers import layers
 from archspec.report.table import Column, Table, html, markdown, plain
@@ -130,3 +131,36 @@ def test_count(n: int, text: str) -> None:
 )
 def test_size(n: int, text: str) -> None:
     assert size(n) == text
+
+
+@pytest.mark.parametrize(
+    ("spec", "variant", "depth"),
+    [
+        ("vgg16", None, 16),
+        ("resnet50", None, 50),
+        ("resnet50", "resnet18", 18),
+        ("resnet50", "resnet152", 152),
+        ("densenet121", None, 121),
+        ("googlenet", None, 22),
+        ("alexnet", None, 8),
+    ],
+)
+def test_depth_is_that_of_the_papers(spec: str, variant: str | None, depth: int) -> None:
+    assert load(spec, variant).analysis.totals.depth == depth
+
+
+def test_units_are_the_neurons_of_the_papers() -> None:
+    """Krizhevsky et al. 2012, section 3.5: from 253,440 on 224 cells; 55x55x96 and so on."""
+    layers = [96 * 55**2, 256 * 27**2, 384 * 13**2, 384 * 13**2, 256 * 13**2, 4096, 4096, 1000]
+    assert load("alexnet").analysis.totals.units == sum(layers)
+
+
+def test_several_networks_in_one_table() -> None:
+    networks = [load("lenet5"), load("mlp")]
+    table = side_by_side.side_by_side(networks)
+    assert table.title == "2 networks"
+    assert [row[:2] for row in table.rows] == [("lenet5", 61_706), ("mlp", 266_610)]
+    assert [row[3:5] for row in table.rows] == [(5, 6_518), (3, 410)]
+    found = json.loads(side_by_side.write(networks, "json"))
+    assert [one["totals"]["depth"] for one in found] == [5, 3]
+    assert side_by_side.write(networks, "csv").splitlines()[2].startswith("mlp,mlp.yaml,266610,")

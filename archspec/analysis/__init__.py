@@ -59,7 +59,7 @@ class Analysis:
 
     @cached_property
     def totals(self) -> Totals:
-        return totals(self.rows)
+        return totals(self.graph, self.rows)
 
     @cached_property
     @collector.paused()

@@ -192,9 +192,9 @@ class _Steps:
 
     def __init__(self, graph: Graph, tracked: Sequence[Tracked]) -> None:
         self._tracked = tracked
-        self._walks = [_walk(node) for node in graph.kinds]
+        self._walks = [walk_of(node) for node in graph.kinds]
         self._through = [
-            walk == _moved(len(node.outs[0].shape), 0, 0) and len(node.outs) == 1
+            walk == moved(len(node.outs[0].shape), 0, 0) and len(node.outs) == 1
             for node, walk in zip(graph.kinds, self._walks, strict=True)
         ]
 
@@ -222,7 +222,7 @@ class _Steps:
         states: list[State] = []
         start = node.outs[0].shape[axis]
         for out in node.outs[1:]:
-            states += self._merged(node, given, _moved(rank, axis, start), out.shape).states
+            states += self._merged(node, given, moved(rank, axis, start), out.shape).states
             start += out.shape[axis]
         return states
 
@@ -287,7 +287,7 @@ def _sorted(still: Still) -> tuple[tuple[int, int, int], ...]:
 # ------------------------------------------------------------------ how a layer walks
 
 
-def _walk(node: Node) -> Walk:
+def walk_of(node: Node) -> Walk:
     """How the first output of a layer walks along its inputs."""
     if node.layer is None:
         return ()
@@ -302,7 +302,7 @@ def _walk(node: Node) -> Walk:
     )
 
 
-def _moved(rank: int, axis: int, start: int) -> Walk:
+def moved(rank: int, axis: int, start: int) -> Walk:
     """Cell by cell, but along `axis` from cell `start` on."""
     there = Shift(1, 1, start, start, True)
     return (tuple((a, there if a == axis else HERE) for a in range(rank)),)

@@ -83,6 +83,10 @@ class Totals:
     """Tensors alive at the same time in inference, at most."""
     peak_at: str
     """The path of the node that runs then."""
+    depth: int
+    """Layers with weights on the longest way from an input to an output; norms do not count."""
+    units: int
+    """Numbers that layers with weights give: the neurons of papers."""
 
     @property
     def inference_bytes(self) -> int:
@@ -126,7 +130,7 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
     return found
 
 
-def totals(rows: Sequence[Row]) -> Totals:
+def totals(graph: Graph, rows: Sequence[Row]) -> Totals:
     """The sums over all the rows of a graph."""
     inference = [row for row in rows if not row.training_only]
     used = {row.shared_with or row.path for row in inference}
@@ -148,7 +152,29 @@ def totals(rows: Sequence[Row]) -> Totals:
         saved_bytes=sum(row.bytes_saved for row in rows),
         peak_live_bytes=peak.live_bytes,
         peak_at=peak.path if peak.live_bytes else "",
+        depth=_depth(graph),
+        units=sum(
+            node.outs[0].size
+            for node in graph.steps
+            if node.layer is not None and node.layer.weighted and not node.training
+        ),
     )
+
+
+def _depth(graph: Graph) -> int:
+    """Of what evaluation runs: a layer that a network runs again counts again."""
+    depths: list[int] = []
+    for node in graph.steps:
+        before = max((depths[edge.node] for edge in node.inputs), default=0)
+        here = 0 if node.layer is None or node.training else node.layer.weighted
+        depths.append(before + here)
+    last = (
+        edge.node
+        for name, edges in graph.outputs.items()
+        for edge in edges
+        if name not in graph.training_outputs
+    )
+    return max((depths[node] for node in last), default=0)
 
 
 def _by_family(counts: Iterable[tuple[str, int]]) -> dict[str, int]:

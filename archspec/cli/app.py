@@ -6,11 +6,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from archspec.cli import figures, language, network
+from archspec.cli.search import search
 from archspec.cli.see import see
 from archspec.cli.show import say
 from archspec.cli.train import evaluate, generate, predict, push, runs, save, train
 from archspec.cli.transfer import transfer
 from archspec.cli.weights import weights
+from archspec.text import options
 from archspec.version import VERSION
 
 
@@ -34,7 +36,7 @@ def completion(shell: str) -> None:
 COMMANDS = (
     network.check, network.compile_, network.summary, network.expand, network.export,
     network.diff, figures.render, figures.gallery, train, predict, generate, evaluate, runs, save,
-    push, transfer, see, weights,
+    push, transfer, see, search, weights,
     language.new, language.fmt, language.list_, language.explain, language.schema, completion,
 )  # fmt: skip
 
@@ -50,5 +52,12 @@ class _Group(click.Group):
     cls=_Group, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(VERSION, message="archspec %(version)s")
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Architectures of neural networks as short YAML specs."""
+    ctx.with_resource(options.typed(_known))
+
+
+def _known() -> set[str]:
+    """The options of the command that runs."""
+    return {param.name or "" for param in click.get_current_context().command.params}

@@ -77,22 +77,52 @@ def compile_(spec: str, choice: Choice, output: Output, stop_after: str | None) 
 
 
 @click.command()
-@SPEC
+@click.argument(
+    "specs", metavar="SPEC...", nargs=-1, required=True, help="Files, or names.",
+    shell_complete=specs,
+)  # fmt: skip
 @FORMAT
 @click.option(
     "--depth", "-d", metavar="N", type=click.IntRange(min=0),
     help="Fold what lies deeper than this.",
 )  # fmt: skip
+@click.option("--variants", is_flag=True, help="A row for each spec and each of its variants.")
 @choosing
-def summary(spec: str, format: str, depth: int | None, choice: Choice) -> None:
-    """Show every layer, and the totals."""
+def summary(
+    specs: tuple[str, ...], format: str, depth: int | None, variants: bool, choice: Choice
+) -> None:
+    """Show every layer, and the totals; of several specs a row each."""
     from archspec import report
 
-    program = choice.accept(spec)
+    if len(specs) > 1 or variants:
+        if depth is not None:
+            message = "`--depth` folds the layers of one network"
+            raise WrongUsageError(message, "leave it out, or name one spec")
+        if variants and choice.variant is not None:
+            message = "`--variants` shows all; `--variant` names one"
+            raise WrongUsageError(message, "leave one out")
+        several(specs, format, choice, variants=variants)
+        return
+    program = choice.accept(specs[0])
     if format == "table":
         table(report.layers(program, depth))
     else:
         say(report.write(program, format, depth))
+
+
+def several(specs: tuple[str, ...], format: str, choice: Choice, *, variants: bool) -> None:
+    """One table of networks."""
+    from archspec.report import side_by_side
+
+    found = []
+    for spec in specs:
+        program = choice.accept(spec)
+        others = [name for name in program.spec.variants if name != program.spec.name]
+        found += [program, *map(program.with_, others if variants else ())]
+    if format == "table":
+        table(side_by_side.side_by_side(found))
+    else:
+        say(side_by_side.write(found, format))
 
 
 @click.command()

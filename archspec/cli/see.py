@@ -225,3 +225,92 @@ def filters(networks: Networks, at: str | None, choice: Choice, output: Output) 
     from archspec import see
 
     networks.write(lambda m: see.filters(m, at), choice, output, "filters")
+
+
+_UNITS = click.option(
+    "--unit", "-u", "units", metavar="N", multiple=True,
+    help="By number, a class by name too; the first 16, if not said.",
+)  # fmt: skip
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_at(required=True)
+@_UNITS
+@click.option("--count", metavar="N", type=int, default=8, show_default=True, help="Of a unit.")
+def patches(
+    pictures: tuple[str, ...], networks: Networks, at: str, units: tuple[str, ...], count: int,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show the parts of pictures that activate a unit most."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.patches(m, list(pictures), at, list(units) or None, count=count),
+        choice, output, "patches",
+    )  # fmt: skip
+
+
+@see.command()
+@_seeing
+@_at(required=True)
+@_UNITS
+@click.option("--steps", metavar="N", type=int, default=64, show_default=True, help="Of ascent.")
+@click.option("--jitter", metavar="N", type=int, default=2, show_default=True, help="In pixels.")
+@click.option("--l2", metavar="X", type=float, default=1.0, show_default=True, help="For grey.")
+@click.option(
+    "--variation", metavar="X", type=float, default=10.0, show_default=True, help="For smoothness."
+)
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the noise.")
+def maximise(
+    networks: Networks, at: str, units: tuple[str, ...], choice: Choice, output: Output,
+    **settings: Any,
+) -> None:  # fmt: skip
+    """Show what units look for, by gradient ascent from noise."""
+    from archspec import see
+
+    seed, steps = settings["seed"], settings["steps"]
+    prior = see.Prior(settings["jitter"], settings["l2"], settings["variation"])
+    networks.write(
+        lambda m: see.maximise(m, at, list(units) or None, steps=steps, prior=prior, seed=seed),
+        choice, output, "maximise",
+    )  # fmt: skip
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_at(required=True)
+@click.option("--unit", "-u", metavar="N", required=True, help="By number, a class by name too.")
+@click.option("--steps", metavar="N", type=int, default=20, show_default=True, help="Of ascent.")
+def emphasise(
+    pictures: tuple[str, ...], networks: Networks, at: str, unit: str, steps: int,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show what in a picture caused an activation: it grows."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.emphasise(m, list(pictures), at, unit, steps=steps),
+        choice, output, "emphasise",
+    )  # fmt: skip
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@_at(required=True)
+@click.option("--steps", metavar="N", type=int, default=100, show_default=True, help="Of Adam.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the noise.")
+def invert(
+    pictures: tuple[str, ...], networks: Networks, at: str, steps: int, seed: int,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show pictures that a node cannot tell from given ones."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.invert(m, list(pictures), at, steps=steps, seed=seed),
+        choice, output, "invert",
+    )  # fmt: skip

@@ -65,7 +65,7 @@ def _number(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdigit() else text
 
 
-def _key(text: str) -> tuple[str, Any]:
+def key(text: str) -> tuple[str, Any]:
     return setting(text, "--with")
 
 
@@ -79,7 +79,7 @@ planning = together(
     ),
     click.option("--folder", "-o", metavar="FOLDER", help="Where it goes; runs/NAME if not said."),
     click.option(
-        "--with", "-w", "keys", metavar="KEY=VALUE", type=_key, multiple=True,
+        "--with", "-w", "keys", metavar="KEY=VALUE", type=key, multiple=True,
         help="A key of the plan: schedule=cosine, optimizer='{sgd: {lr: 0.1}}'.",
     ),
     click.option("--epochs", "-e", metavar="N", type=int, help="How often it sees the data."),

@@ -14,6 +14,7 @@ from archspec.cli.options import (
     WRONG_SPEC,
     Choice,
     Output,
+    WrongUsageError,
     choosing,
     specs,
     state,
@@ -33,6 +34,8 @@ class Transfer:
     allow: tuple[str, ...]
     adapt_input: bool
     cast: bool
+    entry: str | None
+    prefix: dict[str, str]
 
     def keywords(self) -> dict[str, Any]:
         """As `weights.plan` and `weights.convert` take them."""
@@ -41,6 +44,20 @@ class Transfer:
         # what is odd about the spec that names are known of is none of this command's business
         old = None if self.from_spec is None else prepare(self.from_spec, Choice())
         return asdict(self) | {"from_spec": old}
+
+
+def _prefixes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """`model.=` → {"model.": ""}."""
+    found = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not equals or not (old or new):
+            message = f"`--prefix {text}` is not OLD=NEW"
+            raise WrongUsageError(
+                message, "--prefix model.= takes one off, --prefix =body. puts one"
+            )
+        found[old] = new
+    return found
 
 
 _FOR_SPEC = click.option(
@@ -68,6 +85,11 @@ _transferring = together(
         "--adapt-input", is_flag=True, help="Fit the first convolution to the input's channels."
     ),
     click.option("--cast", is_flag=True, help="Convert between float dtypes."),
+    click.option("--entry", metavar="NAME", help="The state_dict of a checkpoint: model_ema."),
+    click.option(
+        "--prefix", metavar="OLD=NEW", multiple=True, callback=_prefixes,
+        help="Another beginning of names: model.= takes one off, =body. puts one before.",
+    ),
 )  # fmt: skip
 
 
@@ -85,7 +107,7 @@ def report(spec: str, transfer: Transfer, choice: Choice, as_json: bool) -> None
     """Say what of a file a network can take; only its header is read."""
     from archspec.weights import plan
 
-    found = plan(choice.accept(spec), **transfer.keywords())
+    found = plan((choice.accept if choice.strict else choice.unheard)(spec), **transfer.keywords())
     say(json.dumps(found.record(), indent=1) if as_json else str(found))
     if not found.ok:
         raise Exit(WRONG_SPEC)

@@ -24,6 +24,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
@@ -35,7 +36,7 @@ from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
 from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import SpecError
+from archspec.text.faults import Fault, SpecError
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from archspec.expand.tree import Instance
     from archspec.layers.base import TensorType
 
-__all__ = ["elaborate", "expand", "input_types"]
+__all__ = ["OF_SIZES", "elaborate", "expand", "input_types"]
+
+OF_SIZES = ("E203", "E304")  # faults that other sizes of the input may mend
 
 _FRAMES = 150  # of Python (on the heap) for each call of a block, with groups in one another
 _NOBODY: Mapping[str, Any] = {}
@@ -65,12 +68,11 @@ def expand(
     from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
 
     chosen = _Chosen(spec, variant, params, inputs)
-    state = State(limits)
     with _deep(limits):
-        root = _elaborate(state, chosen, headed=True)
+        root = _elaborate(limits, chosen, headed=True)
         graph = flatten(root)
         if root.free_axes:
-            graph.running = _running(root, state, chosen)
+            graph.running = _running(root, chosen)
     return graph
 
 
@@ -83,7 +85,7 @@ def elaborate(
 ) -> Instance:
     """The tree alone; paths of `head` are not looked up in it. Raises SpecError."""
     with _deep(limits):
-        return _elaborate(State(limits), _Chosen(spec, variant, params, inputs))
+        return _elaborate(limits, _Chosen(spec, variant, params, inputs))
 
 
 class _Chosen(NamedTuple):
@@ -95,18 +97,9 @@ class _Chosen(NamedTuple):
     inputs: Mapping[str, Sequence[int]] | None
 
 
-def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instance:
+def _elaborate(limits: Limits, chosen: _Chosen, *, headed: bool = False) -> Instance:
+    root, state = _sized(limits, chosen)
     spec = chosen.spec
-    root: Instance | None = None
-    try:
-        root = _root(state, chosen)
-        if not state.faults:
-            cut.unused(state)
-    except LimitError:
-        pass
-    except RecursionError:
-        message = "the network is nested too deeply"
-        state.fault("E407", message, spec.loc, "call blocks less deeply")
     if headed:
         sound = root if not state.faults else None
         heads.check(state, spec, sound, chosen=bool(chosen.variant or chosen.params))
@@ -116,11 +109,54 @@ def _elaborate(state: State, chosen: _Chosen, *, headed: bool = False) -> Instan
     return root
 
 
-def _running(root: Instance, state: State, chosen: _Chosen) -> Running:
+def _sized(limits: Limits, chosen: _Chosen) -> tuple[Instance | None, State]:
+    """The tree; without what is there in training only, where only that refuses the sizes given.
+
+    Sizes given that the network refuses are one mistake, however many items refuse them.
+    """
+    root, state = _walked(State(limits), chosen)
+    if not chosen.inputs or all(fault.code not in OF_SIZES for fault in state.faults):
+        return root, state
+    usual = _walked(State(limits), chosen._replace(inputs=None))[1]
+    if usual.faults:
+        return root, state
+    bare, always = _walked(State(limits, untrained=True), chosen)
+    if set(always.faults) < set(state.faults):
+        root, state, trained = bare, always, state
+        if not state.faults:
+            _warn(state, trained.faults[0])
+    first = next((fault for fault in state.faults if fault.code in OF_SIZES), None)
+    state.faults = [f for f in state.faults if f is first or f.code not in OF_SIZES]
+    return root, state
+
+
+def _warn(state: State, refused: Fault) -> None:
+    """Note that the network is built without what is there in training only."""
+    message = f"at these sizes the network cannot be trained: {refused.message}"
+    help = "what is under `tap: train` is left out; larger sizes keep it"
+    state.warnings.append(replace(refused, code="W112", message=message, help=help))
+
+
+def _walked(state: State, chosen: _Chosen) -> tuple[Instance | None, State]:
+    """The tree, as far as it came, and the state with its faults."""
+    root: Instance | None = None
+    try:
+        root = _root(state, chosen)
+        if not state.faults:
+            cut.unused(state)
+    except LimitError:
+        pass
+    except RecursionError:
+        message = "the network is nested too deeply"
+        state.fault("E407", message, chosen.spec.loc, "call blocks less deeply")
+    return root, state
+
+
+def _running(root: Instance, chosen: _Chosen) -> Running:
     """What follows from free axes. Raises SpecError where that is what may not."""
     from archspec.expand.running import Symbolic, running  # for specs with free axes only
 
-    again = Symbolic(state)
+    again = Symbolic(root.origin.state)
     symbolic = _root(again, chosen)
     if again.faults:
         raise SpecError(_ordered(again, chosen.spec), chosen.spec.sources)

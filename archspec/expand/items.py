@@ -99,7 +99,8 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
         read.update(made.copy.taken())
         spare.update(_unasked(walk, found, made.copy, asked))
         cut.taken(walk, made.copy, asked)
-    if (dead and (found.asked.taps or (callee.whole and callee.file.used))) or spare:
+    used = found.asked.taps or (callee.whole and callee.file.used)
+    if (dead and (used or walk.state.untrained)) or spare:
         needed.prune(found, dead, spare)
     elif dead:
         needed.complain(walk, dead)
@@ -210,7 +211,7 @@ def _copies(
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
         label = walk.label(plan, env) if plan.apart and not spot.prefix else None
-        here = Spot(env, spot.frame, line, label, spot.prefix)
+        here = Spot(env, spot.frame, line, label, spot.prefix, later=index > 0)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
         walk.over = cut.over(walk)
@@ -266,7 +267,10 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
     copy = None
     # what cannot be known is taken for absent
     seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan, spot)
-    if item.when is True or state.condition(item, "when", walk.sight(plan, spot, first)):
+    there = not (state.untrained and item.tap == "train")
+    if there and (
+        item.when is True or state.condition(item, "when", walk.sight(plan, spot, first))
+    ):
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
         copy = _make(walk, plan, spot)
         walk.tapped = outer
@@ -460,7 +464,7 @@ def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy) -> None:
             copy.out.type = state.infer(layer, kinds, item.key)[0]
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
-            help = bad.help or mismatch.projection(copy, item)
+            help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
             state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, frame)

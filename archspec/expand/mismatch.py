@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
@@ -44,6 +46,33 @@ def origin(walk: Walk, value: Value) -> str:
             return ".".join((*before, *made.path))
     name = next((n for n, v in walk.inputs.items() if v is value), "")
     return ".".join((*before, name)) if name and before else name
+
+
+def alike(walk: Walk, ins: Sequence[Value | None]) -> str:
+    """What would make two maps equal that differ by a few cells, as those of a U-Net do."""
+    values = [v for v in ins if v is not None]
+    shapes = [kind.shape for kind in types(values) if kind is not None and kind.map is not False]
+    if len(shapes) != 2 or len(values) != 2 or {len(shape) for shape in shapes} - {3, 4}:
+        return ""
+    small, large = sorted(range(2), key=lambda k: shapes[k][1:])
+    pairs = list(zip(shapes[small][1:], shapes[large][1:], strict=False))
+    if len(shapes[0]) != len(shapes[1]) or not all(n <= m < 2 * n for n, m in pairs):
+        return ""
+    if shapes[small][1:] == shapes[large][1:]:
+        return ""
+    names = [_here(walk, values[k]) for k in (small, large)]
+    return (
+        "give both one size and take that: "
+        f"`{{id: same, crop: center, from: [{names[1]}, {names[0]}]}}`,\n"
+        f"or `{{id: same, upsample: , from: [{names[0]}, {names[1]}]}}`; "
+        "or choose an input that the strides divide"
+    )
+
+
+def _here(walk: Walk, value: Value) -> str:
+    """The path of what gives a value, as it is named in the block."""
+    made = next((m for m in reversed(walk.made) if value in m.copy.outs.values()), None)
+    return ".".join(made.path) if made else origin(walk, value).rpartition(".")[2]
 
 
 def projection(copy: Copy, item: Item) -> str:

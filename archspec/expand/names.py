@@ -95,6 +95,7 @@ class Spot:
     line: Value | None  # what flows towards it
     label: str | None = None  # its name where that is known: its id, or the key of a branch
     prefix: tuple[str, ...] = ()  # from the body to `frame`: the id of a repeat around it
+    later: bool = False  # whether it is that of a copy behind the first
     given: Given = ()  # the inputs that it says, or that are implied
 
     @property

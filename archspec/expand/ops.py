@@ -81,7 +81,8 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             outs = state.infer(layer, types(ins), item.key)
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
-            state.fault(bad.code, bad.message, item.key, bad.help, details)
+            help = bad.help or (mismatch.alike(walk, ins) if layer.merges else "")
+            state.fault(bad.code, bad.message, item.key, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}
     return {name: Value(None) for name in gives or ("output",)}

@@ -25,12 +25,13 @@ class Plan:
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
     names that its expressions read, those of `repeat` and of paths left out. `literal`: no
     argument is an expression; `layer` is then what it becomes, once that is known. `repeats` are
-    the repeated items inside.
+    the repeated items inside. `starts`: it repeats, and its `from` is one path, the same for all
+    copies: where the first starts, the others from the copy before.
     """
 
     __slots__ = (
         "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
-        "repeats", "takes", "word",
+        "repeats", "starts", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
@@ -41,11 +42,11 @@ class Plan:
         computed = has_expression(item.id)
         self.ident: str | None = None if item.id is None or computed else item.id.text
         self.labels: Template | None = item.id if computed else None
-        self.apart = (
-            self.labels is not None
-            and item.repeat is not None
-            and not self.labels.names.isdisjoint({"loop", *item.repeat.columns})
-        )
+        # the names whose values may tell the copies of its own repeat apart
+        own = set() if item.repeat is None else {"loop", *item.repeat.columns}
+        self.apart = self.labels is not None and not self.labels.names.isdisjoint(own)
+        paths = [ref.path for ref in item.inputs or ()]
+        self.starts = bool(own) and len(paths) == 1 and paths[0].names.isdisjoint({"prev", *own})
         self.literal = not has_expression(item.args)
         self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
         self.counted = item.repeat is not None and any(

@@ -116,7 +116,7 @@ class Symbolic(State):
 
     def __init__(self, first: State) -> None:
         """`first` is the expansion with plain numbers."""
-        super().__init__(first.limits)
+        super().__init__(first.limits, untrained=first.untrained)
         self.plans = first.plans
         self.axes: dict[str, int] = {}
         self.named: dict[str, Sym] = {}

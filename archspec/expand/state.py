@@ -49,8 +49,9 @@ class Link:
 class State:
     """One expansion."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, untrained: bool = False) -> None:
         self.limits = limits
+        self.untrained = untrained  # whether taps for training are left out
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.blind = False  # whether any value may be hidden by a fault

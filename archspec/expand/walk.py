@@ -202,14 +202,15 @@ class Walk:
     def given(self, plan: Plan, spot: Spot) -> Given:
         """The inputs an item says or implies."""
         if plan.item.inputs is not None:
-            return [(ref.slot, self._seen(ref, spot)) for ref in plan.item.inputs]
+            behind = plan.starts and spot.later
+            return [(ref.slot, self._seen(ref, spot, behind)) for ref in plan.item.inputs]
         if spot.line is None or (plan.kind == OP and not plan.takes):
             return ()
         return ((None, spot.line),)
 
-    def _seen(self, ref: Ref, spot: Spot) -> Value:
-        """The value a path leads to; one without a type where it has a fault."""
-        if ref.path.text == "prev":
+    def _seen(self, ref: Ref, spot: Spot, behind: bool) -> Value:
+        """The value a path leads to, or that of the copy before; untyped where it has a fault."""
+        if behind or ref.path.text == "prev":
             if spot.line is None:
                 wiring.nothing_flows(self.state, ref.loc)
             return spot.line or Value(None)

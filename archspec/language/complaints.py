@@ -288,7 +288,7 @@ def _subject(path: Steps) -> str:
             return "a name"
         case ("expect", *_, str(key)):
             return f"the total `{key}`" if key in TOTALS else "totals"
-        case ("weights", str(source), _) if source != "rename":
+        case ("weights", str(source), _) if source not in ("rename", "ignore"):
             return f"`{source}`"
     return _inside(path)
 

@@ -74,12 +74,13 @@ class Rename:
         )
 
     def __str__(self) -> str:
-        right = " + ".join(text.text for text in self.theirs)
+        right = " + ".join(text.text or '""' for text in self.theirs)
         if self.part is not None:
             right += f", part {self.part[0]} of {self.part[1]}"
         if self.order is not None:
             right += f", axes {list(self.order)}"
-        return f"{self.ours.text} -> {right}" + (", reshaped" if self.reshape else "")
+        left = self.ours.text or '""'
+        return f"{left} -> {right}" + (", reshaped" if self.reshape else "")
 
 
 def pattern(text: str) -> Pattern:

@@ -199,6 +199,16 @@ _Table = Annotated[
 ]
 
 
+_Ignored = Annotated[
+    Text,
+    *_matching(
+        r"[A-Za-z0-9_.*-]*[A-Za-z0-9_][A-Za-z0-9_.*-]*",
+        "`{}` is no name of a tensor",
+        'for example `ignore: ["*.relative_position_index"]`; `*` stands for any text',
+    ),
+]
+
+
 class Weights(Form):
     """The section `weights`: by source and variant what to fetch; the table of renames."""
 
@@ -219,6 +229,14 @@ class Weights(Form):
     rename: Annotated[tuple[Rename, ...], GetPydanticSchema(lambda _, read: read(_Table))] = Field(
         (), description="a name here: what it is in the source"
     )
+
+    ignore: Annotated[
+        tuple[_Ignored, ...],
+        BeforeValidator(
+            lambda node: node if isinstance(node, list) else [node],
+            json_schema_input_type=_Ignored | list[_Ignored],
+        ),
+    ] = Field((), description="tensors of a source that are no weights; * stands for any text")
 
     @property
     def sources(self) -> Mapping[str, Mapping[str, str | Published]]:

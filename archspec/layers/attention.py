@@ -38,6 +38,10 @@ class Attention(Layer):
     bias: Flag = Field(True, description="learned shifts of all projections")
     causal: Flag = Field(False, description="a place sees itself and what comes before")
 
+    @property
+    def weighted(self) -> int:
+        return 2  # the projections before and behind
+
     def parts(
         self, query: TensorType, key: Given = None, value: Given = None, *masks: Given
     ) -> tuple[TensorType, TensorType, TensorType]:

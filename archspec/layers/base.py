@@ -391,6 +391,11 @@ class Layer(BaseModel):
         """All floating point operations for one sample: 2 x MACs, bias and element-wise work."""
         return 2 * self.macs(ins, outs) + self.work * outs[0].size
 
+    @property
+    def weighted(self) -> int:
+        """Layers with weights one behind the other in it, as papers count them: norms are none."""
+        return int(self.linear)
+
     def keeps(self, *ins: Any, **_: Any) -> Kept:
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept

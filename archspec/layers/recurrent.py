@@ -42,6 +42,10 @@ class Recurrent(Layer):
             raise self.bad("layers", "it is at most 1000", code="E210")
 
     @property
+    def weighted(self) -> int:
+        return self.layers
+
+    @property
     def states(self) -> tuple[str, ...]:
         return self.gives[1:]
 

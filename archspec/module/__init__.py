@@ -11,7 +11,7 @@ build("resnet50", classes=10)    Resnet50((conv1): Conv2d(3, 64, …) … (fc): 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,13 @@ def build(
     spec: str | Path | Program,
     variant: str | None = None,
     *,
-    weights: str | Path | Mapping[str, str | Path] | None = None,
+    weights: str | Path | Mapping[str, Any] | None = None,
+    source: str | None = None,
+    allow: Iterable[str] = (),
     adapt_input: bool = False,
+    cast: bool = False,
+    entry: str | None = None,
+    prefix: Mapping[str, str] | str | None = None,
     **params: Any,
 ) -> nn.Module:
     """The network as a PyTorch module in training mode: freshly initialised, or with `weights`.
@@ -47,29 +52,46 @@ def build(
     and tracebacks show it. Weights have the names and shapes of the spec's graph, and so have the
     outputs: a copy on the meta device, which computes nothing, is run first (`prove`).
 
-    `weights` is the path of a file, or a source that the spec names ("torchvision", "timm",
-    "file"). All of it is loaded, except where the spec's `head` does not fit: that stays freshly
-    initialised. A source that only files name which the spec uses is for these; `{"net": PATH}`
-    says what is for the used file at `net`. `archspec.weights.report(model)` says what was done,
-    `archspec.weights.load` can do more. `adapt_input` fits the first convolution to another number
-    of input channels.
+    `weights` is the path of a file, a state_dict, or a source that the spec names: "torchvision",
+    "timm", "file". All of it is loaded, except where the spec's `head` does not fit: that stays
+    freshly initialised. A source that only files name which the spec uses is for these;
+    `{"net": PATH}` says what is for the used file at `net`. `archspec.weights.report(model)` says
+    what was done. `source`, `allow`, `adapt_input`, `cast`, `entry`, `prefix` are those of
+    `archspec.weights.load`. A param that is called so is set by `archspec.load`, and the weights
+    are then loaded by `archspec.weights.load`.
 
     Raises SpecError for faults in the spec; BuildError when torch is not installed, or when the
     module does not match its graph; WeightsError when the weights do not fit.
     """
     program = network.program(spec, variant, **params)
+    said = {"source": source, "entry": entry, "prefix": prefix}
+    how: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
+    how |= {"allow": allow} if allow != () else {}
+    flags = {"adapt_input": adapt_input, "cast": cast}
+    how |= {key: value for key, value in flags.items() if value is not False}
+    _clear(program, how)
     torch_module()
     cls = _written(program)
     prove(cls, program)
     module = _made(cls, program)
     reparam.allow_pickling(module)
-    if weights is not None:
+    if weights is not None or how:
         from archspec.weights import load
 
-        named = isinstance(weights, str) and weights in SOURCES
-        state, source = (None, str(weights)) if named else (weights, None)
-        load(module, state, source, adapt_input=adapt_input)
+        named = isinstance(weights, str) and weights in SOURCES and source is None
+        if named:
+            how["source"] = weights
+        load(module, None if named else weights, **how)
     return module
+
+
+def _clear(program: Program, how: Mapping[str, Any]) -> None:
+    """Raises BuildError where what is said of weights may be meant for a param of the spec."""
+    name = next((key for key in how if key in program.spec.params), None)
+    if name is not None:
+        message = f"`{name}` is a param of `{program.spec.name}`, and says how weights are loaded"
+        help = f"load(SPEC, {name}=…) sets the param, weights.load(model, …, {name}=…) the other"
+        raise BuildError("E619", message, help)
 
 
 def prove(cls: type[nn.Module], program: Program) -> None:

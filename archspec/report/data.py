@@ -114,6 +114,8 @@ class Totals(Model):
     saved_bytes: int
     peak_live_bytes: int
     peak_at: str
+    depth: int
+    units: int
     inference_bytes: int
     training_bytes: int
 

@@ -119,6 +119,8 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
     analysis = network.analysis
     totals = analysis.totals
     yield "parameters", _parameters(analysis)
+    layers = f"{totals.depth} weighted layer{'s' * (totals.depth != 1)}"
+    yield "depth", f"{layers} in a row; {totals.units:,} units"
     yield "arithmetic", _arithmetic(analysis)
     tensors = f"tensors {size(totals.peak_live_bytes)} at `{totals.peak_at}`"
     weights = f"weights {size(totals.weight_bytes)}"
@@ -127,7 +129,7 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
     adam = f"Adam adds {size(totals.optimizer_bytes['Adam'])}"
     beside = f"beside weights and gradients of {learned}; {adam}"
     yield "training", f"{size(totals.saved_bytes)} a sample, {beside}"
-    seen = _features(analysis)
+    seen = features(analysis)
     if seen is not None:
         where = f"at `{seen.path}` (size / stride + padding, in input cells)"
         yield "field", f"{receptive(seen)} {where}"
@@ -160,7 +162,7 @@ def _arithmetic(analysis: Analysis) -> str:
     return f"{text}: {', '.join(shares)}" if shares else text
 
 
-def _features(analysis: Analysis) -> Row | None:
+def features(analysis: Analysis) -> Row | None:
     """The last layer that has a local field over an area: it tells what the features see."""
     for row in reversed(analysis.rows):
         area = not row.training_only and prod(row.shape[1:]) > 1

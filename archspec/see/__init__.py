@@ -1,8 +1,8 @@
 """A network, pictures → what the network sees in them, as pictures.
 
     archspec.see.guided(model, "cat.jpg")           what in the picture speaks for its class
-    archspec.see.gradcam(model, "cat.jpg")          where that is
-    archspec.see.filters(model)                     what the first layer looks for
+    archspec.see.maximise(model, "conv5", [3, 7])   what two units of conv5 look for
+    archspec.see.patches(model, "data/birds", "conv5", [3])    where they find it
 
 A model is a module that archspec built, or what `archspec.train.load` gives of a run. Every call
 gives a Seeing: its `values`, a PNG, a page of HTML; in a notebook it shows itself.
@@ -11,6 +11,9 @@ gives a Seeing: its `values`, a PNG, a page of HTML; in a notebook it shows itse
     reading       files, folders, arrays → pictures
     attribution   saliency, guided, deconv, gradcam, occlusion
     maps          activations, filters
+    receptive     patches: the pictures that activate a unit most, cut by its receptive field
+    ascent        maximise, emphasise
+    inversion     invert
     seeing        what they give
 """
 
@@ -20,19 +23,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archspec.see.ascent import Prior, emphasise, maximise
     from archspec.see.attribution import deconv, gradcam, guided, occlusion, saliency
+    from archspec.see.inversion import invert
     from archspec.see.maps import activations, filters
+    from archspec.see.receptive import Box, Patch, patches
     from archspec.see.seeing import Seeing, beside
 
 _HOME = {
-    "Seeing": "seeing", "activations": "maps", "beside": "seeing", "deconv": "attribution",
-    "filters": "maps", "gradcam": "attribution", "guided": "attribution",
-    "occlusion": "attribution", "saliency": "attribution",
+    "Box": "receptive", "Patch": "receptive", "Prior": "ascent", "Seeing": "seeing",
+    "activations": "maps", "beside": "seeing", "deconv": "attribution", "emphasise": "ascent",
+    "filters": "maps", "gradcam": "attribution", "guided": "attribution", "invert": "inversion",
+    "maximise": "ascent", "occlusion": "attribution", "patches": "receptive",
+    "saliency": "attribution",
 }  # fmt: skip
 
 __all__ = [
-    "Seeing", "activations", "beside", "deconv", "filters", "gradcam", "guided", "occlusion",
-    "saliency",
+    "Box", "Patch", "Prior", "Seeing", "activations", "beside", "deconv", "emphasise", "filters",
+    "gradcam", "guided", "invert", "maximise", "occlusion", "patches", "saliency",
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -91,6 +91,7 @@ class Job:
     folder: Path | None
     quiet: bool = False
     bytes: tuple[int, ...] = ()  # that each phase holds, where the analysis can tell
+    after: Callable[[log.Row], None] | None = None  # is shown the row of each epoch
 
     @property
     def name(self) -> str:
@@ -388,6 +389,8 @@ class Training:
         self.accelerator.log(figures, step=at.steps)
         self._draw()
         self.save()
+        if self.job.after is not None:
+            self.job.after(row)
 
     @torch.no_grad()
     def _draw(self) -> None:

@@ -8,7 +8,7 @@ resume(run.folder)                              the same run, if it was cut off 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archspec.network import Program
+    from archspec.train.log import Row
 
 _TRIES = 100  # updates on one batch
 _LEARNT = 0.1  # share of the first loss that is left, at most, where a network can learn
@@ -59,6 +60,7 @@ def fit(
     resume: str | Path | None = None,
     step: Function | None = None,
     quiet: bool = False,
+    after: Callable[[Row], None] | None = None,
     **keys: Any,
 ) -> Run:
     """Train a module that archspec built, or any other; it is trained in place.
@@ -73,6 +75,8 @@ def fit(
 
     `step` is a function of the model, inputs and targets of a batch that returns its loss, or a
     mapping of `loss` and other figures (means over the batch): it takes the place of a task.
+    `after` is called with the row of each epoch, as `Run.metrics` has it; what it raises ends the
+    training.
 
     Raises SpecError for a plan that is wrong; TrainError before the first step where network,
     data and plan do not go together, and later where numbers are no longer finite.
@@ -87,7 +91,7 @@ def fit(
     agrees(found, step)
     job = prepare(gathering.gathered(model, found), data, found, quiet=quiet)
     job.task.function = step
-    training = Training(job, accelerator(found, job.folder))
+    training = Training(replace(job, after=after), accelerator(found, job.folder))
     _begin(training)
     return training.run()
 

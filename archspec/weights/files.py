@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from archspec.save import NotOursError, replacing
+from archspec.text.options import said
+from archspec.weights import entries, prefixes, shards
 from archspec.weights import header as headers
-from archspec.weights.errors import WeightsError, unusable
+from archspec.weights.entries import Pick
+from archspec.weights.errors import WeightsError, some, unusable
 from archspec.weights.recipes import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MARK = "archspec"  # the key of the metadata that says which version wrote a file
-WRAPPERS = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile put them around
+WHOLE = Pick()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,15 @@ def given(state: Mapping[str, Any], name: str = "state_dict") -> Archive:
             message = f"`{key}` in `{name}` is no plain tensor of numbers ({value.layout})"
             raise WeightsError("E608", message, "save it dense, as float32")
         header[key] = Stored.of(value)
-    return Archive(name, header, lambda key: state[key].detach().to("cpu"))
+
+    def tensor(key: str) -> Tensor:
+        value: Tensor = state[key].detach()
+        if value.is_meta:
+            message = f"`{key}` in `{name}` is on the meta device: it has a shape and no numbers"
+            raise WeightsError("E608", message, "give the weights of a model that has some")
+        return value.to("cpu")
+
+    return Archive(name, header, tensor)
 
 
 def _safetensors(file: IO[bytes], path: Path, size: int) -> Archive:
@@ -79,46 +90,100 @@ def _safetensors(file: IO[bytes], path: Path, size: int) -> Archive:
     return Archive(name, header, tensor, metadata)
 
 
-@contextmanager
-def opened(path: str | Path, most: int | None = None) -> Iterator[Archive]:
-    """The tensors of a file, safetensors or torch's zip, told apart by its first bytes.
+def held(state: Mapping[str, Any], pick: Pick, name: str = "state_dict") -> Archive:
+    """What is meant of a state_dict or a checkpoint in memory. Raises WeightsError."""
+    found, notes = entries.chosen(state, name, pick)
+    return named(replace(given(found, name), notes=notes), pick)
 
-    `most`: bytes that it may have. Raises WeightsError.
+
+@contextmanager
+def opened(path: str | Path, most: int | None = None, pick: Pick = WHOLE) -> Iterator[Archive]:
+    """The tensors of a file: safetensors, an index of such, torch's zip; by its first bytes.
+
+    `most`: bytes that it may have; `pick`: which of its tensors. Raises WeightsError.
     """
-    path = Path(path)
+    with ExitStack() as stack:
+        yield named(stack.enter_context(_read(Path(path), most, pick)), pick)
+
+
+@contextmanager
+def _read(path: Path, most: int | None, pick: Pick) -> Iterator[Archive]:
+    """A file as it is, its names not yet looked at."""
     name = path.name
     with _regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if most is not None and size > most:
-            message = f"`{name}` has {size:,} bytes, out of all proportion to the model"
-            raise WeightsError("E606", message, f"at most {most:,} are read")
+        _in_proportion(name, size, most)
         start = file.read(8)
         file.seek(0)
         if start[:4] == b"PK\x03\x04":
-            from archspec.weights.zips import read
+            from archspec.weights import zips
 
-            found = given(read(file, path), name)
-        else:
-            _recognised(start, size, name)
-            found = _safetensors(file, path, size)
-        yield unwrapped(found)
+            state, notes = zips.read(file, path, pick)
+            found = given(state, name)
+            sound = cache(lambda: zips.sound(path))
+            yield replace(found, tensor=_after(sound, found.tensor), notes=notes)
+            return
+        if pick.entry is not None:
+            message = f"`{name}` has no entries: it is no checkpoint that torch.save wrote"
+            raise WeightsError("E605", message, f"leave out {said('entry', pick.entry)}")
+        if start[:1] == b"{" and int.from_bytes(start, "little") + 8 > size:
+            with _sharded(path, shards.read(file, size, name), most) as whole:
+                yield whole
+            return
+        _recognised(start, size, name)
+        yield _safetensors(file, path, size)
 
 
-def unwrapped(archive: Archive) -> Archive:
-    """Without the prefixes that DistributedDataParallel and torch.compile put before all names."""
-    names = archive.header
-    for prefix in WRAPPERS:
-        if names and all(name.startswith(prefix) for name in names):
-            break
-    else:
+def _after(first: Callable[[], None], tensor: Callable[[str], Tensor]) -> Callable[[str], Tensor]:
+    def then(name: str) -> Tensor:
+        first()
+        return tensor(name)
+
+    return then
+
+
+@contextmanager
+def _sharded(path: Path, files: Mapping[str, list[str]], most: int | None) -> Iterator[Archive]:
+    """The files of an index, as one."""
+    header: dict[str, Stored] = {}
+    homes: dict[str, Archive] = {}
+    with ExitStack() as stack:
+        for shard, names in files.items():
+            archive = stack.enter_context(_read(path.parent / shard, most, WHOLE))
+            if set(names) != set(archive.header):
+                odd = sorted(set(names) ^ set(archive.header))
+                message = f"`{path.name}` and `{shard}` do not agree about {some(odd)}"
+                raise WeightsError("E604", message, "fetch the index and its files again")
+            header |= archive.header
+            homes |= dict.fromkeys(names, archive)
+        _in_proportion(
+            path.name, sum((path.parent / shard).stat().st_size for shard in files), most
+        )
+        notes = (f"an index of {len(files):,} files",)
+        yield Archive(path.name, header, lambda key: homes[key].tensor(key), notes=notes)
+
+
+def named(archive: Archive, pick: Pick) -> Archive:
+    """Its names without what wrappers put into them, and as the caller says.
+
+    Raises WeightsError.
+    """
+    names, taken = prefixes.stripped([*archive.header], pick.wanted)
+    names, done = prefixes.exchanged(names, pick.prefix, archive.name)
+    if not taken and not done:
         return archive
-    inner = replace(
+    return replace(
         archive,
-        header={name.removeprefix(prefix): stored for name, stored in names.items()},
-        tensor=lambda name: archive.tensor(prefix + name),
-        notes=(*archive.notes, f"`{prefix}` taken off all names"),
+        header={name: archive.header[there] for name, there in names.items()},
+        tensor=lambda name: archive.tensor(names[name]),
+        notes=(*archive.notes, *taken, *done),
     )
-    return unwrapped(inner)
+
+
+def _in_proportion(name: str, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        message = f"`{name}` has {size:,} bytes, out of all proportion to the model"
+        raise WeightsError("E606", message, f"at most {most:,} are read")
 
 
 def _recognised(start: bytes, size: int, name: str) -> None:
@@ -182,7 +247,7 @@ def save(
         with replacing(path, _ours, force=force) as temporary:
             save_file(plain, temporary, metadata={"format": "pt", **metadata})
     except NotOursError as error:
-        raise WeightsError("E603", str(error), "force=True (--force) replaces it") from None
+        raise WeightsError("E603", str(error), f"{said('force')} replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import network
@@ -14,9 +15,10 @@ from archspec.align import Mark, align, marks
 from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.version import VERSION
-from archspec.weights import adapt, files, origin, parts, sources, transfer
+from archspec.weights import adapt, files, origin, parts, prefixes, sources, transfer
+from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError, damaged
-from archspec.weights.names import aligned, matcher, owned
+from archspec.weights.names import aligned, asked, matcher, owned
 from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any] | str | Path
 Spec = str | Path | Program
+Prefix = Mapping[str, str] | str
+NOTHING: Prefix = MappingProxyType({})
 
 
 class _How(NamedTuple):
@@ -39,6 +43,12 @@ class _How(NamedTuple):
     allow: Iterable[str]
     adapt_input: bool
     cast: bool
+    entry: str | None
+    prefix: Prefix
+
+    def pick(self, wanted: Mapping[str, Stored]) -> Pick:
+        """Which tensors of the source are meant. Raises WeightsError."""
+        return Pick(self.entry, prefixes.normal(self.prefix), wanted)
 
 
 def load(
@@ -51,16 +61,21 @@ def load(
     allow: Iterable[str] = (),
     adapt_input: bool = False,
     cast: bool = False,
+    entry: str | None = None,
+    prefix: Prefix = NOTHING,
 ) -> Report:
     """Load weights by name into every parameter and buffer of `model`; what was done.
 
-    `state` is a state_dict, or the path of a safetensors file or of one that torch.save wrote
-    (read with `weights_only=True`, torch 2.10 or later). `source` says whose names it has:
-    "torchvision", "timm" or "file" for those that the spec's `rename` leads to, "spec" for the
-    spec's own; without it a name that could be both is an error. Without `state`, what the spec
-    names for `source` is fetched; where it names nothing, what the files that it uses name: each
-    for its own part, the rest stays as initialised. `{"backbone": FILE or source}` says by path of
-    a used file what is for it.
+    `state` is a state_dict, or the path of a safetensors file, of an index of several, or of what
+    torch.save wrote (read with `weights_only=True`, torch 2.10 or later). Of a checkpoint `entry`
+    says which state_dict is meant: "model_ema"; where there are several and none is asked for, the
+    report says which was taken. `prefix` puts other beginnings to names: `{"model.": ""}`; those
+    of torch's wrappers come off by themselves, of the names and of `model`. `source` says whose
+    names it has: "torchvision", "timm" or "file" for those that the spec's `rename` leads to,
+    "spec" for the spec's own; without it a name that could be both is an error. Without `state`,
+    what the spec names for `source` is fetched; where it names nothing, what the files that it uses
+    name: each for its own part, the rest stays as initialised. `{"backbone": FILE or source}` says
+    by path of a used file what is for it.
 
     The spec is the one `model` was built from, or `spec`; its `head` is where a tensor may stay as
     initialised. `from_spec` is the spec that the source's names are known of: layers that are the
@@ -74,18 +89,26 @@ def load(
     import torch
 
     program = origin.program_of(model, spec)
-    tensors = model.state_dict()
+    inner, around = origin.bare(model)
+    tensors = inner.state_dict()
     if any(value.is_meta for value in tensors.values()):
         raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
-    title = program.name if program is not None else type(model).__name__
-    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    title = program.name if program is not None else type(inner).__name__
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
     with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
+    places = {value.untyped_storage().data_ptr() for value in tensors.values()}
+    apart = {  # of a source that is the model's own, nothing may change before it is read
+        name: value.clone() if value.untyped_storage().data_ptr() in places else value
+        for name, value in new.items()
+    }
     with torch.no_grad():
-        for name, value in new.items():
+        for name, value in apart.items():
             tensors[name].copy_(value)
-    origin.loaded(model, report)
+    said = tuple(f"the model is in a {kind}: what that wraps was loaded" for kind in around)
+    report = replace(report, notes=(*report.notes, *said))
+    origin.loaded(inner, report)
     return report
 
 
@@ -98,6 +121,8 @@ def plan(
     allow: Iterable[str] = (),
     adapt_input: bool = False,
     cast: bool = False,
+    entry: str | None = None,
+    prefix: Prefix = NOTHING,
 ) -> Report:
     """What `load` would do with a freshly built model of `spec`; no data is read.
 
@@ -106,7 +131,7 @@ def plan(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
     with _compared(program.name, program, wanted, how) as (report, _):
         return report
 
@@ -121,6 +146,8 @@ def convert(
     allow: Iterable[str] = (),
     adapt_input: bool = False,
     cast: bool = False,
+    entry: str | None = None,
+    prefix: Prefix = NOTHING,
     force: bool = False,
 ) -> Report:
     """Write weights as a safetensors file with the spec's own names, as `save` does.
@@ -130,7 +157,7 @@ def convert(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    how = _How(state, source, from_spec, allow, adapt_input, cast)
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
     with _compared(program.name, program, wanted, how) as (report, archive):
         tensors = transfer.values(report, archive)
     files.save(tensors, path, _metadata(program), force=force)
@@ -147,7 +174,8 @@ def save(
     WeightsError.
     """
     program = origin.program_of(model, spec)
-    files.save(model.state_dict(), path, _metadata(program), force=force)
+    inner, _ = origin.bare(model)
+    files.save(inner.state_dict(), path, _metadata(program), force=force)
 
 
 # ------------------------------------------------------------------ parts
@@ -158,16 +186,17 @@ def _compared(
     title: str, program: Program | None, wanted: Mapping[str, Stored], how: _How
 ) -> Iterator[tuple[Report, Archive]]:
     """What would become of each tensor, and where the data is. Raises WeightsError."""
-    rules, given = _rules(program, how), _for_parts(program, how)
+    rules, given, pick = _rules(program, how), _for_parts(program, how), how.pick(wanted)
     if program is not None and given is not None:
-        with parts.gathered(program, given, how.source, rules) as (archive, match, more):
+        with parts.gathered(program, given, how.source, rules, pick) as (archive, match, more):
             yield transfer.plan(title, wanted, archive, match, more), archive
         return
-    with _opened(how, program, wanted) as archive:
+    with _opened(how, program, pick) as archive:
         match = _match(program, archive, how.source, how.from_spec)
         report = transfer.plan(title, wanted, archive, match, rules)
         used = parts.used(program) if program is not None and not report.loaded else {}
-        hints = [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in used]
+        hints = [] if report.ok else _prefixed(report, program, archive)
+        hints += [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in used]
         yield replace(report, hints=tuple(hints)), archive
 
 
@@ -186,31 +215,42 @@ def _for_parts(program: Program | None, how: _How) -> parts.Given | None:
 
 
 @contextmanager
-def _opened(how: _How, program: Program | None, wanted: Mapping[str, Stored]) -> Iterator[Archive]:
+def _opened(how: _How, program: Program | None, pick: Pick) -> Iterator[Archive]:
     """Of a size that is in proportion to the tensors that are wanted. Raises WeightsError."""
     state, source = how.state, how.source
     if source not in (None, "spec", *SOURCES):
         names = ", ".join(f'"{name}"' for name in (*SOURCES, "spec"))
         raise WeightsError("E617", f"`{source}` is no source of weights", f"known: {names}")
-    most = sources.room(sum(stored.size for stored in wanted.values()))
+    most = sources.room(sum(stored.size for stored in pick.wanted.values()))
     if isinstance(state, Mapping):
-        yield files.unwrapped(files.given(state))
+        yield files.held(state, pick)
     elif state is not None:
-        with files.opened(state, most) as archive:
+        with files.opened(state, most, pick) as archive:
             yield archive
     elif program is None or source is None:
         help = "give the path of a file, or a source that the spec names: torchvision, timm, file"
         raise WeightsError("E617", "neither a file nor a source is given", help)
     else:
-        with sources.fetched(sources.Part.of(program), source, most) as archive:
+        with sources.fetched(sources.Part.of(program), source, most, pick) as archive:
             yield archive
+
+
+def _prefixed(report: Report, program: Program | None, archive: Archive) -> list[str]:
+    """What a prefix would do for the names that are not matched."""
+    lines = (*report.loaded, *(line for _, lines in report.groups for line in lines))
+    needed = {
+        line.name: asked(line.name, table(program)) for line in lines if line.here is not None
+    }
+    return prefixes.hints(needed, archive.header, len(report.loaded))
 
 
 def _rules(program: Program | None, how: _How) -> transfer.Rules:
     paths = (how.allow,) if isinstance(how.allow, str) else tuple(how.allow)
     head = program.spec.head if program is not None else ()
     stems = adapt.stems(program.graph) if program is not None else set[str]()
-    return transfer.Rules(head, paths, stems, how.adapt_input, how.cast)
+    section = program.spec.weights if program is not None else None
+    ignore = section.ignore if section is not None else ()
+    return transfer.Rules(head, paths, stems, how.adapt_input, how.cast, ignore=ignore)
 
 
 def _match(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from archspec.expand.graph import Graph
 from archspec.expressions import ExpressionError
 from archspec.language.renames import Rename
+from archspec.text.options import said
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.recipes import Match, Recipe, Stored
 
@@ -42,19 +43,25 @@ def matcher(table: Iterable[Rename], header: Collection[str], *, first: bool = F
         found = _by_table(name, entries)
         if found is None or not all(source in header for source in found.sources):
             return equal
-        if found.sources == (name,) and found.rename is None:
-            return equal
+        if found.sources == (name,):  # the same tensor, as it is or as the table converts it
+            return found if found.rename is not None else equal
         if equal is None or first:
             return found
         message = f"`{name}` stands in the source itself, and by the spec's `rename` as "
         raise WeightsError(
             "E613",
             message + some([text for text in found.sources if text != name] or [name]),
-            'say whose names the source has: source="torchvision" for the table, '
-            'source="spec" for the spec\'s own',
+            f"say whose names the source has: {said('source', 'torchvision')} (or timm, file) for "
+            f"the table, {said('source', 'spec')} for the spec's own",
         )
 
     return match
+
+
+def asked(name: str, table: Iterable[Rename]) -> set[str]:
+    """The names that a tensor of ours may have in a source."""
+    found = _by_table(name, tuple(table))
+    return {name, *(found.sources if found is not None else ())}
 
 
 def _by_table(name: str, table: Iterable[Rename]) -> Recipe | None:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from archspec.network import Program
     from archspec.weights.reporting import Report
 
+# by class, which is not imported for it: the attribute that holds the module
+_WRAPPERS = {
+    "OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module",
+    "AveragedModel": "module",
+}  # fmt: skip
 _KEY = "__archspec__"
 _reports: WeakKeyDictionary[Any, Report] = WeakKeyDictionary()
 
@@ -32,8 +37,18 @@ def program_of(model: nn.Module, spec: str | Path | Program | None = None) -> Pr
     """The program of `spec`, or the one a model was built from; None: archspec did not build it."""
     if spec is not None:
         return network.program(spec)
+    model, _ = bare(model)
     found: Program | None = getattr(sys.modules.get(type(model).__module__), _KEY, None)
     return found
+
+
+def bare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """What torch.compile, DataParallel and their like wrap, and the classes of these."""
+    around = []
+    while (attribute := _WRAPPERS.get(type(model).__name__)) and hasattr(model, attribute):
+        around.append(type(model).__name__)
+        model = getattr(model, attribute)
+    return model, tuple(around)
 
 
 def loaded(model: nn.Module, report: Report) -> None:
@@ -43,4 +58,4 @@ def loaded(model: nn.Module, report: Report) -> None:
 
 def report(model: nn.Module) -> Report | None:
     """The report of the last transfer into a model, by `load` or by `build(…, weights=…)`."""
-    return _reports.get(model)
+    return _reports.get(bare(model)[0])

@@ -11,7 +11,7 @@ error. Everything else is accounted for, as in a network that is loaded whole.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,7 @@ from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.text.faults import SpecError
 from archspec.weights import files, sources
+from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError
 from archspec.weights.names import matcher, owned, under
 from archspec.weights.recipes import Match, Recipe
@@ -83,7 +84,7 @@ def fed(program: Program, path: str) -> bool:
 
 @contextmanager
 def gathered(
-    program: Program, given: Given, source: str | None, rules: Rules
+    program: Program, given: Given, source: str | None, rules: Rules, pick: Pick
 ) -> Iterator[Gathered]:
     """What is given for the parts of a network. Raises WeightsError.
 
@@ -100,15 +101,23 @@ def gathered(
                 listed = ", ".join(f"`{name}`" for name in known)
                 help = f"the files that it uses are at {listed}" if known else "it uses none"
                 raise WeightsError("E617", message, help)
-            most = sources.room(sum(s.size for n, s in wanted.items() if under(n, (path,))))
-            fetched = what in SOURCES
-            found = sources.fetched(part, str(what), most) if fetched else files.opened(what, most)
+            own = {n.removeprefix(f"{path}."): s for n, s in wanted.items() if under(n, (path,))}
+            most = sources.room(sum(stored.size for stored in own.values()))
+            mine = replace(pick, wanted=own)
+            found = _opened(part, what, most, mine)
             opened[path] = stack.enter_context(found)
-            matches[path] = _match(part, opened[path], str(what) if fetched else source)
+            matches[path] = _match(part, opened[path], str(what) if what in SOURCES else source)
         cut = {n for p, match in matches.items() for n in _cut_away(known[p], match, wanted)}
         head = (*rules.head, *(f"{path}.{h}" for path in opened for h in known[path].spec.head))
-        more = replace(rules, head=head, cut=cut, parts=(*opened,))
+        ignore = {f"{path}.{pattern}" for path in opened for pattern in _ignored(known[path])}
+        more = replace(rules, head=head, cut=cut, parts=(*opened,), ignore=ignore)
         yield Gathered(_together(opened), _of_parts(matches), more)
+
+
+def _opened(part: Part, what: str | Path, most: int, pick: Pick) -> AbstractContextManager[Archive]:
+    if what in SOURCES:
+        return sources.fetched(part, str(what), most, pick)
+    return files.opened(what, most, pick)
 
 
 def _match(part: Part, archive: Archive, source: str | None) -> Match:
@@ -117,6 +126,10 @@ def _match(part: Part, archive: Archive, source: str | None) -> Match:
     section = part.spec.weights
     table = () if own or section is None else section.rename
     return matcher(table, archive.header, first=source is not None)
+
+
+def _ignored(part: Part) -> tuple[str, ...]:
+    return part.spec.weights.ignore if part.spec.weights is not None else ()
 
 
 def _cut_away(part: Part, match: Match, wanted: Collection[str]) -> set[str]:

@@ -1,15 +1,18 @@
 """A model and a reference with other names → a proposed `rename`, proved by equal outputs.
 
-Proposed by order, kind and shape, which alone prove nothing: most tensors of a network share their
-shape with another. So the reference is given random weights, these are carried over by the
+Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order,
+kind and shape, none of which prove anything: most tensors of a network share their shape with
+another. So the reference is given random weights, these are carried over by the
 proposal, and both compute the same batch. Every weight takes part, or the proposal is refused.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from archspec.analysis.sizes import Types
     from archspec.expand.graph import Graph
 
+_DROPOUTS = (
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
+)  # fmt: skip
+# weights at random and modes that are tried until each weight has had a part in an output: with
+# smaller weights gates are not shut, and heads for training are run in training alone
+_DRAWS = ((1.0, False), (0.3, False), (1.0, True))
 _SAME = 1e-5  # of the largest output: float32 in another order of additions
 _HELP = "write `rename` by hand"
 
@@ -51,26 +60,62 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
     Both are copied, and keep weights and mode. Raises WeightsError where there is no proposal or it
     cannot be proved.
     """
+    ours, theirs = copy.deepcopy(model).cpu(), copy.deepcopy(reference).cpu()
+    batch = [value.cpu() for value in inputs]
+    mine, other = _used(ours, batch), _used(theirs, batch)
+    known = _by_name(ours.state_dict(), theirs.state_dict())
+    if known:
+        with suppress(WeightsError):  # names may be equal by chance: order has its turn
+            return _proved(_pairs(mine, other, known), ours, theirs, batch)
+    return _proved(_pairs(mine, other, {}), ours, theirs, batch)
+
+
+def _proved(
+    pairs: tuple[Pair, ...], ours: nn.Module, theirs: nn.Module, batch: Sequence[Tensor]
+) -> Proposal:
+    """The proposal, if all tensors are in it and outputs are equal. Raises WeightsError."""
     import torch
 
-    ours, theirs = copy.deepcopy(model).cpu(), copy.deepcopy(reference).cpu()
-    _randomise(theirs)
-    batch = [value.cpu() for value in inputs]
-    pairs = _pairs(_used(ours, batch), _used(theirs, batch), ours, theirs)
     here, there = ours.state_dict(), theirs.state_dict()
+    lacking = [n for n in here if n not in {a for a, _ in pairs}]
+    beside = [n for n in there if n not in {b for _, b in pairs}]
+    if lacking or beside:
+        whose = ["the reference has nothing for " + some(lacking)] if lacking else []
+        whose += ["the model has nothing for " + some(beside)] if beside else []
+        raise WeightsError("E618", "; ".join(whose), _HELP)
     reshaped = frozenset(a for a, b in pairs if here[a].shape != there[b].shape)
-    with torch.no_grad():
-        for a, b in pairs:
-            here[a].copy_(there[b].reshape(here[a].shape))
-    error = max(_difference(ours, theirs, batch, training=mode) for mode in (False, True))
-    if not error <= _SAME:
-        message = f"outputs differ by {error:.1e} of the largest under the proposed names"
-        raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
-    idle = _idle(ours, batch)
+    error, idle = 0.0, {name: True for name, _ in ours.named_parameters()}
+    for scale, training in _DRAWS:
+        _randomise(theirs, scale)
+        with torch.no_grad():
+            for a, b in pairs:
+                here[a].copy_(there[b].reshape(here[a].shape))
+        error = max(error, _difference(ours, theirs, batch, training=training))
+        if not error <= _SAME:
+            message = f"outputs differ by {error:.1e} of the largest under the proposed names"
+            raise WeightsError("E618", message, f"two layers alike are in another order; {_HELP}")
+        idle = {name: True for name in _idle(ours, batch, training=training) if name in idle}
+        if not idle:
+            break
     if idle:
-        message = f"no output depends on {some(idle)}, so nothing proves it"
+        message = f"no output depends on {some([*idle])}, so nothing proves it"
         raise WeightsError("E618", message, _HELP)
     return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
+
+
+def _by_name(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
+    """Pairs of equal names; of the rest of those that are equal but for case and dividers."""
+    found = {n: n for n in ours if n in theirs and ours[n].shape == theirs[n].shape}
+    near: dict[str, list[list[str]]] = {}
+    for side, names in enumerate((ours, theirs)):
+        for name in names:
+            if name not in found:
+                key = re.sub("[-_.]", ".", name.lower())
+                near.setdefault(key, [[], []])[side].append(name)
+    for a, b in near.values():
+        if len(a) == len(b) == 1 and ours[a[0]].numel() == theirs[b[0]].numel():
+            found[a[0]] = b[0]
+    return found
 
 
 def probe(graph: Graph, types: Sequence[Types] | None = None, batch: int = 2) -> list[Tensor]:
@@ -144,25 +189,30 @@ def _layers(module: nn.Module) -> Iterator[tuple[str, _Layer]]:
             yield path, _Layer(path, type(part).__name__, shapes)
 
 
-def _pairs(
-    ours: list[_Layer], theirs: list[_Layer], model: nn.Module, reference: nn.Module
-) -> tuple[Pair, ...]:
-    """Layer by layer in step; of containers, whose tensors are named freely, tensor by tensor."""
+def _pairs(ours: list[_Layer], theirs: list[_Layer], known: Mapping[str, str]) -> tuple[Pair, ...]:
+    """Those known by name; then layer by layer in step.
+
+    Of containers, whose tensors are named freely, tensor by tensor.
+    """
+    ours, theirs = _rest(ours, {*known}), _rest(theirs, {*known.values()})
     mine, other = [x for x in ours if not _free(x)], [x for x in theirs if not _free(x)]
-    pairs = []
+    pairs = [*known.items()]
     for a, b in zip(mine, other, strict=False):
         if not a.like(b):
             message = f"`{a.path}` ({a.kind} {_shown(a)}) meets `{b.path}` ({b.kind} {_shown(b)})"
             raise WeightsError("E618", f"the networks differ: {message}", _HELP)
         pairs += [(_join(a.path, name), _join(b.path, name)) for name in a.shapes]
     pairs += _by_shape([x for x in ours if _free(x)], [x for x in theirs if _free(x)])
-    lacking = [n for n in model.state_dict() if n not in {a for a, _ in pairs}]
-    beside = [n for n in reference.state_dict() if n not in {b for _, b in pairs}]
-    if lacking or beside:
-        whose = ["the reference has nothing for " + some(lacking)] if lacking else []
-        whose += ["the model has nothing for " + some(beside)] if beside else []
-        raise WeightsError("E618", "; ".join(whose), _HELP)
     return tuple(pairs)
+
+
+def _rest(layers: Iterable[_Layer], known: Collection[str]) -> list[_Layer]:
+    """What of the layers has no partner yet."""
+    found = []
+    for layer in layers:
+        left = {k: s for k, s in layer.shapes.items() if _join(layer.path, k) not in known}
+        found += [replace(layer, shapes=left)] if left else []
+    return found
 
 
 def _free(layer: _Layer) -> bool:
@@ -205,7 +255,7 @@ def _shown(layer: _Layer) -> str:
 # ------------------------------------------------------------------ the proof
 
 
-def _randomise(module: nn.Module) -> None:
+def _randomise(module: nn.Module, scale: float) -> None:
     """Every tensor other numbers, so that no two are alike; variances positive."""
     import torch
 
@@ -218,8 +268,8 @@ def _randomise(module: nn.Module) -> None:
             if value.dim() < 2:  # norms, biases: near 1 or 0, as in a network that works
                 near = 1.0 if name.endswith(("weight", "running_var")) else 0.0
                 value.copy_(near + 0.4 * noise)
-            else:  # the deviation of He's initialisation
-                value.copy_(noise * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
+            else:  # the deviation of He's initialisation, at a scale of 1
+                value.copy_(noise * scale * (24 / max(prod(value.shape[1:]), 1)) ** 0.5)
 
 
 def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[Tensor]:
@@ -231,10 +281,26 @@ def _run(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[
         name = type(part).__name__.lower()
         if isinstance(part, _NormBase) or "drop" in name or "depth" in name:
             part.eval()  # nn.Module's: evaluation mode
-    return list(_tensors(module(*batch)))
+    with _nothing_dropped():
+        return list(_tensors(module(*batch)))
 
 
-def _idle(module: nn.Module, batch: Sequence[Tensor]) -> list[str]:
+@contextmanager
+def _nothing_dropped() -> Iterator[None]:
+    """Without the dropout that a `forward` calls as a function, whatever mode its module is in."""
+    from torch.nn import functional
+
+    kept = {name: getattr(functional, name) for name in _DROPOUTS}
+    for name in _DROPOUTS:
+        setattr(functional, name, lambda input, *_, **__: input)
+    try:
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(functional, name, function)
+
+
+def _idle(module: nn.Module, batch: Sequence[Tensor], *, training: bool) -> list[str]:
     """The parameters that no output depends on: what equal outputs do not prove."""
     import torch
 
@@ -243,7 +309,7 @@ def _idle(module: nn.Module, batch: Sequence[Tensor]) -> list[str]:
     with torch.enable_grad():
         total = sum(
             (out * torch.randn(out.shape, generator=generator)).sum()
-            for out in _run(module, batch, training=True)
+            for out in _run(module, batch, training=training)
             if out.is_floating_point()
         )
         if isinstance(total, torch.Tensor):

@@ -59,7 +59,7 @@ class Report:
     conflicts: tuple[Line, ...] = ()
     unexpected: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()  # what may be meant, where nothing is loaded
+    hints: tuple[str, ...] = ()  # what may be meant, where tensors are not matched
 
     @property
     def ok(self) -> bool:
@@ -87,6 +87,7 @@ class Report:
                 for title, lines in self.groups
             },
             "notes": list(self.notes),
+            "hints": list(self.hints),
         }
 
     def _folded(self) -> list[str]:
@@ -121,6 +122,8 @@ class Report:
             if len(texts) > _MOST:
                 lines.append(f"{'':<15} and {len(texts) - _MOST:,} more")
         lines += [f"{'note':<15} {note}" for note in self.notes]
+        if not self.ok:
+            lines += [f"{'help':<15} {hint}" for hint in self.hints]
         return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from archspec.language import Spec
 from archspec.language.weights import Published
 from archspec.network import Program
 from archspec.weights import files
+from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError
 from archspec.weights.header import plain
 
@@ -52,16 +53,16 @@ def room(size: int) -> int:
 
 
 @contextmanager
-def fetched(part: Part, source: str, most: int) -> Iterator[Archive]:
+def fetched(part: Part, source: str, most: int, pick: Pick) -> Iterator[Archive]:
     """The tensors of what a spec names; a file of at most `most` bytes. Raises WeightsError."""
     entry = named(part, source)
     if isinstance(entry, Published):
-        with files.opened(_file(entry, part, most), most) as archive:
+        with files.opened(_file(entry, part, most), most, pick) as archive:
             yield archive
     elif source == "torchvision":
-        yield files.given(_torchvision(entry), entry)
+        yield files.held(_torchvision(entry), pick, entry)
     else:
-        yield files.given(_timm_state(entry), entry)
+        yield files.held(_timm_state(entry), pick, entry)
 
 
 def named(part: Part, source: str) -> str | Published:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archspec.language.renames import Rename
+from archspec.text.options import said
 from archspec.weights import adapt
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.names import partly, under
@@ -35,7 +37,8 @@ class Rules:
     `head` and `allow` are paths below which a tensor may stay as initialised, or be left over;
     `stems` the first convolutions, whose input channels `adapt` fits; `cast` converts other floats.
     Where only some used files are loaded, `parts` are their paths, and `cut` the tensors of the
-    source that the network has not, since it was cut.
+    source that the network has not, since it was cut. `ignore` are patterns of the source's names:
+    buffers that are no weights.
     """
 
     head: Collection[str] = ()
@@ -45,6 +48,7 @@ class Rules:
     cast: bool = False
     parts: Collection[str] | None = None
     cut: Collection[str] = ()
+    ignore: Collection[str] = ()
 
     def stays(self, name: str) -> str:
         """Why a tensor of the model may stay as initialised, or ""."""
@@ -58,6 +62,8 @@ class Rules:
         """Why a tensor of the source may be left over, or ""."""
         if name in self.cut:
             return "cut away"
+        if any(fnmatchcase(name, pattern) for pattern in self.ignore):
+            return "ignored by the spec"
         return {"the head": "of the head"}.get(self.stays(name), self.stays(name))
 
 
@@ -114,7 +120,9 @@ def _fate(
         how = adapt.how(there.shape, here.shape)
         if how and rules.adapt:
             return "loaded", replace(line, why=how)
-        line = replace(line, why="adapt_input=True fits it" if how else "")
+        line = replace(line, why=f"{said('adapt_input')} fits it" if how else "")
+    elif recipe.sources == (name,) and header[name].shape == here.shape:
+        line = replace(line, why=f"{said('source', 'spec')} takes it as it is")
     return _lacking("conflicts", line, rules)
 
 
@@ -168,7 +176,7 @@ def _dtype(here: Stored, there: Stored, *, cast: bool) -> str:
     if here.dtype == there.dtype:
         return ""
     if here.dtype in _FLOATS and there.dtype in _FLOATS:
-        return "" if cast else f"{there.dtype}, here {here.dtype}; cast=True converts it"
+        return "" if cast else f"{there.dtype}, here {here.dtype}; {said('cast')} converts it"
     return f"{there.dtype}, which is not converted to {here.dtype}"
 
 
@@ -176,21 +184,22 @@ def _refuse(report: Report) -> None:
     """Raises WeightsError unless every tensor is accounted for."""
     if report.ok:
         return
-    said: list[str] = []
-    help: list[str] = []
+    wrong: list[str] = []
+    help: list[str] = [*report.hints]
     if report.conflicts:
-        said.append(f"{_count(report.conflicts, 'does', 'do')} not fit: {_first(report.conflicts)}")
+        wrong.append(
+            f"{_count(report.conflicts, 'does', 'do')} not fit: {_first(report.conflicts)}"
+        )
     if report.missing:
-        said.append(f"{_count(report.missing, 'is', 'are')} not in it: {_names(report.missing)}")
+        wrong.append(f"{_count(report.missing, 'is', 'are')} not in it: {_names(report.missing)}")
         help.append("`rename` in the spec says what names they have there")
     if report.unexpected:
         lines = report.unexpected
-        said.append(f"{_count(lines, 'has', 'have')} no place in the model: {_names(lines)}")
-    help.append("allow=[…] names paths that may stay as initialised, or be left over")
-    help += report.hints
+        wrong.append(f"{_count(lines, 'has', 'have')} no place in the model: {_names(lines)}")
+    help.append(f"{said('allow', ...)} names paths that may stay as initialised, or be left over")
     raise WeightsError(
         "E612" if report.conflicts else "E611",
-        f"`{report.source}` is not for `{report.model}`: {'; '.join(said)}",
+        f"`{report.source}` is not for `{report.model}`: {'; '.join(wrong)}",
         "; ".join(help),
         report,
     )

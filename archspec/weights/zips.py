@@ -10,26 +10,31 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from argparse import Namespace
 from pathlib import Path
 from typing import IO, Any
 
+from archspec.weights import entries
 from archspec.weights import header as headers
+from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError, damaged, some, unusable
 
 OLDEST = (2, 10)  # weights_only of earlier releases could be got round
-WRAPPED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the model's
 
 _KINDS = {
     "archive_format": "a program that torch.export saved (.pt2)",
     "serialized_exported_program.json": "a program that torch.export saved (.pt2)",
     "constants.pkl": "a TorchScript archive",
 }
+_CHUNK = 1 << 20
 _ALONE = "save the model's state_dict alone, best with archspec.weights.save"
 
 
-def read(file: IO[bytes], path: Path) -> dict[str, Any]:
-    """The tensors of an open zip file by name, their data mapped and not yet read.
+def read(file: IO[bytes], path: Path, pick: Pick) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is meant of an open zip file: tensors by name, their data mapped and not yet read.
+
+    And what is to be said of where they stood. The arguments of a command line beside them, which
+    trainers keep as argparse's Namespace, are let pass: it holds values and does nothing.
 
     Raises WeightsError.
     """
@@ -37,7 +42,7 @@ def read(file: IO[bytes], path: Path) -> dict[str, Any]:
     _directory(file, name)
     torch = _torch()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
             warnings.simplefilter("ignore")  # of storage classes; nothing that concerns the reader
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError:  # torch's refusal; nothing is unpickled in archspec
@@ -45,11 +50,29 @@ def read(file: IO[bytes], path: Path) -> dict[str, Any]:
     except Exception as bad:  # of a damaged file torch raises almost anything
         said = " ".join(str(bad).split())[:120]
         raise unusable(name, f"cannot be read: {headers.plain(said)}") from None
-    state = _state(found, torch, name)
+    state, notes = entries.chosen(found, name, pick)
     for key, value in state.items():
         if isinstance(value, torch.Tensor):
             _stored(str(key), value, torch, name)
-    return state
+    return state, notes
+
+
+def sound(path: Path) -> None:
+    """Raises WeightsError where the bytes of an entry are not those that its CRC is of.
+
+    A CRC of 0 is one that torch.save was told not to compute.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if not entry.CRC:
+                continue
+            try:
+                with archive.open(entry) as data:
+                    while data.read(_CHUNK):
+                        pass
+            except (zipfile.BadZipFile, OSError, EOFError):
+                place = headers.plain(entry.filename)
+                raise damaged(path.name, f"the bytes of `{place}` are not those saved") from None
 
 
 def _directory(file: IO[bytes], name: str) -> None:
@@ -110,20 +133,9 @@ def _refused(path: Path, name: str) -> WeightsError:
     return WeightsError("E605", message, help)
 
 
-def _state(found: Any, torch: Any, name: str) -> dict[str, Any]:
-    """The state_dict that a file holds, on its own or in a checkpoint."""
-    if isinstance(found, Mapping) and not any(isinstance(v, torch.Tensor) for v in found.values()):
-        inner = [key for key in WRAPPED if isinstance(found.get(key), Mapping)]
-        found = found[inner[0]] if len(inner) == 1 else found
-    if not isinstance(found, Mapping):
-        message = f"`{name}` holds a {type(found).__name__}, not names and tensors"
-        raise WeightsError("E605", message, _ALONE)
-    return dict(found)
-
-
 def _stored(key: str, value: Any, torch: Any, name: str) -> None:
     """Raises WeightsError where a tensor claims more elements than the file stores for it."""
-    if value.layout is not torch.strided or value.is_quantized or value.is_nested:
+    if value.is_meta or value.layout is not torch.strided or value.is_quantized or value.is_nested:
         return  # said of any state_dict
     bytes = value.numel() * value.element_size()
     if bytes > value.untyped_storage().nbytes():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archspec.analysis.lint import fields, layers, unread
+from archspec.analysis.lint import fields, layers, shapes, unread
 from archspec.analysis.lint.context import Context, Rule
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     layers.unseen_cells,
     fields.misaligned,
     fields.far_from_the_input,
+    shapes.conventions,
     unread.params,
     unread.inputs,
 )

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archspec.analysis.lint.context import Context, warn
+from archspec.layers.base import Reach
 
 if TYPE_CHECKING:
     from archspec.analysis.receptive_field import Field, Offset
-    from archspec.expand.graph import Node
+    from archspec.expand.graph import Edge, Node
     from archspec.text.faults import Fault
 
 SMALL = 2  # a field under 1/2 of the input sees no object that fills it
 LARGE = 32  # DenseNet-201, the widest of the common networks, sees 17 times its input
+CUTS = ("slice", "split", "select")
 
 
 def misaligned(context: Context) -> Iterator[Fault]:
@@ -25,11 +27,12 @@ def misaligned(context: Context) -> Iterator[Fault]:
             merge: concat
         # `branches1`: paths meet that see places 1 input cells apart along H
 
-    Left alone: causal paths, whose right edges agree (they are not among the misaligned).
+    Left alone: causal paths, whose right edges agree (they are not among the misaligned), and
+    slices of one tensor that meet again: which places they take is what they say.
     """
     for node, offsets in context.misaligned:
         notable = [offset for offset in offsets if _notable(offset)]
-        if not notable:
+        if not notable or _pieces(context, node):
             continue
         worst = max(notable, key=lambda offset: offset.shift)
         where = worst.axis.name
@@ -39,6 +42,34 @@ def misaligned(context: Context) -> Iterator[Fault]:
             told = f"paths meet that see places {cells} input cells apart along {where}"
         help = "give the paths the same padding on the left, or crop at the centre"
         yield warn("W106", node, f"`{node.path}`: {told}", help)
+
+
+def _pieces(context: Context, node: Node) -> bool:
+    """Whether all that meets in a node are slices of one tensor: space to depth, halves, steps."""
+    sources: set[tuple[Edge, bool]] = set()  # with whether it was sliced on the way
+    seen = {(edge, False) for edge in node.inputs}
+    pending = list(seen)
+    while pending:
+        edge, sliced = pending.pop()
+        step = context.graph.steps[edge.node]
+        cuts = step.op in CUTS
+        if cuts or (step.inputs and _keeps_places(step)):
+            further = {(before, sliced or cuts) for before in step.inputs} - seen
+            seen |= further
+            pending += further
+        elif step.inputs or step.layer is None:
+            sources.add((edge, sliced))
+    return len(sources) == 1 and all(sliced for _, sliced in sources)
+
+
+def _keeps_places(node: Node) -> bool:
+    """Whether no axis is moved or stepped along; some may be mixed, as a 1x1 convolution does."""
+    if node.op == "concat":  # puts paths side by side
+        return True
+    if node.layer is None:
+        return False
+    reach = node.layer.reach(*node.ins)
+    return all(r.axis is None or r == Reach(a) for axes in reach for a, r in enumerate(axes))
 
 
 def _notable(offset: Offset) -> bool:

@@ -98,21 +98,39 @@ def softmax_at_the_end(context: Context) -> Iterator[Fault]:
         # `softmax1` is a softmax at the end of output `output`: the cross-entropy loss takes
         # logits and applies the softmax itself
 
-    Left alone: `log_softmax`, which the negative log-likelihood takes.
+    Left alone: `log_softmax`, which the negative log-likelihood takes; what `outputs` names, since
+    it is asked for; a softmax over anything but the classes of a layer (positions, attention).
     """
+    if context.spec.outputs is not None:
+        return
     for name, edges in context.graph.outputs.items():
         for edge in edges:
             node = context.graph.steps[edge.node]
             while node.inputs and node.layer and node.layer.same_numbers:
                 node = context.before(node)
-            if node.op == "softmax":
+            if node.op == "softmax" and _over_classes(context, node):
                 yield warn(
                     "W103",
                     node,
                     f"`{node.path}` is a softmax at the end of output `{name}`: "
                     "the cross-entropy loss takes logits and applies the softmax itself",
-                    "end the network before it, and apply it when probabilities are shown",
+                    "end the network before it, and apply it when probabilities are shown; "
+                    "where they are meant, name them under `outputs`",
                 )
+
+
+def _over_classes(context: Context, node: Node) -> bool:
+    """Whether a softmax is over what a layer with weights gives for each class."""
+    kind = node.ins[0]
+    axis = getattr(node.layer, "axis", 0) % kind.rank
+    if axis != (0 if kind.is_map else kind.rank - 1):
+        return False
+    scores = context.before(node)
+    while scores.layer and not scores.layer.linear and len(scores.inputs) == 1:
+        scores = context.before(scores)
+    if not (scores.layer and scores.layer.linear):
+        return False
+    return _channels(scores, leaving=True) == kind.shape[axis]
 
 
 def uneven_kernel(context: Context) -> Iterator[Fault]:
@@ -123,22 +141,26 @@ def uneven_kernel(context: Context) -> Iterator[Fault]:
         # `conv_transpose1` has kernel 3, which its stride 2 does not divide: output cells are sums
         # of differently many terms, which shows as a checkerboard
 
+    So do a stride and a dilation that share a factor: the cells between get the bias alone.
     Left alone: kernels that are multiples of the stride, 4 with stride 2.
     """
     for node in context.layers(lambda layer: layer.op == "conv_transpose"):
         axes = len(node.ins[0].shape) - 1
         for axis in range(axes):
-            kernel, stride, _ = window(node.layer, axis, axes)
-            if kernel % stride:
-                yield warn(
-                    "W104",
-                    node,
-                    f"`{node.path}` has kernel {kernel}, which its stride {stride} does not "
-                    "divide: output cells are sums of differently many terms, which shows as a "
-                    "checkerboard",
-                    f"take kernel {(kernel // stride + 1) * stride}, or `upsample` and a `conv`",
-                )
-                break
+            kernel, stride, dilation = window(node.layer, axis, axes)
+            take = f"take kernel {-(-kernel // stride) * stride}"
+            if gcd(stride, dilation) > 1:
+                why = f"stride {stride} and dilation {dilation}, which share a factor: some output "
+                why += "cells are the bias alone"
+                take += " and dilation 1"
+            elif kernel % stride:
+                why = f"kernel {kernel}, which its stride {stride} does not divide: output cells "
+                why += "are sums of differently many terms"
+            else:
+                continue
+            told = f"`{node.path}` has {why}, which shows as a checkerboard"
+            yield warn("W104", node, told, f"{take}, or `upsample` and a `conv`")
+            break
 
 
 def unseen_cells(context: Context) -> Iterator[Fault]:
@@ -148,36 +170,49 @@ def unseen_cells(context: Context) -> Iterator[Fault]:
         body: [{conv: {out: 32, kernel: 1, stride: 2}}]
         # `conv1` has stride 2 and kernel 1: some cells of its input are never seen
 
-    Several that all skip are told once, at the first.
+    Several that all skip are told once, at the first. A path is beside it that starts from the same
+    values, through a norm or an activation of its own too.
     """
     for node in context.layers(lambda layer: layer.slides):
         skips = _skips(node)
-        before = context.before(node)
-        if skips is None or context.leaves(before):
+        if skips is None:
             continue
-        beside = context.graph.readers(before)
+        source = context.source(node)
+        if context.leaves(source):
+            continue
+        beside = context.takers(source)
         if beside[0] is not node or any(_skips(other) is None for other in beside):
             continue
-        kernel, stride = skips
-        yield warn(
-            "W105",
-            node,
-            f"`{node.path}` has stride {stride} and kernel {kernel}: "
-            "some cells of its input are never seen",
-            f"take a kernel of {stride} or more, or a smaller stride",
-        )
+        told, help = skips
+        told = f"`{node.path}` has {told}: some cells of its input are never seen"
+        yield warn("W105", node, told, help)
 
 
-def _skips(node: Node) -> tuple[int, int] | None:
-    """Kernel and stride of a window that steps over cells along some axis."""
+def _skips(node: Node) -> tuple[str, str] | None:
+    """What is said of a window that steps over cells along some axis, and the remedy."""
     if node.layer is None or not node.layer.slides:
         return None
     sizes = node.ins[0].shape[1:]
     for axis, size in enumerate(sizes):
         kernel, stride, dilation = window(node.layer, axis, len(sizes))
-        if size > 1 and min(kernel, stride // gcd(stride, dilation)) < stride:
-            return kernel, stride
+        if size > 1 and not _sees_all(kernel, stride, dilation):
+            smaller = max(s for s in range(1, stride) if _sees_all(kernel, s, dilation))
+            return _remedy(kernel, stride, dilation, smaller)
     return None
+
+
+def _sees_all(kernel: int, stride: int, dilation: int) -> bool:
+    """Whether the cells of a window have all remainders of the stride."""
+    return kernel >= stride and gcd(stride, dilation) == 1
+
+
+def _remedy(kernel: int, stride: int, dilation: int, smaller: int) -> tuple[str, str]:
+    if gcd(stride, dilation) == 1:
+        told = f"stride {stride} and kernel {kernel}"
+        return told, f"take a kernel of {stride} or more, or stride {smaller}"
+    told = f"stride {stride} and dilation {dilation}, which share a factor"
+    wider = f" and a kernel of {stride} or more" if kernel < stride else ""
+    return told, f"take dilation 1{wider}, or stride {smaller}; no kernel alone helps"
 
 
 def _channels(node: Node, *, leaving: bool) -> int:

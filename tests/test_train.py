@@ -575,8 +575,9 @@ def test_a_loss_that_is_not_finite_names_the_layer() -> None:
         run(build(), optimizer={"sgd": {"lr": 1e30}})
     x, y = points()
     x[3, 1] = float("nan")
+    unread = DataLoader(TensorDataset(x, y), batch_size=16)  # of arrays it is seen before
     with pytest.raises(TrainError, match="the data hold numbers that are not finite"):
-        run(build(), data=(x, y))
+        run(build(), data=unread)
 
 
 def test_one_batch_is_learned_by_heart_or_not() -> None:

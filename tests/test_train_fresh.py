@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +154,26 @@ def test_commands_that_are_proposed_can_be_pasted(
     (tmp_path / "ein lauf").rename(tmp_path / "woanders")
     done = CliRunner().invoke(app, ["evaluate", "woanders", "--json"])
     assert json.loads(done.output)["loss"] > 0
+
+
+def test_processes_that_are_interrupted_agree_where_they_end(tmp_path: Path) -> None:
+    """The launcher gets the signal, the processes at different steps; and the run goes on."""
+    (tmp_path / "net.yaml").write_text(SPEC)
+    words = ["net.yaml", "--set", "classes=10", "--data", "digits", "-e", "4000", "-o", "r"]
+    call = [sys.executable, "-m", "archspec", "train", *words, "--processes", "2"]
+    place = str(Path(archspec.__file__).resolve().parent.parent)
+    env = {**os.environ, "PYTHONPATH": place, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        call, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as started:
+        assert started.stdout is not None
+        for line in started.stdout:
+            if line.startswith("2/4000"):
+                started.send_signal(signal.SIGTERM)
+                break
+        rest = started.stdout.read()
+    assert started.returncode == 1
+    assert "the run is saved" in rest
+    assert "Traceback" not in rest
+    assert "E900" not in rest
+    assert (tmp_path / "r" / "last").is_file()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 from click.exceptions import Exit
 
 from archspec.cli.options import (
+    WRONG_SPEC,
     Choice,
     Output,
     WrongUsageError,
@@ -135,10 +135,10 @@ def train(
 
 
 def _in(processes: int) -> NoReturn:
-    """This very command, by torch's own launcher: what it starts sees WORLD_SIZE."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *launcher, "-m", "archspec", *sys.argv[1:]]
-    raise Exit(subprocess.run(command, check=False).returncode)
+    """This very command in several processes."""
+    from archspec.train.launch import launch
+
+    raise Exit(0 if launch(processes, sys.argv[1:]) else WRONG_SPEC)
 
 
 # what is asked of a run, by its task; what reads pictures and is not here says something of them

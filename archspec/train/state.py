@@ -171,6 +171,8 @@ def _instead(path: Path) -> str:
     """What may be meant by a path that is no run."""
     if shelf.find(path).suffix in (".yaml", ".yml"):
         return f"it is a spec: `archspec train {quote(str(path))} --data …` makes a run of it"
+    if (path / "plan.yaml").is_file():
+        return "the run ended before its first checkpoint: begin it anew, in the same folder"
     inside = [one for one in path.glob("*") if pointed(one, LAST)] if path.is_dir() else []
     if inside:
         latest = max(inside, key=lambda one: one.stat().st_mtime)

@@ -224,3 +224,29 @@ def test_commands_write_a_picture_and_a_page(words: list[str], tmp_path: Any) ->
     assert done.exit_code == 0, done.output
     assert (tmp_path / f"{words[0]}.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/png" in (tmp_path / f"{words[0]}.html").read_text()
+
+
+# ------------------------------------------------------------------ codes
+
+
+def test_codes_are_a_map_and_neighbours(trained: nn.Module) -> None:
+    """As scikit-learn finds them; components have no sign of their own."""
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    x = torch.rand(40, 1, 16, 16, generator=torch.Generator().manual_seed(5))
+    found = see.codes(trained, x, "b", neighbours=5)
+    made = see.activations(trained, x, "b").values.flatten(1).detach().numpy()
+    wanted = torch.as_tensor(decomposition.PCA(2, svd_solver="full").fit_transform(made))
+    torch.testing.assert_close(found.values.places.abs(), wanted.abs(), rtol=0, atol=1e-4)
+    near = neighbors.NearestNeighbors(n_neighbors=6, metric="cosine").fit(made).kneighbors(made)
+    assert found.values.nearest.tolist() == near[1][:, 1:].tolist()  # the first is itself
+    assert len(found.rows) == 1 + 8
+    assert found.png()
+
+
+def test_codes_are_those_before_the_head(trained: nn.Module) -> None:
+    x = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(6))
+    found = see.codes(trained, x, neighbours=2)
+    assert found.title == "net: codes at global_avg_pool1"
+    with pytest.raises(TrainError, match="5 neighbours are asked of 5 pictures"):
+        see.codes(trained, x, neighbours=5)

@@ -37,6 +37,13 @@ def test_a_size_below_the_least() -> None:
     assert help_of("lenet5", 1, 3, 3) == "H, W: 32 to 35; 3 is too small: 32"
 
 
+def test_channels_that_stand_last() -> None:
+    assert help_of("vit_b_16", 224, 224, 3) == "channels come first: [3, 224, 224]"
+    assert help_of("lenet5", 32, 32, 1) == "channels come first: [1, 32, 32]"
+    assert help_of("lenet5", 28, 28, 1) == "channels come first: [1, 28, 28]"  # then its size
+    assert help_of("unet", 64, 64, 1) == "channels come first: [1, 64, 64]"
+
+
 def test_paths_that_refuse_one_size_are_one_complaint() -> None:
     error = complaint("inception_v3", 3, 74, 74)
     (fault,) = error.faults

@@ -1,6 +1,7 @@
 """Sizes that are refused → the accepted ones nearest, as the remedy of a complaint.
 
 unet at [1, 570, 570]     H, W: multiples of 16, at least 16; 570 is none of them: 560 or 576
+vit_b_16 at [224, 224, 3]    channels come first: [3, 224, 224]
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ def remedy(analysis: Analysis, given: Shapes, takes: Callable[[Shapes], bool]) -
 
     `analysis` is of the network at the sizes of its file; `takes` tries others on the spec.
     """
+    turned = [_channels_first(analysis, name, shape) for name, shape in given.items()]
+    if any(turned):
+        return "\n".join(f"channels come first: {shape}" for shape in turned if shape)
     wrong = {
         (axis.input, axis.axis): size
         for axis in analysis.tracked
@@ -39,6 +43,13 @@ def remedy(analysis: Analysis, given: Shapes, takes: Callable[[Shapes], bool]) -
             found = lines.setdefault(_told(wrong[name, axis], given[name][axis]), [])
             found += [] if n in found else [n]
     return "\n".join(f"{line}: {' or '.join(map(str, near))}" for line, near in lines.items())
+
+
+def _channels_first(analysis: Analysis, name: str, shape: Sequence[int]) -> list[int]:
+    """A shape whose last axis is as long as axis 0 of the file's, turned; [] of any other."""
+    usual = analysis.graph.at(name).outs[0].shape
+    last = len(shape) == len(usual) > 2 and shape[-1] == usual[0] != shape[0]
+    return [shape[-1], *shape[:-1]] if last else []
 
 
 def _refuses(size: InputSize, n: int) -> bool:

@@ -314,3 +314,23 @@ def invert(
         lambda m: see.invert(m, list(pictures), at, steps=steps, seed=seed),
         choice, output, "invert",
     )  # fmt: skip
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@click.option(
+    "--at", metavar="NODE", default="codes", show_default=True,
+    help="A node or block as `archspec expand` shows them; codes: before the head.",
+)  # fmt: skip
+@click.option("--neighbours", metavar="N", type=int, default=7, show_default=True, help="Shown.")
+def codes(
+    pictures: tuple[str, ...], networks: Networks, at: str, neighbours: int, choice: Choice,
+    output: Output,
+) -> None:  # fmt: skip
+    """Show which pictures a network takes for alike."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.codes(m, list(pictures), at, neighbours=neighbours), choice, output, "codes"
+    )

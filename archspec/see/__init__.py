@@ -14,6 +14,7 @@ gives a Seeing: its `values`, a PNG, a page of HTML; in a notebook it shows itse
     receptive     patches: the pictures that activate a unit most, cut by its receptive field
     ascent        maximise, emphasise
     inversion     invert
+    nearness      codes: which pictures a network takes for alike
     seeing        what they give
 """
 
@@ -27,20 +28,22 @@ if TYPE_CHECKING:
     from archspec.see.attribution import deconv, gradcam, guided, occlusion, saliency
     from archspec.see.inversion import invert
     from archspec.see.maps import activations, filters
+    from archspec.see.nearness import Near, codes
     from archspec.see.receptive import Box, Patch, patches
     from archspec.see.seeing import Seeing, beside
 
 _HOME = {
-    "Box": "receptive", "Patch": "receptive", "Prior": "ascent", "Seeing": "seeing",
-    "activations": "maps", "beside": "seeing", "deconv": "attribution", "emphasise": "ascent",
-    "filters": "maps", "gradcam": "attribution", "guided": "attribution", "invert": "inversion",
-    "maximise": "ascent", "occlusion": "attribution", "patches": "receptive",
-    "saliency": "attribution",
+    "Box": "receptive", "Near": "nearness", "Patch": "receptive", "Prior": "ascent",
+    "Seeing": "seeing", "activations": "maps", "beside": "seeing", "codes": "nearness",
+    "deconv": "attribution", "emphasise": "ascent", "filters": "maps", "gradcam": "attribution",
+    "guided": "attribution", "invert": "inversion", "maximise": "ascent",
+    "occlusion": "attribution", "patches": "receptive", "saliency": "attribution",
 }  # fmt: skip
 
 __all__ = [
-    "Box", "Patch", "Prior", "Seeing", "activations", "beside", "deconv", "emphasise", "filters",
-    "gradcam", "guided", "invert", "maximise", "occlusion", "patches", "saliency",
+    "Box", "Near", "Patch", "Prior", "Seeing", "activations", "beside", "codes", "deconv",
+    "emphasise", "filters", "gradcam", "guided", "invert", "maximise", "occlusion", "patches",
+    "saliency",
 ]  # fmt: skip
 
 

@@ -455,6 +455,23 @@ def test_equal_names_first_then_near_ones() -> None:
     assert weights.propose(network(DROPPING), same, torch.randn(2, 3, 8, 8)).rename == {}
 
 
+def test_indices_of_the_reference_are_proposed_to_be_ignored() -> None:
+    reference = Dropping()
+    reference.conv.register_buffer("relative_position_index", torch.arange(4))
+    found = weights.propose(network(DROPPING), reference, torch.randn(2, 3, 8, 8))
+    assert (
+        found.yaml
+        == """\
+weights:
+  ignore: ["*.relative_position_index"]
+  rename:
+    "b_{i}.": "b-{i}."
+"""
+    )
+    model = archspec.build(archspec.loads(DROPPING + found.yaml), weights=reference.state_dict())
+    assert torch.equal(model.fc.bias, reference.fc.bias)
+
+
 class Crossed(nn.Module):
     """Names that are equal by chance: its `b_1` is our `b_2`, and the other way round."""
 
@@ -471,6 +488,19 @@ class Crossed(nn.Module):
 def test_names_that_are_equal_by_chance_do_not_hide_the_order() -> None:
     found = weights.propose(network(DROPPING), Crossed(), torch.randn(2, 3, 8, 8))
     assert found.rename == {"b_1.": "b_2.", "b_2.": "b_1."}
+
+
+def test_layers_that_run_in_another_order_are_known_by_how_their_names_end(
+    torchvision: Any,
+) -> None:
+    """torchvision's RegNet runs `proj` before `f`; its blocks are called `block1-0`."""
+    reference = torchvision.models.regnet_x_400mf()
+    found = weights.propose(archspec.build("regnet_x_400mf"), reference, torch.randn(2, 3, 64, 64))
+    assert found.error == 0.0
+    theirs = dict(found.pairs)
+    here = "trunk_output.block1.0.proj.0.weight"
+    assert theirs[here] == "trunk_output.block1.block1-0.proj.0.weight"
+    assert len(found.pairs) == len(reference.state_dict())
 
 
 def test_a_network_whose_dropout_is_a_function_is_proved(torchvision: Any) -> None:

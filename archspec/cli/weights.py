@@ -146,5 +146,5 @@ def map_(spec: str, reference: str, choice: Choice, output: Output) -> None:
     found = proposal.propose(build(program), other, *proposal.probe(program.graph))
     head = f"# {len(found.pairs):,} tensors of {reference}; outputs equal"
     head += f" to {found.error:.0e} of the largest" if found.error else ""
-    text = f"{head}\n{found.yaml}" if found.rename else f"{head}; all names are equal already\n"
+    text = f"{head}\n{found.yaml}" if found.yaml else f"{head}; all names are equal already\n"
     output.put(text, "rename.yaml")

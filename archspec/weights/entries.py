@@ -89,7 +89,7 @@ def _asked(inside: Mapping[str, Any], entry: str, name: str) -> str:
     found = [key for key in inside if key == entry or key.startswith(f"{entry}.")]
     if entry in found or len(found) == 1:
         return entry if entry in found else found[0]
-    message = f"`{name}` has no entry `{headers.plain(entry)}` of names and tensors"
+    message = f"`{name}` has no entry `{headers.plain(str(entry))}` of names and tensors"
     raise WeightsError("E605", message, _there(inside) if inside else "it has no entries")
 
 

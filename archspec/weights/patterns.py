@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -120,11 +121,15 @@ def _right(entry: Pair, group: Sequence[Pair], pairs: Mapping[str, str]) -> bool
     return all(any(a == left or a.startswith(left) for a in found) for left, _ in group)
 
 
-def section(table: Mapping[str, Any]) -> str:
-    """`weights: {rename: …}` as a spec has it, one entry a line; "" for none."""
-    if not table:
+def section(table: Mapping[str, Any], ignore: Sequence[str] = ()) -> str:
+    """`weights: {ignore: …, rename: …}` as a spec has it, one entry a line; "" for none."""
+    if not table and not ignore:
         return ""
-    lines = ["weights:", "  rename:"]
+    lines = ["weights:"]
+    if ignore:
+        lines.append(f"  ignore: {json.dumps([*ignore])}")
+    if table:
+        lines.append("  rename:")
     for left, right in table.items():
         text = (
             f'"{right}"'

@@ -1,9 +1,10 @@
 """A model and a reference with other names → a proposed `rename`, proved by equal outputs.
 
-Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order,
-kind and shape, none of which prove anything: most tensors of a network share their shape with
-another. So the reference is given random weights, these are carried over by the
-proposal, and both compute the same batch. Every weight takes part, or the proposal is refused.
+Proposed by equal names first, near ones next (`x-conv1.weight`, `x_conv1.weight`), then by order
+among those whose names end alike, last by order, kind and shape. None of it proves anything: most
+tensors of a network share their shape with another. So the reference is given random weights,
+these are carried over by the proposal, and both compute the same batch. Every weight takes part, or
+the proposal is refused.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ class Proposal:
     rename: Mapping[str, Any]
     reshaped: frozenset[str]
     error: float
+    ignore: tuple[str, ...] = ()  # patterns of whole numbers there that have no place here
 
     @property
     def yaml(self) -> str:
         """The section of a spec; nothing to write where all names are equal."""
-        return section(self.rename)
+        return section(self.rename, self.ignore)
 
 
 def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal:
@@ -64,9 +66,14 @@ def propose(model: nn.Module, reference: nn.Module, *inputs: Tensor) -> Proposal
     batch = [value.cpu() for value in inputs]
     mine, other = _used(ours, batch), _used(theirs, batch)
     known = _by_name(ours.state_dict(), theirs.state_dict())
-    if known:
+    rest = _rest(mine, {*known}), _rest(other, {*known.values()})
+    tailed = [sorted(layers, key=_tail) for layers in rest]
+    attempts = [rest] if known else []
+    if [*map(_tail, tailed[0])] == [*map(_tail, tailed[1])]:
+        attempts.append((tailed[0], tailed[1]))
+    for here, there in attempts:
         with suppress(WeightsError):  # names may be equal by chance: order has its turn
-            return _proved(_pairs(mine, other, known), ours, theirs, batch)
+            return _proved(_pairs(here, there, known), ours, theirs, batch)
     return _proved(_pairs(mine, other, {}), ours, theirs, batch)
 
 
@@ -79,6 +86,8 @@ def _proved(
     here, there = ours.state_dict(), theirs.state_dict()
     lacking = [n for n in here if n not in {a for a, _ in pairs}]
     beside = [n for n in there if n not in {b for _, b in pairs}]
+    indices = [n for n in beside if not there[n].is_floating_point()]
+    beside = [n for n in beside if n not in indices]
     if lacking or beside:
         whose = ["the reference has nothing for " + some(lacking)] if lacking else []
         whose += ["the model has nothing for " + some(beside)] if beside else []
@@ -100,7 +109,8 @@ def _proved(
     if idle:
         message = f"no output depends on {some([*idle])}, so nothing proves it"
         raise WeightsError("E618", message, _HELP)
-    return Proposal(pairs, fold(pairs, reshaped), reshaped, error)
+    ignore = dict.fromkeys(f"*.{n.rpartition('.')[2]}" if "." in n else n for n in indices)
+    return Proposal(pairs, fold(pairs, reshaped), reshaped, error, tuple(ignore))
 
 
 def _by_name(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
@@ -194,7 +204,6 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], known: Mapping[str, str]) -
 
     Of containers, whose tensors are named freely, tensor by tensor.
     """
-    ours, theirs = _rest(ours, {*known}), _rest(theirs, {*known.values()})
     mine, other = [x for x in ours if not _free(x)], [x for x in theirs if not _free(x)]
     pairs = [*known.items()]
     for a, b in zip(mine, other, strict=False):
@@ -204,6 +213,13 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], known: Mapping[str, str]) -
         pairs += [(_join(a.path, name), _join(b.path, name)) for name in a.shapes]
     pairs += _by_shape([x for x in ours if _free(x)], [x for x in theirs if _free(x)])
     return tuple(pairs)
+
+
+def _tail(layer: _Layer) -> str:
+    """The end of a path, from the last word on: `f.a.0` of `block1.block1-0` -> `a.0`."""
+    parts = layer.path.split(".")
+    words = [k for k, part in enumerate(parts) if not part.isdigit()]
+    return ".".join(parts[max(words, default=0) :])
 
 
 def _rest(layers: Iterable[_Layer], known: Collection[str]) -> list[_Layer]:

@@ -46,20 +46,21 @@ def misaligned(context: Context) -> Iterator[Fault]:
 
 def _pieces(context: Context, node: Node) -> bool:
     """Whether all that meets in a node are slices of one tensor: space to depth, halves, steps."""
-    sources: set[tuple[Edge, bool]] = set()  # with whether it was sliced on the way
-    seen = {(edge, False) for edge in node.inputs}
+    sources: set[Edge] = set()
+    seen = {(edge, False) for edge in node.inputs}  # and whether it is sliced on the way
     pending = list(seen)
-    while pending:
-        edge, sliced = pending.pop()
+    for edge, sliced in pending:  # the nearest first; it grows
         step = context.graph.steps[edge.node]
         cuts = step.op in CUTS
-        if cuts or (step.inputs and _keeps_places(step)):
+        if cuts or (step.inputs and not sliced and _keeps_places(step)):
             further = {(before, sliced or cuts) for before in step.inputs} - seen
             seen |= further
             pending += further
+        elif sliced:
+            sources.add(edge)
         elif step.inputs or step.layer is None:
-            sources.add((edge, sliced))
-    return len(sources) == 1 and all(sliced for _, sliced in sources)
+            return False
+    return len(sources) == 1
 
 
 def _keeps_places(node: Node) -> bool:

@@ -65,7 +65,8 @@ def test_depth(program: Program) -> None:
     assert names == [
         "input", "stem", "conv1", "relu1", "residual1", "aux", "global_avg_pool1", "fc",
     ]  # fmt: skip
-    (row,) = layers(program, 0).rows
+    given, row = layers(program, 0).rows
+    assert given[:2] == ("input", "input")
     assert (row[0], row[3]) == ("small", 996)
 
 

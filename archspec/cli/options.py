@@ -250,6 +250,8 @@ class Output:
     def path(self, name: str) -> Path:
         """The file to write: `name` here, or inside the folder, or the file that is named."""
         path = Path(self.output or name)
+        if self.output is not None and self.output.endswith(("/", os.sep)):
+            path /= name  # a folder, though it may not be there
         try:
             path = path / name if path.is_dir() else path
             folder = path.parent.is_dir()

@@ -103,7 +103,7 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
     if (dead and (used or walk.state.untrained)) or spare:
         needed.prune(found, dead, spare)
     elif dead:
-        needed.complain(walk, dead)
+        needed.complain(walk, found.body, dead)
 
 
 def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> set[Value]:

@@ -8,7 +8,7 @@ from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
 
 
-def complain(walk: Walk, dead: list[Made]) -> None:
+def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
     """Name the ends of what leads nowhere, not all that leads to them."""
     taken = {v for copy, _, _ in dead for v in copy.taken()}
     for made in reversed(dead):
@@ -16,9 +16,22 @@ def complain(walk: Walk, dead: list[Made]) -> None:
             continue
         path, item = ".".join(made.path), made.item
         help = "name it in `outputs`, take it with `from`, or leave it out"
+        gone = _passing(body, path)
+        if gone is not None and gone.item.inputs:
+            first, name = gone.item.inputs[0].path.text, gone.name or gone.item.op
+            help = f"`{name}` is absent here and passes on `{first}`, the first of its `from`"
         if item.tap is not None:
             help = "name it in `outputs`, or leave it out"
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+
+
+def _passing(body: Body, path: str) -> Occurrence | None:
+    """An absent item that would take what is at a path, and not as its first input."""
+    for occurrence in body.items:
+        refs = [] if any(occurrence.copies) else [*(occurrence.item.inputs or ())]
+        if any(ref.path.text == path for ref in refs[1:]):
+            return occurrence
+    return None
 
 
 def prune(instance: Instance, dead: list[Made], spare: set[Value]) -> None:

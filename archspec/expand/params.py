@@ -64,7 +64,8 @@ def like(state: State, name: str, value: Any, default: Any, loc: Any) -> Any:
         if isinstance(value, tuple):
             return list(value)
         return float(value) if isinstance(default, float) and is_whole(value) else value
-    help = "leave the point out" if isinstance(value, float) and is_whole(default) else ""
+    whole = isinstance(value, float) and value.is_integer()
+    help = "leave the point out" if whole and is_whole(default) else ""
     shown = show(default)
     message = f"`{name}` is {show(value)}; it takes {wanted}, as its default {shown} is"
     state.fault("E322", message, loc, help)

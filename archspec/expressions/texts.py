@@ -12,6 +12,7 @@ from archspec.expressions.values import LOOP, RECORD, Env, Loop, Record, is_whol
 from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACES = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ def _embedded(text: str, dollar: int) -> tuple[Expr, int]:
     if name:
         return parse(name.group(), dollar + 1), name.end()
     if text[dollar + 1 : dollar + 2] != "(":
-        raise ExpressionError(
-            "`$` without a name or `(`", dollar, dollar + 1, "E121", "a dollar sign is `$$`"
-        )
+        braces = _BRACES.match(text, dollar)
+        meant = f"an expression is `$({cut(braces[1])})`, and " if braces else ""
+        help = f"{meant}a dollar sign is `$$`"
+        raise ExpressionError("`$` without a name or `(`", dollar, dollar + 1, "E121", help)
     end = _closing(text, dollar + 1)
     return parse(text[dollar + 2 : end], dollar + 2), end + 1
 

@@ -23,7 +23,7 @@ from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD
 from archspec.text.faults import Fault, Loc
-from archspec.text.words import cut, kind, listed, near
+from archspec.text.words import cut, kind, listed, near, written
 from archspec.text.words import did_you_mean as meant
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Complaints:
         ours = ours or REGISTRY.elsewhere().get(plain)
         if ours and ours != word and not likely:
             said = f"`{cut(word)}` is spelled `{ours}` here"
-            self.add("E211", said, path, f"write `{ours}`", on_key=on_key)
+            self.add("E211", said, path, INSTEAD.get(plain, f"write `{ours}`"), on_key=on_key)
             return
         cause: tuple[object, ...] = ("block", word)
         if is_block(word):
@@ -193,12 +193,22 @@ class Refused:
             to.add("E214", said, path, "keep one of them", on_key=True)
         elif key in params:
             said = f"`{key}` is a parameter of `{op}` and stands beside it"
-            to.add("E213", said, path, f"write `{op}: {{{key}: …}}`", on_key=True)
+            to.add("E213", said, path, self._inside(path, op), on_key=True)
         else:
             known = known or [*MODIFIERS, *COMPANIONS, *params]
             shown = len(path) == 1 and len(to.faults) < _SHOWN
             help = self._remedy(key) if shown else ""
             to.unknown(key, path, known, where, help=help)
+
+    def _inside(self, path: Steps, op: str) -> str:
+        """The operation with what stands beside it, as it is to be written."""
+        item = at(self.data, path[:-1])
+        given, layer = item[op], REGISTRY.get(op)
+        if given is not None and not isinstance(given, dict):
+            main = None if layer is None else layer.main()
+            given = layer.meant({main: given}) if layer is not None and main else None
+        shown = written({**(given or {}), str(path[-1]): item[path[-1]]})
+        return f"write `{op}: {cut(shown)}`"
 
     def _remedy(self, key: str) -> str:
         """What a key of the document is meant to be, where more than a slip makes it another."""

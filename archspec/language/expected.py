@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from archspec.language.kinds import MAPPING
-from archspec.language.refusals import refuse, takes
+from archspec.language.refusals import Faults, refuse, takes
 from archspec.text.words import cut
 
 TOTALS = ("params", "trainable", "buffers", "macs", "flops")
@@ -33,6 +33,12 @@ def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
     if not isinstance(node, dict):
         return node
     rest = {key: node[key] for key in node if key != "warnings"}
+    with Faults() as faults:
+        for variant, totals in rest.items():
+            if isinstance(totals, dict) and "warnings" in totals:
+                said = "`warnings` are those of all variants, and stand under none"
+                help = "write it beside the variants: `expect: {warnings: [W104]}`"
+                faults.add((variant, "warnings"), "E222", said, help, on_key=True)
     return {info.context.name: rest} if rest and all(key in TOTALS for key in rest) else rest
 
 

@@ -30,7 +30,15 @@ from pydantic_core import CoreSchema, PydanticKnownError
 from pydantic_core.core_schema import any_schema
 
 from archspec.expressions import Expr, Template, scalar, template
-from archspec.language.names import PARAM, bad_axis, bad_id, bad_output, bad_param, is_path
+from archspec.language.names import (
+    OTHER_ID,
+    PARAM,
+    bad_axis,
+    bad_id,
+    bad_output,
+    bad_param,
+    is_path,
+)
 from archspec.language.refusals import (
     Faults,
     Steps,
@@ -247,7 +255,12 @@ def _shape_of(text: Template) -> str:
 def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     found = template_of(node)
     op = info.data.get("op", "")
-    broken(lambda text: bad_id(text, op), _shape_of(found), False, "choose another id")
+    shape = _shape_of(found)
+
+    def wrong(text: str) -> str:
+        return bad_id(text, op).replace(f"`{shape}`", f"`{cut(found.text)}`")
+
+    broken(wrong, shape, False, OTHER_ID)
     return found
 
 

@@ -76,6 +76,9 @@ def _bad(name: str, rule: re.Pattern[str], kind: str, *taken: tuple[Collection[s
     return next((f"`{name}` {what}" for names, what in taken if name in names), "")
 
 
+OTHER_ID = "choose another id; weights that have this name come in by `rename`, under `weights`"
+
+
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
     wrong = _bad(name, _ID, "an item", (_WORDS, _MEANS))

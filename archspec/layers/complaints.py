@@ -42,6 +42,7 @@ INSTEAD = {
     "sum": "`add: [a, b]` adds inputs, `reduce: sum` the cells of an axis",
     "norm": "`batch_norm`, `layer_norm` …, or `reduce: {by: norm}` for a length",
     "square": "write `pow: 2`", "rsqrt": "write `pow: -0.5`", "neg": "write `mul: -1`",
+    "transpose": "write `permute`, with the order of all axes: `permute: [1, 0]` of two",
     "unsqueeze": "`unflatten` or `reshape` makes axes of one cell",
     "squeeze": "`flatten` or `reshape` takes axes of one cell away",
     "drop": "`dropout`, or `drop_path` for whole paths",
@@ -87,7 +88,8 @@ def _complaint(
     more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
     message = f"`{name}` of `{cls.op}` is {cut(written(value))}; it takes {says(field)}"
     message += more.format(**first.get("ctx", {}))
-    return BadArgument(name, message, _remedy(found, words(field.annotation)))
+    help = _remedy(found, words(field.annotation))
+    return BadArgument(name, message, help or _sides(cls, name, value))
 
 
 # Limits that the words of a type leave out, by pydantic's name of their breach.
@@ -106,6 +108,19 @@ def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:
         if e["type"] == "literal_error" and isinstance(value, str):
             return meant(value, known)
     return ""
+
+
+def _sides(cls: type[Layer], name: str, value: object) -> str:
+    """What takes a number for each side, as torch.nn.functional.pad does, in another order."""
+    if name != "padding" or not isinstance(value, (list, tuple)):
+        return ""
+    pairs = bool(value) and all(isinstance(pair, (list, tuple)) for pair in value)
+    if "kernel" not in cls.model_fields or not (pairs or len(value) in (4, 6)):
+        return ""
+    shown = written(value) if pairs else "[[top, bottom], [left, right]]"
+    if cls.op == "conv_transpose":
+        return "`crop` behind it takes cells from each side"
+    return f"put a `pad` before it, which has a number for each side: `pad: {shown}`"
 
 
 def no_parameter(cls: type[Layer], name: str) -> BadArgument:

@@ -278,7 +278,7 @@ class ConvTranspose(Convolution):
             raise self.bad("output_padding", why, "leave `output_padding` out")
         for extra, s, d in per_axis(self.output_padding, self.stride, self.dilation):
             if extra and extra >= max(s, d):
-                why = f"it is smaller than the stride {s} or the dilation {d}"
+                why = f"it must be smaller than the stride {s} or the dilation {d}"
                 raise self.bad("output_padding", why)
 
     def _over(self, t: TensorType) -> list[int]:

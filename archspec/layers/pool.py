@@ -67,7 +67,8 @@ class Pool(Windowed):
         for p, k in per_axis(pad, kernel):
             if p > k // 2:
                 shown = written(self.around) + (f", {p} cells" if p != self.around else "")
-                message = f"`padding` of `{self.op}` is {shown}; it is at most half the kernel, {k}"
+                rule = f"it must be at most {k // 2}, half the kernel"
+                message = f"`padding` of `{self.op}` is {shown}; {rule}"
                 raise BadArgument("padding", message, "put a `pad` before it", "E217")
 
     def helped(self) -> bool:

@@ -73,9 +73,8 @@ def folded(network: Network, depth: int | None) -> Iterator[Stage]:
     """The lines of a table: paths that agree in `depth` segments share one."""
     groups: dict[str, list[Row]] = {}
     for row in network.analysis.rows:
-        key = row.path if depth is None else ".".join(row.path.split(".")[:depth])
-        if row.op == "input" and depth == 0:
-            continue
+        whole = depth is None or row.op == "input"
+        key = row.path if whole else ".".join(row.path.split(".")[:depth])
         groups.setdefault(key, []).append(row)
     titles = {scope.path: scope.title for scope in network.graph.scopes}
     for key, members in groups.items():

@@ -153,24 +153,28 @@ def test_ascent_ends_far_above_noise(trained: nn.Module) -> None:
     above = (after - before.mean(0)) / before.std(0)
     assert float((above >= 5).float().mean()) >= 0.9
     assert torch.equal(see.maximise(trained, "b", range(8)).values, found.values)
-    assert not torch.equal(see.maximise(trained, "b", range(8), seed=1).values, found.values)
+    assert not torch.equal(
+        see.maximise(trained, "b", range(8), ascent=see.Ascent(seed=1)).values, found.values
+    )
 
 
 def test_what_a_class_looks_for_is_that_class(trained: nn.Module) -> None:
     found = see.maximise(trained, "fc", range(3))
     assert trained(found.values).argmax(1).tolist() == [0, 1, 2]
     # written as a spectrum, as many steps lead further
-    pixels = see.maximise(trained, "fc", range(3), prior=see.Prior(fourier=False))
+    pixels = see.maximise(trained, "fc", range(3), ascent=see.Ascent(fourier=False))
     reached = [means(trained, one.values, "fc").diag() for one in (found, pixels)]
     assert (reached[0] > reached[1]).all()
     # total variation keeps it smooth
-    rough = see.maximise(trained, "fc", range(3), prior=see.Prior(0, 0, 0)).values
+    rough = see.maximise(
+        trained, "fc", range(3), ascent=see.Ascent(jitter=0, l2=0, total_variation=0)
+    ).values
     assert found.values.diff(dim=3).square().mean() < 0.5 * rough.diff(dim=3).square().mean()
 
 
 def test_what_is_emphasised_grows_and_stays_near(trained: nn.Module) -> None:
     x = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(3))
-    found = see.emphasise(trained, x, "b", 2, steps=5, rate=0.01)
+    found = see.emphasise(trained, x, "b", 2, steps=5)
     assert (means(trained, found.values, "b")[:, 2] > means(trained, x, "b")[:, 2]).all()
     assert float((found.values - x).square().mean().sqrt()) <= 0.05  # five steps of 0.01
     assert [one.words for one in found.rows[0].shown][2] == "change"
@@ -190,7 +194,7 @@ def test_an_inverted_picture_gives_the_same(trained: nn.Module) -> None:
     [
         (lambda m: see.maximise(m, "b", [8]), "`b` has no unit 8"),
         (lambda m: see.maximise(m, "b", ["x"]), "units are numbers from 0 to 7"),
-        (lambda m: see.maximise(m, "b", steps=0), "there are 0 steps"),
+        (lambda m: see.maximise(m, "b", ascent=see.Ascent(steps=0)), "there are 0 steps"),
         (lambda m: see.emphasise(m, torch.rand(1, 16, 16), "b", 0, steps=0), "there are 0 steps"),
         (lambda m: see.invert(m, torch.rand(1, 16, 16), "b", steps=0), "there are 0 steps"),
         (lambda m: see.patches(m, torch.rand(1, 16, 16), "b", count=0), "0 patches are asked"),

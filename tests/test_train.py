@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import update_bn
+from torch.utils.data import DataLoader, TensorDataset
 
 import archspec
 from archspec.text.faults import SpecError
@@ -575,8 +576,9 @@ def test_a_loss_that_is_not_finite_names_the_layer() -> None:
         run(build(), optimizer={"sgd": {"lr": 1e30}})
     x, y = points()
     x[3, 1] = float("nan")
+    unread = DataLoader(TensorDataset(x, y), batch_size=16)  # of arrays it is seen before
     with pytest.raises(TrainError, match="the data hold numbers that are not finite"):
-        run(build(), data=(x, y))
+        run(build(), data=unread)
 
 
 def test_one_batch_is_learned_by_heart_or_not() -> None:

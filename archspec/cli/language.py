@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 from click.exceptions import Exit
@@ -107,7 +108,7 @@ def new(line: str | None, output: Output) -> None:
         say(text)
     else:
         output.save(text, path)
-        say(f"{path}: written; next: archspec compile {path}")
+        say(f"{path}: written; next: archspec compile {quote(str(path))}")
 
 
 @click.command()

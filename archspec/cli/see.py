@@ -260,7 +260,13 @@ def patches(
 @click.option("--jitter", metavar="N", type=int, default=2, show_default=True, help="In pixels.")
 @click.option("--l2", metavar="X", type=float, default=1.0, show_default=True, help="For grey.")
 @click.option(
-    "--variation", metavar="X", type=float, default=10.0, show_default=True, help="For smoothness."
+    "--variation",
+    "total_variation",
+    metavar="X",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="For smoothness.",
 )
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the noise.")
 def maximise(
@@ -270,10 +276,9 @@ def maximise(
     """Show what units look for, by gradient ascent from noise."""
     from archspec import see
 
-    seed, steps = settings["seed"], settings["steps"]
-    prior = see.Prior(settings["jitter"], settings["l2"], settings["variation"])
+    ascent = see.Ascent(**settings)
     networks.write(
-        lambda m: see.maximise(m, at, list(units) or None, steps=steps, prior=prior, seed=seed),
+        lambda m: see.maximise(m, at, list(units) or None, ascent=ascent),
         choice, output, "maximise",
     )  # fmt: skip
 
@@ -302,16 +307,15 @@ def emphasise(
 @_seeing
 @_at(required=True)
 @click.option("--steps", metavar="N", type=int, default=100, show_default=True, help="Of Adam.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the noise.")
 def invert(
-    pictures: tuple[str, ...], networks: Networks, at: str, steps: int, seed: int,
+    pictures: tuple[str, ...], networks: Networks, at: str, steps: int,
     choice: Choice, output: Output,
 ) -> None:  # fmt: skip
     """Show pictures that a node cannot tell from given ones."""
     from archspec import see
 
     networks.write(
-        lambda m: see.invert(m, list(pictures), at, steps=steps, seed=seed),
+        lambda m: see.invert(m, list(pictures), at, steps=steps),
         choice, output, "invert",
     )  # fmt: skip
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 import click
 from click.exceptions import Exit
 
 from archspec.cli.options import (
+    WRONG_SPEC,
     Choice,
     Output,
     WrongUsageError,
@@ -134,10 +135,29 @@ def train(
 
 
 def _in(processes: int) -> NoReturn:
-    """This very command, by torch's own launcher: what it starts sees WORLD_SIZE."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *launcher, "-m", "archspec", *sys.argv[1:]]
-    raise Exit(subprocess.run(command, check=False).returncode)
+    """This very command in several processes."""
+    from archspec.train.launch import launch
+
+    raise Exit(0 if launch(processes, sys.argv[1:]) else WRONG_SPEC)
+
+
+# what is asked of a run, by its task; what reads pictures and is not here says something of them
+_ASKED = {
+    "next_token": "archspec generate {} --prompt TEXT", "pairs": "archspec evaluate {}",
+    "triplets": "archspec evaluate {}",
+    "reconstruction": "archspec predict {} FILE… -o FOLDER",
+    "restoration": "archspec predict {} FILE… -o FOLDER",
+}  # fmt: skip
+
+
+def _next(folder: Path) -> str:
+    """How the network of a run is used."""
+    from archspec.train import state
+
+    facts = state.facts_of(state.found(folder, state.LAST))["data"]
+    pictures = len(facts["shape"]) == 3
+    other = "archspec predict {} FILE…" if pictures else "archspec evaluate {}"
+    return _ASKED.get(facts["task"], other).format(quote(str(folder)))
 
 
 def _say_run(run: Any) -> None:
@@ -150,7 +170,7 @@ def _say_run(run: Any) -> None:
     if run.folder is not None and (run.folder / SAMPLES).is_dir():
         say(f"{run.folder / SAMPLES}: what it makes of noise, after each epoch")
     elif run.folder is not None:
-        say(f"{run.folder}: archspec predict {run.folder} FILE…")
+        say(f"{run.folder}: {_next(run.folder)}")
 
 
 @click.command()
@@ -265,9 +285,10 @@ def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> N
     if as_json:
         say(json.dumps(found, indent=1))
         return
-    for name, value in found.items():
-        if isinstance(value, float):
-            say(f"{name:<10} {value:.4f}")
+    numbers = {name: value for name, value in found.items() if isinstance(value, float)}
+    width = max(10, *map(len, numbers))
+    for name, value in numbers.items():
+        say(f"{name:<{width}} {value:.4f}")
     for name, values in found.get("by_class", {}).items():
         for label, value in values.items():
             say(f"{name} {label:<10} {'none there' if value is None else f'{value:.4f}'}")

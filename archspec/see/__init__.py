@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archspec.see.ascent import Prior, emphasise, maximise
+    from archspec.see.ascent import Ascent, emphasise, maximise
     from archspec.see.attribution import deconv, gradcam, guided, occlusion, saliency
     from archspec.see.inversion import invert
     from archspec.see.maps import activations, filters
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from archspec.see.seeing import Seeing, beside
 
 _HOME = {
-    "Box": "receptive", "Near": "nearness", "Patch": "receptive", "Prior": "ascent",
+    "Ascent": "ascent", "Box": "receptive", "Near": "nearness", "Patch": "receptive",
     "Seeing": "seeing", "activations": "maps", "beside": "seeing", "codes": "nearness",
     "deconv": "attribution", "emphasise": "ascent", "filters": "maps", "gradcam": "attribution",
     "guided": "attribution", "invert": "inversion", "maximise": "ascent",
@@ -41,7 +41,7 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Box", "Near", "Patch", "Prior", "Seeing", "activations", "beside", "codes", "deconv",
+    "Ascent", "Box", "Near", "Patch", "Seeing", "activations", "beside", "codes", "deconv",
     "emphasise", "filters", "gradcam", "guided", "invert", "maximise", "occlusion", "patches",
     "saliency",
 ]  # fmt: skip

@@ -25,15 +25,19 @@ from archspec.train.errors import TrainError
 
 _UNITS, _RATE = 16, 0.05  # units that are shown; Adam's rate, of the spectrum
 _GREY = 1e-2  # how far the first noise is from grey
+_STEP = 0.01  # that a picture is moved by
 
 
-class Prior(NamedTuple):
-    """What keeps a picture like a picture, against an activation in units of the node's spread.
+class Ascent(NamedTuple):
+    """How far it climbs, from which noise, and what keeps a picture like a picture.
 
-    `jitter`: pixels it is moved by, at most. `l2` weighs the mean square of the distance from grey,
+    That counts against an activation in units of the node's spread. `jitter`: pixels that the
+    picture is moved by, at most. `l2` weighs the mean square of the distance from grey,
     `total_variation` that of the differences of neighbours.
     """
 
+    steps: int = 64
+    seed: int = 0
     jitter: int = 2
     l2: float = 1.0
     total_variation: float = 10.0
@@ -45,9 +49,7 @@ def maximise(
     at: str,
     units: Sequence[int | str] | None = None,
     *,
-    steps: int = 64,
-    prior: Prior | None = None,
-    seed: int = 0,
+    ascent: Ascent | None = None,
 ) -> Seeing:
     """Pictures that activate units of a node most: values [units, C, H, W] from 0 to 1.
 
@@ -56,23 +58,23 @@ def maximise(
     same pictures. Raises TrainError.
     """
     who = subject(model)
-    prior = prior or Prior()
+    ascent = ascent or Ascent()
     eye = tapped(who, at)
     (node,) = eye.nodes
     asked = range(min(_UNITS, node.outs[0].shape[0])) if units is None else units
     answer = at if node.path != who.answer else None
     chosen = torch.tensor([who.unit(unit, node, answer) for unit in asked])
-    _checked(steps, prior)
-    drawn = torch.Generator().manual_seed(seed)
+    _checked(ascent.steps, ascent.jitter)
+    drawn = torch.Generator().manual_seed(ascent.seed)
     noise = torch.randn(len(chosen), *who.shape, generator=drawn) * _GREY
-    picture = _Spectrum(noise) if prior.fourier else _Pixels(noise)
+    picture = _Spectrum(noise) if ascent.fourier else _Pixels(noise)
     optimizer = torch.optim.Adam([picture.numbers], _RATE)
-    for _ in range(steps):
+    for _ in range(ascent.steps):
         x = picture()
-        moves = torch.randint(-prior.jitter, prior.jitter + 1, (2,), generator=drawn).tolist()
+        moves = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=drawn).tolist()
         made = eye(who.input(x.roll(moves, (2, 3))))[node.path]
         spread = made.detach().std().clamp_min(1e-12)
-        away = prior.l2 * (x - 0.5).square().sum() + prior.total_variation * variation(x)
+        away = ascent.l2 * (x - 0.5).square().sum() + ascent.total_variation * variation(x)
         optimizer.zero_grad()
         reached = activation(made, chosen).sum() / spread
         torch.autograd.backward([away / x[0].numel() - reached])
@@ -87,14 +89,12 @@ def maximise(
     return Seeing(f"{who.name}: what {node.path} looks for", values, (Row("", tuple(shown)),))
 
 
-def emphasise(
-    model: Any, x: Any, at: str, unit: int | str, *, steps: int = 20, rate: float = 0.01
-) -> Seeing:
+def emphasise(model: Any, x: Any, at: str, unit: int | str, *, steps: int = 20) -> Seeing:
     """Pictures, changed so that a unit is more active: values [N, C, H, W] from 0 to 1.
 
-    Each step moves a picture along the gradient of the unit's activation, by `rate` a pixel in the
-    mean square. What grows is what caused the activation. Shown beside it is the change. Raises
-    TrainError.
+    Each step moves a picture along the gradient of the unit's activation, by 0.01 a pixel in the
+    root mean square. What grows is what caused the activation. Shown beside it is the change.
+    Raises TrainError.
     """
     who = subject(model)
     before, names = read(who, x)
@@ -102,7 +102,7 @@ def emphasise(
     (node,) = eye.nodes
     answer = at if node.path != who.answer else None
     number = who.unit(unit, node, answer)
-    _checked(steps, Prior())
+    _checked(steps, 0)
     chosen = torch.full((len(before),), number)
     values, reached = before, []
     for _ in range(steps + 1):
@@ -111,7 +111,7 @@ def emphasise(
         reached.append(made.detach())
         (gradient,) = torch.autograd.grad(made.sum(), values)
         size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
-        values, last = (values + rate * gradient / size).clamp(0, 1), values
+        values, last = (values + _STEP * gradient / size).clamp(0, 1), values
     values = last.detach()
     said = who.unit_name(number, answer)
     rows = []
@@ -137,10 +137,10 @@ def variation(x: Tensor) -> Tensor:
     return x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()
 
 
-def _checked(steps: int, prior: Prior) -> None:
+def _checked(steps: int, jitter: int) -> None:
     """Raises TrainError."""
-    if steps < 1 or prior.jitter < 0:
-        message = f"there are {steps} steps and {prior.jitter} pixels of jitter"
+    if steps < 1 or jitter < 0:
+        message = f"there are {steps} steps and {jitter} pixels of jitter"
         raise TrainError("E850", message, "at least one step, and no less than 0 pixels")
 
 

@@ -19,7 +19,8 @@ from archspec.see.seeing import Row, Seeing, Shown
 from archspec.see.subject import subject, tapped
 from archspec.train.errors import TrainError
 
-_NOISE, _RATE, _LAST = 0.1, 0.05, 0.1  # of the first picture; Adam's, and the share it ends with
+_SEED, _NOISE = 0, 0.1  # of the first picture
+_RATE, _LAST = 0.05, 0.1  # Adam's, and the share it ends with
 
 
 def invert(
@@ -29,7 +30,6 @@ def invert(
     *,
     steps: int = 100,
     total_variation: float = 0.1,
-    seed: int = 0,
 ) -> Seeing:
     """Pictures that a node cannot tell from given ones: values [N, C, H, W], as pictures.
 
@@ -46,7 +46,7 @@ def invert(
         raise TrainError("E850", message, "at least one step, and no less than 0")
     with torch.no_grad():
         wanted = eye(who.input(real))[node.path]
-    drawn = torch.Generator().manual_seed(seed)
+    drawn = torch.Generator().manual_seed(_SEED)
     made = 0.5 + _NOISE * torch.randn(real.shape, generator=drawn)
     made.requires_grad_()
     optimizer = torch.optim.Adam([made], _RATE)

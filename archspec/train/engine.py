@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -528,17 +529,27 @@ class Training:
         """Between two updates: a checkpoint where one is due, or where a signal asks to end."""
         every = self.plan.log.save if self.plan.log is not None else None
         due = every is not None and self.at.steps % every == 0 and self.at.step > 0
-        if not (due or self.interrupts.name):
+        ends = self._ends()
+        if not (due or ends):
             return
         if self.at.step > 0:
             self.save()
-        if self.interrupts.name:
+        if ends:
             folder = self.job.folder
-            message = f"{self.interrupts.name} at step {self.at.steps:,} of {self._total():,}"
+            signal = self.interrupts.name or "a signal"
+            message = f"{signal} at step {self.at.steps:,} of {self._total():,}"
             if folder is None:
                 raise InterruptedTrainingError("E809", f"{message}; nothing was written", "`log`")
-            help = f"`archspec train --resume {folder}` goes on with it"
+            help = f"`archspec train --resume {quote(str(folder))}` goes on with it"
             raise InterruptedTrainingError("E809", f"{message}: the run is saved", help)
+
+    def _ends(self) -> bool:
+        """Whether a signal asks to end: any process's, as they do not get it at the same step."""
+        if self.order.world == 1:
+            return bool(self.interrupts.name)
+        if self.interrupts.name:
+            self.accelerator.set_trigger()
+        return bool(self.accelerator.check_trigger())
 
     # -------------------------------------------------------------- small things
 

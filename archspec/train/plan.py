@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     GetPydanticSchema,
     PlainValidator,
+    PrivateAttr,
     StrictBool,
 )
 
@@ -358,6 +359,7 @@ class Plan(Form):
     help: ClassVar[str] = "for example `{data: digits, epochs: 20}`"
 
     source: Annotated[Source, *OURS] = Field(alias="\0source")
+    _file: Source | None = PrivateAttr(default=None)  # where keys from elsewhere were added to it
     data: Data | None = Field(default=None, description="what is learned from")
     task: Named | None = Field(
         default=None, description="what is learned; classification if left out"
@@ -407,17 +409,29 @@ class Plan(Form):
         """The phases; one of everything where none are written."""
         return self.phases or (Phase(),)
 
+    def added_to(self, file: Source) -> Plan:
+        """The plan as what keys made of a file's: what they left alone is shown there."""
+        found = self.model_copy()
+        found._file = file
+        return found
+
     def fault(self, code: str, said: str, *path: str | int, help: str = "") -> SpecError:
         """A complaint about what is written at a place, or would be."""
-        written, node = [], self.source.data
-        for step in path:
-            try:
-                node = node[step]
-            except (KeyError, IndexError, TypeError):
-                break
-            written.append(step)
-        loc = Loc(self.source.name, tuple(written))
-        return SpecError([Fault(code, said, loc, help)], {self.source.name: self.source})
+        source, (written, node) = self.source, _within(self.source.data, path)
+        if self._file is not None and _within(self._file.data, path) == (written, node):
+            source = self._file
+        loc = Loc(source.name, written)
+        return SpecError([Fault(code, said, loc, help)], {source.name: source})
+
+
+def _within(node: Any, path: Steps) -> tuple[Steps, Any]:
+    """As far as a path leads in plain data, and what is there; all of the data is not looked at."""
+    for depth, step in enumerate(path):
+        try:
+            node = node[step]
+        except (KeyError, IndexError, TypeError):
+            return path[:depth], node if depth else None
+    return path, node
 
 
 def _count(node: Any) -> int:

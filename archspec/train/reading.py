@@ -70,9 +70,16 @@ def given(plan: Planned | None, keys: Mapping[str, Any]) -> Plan:
         return found
     written = found.source.data or {}
     merged = {**written, **keys}
-    if "data" in written and isinstance(keys.get("data"), Mapping):
-        merged["data"] = {**Data.spelt_out(written["data"], (), None), **keys["data"]}
-    return parse(_from_keys(merged))
+    for key in ("data", "log"):  # of which keys may say a part
+        if written.get(key) is not None and isinstance(keys.get(key), Mapping):
+            merged[key] = {**_spelt_out(key, written[key]), **keys[key]}
+    return parse(_from_keys(merged)).added_to(found.source)
+
+
+def _spelt_out(key: str, node: Any) -> dict[str, Any]:
+    if key == "data":
+        return Data.spelt_out(node, (), None)
+    return {"folder": node} if isinstance(node, str) else node
 
 
 def _from_keys(keys: Mapping[str, Any]) -> Source:

@@ -112,6 +112,16 @@ class Samples:
             raise TrainError("E803", "the set is empty", "give at least one sample")
 
 
+def _finite(values: Tensor) -> None:
+    """Raises TrainError for a sample with a number that is none."""
+    if not values.is_floating_point() or bool(values.sum().isfinite()):
+        return  # the sum of all is cheap, and says so of nearly every set
+    bad = ~values.flatten(1).isfinite().all(1) if values.ndim > 1 else ~values.isfinite()
+    if bool(bad.any()):
+        message = f"sample {int(bad.nonzero()[0, 0])} holds a number that is not finite"
+        raise TrainError("E803", message, "mend the data, or leave such samples out")
+
+
 def unit(x: Tensor) -> Tensor:
     """Bytes as numbers from 0 to 1; float32 where it is a float, as NumPy's are not."""
     if x.dtype == torch.uint8:
@@ -138,6 +148,12 @@ class Arrays(Samples):
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
         at = torch.as_tensor(indices)
         return slice_tensors(self.x, at), slice_tensors(self.targets, at)
+
+    def check(self) -> None:
+        super().check()
+        for given in (self.x, self.targets):
+            for one in given.values() if isinstance(given, Mapping) else [given]:
+                _finite(one)
 
 
 class Pictures(Samples):

@@ -12,13 +12,14 @@ from contextlib import closing
 from math import prod
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from archspec.text.words import cut, listed, near
+from archspec.text.words import cut, joined, listed, near
 from archspec.train import annotated, hugging, targets, tokens
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Input, entered
@@ -99,7 +100,10 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
         message = f"`{given}` is a file of tokens"
         raise TrainError("E803", message, "`task: next_token` learns what comes next in it")
     message = f"`{given}` is no folder, no .csv and no .npz"
-    raise TrainError("E803", message, "a folder holds a folder of pictures for each class")
+    help = "a folder holds a folder of pictures for each class"
+    if path.suffix == ".json":
+        help = "`task: detection` learns boxes in COCO's format"
+    raise TrainError("E803", message, help)
 
 
 def _of_loader(loader: DataLoader[Any]) -> Samples:
@@ -171,14 +175,17 @@ def _npz(path: Path, wanted: Wanted) -> Samples:
     read = [one.name for one in wanted.inputs] if len(wanted.inputs) > 1 else ["x"]
     beside = _ARRAYS.get(wanted.targets, ("y",))
     try:
-        with closing(numpy.load(path, allow_pickle=False)) as file:
+        # opened here: numpy leaves open what it finds to be damaged
+        with path.open("rb") as opened, closing(numpy.load(opened, allow_pickle=False)) as file:
             names = list(file.files)
             if {*read, *beside} <= set(names):
                 x = {name: file[name] for name in read}
                 y = {name: file[name] for name in beside}
                 return _of_file(x.get("x", x), y.get("y", y), wanted)
-    except (OSError, ValueError, EOFError) as bad:
-        message = f"`{path}` cannot be read: {cut(str(bad), 100)}"
+    except (OSError, ValueError, EOFError, BadZipFile) as bad:
+        pickled = "pickle" in str(bad)  # numpy takes what it does not know for that
+        why = "it is no .npz, or holds objects that are no numbers" if pickled else str(bad)
+        message = f"`{path}` cannot be read: {cut(why, 100)}"
         raise TrainError("E803", message, "numpy.savez(path, x=…, y=…) writes one") from None
     message = (
         f"`{path}` holds {listed(names) if names else 'nothing'}, not {listed([*read, *beside])}"
@@ -259,6 +266,22 @@ def _class_names(folders: Sequence[Path], wanted: Wanted) -> tuple[str, ...]:
     return ()
 
 
+# folders inside one that are no classes, and the task that learns of them
+_LAYOUTS = {
+    "segmentation": {"images", "masks"}, "restoration": {"inputs", "targets"},
+    "detection": {"images", "labels"},
+}  # fmt: skip
+
+
+def _no_layout(root: Path, names: set[str]) -> None:
+    """Raises TrainError where folders are those of another task."""
+    for task, layout in _LAYOUTS.items():
+        boxes = task == "detection" and names == {"images"} and any(root.glob("*.json"))
+        if names == layout or boxes:
+            message = f"`{root}` holds {joined(f'{name}/' for name in sorted(names))}: no classes"
+            raise TrainError("E803", message, f"`task: {task}` learns from such a folder")
+
+
 def _folder(root: Path, wanted: Wanted) -> Samples:
     if wanted.targets in _PAIRS:
         return _paired(root, wanted)
@@ -273,6 +296,7 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
         message = f"`{root}` holds no folders, so that there are no classes"
         help = f"each class is a folder of pictures: {root}/cat/1.png"
         raise TrainError("E803", message, help)
+    _no_layout(root, {folder.name for folder in folders})
     files: list[Path] = []
     numbers: list[int] = []
     for number, folder in enumerate(folders):

@@ -20,6 +20,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -169,7 +170,9 @@ def found(path: str | Path, prefer: str = BEST) -> Path:
 def _instead(path: Path) -> str:
     """What may be meant by a path that is no run."""
     if shelf.find(path).suffix in (".yaml", ".yml"):
-        return f"it is a spec: `archspec train {path} --data …` makes a run of it"
+        return f"it is a spec: `archspec train {quote(str(path))} --data …` makes a run of it"
+    if (path / "plan.yaml").is_file():
+        return "the run ended before its first checkpoint: begin it anew, in the same folder"
     inside = [one for one in path.glob("*") if pointed(one, LAST)] if path.is_dir() else []
     if inside:
         latest = max(inside, key=lambda one: one.stat().st_mtime)
@@ -196,6 +199,10 @@ def facts_of(checkpoint: Path) -> dict[str, Any]:
 
 def state_of(checkpoint: Path) -> dict[str, Any]:
     """What is needed to go on from a checkpoint. Raises TrainError."""
+    if not (checkpoint / "state.pt").exists():
+        message = f"`{checkpoint}` holds a trained network, and nothing to go on with"
+        help = "go on with the folder of its run, or start a new run from its weights"
+        raise TrainError("E808", message, help)
     try:
         found: dict[str, Any] = torch.load(
             checkpoint / "state.pt", weights_only=True, map_location="cpu"

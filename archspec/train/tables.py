@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +42,21 @@ def table(path: Path, wanted: Wanted) -> Samples:
             raise TrainError("E803", message, "two columns of paths, below a header")
         ours, theirs = ([path.parent / line[k] for line in lines] for k in (0, 1))
         return Paired(ours, theirs, (), wanted)
+    if files and len(head) > 2 and wanted.targets != targets.LABELS:
+        message = f"`{path}` has {len(head)} columns; a picture and its target are two"
+        help = "`task: detection` reads file,x1,y1,x2,y2,class; `multi_label` a column a label"
+        raise TrainError("E803", message, help)
     if wanted.targets == targets.LABELS:
         y, names, width = _labels(path, head, lines, 1 if files else wanted.classes)
     else:
         y, names = _last(path, lines, wanted)
         width = 1
     inputs = [line[: len(head) - width] for line in lines]
-    if files and len(inputs[0]) == 1:
+    if files:
         return Pictures([path.parent / line[0] for line in inputs], y, names, wanted)
-    x = torch.tensor([[_cell(value, path) for value in line] for line in inputs])
+    x = torch.tensor(
+        [[_cell(value, path, number) for value in line] for number, line in enumerate(inputs, 2)]
+    )
     return Arrays(x, y, names)
 
 
@@ -72,7 +79,8 @@ def _last(path: Path, lines: list[list[str]], wanted: Wanted) -> tuple[Tensor, l
     """Classes or numbers of the last column."""
     last = [line[-1] for line in lines]
     if wanted.targets == targets.NUMBERS:
-        return torch.tensor([_cell(value, path) for value in last]), []
+        found = [_cell(value, path, number) for number, value in enumerate(last, 2)]
+        return torch.tensor(found), []
     names = sorted(set(last), key=_in_order)
     numbers = {name: number for number, name in enumerate(names)}
     return torch.tensor([numbers[value] for value in last]), names
@@ -108,11 +116,11 @@ def _placed(path: Path, head: list[str], lines: list[list[str]], wanted: Wanted)
     names = sorted({line[5] for line in lines if line[5]}, key=_in_order)
     boxes: dict[Path, list[list[float]]] = {}
     labels: dict[Path, list[int]] = {}
-    for line in lines:
+    for number, line in enumerate(lines, 2):
         file = path.parent / line[0]
         there, classes = boxes.setdefault(file, []), labels.setdefault(file, [])
         if any(line[1:]):
-            there.append([_cell(value, path) for value in line[1:5]])
+            there.append([_cell(value, path, number) for value in line[1:5]])
             classes.append(names.index(line[5]) if line[5] else targets.NO_BOX)
     return Placed(
         {file: torch.tensor(there).view(-1, 4) for file, there in boxes.items()},
@@ -130,9 +138,14 @@ def _in_order(text: str) -> tuple[float, str]:
         return float("inf"), text
 
 
-def _cell(text: str, path: Path) -> float:
+def _cell(text: str, path: Path, line: int) -> float:
+    """A number that is finite: what lacks is for the caller to fill in."""
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        message = f"`{path}` holds `{cut(text)}` where a number belongs"
-        raise TrainError("E803", message, "only the last column may hold words") from None
+        found = nan
+    if not isfinite(found):
+        held = f"`{cut(text)}`" if text.strip() else "nothing"
+        message = f"line {line} of `{path}` holds {held} where a number belongs"
+        raise TrainError("E803", message, "only the last column may hold words, and only classes")
+    return found

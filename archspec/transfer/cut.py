@@ -112,7 +112,7 @@ def found(program: Program, at: str) -> Node:
     else:
         inside = [step for step in graph.steps if under(step.path, (at,)) and not step.training]
         if not inside:
-            known = [CODES, *graph, *(scope.path for scope in graph.scopes)]
+            known = [CODES, *graph, *(scope.path for scope in graph.scopes if scope.path)]
             help = did_you_mean(at, known) or "`archspec expand` shows the names of all nodes"
             raise TrainError("E840", f"`{program.name}` has no node `{at}`", help)
         node = inside[-1]

@@ -2,8 +2,7 @@
 
 Optuna tries networks of search_digits.yaml that take no more multiply-accumulates than the one that
 was chosen by hand, whose rate is searched as well. 900 of the 1,797 digits of scikit-learn are
-learned from, 300 choose; the other 597 are looked at once, at the end.
-`pip install 'archspec[examples,search]'`
+learned from, 300 choose; the other 597 are looked at once, at the end. `pip install 'archspec[examples,search]'`
 """
 
 import sys
@@ -14,7 +13,6 @@ import torch
 from sklearn.datasets import load_digits
 
 import archspec
-from archspec import search
 from archspec.report.table import plain
 
 SPEC = Path(__file__).with_suffix(".yaml")
@@ -33,8 +31,8 @@ def tested(found, data, seeds, plan):
     for seed in range(seeds):
         torch.manual_seed(seed)
         model = archspec.build(SPEC, **found.best.params)
-        keys = {**plan, "optimizer": {"adamw": {"lr": found.best.point["lr"]}}, "seed": seed}
-        run = archspec.train.fit(model, data, **keys, log=None, quiet=True)
+        keys = {"optimizer": {"adamw": {"lr": found.best.point["lr"]}}, "seed": seed, "log": None}
+        run = archspec.train.fit(model, data, **plan, **keys, quiet=True)
         shares.append(run.last["val.accuracy"])
     return shares
 
@@ -45,9 +43,9 @@ def main(trials=20, epochs=6, seeds=8, plot=None):
     train, val, test = digits()
     data = {"train": train, "val": val, "normalize": "none"}
     plan = {"schedule": "one_cycle", "batch": 32, "epochs": epochs}
-    hand = search.study(SPEC, [RATES], data=data, **plan)
-    limits = f"macs <= {hand.best.figures['macs']}"
-    best = search.study(SPEC, SPACE, limits, data=data, trials=trials, **plan)
+    hand = archspec.search.study(SPEC, [RATES], data=data, **plan)
+    budget = f"macs <= {hand.best.figures['macs']}"
+    best = archspec.search.study(SPEC, SPACE, budget, data=data, trials=trials, **plan)
     print(plain(best.table()))
     if plot:
         best.plot(plot)

@@ -67,6 +67,7 @@ def test_a_good_rate_is_found_and_what_is_beyond_the_budget_never_trains(
     assert found.best.figures["val.accuracy"] == best.figures["val.accuracy"] > 0.8
     assert found.best.point["lr"] > 1e-3
     assert f"lr: {found.best.point['lr']:.3g}"[:6] in found.best.plan
+    assert [path.name for path in Path().iterdir()] == ["net.yaml"]  # no run is written
 
 
 def test_the_figures_are_those_of_training_it_alone(net: str) -> None:
@@ -164,3 +165,17 @@ def test_options_that_do_not_go_together(net: str, args: list[str], said: str) -
     done = CliRunner().invoke(app, ["search", net, "--space", "width=1..3", *args])
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_the_example_searches_under_the_budget_of_the_one_chosen_by_hand() -> None:
+    import runpy
+
+    pytest.importorskip("sklearn")
+    path = Path(__file__).parent.parent / "examples" / "search_digits.py"
+    example = runpy.run_path(str(path))
+    hand, best, *shares = example["main"](trials=2, epochs=1, seeds=2)
+    assert {one.point["lr"] for one in hand.candidates} == {0.003, 0.01, 0.03}
+    assert hand.best.figures["macs"] == 416_520
+    assert len(best.candidates) == 2
+    assert all(one.figures["macs"] <= 416_520 for one in best.candidates)
+    assert all(0.1 < share < 1 for share in shares)

@@ -219,6 +219,23 @@ def test_a_prefix_counts_in_the_names_of_the_table() -> None:
     assert weights.plan(archspec.loads(text), put("model.", theirs), prefix="model=").ok
 
 
+def test_a_prefix_in_the_file_for_a_used_file(tmp_path: Path) -> None:
+    text = """\
+spec: 1
+name: around
+input: [3, 32, 32]
+use: {Net: {file: resnet50, variant: resnet18, outputs: {output: layer4}}}
+body: [{id: net, Net: }, global_avg_pool, {id: fc, linear: 3}]
+"""
+    path, program = tmp_path / "net.pt", archspec.loads(text)
+    theirs = put("model.", archspec.build("resnet50", "resnet18").state_dict())
+    torch.save({"model": theirs}, path)
+    report = weights.plan(program, {"net": path})
+    said = '`model.` taken off makes 120 of 120 names match: prefix={"model.": ""}'
+    assert report.hints == (said,)
+    assert len(weights.plan(program, {"net": path}, prefix="model.=").loaded) == 120
+
+
 def test_wrong_prefixes() -> None:
     error = refused(A, prefix={"modle.": ""})
     assert (error.code, error.message) == ("E617", "no name in `state_dict` begins with `modle.`")

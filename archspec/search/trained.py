@@ -260,7 +260,7 @@ class _Study:
         from archspec.train.state import seed_all
 
         ours, keys = self._split(point)
-        plan = self.training.planned(keys).model_copy(update={"log": None})
+        plan = self.training.planned(keys)
         seed_all(plan.seed)
         model = build(self.program.with_(**spaces.settings(ours, defaults(self.program))))
         (first, *others), epochs = self.asked.aims, 0
@@ -275,7 +275,7 @@ class _Study:
             if trial.should_prune():
                 raise self.optuna.TrialPruned
 
-        run = fit(model, self.training.data, plan=plan, quiet=True, after=after)
+        run = fit(model, self.training.data, plan=plan, log=None, quiet=True, after=after)
         return {name: run.last[name] for name in self._measured(run.last)}
 
     def _measured(self, row: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import network
 from archspec.align import Mark, align, marks
+from archspec.language import Spec as Document
 from archspec.language.weights import SOURCES
 from archspec.network import Program
 from archspec.version import VERSION
@@ -189,14 +190,19 @@ def _compared(
     rules, given, pick = _rules(program, how), _for_parts(program, how), how.pick(wanted)
     if program is not None and given is not None:
         with parts.gathered(program, given, how.source, rules, pick) as (archive, match, more):
-            yield transfer.plan(title, wanted, archive, match, more), archive
+            report = transfer.plan(title, wanted, archive, match, more)
+            used = {path: parts.used(program)[path].spec for path in given}
+            hints = [
+                h for path, spec in used.items() for h in _prefixed(report, spec, archive, path)
+            ]
+            yield replace(report, hints=tuple(hints)), archive
         return
     with _opened(how, program, pick) as archive:
         match = _match(program, archive, how.source, how.from_spec)
         report = transfer.plan(title, wanted, archive, match, rules)
-        used = parts.used(program) if program is not None and not report.loaded else {}
-        hints = [] if report.ok else _prefixed(report, program, archive)
-        hints += [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in used]
+        known = parts.used(program) if program is not None and not report.loaded else {}
+        hints = _prefixed(report, program.spec if program is not None else None, archive)
+        hints += [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in known]
         yield replace(report, hints=tuple(hints)), archive
 
 
@@ -235,13 +241,17 @@ def _opened(how: _How, program: Program | None, pick: Pick) -> Iterator[Archive]
             yield archive
 
 
-def _prefixed(report: Report, program: Program | None, archive: Archive) -> list[str]:
-    """What a prefix would do for the names that are not matched."""
+def _prefixed(report: Report, spec: Document | None, archive: Archive, path: str = "") -> list[str]:
+    """What a prefix would do for names that are not matched; of the used file at `path`."""
+    if report.ok:
+        return []
+    below = f"{path}." if path else ""
+    rename = spec.weights.rename if spec is not None and spec.weights is not None else ()
     lines = (*report.loaded, *(line for _, lines in report.groups for line in lines))
-    needed = {
-        line.name: asked(line.name, table(program)) for line in lines if line.here is not None
-    }
-    return prefixes.hints(needed, archive.header, len(report.loaded))
+    ours = [n.name for n in lines if n.here is not None and n.name.startswith(below)]
+    needed = {name: asked(name.removeprefix(below), rename) for name in ours}
+    header = {n.removeprefix(below) for n in archive.header if n.startswith(below)}
+    return prefixes.hints(needed, header, sum(n.name.startswith(below) for n in report.loaded))
 
 
 def _rules(program: Program | None, how: _How) -> transfer.Rules:

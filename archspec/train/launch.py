@@ -34,6 +34,6 @@ def launch(processes: int, words: Sequence[str]) -> bool:
         rank, first = failed.get_first_failure()
         if first.exitcode < 0:
             message = f"process {rank} of {processes} was ended by {first.signal_name()}"
-            raise TrainError("E811", message, "go on with the run by `--resume`") from None
+            raise TrainError("E809", message, "go on with the run by `--resume`") from None
         return False
     return True

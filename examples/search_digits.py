@@ -2,7 +2,7 @@
 
 Optuna tries networks of search_digits.yaml that take no more multiply-accumulates than the one that
 was chosen by hand, whose rate is searched as well. 900 of the 1,797 digits of scikit-learn are
-learned from, 300 choose; the other 597 are looked at once, at the end. `pip install 'archspec[examples,search]'`
+learned from, 300 choose; the other 597 are looked at once. `pip install 'archspec[examples,search]'`
 """
 
 import sys

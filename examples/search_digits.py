@@ -1,8 +1,8 @@
 """A search under LeNet-5's own budget: is there a network of its family that reads digits better?
 
-Optuna tries networks of search_digits.yaml that take no more multiply-accumulates than the one that
-was chosen by hand, whose rate is searched as well. 900 of the 1,797 digits of scikit-learn are
-learned from, 300 choose; the other 597 are looked at once. `pip install 'archspec[examples,search]'`
+Optuna tries networks of search_digits.yaml with no more multiply-accumulates than the one that was
+chosen by hand, whose rate is searched too. 900 of scikit-learn's digits are learned from, 300 choose,
+597 are seen once, at the end. `pip install 'archspec[examples,search]'`
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A search under LeNet-5's own budget: is there a network of its family that reads digits better?
 
 Optuna tries networks of search_digits.yaml with no more multiply-accumulates than the one that was
-chosen by hand, whose rate is searched too. 900 of scikit-learn's digits are learned from, 300 choose,
+chosen by hand, whose rate is searched too. 900 of scikit-learn's digits train, 300 choose,
 597 are seen once, at the end. `pip install 'archspec[examples,search]'`
 """
 

@@ -375,7 +375,6 @@ def tried(text: str, task: Any, corners: Any, labels: Any, **params: Any) -> Non
         ([-3.0, 2, 10, 12], 0, "is not in the picture"),
         ([10.0, 2, 10, 12], 0, "is empty"),
         ([10.0, 12, 20, 2], 0, "is empty"),
-        ([10.0, float("nan"), 20, 22], 0, "is not of numbers"),
         ([2.0, 2, 10, 12], 3, "has a class that is not one of the 3 that the head tells apart"),
         ([2.0, 2, 10, 12], -2, "has a class below 0"),
     ],
@@ -385,6 +384,13 @@ def test_boxes_that_are_none(box: list[float], label: int, said: str) -> None:
         tried(YOLO, {"detection": {"anchors": ANCHORS}}, [box], [label])
     assert caught.value.code == "E804"
     assert caught.value.help
+
+
+def test_a_box_of_no_numbers_is_told_by_its_sample() -> None:
+    box = [10.0, float("nan"), 20, 22]
+    with pytest.raises(TrainError, match="sample 3 holds a number that is not finite") as caught:
+        tried(YOLO, {"detection": {"anchors": ANCHORS}}, [box], [0])
+    assert caught.value.code == "E803"
 
 
 def test_heads_that_do_not_fit() -> None:

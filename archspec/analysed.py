@@ -25,7 +25,7 @@ class Network:
         self.source = source
         self.spec = spec
         self.variant = variant
-        self.graph = graph
+        self.graph: Graph = graph
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -179,6 +180,24 @@ def test_strict(here: Path) -> None:
     assert run("check", "doubled.yaml", "--strict", cwd=here).returncode == 1
     assert run("compile", "doubled.yaml", "--strict", cwd=here).returncode == 1
     assert not (here / "small.py").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "small.yaml", "--data", "digits"], ["predict", "run", "a.png"], ["runs", "a", "b"],
+     ["see", "saliency", "a.png", "--spec", "lenet5"], ["push", "run", "me/net"]],
+)  # fmt: skip
+def test_what_a_command_lacks_is_named(arguments: list[str], here: Path) -> None:
+    """After `pip install archspec` alone there is no torch, and no numpy."""
+    hidden = "import sys; sys.modules |= dict.fromkeys(['torch', 'numpy', 'accelerate']); "
+    code = f"{hidden}sys.argv = {['archspec', *arguments]}; from archspec.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.match(
+        r"E60[12] .* needs (the package (torch|numpy)|PyTorch)\n  help: pip", done.stderr
+    )
 
 
 def test_summary_of_several(here: Path) -> None:

@@ -12,6 +12,8 @@ from archspec.text.faults import CodedError, SpecError
 
 INTERNAL = 70  # exit status of a fault of archspec's own
 INTERRUPTED = 130
+# The extra that brings a package; all others come with training.
+_EXTRAS = {"optuna": "search", "onnx": "export", "onnxscript": "export", "sklearn": "examples"}
 
 
 def main() -> None:
@@ -45,6 +47,12 @@ def _run() -> int | str | None:
     except Exception as error:
         if os.environ.get("ARCHSPEC_DEBUG"):
             raise
+        lacking = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+        if lacking and not lacking.startswith("archspec"):
+            package = lacking.partition(".")[0]
+            complain(f"E602 this command needs the package {package}")
+            complain(f"  help: pip install 'archspec[{_EXTRAS.get(package, 'train')}]'")
+            return WRONG_SPEC
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         complain(f"E900 archspec has met a fault of its own: {text}")
         complain("  help: set ARCHSPEC_DEBUG=1 to see where, and report it with the spec")

@@ -86,6 +86,7 @@ OTHER = """
 import io, pickle, sys
 sys.path.insert(0, sys.argv[1])
 import torch
+torch.set_num_threads(int(sys.argv[2]))  # sums are split among them
 whole, part, unit, x, wanted = pickle.load(sys.stdin.buffer)
 assert torch.equal(whole(x), wanted)
 assert part is whole.net and unit is part[0].c1 and whole.head.note == "changed"
@@ -107,7 +108,7 @@ def test_another_process_needs_no_file(detector: Any, tmp_path: Path) -> None:
     for file in tmp_path.rglob("*.yaml"):
         file.unlink()
     done = subprocess.run(
-        [sys.executable, "-c", OTHER, str(Path(__file__).parent)],
+        [sys.executable, "-c", OTHER, str(Path(__file__).parent), str(torch.get_num_threads())],
         input=content, cwd=tmp_path, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()

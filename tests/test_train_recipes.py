@@ -93,11 +93,11 @@ def test_a_smaller_side_shows_more_of_the_picture() -> None:
 
 def test_the_middle_is_what_torchvision_cuts_out(pictures: Path, torchvision: Any) -> None:
     from PIL import Image
+    from torchvision.transforms import v2
 
     from archspec.train.samples import picture
 
     file, window = pictures / "dark" / "0.png", Window((24, 24), 32, 32)
-    v2 = torchvision.transforms.v2
     with Image.open(file) as image:
         cut = v2.CenterCrop(24)(v2.Resize(32)(image.convert("RGB")))
     wanted = v2.functional.pil_to_tensor(cut) / 255

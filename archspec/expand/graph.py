@@ -143,8 +143,10 @@ class Graph(Directed):
         return [self.at(path) for path in self.successors(node.path)]
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
-        """Every parameter and buffer by its full name, with the node it belongs to, in order."""
+        """Every parameter and buffer of the state_dict by its full name, with its node, in order."""
         for node in self.steps:
             if node.shared is None:
                 for weight in node.weights():
+                    if not weight.persistent:
+                        continue
                     yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node

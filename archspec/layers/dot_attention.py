@@ -113,12 +113,7 @@ class DotAttention(Layer):
         return Kept(inputs=(0, 1, 2), outputs=(0,), bytes=4 * steps + mask)
 
     def call(self, *ins: TensorType) -> Call:
-        words = ["x0", "x1", "x2"]
-        if len(ins) > 3:
-            hidden = "x3.logical_not()" if ins[3].dtype == "bool" else "x3"
-            heads = ".unsqueeze(1)" if ins[0].rank == 3 else ""
-            words.append(f"attn_mask={hidden}{heads}")
-        free = []
+        words, free = [], []
         if self.causal:
             words.append("is_causal=True")
         if self.scale is not None:
@@ -126,8 +121,16 @@ class DotAttention(Layer):
             free.append(Arg(self.scale, "scale"))
         if ins[0].rank == 3 and ins[1].shape[0] != ins[0].shape[0]:
             words.append("enable_gqa=True")
-        forward = f"nn.functional.scaled_dot_product_attention({', '.join(words)})"
-        return Call(None, forward=forward, free=tuple(free))
+
+        def attend(*mask: str) -> str:
+            said = ", ".join(("x0", "x1", "x2", *mask, *words))
+            return f"nn.functional.scaled_dot_product_attention({said})"
+
+        if len(ins) < 4:
+            return Call(None, forward=attend(), free=tuple(free))
+        mask = "attn_mask=x3.logical_not()" if ins[3].dtype == "bool" else "attn_mask=x3"
+        heads = ".unsqueeze(1)" if ins[0].rank == 3 else ""
+        return Call(None, forward=attend(mask + heads), free=tuple(free), beside=(3, attend(mask)))
 
 
 class Rotary(Layer):

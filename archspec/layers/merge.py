@@ -364,6 +364,7 @@ class Parameter(Layer):
     op = "parameter"
     family = "merge"
     colour = "parameter"
+    tensor = True
     takes = ()
     examples = (
         ({"shape": [7, 12]}, ()),

@@ -22,9 +22,9 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cat", "einsum", "empty_like", "float32", "linalg", "maximum", "minimum",
-    "ones", "ones_like", "pow", "randn_like", "sigmoid", "split", "stack", "take_along_dim",
-    "unflatten", "zeros",
+    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty_like", "eye", "float32", "linalg",
+    "linspace", "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid",
+    "split", "stack", "take_along_dim", "tensor", "unflatten", "zeros",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
@@ -36,7 +36,7 @@ WORD = re.compile(r"[a-z][a-z0-9_]*")
 _OF_TORCH = re.compile(r"torch(\.[a-z]\w*)+")
 _OF_NN = re.compile(r"nn\.[A-Z]\w*")
 _MODULE = re.compile(r"(?:[A-Za-z]\w*\.)+[A-Z]\w*")
-_WRAPS = (None, "nn.Parameter", "weight_norm", "spectral_norm")
+_WRAPS = (None, "nn.Parameter", "nn.Buffer", "weight_norm", "spectral_norm")
 _WRITTEN = (
     ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Attribute, ast.Constant, ast.Subscript,
     ast.Slice, ast.Tuple, ast.List, ast.Starred, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp,

@@ -43,6 +43,7 @@ _INDEX = {
         ("attention", "attention"),
         ("dot_attention", "dot_attention rotary"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
+        ("constant", "constant"),
         ("einsum", "einsum"),
         ("arithmetic", "exp log sqrt sin cos pow clamp"),
         ("reduction", "reduce normalize cumsum argmax"),

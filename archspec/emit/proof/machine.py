@@ -16,6 +16,7 @@ import math
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -39,6 +40,7 @@ from archspec.emit.proof.made import (
     kinds,
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
+from archspec.layers.base import TENSORS
 
 _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -61,9 +63,10 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _PLAIN = frozenset({int, float, bool, str, type(None), tuple, list, range, dict, OrderedDict})
 _CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.Module"})
-_WRAPS = frozenset({"nn.Parameter", "weight_norm", "spectral_norm"})
+_WRAPS = TENSORS | {"weight_norm", "spectral_norm"}
+_ADDS = frozenset({"add_module", "register_parameter", "register_buffer"})
 _METHODS = frozenset({
-    "add_module", "modules", "named_parameters", "get_submodule", "get_parameter",
+    *_ADDS, "modules", "named_parameters", "get_submodule", "get_parameter", "get_buffer",
     "requires_grad_", "train", "eval",
 })  # fmt: skip
 _GENERIC = frozenset({"list", "tuple", "dict", "type"})
@@ -183,14 +186,13 @@ class Machine:
             raise unknown("a train() of another form")
         self.block(rest, Frame({"self": Ref("", box), "mode": True}, box))
 
-    def leaf(
-        self, target: str, args: Sequence[Any], kwargs: dict[str, Any], wrap: str | None = None
-    ) -> Leaf:
-        key = (target, frozen(args), named(kwargs), wrap)
-        found = self.leaves.get(key)
-        if found is None:
-            found = self.leaves[key] = Leaf(target, tuple(args), kwargs, wrap)
-        return found
+    def leaf(self, target: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Leaf:
+        return self._known(Leaf(target, tuple(args), kwargs))
+
+    def _known(self, made: Leaf) -> Leaf:
+        """One object for all leaves that are made alike."""
+        how = (frozen(made.values), named(made.kwargs), made.wrap, made.persistent)
+        return self.leaves.setdefault((made.target, *how), made)
 
     def call(
         self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any], frame: Frame
@@ -488,6 +490,8 @@ class Machine:
         if kind is Function:
             if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
                 return _filled(func.node.name, args, kwargs, frame)
+            if frame.run is None and ast.unparse(func.node.returns or _NOTHING) == "Tensor":
+                return Made(self.leaf(func.node.name, args, kwargs))
             return self.call(func, args, kwargs, Frame({}))
         if func in _OF_MODULES.values():
             return self._asked(func, args, frame)
@@ -514,12 +518,17 @@ class Machine:
             return Made(Box(name).fill(args))
         if name == "OrderedDict":
             return OrderedDict(*args, **kwargs)
-        if name not in _WRAPS:
-            return Made(self.leaf(name, args, kwargs))
+        if name in _WRAPS:
+            return Made(self._wrapped(name, args, kwargs))
+        return Made(self.leaf(name, args, kwargs))
+
+    def _wrapped(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Leaf:
+        """A parameter, a buffer, a module whose weight is computed from others."""
         inner = args[0].it if len(args) == 1 and type(args[0]) is Made else None
-        if type(inner) is not Leaf or inner.wrap is not None or kwargs:
+        buffer = {"persistent"} if name == "nn.Buffer" else set()
+        if type(inner) is not Leaf or inner.wrap is not None or kwargs.keys() - buffer:
             raise unknown(f"{name} of no module")
-        return Made(self.leaf(inner.target, inner.values, inner.kwargs, name))
+        return self._known(replace(inner, wrap=name, **kwargs))
 
     def _method(self, func: Bound, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Any:
         owner, name = func.of, func.name
@@ -530,8 +539,8 @@ class Machine:
         if type(owner) is Super and name == "__init__" and frame.made is not None and not kwargs:
             frame.made.fill(args)
             return None
-        if name == "add_module" and len(args) == 2 and type(args[1]) is Made:
-            return self._put(owner, args[0], args[1], frame)
+        if name in _ADDS and len(args) == 2 and type(args[1]) is Made:
+            return self._put(owner, args[0], self._added(name, args[1], kwargs), frame)
         if name in ("train", "eval") and not args and not kwargs and frame.run is None:
             return self._mode(owner, name, frame)
         if type(owner) is Looped and name == "named_parameters":
@@ -544,6 +553,15 @@ class Machine:
         if type(owner) is Ref and len(args) <= 1 and not kwargs:
             return self._of_module(owner, name, args, frame)
         raise unknown(f"the method {name} of a {type(owner).__name__}")
+
+    def _added(self, name: str, made: Made, kwargs: dict[str, Any]) -> Made:
+        """What `add_module`, `register_parameter` or `register_buffer` puts into a module."""
+        if name == "register_buffer":
+            return Made(self._wrapped("nn.Buffer", [made], kwargs))
+        tensor = type(made.it) is Leaf and made.it.tensor
+        if kwargs or tensor is not (name == "register_parameter"):
+            raise unknown(f"what {name} is given")
+        return made
 
     @staticmethod
     def _mode(owner: Any, name: str, frame: Frame) -> None:
@@ -564,7 +582,7 @@ class Machine:
             return _used(owner.below(args[0]), frame)
         if name == "get_parameter" and frame.run is None:
             return owner.weight(args[0])
-        if name == "get_parameter":
+        if name in ("get_parameter", "get_buffer"):
             return _used(owner.below(args[0]), frame)
         raise unknown(f"the method {name} of a module")
 
@@ -614,8 +632,8 @@ def _parts(value: Any, count: int, frame: Frame) -> Sequence[Any]:
 
 
 def _used(ref: Ref, frame: Frame) -> Any:
-    """A module as the code sees it: a parameter is a tensor."""
-    if type(ref.it) is Leaf and ref.it.wrap == "nn.Parameter":
+    """A module as the code sees it: a parameter or buffer is a tensor."""
+    if type(ref.it) is Leaf and ref.it.tensor:
         return frame.run.parameter(ref) if frame.run is not None else Weight(ref.path, "")
     return ref
 
@@ -670,6 +688,7 @@ def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) ->
     return None
 
 
+_NOTHING = ast.Constant(None)
 _STATEMENTS: dict[type[ast.stmt], Any] = {
     ast.Assign: Machine._assign, ast.AnnAssign: Machine._annotated,
     ast.AugAssign: Machine._augmented, ast.Expr: Machine._expression, ast.Return: Machine._return,

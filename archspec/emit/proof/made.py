@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from archspec.emit.proof.terms import Dotted, Refused, unknown
+from archspec.layers.base import TENSORS
 
 FREEZE, ASLEEP = "requires_grad_(False)", "eval()"
 _SEQUENCES = frozenset({"nn.Sequential", "nn.ModuleList"})
@@ -41,15 +42,20 @@ class Class:
     made: dict[Any, Box] = field(default_factory=dict)  # by arguments
 
 
+@dataclass(slots=True, eq=False)
 class Leaf:
-    """A module or parameter of torch's, or of a definition that stands above the classes."""
+    """A module or tensor of torch's, or of a definition that stands above the classes."""
 
-    __slots__ = ("kwargs", "target", "values", "wrap")
+    target: str
+    values: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    wrap: str | None = None
+    persistent: bool = True  # of a buffer
 
-    def __init__(
-        self, target: str, values: tuple[Any, ...], kwargs: dict[str, Any], wrap: str | None
-    ) -> None:
-        self.target, self.values, self.kwargs, self.wrap = target, values, kwargs, wrap
+    @property
+    def tensor(self) -> bool:
+        """Whether it is a parameter or buffer of the module around, and no module."""
+        return self.wrap in TENSORS
 
 
 class Box:

@@ -59,6 +59,7 @@ class Kind:
         "_module",
         "_weights",
         "alone",
+        "beside",
         "call",
         "fitting",
         "forward",
@@ -74,6 +75,7 @@ class Kind:
         self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
         self.alone = None if self.call.alone is None else parsed(self.call.alone)
+        self.beside = None if self.call.beside is None else parsed(self.call.beside[1])
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
         self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None
@@ -114,7 +116,8 @@ class Kind:
 
 def _equal(leaf: Leaf, call: Call) -> bool:
     """Whether a module is made with the target and the arguments of a call."""
-    if leaf.target != call.target or leaf.wrap != call.wrap:
+    made = (leaf.target, leaf.wrap, leaf.persistent)
+    if made != (call.target, call.wrap, call.persistent):
         return False
     by_place = [a for a in call.args if a.name is None]
     by_name = {a.name: a for a in call.args if a.name is not None}

@@ -21,7 +21,7 @@ from archspec.emit.proof.plan import Kind, Kinds, Plan, Step
 from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
 from archspec.expand.tree import Instance, Value
 from archspec.expressions.sym import parsed
-from archspec.layers.base import Call
+from archspec.layers.base import TENSORS, Call
 
 
 class Running:
@@ -73,7 +73,8 @@ class Running:
         there = [t for t in given if t is not None]
         lone = bool(there) and all(t.lone for t in there)
         alone = call.batchless or (lone and (call.broadcast or call.alone is not None))
-        if not (call.broadcast or alone):
+        beside = call.beside is not None and _alone_at(given, call.beside[0])
+        if not (call.broadcast or alone or beside):
             given = [t if t is None or not t.lone else self._expanded(t) for t in given]
         outs = step.copy.outs.values()
         if kind.nothing:
@@ -91,7 +92,8 @@ class Running:
             (term,) = self._results(step, kind, given, kind.alone)
             self._is(next(iter(outs)), term, alone=True)
             return
-        for value, term in zip(outs, self._results(step, kind, given), strict=True):
+        results = self._results(step, kind, given, kind.beside if beside else None)
+        for value, term in zip(outs, results, strict=True):
             self._is(value, term, alone=alone)
 
     def _without_module(self, step: Step, function: Call, given: Sequence[Term | None]) -> None:
@@ -121,7 +123,7 @@ class Running:
         names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given) if t is not None}
         names.update(kind.free)
         names["self"] = Ref(step.owner, _SOMETHING)
-        if kind.call.wrap == "nn.Parameter":
+        if kind.call.wrap in TENSORS:
             names["self"] = self.terms("param", step.owner)
         yield from self._template(kind, names, forward or kind.forward)
 
@@ -351,6 +353,11 @@ class Proof:
                 raise Refused("has no place in the spec", path)
         elif not step.kind.fits(leaf) and (leaf.target != "nn.Identity" or step.kind.needed):
             raise Refused("is made in another way than in the spec", path)
+
+
+def _alone_at(given: Sequence[Term | None], place: int) -> bool:
+    """Whether of the inputs that one alone has no batch axis."""
+    return [i for i, t in enumerate(given) if t is not None and t.lone] == [place]
 
 
 def _same(returned: Any, wanted: Any) -> bool:

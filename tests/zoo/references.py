@@ -185,6 +185,14 @@ REFERENCES |= {
         params={"proposals": 48},
         factors={"backbone.fpn.inner_blocks": 1e-4},
     ),
+    ("retinanet", "retinanet"): Reference(
+        lambda: wrapped.one_stage("retinanet_resnet50_fpn"),
+        picture(65),
+    ),
+    ("retinanet", "retinanet_v2"): Reference(
+        lambda: wrapped.one_stage("retinanet_resnet50_fpn_v2"),
+        picture(65),
+    ),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),

@@ -12,7 +12,17 @@ from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
 from archspec.layers.edge import unread
-from archspec.layers.fields import Axis, Flag, Number, PerAxis, Positive, Probability, Size, Sizes, up_to
+from archspec.layers.fields import (
+    Axis,
+    Flag,
+    Number,
+    PerAxis,
+    Positive,
+    Probability,
+    Size,
+    Sizes,
+    up_to,
+)
 from archspec.layers.window import expect_dtype, expect_map, spread
 
 _RATIOS = (0.5, 1.0, 2.0)

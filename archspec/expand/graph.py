@@ -143,7 +143,7 @@ class Graph(Directed):
         return [self.at(path) for path in self.successors(node.path)]
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
-        """Every parameter and buffer of the state_dict by its full name, with its node, in order."""
+        """Each tensor of the state_dict by its full name, with its node, in order."""
         for node in self.steps:
             if node.shared is None:
                 for weight in node.weights():

@@ -214,6 +214,7 @@ class Call:
     persistent: bool = True
 
 
+TIED = "weight"  # of the weights of an op, the one that `tie` is about
 TENSORS = frozenset({"nn.Parameter", "nn.Buffer"})  # wraps that make no module
 
 

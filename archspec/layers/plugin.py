@@ -30,7 +30,7 @@ TORCH = frozenset({
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
     "body", "sequential", "branches", "residual", "shared", "merge", "shortcut", "id", "from",
-    "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
+    "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note", "tie",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 

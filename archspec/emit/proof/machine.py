@@ -40,7 +40,7 @@ from archspec.emit.proof.made import (
     kinds,
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
-from archspec.layers.base import TENSORS
+from archspec.layers.base import TENSORS, TIED
 
 _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -173,6 +173,7 @@ class Machine:
             box.fill(args[1:])
         else:
             self.call(init, args, kwargs, Frame({}, box))
+        box.done = True
         if "train" in cls.methods:
             self._asleep(cls, box)
 
@@ -277,7 +278,7 @@ class Machine:
         values = self.value(node.iter, frame)
         if type(values) is Bound and values.name == "modules" and frame.made is not None:
             loop = (node, dict(frame.names))
-            frame.made.fills.append(Fill(values.of.path, loop=loop, size=values.of.size))
+            _said(frame.made, Fill(values.of.path, loop=loop, size=values.of.size))
             return None
         for value in _each(values):
             self.store(node.target, value, frame)
@@ -311,7 +312,9 @@ class Machine:
             raise unknown(f"{name}, set outside of a constructor")
         box = owner.it
         if type(value) is Fill and value.path == owner.path and _stored(value.name, name):
-            frame.made.fills.append(Fill(owner.path, name, value.how))
+            _said(frame.made, Fill(owner.path, name, value.how))
+        elif type(value) is Weight and type(box) is Leaf and name == TIED:
+            frame.made.ties[owner.path] = value.whole
         elif type(box) is Box and (box is frame.made or box.definition is None):
             box.add(name, value)
         else:
@@ -665,6 +668,13 @@ def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
 
+def _said(made: Box, fill: Fill) -> None:
+    """What a constructor says of first values: all of it before weights are tied."""
+    if made.ties and not made.done:
+        raise Refused("is filled after weights were tied", fill.path)
+    made.fills.append(fill)
+
+
 def _stored(like: str | None, name: str) -> bool:
     """Whether a weight is what another is computed from, of the same shape."""
     original = f"parametrizations.{name}.original"  # of weight_norm the second: directions
@@ -680,7 +690,7 @@ def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) ->
         weight.fill(how)
     elif type(weight) is Weight and frame.made is not None:
         guarded = weight in frame.guarded
-        frame.made.fills.append(Fill(weight.path, weight.name, how, guarded))
+        _said(frame.made, Fill(weight.path, weight.name, how, guarded))
     elif type(weight) is Fresh:
         return Fill(getattr(weight.like, "path", ""), weight.like.name, how)
     else:

@@ -61,17 +61,20 @@ class Leaf:
 class Box:
     """A module with modules inside; `definition` is its class where the text defines that.
 
-    `fills` are what its constructor says of weights, in order.
+    `fills` are what its constructor says of weights, in order; `ties` the weights that it then puts
+    in place of others: by the path of a module, the path of the weight that is its `weight` now.
     """
 
-    __slots__ = ("attributes", "children", "definition", "fills", "kind", "ready")
+    __slots__ = ("attributes", "children", "definition", "done", "fills", "kind", "ready", "ties")
 
     def __init__(self, kind: str, definition: Class | None = None) -> None:
         self.kind, self.definition = kind, definition
         self.children: dict[str, Leaf | Box] = {}
         self.attributes: dict[str, Any] = {}
         self.fills: list[Fill] = []
+        self.ties: dict[str, str] = {}
         self.ready = definition is None  # super().__init__() was called
+        self.done = False  # its constructor has ended
 
     def size(self, known: dict[Box, int] | None = None) -> int:
         """How many leaves there are inside, at any depth."""
@@ -190,6 +193,11 @@ class Weight:
 
     path: str
     name: str
+
+    @property
+    def whole(self) -> str:
+        """Its path as a state_dict has it."""
+        return f"{self.path}.{self.name}" if self.name else self.path
 
 
 @dataclass(slots=True, eq=False)

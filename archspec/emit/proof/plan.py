@@ -169,6 +169,7 @@ class Plan:
         self.calls: dict[str, Step] = {}
         self.places: dict[Copy, str] = {}
         self.owners: dict[str, str] = {}  # of those with another's weights
+        self.ties: dict[str, str] = {}  # paths of weights by those of the ops that use them
         self._body(instance.body, "", _NOTHING)
 
     @property
@@ -233,5 +234,7 @@ class Plan:
         kind = self.kinds.of(copy, item, taken) if an_op else None
         step = Step(path, owner, copy, item, kind, taken, around)
         self.steps.append(step)
+        if owner == path and copy.tied is not None:
+            self.ties[path] = ".".join(copy.tied)
         if owner == path:
             (self.leaves if copy.instance is None else self.calls)[path] = step

@@ -18,7 +18,7 @@ from typing import Any
 from archspec.emit.proof.machine import Frame, Machine
 from archspec.emit.proof.made import Box, Leaf, Ref
 from archspec.emit.proof.plan import Kind, Kinds, Plan, Step
-from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
+from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named, unknown
 from archspec.expand.tree import Instance, Value
 from archspec.expressions.sym import parsed
 from archspec.layers.base import TENSORS, Call
@@ -327,6 +327,9 @@ class Proof:
             return
         self.matched.add((box, plan))
         found: set[str] = set()
+        if box.ties != plan.ties:
+            odd = min(box.ties.items() ^ plan.ties.items())[0]
+            raise Refused("has its weight from somewhere else than in the spec", odd)
         stack: list[tuple[str, Box]] = [("", box)]
         while stack:
             prefix, inner = stack.pop()
@@ -335,6 +338,8 @@ class Proof:
                 if isinstance(child, Leaf):
                     self._made(plan, path, child)
                 elif path not in plan.calls:
+                    if child.ties:
+                        raise unknown("weights that a part of a block ties")
                     stack.append((f"{path}.", child))
                     continue
                 found.add(path)

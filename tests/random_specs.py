@@ -267,6 +267,8 @@ class Machine:
                 {"layer_norm": {"axis": "channels"}},
                 {"local_response_norm": 2},
                 {"batch_norm": {"affine": False}},
+                {"batch_norm": {"bias": False}},
+                {"group_norm": {"groups": 2, "bias": False}},
             )
         )
 
@@ -1262,6 +1264,7 @@ class Machine:
                     "attention": {
                         "heads": self.pick((1, 2)),
                         **({"causal": True} if self.chance(30) else {}),
+                        **({"kv_heads": 1} if self.chance(30) else {}),
                     }
                 }
                 found.append({"residual": [{"rms_norm": None}, attend]})

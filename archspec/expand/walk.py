@@ -18,6 +18,7 @@ from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import OTHER_ID, bad_id
+from archspec.text.faults import Fault
 
 
 class Made(NamedTuple):
@@ -55,6 +56,8 @@ class Walk:
         self._totals: Counter[int] | None = None
         self.top = Frame(None)  # the names of the body itself
         self.ends: list[Path] = []  # where a used file is cut
+        # what an absent item passes on, where there is none: a fault once anything takes it
+        self.missing: dict[Value | None, Fault] = {}
         self.over = False  # whether all of these are reached
         self.joins = 0  # residuals and branches around
 
@@ -135,15 +138,25 @@ class Walk:
 
     def sight(self, plan: Plan, spot: Spot, first: Value | None) -> Env:
         """What an item's expressions see: items, inputs and `prev` where they ask for them."""
-        if plan.reads <= spot.env.keys():
+        return self._sight(plan.reads, plan, spot, first)
+
+    def there(self, plan: Plan, spot: Spot, first: Value | None) -> bool | None:
+        """Whether the `when` of an item holds; None where a fault hides it."""
+        if first in self.missing and "prev" in plan.asks:
+            self.state.again(self.missing[first])
+        return self.state.condition(plan.item, "when", self._sight(plan.asks, plan, spot, first))
+
+    def _sight(self, reads: frozenset[str], plan: Plan, spot: Spot, first: Value | None) -> Env:
+        if reads <= spot.env.keys():
             return spot.env
         prev = UNKNOWN if first is None else self.state.record(first.type)
-        return {**self.records, **self.seen(plan, spot), **spot.env, "prev": prev}
+        seen = self.seen(reads, plan, spot)
+        return {**self.records, **seen, **spot.env, "prev": prev}
 
-    def seen(self, plan: Plan, spot: Spot) -> Env:
-        """The items that an item's expressions read, and the inputs, by name."""
+    def seen(self, reads: frozenset[str], plan: Plan, spot: Spot) -> Env:
+        """The items that expressions of an item read, and the inputs, by name."""
         found: Env = {}
-        for name in plan.reads - spot.env.keys() - {"prev"}:
+        for name in reads - spot.env.keys() - {"prev"}:
             value = self.inputs.get(name) or self._item(plan, spot, name)
             found[name] = UNKNOWN if value is None else self.state.seen(value)
         return found
@@ -199,6 +212,19 @@ class Walk:
 
     # ------------------------------------------------------------ inputs
 
+    def first(self, plan: Plan, spot: Spot) -> Value | None:
+        """The first input of an item that may be absent, which it then passes on."""
+        behind = plan.starts and spot.later
+        with self.state.aside() as faults:
+            found = (
+                v for ref in plan.item.inputs or () for v in self._seen(ref, spot, behind=behind)
+            )
+            value = next(found, spot.line)
+        if faults:
+            self.missing[value] = faults[0]
+            self.state.blind = True
+        return value
+
     def given(self, plan: Plan, spot: Spot) -> Given:
         """The inputs an item says or implies."""
         refs = plan.item.inputs
@@ -214,17 +240,6 @@ class Walk:
             help = "there is no copy of it before this item; a `when` leaves an item out"
             self.state.fault("E313", message, refs[0].loc, help)
         return found or ((None, Value(None)),)
-
-    def first(self, plan: Plan, spot: Spot) -> Given:
-        """The first input alone, which an absent item passes on: of those that are there."""
-        if plan.item.inputs is None:
-            return self.given(plan, spot)
-        for ref in plan.item.inputs:
-            entry = spot.frame.find(ref.path.text.partition(".")[0])
-            if not (isinstance(entry, Named) and entry.missing):
-                values = self._seen(ref, spot, behind=plan.starts and spot.later)
-                return [(ref.slot, value) for value in values[:1]]
-        return ()
 
     def _seen(self, ref: Ref, spot: Spot, *, behind: bool) -> list[Value]:
         """What a path leads to, or what the copy before gives; untyped where it has a fault.

@@ -13,6 +13,7 @@ from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
+MAX_WORK = 10_000  # operations and entries of all comprehensions of an expression
 
 
 class FailedError(Exception):
@@ -206,6 +207,48 @@ def _sum(value: Any) -> Any:
     return fits(sum(number(entry) for entry in value))
 
 
+def _sorted(value: Any) -> list[Any]:
+    _len(value)
+    return sorted(number(entry) for entry in value)
+
+
+def _logarithm(compute: Callable[[Any], float]) -> Callable[[Any], float]:
+    def run(value: Any) -> float:
+        if number(value) <= 0:
+            raise FailedError(f"{show(value)} has no logarithm: it takes a number above 0")
+        return compute(value)
+
+    return run
+
+
+def _sqrt(value: Any) -> float:
+    if number(value) < 0:
+        raise FailedError(f"{show(value)} has no root: it takes a number of at least 0")
+    return math.sqrt(value)
+
+
+class Work:
+    """What the comprehensions of one expression have cost so far, in operations and entries."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def on(self, *values: Any) -> None:
+        """One operation on these values. Raises FailedError where it is too much."""
+        self.done += 1 + sum(len(v) for v in values if isinstance(v, (list, tuple)))
+        if self.done > MAX_WORK:
+            message = f"the comprehension takes more than {MAX_WORK:,} operations"
+            raise FailedError(message, "E405")
+
+
+def entries_of(name: str, value: Any) -> Any:
+    """What a comprehension goes through."""
+    if isinstance(value, (list, tuple)):
+        return value
+    help = f"write `range({name})`" if is_whole(value) else ""
+    raise FailedError(f"`{name}` is {show(value)}, not a list", help=help)
+
+
 UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.Not: lambda v: not truth(v),
     ast.USub: lambda v: -number(v),
@@ -239,6 +282,10 @@ CALLS: dict[str, Callable[..., Any]] = {
     "len": _len,
     "sum": _sum,
     "range": _range,
+    "sorted": _sorted,
+    "sqrt": _sqrt,
+    "log": _logarithm(math.log),
+    "log2": _logarithm(math.log2),
     "make_divisible": _make_divisible,
 }
 FUNCTIONS = tuple(CALLS)

@@ -45,8 +45,11 @@ if TYPE_CHECKING:
 RESERVED = frozenset({
     "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
     "int", "sum", "round", "len", "list", "tuple", "dict", "make_divisible", "zip",
+    "sorted",
 })  # fmt: skip
-FUNCTIONS = frozenset({"max", "min", "abs", "int", "round", "make_divisible", "math", "len"})
+FUNCTIONS = frozenset({
+    "max", "min", "abs", "int", "round", "make_divisible", "math", "len", "sorted",
+})  # fmt: skip
 
 
 def bare(value: Any) -> Any:
@@ -449,7 +452,8 @@ class Scope:
     def _stored(self, text: str) -> ast.expr | None:
         if text.startswith("__"):
             return ast.Name(f"@{text[2:]}")
-        return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+        own = text in self.unit.taken and text not in FUNCTIONS
+        return self.unit.attribute(ast.Name(text), text) if own else None
 
 
 def through(value: Any, worth: Callable[[Expr], Any]) -> Any:

@@ -44,7 +44,7 @@ _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         range, enumerate, len, max, min, abs, int, sum, round, list, tuple, dict, float, bool, str,
-        slice, zip,
+        slice, zip, sorted,
     )
 }  # fmt: skip
 _OF_MODULES = {f.__name__: f for f in (super, isinstance, type, hasattr)}

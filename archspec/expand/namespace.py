@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from archspec.expand.plan import Plan
 from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
-from archspec.expand.wiring import Ins
+from archspec.expand.wiring import Inputs
 from archspec.expressions import Expr
 from archspec.language import Block, Ref, Spec, Use
 
@@ -69,16 +69,16 @@ class Namespace:
             found = self._asked[block.name] = tuple(n for n in self.document if n in reads)
         return found
 
-    def fitting(self, plan: Plan, ins: Ins) -> Ins:
+    def fitting(self, plan: Plan, ins: Inputs) -> Inputs:
         """The inputs of a used file, as many axes and of the dtype that it declares."""
-        for declared, value in zip(self.spec.inputs.values(), ins, strict=False):
-            kind = None if value is None else value.type
+        for name, value in ins.items():
+            declared, kind = self.spec.inputs[name], value.type
             if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
                 continue
             op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
             message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
             self.state.fault("E311", message, plan.item.key)
-            return tuple(Value(None) for _ in ins)
+            return {name: Value(None) for name in ins}
         return ins
 
 
@@ -91,7 +91,7 @@ def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
     if use is not None and use.outputs is not None:
         outputs, cut = use.outputs, tuple(ref for refs in use.outputs.values() for ref in refs)
     return Block.model_construct(
-        name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
+        name=name, params=params, slots=tuple(spec.inputs), named_inputs=spec.named_inputs,
         items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc, cut=cut,
     )  # fmt: skip
 

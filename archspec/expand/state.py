@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.expand.plan import Plan
-from archspec.expand.tree import Instance
+from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.language import Block, Filler, Init, Item, Spec
 from archspec.language.names import is_path
@@ -235,6 +235,10 @@ class State:
     def record(self, kind: TensorType | None) -> Any:
         """What expressions see of a tensor."""
         return UNKNOWN if kind is None else Record(kind.shape)
+
+    def seen(self, value: Value) -> Any:
+        """What expressions see of a value, and which it is."""
+        return UNKNOWN if value.type is None else Seen(value.type.shape, value)
 
     # ------------------------------------------------------------ layers and types
 

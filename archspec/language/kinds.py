@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import (
@@ -40,6 +40,7 @@ from archspec.language.names import (
     bad_param,
     is_block,
     is_path,
+    is_pattern,
 )
 from archspec.language.refusals import (
     Faults,
@@ -283,28 +284,36 @@ def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     return found
 
 
-def _path(node: Any, before: str = "") -> Template:
+def _path(node: Any, before: str = "", *, many: bool = False) -> Template:
     found = template_of(node)
-    if not is_path(before + _shape_of(found)):
+    shape = before + _shape_of(found)
+    if not (is_path(shape) or (many and is_pattern(shape))):
+        if is_pattern(shape):
+            said = f"`{cut(node)}` stands for several items, and one is meant here"
+            raise refuse("E205", said, "name one of them")
         said = f"`{cut(node)}` is not a path: names and numbers with dots between"
         raise refuse("E205", said)
     return found
 
 
-def ref(node: Any, loc: Loc, slot: str | None = None) -> Ref:
-    """One dotted path to an item."""
-    return Ref(slot=slot, path=_path(node), loc=loc)
+def ref(node: Any, loc: Loc, *, many: bool = False) -> Ref:
+    """One dotted path to an item; `many`: or a pattern, to several."""
+    return Ref(path=_path(node, many=many), loc=loc)
+
+
+def _refs(node: Any, loc: Loc) -> Ref:
+    return ref(node, loc, many=True)
 
 
 def refs(node: Any, loc: Loc, what: str, steps: Steps, faults: Faults) -> tuple[Ref, ...]:
     """A list of paths, or one; `what` they are, in a sentence."""
     if not isinstance(node, list):
-        return (faults.at(steps, ref, node, loc),)
+        return (faults.at(steps, _refs, node, loc),)
     if not node:
         help = "name at least one item, or leave it out"
         faults.add(steps, "E204", f"{what} is an empty list", help)
     return tuple(
-        faults.at((*steps, i), ref, one, Loc(loc.file, (*loc.path, i)))
+        faults.at((*steps, i), _refs, one, Loc(loc.file, (*loc.path, i)))
         for i, one in enumerate(node)
     )
 
@@ -323,8 +332,10 @@ def _from(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
         if not isinstance(node, dict):
             return refs(node, _inside(info, "from"), "`from`", (), faults)
         return tuple(
-            faults.at((slot,), ref, one, _inside(info, "from", slot), slot)
-            for slot, one in node.items()
+            replace(one, slot=slot)
+            for slot, given in node.items()
+            for one in refs(given, _inside(info, "from", slot), f"`{cut(slot)}`", (slot,), faults)
+            if one is not None
         )
 
 
@@ -351,7 +362,7 @@ Id = Annotated[Any, PlainValidator(_id, json_schema_input_type=str)]
 From = Annotated[
     tuple[Ref, ...] | None,
     PlainValidator(
-        _from, json_schema_input_type=_PATHS | Annotated[dict[str, str], Field(min_length=1)]
+        _from, json_schema_input_type=_PATHS | Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
 ]
 Outputs = Annotated[

@@ -96,6 +96,7 @@ def _op(op: str) -> Schema:
         choices.append({"type": "null"})
     if layer.takes == ("*",):
         choices.append({"type": "array", "items": {"type": "string"}, "minItems": 1})
+        choices.append({"type": "string", "pattern": r"\*"})
     doc = (layer.__doc__ or "").strip().partition("\n")[0]
     return {"description": doc, "anyOf": choices}
 

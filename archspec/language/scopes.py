@@ -49,6 +49,8 @@ class Sight:
     loop: bool = False
     items: ChainMap[str, bool] = field(default_factory=ChainMap)  # ids of earlier items
     later: Collection[str] = NOTHING  # declared, but without a value at this place
+    rest: str = ""  # the input that is a list
+    optional: frozenset[str] = NOTHING  # inputs that may be left out: the fields of `given`
 
     def inside(self, columns: Collection[str]) -> Sight:
         """What an item with a `repeat` of these columns, and everything in it, sees."""
@@ -56,8 +58,10 @@ class Sight:
 
     def sees(self, name: str, where: Where) -> bool:
         """Whether a name has a value."""
-        if name in self.params or name in self.columns:
+        if name in self.params or name in self.columns or (name and name == self.rest):
             return True
+        if name == "given":
+            return bool(self.optional)
         if name == "loop":
             return self.loop and where in (Where.VALUE, Where.SEGMENT)
         if where is Where.VALUE:
@@ -66,7 +70,7 @@ class Sight:
 
     def names(self, where: Where) -> Iterator[str]:
         """All names that have a value, sorted."""
-        every = {*self.params, *self.columns, *self.inputs, *self.items, "prev", "loop"}
+        every = {*self.params, *self.columns, *self.inputs, *self.items, "prev", "loop", "given"}
         yield from sorted(name for name in every if self.sees(name, where))
 
 
@@ -98,7 +102,8 @@ class Scopes:
     def params(self, given: Mapping[str, Mapping[Steps, Value]], sight: Sight) -> None:
         """Values of params, by place: each sees those above it, and what `sight` has besides."""
         above: dict[str, object] = {}
-        seen = Sight(ChainMap(above, dict(sight.params)), sight.inputs, later=given.keys())
+        params = ChainMap(above, dict(sight.params))
+        seen = replace(sight, params=params, later=given.keys())
         for name, values in given.items():
             for path, value in values.items():
                 self.look(value, path, seen, Where.DEFAULT)
@@ -168,9 +173,10 @@ class Scopes:
             self.twice(path, f"`{block.name}` is a block and a used file")
         at = (*path, "params")
         given = {name: {(*at, name): value} for name, value in block.params.items()}
-        self.params(given, replace(document, inputs=block.inputs))
+        own = Sight(inputs=block.inputs, rest=block.rest, optional=block.optional)
+        self.params(given, replace(own, params=document.params))
         self.hidden(block.params, block.inputs, at)
-        sight = Sight(block.params, block.inputs)
+        sight = replace(own, params=block.params)
         self.items(block.items, sight)
         self.outputs(block.outputs, sight)
 
@@ -318,7 +324,11 @@ class Scopes:
         if blind:
             return
         for owner, key in expr.fields:
-            if owner in sight.params or owner in sight.columns:
+            if owner == "given" and key not in sight.optional:
+                said = f"`{cut(key)}` is no input that a call may leave out"
+                help = self.to.did_you_mean(key, sight.optional) or f"`given.{min(sight.optional)}`"
+                self.to.add("E220", said, path, help, span=_span(expr, owner))
+            elif owner in sight.params or owner in sight.columns:
                 what = "column" if owner in sight.columns else "param"
                 said = f"`{owner}` is a {what}, which has no `.{key}`"
                 help = f"write `${owner}`; fields have `prev`, `loop`, inputs and ids of items"
@@ -332,6 +342,10 @@ class Scopes:
         if name == "loop":
             only = "not in `repeat` itself" if sight.loop else "only inside a `repeat`"
             self.to.add("E220", f"`loop` has a value {only}", path, span=span)
+        elif name == "given":
+            said = "`given` tells which optional inputs a block has; there are none here"
+            help = "`?` behind its name makes an input optional: `inputs: [x, skip?]`"
+            self.to.add("E220", said, path, help, span=span)
         elif name in sight.later:
             help = "a param sees those above it; a column sees none of its own `repeat`"
             self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)

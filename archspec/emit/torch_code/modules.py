@@ -30,6 +30,32 @@ def bilinear_(weight: Tensor) -> None:
         weight.data[c, c % weight.shape[1]] = kernel
 
 
+def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
+    """For each two places of a window the number of the step between them (Liu et al. 2021)."""
+    places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))
+    index = torch.zeros(len(places), len(places), dtype=torch.long)
+    for place, size in zip(places.T, window, strict=True):
+        index = index * (2 * size - 1) + place[:, None] - place + size - 1
+    return index.flatten() if flat else index
+
+
+def shift_mask(x: Tensor, window: tuple[int, ...], shift: tuple[int, ...], value: float) -> Tensor:
+    """0 for cells of a window that were neighbours before the map was rolled, else a value.
+
+    `x` is [..., H, W, C]; the result [windows, 1, cells, cells] is for scores of all heads.
+    """
+    region = torch.zeros(1, 1, dtype=torch.long, device=x.device)
+    for axis, (size, step) in enumerate(zip(window, shift, strict=True), -1 - len(window)):
+        place = torch.arange(x.shape[axis], device=x.device) - x.shape[axis]
+        part = (
+            (place >= -size).long() + (place >= -step).long() if step else torch.zeros_like(place)
+        )
+        beside = (3 * region)[:, None, :, None] + part.view(1, -1, 1, size)
+        region = beside.flatten(2).flatten(0, 1)
+    apart = region[:, None, :, None] != region[:, None, None]
+    return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, value)
+
+
 class Conv1dSame(nn.Conv1d):
     """A convolution with output size ceil(input / stride), as in TensorFlow."""
 

@@ -81,9 +81,21 @@ def _instance(callee: Callee, args: Env, kinds: Types, asked: Asked) -> Instance
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
     found.origin = file if callee.whole else None
     found.asked, found.taps = asked, inside
+    if walk.missing:
+        _missing(walk, found, new=len(state.faults) > faults)
     if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
         _leave_out(walk, found, callee)
     return found
+
+
+def _missing(walk: Walk, found: Instance, *, new: bool) -> None:
+    """Notes what absent items pass on, though there is none, where anything takes it."""
+    used = {value for made in walk.made for value in made.copy.taken()}
+    used.update(found.flows_out())
+    hidden = not new and hides(found.flows_out())  # taken in a way that hides it
+    for value, fault in walk.missing.items():
+        if hidden or value in used:
+            walk.state.again(fault)
 
 
 def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
@@ -168,9 +180,9 @@ def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value |
 
 def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
     """An item with `repeat`: its copies one after the other."""
-    item, state = plan.item, walk.state
+    item = plan.item
     try:
-        count, columns = copies(state, item, spot.env)
+        count, columns = _counted(walk, plan, spot)
     except HiddenError:  # it still answers for its id
         hidden = Value(None)
         name = spot.label or plan.ident
@@ -194,6 +206,25 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
             walk.claim(spot.frame, name, series, plan)
     line = spot.line if item.tap is not None else line
     return Occurrence(item, tuple(found), out, name), line
+
+
+def _counted(walk: Walk, plan: Plan, spot: Spot) -> tuple[int, Columns]:
+    """How many copies, with what columns; none where `when` says so. Raises HiddenError."""
+    item, state = plan.item, walk.state
+    with state.aside() as faults:
+        try:
+            found = copies(state, item, spot.env)
+        except HiddenError:
+            found = None
+    if found is not None:
+        return found
+    own = {"loop", *(item.repeat.columns if item.repeat is not None else ())}
+    asked = item.when is not True and plan.asks.isdisjoint(own)
+    if asked and walk.there(plan, spot, walk.first(plan, spot)) is False:
+        return 0, {}
+    for fault in faults:
+        state.again(fault)
+    raise HiddenError
 
 
 def _copies(
@@ -225,9 +256,7 @@ def _copies(
 def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
     """What an item without copies passes on: its first input, where its path is plain."""
     refs = plan.item.inputs
-    if refs and not has_expression(refs[0].path):
-        spot.given = walk.given(plan, spot)
-    return spot.first
+    return walk.first(plan, spot) if refs and not has_expression(refs[0].path) else spot.line
 
 
 def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
@@ -260,17 +289,21 @@ def _expected(
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
     item, state = plan.item, walk.state
-    spot.given = walk.given(plan, spot)
-    first = spot.first
+    if item.when is True:
+        spot.given = walk.given(plan, spot)
+        first = spot.first
+    else:
+        first = walk.first(plan, spot)
     # a tap never moves the line
     moves = item.tap is None or repeated
-    copy = None
-    # what cannot be known is taken for absent
-    seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan, spot)
+    copy, seen = None, {}
     there = not (state.untrained and item.tap == "train")
-    if there and (
-        item.when is True or state.condition(item, "when", walk.sight(plan, spot, first))
-    ):
+    # what cannot be known is taken for absent
+    if there and (item.when is True or walk.there(plan, spot, first)):
+        if item.when is not True:
+            spot.given = walk.given(plan, spot)
+            first = spot.first
+        seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan.reads, plan, spot)
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
         copy = _make(walk, plan, spot)
         walk.tapped = outer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +94,18 @@ class State:
         self._said.update(keys)
         if self.trying:
             raise LimitError
+
+    @contextmanager
+    def aside(self) -> Iterator[list[Fault]]:
+        """What is noted meanwhile: kept in the list alone, for who finds that it matters."""
+        kept = self.faults, self._said, self.blind, self.trying
+        self.faults, self._said, self.trying = [], set(), False
+        yield self.faults
+        self.faults, self._said, self.blind, self.trying = kept
+
+    def again(self, fault: Fault) -> None:
+        """Note what was noted aside: it matters."""
+        self.fault(fault.code, fault.message, fault.loc, fault.help, fault.details)
 
     def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
         """Whether a fault of this cause is noted, in the block of `loc`."""

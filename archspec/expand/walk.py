@@ -18,6 +18,7 @@ from archspec.expand.tree import Copy, Path, Seen, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import OTHER_ID, bad_id
+from archspec.text.faults import Fault
 
 
 class Made(NamedTuple):
@@ -55,6 +56,8 @@ class Walk:
         self._totals: Counter[int] | None = None
         self.top = Frame(None)  # the names of the body itself
         self.ends: list[Path] = []  # where a used file is cut
+        # what an absent item passes on, where there is none: a fault once anything takes it
+        self.missing: dict[Value | None, Fault] = {}
         self.over = False  # whether all of these are reached
         self.joins = 0  # residuals and branches around
 
@@ -134,15 +137,25 @@ class Walk:
 
     def sight(self, plan: Plan, spot: Spot, first: Value | None) -> Env:
         """What an item's expressions see: items, inputs and `prev` where they ask for them."""
-        if plan.reads <= spot.env.keys():
+        return self._sight(plan.reads, plan, spot, first)
+
+    def there(self, plan: Plan, spot: Spot, first: Value | None) -> bool | None:
+        """Whether the `when` of an item holds; None where a fault hides it."""
+        if first in self.missing and "prev" in plan.asks:
+            self.state.again(self.missing[first])
+        return self.state.condition(plan.item, "when", self._sight(plan.asks, plan, spot, first))
+
+    def _sight(self, reads: frozenset[str], plan: Plan, spot: Spot, first: Value | None) -> Env:
+        if reads <= spot.env.keys():
             return spot.env
         prev = UNKNOWN if first is None else self.state.record(first.type)
-        return {**self.records, **self.seen(plan, spot), **spot.env, "prev": prev}
+        seen = self.seen(reads, plan, spot)
+        return {**self.records, **seen, **spot.env, "prev": prev}
 
-    def seen(self, plan: Plan, spot: Spot) -> Env:
-        """The items that an item's expressions read, and the inputs, by name."""
+    def seen(self, reads: frozenset[str], plan: Plan, spot: Spot) -> Env:
+        """The items that expressions of an item read, and the inputs, by name."""
         found: Env = {}
-        for name in plan.reads - spot.env.keys() - {"prev"}:
+        for name in reads - spot.env.keys() - {"prev"}:
             value = self.inputs.get(name) or self._item(plan, spot, name)
             kind = None if value is None else value.type
             found[name] = UNKNOWN if value is None or kind is None else Seen(kind.shape, value)
@@ -198,6 +211,18 @@ class Walk:
         return False
 
     # ------------------------------------------------------------ inputs
+
+    def first(self, plan: Plan, spot: Spot) -> Value | None:
+        """The first input of an item that may be absent, which it then passes on."""
+        refs = plan.item.inputs
+        if not refs:
+            return spot.line
+        with self.state.aside() as faults:
+            value = self._seen(refs[0], spot, plan.starts and spot.later)
+        if faults:
+            self.missing[value] = faults[0]
+            self.state.blind = True
+        return value
 
     def given(self, plan: Plan, spot: Spot) -> Given:
         """The inputs an item says or implies."""

@@ -28,7 +28,7 @@ _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _LONGEST = 100
 
-_WORDS = frozenset({"prev", "input", "loop", "self"})
+_WORDS = frozenset({"prev", "input", "loop"})
 # Attributes of torch.nn.Module and Sequential (torch 2.13), without those that start with `__`.
 # Written down because checking a spec never loads torch; a test compares.
 _MODULE = frozenset({
@@ -56,7 +56,7 @@ _MODULE = frozenset({
 })  # fmt: skip
 # Names that the emitted source uses itself.
 _SOURCE = frozenset({
-    "super", "torch", "nn", "math", "functional", "tuple", "list", "float", "bool", "str",
+    "self", "super", "torch", "nn", "math", "functional", "tuple", "list", "float", "bool", "str",
     "zip", "enumerate", "reversed", "isinstance",
 })  # fmt: skip
 _SPOKEN = frozenset({"true", "false", "null", "none", "required"})

@@ -1,4 +1,4 @@
-"""(spec, variant) → the network of torchvision, timm or torch.nn that it has to equal."""
+"""(spec, variant) → the network it has to equal: torchvision, timm, torch.nn or plain torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import plain
 import pytest
 import torch
 import wrapped
@@ -203,4 +204,10 @@ REFERENCES |= {
     ("lstm_language_model", "lstm_language_model"): Reference(wrapped.LanguageModel),
     ("ensemble", "ensemble"): Reference(wrapped.Ensemble, picture(64)),
     ("resnet50_gn", "resnet50_gn"): Reference(timm("resnet50_gn"), picture(64)),
+}
+
+# ---------------------------------------------------------------- in plain torch
+
+REFERENCES |= {
+    ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
 }

@@ -722,6 +722,30 @@ class CausalSelfAttention(nn.MultiheadAttention):
         return out
 
 
+class DotAttention(nn.Module):
+    """Scaled dot-product attention, in training with dropout of its weights."""
+
+    def __init__(self, dropout: float, causal: bool = False, scale: float | None = None) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.causal = causal
+        self.scale = scale
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=self.causal,
+            scale=self.scale,
+            enable_gqa=query.dim() == 4,
+        )
+
+
 class OutProjection(nn.Linear):
     """What attention ends in; of a class of its own, as in torch: it is not one of the layers."""
 

@@ -69,17 +69,14 @@ class RelativePositionBias(Layer):
         return Kept()
 
     def call(self, table: TensorType, index: TensorType | None = None) -> Call:
-        places = math.prod(self.sizes)
-        window = Arg(self.sizes, "window")
-
-        def laid_out(rows: str) -> str:
-            return f"torch.unflatten({rows}, -2, ({places}, {places})).movedim(-1, -3)"
-
         if index is None:
-            rows = "x0.index_select(-2, relative_positions(window).flatten().to(x0.device))"
-            return Call(None, forward=laid_out(rows), free=(window,), broadcast=True)
-        forward = laid_out("torch.take_along_dim(x0, x1.reshape(x1.shape[0], -1, 1), 1)")
-        return Call(None, forward=forward, alone=laid_out("x0.index_select(-2, x1.flatten())"))
+            window = (Arg(self.sizes, "window"),)
+            once = "by_steps(x0, relative_positions(window))"
+            return Call(None, forward=once, free=window, broadcast=True)
+        places = math.prod(self.sizes)
+        rows = "torch.take_along_dim(x0, x1.reshape(x1.shape[0], -1, 1), 1)"
+        each = f"torch.unflatten({rows}, 1, ({places}, {places})).movedim(-1, 1)"
+        return Call(None, forward=each, alone="by_steps(x0, x1)")
 
 
 class ShiftMask(Layer):

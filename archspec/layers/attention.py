@@ -24,6 +24,7 @@ class Attention(Layer):
     weights are named as torch's where query, key and value differ in size.
     """
 
+    autocast = "half"
     op = "attention"
     elsewhere = ("multiheadattention", "mha")
     family = "attention"

@@ -27,6 +27,7 @@ class DotAttention(Layer):
     axis of one cell holds for all. `causal` hides what comes later.
     """
 
+    autocast = "half"
     op = "dot_attention"
     elsewhere = ("scaleddotproductattention", "sdpa")
     family = "attention"

@@ -239,6 +239,7 @@ class Min(Extreme):
 class Matmul(Layer):
     """The matrix product over the last two axes: torch.matmul."""
 
+    autocast = "half"
     op = "matmul"
     family = "merge"
     merges = functional = True

@@ -136,6 +136,7 @@ class InstanceNorm(ChannelNorm):
 class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
+    autocast = "full"
     op = "group_norm"
     elsewhere = ("gn",)
     target = "nn.GroupNorm"
@@ -170,6 +171,7 @@ class GroupNorm(ChannelNorm):
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
+    autocast = "full"
     op = "local_response_norm"
     elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"
@@ -262,6 +264,7 @@ class OverAxes(Norm):
 class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
+    autocast = "full"
     op = "layer_norm"
     elsewhere = ("ln", "layernormalization")
     target = "LayerNorm"

@@ -129,6 +129,7 @@ class Reduce(Layer):
 class Normalize(Alike):
     """Divided by the norm of the cells along an axis: torch.nn.functional.normalize."""
 
+    autocast = "full"
     op = "normalize"
     elsewhere = ("l2normalize", "l2norm", "unitnorm")
     family = "norm"
@@ -174,6 +175,7 @@ class Normalize(Alike):
 class Cumsum(Alike):
     """The sum of a cell and all before it along an axis: torch.cumsum."""
 
+    autocast = "full"
     op = "cumsum"
     family = "merge"
     target = "Cumsum"

@@ -56,9 +56,7 @@ class Node:
     outs: tuple[TensorType, ...]
     scope: int  # index of the scope it stands in
     item: Item | None = field(repr=False)
-    # index of its kind: the same for the same layer on inputs of the same types, all weights its own
-    # or one tied
-    kind: int
+    kind: int  # index of its kind: the same for the same layer on inputs of the same types
     training: bool = False  # computed in training only (under `tap: train`)
     shared: int | None = None  # the node whose weights it uses
     frozen: bool = False

@@ -63,7 +63,7 @@ def resolve(walk: Walk, body: Body) -> None:
 def _owner(walk: Walk, body: Body, made: Made, ref: Ref) -> _Owner:
     """What a path leads to. Raises HiddenError."""
     state = walk.state
-    text = state.text(ref.path, made.copy.env, ref.loc)
+    text = state.text(ref.path, dict(made.copy.env), ref.loc)
     head, *rest = text.split(".")
     frame = next((f for f in made.frame.outward() if head in f.names), None)
     if frame is None:

@@ -25,12 +25,13 @@ TORCH = frozenset({
     "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "eye", "float32",
     "linalg", "linspace", "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like",
     "sigmoid", "split", "split_with_sizes", "stack", "take_along_dim", "tensor", "unflatten",
-    "zeros",
+    "zeros", "zeros_like",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
-    "body", "sequential", "branches", "residual", "shared", "merge", "shortcut", "id", "from",
-    "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note", "tie",
+    "body", "sequential", "branches", "residual", "shared", "call", "with", "merge", "shortcut",
+    "id", "from",
+    "repeat", "when", "shortcut_when", "tap", "tie", "expect", "freeze", "init", "note",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import plain
+import plain_vision
 import pytest
 import torch
 import wrapped
@@ -193,6 +194,10 @@ REFERENCES |= {
         lambda: wrapped.one_stage("retinanet_resnet50_fpn_v2"),
         picture(65),
     ),
+    ("unet_plus_plus", "unet_plus_plus"): Reference(plain_vision.UnetPlusPlus, ((1, 16, 32),)),
+    ("unet_plus_plus", "unet_plus_plus_l2"): Reference(
+        lambda: plain_vision.UnetPlusPlus(2), ((1, 16, 32),)
+    ),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),
@@ -210,4 +215,6 @@ REFERENCES |= {
 
 REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("llama", "llama"): Reference(plain.Llama, ((40,),)),
+    ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
 }

@@ -42,9 +42,8 @@ def _ties(body: Body, path: str = "") -> Iterator[tuple[str, Path]]:
 
 def tying(found: Mapping[str, Path]) -> list[Stmt]:
     """The lines."""
-    return [
-        Line(_weight(weight), f"{render(_module(path))}.{TIED}") for path, weight in found.items()
-    ]
+    modules = {path: render(_module(path)) for path in found}
+    return [Line(_weight(weight), f"{modules[path]}.{TIED}") for path, weight in found.items()]
 
 
 def _module(path: str) -> ast.expr:

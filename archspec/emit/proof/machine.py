@@ -491,14 +491,22 @@ class Machine:
         if kind is Class and frame.run is None:
             return self.make(func, args, kwargs)
         if kind is Function:
-            if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
-                return _filled(func.node.name, args, kwargs, frame)
-            if frame.run is None and ast.unparse(func.node.returns or _NOTHING) == "Tensor":
-                return Made(self.leaf(func.node.name, args, kwargs))
-            return self.call(func, args, kwargs, Frame({}))
+            return self._defined(func, args, kwargs, frame)
         if func in _OF_MODULES.values():
             return self._asked(func, args, frame)
         return _computed(func, args, kwargs)
+
+    def _defined(
+        self, func: Function, args: list[Any], kwargs: dict[str, Any], frame: Frame
+    ) -> Any:
+        """What a function of the text gives: a filled weight, a tensor, or numbers."""
+        if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
+            return _filled(func.node.name, args, kwargs, frame)
+        if not _gives_tensor(func):
+            return self.call(func, args, kwargs, Frame({}))
+        if frame.run is None:
+            return Made(self.leaf(func.node.name, args, kwargs))
+        return frame.run.terms(func.node.name, frozen(args), named(kwargs))
 
     def _asked(self, func: Any, args: list[Any], frame: Frame) -> Any:
         """The built-in functions that speak of modules."""
@@ -655,6 +663,11 @@ def _compared(op: ast.cmpop, left: Any, right: Any, frame: Frame) -> bool:
     return bool(_COMPARE[type(op)](left, right))
 
 
+def _gives_tensor(func: Function) -> bool:
+    """Whether it is a function as torch's are; others compute numbers."""
+    return func.node.returns is not None and ast.unparse(func.node.returns) == "Tensor"
+
+
 def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A built-in function of numbers and lists, or one of math."""
     if func is dict and len(args) == 1 and type(args[0]) is Named:
@@ -698,7 +711,6 @@ def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) ->
     return None
 
 
-_NOTHING = ast.Constant(None)
 _STATEMENTS: dict[type[ast.stmt], Any] = {
     ast.Assign: Machine._assign, ast.AnnAssign: Machine._annotated,
     ast.AugAssign: Machine._augmented, ast.Expr: Machine._expression, ast.Return: Machine._return,

@@ -326,23 +326,14 @@ class Proof:
         if (box, plan) in self.matched:
             return
         self.matched.add((box, plan))
-        found: set[str] = set()
         if box.ties != plan.ties:
             odd = min(box.ties.items() ^ plan.ties.items())[0]
             raise Refused("has its weight from somewhere else than in the spec", odd)
-        stack: list[tuple[str, Box]] = [("", box)]
-        while stack:
-            prefix, inner = stack.pop()
-            for name, child in inner.children.items():
-                path = prefix + name
-                if isinstance(child, Leaf):
-                    self._made(plan, path, child)
-                elif path not in plan.calls:
-                    if child.ties:
-                        raise unknown("weights that a part of a block ties")
-                    stack.append((f"{path}.", child))
-                    continue
-                found.add(path)
+        found: set[str] = set()
+        for path, child in _members(box, plan):
+            if isinstance(child, Leaf):
+                self._made(plan, path, child)
+            found.add(path)
         for path, step in plan.leaves.items():
             if path not in found and step.kind is not None and step.kind.needed:
                 raise Refused("is missing", path)
@@ -358,6 +349,21 @@ class Proof:
                 raise Refused("has no place in the spec", path)
         elif not step.kind.fits(leaf) and (leaf.target != "nn.Identity" or step.kind.needed):
             raise Refused("is made in another way than in the spec", path)
+
+
+def _members(box: Box, plan: Plan) -> Iterator[tuple[str, Leaf | Box]]:
+    """The ops and calls of blocks inside of a module, at any depth, by path."""
+    stack: list[tuple[str, Box]] = [("", box)]
+    while stack:
+        prefix, inner = stack.pop()
+        if inner.ties and inner is not box:
+            raise unknown("weights that a part of a block ties")
+        for name, child in inner.children.items():
+            path = prefix + name
+            if isinstance(child, Leaf) or path in plan.calls:
+                yield path, child
+            else:
+                stack.append((f"{path}.", child))
 
 
 def _alone_at(given: Sequence[Term | None], place: int) -> bool:

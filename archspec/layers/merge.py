@@ -378,7 +378,9 @@ class Parameter(Layer):
     shape: Annotated[
         tuple[Size, ...],
         Field(max_length=8),
-        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
+        BeforeValidator(
+            alone, json_schema_input_type=Size | Annotated[tuple[Size, ...], Field(max_length=8)]
+        ),
     ] = Field(description="its shape; [] is one number")
     batch: Flag = Field(
         False, description="store it with a leading axis of 1, as torchvision's ViT does"

@@ -274,6 +274,14 @@ def test_sine_positions() -> None:
 # ---------------------------------------------------------------- detection
 
 
+def test_points_of_a_map_in_the_image(detection: ModuleType) -> None:
+    map, image = torch.zeros(2, 5, 2, 3), torch.zeros(2, 3, 8, 24)  # a cell is 4 x 8 of the image
+    middles = detection.GridPoints()(map, image)
+    assert middles.tolist() == [[[[4, 12, 20]] * 2, [[2] * 3, [6] * 3]]] * 2
+    corners = detection.GridPoints(0.0)(map, image)
+    assert corners[0].tolist() == [[[0, 8, 16]] * 2, [[0] * 3, [4] * 3]]
+
+
 def test_anchors_stand_at_every_cell(detection: ModuleType) -> None:
     boxes = detection.AnchorBoxes(4.0, (1.0,), top=3)
     objectness = torch.tensor([[[[1.0, 4.0], [3.0, 2.0]]]])

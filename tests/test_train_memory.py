@@ -39,7 +39,7 @@ def needed(train: Any = "all", **keys: Any) -> memory.Need:
     return memory.needs({"": program}, plan, free, engine.accelerator(plan))[-1]
 
 
-def kept(train: str) -> int:
+def kept(train: str, *, half: bool = False) -> int:
     """Bytes that autograd holds after a forward pass, weights and the input left out."""
     model = archspec.build(archspec.loads(SPEC))
     for name, value in model.named_parameters():
@@ -54,10 +54,23 @@ def kept(train: str) -> int:
             seen[storage.data_ptr()] = storage.nbytes()
         return value
 
-    with saved_tensors_hooks(note, lambda value: value):
+    with (
+        torch.autocast("cpu", torch.bfloat16, enabled=half),
+        saved_tensors_hooks(note, lambda value: value),
+    ):
         out = model(x)
     assert out.requires_grad
     return sum(seen.values())
+
+
+def test_in_half_precision_products_keep_casts_of_weights_and_pictures() -> None:
+    analysis = archspec.loads(SPEC).analysis
+    of_a_sample = sum(saved(analysis.graph, costs(analysis.graph), half=True))
+    casts = 2 * (8 * 3 * 9 + 16 * 8 * 9 + 10 * 16 * 64)
+    assert kept("all", half=True) == BATCH * of_a_sample + casts
+    whole, half = (needed(precision=precision) for precision in ("fp32", "bf16"))
+    assert half.fixed - whole.fixed == casts
+    assert half.bytes(64) < 0.7 * whole.bytes(64)
 
 
 @pytest.mark.parametrize("train", ["all", "second", "fc"])

@@ -104,12 +104,13 @@ class Analysis:
         free = free_places(self.graph, self.spec)
         return self._larger or elsewhere(self.graph, self.tracked, self.sizes, free)
 
-    def training(self, trained: Collection[str]) -> list[Held]:
+    def training(self, trained: Collection[str], *, half: bool = False) -> list[Held]:
         """What a step holds at each node, the last first, where weights of these names are trained.
 
-        Weights and what an optimizer remembers come on top.
+        Weights and what an optimizer remembers come on top. `half`: under torch's autocast, which
+        takes products in half precision (pytorch.org/docs/stable/amp.html).
         """
-        return steps(self.graph, costs(self.graph), trained)
+        return steps(self.graph, costs(self.graph), trained, half=half)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

@@ -8,6 +8,9 @@ it until its last reader has run:
       - {id: a, conv: {out: 2, kernel: 1}}    alive: input, a          40 + 80
       - {id: b, conv: {out: 1, kernel: 1}}    alive: a, b              80 + 40
       - {id: d, concat: [a, b]}               alive: a, b, d           80 + 40 + 120
+
+All is in float32, unless it is asked what torch's autocast makes of it: products come out in half
+precision then, some ops want float32 (`Layer.autocast`), the others go by what they get.
 """
 
 from __future__ import annotations
@@ -18,18 +21,40 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.expand.graph import Edge
 from archspec.layers.base import BYTES
 
+FLOAT, HALF = BYTES["float"], 2
+
 if TYPE_CHECKING:
     from archspec.analysis.cost import Cost
     from archspec.expand.graph import Graph, Node
-    from archspec.layers.base import Kept
+    from archspec.layers.base import Kept, TensorType
 
 
-def live(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+def widths(graph: Graph, *, half: bool) -> list[int]:
+    """Bytes of one float of what each node gives; `half`: under torch's autocast."""
+    found: list[int] = []
+    for node in graph.steps:
+        kind = node.layer.autocast if node.layer is not None else "full"
+        given = [found[e.node] for e in node.inputs if _type(graph, e).dtype == "float"]
+        went = max(given, default=FLOAT) if kind == "widest" else HALF if kind == "half" else FLOAT
+        found.append(went if half else FLOAT)
+    return found
+
+
+def _type(graph: Graph, edge: Edge) -> TensorType:
+    return graph.steps[edge.node].outs[edge.output]
+
+
+def _bytes(value: TensorType, width: int) -> int:
+    return value.size * width if value.dtype == "float" else value.bytes
+
+
+def live(graph: Graph, costs: Sequence[Cost], *, half: bool = False) -> list[int]:
     """Bytes of all tensors alive while each node runs in inference, weights left out; by node.
 
     It reads or writes them, or a later one waits for them. Nodes of training are 0.
     """
     bases, last = _lifetimes(graph, costs)
+    width = widths(graph, half=half)
     ending: dict[int, int] = {}  # bytes that go after a node
     alive, found = 0, [0] * len(bases)
     for node in graph.steps:
@@ -37,12 +62,16 @@ def live(graph: Graph, costs: Sequence[Cost]) -> list[int]:
             continue
         index = node.index
         if bases[index] == index:
-            made = costs[node.kind].bytes_out
+            made = _made(node, width)
             alive += made
             ending[last[index]] = ending.get(last[index], 0) + made
         found[index] = alive
         alive -= ending.pop(index, 0)
     return found
+
+
+def _made(node: Node, width: Sequence[int]) -> int:
+    return sum(_bytes(out, width[node.index]) for out in node.outs)
 
 
 def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int]]:
@@ -68,13 +97,21 @@ def _bases(graph: Graph, views: Sequence[bool]) -> list[int]:
     return found
 
 
-def saved(graph: Graph, costs: Sequence[Cost], trained: Collection[str] | None = None) -> list[int]:
+def saved(
+    graph: Graph,
+    costs: Sequence[Cost],
+    trained: Collection[str] | None = None,
+    *,
+    half: bool = False,
+) -> list[int]:
     """Bytes that autograd newly keeps for the backward pass because of each node; by node.
 
     A tensor that several ops keep is held once: it is counted at the first. Nothing is kept where
     no gradient flows: before the first weight that is trained. `trained` are the names of the
-    weights that are, where these are not all that the spec leaves free.
+    weights that are, where these are not all that the spec leaves free. What an op wants in another
+    precision than it is in, it keeps as a tensor of its own.
     """
+    width = widths(graph, half=half)
     learning = set(_learning(graph, trained))
     bases = _bases(graph, [cost.view_in_training for cost in costs])
     held: set[Edge] = set()
@@ -85,11 +122,33 @@ def saved(graph: Graph, costs: Sequence[Cost], trained: Collection[str] | None =
         owner = node.index if node.shared is None else node.shared
         wants.append(owner in learning or any(wants[edge.node] for edge in node.inputs))
         needs = wants[-1] and not (_for_weights(node) and owner not in learning)
-        kept = _kept(node, cost.kept, bases) - held if needs else set()
+        if not needs:
+            found.append(0)
+            continue
+        cast = _cast(node, cost.kept, width)
+        kept = _kept(node, cost.kept, bases, cast) - held
         held |= kept
-        own = cost.kept.bytes if needs else 0
-        found.append(own + sum(graph.steps[e.node].outs[e.output].bytes for e in kept))
+        own = cost.kept.bytes * width[node.index] // FLOAT if _in_half(node) else cost.kept.bytes
+        own += sum(node.ins[i].size * width[node.index] for i in cast)
+        found.append(own + sum(_bytes(_type(graph, e), width[e.node]) for e in kept))
     return found
+
+
+def _in_half(node: Node) -> bool:
+    return node.layer is not None and node.layer.autocast == "half"
+
+
+def _cast(node: Node, kept: Kept, width: Sequence[int]) -> set[int]:
+    """Of the inputs that a node keeps those that it makes a tensor in its own precision of."""
+    if node.layer is None or node.layer.autocast == "widest":
+        return set()
+    edges = ((i, node.given[i]) for i in kept.inputs)
+    own = width[node.index]
+    return {
+        i
+        for i, edge in edges
+        if edge is not None and width[edge.node] != own and node.ins[i].dtype == "float"
+    }
 
 
 def _for_weights(node: Node) -> bool:
@@ -117,7 +176,9 @@ class Held(NamedTuple):
     gradients: int
 
 
-def steps(graph: Graph, costs: Sequence[Cost], trained: Collection[str]) -> list[Held]:
+def steps(
+    graph: Graph, costs: Sequence[Cost], trained: Collection[str], *, half: bool = False
+) -> list[Held]:
     """What is held at each node: forward before the first that learns, then backward.
 
     Most of what is kept is gone before the gradients of the first layers are there:
@@ -125,28 +186,25 @@ def steps(graph: Graph, costs: Sequence[Cost], trained: Collection[str]) -> list
         conv, 100 kept, 10 trained      at conv   Held(100, 60)
         linear, 20 kept, 50 trained     at linear Held(120, 50)
     """
-    kept, learning, alive = (
-        saved(graph, costs, trained),
-        _learning(graph, trained),
-        live(graph, costs),
-    )
+    learning, width = _learning(graph, trained), widths(graph, half=half)
+    kept, alive = saved(graph, costs, trained, half=half), live(graph, costs, half=half)
     last = {n.index if n.shared is None else n.shared: n.index for n in graph.steps}
-    made = {last[owner]: BYTES["float"] * size for owner, size in learning.items()}
+    made = {last[owner]: FLOAT * size for owner, size in learning.items()}
     held, gradients, found = sum(kept), 0, []
     for node in reversed(graph.steps):
         gradients += made.get(node.index, 0)
-        inputs = sum(graph.steps[e.node].outs[e.output].bytes for e in node.inputs)
-        passing = costs[node.kind].bytes_out + inputs
+        inputs = sum(_bytes(_type(graph, e), width[e.node]) for e in node.inputs)
+        passing = _made(node, width) + inputs
         forward = not held and not made.get(node.index)
         found.append(Held(alive[node.index], 0) if forward else Held(held + passing, gradients))
         held -= kept[node.index]
     return found
 
 
-def _kept(node: Node, kept: Kept, bases: Sequence[int]) -> set[Edge]:
-    """The inputs and outputs that a node keeps, each as what makes its bytes."""
+def _kept(node: Node, kept: Kept, bases: Sequence[int], cast: Collection[int]) -> set[Edge]:
+    """The inputs and outputs that a node keeps as they are, each as what makes its bytes."""
     found = {Edge(node.index, output) for output in kept.outputs}
-    for i in kept.inputs:
+    for i in set(kept.inputs) - set(cast):
         edge = node.given[i]
         if edge is not None:
             base = bases[edge.node]

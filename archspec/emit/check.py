@@ -48,7 +48,7 @@ _BUILTINS = frozenset(
     {
         "super", "hasattr", "range", "enumerate", "len", "max", "min", "abs", "int", "sum",
         "round", "list", "tuple", "dict", "isinstance", "type", "float", "bool", "str", "slice",
-        "zip",
+        "zip", "sorted",
     }
 )  # fmt: skip
 _NN_UNUSABLE = frozenset(

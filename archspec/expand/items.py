@@ -13,7 +13,7 @@ All that goes further in is here, from an instance to the copies of its items an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
@@ -23,24 +23,25 @@ from archspec.expand.repeats import Columns, Count, copies, environment
 from archspec.expand.state import Env, HiddenError, Link, frozen
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
-from archspec.expand.wiring import Ins
+from archspec.expand.wiring import Inputs
 from archspec.expressions import Loop
 from archspec.language import Branch, Item
 from archspec.layers import Mismatch
 from archspec.layers.base import TensorType
 
-Types = Sequence["TensorType | None"]
+Kinds = Mapping[str, "TensorType | None"]  # of the inputs that are given, by name
 Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on
 
 
 # ---------------------------------------------------------------- instances
 
 
-def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Instance:
+def instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked = ALL) -> Instance:
     """The instance of a block; equal calls share one. Raises LimitError."""
     block, file = callee
     state = file.state
-    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), asked)
+    given = tuple((name, id(kind)) for name, kind in kinds.items())
+    key = (id(block), frozen(args), file.seen_by(callee), given, asked)
     found = state.instances.get(key)
     if found is not None:
         return found
@@ -49,7 +50,7 @@ def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Ins
         call = state.links[-1].item
         raise state.stop("E407", message, call.key, "end the recursion with `when`")
     state.instances[key] = None
-    state.kept += (block, *kinds)
+    state.kept += (block, *kinds.values())
     around = file.document
     if callee.whole:
         file.document = args
@@ -60,17 +61,19 @@ def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Ins
     return found
 
 
-def _instance(callee: Callee, args: Env, kinds: Types, asked: Asked) -> Instance:
+def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance:
     (block, file), state = callee, callee.file.state
-    inputs = {name: Value(kind) for name, kind in zip(block.inputs, kinds, strict=True)}
+    inputs = {name: Value(kind) for name, kind in kinds.items()}
     spec = file.spec if callee.whole else None
     init = state.fillers(spec.init, args) if spec is not None else None
-    walk = Walk(file, inputs, block.items, args)
-    frame = walk.top = Frame(None, numbered=block.numbered, names=dict(inputs))
+    env = args | calls.received(block, {n: state.seen(value) for n, value in inputs.items()})
+    walk = Walk(file, inputs, block.items, env)
+    frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
     faults = len(state.faults)
-    inner = _path(walk, block.items, Spot(args, frame, first))
+    spot = Spot(env, frame, first, before=frame.names[block.inputs[0]])
+    inner = _path(walk, block.items, spot)
     cut.opened(walk, (*walk.ends, *asked.taps), _remade)
     cut.mark(walk, inner, asked.frozen, _remade)
     outputs, training = calls.outputs(walk, block, inner)
@@ -81,9 +84,21 @@ def _instance(callee: Callee, args: Env, kinds: Types, asked: Asked) -> Instance
     found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
     found.origin = file if callee.whole else None
     found.asked, found.taps = asked, inside
+    if walk.missing:
+        _missing(walk, found, new=len(state.faults) > faults)
     if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
         _leave_out(walk, found, callee)
     return found
+
+
+def _missing(walk: Walk, found: Instance, *, new: bool) -> None:
+    """Notes what absent items pass on, though there is none, where anything takes it."""
+    used = {value for made in walk.made for value in made.copy.taken()}
+    used.update(found.flows_out())
+    hidden = not new and hides(found.flows_out())  # taken in a way that hides it
+    for value, fault in walk.missing.items():
+        if hidden or value in used:
+            walk.state.again(fault)
 
 
 def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
@@ -129,7 +144,8 @@ def _remade(walk: Walk, copy: Copy, asked: Asked) -> None:
     old = copy.instance
     assert old is not None
     callee = walk.namespace.block(old.block.name)
-    copy.instance = instance(callee, dict(copy.args), copy.types, asked)
+    kinds = {name: value.type for name, value in old.inputs.items()}
+    copy.instance = instance(callee, dict(copy.args), kinds, asked)
     outs = calls.outside(copy.instance)
     copy.outs = {name: copy.outs.get(name, value) for name, value in outs.items()}
     if copy.out not in copy.outs.values():
@@ -143,16 +159,23 @@ def _remade(walk: Walk, copy: Copy, asked: Asked) -> None:
 def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
     """The items of one path, from what flows in; the spot's `label` names a single item."""
     found: list[Occurrence] = []
-    line = spot.line
+    line, before = spot.line, spot.before
     for item in items:
         if walk.over:
             found.append(Occurrence(item, () if item.repeat is not None else (None,), None))
             continue
-        here = Spot(spot.env, spot.frame, line, spot.label)
+        here = Spot(spot.env, spot.frame, line, spot.label, before=before)
         occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
+        before = _last(occurrence) or before
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
+
+
+def _last(occurrence: Occurrence) -> Copy | None:
+    """The last copy of an item that stands on the line: `prev.…` of the next leads into it."""
+    copies = reversed(occurrence.copies if occurrence.item.tap is None else ())
+    return next((c for c in copies if c is not None and (c.ins or c.instance is not None)), None)
 
 
 def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
@@ -168,9 +191,9 @@ def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value |
 
 def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
     """An item with `repeat`: its copies one after the other."""
-    item, state = plan.item, walk.state
+    item = plan.item
     try:
-        count, columns = copies(state, item, spot.env)
+        count, columns = _counted(walk, plan, spot)
     except HiddenError:  # it still answers for its id
         hidden = Value(None)
         name = spot.label or plan.ident
@@ -180,9 +203,9 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     _bound(walk, plan, spot.env, count)
     name = spot.label or (None if plan.apart else walk.label(plan, spot.env))
     series: Named | None = None
-    here = Spot(spot.env, spot.frame, spot.line)
+    here = Spot(spot.env, spot.frame, spot.line, before=spot.before)
     if name is not None:
-        here = Spot(spot.env, spot.frame.inside(name, numbered=True), spot.line, None, (name,))
+        here.frame, here.prefix = spot.frame.inside(name, numbered=True), (name,)
         series = Named(frame=here.frame, absent=True, tap=item.tap is not None)
         spot.frame.claim(name, series)
     found, out, line = _copies(walk, plan, here, count, columns)
@@ -196,6 +219,25 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     return Occurrence(item, tuple(found), out, name), line
 
 
+def _counted(walk: Walk, plan: Plan, spot: Spot) -> tuple[int, Columns]:
+    """How many copies, with what columns; none where `when` says so. Raises HiddenError."""
+    item, state = plan.item, walk.state
+    with state.aside() as faults:
+        try:
+            found = copies(state, item, spot.env)
+        except HiddenError:
+            found = None
+    if found is not None:
+        return found
+    own = {"loop", *(item.repeat.columns if item.repeat is not None else ())}
+    asked = item.when is not True and plan.asks.isdisjoint(own)
+    if asked and walk.there(plan, spot, walk.first(plan, spot)) is False:
+        return 0, {}
+    for fault in faults:
+        state.again(fault)
+    raise HiddenError
+
+
 def _copies(
     walk: Walk, plan: Plan, spot: Spot, count: int, columns: Columns
 ) -> tuple[list[Copy | None], Value | None, Value | None]:
@@ -203,6 +245,7 @@ def _copies(
     item, state = plan.item, walk.state
     found: list[Copy | None] = []
     total = walk.total(plan, count)
+    before = spot.before
     out = line = spot.line if count else _passed(walk, plan, spot)
     state.links.append(link := Link(item, 0, count))
     for index in range(count):
@@ -211,9 +254,10 @@ def _copies(
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
         label = walk.label(plan, env) if plan.apart and not spot.prefix else None
-        here = Spot(env, spot.frame, line, label, spot.prefix, later=index > 0)
+        here = Spot(env, spot.frame, line, label, spot.prefix, later=index > 0, before=before)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
+        before = copy or before
         walk.over = cut.over(walk)
         if walk.over:
             found += [None] * (count - index - 1)
@@ -225,9 +269,7 @@ def _copies(
 def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
     """What an item without copies passes on: its first input, where its path is plain."""
     refs = plan.item.inputs
-    if refs and not has_expression(refs[0].path):
-        spot.given = walk.given(plan, spot)
-    return spot.first
+    return walk.first(plan, spot) if refs and not has_expression(refs[0].path) else spot.line
 
 
 def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
@@ -260,17 +302,21 @@ def _expected(
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
     item, state = plan.item, walk.state
-    spot.given = walk.given(plan, spot)
-    first = spot.first
+    if item.when is True:
+        spot.given = walk.given(plan, spot)
+        first = spot.first
+    else:
+        first = walk.first(plan, spot)
     # a tap never moves the line
     moves = item.tap is None or repeated
-    copy = None
-    # what cannot be known is taken for absent
-    seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan, spot)
+    copy, seen = None, {}
     there = not (state.untrained and item.tap == "train")
-    if there and (
-        item.when is True or state.condition(item, "when", walk.sight(plan, spot, first))
-    ):
+    # what cannot be known is taken for absent
+    if there and (item.when is True or walk.there(plan, spot, first)):
+        if item.when is not True:
+            spot.given = walk.given(plan, spot)
+            first = spot.first
+        seen = {} if plan.reads <= spot.env.keys() else walk.seen(plan.reads, plan, spot)
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
         copy = _make(walk, plan, spot)
         walk.tapped = outer
@@ -310,24 +356,28 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
 
 def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """A block call."""
-    callee = walk.namespace.block(plan.item.op)
-    ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+    try:
+        callee = calls.callee(walk, plan, spot)
+    except HiddenError:
+        return shared.hidden(plan, spot)
+    ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
     args = calls.arguments(plan, callee, ins, walk.sight(plan, spot, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
 
-def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Ins]) -> Copy:
+def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Inputs]) -> Copy:
     """The copy of a call; `fed` are its arguments and its inputs."""
     args, ins = fed
-    name = spot.name(plan.word)
+    name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
     walk.state.enter(plan.item, args, (*spot.frame.path, name))
-    made = instance(callee, args, types(ins))
+    made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
-    copy = Copy((*spot.prefix, name), spot.env, ins, outs, out, None, args, made)
+    taken = tuple(ins.values())
+    copy = Copy((*spot.prefix, name), spot.env, taken, outs, out, None, args, made)
     return walk.place(copy, plan, spot)
 
 
@@ -344,7 +394,7 @@ def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         return None
     if owner.instance is not None:
         callee = walk.namespace.block(owner.instance.block.name)
-        ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+        ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
         copy = _called(walk, plan, spot, callee, (dict(owner.args), ins))
     elif again is None:
         copy = ops.again(walk, plan, spot, owner)

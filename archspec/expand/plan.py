@@ -13,7 +13,7 @@ from archspec.layers.base import Layer
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
-    "shared": SHARED,
+    "shared": SHARED, "call": CALL,
 }  # fmt: skip
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
@@ -24,13 +24,14 @@ class Plan:
     `word` is its name without a number. `ident` its id where that is plain text; `labels` where it
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
     names that its expressions read, those of `repeat` and of paths left out. `literal`: no
-    argument is an expression; `layer` is then what it becomes, once that is known. `repeats` are
+    argument is an expression; `layer` is then what it becomes, once that is known. `asks` are those
+    that its `when` reads. `repeats` are
     the repeated items inside. `starts`: it repeats, and its `from` is one path, the same for all
     copies: where the first starts, the others from the copy before.
     """
 
     __slots__ = (
-        "apart", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
+        "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
         "repeats", "starts", "takes", "word",
     )  # fmt: skip
 
@@ -49,6 +50,7 @@ class Plan:
         self.starts = bool(own) and len(paths) == 1 and paths[0].names.isdisjoint({"prev", *own})
         self.literal = not has_expression(item.args)
         self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
+        self.asks = item.when.names if isinstance(item.when, Expr) else frozenset()
         self.counted = item.repeat is not None and any(
             not part.fields.isdisjoint(_COUNTED) for part in _own(item)
         )
@@ -76,7 +78,7 @@ def expressions(value: Any) -> Iterable[Expr]:
 
 
 def _values(item: Item) -> Iterable[Any]:
-    yield from (item.args, item.when, item.shortcut_when, item.expect, item.freeze)
+    yield from (item.callee, item.args, item.when, item.shortcut_when, item.expect, item.freeze)
     for weights in (item.init or {}).values():
         for filler in weights.values():
             yield filler.args

@@ -28,7 +28,17 @@ from typing import Any
 from archspec.expand.state import Env, State, Types, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Record
-from archspec.expressions.sym import FAILURES, Sym, evaluate, known, plain, remembers, written
+from archspec.expressions.sym import (
+    FAILURES,
+    LengthError,
+    Sym,
+    evaluate,
+    known,
+    plain,
+    remembers,
+    rounds,
+    written,
+)
 from archspec.language import Filler, Init, Item
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.text.faults import Loc
@@ -169,6 +179,8 @@ class Symbolic(State):
         try:
             found = evaluate(expr.tree, env)
             chooses = None if remembers(found) else _chooses(expr.tree, env)
+        except LengthError as length:
+            found, chooses = super().expression(expr, env, loc), length.decides
         except FAILURES:
             return super().expression(expr, env, loc)
         if chooses is not None:
@@ -185,9 +197,10 @@ class Symbolic(State):
 
     def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         for name, value in args.items():
-            loc = deeper(item.loc, item.op, name) if name in item.args else item.key
+            given = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
+            loc = given if name in item.args else item.key
             inside = "read the size in the block, where it is used, or "
-            self._fixed(f"`{name}` of `{item.op}`", value, loc, inside)
+            self._fixed(f"`{name}` of `{item.said}`", value, loc, inside)
         super().enter(item, args, path)
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:
@@ -257,7 +270,16 @@ def _running(value: Any) -> bool:
 
 def _chooses(tree: ast.expr, env: Mapping[str, Any]) -> Any:
     """What decides in an expression which of several values it is, and follows from a free axis."""
-    for node in ast.walk(tree):
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.ListComp):  # what is inside of it sees more
+            nodes.append(node.generators[0].iter)
+            decides = [_chooses(node.elt, inner) for inner in rounds(node, env)]
+            if remembers(decides):
+                return decides
+            continue
+        nodes += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         if isinstance(node, ast.IfExp):
             decides = evaluate(node.test, env)
         elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.expand.plan import Plan
-from archspec.expand.tree import Instance
+from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.language import Block, Filler, Init, Item, Spec
 from archspec.language.names import is_path
@@ -93,6 +94,18 @@ class State:
         self._said.update(keys)
         if self.trying:
             raise LimitError
+
+    @contextmanager
+    def aside(self) -> Iterator[list[Fault]]:
+        """What is noted meanwhile: kept in the list alone, for who finds that it matters."""
+        kept = self.faults, self._said, self.blind, self.trying
+        self.faults, self._said, self.trying = [], set(), False
+        yield self.faults
+        self.faults, self._said, self.blind, self.trying = kept
+
+    def again(self, fault: Fault) -> None:
+        """Note what was noted aside: it matters."""
+        self.fault(fault.code, fault.message, fault.loc, fault.help, fault.details)
 
     def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
         """Whether a fault of this cause is noted, in the block of `loc`."""
@@ -223,6 +236,10 @@ class State:
         """What expressions see of a tensor."""
         return UNKNOWN if kind is None else Record(kind.shape)
 
+    def seen(self, value: Value) -> Any:
+        """What expressions see of a value, and which it is."""
+        return UNKNOWN if value.type is None else Seen(value.type.shape, value)
+
     # ------------------------------------------------------------ layers and types
 
     def plan(self, item: Item) -> Plan:
@@ -283,7 +300,9 @@ class State:
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
-            message = f"`{item.op}` is called {self.depth} levels deep; at most {most} are allowed"
+            message = (
+                f"`{item.said}` is called {self.depth} levels deep; at most {most} are allowed"
+            )
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
     def leave(self) -> None:
@@ -324,7 +343,7 @@ def deeper(loc: Loc, *path: str | int) -> Loc:
 def _said(link: Link, before: Link | None) -> str:
     """`Bottleneck, copy 1 of 4, stride = 2`."""
     item = link.item
-    text = item.op if link.args is not None or item.id is None else item.id.text
+    text = item.said if link.args is not None or item.id is None else item.id.text
     copy = link if link.count else before
     if copy is not None and copy.count:
         text += f", copy {copy.index + 1} of {copy.count}"

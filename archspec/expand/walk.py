@@ -11,13 +11,14 @@ from typing import NamedTuple
 from archspec.expand import wiring
 from archspec.expand.names import Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
-from archspec.expand.plan import OP, Plan
+from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
-from archspec.expand.tree import Copy, Path, Seen, Value
+from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import OTHER_ID, bad_id
+from archspec.text.faults import Fault
 
 
 class Made(NamedTuple):
@@ -55,6 +56,8 @@ class Walk:
         self._totals: Counter[int] | None = None
         self.top = Frame(None)  # the names of the body itself
         self.ends: list[Path] = []  # where a used file is cut
+        # what an absent item passes on, where there is none: a fault once anything takes it
+        self.missing: dict[Value | None, Fault] = {}
         self.over = False  # whether all of these are reached
         self.joins = 0  # residuals and branches around
 
@@ -115,7 +118,8 @@ class Walk:
             return
         item, state = plan.item, self.state
         loc = deeper(item.loc, "id") if item.id is not None else item.loc
-        if isinstance(frame.names.get(name), Value):
+        known = frame.names.get(name)
+        if isinstance(known, Value) or (isinstance(known, Named) and (known.of or known.missing)):
             state.fault("E314", f"`{name}` is an input here", loc, "choose another `id`")
             return
         around = next((link.item for link in reversed(state.links) if link.count), None)
@@ -134,18 +138,27 @@ class Walk:
 
     def sight(self, plan: Plan, spot: Spot, first: Value | None) -> Env:
         """What an item's expressions see: items, inputs and `prev` where they ask for them."""
-        if plan.reads <= spot.env.keys():
+        return self._sight(plan.reads, plan, spot, first)
+
+    def there(self, plan: Plan, spot: Spot, first: Value | None) -> bool | None:
+        """Whether the `when` of an item holds; None where a fault hides it."""
+        if first in self.missing and "prev" in plan.asks:
+            self.state.again(self.missing[first])
+        return self.state.condition(plan.item, "when", self._sight(plan.asks, plan, spot, first))
+
+    def _sight(self, reads: frozenset[str], plan: Plan, spot: Spot, first: Value | None) -> Env:
+        if reads <= spot.env.keys():
             return spot.env
         prev = UNKNOWN if first is None else self.state.record(first.type)
-        return {**self.records, **self.seen(plan, spot), **spot.env, "prev": prev}
+        seen = self.seen(reads, plan, spot)
+        return {**self.records, **seen, **spot.env, "prev": prev}
 
-    def seen(self, plan: Plan, spot: Spot) -> Env:
-        """The items that an item's expressions read, and the inputs, by name."""
+    def seen(self, reads: frozenset[str], plan: Plan, spot: Spot) -> Env:
+        """The items that expressions of an item read, and the inputs, by name."""
         found: Env = {}
-        for name in plan.reads - spot.env.keys() - {"prev"}:
+        for name in reads - spot.env.keys() - {"prev"}:
             value = self.inputs.get(name) or self._item(plan, spot, name)
-            kind = None if value is None else value.type
-            found[name] = UNKNOWN if value is None or kind is None else Seen(kind.shape, value)
+            found[name] = UNKNOWN if value is None else self.state.seen(value)
         return found
 
     def _item(self, plan: Plan, spot: Spot, name: str) -> Value | None:
@@ -199,23 +212,60 @@ class Walk:
 
     # ------------------------------------------------------------ inputs
 
+    def first(self, plan: Plan, spot: Spot) -> Value | None:
+        """The first input of an item that may be absent, which it then passes on."""
+        behind = plan.starts and spot.later
+        with self.state.aside() as faults:
+            found = (
+                v for ref in plan.item.inputs or () for v in self._seen(ref, spot, behind=behind)
+            )
+            value = next(found, spot.line)
+        if faults:
+            self.missing[value] = faults[0]
+            self.state.blind = True
+        return value
+
     def given(self, plan: Plan, spot: Spot) -> Given:
         """The inputs an item says or implies."""
-        if plan.item.inputs is not None:
-            behind = plan.starts and spot.later
-            return [(ref.slot, self._seen(ref, spot, behind)) for ref in plan.item.inputs]
-        if spot.line is None or (plan.kind == OP and not plan.takes):
-            return ()
-        return ((None, spot.line),)
+        refs = plan.item.inputs
+        if refs is None:
+            if spot.line is None or (plan.kind == OP and not plan.takes):
+                return ()
+            return ((None, spot.line),)
+        behind = plan.starts and spot.later
+        found = [(ref.slot, v) for ref in refs for v in self._seen(ref, spot, behind=behind)]
+        if not found:
+            path = refs[0].path.text
+            message = f"`{path}` stands for nothing here, and `{plan.item.op}` has no other input"
+            help = "there is no copy of it before this item; a `when` leaves an item out"
+            self.state.fault("E313", message, refs[0].loc, help)
+        return found or ((None, Value(None)),)
 
-    def _seen(self, ref: Ref, spot: Spot, behind: bool) -> Value:
-        """The value a path leads to, or that of the copy before; untyped where it has a fault."""
-        if behind or ref.path.text == "prev":
+    def _seen(self, ref: Ref, spot: Spot, *, behind: bool) -> list[Value]:
+        """What a path leads to, or what the copy before gives; untyped where it has a fault.
+
+        Of a pattern that is all outputs of the copy before.
+        """
+        if ref.path.text == "prev" or (behind and not ref.many):
             if spot.line is None:
                 wiring.nothing_flows(self.state, ref.loc)
-            return spot.line or Value(None)
+            return [spot.line or Value(None)]
         try:
-            found = wiring.entry(self.state, ref, spot.env, spot.frame)
-            return wiring.value(self.state, ref, found)
+            if behind and spot.before is not None:
+                found = [inner for _, inner in wiring.parts(spot.before, "*")]
+            elif self._unmade(ref, spot):
+                return []
+            else:
+                found = wiring.entries(self.state, ref, spot.env, spot.frame, spot.before)
+            return [wiring.value(self.state, ref, entry) for entry in found]
         except HiddenError:
-            return Value(None)
+            return [Value(None)]
+
+    def _unmade(self, ref: Ref, spot: Spot) -> bool:
+        """Whether a pattern `y*` means copies of which none is there (yet): ids begin so."""
+        head = ref.path.parts[0]
+        if not isinstance(head, str) or not head.endswith("*") or "." in head:
+            return False
+        items = [i for item in self.items for i in (item, *below(item)) if i.id is not None]
+        ids = any(i.id.parts[0] == head[:-1] and len(i.id.parts) > 1 for i in items)
+        return ids and not wiring.numbered(spot.frame.outward(), head[:-1])

@@ -8,11 +8,12 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from archspec.expressions.values import Loop, Record, is_number, is_whole
+from archspec.expressions.values import Given, Loop, Missing, Record, is_number, is_whole
 from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
+MAX_WORK = 10_000  # operations and entries of all comprehensions of an expression
 
 
 class FailedError(Exception):
@@ -114,7 +115,7 @@ def _equal(a: Any, b: Any) -> bool:
         truth, other = (a, b) if isinstance(a, bool) else (b, a)
         if isinstance(other, (int, float)):
             raise FailedError(f"{show(truth)} is not a number")
-    if isinstance(a, (Record, Loop)) or isinstance(b, (Record, Loop)):
+    if isinstance(a, (Record, Loop, Given)) or isinstance(b, (Record, Loop, Given)):
         raise FailedError("a record has no value of its own; compare one of its fields")
     if isinstance(a, tuple) or isinstance(b, tuple):
         a, b = (list(v) if isinstance(v, tuple) else v for v in (a, b))
@@ -123,8 +124,10 @@ def _equal(a: Any, b: Any) -> bool:
 
 def field_of(name: str, record: Any, field: str) -> Any:
     """`prev.channels`, `loop.first`; a shape as a list."""
-    if not isinstance(record, (Record, Loop)):
-        raise FailedError(f"`{name}` is {show(record)}, which has no fields")
+    if not isinstance(record, (Record, Loop, Given)):
+        help = f"ask first: `… if given.{name} else …`" if isinstance(record, Missing) else ""
+        what = "" if help else ", which has no fields"
+        raise FailedError(f"`{name}` is {show(record)}{what}", help=help)
     value = getattr(record, field, None)
     if value is None:
         message = f"`{name}` of shape {show(record)} has no `{field}`"
@@ -204,6 +207,48 @@ def _sum(value: Any) -> Any:
     return fits(sum(number(entry) for entry in value))
 
 
+def _sorted(value: Any) -> list[Any]:
+    _len(value)
+    return sorted(number(entry) for entry in value)
+
+
+def _logarithm(compute: Callable[[Any], float]) -> Callable[[Any], float]:
+    def run(value: Any) -> float:
+        if number(value) <= 0:
+            raise FailedError(f"{show(value)} has no logarithm: it takes a number above 0")
+        return compute(value)
+
+    return run
+
+
+def _sqrt(value: Any) -> float:
+    if number(value) < 0:
+        raise FailedError(f"{show(value)} has no root: it takes a number of at least 0")
+    return math.sqrt(value)
+
+
+class Work:
+    """What the comprehensions of one expression have cost so far, in operations and entries."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def on(self, *values: Any) -> None:
+        """One operation on these values. Raises FailedError where it is too much."""
+        self.done += 1 + sum(len(v) for v in values if isinstance(v, (list, tuple)))
+        if self.done > MAX_WORK:
+            message = f"the comprehension takes more than {MAX_WORK:,} operations"
+            raise FailedError(message, "E405")
+
+
+def entries_of(name: str, value: Any) -> Any:
+    """What a comprehension goes through."""
+    if isinstance(value, (list, tuple)):
+        return value
+    help = f"write `range({name})`" if is_whole(value) else ""
+    raise FailedError(f"`{name}` is {show(value)}, not a list", help=help)
+
+
 UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.Not: lambda v: not truth(v),
     ast.USub: lambda v: -number(v),
@@ -237,6 +282,10 @@ CALLS: dict[str, Callable[..., Any]] = {
     "len": _len,
     "sum": _sum,
     "range": _range,
+    "sorted": _sorted,
+    "sqrt": _sqrt,
+    "log": _logarithm(math.log),
+    "log2": _logarithm(math.log2),
     "make_divisible": _make_divisible,
 }
 FUNCTIONS = tuple(CALLS)

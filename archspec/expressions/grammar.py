@@ -28,6 +28,8 @@ from archspec.expressions.arithmetic import (
     MAX_BITS,
     UNARY,
     FailedError,
+    Work,
+    entries_of,
     field_of,
     fits,
     index_of,
@@ -54,6 +56,8 @@ _SPELT = {
 _OPEN = {"(": ")", "[": "]"}
 _AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
 _IN_PARTS = "compute parts of it in `params`"
+_WORK = ""
+_TAKEN = frozenset({"prev", "loop", "input", "self", "true", "false"})  # they have a meaning
 
 
 class ExpressionError(Exception):
@@ -126,7 +130,14 @@ def _parsed(text: str) -> Expr:
     for node in ast.walk(tree):
         if isinstance(node, ast.expr):
             node.col_offset -= 1
+    if compiler.comprehends:
+        run = _counted(run)
     return Expr(text, tree, frozenset(compiler.names), 0, run, frozenset(compiler.fields))
+
+
+def _counted(run: Run) -> Run:
+    """Each evaluation counts its own work, under a name that no text has."""
+    return lambda env: run({**env, _WORK: Work()})
 
 
 # ---------------------------------------------------------------- tokens
@@ -194,6 +205,8 @@ class _Compiler:
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.fields: set[tuple[str, str]] = set()
+        self.bound: frozenset[str] = frozenset()  # by the comprehensions around
+        self.comprehends = False
 
     def span(self, node: ast.expr) -> tuple[int, int]:
         """Its characters, the bracket put in front taken off; of later lines the first one."""
@@ -207,11 +220,15 @@ class _Compiler:
     def applied(self, node: ast.expr, compute: Callable[..., Any], *parts: Run) -> Run:
         """`compute` of what the parts are worth; where it fails, the node is to blame."""
         start, stop = self.span(node)
+        counts = bool(self.bound)  # what stands in a comprehension is done once for each entry
 
         def run(env: Env) -> Any:
             values = [part(env) for part in parts]
             try:
-                return compute(*values)
+                found = compute(*values)
+                if counts:
+                    _worked(env, *values, found)
+                return found
             except FailedError as bad:
                 raise ExpressionError(bad.message, start, stop, bad.code, bad.help) from None
 
@@ -237,14 +254,16 @@ class _Compiler:
             return lambda env: key == "true"
         if key in _SPELT or key == "None" or key.startswith("__"):
             self.refuse(node, f"`{key}` has no meaning in an expression", _spelling(key))
-        self.names.add(key)
+        if key not in self.bound:
+            self.names.add(key)
         start, stop = self.span(node)
 
         def run(env: Env) -> Any:
             try:
                 return env[key]
             except KeyError:
-                message, help = f"`{cut(key)}` is not known here", did_you_mean(key, env)
+                known = [name for name in env if name != _WORK]
+                message, help = f"`{cut(key)}` is not known here", did_you_mean(key, known)
                 raise ExpressionError(message, start, stop, "E362", help) from None
 
         return run
@@ -263,18 +282,31 @@ class _Compiler:
         return lambda env: value
 
     def attribute(self, node: ast.Attribute, depth: int) -> Run:
+        inner = node.value
+        if isinstance(inner, ast.Subscript) and isinstance(inner.value, ast.Name):
+            return self.entry(node, inner, depth)
         if not isinstance(node.value, ast.Name) or node.value.id in ("true", "false"):
             self.refuse(
                 node,
                 f"`.{cut(node.attr)}`: only `prev`, `loop`, inputs and ids of items have fields",
             )
         owner, key = node.value.id, node.attr
+        if owner in self.bound:
+            self.refuse(node, f"`{cut(owner)}` is an entry of a list, which has no `.{cut(key)}`")
         known = LOOP if owner == "loop" else RECORD
-        if key not in known:
+        if key not in known and owner != "given":
             self.refuse(node, f"`{cut(owner)}` has no field `{cut(key)}`", did_you_mean(key, known))
         record = self.name(node.value, depth)
         self.fields.add((owner, key))
         return self.applied(node, lambda value: field_of(owner, value, key), record)
+
+    def entry(self, node: ast.Attribute, owner: ast.Subscript, depth: int) -> Run:
+        """`xs[0].channels`, of an input that is a list."""
+        name, key = ast.unparse(owner), node.attr
+        if key not in RECORD:
+            self.refuse(node, f"`{cut(name)}` has no field `{cut(key)}`", did_you_mean(key, RECORD))
+        record = self.subscript(owner, depth)
+        return self.applied(node, lambda value: field_of(name, value, key), record)
 
     def binary(self, node: ast.BinOp, depth: int) -> Run:
         compute = BINARY.get(type(node.op))
@@ -317,6 +349,40 @@ class _Compiler:
         runs = [self.node(entry, depth) for entry in node.elts]
         return lambda env: [run(env) for run in runs]
 
+    def comprehension(self, node: ast.ListComp, depth: int) -> Run:
+        """`[2 * c for c in widths if c > 8]`; each `for` sees the names of those before it."""
+        self.comprehends, around = True, self.bound
+        loops = [self.loop(part, depth) for part in node.generators]
+        entry = self.node(node.elt, depth)
+        self.bound = around
+
+        def run(env: Env) -> Any:
+            found = [env]
+            for name, values, test in loops:
+                found = [
+                    inner
+                    for outer in found
+                    for value in values(outer)
+                    if test(inner := {**outer, name: value})
+                ]
+            return [entry(inner) for inner in found]
+
+        return run
+
+    def loop(self, part: ast.comprehension, depth: int) -> tuple[str, Run, Run]:
+        """The name that is bound, what it goes through, and whether an entry is taken."""
+        if not isinstance(part.target, ast.Name):
+            self.refuse(part.target, "`for` takes one name", "write `for x in xs`")
+        name = part.target.id
+        if name in FUNCTIONS or name in _TAKEN or name.startswith("_"):
+            self.refuse(part.target, f"`{cut(name)}` cannot be the name of an entry")
+        shown = cut(ast.unparse(part.iter))
+        values = self.applied(part.iter, partial(entries_of, shown), self.node(part.iter, depth))
+        self.bound = self.bound | {name}
+        tests = [self.condition(test, depth) for test in part.ifs]
+        round = self.applied(part.target, lambda: None)  # counts it
+        return name, values, lambda env: round(env) is None and all(test(env) for test in tests)
+
     def subscript(self, node: ast.Subscript, depth: int) -> Run:
         owner = self.node(node.value, depth)
         name = cut(ast.unparse(node.value))
@@ -347,6 +413,12 @@ class _Compiler:
         return self.applied(node, partial(_called, key), *args)
 
 
+def _worked(env: Env, *values: Any) -> None:
+    work = env[_WORK]
+    assert isinstance(work, Work)
+    work.on(*values)
+
+
 def _called(key: str, *values: Any) -> Any:
     try:
         value = CALLS[key](*values)
@@ -366,11 +438,12 @@ _MAKERS: dict[type[ast.expr], Any] = {
     ast.BinOp: _Compiler.binary, ast.UnaryOp: _Compiler.unary, ast.BoolOp: _Compiler.boolean,
     ast.IfExp: _Compiler.choice, ast.Compare: _Compiler.compare, ast.List: _Compiler.listing,
     ast.Subscript: _Compiler.subscript, ast.Call: _Compiler.call,
+    ast.ListComp: _Compiler.comprehension,
 }  # fmt: skip
 _WHAT: dict[type[ast.expr], tuple[str, str]] = {
     ast.Lambda: ("a function", ""),
-    ast.ListComp: ("a comprehension", "use columns of a `repeat`"),
-    ast.GeneratorExp: ("a comprehension", "use columns of a `repeat`"),
+    ast.GeneratorExp: ("a comprehension without brackets", "write `[… for … in …]`"),
+    ast.SetComp: ("a set", "write `[… for … in …]`"),
     ast.Tuple: ("a tuple", "write a list: `[a, b]`"),
     ast.JoinedStr: ("this", "text is never spliced"),
     ast.Starred: ("`*`", ""),

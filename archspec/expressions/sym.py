@@ -420,20 +420,33 @@ def _call(name: str, *values: Any) -> ast.expr:
     return ast.Call(parsed(name), [written(v) for v in values], [])
 
 
-def _function(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
+class LengthError(ValueError):
+    """How long a list is follows from a value that remembers, which no list of values can say."""
+
+    def __init__(self, decides: Any) -> None:
+        super().__init__("the length of a list is not fixed")
+        self.decides = decides
+
+
+def _function(name: str, compute: Callable[..., Any], *, whole: bool = False) -> Any:
+    """`whole`: of a whole number it is that number."""
+
     def run(*values: Any) -> Any:
         found = compute(*map(plain, values))
         if not any(map(remembers, values)):
             return found
-        if (
-            len(values) == 1
-            and isinstance(values[0], Sym)
-            and name not in ("abs", "make_divisible")
-        ):
-            return values[0]  # it is whole already
+        if whole and isinstance(values[0], Sym):
+            return values[0]
         return traced(found, _call(name, *values))
 
     return run
+
+
+def _range(*bounds: Any) -> list[int]:
+    for bound in bounds:
+        if remembers(bound):
+            raise LengthError(bound)
+    return list(range(*map(int, bounds)))
 
 
 def _total(values: Sequence[Any]) -> Any:
@@ -445,12 +458,15 @@ def _total(values: Sequence[Any]) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _function("min", min), "max": _function("max", max), "abs": _function("abs", abs),
-    "ceil": _function("math.ceil", math.ceil), "floor": _function("math.floor", math.floor),
-    "round": _function("round", round), "int": _function("int", int),
-    "len": len, "sum": _total, "range": lambda *v: list(range(*map(int, v))),
+    "ceil": _function("math.ceil", math.ceil, whole=True),
+    "floor": _function("math.floor", math.floor, whole=True),
+    "round": _function("round", round, whole=True), "int": _function("int", int, whole=True),
+    "len": len, "sum": _total, "range": _range,
     "make_divisible": _function("make_divisible", make_divisible),
+    "sqrt": _function("math.sqrt", math.sqrt), "log": _function("math.log", math.log),
+    "log2": _function("math.log2", math.log2), "sorted": _function("sorted", sorted),
 }  # fmt: skip
-FUNCTIONS |= {"math.ceil": FUNCTIONS["ceil"], "math.floor": FUNCTIONS["floor"]}
+FUNCTIONS |= {f"math.{f}": FUNCTIONS[f] for f in ("ceil", "floor", "sqrt", "log", "log2")}
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -580,6 +596,26 @@ def _subscript(n: ast.Subscript, names: Names) -> Any:
     return plain(found) if isinstance(index, Sym) else found
 
 
+def rounds(n: ast.ListComp, names: Names) -> list[Names]:
+    """What each entry of a comprehension sees. Raises LengthError."""
+    found = [names]
+    for part in n.generators:
+        found = [inner for outer in found for inner in _rounds(part, outer)]
+    return found
+
+
+def _rounds(part: ast.comprehension, names: Names) -> Iterable[Names]:
+    assert isinstance(part.target, ast.Name)
+    for value in evaluate(part.iter, names):
+        inner = {**names, part.target.id: value}
+        tests = [evaluate(test, inner) for test in part.ifs]
+        for test in tests:
+            if remembers(test):
+                raise LengthError(test)
+        if all(tests):
+            yield inner
+
+
 def _joined(n: ast.JoinedStr, names: Names) -> str:
     return "".join(
         str(v.value if isinstance(v, ast.Constant) else plain(evaluate(v.value, names)))
@@ -596,4 +632,5 @@ _RUN: dict[type[ast.AST], Callable[[Any, Names], Any]] = {
     ast.List: lambda n, names: [evaluate(e, names) for e in n.elts],
     ast.BinOp: _binop, ast.Compare: _compare, ast.BoolOp: _boolop, ast.UnaryOp: _unary,
     ast.IfExp: _choice, ast.Call: _calling, ast.Subscript: _subscript, ast.JoinedStr: _joined,
+    ast.ListComp: lambda n, names: [evaluate(n.elt, inner) for inner in rounds(n, names)],
 }  # fmt: skip

@@ -66,7 +66,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
 
 
 def _block(block: Block) -> dict[str, Any]:
-    inputs = block.inputs if block.named_inputs else ()
+    inputs = block.slots if block.named_inputs else ()
     return {**_said(params=block.params, inputs=inputs), **_body(block)}
 
 

@@ -241,6 +241,7 @@ class Tanh(Activation):
 class Softplus(Activation):
     """log(1 + exp(beta·x))/beta: torch.nn.Softplus."""
 
+    autocast = "full"
     op = "softplus"
     target = "nn.Softplus"
     examples = (*_MAP, ({"beta": 2.0, "threshold": 10.0}, ((4, 9),)))
@@ -308,6 +309,7 @@ class AlongAxis(Activation):
 class Softmax(AlongAxis):
     """exp(x) over its sum along an axis: torch.nn.Softmax."""
 
+    autocast = "full"
     op = "softmax"
     target = "nn.Softmax"
     kept = OUTPUT
@@ -316,6 +318,7 @@ class Softmax(AlongAxis):
 class LogSoftmax(AlongAxis):
     """The logarithm of the softmax: torch.nn.LogSoftmax."""
 
+    autocast = "full"
     op = "log_softmax"
     target = "nn.LogSoftmax"
     kept = OUTPUT

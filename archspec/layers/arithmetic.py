@@ -43,6 +43,7 @@ def written(free: tuple[Arg, ...]) -> str:
 class Exp(Function):
     """e to the power of x: torch.exp."""
 
+    autocast = "full"
     op = "exp"
     target = "Exp"
     method = "exp"
@@ -52,6 +53,7 @@ class Exp(Function):
 class Log(Function):
     """The natural logarithm: torch.log."""
 
+    autocast = "full"
     op = "log"
     elsewhere = ("ln",)
     target = "Log"
@@ -86,6 +88,7 @@ class Cos(Function):
 class Pow(Function):
     """x to the power of a number: torch.pow."""
 
+    autocast = "full"
     op = "pow"
     elsewhere = ("power",)
     target = "Pow"

@@ -1,4 +1,8 @@
-"""Attention → torch.nn.MultiheadAttention, batch first."""
+"""Attention → torch.nn.MultiheadAttention, batch first; with `kv_heads` a module of our own.
+
+{heads: 8}, on [7, 64]                  in_proj_weight [192, 64], in_proj_bias, out_proj
+{heads: 8, kv_heads: 2}, on [7, 64]     q_proj_weight [64, 64], k_proj_weight [16, 64], …
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ class Attention(Layer):
 
     `key` is the query and `value` the key where they are not given. `mask` [T, S] and
     `key_padding_mask` [S] are bool, true hides; `causal` hides what comes later (T and S are then
-    equal).
+    equal). With `kv_heads` neighbouring heads share one key and value (Ainslie et al. 2023);
+    weights are named as torch's where query, key and value differ in size.
     """
 
+    autocast = "half"
     op = "attention"
     elsewhere = ("multiheadattention", "mha")
     family = "attention"
@@ -31,12 +37,23 @@ class Attention(Layer):
         ({"heads": 2, "causal": True}, ((7, 6),)),
         ({"heads": 2}, ((7, 6), (5, 6))),
         ({"heads": 2}, ((7, 6), (5, 4), (5, 8))),
+        ({"heads": 4, "kv_heads": 2}, ((7, 8),)),
+        ({"heads": 4, "kv_heads": 1, "causal": True, "bias": False}, ((7, 8),)),
+        ({"heads": 4, "kv_heads": 2}, ((7, 8), (5, 4), (5, 6))),
+        ({"heads": 4, "kv_heads": 2, "dropout": 0.1}, ((7, 8), (5, 8))),
     )
 
     heads: Size = Field(description="heads, each on its share of the features")
     dropout: Probability = Field(0.0, description="dropout of the attention weights")
     bias: Flag = Field(True, description="learned shifts of all projections")
     causal: Flag = Field(False, description="a place sees itself and what comes before")
+    kv_heads: Size | None = Field(
+        None, description="heads of key and value, fewer than `heads`, which they divide"
+    )
+
+    def check(self) -> None:
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise self.bad("kv_heads", f"it does not divide the {self.heads} heads")
 
     @property
     def weighted(self) -> int:
@@ -83,15 +100,20 @@ class Attention(Layer):
             message = "`attention` takes `causal` or a `mask`, not both"
             raise Mismatch(message, "put what `causal` hides into the mask", "E311")
 
+    def _shared(self, size: int) -> int:
+        """Features of key and value behind their projections, of `size` of the query."""
+        return size if self.kv_heads is None else size // self.heads * self.kv_heads
+
     def weights(self, *ins: TensorType) -> tuple[Weight, ...]:
         query, key, value = self.parts(*ins)
         d = query.shape[1]
-        if key.shape[1] == value.shape[1] == d:
+        shared = self._shared(d)
+        if key.shape[1] == value.shape[1] == d and self.kv_heads is None:
             weights = [Weight("in_proj_weight", (3 * d, d))]
         else:
-            sizes = (("q", d), ("k", key.shape[1]), ("v", value.shape[1]))
-            weights = [Weight(f"{name}_proj_weight", (d, n)) for name, n in sizes]
-        bias = [Weight("in_proj_bias", (3 * d,))] if self.bias else []
+            sizes = (("q", d, d), ("k", shared, key.shape[1]), ("v", shared, value.shape[1]))
+            weights = [Weight(f"{name}_proj_weight", (out, n)) for name, out, n in sizes]
+        bias = [Weight("in_proj_bias", (d + 2 * shared,))] if self.bias else []
         out = [Weight("out_proj.bias", (d,))] if self.bias else []
         return (*weights, *bias, Weight("out_proj.weight", (d, d)), *out)
 
@@ -102,13 +124,14 @@ class Attention(Layer):
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         query, key, value = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
-        projections = 2 * steps * d * d + seen * key.shape[1] * d + seen * value.shape[1] * d
+        keyed = seen * (key.shape[1] + value.shape[1]) * self._shared(d)
+        projections = 2 * steps * d * d + keyed
         return projections + 2 * steps * seen * d
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         query, key, _ = self.parts(*ins)
-        steps, seen = query.shape[0], key.shape[0]
-        shifts = (2 * steps + 2 * seen) * query.shape[1] if self.bias else 0
+        (steps, d), seen = query.shape, key.shape[0]
+        shifts = 2 * (steps * d + seen * self._shared(d)) if self.bias else 0
         return 2 * self.macs(ins, outs) + shifts + 3 * self.heads * steps * seen
 
     def keeps(self, *ins: TensorType) -> Kept:
@@ -121,6 +144,10 @@ class Attention(Layer):
         given = {i: t.bytes for i, t in enumerate(ins[:3]) if t is not None}
         query, key, _ = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
+        if self.kv_heads is not None:  # linear layers keep their inputs as they are
+            weights = self.heads * steps * (3 * seen if self.dropout else 1)
+            keyed = seen * (d if self.dropout else self._shared(d))
+            return Kept(inputs=tuple(given), bytes=4 * (2 * steps * d + 2 * keyed + weights))
         if not self.dropout:
             own = 2 * steps * d + 2 * seen * d + self.heads * steps
         else:
@@ -137,6 +164,8 @@ class Attention(Layer):
         mask: Given = None,
         key_padding_mask: Given = None,
     ) -> Call:
+        if self.kv_heads is not None:
+            return self._own_call(query, key, value, mask, key_padding_mask)
         key_ = "x0" if key is None else "x1"
         value_ = key_ if value is None else "x2"
         d, keyed, valued = (t.shape[1] for t in self.parts(query, key, value))
@@ -159,7 +188,21 @@ class Attention(Layer):
         free = () if mask is None else (Arg(self.heads, "heads"),)
         return Call("nn.MultiheadAttention", args, f"self({', '.join(words)})[0]", free)
 
+    def _own_call(self, query: TensorType, *others: Given) -> Call:
+        d, keyed, valued = (t.shape[1] for t in self.parts(query, *others))
+        args = (
+            Arg(d),
+            *self.args("heads", "kv_heads", "dropout", "bias", "causal"),
+            Arg(keyed, "kdim", d),
+            Arg(valued, "vdim", d),
+        )
+        names = ("key", "value", "attn_mask", "key_padding_mask")
+        given = [f"{names[i]}=x{i + 1}" for i, t in enumerate(others) if t is not None]
+        return Call("GroupedQueryAttention", args, f"self({', '.join(['x0', *given])})")
+
     def module(self, *ins: TensorType) -> Call:
+        if self.kv_heads is not None:
+            return super().module(*ins)
         if any(t is not None for t in ins[1:]):
             return Call(None)
         call = self.call(*ins)

@@ -255,6 +255,9 @@ class Layer(BaseModel):
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
+    # what it gets of torch's autocast on a GPU: inputs as they are, several as their "widest";
+    # all in "half" precision, as products; all in "full"
+    autocast: ClassVar[str] = "widest"
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces

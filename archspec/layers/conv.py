@@ -69,6 +69,7 @@ def reparametrised(
 class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
+    autocast = "half"
     family = "conv"
     linear = True
     channel = WHOLE

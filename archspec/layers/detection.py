@@ -11,7 +11,18 @@ from typing import Annotated
 from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
-from archspec.layers.fields import Axis, Flag, PerAxis, Positive, Probability, Size, Sizes, up_to
+from archspec.layers.edge import unread
+from archspec.layers.fields import (
+    Axis,
+    Flag,
+    Number,
+    PerAxis,
+    Positive,
+    Probability,
+    Size,
+    Sizes,
+    up_to,
+)
 from archspec.layers.window import expect_dtype, expect_map, spread
 
 _RATIOS = (0.5, 1.0, 2.0)
@@ -32,6 +43,39 @@ def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -
     if scores is not None and scores.shape != boxes.shape[:1]:
         message = f"`{op}` takes a score for each box; there are {boxes} boxes and {scores} scores"
         raise Mismatch(message, code="E203")
+
+
+class GridPoints(Layer):
+    """Where the cells of a map lie in the image: x and y, in cells of the image.
+
+    Inputs are the map [C, H, W] and the image, whose size says how far cells are apart; of both
+    only the size is read. The output is [2, H, W]. Boxes are read against it: the distances of
+    their sides from it, or what moves and scales an anchor that stands there.
+    """
+
+    op = "grid_points"
+    elsewhere = ("meshgrid", "anchorpoints", "priorpoints")
+    target = "GridPoints"
+    family = "detection"
+    takes = ("map", "image")
+    examples = (({}, ((5, 3, 4), (3, 12, 20))), ({"offset": 0}, ((1, 2, 2), (3, 8, 8))))
+
+    offset: Number = Field(0.5, description="place in the cell: 0.5 its middle, 0 left and top")
+
+    def infer(self, map: TensorType, image: TensorType) -> tuple[TensorType, ...]:
+        expect_map_of(self.op, map, image)
+        return (map.like((2, *map.shape[1:]), map=True),)
+
+    def reach(self, map: TensorType, image: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (*unread(map), *unread(image))
+
+
+def expect_map_of(op: str, map: TensorType, image: TensorType) -> None:
+    """Raises Mismatch unless both are maps, and the image has as many cells or more."""
+    for t in (map, image):
+        expect_map(op, t, (2,))
+    if any(n < m for n, m in zip(image.shape[1:], map.shape[1:], strict=True)):
+        raise Mismatch(f"`{op}` takes a map of the image; it is {map}, of {image}", code="E203")
 
 
 class AnchorBoxes(Boxes):
@@ -62,8 +106,8 @@ class AnchorBoxes(Boxes):
     def infer(
         self, objectness: TensorType, deltas: TensorType, image: TensorType
     ) -> tuple[TensorType, ...]:
-        for t in (objectness, deltas, image):
-            expect_map(self.op, t, (2,))
+        expect_map(self.op, deltas, (2,))
+        expect_map_of(self.op, objectness, image)
         count = len(self.ratios)
         if objectness.shape[0] != count:
             raise Mismatch(
@@ -77,9 +121,6 @@ class AnchorBoxes(Boxes):
                 f"and {deltas} numbers",
                 code="E203",
             )
-        if any(n < m for n, m in zip(image.shape[1:], objectness.shape[1:], strict=True)):
-            message = f"`anchor_boxes` takes a map of the image; it is {objectness}, of {image}"
-            raise Mismatch(message, code="E203")
         kept = min(self.top, objectness.size)
         return objectness.like((kept, 4), map=False), objectness.like((kept,), map=False)
 

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
-from archspec.layers.fields import Flag, Positive
+from archspec.layers.fields import Flag, Positive, Probability
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
 
@@ -23,10 +23,11 @@ class DotAttention(Layer):
 
     Query [T, D] or [heads, T, D] looks at key [S, D] and value [S, E] of as many heads, or of fewer
     that divide them: then neighbouring heads of the query share one (Ainslie et al. 2023). `mask`
-    [T, S] is bool, true hides, or numbers that are added before the softmax. `causal` hides what
-    comes later.
+    [T, S], or [heads, T, S], is bool, true hides, or numbers that are added before the softmax; an
+    axis of one cell holds for all. `causal` hides what comes later.
     """
 
+    autocast = "half"
     op = "dot_attention"
     elsewhere = ("scaleddotproductattention", "sdpa")
     family = "attention"
@@ -39,7 +40,12 @@ class DotAttention(Layer):
         ({}, ((4, 7, 6), (2, 5, 6), (2, 5, 6))),
         ({}, ((2, 7, 6), (2, 5, 6), (2, 5, 4))),
         ({}, ((2, 7, 6), (2, 5, 6), (2, 5, 6), (7, 5))),
+        ({}, ((2, 7, 6), (2, 5, 6), (2, 5, 6), (1, 5))),
+        ({}, ((2, 7, 6), (2, 5, 6), (2, 5, 6), (2, 7, 5))),
         ({}, ((7, 6), (5, 6), (5, 6), (7, 5))),
+        ({"dropout": 0.1, "causal": True}, ((7, 6), (7, 6), (7, 6))),
+        ({"dropout": 0.1}, ((4, 7, 6), (2, 5, 6), (2, 5, 4))),
+        ({"dropout": 0.1, "scale": 1}, ((2, 7, 6), (2, 5, 6), (2, 5, 6), (1, 5))),
     )
     example_dtypes = ("float", "float", "float", "bool")
 
@@ -47,6 +53,7 @@ class DotAttention(Layer):
     scale: Positive | None = Field(
         None, description="what the products are multiplied by; 1 / √D when left out"
     )
+    dropout: Probability = Field(0.0, description="dropout of the attention weights")
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         query, key, value = ins[:3]
@@ -65,19 +72,22 @@ class DotAttention(Layer):
             message = "`dot_attention` with `causal` takes query and key of equal length; they are "
             raise Mismatch(message + joined((query, key)), code="E203")
         if len(ins) > 3:
-            self._check_mask(ins[3], (query.shape[-2], key.shape[-2]))
+            self._check_mask(ins[3], (*query.shape[:-1], key.shape[-2]))
         return (TensorType((*query.shape[:-1], value.shape[-1]), "float", map=False),)
 
-    def _check_mask(self, mask: TensorType, shape: tuple[int, int]) -> None:
+    def _check_mask(self, mask: TensorType, shape: tuple[int, ...]) -> None:
         if self.causal:
             message = "`dot_attention` takes `causal` or a `mask`, not both"
             raise Mismatch(message, "put what `causal` hides into the mask", "E311")
         if mask.dtype == "int":
             message = "`mask` of `dot_attention` is bool, true hides, or float; it is given int"
             raise Mismatch(message, code="E303")
-        if mask.shape != shape:
-            message = f"`mask` of `dot_attention` is {TensorType(shape)}; it is given {mask}"
-            raise Mismatch(message, code="E203")
+        pairs = zip(reversed(mask.shape), reversed(shape), strict=False)
+        if not 2 <= mask.rank <= len(shape) or any(n not in (1, size) for n, size in pairs):
+            wanted = TensorType(shape[-2:])
+            heads = f", or {TensorType(shape)}" if len(shape) > 2 else ""
+            message = f"`mask` of `dot_attention` is {wanted}{heads}; it is given {mask}"
+            raise Mismatch(message, "an axis of one cell holds for all", "E203")
 
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         query, key = ins[:2]
@@ -86,9 +96,13 @@ class DotAttention(Layer):
         places = Reach(query.rank - 2)
         found = [
             (*heads, places, WHOLE), (*shared, WHOLE, WHOLE),
-            (*shared, WHOLE, Reach(query.rank - 1)), (places, WHOLE),
+            (*shared, WHOLE, Reach(query.rank - 1)),
         ]  # fmt: skip
-        return tuple(found[: len(ins)])
+        for mask in ins[3:]:
+            aligned = (*heads, places, WHOLE)[-mask.rank :]
+            pairs = zip(aligned, mask.shape, strict=True)
+            found.append(tuple(WHOLE if n == 1 else reach for reach, n in pairs))
+        return tuple(found)
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         query, key, value = ins[:3]
@@ -102,22 +116,34 @@ class DotAttention(Layer):
         """Query, key, value and result, and a number for each place and head, as fused kernels do.
 
         Without heads, or with values of another size, torch has none: it keeps the weights, and
-        scaled copies of query and key.
+        scaled copies of query and key. With dropout it has none either: the weights are kept before
+        and behind it, with its factors, and what heads share is copied for each.
         """
         query, key, value = ins[:3]
         steps = math.prod(query.shape[:-1])
+        weights = 4 * steps * key.shape[-2]
+        if self.dropout:
+            heads = query.shape[0] // key.shape[0] if query.rank == 3 else 1
+            own = 3 * weights + query.bytes + heads * key.bytes
+            if heads == 1:
+                return Kept(inputs=(2,), bytes=own)
+            return Kept(bytes=own + heads * value.bytes)
         if query.rank == 2 or value.shape[-1] != query.shape[-1]:
-            own = 4 * steps * key.shape[-2] + query.bytes + key.bytes
-            return Kept(inputs=(2,), bytes=own)
+            return Kept(inputs=(2,), bytes=weights + query.bytes + key.bytes)
         mask = 4 * ins[3].size if len(ins) > 3 else 0  # as numbers
         return Kept(inputs=(0, 1, 2), outputs=(0,), bytes=4 * steps + mask)
 
     def call(self, *ins: TensorType) -> Call:
         words = ["x0", "x1", "x2"]
+        mask = ""
         if len(ins) > 3:
             hidden = "x3.logical_not()" if ins[3].dtype == "bool" else "x3"
-            heads = ".unsqueeze(1)" if ins[0].rank == 3 else ""
-            words.append(f"attn_mask={hidden}{heads}")
+            mask = hidden + (".unsqueeze(1)" if ins[0].rank > ins[3].rank else "")
+        if self.dropout:
+            inputs = ", ".join([*words, *filter(None, [mask])])
+            return Call("DotAttention", self.args("dropout", "causal", "scale"), f"self({inputs})")
+        if mask:
+            words.append(f"attn_mask={mask}")
         free = []
         if self.causal:
             words.append("is_causal=True")

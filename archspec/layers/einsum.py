@@ -35,6 +35,7 @@ class Einsum(Layer):
     torch.einsum; each letter is an axis behind the batch axis: "qd,kd->qk".
     """
 
+    autocast = "half"
     op = "einsum"
     family = "merge"
     merges = functional = True

@@ -16,6 +16,7 @@ from archspec.layers.window import expect_dtype
 class Linear(Layer):
     """A linear map of the last axis: torch.nn.Linear."""
 
+    autocast = "half"
     op = "linear"
     elsewhere = ("dense", "fc", "fullyconnected")
     family = "linear"

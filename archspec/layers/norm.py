@@ -37,9 +37,15 @@ class Norm(Alike):
         """The axes along which factor and shift differ. Raises Mismatch."""
         return (0,)
 
+    def check(self) -> None:
+        values = self.values()
+        if values.get("affine") is False and values.get("bias") is False:
+            raise self.bad("bias", "`affine: false` has none either", "leave `bias` out")
+
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        shape = tuple(t.shape[a] for a in self.over(t))
-        return tuple(Weight(name, shape) for name in self.learned if vars(self).get("affine"))
+        values, shape = self.values(), tuple(t.shape[a] for a in self.over(t))
+        there = self.learned if values.get("affine") else ()
+        return tuple(Weight(n, shape) for n in there if n != "bias" or values["bias"])
 
 
 class ChannelNorm(Norm):
@@ -67,6 +73,7 @@ class BatchNorm(ChannelNorm):
         ({}, ((4, 9),)),
         ({"eps": 1e-3, "momentum": 0.01}, ((4, 8, 9),)),
         ({"affine": False, "momentum": None}, ((4, 8, 9),)),
+        ({"bias": False}, ((4, 8, 9),)),
         ({}, ((4, 5, 6, 7),)),
     )
 
@@ -75,6 +82,7 @@ class BatchNorm(ChannelNorm):
         0.1, description="share of a batch in the running statistics; null: a plain mean"
     )
     affine: Flag = Field(True, description="a learned factor and shift per channel")
+    bias: Flag = Field(True, description="the shift; false: a learned factor alone")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if t.rank > 4:
@@ -101,12 +109,14 @@ class InstanceNorm(ChannelNorm):
     examples = (
         ({}, ((4, 9),)),
         ({"affine": True}, ((4, 8, 9),)),
+        ({"affine": True, "bias": False}, ((4, 8, 9),)),
         ({"eps": 1e-3}, ((4, 5, 6, 7),)),
     )
 
     eps: Epsilon = Field(1e-5, description="added to the variance")
     momentum: Probability = Field(0.1, description="as torch's; without effect here, as there")
     affine: Flag = Field(False, description="a learned factor and shift per channel")
+    bias: Flag = Field(True, description="the shift; false: a learned factor alone")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_map(self.op, t)
@@ -126,6 +136,7 @@ class InstanceNorm(ChannelNorm):
 class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
+    autocast = "full"
     op = "group_norm"
     elsewhere = ("gn",)
     target = "nn.GroupNorm"
@@ -135,12 +146,14 @@ class GroupNorm(ChannelNorm):
         ({"groups": 2}, ((4, 9),)),
         ({"groups": 4, "eps": 1e-3}, ((4, 8, 9),)),
         ({"groups": 1, "affine": False}, ((4, 8, 9),)),
+        ({"groups": 2, "bias": False}, ((4, 8, 9),)),
         ({"groups": 2}, ((4, 5, 6, 7),)),
     )
 
     groups: Size = Field(description="groups of channels, each normalised by itself")
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift per channel")
+    bias: Flag = Field(True, description="the shift; false: a learned factor alone")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if not t.shape:
@@ -158,6 +171,7 @@ class GroupNorm(ChannelNorm):
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
+    autocast = "full"
     op = "local_response_norm"
     elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"
@@ -250,6 +264,7 @@ class OverAxes(Norm):
 class LayerNorm(OverAxes):
     """Normalisation over the last axis: torch.nn.LayerNorm; with `axis: channels` over axis 0."""
 
+    autocast = "full"
     op = "layer_norm"
     elsewhere = ("ln", "layernormalization")
     target = "LayerNorm"
@@ -264,13 +279,6 @@ class LayerNorm(OverAxes):
     eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="a learned factor and shift")
     bias: Flag = Field(True, description="the shift; false: a learned factor alone")
-
-    def check(self) -> None:
-        if not (self.affine or self.bias):
-            raise self.bad("bias", "`affine: false` has none either", "leave `bias` out")
-
-    def weights(self, t: TensorType) -> tuple[Weight, ...]:
-        return super().weights(t) if self.bias else super().weights(t)[:1]
 
     def call(self, t: TensorType) -> Call:
         call = super().call(t)

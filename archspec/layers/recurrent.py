@@ -21,6 +21,7 @@ class Recurrent(Layer):
     where it looks into the layer (on the meta device); the fused kernels it does not count.
     """
 
+    autocast = "half"
     family = "recurrent"
     takes: ClassVar[tuple[str, ...]] = ("x", "h?")
     gives: ClassVar[tuple[str, ...]] = ("output", "h")

@@ -19,6 +19,7 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
+    Mismatch,
     Reach,
     TensorType,
     Window,
@@ -81,6 +82,9 @@ class Reduce(Layer):
             raise self.misfit("axis", f"it names an axis of the input {t} twice", code="E302")
         return found
 
+    def label(self, axes: int) -> str:
+        return self.by
+
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
         places = self.places(t)
@@ -129,6 +133,7 @@ class Reduce(Layer):
 class Normalize(Alike):
     """Divided by the norm of the cells along an axis: torch.nn.functional.normalize."""
 
+    autocast = "full"
     op = "normalize"
     elsewhere = ("l2normalize", "l2norm", "unitnorm")
     family = "norm"
@@ -174,6 +179,7 @@ class Normalize(Alike):
 class Cumsum(Alike):
     """The sum of a cell and all before it along an axis: torch.cumsum."""
 
+    autocast = "full"
     op = "cumsum"
     family = "merge"
     target = "Cumsum"
@@ -196,7 +202,10 @@ class Cumsum(Alike):
 
 
 class Argmax(Layer):
-    """The place of the largest cell along an axis, a whole number: torch.argmax."""
+    """The place of the largest cell along an axis, a whole number: torch.argmax.
+
+    Of whole numbers too: where the last token stands, if its number is the highest.
+    """
 
     op = "argmax"
     family = "merge"
@@ -208,7 +217,8 @@ class Argmax(Layer):
     keep: Flag = Field(False, description="the axis stays, with one cell")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
+        if t.dtype == "bool":
+            raise Mismatch("`argmax` takes numbers; the input holds bool", code="E303")
         axis = place(self.op, self.axis, t)
         rest = (1,) if self.keep else ()
         return (TensorType((*t.shape[:axis], *rest, *t.shape[axis + 1 :]), "int", map=t.map),)

@@ -42,6 +42,7 @@ _INDEX = {
         ("recurrent", "lstm gru rnn"),
         ("attention", "attention"),
         ("dot_attention", "dot_attention rotary"),
+        ("relative", "relative_position_bias shift_mask"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("einsum", "einsum"),
         ("arithmetic", "exp log sqrt sin cos pow clamp"),
@@ -53,7 +54,7 @@ _INDEX = {
         ("sampling", "affine_grid grid_sample fold"),
         ("noise", "dropout spatial_dropout alpha_dropout drop_path gaussian_noise sample_normal"),
         ("position", "sine_positions sine_embedding"),
-        ("detection", "anchor_boxes nms top_k roi_align"),
+        ("detection", "grid_points anchor_boxes nms top_k roi_align"),
     )
     for op in ops.split()
 }

@@ -73,17 +73,19 @@ def needs(
     }
     weights = sum(program.analysis.totals.weight_bytes for program in programs.values())
     each, copies = _remembered(plan), 2 if plan.ema else 1
+    half = on.mixed_precision != "no"
+    cast = _cast(programs) if half else 0
     seen: set[str] = set()
     found = []
     for k in range(len(plan.parts)):
         own = {name: sizes.get(name, 0) for name in trained(plan, k, free)}
         seen |= set(own)
         whole = sum(own.values())
-        fixed = weights * copies + round(each * sum(sizes.get(name, 0) for name in seen))
+        fixed = weights * copies + cast + round(each * sum(sizes.get(name, 0) for name in seen))
         # an optimizer's own numbers in between: on a GPU of all at once, else of one at a time
         between = whole if on.device.type == "cuda" else 2 * max(own.values())
         step = (0, whole + (between if plan.optimizer.name != "sgd" else 0))
-        need = Need(fixed, (*_places(programs, plan, own), step))
+        need = Need(fixed, (*_places(programs, plan, own, half=half), step))
         found.append(_of_each(need, plan, on.num_processes, sizes, whole))
     return found
 
@@ -102,23 +104,32 @@ def _of_each(
 
 
 def _places(
-    programs: Mapping[str, Program], plan: Plan, own: Mapping[str, int]
+    programs: Mapping[str, Program], plan: Plan, own: Mapping[str, int], *, half: bool
 ) -> set[tuple[int, int]]:
     """What is held on the way through the networks, all of whose passes are taken together."""
-    half = 2 if plan.precision in ("bf16", "fp16") else 1
     before = sum(own.values()) if plan.accumulate > 1 else 0  # gradients of the batches before
     ways = []
     for name, program in programs.items():
         head = f"{name}." if name else ""
         names = {one.removeprefix(head) for one in own if one.startswith(head)}
-        ways.append(program.analysis.training(names))
+        ways.append(program.analysis.training(names, half=half))
     kept = sum(max(held.kept for held in way) for way in ways)
     found = set()
     for way in ways:
         beside = kept - max(held.kept for held in way)
         for held in way:
-            found.add(((held.kept + beside) // half, max(held.gradients, before)))
+            found.add((held.kept + beside, max(held.gradients, before)))
     return found
+
+
+def _cast(programs: Mapping[str, Program]) -> int:
+    """Bytes of the weights that products keep in half precision: backward wants all but biases."""
+    return sum(
+        FLOAT * weight.size // 2
+        for program in programs.values()
+        for _, weight, node in program.graph.weights()
+        if len(weight.shape) > 1 and node.layer is not None and node.layer.autocast == "half"
+    )
 
 
 def _remembered(plan: Plan) -> float:

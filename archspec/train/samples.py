@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from accelerate.utils import find_batch_size, slice_tensors
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    default_collate,
+    get_worker_info,
+)
 
 from archspec.text.words import cut, joined, listed
 from archspec.train import targets
@@ -146,8 +152,13 @@ class Arrays(Samples):
         return int(find_batch_size(self.x))
 
     def fetch(self, indices: Sequence[int]) -> tuple[Any, Any]:
-        at = torch.as_tensor(indices)
-        return slice_tensors(self.x, at), slice_tensors(self.targets, at)
+        if get_worker_info() is None:
+            at = torch.as_tensor(indices)
+            return slice_tensors(self.x, at), slice_tensors(self.targets, at)
+        # torch puts it together in the memory that it is sent in: it is not copied once more
+        items = [(slice_tensors(self.x, i), slice_tensors(self.targets, i)) for i in indices]
+        x, y = default_collate(items)
+        return x, y
 
     def check(self) -> None:
         super().check()

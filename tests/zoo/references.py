@@ -1,4 +1,4 @@
-"""(spec, variant) → the network of torchvision, timm or torch.nn that it has to equal."""
+"""(spec, variant) → the network it has to equal: torchvision, timm, torch.nn or plain torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import plain
+import plain_vision
 import pytest
 import torch
 import wrapped
@@ -184,6 +186,18 @@ REFERENCES |= {
         params={"proposals": 48},
         factors={"backbone.fpn.inner_blocks": 1e-4},
     ),
+    ("retinanet", "retinanet"): Reference(
+        lambda: wrapped.one_stage("retinanet_resnet50_fpn"),
+        picture(65),
+    ),
+    ("retinanet", "retinanet_v2"): Reference(
+        lambda: wrapped.one_stage("retinanet_resnet50_fpn_v2"),
+        picture(65),
+    ),
+    ("unet_plus_plus", "unet_plus_plus"): Reference(plain_vision.UnetPlusPlus, ((1, 16, 32),)),
+    ("unet_plus_plus", "unet_plus_plus_l2"): Reference(
+        lambda: plain_vision.UnetPlusPlus(2), ((1, 16, 32),)
+    ),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),
@@ -195,4 +209,12 @@ REFERENCES |= {
     ("lstm_language_model", "lstm_language_model"): Reference(wrapped.LanguageModel),
     ("ensemble", "ensemble"): Reference(wrapped.Ensemble, picture(64)),
     ("resnet50_gn", "resnet50_gn"): Reference(timm("resnet50_gn"), picture(64)),
+}
+
+# ---------------------------------------------------------------- in plain torch
+
+REFERENCES |= {
+    ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("llama", "llama"): Reference(plain.Llama, ((40,),)),
+    ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
 }

@@ -126,15 +126,23 @@ def shape_at(chosen: Program, path: str) -> list[int]:
 
 
 def inputs(chosen: Program, batch: int, sizes: tuple[tuple[int, ...], ...] | None) -> list[Tensor]:
-    """Random samples of each input: numbers as pictures have them, tokens and masks of zeros."""
+    """Random samples of each input: numbers as pictures have them, tokens of two kinds, masks.
+
+    Of a mask the first place is never hidden: nothing can be said of a sample without any.
+    """
     kinds = [node.outs[0] for node in chosen.graph.steps if node.layer is None]
     sizes = sizes or tuple(kind.shape for kind in kinds)
-    return [
-        torch.randn(batch, *size)
-        if kind.dtype == "float"
-        else torch.zeros(batch, *size, dtype=torch.int64 if kind.dtype == "int" else torch.bool)
-        for kind, size in zip(kinds, sizes, strict=True)
-    ]
+    samples = []
+    for kind, size in zip(kinds, sizes, strict=True):
+        if kind.dtype == "int":
+            samples.append(torch.randint(2, (batch, *size)))
+            continue
+        sample = torch.randn(batch, *size)
+        if kind.dtype == "bool":
+            sample = sample > 0.5
+            sample[:, 0] = False
+        samples.append(sample)
+    return samples
 
 
 def random_reference(reference: Reference) -> nn.Module:

@@ -33,7 +33,7 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
 from archspec.emit.text import render
-from archspec.expand.tree import Seen
+from archspec.expand.tree import Seen, listed
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 
@@ -45,8 +45,11 @@ if TYPE_CHECKING:
 RESERVED = frozenset({
     "torch", "nn", "math", "Tensor", "self", "super", "range", "enumerate", "max", "min", "abs",
     "int", "sum", "round", "len", "list", "tuple", "dict", "make_divisible", "zip",
+    "sorted",
 })  # fmt: skip
-FUNCTIONS = frozenset({"max", "min", "abs", "int", "round", "make_divisible", "math", "len"})
+FUNCTIONS = frozenset({
+    "max", "min", "abs", "int", "round", "make_divisible", "math", "len", "sorted",
+})  # fmt: skip
 
 
 def bare(value: Any) -> Any:
@@ -286,6 +289,8 @@ class Scope:
                 found[text] = Record(flow.at(row, shape) if flow is not None else shape)
             elif isinstance(env.get(text), Seen):
                 found[text] = Record(_sizes(row, env[text]))
+            elif text in env and listed(env[text]):
+                found[text] = [Record(_sizes(row, seen)) for seen in env[text]]
             elif text in env:
                 found[text] = self.value(text, env[text], row)
         return found
@@ -447,7 +452,8 @@ class Scope:
     def _stored(self, text: str) -> ast.expr | None:
         if text.startswith("__"):
             return ast.Name(f"@{text[2:]}")
-        return self.unit.attribute(ast.Name(text), text) if text in self.unit.taken else None
+        own = text in self.unit.taken and text not in FUNCTIONS
+        return self.unit.attribute(ast.Name(text), text) if own else None
 
 
 def through(value: Any, worth: Callable[[Expr], Any]) -> Any:

@@ -1,5 +1,7 @@
 """Modules and functions that torch.nn lacks."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,37 @@ def bilinear_(weight: Tensor) -> None:
     weight.data.zero_()
     for c in range(weight.shape[0]):
         weight.data[c, c % weight.shape[1]] = kernel
+
+
+def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
+    """For each two places of a window the number of the step between them (Liu et al. 2021)."""
+    places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))
+    index = torch.zeros(len(places), len(places), dtype=torch.long)
+    for place, size in zip(places.T, window, strict=True):
+        index = index * (2 * size - 1) + place[:, None] - place + size - 1
+    return index.flatten() if flat else index
+
+
+def by_steps(table: Tensor, index: Tensor) -> Tensor:
+    """Of a table [..., steps, heads] the row of each two places: [..., heads, T, T]."""
+    rows = table.index_select(-2, index.flatten().to(table.device))
+    places = math.isqrt(index.numel())
+    return torch.unflatten(rows, -2, (places, places)).movedim(-1, -3)
+
+
+def shift_mask(x: Tensor, window: tuple[int, ...], shift: tuple[int, ...], value: float) -> Tensor:
+    """0 for cells of a window that were neighbours before the map was rolled, else a value.
+
+    `x` is [..., H, W, C]; the result [windows, 1, cells, cells] is for scores of all heads.
+    """
+    region = torch.zeros(1, 1, dtype=torch.long, device=x.device)
+    for axis, (size, step) in enumerate(zip(window, shift, strict=True), -1 - len(window)):
+        place = torch.arange(x.shape[axis], device=x.device) - x.shape[axis]
+        strip = (place >= -size).long() + (place >= -step) if step else torch.zeros_like(place)
+        region = (3 * region)[:, None, :, None] + strip.view(1, -1, 1, size)
+        region = region.flatten(2).flatten(0, 1)
+    apart = region[:, None, :, None] != region[:, None, None]
+    return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, value)
 
 
 class Conv1dSame(nn.Conv1d):
@@ -693,6 +726,98 @@ class CausalSelfAttention(nn.MultiheadAttention):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
         out, _ = super().forward(x, x, x, need_weights=False, attn_mask=hidden, is_causal=True)
+        return out
+
+
+class DotAttention(nn.Module):
+    """Scaled dot-product attention, in training with dropout of its weights."""
+
+    def __init__(self, dropout: float, causal: bool = False, scale: float | None = None) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.causal = causal
+        self.scale = scale
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=self.causal,
+            scale=self.scale,
+            enable_gqa=query.dim() == 4,
+        )
+
+
+class OutProjection(nn.Linear):
+    """What attention ends in; of a class of its own, as in torch: it is not one of the layers."""
+
+
+class GroupedQueryAttention(nn.Module):
+    """Multi-head attention, [N, T, D]; groups of heads share key and value (Ainslie et al. 2023).
+
+    In masks true hides, as in nn.MultiheadAttention; `attn_mask` is [N, T, S].
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        kv_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        causal: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.head_dim = embed_dim // num_heads
+        self.dropout = dropout
+        self.causal = causal
+        self.sizes = (embed_dim, self.head_dim * kv_heads, self.head_dim * kv_heads)
+        given = (embed_dim, kdim or embed_dim, vdim or embed_dim)
+        q, k, v = (torch.empty(out, n) for out, n in zip(self.sizes, given, strict=True))
+        self.q_proj_weight = nn.Parameter(nn.init.xavier_uniform_(q))
+        self.k_proj_weight = nn.Parameter(nn.init.xavier_uniform_(k))
+        self.v_proj_weight = nn.Parameter(nn.init.xavier_uniform_(v))
+        self.in_proj_bias = nn.Parameter(torch.zeros(sum(self.sizes))) if bias else None
+        self.out_proj = OutProjection(embed_dim, embed_dim, bias)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        attn_mask: Tensor | None = None,
+        key_padding_mask: Tensor | None = None,
+    ) -> Tensor:
+        key = query if key is None else key
+        value = key if value is None else value
+        given = (query, key, value)
+        weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        bias = self.in_proj_bias
+        biases = (None,) * 3 if bias is None else torch.split_with_sizes(bias, self.sizes)
+        q, k, v = (
+            torch.unflatten(nn.functional.linear(x, w, b), -1, (-1, self.head_dim)).transpose(1, 2)
+            for x, w, b in zip(given, weights, biases, strict=True)
+        )
+        seen = None if attn_mask is None else ~attn_mask[:, None]
+        if key_padding_mask is not None:
+            there = ~key_padding_mask[:, None, None]
+            seen = there if seen is None else seen & there
+        if seen is not None and self.causal:
+            seen = seen & seen.new_ones(q.shape[2], q.shape[2]).tril()
+        mixed = nn.functional.scaled_dot_product_attention(
+            q, k, v, seen, self.dropout if self.training else 0.0,
+            is_causal=self.causal and seen is None, enable_gqa=True,
+        )  # fmt: skip
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
 

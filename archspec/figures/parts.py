@@ -113,7 +113,10 @@ class Describer:
         scope = self._scope(draft)
         if scope is not None and scope.path:
             return scope.path.rpartition(".")[2]
-        inside = self.folder.drafts(self.typical(draft), Fold(_SUMMARY + 1))
+        typical = self.typical(draft)
+        if not typical.children:
+            return self._label(Draft("op", (typical,), (typical.start,), typical.start))
+        inside = self.folder.drafts(typical, Fold(_SUMMARY + 1))
         if len(inside) > _SUMMARY:
             kinds = [element.kind for element in draft.first.walk()]
             known = next((kind for kind in ("residual", "branches") if kind in kinds), None)

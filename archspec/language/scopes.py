@@ -194,8 +194,8 @@ class Scopes:
         if item.repeat is not None:
             self.repeat(item.repeat, sight)
             sight = sight.inside(item.repeat.columns)
-        if item.op in self.spec.blocks or item.op in self.spec.use or is_block(item.op):
-            self.call(item)
+        if is_block(item.said):
+            self.call(item, item.said)
         for at, value in _values(item):
             self.look(value, at, sight, Where.VALUE)
         if item.id is not None:
@@ -221,15 +221,18 @@ class Scopes:
 
     def slots(self, item: Item, inputs: Iterable[Ref]) -> None:
         """`from` by the names of the operation's inputs."""
+        if isinstance(item.callee, Expr):
+            return  # it is known once the expression has a value
         slots = [ref for ref in inputs if ref.slot is not None]
-        known = self.takes(item.op) if slots else ()
+        word = item.said
+        known = self.takes(word) if slots else ()
         if known is None:
-            said, help = f"the inputs of `{item.op}` have no names", "write a list: `from: [a, b]`"
+            said, help = f"the inputs of `{word}` have no names", "write a list: `from: [a, b]`"
             self.to.add("E204", said, (*item.loc.path, "from"), help)
             return
         for ref in slots:
             if ref.slot not in known:
-                where = f"as an input of `{item.op}`"
+                where = f"as an input of `{word}`"
                 self.to.unknown(str(ref.slot), ref.loc.path, known, where)
 
     def callee(self, op: str) -> Block | Spec | None:
@@ -247,9 +250,9 @@ class Scopes:
             return None
         return tuple(name.rstrip("?") for name in cls.takes)
 
-    def call(self, item: Item) -> None:
+    def call(self, item: Item, op: str) -> None:
         """Of a block: there is one, it has these params, and those it needs are given."""
-        op, args, path = item.op, item.args, item.key.path
+        args, path = item.args, item.given
         if op not in self.spec.blocks and op not in self.spec.use:
             self.strange.append(item)
             return
@@ -270,17 +273,19 @@ class Scopes:
                 self.to.add("E208", said, (*path, key), help, on_key=True, cause=cause)
         missing = [key for key in params if params[key] is REQUIRED and key not in args]
         if missing and not unknown:  # a misspelt one is missing only once
-            help = f"write `{op}: {{{missing[0]}: …}}`"
-            self.to.add("E209", f"`{op}` needs {listed(missing)}", path, help, on_key=True)
+            given = f"{{{missing[0]}: …}}"
+            help = f"write `with: {given}`" if item.op == "call" else f"write `{op}: {given}`"
+            at = path if item.op != "call" or args else item.key.path
+            self.to.add("E209", f"`{op}` needs {listed(missing)}", at, help, on_key=True)
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
         for item in self.strange:
-            likely = self.to.near(item.op, idle)
-            path, on_key = item.key.path, item.key.on_key
-            self.to.no_operation(item.op, path, blocks, on_key=on_key, likely=likely)
+            likely = self.to.near(item.said, idle)
+            path, on_key = item.key.path, item.key.on_key and item.op != "call"
+            self.to.no_operation(item.said, path, blocks, on_key=on_key, likely=likely)
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():
@@ -356,7 +361,8 @@ class Scopes:
 
 def _values(item: Item) -> Iterator[tuple[Steps, Value]]:
     """The values of an item, by place, that see all that expressions may."""
-    yield from (((*item.key.path, key), value) for key, value in item.args.items())
+    yield (*item.loc.path, "call"), item.callee
+    yield from (((*item.given, key), value) for key, value in item.args.items())
     yield from (((*item.loc.path, k), getattr(item, k)) for k in _VALUES & item.model_fields_set)
     if item.merge is not None:
         yield (*item.loc.path, "merge", item.merge.op), item.merge.args

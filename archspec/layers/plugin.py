@@ -28,7 +28,8 @@ TORCH = frozenset({
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
-    "body", "sequential", "branches", "residual", "shared", "merge", "shortcut", "id", "from",
+    "body", "sequential", "branches", "residual", "shared", "call", "with", "merge", "shortcut",
+    "id", "from",
     "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")

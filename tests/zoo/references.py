@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import plain
+import plain_vision
 import pytest
 import torch
 import wrapped
@@ -192,6 +193,10 @@ REFERENCES |= {
     ("retinanet", "retinanet_v2"): Reference(
         lambda: wrapped.one_stage("retinanet_resnet50_fpn_v2"),
         picture(65),
+    ),
+    ("unet_plus_plus", "unet_plus_plus"): Reference(plain_vision.UnetPlusPlus, ((1, 16, 32),)),
+    ("unet_plus_plus", "unet_plus_plus_l2"): Reference(
+        lambda: plain_vision.UnetPlusPlus(2), ((1, 16, 32),)
     ),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True

@@ -148,7 +148,7 @@ def passed_on(root: Instance, param: str) -> bool:
     stack = list(root.block.items)
     while stack:
         item = stack.pop()
-        if item.op[0].isupper() and any(
+        if (item.op[0].isupper() or item.op == "call") and any(
             isinstance(v, Expr) and param in v.names for v in item.args.values()
         ):
             return True

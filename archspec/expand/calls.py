@@ -7,15 +7,57 @@ from typing import Any
 
 from archspec.expand import cut, wiring
 from archspec.expand.cut import Outputs
-from archspec.expand.names import Frame, Named
+from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import Plan
-from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Inputs
-from archspec.expressions import Given, Missing
+from archspec.expressions import Expr, Given, Missing
 from archspec.language import REQUIRED, Block, Ref
+from archspec.text import words
+from archspec.text.faults import Loc
+from archspec.text.words import did_you_mean, show
+
+
+def callee(walk: Walk, plan: Plan, spot: Spot) -> Callee:
+    """The block that an item calls, by what `call` gives for this copy. Raises HiddenError."""
+    item, state, known = plan.item, walk.state, walk.namespace
+    if not isinstance(item.callee, Expr):
+        return known.block(item.callee or item.op)
+    loc = deeper(item.loc, "call")
+    name = state.value(item.callee, walk.sight(plan, spot, spot.first), loc)
+    names = known.names()
+    if not isinstance(name, str):
+        message = f"`call` is {show(name)}; it takes the name of a block"
+        state.fault("E361", message, loc, did_you_mean("", names) if names else "")
+        raise HiddenError
+    if name not in names:
+        message = f"there is no block `{words.cut(name)}` in this file"
+        state.fault("E207", message, loc, did_you_mean(name, names), cause=("call", name))
+        raise HiddenError
+    found = known.block(str(name))
+    _fits(state, plan, found)
+    return found
+
+
+def _fits(state: State, plan: Plan, callee: Callee) -> None:
+    """What is given by name, the block has. Raises HiddenError."""
+    item, block = plan.item, callee.block
+    wrong = [name for name in item.args if name not in block.params]
+    for name in wrong:
+        help = did_you_mean(name, block.params) if block.params else "it takes none"
+        message = f"`{block.name}` has no parameter `{words.cut(name)}`"
+        state.fault("E208", message, deeper(item.loc, "with", name), help, cause=(message,))
+    known = {None, *block.inputs, block.rest}
+    slots = [ref for ref in item.inputs or () if ref.slot not in known]
+    for ref in slots:
+        message = f"`{block.name}` has no input `{ref.slot}`"
+        help = did_you_mean(str(ref.slot), block.inputs)
+        state.fault("E311", message, ref.loc, help, cause=(message,))
+    if wrong or slots:
+        raise HiddenError
 
 
 def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
@@ -28,11 +70,12 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
     for name, default in block.params.items():
         try:
             if name in item.args:
-                loc = deeper(item.loc, item.op, name)
+                loc = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
                 found[name] = state.value(item.args[name], env, loc)
             elif default is REQUIRED:
-                message = f"`{item.op}` needs `{name}`"
-                state.fault("E212", message, item.key, f"write `{item.op}: {{{name}: …}}`")
+                message = f"`{block.name}` needs `{name}`"
+                word = "with" if item.op == "call" else item.op
+                state.fault("E212", message, item.key, f"write `{word}: {{{name}: …}}`")
                 raise HiddenError
             else:
                 loc = deeper(block.loc, "params", name)

@@ -356,7 +356,10 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
 
 def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """A block call."""
-    callee = walk.namespace.block(plan.item.op)
+    try:
+        callee = calls.callee(walk, plan, spot)
+    except HiddenError:
+        return shared.hidden(plan, spot)
     ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
@@ -367,7 +370,7 @@ def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
 def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Inputs]) -> Copy:
     """The copy of a call; `fed` are its arguments and its inputs."""
     args, ins = fed
-    name = spot.name(plan.word)
+    name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
     walk.state.enter(plan.item, args, (*spot.frame.path, name))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()

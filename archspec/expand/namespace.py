@@ -10,6 +10,7 @@ from archspec.expand.plan import Plan
 from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
 from archspec.expand.wiring import Inputs
+from archspec.expressions import Expr
 from archspec.language import Block, Ref, Spec, Use
 
 
@@ -47,6 +48,10 @@ class Namespace:
             self._used[name] = Namespace(self.state, use.spec, used=True)
         return Callee(_used(name, use), self._used[name])
 
+    def names(self) -> list[str]:
+        """Of all that a call may call."""
+        return [*self.spec.blocks, *self.spec.use]
+
     def seen_by(self, callee: Callee) -> Any:
         """The document's params that what a block is given may depend on."""
         # where the block is the document, they are its arguments
@@ -70,7 +75,7 @@ class Namespace:
             declared, kind = self.spec.inputs[name], value.type
             if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
                 continue
-            op, wanted = plan.item.op, f"{len(declared.shape)} axes of {declared.dtype}"
+            op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
             message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
             self.state.fault("E311", message, plan.item.key)
             return {name: Value(None) for name in ins}
@@ -97,9 +102,12 @@ def _reached(block: Block, blocks: Mapping[str, Block]) -> set[str]:
     while stack:
         item = stack.pop()
         stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
-        if item.op in blocks and item.op not in found:
-            found.add(item.op)
-            stack += blocks[item.op].items
+        called = {item.op, item.callee} if isinstance(item.callee, str) else {item.op}
+        if isinstance(item.callee, Expr):
+            called = set(blocks)
+        for name in called & blocks.keys() - found:
+            found.add(name)
+            stack += blocks[name].items
     return found
 
 

@@ -13,7 +13,7 @@ from archspec.layers.base import Layer
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
-    "shared": SHARED,
+    "shared": SHARED, "call": CALL,
 }  # fmt: skip
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
@@ -78,7 +78,7 @@ def expressions(value: Any) -> Iterable[Expr]:
 
 
 def _values(item: Item) -> Iterable[Any]:
-    yield from (item.args, item.when, item.shortcut_when, item.expect, item.freeze)
+    yield from (item.callee, item.args, item.when, item.shortcut_when, item.expect, item.freeze)
     for weights in (item.init or {}).values():
         for filler in weights.values():
             yield filler.args

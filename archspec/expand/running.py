@@ -197,9 +197,10 @@ class Symbolic(State):
 
     def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         for name, value in args.items():
-            loc = deeper(item.loc, item.op, name) if name in item.args else item.key
+            given = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
+            loc = given if name in item.args else item.key
             inside = "read the size in the block, where it is used, or "
-            self._fixed(f"`{name}` of `{item.op}`", value, loc, inside)
+            self._fixed(f"`{name}` of `{item.said}`", value, loc, inside)
         super().enter(item, args, path)
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:

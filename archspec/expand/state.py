@@ -300,7 +300,9 @@ class State:
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
-            message = f"`{item.op}` is called {self.depth} levels deep; at most {most} are allowed"
+            message = (
+                f"`{item.said}` is called {self.depth} levels deep; at most {most} are allowed"
+            )
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
     def leave(self) -> None:
@@ -341,7 +343,7 @@ def deeper(loc: Loc, *path: str | int) -> Loc:
 def _said(link: Link, before: Link | None) -> str:
     """`Bottleneck, copy 1 of 4, stride = 2`."""
     item = link.item
-    text = item.op if link.args is not None or item.id is None else item.id.text
+    text = item.said if link.args is not None or item.id is None else item.id.text
     copy = link if link.count else before
     if copy is not None and copy.count:
         text += f", copy {copy.index + 1} of {copy.count}"

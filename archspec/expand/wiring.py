@@ -253,16 +253,16 @@ def _miscounted(
     item, names = plan.item, [input_name(text) for text in takes]
     loc = deeper(item.loc, "from") if item.inputs is not None else item.loc
     if not names:
-        state.fault("E311", f"`{item.op}` takes no input", loc, "leave `from` out")
+        state.fault("E311", f"`{item.said}` takes no input", loc, "leave `from` out")
         return
     listed = ", ".join(f"`{name}`" for name in names)
     plural = "s" if len(names) > 1 else ""
-    message = f"`{item.op}` takes the input{plural} {listed}; it is given {count}"
+    message = f"`{item.said}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = ()
     if plan.kind == CALL and not lacking:
-        state.overfed.add(("blocks", item.op))
-        help = f"name all that it takes under `inputs` of `{item.op}`, or pass fewer"
-        cause = ("inputs", item.op)
+        state.overfed.add(("blocks", item.said))
+        help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
+        cause = ("inputs", item.said)
     state.fault("E311", message, loc, help, cause=cause)

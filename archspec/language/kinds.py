@@ -31,12 +31,14 @@ from pydantic_core.core_schema import any_schema
 
 from archspec.expressions import Expr, Template, scalar, template
 from archspec.language.names import (
+    BLOCK,
     OTHER_ID,
     PARAM,
     bad_axis,
     bad_id,
     bad_output,
     bad_param,
+    is_block,
     is_path,
     is_pattern,
 )
@@ -50,6 +52,7 @@ from archspec.language.refusals import (
     wrong_kind,
 )
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
+from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.words import cut, written
 
@@ -180,6 +183,16 @@ def _condition(node: Any) -> Value:
     )
 
 
+def _callee(node: Any) -> Value:
+    """The name of a block, or an expression that gives one."""
+    if isinstance(node, str) and "$" in node:
+        return parsed(node)
+    if isinstance(node, str) and is_block(node):
+        return node
+    help = f"write `{node}: …`" if isinstance(node, str) and node in REGISTRY else ""
+    raise wrong_kind("the name of a block, or an expression that gives one", help)
+
+
 def _inner_path(node: Any) -> Template:
     """A path that may begin with a number: of what a `sequential` holds."""
     return _path(str(node) if type(node) is int else node, before="a.")
@@ -223,6 +236,12 @@ MAPPING = (
 )
 Text = Annotated[str, PlainValidator(_plain), WithJsonSchema({"type": "string", "minLength": 1})]
 Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
+Callee = Annotated[
+    Any,
+    PlainValidator(
+        _callee, json_schema_input_type=Annotated[str, Field(pattern=BLOCK)] | Expression
+    ),
+]
 Freeze = Annotated[
     Any,
     PlainValidator(

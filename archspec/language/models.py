@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
 
+from archspec.expressions import Expr
 from archspec.language import arguments
 from archspec.language.arguments import BESIDE
 from archspec.language.expected import Expected, Warnings
@@ -38,6 +39,7 @@ from archspec.language.fillers import AnyInit, InitByOp
 from archspec.language.kinds import (
     MAPPING,
     OURS,
+    Callee,
     Condition,
     Defaults,
     Freeze,
@@ -197,7 +199,8 @@ def only(*ops: str) -> BeforeValidator:
     def check(value: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data["op"]
         if op not in ops:
-            said = f"`{info.field_name}` means nothing on `{op}`; it belongs to {listed(ops)}"
+            key = str(info.field_name).rstrip("_")
+            said = f"`{key}` means nothing on `{op}`; it belongs to {listed(ops)}"
             raise refuse("E215", said, "remove it", on_key=True)
         return value
 
@@ -214,9 +217,11 @@ def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
 def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
-    steps = (op,) if info.data["key"].on_key else ()
+    steps: Steps = (op,) if info.data["key"].on_key else ()
     cls = REGISTRY.get(op)
     with Faults() as faults:
+        if op == "call":
+            return arguments.of_block(op, node, "", ("with",), faults)
         if cls is not None:
             return arguments.of_op(cls, node, steps, faults, reading.checked)
         first = next(iter(reading.blocks.get(op) or ()), "")
@@ -276,6 +281,25 @@ class Item(Placed):
         None, alias="shared", description="an earlier item once more, with the same weights"
     )
 
+    callee: Callee = Field(
+        None, alias="call", description="a block by its name, which an expression may give"
+    )
+    with_: Annotated[dict[str, Any] | None, only("call")] = Field(
+        None, alias="with", description="the params of the block that `call` names"
+    )
+
+    @property
+    def said(self) -> str:
+        """The operation, in a sentence."""
+        if self.op != "call":
+            return self.op
+        return f"$({self.callee.text})" if isinstance(self.callee, Expr) else str(self.callee)
+
+    @property
+    def given(self) -> Steps:
+        """Where its arguments stand."""
+        return (*self.loc.path, "with") if self.op == "call" else self.key.path
+
     @property
     def inputs(self) -> tuple[Ref, ...] | None:
         """`from`, or the list of a merge op; None: the previous item."""
@@ -290,6 +314,8 @@ class Item(Placed):
             raise wrong_kind("a word or a mapping", help, what="an item")
         op = _operation(node, reading)
         head = {"\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
+        if op == "call":
+            return {**head, "\0args": node.get("with"), **node}
         if op in STRUCTURE:
             return {**head, **_MERGES.get(op, {}), **node}
         many = op in REGISTRY and REGISTRY[op].takes == ("*",) and _are_inputs(node[op])
@@ -307,7 +333,7 @@ def _are_inputs(node: Any) -> bool:
 def _word(text: str, reading: Reading) -> str:
     """A bare word: an op or block without arguments."""
     if text in STRUCTURE:
-        example = "a path" if text == "shared" else "items"
+        example = {"shared": "a path", "call": "the name of a block"}.get(text, "items")
         raise refuse("E204", f"`{text}` stands without {example}", f"write `{text}: …`")
     if not (reading.known(text) or is_block(text)):
         raise _no_operation(text, reading, on_key=False)

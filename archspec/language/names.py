@@ -12,8 +12,8 @@ from archspec.layers import REGISTRY
 MODIFIERS = (
     "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
 )  # fmt: skip
-COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
-STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
+COMPANIONS = ("merge", "shortcut", "with")  # modifiers of some structure words only
+STRUCTURE = ("body", "sequential", "branches", "residual", "shared", "call")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
 ID = r"^[A-Za-z_][A-Za-z0-9_]*$"

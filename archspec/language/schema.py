@@ -27,6 +27,7 @@ _TOGETHER: Schema = {
     "shortcut": ["residual"],
     "shortcut_when": ["residual"],
     "branches": ["merge"],
+    "with": ["call"],
 }
 
 

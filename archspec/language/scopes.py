@@ -194,10 +194,11 @@ class Scopes:
         if item.repeat is not None:
             self.repeat(item.repeat, sight)
             sight = sight.inside(item.repeat.columns)
-        if item.op in self.spec.blocks or item.op in self.spec.use or is_block(item.op):
-            self.call(item)
+        if is_block(item.said):
+            self.call(item, item.said)
+        self.look(item.callee, (*path, "call"), sight, Where.VALUE)
         for key, value in item.args.items():
-            self.look(value, (*item.key.path, key), sight, Where.VALUE)
+            self.look(value, (*item.given, key), sight, Where.VALUE)
         for key in _VALUES & item.model_fields_set:
             self.look(getattr(item, key), (*path, key), sight, Where.VALUE)
         if item.id is not None:
@@ -223,15 +224,18 @@ class Scopes:
 
     def slots(self, item: Item, inputs: Iterable[Ref]) -> None:
         """`from` by the names of the operation's inputs."""
+        if isinstance(item.callee, Expr):
+            return  # it is known once the expression has a value
         slots = [ref for ref in inputs if ref.slot is not None]
-        known = self.takes(item.op) if slots else ()
+        word = item.said
+        known = self.takes(word) if slots else ()
         if known is None:
-            said, help = f"the inputs of `{item.op}` have no names", "write a list: `from: [a, b]`"
+            said, help = f"the inputs of `{word}` have no names", "write a list: `from: [a, b]`"
             self.to.add("E204", said, (*item.loc.path, "from"), help)
             return
         for ref in slots:
             if ref.slot not in known:
-                where = f"as an input of `{item.op}`"
+                where = f"as an input of `{word}`"
                 self.to.unknown(str(ref.slot), ref.loc.path, known, where)
 
     def callee(self, op: str) -> Block | Spec | None:
@@ -249,9 +253,9 @@ class Scopes:
             return None
         return tuple(name.rstrip("?") for name in cls.takes)
 
-    def call(self, item: Item) -> None:
+    def call(self, item: Item, op: str) -> None:
         """Of a block: there is one, it has these params, and those it needs are given."""
-        op, args, path = item.op, item.args, item.key.path
+        args, path = item.args, item.given
         if op not in self.spec.blocks and op not in self.spec.use:
             self.strange.append(item)
             return
@@ -272,17 +276,19 @@ class Scopes:
                 self.to.add("E208", said, (*path, key), help, on_key=True, cause=cause)
         missing = [key for key in params if params[key] is REQUIRED and key not in args]
         if missing and not unknown:  # a misspelt one is missing only once
-            help = f"write `{op}: {{{missing[0]}: …}}`"
-            self.to.add("E209", f"`{op}` needs {listed(missing)}", path, help, on_key=True)
+            given = f"{{{missing[0]}: …}}"
+            help = f"write `with: {given}`" if item.op == "call" else f"write `{op}: {given}`"
+            at = path if item.op != "call" or args else item.key.path
+            self.to.add("E209", f"`{op}` needs {listed(missing)}", at, help, on_key=True)
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
         for item in self.strange:
-            likely = self.to.near(item.op, idle)
-            path, on_key = item.key.path, item.key.on_key
-            self.to.no_operation(item.op, path, blocks, on_key=on_key, likely=likely)
+            likely = self.to.near(item.said, idle)
+            path, on_key = item.key.path, item.key.on_key and item.op != "call"
+            self.to.no_operation(item.said, path, blocks, on_key=on_key, likely=likely)
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():

@@ -216,6 +216,8 @@ REFERENCES |= {
 
 REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("llama", "llama"): Reference(plain.Llama, ((40,),)),
+    ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
 }
 
 # ---------------------------------------------------------------- large variants

@@ -51,6 +51,8 @@ def block(place: Place) -> Made:
     instances = [c.instance for c in place.copies]
     if any(i is None for i in instances):
         raise PlainError("a block in some instances only")
+    if any(i.block is not instances[0].block for i in instances):
+        return _chosen(place)
     info = _class_of(scope, rows, instances)
     given = _given(place)
     wanted = [info.values[id(i)] for i in instances]
@@ -64,6 +66,29 @@ def block(place: Place) -> Made:
     sizes = outer_sizes(info, given, rows, place.outs)
     outs = tuple(place.first.outs)
     return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
+
+
+def _chosen(place: Place) -> Made:
+    """How different blocks are made in one place: the class itself is an argument, or a column.
+
+    call: $kind, with: {width: $w}        kind(channels, width=w)
+    """
+    scope, rows, item = place.scope, place.rows, place.item
+    infos = [_class_of(scope, [r], [c.instance]) for r, c in place.pairs]
+    forms = [([p.text for p in i.parameters], i.lead, i.outputs) for i in infos]
+    if any(form != forms[0] for form in forms):
+        raise PlainError("the blocks are made in different ways")
+    targets = [Dotted(info.name) for info in infos]
+    kind = scope.say(rows, retyped(scope, rows, item.callee, targets), targets, "block")
+    given = _given(place)
+    wanted = [i.values[id(c.instance)] for i, c in zip(infos, place.copies, strict=True)]
+    made = construct(scope, rows, infos[0], wanted, given)
+    assert isinstance(made, ast.Call)
+    made.func = kind
+    known = all(list(map(repr, i.sizes)) == list(map(repr, infos[0].sizes)) for i in infos)
+    sizes = outer_sizes(infos[0] if known else Info("", place.item), given, rows, place.outs)
+    outs = tuple(place.first.outs)
+    return Made(made, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def called_again(place: Place) -> Made:

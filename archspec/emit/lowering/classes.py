@@ -264,7 +264,7 @@ def _close(
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
-            defaults[p] = activation_class(plan.scope, d) or d
+            defaults[p] = activation_class(plan.scope, d) or ...
     found = [
         Parameter(p, _annotation([r.py[p] for r in unit.rows]), defaults.get(p, ...))
         for p in unit.potential

@@ -215,4 +215,6 @@ REFERENCES |= {
 
 REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("llama", "llama"): Reference(plain.Llama, ((40,),)),
+    ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
 }

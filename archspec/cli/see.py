@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.options import (
+    ENTRY,
+    PREFIX,
     Choice,
     Decorator,
     Output,
+    Weights,
     WrongUsageError,
     choosing,
     specs,
@@ -33,6 +36,8 @@ class Networks:
 
     networks: tuple[str, ...]
     weights: tuple[str, ...]
+    entry: str | None
+    prefix: dict[str, str]
 
     def models(self, choice: Choice) -> list[Any]:
         """Those of specs are built, those of runs loaded."""
@@ -45,9 +50,9 @@ class Networks:
             message = f"weights are given {len(self.weights)} times for {len(of_specs)} specs"
             help = "--weights torchvision, timm or a file: once for all, or once for each SPEC"
             raise WrongUsageError(message, help)
-        left = iter(given)
+        left, how = iter(given), Weights(given, self.entry, self.prefix).keywords()
         return [
-            load(name) if _run(name) else build(choice.accept(name), weights=next(left))
+            load(name) if _run(name) else build(choice.accept(name), weights=next(left), **how)
             for name in self.networks
         ]
 
@@ -85,6 +90,8 @@ _networks = together(
         "--weights", metavar="SOURCE", multiple=True,
         help="Of a SPEC: torchvision, timm, a file; once for all or for each.",
     ),
+    ENTRY,
+    PREFIX,
 )  # fmt: skip
 
 

@@ -22,9 +22,9 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cat", "einsum", "empty", "empty_like", "float32", "linalg", "maximum",
-    "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid", "split", "split_with_sizes",
-    "stack", "take_along_dim", "unflatten", "zeros",
+    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "float32", "linalg",
+    "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid", "split",
+    "split_with_sizes", "stack", "take_along_dim", "unflatten", "zeros", "zeros_like",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({

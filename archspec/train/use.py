@@ -268,11 +268,15 @@ def named(facts: Facts, values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(facts.classes or map(str, range(len(values))), values, strict=True))
 
 
-def published(spec: str | Path | Program, source: str, files: Paths, top: int = 3) -> list[Any]:
+def published(
+    spec: str | Path | Program, source: str, files: Paths, top: int = 3, **how: Any
+) -> list[Any]:
     """What a network says of pictures, with weights that its spec names, or of a file.
 
     Those of a file are taken to want the inputs of the published ones, and to tell the same classes
-    apart where they are as many. Raises TrainError, WeightsError, SpecError.
+    apart where they are as many. `how` is as of `build`: `entry`, `prefix`.
+
+    Raises TrainError, WeightsError, SpecError.
     """
     from archspec import network, weights
     from archspec.module import build
@@ -286,7 +290,7 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
         help = "archspec.train.save_pretrained(model, folder, plan=…) keeps that beside them"
         raise TrainError("E804", message, help)
     prepare = weights.preprocess(program, known)
-    model = build(program, weights=source).eval()
+    model = build(program, weights=source, **how).eval()
     names: tuple[str, ...] = ()
     if known == "torchvision":
         entry = sources.named(sources.Part.of(program), known)

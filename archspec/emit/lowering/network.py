@@ -69,7 +69,8 @@ def _lower(again: Again, title: str, init: Init | None) -> Whole:
             guilty = _guilty(found.kept, failed.bases)
         if not guilty:
             break
-        found = found.without(guilty, _DECIDES)
+        alone = [p for p in guilty if not _holds(write, Witnesses({p: found.kept[p]}, {}))]
+        found = found.without(alone or guilty, _DECIDES)
     wrong = [p for p, w in found.kept.items() if not _holds(write, Witnesses({p: w}, {}))]
     found = found.without(wrong, _DECIDES)
     while True:

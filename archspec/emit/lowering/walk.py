@@ -45,7 +45,7 @@ from archspec.emit.lowering.loops import (
     own,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
-from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op
+from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit
 from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Written
 from archspec.emit.syntax import For, If, Line, call, name
@@ -117,9 +117,14 @@ def _comes_and_goes(scope: Scope, column: Column, body: Body) -> list[bool] | No
     if copy.ins[0] is not None:
         prev = lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
     asked = conditions.open_ended(scope, item.when, column[0][0], copy, prev)
-    if not asked or _names_others((scope.unit.parts[0][1], body), copy):
+    if not asked or _names_others((scope.unit.parts[0][1], body), copy) or _loses_batch(copy):
         return None
     return [True] * len(column)
+
+
+def _loses_batch(copy: Copy) -> bool:
+    """Whether what flows on has a batch axis where the item is absent alone: a `shift_mask`."""
+    return copy.layer is not None and torch_call(copy, module=False).batchless
 
 
 def _names_others(parts: Sequence[Body | Copy], copy: Copy) -> bool:

@@ -29,7 +29,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone
+from archspec.layers.fields import Axis, Flag, Number, Size, alone
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 

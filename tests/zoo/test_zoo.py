@@ -192,7 +192,9 @@ def without_noise(module: nn.Module) -> nn.Module:
 
 def carried(theirs: nn.Module, chosen: Program, reference: Reference) -> nn.Module:
     """Ours with the weights and statistics of theirs, every one of them."""
-    ours = on_meta(chosen).to_empty(device="cpu")
+    ours = on_meta(chosen)
+    fixed = any(part._non_persistent_buffers_set for part in ours.modules())
+    ours = network_class(chosen)() if fixed else ours.to_empty(device="cpu")
     report = weights.load(ours, theirs.state_dict(), reference.source, spec=chosen)
     assert len(report.loaded) == len(theirs.state_dict())
     assert not report.fresh

@@ -148,7 +148,18 @@ class _Text:
             self.body(item.items, at)
             or self.body(item.shortcut or (), beside)
             or any(self.branch(branch, at) for branch in item.branches)
+            or any(self.numbered(branch, at) for branch in item.branches if _counted(item))
         )
+
+    def numbered(self, branch: Branch, at: _At) -> bool:
+        """The same for a path that is named by its number, since one beside it repeats."""
+        number, *rest = at.names
+        if not _NUMBER.fullmatch(number):
+            return False
+        if len(branch.items) != 1:
+            return at.open if not rest else self.body(branch.items, at._replace(names=rest))
+        item = Plan(branch.items[0]).alone.item
+        return item.id is None and self.item(item, at._replace(open=True), number)
 
     def branch(self, branch: Branch, at: _At) -> bool:
         key, items = branch.key, branch.items
@@ -159,6 +170,11 @@ class _Text:
         if at.names[0] != key or len(at.names) == 1:
             return at.names[0] == key and at.open
         return self.body(items, at._replace(names=at.names[1:], numbered=False))
+
+
+def _counted(item: Item) -> bool:
+    """Whether the paths of branches are numbered, under an id."""
+    return any(branch.each for branch in item.branches)
 
 
 def _varies(item: Item) -> bool:

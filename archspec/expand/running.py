@@ -155,14 +155,14 @@ class Symbolic(State):
         self.named[name] = size
         return Sym.of(name, int(size))
 
-    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
+    def layer(self, op: str, args: Mapping[str, Any], item: Item, loc: Loc | None = None) -> Layer:
         if not any(map(remembers, args.values())):
-            return super().layer(op, args, item)
+            return super().layer(op, args, item, loc)
         self.follows = True
         try:
             found = create(op, args)
         except BadArgument:  # it takes words, and no words that remember
-            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item, loc)
         for name, value in args.items():
             if not remembers(found.values().get(name)):
                 self._fixed(f"`{name}` of `{op}`", value, item.key)

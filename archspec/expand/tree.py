@@ -129,6 +129,7 @@ class Body:
     output: Value | None
     numbered: bool = False  # a `sequential`: items are named 0, 1, 2 …
     segment: str | None = None  # of a branch: its key, when it names a group
+    each: Item | None = None  # of a branch that is one copy of a repeated item: that item
 
     def copies(self) -> Iterator[Copy]:
         """All copies of all items that are there."""

@@ -127,7 +127,9 @@ class Walk:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
         elif around is not None:
             apart = f"`{name}_$(loop.index)`"
-            help = f"give the repeat an `id`, or let the id tell its copies apart: {apart}"
+            help = f"let the id tell its copies apart: {apart}"
+            if around.loc != item.loc:
+                help = f"give the repeat an `id`, or {help}"
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))

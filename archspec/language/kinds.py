@@ -211,7 +211,12 @@ def _freeze(node: Any) -> Value:
     return _condition(node)
 
 
-def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
+def word(*words: str) -> tuple[Any, ...]:
+    """A field that takes one of some words."""
+    return PlainValidator(one_of(*words)), WithJsonSchema({"enum": list(words)})
+
+
+def one_of(*words: str, alike: dict[str, str] | None = None) -> Callable[[Any], str]:
     """One of some words; `alike`: what others mean. `...` stands for one that must be written."""
 
     def check(node: Any) -> str:
@@ -221,7 +226,7 @@ def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
             raise PydanticKnownError("missing")
         raise refuse("word", written(node), words=words, alike=(alike or {}).get(str(node), ""))
 
-    return PlainValidator(check), WithJsonSchema({"enum": list(words)})
+    return check
 
 
 def keys(pattern: str) -> Spelt:

@@ -56,6 +56,7 @@ from archspec.language.kinds import (
     Text,
     Values,
     keys,
+    one_of,
     refs,
     word,
 )
@@ -74,7 +75,7 @@ from archspec.language.names import (
     is_path,
 )
 from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
-from archspec.language.values import Part, Ref, Value, reads
+from archspec.language.values import Merge, Part, Ref, Value, reads
 from archspec.language.weights import Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
+_joins = one_of(*MERGES, alike=_MERGED)
 # Where none is written: `...` must be.
 _MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
@@ -141,6 +143,8 @@ def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     if not node or not isinstance(node, (list, dict)):
         raise wrong_kind("paths by name, or a list of paths", empty=not node)
     path: Steps = (*info.data["loc"].path, "branches")
+    if isinstance(node, dict) and "repeat" in node:  # an item, of which each copy is a path
+        return {None: Located(node, path)}
     entries = node.items() if isinstance(node, dict) else enumerate(node)
     return {key: Located(entry, (*path, key)) for key, entry in entries}
 
@@ -157,7 +161,7 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
         Branch(
             key=key if isinstance(key, str) else None,
             items=items,
-            loc=Loc(loc.file, (*loc.path, "branches", key)),
+            loc=Loc(loc.file, (*loc.path, "branches", *(() if key is None else (key,)))),
         )
         for key, items in given.items()
     )
@@ -165,11 +169,16 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Part):
-    """One path of `branches`."""
+    """One path of `branches`; `each`: one for each copy of an item that repeats."""
 
     key: str | None  # of a mapping; None in a list
     items: tuple[Item, ...]
     loc: Loc
+
+    @property
+    def each(self) -> bool:
+        alone = self.key is None and len(self.items) == 1 and self.items[0].loc == self.loc
+        return alone and self.items[0].repeat is not None
 
 
 _Items = tuple[Annotated["Item", WrapValidator(_left_out)], ...]
@@ -213,6 +222,20 @@ def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
         said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
         raise refuse("E227", said, "keep one of them", on_key=True)
     return value
+
+
+_How = Literal["concat", "add", "mul", "mean", "max"]
+
+
+def _merge(node: Any, info: ValidationInfo[Any]) -> Merge:
+    """The word of an op, or that with its parameters."""
+    if not (isinstance(node, dict) and len(node) == 1):
+        return Merge(_joins(node))
+    ((op, given),) = node.items()
+    with Faults() as faults:
+        if faults.at((), _joins, op) is None:
+            return Merge(op)
+        return Merge(op, arguments.of_op(REGISTRY[op], given, (op,), faults, info.context.checked))
 
 
 def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
@@ -274,10 +297,10 @@ class Item(Placed):
         GetPydanticSchema(lambda _, read: read(_EachBody)),
     ] = Field((), description="the same input into each path")
     merge: Annotated[
-        Literal["concat", "add", "mul", "mean", "max"] | None,
-        *word(*MERGES, alike=_MERGED),
+        Merge | None,
+        PlainValidator(_merge, json_schema_input_type=_How | dict[_How, Any]),
         only("residual", "branches"),
-    ] = Field(None, description="how paths join")
+    ] = Field(None, description="how paths join: concat, or {concat: {axis: -1}}")
     target: Shared = Field(
         None, alias="shared", description="an earlier item once more, with the same weights"
     )

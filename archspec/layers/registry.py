@@ -45,7 +45,7 @@ _INDEX = {
         ("relative", "relative_position_bias shift_mask"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("einsum", "einsum"),
-        ("arithmetic", "exp log sqrt sin cos pow clamp"),
+        ("arithmetic", "exp log sqrt sin cos pow clamp detach"),
         ("reduction", "reduce normalize cumsum argmax"),
         ("shape", "flatten unflatten reshape permute select slice split"),
         ("places", "flip stack expand one_hot gather"),

@@ -78,7 +78,7 @@ def _sheet(network: Network, shown: Opened) -> Scene:
     frames = _frames(groups, placed, pages, down)
     marks = (*heads, *frames, Group(tuple(lines), role="edges"), *drawn)
     count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, marks, network.name, f"{network.name}: {count}")
+    return Scene(width, height, marks, network.called, f"{network.called}: {count}")
 
 
 # ------------------------------------------------------------------ cards

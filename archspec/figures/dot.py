@@ -73,8 +73,8 @@ def collapsed(network: Network) -> str:
 def lines(part: Part) -> list[str]:
     """The words on a card of the outline."""
     shape = " × ".join(map(str, part.shape))
-    more = filter(None, (part.name, *part.notes, *part.varies, shape))
-    return [part.counted, *more]
+    more = dict.fromkeys((part.name, *part.notes, *part.beside, *part.varies, shape))
+    return [part.counted, *filter(None, more)]
 
 
 def sheet(title: str, edges: int) -> graphviz.Digraph:

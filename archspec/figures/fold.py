@@ -220,15 +220,13 @@ class _View:
         if len(inputs) * 4 <= most:  # they stand apart while there is room
             most -= len(inputs)
             apart |= inputs
-        size, last = self.folder.wiring.size, self.folder.wiring.last
-        for resolution in (lambda draft: size(last(draft.nodes)), lambda _: None):
-            runs = [
-                (alone, list(run))
-                for (alone, _), run in groupby(found, lambda d: (d in apart, resolution(d)))
-            ]
-            shared = [len(run) for alone, run in runs if not alone]
-            if len(shared) <= most:
-                break
+        wiring = self.folder.wiring
+        kinds = [(draft in apart, wiring.size(wiring.last(draft.nodes))) for draft in found]
+        if len([*groupby(kinds)]) > most:
+            kinds = [(alone, ()) for alone, _ in kinds]
+        pairs = groupby(zip(kinds, found, strict=True), key=lambda pair: pair[0])
+        runs = [(alone, [draft for _, draft in run]) for (alone, _), run in pairs]
+        shared = [len(run) for alone, run in runs if not alone]
         step = next(n for n in count(1) if sum(-(-long // n) for long in shared) <= most)
         chunks = [
             run[at : at + (1 if alone else step)]

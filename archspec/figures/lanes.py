@@ -52,9 +52,7 @@ class Lane:
 class Lanes:
     """One outline, laid out, with words of so many px and so many between boxes."""
 
-    def __init__(
-        self, network: Network, shown: Outline, size: float, ahead: float = AHEAD
-    ) -> None:
+    def __init__(self, network: Network, shown: Outline, size: float, ahead: float = AHEAD) -> None:
         self.network, self.shown, self.size, self.gap = network, shown, size, ahead
         self.level = levels(network, shown)
         self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
@@ -161,7 +159,8 @@ class Lanes:
 
 def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
-    named = part.name and part.copies == 1 and cards.goes_by_name(shown, part)
+    alone = part.copies == 1 and part.kind != "block"
+    named = part.name and alone and cards.goes_by_name(shown, part)
     said = part.name if named else ", ".join((part.counted, *part.arguments))
     lines = [Line(fonts.fit(said, size, 120.0), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

@@ -80,7 +80,8 @@ class Describer:
         said = [node.layer.title() for node in run if node.layer is not None]
         place = run.index(core)
         arguments = words.notes(core.layer, _channels(core))
-        activations = [node.layer.title() for node in run[place + 1 :] if _activates(node)]
+        behind = (node.layer for node in run[place + 1 :])
+        activations = [layer.title() for layer in behind if layer and layer.family == "activation"]
         return replace(
             part,
             arguments=arguments,
@@ -93,16 +94,17 @@ class Describer:
 
     def _shared(self, draft: Draft) -> tuple[str, ...]:
         """Whose weights it has, where it owns none of those it uses."""
-        owners = {self.nodes[index].shared for index in draft.nodes if self.nodes[index].weights()}
-        if not owners or None in owners:
+        weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
+        owners = [node.shared for node in weighty if node.shared is not None]
+        if not owners or len(owners) < len(weighty):
             return ()
-        paths = [self.nodes[owner].path.split(".") for owner in owners if owner is not None]
-        scope = [part[0] for part in takewhile(lambda p: len(set(p)) == 1, zip(*paths))]
-        return (f"weights of {'.'.join(scope) or self.nodes[min(owners)].path}",)
+        paths = [self.nodes[owner].path.split(".") for owner in owners]
+        same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+        return (f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}",)
 
     def _held(self, draft: Draft) -> str:
-        layers = [self.nodes[index].layer for index in draft.nodes]
-        counts = Counter(layer.title() for layer in layers if layer is not None)
+        layers = (self.nodes[index].layer for index in draft.nodes)
+        counts = Counter(layer.title() for layer in layers if layer)
         if counts.total() < 2:
             return ""
         each = (f"{title} ×{many}" if many > 1 else title for title, many in counts.items())
@@ -183,10 +185,6 @@ class Describer:
         before = self.nodes[edges[0].node].outs[edges[0].output]
         grows = before.is_map and 0 != channels[0] - before.shape[0] == channels[1] - channels[0]
         return [before.shape[0]] if grows else []
-
-
-def _activates(node: Node) -> bool:
-    return words.family(node) == "activation"
 
 
 def _told(labels: Sequence[str]) -> list[str]:

@@ -1246,8 +1246,10 @@ class Machine:
                 {"concat": ["cls", "prev"]},
             ]
         for _ in range(1 + self.choose(3)):
-            kind = self.choose(5)
-            if kind == 0:
+            kind = self.choose(6)
+            if kind == 5:
+                found += self._windowed(width)
+            elif kind == 0:
                 feed = [
                     {"layer_norm": None},
                     {
@@ -1296,6 +1298,20 @@ class Machine:
                     )
                 )
         return found
+
+    def _windowed(self, width: int) -> list[Item]:
+        """What windows add to scores, brought to the shape of what flows."""
+        here, table, mask = self.fresh("here"), self.fresh("table"), self.fresh("mask")
+        return [
+            {"id": here, "identity": None},
+            {"id": table, "parameter": [1, width]},
+            {"from": table, "relative_position_bias": [1]},
+            {"reshape": [1, width]},
+            {"id": f"{here}_biased", "add": [here, "prev"]},
+            {"from": here, "shift_mask": {"window": [1], "shift": 0}},
+            {"id": mask, "reshape": [-1, 1]},
+            {"add": [f"{here}_biased", mask]},
+        ]
 
     def _sequence(self, scope: Scope) -> tuple[Any, list[Item]]:
         width = self.even()

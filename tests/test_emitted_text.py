@@ -14,6 +14,7 @@ from test_lowering import check
 
 from archspec import shelf
 from archspec.emit.lowering.members import camel
+from archspec.emit.text import layout
 from archspec.emit.torch_code import taken
 from archspec.expressions.sym import Sym, evaluate, written
 from archspec.network import Program, load, loads
@@ -166,3 +167,17 @@ def test_the_networks_of_the_docs_are_as_compile_writes_them(
         path.write_text(program.code, encoding="utf-8")
     assert program.code == path.read_text(encoding="utf-8")
     check(program)
+
+
+def test_a_long_product_keeps_its_brackets() -> None:
+    """`a * (b // c)` is not `a * b // c`, on several lines as on one."""
+    name = "channels_of_the_input"
+    text = (
+        f"{name} * ({name} * ({name} // 7)) // ({name} * ({name} // 3)) * ({name} - ({name} + 1))"
+    )
+    node = ast.parse(text, mode="eval").body
+    lines = layout(node, "value = ", "", 0)
+    assert len(lines) > 1
+    (found,) = ast.parse("\n".join(lines)).body
+    assert isinstance(found, ast.Assign)
+    assert ast.dump(found.value) == ast.dump(node)

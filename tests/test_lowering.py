@@ -477,6 +477,31 @@ def test_a_param_that_decides_what_is_there_is_no_argument() -> None:
     assert "p: int" not in loads(FOLLOWS).code
 
 
+# with as many heads of key as of query, attention is called without `enable_gqa`
+GROUPED = """\
+spec: 1
+name: net
+params: {heads: 8, shared: 4, feed: 20}
+input: [{T: 9}, 48]
+blocks:
+  Heads:
+    params: {heads: required}
+    body: [{unflatten: {axis: 1, shape: [$heads, -1]}}, {permute: [1, 0, 2]}]
+  Attention:
+    params: {heads: $heads, shared: $shared}
+    body:
+      - {id: q, Heads: $heads}
+      - {id: few, from: input, linear: $(input.features // heads * shared)}
+      - {id: k, Heads: $shared}
+      - {from: [q, k, k], dot_attention: }
+body: [Attention, {permute: [1, 0, 2]}, {flatten: 1}, {linear: $feed}]
+"""
+
+
+def test_a_param_that_decides_leaves_the_others_where_they_are() -> None:
+    assert signatures(GROUPED)["Net"] == ["heads", "feed"]
+
+
 def test_params_of_the_document_are_handed_through(tmp_path: Path) -> None:
     text = "spec: 1\nname: net\nparams: {heads: 2, depth: 2}\ninput: [5, 8]\nblocks:\n"
     text += "  Layer: {params: {heads: $heads}, body: [{residual: [{attention: $heads}]}]}\n"

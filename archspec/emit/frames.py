@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from archspec.expand.tree import Body, Copy, Instance, Seen, Value
+from archspec.expand.tree import Body, Copy, Instance, Seen, Value, listed
 
 
 @dataclass(slots=True, eq=False)
@@ -121,4 +121,8 @@ def _read(copy: Copy) -> Iterator[Value]:
     """What it takes, and in forward sees the sizes of."""
     yield from (value for value in copy.ins if value is not None)
     if copy.running:
-        yield from (seen.value for seen in copy.env.values() if isinstance(seen, Seen))
+        for seen in copy.env.values():
+            if isinstance(seen, Seen):
+                yield seen.value
+            elif listed(seen):
+                yield from (one.value for one in seen)

@@ -279,15 +279,15 @@ def _operands(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]
     lines = []
     for i, (word, piece) in enumerate(pieces):
         end = suffix if i == len(pieces) - 1 else ""
-        _, own = _RENDER[type(piece)](piece)
-        if isinstance(node, ast.BinOp) and own < _BINARY[type(node.op)][1]:
-            lines += [
-                f"{pad}{prefix if i == 0 else ''}{word}(",
-                *layout(piece, "", "", depth + 1),
-                f"{pad}){end}",
-            ]
+        begin = (prefix if i == 0 else "") + word
+        text, own = _RENDER[type(piece)](piece)
+        # what stands on the right of its own level, `a * (b * c)`, keeps its brackets
+        if isinstance(node, ast.BinOp) and own < _BINARY[type(node.op)][1] + (i > 0):
+            one = f"{pad}{begin}({text}){end}"
+            broken = [f"{pad}{begin}(", *layout(piece, "", "", depth + 1), f"{pad}){end}"]
+            lines += [one] if len(one) <= WIDTH else broken
             continue
-        lines += layout(piece, (prefix if i == 0 else "") + word, end, depth)
+        lines += layout(piece, begin, end, depth)
     return lines
 
 

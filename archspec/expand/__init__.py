@@ -180,7 +180,7 @@ def _root(state: State, chosen: _Chosen) -> Instance:
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
     block = as_block(spec, variant or spec.name)
-    root = instance(Callee(block, Namespace(state, spec)), args, list(types.values()))
+    root = instance(Callee(block, Namespace(state, spec)), args, types)
     root.free_axes = axes
     return root
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archspec.expand.calls import received
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace
 from archspec.expand.params import inputs as input_types
@@ -50,7 +51,7 @@ class Again:
             given = {**self.params, **params}
             args = network_params(file.state, self.root.spec, self.variant, given)
             kinds, axes = input_types(file.state, self.root.spec, args, self.inputs)
-            found = instance(Callee(self.root.block, file), args, list(kinds.values()))
+            found = instance(Callee(self.root.block, file), args, kinds)
             found.free_axes = axes
             return found
 
@@ -58,19 +59,20 @@ class Again:
 
     def block(
         self, like: Instance, home: Instance, item: Item, changed: Mapping[str, Any],
-        kinds: Sequence[TensorType | None],
+        kinds: Mapping[str, TensorType | None],
     ) -> Instance | None:  # fmt: skip
         """An instance like another that `item` calls in `home`, its file, with these params.
 
-        `kinds` are the types of its inputs. Other params are as they are in the other instance,
-        but that defaults that are computed are worked out anew.
+        `kinds` are the types of its inputs by name. Other params are as they are in the other
+        instance, but that defaults that are computed are worked out anew.
         """
         file: Namespace = home.origin
 
         def make() -> Instance:
             state, callee = file.state, file.block(like.block.name)
-            types = [None if t is None else state.canonical(t) for t in kinds]
-            seen = dict(zip(callee.block.inputs, map(state.record, types), strict=True))
+            types = {n: None if t is None else state.canonical(t) for n, t in kinds.items()}
+            seen = {name: state.record(kind) for name, kind in types.items()}
+            seen |= received(callee.block, seen)
             args: dict[str, Any] = {}
             for name, default in callee.block.params.items():
                 if name in changed or not isinstance(default, Expr):

@@ -2,34 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from archspec.expand import cut, wiring
 from archspec.expand.cut import Outputs
-from archspec.expand.names import Named
+from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import Plan
-from archspec.expand.state import UNKNOWN, Env, HiddenError, deeper
-from archspec.expand.tree import Body, Instance, Value, types
+from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
-from archspec.expand.wiring import Ins
+from archspec.expand.wiring import Inputs
+from archspec.expressions import Expr, Given, Missing
 from archspec.language import REQUIRED, Block, Ref
+from archspec.text import words
+from archspec.text.faults import Loc
+from archspec.text.words import did_you_mean, show
 
 
-def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
+def callee(walk: Walk, plan: Plan, spot: Spot) -> Callee:
+    """The block that an item calls, by what `call` gives for this copy. Raises HiddenError."""
+    item, state, known = plan.item, walk.state, walk.namespace
+    if not isinstance(item.callee, Expr):
+        return known.block(item.callee or item.op)
+    loc = deeper(item.loc, "call")
+    name = state.value(item.callee, walk.sight(plan, spot, spot.first), loc)
+    names = known.names()
+    if not isinstance(name, str):
+        message = f"`call` is {show(name)}; it takes the name of a block"
+        state.fault("E361", message, loc, did_you_mean("", names) if names else "")
+        raise HiddenError
+    if name not in names:
+        message = f"there is no block `{words.cut(name)}` in this file"
+        state.fault("E207", message, loc, did_you_mean(name, names), cause=("call", name))
+        raise HiddenError
+    found = known.block(str(name))
+    _fits(state, plan, found)
+    return found
+
+
+def _fits(state: State, plan: Plan, callee: Callee) -> None:
+    """What is given by name, the block has. Raises HiddenError."""
+    item, block = plan.item, callee.block
+    wrong = [name for name in item.args if name not in block.params]
+    for name in wrong:
+        help = did_you_mean(name, block.params) if block.params else "it takes none"
+        message = f"`{block.name}` has no parameter `{words.cut(name)}`"
+        state.fault("E208", message, deeper(item.loc, "with", name), help, cause=(message,))
+    known = {None, *block.inputs, block.rest}
+    slots = [ref for ref in item.inputs or () if ref.slot not in known]
+    for ref in slots:
+        message = f"`{block.name}` has no input `{ref.slot}`"
+        help = did_you_mean(str(ref.slot), block.inputs)
+        state.fault("E311", message, ref.loc, help, cause=(message,))
+    if wrong or slots:
+        raise HiddenError
+
+
+def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
     """All params of a block: as given, in terms of the caller's `env`, else their defaults."""
     item, (block, file) = plan.item, callee
     state = file.state
     found: Env = {}
-    inside = dict(zip(block.inputs, map(state.record, types(ins)), strict=True))
+    inside = {name: state.record(value.type) for name, value in ins.items()}
+    inside |= received(block, inside)
     for name, default in block.params.items():
         try:
             if name in item.args:
-                loc = deeper(item.loc, item.op, name)
+                loc = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
                 found[name] = state.value(item.args[name], env, loc)
             elif default is REQUIRED:
-                message = f"`{item.op}` needs `{name}`"
-                state.fault("E212", message, item.key, f"write `{item.op}: {{{name}: …}}`")
+                message = f"`{block.name}` needs `{name}`"
+                word = "with" if item.op == "call" else item.op
+                state.fault("E212", message, item.key, f"write `{word}: {{{name}: …}}`")
                 raise HiddenError
             else:
                 loc = deeper(block.loc, "params", name)
@@ -37,6 +83,33 @@ def arguments(plan: Plan, callee: Callee, ins: Ins, env: Env) -> Env:
         except HiddenError:
             state.blind = True
             found[name] = UNKNOWN
+    return found
+
+
+def received(block: Block, records: Mapping[str, Any]) -> Env:
+    """What a block's expressions see of its inputs anywhere: those of a list, and which it has.
+
+    `records` are those of the inputs that are given, by name.
+    """
+    found: Env = {}
+    if block.rest:
+        listed = [record for name, record in records.items() if name not in block.inputs]
+        found[block.rest] = UNKNOWN if UNKNOWN in listed else listed
+    if block.optional:
+        found["given"] = Given({name: name in records for name in block.optional})
+        found |= {name: Missing() for name in block.optional if name not in records}
+    return found
+
+
+def named_inputs(block: Block, ins: Inputs) -> dict[str, Named | Copy | Value]:
+    """What paths see of a block's inputs."""
+    found: dict[str, Named | Copy | Value] = {}
+    for name in block.inputs:
+        found[name] = ins.get(name) or Named(missing=True)
+    if block.rest:
+        values = [v for name, v in ins.items() if name not in block.inputs]
+        inside = {str(place): value for place, value in enumerate(values)}
+        found[block.rest] = Named(frame=Frame(None, names={**inside}), of="inputs")
     return found
 
 
@@ -53,7 +126,7 @@ def outputs(walk: Walk, block: Block, body: Body) -> tuple[Outputs, frozenset[st
     found: Outputs = {}
     training: set[str] = set()
     for name, refs in block.outputs.items():
-        values = [v for ref in refs for v in (_output(walk, ref),) if v is not None]
+        values = [v for ref in refs for v in _output(walk, ref)]
         if not values:
             continue
         if not walk.training.isdisjoint(values):
@@ -66,15 +139,18 @@ def outputs(walk: Walk, block: Block, body: Body) -> tuple[Outputs, frozenset[st
     return found, frozenset(training)
 
 
-def _output(walk: Walk, ref: Ref) -> Value | None:
-    """The value of an output; None for a tap that is absent."""
+def _output(walk: Walk, ref: Ref) -> list[Value]:
+    """The value of an output, or of all that a pattern stands for; none for an absent tap."""
+    state = walk.state
     try:
-        found = wiring.entry(walk.state, ref, walk.env, walk.top)
-        if isinstance(found, Named) and found.absent and found.tap:
-            return None
-        return wiring.value(walk.state, ref, found)
+        found = wiring.entries(state, ref, walk.env, walk.top)
+        if not found:
+            message = f"`{ref.path.text}` stands for nothing: there is no copy of it"
+            state.fault("E313", message, ref.loc, "an output is at least one tensor")
+        gone = [one for one in found if isinstance(one, Named) and one.absent and one.tap]
+        return [wiring.value(state, ref, one) for one in found if one not in gone]
     except HiddenError:
-        return Value(None)
+        return [Value(None)]
 
 
 def outside(instance: Instance) -> dict[str, Value]:

@@ -134,17 +134,32 @@ class _Text:
         spec = at.spec
         if item.target is not None:
             return at.open  # another item's weights
-        if item.op in spec.blocks:
-            return self.whole(spec.blocks[item.op], at)
-        used = spec.use[item.op].spec if item.op in spec.use else None
-        if used is not None:
-            return self.whole(used, at._replace(spec=used))
+        called = [item.callee or item.op]
+        if isinstance(item.callee, Expr):
+            called = [*spec.blocks, *spec.use]
+        blocks = [spec.blocks[name] for name in called if name in spec.blocks]
+        used = [spec.use[name].spec for name in called if name in spec.use]
+        if blocks or any(used):
+            return any(self.whole(block, at) for block in blocks) or any(
+                self.whole(file, at._replace(spec=file)) for file in used if file is not None
+            )
         beside = at._replace(open=at.open or item.shortcut_when is not True)
         return (
             self.body(item.items, at)
             or self.body(item.shortcut or (), beside)
             or any(self.branch(branch, at) for branch in item.branches)
+            or any(self.numbered(branch, at) for branch in item.branches if _counted(item))
         )
+
+    def numbered(self, branch: Branch, at: _At) -> bool:
+        """The same for a path that is named by its number, since one beside it repeats."""
+        number, *rest = at.names
+        if not _NUMBER.fullmatch(number):
+            return False
+        if len(branch.items) != 1:
+            return at.open if not rest else self.body(branch.items, at._replace(names=rest))
+        item = Plan(branch.items[0]).alone.item
+        return item.id is None and self.item(item, at._replace(open=True), number)
 
     def branch(self, branch: Branch, at: _At) -> bool:
         key, items = branch.key, branch.items
@@ -157,6 +172,11 @@ class _Text:
         return self.body(items, at._replace(names=at.names[1:], numbered=False))
 
 
+def _counted(item: Item) -> bool:
+    """Whether the paths of branches are numbered, under an id."""
+    return any(branch.each for branch in item.branches)
+
+
 def _varies(item: Item) -> bool:
     """Whether params may change how many copies there are."""
     repeat = item.repeat
@@ -167,6 +187,8 @@ def _pattern(plan: Plan, *, numbered: bool) -> str | None:
     """What the name of an item without a plain id looks like; None where it is transparent."""
     if plan.labels is not None:
         return "".join(r"\w+" if isinstance(p, Expr) else re.escape(p) for p in plan.labels.parts)
+    if plan.item.op == "call":
+        return r"\d+" if numbered else r"[a-z]\w*\d+"
     if plan.kind in (OP, CALL, SHARED):
         return r"\d+" if numbered else rf"{plan.word}\d+"
     return r"\d+" if numbered and plan.item.op != "body" else None

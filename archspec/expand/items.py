@@ -13,34 +13,35 @@ All that goes further in is here, from an instance to the copies of its items an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import Env, HiddenError, Link, frozen
+from archspec.expand.state import Env, HiddenError, Link, deeper, frozen
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
-from archspec.expand.wiring import Ins
+from archspec.expand.wiring import Inputs
 from archspec.expressions import Loop
 from archspec.language import Branch, Item
 from archspec.layers import Mismatch
 from archspec.layers.base import TensorType
 
-Types = Sequence["TensorType | None"]
+Kinds = Mapping[str, "TensorType | None"]  # of the inputs that are given, by name
 Step = tuple[Copy | None, Value | None, Value | None]  # a copy, its value, and what flows on
 
 
 # ---------------------------------------------------------------- instances
 
 
-def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Instance:
+def instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked = ALL) -> Instance:
     """The instance of a block; equal calls share one. Raises LimitError."""
     block, file = callee
     state = file.state
-    key = (id(block), frozen(args), file.seen_by(callee), tuple(map(id, kinds)), asked)
+    given = tuple((name, id(kind)) for name, kind in kinds.items())
+    key = (id(block), frozen(args), file.seen_by(callee), given, asked)
     found = state.instances.get(key)
     if found is not None:
         return found
@@ -49,7 +50,7 @@ def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Ins
         call = state.links[-1].item
         raise state.stop("E407", message, call.key, "end the recursion with `when`")
     state.instances[key] = None
-    state.kept += (block, *kinds)
+    state.kept += (block, *kinds.values())
     around = file.document
     if callee.whole:
         file.document = args
@@ -60,17 +61,19 @@ def instance(callee: Callee, args: Env, kinds: Types, asked: Asked = ALL) -> Ins
     return found
 
 
-def _instance(callee: Callee, args: Env, kinds: Types, asked: Asked) -> Instance:
+def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance:
     (block, file), state = callee, callee.file.state
-    inputs = {name: Value(kind) for name, kind in zip(block.inputs, kinds, strict=True)}
+    inputs = {name: Value(kind) for name, kind in kinds.items()}
     spec = file.spec if callee.whole else None
     init = state.fillers(spec.init, args) if spec is not None else None
-    walk = Walk(file, inputs, block.items, args)
-    frame = walk.top = Frame(None, numbered=block.numbered, names=dict(inputs))
+    env = args | calls.received(block, {n: state.seen(value) for n, value in inputs.items()})
+    walk = Walk(file, inputs, block.items, env)
+    frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
     faults = len(state.faults)
-    inner = _path(walk, block.items, Spot(args, frame, first))
+    spot = Spot(env, frame, first, before=frame.names[block.inputs[0]])
+    inner = _path(walk, block.items, spot)
     cut.opened(walk, (*walk.ends, *asked.taps), _remade)
     cut.mark(walk, inner, asked.frozen, _remade)
     outputs, training = calls.outputs(walk, block, inner)
@@ -141,7 +144,8 @@ def _remade(walk: Walk, copy: Copy, asked: Asked) -> None:
     old = copy.instance
     assert old is not None
     callee = walk.namespace.block(old.block.name)
-    copy.instance = instance(callee, dict(copy.args), copy.types, asked)
+    kinds = {name: value.type for name, value in old.inputs.items()}
+    copy.instance = instance(callee, dict(copy.args), kinds, asked)
     outs = calls.outside(copy.instance)
     copy.outs = {name: copy.outs.get(name, value) for name, value in outs.items()}
     if copy.out not in copy.outs.values():
@@ -155,16 +159,23 @@ def _remade(walk: Walk, copy: Copy, asked: Asked) -> None:
 def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
     """The items of one path, from what flows in; the spot's `label` names a single item."""
     found: list[Occurrence] = []
-    line = spot.line
+    line, before = spot.line, spot.before
     for item in items:
         if walk.over:
             found.append(Occurrence(item, () if item.repeat is not None else (None,), None))
             continue
-        here = Spot(spot.env, spot.frame, line, spot.label)
+        here = Spot(spot.env, spot.frame, line, spot.label, before=before)
         occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
+        before = _last(occurrence) or before
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
+
+
+def _last(occurrence: Occurrence) -> Copy | None:
+    """The last copy of an item that stands on the line: `prev.…` of the next leads into it."""
+    copies = reversed(occurrence.copies if occurrence.item.tap is None else ())
+    return next((c for c in copies if c is not None and (c.ins or c.instance is not None)), None)
 
 
 def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
@@ -192,9 +203,9 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     _bound(walk, plan, spot.env, count)
     name = spot.label or (None if plan.apart else walk.label(plan, spot.env))
     series: Named | None = None
-    here = Spot(spot.env, spot.frame, spot.line)
+    here = Spot(spot.env, spot.frame, spot.line, before=spot.before)
     if name is not None:
-        here = Spot(spot.env, spot.frame.inside(name, numbered=True), spot.line, None, (name,))
+        here.frame, here.prefix = spot.frame.inside(name, numbered=True), (name,)
         series = Named(frame=here.frame, absent=True, tap=item.tap is not None)
         spot.frame.claim(name, series)
     found, out, line = _copies(walk, plan, here, count, columns)
@@ -234,6 +245,7 @@ def _copies(
     item, state = plan.item, walk.state
     found: list[Copy | None] = []
     total = walk.total(plan, count)
+    before = spot.before
     out = line = spot.line if count else _passed(walk, plan, spot)
     state.links.append(link := Link(item, 0, count))
     for index in range(count):
@@ -242,9 +254,10 @@ def _copies(
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
         label = walk.label(plan, env) if plan.apart and not spot.prefix else None
-        here = Spot(env, spot.frame, line, label, spot.prefix, later=index > 0)
+        here = Spot(env, spot.frame, line, label, spot.prefix, later=index > 0, before=before)
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
+        before = copy or before
         walk.over = cut.over(walk)
         if walk.over:
             found += [None] * (count - index - 1)
@@ -343,24 +356,28 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
 
 def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
     """A block call."""
-    callee = walk.namespace.block(plan.item.op)
-    ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+    try:
+        callee = calls.callee(walk, plan, spot)
+    except HiddenError:
+        return shared.hidden(plan, spot)
+    ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
     if callee.file is not walk.namespace:
         ins = callee.file.fitting(plan, ins)
     args = calls.arguments(plan, callee, ins, walk.sight(plan, spot, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
 
-def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Ins]) -> Copy:
+def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, Inputs]) -> Copy:
     """The copy of a call; `fed` are its arguments and its inputs."""
     args, ins = fed
-    name = spot.name(plan.word)
+    name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
     walk.state.enter(plan.item, args, (*spot.frame.path, name))
-    made = instance(callee, args, types(ins))
+    made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
-    copy = Copy((*spot.prefix, name), spot.env, ins, outs, out, None, args, made)
+    taken = tuple(ins.values())
+    copy = Copy((*spot.prefix, name), spot.env, taken, outs, out, None, args, made)
     return walk.place(copy, plan, spot)
 
 
@@ -377,7 +394,7 @@ def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         return None
     if owner.instance is not None:
         callee = walk.namespace.block(owner.instance.block.name)
-        ins = wiring.aligned(walk.state, plan, callee.block.inputs, spot.given)
+        ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
         copy = _called(walk, plan, spot, callee, (dict(owner.args), ins))
     elif again is None:
         copy = ops.again(walk, plan, spot, owner)
@@ -433,24 +450,65 @@ def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     inside = Spot(spot.env, frame, copy.ins[0])
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
-        paths = []
-        for branch in plan.item.branches:  # no generator: each would take from C's stack
-            paths.append(_branch(walk, branch, inside))
-        copy.branches = tuple(paths)
+        copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))
     else:
         copy.body = _path(walk, plan.item.items, inside)
         copy.out = copy.body.output
     if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
-        _merge(walk, plan, spot.frame, copy)
+        _merge(walk, plan, spot, copy)
     walk.joins -= plan.kind in (BRANCHES, RESIDUAL)
     if copy.out is not None:
         copy.outs = {"output": copy.out}
 
 
-def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
+def _paths(walk: Walk, plan: Plan, spot: Spot, *, numbered: bool) -> list[Body]:
+    """The paths of branches; where one of a list repeats, all are `numbered` under an id."""
+    branches = plan.item.branches
+    numbered = numbered and any(branch.each for branch in branches)
+    found: list[Body] = []
+    for branch in branches:
+        if branch.each:
+            found += _columns(walk, branch, spot, len(found) if numbered else None)
+        else:
+            key = str(len(found)) if numbered else branch.key
+            found.append(_branch(walk, branch, spot, key))
+    if not found:
+        message = "`branches` has no path: there is no copy of what repeats"
+        walk.state.fault("E313", message, plan.item.loc, "leave it out with `when`")
+        found.append(Body((), spot.line, Value(None)))
+    return found
+
+
+def _columns(walk: Walk, branch: Branch, spot: Spot, first: int | None) -> list[Body]:
+    """A path for each copy of an item; `first`: the number of the first, where they have any."""
+    plan, state = walk.state.plan(branch.items[0]), walk.state
+    try:
+        count, columns = _counted(walk, plan, spot)
+    except HiddenError:
+        return [Body((), spot.line, Value(None))]
+    _bound(walk, plan, spot.env, count)
+    found: list[Body] = []
+    total = walk.total(plan, count)
+    state.links.append(link := Link(plan.item, 0, count))
+    for index in range(count):
+        link.index = index
+        env = environment(spot.env, columns, index)
+        env["loop"] = Loop(index, count, walk.serials[id(plan.item)], total)
+        walk.serials[id(plan.item)] += 1
+        label = None if first is None else str(first + len(found))
+        at = Spot(env, spot.frame, spot.line, label, before=spot.before)
+        occurrence, out = _occurrence(walk, plan.alone, at)
+        if any(occurrence.copies):
+            found.append(Body((occurrence,), spot.line, out, each=plan.item))
+    state.links.pop()
+    return found
+
+
+def _branch(walk: Walk, branch: Branch, spot: Spot, key: str | None) -> Body:
     """One path of branches; its key is the id of a single item, else names the path."""
-    key, items = branch.key, branch.items
-    if key is None or not items:
+    items = branch.items
+    numbered = branch.key is None
+    if key is None or not items or (numbered and len(items) == 1 and items[0].id is not None):
         body = _path(walk, items, spot)
     elif len(items) == 1 and items[0].id is None:
         return _path(walk, items, Spot(spot.env, spot.frame, spot.line, key))
@@ -483,21 +541,28 @@ def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
     return True
 
 
-def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy) -> None:
+def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
     """The op that joins the paths."""
     item, state = plan.item, walk.state
-    copy.layer = layer = state.layer(item.merge or "add", {}, item)
+    assert item.merge is not None
     copy.out = Value(None)
     if not copy.segments:
-        copy.merged = frame.automatic(plan.word)
-        walk.claim(frame, copy.merged, copy, plan)
+        copy.merged = spot.frame.automatic(plan.word)
+        walk.claim(spot.frame, copy.merged, copy, plan)
+    try:
+        loc = deeper(item.loc, "merge")
+        env = walk.sight(plan, spot, copy.ins[0])
+        args = state.value(item.merge.args, env, deeper(loc, item.merge.op))
+        copy.layer = state.layer(item.merge.op, args, item, loc)
+    except HiddenError:
+        pass
     kinds = types(copy.taken())
-    if kinds and None not in kinds:
+    if copy.layer is not None and kinds and None not in kinds:
         try:
-            copy.out.type = state.infer(layer, kinds, item.key)[0]
+            copy.out.type = state.infer(copy.layer, kinds, item.key)[0]
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
             state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
-    walk.add(copy, item, frame)
+    walk.add(copy, item, spot.frame)

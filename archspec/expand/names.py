@@ -36,6 +36,8 @@ class Named:
     again: Again | None = None  # of a group
     absent: bool = False  # it passes its input on, and another item may take the name
     tap: bool = False  # as of the item
+    of: str | None = None  # of a list: what it is of, `inputs` or `outputs`
+    missing: bool = False  # an optional input that the call does not give
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +99,7 @@ class Spot:
     prefix: tuple[str, ...] = ()  # from the body to `frame`: the id of a repeat around it
     later: bool = False  # whether it is that of a copy behind the first
     given: Given = ()  # the inputs that it says, or that are implied
+    before: Named | Copy | Value | None = None  # what `prev.…` leads into
 
     @property
     def first(self) -> Value | None:

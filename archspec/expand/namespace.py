@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from archspec.expand.plan import Plan
 from archspec.expand.state import Env, State, frozen
 from archspec.expand.tree import Value
-from archspec.expand.wiring import Ins
+from archspec.expand.wiring import Inputs
+from archspec.expressions import Expr
 from archspec.language import Block, Ref, Spec, Use
 
 
@@ -47,6 +48,10 @@ class Namespace:
             self._used[name] = Namespace(self.state, use.spec, used=True)
         return Callee(_used(name, use), self._used[name])
 
+    def names(self) -> list[str]:
+        """Of all that a call may call."""
+        return [*self.spec.blocks, *self.spec.use]
+
     def seen_by(self, callee: Callee) -> Any:
         """The document's params that what a block is given may depend on."""
         # where the block is the document, they are its arguments
@@ -64,16 +69,16 @@ class Namespace:
             found = self._asked[block.name] = tuple(n for n in self.document if n in reads)
         return found
 
-    def fitting(self, plan: Plan, ins: Ins) -> Ins:
+    def fitting(self, plan: Plan, ins: Inputs) -> Inputs:
         """The inputs of a used file, as many axes and of the dtype that it declares."""
-        for declared, value in zip(self.spec.inputs.values(), ins, strict=False):
-            kind = None if value is None else value.type
+        for name, value in ins.items():
+            declared, kind = self.spec.inputs[name], value.type
             if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
                 continue
-            op, wanted = plan.item.op, f"{len(declared.shape)} axes of {declared.dtype}"
+            op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
             message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
             self.state.fault("E311", message, plan.item.key)
-            return tuple(Value(None) for _ in ins)
+            return {name: Value(None) for name in ins}
         return ins
 
 
@@ -86,7 +91,7 @@ def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:
     if use is not None and use.outputs is not None:
         outputs, cut = use.outputs, tuple(ref for refs in use.outputs.values() for ref in refs)
     return Block.model_construct(
-        name=name, params=params, inputs=tuple(spec.inputs), named_inputs=spec.named_inputs,
+        name=name, params=params, slots=tuple(spec.inputs), named_inputs=spec.named_inputs,
         items=spec.items, numbered=spec.numbered, outputs=outputs, loc=spec.loc, cut=cut,
     )  # fmt: skip
 
@@ -97,9 +102,12 @@ def _reached(block: Block, blocks: Mapping[str, Block]) -> set[str]:
     while stack:
         item = stack.pop()
         stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
-        if item.op in blocks and item.op not in found:
-            found.add(item.op)
-            stack += blocks[item.op].items
+        called = {item.op, item.callee} if isinstance(item.callee, str) else {item.op}
+        if isinstance(item.callee, Expr):
+            called = set(blocks)
+        for name in called & blocks.keys() - found:
+            found.add(name)
+            stack += blocks[name].items
     return found
 
 

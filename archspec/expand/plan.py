@@ -13,7 +13,7 @@ from archspec.layers.base import Layer
 OP, CALL, GROUP, RESIDUAL, BRANCHES, SHARED = range(6)
 _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
-    "shared": SHARED,
+    "shared": SHARED, "call": CALL,
 }  # fmt: skip
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
@@ -31,8 +31,8 @@ class Plan:
     """
 
     __slots__ = (
-        "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
-        "repeats", "starts", "takes", "word",
+        "_alone", "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer",
+        "literal", "reads", "repeats", "starts", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
@@ -56,7 +56,15 @@ class Plan:
         )
         self.layer: Layer | None = None
         self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
+        self._alone: Plan | None = None
         self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
+
+    @property
+    def alone(self) -> Plan:
+        """The plan of one copy, where each is a path of branches: without `repeat`."""
+        if self._alone is None:
+            self._alone = Plan(self.item.model_copy(update={"repeat": None}))
+        return self._alone
 
 
 def has_expression(value: Any) -> bool:
@@ -78,7 +86,9 @@ def expressions(value: Any) -> Iterable[Expr]:
 
 
 def _values(item: Item) -> Iterable[Any]:
-    yield from (item.args, item.when, item.shortcut_when, item.expect, item.freeze)
+    merge = item.merge and item.merge.args
+    yield from (item.callee, item.args, merge, item.when, item.shortcut_when)
+    yield from (item.expect, item.freeze)
     for weights in (item.init or {}).values():
         for filler in weights.values():
             yield filler.args

@@ -155,14 +155,14 @@ class Symbolic(State):
         self.named[name] = size
         return Sym.of(name, int(size))
 
-    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
+    def layer(self, op: str, args: Mapping[str, Any], item: Item, loc: Loc | None = None) -> Layer:
         if not any(map(remembers, args.values())):
-            return super().layer(op, args, item)
+            return super().layer(op, args, item, loc)
         self.follows = True
         try:
             found = create(op, args)
         except BadArgument:  # it takes words, and no words that remember
-            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item, loc)
         for name, value in args.items():
             if not remembers(found.values().get(name)):
                 self._fixed(f"`{name}` of `{op}`", value, item.key)
@@ -197,9 +197,10 @@ class Symbolic(State):
 
     def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
         for name, value in args.items():
-            loc = deeper(item.loc, item.op, name) if name in item.args else item.key
+            given = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
+            loc = given if name in item.args else item.key
             inside = "read the size in the block, where it is used, or "
-            self._fixed(f"`{name}` of `{item.op}`", value, loc, inside)
+            self._fixed(f"`{name}` of `{item.said}`", value, loc, inside)
         super().enter(item, args, path)
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:

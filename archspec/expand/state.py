@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.expand.plan import Plan
-from archspec.expand.tree import Instance
+from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.language import Block, Filler, Init, Item, Spec
 from archspec.language.names import is_path
@@ -236,6 +236,10 @@ class State:
         """What expressions see of a tensor."""
         return UNKNOWN if kind is None else Record(kind.shape)
 
+    def seen(self, value: Value) -> Any:
+        """What expressions see of a value, and which it is."""
+        return UNKNOWN if value.type is None else Seen(value.type.shape, value)
+
     # ------------------------------------------------------------ layers and types
 
     def plan(self, item: Item) -> Plan:
@@ -248,8 +252,11 @@ class State:
         """The one object for a type."""
         return self.types.setdefault(kind, kind)
 
-    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
-        """The layer for an op; equal arguments give the same object. Raises HiddenError."""
+    def layer(self, op: str, args: Mapping[str, Any], item: Item, loc: Loc | None = None) -> Layer:
+        """The layer for an op; equal arguments give the same object. Raises HiddenError.
+
+        `loc` is where the op is written, if not in the item itself.
+        """
         key = (op, frozen(args))
         found = self.layers.get(key)
         if found is None:
@@ -259,7 +266,8 @@ class State:
                 path = (op,) if bad.field is None else (op, bad.field)
                 written = getattr(item.args.get(bad.field or ""), "text", "")
                 cause = (written, bad.code) if written else ()
-                self.fault(bad.code, bad.message, deeper(item.loc, *path), bad.help, (), cause)
+                at = deeper(loc or item.loc, *path)
+                self.fault(bad.code, bad.message, at, bad.help, (), cause)
                 raise HiddenError from None
         return found
 
@@ -296,7 +304,9 @@ class State:
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
-            message = f"`{item.op}` is called {self.depth} levels deep; at most {most} are allowed"
+            message = (
+                f"`{item.said}` is called {self.depth} levels deep; at most {most} are allowed"
+            )
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
     def leave(self) -> None:
@@ -337,7 +347,7 @@ def deeper(loc: Loc, *path: str | int) -> Loc:
 def _said(link: Link, before: Link | None) -> str:
     """`Bottleneck, copy 1 of 4, stride = 2`."""
     item = link.item
-    text = item.op if link.args is not None or item.id is None else item.id.text
+    text = item.said if link.args is not None or item.id is None else item.id.text
     copy = link if link.count else before
     if copy is not None and copy.count:
         text += f", copy {copy.index + 1} of {copy.count}"

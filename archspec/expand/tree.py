@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from archspec.expressions import Record
 from archspec.language import Block, Init, Item, Spec
@@ -33,6 +33,11 @@ class Seen(Record):
     def __init__(self, shape: tuple[int, ...], value: Value) -> None:
         super().__init__(shape)
         self.value = value
+
+
+def listed(value: object) -> TypeGuard[list[Seen]]:
+    """Whether it is what expressions know of an input that is a list."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Seen)
 
 
 def types(values: Iterable[Value | None]) -> tuple[Any, ...]:
@@ -124,6 +129,7 @@ class Body:
     output: Value | None
     numbered: bool = False  # a `sequential`: items are named 0, 1, 2 …
     segment: str | None = None  # of a branch: its key, when it names a group
+    each: Item | None = None  # of a branch that is one copy of a repeated item: that item
 
     def copies(self) -> Iterator[Copy]:
         """All copies of all items that are there."""

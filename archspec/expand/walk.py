@@ -11,10 +11,10 @@ from typing import NamedTuple
 from archspec.expand import wiring
 from archspec.expand.names import Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
-from archspec.expand.plan import OP, Plan
+from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
-from archspec.expand.tree import Copy, Path, Seen, Value
+from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
 from archspec.language.names import OTHER_ID, bad_id
@@ -118,7 +118,8 @@ class Walk:
             return
         item, state = plan.item, self.state
         loc = deeper(item.loc, "id") if item.id is not None else item.loc
-        if isinstance(frame.names.get(name), Value):
+        known = frame.names.get(name)
+        if isinstance(known, Value) or (isinstance(known, Named) and (known.of or known.missing)):
             state.fault("E314", f"`{name}` is an input here", loc, "choose another `id`")
             return
         around = next((link.item for link in reversed(state.links) if link.count), None)
@@ -126,7 +127,9 @@ class Walk:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
         elif around is not None:
             apart = f"`{name}_$(loop.index)`"
-            help = f"give the repeat an `id`, or let the id tell its copies apart: {apart}"
+            help = f"let the id tell its copies apart: {apart}"
+            if around.loc != item.loc:
+                help = f"give the repeat an `id`, or {help}"
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))
@@ -157,8 +160,7 @@ class Walk:
         found: Env = {}
         for name in reads - spot.env.keys() - {"prev"}:
             value = self.inputs.get(name) or self._item(plan, spot, name)
-            kind = None if value is None else value.type
-            found[name] = UNKNOWN if value is None or kind is None else Seen(kind.shape, value)
+            found[name] = UNKNOWN if value is None else self.state.seen(value)
         return found
 
     def _item(self, plan: Plan, spot: Spot, name: str) -> Value | None:
@@ -214,11 +216,12 @@ class Walk:
 
     def first(self, plan: Plan, spot: Spot) -> Value | None:
         """The first input of an item that may be absent, which it then passes on."""
-        refs = plan.item.inputs
-        if not refs:
-            return spot.line
+        behind = plan.starts and spot.later
         with self.state.aside() as faults:
-            value = self._seen(refs[0], spot, plan.starts and spot.later)
+            found = (
+                v for ref in plan.item.inputs or () for v in self._seen(ref, spot, behind=behind)
+            )
+            value = next(found, spot.line)
         if faults:
             self.missing[value] = faults[0]
             self.state.blind = True
@@ -226,21 +229,45 @@ class Walk:
 
     def given(self, plan: Plan, spot: Spot) -> Given:
         """The inputs an item says or implies."""
-        if plan.item.inputs is not None:
-            behind = plan.starts and spot.later
-            return [(ref.slot, self._seen(ref, spot, behind)) for ref in plan.item.inputs]
-        if spot.line is None or (plan.kind == OP and not plan.takes):
-            return ()
-        return ((None, spot.line),)
+        refs = plan.item.inputs
+        if refs is None:
+            if spot.line is None or (plan.kind == OP and not plan.takes):
+                return ()
+            return ((None, spot.line),)
+        behind = plan.starts and spot.later
+        found = [(ref.slot, v) for ref in refs for v in self._seen(ref, spot, behind=behind)]
+        if not found:
+            path = refs[0].path.text
+            message = f"`{path}` stands for nothing here, and `{plan.item.op}` has no other input"
+            help = "there is no copy of it before this item; a `when` leaves an item out"
+            self.state.fault("E313", message, refs[0].loc, help)
+        return found or ((None, Value(None)),)
 
-    def _seen(self, ref: Ref, spot: Spot, behind: bool) -> Value:
-        """The value a path leads to, or that of the copy before; untyped where it has a fault."""
-        if behind or ref.path.text == "prev":
+    def _seen(self, ref: Ref, spot: Spot, *, behind: bool) -> list[Value]:
+        """What a path leads to, or what the copy before gives; untyped where it has a fault.
+
+        Of a pattern that is all outputs of the copy before.
+        """
+        if ref.path.text == "prev" or (behind and not ref.many):
             if spot.line is None:
                 wiring.nothing_flows(self.state, ref.loc)
-            return spot.line or Value(None)
+            return [spot.line or Value(None)]
         try:
-            found = wiring.entry(self.state, ref, spot.env, spot.frame)
-            return wiring.value(self.state, ref, found)
+            if behind and spot.before is not None:
+                found = [inner for _, inner in wiring.parts(spot.before, "*")]
+            elif self._unmade(ref, spot):
+                return []
+            else:
+                found = wiring.entries(self.state, ref, spot.env, spot.frame, spot.before)
+            return [wiring.value(self.state, ref, entry) for entry in found]
         except HiddenError:
-            return Value(None)
+            return [Value(None)]
+
+    def _unmade(self, ref: Ref, spot: Spot) -> bool:
+        """Whether a pattern `y*` means copies of which none is there (yet): ids begin so."""
+        head = ref.path.parts[0]
+        if not isinstance(head, str) or not head.endswith("*") or "." in head:
+            return False
+        items = [i for item in self.items for i in (item, *below(item)) if i.id is not None]
+        ids = any(i.id.parts[0] == head[:-1] and len(i.id.parts) > 1 for i in items)
+        return ids and not wiring.numbered(spot.frame.outward(), head[:-1])

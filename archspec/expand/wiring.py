@@ -5,38 +5,109 @@ And values → inputs, in the order in which an op, a block or a group takes the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from archspec.expand.names import Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
 from archspec.expand.state import Env, HiddenError, State, block_of, deeper
-from archspec.expand.tree import Copy, Value
+from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Ref
+from archspec.language.names import input_name
 from archspec.text.faults import Loc
 from archspec.text.words import did_you_mean, near
 
 Entry = Named | Copy | Value
 Ins = tuple[Value | None, ...]
+Inputs = dict[str, Value]  # of a call, those that are given by name
 
 
 def entry(state: State, ref: Ref, env: Env, frame: Frame) -> Entry:
-    """What a path (not `prev`) leads to. Raises HiddenError."""
+    """What a path (not `prev`, no pattern) leads to. Raises HiddenError."""
+    return entries(state, ref, env, frame)[0]
+
+
+def entries(
+    state: State, ref: Ref, env: Env, frame: Frame, before: Entry | None = None
+) -> list[Entry]:
+    """What a path leads to; of a pattern as many as there are, in order, and maybe none.
+
+    `before` is what `prev` leads into. Raises HiddenError.
+    """
     path = state.text(ref.path, env, ref.loc)
     head, *rest = path.split(".")
-    found = frame.find(head)
-    if found is None:
+    if head == "prev":
+        found = [] if before is None else [before]
+    elif head.endswith("*"):
+        found = [inner for _, inner in numbered(frame.outward(), head[:-1])]
+    else:
+        named = frame.find(head)
+        found = [] if named is None else [named]
+    if found and isinstance(found[0], Named) and found[0].missing:
+        message = f"`{head}` is an input that this call does not give"
+        help = f"use it where it is: `when: $(given.{head})`"
+        state.fault("E312", message, ref.loc, help, cause=(head,))
+        raise HiddenError
+    if not found:
         _nothing(state, ref, path, head, frame)
         raise HiddenError
-    seen = head
-    while rest:
-        inner, taken = inside(found, rest)
-        if inner is None:
-            if not _faulty(found):
-                _no_part(state, ref, seen, rest[0], found)
+    return [inner for one in found for inner in _inward(state, ref, one, (head, rest))]
+
+
+def numbered(frames: Iterable[Frame], name: str) -> list[tuple[str, Entry]]:
+    """What is called `name` with a number behind it, in the nearest frame that has any."""
+    every = (parts(Named(frame=frame), f"{name}*") for frame in frames)
+    return next((found for found in every if found), [])
+
+
+def _inward(state: State, ref: Ref, found: Entry, path: tuple[str, list[str]]) -> list[Entry]:
+    """What the rest of a path leads to, from what it leads to so far. Raises HiddenError."""
+    seen, rest = path
+    if not rest:
+        return [found]
+    first = rest[0]
+    if first.endswith("*"):
+        if isinstance(found, Value) or _faulty(found):
+            _no_part(state, ref, seen, first, found)
             raise HiddenError
-        seen = ".".join((seen, *rest[:taken]))
-        found, rest = inner, rest[taken:]
-    return found
+        every = [(f"{seen}.{name}", inner) for name, inner in parts(found, first)]
+        return [e for at, inner in every for e in _inward(state, ref, inner, (at, rest[1:]))]
+    inner, taken = inside(found, rest)
+    if inner is None:
+        if not _faulty(found):
+            _no_part(state, ref, seen, first, found)
+        raise HiddenError
+    return _inward(state, ref, inner, (".".join((seen, *rest[:taken])), rest[taken:]))
+
+
+def parts(found: Entry, pattern: str) -> list[tuple[str, Entry]]:
+    """What `*` stands for inside of something, by name; of `y*` what is called y and a number.
+
+    The copies of a repeat, the paths of branches, the items of a group, the outputs of an op or
+    block (but for those there are in training only), in order. What is absent is left out.
+    """
+    copy = found.copy if isinstance(found, Named) else found
+    every: list[tuple[str, Entry]] = []
+    if isinstance(copy, Copy) and copy.branches:
+        frame = found.frame if isinstance(found, Named) else None
+        every = [_path(place, body, frame) for place, body in enumerate(copy.branches)]
+    elif isinstance(found, Named) and found.frame is not None:
+        every = list(found.frame.names.items())
+    elif isinstance(copy, Copy):
+        training = () if copy.instance is None else copy.instance.training
+        every = [(n, v) for n, v in copy.outs.items() if n.partition(".")[0] not in training]
+    name = re.compile(re.escape(pattern[:-1]) + ("[0-9]+" if pattern != "*" else ".*"))
+    return [
+        (n, e)
+        for n, e in every
+        if name.fullmatch(n) and not (isinstance(e, Named) and (e.absent or e.missing))
+    ]
+
+
+def _path(place: int, body: Body, frame: Frame | None) -> tuple[str, Entry]:
+    """A path of branches: what its key names, else what flows out of it."""
+    named = frame.names.get(body.segment or "") if frame is not None else None
+    return body.segment or str(place), named or body.output or Value(None)
 
 
 def value(state: State, ref: Ref, found: Entry) -> Value:
@@ -50,6 +121,9 @@ def value(state: State, ref: Ref, found: Entry) -> Value:
         listed = ", ".join(f"`{path}.{name}`" for name in found.outs)
         message = f"`{path}` has several outputs and none is called `output`"
         state.fault("E313", message, ref.loc, f"name one: {listed}")
+    elif isinstance(found, Named) and found.of is not None:
+        message = f"`{path}` is a list of {found.of}"
+        state.fault("E313", message, ref.loc, f"take one, `{path}.0`, or all: `{path}.*`")
     elif isinstance(found, Named) and found.frame is not None:
         message = f"`{path}` is not finished here: an item sees those before it"
         state.fault("E312", message, ref.loc)
@@ -75,6 +149,10 @@ def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
             name = ".".join(rest[:taken])
             if name in found.outs:
                 return found.outs[name], taken
+        listed = {n: v for n, v in found.outs.items() if n.startswith(f"{rest[0]}.")}
+        if listed:
+            names = {n.partition(".")[2]: v for n, v in listed.items()}
+            return Named(frame=Frame(None, names={**names}), of="outputs"), 1
     return None, 1
 
 
@@ -131,49 +209,60 @@ def single(state: State, plan: Plan, given: Given) -> Value:
 
 
 def aligned(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Ins:
-    """The inputs in the order of `takes`, None for an optional one that is not given."""
+    """The inputs of an op in the order of `takes`, None for an optional one that is not given."""
     if takes == ("*",):
         if not given:
             nothing_flows(state, plan.item.loc)
         return tuple([v for _, v in given]) or (Value(None),)
-    names = [name.rstrip("?") for name in takes]
-    found: list[Value | None] = [None] * len(names)
-    place = 0
+    found = fed(state, plan, takes, given)
+    ins = [found.get(input_name(text)) for text in takes]
+    while ins and ins[-1] is None:
+        ins.pop()
+    return tuple(ins)
+
+
+def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Inputs:
+    """The inputs by name, in the order of `takes`: `skip?` may be missing, `xs*` are xs.0, xs.1."""
+    names = [input_name(text) for text in takes if not text.endswith("*")]
+    rest = takes[len(names)][:-1] if len(takes) > len(names) else ""
+    found: Inputs = {}
+    more: list[Value] = []
     for slot, value in given:
-        at = names.index(slot) if slot in names else place
-        if at >= len(names):
-            _miscounted(state, plan, names, len(given))
-            return tuple([Value(None) for _ in names])
-        found[at] = value
-        place = at + 1 if slot is None else place
-    missing = [n for n, t, v in zip(names, takes, found, strict=True) if v is None and t == n]
-    if missing:
+        name = slot or next((n for n in names if n not in found), rest)
+        if name in found or not name:
+            _miscounted(state, plan, takes, len(given))
+            return {name: Value(None) for name in names}
+        if name == rest:
+            more.append(value)
+        else:
+            found[name] = value
+    missing = [text for text in takes if text in names and text not in found]
+    if missing or (rest and not names and not given):
         if given:
-            _miscounted(state, plan, names, len(given), missing)
+            _miscounted(state, plan, takes, len(given), missing)
         else:
             nothing_flows(state, plan.item.loc)
-        return tuple([Value(None) for _ in names])
-    while found and found[-1] is None:
-        found.pop()
-    return tuple(found)
+        return {name: Value(None) for name in names}
+    ordered = {name: found[name] for name in names if name in found}
+    return ordered | {f"{rest}.{k}": value for k, value in enumerate(more)}
 
 
 def _miscounted(
-    state: State, plan: Plan, names: list[str], count: int, missing: list[str] | None = None
+    state: State, plan: Plan, takes: tuple[str, ...], count: int, missing: list[str] | None = None
 ) -> None:
-    item = plan.item
+    item, names = plan.item, [input_name(text) for text in takes]
     loc = deeper(item.loc, "from") if item.inputs is not None else item.loc
     if not names:
-        state.fault("E311", f"`{item.op}` takes no input", loc, "leave `from` out")
+        state.fault("E311", f"`{item.said}` takes no input", loc, "leave `from` out")
         return
     listed = ", ".join(f"`{name}`" for name in names)
     plural = "s" if len(names) > 1 else ""
-    message = f"`{item.op}` takes the input{plural} {listed}; it is given {count}"
+    message = f"`{item.said}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = ()
     if plan.kind == CALL and not lacking:
-        state.overfed.add(("blocks", item.op))
-        help = f"name all that it takes under `inputs` of `{item.op}`, or pass fewer"
-        cause = ("inputs", item.op)
+        state.overfed.add(("blocks", item.said))
+        help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
+        cause = ("inputs", item.said)
     state.fault("E311", message, loc, help, cause=cause)

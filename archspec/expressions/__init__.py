@@ -17,14 +17,16 @@ from __future__ import annotations
 from archspec.expressions.arithmetic import FUNCTIONS, make_divisible
 from archspec.expressions.grammar import Expr, ExpressionError, parse
 from archspec.expressions.texts import Template, evaluate, render, resolve, scalar, template
-from archspec.expressions.values import Env, Loop, Record, is_number, is_whole
+from archspec.expressions.values import Env, Given, Loop, Missing, Record, is_number, is_whole
 
 __all__ = [
     "FUNCTIONS",
     "Env",
     "Expr",
     "ExpressionError",
+    "Given",
     "Loop",
+    "Missing",
     "Record",
     "Template",
     "evaluate",

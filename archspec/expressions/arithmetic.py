@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from archspec.expressions.values import Loop, Record, is_number, is_whole
+from archspec.expressions.values import Given, Loop, Missing, Record, is_number, is_whole
 from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
@@ -115,7 +115,7 @@ def _equal(a: Any, b: Any) -> bool:
         truth, other = (a, b) if isinstance(a, bool) else (b, a)
         if isinstance(other, (int, float)):
             raise FailedError(f"{show(truth)} is not a number")
-    if isinstance(a, (Record, Loop)) or isinstance(b, (Record, Loop)):
+    if isinstance(a, (Record, Loop, Given)) or isinstance(b, (Record, Loop, Given)):
         raise FailedError("a record has no value of its own; compare one of its fields")
     if isinstance(a, tuple) or isinstance(b, tuple):
         a, b = (list(v) if isinstance(v, tuple) else v for v in (a, b))
@@ -124,8 +124,10 @@ def _equal(a: Any, b: Any) -> bool:
 
 def field_of(name: str, record: Any, field: str) -> Any:
     """`prev.channels`, `loop.first`; a shape as a list."""
-    if not isinstance(record, (Record, Loop)):
-        raise FailedError(f"`{name}` is {show(record)}, which has no fields")
+    if not isinstance(record, (Record, Loop, Given)):
+        help = f"ask first: `… if given.{name} else …`" if isinstance(record, Missing) else ""
+        what = "" if help else ", which has no fields"
+        raise FailedError(f"`{name}` is {show(record)}{what}", help=help)
     value = getattr(record, field, None)
     if value is None:
         message = f"`{name}` of shape {show(record)} has no `{field}`"

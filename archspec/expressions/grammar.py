@@ -282,6 +282,9 @@ class _Compiler:
         return lambda env: value
 
     def attribute(self, node: ast.Attribute, depth: int) -> Run:
+        inner = node.value
+        if isinstance(inner, ast.Subscript) and isinstance(inner.value, ast.Name):
+            return self.entry(node, inner, depth)
         if not isinstance(node.value, ast.Name) or node.value.id in ("true", "false"):
             self.refuse(
                 node,
@@ -291,11 +294,19 @@ class _Compiler:
         if owner in self.bound:
             self.refuse(node, f"`{cut(owner)}` is an entry of a list, which has no `.{cut(key)}`")
         known = LOOP if owner == "loop" else RECORD
-        if key not in known:
+        if key not in known and owner != "given":
             self.refuse(node, f"`{cut(owner)}` has no field `{cut(key)}`", did_you_mean(key, known))
         record = self.name(node.value, depth)
         self.fields.add((owner, key))
         return self.applied(node, lambda value: field_of(owner, value, key), record)
+
+    def entry(self, node: ast.Attribute, owner: ast.Subscript, depth: int) -> Run:
+        """`xs[0].channels`, of an input that is a list."""
+        name, key = ast.unparse(owner), node.attr
+        if key not in RECORD:
+            self.refuse(node, f"`{cut(name)}` has no field `{cut(key)}`", did_you_mean(key, RECORD))
+        record = self.subscript(owner, depth)
+        return self.applied(node, lambda value: field_of(name, value, key), record)
 
     def binary(self, node: ast.BinOp, depth: int) -> Run:
         compute = BINARY.get(type(node.op))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from archspec.expressions.grammar import Expr, ExpressionError, parse
-from archspec.expressions.values import LOOP, RECORD, Env, Loop, Record, is_whole
+from archspec.expressions.values import LOOP, RECORD, Env, Given, Loop, Record, is_whole
 from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -124,11 +124,23 @@ def evaluate(expr: Expr, env: Env) -> Any:
     except RecursionError:
         message = "the expression is too large"
         raise ExpressionError(message, expr.offset, expr.offset + 1, "E405") from None
+    if _of_records(value):
+        help = "`from` takes its tensors: `xs.0`, or `xs.*` for all"
+        raise _whole(expr, f"`{cut(expr.text)}` is a list of inputs, not a value", help)
+    if isinstance(value, Given):
+        raise _whole(expr, "`given` is no value", "ask for one input: `given.skip`")
     if isinstance(value, (Record, Loop)):
         fields = LOOP if isinstance(value, Loop) else RECORD
         help = f"use one of its fields: {', '.join(fields)}"
         raise _whole(expr, f"`{cut(expr.text)}` is a record, not a value", help)
     return value
+
+
+def _of_records(value: Any) -> bool:
+    """Whether it is a list that holds records, at any depth."""
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(entry, Record) or _of_records(entry) for entry in value
+    )
 
 
 def _whole(expr: Expr, message: str, help: str) -> ExpressionError:

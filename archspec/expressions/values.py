@@ -82,6 +82,23 @@ class Loop:
         return self.index == self.count - 1
 
 
+class Given:
+    """Which optional inputs a block is given: `given.skip` is true or false."""
+
+    def __init__(self, inputs: Mapping[str, bool]) -> None:
+        self.__dict__.update(inputs)
+
+    def __str__(self) -> str:
+        return "what is given"
+
+
+class Missing:
+    """An optional input that a call does not give: it has no fields."""
+
+    def __str__(self) -> str:
+        return "an input that this call does not give"
+
+
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether it is a whole number; `true` is none, though Python's bool is an int."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -84,7 +84,7 @@ class Folder:
         """Whether one card can stand for the copies.
 
         They work at one resolution, and either only the last is read by others, or all are read by
-        the same and none by another.
+        the same, none by another, and what they read is of one resolution too.
         """
         wiring, stop = self.wiring, copies[-1].stop
         if len({wiring.size(wiring.last(copy.nodes)) for copy in copies}) > 1:
@@ -95,7 +95,9 @@ class Folder:
         ):
             return True
         readers = [self._readers(copy) for copy in copies]
-        return len(set(readers)) == 1 and min(readers[0], default=0) >= stop
+        if len(set(readers)) > 1 or min(readers[0], default=0) < stop:
+            return False
+        return len({wiring.size(copy.start) for copy in copies}) == 1
 
     def _readers(self, copy: Element) -> frozenset[int]:
         """The nodes behind a copy that read it; one past the last for an output."""

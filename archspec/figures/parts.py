@@ -139,6 +139,8 @@ class Describer:
         if name and not name.isdigit():
             return name
         element = self.typical(draft)
+        if not element.children:
+            return self._label(Draft("op", (element,), (element.start,), element.start))
         inside = _told([self._label(one) for one in self.folder.drafts(element, Fold(_LOOKED))])
         if len(inside) <= _SUMMARY:
             return ", ".join(inside)

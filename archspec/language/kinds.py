@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import (
@@ -31,13 +31,16 @@ from pydantic_core.core_schema import any_schema
 
 from archspec.expressions import Expr, Template, scalar, template
 from archspec.language.names import (
+    BLOCK,
     OTHER_ID,
     PARAM,
     bad_axis,
     bad_id,
     bad_output,
     bad_param,
+    is_block,
     is_path,
+    is_pattern,
 )
 from archspec.language.refusals import (
     Faults,
@@ -49,6 +52,7 @@ from archspec.language.refusals import (
     wrong_kind,
 )
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
+from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.words import cut, written
 
@@ -179,6 +183,16 @@ def _condition(node: Any) -> Value:
     )
 
 
+def _callee(node: Any) -> Value:
+    """The name of a block, or an expression that gives one."""
+    if isinstance(node, str) and "$" in node:
+        return parsed(node)
+    if isinstance(node, str) and is_block(node):
+        return node
+    help = f"write `{node}: …`" if isinstance(node, str) and node in REGISTRY else ""
+    raise wrong_kind("the name of a block, or an expression that gives one", help)
+
+
 def _inner_path(node: Any) -> Template:
     """A path that may begin with a number: of what a `sequential` holds."""
     return _path(str(node) if type(node) is int else node, before="a.")
@@ -198,6 +212,11 @@ def _freeze(node: Any) -> Value:
 
 
 def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
+    """A field that takes one of some words, as `one_of` does."""
+    return PlainValidator(one_of(*words, alike=alike)), WithJsonSchema({"enum": list(words)})
+
+
+def one_of(*words: str, alike: dict[str, str] | None = None) -> Callable[[Any], str]:
     """One of some words; `alike`: what others mean. `...` stands for one that must be written."""
 
     def check(node: Any) -> str:
@@ -207,7 +226,7 @@ def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
             raise PydanticKnownError("missing")
         raise refuse("word", written(node), words=words, alike=(alike or {}).get(str(node), ""))
 
-    return PlainValidator(check), WithJsonSchema({"enum": list(words)})
+    return check
 
 
 def keys(pattern: str) -> Spelt:
@@ -222,6 +241,12 @@ MAPPING = (
 )
 Text = Annotated[str, PlainValidator(_plain), WithJsonSchema({"type": "string", "minLength": 1})]
 Condition = Annotated[Any, PlainValidator(_condition, json_schema_input_type=bool | Expression)]
+Callee = Annotated[
+    Any,
+    PlainValidator(
+        _callee, json_schema_input_type=Annotated[str, Field(pattern=BLOCK)] | Expression
+    ),
+]
 Freeze = Annotated[
     Any,
     PlainValidator(
@@ -264,28 +289,36 @@ def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     return found
 
 
-def _path(node: Any, before: str = "") -> Template:
+def _path(node: Any, before: str = "", *, many: bool = False) -> Template:
     found = template_of(node)
-    if not is_path(before + _shape_of(found)):
+    shape = before + _shape_of(found)
+    if not (is_path(shape) or (many and is_pattern(shape))):
+        if is_pattern(shape):
+            said = f"`{cut(node)}` stands for several items, and one is meant here"
+            raise refuse("E205", said, "name one of them")
         said = f"`{cut(node)}` is not a path: names and numbers with dots between"
         raise refuse("E205", said)
     return found
 
 
-def ref(node: Any, loc: Loc, slot: str | None = None) -> Ref:
-    """One dotted path to an item."""
-    return Ref(slot=slot, path=_path(node), loc=loc)
+def ref(node: Any, loc: Loc, *, many: bool = False) -> Ref:
+    """One dotted path to an item; `many`: or a pattern, to several."""
+    return Ref(path=_path(node, many=many), loc=loc)
+
+
+def _refs(node: Any, loc: Loc) -> Ref:
+    return ref(node, loc, many=True)
 
 
 def refs(node: Any, loc: Loc, what: str, steps: Steps, faults: Faults) -> tuple[Ref, ...]:
     """A list of paths, or one; `what` they are, in a sentence."""
     if not isinstance(node, list):
-        return (faults.at(steps, ref, node, loc),)
+        return (faults.at(steps, _refs, node, loc),)
     if not node:
         help = "name at least one item, or leave it out"
         faults.add(steps, "E204", f"{what} is an empty list", help)
     return tuple(
-        faults.at((*steps, i), ref, one, Loc(loc.file, (*loc.path, i)))
+        faults.at((*steps, i), _refs, one, Loc(loc.file, (*loc.path, i)))
         for i, one in enumerate(node)
     )
 
@@ -304,8 +337,10 @@ def _from(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
         if not isinstance(node, dict):
             return refs(node, _inside(info, "from"), "`from`", (), faults)
         return tuple(
-            faults.at((slot,), ref, one, _inside(info, "from", slot), slot)
-            for slot, one in node.items()
+            replace(one, slot=slot)
+            for slot, given in node.items()
+            for one in refs(given, _inside(info, "from", slot), f"`{cut(slot)}`", (slot,), faults)
+            if one is not None
         )
 
 
@@ -332,7 +367,7 @@ Id = Annotated[Any, PlainValidator(_id, json_schema_input_type=str)]
 From = Annotated[
     tuple[Ref, ...] | None,
     PlainValidator(
-        _from, json_schema_input_type=_PATHS | Annotated[dict[str, str], Field(min_length=1)]
+        _from, json_schema_input_type=_PATHS | Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
 ]
 Outputs = Annotated[

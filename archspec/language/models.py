@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
 
+from archspec.expressions import Expr
 from archspec.language import arguments
 from archspec.language.arguments import BESIDE
 from archspec.language.expected import Expected, Warnings
@@ -38,6 +39,7 @@ from archspec.language.fillers import AnyInit, InitByOp
 from archspec.language.kinds import (
     MAPPING,
     OURS,
+    Callee,
     Condition,
     Defaults,
     Freeze,
@@ -54,6 +56,7 @@ from archspec.language.kinds import (
     Text,
     Values,
     keys,
+    one_of,
     refs,
     word,
 )
@@ -67,10 +70,11 @@ from archspec.language.names import (
     bad_id,
     bad_input,
     bad_variant,
+    input_name,
     is_block,
 )
 from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
-from archspec.language.values import Part, Ref, Value, reads
+from archspec.language.values import Merge, Part, Ref, Value, reads
 from archspec.language.weights import Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
+_joins = one_of(*MERGES, alike=_MERGED)
 # Where none is written: `...` must be.
 _MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
@@ -137,6 +142,8 @@ def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     if not node or not isinstance(node, (list, dict)):
         raise wrong_kind("paths by name, or a list of paths", empty=not node)
     path: Steps = (*info.data["loc"].path, "branches")
+    if isinstance(node, dict) and "repeat" in node:  # an item, of which each copy is a path
+        return {None: Located(node, path)}
     entries = node.items() if isinstance(node, dict) else enumerate(node)
     return {key: Located(entry, (*path, key)) for key, entry in entries}
 
@@ -153,7 +160,7 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
         Branch(
             key=key if isinstance(key, str) else None,
             items=items,
-            loc=Loc(loc.file, (*loc.path, "branches", key)),
+            loc=Loc(loc.file, (*loc.path, "branches", *(() if key is None else (key,)))),
         )
         for key, items in given.items()
     )
@@ -161,11 +168,16 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Part):
-    """One path of `branches`."""
+    """One path of `branches`; `each`: one for each copy of an item that repeats."""
 
     key: str | None  # of a mapping; None in a list
     items: tuple[Item, ...]
     loc: Loc
+
+    @property
+    def each(self) -> bool:
+        alone = self.key is None and len(self.items) == 1 and self.items[0].loc == self.loc
+        return alone and self.items[0].repeat is not None
 
 
 _Items = tuple[Annotated["Item", WrapValidator(_left_out)], ...]
@@ -196,7 +208,8 @@ def only(*ops: str) -> BeforeValidator:
     def check(value: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data["op"]
         if op not in ops:
-            said = f"`{info.field_name}` means nothing on `{op}`; it belongs to {listed(ops)}"
+            key = str(info.field_name).rstrip("_")
+            said = f"`{key}` means nothing on `{op}`; it belongs to {listed(ops)}"
             raise refuse("E215", said, "remove it", on_key=True)
         return value
 
@@ -210,12 +223,28 @@ def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
     return value
 
 
+_How = Literal["concat", "add", "mul", "mean", "max"]
+
+
+def _merge(node: Any, info: ValidationInfo[Any]) -> Merge:
+    """The word of an op, or that with its parameters."""
+    if not (isinstance(node, dict) and len(node) == 1):
+        return Merge(_joins(node))
+    ((op, given),) = node.items()
+    with Faults() as faults:
+        if faults.at((), _joins, op) is None:
+            return Merge(op)
+        return Merge(op, arguments.of_op(REGISTRY[op], given, (op,), faults, info.context.checked))
+
+
 def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     """Arguments by name; they stand behind the op where the item is a mapping."""
     op, reading = info.data["op"], info.context
-    steps = (op,) if info.data["key"].on_key else ()
+    steps: Steps = (op,) if info.data["key"].on_key else ()
     cls = REGISTRY.get(op)
     with Faults() as faults:
+        if op == "call":
+            return arguments.of_block(op, node, "", ("with",), faults)
         if cls is not None:
             return arguments.of_op(cls, node, steps, faults, reading.checked)
         first = next(iter(reading.blocks.get(op) or ()), "")
@@ -267,13 +296,32 @@ class Item(Placed):
         GetPydanticSchema(lambda _, read: read(_EachBody)),
     ] = Field((), description="the same input into each path")
     merge: Annotated[
-        Literal["concat", "add", "mul", "mean", "max"] | None,
-        *word(*MERGES, alike=_MERGED),
+        Merge | None,
+        PlainValidator(_merge, json_schema_input_type=_How | dict[_How, Any]),
         only("residual", "branches"),
-    ] = Field(None, description="how paths join")
+    ] = Field(None, description="how paths join: concat, or {concat: {axis: -1}}")
     target: Shared = Field(
         None, alias="shared", description="an earlier item once more, with the same weights"
     )
+
+    callee: Callee = Field(
+        None, alias="call", description="a block by its name, which an expression may give"
+    )
+    with_: Annotated[dict[str, Any] | None, only("call")] = Field(
+        None, alias="with", description="the params of the block that `call` names"
+    )
+
+    @property
+    def said(self) -> str:
+        """The operation, in a sentence."""
+        if self.op != "call":
+            return self.op
+        return f"$({self.callee.text})" if isinstance(self.callee, Expr) else str(self.callee)
+
+    @property
+    def given(self) -> Steps:
+        """Where its arguments stand."""
+        return (*self.loc.path, "with") if self.op == "call" else self.key.path
 
     @property
     def inputs(self) -> tuple[Ref, ...] | None:
@@ -289,17 +337,26 @@ class Item(Placed):
             raise wrong_kind("a word or a mapping", help, what="an item")
         op = _operation(node, reading)
         head = {"\0op": op, "\0key": Loc(reading.file, (*path, op), on_key=True)}
+        if op == "call":
+            return {**head, "\0args": node.get("with"), **node}
         if op in STRUCTURE:
             return {**head, **_MERGES.get(op, {}), **node}
-        many = op in REGISTRY and REGISTRY[op].takes == ("*",) and isinstance(node[op], list)
+        many = op in REGISTRY and REGISTRY[op].takes == ("*",) and _are_inputs(node[op])
         given = {key: node[key] for key in node if key != op}
         return {**head, "\0listed" if many else "\0args": node[op], **given}
+
+
+def _are_inputs(node: Any) -> bool:
+    """Whether what is written behind a merge are its inputs: a list, or `stages.*`."""
+    return isinstance(node, list) or (
+        isinstance(node, str) and "*" in node and not node.startswith("$")
+    )
 
 
 def _word(text: str, reading: Reading) -> str:
     """A bare word: an op or block without arguments."""
     if text in STRUCTURE:
-        example = "a path" if text == "shared" else "items"
+        example = {"shared": "a path", "call": "the name of a block"}.get(text, "items")
         raise refuse("E204", f"`{text}` stands without {example}", f"write `{text}: …`")
     if not (reading.known(text) or is_block(text)):
         raise _no_operation(text, reading, on_key=False)
@@ -344,9 +401,11 @@ def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCusto
 
 
 def _lists(self: Block | Spec | Use) -> frozenset[str]:
-    """Outputs written as a list (even of one)."""
+    """Outputs that are lists: written as one (even of one), or by a pattern."""
     found = (self.outputs or {}).items()
-    return frozenset(name for name, refs in found if isinstance(refs[0].loc.path[-1], int))
+    return frozenset(
+        name for name, refs in found if refs[0].many or isinstance(refs[0].loc.path[-1], int)
+    )
 
 
 def _with_body(found: dict[str, Any]) -> None:
@@ -355,6 +414,10 @@ def _with_body(found: dict[str, Any]) -> None:
     keys["sequential"] = {**keys["body"], "description": "the same, its items numbered from 0"}
     found["required"].remove("body")
     found["oneOf"] = [{"required": ["body"]}, {"required": ["sequential"]}]
+
+
+def _bad_block_input(text: str) -> str:
+    return bad_input(input_name(text))
 
 
 def _block_inputs(node: Any) -> Any:
@@ -366,13 +429,20 @@ def _block_inputs(node: Any) -> Any:
     return node
 
 
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(takes: tuple[str, ...]) -> tuple[str, ...]:
+    names = [input_name(text) for text in takes]
     with Faults() as faults:
         first = {name: i for i, name in reversed([*enumerate(names)])}
         for i, name in enumerate(names):
             if first[name] < i:
                 faults.add((i,), "E206", f"`{name}` is given twice", "choose another name")
-    return names
+            if takes[i].endswith("*") and i < len(takes) - 1:
+                said = f"`{takes[i]}` takes all inputs that are left, so it is the last"
+                faults.add((i,), "E204", said, "write it at the end of `inputs`")
+            if not takes[i].endswith(("?", "*")) and i and takes[i - 1].endswith("?"):
+                said = f"`{takes[i]}` must be given, and `{takes[i - 1]}` before it may be left out"
+                faults.add((i,), "E204", said, "write what is optional behind it")
+    return takes
 
 
 class Block(Placed):
@@ -386,17 +456,36 @@ class Block(Placed):
     numbered: Annotated[bool, *OURS] = Field(alias="\0numbered")  # `sequential`
     cut: Annotated[tuple[Ref, ...], *OURS] = Field((), alias="\0cut")  # outputs that a `use` names
     params: Defaults = Field({}, description="named values; `required` has no default")
-    inputs: Annotated[
-        tuple[Annotated[str, named(bad_input, on_key=False), takes("a name", str)], ...],
+    slots: Annotated[
+        tuple[Annotated[str, named(_bad_block_input, on_key=False), takes("a name", str)], ...],
         AfterValidator(_each_once),
         BeforeValidator(_block_inputs),
         Spelt(lambda found: {**found, "minItems": 1}),
-    ] = Field(("input",), description="names of its inputs")
+    ] = Field(
+        ("input",),
+        alias="inputs",
+        description="names of its inputs: `skip?` may be left out, `xs*` takes all that are left",
+    )
     items: Body = Field(validation_alias=AliasChoices("body", "sequential"))
     outputs: Outputs = Field(None, description="outputs by name; default: the last item")
     note: Text = Field("", description="a remark")
 
     lists = cached_property(_lists)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs, without the signs behind them."""
+        return tuple(input_name(text) for text in self.slots)
+
+    @property
+    def rest(self) -> str:
+        """The input that is a list, if one is."""
+        return self.inputs[-1] if self.slots[-1].endswith("*") else ""
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The inputs that a call may leave out."""
+        return frozenset(input_name(text) for text in self.slots if text.endswith("?"))
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
@@ -429,12 +518,22 @@ class Input(Placed):
         return node if isinstance(node, dict) else {"shape": node}
 
 
+def _one_by_one(outputs: dict[str, tuple[Ref, ...]] | None) -> Any:
+    with Faults() as faults:
+        for name, paths in (outputs or {}).items():
+            for ref in paths:
+                if ref.many:
+                    said = f"`{ref.path.text}` is a pattern; what a file is cut to is named"
+                    faults.add((name,), "E205", said, "write the paths out: `[layer1, layer2]`")
+    return outputs
+
+
 class Use(Placed):
     """Another spec file, taken in as a block."""
 
     file: Text
     variant: Text | None = None
-    outputs: Outputs = None
+    outputs: Annotated[Outputs, AfterValidator(_one_by_one)] = None
     spec: Annotated[Any, *OURS] = Field(None, alias="\0spec")  # the file, read and parsed
 
     lists = cached_property(_lists)

@@ -12,8 +12,8 @@ from archspec.layers import REGISTRY
 MODIFIERS = (
     "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
 )  # fmt: skip
-COMPANIONS = ("merge", "shortcut")  # modifiers of some structure words only
-STRUCTURE = ("body", "sequential", "branches", "residual", "shared")
+COMPANIONS = ("merge", "shortcut", "with")  # modifiers of some structure words only
+STRUCTURE = ("body", "sequential", "branches", "residual", "shared", "call")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
 ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -25,10 +25,11 @@ _PARAM = re.compile(PARAM[1:-1])
 _BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
+_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?(?:\.(?:[A-Za-z0-9_]+\*?|\*))*")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _LONGEST = 100
 
-_WORDS = frozenset({"prev", "input", "loop"})
+_WORDS = frozenset({"prev", "input", "loop", "given"})
 # Attributes of torch.nn.Module and Sequential (torch 2.13), without those that start with `__`.
 # Written down because checking a spec never loads torch; a test compares.
 _MODULE = frozenset({
@@ -111,6 +112,11 @@ def bad_input(name: str) -> str:
     return _bad(name, _ID, "an input", (taken, "has a meaning of its own"))
 
 
+def input_name(text: str) -> str:
+    """The name of a block's input as it is declared: `skip`, `skip?` (optional), `xs*` (a list)."""
+    return text[:-1] if text[-1:] in ("?", "*") else text
+
+
 def bad_output(name: str) -> str:
     """Why `name` cannot be an output, or ""."""
     return _bad(name, _ID, "an output")
@@ -137,6 +143,11 @@ def bad_variant(name: str) -> str:
 def is_path(text: str) -> bool:
     """Whether `text` (its expressions replaced by 0) is a dotted path of names and numbers."""
     return len(text) <= 10 * _LONGEST and _PATH.fullmatch(text) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is a path in which a segment is `*`, or ends in one: `stages.*`, `y*`."""
+    return "*" in text and len(text) <= 10 * _LONGEST and _PATTERN.fullmatch(text) is not None
 
 
 def is_block(text: str) -> bool:

@@ -27,6 +27,7 @@ _TOGETHER: Schema = {
     "shortcut": ["residual"],
     "shortcut_when": ["residual"],
     "branches": ["merge"],
+    "with": ["call"],
 }
 
 
@@ -95,6 +96,7 @@ def _op(op: str) -> Schema:
         choices.append({"type": "null"})
     if layer.takes == ("*",):
         choices.append({"type": "array", "items": {"type": "string"}, "minItems": 1})
+        choices.append({"type": "string", "pattern": r"\*"})
     doc = (layer.__doc__ or "").strip().partition("\n")[0]
     return {"description": doc, "anyOf": choices}
 

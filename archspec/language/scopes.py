@@ -49,6 +49,8 @@ class Sight:
     loop: bool = False
     items: ChainMap[str, bool] = field(default_factory=ChainMap)  # ids of earlier items
     later: Collection[str] = NOTHING  # declared, but without a value at this place
+    rest: str = ""  # the input that is a list
+    optional: frozenset[str] = NOTHING  # inputs that may be left out: the fields of `given`
 
     def inside(self, columns: Collection[str]) -> Sight:
         """What an item with a `repeat` of these columns, and everything in it, sees."""
@@ -56,8 +58,10 @@ class Sight:
 
     def sees(self, name: str, where: Where) -> bool:
         """Whether a name has a value."""
-        if name in self.params or name in self.columns:
+        if name in self.params or name in self.columns or (name and name == self.rest):
             return True
+        if name == "given":
+            return bool(self.optional)
         if name == "loop":
             return self.loop and where in (Where.VALUE, Where.SEGMENT)
         if where is Where.VALUE:
@@ -66,7 +70,7 @@ class Sight:
 
     def names(self, where: Where) -> Iterator[str]:
         """All names that have a value, sorted."""
-        every = {*self.params, *self.columns, *self.inputs, *self.items, "prev", "loop"}
+        every = {*self.params, *self.columns, *self.inputs, *self.items, "prev", "loop", "given"}
         yield from sorted(name for name in every if self.sees(name, where))
 
 
@@ -98,7 +102,8 @@ class Scopes:
     def params(self, given: Mapping[str, Mapping[Steps, Value]], sight: Sight) -> None:
         """Values of params, by place: each sees those above it, and what `sight` has besides."""
         above: dict[str, object] = {}
-        seen = Sight(ChainMap(above, dict(sight.params)), sight.inputs, later=given.keys())
+        params = ChainMap(above, dict(sight.params))
+        seen = replace(sight, params=params, later=given.keys())
         for name, values in given.items():
             for path, value in values.items():
                 self.look(value, path, seen, Where.DEFAULT)
@@ -168,9 +173,10 @@ class Scopes:
             self.twice(path, f"`{block.name}` is a block and a used file")
         at = (*path, "params")
         given = {name: {(*at, name): value} for name, value in block.params.items()}
-        self.params(given, replace(document, inputs=block.inputs))
+        own = Sight(inputs=block.inputs, rest=block.rest, optional=block.optional)
+        self.params(given, replace(own, params=document.params))
         self.hidden(block.params, block.inputs, at)
-        sight = Sight(block.params, block.inputs)
+        sight = replace(own, params=block.params)
         self.items(block.items, sight)
         self.outputs(block.outputs, sight)
 
@@ -188,12 +194,10 @@ class Scopes:
         if item.repeat is not None:
             self.repeat(item.repeat, sight)
             sight = sight.inside(item.repeat.columns)
-        if item.op in self.spec.blocks or item.op in self.spec.use or is_block(item.op):
-            self.call(item)
-        for key, value in item.args.items():
-            self.look(value, (*item.key.path, key), sight, Where.VALUE)
-        for key in _VALUES & item.model_fields_set:
-            self.look(getattr(item, key), (*path, key), sight, Where.VALUE)
+        if is_block(item.said):
+            self.call(item, item.said)
+        for at, value in _values(item):
+            self.look(value, at, sight, Where.VALUE)
         if item.id is not None:
             self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
         if item.init is not None:
@@ -217,15 +221,18 @@ class Scopes:
 
     def slots(self, item: Item, inputs: Iterable[Ref]) -> None:
         """`from` by the names of the operation's inputs."""
+        if isinstance(item.callee, Expr):
+            return  # it is known once the expression has a value
         slots = [ref for ref in inputs if ref.slot is not None]
-        known = self.takes(item.op) if slots else ()
+        word = item.said
+        known = self.takes(word) if slots else ()
         if known is None:
-            said, help = f"the inputs of `{item.op}` have no names", "write a list: `from: [a, b]`"
+            said, help = f"the inputs of `{word}` have no names", "write a list: `from: [a, b]`"
             self.to.add("E204", said, (*item.loc.path, "from"), help)
             return
         for ref in slots:
             if ref.slot not in known:
-                where = f"as an input of `{item.op}`"
+                where = f"as an input of `{word}`"
                 self.to.unknown(str(ref.slot), ref.loc.path, known, where)
 
     def callee(self, op: str) -> Block | Spec | None:
@@ -243,9 +250,9 @@ class Scopes:
             return None
         return tuple(name.rstrip("?") for name in cls.takes)
 
-    def call(self, item: Item) -> None:
+    def call(self, item: Item, op: str) -> None:
         """Of a block: there is one, it has these params, and those it needs are given."""
-        op, args, path = item.op, item.args, item.key.path
+        args, path = item.args, item.given
         if op not in self.spec.blocks and op not in self.spec.use:
             self.strange.append(item)
             return
@@ -266,17 +273,19 @@ class Scopes:
                 self.to.add("E208", said, (*path, key), help, on_key=True, cause=cause)
         missing = [key for key in params if params[key] is REQUIRED and key not in args]
         if missing and not unknown:  # a misspelt one is missing only once
-            help = f"write `{op}: {{{missing[0]}: …}}`"
-            self.to.add("E209", f"`{op}` needs {listed(missing)}", path, help, on_key=True)
+            given = f"{{{missing[0]}: …}}"
+            help = f"write `with: {given}`" if item.op == "call" else f"write `{op}: {given}`"
+            at = path if item.op != "call" or args else item.key.path
+            self.to.add("E209", f"`{op}` needs {listed(missing)}", at, help, on_key=True)
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
         for item in self.strange:
-            likely = self.to.near(item.op, idle)
-            path, on_key = item.key.path, item.key.on_key
-            self.to.no_operation(item.op, path, blocks, on_key=on_key, likely=likely)
+            likely = self.to.near(item.said, idle)
+            path, on_key = item.key.path, item.key.on_key and item.op != "call"
+            self.to.no_operation(item.said, path, blocks, on_key=on_key, likely=likely)
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():
@@ -312,7 +321,11 @@ class Scopes:
         if blind:
             return
         for owner, key in expr.fields:
-            if owner in sight.params or owner in sight.columns:
+            if owner == "given" and key not in sight.optional:
+                said = f"`{cut(key)}` is no input that a call may leave out"
+                help = self.to.did_you_mean(key, sight.optional) or f"`given.{min(sight.optional)}`"
+                self.to.add("E220", said, path, help, span=_span(expr, owner))
+            elif owner in sight.params or owner in sight.columns:
                 what = "column" if owner in sight.columns else "param"
                 said = f"`{owner}` is a {what}, which has no `.{key}`"
                 help = f"write `${owner}`; fields have `prev`, `loop`, inputs and ids of items"
@@ -326,6 +339,10 @@ class Scopes:
         if name == "loop":
             only = "not in `repeat` itself" if sight.loop else "only inside a `repeat`"
             self.to.add("E220", f"`loop` has a value {only}", path, span=span)
+        elif name == "given":
+            said = "`given` tells which optional inputs a block has; there are none here"
+            help = "`?` behind its name makes an input optional: `inputs: [x, skip?]`"
+            self.to.add("E220", said, path, help, span=span)
         elif name in sight.later:
             help = "a param sees those above it; a column sees none of its own `repeat`"
             self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
@@ -340,6 +357,15 @@ class Scopes:
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )
+
+
+def _values(item: Item) -> Iterator[tuple[Steps, Value]]:
+    """The values of an item, by place, that see all that expressions may."""
+    yield (*item.loc.path, "call"), item.callee
+    yield from (((*item.given, key), value) for key, value in item.args.items())
+    yield from (((*item.loc.path, k), getattr(item, k)) for k in _VALUES & item.model_fields_set)
+    if item.merge is not None:
+        yield (*item.loc.path, "merge", item.merge.op), item.merge.args
 
 
 def _ids(item: Item) -> Iterator[str]:

@@ -37,8 +37,13 @@ class Ref(Part):
     """One entry of `from`, of a merge's list, of `shared`, of `outputs`: a dotted path."""
 
     slot: str | None = None  # the input it is for, when given by name
-    path: Template  # "enc$i", "half.1", "prev"
+    path: Template  # "enc$i", "half.1", "prev", "stages.*"
     loc: Loc
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a pattern, which stands for as many as there are: `stages.*`, `y*`."""
+        return any(isinstance(part, str) and "*" in part for part in self.path.parts)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +66,14 @@ class Repeat(Part):
     count: Value = None
     columns: Mapping[str, Value] = field(default_factory=dict)
     loc: Loc
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How paths join: an op, and its parameters as written."""
+
+    op: str
+    args: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -29,7 +29,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone, up_to
+from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
@@ -286,7 +286,7 @@ class Matmul(Layer):
         return Kept(inputs=tuple(i for i, c in enumerate(copied) if not c), bytes=own)
 
     def call(self, *ins: TensorType) -> Call:
-        return Call(None, forward="x0 @ x1")
+        return Call(None, forward="x0 @ x1", broadcast=True)
 
 
 class Concat(Layer):
@@ -369,14 +369,16 @@ class Parameter(Layer):
     examples = (
         ({"shape": [7, 12]}, ()),
         ({"shape": 5}, ()),
+        ({"shape": []}, ()),
         ({"shape": [7, 12], "batch": True}, ()),
+        ({"shape": [], "batch": True}, ()),
     )
 
     shape: Annotated[
         tuple[Size, ...],
-        up_to(8),
+        Field(max_length=8),
         BeforeValidator(alone, json_schema_input_type=Size | Sizes),
-    ] = Field(description="its shape")
+    ] = Field(description="its shape; [] is one number")
     batch: Flag = Field(
         False, description="store it with a leading axis of 1, as torchvision's ViT does"
     )
@@ -388,6 +390,5 @@ class Parameter(Layer):
         return (Weight("", (1, *self.shape) if self.batch else self.shape),)
 
     def call(self, *ins: TensorType) -> Call:
-        sizes = tuple(map(Arg, self.shape))
-        lead = (Arg(1),) if self.batch else ()
-        return Call("torch.zeros", (*lead, *sizes), "self", wrap="nn.Parameter", batchless=True)
+        sizes = tuple(map(Arg, (1, *self.shape) if self.batch else self.shape)) or (Arg(()),)
+        return Call("torch.zeros", sizes, "self", wrap="nn.Parameter", batchless=True)

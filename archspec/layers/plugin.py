@@ -22,13 +22,14 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cat", "einsum", "empty", "empty_like", "float32", "linalg", "maximum",
-    "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid", "split", "split_with_sizes",
-    "stack", "take_along_dim", "unflatten", "zeros",
+    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "float32", "linalg",
+    "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid", "split",
+    "split_with_sizes", "stack", "take_along_dim", "unflatten", "zeros", "zeros_like",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
-    "body", "sequential", "branches", "residual", "shared", "merge", "shortcut", "id", "from",
+    "body", "sequential", "branches", "residual", "shared", "call", "with", "merge", "shortcut",
+    "id", "from",
     "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")

@@ -19,6 +19,7 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
+    Mismatch,
     Reach,
     TensorType,
     Window,
@@ -80,6 +81,9 @@ class Reduce(Layer):
         if len(set(found)) < len(found):
             raise self.misfit("axis", f"it names an axis of the input {t} twice", code="E302")
         return found
+
+    def label(self, axes: int) -> str:
+        return self.by
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, t)
@@ -198,7 +202,10 @@ class Cumsum(Alike):
 
 
 class Argmax(Layer):
-    """The place of the largest cell along an axis, a whole number: torch.argmax."""
+    """The place of the largest cell along an axis, a whole number: torch.argmax.
+
+    Of whole numbers too: where the last token stands, if its number is the highest.
+    """
 
     op = "argmax"
     family = "merge"
@@ -210,7 +217,8 @@ class Argmax(Layer):
     keep: Flag = Field(False, description="the axis stays, with one cell")
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, t)
+        if t.dtype == "bool":
+            raise Mismatch("`argmax` takes numbers; the input holds bool", code="E303")
         axis = place(self.op, self.axis, t)
         rest = (1,) if self.keep else ()
         return (TensorType((*t.shape[:axis], *rest, *t.shape[axis + 1 :]), "int", map=t.map),)

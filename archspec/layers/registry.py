@@ -42,6 +42,7 @@ _INDEX = {
         ("recurrent", "lstm gru rnn"),
         ("attention", "attention"),
         ("dot_attention", "dot_attention rotary"),
+        ("relative", "relative_position_bias shift_mask"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("einsum", "einsum"),
         ("arithmetic", "exp log sqrt sin cos pow clamp"),

@@ -245,10 +245,15 @@ class Part(Rearrange):
 
     view = True
 
-    def _indexed(self, inside: str, t: TensorType) -> str:
+    def _indexed(self, inside: str, t: TensorType, free: tuple[Arg, ...]) -> Call:
         """An index along the axis: `x0[:, :, inside]`, `x0[..., inside]`."""
         axis: int = vars(self)["axis"]
-        return f"x0[..., {inside}]" if axis == -1 else f"x0[{':, ' * (axis % t.rank + 1)}{inside}]"
+        if axis == -1:
+            ends = f"x0[..., {inside}]"
+            return Call(None, forward=ends, free=free, alone=ends)
+        before = ":, " * (axis % t.rank)
+        forward, alone = f"x0[:, {before}{inside}]", f"x0[{before}{inside}]"
+        return Call(None, forward=forward, free=free, alone=alone)
 
 
 class Select(Part):
@@ -277,7 +282,7 @@ class Select(Part):
 
     def call(self, t: TensorType) -> Call:
         index = Arg(self.index, "index")
-        return Call(None, forward=self._indexed("index", t), free=(index,))
+        return self._indexed("index", t, (index,))
 
     def module(self, t: TensorType) -> Call:
         return Call("Select", (torch_axis(self.axis), Arg(self.index)))
@@ -338,7 +343,7 @@ class Slice(Part):
         inside = ":".join(n if n in given else "" for n in ("start", "stop"))
         inside += ":step" if "step" in given else ""
         free = tuple(Arg(value, n) for n, value in given.items())
-        return Call(None, forward=self._indexed(inside, t), free=free)
+        return self._indexed(inside, t, free)
 
     def module(self, t: TensorType) -> Call:
         dim = place(self.op, self.axis, t) + 1

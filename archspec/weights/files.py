@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from archspec.save import NotOursError, replacing
 from archspec.text.options import said
-from archspec.weights import entries, prefixes, shards
+from archspec.weights import entries, folders, prefixes, shards
 from archspec.weights import header as headers
 from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError, some, unusable
@@ -100,10 +100,13 @@ def held(state: Mapping[str, Any], pick: Pick, name: str = "state_dict") -> Arch
 def opened(path: str | Path, most: int | None = None, pick: Pick = WHOLE) -> Iterator[Archive]:
     """The tensors of a file: safetensors, an index of such, torch's zip; by its first bytes.
 
+    Of a folder those of the file in it.
+
     `most`: bytes that it may have; `pick`: which of its tensors. Raises WeightsError.
     """
     with ExitStack() as stack:
-        yield named(stack.enter_context(_read(Path(path), most, pick)), pick)
+        file = folders.weights(Path(path))
+        yield named(stack.enter_context(_read(file, most, pick)), pick)
 
 
 @contextmanager

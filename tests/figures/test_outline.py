@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from random_specs import specs
 
 from archspec.figures.outline import MOST, Fold, Outline, Part, outline
-from archspec.network import Program, loads
+from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
 
 
@@ -245,6 +245,19 @@ def test_sizes_only() -> None:
 def test_parallel_copies_read_alike_are_one_card() -> None:
     parts = {part.label: part for part in outline(network("faster_rcnn")).parts}
     assert parts["Proposals"].copies == 5
+
+
+def test_copies_that_read_maps_of_several_sizes_stand_apart() -> None:
+    """RetinaNet's heads: one for each level of the pyramid, whose rows are no maps any more."""
+    parts = outline(load("retinanet"), Fold(scales=True)).parts
+    assert [part.name for part in parts if part.label == "BoxHead"] == [
+        "regression_head", "boxes4", "boxes5", "boxes6", "boxes7",
+    ]  # fmt: skip
+
+
+def test_copies_of_an_op_have_its_label() -> None:
+    (masks,) = (part for part in outline(load("unet_plus_plus")).parts if part.copies == 4)
+    assert masks.label == "conv 1×1"
 
 
 def test_no_such_part() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -73,3 +75,139 @@ class Bert(nn.Module):
 
     def added(self, output: nn.Module, x: Tensor, before: Tensor) -> Tensor:
         return output.LayerNorm(self.drop(output.dense(x)) + before)
+
+
+class Llama(nn.Module):
+    """Llama, with the names of Hugging Face (Touvron et al. 2023)."""
+
+    def __init__(self, layers: int = 4, width: int = 128, heads: int = 8, shared: int = 2) -> None:
+        super().__init__()
+        self.heads, self.shared = heads, shared
+        sizes = {"q": width, "k": width // heads * shared, "v": width // heads * shared, "o": width}
+        maps = {f"{name}_proj": (width, size) for name, size in sizes.items()}
+        gated = {"gate_proj": (width, 352), "up_proj": (width, 352), "down_proj": (352, width)}
+
+        def linear(sizes: dict[str, tuple[int, int]]) -> nn.Module:
+            return Modules(**{name: nn.Linear(*size, bias=False) for name, size in sizes.items()})
+
+        norms = ("input_layernorm", "post_attention_layernorm")
+        self.model = Modules(
+            embed_tokens=nn.Embedding(256, width),
+            layers=nn.ModuleList(
+                Modules(
+                    self_attn=linear(maps),
+                    mlp=linear(gated),
+                    **{name: nn.RMSNorm(width, 1e-5) for name in norms},
+                )
+                for _ in range(layers)
+            ),
+            norm=nn.RMSNorm(width, 1e-5),
+        )
+        self.lm_head = nn.Linear(width, 256, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.model.embed_tokens(tokens)
+        for layer in self.model.layers:
+            x = x + self.attend(layer.self_attn, layer.input_layernorm(x))
+            y, mlp = layer.post_attention_layernorm(x), layer.mlp
+            x = x + mlp.down_proj(nn.functional.silu(mlp.gate_proj(y)) * mlp.up_proj(y))
+        out: Tensor = self.lm_head(self.model.norm(x))
+        return out
+
+    def attend(self, maps: nn.Module, x: Tensor) -> Tensor:
+        q = turned(heads_of(maps.q_proj(x), self.heads))
+        k, v = (heads_of(m(x), self.shared) for m in (maps.k_proj, maps.v_proj))
+        y = scaled_dot_product_attention(q, turned(k), v, is_causal=True, enable_gqa=True)
+        out: Tensor = maps.o_proj(y.transpose(1, 2).flatten(2))
+        return out
+
+
+def turned(x: Tensor) -> Tensor:
+    """Features i and i + D / 2 turned by place / 10000^(2i / D) (Su et al. 2021)."""
+    rates = 1 / 10000 ** (torch.arange(0, x.shape[-1], 2).float() / x.shape[-1])
+    angles = torch.outer(torch.arange(x.shape[-2]).float(), rates).repeat(1, 2)
+    a, b = x.chunk(2, -1)
+    return x * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
+
+
+# ---------------------------------------------------------------- pictures and language
+
+
+class QuickGELU(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class ClipTransformer(nn.Module):
+    """The blocks of either tower of CLIP."""
+
+    def __init__(self, layers: int, width: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.causal = causal
+        self.resblocks = nn.ModuleList(
+            Modules(
+                ln_1=nn.LayerNorm(width),
+                attn=nn.MultiheadAttention(width, heads, batch_first=True),
+                ln_2=nn.LayerNorm(width),
+                mlp=nn.Sequential(
+                    OrderedDict(
+                        c_fc=nn.Linear(width, 4 * width),
+                        gelu=QuickGELU(),
+                        c_proj=nn.Linear(4 * width, width),
+                    )
+                ),
+            )
+            for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        mask = later if self.causal else None
+        for block in self.resblocks:
+            y = block.ln_1(x)
+            x = x + block.attn(y, y, y, need_weights=False, attn_mask=mask)[0]
+            x = x + block.mlp(block.ln_2(x))
+        return x
+
+
+class ClipVisual(nn.Module):
+    """CLIP's Vision Transformer, of pictures of 64 by 64."""
+
+    def __init__(self, width: int = 128, patch: int = 16, embed: int = 64) -> None:
+        super().__init__()
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.positional_embedding = nn.Parameter(torch.empty((64 // patch) ** 2 + 1, width))
+        self.proj = nn.Parameter(torch.empty(width, embed))
+        self.conv1 = nn.Conv2d(3, width, patch, patch, bias=False)
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = ClipTransformer(2, width, 2, causal=False)
+        self.ln_post = nn.LayerNorm(width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.conv1(image).flatten(2).transpose(1, 2)
+        token = self.class_embedding.expand(x.shape[0], 1, -1)
+        x = self.ln_pre(torch.cat([token, x], 1) + self.positional_embedding)
+        return self.ln_post(self.transformer(x)[:, 0]) @ self.proj
+
+
+class Clip(nn.Module):
+    """CLIP, with the names of OpenAI, and the logit of each pair (Radford et al. 2021)."""
+
+    def __init__(self, width: int = 96, context: int = 16, embed: int = 64) -> None:
+        super().__init__()
+        self.positional_embedding = nn.Parameter(torch.empty(context, width))
+        self.text_projection = nn.Parameter(torch.empty(width, embed))
+        self.logit_scale = nn.Parameter(torch.empty(()))
+        self.visual = ClipVisual(embed=embed)
+        self.transformer = ClipTransformer(2, width, 3, causal=True)
+        self.token_embedding = nn.Embedding(256, width)
+        self.ln_final = nn.LayerNorm(width)
+
+    def forward(self, image: Tensor, text: Tensor) -> dict[str, Tensor]:
+        x = self.token_embedding(text) + self.positional_embedding[: text.shape[1]]
+        x = self.ln_final(self.transformer(x))
+        x = x[torch.arange(len(x)), text.argmax(-1)] @ self.text_projection
+        a, b = self.visual(image), x
+        a, b = (x / x.norm(dim=1, keepdim=True) for x in (a, b))
+        logit = (a * b).sum(1) * self.logit_scale.exp()
+        return {"logit": logit, "image_features": a, "text_features": b}

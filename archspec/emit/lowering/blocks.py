@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from archspec.emit.lowering.calls import joined
 from archspec.emit.lowering.classes import Plan, write_class
 from archspec.emit.lowering.dividing import Group
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, equal, holds
@@ -17,6 +18,7 @@ from archspec.emit.lowering.freezing import freezing
 from archspec.emit.lowering.rows import input_of, may_be_named, row_of, worth
 from archspec.emit.lowering.scope import Classes, Info, Scope, Unit, bare
 from archspec.emit.syntax import name
+from archspec.expand.calls import received
 from archspec.expand.tree import Instance
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, evaluate, plain, remembers, traced, written
@@ -39,8 +41,11 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
     unit.potential.update(dict.fromkeys(inherited))
     unit.taken |= set(inherited)
     records: dict[str, Flow | None] = {}
-    for j, text in enumerate(block.inputs):
-        values = [list(i.inputs.values())[j] for i in instances]
+    inputs = list(instances[0].inputs)
+    if any(list(i.inputs) != inputs for i in instances):
+        raise PlainError("other inputs are given", _others(instances))
+    for j, text in enumerate(inputs):
+        values = [i.inputs[text] for i in instances]
         records[text] = input_of(unit, rows, values, text, j)
     _computed(unit, names, records, block)
     scope = Scope(unit, names, records)
@@ -54,7 +59,7 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
             known.values.setdefault(id(i), {**handed, **worth(i)})
     plan = Plan(
         scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
-        [list(i.inputs.values()) for i in instances], list(block.inputs), outputs,
+        [list(i.inputs.values()) for i in instances], list(map(joined, inputs)), outputs,
         training=instances[0].training, defaults=_defaults(block.params, info),
         frozen=freezing(instances, names),
     )  # fmt: skip
@@ -64,6 +69,12 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
     if decide:
         raise PlainError("an argument decides what there is", params=frozenset(decide))
     group.info = info
+
+
+def _others(instances: Sequence[Instance]) -> list[int]:
+    """Those that are given other inputs than the first."""
+    first = [*instances[0].inputs]
+    return [n for n, i in enumerate(instances) if [*i.inputs] != first]
 
 
 def _inherited(unit: Unit, rows: list[Row], instances: list[Instance]) -> dict[str, ast.expr]:
@@ -143,7 +154,8 @@ def _computed(
     """Params whose default is an expression that is right everywhere are no arguments."""
     rows, row = unit.rows, unit.rows[0]
     shapes = {n: flow.at(row, row.seen[n]) for n, flow in records.items() if flow is not None}
-    inputs = {n: Record(shape) for n, shape in shapes.items()}
+    inputs: dict[str, Any] = {n: Record(shape) for n, shape in shapes.items()}
+    inputs |= received(block, inputs)
     for p, default in block.params.items():
         if p not in names or not isinstance(default, Expr) or block.inherited[p]:
             continue
@@ -165,7 +177,8 @@ def worked_out(block: Block, param: str, instances: Sequence[Instance]) -> bool:
     if not isinstance(default, Expr) or block.inherited[param]:
         return False
     for i in instances:
-        inputs = {n: Record(dims(v)) for n, v in i.inputs.items()}
+        inputs: dict[str, Any] = {n: Record(dims(v)) for n, v in i.inputs.items()}
+        inputs |= received(block, inputs)
         try:
             if not equal(plain(evaluate(default.tree, {**i.args, **inputs})), bare(i.args[param])):
                 return False

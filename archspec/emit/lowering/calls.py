@@ -15,6 +15,7 @@ from archspec.emit.lowering.modules import Made, Place, calls_of, retyped
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope
 from archspec.emit.syntax import Dotted, call, names_in
 from archspec.emit.text import render
+from archspec.expand.calls import received
 from archspec.expand.tree import Instance, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers
@@ -24,7 +25,7 @@ from archspec.layers.base import TensorType
 def titles(text: str, place: int, kind: TensorType | None) -> list[str]:
     """What the sizes of an input are called in a constructor."""
     rank = 0 if kind is None else kind.rank
-    prefix = "in" if place == 0 else text
+    prefix = "in" if place == 0 else joined(text)
     words = {
         1: ["features"], 2: ["channels", "features"], 3: ["channels", "height", "width"],
         4: ["channels", "depth", "height", "width"],
@@ -32,6 +33,11 @@ def titles(text: str, place: int, kind: TensorType | None) -> list[str]:
     if kind is not None and is_width(kind, rank - 1):
         words = [*words[:-1], "features"] if rank > 1 else words
     return [f"{prefix}_{w}" for w in words]
+
+
+def joined(text: str) -> str:
+    """What an input is called in Python: xs0 of the list's xs.0."""
+    return text.replace(".", "")
 
 
 def is_width(kind: TensorType, axis: int) -> bool:
@@ -45,6 +51,8 @@ def block(place: Place) -> Made:
     instances = [c.instance for c in place.copies]
     if any(i is None for i in instances):
         raise PlainError("a block in some instances only")
+    if any(i.block is not instances[0].block for i in instances):
+        return _chosen(place)
     info = _class_of(scope, rows, instances)
     given = _given(place)
     wanted = [info.values[id(i)] for i in instances]
@@ -58,6 +66,29 @@ def block(place: Place) -> Made:
     sizes = outer_sizes(info, given, rows, place.outs)
     outs = tuple(place.first.outs)
     return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
+
+
+def _chosen(place: Place) -> Made:
+    """How different blocks are made in one place: the class itself is an argument, or a column.
+
+    call: $kind, with: {width: $w}        kind(channels, width=w)
+    """
+    scope, rows, item = place.scope, place.rows, place.item
+    infos = [_class_of(scope, [r], [c.instance]) for r, c in place.pairs]
+    forms = [([p.text for p in i.parameters], i.lead, i.outputs) for i in infos]
+    if any(form != forms[0] for form in forms):
+        raise PlainError("the blocks are made in different ways")
+    targets = [Dotted(info.name) for info in infos]
+    kind = scope.say(rows, retyped(scope, rows, item.callee, targets), targets, "block")
+    given = _given(place)
+    wanted = [i.values[id(c.instance)] for i, c in zip(infos, place.copies, strict=True)]
+    made = construct(scope, rows, infos[0], wanted, given)
+    assert isinstance(made, ast.Call)
+    made.func = kind
+    known = all(list(map(repr, i.sizes)) == list(map(repr, infos[0].sizes)) for i in infos)
+    sizes = outer_sizes(infos[0] if known else Info("", place.item), given, rows, place.outs)
+    outs = tuple(place.first.outs)
+    return Made(made, calls_of(place.ins, len(outs)), sizes, outs)
 
 
 def called_again(place: Place) -> Made:
@@ -79,13 +110,14 @@ def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) 
 def _given(place: Place) -> dict[str, Any]:
     """What a block's constructor may be given, by name, with numbers that remember."""
     scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
-    called = copy.instance.block
+    called, inputs = copy.instance.block, copy.instance.inputs
     shapes = [
         flow.at(row, dims(v)) if flow is not None else dims(v)
         for flow, v in zip(place.ins, copy.ins, strict=True)
     ]
     prev = shapes[0] if shapes else None
-    inside = {n: Record(s) for n, s in zip(called.inputs, shapes, strict=False)}
+    inside = {n: Record(s) for n, s in zip(inputs, shapes, strict=True)}
+    inside |= received(called, inside)
     found: dict[str, Any] = {}
     for p, default in called.params.items():
         value = copy.args[p]
@@ -99,7 +131,7 @@ def _given(place: Place) -> dict[str, Any]:
         except FAILURES:
             value = copy.args[p]
         found[p] = value
-    for j, (text, shape) in enumerate(zip(called.inputs, shapes, strict=False)):
+    for j, (text, shape) in enumerate(zip(inputs, shapes, strict=True)):
         kind = None if copy.ins[j] is None else copy.ins[j].type
         for title, size in zip(titles(text, j, kind), shape, strict=True):
             found.setdefault(title, size)

@@ -83,7 +83,11 @@ def write_class(plan: Plan, info: Info) -> None:
         pairs = list(zip(rows, bodies, strict=True))
         _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    unit.listed = len(bodies) == len(plan.parts) and links.in_places(bodies)
+    unit.listed = (
+        links.in_places(bodies)
+        if len(bodies) == len(plan.parts)
+        else all(links.paths_in_places(p) for _, p in plan.parts)
+    )
     sink = Positional(unit, "layers", name("self")) if unit.listed else Members(unit)
     site = Site(plan.scope, sink, unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
@@ -264,7 +268,7 @@ def _close(
     defaults = dict(plan.defaults)
     for p, d in defaults.items():
         if any(isinstance(r.py.get(p), Dotted) for r in unit.rows):
-            defaults[p] = activation_class(plan.scope, d) or d
+            defaults[p] = activation_class(plan.scope, d) or ...
     found = [
         Parameter(p, _annotation([r.py[p] for r in unit.rows]), defaults.get(p, ...))
         for p in unit.potential

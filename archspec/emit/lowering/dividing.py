@@ -111,7 +111,10 @@ def _kinds(instance: Instance) -> Any:
 
 
 def _kinds_of(body: Body) -> Iterable[Any]:
-    for c in (c for occurrence in body.items for c in occurrence.copies if c is not None):
+    pairs = ((o.item, c) for o in body.items for c in o.copies if c is not None)
+    for item, c in pairs:
+        if item.op == "call" and c.instance is not None:
+            yield c.instance.block.name
         parts = [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
         if c.layer is not None and not parts:
             yield torch_call(c, module=False).target

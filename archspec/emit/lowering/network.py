@@ -69,7 +69,8 @@ def _lower(again: Again, title: str, init: Init | None) -> Whole:
             guilty = _guilty(found.kept, failed.bases)
         if not guilty:
             break
-        found = found.without(guilty, _DECIDES)
+        alone = [p for p in guilty if not _holds(write, Witnesses({p: found.kept[p]}, {}))]
+        found = found.without(alone or guilty, _DECIDES)
     wrong = [p for p, w in found.kept.items() if not _holds(write, Witnesses({p: w}, {}))]
     found = found.without(wrong, _DECIDES)
     while True:
@@ -148,7 +149,7 @@ def passed_on(root: Instance, param: str) -> bool:
     stack = list(root.block.items)
     while stack:
         item = stack.pop()
-        if item.op[0].isupper() and any(
+        if (item.op[0].isupper() or item.op == "call") and any(
             isinstance(v, Expr) and param in v.names for v in item.args.values()
         ):
             return True

@@ -33,7 +33,7 @@ from archspec.emit.lowering.flow import (
 )
 from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
 from archspec.emit.text import render
-from archspec.expand.tree import Seen
+from archspec.expand.tree import Seen, listed
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
 
@@ -289,6 +289,8 @@ class Scope:
                 found[text] = Record(flow.at(row, shape) if flow is not None else shape)
             elif isinstance(env.get(text), Seen):
                 found[text] = Record(_sizes(row, env[text]))
+            elif text in env and listed(env[text]):
+                found[text] = [Record(_sizes(row, seen)) for seen in env[text]]
             elif text in env:
                 found[text] = self.value(text, env[text], row)
         return found

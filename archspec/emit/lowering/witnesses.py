@@ -46,10 +46,11 @@ def witnesses(
     """
     again, base, home, item = call
     given = {p: base.args[p] for p in item.args if p not in worked}
-    kinds = [v.type for v in base.inputs.values()]
+    inputs = {name: v.type for name, v in base.inputs.items()}
+    kinds = list(inputs.values())
     for param, value in params.items():
         for other in others(value):
-            found = again.block(base, home, item, {**given, param: other}, kinds)
+            found = again.block(base, home, item, {**given, param: other}, inputs)
             if found is not None:
                 yield Witness(param, base, found)
                 break
@@ -60,10 +61,10 @@ def witnesses(
             if any(k is not None and _same(k, kind, axis) for k in kinds[:j]):
                 continue  # it follows the input before
             for other in others(kind.shape[axis]):
-                wider = [
-                    k.resized(axis, other) if k is not None and _same(k, kind, axis) else k
-                    for k in kinds
-                ]
+                wider = {
+                    n: k.resized(axis, other) if k is not None and _same(k, kind, axis) else k
+                    for n, k in inputs.items()
+                }
                 found = again.block(base, home, item, given, wider)
                 if found is not None:
                     yield Witness(title, base, found)

@@ -488,6 +488,8 @@ class Machine:
         if kind is Function:
             if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
                 return _filled(func.node.name, args, kwargs, frame)
+            if frame.run is not None and _gives_tensor(func):
+                return frame.run.terms(func.node.name, frozen(args), named(kwargs))
             return self.call(func, args, kwargs, Frame({}))
         if func in _OF_MODULES.values():
             return self._asked(func, args, frame)
@@ -632,6 +634,11 @@ def _compared(op: ast.cmpop, left: Any, right: Any, frame: Frame) -> bool:
     if not known and (type(left) not in _PLAIN or type(right) not in (*_PLAIN, Named)):
         raise unknown("a comparison of what is computed")
     return bool(_COMPARE[type(op)](left, right))
+
+
+def _gives_tensor(func: Function) -> bool:
+    """Whether it is a function as torch's are; others compute numbers."""
+    return func.node.returns is not None and ast.unparse(func.node.returns) == "Tensor"
 
 
 def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

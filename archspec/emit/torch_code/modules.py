@@ -1,5 +1,7 @@
 """Modules and functions that torch.nn lacks."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,37 @@ def bilinear_(weight: Tensor) -> None:
     weight.data.zero_()
     for c in range(weight.shape[0]):
         weight.data[c, c % weight.shape[1]] = kernel
+
+
+def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
+    """For each two places of a window the number of the step between them (Liu et al. 2021)."""
+    places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))
+    index = torch.zeros(len(places), len(places), dtype=torch.long)
+    for place, size in zip(places.T, window, strict=True):
+        index = index * (2 * size - 1) + place[:, None] - place + size - 1
+    return index.flatten() if flat else index
+
+
+def by_steps(table: Tensor, index: Tensor) -> Tensor:
+    """Of a table [..., steps, heads] the row of each two places: [..., heads, T, T]."""
+    rows = table.index_select(-2, index.flatten().to(table.device))
+    places = math.isqrt(index.numel())
+    return torch.unflatten(rows, -2, (places, places)).movedim(-1, -3)
+
+
+def shift_mask(x: Tensor, window: tuple[int, ...], shift: tuple[int, ...], value: float) -> Tensor:
+    """0 for cells of a window that were neighbours before the map was rolled, else a value.
+
+    `x` is [..., H, W, C]; the result [windows, 1, cells, cells] is for scores of all heads.
+    """
+    region = torch.zeros(1, 1, dtype=torch.long, device=x.device)
+    for axis, (size, step) in enumerate(zip(window, shift, strict=True), -1 - len(window)):
+        place = torch.arange(x.shape[axis], device=x.device) - x.shape[axis]
+        strip = (place >= -size).long() + (place >= -step) if step else torch.zeros_like(place)
+        region = (3 * region)[:, None, :, None] + strip.view(1, -1, 1, size)
+        region = region.flatten(2).flatten(0, 1)
+    apart = region[:, None, :, None] != region[:, None, None]
+    return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, value)
 
 
 class Conv1dSame(nn.Conv1d):

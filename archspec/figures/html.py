@@ -198,6 +198,7 @@ def _arguments(node: Node) -> str:
 def _marks(node: Node, row: Row) -> str:
     said = {
         f"weights of {row.shared_with}": row.shared_with is not None,
+        f"weight of {row.tied_to}": row.tied_to is not None,
         "in training only": row.training_only,
         "frozen": node.frozen,
     }

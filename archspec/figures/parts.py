@@ -128,7 +128,7 @@ class Describer:
             core = self.nodes[draft.main]
             if core.layer is None:
                 return core.path
-            if core.layer.op == "parameter":
+            if core.layer.tensor:
                 return core.path.rpartition(".")[2]
             axes = len(core.ins[0].shape) - 1 if core.ins else 2
             return words.label(core.layer, axes, _channels(core))

@@ -97,10 +97,8 @@ def _parse(line: str) -> _Group:
             previous = None
         elif match["close"]:
             previous = _close(stack, line, start)
-        elif match["times"] or match["power"]:
-            _repeat(previous, match, start)
-        elif match["optional"]:
-            _leave(previous, start)
+        elif match["times"] or match["power"] or match["optional"]:
+            _mark(previous, match, start)
         elif match["word"]:
             previous = _word(match, start)
             stack[-1].items.append(previous)
@@ -135,21 +133,19 @@ def _close(stack: list[_Group], line: str, start: int) -> _Group:
     return group
 
 
-def _repeat(previous: _Word | _Group | None, match: re.Match[str], start: int) -> None:
+def _mark(previous: _Word | _Group | None, match: re.Match[str], start: int) -> None:
+    """What stands behind a word or a group: `×3`, or `?`, a param that says whether it is there."""
     if previous is None:
-        raise LineError(f"`{match[0].strip()}` follows nothing that it could repeat", start)
+        does = "leave out" if match["optional"] else "repeat"
+        raise LineError(f"`{match[0].strip()}` follows nothing that it could {does}", start)
+    if match["optional"]:
+        op = next(_words(previous)).op
+        previous.optional = _PARAMS.get(op, op)
+        return
     count = match["count"] or match["power"].translate(_SUPERSCRIPTS)
     previous.count = int(count[:6]) if count.isdecimal() else count.lower()
     if isinstance(previous.count, int) and previous.count > 1000:
         raise LineError(f"`{match[0].strip()}`: copies are 0 to 1000", start)
-
-
-def _leave(previous: _Word | _Group | None, start: int) -> None:
-    """`POOL?`: a param says whether it is there."""
-    if previous is None:
-        raise LineError("`?` follows nothing that it could leave out", start)
-    op = next(_words(previous)).op
-    previous.optional = _PARAMS.get(op, op)
 
 
 def _word(match: re.Match[str], start: int) -> _Word:

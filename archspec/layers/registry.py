@@ -44,6 +44,7 @@ _INDEX = {
         ("dot_attention", "dot_attention rotary"),
         ("relative", "relative_position_bias shift_mask"),
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
+        ("constant", "constant"),
         ("einsum", "einsum"),
         ("arithmetic", "exp log sqrt sin cos pow clamp"),
         ("reduction", "reduce normalize cumsum argmax top_k"),

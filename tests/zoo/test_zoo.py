@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from references import REFERENCES, Reference
+from references import NAMED, REFERENCES, Reference
 from rows import Row, measured, program, published, shipped
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +23,7 @@ MEASURED = measured()
 PUBLISHED = published()
 SHIPPED = shipped()
 LIVE = ("torchvision", "timm", "torch.nn")
+COMPARED = {*REFERENCES, *NAMED}
 POOL = 1 << 20  # random numbers that weights are cut from
 
 
@@ -77,7 +78,7 @@ def test_module_is_what_the_spec_expects(row: Row) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         assert shapes_of(module(*samples)) == said(chosen, training=False)
     assert counter.get_total_flops() // 4 == row.facts["macs"]
-    if chosen.graph.training_outputs or (row.spec, row.name) not in REFERENCES:
+    if chosen.graph.training_outputs or (row.spec, row.name) not in COMPARED:
         with torch.no_grad():
             assert shapes_of(module.train()(*samples)) == said(chosen, training=True)
 
@@ -249,6 +250,19 @@ def test_equals_its_reference(key: tuple[str, str]) -> None:
         assert torch.equal(ours_after[name], buffer), name
     if reference.gradient:
         assert_identical(gradients(ours, samples), gradients(theirs, samples))
+
+
+@pytest.mark.usefixtures("torchvision")
+@pytest.mark.parametrize("key", NAMED, ids=lambda key: key[1])
+def test_has_the_weights_of_its_reference(key: tuple[str, str]) -> None:
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        theirs = NAMED[key]()
+    ours, wanted = (
+        {name: tensor.shape for name, tensor in module.state_dict().items()}
+        for module in (on_meta(program(*key)), theirs)
+    )
+    assert ours == wanted
 
 
 def gradients(module: nn.Module, samples: list[Tensor]) -> list[Tensor]:

@@ -32,6 +32,11 @@ def bilinear_(weight: Tensor) -> None:
         weight.data[c, c % weight.shape[1]] = kernel
 
 
+def causal_mask(size: int) -> Tensor:
+    """For each place of a sequence, true at those that come after it."""
+    return torch.ones(size, size, dtype=torch.bool).triu(1)
+
+
 def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
     """For each two places of a window the number of the step between them (Liu et al. 2021)."""
     places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))

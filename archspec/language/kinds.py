@@ -376,6 +376,10 @@ Outputs = Annotated[
         _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
 ]
+Tie = Annotated[
+    Ref | None,
+    PlainValidator(lambda node, info: ref(node, _inside(info, "tie")), json_schema_input_type=str),
+]
 Shared = Annotated[
     Ref | None,
     PlainValidator(

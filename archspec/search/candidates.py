@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,12 +184,12 @@ def analysed(
         yield from chain.from_iterable(pool.map(_part, parts))
 
 
-_ASKED: list[Any] = []  # of a process of the pool: the spec, and what is asked of each point
+_ASKED: list[Any] = []  # of a process of the pool: what it asks of points
 
 
 def _begin(program: Program, asked: Question) -> None:
-    _ASKED[:] = [program, asked]
+    _ASKED[:] = [partial(answers, program, asked)]
 
 
 def _part(points: Sequence[Point]) -> list[Answer]:
-    return list(answers(*_ASKED, points))
+    return list(_ASKED[0](points))

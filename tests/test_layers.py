@@ -236,7 +236,7 @@ def has_windows(example: Example) -> bool:
     layer, ins = example
     mirrored = {getattr(layer, "padding_mode", None), getattr(layer, "mode", None)} & EDGES
     # slow, and nothing is out of its reach; no gradient flows
-    still = ("anchor_boxes", "argmax", "grid_points", "shift_mask")
+    still = ("anchor_boxes", "argmax", "detach", "grid_points", "shift_mask")
     whole = layer.family == "recurrent" or layer.op in still
     return bool(ins) and all(t.dtype == "float" for t in ins) and not mirrored and not whole
 

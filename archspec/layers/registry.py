@@ -46,7 +46,7 @@ _INDEX = {
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("constant", "constant"),
         ("einsum", "einsum"),
-        ("arithmetic", "exp log sqrt sin cos pow clamp"),
+        ("arithmetic", "exp log sqrt sin cos pow clamp detach"),
         ("reduction", "reduce normalize cumsum argmax top_k"),
         ("shape", "flatten unflatten reshape permute select slice split"),
         ("places", "flip stack expand one_hot gather"),

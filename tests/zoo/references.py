@@ -218,6 +218,7 @@ REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
+    ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
 }
 
 # ---------------------------------------------------------------- large variants

@@ -518,7 +518,7 @@ body:
             ("merge: concat", "merge: {concat: {axis: 7}}"),
             (
                 "E302", "`axis` of `concat` is 7; the input [4, 8, 8] has the axes 0 to 2",
-                "axes are counted from 0 behind the batch axis, which no op reaches; -1 is the last",
+                "axes are counted from 0 behind the batch axis, which no op reaches",
             ),
         ),
         (

@@ -15,7 +15,7 @@ def place(op: str, axis: int, t: TensorType, name: str = "axis") -> int:
     if not -t.rank <= axis < t.rank:
         axes = f"the axes 0 to {t.rank - 1}" if t.rank else "no axes"
         message = f"`{name}` of `{op}` is {axis}; the input {t} has {axes}"
-        help = "axes are counted from 0 behind the batch axis, which no op reaches; -1 is the last"
+        help = "axes are counted from 0 behind the batch axis, which no op reaches"
         raise Mismatch(message, help if t.rank else "", code="E302")
     return axis % t.rank
 

@@ -57,7 +57,8 @@ READ = [
     "see occlusion @ --spec net.yaml", "see activations @ --spec net.yaml --at relu1",
     "see patches @ --spec net.yaml --at relu1", "see codes @ --spec net.yaml",
     "see maximise --spec net.yaml --at @", "see invert @ --spec net.yaml --at relu1",
-    "see emphasise @ --spec net.yaml --at relu1 --unit 0",
+    "see emphasise @ --spec net.yaml --at relu1 --unit 0", "see anomaly @ --spec net.yaml",
+    "see latent @ --spec net.yaml",
 ]  # fmt: skip
 WRITTEN = [
     "compile net.yaml -o @", "compile net.yaml --stop-after graph -o @",

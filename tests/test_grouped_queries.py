@@ -11,7 +11,7 @@ import archspec
 
 
 def network(text: str) -> nn.Module:
-    return archspec.build(archspec.loads("spec: 1\nname: net\n" + text)).eval()
+    return archspec.build(archspec.loads("spec: 1\nname: net\n" + text)).eval().double()
 
 
 def by_hand(m: nn.Module, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def test_groups_of_heads_share_key_and_value(causal: str) -> None:
     model = network(SELF % causal)
     nn.init.normal_(model.attend.in_proj_bias)
     for steps in (7, 4):
-        x = torch.randn(2, steps, 24, requires_grad=True)
+        x = torch.randn(2, steps, 24, requires_grad=True, dtype=torch.float64)
         hidden = torch.ones(steps, steps, dtype=torch.bool).triu(1) & (causal == "true")
         found, expected = model(x), by_hand(model.attend, x, x, x, hidden)
         torch.testing.assert_close(found, expected)
@@ -55,7 +55,7 @@ def test_groups_of_heads_share_key_and_value(causal: str) -> None:
         for one, two in zip(
             grads, torch.autograd.grad(expected.square().sum(), wanted), strict=True
         ):
-            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(one, two)
 
 
 MASKED = """
@@ -69,7 +69,7 @@ body:
 
 def test_masks_hide_as_in_torch() -> None:
     model = network(MASKED)
-    x, seen = torch.randn(2, 7, 24), torch.randn(2, 5, 10)
+    x, seen = torch.randn(2, 7, 24).double(), torch.randn(2, 5, 10).double()
     hidden, gone = torch.rand(2, 7, 5) < 0.3, torch.tensor([[False] * 4 + [True], [False] * 5])
     hidden[..., 0] = False
     both = hidden | gone[:, None]
@@ -79,11 +79,14 @@ def test_masks_hide_as_in_torch() -> None:
 
 def test_as_many_as_heads_is_torchs_attention() -> None:
     model = network("input: [7, 24]\nbody: [{id: a, attention: {heads: 6, kv_heads: 6}}]")
-    torchs, ours = nn.MultiheadAttention(24, 6, batch_first=True).eval(), dict(model.state_dict())
+    torchs, ours = (
+        nn.MultiheadAttention(24, 6, batch_first=True).eval().double(),
+        dict(model.state_dict()),
+    )
     joined = torch.cat([ours.pop(f"a.{n}_proj_weight") for n in "qkv"])
     renamed = {name.removeprefix("a."): value for name, value in ours.items()}
     torchs.load_state_dict({"in_proj_weight": joined, **renamed})
-    x = torch.randn(3, 7, 24)
+    x = torch.randn(3, 7, 24).double()
     torch.testing.assert_close(model(x), torchs(x, x, x, need_weights=False)[0])
 
 
@@ -113,5 +116,5 @@ def test_norms_without_their_shift(op: str, torchs: nn.Module) -> None:
     model = network(f"input: [4, 6, 5]\nbody: [{{id: norm, {op}}}]").train()
     assert "norm.weight" in model.state_dict()
     assert "norm.bias" not in model.state_dict()
-    x = torch.randn(3, 4, 6, 5)
-    assert torch.equal(model(x), torchs.train()(x))
+    x = torch.randn(3, 4, 6, 5).double()
+    assert torch.equal(model(x), torchs.train().double()(x))

@@ -413,3 +413,134 @@ def test_what_is_wrong_with_optional_inputs(
     change: tuple[str, str], said: tuple[str, str, str]
 ) -> None:
     assert said in told(TREE.replace(*change))
+
+
+# ---------------------------------------------------------------- paths over columns
+
+
+ASPP = f"""{HEAD}
+blocks:
+  ASPPConv:
+    params: {{rate: required}}
+    sequential:
+      - conv: {{out: 4, kernel: 3, padding: $rate, dilation: $rate, bias: false}}
+      - batch_norm
+      - relu
+  Pooling:
+    sequential:
+      - global_avg_pool
+      - reshape: [-1, 1, 1]
+      - {{conv: {{out: 4, kernel: 1}}}}
+      - upsample: {{size: "$(input.shape[1:])", mode: bilinear}}
+body:
+  - id: convs
+    branches:
+      - sequential: [{{conv: {{out: 4, kernel: 1, bias: false}}}}, batch_norm, relu]
+      - {{repeat: {{rate: [1, 2, 3]}}, ASPPConv: $rate}}
+      - Pooling
+    merge: concat
+  - {{conv: {{out: 4, kernel: 1}}}}
+"""
+
+
+def test_a_path_for_each_copy_beside_others() -> None:
+    program = loads(ASPP)
+    names = [name for name, weight, _ in program.graph.weights() if not weight.buffer]
+    assert names == [
+        "convs.0.0.weight", "convs.0.1.weight", "convs.0.1.bias",
+        "convs.1.0.weight", "convs.1.1.weight", "convs.1.1.bias",
+        "convs.2.0.weight", "convs.2.1.weight", "convs.2.1.bias",
+        "convs.3.0.weight", "convs.3.1.weight", "convs.3.1.bias",
+        "convs.4.2.weight", "convs.4.2.bias", "conv1.weight", "conv1.bias",
+    ]  # fmt: skip
+    assert [program.graph.at(f"convs.{k}.0").layer.dilation for k in (1, 2, 3)] == [1, 2, 3]
+    assert taken(program, "convs.2.0") == ["input"]
+
+
+def test_the_paths_compute_what_torch_does() -> None:
+    torch = pytest.importorskip("torch")
+    from archspec.module import build
+
+    model = build(loads(ASPP)).eval()
+    assert isinstance(model.convs, torch.nn.ModuleList)
+    x = torch.randn(2, 4, 8, 8)
+    paths = torch.cat([path(x) for path in model.convs], 1)
+    assert torch.equal(model(x), model.conv1(paths))
+
+
+def test_paths_without_an_id_and_by_their_own() -> None:
+    text = f"""{HEAD}
+body:
+  - {{branches: {{repeat: $n, conv: {{out: 4, kernel: 1}}}}, merge: add}}
+  - id: ways
+    branches: {{repeat: {{k: [1, 3, 5]}}, id: k$k, when: $(k != 3), conv: {{out: 2, kernel: $k, padding: half}}}}
+    merge: {{concat: {{axis: -1}}}}
+  - concat: [ways, ways]
+"""  # noqa: E501
+    program = loads(text)
+    names = [name for name, _, _ in program.graph.weights() if name.endswith("weight")]
+    assert names == [
+        "conv1.weight",
+        "conv2.weight",
+        "conv3.weight",
+        "ways.k1.weight",
+        "ways.k5.weight",
+    ]
+    assert program.graph.at("ways").outs[0].shape == (2, 8, 16)
+    assert taken(program, "ways") == ["ways.k1", "ways.k5"]
+
+
+def test_copies_in_one_path_are_a_list_of_one() -> None:
+    text = f"""{HEAD}
+body:
+  - {{branches: [[{{repeat: 2, conv: {{out: 4, kernel: 1}}}}], []], merge: add}}
+"""
+    program = loads(text)
+    assert taken(program, "conv2") == ["conv1"]
+    assert taken(program, "branches1") == ["conv2", "input"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("repeat: {rate: [1, 2, 3]}", "repeat: 2, id: conv"),
+            (
+                "E314", "two items have the path `convs.conv`",
+                "let the id tell its copies apart: `conv_$(loop.index)`",
+            ),
+        ),
+        (
+            ("merge: concat", "merge: {concat: {axes: 1}}"),
+            ("E211", "`axes` is spelled `axis` here", "write `axis`"),
+        ),
+        (
+            ("merge: concat", "merge: {concat: {axis: 7}}"),
+            (
+                "E302", "`axis` of `concat` is 7; the input [4, 8, 8] has the axes 0 to 2",
+                "",
+            ),
+        ),
+        (
+            ("merge: concat", "merge: {cat: 1}"),
+            (
+                "E204", "`merge` is cat; it takes `concat`, `add`, `mul`, `mean` or `max`",
+                "did you mean `concat`?",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_paths(change: tuple[str, str], said: tuple[str, str, str]) -> None:
+    text = ASPP.replace(*change)
+    text = text.replace("ASPPConv: $rate}", "ASPPConv: 1}") if "id: conv" in text else text
+    assert told(text) == [said]
+
+
+def test_no_path_at_all() -> None:
+    text = f"{HEAD}body:\n  - {{branches: {{repeat: $n, relu: }}, merge: add}}\n"
+    assert told(text, n=0) == [
+        (
+            "E313", "`branches` has no path: there is no copy of what repeats",
+            "leave it out with `when`",
+        )
+    ]  # fmt: skip

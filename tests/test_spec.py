@@ -16,7 +16,7 @@ import pytest
 from archspec.codes import CODES, page
 from archspec.expressions import Expr
 from archspec.expressions import parse as expression
-from archspec.language import REQUIRED, Axis, Filler, Item, Spec, parse
+from archspec.language import REQUIRED, Axis, Filler, Item, Merge, Spec, parse
 from archspec.language.names import _MODULE, bad_id
 from archspec.limits import Limits
 from archspec.text.faults import SpecError
@@ -75,10 +75,10 @@ def test_structure() -> None:
     assert [i.op for i in residual.items] == ["relu"]
     assert residual.shortcut is not None
     assert [i.op for i in residual.shortcut] == ["tanh", "Bare"]
-    assert residual.merge == "concat"
+    assert residual.merge == Merge("concat")
     assert residual.shortcut_when == expression("flag")
     plain = item("residual: []")
-    assert (plain.items, plain.shortcut, plain.merge) == ((), None, "add")
+    assert (plain.items, plain.shortcut, plain.merge) == ((), None, Merge("add"))
     named = item("{branches: {a: relu, b: [tanh, relu], c: []}, merge: mean}")
     assert [(b.key, len(b.items)) for b in named.branches] == [("a", 1), ("b", 2), ("c", 0)]
     listed = item("{branches: [[relu], {id: x, tanh: }], merge: add}")

@@ -119,9 +119,9 @@ def saved(
     found = []
     for node in graph.steps:
         cost = costs[node.kind]
-        owner = node.index if node.shared is None else node.shared
-        wants.append(owner in learning or any(wants[edge.node] for edge in node.inputs))
-        needs = wants[-1] and not (_for_weights(node) and owner not in learning)
+        learns = not learning.isdisjoint(_owners(node))
+        wants.append(learns or any(wants[edge.node] for edge in node.inputs))
+        needs = wants[-1] and not (_for_weights(node) and not learns)
         if not needs:
             found.append(0)
             continue
@@ -149,6 +149,12 @@ def _cast(node: Node, kept: Kept, width: Sequence[int]) -> set[int]:
         for i, edge in edges
         if edge is not None and width[edge.node] != own and node.ins[i].dtype == "float"
     }
+
+
+def _owners(node: Node) -> set[int]:
+    """The nodes whose weights a node uses: its own, or another's, and of one that is tied."""
+    found = {node.index if node.shared is None else node.shared}
+    return found if node.tied is None else {*found, node.tied}
 
 
 def _for_weights(node: Node) -> bool:
@@ -188,7 +194,7 @@ def steps(
     """
     learning, width = _learning(graph, trained), widths(graph, half=half)
     kept, alive = saved(graph, costs, trained, half=half), live(graph, costs, half=half)
-    last = {n.index if n.shared is None else n.shared: n.index for n in graph.steps}
+    last = {owner: node.index for node in graph.steps for owner in _owners(node)}
     made = {last[owner]: FLOAT * size for owner, size in learning.items()}
     held, gradients, found = sum(kept), 0, []
     for node in reversed(graph.steps):

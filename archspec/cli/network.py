@@ -10,13 +10,16 @@ from click.exceptions import Exit
 
 from archspec.cli.options import (
     FORMAT,
+    OF_SPEC,
     SPEC,
     WRONG_SPEC,
     Choice,
     Output,
+    Weights,
     WrongUsageError,
     choosing,
     specs,
+    weighing,
     writing,
 )
 from archspec.cli.show import faults, result, say, table
@@ -141,9 +144,9 @@ def expand(spec: str, choice: Choice) -> None:
     "network", metavar="SPEC|RUN|CHECKPOINT", help="What is written.", shell_complete=specs
 )
 @writing("As its ending says: .graphml, .onnx, .pt2; - for stdout.")
-@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file.")
+@weighing(OF_SPEC)
 @choosing
-def export(network: str, weights: str | None, choice: Choice, output: Output) -> None:
+def export(network: str, source: Weights, choice: Choice, output: Output) -> None:
     """Write the graph, or the whole network, for other programs.
 
     \b
@@ -153,7 +156,7 @@ def export(network: str, weights: str | None, choice: Choice, output: Output) ->
     """
     ending = ".graphml" if output.file is None else Path(output.file).suffix.lower()
     if ending in (".onnx", ".pt2"):
-        _network(network, weights, choice, output)
+        _network(network, source, choice, output)
         return
     if ending != ".graphml":
         message = f"the ending `{ending}` of `{output.file}` means no format of a graph"
@@ -166,7 +169,7 @@ def export(network: str, weights: str | None, choice: Choice, output: Output) ->
         say(f"{path}: {len(program.graph.steps):,} nodes written")
 
 
-def _network(network: str, weights: str | None, choice: Choice, output: Output) -> None:
+def _network(network: str, source: Weights, choice: Choice, output: Output) -> None:
     """A trained network, or one that is built of a spec."""
     path = output.path("")
     if Path(network).is_dir() or network.startswith("hf:"):
@@ -177,7 +180,8 @@ def _network(network: str, weights: str | None, choice: Choice, output: Output) 
         from archspec.module import build
         from archspec.module.exchange import export
 
-        write = partial(export, build(choice.accept(network), weights=weights))
+        model = build(choice.accept(network), weights=source.weights, **source.keywords())
+        write = partial(export, model)
     with output.ending(path):
         found = write(path, force=output.force)
     for name, shape in found.inputs.items():

@@ -96,6 +96,53 @@ def state(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     return parted
 
 
+def _prefixes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Any:
+    """`model.=` → {"model.": ""}."""
+    found = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not equals or not (old or new):
+            message = f"`--prefix {text}` is not OLD=NEW"
+            raise WrongUsageError(
+                message, "--prefix model.= takes one off, --prefix =body. puts one"
+            )
+        found[old] = new
+    return found
+
+
+ENTRY = click.option("--entry", metavar="NAME", help="The state_dict of a checkpoint: model_ema.")
+PREFIX = click.option(
+    "--prefix", metavar="OLD=NEW", multiple=True, callback=_prefixes,
+    help="Another beginning of names: model.= takes one off, =body. puts one before.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where weights come from, and which of a checkpoint are meant."""
+
+    weights: Any  # None, a word, a file or folder, what is for which part; `see`: several of these
+    entry: str | None
+    prefix: dict[str, str]
+
+    def keywords(self) -> dict[str, Any]:
+        """As `build` takes them beside `weights`."""
+        given = {"entry": self.entry, "prefix": self.prefix}
+        how = {key: value for key, value in given.items() if value}
+        if how and not self.weights:
+            raise WrongUsageError(f"`--{next(iter(how))}` is said of no weights", "--weights FILE")
+        return how
+
+
+def weighing(help: str, **settings: Any) -> Decorator:
+    """`--weights`, and what of a checkpoint is meant, as `source`."""
+    given = click.option("--weights", metavar="SOURCE", help=help, **settings)
+    return together("source", Weights, given, ENTRY, PREFIX)
+
+
+OF_SPEC = "Of a SPEC: torchvision, timm, a file or the folder of a run."
+
+
 # ------------------------------------------------------------------ which network
 
 

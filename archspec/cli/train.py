@@ -14,15 +14,18 @@ import click
 from click.exceptions import Exit
 
 from archspec.cli.options import (
+    OF_SPEC,
     WRONG_SPEC,
     Choice,
     Output,
+    Weights,
     WrongUsageError,
     choosing,
     setting,
     specs,
     state,
     together,
+    weighing,
     writing,
 )
 from archspec.cli.show import result, say
@@ -90,19 +93,17 @@ planning = together(
 @click.command()
 @click.argument("spec", metavar="[SPEC]", required=False, help="The network.", shell_complete=specs)
 @planning
-@click.option(
-    "--weights",
-    metavar="SOURCE",
+@weighing(
+    "Start from weights: torchvision, timm, a FILE or run; PART=FILE for a file that SPEC uses.",
     multiple=True,
     callback=state,
-    help="Start from weights: torchvision, timm, a FILE; PART=FILE for a file that SPEC uses.",
 )
 @click.option("--resume", "-r", metavar="FOLDER", help="Go on with a run instead.")
 @click.option("--processes", metavar="N", type=click.IntRange(min=1), help="Train in so many.")
 @click.option("--overfit-one-batch", is_flag=True, help="Only see whether it learns one batch.")
 @choosing
 def train(
-    spec: str | None, wanted: Wanted, weights: Any, resume: str | None,
+    spec: str | None, wanted: Wanted, source: Weights, resume: str | None,
     processes: int | None, overfit_one_batch: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Train a network."""
@@ -120,12 +121,12 @@ def train(
         return
     if spec is None:
         raise WrongUsageError("no SPEC is given", "or --resume FOLDER")
-    keys = wanted.keywords()
+    keys, how = wanted.keywords(), source.keywords()
     data = keys.pop("data", None)
     plan = reading.given(wanted.plan, keys)
     program = choice.accept(spec)
     seed_all(plan.seed)
-    model = build(program, weights=weights)
+    model = build(program, weights=source.weights, **how)
     if overfit_one_batch:
         first, last = training.overfit_one_batch(model, data, plan=plan)
         say(f"one batch is learned: the loss went from {first:.4g} to {last:.4g}")
@@ -176,7 +177,7 @@ def _say_run(run: Any) -> None:
 @click.argument("network", metavar="RUN|CHECKPOINT|SPEC", help="What is asked.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Pictures.")
 @click.option("--also", metavar="RUN", multiple=True, help="More networks: answers are averaged.")
-@click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file.")
+@weighing(OF_SPEC)
 @click.option("--top", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
               help="Classes shown.")  # fmt: skip
 @click.option(
@@ -189,18 +190,19 @@ def _say_run(run: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @choosing
 def predict(
-    network: str, files: tuple[str, ...], also: tuple[str, ...], weights: str | None, top: int,
+    network: str, files: tuple[str, ...], also: tuple[str, ...], source: Weights, top: int,
     folder: str | None, as_json: bool, choice: Choice,
 ) -> None:  # fmt: skip
     """Say what a trained network sees in pictures."""
     from archspec.train import use
 
-    if weights is not None:
+    how = source.keywords()
+    if source.weights is not None:
         if folder is not None or also:
             option = "--output" if folder is not None else "--also"
             message = f"`{option}` is for networks that were trained here"
             raise WrongUsageError(message, "leave it out, or leave out `--weights`")
-        answers = use.published(choice.accept(network), weights, files, top)
+        answers = use.published(choice.accept(network), source.weights, files, top, **how)
     else:
         answers = use.predict([network, *also], files, top, folder=folder)
     if as_json:

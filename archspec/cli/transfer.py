@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspec.cli.options import (
+    OF_SPEC,
     SPEC,
     Choice,
     Output,
+    Weights,
     WrongUsageError,
     choosing,
     specs,
     together,
+    weighing,
     writing,
 )
 from archspec.cli.show import say
@@ -33,35 +36,35 @@ class Asked:
 
     network: str
     data: tuple[str, ...]
-    weights: str | None
     at: str
     pool: str
 
-    def codes(self, choice: Choice) -> list[Codes]:
+    def codes(self, choice: Choice, source: Weights) -> list[Codes]:
         """Of each of the data; they are normalised as the first are."""
         from archspec import transfer
 
-        model = self._model(choice)
+        model = self._model(choice, source)
         found: list[Codes] = []
         for data in self.data:
             same: dict[str, Any] = {"normalize": found[0].normal} if found else {}
             found.append(transfer.codes(model, data, self.at, pool=self.pool, **same))
         return found
 
-    def _model(self, choice: Choice) -> Any:
+    def _model(self, choice: Choice, source: Weights) -> Any:
         hub = self.network.startswith("hf://")
         if hub or os.path.isdir(self.network):  # noqa: PTH112  (never raises)
             from archspec.train import load
 
-            if self.weights is not None:
+            if source.weights is not None:
                 raise WrongUsageError("`--weights` is for a SPEC", "a run has weights of its own")
             return load(self.network)
-        if self.weights is None:
+        how = source.keywords()
+        if source.weights is None:
             help = "--weights torchvision, timm or a file; or the folder of a run in place of SPEC"
             raise WrongUsageError("codes of random weights say nothing", help)
         from archspec.module import build
 
-        return build(choice.accept(self.network), weights=self.weights)
+        return build(choice.accept(self.network), weights=source.weights, **how)
 
 
 _asking = together(
@@ -72,7 +75,6 @@ _asking = together(
         "--data", "-d", metavar="PATH", multiple=True, required=True,
         help="As of `train`; of `svm` a second is measured on.",
     ),
-    click.option("--weights", metavar="SOURCE", help="Of a SPEC: torchvision, timm, a file."),
     click.option(
         "--at", metavar="NODE", default="codes", show_default=True,
         help="A node or block as `archspec expand` shows them; codes: before the head.",
@@ -91,20 +93,22 @@ def transfer() -> None:
 
 @transfer.command()
 @_asking
+@weighing(OF_SPEC)
 @writing("The .npz file: x, y, classes, node.")
 @choosing
-def codes(asked: Asked, choice: Choice, output: Output) -> None:
+def codes(asked: Asked, source: Weights, choice: Choice, output: Output) -> None:
     """Write what a network makes of each sample at a node."""
     if len(asked.data) > 1:
         raise WrongUsageError("`--data` is given more than once", "a file for each")
     path = output.path("codes.npz")
-    (found,) = asked.codes(choice)
+    (found,) = asked.codes(choice, source)
     output.save(found.npz(), path)
     say(f"{path}: {len(found):,} codes of {found.x.shape[1]:,} numbers at {found.node}")
 
 
 @transfer.command()
 @_asking
+@weighing(OF_SPEC)
 @click.option(
     "--kind", metavar="NAME", type=_KINDS, default="svm", show_default=True,
     help="svm: a support vector machine; or logistic regression.",
@@ -114,13 +118,15 @@ def codes(asked: Asked, choice: Choice, output: Output) -> None:
 )
 @writing("A .safetensors file of the classifier.")
 @choosing
-def svm(asked: Asked, kind: str, c: float | None, choice: Choice, output: Output) -> None:
+def svm(
+    asked: Asked, source: Weights, kind: str, c: float | None, choice: Choice, output: Output
+) -> None:
     """Fit a linear classifier on codes, and measure it."""
     from archspec import transfer as transferring
 
     if len(asked.data) > 2:
         raise WrongUsageError("`--data` is given more than twice", "train, then val")
-    found = asked.codes(choice)
+    found = asked.codes(choice, source)
     learned, held = found if len(found) == 2 else found[0].split()
     made = transferring.linear(learned, kind, c=c)
     tried = "" if made.tried is None else f", {made.tried:.4f} in cross-validation"

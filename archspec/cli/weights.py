@@ -10,11 +10,12 @@ import click
 from click.exceptions import Exit
 
 from archspec.cli.options import (
+    ENTRY,
+    PREFIX,
     SPEC,
     WRONG_SPEC,
     Choice,
     Output,
-    WrongUsageError,
     choosing,
     specs,
     state,
@@ -47,20 +48,6 @@ class Transfer:
         return asdict(self) | {"from_spec": old}
 
 
-def _prefixes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Any:
-    """`model.=` → {"model.": ""}."""
-    found = {}
-    for text in texts:
-        old, equals, new = text.partition("=")
-        if not equals or not (old or new):
-            message = f"`--prefix {text}` is not OLD=NEW"
-            raise WrongUsageError(
-                message, "--prefix model.= takes one off, --prefix =body. puts one"
-            )
-        found[old] = new
-    return found
-
-
 _FOR_SPEC = click.option(
     "--spec", metavar="SPEC", required=True, help="The network.", shell_complete=specs
 )
@@ -86,11 +73,8 @@ _transferring = together(
         "--adapt-input", is_flag=True, help="Fit the first convolution to the input's channels."
     ),
     click.option("--cast", is_flag=True, help="Convert between float dtypes."),
-    click.option("--entry", metavar="NAME", help="The state_dict of a checkpoint: model_ema."),
-    click.option(
-        "--prefix", metavar="OLD=NEW", multiple=True, callback=_prefixes,
-        help="Another beginning of names: model.= takes one off, =body. puts one before.",
-    ),
+    ENTRY,
+    PREFIX,
 )  # fmt: skip
 
 

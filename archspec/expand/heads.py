@@ -59,6 +59,24 @@ def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
     return len(names), []
 
 
+def way(inside: Body, names: Sequence[str]) -> list[tuple[int, Copy]]:
+    """The copies that a path goes through, each with how many segments lead to it, and its own.
+
+    Empty where the path leads to no copy.
+    """
+    place: Place = ((), inside)
+    passed: list[tuple[int, Copy]] = []
+    for depth, name in enumerate(names, 1):
+        found = [further for segment, further in _below(place) if segment == name]
+        if not found:
+            return []
+        place = found[0]
+        segments, what = place
+        if not segments and isinstance(what, Copy):
+            passed.append((depth, what))
+    return passed if passed and passed[-1][0] == len(names) else []
+
+
 def _below(place: Place) -> Iterator[tuple[str, Place]]:
     """What stands one segment further in."""
     segments, what = place
@@ -148,7 +166,18 @@ class _Text:
             self.body(item.items, at)
             or self.body(item.shortcut or (), beside)
             or any(self.branch(branch, at) for branch in item.branches)
+            or any(self.numbered(branch, at) for branch in item.branches if _counted(item))
         )
+
+    def numbered(self, branch: Branch, at: _At) -> bool:
+        """The same for a path that is named by its number, since one beside it repeats."""
+        number, *rest = at.names
+        if not _NUMBER.fullmatch(number):
+            return False
+        if len(branch.items) != 1:
+            return at.open if not rest else self.body(branch.items, at._replace(names=rest))
+        item = Plan(branch.items[0]).alone.item
+        return item.id is None and self.item(item, at._replace(open=True), number)
 
     def branch(self, branch: Branch, at: _At) -> bool:
         key, items = branch.key, branch.items
@@ -159,6 +188,11 @@ class _Text:
         if at.names[0] != key or len(at.names) == 1:
             return at.names[0] == key and at.open
         return self.body(items, at._replace(names=at.names[1:], numbered=False))
+
+
+def _counted(item: Item) -> bool:
+    """Whether the paths of branches are numbered, under an id."""
+    return any(branch.each for branch in item.branches)
 
 
 def _varies(item: Item) -> bool:

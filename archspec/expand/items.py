@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archspec.expand import calls, cut, mismatch, needed, ops, shared, wiring
+from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import Env, HiddenError, Link, frozen
+from archspec.expand.state import Env, HiddenError, Link, deeper, frozen
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Inputs
@@ -76,6 +76,7 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     inner = _path(walk, block.items, spot)
     cut.opened(walk, (*walk.ends, *asked.taps), _remade)
     cut.mark(walk, inner, asked.frozen, _remade)
+    ties.resolve(walk, inner)
     outputs, training = calls.outputs(walk, block, inner)
     inside = cut.taps(walk, asked.taps, outputs)
     if asked.outputs is not None:
@@ -108,7 +109,7 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
     spare: set[Value] = set()
     for made in reversed(walk.made):
         asked = [name for name, value in made.copy.outs.items() if value in read]
-        if not asked:
+        if not asked and made.copy not in walk.used:
             dead.append(made)
             continue
         read.update(made.copy.taken())
@@ -450,24 +451,65 @@ def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     inside = Spot(spot.env, frame, copy.ins[0])
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
-        paths = []
-        for branch in plan.item.branches:  # no generator: each would take from C's stack
-            paths.append(_branch(walk, branch, inside))
-        copy.branches = tuple(paths)
+        copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))
     else:
         copy.body = _path(walk, plan.item.items, inside)
         copy.out = copy.body.output
     if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
-        _merge(walk, plan, spot.frame, copy)
+        _merge(walk, plan, spot, copy)
     walk.joins -= plan.kind in (BRANCHES, RESIDUAL)
     if copy.out is not None:
         copy.outs = {"output": copy.out}
 
 
-def _branch(walk: Walk, branch: Branch, spot: Spot) -> Body:
+def _paths(walk: Walk, plan: Plan, spot: Spot, *, numbered: bool) -> list[Body]:
+    """The paths of branches; where one of a list repeats, all are `numbered` under an id."""
+    branches = plan.item.branches
+    numbered = numbered and any(branch.each for branch in branches)
+    found: list[Body] = []
+    for branch in branches:
+        if branch.each:
+            found += _columns(walk, branch, spot, len(found) if numbered else None)
+        else:
+            key = str(len(found)) if numbered else branch.key
+            found.append(_branch(walk, branch, spot, key))
+    if not found:
+        message = "`branches` has no path: there is no copy of what repeats"
+        walk.state.fault("E313", message, plan.item.loc, "leave it out with `when`")
+        found.append(Body((), spot.line, Value(None)))
+    return found
+
+
+def _columns(walk: Walk, branch: Branch, spot: Spot, first: int | None) -> list[Body]:
+    """A path for each copy of an item; `first`: the number of the first, where they have any."""
+    plan, state = walk.state.plan(branch.items[0]), walk.state
+    try:
+        count, columns = _counted(walk, plan, spot)
+    except HiddenError:
+        return [Body((), spot.line, Value(None))]
+    _bound(walk, plan, spot.env, count)
+    found: list[Body] = []
+    total = walk.total(plan, count)
+    state.links.append(link := Link(plan.item, 0, count))
+    for index in range(count):
+        link.index = index
+        env = environment(spot.env, columns, index)
+        env["loop"] = Loop(index, count, walk.serials[id(plan.item)], total)
+        walk.serials[id(plan.item)] += 1
+        label = None if first is None else str(first + len(found))
+        at = Spot(env, spot.frame, spot.line, label, before=spot.before)
+        occurrence, out = _occurrence(walk, plan.alone, at)
+        if any(occurrence.copies):
+            found.append(Body((occurrence,), spot.line, out, each=plan.item))
+    state.links.pop()
+    return found
+
+
+def _branch(walk: Walk, branch: Branch, spot: Spot, key: str | None) -> Body:
     """One path of branches; its key is the id of a single item, else names the path."""
-    key, items = branch.key, branch.items
-    if key is None or not items:
+    items = branch.items
+    numbered = branch.key is None
+    if key is None or not items or (numbered and len(items) == 1 and items[0].id is not None):
         body = _path(walk, items, spot)
     elif len(items) == 1 and items[0].id is None:
         return _path(walk, items, Spot(spot.env, spot.frame, spot.line, key))
@@ -500,21 +542,28 @@ def _joins(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> bool:
     return True
 
 
-def _merge(walk: Walk, plan: Plan, frame: Frame, copy: Copy) -> None:
+def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
     """The op that joins the paths."""
     item, state = plan.item, walk.state
-    copy.layer = layer = state.layer(item.merge or "add", {}, item)
+    assert item.merge is not None
     copy.out = Value(None)
     if not copy.segments:
-        copy.merged = frame.automatic(plan.word)
-        walk.claim(frame, copy.merged, copy, plan)
+        copy.merged = spot.frame.automatic(plan.word)
+        walk.claim(spot.frame, copy.merged, copy, plan)
+    try:
+        loc = deeper(item.loc, "merge")
+        env = walk.sight(plan, spot, copy.ins[0])
+        args = state.value(item.merge.args, env, deeper(loc, item.merge.op))
+        copy.layer = state.layer(item.merge.op, args, item, loc)
+    except HiddenError:
+        pass
     kinds = types(copy.taken())
-    if kinds and None not in kinds:
+    if copy.layer is not None and kinds and None not in kinds:
         try:
-            copy.out.type = state.infer(layer, kinds, item.key)[0]
+            copy.out.type = state.infer(copy.layer, kinds, item.key)[0]
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
             state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
-    walk.add(copy, item, frame)
+    walk.add(copy, item, spot.frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
@@ -24,11 +25,16 @@ def paths(walk: Walk, copy: Copy, item: Item) -> tuple[str, ...]:
     """A line for each path of a merge."""
     values = copy.taken()
     if copy.branches:
-        labels = [b.key or f"path {k + 1}" for k, b in enumerate(item.branches)]
+        keys = [b.key for b in item.branches] if len(values) == len(item.branches) else []
+        labels = [key or f"path {k + 1}" for k, key in zip_longest(range(len(values)), keys)]
         return _lines(walk, [(n, v, "") for n, v in zip(labels, values, strict=True)])
-    main, short = reversed(values) if item.merge == "concat" else values
+    main, short = reversed(values) if _concat(item) else values
     remark = "   (identity)" if copy.shortcut is None else ""
     return _lines(walk, [("main", main, ""), ("shortcut", short, remark)])
+
+
+def _concat(item: Item) -> bool:
+    return item.merge is not None and item.merge.op == "concat"
 
 
 def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
@@ -77,7 +83,7 @@ def _here(walk: Walk, value: Value) -> str:
 
 def projection(copy: Copy, item: Item) -> str:
     """What would make an identity shortcut fit."""
-    if copy.branches or copy.shortcut is not None or item.merge == "concat":
+    if copy.branches or copy.shortcut is not None or _concat(item):
         return ""
     main, short = (kind.shape for kind in types(copy.taken()))
     if len(main) != len(short) or len(main) < 2:

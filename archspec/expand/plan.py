@@ -31,8 +31,8 @@ class Plan:
     """
 
     __slots__ = (
-        "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer", "literal", "reads",
-        "repeats", "starts", "takes", "word",
+        "_alone", "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer",
+        "literal", "reads", "repeats", "starts", "takes", "word",
     )  # fmt: skip
 
     def __init__(self, item: Item) -> None:
@@ -56,7 +56,15 @@ class Plan:
         )
         self.layer: Layer | None = None
         self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
+        self._alone: Plan | None = None
         self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
+
+    @property
+    def alone(self) -> Plan:
+        """The plan of one copy, where each is a path of branches: without `repeat`."""
+        if self._alone is None:
+            self._alone = Plan(self.item.model_copy(update={"repeat": None}))
+        return self._alone
 
 
 def has_expression(value: Any) -> bool:
@@ -78,7 +86,9 @@ def expressions(value: Any) -> Iterable[Expr]:
 
 
 def _values(item: Item) -> Iterable[Any]:
-    yield from (item.callee, item.args, item.when, item.shortcut_when, item.expect, item.freeze)
+    merge = item.merge and item.merge.args
+    yield from (item.callee, item.args, merge, item.when, item.shortcut_when)
+    yield from (item.expect, item.freeze)
     for weights in (item.init or {}).values():
         for filler in weights.values():
             yield filler.args
@@ -86,8 +96,7 @@ def _values(item: Item) -> Iterable[Any]:
 
 def _own(item: Item) -> Iterable[Expr]:
     """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
-    refs = [ref for ref in (*(item.inputs or ()), item.target) if ref is not None]
-    yield from expressions([*_values(item), item.id, *(ref.path for ref in refs)])
+    yield from expressions([*_values(item), item.id, *(ref.path for ref in item.refs)])
     for inner in parts(item):
         if inner.repeat is None:
             yield from _own(inner)

@@ -155,14 +155,14 @@ class Symbolic(State):
         self.named[name] = size
         return Sym.of(name, int(size))
 
-    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
+    def layer(self, op: str, args: Mapping[str, Any], item: Item, loc: Loc | None = None) -> Layer:
         if not any(map(remembers, args.values())):
-            return super().layer(op, args, item)
+            return super().layer(op, args, item, loc)
         self.follows = True
         try:
             found = create(op, args)
         except BadArgument:  # it takes words, and no words that remember
-            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item)
+            found = super().layer(op, {k: plain(v) for k, v in args.items()}, item, loc)
         for name, value in args.items():
             if not remembers(found.values().get(name)):
                 self._fixed(f"`{name}` of `{op}`", value, item.key)
@@ -258,6 +258,7 @@ def _names(value: Any) -> set[str]:
 _REMEDIES = {
     "linear": "take the axes away before it (`global_avg_pool`, `adaptive_avg_pool`), or ",
     "parameter": "make it as large as the largest input and `slice` it, or ",
+    "constant": "make it as large as the largest input and `slice` it, or ",
     "batch_norm": "put the channels on axis 0 (`permute`), or ",
     "layer_norm": "normalise another `axis`, or ",
 }

@@ -252,8 +252,11 @@ class State:
         """The one object for a type."""
         return self.types.setdefault(kind, kind)
 
-    def layer(self, op: str, args: Mapping[str, Any], item: Item) -> Layer:
-        """The layer for an op; equal arguments give the same object. Raises HiddenError."""
+    def layer(self, op: str, args: Mapping[str, Any], item: Item, loc: Loc | None = None) -> Layer:
+        """The layer for an op; equal arguments give the same object. Raises HiddenError.
+
+        `loc` is where the op is written, if not in the item itself.
+        """
         key = (op, frozen(args))
         found = self.layers.get(key)
         if found is None:
@@ -263,7 +266,8 @@ class State:
                 path = (op,) if bad.field is None else (op, bad.field)
                 written = getattr(item.args.get(bad.field or ""), "text", "")
                 cause = (written, bad.code) if written else ()
-                self.fault(bad.code, bad.message, deeper(item.loc, *path), bad.help, (), cause)
+                at = deeper(loc or item.loc, *path)
+                self.fault(bad.code, bad.message, at, bad.help, (), cause)
                 raise HiddenError from None
         return found
 

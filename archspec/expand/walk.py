@@ -49,6 +49,7 @@ class Walk:
         self.env = env
         self.records: Env = {name: self.state.record(v.type) for name, v in inputs.items()}
         self.made: list[Made] = []  # in order
+        self.used: set[Copy] = set()  # those whose weights others use, by `tie`
         self.size = 0
         self.training: set[Value] = set()  # what is there in training only
         self.tapped = False  # whether this is inside of a tap for training
@@ -127,7 +128,9 @@ class Walk:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
         elif around is not None:
             apart = f"`{name}_$(loop.index)`"
-            help = f"give the repeat an `id`, or let the id tell its copies apart: {apart}"
+            help = f"let the id tell its copies apart: {apart}"
+            if around.loc != item.loc:
+                help = f"give the repeat an `id`, or {help}"
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))

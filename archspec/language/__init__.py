@@ -15,6 +15,7 @@ from archspec.language.values import (
     Axis,
     Filler,
     Init,
+    Merge,
     Part,
     Ref,
     Repeat,
@@ -23,6 +24,6 @@ from archspec.language.values import (
 )
 
 __all__ = [
-    "REQUIRED", "Axis", "Block", "Branch", "Filler", "Init", "Input", "Item", "Part", "Ref",
-    "Repeat", "Spec", "Text", "Use", "Value", "parse", "reads",
+    "REQUIRED", "Axis", "Block", "Branch", "Filler", "Init", "Input", "Item", "Merge", "Part",
+    "Ref", "Repeat", "Spec", "Text", "Use", "Value", "parse", "reads",
 ]  # fmt: skip

@@ -212,6 +212,11 @@ def _freeze(node: Any) -> Value:
 
 
 def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
+    """A field that takes one of some words, as `one_of` does."""
+    return PlainValidator(one_of(*words, alike=alike)), WithJsonSchema({"enum": list(words)})
+
+
+def one_of(*words: str, alike: dict[str, str] | None = None) -> Callable[[Any], str]:
     """One of some words; `alike`: what others mean. `...` stands for one that must be written."""
 
     def check(node: Any) -> str:
@@ -221,7 +226,7 @@ def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
             raise PydanticKnownError("missing")
         raise refuse("word", written(node), words=words, alike=(alike or {}).get(str(node), ""))
 
-    return PlainValidator(check), WithJsonSchema({"enum": list(words)})
+    return check
 
 
 def keys(pattern: str) -> Spelt:
@@ -370,6 +375,10 @@ Outputs = Annotated[
     PlainValidator(
         _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
+]
+Tie = Annotated[
+    Ref | None,
+    PlainValidator(lambda node, info: ref(node, _inside(info, "tie")), json_schema_input_type=str),
 ]
 Shared = Annotated[
     Ref | None,

@@ -54,8 +54,10 @@ from archspec.language.kinds import (
     Shared,
     Spelt,
     Text,
+    Tie,
     Values,
     keys,
+    one_of,
     refs,
     word,
 )
@@ -73,7 +75,7 @@ from archspec.language.names import (
     is_block,
 )
 from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
-from archspec.language.values import Part, Ref, Value, reads
+from archspec.language.values import Merge, Part, Ref, Value, reads
 from archspec.language.weights import Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
 _MERGED = {
     "sum": "add", "plus": "add", "cat": "concat", "prod": "mul", "avg": "mean", "average": "mean",
 }  # fmt: skip
+_joins = one_of(*MERGES, alike=_MERGED)
 # Where none is written: `...` must be.
 _MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
@@ -140,6 +143,8 @@ def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     if not node or not isinstance(node, (list, dict)):
         raise wrong_kind("paths by name, or a list of paths", empty=not node)
     path: Steps = (*info.data["loc"].path, "branches")
+    if isinstance(node, dict) and "repeat" in node:  # an item, of which each copy is a path
+        return {None: Located(node, path)}
     entries = node.items() if isinstance(node, dict) else enumerate(node)
     return {key: Located(entry, (*path, key)) for key, entry in entries}
 
@@ -156,7 +161,7 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
         Branch(
             key=key if isinstance(key, str) else None,
             items=items,
-            loc=Loc(loc.file, (*loc.path, "branches", key)),
+            loc=Loc(loc.file, (*loc.path, "branches", *(() if key is None else (key,)))),
         )
         for key, items in given.items()
     )
@@ -164,11 +169,16 @@ def _branches(given: dict[Any, tuple[Item, ...]], info: ValidationInfo[Any]) -> 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Part):
-    """One path of `branches`."""
+    """One path of `branches`; `each`: one for each copy of an item that repeats."""
 
     key: str | None  # of a mapping; None in a list
     items: tuple[Item, ...]
     loc: Loc
+
+    @property
+    def each(self) -> bool:
+        alone = self.key is None and len(self.items) == 1 and self.items[0].loc == self.loc
+        return alone and self.items[0].repeat is not None
 
 
 _Items = tuple[Annotated["Item", WrapValidator(_left_out)], ...]
@@ -207,11 +217,33 @@ def only(*ops: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _of_op(value: Any, info: ValidationInfo[Any]) -> Any:
+    """`tie`: that of a single op."""
+    if info.data["op"] not in REGISTRY:
+        said = f"`tie` means nothing on `{info.data['op']}`; it belongs to an op with a weight"
+        raise refuse("E215", said, "write it beside the op inside", on_key=True)
+    return value
+
+
 def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
     if info.data.get("listed") is not None:
         said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
         raise refuse("E227", said, "keep one of them", on_key=True)
     return value
+
+
+_How = Literal["concat", "add", "mul", "mean", "max"]
+
+
+def _merge(node: Any, info: ValidationInfo[Any]) -> Merge:
+    """The word of an op, or that with its parameters."""
+    if not (isinstance(node, dict) and len(node) == 1):
+        return Merge(_joins(node))
+    ((op, given),) = node.items()
+    with Faults() as faults:
+        if faults.at((), _joins, op) is None:
+            return Merge(op)
+        return Merge(op, arguments.of_op(REGISTRY[op], given, (op,), faults, info.context.checked))
 
 
 def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
@@ -259,6 +291,9 @@ class Item(Placed):
     tap: Annotated[Literal["train", "always"] | None, *word("train", "always")] = Field(
         None, description="computed beside the line, in training only or always"
     )
+    tie: Annotated[Tie, BeforeValidator(_of_op)] = Field(
+        None, description="an earlier op whose weight is used in place of its own"
+    )
     expect: OutputShape = Field(None, description="the output shape; ~ is any size")
     freeze: Freeze = Field(
         None, description="its weights and statistics, or those of paths inside, do not change"
@@ -273,10 +308,10 @@ class Item(Placed):
         GetPydanticSchema(lambda _, read: read(_EachBody)),
     ] = Field((), description="the same input into each path")
     merge: Annotated[
-        Literal["concat", "add", "mul", "mean", "max"] | None,
-        *word(*MERGES, alike=_MERGED),
+        Merge | None,
+        PlainValidator(_merge, json_schema_input_type=_How | dict[_How, Any]),
         only("residual", "branches"),
-    ] = Field(None, description="how paths join")
+    ] = Field(None, description="how paths join: concat, or {concat: {axis: -1}}")
     target: Shared = Field(
         None, alias="shared", description="an earlier item once more, with the same weights"
     )
@@ -304,6 +339,11 @@ class Item(Placed):
     def inputs(self) -> tuple[Ref, ...] | None:
         """`from`, or the list of a merge op; None: the previous item."""
         return self.from_ if self.listed is None else self.listed
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """All paths that it names: what it takes, and whose weights."""
+        return (*(self.inputs or ()), *(ref for ref in (self.target, self.tie) if ref is not None))
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:

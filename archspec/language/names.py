@@ -10,7 +10,8 @@ from archspec.expressions import FUNCTIONS
 from archspec.layers import REGISTRY
 
 MODIFIERS = (
-    "id", "from", "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
+    "id", "from", "repeat", "when", "shortcut_when", "tap", "tie", "expect", "freeze", "init",
+    "note",
 )  # fmt: skip
 COMPANIONS = ("merge", "shortcut", "with")  # modifiers of some structure words only
 STRUCTURE = ("body", "sequential", "branches", "residual", "shared", "call")

@@ -34,7 +34,7 @@ class Where(Enum):
     """What an expression stands in, and so what kinds of names it may read."""
 
     VALUE = "arguments, `when`, `expect`, `init`"
-    SEGMENT = "`id`, `from`, `shared`"
+    SEGMENT = "`id`, `from`, `shared`, `tie`"
     COUNT = "`repeat`, `input`, `outputs`, the document's `init`"
     DEFAULT = "`params`, `variants`"
 
@@ -196,18 +196,15 @@ class Scopes:
             sight = sight.inside(item.repeat.columns)
         if is_block(item.said):
             self.call(item, item.said)
-        self.look(item.callee, (*path, "call"), sight, Where.VALUE)
-        for key, value in item.args.items():
-            self.look(value, (*item.given, key), sight, Where.VALUE)
-        for key in _VALUES & item.model_fields_set:
-            self.look(getattr(item, key), (*path, key), sight, Where.VALUE)
+        for at, value in _values(item):
+            self.look(value, at, sight, Where.VALUE)
         if item.id is not None:
             self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
         if item.init is not None:
             self.init(item.init, sight, Where.VALUE)
         if item.inputs is not None:
             self.slots(item, item.inputs)
-        for ref in (*(item.inputs or ()), *([item.target] if item.target else ())):
+        for ref in item.refs:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
         for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
             self.items(items, sight)
@@ -360,6 +357,15 @@ class Scopes:
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )
+
+
+def _values(item: Item) -> Iterator[tuple[Steps, Value]]:
+    """The values of an item, by place, that see all that expressions may."""
+    yield (*item.loc.path, "call"), item.callee
+    yield from (((*item.given, key), value) for key, value in item.args.items())
+    yield from (((*item.loc.path, k), getattr(item, k)) for k in _VALUES & item.model_fields_set)
+    if item.merge is not None:
+        yield (*item.loc.path, "merge", item.merge.op), item.merge.args
 
 
 def _ids(item: Item) -> Iterator[str]:

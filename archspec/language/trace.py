@@ -23,7 +23,7 @@ import yaml
 
 from archspec.expressions import Expr, Template
 from archspec.language.models import Block, Input, Item, Spec, Use
-from archspec.language.values import REQUIRED, Axis, Filler, Ref
+from archspec.language.values import REQUIRED, Axis, Filler, Merge, Ref
 
 
 def parsed(spec: Spec) -> str:
@@ -83,22 +83,30 @@ def _outputs(whole: Spec | Block | Use) -> dict[str, Any]:
     }
 
 
+def _merge(merge: Merge) -> Any:
+    return {merge.op: merge.args} if merge.args else merge.op
+
+
 def _item(item: Item) -> dict[str, Any]:
     """The operation, then the modifiers."""
     held: Any = item.args if item.target is None else item.target
     if item.branches:
         by_key = {one.key: list(one.items) for one in item.branches}
-        held = [list(one.items) for one in item.branches] if None in by_key else by_key
+        listed = [one.items[0] if one.each else list(one.items) for one in item.branches]
+        held = listed if None in by_key else by_key
     elif item.items or item.op in ("body", "sequential", "residual"):
         held = list(item.items)
     inputs: Any = item.inputs or ()
     if any(ref.slot for ref in inputs):
-        inputs = {ref.slot: ref for ref in inputs}
+        given = {ref.slot: [r for r in inputs if r.slot == ref.slot] for ref in inputs}
+        inputs = {
+            slot: several if len(several) > 1 else several[0] for slot, several in given.items()
+        }
     found = _said(
         shortcut=None if item.shortcut is None else list(item.shortcut),
         **{"from": inputs},
         id=item.id,
-        merge=item.merge,
+        merge=None if item.merge is None else _merge(item.merge),
         repeat=item.repeat and (item.repeat.columns or item.repeat.count),
         tap=item.tap,
         when=None if item.when is True else item.when,

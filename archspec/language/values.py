@@ -68,6 +68,14 @@ class Repeat(Part):
     loc: Loc
 
 
+@dataclass(frozen=True)
+class Merge:
+    """How paths join: an op, and its parameters as written."""
+
+    op: str
+    args: Mapping[str, Value] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Axis(Part):
     """A free axis `{H: 224}`."""

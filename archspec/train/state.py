@@ -31,14 +31,15 @@ from archspec.train import hub
 from archspec.train.errors import TrainError
 from archspec.train.sets import Facts
 from archspec.version import VERSION
-from archspec.weights import files
+from archspec.weights import files, folders
+from archspec.weights.folders import CHECKPOINTS
 
 if TYPE_CHECKING:
     from archspec.network import Program
 
-LAST, BEST = "last", "best"
+LAST, BEST = folders.LAST, folders.BEST
+pointed = folders.pointed
 SAMPLES = "samples"  # pictures that a network makes, one file an epoch
-_FOLDER = "checkpoints"
 FORMAT = 1
 _APART = 1_000_003  # the seeds of processes from one another
 _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*\.ya?ml")  # names that files may have anywhere
@@ -83,7 +84,7 @@ class Checkpoint(NamedTuple):
 
 def write(run: Path, name: str, made: Checkpoint) -> None:
     """A checkpoint of a run. One that is there already, of a run gone on with, is replaced."""
-    folder = run / _FOLDER
+    folder = run / CHECKPOINTS
     folder.mkdir(parents=True, exist_ok=True)
     placed(folder / name, made)
 
@@ -130,20 +131,10 @@ def point(run: Path, pointer: str, name: str) -> None:
     replaced(run / pointer, f"{name}\n".encode())
 
 
-def pointed(run: Path, pointer: str) -> Path | None:
-    """The checkpoint that a pointer shows, if there is one."""
-    try:
-        name = (run / pointer).read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
-    folder = run / _FOLDER / name
-    return folder if folder.is_dir() else None
-
-
 def tidy(run: Path) -> None:
     """Removes the checkpoints that nothing points at, and what was not finished."""
     kept = {pointed(run, LAST), pointed(run, BEST)}
-    for folder in (run / _FOLDER).iterdir():
+    for folder in (run / CHECKPOINTS).iterdir():
         if folder not in kept:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -234,12 +225,10 @@ def folders_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Path]:
 
 def weights_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint, as the module that was trained has them."""
-    from safetensors.torch import load_file
-
     return {
         f"{name}.{key}" if name else key: value
         for name, folder in folders_of(checkpoint, record).items()
-        for key, value in load_file(folder / "model.safetensors").items()
+        for key, value in files.whole(folder / "model.safetensors").items()
     }
 
 

@@ -101,18 +101,35 @@ class Trained:
         normal = self.facts.normal
         return (x if normal is None else normal.undone(x))[0]
 
-    @torch.no_grad()
     def sample(self, n: int = 1, seed: int = 0) -> Tensor:
         """Pictures that the network makes of noise, [n, C, H, W] from 0 to 1. Raises TrainError.
 
         The same seed gives the same pictures.
         """
-        made = self.task.pictures(self.whole, n, seed)
-        if made is None:
+        return self.decode(self.codes(n, seed))
+
+    def codes(self, n: int = 1, seed: int = 0) -> Tensor:
+        """Noise that the network makes pictures of, [n, …]. Raises TrainError."""
+        found = self.task.codes(n, seed)
+        if found is None:
             message = f"`{self.program.name}` was not trained to make pictures of noise"
             raise TrainError("E804", message, "the tasks `vae` and `gan` do that")
-        normal = self.facts.normal
+        return found
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """The pictures of codes, [n, C, H, W] from 0 to 1."""
+        made, normal = self.task.decode(self.whole, codes), self.facts.normal
         return (made if normal is None else normal.undone(made)).clamp(0, 1)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes of inputs as the network takes them, [n, …]. Raises TrainError."""
+        found = self.task.encode(self.whole, x)
+        if found is None:
+            message = f"`{self.program.name}` has no encoder: the code of a picture is not known"
+            raise TrainError("E804", message, "the task `vae` trains one")
+        return found
 
     @torch.no_grad()
     def shares(self, x: Any) -> Tensor:
@@ -268,11 +285,15 @@ def named(facts: Facts, values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(facts.classes or map(str, range(len(values))), values, strict=True))
 
 
-def published(spec: str | Path | Program, source: str, files: Paths, top: int = 3) -> list[Any]:
+def published(
+    spec: str | Path | Program, source: str, files: Paths, top: int = 3, **how: Any
+) -> list[Any]:
     """What a network says of pictures, with weights that its spec names, or of a file.
 
     Those of a file are taken to want the inputs of the published ones, and to tell the same classes
-    apart where they are as many. Raises TrainError, WeightsError, SpecError.
+    apart where they are as many. `how` is as of `build`: `entry`, `prefix`.
+
+    Raises TrainError, WeightsError, SpecError.
     """
     from archspec import network, weights
     from archspec.module import build
@@ -286,7 +307,7 @@ def published(spec: str | Path | Program, source: str, files: Paths, top: int = 
         help = "archspec.train.save_pretrained(model, folder, plan=…) keeps that beside them"
         raise TrainError("E804", message, help)
     prepare = weights.preprocess(program, known)
-    model = build(program, weights=source).eval()
+    model = build(program, weights=source, **how).eval()
     names: tuple[str, ...] = ()
     if known == "torchvision":
         entry = sources.named(sources.Part.of(program), known)

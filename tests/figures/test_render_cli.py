@@ -99,7 +99,7 @@ def test_a_view_is_one_row() -> None:
         ("unet", "levels"),
         ("yolov3", "levels"),
         ("faster_rcnn", "levels"),
-        ("dcgan", "levels"),
+        ("dcgan", "tower"),
         ("vae", "blocks"),
         ("transformer", "blocks"),
         ("vit", "blocks"),

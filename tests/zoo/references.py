@@ -147,6 +147,7 @@ for name in ("x_400mf", "x_3_2gf", "x_8gf", "y_400mf", "y_1_6gf"):
     REFERENCES["regnet_x_400mf", f"regnet_{name}"] = Reference(
         on_cpu(torchvision(f"regnet_{name}")), picture(96), source="torchvision"
     )
+REFERENCES["hrnet_w18", "hrnet_w18"] = Reference(timm("hrnet_w18"), picture(64))
 REFERENCES["r3d_18", "r3d_18"] = Reference(torchvision("video.r3d_18"), ((3, 4, 32, 32),))
 for depth in (50, 101):
     name = "deeplabv3" if depth == 50 else "deeplabv3_resnet101"
@@ -217,4 +218,12 @@ REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
+    ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
+}
+
+# ---------------------------------------------------------------- large variants
+
+# Only their weights are compared, by name and shape: the outputs are those of a smaller variant.
+NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
+    ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
 }

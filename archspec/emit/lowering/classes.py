@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from archspec.emit.lowering.modules import Place, activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
 from archspec.emit.lowering.sinks import Members, Positional, Site
+from archspec.emit.lowering.tying import tying
 from archspec.emit.lowering.walk import walk, within
 from archspec.emit.syntax import (
     Dotted,
@@ -40,7 +41,7 @@ from archspec.emit.syntax import (
 )
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import snake, stmt_names, tidy
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Path, Value
 from archspec.language import Item
 
 Outputs = dict[str, list[Any]]
@@ -61,6 +62,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
+    tied: Mapping[str, Path] = field(default_factory=dict)  # weights by the ops that use them
     frozen: Freezing = field(default_factory=Freezing)
 
 
@@ -83,7 +85,11 @@ def write_class(plan: Plan, info: Info) -> None:
         pairs = list(zip(rows, bodies, strict=True))
         _close(plan, info, ins, [[_chain(plan, pairs)]], None)
         return
-    unit.listed = len(bodies) == len(plan.parts) and links.in_places(bodies)
+    unit.listed = (
+        links.in_places(bodies)
+        if len(bodies) == len(plan.parts)
+        else all(links.paths_in_places(p) for _, p in plan.parts)
+    )
     sink = Positional(unit, "layers", name("self")) if unit.listed else Members(unit)
     site = Site(plan.scope, sink, unit.init, unit.steps)
     if len(bodies) == len(plan.parts):
@@ -248,6 +254,7 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    unit.init += tying(plan.tied)
     flag = ast.Name(plan.frozen.flag)
     if plan.frozen.flag and plan.frozen.still:
         unit.attribute(flag, plan.frozen.flag)

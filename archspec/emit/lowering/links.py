@@ -47,19 +47,37 @@ def is_chain(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
 
 
 def is_list(whole: Classes, parts: Sequence[Copy | Body]) -> bool:
-    """Whether each named group or branch is a `sequential` that is no such chain.
+    """Whether each named group or branch is a `sequential` that is no such chain, or paths that
+    are numbered.
 
     Its modules stand in an nn.ModuleList, and forward calls them one by one.
     """
-    if any(merges(p) or id(p) in whole.reused for p in parts) or is_chain(whole, parts):
+    if any(id(p) in whole.reused for p in parts):
         return False
-    return in_places([body_of(p) for p in parts])
+    if any(map(merges, parts)):
+        return all(map(paths_in_places, parts))
+    return not is_chain(whole, parts) and in_places([body_of(p) for p in parts])
+
+
+def paths_in_places(part: Copy | Body) -> bool:
+    """Whether it is branches whose paths are modules, or nothing, named 0, 1, 2 …"""
+    paths = part.branches if isinstance(part, Copy) else ()
+    places = [_place_of(path) for path in paths]
+    return any(places) and all(n in (None, str(k)) for k, n in enumerate(places))
+
+
+def _place_of(path: Body) -> str | None:
+    """What a path is called; None where nothing is in it that has a name."""
+    if path.segment is not None:
+        return path.segment
+    names = list(_names(path))
+    return ".".join(names) if names else None
 
 
 def in_places(bodies: Sequence[Body]) -> bool:
     """Whether an nn.ModuleList can hold what is in the bodies."""
-    items = [o.item.op for b in bodies for o in b.items]
-    return all(b.numbered for b in bodies) and numbered(bodies) and "parameter" not in items
+    tensors = any(c.layer is not None and c.layer.tensor for b in bodies for c in b.copies())
+    return all(b.numbered for b in bodies) and numbered(bodies) and not tensors
 
 
 def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:

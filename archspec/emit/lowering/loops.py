@@ -56,6 +56,13 @@ from archspec.language import Item
 _AUGMENTED = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.FloorDiv: "//="}
 
 
+def own(item: Item) -> set[str]:
+    """What the expressions of an item may read of its repeat."""
+    columns = set(item.repeat.columns) if item.repeat is not None else set()
+    fields = ("index", "first", "last", "count", "serial", "total")
+    return columns | {f"loop.{f}" for f in fields}
+
+
 class Copies:
     """A repeated item and its copies, in every row."""
 
@@ -96,9 +103,7 @@ class Copies:
     @property
     def own(self) -> set[str]:
         """What the expressions of the item may read of the repeat."""
-        columns = set(self.item.repeat.columns) if self.item.repeat is not None else set()
-        fields = ("index", "first", "last", "count", "serial", "total")
-        return columns | {f"loop.{f}" for f in fields}
+        return own(self.item)
 
     def count(self, scope: Scope) -> ast.expr:
         """How many copies: the author's count where it is one, else the number."""

@@ -228,13 +228,24 @@ class Written(Sink):
         """`text` holds the path of the member in its block."""
         assert isinstance(text, ast.Constant)
         path = (*self.module, *str(text.value).split(".")[len(self.base) :])
-        parameter = isinstance(module, ast.Call) and render(module.func) == "nn.Parameter"
+        what = _WORDS.get(render(module.func) if isinstance(module, ast.Call) else "", "submodule")
         if self.make:
             owner = call("self.get_submodule", ast.Constant(".".join(path[:-1])))
-            how = "register_parameter" if parameter else "add_module"
-            into.append(Line(call(ast.Attribute(owner, how), ast.Constant(path[-1]), module)))
-        reach = "self.get_parameter" if parameter else "self.get_submodule"
-        return call(reach, ast.Constant(".".join(path)))
+            into.append(_registered(owner, path[-1], module, what))
+        return call(f"self.get_{what}", ast.Constant(".".join(path)))
+
+
+_WORDS = {"nn.Parameter": "parameter", "nn.Buffer": "buffer"}
+
+
+def _registered(owner: ast.expr, name: str, module: ast.expr, what: str) -> Stmt:
+    """`owner.add_module("conv", nn.Conv2d(…))`; of a tensor `register_buffer`, `_parameter`."""
+    given, keywords, how = module, {}, "add_module"
+    if what != "submodule":
+        how = f"register_{what}"
+    if what == "buffer" and isinstance(module, ast.Call):
+        given, keywords = module.args[0], {k.arg or "": k.value for k in module.keywords}
+    return Line(call(ast.Attribute(owner, how), ast.Constant(name), given, **keywords))
 
 
 @dataclass(slots=True)

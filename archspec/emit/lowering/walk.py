@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archspec.emit.forward import Assign, Either, Loop, Training
@@ -26,6 +26,7 @@ from archspec.emit.lowering.flow import (
     PlainError,
     Row,
     apart,
+    apart_from_first,
     define,
     dims,
     lookup,
@@ -41,6 +42,7 @@ from archspec.emit.lowering.loops import (
     carried_through,
     comprehension,
     less,
+    own,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
 from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
@@ -385,7 +387,8 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
         if isinstance(site.sink, Positional):
             first = place.first
             number = first.segments[-1] if isinstance(first, Copy) else first.segment
-            hint = f"{hint or site.sink.hint}{number}"
+            hint = hint if hint.isidentifier() else site.sink.hint
+            hint += number if number.isdecimal() else ""
         steps, outs = calling(made, reached, takes, hint, site.scope.unit)
         site.steps += steps
     else:
@@ -448,19 +451,19 @@ def _sequential(site: Site, place: Place, cur: Flow) -> tuple[ast.expr, list[Any
 
 def _listed(site: Site, place: Place) -> None:
     """A `sequential` that is no chain: its modules in an nn.ModuleList, called one by one."""
-    unit, text, bodies = site.scope.unit, ast.Constant(place.segment), map(body_of, place.copies)
-    paths = list(zip(place.rows, bodies, strict=True))
+    unit, text = site.scope.unit, ast.Constant(place.segment)
+    bodies = [b for c in place.copies for b in (c.branches or (body_of(c),))]
     word = place.word
     if isinstance(site.sink, Positional):
         word = f"{site.sink.hint}{site.sink.count}_"
     sink = Positional(unit, word, site.sink.reach(text), "nn.ModuleList")
     with unit.filling(sink):
-        walk(Site(site.scope, sink, site.init, site.steps), paths)
+        within(Site(site.scope, sink, site.init, site.steps), place)
     reached = site.sink.put(text, sink.finish(), site.init)
     unit.lengths[render(sink.listed or text)] = sink.count
     if isinstance(site.sink, Members) and reached is not None:
         unit.claim(place.segment, place.item)
-        site.init += unit.whole.inits.group_init(site.scope, [b for _, b in paths], reached)
+        site.init += unit.whole.inits.group_init(site.scope, bodies, reached)
     for c in place.copies:
         unit.made[id(c)] = Member(reached, place.item)
 
@@ -549,10 +552,18 @@ def _side_by_side(site: Site, place: Place) -> None:
 
 def _branches(site: Site, place: Place) -> None:
     """Several paths from one input. Where the network is cut in them, nothing joins them."""
-    several = range(len(place.first.branches))
+    counts = [len(c.branches) for c in place.copies]
+    if len(set(counts)) > 1:
+        apart_ = apart_from_first(place.rows, counts)
+        raise PlainError("the number of paths differs between instances", apart_)
+    several = range(counts[0])
     for k in several:
         pairs = [(r, c.branches[k]) for r, c in place.pairs]
-        _branch(site, Place(site.scope, place.item, pairs))
+        inner, each = site, place.first.branches[k].each
+        if each is not None:
+            _holding(site.scope, each.repeat.count, place.pairs)
+            inner = replace(site, scope=site.scope.without(own(each)))
+        _branch(inner, Place(inner.scope, place.item, pairs))
     if place.first.layer is not None:
         _join(site, place, [[must(c.branches[k].output) for c in place.copies] for k in several])
 
@@ -560,7 +571,11 @@ def _branches(site: Site, place: Place) -> None:
 def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
     """The op that joins paths; concat puts the shortcut first."""
     first: Copy = place.first
-    layer = first.layer if first.layer is not None else create(place.item.merge or "add", {})
+    layer = (
+        first.layer
+        if first.layer is not None
+        else create(place.item.merge.op if place.item.merge else "add", {})
+    )
     if any(c.layer is not first.layer and c.layer != first.layer for c in place.copies):
         raise PlainError("the merges differ")
     if layer.op == "concat" and not first.branches:

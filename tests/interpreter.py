@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from archspec.emit.torch_code import modules
 from archspec.expand.graph import Edge, Graph, Node
+from archspec.layers.base import TENSORS
 
 _NAMES: dict[str, Any] = {
     "math": math, "torch": torch, "F": F, "nn": nn, "Tensor": Tensor,
@@ -41,16 +42,20 @@ class Interpreter:
 
             _NAMES.update(vars(detection))
         self.modules: dict[int, nn.Module | Tensor] = {}
+        self.fixed: dict[int, Tensor] = {}  # buffers that stand in no state_dict
         self.calls = [n.layer.call(*n.ins) if n.layer is not None else None for n in graph.steps]
         for node, call in zip(graph.steps, self.calls, strict=True):
             if call is None or call.target is None or node.shared is not None:
                 continue
-            if call.wrap == "nn.Parameter":
+            if call.wrap in TENSORS and call.persistent:
                 self.modules[node.index] = state[node.path]
                 continue
             positional = [a.value for a in call.args if a.name is None]
             named = {a.name: a.value for a in call.args if a.name is not None}
             module = eval(_code(call.target), _NAMES)(*positional, **named)
+            if call.wrap in TENSORS:
+                self.fixed[node.index] = module
+                continue
             module = module if call.wrap is None else _NAMES[call.wrap](module)
             prefix = node.path + "."
             module.load_state_dict(
@@ -111,7 +116,7 @@ class Interpreter:
 
     def _module(self, node: Node, training: bool) -> nn.Module | Tensor | None:
         owner = node if node.shared is None else self.graph.steps[node.shared]
-        module = self.modules.get(owner.index)
+        module = self.modules.get(owner.index, self.fixed.get(owner.index))
         if not isinstance(module, nn.Module):
             return module
         still = owner.frozen and any("running_mean" in k or "_u" in k for k in module.state_dict())

@@ -18,7 +18,7 @@ import archspec
 from archspec import shelf, starter
 from archspec.cli.app import app
 from archspec.network import load
-from archspec.save import NotOursError, save
+from archspec.save import NotOursError, save, sealed
 from archspec.text.source import from_text
 from archspec.text.tidy import tidy
 
@@ -99,7 +99,7 @@ def test_output(here: Path) -> None:
     assert run("compile", "small.yaml", "-o", "net.py", cwd=here).returncode == 0
     assert (here / "net.py").read_text() == (here / "out/small.py").read_text()
     piped = run("compile", "small.yaml", "-o", "-", cwd=here)
-    assert piped.stdout == (here / "net.py").read_text()
+    assert sealed(piped.stdout.encode()) == (here / "net.py").read_bytes()
     absent = run("compile", "small.yaml", "-o", "nowhere/net.py", cwd=here)
     assert (absent.returncode, absent.stderr) == (2, "error: the folder `nowhere` does not exist\n")
 
@@ -266,13 +266,14 @@ def test_explain(here: Path) -> None:
 def test_schema_knows_every_op(here: Path) -> None:
     from archspec.layers import REGISTRY
 
-    found = json.loads(run("schema", cwd=here).stdout)
+    shown = run("schema", cwd=here).stdout
+    found = json.loads(shown)
     item = found["definitions"]["Item"]["anyOf"][1]["properties"]
     assert set(REGISTRY) <= set(item)
     conv = item["conv"]["anyOf"][0]
     assert {"out", "kernel", "stride", "padding"} <= set(conv["properties"])
     assert run("schema", "-o", ".", cwd=here).returncode == 0
-    assert json.loads((here / "archspec.schema.json").read_text()) == found
+    assert (here / "archspec.schema.json").read_bytes() == sealed(shown.encode())
 
 
 def test_list(here: Path) -> None:
@@ -404,7 +405,7 @@ def test_fmt(here: Path) -> None:
 def test_save_replaces_only_what_it_may(tmp_path: Path) -> None:
     mine, ours, link = (tmp_path / name for name in ("mine.py", "ours.py", "link.py"))
     mine.write_text("x = 1\n")
-    ours.write_text('"""A network, written by archspec."""\n')
+    save('"""A network, written by archspec."""\n', ours)
     link.symlink_to(ours)
     for path in (mine, link, tmp_path):
         with pytest.raises(NotOursError):

@@ -112,16 +112,16 @@ def saved(
     precision than it is in, it keeps as a tensor of its own.
     """
     width = widths(graph, half=half)
-    learning = set(_learning(graph, trained))
+    learning = set(_free(graph, costs) if trained is None else _learning(graph, trained))
     bases = _bases(graph, [cost.view_in_training for cost in costs])
     held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
     found = []
     for node in graph.steps:
         cost = costs[node.kind]
-        owner = node.index if node.shared is None else node.shared
-        wants.append(owner in learning or any(wants[edge.node] for edge in node.inputs))
-        needs = wants[-1] and not (_for_weights(node) and owner not in learning)
+        learns = not learning.isdisjoint(_owners(node))
+        wants.append(learns or any(wants[edge.node] for edge in node.inputs))
+        needs = wants[-1] and not (_for_weights(node) and not learns)
         if not needs:
             found.append(0)
             continue
@@ -151,16 +151,27 @@ def _cast(node: Node, kept: Kept, width: Sequence[int]) -> set[int]:
     }
 
 
+def _owners(node: Node) -> set[int]:
+    """The nodes whose weights a node uses: its own, or another's, and of one that is tied."""
+    found = {node.index if node.shared is None else node.shared}
+    return found if node.tied is None else {*found, node.tied}
+
+
 def _for_weights(node: Node) -> bool:
     return node.layer is not None and node.layer.kept_for_weights
 
 
-def _learning(graph: Graph, trained: Collection[str] | None) -> dict[int, int]:
+def _free(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+    """The nodes that own weights that the spec leaves free."""
+    free = (node for node in graph.steps if node.shared is None and not node.frozen)
+    return [node.index for node in free if costs[node.kind].params]
+
+
+def _learning(graph: Graph, trained: Collection[str]) -> dict[int, int]:
     """By node that owns any, the numbers of its weights that are trained."""
     found: dict[int, int] = {}
     for name, weight, node in graph.weights():
-        learns = not node.frozen if trained is None else name in trained
-        if learns and not weight.buffer:
+        if name in trained and not weight.buffer:
             found[node.index] = found.get(node.index, 0) + weight.size
     return found
 
@@ -188,7 +199,7 @@ def steps(
     """
     learning, width = _learning(graph, trained), widths(graph, half=half)
     kept, alive = saved(graph, costs, trained, half=half), live(graph, costs, half=half)
-    last = {n.index if n.shared is None else n.shared: n.index for n in graph.steps}
+    last = {owner: node.index for node in graph.steps for owner in _owners(node)}
     made = {last[owner]: FLOAT * size for owner, size in learning.items()}
     held, gradients, found = sum(kept), 0, []
     for node in reversed(graph.steps):

@@ -23,10 +23,11 @@ class Row:
     """What is known of one node, for one sample; bytes are of float32, int64 and bool.
 
     `params` are the learned numbers it owns (`trainable` of them not frozen), `buffers` the others;
-    both are 0 where it runs with the weights of `shared_with`. `executions`: how often its weights
-    run in training. `training_only`: under `tap: train`. `bytes_saved`: what autograd newly keeps
-    for the backward pass because of this node. `live_bytes`: all tensors alive while it runs in
-    inference. `aligned`: whether the paths that meet here see the same place (None: none meet).
+    both are 0 where it runs with the weights of `shared_with`, and the weight of `tied_to` is not
+    counted. `executions`: how often its weights run in training. `training_only`: under
+    `tap: train`. `bytes_saved`: what autograd newly keeps for the backward pass because of this
+    node. `live_bytes`: all tensors alive while it runs in inference. `aligned`: whether the paths
+    that meet here see the same place (None: none meet).
     """
 
     index: int
@@ -39,6 +40,7 @@ class Row:
     buffers: int
     weight_bytes: int
     shared_with: str | None
+    tied_to: str | None
     executions: int
     training_only: bool
     macs: int
@@ -123,6 +125,7 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
                 node.outs, own * spent.params, 0 if node.frozen else own * spent.params,
                 own * spent.buffers,
                 own * spent.weight_bytes, None if own else graph.steps[owner].path,
+                None if node.tied is None else graph.steps[node.tied].path,
                 executions[owner], node.training, spent.macs, spent.flops, spent.bytes_out,
                 saved[index], live[index], seen.aligned[index], seen.states[index],
             )
@@ -133,7 +136,7 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
 def totals(graph: Graph, rows: Sequence[Row]) -> Totals:
     """The sums over all the rows of a graph."""
     inference = [row for row in rows if not row.training_only]
-    used = {row.shared_with or row.path for row in inference}
+    used = {path for row in inference for path in (row.shared_with or row.path, row.tied_to)}
     trainable = sum(row.trainable for row in rows)
     peak = max(rows, key=lambda row: row.live_bytes)  # the first of several
     return Totals(

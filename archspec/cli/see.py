@@ -103,6 +103,8 @@ def _seeing(command: Callable[..., None]) -> Callable[..., None]:
 
 _PICTURES = click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True,
                            help="Files or folders.")  # fmt: skip
+_SEVERAL = click.argument("pictures", metavar="[PICTURE]...", nargs=-1,
+                          help="Files or folders.")  # fmt: skip
 _TARGET = click.option(
     "--target", "-t", metavar="CLASS",
     help="By name or number; what the network finds, if not said.",
@@ -345,3 +347,62 @@ def codes(
     networks.write(
         lambda m: see.codes(m, list(pictures), at, neighbours=neighbours), choice, output, "codes"
     )
+
+
+@see.command()
+@_PICTURES
+@_seeing
+@click.option(
+    "--anomalous",
+    "-a",
+    metavar="PATH",
+    multiple=True,
+    help="Pictures known to be anomalies; PICTURE are then none.",
+)
+@click.option(
+    "--normal",
+    metavar="PATH",
+    multiple=True,
+    help="Normal pictures not learned from; what a run holds out, if not said.",
+)
+@click.option(
+    "--share",
+    metavar="X",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Of normal pictures, that is below the threshold.",
+)
+def anomaly(
+    pictures: tuple[str, ...], networks: Networks, anomalous: tuple[str, ...],
+    normal: tuple[str, ...], share: float, choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show which pictures an autoencoder rebuilds badly."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.anomaly(
+            m, list(pictures), anomalous=list(anomalous) or None, normal=list(normal) or None,
+            share=share,
+        ),
+        choice, output, "anomaly",
+    )  # fmt: skip
+
+
+@see.command()
+@_SEVERAL
+@_seeing
+@click.option("--count", metavar="N", type=int, default=32, show_default=True, help="Codes drawn.")
+@click.option("--steps", metavar="N", type=int, default=8, show_default=True, help="Of a walk.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the codes.")
+def latent(
+    pictures: tuple[str, ...], networks: Networks, count: int, steps: int, seed: int,
+    choice: Choice, output: Output,
+) -> None:  # fmt: skip
+    """Show what a VAE or GAN makes of codes, and between two."""
+    from archspec import see
+
+    networks.write(
+        lambda m: see.latent(m, list(pictures) or None, count=count, steps=steps, seed=seed),
+        choice, output, "latent",
+    )  # fmt: skip

@@ -139,7 +139,7 @@ def _spoken(spec: Spec, name: str) -> bool:
     """Whether a path in a file speaks of the output of a call, or might."""
     items = [*spec.items, *(item for block in spec.blocks.values() for item in block.items)]
     every = [i for item in items for i in (item, *below(item))]
-    refs = [ref for item in every for ref in (*(item.inputs or ()), item.target) if ref is not None]
+    refs = [ref for item in every for ref in item.refs]
     outputs = [spec.outputs, *(block.outputs for block in spec.blocks.values())]
     refs += [ref for named in outputs for several in (named or {}).values() for ref in several]
     return any(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from archspec.expand.graph import Edge, Graph, Node, Scope
-from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value, types
+from archspec.expand.tree import Body, Copy, Instance, Occurrence, Path, Value, types
 from archspec.language import Init, Item
 
 _MERGES = ("residual", "branches")
@@ -43,7 +43,7 @@ class _Flat:
 
     def __init__(self, root: Instance) -> None:
         self.graph = Graph.of(root)
-        self.kinds: dict[tuple[int, int], int] = {}  # by what a Node.kind is the same for
+        self.kinds: dict[tuple[int, int, bool], int] = {}  # by what a Node.kind is the same for
         self.facts: list[dict[str, object]] = []  # of each kind
         self.types: dict[tuple[int, ...], tuple[Any, ...]] = {}  # one object of all that are equal
         top = _Around(
@@ -140,11 +140,14 @@ class _Flat:
             around.edges[value] = Edge(index, place)
         ins, outs = self.typed(taken), self.typed(copy.outs.values())
         init = None if layer is None else around.init.get(layer.op) or around.init.get("*") or None
-        key = (id(layer), id(ins or outs))  # the tree has one object of all layers that are equal
+        shared = self.owner(path, around)
+        tied = None if copy.tied is None or shared is not None else self.tied(copy.tied, around)
+        # the tree has one object of all layers that are equal
+        key = (id(layer), id(ins or outs), tied is not None)
         node = Node(
             index, path, layer, inputs, ins, outs, around.scope, item,
             self.kinds.setdefault(key, len(self.kinds)), around.training,
-            self.owner(path, around), around.frozen, init,
+            shared, around.frozen, tied, init,
         )  # fmt: skip
         if node.kind == len(self.facts):
             self.facts.append(_facts(node))
@@ -156,6 +159,12 @@ class _Flat:
         """Their types, the same object for the same types: most nodes share a few."""
         found = types(values)
         return self.types.setdefault(tuple(map(id, found)), found)
+
+    def tied(self, weight: Path, around: _Around) -> int:
+        """The node that a weight of this block belongs to."""
+        path = ".".join((around.block, *weight) if around.block else weight)
+        own = path if path in self.graph else path.rpartition(".")[0]
+        return self.graph.at(own).index
 
     def owner(self, path: str, around: _Around) -> int | None:
         """The node whose weights are used at a path, if they are another's."""
@@ -181,6 +190,6 @@ def _facts(node: Node) -> dict[str, object]:
         "op": node.op,
         "shape": node.outs[0].shape,
         "dtype": node.outs[0].dtype,
-        "params": sum(weight.size for weight in node.weights() if not weight.buffer),
+        "params": sum(weight.size for weight in node.owned() if not weight.buffer),
         "macs": 0 if node.layer is None else node.layer.macs(node.ins, node.outs),
     }

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from archspec.layers.base import TIED
+
 if TYPE_CHECKING:
     from archspec.expand.running import Running
     from archspec.expand.tree import Copy, Instance
@@ -58,6 +60,7 @@ class Node:
     training: bool = False  # computed in training only (under `tap: train`)
     shared: int | None = None  # the node whose weights it uses
     frozen: bool = False
+    tied: int | None = None  # the node whose weight it uses in place of its own
     init: Mapping[str, Filler] | None = None  # by "weight" and "bias", where the spec says anything
 
     @property
@@ -75,6 +78,12 @@ class Node:
     def weights(self) -> tuple[Weight, ...]:
         """Parameters and buffers that it computes with, its own or those of `shared`."""
         return () if self.layer is None else self.layer.weights(*self.ins)
+
+    def owned(self) -> tuple[Weight, ...]:
+        """Those of them that are its own: not what is tied, none where all are another's."""
+        if self.shared is not None:
+            return ()
+        return tuple(w for w in self.weights() if self.tied is None or w.name != TIED)
 
 
 @dataclass(slots=True, eq=False)
@@ -143,8 +152,18 @@ class Graph(Directed):
         return [self.at(path) for path in self.successors(node.path)]
 
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
-        """Every parameter and buffer by its full name, with the node it belongs to, in order."""
+        """Each tensor of the state_dict by its full name, with its node, in order."""
         for node in self.steps:
-            if node.shared is None:
-                for weight in node.weights():
+            for weight in node.owned():
+                if weight.persistent:
                     yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node
+
+    def ties(self) -> dict[str, str]:
+        """The names of weights that are others too, and the names of these: `head.weight`."""
+        found = {}
+        for node in self.steps:
+            if node.tied is not None:
+                owner = self.steps[node.tied]
+                whole = any(weight.name == "" for weight in owner.weights())
+                found[f"{node.path}.{TIED}"] = owner.path if whole else f"{owner.path}.{TIED}"
+        return found

@@ -59,6 +59,24 @@ def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
     return len(names), []
 
 
+def way(inside: Body, names: Sequence[str]) -> list[tuple[int, Copy]]:
+    """The copies that a path goes through, each with how many segments lead to it, and its own.
+
+    Empty where the path leads to no copy.
+    """
+    place: Place = ((), inside)
+    passed: list[tuple[int, Copy]] = []
+    for depth, name in enumerate(names, 1):
+        found = [further for segment, further in _below(place) if segment == name]
+        if not found:
+            return []
+        place = found[0]
+        segments, what = place
+        if not segments and isinstance(what, Copy):
+            passed.append((depth, what))
+    return passed if passed and passed[-1][0] == len(names) else []
+
+
 def _below(place: Place) -> Iterator[tuple[str, Place]]:
     """What stands one segment further in."""
     segments, what = place

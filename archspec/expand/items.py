@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archspec.expand import calls, cut, mismatch, needed, ops, shared, wiring
+from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
@@ -76,6 +76,7 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     inner = _path(walk, block.items, spot)
     cut.opened(walk, (*walk.ends, *asked.taps), _remade)
     cut.mark(walk, inner, asked.frozen, _remade)
+    ties.resolve(walk, inner)
     outputs, training = calls.outputs(walk, block, inner)
     inside = cut.taps(walk, asked.taps, outputs)
     if asked.outputs is not None:
@@ -108,7 +109,7 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
     spare: set[Value] = set()
     for made in reversed(walk.made):
         asked = [name for name, value in made.copy.outs.items() if value in read]
-        if not asked:
+        if not asked and made.copy not in walk.used:
             dead.append(made)
             continue
         read.update(made.copy.taken())

@@ -96,8 +96,7 @@ def _values(item: Item) -> Iterable[Any]:
 
 def _own(item: Item) -> Iterable[Expr]:
     """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
-    refs = [ref for ref in (*(item.inputs or ()), item.target) if ref is not None]
-    yield from expressions([*_values(item), item.id, *(ref.path for ref in refs)])
+    yield from expressions([*_values(item), item.id, *(ref.path for ref in item.refs)])
     for inner in parts(item):
         if inner.repeat is None:
             yield from _own(inner)

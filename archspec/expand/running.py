@@ -258,6 +258,7 @@ def _names(value: Any) -> set[str]:
 _REMEDIES = {
     "linear": "take the axes away before it (`global_avg_pool`, `adaptive_avg_pool`), or ",
     "parameter": "make it as large as the largest input and `slice` it, or ",
+    "constant": "make it as large as the largest input and `slice` it, or ",
     "batch_norm": "put the channels on axis 0 (`permute`), or ",
     "layer_norm": "normalise another `axis`, or ",
 }

@@ -14,6 +14,8 @@ from archspec.language import Block, Init, Item, Spec
 from archspec.layers.base import Layer, TensorType
 from archspec.text.faults import Fault
 
+Path = tuple[str, ...]  # the segments of a path inside of a body
+
 
 @dataclass(slots=True, eq=False)
 class Value:
@@ -73,6 +75,7 @@ class Copy:
     cut: bool = False  # a merge that nothing needs: what is needed of its paths, side by side
     branches: tuple[Body, ...] = ()
     shared: Copy | None = None  # the copy whose weights it uses
+    tied: Path | None = None  # of an op: where the weight is that it uses in place of its own
     init: Init | None = None  # what the item says of its weights, evaluated
     freeze: bool | None = None  # None: inherited
     merged: str | None = None  # of a transparent merge: what it is called
@@ -137,9 +140,6 @@ class Body:
             for copy in occurrence.copies:
                 if copy is not None:
                     yield copy
-
-
-Path = tuple[str, ...]  # the segments of a path inside of a body
 
 
 class Asked(NamedTuple):

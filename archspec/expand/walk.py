@@ -49,6 +49,7 @@ class Walk:
         self.env = env
         self.records: Env = {name: self.state.record(v.type) for name, v in inputs.items()}
         self.made: list[Made] = []  # in order
+        self.used: set[Copy] = set()  # those whose weights others use, by `tie`
         self.size = 0
         self.training: set[Value] = set()  # what is there in training only
         self.tapped = False  # whether this is inside of a tap for training

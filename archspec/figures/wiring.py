@@ -76,7 +76,8 @@ class Wiring:
     def alike(self, index: int) -> object:
         """What is equal for ops that make the same of tensors of the same kind."""
         node = self.nodes[index]
-        return node.layer, node.outs[0].shape, node.training, node.shared is None
+        own = node.shared is None, node.tied is None
+        return node.layer, node.outs[0].shape, node.training, own
 
     def size(self, index: int) -> tuple[int, ...]:
         """The sides of the map that leaves a node; () where it is none."""

@@ -211,9 +211,9 @@ def _freeze(node: Any) -> Value:
     return _condition(node)
 
 
-def word(*words: str) -> tuple[Any, ...]:
-    """A field that takes one of some words."""
-    return PlainValidator(one_of(*words)), WithJsonSchema({"enum": list(words)})
+def word(*words: str, alike: dict[str, str] | None = None) -> tuple[Any, ...]:
+    """A field that takes one of some words, as `one_of` does."""
+    return PlainValidator(one_of(*words, alike=alike)), WithJsonSchema({"enum": list(words)})
 
 
 def one_of(*words: str, alike: dict[str, str] | None = None) -> Callable[[Any], str]:
@@ -375,6 +375,10 @@ Outputs = Annotated[
     PlainValidator(
         _outputs, json_schema_input_type=Annotated[dict[str, _PATHS], Field(min_length=1)]
     ),
+]
+Tie = Annotated[
+    Ref | None,
+    PlainValidator(lambda node, info: ref(node, _inside(info, "tie")), json_schema_input_type=str),
 ]
 Shared = Annotated[
     Ref | None,

@@ -54,6 +54,7 @@ from archspec.language.kinds import (
     Shared,
     Spelt,
     Text,
+    Tie,
     Values,
     keys,
     one_of,
@@ -72,6 +73,7 @@ from archspec.language.names import (
     bad_variant,
     input_name,
     is_block,
+    is_path,
 )
 from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
 from archspec.language.values import Merge, Part, Ref, Value, reads
@@ -216,6 +218,14 @@ def only(*ops: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _of_op(value: Any, info: ValidationInfo[Any]) -> Any:
+    """`tie`: that of a single op."""
+    if info.data["op"] not in REGISTRY:
+        said = f"`tie` means nothing on `{info.data['op']}`; it belongs to an op with a weight"
+        raise refuse("E215", said, "write it beside the op inside", on_key=True)
+    return value
+
+
 def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
     if info.data.get("listed") is not None:
         said = f"the inputs of `{info.data['op']}` are given as its list and by `from`"
@@ -282,6 +292,9 @@ class Item(Placed):
     tap: Annotated[Literal["train", "always"] | None, *word("train", "always")] = Field(
         None, description="computed beside the line, in training only or always"
     )
+    tie: Annotated[Tie, BeforeValidator(_of_op)] = Field(
+        None, description="an earlier op whose weight is used in place of its own"
+    )
     expect: OutputShape = Field(None, description="the output shape; ~ is any size")
     freeze: Freeze = Field(
         None, description="its weights and statistics, or those of paths inside, do not change"
@@ -327,6 +340,11 @@ class Item(Placed):
     def inputs(self) -> tuple[Ref, ...] | None:
         """`from`, or the list of a merge op; None: the previous item."""
         return self.from_ if self.listed is None else self.listed
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """All paths that it names: what it takes, and whose weights."""
+        return (*(self.inputs or ()), *(ref for ref in (self.target, self.tie) if ref is not None))
 
     @classmethod
     def spelt_out(cls, node: Any, path: Steps, reading: Reading) -> dict[str, Any]:
@@ -565,8 +583,7 @@ def _inputs_at(node: Any) -> Any:
 
 
 def _head_path(text: str) -> str:
-    first, *rest = text.split(".")
-    if bad_id(first) or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in rest):
+    if bad_id(text.split(".")[0]) or not is_path(text):
         raise refuse("E205", f"`{cut(text)}` is not a path: names and numbers with dots between")
     return text
 

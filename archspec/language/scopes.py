@@ -34,7 +34,7 @@ class Where(Enum):
     """What an expression stands in, and so what kinds of names it may read."""
 
     VALUE = "arguments, `when`, `expect`, `init`"
-    SEGMENT = "`id`, `from`, `shared`"
+    SEGMENT = "`id`, `from`, `shared`, `tie`"
     COUNT = "`repeat`, `input`, `outputs`, the document's `init`"
     DEFAULT = "`params`, `variants`"
 
@@ -204,7 +204,7 @@ class Scopes:
             self.init(item.init, sight, Where.VALUE)
         if item.inputs is not None:
             self.slots(item, item.inputs)
-        for ref in (*(item.inputs or ()), *([item.target] if item.target else ())):
+        for ref in item.refs:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
         for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
             self.items(items, sight)

@@ -180,13 +180,19 @@ class Attention(Layer):
         if key_padding_mask is not None:
             words.append("key_padding_mask=x4")
         words.append("need_weights=False")
-        if mask is not None:
-            words.append("attn_mask=x3.repeat_interleave(heads, 0)")
         if self.causal:
             shape = "x0.shape[1], x0.shape[1], dtype=torch.bool, device=x0.device"
             words.append(f"attn_mask=torch.ones({shape}).triu(1), is_causal=True")
-        free = () if mask is None else (Arg(self.heads, "heads"),)
-        return Call("nn.MultiheadAttention", args, f"self({', '.join(words)})[0]", free)
+        said = ", ".join(words)
+        if mask is None:
+            return Call("nn.MultiheadAttention", args, f"self({said})[0]")
+        return Call(
+            "nn.MultiheadAttention",
+            args,
+            f"self({said}, attn_mask=x3.repeat_interleave(heads, 0))[0]",
+            (Arg(self.heads, "heads"),),
+            beside=(3, f"self({said}, attn_mask=x3)[0]"),
+        )
 
     def _own_call(self, query: TensorType, *others: Given) -> Call:
         d, keyed, valued = (t.shape[1] for t in self.parts(query, *others))

@@ -91,13 +91,15 @@ class BadArgument(ValueError):  # noqa: N818 (said of a value)
 class Weight:
     """A parameter or buffer: `name` as in torch's module, shape, and whether gradient trains it.
 
-    An empty name is the weight of a `parameter`: the node's path is its whole name.
+    An empty name is the weight of a `parameter`: the node's path is its whole name. What is not
+    `persistent` is a buffer that stands in no state_dict.
     """
 
     name: str
     shape: Shape
     buffer: bool = False
     dtype: str = "float"
+    persistent: bool = True
 
     @property
     def size(self) -> int:
@@ -143,6 +145,14 @@ def along(rank: int, moved: Mapping[int, Reach]) -> tuple[Reach, ...]:
     return tuple(moved.get(axis, Reach(axis)) for axis in range(rank))
 
 
+NOWHERE = Window(lo=1, hi=0)  # no cell at all
+
+
+def unread(t: TensorType | None) -> tuple[tuple[Reach, ...], ...]:
+    """The reach into a second input of which only the size is read: no cell along any axis."""
+    return () if t is None else ((Reach(0, NOWHERE),) * t.rank,)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What is kept for the backward pass of one sample.
@@ -186,16 +196,17 @@ class Call:
     output over `r`, what `forward` returns.
 
     An input that is not given keeps its number: with query, key and mask, `forward` speaks of x0,
-    x1 and x3. `wrap` is what is put around the target's call: "nn.Parameter" around
-    `torch.zeros(2, 3)`, "weight_norm" or "spectral_norm" (of torch.nn.utils.parametrizations)
-    around a module.
+    x1 and x3. `wrap` is what is put around the target's call: "nn.Parameter" or "nn.Buffer"
+    (`persistent` or not) around `torch.zeros(2, 3)`, "weight_norm" or "spectral_norm" (of
+    torch.nn.utils.parametrizations) around a module.
 
     A parameter has no batch axis: its call is `batchless`. Calls that `broadcast` take such an
     input as it is, because axes are right-aligned and ranks agree; their result is batchless when
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
     parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
-    computed by that where its input has no batch axis, and neither has its result.
+    computed by that where its input has no batch axis, and neither has its result. `beside` is an
+    input by number, and the expression where that one alone has no batch axis: a mask.
     """
 
     target: str | None
@@ -207,6 +218,12 @@ class Call:
     batchless: bool = False
     broadcast: bool = False
     alone: str | None = None
+    beside: tuple[int, str] | None = None
+    persistent: bool = True
+
+
+TIED = "weight"  # of the weights of an op, the one that `tie` is about
+TENSORS = frozenset({"nn.Parameter", "nn.Buffer"})  # wraps that make no module
 
 
 @cache
@@ -266,6 +283,7 @@ class Layer(BaseModel):
     # meta device, where `build` tries a network; there `infer` says what comes out
     data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
+    tensor: ClassVar[bool] = False  # a parameter or buffer of the network, and no module
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input
     linear: ClassVar[bool] = False  # a linear map with weights

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -134,16 +135,21 @@ class DotAttention(Layer):
         return Kept(inputs=(0, 1, 2), outputs=(0,), bytes=4 * steps + mask)
 
     def call(self, *ins: TensorType) -> Call:
-        words = ["x0", "x1", "x2"]
-        mask = ""
+        masks: tuple[str, ...] = ()
         if len(ins) > 3:
-            hidden = "x3.logical_not()" if ins[3].dtype == "bool" else "x3"
-            mask = hidden + (".unsqueeze(1)" if ins[0].rank > ins[3].rank else "")
+            masks = ("x3.logical_not()" if ins[3].dtype == "bool" else "x3",)
+        call = self._attending(masks, *ins)
+        beside = None if not masks else (3, call.forward)  # a mask for all samples, as it is
+        heads = ".unsqueeze(1)" if masks and ins[0].rank > ins[3].rank else ""
+        forward = self._attending((masks[0] + heads,), *ins).forward if heads else call.forward
+        return replace(call, forward=forward, beside=beside)
+
+    def _attending(self, masks: tuple[str, ...], *ins: TensorType) -> Call:
+        """The call with the text of a mask, or without."""
         if self.dropout:
-            inputs = ", ".join([*words, *filter(None, [mask])])
-            return Call("DotAttention", self.args("dropout", "causal", "scale"), f"self({inputs})")
-        if mask:
-            words.append(f"attn_mask={mask}")
+            forward = f"self({', '.join(('x0', 'x1', 'x2', *masks))})"
+            return Call("DotAttention", self.args("dropout", "causal", "scale"), forward)
+        words = ["x0", "x1", "x2", *(f"attn_mask={mask}" for mask in masks)]
         free = []
         if self.causal:
             words.append("is_causal=True")

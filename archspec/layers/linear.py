@@ -93,5 +93,8 @@ class Embedding(Layer):
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num, self.dim)),)
 
+    def call(self, t: TensorType) -> Call:
+        return replace(super().call(t), alone="self(x0)")
+
     def keeps(self, t: TensorType) -> Kept:
         return Kept(bytes=t.bytes)  # int64 places

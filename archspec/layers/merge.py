@@ -29,7 +29,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Flag, Number, Size, Sizes, alone
+from archspec.layers.fields import Axis, Flag, Number, Size, alone
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
@@ -365,6 +365,7 @@ class Parameter(Layer):
     op = "parameter"
     family = "merge"
     colour = "parameter"
+    tensor = True
     takes = ()
     examples = (
         ({"shape": [7, 12]}, ()),
@@ -377,7 +378,9 @@ class Parameter(Layer):
     shape: Annotated[
         tuple[Size, ...],
         Field(max_length=8),
-        BeforeValidator(alone, json_schema_input_type=Size | Sizes),
+        BeforeValidator(
+            alone, json_schema_input_type=Size | Annotated[tuple[Size, ...], Field(max_length=8)]
+        ),
     ] = Field(description="its shape; [] is one number")
     batch: Flag = Field(
         False, description="store it with a leading axis of 1, as torchvision's ViT does"

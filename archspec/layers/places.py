@@ -210,9 +210,11 @@ class Gather(Layer):
         return Kept(inputs=(0,), bytes=8 * self.infer(x, index)[0].size)  # places of each cell
 
     def call(self, x: TensorType, places: TensorType) -> Call:
-        if x.rank == 1:
-            return Call(None, forward="x0.gather(1, x1)")
         axis = place(self.op, self.axis, x)
+        beside = 1, f"x0.index_select({axis + 1}, x1)"
+        if x.rank == 1:
+            return Call(None, forward="x0.gather(1, x1)", beside=beside)
         rest = ", 1" * (x.rank - 1 - axis)
         index = f"x1.view(-1{', 1' * axis}, x1.shape[1]{rest})"
-        return Call(None, forward=f"torch.take_along_dim(x0, {index}, {axis + 1})")
+        forward = f"torch.take_along_dim(x0, {index}, {axis + 1})"
+        return Call(None, forward=forward, beside=beside)

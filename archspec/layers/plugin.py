@@ -22,22 +22,23 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "float32", "linalg",
-    "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like", "sigmoid", "split",
-    "split_with_sizes", "stack", "take_along_dim", "unflatten", "zeros", "zeros_like",
+    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "eye", "float32",
+    "linalg", "linspace", "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like",
+    "sigmoid", "split", "split_with_sizes", "stack", "take_along_dim", "tensor", "unflatten",
+    "zeros", "zeros_like",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
     "body", "sequential", "branches", "residual", "shared", "call", "with", "merge", "shortcut",
     "id", "from",
-    "repeat", "when", "shortcut_when", "tap", "expect", "freeze", "init", "note",
+    "repeat", "when", "shortcut_when", "tap", "tie", "expect", "freeze", "init", "note",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 _OF_TORCH = re.compile(r"torch(\.[a-z]\w*)+")
 _OF_NN = re.compile(r"nn\.[A-Z]\w*")
 _MODULE = re.compile(r"(?:[A-Za-z]\w*\.)+[A-Z]\w*")
-_WRAPS = (None, "nn.Parameter", "weight_norm", "spectral_norm")
+_WRAPS = (None, "nn.Parameter", "nn.Buffer", "weight_norm", "spectral_norm")
 _WRITTEN = (
     ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Attribute, ast.Constant, ast.Subscript,
     ast.Slice, ast.Tuple, ast.List, ast.Starred, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp,

@@ -46,8 +46,12 @@ def weights(module: nn.Module, graph: Graph) -> Wrong | None:
         wanted[name], owners[name] = weight.shape, node
         if node.frozen and not weight.buffer:
             frozen.add(name)
-    found = {k: tuple(v.shape) for k, v in module.state_dict().items()}
-    every = [p for _, p in module.named_parameters(remove_duplicate=False)]
+    every = dict(module.named_parameters(remove_duplicate=False))
+    ties = graph.ties()
+    loose = [name for name, owner in ties.items() if every.get(name) is not every.get(owner)]
+    if loose:
+        return Wrong(f"has a weight of its own at {loose[:4]}", blame.at(graph, loose[0]))
+    found = {k: tuple(v.shape) for k, v in module.state_dict().items() if k not in ties}
     still = {n for n, p in module.named_parameters() if not p.requires_grad}
 
     if found != wanted:
@@ -55,7 +59,7 @@ def weights(module: nn.Module, graph: Graph) -> Wrong | None:
         first = differ[0][0]
         said = f"differs from its graph: {differ[:4]}"
         return Wrong(said, owners.get(first) or blame.at(graph, first))
-    if len(every) != len(set(every)):
+    if len(every) - len(ties) != len(set(every.values())):
         return Wrong("has one weight under two paths")
     if still != frozen:
         odd = sorted(still ^ frozen)

@@ -59,6 +59,7 @@ class Layer(Model):
     trainable: int
     buffers: int
     shared_with: str | None
+    tied_to: str | None
     training_only: bool
     macs: int
     flops: int
@@ -78,6 +79,7 @@ class Layer(Model):
             layers=len(stage.rows),
             output=[out.shape for out in last.outputs],
             shared_with=last.shared_with if alone else None,
+            tied_to=last.tied_to if alone else None,
             training_only=all(row.training_only for row in stage.rows),
             live_bytes=max(row.live_bytes for row in stage.rows),
             aligned=last.aligned if alone else None,

@@ -82,6 +82,7 @@ def folded(network: Network, depth: int | None) -> Iterator[Stage]:
         what = titles.get(key, "") or "group"
         if len(members) == 1 and first.path == key:
             what = first.op + (f" = {first.shared_with}" if first.shared_with else "")
+            what += f", weight of {first.tied_to}" if first.tied_to else ""
         if all(row.training_only for row in members):
             what += " (training only)"
         yield Stage(key or network.name, what, members)

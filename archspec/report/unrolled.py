@@ -42,6 +42,8 @@ def _step(node: Node, graph: Graph) -> dict[str, Any]:
     found["output"] = shapes[0] if len(shapes) == 1 else shapes
     if node.shared is not None:
         found["shared"] = graph.steps[node.shared].path
+    if node.tied is not None:
+        found["tie"] = graph.steps[node.tied].path
     if node.training:
         found["tap"] = "train"
     if node.frozen:
@@ -76,4 +78,5 @@ def _decimal(value: object) -> str:
 
 
 def _bare(text: str) -> bool:
-    return text.replace(".", "").replace("_", "").isalnum() and not text[0].isdigit()
+    plain = text.replace(".", "").replace("_", "").replace("-", "")
+    return plain.isalnum() and not text[0].isdigit()

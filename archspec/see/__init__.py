@@ -15,6 +15,8 @@ gives a Seeing: its `values`, a PNG, a page of HTML; in a notebook it shows itse
     ascent        maximise, emphasise
     inversion     invert
     nearness      codes: which pictures a network takes for alike
+    novelty       anomaly: which are unlike all that it learned
+    making        latent: what a generative network makes of noise, and between two codes
     seeing        what they give
 """
 
@@ -27,23 +29,26 @@ if TYPE_CHECKING:
     from archspec.see.ascent import Ascent, emphasise, maximise
     from archspec.see.attribution import deconv, gradcam, guided, occlusion, saliency
     from archspec.see.inversion import invert
+    from archspec.see.making import Latent, latent
     from archspec.see.maps import activations, filters
     from archspec.see.nearness import Near, codes
+    from archspec.see.novelty import Anomaly, anomaly
     from archspec.see.receptive import Box, Patch, patches
-    from archspec.see.seeing import Seeing, beside
+    from archspec.see.seeing import Row, Seeing, beside
 
 _HOME = {
-    "Ascent": "ascent", "Box": "receptive", "Near": "nearness", "Patch": "receptive",
-    "Seeing": "seeing", "activations": "maps", "beside": "seeing", "codes": "nearness",
+    "Anomaly": "novelty", "Ascent": "ascent", "Box": "receptive", "Latent": "making",
+    "Near": "nearness", "Patch": "receptive", "Row": "seeing", "Seeing": "seeing",
+    "activations": "maps", "anomaly": "novelty", "beside": "seeing", "codes": "nearness",
     "deconv": "attribution", "emphasise": "ascent", "filters": "maps", "gradcam": "attribution",
-    "guided": "attribution", "invert": "inversion", "maximise": "ascent",
+    "guided": "attribution", "invert": "inversion", "latent": "making", "maximise": "ascent",
     "occlusion": "attribution", "patches": "receptive", "saliency": "attribution",
 }  # fmt: skip
 
 __all__ = [
-    "Ascent", "Box", "Near", "Patch", "Seeing", "activations", "beside", "codes", "deconv",
-    "emphasise", "filters", "gradcam", "guided", "invert", "maximise", "occlusion", "patches",
-    "saliency",
+    "Anomaly", "Ascent", "Box", "Latent", "Near", "Patch", "Row", "Seeing", "activations",
+    "anomaly", "beside", "codes", "deconv", "emphasise", "filters", "gradcam", "guided", "invert",
+    "latent", "maximise", "occlusion", "patches", "saliency",
 ]  # fmt: skip
 
 

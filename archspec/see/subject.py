@@ -33,12 +33,16 @@ _COLOURS = (1, 3)  # channels of a picture
 
 
 class Subject(NamedTuple):
-    """A network that reads one picture at a time; `normal`: how pictures become its inputs."""
+    """A network that reads one picture at a time; `normal`: how pictures become its inputs.
+
+    `output` is the name of the one that is its answer.
+    """
 
     model: nn.Module
     program: Program
     normal: Normal | None
     classes: tuple[str, ...]
+    output: str
 
     @property
     def name(self) -> str:
@@ -53,7 +57,7 @@ class Subject(NamedTuple):
     def answer(self) -> str:
         """The path of the node whose values are the network's answer."""
         graph = self.program.graph
-        return graph.steps[graph.outputs[sets.main(self.program)][0].node].path
+        return graph.steps[graph.outputs[self.output][0].node].path
 
     def input(self, x: Tensor) -> Tensor:
         """Pictures [N, C, H, W] from 0 to 1 as the network takes them."""
@@ -104,22 +108,23 @@ def subject(model: nn.Module | Trained, normalize: Normal | None = None) -> Subj
     """
     if isinstance(model, Trained):
         module, program, normal = model.model, model.task.reader, model.facts.normal
-        classes = model.facts.classes
+        classes, output = model.facts.classes, model.task.main
         if program is not model.program:
             message = f"`{model.program.name}` reads no pictures, it makes them"
-            raise TrainError("E804", message, "archspec.train.load(run).sample(16)")
+            raise TrainError("E804", message, "`archspec see latent` shows them")
     else:
         found = origin.program_of(model)
         if found is None:
             message = f"`{type(model).__name__}` was not built by archspec: its graph is not known"
             raise TrainError("E840", message, "archspec.build(SPEC), then weights.load into it")
         module, program, normal, classes = model, found, shift(model, found), ()
+        output = sets.main(program)
     read = inputs(program)
     if len(read) != 1 or len(read[0].shape) != 3 or read[0].shape[0] not in _COLOURS:
         shapes = " and ".join(str(list(one.shape)) for one in read)
         message = f"`{program.name}` reads {shapes}, not one picture"
         raise TrainError("E804", message, "a picture is [C, H, W] with 1 or 3 channels")
-    return Subject(module, program, normalize or normal, classes)
+    return Subject(module, program, normalize or normal, classes, output)
 
 
 def tapped(who: Subject, *at: str) -> Eye:

@@ -176,7 +176,7 @@ class Training:
         """Of the weights of each network that the task wants averaged, by its name."""
         if self.plan.ema is None:
             return {}
-        decay = get_ema_multi_avg_fn(self.plan.ema)  # type: ignore[no-untyped-call]
+        decay = _decayed(self.plan.ema)
         return {
             name: AveragedModel(part, multi_avg_fn=decay, use_buffers=True)
             for name, part in networks.parts(self.model).items()
@@ -621,6 +621,22 @@ class Training:
             self.job.folder.name if self.job.folder is not None else self.job.name, at.rows,
             self.monitor, self.falls, self.job.folder, self.tables, "early" if early else "",
         )  # fmt: skip
+
+
+def _decayed(ema: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    """The moving average of numbers; what is whole, a table of places or a count, is the model's.
+
+    torch's rounds that down, each time to another place.
+    """
+    averaged = get_ema_multi_avg_fn(ema)  # type: ignore[no-untyped-call]
+
+    def update(averages: list[Tensor], values: list[Tensor], count: Any) -> None:
+        if averages[0].is_floating_point():
+            averaged(averages, values, count)
+        else:
+            torch._foreach_copy_(averages, values)
+
+    return update
 
 
 def _measured(figures: Mapping[str, float], name: str) -> float:

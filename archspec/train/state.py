@@ -225,12 +225,10 @@ def folders_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Path]:
 
 def weights_of(checkpoint: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint, as the module that was trained has them."""
-    from safetensors.torch import load_file
-
     return {
         f"{name}.{key}" if name else key: value
         for name, folder in folders_of(checkpoint, record).items()
-        for key, value in load_file(folder / "model.safetensors").items()
+        for key, value in files.whole(folder / "model.safetensors").items()
     }
 
 

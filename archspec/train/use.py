@@ -101,18 +101,35 @@ class Trained:
         normal = self.facts.normal
         return (x if normal is None else normal.undone(x))[0]
 
-    @torch.no_grad()
     def sample(self, n: int = 1, seed: int = 0) -> Tensor:
         """Pictures that the network makes of noise, [n, C, H, W] from 0 to 1. Raises TrainError.
 
         The same seed gives the same pictures.
         """
-        made = self.task.pictures(self.whole, n, seed)
-        if made is None:
+        return self.decode(self.codes(n, seed))
+
+    def codes(self, n: int = 1, seed: int = 0) -> Tensor:
+        """Noise that the network makes pictures of, [n, …]. Raises TrainError."""
+        found = self.task.codes(n, seed)
+        if found is None:
             message = f"`{self.program.name}` was not trained to make pictures of noise"
             raise TrainError("E804", message, "the tasks `vae` and `gan` do that")
-        normal = self.facts.normal
+        return found
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """The pictures of codes, [n, C, H, W] from 0 to 1."""
+        made, normal = self.task.decode(self.whole, codes), self.facts.normal
         return (made if normal is None else normal.undone(made)).clamp(0, 1)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes of inputs as the network takes them, [n, …]. Raises TrainError."""
+        found = self.task.encode(self.whole, x)
+        if found is None:
+            message = f"`{self.program.name}` has no encoder: the code of a picture is not known"
+            raise TrainError("E804", message, "the task `vae` trains one")
+        return found
 
     @torch.no_grad()
     def shares(self, x: Any) -> Tensor:

@@ -96,6 +96,16 @@ def held(state: Mapping[str, Any], pick: Pick, name: str = "state_dict") -> Arch
     return named(replace(given(found, name), notes=notes), pick)
 
 
+def whole(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that `save` wrote, those of two names under both."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt", device="cpu") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        again = {n: owner for n, owner in (file.metadata() or {}).items() if owner in found}
+    return found | {name: found[owner] for name, owner in again.items() if name not in found}
+
+
 @contextmanager
 def opened(path: str | Path, most: int | None = None, pick: Pick = WHOLE) -> Iterator[Archive]:
     """The tensors of a file: safetensors, an index of such, torch's zip; by its first bytes.
@@ -240,19 +250,36 @@ def _library() -> Any:
 def save(
     tensors: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str], *, force: bool
 ) -> None:
-    """Write a safetensors file, whole or not at all. Raises WeightsError."""
+    """Write a safetensors file, whole or not at all. Raises WeightsError.
+
+    A tensor of two names is written under the first; the metadata say what else it is called, as
+    safetensors.torch.save_model does.
+    """
     _library()
     from safetensors.torch import save_file
 
     path = Path(path)
-    plain = _apart({name: value.detach().to("cpu") for name, value in tensors.items()})
+    again = _twins(tensors)
+    plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
     try:
         with replacing(path, _ours, force=force) as temporary:
-            save_file(plain, temporary, metadata={"format": "pt", **metadata})
+            save_file(plain, temporary, metadata={"format": "pt", **metadata, **again})
     except NotOursError as error:
         raise WeightsError("E603", str(error), f"{said('force')} replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
+
+
+def _twins(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of tensors that are another whole, with the first name of that."""
+    first: dict[Any, str] = {}
+    found = {}
+    for name, value in tensors.items():
+        place = value.data_ptr()  # 0: it holds nothing
+        key = (place, value.shape, value.stride(), value.dtype) if place else name
+        if first.setdefault(key, name) != name:
+            found[name] = first[key]
+    return found
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

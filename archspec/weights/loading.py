@@ -46,6 +46,7 @@ class _How(NamedTuple):
     cast: bool
     entry: str | None
     prefix: Prefix
+    ties: Mapping[str, str]
 
     def pick(self, wanted: Mapping[str, Stored]) -> Pick:
         """Which tensors of the source are meant. Raises WeightsError."""
@@ -91,12 +92,13 @@ def load(
 
     program = origin.program_of(model, spec)
     inner, around = origin.bare(model)
-    tensors = inner.state_dict()
+    ties = origin.ties(inner)
+    tensors = {name: value for name, value in inner.state_dict().items() if name not in ties}
     if any(value.is_meta for value in tensors.values()):
         raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(inner).__name__
-    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
     places = {value.untyped_storage().data_ptr() for value in tensors.values()}
@@ -132,7 +134,8 @@ def plan(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
+    ties = program.graph.ties()
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(program.name, program, wanted, how) as (report, _):
         return report
 
@@ -158,7 +161,8 @@ def convert(
     """
     program = network.program(spec)
     wanted = owned(program.graph)
-    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix)
+    ties = program.graph.ties()
+    how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(program.name, program, wanted, how) as (report, archive):
         tensors = transfer.values(report, archive)
     files.save(tensors, path, _metadata(program), force=force)
@@ -260,7 +264,9 @@ def _rules(program: Program | None, how: _How) -> transfer.Rules:
     stems = adapt.stems(program.graph) if program is not None else set[str]()
     section = program.spec.weights if program is not None else None
     ignore = section.ignore if section is not None else ()
-    return transfer.Rules(head, paths, stems, how.adapt_input, how.cast, ignore=ignore)
+    return transfer.Rules(
+        head, paths, stems, how.adapt_input, how.cast, ignore=ignore, ties=how.ties
+    )
 
 
 def _match(

@@ -51,6 +51,14 @@ def bare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     return model, tuple(around)
 
 
+def ties(model: nn.Module) -> dict[str, str]:
+    """The names that a model has for parameters of earlier names, with these."""
+    first: dict[int, str] = {}
+    named = model.named_parameters(remove_duplicate=False)
+    names = [(name, first.setdefault(id(value), name)) for name, value in named]
+    return {name: owner for name, owner in names if name != owner}
+
+
 def loaded(model: nn.Module, report: Report) -> None:
     """Note what was last loaded into a model."""
     _reports[model] = report

@@ -107,7 +107,8 @@ def gathered(
             found = _opened(part, what, most, mine)
             opened[path] = stack.enter_context(found)
             matches[path] = _match(part, opened[path], str(what) if what in SOURCES else source)
-        cut = {n for p, match in matches.items() for n in _cut_away(known[p], match, wanted)}
+        here = {*wanted, *rules.ties}
+        cut = {n for p, match in matches.items() for n in _cut_away(known[p], match, here)}
         head = (*rules.head, *(f"{path}.{h}" for path in opened for h in known[path].spec.head))
         ignore = {f"{path}.{pattern}" for path in opened for pattern in _ignored(known[path])}
         more = replace(rules, head=head, cut=cut, parts=(*opened,), ignore=ignore)
@@ -135,7 +136,8 @@ def _ignored(part: Part) -> tuple[str, ...]:
 def _cut_away(part: Part, match: Match, wanted: Collection[str]) -> set[str]:
     """The tensors that the part's file has and the network has not, by their names there."""
     found: set[str] = set()
-    for name in owned(_whole(part)):
+    whole = _whole(part)
+    for name in (*owned(whole), *whole.ties()):
         recipe = None if f"{part.path}.{name}" in wanted else match(name)
         found.update(f"{part.path}.{there}" for there in (recipe.sources if recipe else ()))
     return found

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from archspec.weights import origin
 from archspec.weights.errors import WeightsError, some
 from archspec.weights.patterns import Pair, fold, section
 
@@ -84,7 +85,7 @@ def _proved(
     import torch
 
     here, there = ours.state_dict(), theirs.state_dict()
-    lacking = [n for n in here if n not in {a for a, _ in pairs}]
+    lacking = [n for n in here if n not in {a for a, _ in pairs} | origin.ties(ours).keys()]
     beside = [n for n in there if n not in {b for _, b in pairs}]
     indices = [n for n in beside if not there[n].is_floating_point()]
     beside = [n for n in beside if n not in indices]

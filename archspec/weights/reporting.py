@@ -14,13 +14,17 @@ _MOST = 12  # tensors that a text lists under one heading
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One tensor: its name, its shape here and in the source, what it is made of, and why."""
+    """One tensor: its name, its shape here and in the source, what it is made of, and why.
+
+    `twice`: where the source has it under other names as well.
+    """
 
     name: str
     here: Stored | None = None  # None: it is the source's only
     there: Stored | None = None  # None: the source has none; after conversion, where there is one
     recipe: Recipe | None = None
     why: str = ""
+    twice: tuple[Recipe, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As plain data."""

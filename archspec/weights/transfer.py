@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ class Rules:
     `stems` the first convolutions, whose input channels `adapt` fits; `cast` converts other floats.
     Where only some used files are loaded, `parts` are their paths, and `cut` the tensors of the
     source that the network has not, since it was cut. `ignore` are patterns of the source's names:
-    buffers that are no weights.
+    buffers that are no weights. `ties` are names that the network has for weights of other names:
+    a source has such a weight once, under either name, or twice.
     """
 
     head: Collection[str] = ()
@@ -49,6 +50,7 @@ class Rules:
     parts: Collection[str] | None = None
     cut: Collection[str] = ()
     ignore: Collection[str] = ()
+    ties: Mapping[str, str] = field(default_factory=dict)
 
     def stays(self, name: str) -> str:
         """Why a tensor of the model may stay as initialised, or ""."""
@@ -74,6 +76,7 @@ def plan(
     header = archive.header
     groups: dict[str, list[Line]] = defaultdict(list)
     recipes = {name: found for name in wanted if (found := match(name)) is not None}
+    twice = _tied(recipes, match, rules.ties)
     parts = partly(recipes)
     fates = {n: _fate(n, here, recipes.get(n), header, rules) for n, here in wanted.items()}
     started = {
@@ -86,8 +89,9 @@ def plan(
         # below a path that may stay as it is, a bias stays with its kernel
         if fate == "loaded" and layer and layer in started and rules.stays(name):
             fate, line = "fresh", replace(line, why=f"with the rest of `{layer}`")
-        groups[fate].append(line)
-    used = {source for recipe in recipes.values() for source in recipe.sources}
+        groups[fate].append(replace(line, twice=tuple(twice[name])) if name in twice else line)
+    every = [*recipes.values(), *(recipe for more in twice.values() for recipe in more)]
+    used = {source for recipe in every for source in recipe.sources}
     for name, stored in header.items():
         if name not in used or name in parts:
             fate, why = "unexpected", parts.get(name, "nothing takes it")
@@ -97,6 +101,20 @@ def plan(
     notes = (*archive.notes, *(f"`{e.name}` {e.why}" for e in groups["loaded"] if e.why))
     lines: dict[str, Any] = {key: tuple(lines) for key, lines in groups.items()}
     return Report(model, archive.name, notes=notes, **lines)
+
+
+def _tied(
+    recipes: dict[str, Recipe], match: Match, ties: Mapping[str, str]
+) -> dict[str, list[Recipe]]:
+    """What a source has under a second name, by ours; what it has there alone joins the recipes."""
+    found: dict[str, list[Recipe]] = defaultdict(list)
+    for name, owner in ties.items():
+        recipe = match(name)
+        if recipe is None:
+            continue
+        if recipes.setdefault(owner, recipe).sources != recipe.sources:
+            found[owner].append(recipe)
+    return found
 
 
 def _fate(
@@ -231,10 +249,13 @@ def values(report: Report, archive: Archive) -> dict[str, Tensor]:
     for line in report.loaded:
         assert line.recipe is not None
         assert line.here is not None
-        parts = [archive.tensor(source) for source in line.recipe.sources]
-        value = parts[0] if line.recipe.rename is None else _convert(line.recipe.rename, parts)
-        if line.recipe.rename is not None and line.recipe.rename.reshape:
-            value = value.reshape(line.here.shape)
+        value = _read(line.recipe, line.here, archive)
+        for recipe in line.twice:
+            if not torch.equal(_read(recipe, line.here, archive), value):
+                names = f"`{recipe.sources[0]}` and `{line.recipe.sources[0]}`"
+                message = f"{names} of `{archive.name}` differ; here they are one weight"
+                help = "give the op a weight of its own: leave out its `tie`"
+                raise WeightsError("E612", message, help)
         if tuple(value.shape) != line.here.shape:
             value = adapt.channels(value, line.here.shape[1])
         value = value.to(getattr(torch, line.here.dtype))
@@ -244,6 +265,14 @@ def values(report: Report, archive: Archive) -> dict[str, Tensor]:
             raise WeightsError("E607", message, help)
         found[line.name] = value
     return found
+
+
+def _read(recipe: Recipe, here: Stored, archive: Archive) -> Tensor:
+    """The value that a recipe makes."""
+    parts = [archive.tensor(source) for source in recipe.sources]
+    value = parts[0] if recipe.rename is None else _convert(recipe.rename, parts)
+    reshape = recipe.rename is not None and recipe.rename.reshape
+    return value.reshape(here.shape) if reshape else value
 
 
 def _convert(rename: Rename, parts: list[Tensor]) -> Tensor:

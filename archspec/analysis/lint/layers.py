@@ -26,7 +26,8 @@ def linear_twice(context: Context) -> Iterator[Fault]:
     places: there are several maps then, and no one to fold them into.
     """
     graph = context.graph
-    shared = {node.shared for node in graph.steps}
+    shared = {owner for node in graph.steps for owner in (node.shared, node.tied)}
+    shared |= {node.index for node in graph.steps if node.tied is not None}
     for node in context.layers(lambda layer: layer.linear):
         first = context.before(node)
         while first.layer and first.layer.still_linear and context.read_once(first):

@@ -16,6 +16,7 @@ from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, equa
 from archspec.emit.lowering.freezing import freezing
 from archspec.emit.lowering.rows import input_of, may_be_named, row_of, worth
 from archspec.emit.lowering.scope import Classes, Info, Scope, Unit, bare
+from archspec.emit.lowering.tying import ties
 from archspec.emit.syntax import name
 from archspec.expand.calls import received
 from archspec.expand.tree import Instance
@@ -58,6 +59,7 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
         scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
         [list(i.inputs.values()) for i in instances], inputs, outputs,
         training=instances[0].training, defaults=_defaults(block.params, info),
+        tied=ties(instances),
         frozen=freezing(instances, names),
     )  # fmt: skip
     write_class(plan, info)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from archspec.emit.lowering.modules import Place, activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
 from archspec.emit.lowering.sinks import Members, Positional, Site
+from archspec.emit.lowering.tying import tying
 from archspec.emit.lowering.walk import walk, within
 from archspec.emit.syntax import (
     Dotted,
@@ -41,7 +42,7 @@ from archspec.emit.syntax import (
 )
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import snake, stmt_names, tidy
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Path, Value
 from archspec.language import Item
 
 Outputs = dict[str, list[Any]]
@@ -62,6 +63,7 @@ class Plan:
     returns: str = ""  # of the network
     defaults: dict[str, Any] = field(default_factory=dict)
     last: Any = None  # what the network's constructor ends with
+    tied: Mapping[str, Path] = field(default_factory=dict)  # weights by the ops that use them
     frozen: Freezing = field(default_factory=Freezing)
 
 
@@ -256,6 +258,7 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
+    unit.init += tying(plan.tied)
     flag = ast.Name(plan.frozen.flag)
     if plan.frozen.flag and plan.frozen.still:
         unit.attribute(flag, plan.frozen.flag)
@@ -292,7 +295,7 @@ def _text(
     plan: Plan, info: Info, flows: tuple[list[Flow], list[list[Flow]]], init: list[Stmt],
     forward: list[Stmt] | None,
 ) -> None:  # fmt: skip
-    numbered = any(not m.isidentifier() for m in plan.scope.unit.members)
+    numbered = any(m.isdigit() for m in plan.scope.unit.members)
     listed = "nn.ModuleList" if plan.scope.unit.listed or numbered else "nn.Module"
     base = "nn.Sequential" if forward is None else listed
     lines = [f"class {info.name}({base}):", *quoted(_docstring(plan, info.parameters, *flows))]

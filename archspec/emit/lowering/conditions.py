@@ -64,10 +64,9 @@ def pointed(scope: Scope, column: Column) -> None:
     """Notes the arguments that say where an item is taken from: the text has one place for all."""
     row, occurrence = column[0]
     item = occurrence.item
-    if not item.inputs and item.target is None:
+    if not item.refs:
         return
-    refs = (*(item.inputs or ()), *((item.target,) if item.target is not None else ()))
-    parts = [part for ref in refs for part in ref.path.parts if isinstance(part, Expr)]
+    parts = [part for ref in item.refs for part in ref.path.parts if isinstance(part, Expr)]
     copies = [copy for copy in occurrence.copies if copy is not None]
     if not parts or not copies:
         return

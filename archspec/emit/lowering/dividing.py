@@ -132,7 +132,7 @@ def _shape_of(body: Body, ranks: tuple[int, ...]) -> Any:
                 continue
             out.append(
                 (
-                    c.segments, type(c.layer).__name__, len(c.ins), c.plain,
+                    c.segments, type(c.layer).__name__, len(c.ins), c.plain, c.tied,
                     tuple(len(dims(v)) for v in c.ins),
                 )
             )  # fmt: skip

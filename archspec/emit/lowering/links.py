@@ -76,8 +76,8 @@ def _place_of(path: Body) -> str | None:
 
 def in_places(bodies: Sequence[Body]) -> bool:
     """Whether an nn.ModuleList can hold what is in the bodies."""
-    items = [o.item.op for b in bodies for o in b.items]
-    return all(b.numbered for b in bodies) and numbered(bodies) and "parameter" not in items
+    tensors = any(c.layer is not None and c.layer.tensor for b in bodies for c in b.copies())
+    return all(b.numbered for b in bodies) and numbered(bodies) and not tensors
 
 
 def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:

@@ -193,7 +193,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
             known[key] = _numbers(place)
         found: Made | None = known[key]
         if found is not None:
-            return found
+            return replace(found, form=_as_given(found.form, place))
     calls, call_of = _calls(place)
     first = calls[0]
     types = _types(place)
@@ -212,12 +212,24 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     constructor = None
     if made.target is not None:
         constructor = _constructor(scope, rows, made, calls)
-    if first.alone is not None and all(v is None or v.batchless for v in place.ins):
-        first = replace(first, forward=first.alone, batchless=True, broadcast=True)
+    first = _as_given(first, place)
     reads = names_in(parsed(first.forward))
     wanted = [(k, a) for k, a in enumerate(made.free) if a.name in reads]
     free = {a.name or "": _free(place, k, a, calls) for k, a in wanted}
     return Made(constructor, first, sizes, tuple(copies[0].outs), free, layer)
+
+
+def _as_given(form: Call, place: Place) -> Call:
+    """How forward calls an op on what it is given, which may have no batch axis."""
+    if form.alone is None and form.beside is None:
+        return form
+    lone = {j for j, v in enumerate(place.ins) if v is not None and v.batchless}
+    given = sum(v is not None for v in place.ins)
+    if form.alone is not None and len(lone) == given:
+        return replace(form, forward=form.alone, batchless=True, broadcast=True)
+    if form.beside is not None and lone == {form.beside[0]}:
+        return replace(form, forward=form.beside[1], broadcast=True)
+    return form
 
 
 def layer_of(place: Place) -> Layer:
@@ -261,7 +273,7 @@ def _sizes(
 def _form(c: Call) -> Any:
     """What must be the same wherever one text serves."""
     return (
-        c.target, c.wrap, c.forward, c.results, tuple(a.name for a in c.args),
+        c.target, c.wrap, c.persistent, c.forward, c.results, tuple(a.name for a in c.args),
         tuple(a.name for a in c.free),
     )  # fmt: skip
 
@@ -300,8 +312,18 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             args.append(value)
         else:
             keywords[a.name] = value
+    if made.target == "torch.tensor":
+        args = [_listed(a) for a in args]
     found = call(scope.called(made.target), *args, **keywords)
-    return found if made.wrap is None else call(made.wrap, found)
+    if made.wrap is None:
+        return found
+    kept = {} if made.persistent else {"persistent": literal(False)}
+    return call(made.wrap, found, **kept)
+
+
+def _listed(node: ast.expr) -> ast.expr:
+    """Numbers in rows as lists, as they are usually written."""
+    return ast.List([_listed(e) for e in node.elts]) if isinstance(node, ast.Tuple) else node
 
 
 def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:

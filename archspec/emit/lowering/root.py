@@ -10,6 +10,7 @@ from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, define, di
 from archspec.emit.lowering.freezing import decided_by, freezing
 from archspec.emit.lowering.rows import row_of
 from archspec.emit.lowering.scope import Classes, Info, Scope, Unit, bare
+from archspec.emit.lowering.tying import ties
 from archspec.emit.syntax import name
 from archspec.expand.tree import Instance, Value
 from archspec.expressions import Expr
@@ -48,7 +49,8 @@ def write_root(whole: Classes) -> None:
         {n: [r.outputs[n] for r in whole.roots] for n in first.outputs},
         training=first.training, listed=listed, returns=_returned(first, listed),
         defaults={p: rows[0].py[p] for p in whole.kept},
-        last=lambda: whole.inits.root_init(scope), frozen=freezing(whole.roots),
+        last=lambda: whole.inits.root_init(scope), tied=ties(whole.roots),
+        frozen=freezing(whole.roots),
     )  # fmt: skip
     info = Info(whole.title, first.block)
     info.values = {id(first): dict(first.args)}

@@ -66,7 +66,7 @@ class Members(Sink):
             into.append(Line(call("self.add_module", text, module)))
             return None
         self.unit.members.add(word)
-        if not word.isidentifier():  # what is no module has its place, so that others keep theirs
+        if word.isdigit():  # what is no module has its place, so that others keep theirs
             empty = range(self.count, int(word))
             into += [set_member(str(k), call("nn.Identity")) for k in empty]
             self.count = int(word) + 1
@@ -177,7 +177,7 @@ class Named(Sink):
     def put(self, text: ast.expr, module: ast.expr, into: list[Stmt]) -> ast.expr | None:
         if self.variable is not None:
             into.append(Line(call(f"{self.variable}.add_module", text, module)))
-        elif isinstance(text, ast.Constant) and str(text.value).isidentifier():
+        elif isinstance(text, ast.Constant) and not str(text.value).isdigit():
             self.elements[str(text.value)] = module
         else:
             self.open(into)
@@ -208,8 +208,12 @@ class Named(Sink):
             return name(self.variable)
         if not self.elements:
             return call("nn.Sequential")
-        inside = [ast.keyword(k, v) for k, v in self.elements.items()]
-        return call("nn.Sequential", ast.Call(name("OrderedDict"), [], inside))
+        if all(map(str.isidentifier, self.elements)):
+            inside = [ast.keyword(k, v) for k, v in self.elements.items()]
+            return call("nn.Sequential", ast.Call(name("OrderedDict"), [], inside))
+        keys: list[ast.expr | None] = [ast.Constant(key) for key in self.elements]
+        named = ast.Dict(keys, [*self.elements.values()])
+        return call("nn.Sequential", call("OrderedDict", named))
 
 
 @dataclass
@@ -228,13 +232,24 @@ class Written(Sink):
         """`text` holds the path of the member in its block."""
         assert isinstance(text, ast.Constant)
         path = (*self.module, *str(text.value).split(".")[len(self.base) :])
-        parameter = isinstance(module, ast.Call) and render(module.func) == "nn.Parameter"
+        what = _WORDS.get(render(module.func) if isinstance(module, ast.Call) else "", "submodule")
         if self.make:
             owner = call("self.get_submodule", ast.Constant(".".join(path[:-1])))
-            how = "register_parameter" if parameter else "add_module"
-            into.append(Line(call(ast.Attribute(owner, how), ast.Constant(path[-1]), module)))
-        reach = "self.get_parameter" if parameter else "self.get_submodule"
-        return call(reach, ast.Constant(".".join(path)))
+            into.append(_registered(owner, path[-1], module, what))
+        return call(f"self.get_{what}", ast.Constant(".".join(path)))
+
+
+_WORDS = {"nn.Parameter": "parameter", "nn.Buffer": "buffer"}
+
+
+def _registered(owner: ast.expr, name: str, module: ast.expr, what: str) -> Stmt:
+    """`owner.add_module("conv", nn.Conv2d(…))`; of a tensor `register_buffer`, `_parameter`."""
+    given, keywords, how = module, {}, "add_module"
+    if what != "submodule":
+        how = f"register_{what}"
+    if what == "buffer" and isinstance(module, ast.Call):
+        given, keywords = module.args[0], {k.arg or "": k.value for k in module.keywords}
+    return Line(call(ast.Attribute(owner, how), ast.Constant(name), given, **keywords))
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ import math
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -39,6 +40,7 @@ from archspec.emit.proof.made import (
     kinds,
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
+from archspec.layers.base import TENSORS, TIED
 
 _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -61,9 +63,10 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _PLAIN = frozenset({int, float, bool, str, type(None), tuple, list, range, dict, OrderedDict})
 _CONTAINERS = frozenset({"nn.Sequential", "nn.ModuleList", "nn.Module"})
-_WRAPS = frozenset({"nn.Parameter", "weight_norm", "spectral_norm"})
+_WRAPS = TENSORS | {"weight_norm", "spectral_norm"}
+_ADDS = frozenset({"add_module", "register_parameter", "register_buffer"})
 _METHODS = frozenset({
-    "add_module", "modules", "named_parameters", "get_submodule", "get_parameter",
+    *_ADDS, "modules", "named_parameters", "get_submodule", "get_parameter", "get_buffer",
     "requires_grad_", "train", "eval",
 })  # fmt: skip
 _GENERIC = frozenset({"list", "tuple", "dict", "type", "Sequence"})
@@ -170,6 +173,7 @@ class Machine:
             box.fill(args[1:])
         else:
             self.call(init, args, kwargs, Frame({}, box))
+        box.done = True
         if "train" in cls.methods:
             self._asleep(cls, box)
 
@@ -183,14 +187,13 @@ class Machine:
             raise unknown("a train() of another form")
         self.block(rest, Frame({"self": Ref("", box), "mode": True}, box))
 
-    def leaf(
-        self, target: str, args: Sequence[Any], kwargs: dict[str, Any], wrap: str | None = None
-    ) -> Leaf:
-        key = (target, frozen(args), named(kwargs), wrap)
-        found = self.leaves.get(key)
-        if found is None:
-            found = self.leaves[key] = Leaf(target, tuple(args), kwargs, wrap)
-        return found
+    def leaf(self, target: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Leaf:
+        return self._known(Leaf(target, tuple(args), kwargs))
+
+    def _known(self, made: Leaf) -> Leaf:
+        """One object for all leaves that are made alike."""
+        how = (frozen(made.values), named(made.kwargs), made.wrap, made.persistent)
+        return self.leaves.setdefault((made.target, *how), made)
 
     def call(
         self, func: Function, args: Sequence[Any], kwargs: Mapping[str, Any], frame: Frame
@@ -275,7 +278,7 @@ class Machine:
         values = self.value(node.iter, frame)
         if type(values) is Bound and values.name == "modules" and frame.made is not None:
             loop = (node, dict(frame.names))
-            frame.made.fills.append(Fill(values.of.path, loop=loop, size=values.of.size))
+            _said(frame.made, Fill(values.of.path, loop=loop, size=values.of.size))
             return None
         for value in _each(values):
             self.store(node.target, value, frame)
@@ -309,7 +312,9 @@ class Machine:
             raise unknown(f"{name}, set outside of a constructor")
         box = owner.it
         if type(value) is Fill and value.path == owner.path and _stored(value.name, name):
-            frame.made.fills.append(Fill(owner.path, name, value.how))
+            _said(frame.made, Fill(owner.path, name, value.how))
+        elif type(value) is Weight and type(box) is Leaf and name == TIED:
+            frame.made.ties[owner.path] = value.whole
         elif type(box) is Box and (box is frame.made or box.definition is None):
             box.add(name, value)
         else:
@@ -486,14 +491,22 @@ class Machine:
         if kind is Class and frame.run is None:
             return self.make(func, args, kwargs)
         if kind is Function:
-            if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
-                return _filled(func.node.name, args, kwargs, frame)
-            if frame.run is not None and _gives_tensor(func):
-                return frame.run.terms(func.node.name, frozen(args), named(kwargs))
-            return self.call(func, args, kwargs, Frame({}))
+            return self._defined(func, args, kwargs, frame)
         if func in _OF_MODULES.values():
             return self._asked(func, args, frame)
         return _computed(func, args, kwargs)
+
+    def _defined(
+        self, func: Function, args: list[Any], kwargs: dict[str, Any], frame: Frame
+    ) -> Any:
+        """What a function of the text gives: a filled weight, a tensor, or numbers."""
+        if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
+            return _filled(func.node.name, args, kwargs, frame)
+        if not _gives_tensor(func):
+            return self.call(func, args, kwargs, Frame({}))
+        if frame.run is None:
+            return Made(self.leaf(func.node.name, args, kwargs))
+        return frame.run.terms(func.node.name, frozen(args), named(kwargs))
 
     def _asked(self, func: Any, args: list[Any], frame: Frame) -> Any:
         """The built-in functions that speak of modules."""
@@ -516,12 +529,17 @@ class Machine:
             return Made(Box(name).fill(args))
         if name == "OrderedDict":
             return OrderedDict(*args, **kwargs)
-        if name not in _WRAPS:
-            return Made(self.leaf(name, args, kwargs))
+        if name in _WRAPS:
+            return Made(self._wrapped(name, args, kwargs))
+        return Made(self.leaf(name, args, kwargs))
+
+    def _wrapped(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Leaf:
+        """A parameter, a buffer, a module whose weight is computed from others."""
         inner = args[0].it if len(args) == 1 and type(args[0]) is Made else None
-        if type(inner) is not Leaf or inner.wrap is not None or kwargs:
+        buffer = {"persistent"} if name == "nn.Buffer" else set()
+        if type(inner) is not Leaf or inner.wrap is not None or kwargs.keys() - buffer:
             raise unknown(f"{name} of no module")
-        return Made(self.leaf(inner.target, inner.values, inner.kwargs, name))
+        return self._known(replace(inner, wrap=name, **kwargs))
 
     def _method(self, func: Bound, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Any:
         owner, name = func.of, func.name
@@ -532,8 +550,8 @@ class Machine:
         if type(owner) is Super and name == "__init__" and frame.made is not None and not kwargs:
             frame.made.fill(args)
             return None
-        if name == "add_module" and len(args) == 2 and type(args[1]) is Made:
-            return self._put(owner, args[0], args[1], frame)
+        if name in _ADDS and len(args) == 2 and type(args[1]) is Made:
+            return self._put(owner, args[0], self._added(name, args[1], kwargs), frame)
         if name in ("train", "eval") and not args and not kwargs and frame.run is None:
             return self._mode(owner, name, frame)
         if type(owner) is Looped and name == "named_parameters":
@@ -546,6 +564,15 @@ class Machine:
         if type(owner) is Ref and len(args) <= 1 and not kwargs:
             return self._of_module(owner, name, args, frame)
         raise unknown(f"the method {name} of a {type(owner).__name__}")
+
+    def _added(self, name: str, made: Made, kwargs: dict[str, Any]) -> Made:
+        """What `add_module`, `register_parameter` or `register_buffer` puts into a module."""
+        if name == "register_buffer":
+            return Made(self._wrapped("nn.Buffer", [made], kwargs))
+        tensor = type(made.it) is Leaf and made.it.tensor
+        if kwargs or tensor is not (name == "register_parameter"):
+            raise unknown(f"what {name} is given")
+        return made
 
     @staticmethod
     def _mode(owner: Any, name: str, frame: Frame) -> None:
@@ -566,7 +593,7 @@ class Machine:
             return _used(owner.below(args[0]), frame)
         if name == "get_parameter" and frame.run is None:
             return owner.weight(args[0])
-        if name == "get_parameter":
+        if name in ("get_parameter", "get_buffer"):
             return _used(owner.below(args[0]), frame)
         raise unknown(f"the method {name} of a module")
 
@@ -616,8 +643,8 @@ def _parts(value: Any, count: int, frame: Frame) -> Sequence[Any]:
 
 
 def _used(ref: Ref, frame: Frame) -> Any:
-    """A module as the code sees it: a parameter is a tensor."""
-    if type(ref.it) is Leaf and ref.it.wrap == "nn.Parameter":
+    """A module as the code sees it: a parameter or buffer is a tensor."""
+    if type(ref.it) is Leaf and ref.it.tensor:
         return frame.run.parameter(ref) if frame.run is not None else Weight(ref.path, "")
     return ref
 
@@ -654,6 +681,13 @@ def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
 
+def _said(made: Box, fill: Fill) -> None:
+    """What a constructor says of first values: all of it before weights are tied."""
+    if made.ties and not made.done:
+        raise Refused("is filled after weights were tied", fill.path)
+    made.fills.append(fill)
+
+
 def _stored(like: str | None, name: str) -> bool:
     """Whether a weight is what another is computed from, of the same shape."""
     original = f"parametrizations.{name}.original"  # of weight_norm the second: directions
@@ -669,7 +703,7 @@ def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) ->
         weight.fill(how)
     elif type(weight) is Weight and frame.made is not None:
         guarded = weight in frame.guarded
-        frame.made.fills.append(Fill(weight.path, weight.name, how, guarded))
+        _said(frame.made, Fill(weight.path, weight.name, how, guarded))
     elif type(weight) is Fresh:
         return Fill(getattr(weight.like, "path", ""), weight.like.name, how)
     else:

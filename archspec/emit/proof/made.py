@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from archspec.emit.proof.terms import Dotted, Refused, unknown
+from archspec.layers.base import TENSORS
 
 FREEZE, ASLEEP = "requires_grad_(False)", "eval()"
 _SEQUENCES = frozenset({"nn.Sequential", "nn.ModuleList"})
@@ -41,31 +42,39 @@ class Class:
     made: dict[Any, Box] = field(default_factory=dict)  # by arguments
 
 
+@dataclass(slots=True, eq=False)
 class Leaf:
-    """A module or parameter of torch's, or of a definition that stands above the classes."""
+    """A module or tensor of torch's, or of a definition that stands above the classes."""
 
-    __slots__ = ("kwargs", "target", "values", "wrap")
+    target: str
+    values: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    wrap: str | None = None
+    persistent: bool = True  # of a buffer
 
-    def __init__(
-        self, target: str, values: tuple[Any, ...], kwargs: dict[str, Any], wrap: str | None
-    ) -> None:
-        self.target, self.values, self.kwargs, self.wrap = target, values, kwargs, wrap
+    @property
+    def tensor(self) -> bool:
+        """Whether it is a parameter or buffer of the module around, and no module."""
+        return self.wrap in TENSORS
 
 
 class Box:
     """A module with modules inside; `definition` is its class where the text defines that.
 
-    `fills` are what its constructor says of weights, in order.
+    `fills` are what its constructor says of weights, in order; `ties` the weights that it then puts
+    in place of others: by the path of a module, the path of the weight that is its `weight` now.
     """
 
-    __slots__ = ("attributes", "children", "definition", "fills", "kind", "ready")
+    __slots__ = ("attributes", "children", "definition", "done", "fills", "kind", "ready", "ties")
 
     def __init__(self, kind: str, definition: Class | None = None) -> None:
         self.kind, self.definition = kind, definition
         self.children: dict[str, Leaf | Box] = {}
         self.attributes: dict[str, Any] = {}
         self.fills: list[Fill] = []
+        self.ties: dict[str, str] = {}
         self.ready = definition is None  # super().__init__() was called
+        self.done = False  # its constructor has ended
 
     def size(self, known: dict[Box, int] | None = None) -> int:
         """How many leaves there are inside, at any depth."""
@@ -184,6 +193,11 @@ class Weight:
 
     path: str
     name: str
+
+    @property
+    def whole(self) -> str:
+        """Its path as a state_dict has it."""
+        return f"{self.path}.{self.name}" if self.name else self.path
 
 
 @dataclass(slots=True, eq=False)

@@ -59,6 +59,7 @@ class Kind:
         "_module",
         "_weights",
         "alone",
+        "beside",
         "call",
         "fitting",
         "forward",
@@ -74,6 +75,7 @@ class Kind:
         self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
         self.alone = None if self.call.alone is None else parsed(self.call.alone)
+        self.beside = None if self.call.beside is None else parsed(self.call.beside[1])
         self.results = [None if r == "r" else parsed(r) for r in self.call.results]
         self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None
@@ -114,7 +116,8 @@ class Kind:
 
 def _equal(leaf: Leaf, call: Call) -> bool:
     """Whether a module is made with the target and the arguments of a call."""
-    if leaf.target != call.target or leaf.wrap != call.wrap:
+    made = (leaf.target, leaf.wrap, leaf.persistent)
+    if made != (call.target, call.wrap, call.persistent):
         return False
     by_place = [a for a in call.args if a.name is None]
     by_name = {a.name: a for a in call.args if a.name is not None}
@@ -166,6 +169,7 @@ class Plan:
         self.calls: dict[str, Step] = {}
         self.places: dict[Copy, str] = {}
         self.owners: dict[str, str] = {}  # of those with another's weights
+        self.ties: dict[str, str] = {}  # paths of weights by those of the ops that use them
         self._body(instance.body, "", _NOTHING)
 
     @property
@@ -230,5 +234,7 @@ class Plan:
         kind = self.kinds.of(copy, item, taken) if an_op else None
         step = Step(path, owner, copy, item, kind, taken, around)
         self.steps.append(step)
+        if owner == path and copy.tied is not None:
+            self.ties[path] = ".".join(copy.tied)
         if owner == path:
             (self.leaves if copy.instance is None else self.calls)[path] = step

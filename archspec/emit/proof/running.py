@@ -19,10 +19,10 @@ from typing import Any
 from archspec.emit.proof.machine import Frame, Machine
 from archspec.emit.proof.made import Box, Leaf, Ref
 from archspec.emit.proof.plan import Kind, Kinds, Plan, Step
-from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named
+from archspec.emit.proof.terms import Refused, Term, Terms, frozen, named, unknown
 from archspec.expand.tree import Instance, Value
 from archspec.expressions.sym import parsed
-from archspec.layers.base import Call
+from archspec.layers.base import TENSORS, Call
 
 
 class Running:
@@ -74,7 +74,8 @@ class Running:
         there = [t for t in given if t is not None]
         lone = bool(there) and all(t.lone for t in there)
         alone = call.batchless or (lone and (call.broadcast or call.alone is not None))
-        if not (call.broadcast or alone):
+        beside = call.beside is not None and _alone_at(given, call.beside[0])
+        if not (call.broadcast or alone or beside):
             given = [t if t is None or not t.lone else self._expanded(t) for t in given]
         outs = step.copy.outs.values()
         if kind.nothing:
@@ -92,7 +93,8 @@ class Running:
             (term,) = self._results(step, kind, given, kind.alone)
             self._is(next(iter(outs)), term, alone=True)
             return
-        for value, term in zip(outs, self._results(step, kind, given), strict=True):
+        results = self._results(step, kind, given, kind.beside if beside else None)
+        for value, term in zip(outs, results, strict=True):
             self._is(value, term, alone=alone)
 
     def _without_module(self, step: Step, function: Call, given: Sequence[Term | None]) -> None:
@@ -122,7 +124,7 @@ class Running:
         names: dict[str, Any] = {f"x{i}": t for i, t in enumerate(given) if t is not None}
         names.update(kind.free)
         names["self"] = Ref(step.owner, _SOMETHING)
-        if kind.call.wrap == "nn.Parameter":
+        if kind.call.wrap in TENSORS:
             names["self"] = self.terms("param", step.owner)
         yield from self._template(kind, names, forward or kind.forward)
 
@@ -336,18 +338,14 @@ class Proof:
         if (box, plan) in self.matched:
             return
         self.matched.add((box, plan))
+        if box.ties != plan.ties:
+            odd = min(box.ties.items() ^ plan.ties.items())[0]
+            raise Refused("has its weight from somewhere else than in the spec", odd)
         found: set[str] = set()
-        stack: list[tuple[str, Box]] = [("", box)]
-        while stack:
-            prefix, inner = stack.pop()
-            for name, child in inner.children.items():
-                path = prefix + name
-                if isinstance(child, Leaf):
-                    self._made(plan, path, child)
-                elif path not in plan.calls:
-                    stack.append((f"{path}.", child))
-                    continue
-                found.add(path)
+        for path, child in _members(box, plan):
+            if isinstance(child, Leaf):
+                self._made(plan, path, child)
+            found.add(path)
         for path, step in plan.leaves.items():
             if path not in found and step.kind is not None and step.kind.needed:
                 raise Refused("is missing", path)
@@ -363,6 +361,26 @@ class Proof:
                 raise Refused("has no place in the spec", path)
         elif not step.kind.fits(leaf) and (leaf.target != "nn.Identity" or step.kind.needed):
             raise Refused("is made in another way than in the spec", path)
+
+
+def _members(box: Box, plan: Plan) -> Iterator[tuple[str, Leaf | Box]]:
+    """The ops and calls of blocks inside of a module, at any depth, by path."""
+    stack: list[tuple[str, Box]] = [("", box)]
+    while stack:
+        prefix, inner = stack.pop()
+        if inner.ties and inner is not box:
+            raise unknown("weights that a part of a block ties")
+        for name, child in inner.children.items():
+            path = prefix + name
+            if isinstance(child, Leaf) or path in plan.calls:
+                yield path, child
+            else:
+                stack.append((f"{path}.", child))
+
+
+def _alone_at(given: Sequence[Term | None], place: int) -> bool:
+    """Whether of the inputs that one alone has no batch axis."""
+    return [i for i, t in enumerate(given) if t is not None and t.lone] == [place]
 
 
 def _same(returned: Any, wanted: Any) -> bool:

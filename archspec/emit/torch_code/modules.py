@@ -32,6 +32,11 @@ def bilinear_(weight: Tensor) -> None:
         weight.data[c, c % weight.shape[1]] = kernel
 
 
+def causal_mask(size: int) -> Tensor:
+    """For each place of a sequence, true at those that come after it."""
+    return torch.ones(size, size, dtype=torch.bool).triu(1)
+
+
 def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
     """For each two places of a window the number of the step between them (Liu et al. 2021)."""
     places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))
@@ -405,6 +410,13 @@ class Cos(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.cos()
+
+
+class Detach(nn.Module):
+    """The same numbers; no gradient goes back through them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
 
 
 class Pow(nn.Module):
@@ -896,7 +908,7 @@ class SineEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         half = self.size // 2
-        steps = torch.arange(half, dtype=torch.float32, device=x.device) / half
-        angle = x[..., None].float() / torch.pow(self.longest, steps)
+        steps = torch.arange(half, dtype=torch.float32, device=x.device)
+        angle = x[..., None].float() * (-math.log(self.longest) * steps / half).exp()
         pair = (angle.cos(), angle.sin()) if self.cosines == "first" else (angle.sin(), angle.cos())
         return torch.cat(pair, -1)

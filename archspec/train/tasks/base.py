@@ -104,6 +104,19 @@ class Task:
 
     def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor | None:
         """So many that the network makes of noise, [n, C, H, W], if it is made for that."""
+        codes = self.codes(n, seed)
+        return None if codes is None else self.decode(model, codes)
+
+    def codes(self, n: int, seed: int) -> Tensor | None:
+        """Noise that pictures are made of, [n, …], if they are."""
+        return None
+
+    def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
+        """The pictures of codes, [n, C, H, W]."""
+        raise NotImplementedError
+
+    def encode(self, model: nn.Module, x: Tensor) -> Tensor | None:
+        """The codes of inputs, [n, …], if the network has an encoder."""
         return None
 
     def measured(self) -> tuple[str, ...]:

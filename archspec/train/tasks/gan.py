@@ -189,10 +189,12 @@ class GAN(Task):
         for one in (x, made):
             self._verdict(both["discriminator"], one)
 
-    def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor:
+    def codes(self, n: int, seed: int) -> Tensor:
+        return torch.randn(n, *self.shape, generator=torch.Generator().manual_seed(seed))
+
+    def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
         both: Networks = model  # type: ignore[assignment]
-        drawn = torch.randn(n, *self.shape, generator=torch.Generator().manual_seed(seed))
-        return self._made(both["generator"], drawn.to(next(model.parameters()).device))
+        return self._made(both["generator"], codes.to(next(model.parameters()).device))
 
     # -------------------------------------------------------------- before the first step
 

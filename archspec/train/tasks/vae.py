@@ -94,19 +94,27 @@ class VAE(Task):
         rebuilt, far = float(sums["reconstruction"]) / n, float(sums["kl"]) / n
         return {"loss": rebuilt + self.beta * far, "reconstruction": rebuilt, "kl": far}
 
-    def pictures(self, model: nn.Module, n: int, seed: int) -> Tensor:
-        """The decoder's, of drawn codes: they are put in where the network draws its own."""
-        assert self.program is not None
-        device = next(model.parameters()).device
+    def codes(self, n: int, seed: int) -> Tensor:
         shape = self.draw.outs[0].shape
-        codes = torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed)).to(device)
-        nothing = torch.zeros(n, *self.program.graph.steps[0].outs[0].shape, device=device)
+        return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+    def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
+        """The decoder's pictures: codes are put in where the network draws its own."""
+        assert self.program is not None
+        codes = codes.to(next(model.parameters()).device)
+        shape = self.program.graph.steps[0].outs[0].shape
+        nothing = torch.zeros(len(codes), *shape, device=codes.device)
         put = model.get_submodule(self.draw.path).register_forward_hook(lambda *_: codes)
         try:
             output, _ = self.outputs(model(nothing))
         finally:
             put.remove()
         return self.shares(output)
+
+    def encode(self, model: nn.Module, x: Tensor) -> Tensor:
+        """The means of what codes are drawn from."""
+        _, others = self.outputs(model(x))
+        return others[self.mean]
 
     def shares(self, found: Any) -> Tensor:
         output, _ = self.outputs(found)

@@ -1,0 +1,173 @@
+"""Fixed tensors of a spec against what torch makes of the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import archspec
+from archspec import weights
+
+
+def network(text: str) -> Any:
+    return archspec.build(archspec.loads("spec: 1\nname: net\n" + text)).eval()
+
+
+def _swin(window: int) -> Tensor:
+    """torchvision's relative_position_index, before it is flattened."""
+    both = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+    places = torch.flatten(torch.stack(both), 1)
+    relative = (places[:, :, None] - places[:, None, :]).permute(1, 2, 0).contiguous()
+    relative += window - 1
+    relative[:, :, 0] *= 2 * window - 1
+    return relative.sum(-1)
+
+
+RULES = {
+    "[[0, -1, 0], [-1, 5, -1]]": torch.tensor([[0, -1, 0], [-1, 5, -1]]),
+    "[0.25, 1]": torch.tensor([0.25, 1.0]),
+    "3": torch.tensor(3),
+    "[true, false]": torch.tensor([True, False]),
+    "{eye: 3}": torch.eye(3),
+    "{eye: [2, 4]}": torch.eye(2, 4),
+    "{arange: 5}": torch.arange(5),
+    "{arange: [9, 2, -3]}": torch.arange(9, 2, -3),
+    "{arange: [0, 1, 0.1]}": torch.arange(0, 1, 0.1),
+    "{arange: [2, 4]}": torch.arange(2, 4),
+    "{linspace: [-1, 1, 7]}": torch.linspace(-1, 1, 7),
+    "{causal_mask: 4}": nn.Transformer.generate_square_subsequent_mask(4) < 0,
+    "{relative_positions: [7, 7]}": _swin(7),
+    "{relative_positions: [3, 3], flat: true}": _swin(3).flatten(),
+    "{relative_positions: 3}": torch.tensor([[2, 1, 0], [3, 2, 1], [4, 3, 2]]),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_gives_what_torch_gives(rule: str) -> None:
+    body = f"body: [relu, {{id: fixed, constant: {rule}, tap: always}}]\n"
+    text = "input: [3]\n" + body + "outputs: {y: relu1, fixed: fixed}\n"
+    found = network(text)(torch.randn(2, 3))["fixed"]
+    wanted = RULES[rule]
+    assert found.dtype == wanted.dtype
+    assert torch.equal(found, wanted.expand(2, *wanted.shape))
+
+
+MASKED = """
+input: [6, 8]
+body:
+  - {id: mask, constant: {causal_mask: 6, persistent: false}}
+  - {id: places, constant: {arange: 6}}
+  - {id: wpe, from: places, embedding: {num: 6, dim: 8}}
+  - {id: x, add: [input, wpe]}
+  - {id: attn, attention: {heads: 2}, from: {query: x, mask: mask}}
+  - {id: heads, unflatten: {axis: -1, shape: [2, 4]}}
+  - {id: turned, permute: [1, 0, 2]}
+  - {id: seen, dot_attention: , from: {query: turned, key: turned, value: turned, mask: mask}}
+  - {id: every, constant: {arange: [0, 6, 2], persistent: false}}
+  - {id: some, gather: {axis: 1}, from: [seen, every]}
+"""
+
+
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask = nn.Buffer(torch.ones(6, 6, dtype=torch.bool).triu(1), persistent=False)
+        self.places = nn.Buffer(torch.arange(6))
+        self.wpe = nn.Embedding(6, 8)
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.wpe(self.places)
+        x = self.attn(x, x, x, attn_mask=self.mask, need_weights=False)[0]
+        x = x.unflatten(-1, (2, 4)).transpose(1, 2)
+        return F.scaled_dot_product_attention(x, x, x, attn_mask=~self.mask)[:, :, ::2]
+
+
+def test_masks_and_places_are_buffers_as_in_torch() -> None:
+    model, reference = network(MASKED), Masked().eval()
+    model.load_state_dict(reference.state_dict())
+    x = torch.randn(3, 6, 8)
+    assert torch.equal(model(x), reference(x))
+    assert list(model.state_dict()) == list(reference.state_dict())
+    assert {n for n, _ in model.named_buffers()} == {"mask", "places", "every"}
+    code = archspec.loads("spec: 1\nname: net\n" + MASKED).code
+    assert "self.mask = nn.Buffer(causal_mask(6), persistent=False)" in code
+    assert "attn_mask=mask)" in code  # as it is: no copy a sample
+    assert "self.wpe(self.places)" in code
+    assert ".index_select(2, self.every)" in code
+
+
+def test_buffers_are_counted_apart_from_parameters() -> None:
+    program = archspec.loads("spec: 1\nname: net\n" + MASKED)
+    totals = program.analysis.totals
+    assert totals.buffers == 36 + 6 + 3
+    assert totals.params == sum(p.numel() for p in Masked().parameters())
+    assert totals.weight_bytes == 4 * totals.params + 36 + 8 * 9
+
+
+def test_a_persistent_one_is_saved_and_loaded(tmp_path: Path) -> None:
+    model = network(MASKED)
+    with torch.no_grad():
+        model.places.copy_(torch.arange(5, -1, -1))
+    weights.save(model, tmp_path / "net.safetensors")
+    assert set(load_file(tmp_path / "net.safetensors")) == set(model.state_dict())
+    again = network(MASKED)
+    weights.load(again, tmp_path / "net.safetensors")
+    assert again.places.tolist() == [5, 4, 3, 2, 1, 0]
+
+
+def test_values_follow_params_and_copies() -> None:
+    text = """
+params: {n: 2}
+input: [3]
+blocks:
+  Shift:
+    params: {by: required}
+    body: [{id: c, constant: [0, 0, $by]}, {add: [input, c]}]
+body:
+  - {id: s, Shift: {by: $(0.5 + loop.index)}, repeat: $n}
+"""
+    model = network(text)
+    assert model(torch.zeros(1, 3)).tolist() == [[0, 0, 2]]
+    assert list(model.state_dict()) == ["s.0.c", "s.1.c"]
+    assert type(model)(n=3)(torch.zeros(1, 3)).tolist() == [[0, 0, 4.5]]
+
+
+def test_tensors_of_a_group_that_uses_weights_from_outside() -> None:
+    text = """
+input: [4]
+body:
+  - {id: a, linear: 4}
+  - id: g
+    body:
+      - {id: k, constant: {linspace: [0, 1, 4], persistent: false}}
+      - {id: p, parameter: 4}
+      - {id: q, constant: [1.5, 0, 0, 0]}
+      - {id: b, shared: a}
+      - {id: sum, add: [b, k, p, q]}
+"""
+    model = network(text)
+    x = torch.randn(2, 4)
+    wanted = model.a(model.a(x)) + torch.linspace(0, 1, 4) + torch.tensor([1.5, 0, 0, 0])
+    assert torch.equal(model(x), wanted)
+    assert set(model.state_dict()) == {"a.weight", "a.bias", "g.p", "g.q"}
+
+
+def test_it_cannot_be_as_long_as_a_free_axis() -> None:
+    text = """
+input: [{T: 6}, 8]
+body:
+  - {id: mask, constant: {causal_mask: "$(input.shape[0])"}}
+  - {dot_attention: , from: {query: input, key: input, value: input, mask: mask}}
+"""
+    with pytest.raises(archspec.SpecError) as caught:
+        archspec.loads("spec: 1\nname: net\n" + text)
+    (fault,) = caught.value.faults
+    assert fault.code == "E326"
+    assert "make it as large as the largest input and `slice` it" in fault.help

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from archspec.text.source import Source
 
 
+_WORD = 4  # letters that are enough of a name to know it by
+
+
 class Network:
     """An expanded network; it is analysed when that is first asked for."""
 
@@ -33,6 +36,16 @@ class Network:
         if self.variant is None:
             return self.spec.name
         return f"{self.spec.name}_{self.variant}" if self.variant.isdigit() else self.variant
+
+    @property
+    def called(self) -> str:
+        """The name over a figure: the spec's too where a variant's has no word of it.
+
+        `resnet18`; `unet, original`.
+        """
+        name, own = self.name, self.spec.name
+        heard = any(name[at : at + _WORD] in own for at in range(len(name) - _WORD + 1))
+        return name if heard or self.variant is None else f"{own}, {name}"
 
     @property
     def sources(self) -> Mapping[str, Source]:

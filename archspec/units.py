@@ -22,8 +22,9 @@ def size(n: int) -> str:
 
 
 def once(values: Sequence[object], between: str = "×") -> str:
-    """One along each axis, `3×5`; `3` where they are the same; `?` for None."""
+    """One along each axis, `3×5`, `(60/31)×2`; `3` where they are the same; `?` for None."""
     texts = ["?" if value is None else str(value) for value in values]
+    texts = [f"({text})" if "/" in text else text for text in texts]
     return texts[0] if len(set(texts)) == 1 else between.join(texts)
 
 

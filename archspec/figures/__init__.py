@@ -137,9 +137,9 @@ def chosen(
 ) -> str:
     """The view that "auto" means.
 
-    `field` where a node is named, `module` where a block is; `levels` where something is upsampled
-    or maps of several sizes come out; `tower` for a plain classifier; else `blocks`. Where that
-    cannot be written in `format`, the first view that can.
+    `field` where a node is named, `module` where a block is; `tower` where all maps are on one way
+    from the input to the output; `levels` where something is upsampled or maps of several sizes
+    come out; else `blocks`. Where that cannot be written in `format`, the first view that can.
     """
     what = "node" if node is not None else "block" if block is not None else ""
     usual = {"node": "field", "block": "module"}.get(what) or _usual(network)
@@ -154,9 +154,9 @@ def chosen(
 def _usual(network: Network) -> str:
     from archspec.figures import levels, trunk
 
-    if _scales(network) and levels.applies(network):
-        return "levels"
-    return "blocks" if trunk.reason(network) else "tower"
+    if not trunk.reason(network):
+        return "tower"
+    return "levels" if _scales(network) and levels.applies(network) else "blocks"
 
 
 def _scales(network: Network) -> bool:

@@ -49,7 +49,7 @@ def _drawn(network: Network, shown: Outline) -> Scene | None:
         return None
     flow, turned = found
     heading = cards.heading(network, EDGE)
-    return sheet(shown, flow, down if turned else across, heading, network.name)
+    return sheet(shown, flow, down if turned else across, heading, network.called)
 
 
 def _face(shown: Outline, part: Part) -> Face:
@@ -57,6 +57,8 @@ def _face(shown: Outline, part: Part) -> Face:
     lines = [cards.label(part)]
     if part.name and cards.goes_by_name(shown, part):
         lines.append(Line(part.name, colour=palette.MUTED))
+    if part.beside:
+        lines.append(Line(", ".join(part.beside), colour=palette.MUTED))
     return face(shown, part, [*lines, *map(Line, part.varies)])
 
 

@@ -86,7 +86,12 @@ def heading(network: Network, left: float, remark: str = "") -> tuple[Text, Text
     """The first line of a figure: the network's name, what it costs, and a remark."""
     totals = network.analysis.totals
     costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
-    return entitled(network.name, ", ".join(filter(None, (costs, remark))), left)
+    return entitled(network.called, ", ".join(filter(None, (costs, remark))), left)
+
+
+def about(network: Network) -> str:
+    """What it is in a sentence's beginning: the spec's title, which is said of no variant."""
+    return (network.spec.title if network.variant is None else "") or network.called
 
 
 def entitled(name: str, remark: str, left: float) -> tuple[Text, Text]:
@@ -112,10 +117,12 @@ GLYPHS = frozenset({"add", "sub", "mul", "concat"})
 
 
 def title(part: Part) -> str:
-    """The tooltip: everything known in one line."""
+    """The tooltip: everything known in one line, every layer in it counted."""
     said = [part.name, *part.ahead, part.counted, *part.notes, *part.varies]
+    said += [word for word in part.beside if word not in part.notes]
     said.append(" × ".join(map(str, part.shape)))
     said.append(f"{part.params:,} parameters" if part.params else "")
+    said.append(part.held)
     return ", ".join(filter(None, said))
 
 

@@ -18,6 +18,8 @@ from archspec.figures.scene import Box, Point, Step, between, corner, last
 
 Curve = tuple[Point, ...]  # Bézier: a point, then three for each piece
 
+TORN = 19.0
+"""Px above a column for the heading of a frame that goes on in it."""
 _TALLEST = 1100.0  # px of one column that needs no second
 _ASPECT = 4 / 3
 _MOST = 16  # lines that may pass a cut
@@ -153,6 +155,8 @@ def _fill(page: Column, drawing: Drawing) -> None:
     inside = [*cards, *frames]
     top = min(box.top for box in inside) if page.start == -inf else page.start
     bottom = max(box.bottom for box in inside) if page.stop == inf else page.stop
+    if any(box.top < page.start for box in frames):
+        top -= TORN
     page.down, page.height = -top, bottom - top
     lines: list[list[float]] = []
     crossing = []

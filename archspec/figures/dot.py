@@ -34,7 +34,7 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # NUL ends a file, qu
 
 def full(network: Network, block: str | None = None) -> str:
     """The view `graph` as DOT; `block` opens one in place."""
-    return str(written(opened(network, block), network.name).source)
+    return str(written(opened(network, block), network.called).source)
 
 
 def written(shown: Opened, title: str) -> graphviz.Digraph:
@@ -61,7 +61,7 @@ def written(shown: Opened, title: str) -> graphviz.Digraph:
 def collapsed(network: Network) -> str:
     """The view `blocks` as DOT."""
     shown = outline(network)
-    found = sheet(network.name, len(shown.links))
+    found = sheet(network.called, len(shown.links))
     for number, part in enumerate(shown.parts):
         found.node(f"n{number}", **attributes(lines(part), part.family))
     for link, (source, target) in zip(shown.links, shown.ends, strict=True):
@@ -73,8 +73,8 @@ def collapsed(network: Network) -> str:
 def lines(part: Part) -> list[str]:
     """The words on a card of the outline."""
     shape = " × ".join(map(str, part.shape))
-    more = filter(None, (part.name, *part.notes, *part.varies, shape))
-    return [part.counted, *more]
+    more = dict.fromkeys((part.name, *part.notes, *part.beside, *part.varies, shape))
+    return [part.counted, *filter(None, more)]
 
 
 def sheet(title: str, edges: int) -> graphviz.Digraph:

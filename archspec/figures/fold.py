@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, islice, pairwise, takewhile
+from itertools import chain, count, groupby, islice, pairwise, takewhile
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -174,10 +174,21 @@ class _View:
         """Folded further, the deepest first, until there are at most `most`."""
         for alike in chain(((),), self._by_depth()):
             self.folded.update(alike)
+            for one in alike:
+                self._gather(one)
             found = self.unfolded()
             if len(found) <= most or sum(not self._forced(draft) for draft in found) <= most:
                 return found
         return self._by_force(found, most)
+
+    def _gather(self, element: Element) -> None:
+        """What is all of a block goes by the block's name; copies of a repeat are one card."""
+        outer = element.parent
+        while outer is not None and outer is not self.root and outer.nodes == element.nodes:
+            self.folded.add(outer)
+            element, outer = outer, outer.parent
+        if outer is not None and outer.kind == "repeat" and self._is_card(outer):
+            self.folded.add(outer)
 
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
@@ -202,17 +213,28 @@ class _View:
         return self.fold.scales and self.folder.scales(element)
 
     def _by_force(self, found: Sequence[Draft], most: int) -> list[Draft]:
-        """A long flat chain: so many neighbours share a card as it takes."""
+        """A long flat chain: so many neighbours share a card as it takes.
+
+        Those of one resolution, where that is enough.
+        """
         apart = set(filter(self._forced, found))
         inputs = {draft for draft in found if draft.kind == "input"}
         if len(inputs) * 4 <= most:  # they stand apart while there is room
             most -= len(inputs)
             apart |= inputs
-        size = -(-(len(found) - len(apart)) // most)
-        chunks: list[list[Draft]] = []
-        for alone, run in groupby(found, apart.__contains__):
-            drafts, step = list(run), 1 if alone else size
-            chunks += [drafts[at : at + step] for at in range(0, len(drafts), step)]
+        wiring = self.folder.wiring
+        kinds = [(draft in apart, wiring.size(wiring.last(draft.nodes))) for draft in found]
+        if len([*groupby(kinds)]) > most:
+            kinds = [(alone, ()) for alone, _ in kinds]
+        pairs = groupby(zip(kinds, found, strict=True), key=lambda pair: pair[0])
+        runs = [(alone, [draft for _, draft in run]) for (alone, _), run in pairs]
+        shared = [len(run) for alone, run in runs if not alone]
+        step = next(n for n in count(1) if sum(-(-long // n) for long in shared) <= most)
+        chunks = [
+            run[at : at + (1 if alone else step)]
+            for alone, run in runs
+            for at in range(0, len(run), 1 if alone else step)
+        ]
         return [chunk[0] if len(chunk) == 1 else _neighbours(chunk) for chunk in chunks]
 
     def _below(self) -> Iterator[Element]:

@@ -15,7 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, fonts, palette, words
-from archspec.figures.columns import Column, Curve, Drawing, columns, folded, passed, within
+from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
 from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
@@ -78,7 +78,7 @@ def _sheet(network: Network, shown: Opened) -> Scene:
     frames = _frames(groups, placed, pages, down)
     marks = (*heads, *frames, Group(tuple(lines), role="edges"), *drawn)
     count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, marks, network.name, f"{network.name}: {count}")
+    return Scene(width, height, marks, network.called, f"{network.called}: {count}")
 
 
 # ------------------------------------------------------------------ cards
@@ -151,6 +151,8 @@ def _face(shown: Opened, card: Element) -> _Face:
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
     label, shape = words.card(node)
+    if node.shared is not None and node.weights():
+        label = f"{label} = {graph.steps[node.shared].path}"
     if node.layer is None:
         return _Face(node.path, label, shape, "input", node.path)
     label = " ".join((label, *words.notes(node.layer)))
@@ -249,25 +251,47 @@ def _frames(
 ) -> list[Mark]:
     """Groups, outer ones first; one that goes on in the next column is framed in both."""
     found: list[Mark] = []
-    around: list[Element] = []
+    around: list[tuple[Element, Box]] = []
     for group, box in zip(groups, placed.clusters, strict=True):
-        while around and group.start >= around[-1].stop:
+        while around and group.start >= around[-1][0].stop:
             around.pop()
-        fill = _SHADES[len(around) % 2]
-        around.append(group)
+        fill, above = _SHADES[len(around) % 2], [outer.top for _, outer in around]
+        around.append((group, box))
         for page in pages:
-            top, bottom = max(box.top, page.start), min(box.bottom, page.stop)
-            if bottom - top < 1:
+            # the outermost that goes on here has a heading once more
+            torn = box.top < page.start <= min(above, default=page.start)
+            top = page.start - TORN if torn else max(box.top, page.start)
+            bottom = min(box.bottom, page.stop)
+            if bottom - max(box.top, page.start) < 1:
                 continue
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
-            if top == box.top:
-                ways = (within(curve, page, (_EDGE, down)) for curve in placed.curves)
-                left, right = _clear(part, [way for way in ways if way is not None])
-                title = Text(left, part.top + 14, group.title, _SIZE, colour=palette.MUTED)
-                marks += _named(group.name, title, right - left)
+            if torn or top == box.top:
+                said = "continued" if torn else group.title
+                marks += _titled(group.name, said, part, _lines(placed, page, down))
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found
+
+
+def _lines(placed: Drawing, page: Column, down: float) -> list[Curve]:
+    """What is drawn of all lines in a column; those that come from the one before, from above."""
+    found = []
+    for curve, (high, _) in zip(placed.curves, placed.ends, strict=True):
+        way = within(curve, page, (_EDGE, down))
+        if way is not None and high < page.start:
+            (x, y), start = way[0], (way[0][0], way[0][1] - TORN)
+            way = (start, start, (x, y), *way)
+        found += [way] if way is not None else []
+    return found
+
+
+def _titled(name: str, said: str, box: Box, lines: Sequence[Curve]) -> list[Text]:
+    """A heading where no line passes; its copies are counted at least, cards say what they are."""
+    left, right = _clear(box, lines)
+    if _wide(name, said) > right - left and " × " in said:
+        said = said[said.index(" × ") + 1 :]
+    title = Text(left, box.top + 14, said, _SIZE, colour=palette.MUTED)
+    return _named(name, title, right - left)
 
 
 def _wide(name: str, title: str) -> float:

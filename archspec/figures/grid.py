@@ -194,7 +194,7 @@ class _Arrangement:
                 continue
             start, end = self.row[path[0]], path[-1]
             stop = max(self.row[end], self._far(end))
-            order = -path[0] if path[0] < beside.get(start, -1) else path[0]
+            order = -1 - path[0] if path[0] < beside.get(start, -1) else path[0]
             yield _Run(stop - start, False, order, start, stop, path)
 
     def _passing(self) -> Iterator[_Run]:

@@ -10,14 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from archspec.figures import blocks, fonts, palette, svg, words
+from archspec.figures import blocks, cards, fonts, palette, svg, words
 from archspec.figures.groups import groups as opening
 from archspec.figures.plan import Plan, plans, told
 from archspec.figures.seen import along
 from archspec.figures.tree import Element
 from archspec.frames import frame
 from archspec.language import Item
-from archspec.text.words import shortened, written
+from archspec.text.words import printable, shortened, written
 from archspec.units import count, once
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def write(network: Network) -> str:
     return frame(
         "figures/page/page.html.jinja",
         policy=_policy(style, script),
-        title=network.name,
+        title=network.called,
         totals=_totals(network),
-        description=f"The layers of {network.name} and how they are linked",
+        description=f"The layers of {network.called} and how they are linked",
         style=style,
         script=script,
         figure=svg.write(blocks.draw(network)),
@@ -130,9 +130,10 @@ class _Data:
         rows = self.network.analysis.rows
         nodes = [self._node(node, rows[node.index]) for node in self.graph.steps]
         return {
-            "name": self.network.name, "title": self.network.spec.title,
+            "name": self.network.called, "title": cards.about(self.network),
             "params": totals.params, "macs": totals.macs,
             "inputs": self.inputs, "families": list(self.families.numbers),
+            "leading": words.LEADING,
             "open": _opened(whole, found), "groups": groups,
             "plans": [json.loads(look) for look in looks.numbers],
             "nodes": {name: [node[name] for node in nodes] for name in nodes[0]},
@@ -275,5 +276,5 @@ class _Lines:
         text = source.text.splitlines()
         if not 0 < number <= len(text):
             return -1
-        name = Path(source.name).name  # not whose machine
+        name = printable(Path(source.name).name)  # not whose machine
         return self.told((f"{name}:{number}", shortened(text[number - 1].strip(), _LINE)))

@@ -25,7 +25,7 @@ HEAD, EDGE, LABELS = 52.0, 20.0, 84.0
 TALL = 32.0
 """Of a box, in px."""
 AHEAD = 15.0
-"""Px between boxes of a lane."""
+"""Px between boxes of a lane, where there is room."""
 ROW = 44.0
 """Px from row to row of a lane."""
 PAD, BETWEEN = 5.0, 30.0
@@ -50,10 +50,10 @@ class Lane:
 
 
 class Lanes:
-    """One outline, laid out, with words of so many px."""
+    """One outline, laid out, with words of so many px and so many between boxes."""
 
-    def __init__(self, network: Network, shown: Outline, size: float) -> None:
-        self.network, self.shown, self.size = network, shown, size
+    def __init__(self, network: Network, shown: Outline, size: float, ahead: float = AHEAD) -> None:
+        self.network, self.shown, self.size, self.gap = network, shown, size, ahead
         self.level = levels(network, shown)
         self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
@@ -101,12 +101,12 @@ class Lanes:
         """Px from the left edge of a part to that of one behind it."""
         a, b = self._wide(source), self._wide(target)
         if self.level[source] != self.level[target]:
-            return (a + b) / 4 + AHEAD
+            return (a + b) / 4 + self.gap
         if self.ahead.get(source) == target:
-            return a + AHEAD
+            return a + self.gap
         if target in self.ahead.values():  # enters from above or below
-            return max(a + 10 - b / 2, AHEAD)
-        return a / 2 + AHEAD
+            return max(a + 10 - b / 2, self.gap)
+        return a / 2 + self.gap
 
     def _across(self) -> dict[str, float]:
         """The left edge of each part: as far right as the longest way to it needs."""
@@ -119,7 +119,7 @@ class Lanes:
         for part in reversed(self.shown.parts):  # what starts late stands next to what it is for
             after = [found[link.target] for link in self.shown.targets[part.key]]
             if part.kind != "input" and not self.shown.sources[part.key] and after:
-                found[part.key] = max(found[part.key], min(after) - self._wide(part.key) - AHEAD)
+                found[part.key] = max(found[part.key], min(after) - self._wide(part.key) - self.gap)
         return found
 
     def _rows(self) -> dict[str, int]:
@@ -159,6 +159,8 @@ class Lanes:
 
 def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
-    named = part.name and part.copies == 1 and cards.goes_by_name(shown, part)
-    lines = [Line(fonts.fit(part.name if named else part.counted, size, 120.0), size)]
+    alone = part.copies == 1 and part.kind != "block"
+    named = part.name and alone and cards.goes_by_name(shown, part)
+    said = part.name if named else ", ".join((part.counted, *part.arguments))
+    lines = [Line(fonts.fit(said, size, 120.0), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

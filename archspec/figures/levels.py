@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
-from archspec.figures.heights import Level, levels
+from archspec.figures.errors import RenderError
+from archspec.figures.heights import Level
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
 from archspec.figures.outline import Fold, Link, Part, outline
 from archspec.figures.route import Router
@@ -16,33 +17,46 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
 
 WIDTH, HEIGHT = 1560.0, 1150.0
-# Ops one by one, equal ones together, fewer and fewer; size of the words in px.
+# Ops one by one, equal ones together, fewer and fewer; px of the words, and between boxes.
 _TRIES = (
-    (False, 40, 10.0), (True, 40, 10.0), (True, 40, 9.2), (True, 30, 9.5), (True, 22, 9.5),
-    (True, 16, 9.5), (True, 10, 9.5), (True, 6, 9.5), (True, 3, 9.5), (True, 1, 9.5),
+    (False, 40, 10.0, AHEAD), (True, 40, 10.0, AHEAD), (True, 40, 9.2, AHEAD), (True, 40, 9.2, 9.0),
+    (True, 30, 9.5, AHEAD), (True, 22, 9.5, AHEAD), (True, 16, 9.5, AHEAD), (True, 10, 9.5, AHEAD),
+    (True, 6, 9.5, AHEAD),
 )  # fmt: skip
 _DOWN, _UP = "#a8321c", "#2456b3"
 
 
 def applies(network: Network) -> bool:
-    """Whether maps come at more than one level."""
-    found = set(levels(network, outline(network, Fold(scales=True, outputs=False))).values())
-    return len(found - {Level()}) > 1
+    """Whether maps come at more than one level, and a sheet holds them all."""
+    lanes = fitting(network)
+    return lanes is not None and len(set(lanes.level.values()) - {Level()}) > 1
 
 
 def draw(network: Network) -> Scene:
-    """As many parts as fit the sheet of 1600 x 1200 px."""
-    return _Sketch(network, fitting(network)).scene()
+    """As many parts as fit the sheet of 1600 x 1200 px. Raises RenderError."""
+    lanes = fitting(network)
+    if lanes is None:
+        message = f"`levels` does not apply to `{network.name}`: a sheet does not hold all levels"
+        raise RenderError("E702", message, "--view blocks draws every network")
+    return _Sketch(network, lanes).scene()
 
 
-def fitting(network: Network) -> Lanes:
-    """What is shown, and where: ops one by one where there is room for that."""
-    for runs, most, size in _TRIES:
+def fitting(network: Network) -> Lanes | None:
+    """What is shown, and where: ops one by one where there is room for that.
+
+    None where it fits a sheet only with a level hidden in a card.
+    """
+    all_of_them: set[Level] | None = None
+    for runs, most, size, ahead in _TRIES:
         fold = Fold(most, runs=runs, scales=True, outputs=False)
-        lanes = Lanes(network, outline(network, fold), size)
+        lanes = Lanes(network, outline(network, fold), size, ahead)
+        found = set(lanes.level.values())
+        all_of_them = all_of_them or found
+        if found < all_of_them:
+            return None
         if lanes.width <= WIDTH and lanes.height <= HEIGHT:
-            break
-    return lanes
+            return lanes
+    return None
 
 
 class _Sketch:
@@ -53,7 +67,7 @@ class _Sketch:
         self.shown, self.boxes, self.level = lanes.shown, lanes.boxes, lanes.level
 
     def scene(self) -> Scene:
-        name, heading = self.network.name, cards.heading(self.network, EDGE)
+        name, heading = self.network.called, cards.heading(self.network, EDGE)
         drawn = [self._card(part) for part in self.shown.parts]
         lines = Group(tuple(self._lines()), role="edges")
         said = ", ".join(lane.level.label for lane in self.lanes.values())
@@ -62,7 +76,7 @@ class _Sketch:
             self.places.height,
             (*heading, *self._backs(), *drawn, lines),
             f"{name}: parts by effective stride",
-            f"{self.network.spec.title or name}: {len(self.shown.parts)} parts at {said}",
+            f"{cards.about(self.network)}: {len(self.shown.parts)} parts at {said}",
         )
 
     def _backs(self) -> list[Mark]:
@@ -111,9 +125,16 @@ class _Sketch:
             stroke = cards.SIZE
         elif a == b:
             stroke = cards.SKIP if far else cards.LINE
-        else:
+        elif self._resampled(link):
             stroke = Stroke(_DOWN if a < b else _UP, 1.4)
+        else:
+            stroke = cards.SKIP if link.skip else cards.LINE
         return cards.link(points, (source, target), stroke)
+
+    def _resampled(self, link: Link) -> bool:
+        """Whether a map goes from one level to a map of another: not to boxes, nor to vectors."""
+        ends = [self.shown.by_key[key].out for key in (link.source, link.target)]
+        return all(out.is_map for out in ends) and len({out.rank for out in ends}) == 1
 
     def _channels(self, boxes: Sequence[Box]) -> tuple[list[float], list[float]]:
         across, down = [], []

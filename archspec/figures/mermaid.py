@@ -21,7 +21,7 @@ _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "merge": ("((", "))")}
 def write(network: Network) -> str:
     """The view `blocks` as a Mermaid flowchart, with the palette as classes."""
     shown = outline(network)
-    found = ["---", f'title: "{text(network.name)}"', "---", "flowchart TD", f"    %% {MARK}"]
+    found = ["---", f'title: "{text(network.called)}"', "---", "flowchart TD", f"    %% {MARK}"]
     for number, part in enumerate(shown.parts):
         left, right = _SHAPES.get(part.kind, ("[", "]"))
         label = "<br/>".join(text(line) for line in lines(part))

@@ -137,8 +137,5 @@ def heading(group: Element) -> str:
 
 
 def leading(graph: Graph, group: Element) -> str:
-    """The family with the most parameters in a group, or else with the most ops."""
-    nodes = graph.steps[group.start : group.stop]
-    return words.leading(
-        (words.family(node), sum(weight.size for weight in node.weights())) for node in nodes
-    )
+    """The family that a group is known by."""
+    return words.leading(map(words.family, graph.steps[group.start : group.stop]))

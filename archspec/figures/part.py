@@ -36,6 +36,9 @@ class Part:
     was generated or says the same as `label`.
     `notes` are further words in order: of an op its other arguments ("32 groups"), then what is
     fused behind it ("batch norm", "ReLU"); `ahead` what is fused before it ("flatten").
+    `arguments` are those of the notes that are arguments; `beside` these, activations, and whose
+    weights it has if not its own: what tells it from its like.
+    `held` are the layers in it by their titles and how many of each: "12 layers: conv ×4, …".
     `nodes` are the indices of all graph nodes covered, ascending, of all copies.
     `main` is the index of the node whose first output is what leaves it (of the last copy): its row
     gives shape, field, stride; of an input that enters a copy, the node it comes from; -1: none.
@@ -55,6 +58,9 @@ class Part:
     name: str = ""
     notes: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    held: str = ""
     nodes: tuple[int, ...] = ()
     main: int = -1
     copies: int = 1

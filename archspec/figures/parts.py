@@ -6,8 +6,10 @@ A block is called by its name, a group as the author called it, else by what is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.expand.graph import Node
 
-_SUMMARY = 3  # cards that a group without a name is told by
+_SUMMARY = 3  # words that a group without a name is told by
+_LOOKED = 12  # cards inside it that they are taken from
 
 
 class Describer:
@@ -55,6 +58,8 @@ class Describer:
             out=self.nodes[main].outs[0],
             params=sum(self.rows[index].params for index in draft.nodes),
             opens=draft.core is None or len(draft.nodes) > 1,
+            beside=self._shared(draft),
+            held=self._held(draft),
         )
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
 
@@ -74,13 +79,36 @@ class Describer:
         merges = core.layer.merges and len(core.inputs) > 1
         said = [node.layer.title() for node in run if node.layer is not None]
         place = run.index(core)
+        arguments = words.notes(core.layer, _channels(core))
+        behind = (node.layer for node in run[place + 1 :])
+        activations = [layer.title() for layer in behind if layer and layer.family == "activation"]
         return replace(
             part,
+            arguments=arguments,
+            beside=(*arguments, *activations, *part.beside),
             kind="merge" if merges else "fused" if size > 1 else "op",
             op=core.layer.op,
             ahead=tuple(said[:place]),
-            notes=(*words.notes(core.layer, _channels(core)), *said[place + 1 :]),
+            notes=(*arguments, *said[place + 1 :]),
         )
+
+    def _shared(self, draft: Draft) -> tuple[str, ...]:
+        """Whose weights it has, where it owns none of those it uses."""
+        weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
+        owners = [node.shared for node in weighty if node.shared is not None]
+        if not owners or len(owners) < len(weighty):
+            return ()
+        paths = [self.nodes[owner].path.split(".") for owner in owners]
+        same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+        return (f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}",)
+
+    def _held(self, draft: Draft) -> str:
+        layers = (self.nodes[index].layer for index in draft.nodes)
+        counts = Counter(layer.title() for layer in layers if layer)
+        if counts.total() < 2:
+            return ""
+        each = (f"{title} ×{many}" if many > 1 else title for title, many in counts.items())
+        return f"{counts.total()} layers: {', '.join(each)}"
 
     def _scope(self, draft: Draft) -> Element | None:
         """The outermost element that holds exactly these nodes."""
@@ -93,9 +121,7 @@ class Describer:
     def _family(self, draft: Draft) -> str:
         if draft.main is not None:
             return words.family(self.nodes[draft.main])
-        return words.leading(
-            (words.family(self.nodes[index]), self.rows[index].params) for index in draft.nodes
-        )
+        return words.leading(words.family(self.nodes[index]) for index in draft.nodes)
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:
@@ -108,20 +134,23 @@ class Describer:
             return words.label(core.layer, axes, _channels(core))
         if draft.kind == "block":
             return draft.first.title
-        if len(draft.elements) > 1 and draft.copies == 1:
-            return f"{len(draft.nodes)} ops"
         scope = self._scope(draft)
-        if scope is not None and scope.path:
-            return scope.path.rpartition(".")[2]
-        typical = self.typical(draft)
-        if not typical.children:
-            return self._label(Draft("op", (typical,), (typical.start,), typical.start))
-        inside = self.folder.drafts(typical, Fold(_SUMMARY + 1))
-        if len(inside) > _SUMMARY:
-            kinds = [element.kind for element in draft.first.walk()]
-            known = next((kind for kind in ("residual", "branches") if kind in kinds), None)
-            return known or f"{len(draft.first.nodes)} ops"
-        return ", ".join(self._label(one) for one in inside)
+        name = scope.path.rpartition(".")[2] if scope is not None and scope.path else ""
+        if name and not name.isdigit():
+            return name
+        element = self.typical(draft)
+        if not element.children:
+            return self._label(Draft("op", (element,), (element.start,), element.start))
+        inside = _told([self._label(one) for one in self.folder.drafts(element, Fold(_LOOKED))])
+        if len(inside) <= _SUMMARY:
+            return ", ".join(inside)
+        kinds = {each.kind: each for each in reversed([*element.walk()])}
+        if "residual" in kinds:
+            return "residual"
+        if "branches" in kinds:
+            paths = sum(child.kind == "path" for child in kinds["branches"].children)
+            return f"{paths} branches"
+        return f"{inside[0]} … {inside[-1]}"
 
     def _name(self, draft: Draft) -> str:
         """The author's name of exactly this, or of the main op of it."""
@@ -158,6 +187,12 @@ class Describer:
         before = self.nodes[edges[0].node].outs[edges[0].output]
         grows = before.is_map and 0 != channels[0] - before.shape[0] == channels[1] - channels[0]
         return [before.shape[0]] if grows else []
+
+
+def _told(labels: Sequence[str]) -> list[str]:
+    """Labels, equal ones that follow each other once: `conv 3×3 ×2`, `max pool 2×2`."""
+    runs = [(label, len(list(alike))) for label, alike in groupby(labels)]
+    return [f"{label} ×{count}" if count > 1 else label for label, count in runs]
 
 
 def _channels(node: Node) -> int:

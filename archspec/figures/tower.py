@@ -25,7 +25,7 @@ _EDGE, _HEAD = 20.0, 50.0
 _TALLEST = (190.0, 165.0, 140.0)  # px of the largest face: smaller where that spares a row
 _ARROW, _GAP = 30.0, 12.0  # px between volumes, and between what is written on them
 _TURN = 26.0  # px between rows, for the line from one to the next
-_MOST = (40, 28, 20, 14, 10, 7)  # parts of the outline, until the sheet holds it
+_MOST = (72, 40, 28, 20, 14, 10, 7)  # parts of the outline, until the sheet holds it
 _LINE = Stroke(palette.LINE, 1.8)
 _SWATCH = 10.0
 _KINDS = {
@@ -111,8 +111,8 @@ class _Tower:
             max(*words, *(volume.right for volume in volumes)) + _EDGE,
             y + (18.0 if foot else 0.0),
             (*heading, *shapes, Group(lines, role="edges"), *foot),
-            self.network.name,
-            f"{self.network.spec.title or self.network.name}: {len(volumes)} volumes, "
+            self.network.called,
+            f"{cards.about(self.network)}: {len(volumes)} volumes, "
             "faces by resolution, thickness by channels",
         )
 

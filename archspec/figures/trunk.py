@@ -184,7 +184,9 @@ class _Reader:
         elif all(self.outline.graph.has_edge(a.key, b.key) for a, b in pairwise(region)):
             for part in before:
                 yield self._solid(part, open=open)
-            yield Solid(self._sides(last) or (), [last], [])
+            grown = last.shape[:1] != before[-1].shape[:1]
+            slabs = [Slab(last.shape[0], last.family)] if grown else []
+            yield Solid(self._sides(last) or (), [last], slabs)
         else:
             yield replace(self._flat(last), parts=list(region), whole=True)
 
@@ -226,8 +228,14 @@ class _Reader:
 
 
 def _stack(found: list[Solid], solid: Solid) -> None:
-    """Put a solid onto the last one, where that has maps of its size and no pool yet."""
+    """Put a solid onto the last one, where that has maps of its size and no pool yet.
+
+    What joins paths and makes no other map of them is no slab of its own.
+    """
     last, part = found[-1] if found else None, solid.parts[-1]
+    if last is not None and not solid.slabs:
+        last.parts += solid.parts
+        return
     if last is not None and last.sides and part.family == "pool" and part.copies == 1:
         last.pools.append((solid.sides or (1,) * len(last.sides), part))
     elif last is not None and last.takes(solid):

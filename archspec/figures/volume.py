@@ -179,13 +179,14 @@ class Volume:
         """The resolution, along the lower edge of the face and clear of the axis."""
         text = "×".join(map(str, self.solid.sides))
         wide = fonts.width(text, SMALL)
-        beside = [t.box.right for t in self.texts if t.box.top < self.bottom + 14]
         pools = _POOL * sum(self._face(s, 1)[0] > 0.8 * self.height for s, _ in self.solid.pools)
         away = fonts.ASCENT * SMALL * 0.71 + 3
         along = max(0.0, (self.slant - 0.71 * wide) / 2)
-        x = max(self.end + pools + away + along, *(right + 3 for right in beside))
         y = self.bottom + away - along
         y += max(0.0, self.axis + 5 + fonts.ASCENT * SMALL * 0.71 - (y - 0.71 * wide))
+        lowest = max(self.bottom + 14, y + 3)
+        beside = [text.box.right for text in self.texts if text.box.top < lowest]
+        x = max(self.end + pools + away + along, *(right + 5 for right in beside))
         return Text(x, y, text, SMALL, turn=-45.0)
 
 
@@ -206,13 +207,18 @@ def _said(solid: Solid) -> tuple[list[str], list[str]]:
 
 
 def _span(names: Sequence[str]) -> list[str]:
-    """One name; of several the first and last, of that what differs: `inception4a … 4e`."""
+    """One name; of several the first and last, of that what differs: `inception4a … 4e`.
+
+    Names that have nothing in common are no range: `block12`, `and 2 more`.
+    """
     first, last = names[0], names[-1]
-    if len(names) == 1:
+    if len(set(names)) == 1:
         return [first]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     word = re.match(r".*[_.]|[A-Za-z]+", "".join(sign for sign, _ in same))
-    short = last[word.end() :] if word else last
+    if word is None and len(names) > 2:
+        return [first, f"and {len(names) - 1} more"]
+    short = (last[word.end() :] if word else "") or last
     text = f"{first} … {short}" if len(names) > 2 else f"{first}, {short}"
     if fonts.width(text, NAME, bold=True) <= _CAPTION:
         return [text]

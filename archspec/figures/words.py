@@ -107,10 +107,13 @@ def family(node: Node) -> str:
     return node.layer.colour or node.layer.family
 
 
-def leading(found: Iterable[tuple[str, int]]) -> str:
-    """Of pairs of an op's family and parameters: the family with most of these, or of ops."""
-    sums, ops = Counter[str](), Counter[str]()
-    for family, params in found:
-        sums[family] += params
-        ops[family] += 1
-    return max(ops, key=lambda family: (sums[family], ops[family]))
+LEADING = ("recurrent", "attention", "conv", "upsampling", "linear")
+
+
+def leading(found: Iterable[str]) -> str:
+    """The family that a block is known by, of those of its ops: what it has at all, in this order.
+
+    So a block is of one colour, however wide its layers are; without weights, what is most of it.
+    """
+    ops = Counter(found)
+    return next((known for known in LEADING if known in ops), max(ops, key=lambda f: ops[f]))

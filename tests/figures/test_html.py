@@ -270,6 +270,20 @@ def test_blocks_open_and_close(window: Any, resnet152: Program) -> None:
     assert page.fragment == "#open="
 
 
+def test_a_phone_shows_all_of_it(window: Any, resnet152: Program) -> None:
+    page = window(resnet152, viewport={"width": 390, "height": 844})
+    boxes = {
+        name: page.tab.locator(name).bounding_box()
+        for name in ("#view", "#facts", "#legend", "h1", "#search", "#theme", "#help")
+    }
+    assert all(b["x"] >= 0 and b["x"] + b["width"] <= 390 for b in boxes.values()), boxes
+    assert boxes["#view"]["width"] == boxes["#facts"]["width"] == 390
+    assert boxes["#view"]["height"] > 300
+    assert boxes["#facts"]["y"] + boxes["#facts"]["height"] <= 844
+    page.named("layer3 ").click()
+    assert len(page.ids()) > 36
+
+
 def test_cards_never_overlap_and_links_reach_them(window: Any) -> None:
     googlenet = archspec.load("googlenet")
     for program, fragment in (

@@ -130,6 +130,64 @@ def turned(x: Tensor) -> Tensor:
     return x * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
 
 
+class MambaMixer(nn.Module):
+    """A selective state space (Gu and Dao 2023, section 3), place by place."""
+
+    def __init__(self, width: int, inner: int, state: int, rank: int) -> None:
+        super().__init__()
+        self.state, self.rank = state, rank
+        self.in_proj = nn.Linear(width, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, 4, padding=3, groups=inner)
+        self.x_proj = nn.Linear(inner, rank + 2 * state, bias=False)
+        self.dt_proj = nn.Linear(rank, inner)
+        self.A_log = nn.Parameter(torch.empty(inner, state))
+        self.D = nn.Parameter(torch.empty(inner))
+        self.out_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.shape[1]
+        x, gate = self.in_proj(x).chunk(2, -1)
+        x = self.conv1d(x.transpose(1, 2))[..., :steps].transpose(1, 2)
+        x = nn.functional.silu(x)
+        dt, b, c = self.x_proj(x).split([self.rank, self.state, self.state], -1)
+        dt = nn.functional.softplus(self.dt_proj(dt))
+        h, seen = x.new_zeros(len(x), x.shape[2], self.state), []
+        for t in range(steps):
+            a = (dt[:, t, :, None] * -self.A_log.exp()).exp()
+            h = a * h + (dt[:, t] * x[:, t])[..., None] * b[:, t, None]
+            seen.append((h @ c[:, t, :, None])[..., 0])
+        y = torch.stack(seen, 1) + self.D * x
+        out: Tensor = self.out_proj(y * nn.functional.silu(gate))
+        return out
+
+
+class Mamba(nn.Module):
+    """Mamba, with the names of Hugging Face."""
+
+    def __init__(self, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        self.backbone = Modules(
+            embeddings=nn.Embedding(256, width),
+            layers=nn.ModuleList(
+                Modules(
+                    norm=nn.RMSNorm(width, 1e-5),
+                    mixer=MambaMixer(width, 2 * width, 16, width // 16),
+                )
+                for _ in range(layers)
+            ),
+            norm_f=nn.RMSNorm(width, 1e-5),
+        )
+        self.lm_head = nn.Linear(width, 256, bias=False)
+        self.lm_head.weight = self.backbone.embeddings.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.backbone.embeddings(tokens)
+        for layer in self.backbone.layers:
+            x = x + layer.mixer(layer.norm(x))
+        out: Tensor = self.lm_head(self.backbone.norm_f(x))
+        return out
+
+
 # ---------------------------------------------------------------- pictures and language
 
 
@@ -211,3 +269,60 @@ class Clip(nn.Module):
         a, b = (x / x.norm(dim=1, keepdim=True) for x in (a, b))
         logit = (a * b).sum(1) * self.logit_scale.exp()
         return {"logit": logit, "image_features": a, "text_features": b}
+
+
+# ---------------------------------------------------------------- generation
+
+
+class VqResidual(nn.Module):
+    """ReLU, 3x3, ReLU, 1x1, added."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(self.conv1(x.relu()).relu())
+
+
+class VqVae(nn.Module):
+    """VQ-VAE: section 4.1 of van den Oord et al. 2017."""
+
+    def __init__(self, width: int = 256, codes: int = 512, dim: int = 64) -> None:
+        super().__init__()
+        half = {"kernel_size": 4, "stride": 2, "padding": 1}
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, width, **half),
+            nn.ReLU(),
+            nn.Conv2d(width, width, **half),
+            VqResidual(width),
+            VqResidual(width),
+            nn.ReLU(),
+            nn.Conv2d(width, dim, 1),
+        )
+        self.codebook = Modules()
+        self.codebook.table = nn.Parameter(torch.empty(codes, dim))
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dim, width, 3, padding=1),
+            VqResidual(width),
+            VqResidual(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, width, **half),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 3, **half),
+        )
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        latent = self.encoder(x)
+        table = self.codebook.table
+        rows = latent.permute(0, 2, 3, 1).flatten(1, 2)
+        code = torch.cdist(rows, table.expand(len(x), -1, -1)).argmin(-1)
+        quantized = table[code].unflatten(1, latent.shape[2:]).permute(0, 3, 1, 2)
+        through = latent + (quantized - latent).detach()
+        return {
+            "reconstruction": self.decoder(through),
+            "latent": latent,
+            "quantized": quantized,
+            "code": code,
+        }

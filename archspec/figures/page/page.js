@@ -310,10 +310,11 @@ function box(m, parent, level) {
   make("path", { class: "sign", d: `M${fix(m.w) - 19} 13h9` }, head);
 }
 
-function leading(group) { // the family with most parameters in it, or else with most ops
-  const sums = data.families.map(() => 0);
-  for (let n = group.start; n < group.stop; n++) sums[nodes.family[n]] += nodes.params[n] * 1e3 + 1;
-  return sums.indexOf(Math.max(...sums));
+function leading(group) { // as words.leading: the first of those known that it has, or else what is most of it
+  const ops = data.families.map(() => 0);
+  for (let n = group.start; n < group.stop; n++) ops[nodes.family[n]]++;
+  const known = data.leading.map((family) => data.families.indexOf(family)).find((family) => ops[family]);
+  return known ?? ops.indexOf(Math.max(...ops));
 }
 
 // ---- facts --------------------------------------------------------------------------------

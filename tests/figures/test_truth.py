@@ -1,0 +1,225 @@
+"""What a figure says is so: every layer is on some card, whatever is folded."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from checking import faults
+from figures import NETWORKS, network
+from random_specs import from_seed
+
+from archspec.figures import blocks, chosen, graph, levels, module, svg, tower, trunk
+from archspec.figures.scene import Group, Scene, Text
+from archspec.network import Program, load, loads
+from archspec.text.faults import SpecError
+
+HEAD = "spec: 1\nname: net\ninput: [3, 64, 64]\n"
+RES = """\
+blocks:
+  Res:
+    params: {out: required}
+    body:
+      - residual: [{conv: {out: $out, kernel: 3, padding: 1}}, relu]
+body:
+  - {conv: {out: 16, kernel: 3, padding: 1}}
+  - residual: [{Res: 16, repeat: 4}]
+  - max_pool: 2
+  - {conv: {out: 32, kernel: 3, padding: 1}}
+  - global_avg_pool
+  - linear: 10
+"""
+
+
+def said(scene: Scene) -> list[str]:
+    return [mark.text for mark in scene.marks() if isinstance(mark, Text)]
+
+
+def titles(scene: Scene) -> dict[str, str]:
+    groups = (mark for mark in scene.marks() if isinstance(mark, Group))
+    return {group.key: group.title for group in groups if group.role in ("card", "glyph")}
+
+
+def layers(scene: Scene, program: Program) -> int:
+    """As many layers as the tooltips of all cards name."""
+    inputs = {node.path for node in program.graph.steps if node.layer is None}
+    found = 0
+    for key, title in titles(scene).items():
+        if key in inputs or "→" in key or "←" in key:
+            continue
+        for one in title.split("; "):
+            counted = re.search(r"(\d+) (?:layers:|ops$)", one)
+            found += int(counted[1]) if counted else 1
+    return found
+
+
+def check(program: Program) -> None:
+    whole = [node for node in program.graph.steps if node.layer is not None]
+    assert layers(blocks.draw(program), program) == len(whole)
+    if levels.applies(program):
+        assert layers(levels.draw(program), program) == len(whole)
+    if not trunk.reason(program):
+        aside = {i for part in trunk.trunk(program, 72).aside for i in part.nodes}
+        free = [n for n in whole if n.index not in aside and n.ins]
+        assert layers(tower.draw(program), program) == len(free)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_is_on_a_card(name: str) -> None:
+    check(network(name))
+
+
+def test_every_layer_of_some_random_networks_is_on_a_card() -> None:
+    seen = 0
+    for seed in range(40):
+        try:
+            program = loads(from_seed(seed))
+        except SpecError:
+            continue
+        check(program)
+        seen += 1
+    assert seen > 30
+
+
+@pytest.mark.parametrize("merge", ["add", "concat"])
+def test_residuals_in_a_residual(merge: str) -> None:
+    text = RES if merge == "add" else RES.replace("4}]\n", "4}]\n    merge: concat\n", 1)
+    program = loads(HEAD + text)
+    for draw in (tower.draw, blocks.draw, module.draw, graph.draw):
+        assert faults(draw(program)) == []
+    check(program)
+
+
+def test_the_published_unet_keeps_its_lowest_level() -> None:
+    scene = levels.draw(load("unet", "original"))
+    assert "stride 16" in said(scene)
+    assert "1024 · 28²" in said(scene)
+    assert faults(scene) == []
+
+
+def test_a_long_chain_is_told_by_its_layers() -> None:
+    convs = "".join(
+        f"  - {{conv: {{out: {16 + n}, kernel: 3, padding: 1}}}}\n  - relu\n"
+        + ("  - max_pool: 2\n" if n % 15 == 14 else "")
+        for n in range(60)
+    )
+    program = loads(HEAD + "body:\n" + convs)
+    for draw in (blocks.draw, tower.draw):
+        scene = draw(program)
+        assert faults(scene) == []
+        assert not [text for text in said(scene) if re.search(r"\bops\b", text)]
+    assert {str(16 + n) for n in range(60)} <= set(said(tower.draw(program)))
+    cards = titles(blocks.draw(program)).values()
+    assert not [title for title in cards if "conv 3×3, max pool 2×2" in title]  # one resolution
+
+
+def test_no_card_reads_so_many_ops() -> None:
+    for name in NETWORKS:
+        program = network(name)
+        for text in said(blocks.draw(program)):
+            assert not re.search(r"\d ops\b", text), (name, text)
+
+
+def test_a_repeat_inside_a_block_is_one_card() -> None:
+    scene = module.draw(load("yolov3"), "Stage")
+    assert "Residual" in said(scene)
+    assert "× 8" in said(scene)
+
+
+def test_shared_weights_are_said() -> None:
+    one, two = (said(blocks.draw(load("siamese"))), said(graph.draw(load("siamese"))))
+    assert sum("weights of tower" in text for text in one) == 5
+    assert any("= tower.conv1" in text for text in two)
+
+
+def test_activations_dilations_and_groups_stand_on_the_cards() -> None:
+    def drawn(*activations: str) -> list[str]:
+        items = "".join(f"  - {{linear: 8}}\n  - {name}\n" for name in activations)
+        return said(blocks.draw(loads("spec: 1\nname: n\ninput: [8]\nbody:\n" + items)))
+
+    assert drawn("relu", "softmax") != drawn("tanh", "tanh")
+    assert {"ReLU", "softmax"} <= set(drawn("relu", "softmax"))
+    body = (
+        "body:\n  - {conv: {out: 6, kernel: 1}}\n  - relu\n"
+        "  - {conv: {out: 6, kernel: 3, dilation: 4, groups: 3}}\n  - max_pool: 2\n"
+    )
+    program = loads(HEAD + body)
+    assert "3 groups, dilation 4" in said(blocks.draw(program))
+    up = loads(HEAD + body.replace(", groups: 3", "") + "  - upsample: 2\n")
+    assert any("dilation 4" in text for text in said(levels.draw(up)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "variant", "title"),
+    [("unet", "original", "unet, original"), ("alexnet", "two_groups", "alexnet, two_groups"),
+     ("resnet50", "resnet18", "resnet18"), ("unet", None, "unet")],
+)  # fmt: skip
+def test_a_variant_is_called_by_both_names(spec: str, variant: str | None, title: str) -> None:
+    program = load(spec, variant)
+    assert title in said(blocks.draw(program))
+    own = program.spec.title
+    assert (own in svg.write(levels.draw(program) if spec == "unet" else blocks.draw(program))) == (
+        spec == "unet" and variant is None
+    )
+
+
+def test_blocks_of_one_kind_have_one_colour() -> None:
+    heads = [
+        next(p.family for p in blocks.outline(network(n)).parts if p.label == "AuxHead")
+        for n in ("googlenet", "inception_v3")
+    ]
+    assert heads == ["conv", "conv"]
+    parts = blocks.outline(network("transformer")).parts
+    assert {p.family for p in parts if p.label.endswith("coderLayer")} == {"attention"}
+
+
+def test_only_maps_that_grow_or_shrink_are_coloured_lines() -> None:
+    scene = levels.draw(network("faster_rcnn"))
+    red = {mark.edge for mark in scene.marks() if getattr(mark, "edge", None)
+           and mark.stroke.colour == "#a8321c"}  # fmt: skip
+    assert red
+    assert not [edge for edge in red if "image" in edge and "stem" not in edge[1]
+                and "conv1" not in edge[1]]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["[1, 22, 1125]", "[1, 8, 2048]", "[1, 161, 800]"])
+def test_sizes_of_wide_low_maps_stand_beside_captions(size: str) -> None:
+    text = f"""\
+spec: 1
+name: wide
+input: {size}
+body:
+  - {{id: a_rather_long_name, conv: {{out: 8, kernel: 3, padding: 1}}}}
+  - relu
+  - max_pool: 2
+  - {{id: another_rather_long_name, conv: {{out: 16, kernel: 3, padding: 1}}}}
+  - relu
+  - avg_pool: [2, 8]
+  - flatten
+  - linear: 4
+"""
+    assert faults(tower.draw(loads(text))) == []
+
+
+@pytest.mark.parametrize("name", ["dcgan_generator", "autoencoder_conv", "style_transfer"])
+def test_decoders_without_skips_are_towers(name: str) -> None:
+    assert chosen(load(name)) == "tower"
+    assert faults(tower.draw(load(name))) == []
+
+
+def test_inputs_of_a_block_stand_in_their_order() -> None:
+    scene = module.draw(network("faster_rcnn"), "Pyramid")
+    at = {mark.text: mark.x for mark in scene.marks() if isinstance(mark, Text)}
+    assert at["c2"] < at["c3"] < at["c4"] < at["c5"]
+
+
+def test_frames_that_go_on_have_their_heading() -> None:
+    found = said(graph.draw(load("resnet50")))
+    assert "continued" in found
+    assert not [text for text in found if text.startswith("Bottle") and text.endswith("…")]
+
+
+def test_captions_are_no_ranges_of_unlike_names() -> None:
+    found = said(tower.draw(load("xception")))
+    assert not [text for text in found if "pointwise" in text]
+    assert "and" in " ".join(found)

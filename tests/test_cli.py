@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import archspec
 from archspec import shelf, starter
 from archspec.cli.app import app
-from archspec.network import load
+from archspec.network import load, loads
 from archspec.save import NotOursError, save, sealed
 from archspec.text.source import from_text
 from archspec.text.tidy import tidy
@@ -298,6 +298,11 @@ def test_list(here: Path) -> None:
         "(CONV x2 -> RELU) x 2 -> POOL -> FC",
         "FC256 -> RELU -> FC",
         "[(CONV → RELU) × N → POOL] × M → (FC → RELU) × K → FC",
+        "[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX",
+        "CONV-POOL-CONV-FC",
+        "CONV3-64 – BN? – POOL, CONV-128—FC10",
+        "[(CONV → RELU)×2 → POOL]×0 → (FC → RELU)×0 → FC",
+        "(CONV → POOL?)×2 → [CONV]? → GAP → FC → (FC)×0",
     ],
 )
 def test_new_from_a_line(line: str, tmp_path: Path) -> None:
@@ -306,6 +311,20 @@ def test_new_from_a_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(text)
     program = load(tmp_path / "net.yaml")
     assert program.graph.steps[-1].outs[0].shape == (10,)
+
+
+def test_what_has_a_question_mark_is_a_param() -> None:
+    text = starter.write("[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX", "net")
+    assert "params: {classes: 10, m: 2, width: 64, n: 2, pool: true, k: 2, hidden: 256}" in text
+    ops = [step.op for step in loads(text, pool=False, n=1, m=1, k=0).graph.steps[1:]]
+    assert ops == ["conv", "relu", "flatten", "linear", "softmax"]
+    ops = [step.op for step in loads(text, n=1, m=1, k=1).graph.steps[1:]]
+    assert ops == ["conv", "relu", "max_pool", "flatten", "linear", "relu", "linear", "softmax"]
+    twice = starter.write("CONV → BN? → POOL? → (FC → RELU)?", "net")
+    assert "params: {classes: 10, bn: true, pool: true, hidden: 256, fc: true}" in twice
+    assert [s.op for s in loads(twice, bn=False, pool=False, fc=False).graph.steps[1:]] == [
+        "conv", "flatten",
+    ]  # fmt: skip
 
 
 def test_new_writes_once(here: Path) -> None:
@@ -328,7 +347,9 @@ def test_new_writes_once(here: Path) -> None:
         ("×3", "`×3` follows nothing that it could repeat", 0),
         ("CONV @ 3", "`@` is not understood", 5),
         ("", "the line names no layer", 0),
-        ("CONV×0", "`×0`: copies are 1 to 1000", 4),
+        ("CONV×1001", "`×1001`: copies are 0 to 1000", 4),
+        ("? → CONV", "`?` follows nothing that it could leave out", 0),
+        ("(? CONV)", "`?` follows nothing that it could leave out", 1),
         ("(" * 40, "brackets are nested deeper than 12", 12),
         ("C" * 2000, "the line has 2000 characters, the limit is 1000", 0),
     ],

@@ -88,7 +88,7 @@ def _left_out() -> None:
 @click.command()
 @click.argument(
     "line", metavar="[LINE]", required=False,
-    help='Such as "[(CONV → RELU)×2 → POOL]×3 → FC"; -> and x will do.',
+    help='Such as "[(CONV → RELU)×2 → POOL?]×N → FC"; -> or - and x will do.',
 )  # fmt: skip
 @writing()
 def new(line: str | None, output: Output) -> None:

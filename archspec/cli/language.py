@@ -115,7 +115,8 @@ def new(line: str | None, output: Output) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Specs; - for stdin.")
 @click.option("--check", is_flag=True, help="Write nothing; exit status 1 if a file would change.")
 def fmt(files: tuple[str, ...], check: bool) -> None:
-    """Put specs into canonical layout; comments stay."""
+    """Put specs into canonical layout and spelling; comments stay."""
+    from archspec.language.spelling import respelt
     from archspec.text import source
     from archspec.text.tidy import tidy
 
@@ -123,10 +124,10 @@ def fmt(files: tuple[str, ...], check: bool) -> None:
     for file in files:
         if file == "-":
             text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-            say(tidy(source.from_text(text, "<stdin>").text))
+            say(tidy(respelt(source.from_text(text, "<stdin>"))))
             continue
-        before = source.read(file).text
-        after = tidy(before)
+        read = source.read(file)
+        before, after = read.text, tidy(respelt(read))
         if after != before:
             changed = True
             if not check:

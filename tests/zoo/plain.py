@@ -130,6 +130,64 @@ def turned(x: Tensor) -> Tensor:
     return x * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
 
 
+class MambaMixer(nn.Module):
+    """A selective state space (Gu and Dao 2023, section 3), place by place."""
+
+    def __init__(self, width: int, inner: int, state: int, rank: int) -> None:
+        super().__init__()
+        self.state, self.rank = state, rank
+        self.in_proj = nn.Linear(width, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, 4, padding=3, groups=inner)
+        self.x_proj = nn.Linear(inner, rank + 2 * state, bias=False)
+        self.dt_proj = nn.Linear(rank, inner)
+        self.A_log = nn.Parameter(torch.empty(inner, state))
+        self.D = nn.Parameter(torch.empty(inner))
+        self.out_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.shape[1]
+        x, gate = self.in_proj(x).chunk(2, -1)
+        x = self.conv1d(x.transpose(1, 2))[..., :steps].transpose(1, 2)
+        x = nn.functional.silu(x)
+        dt, b, c = self.x_proj(x).split([self.rank, self.state, self.state], -1)
+        dt = nn.functional.softplus(self.dt_proj(dt))
+        h, seen = x.new_zeros(len(x), x.shape[2], self.state), []
+        for t in range(steps):
+            a = (dt[:, t, :, None] * -self.A_log.exp()).exp()
+            h = a * h + (dt[:, t] * x[:, t])[..., None] * b[:, t, None]
+            seen.append((h @ c[:, t, :, None])[..., 0])
+        y = torch.stack(seen, 1) + self.D * x
+        out: Tensor = self.out_proj(y * nn.functional.silu(gate))
+        return out
+
+
+class Mamba(nn.Module):
+    """Mamba, with the names of Hugging Face."""
+
+    def __init__(self, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        self.backbone = Modules(
+            embeddings=nn.Embedding(256, width),
+            layers=nn.ModuleList(
+                Modules(
+                    norm=nn.RMSNorm(width, 1e-5),
+                    mixer=MambaMixer(width, 2 * width, 16, width // 16),
+                )
+                for _ in range(layers)
+            ),
+            norm_f=nn.RMSNorm(width, 1e-5),
+        )
+        self.lm_head = nn.Linear(width, 256, bias=False)
+        self.lm_head.weight = self.backbone.embeddings.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.backbone.embeddings(tokens)
+        for layer in self.backbone.layers:
+            x = x + layer.mixer(layer.norm(x))
+        out: Tensor = self.lm_head(self.backbone.norm_f(x))
+        return out
+
+
 # ---------------------------------------------------------------- pictures and language
 
 

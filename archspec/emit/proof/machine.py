@@ -69,7 +69,7 @@ _METHODS = frozenset({
     *_ADDS, "modules", "named_parameters", "get_submodule", "get_parameter", "get_buffer",
     "requires_grad_", "train", "eval",
 })  # fmt: skip
-_GENERIC = frozenset({"list", "tuple", "dict", "type"})
+_GENERIC = frozenset({"list", "tuple", "dict", "type", "Sequence"})
 _TYPES = frozenset({"int", "float", "bool", "str", "Tensor", "Self"})
 _SHORT = frozenset({
     "torch", "collections", "typing", "torch.nn.utils.parametrizations", "torchvision.ops",

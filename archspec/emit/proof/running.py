@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from operator import is_not
 from typing import Any
 
@@ -223,9 +224,10 @@ class Running:
         if len(args) > len(names) or not kwargs.keys() <= set(names) - given.keys():
             raise Refused("is called with other inputs than it takes", ref.path)
         given.update(kwargs)
-        order = [n for n in names if given.get(n) is not None]
-        whole = self._known(ref.path, tuple(given[n] for n in order), ())
-        shape = self.proof.proved(box, self.nested[whole], tuple(order))
+        order = tuple((n, _count(given[n])) for n in names if given.get(n) is not None)
+        taken = [t for n, count in order for t in ([given[n]] if count is None else given[n])]
+        whole = self._known(ref.path, tuple(taken), ())
+        shape = self.proof.proved(box, self.nested[whole], order)
         return self._shaped(whole, shape)
 
     def _shaped(self, whole: Term, shape: Any) -> Any:
@@ -233,6 +235,14 @@ class Running:
         if isinstance(shape, int):
             return self.terms.part(whole, shape)
         return tuple(self._shaped(whole, s) for s in shape)
+
+
+Order = tuple[tuple[str, "int | None"], ...]  # what forward takes: of a list, how many
+
+
+def _count(given: Any) -> int | None:
+    """How many tensors a list has; None for a tensor."""
+    return len(given) if isinstance(given, (list, tuple)) else None
 
 
 _SOMETHING = Box("")  # the module of a layer, in its templates
@@ -293,7 +303,7 @@ class Proof:
             found = self.runs[key] = Running(self, self.plan(instance), lone, training)
         return found
 
-    def proved(self, box: Box, running: Running, order: tuple[str, ...]) -> Any:
+    def proved(self, box: Box, running: Running, order: Order) -> Any:
         """How a module returns the outputs of an instance, by number. Raises Refused."""
         key = (box, running, order)
         if key not in self.shapes:
@@ -305,7 +315,7 @@ class Proof:
                     raise Refused("returns something else")
         return self.shapes[key]
 
-    def _returned(self, box: Box, running: Running, order: tuple[str, ...] | None) -> Any:
+    def _returned(self, box: Box, running: Running, order: Order | None) -> Any:
         """What its forward gives on the inputs of the instance."""
         self._match(box, running.plan)
         running.made.clear()
@@ -313,7 +323,9 @@ class Proof:
         if order is None or box.definition is None or "forward" not in box.definition.methods:
             returned = running.inside(ref, box, list(inputs), {})
         else:
-            returned = running.inside(ref, box, [], dict(zip(order, inputs, strict=True)))
+            left = iter(inputs)
+            given = {n: next(left) if k is None else [*islice(left, k)] for n, k in order}
+            returned = running.inside(ref, box, [], given)
         for term, count in running.calls.items():
             if count and running.made[term] != count:
                 raise Refused("is not called as often as in the spec", term.of[1])

@@ -214,6 +214,7 @@ REFERENCES |= {
     ("lstm_language_model", "lstm_language_model"): Reference(wrapped.LanguageModel),
     ("ensemble", "ensemble"): Reference(wrapped.Ensemble, picture(64)),
     ("resnet50_gn", "resnet50_gn"): Reference(timm("resnet50_gn"), picture(64)),
+    ("resnet50_gn", "resnet50_gn_ws"): Reference(wrapped.standardised, picture(64)),
 }
 
 # ---------------------------------------------------------------- in plain torch
@@ -233,7 +234,7 @@ REFERENCES |= {
 
 # ---------------------------------------------------------------- large variants
 
-# Only their weights are compared, by name and shape: the outputs are those of a smaller variant.
+# Only their weights are compared, by name and shape; the outputs are compared of another variant.
 NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
     ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
     ("retinanet", "retinanet"): lambda: wrapped.one_stage("retinanet_resnet50_fpn"),

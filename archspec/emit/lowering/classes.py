@@ -99,6 +99,7 @@ def write_class(plan: Plan, info: Info) -> None:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
     if isinstance(sink, Positional):
+        sink.trim()
         unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import archspec
 from archspec import shelf, starter
 from archspec.cli.app import app
-from archspec.network import load
+from archspec.network import load, loads
 from archspec.save import NotOursError, save, sealed
 from archspec.text.source import from_text
 from archspec.text.tidy import tidy
@@ -298,6 +298,11 @@ def test_list(here: Path) -> None:
         "(CONV x2 -> RELU) x 2 -> POOL -> FC",
         "FC256 -> RELU -> FC",
         "[(CONV → RELU) × N → POOL] × M → (FC → RELU) × K → FC",
+        "[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX",
+        "CONV-POOL-CONV-FC",
+        "CONV3-64 – BN? – POOL, CONV-128—FC10",
+        "[(CONV → RELU)×2 → POOL]×0 → (FC → RELU)×0 → FC",
+        "(CONV → POOL?)×2 → [CONV]? → GAP → FC → (FC)×0",
     ],
 )
 def test_new_from_a_line(line: str, tmp_path: Path) -> None:
@@ -306,6 +311,20 @@ def test_new_from_a_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(text)
     program = load(tmp_path / "net.yaml")
     assert program.graph.steps[-1].outs[0].shape == (10,)
+
+
+def test_what_has_a_question_mark_is_a_param() -> None:
+    text = starter.write("[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX", "net")
+    assert "params: {classes: 10, m: 2, width: 64, n: 2, pool: true, k: 2, hidden: 256}" in text
+    ops = [step.op for step in loads(text, pool=False, n=1, m=1, k=0).graph.steps[1:]]
+    assert ops == ["conv", "relu", "flatten", "linear", "softmax"]
+    ops = [step.op for step in loads(text, n=1, m=1, k=1).graph.steps[1:]]
+    assert ops == ["conv", "relu", "max_pool", "flatten", "linear", "relu", "linear", "softmax"]
+    twice = starter.write("CONV → BN? → POOL? → (FC → RELU)?", "net")
+    assert "params: {classes: 10, bn: true, pool: true, hidden: 256, fc: true}" in twice
+    assert [s.op for s in loads(twice, bn=False, pool=False, fc=False).graph.steps[1:]] == [
+        "conv", "flatten",
+    ]  # fmt: skip
 
 
 def test_new_writes_once(here: Path) -> None:
@@ -328,7 +347,9 @@ def test_new_writes_once(here: Path) -> None:
         ("×3", "`×3` follows nothing that it could repeat", 0),
         ("CONV @ 3", "`@` is not understood", 5),
         ("", "the line names no layer", 0),
-        ("CONV×0", "`×0`: copies are 1 to 1000", 4),
+        ("CONV×1001", "`×1001`: copies are 0 to 1000", 4),
+        ("? → CONV", "`?` follows nothing that it could leave out", 0),
+        ("(? CONV)", "`?` follows nothing that it could leave out", 1),
         ("(" * 40, "brackets are nested deeper than 12", 12),
         ("C" * 2000, "the line has 2000 characters, the limit is 1000", 0),
     ],
@@ -384,6 +405,44 @@ body:
            kernel: 5}  # aligned
   - relu               # so is this
 """
+
+
+OLDER = """\
+spec: 1
+name: older
+params: {gain: 0.5, scale: 2}
+input: [4, 8, 8]
+blocks:
+  B:
+    params: {scale: 0.1}
+    body:
+      - residual: [{conv: {out: 4, kernel: 1}}, {scale: $scale}]  # scale: stays here
+        shortcut: [{id: s, scale: {factor: 0.5}}]
+body:
+  - {id: a, scale: 0.5}
+  - B: {scale: 0.25}
+  - upsample: {scale: $scale}
+  - branches: {x: [relu, {"scale": "$(gain * 2)"}], y: []}
+    merge: add
+"""
+
+
+def test_fmt_writes_one_spelling(here: Path) -> None:
+    """`mul` by a number in place of `scale`; params, columns and remarks of that name stay."""
+    newer = OLDER.replace("{scale: $scale}]  #", "{mul: $scale}]  #")
+    newer = newer.replace("scale: {factor: 0.5}", "mul: {number: 0.5}")
+    newer = newer.replace("id: a, scale:", "id: a, mul:").replace('"scale": "$(', 'mul: "$(')
+    (here / "older.yaml").write_text(OLDER)
+    assert run("fmt", "--check", "older.yaml", cwd=here).returncode == 1
+    before = run("compile", "older.yaml", "-o", "-", cwd=here).stdout
+    assert run("fmt", "older.yaml", cwd=here).returncode == 0
+    assert (here / "older.yaml").read_text() == newer
+    assert run("compile", "older.yaml", "-o", "-", cwd=here).stdout == before
+    assert run("fmt", "-", cwd=here, stdin=OLDER).stdout == newer
+    (here / "wrong.yaml").write_text(OLDER.replace("kernel: 1", "kernel: 0"))
+    assert (
+        run("fmt", "--check", "wrong.yaml", cwd=here).returncode == 0
+    )  # `check` says what is wrong
 
 
 def test_fmt(here: Path) -> None:

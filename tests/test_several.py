@@ -519,7 +519,7 @@ body:
             ("merge: concat", "merge: {concat: {axis: 7}}"),
             (
                 "E302", "`axis` of `concat` is 7; the input [4, 8, 8] has the axes 0 to 2",
-                "",
+                "axes are counted from 0 behind the batch axis, which no op reaches",
             ),
         ),
         (

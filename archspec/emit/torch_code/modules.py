@@ -37,6 +37,13 @@ def causal_mask(size: int) -> Tensor:
     return torch.ones(size, size, dtype=torch.bool).triu(1)
 
 
+def log_steps(window: tuple[int, ...]) -> Tensor:
+    """Each step inside of a window on a logarithmic scale: [1, 2h-1, 2w-1, 2] (Liu et al. 2022)."""
+    axes = (torch.arange(1.0 - size, size) / (size - 1) for size in window)
+    steps = 8 * torch.cartesian_prod(*axes).view(1, *(2 * size - 1 for size in window), -1)
+    return steps.sign() * (steps.abs() + 1).log2() / 3
+
+
 def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
     """For each two places of a window the number of the step between them (Liu et al. 2021)."""
     places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))
@@ -106,9 +113,9 @@ class Conv3dSame(nn.Conv3d):
 
 def standardised(weight: Tensor) -> Tensor:
     """Each filter with mean 0 and variance 1 (Qiao et al. 2019)."""
-    axes = tuple(range(1, weight.ndim))
-    centred = weight - weight.mean(axes, keepdim=True)
-    return centred / (weight.var(axes, correction=0, keepdim=True) + 1e-6).sqrt()
+    filters = weight.reshape(1, weight.shape[0], -1)
+    filters = nn.functional.batch_norm(filters, None, None, training=True, eps=1e-6)
+    return filters.reshape(weight.shape)
 
 
 class Conv1dStandard(nn.Conv1d):

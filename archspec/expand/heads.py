@@ -137,9 +137,10 @@ class _Text:
         known = self.known.setdefault(len(at.names), [])
         if label is not None:
             known.append(label)
-        if not re.fullmatch(pattern, at.names[0]):
+        deep = pattern.count(r"\.") + 1  # `convs.0`
+        if not re.fullmatch(pattern, ".".join(at.names[:deep])):
             return False
-        rest = at.names[1:]
+        rest = at.names[deep:]
         if rest and item.repeat is not None and not plan.apart and (label or plan.labels):
             if not _NUMBER.fullmatch(rest[0]):
                 return False

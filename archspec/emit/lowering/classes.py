@@ -103,6 +103,7 @@ def write_class(plan: Plan, info: Info) -> None:
         if len(elements.elts) > 2 and len(set(map(render, elements.elts))) == 1:
             _comprehended(unit, elements)
     if isinstance(sink, Positional):
+        sink.trim()
         unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -183,13 +184,15 @@ def test_options_that_do_not_go_together(net: str, args: list[str], said: str) -
     assert said in done.output
 
 
-def test_the_example_searches_under_the_budget_of_the_one_chosen_by_hand() -> None:
-    import runpy
-
+def test_the_example_searches_under_the_budget_of_the_one_chosen_by_hand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("sklearn")
-    path = Path(__file__).parent.parent / "examples" / "search_digits.py"
-    example = runpy.run_path(str(path))
-    by_hand, searched = example["main"](trials=2, epochs=1, seeds=2, folds=2)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "examples"))
+    monkeypatch.delitem(sys.modules, "search_digits", raising=False)
+    import search_digits
+
+    by_hand, searched = search_digits.main(trials=2, epochs=1, seeds=2, folds=2)
     (hand, chosen, first), (best, found, last) = by_hand[1], searched[1]
     assert {one.point["lr"] for one in hand.candidates} < {0.001, 0.002, 0.004, 0.008, 0.016}
     assert chosen.figures["macs"] == 416_520

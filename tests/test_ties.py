@@ -340,3 +340,48 @@ body: [{id: p, Pair: }]
     (fault,) = caught.value.faults
     assert fault.message == ("`init` fills the weight of `p.b` in another way than that of `p.a`")
     program(text.replace(", init: {normal: 0.2}", ""))
+
+
+# ---------------------------------------------------------------- GPT-2
+
+
+def test_gpt2_takes_what_hugging_face_writes(tmp_path: Path) -> None:
+    """Matrices the other way round, masks beside them, and the head under a name of its own."""
+    small = {"vocabulary": 50, "context": 16, "width": 24, "heads": 3, "layers": 2}
+    gpt2 = archspec.load("gpt2", **small)
+    model = archspec.build(gpt2).eval()
+    mine = model.state_dict()
+    theirs = {
+        name: value.clone().t().contiguous() if _turned(name) else value.clone()
+        for name, value in mine.items()
+    }
+    for k in range(2):
+        theirs[f"transformer.h.{k}.attn.bias"] = torch.ones(1, 1, 16, 16).tril()
+    save_file(theirs, tmp_path / "model.safetensors")
+    again = archspec.build(gpt2, weights=tmp_path / "model.safetensors").eval()
+    tokens = torch.randint(0, 50, (2, 11))
+    assert torch.equal(again(tokens), model(tokens))
+    bare = {n.removeprefix("transformer."): v for n, v in theirs.items() if n != "lm_head.weight"}
+    save_file(bare, tmp_path / "bare.safetensors")  # as `openai-community/gpt2` has it
+    weights.load(again, tmp_path / "bare.safetensors", prefix={"": "transformer."})
+    assert torch.equal(again(tokens), model(tokens))
+    exported = weights.export(model, theirs_without_masks(theirs))
+    assert all(torch.equal(value, theirs[name]) for name, value in exported.items())
+
+
+def theirs_without_masks(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.endswith(".attn.bias")}
+
+
+def _turned(name: str) -> bool:
+    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+
+
+def test_gpt2_at_other_lengths_and_sizes() -> None:
+    gpt2 = archspec.load("gpt2", "gpt2_tiny")
+    assert "self.lm_head.weight = self.transformer.wte.weight" in gpt2.code
+    model = archspec.build(gpt2).eval()
+    tokens = torch.randint(0, 256, (1, 128))
+    assert torch.allclose(model(tokens[:, :9]), model(tokens)[:, :9], atol=1e-5)
+    other = type(model)(vocabulary=7, layers=1, width=32)
+    assert other.lm_head.weight is other.transformer.wte.weight

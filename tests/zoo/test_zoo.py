@@ -192,9 +192,13 @@ def without_noise(module: nn.Module) -> nn.Module:
 
 def carried(theirs: nn.Module, chosen: Program, reference: Reference) -> nn.Module:
     """Ours with the weights and statistics of theirs, every one of them."""
-    ours = on_meta(chosen).to_empty(device="cpu")
+    ties = chosen.graph.ties()
+    fixed = any(not w.persistent for node in chosen.graph.kinds for w in node.weights())
+    # off the meta device constants would be lost, and tied weights apart
+    whole = bool(ties) or fixed
+    ours = network_class(chosen)() if whole else on_meta(chosen).to_empty(device="cpu")
     report = weights.load(ours, theirs.state_dict(), reference.source, spec=chosen)
-    assert len(report.loaded) == len(theirs.state_dict())
+    assert len(report.loaded) == len(theirs.state_dict()) - len(ties)
     assert not report.fresh
     assert not report.left_over
     return ours

@@ -10,7 +10,7 @@ through them with a small one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -119,6 +119,22 @@ class Program(Network):
 
     def _with(self, params: Mapping[str, Any]) -> Choice:
         return replace(self.choice, params={**self.choice.params, **params})
+
+    def each(self, several: Iterable[Mapping[str, Any]]) -> Iterator[Network | None]:
+        """The same with other params, one network after another, to be analysed and forgotten.
+
+        Faster than `with_`: blocks that are alike are expanded once. None where `with_` raises, or
+        where sizes are free, so that it has more to say.
+        """
+        from archspec.expand.flatten import flatten
+
+        if self.graph.free_axes:
+            yield from (None for _ in several)
+            return
+        for root in self.again.networks(several):
+            with collector.paused():
+                graph = None if root is None else flatten(root)
+            yield None if graph is None else Network(self.source, self.spec, self.variant, graph)
 
     @property
     def again(self) -> Again:

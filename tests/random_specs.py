@@ -703,7 +703,7 @@ class Machine:
         makers = [self._scaled, self._rolled]
         makers += [self._padded] if scope.in_block else []
         if name:
-            makers += [self._overlapping] * 2
+            makers += [self._overlapping] * 2 + [self._unpooled]
             makers += [] if scope.in_block else [self._reshaped, self._resized, self._framed]
         return self.pick(makers)(scope, name), line
 
@@ -763,6 +763,15 @@ class Machine:
         modes = ("nearest", _SMOOTH[self.axes])
         large: Item = {"upsample": {"size": self.space(name), "mode": self.pick(modes)}}
         return [{"id": name, **self.activation(scope)}, small, large]
+
+    def _unpooled(self, scope: Scope, name: str) -> list[Item]:
+        """The largest cells alone, where they stood."""
+        low = self.fresh("low")
+        return [
+            {"id": name, **self.activation(scope)},
+            {"id": low, "max_pool": {"kernel": 2, "ceil": True, "indices": True}},
+            {"from": [f"{low}.output", f"{low}.indices", name], "max_unpool": 2},
+        ]
 
     def _framed(self, scope: Scope, name: str) -> list[Item]:
         """Padded to a multiple of three along each axis, and cut again."""
@@ -1248,7 +1257,7 @@ class Machine:
         for _ in range(1 + self.choose(3)):
             kind = self.choose(6)
             if kind == 5:
-                found += self._windowed(width)
+                found += self.pick((self._windowed, self._largest))(width)
             elif kind == 0:
                 feed = [
                     {"layer_norm": None},
@@ -1311,6 +1320,18 @@ class Machine:
             {"from": here, "shift_mask": {"window": [1], "shift": 0}},
             {"id": mask, "reshape": [-1, 1]},
             {"add": [f"{here}_biased", mask]},
+        ]
+
+    def _largest(self, width: int) -> list[Item]:
+        """Each place by its largest feature, and by that feature's place."""
+        here, best = self.fresh("here"), self.fresh("best")
+        hot: Item = {"id": f"{best}_hot", "from": f"{best}.indices", "one_hot": width}
+        return [
+            {"id": here, "tanh": None},
+            {"id": best, "top_k": 1},
+            hot,
+            {"reshape": [-1, width]},
+            {"mul": [here, "prev", f"{best}.output"]},
         ]
 
     def _sequence(self, scope: Scope) -> tuple[Any, list[Item]]:

@@ -236,7 +236,7 @@ def has_windows(example: Example) -> bool:
     layer, ins = example
     mirrored = {getattr(layer, "padding_mode", None), getattr(layer, "mode", None)} & EDGES
     # slow, and nothing is out of its reach; no gradient flows
-    still = ("anchor_boxes", "argmax", "grid_points", "shift_mask")
+    still = ("anchor_boxes", "argmax", "detach", "grid_points", "shift_mask")
     whole = layer.family == "recurrent" or layer.op in still
     return bool(ins) and all(t.dtype == "float" for t in ins) and not mirrored and not whole
 
@@ -555,9 +555,10 @@ def test_nms_keeps_the_best_of_boxes_that_overlap() -> None:
     kept, left = run(call, made(call), boxes, scores)
     assert left.tolist() == [[0.0, pytest.approx(0.9), pytest.approx(0.3)]]
     assert kept[0].tolist() == [[0, 0, 0, 0], [0, 0, 4, 3], [5, 5, 9, 9]]
-    call = create("top_k", {"k": 2}).call(TensorType((3, 4)), TensorType((3,)))
-    best, _ = run(call, made(call), kept, left)
-    assert best[0].tolist() == [[0, 0, 4, 3], [5, 5, 9, 9]]
+    best, places = run(create("top_k", {"k": 2}).call(TensorType((3,))), None, left)
+    assert best.tolist() == [[pytest.approx(0.9), pytest.approx(0.3)]]
+    gather = create("gather", {}).call(TensorType((3, 4)), TensorType((2,), "int"))
+    assert run(gather, None, kept, places)[0].tolist() == [[[0, 0, 4, 3], [5, 5, 9, 9]]]
 
 
 def test_anchors_stand_at_every_cell_inside_the_image() -> None:

@@ -277,3 +277,68 @@ def test_nothing_loads_torch_or_optuna() -> None:
         "assert not {'torch', 'optuna', 'numpy', 'matplotlib'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------ one network after another
+
+CUT = """\
+spec: 1
+name: cut
+params: {c: 8, classes: 10}
+use: {Net: {file: resnet50, outputs: {c3: layer2}}}
+input: [3, 64, 64]
+body:
+  - Net
+  - {conv: {out: $c, kernel: 1}}
+  - {id: aux, tap: train, sequential: [global_avg_pool, {linear: $classes}]}
+  - global_avg_pool
+  - {id: fc, linear: $classes}
+outputs: {output: fc, aux: aux}
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "several"),
+    [
+        ("resnet50", [{"bottleneck": n > 2, "depths": [2, n, 2, 2]} for n in (1, 2, 3, 4)]),
+        ("densenet121", [{"layers": [2, 3, n, 2], "growth": g} for n in (1, 2) for g in (16, 32)]),
+        ("efficientnet_b0", [{"width": 0.5, "size": 96}, {"depth": 1.2, "size": 97}, {}]),
+        (CUT, [{"c": c, "classes": n} for c in (8, 16) for n in (10, 20)]),
+        ("mobilenet_v2", [{"width": w} for w in (0.25, 0.5, 0.25)]),
+    ],
+)  # fmt: skip
+def test_networks_that_share_blocks_are_those_that_do_not(
+    spec: str, several: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archspec.expand.again._SHARED", 5)  # so that some are forgotten as well
+    program = archspec.loads(spec) if "\n" in spec else archspec.load(spec)
+    kept = program.graph.root.origin.state.instances
+    before = len(kept)
+    for params, found in zip(several, program.each(several), strict=True):
+        alone = program.with_(**params)
+        assert found is not None
+        assert found.analysis.rows == alone.analysis.rows
+        assert found.analysis.totals == alone.analysis.totals
+        assert [row.fields for row in found.analysis.rows] == [
+            row.fields for row in alone.analysis.rows
+        ]
+    assert len(kept) <= before + 5 + 60  # what one network has
+
+
+def test_of_networks_that_are_refused_the_reason_is_said(net: str) -> None:
+    program = archspec.load(net)
+    first, second, third = program.each([{"width": 62}, {"width": 32}, {"depth": "two"}])
+    assert (first, third) == (None, None)
+    assert second is not None
+    assert second.analysis.totals == program.with_(width=32).analysis.totals
+    found = search.find(net, ["width=[62, 32]"])
+    assert (found.best.point, found.refused) == ({"width": 32}, 1)
+    assert "groups" in found.reason
+
+
+def test_free_sizes_are_left_to_with_(tmp_path: Path) -> None:
+    body = "body: [{conv: {out: $c, kernel: 3}}]"
+    text = f"spec: 1\nname: n\nparams: {{c: 4}}\ninput: [3, {{H: 32}}, {{W: 32}}]\n{body}\n"
+    (tmp_path / "n.yaml").write_text(text)
+    assert list(archspec.load(tmp_path / "n.yaml").each([{"c": 5}])) == [None]
+    assert search.find(tmp_path / "n.yaml", ["c=[5, 6]"]).best.figures["params"] == 140

@@ -308,14 +308,6 @@ def test_overlapping_boxes_become_zero(detection: ModuleType) -> None:
     assert left.tolist() == [[[0, 0, 0, 0], [0, 0, 4, 3], [8, 8, 9, 9]]]
 
 
-def test_the_best_rows(detection: ModuleType) -> None:
-    rows = torch.tensor([[[1.0], [2.0], [3.0]]])
-    best, scores = detection.TopK(2)(rows, torch.tensor([[0.2, 0.1, 0.9]]))
-    assert best.tolist() == [[[3], [1]]]
-    torch.testing.assert_close(scores, torch.tensor([[0.9, 0.2]]))
-    assert detection.TopK(9)(rows, torch.zeros(1, 3))[0].shape == (1, 3, 1)
-
-
 def test_boxes_are_cut_out_of_the_map_of_their_size(detection: ModuleType) -> None:
     boxes = torch.tensor([[[0.0, 0, 224, 224], [0, 0, 64, 64]]])
     maps = [torch.full((1, 2, 224 // s * 2, 224 // s * 2), float(s)) for s in (8, 16)]

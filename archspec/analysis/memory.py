@@ -112,7 +112,7 @@ def saved(
     precision than it is in, it keeps as a tensor of its own.
     """
     width = widths(graph, half=half)
-    learning = set(_learning(graph, trained))
+    learning = set(_free(graph, costs) if trained is None else _learning(graph, trained))
     bases = _bases(graph, [cost.view_in_training for cost in costs])
     held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
@@ -161,12 +161,17 @@ def _for_weights(node: Node) -> bool:
     return node.layer is not None and node.layer.kept_for_weights
 
 
-def _learning(graph: Graph, trained: Collection[str] | None) -> dict[int, int]:
+def _free(graph: Graph, costs: Sequence[Cost]) -> list[int]:
+    """The nodes that own weights that the spec leaves free."""
+    free = (node for node in graph.steps if node.shared is None and not node.frozen)
+    return [node.index for node in free if costs[node.kind].params]
+
+
+def _learning(graph: Graph, trained: Collection[str]) -> dict[int, int]:
     """By node that owns any, the numbers of its weights that are trained."""
     found: dict[int, int] = {}
     for name, weight, node in graph.weights():
-        learns = not node.frozen if trained is None else name in trained
-        if learns and not weight.buffer:
+        if name in trained and not weight.buffer:
             found[node.index] = found.get(node.index, 0) + weight.size
     return found
 

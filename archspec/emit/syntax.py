@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from archspec.expressions.sym import number
+
 
 def name(text: str) -> ast.expr:
     """A dotted name."""
@@ -39,7 +41,7 @@ def literal(value: object) -> ast.expr:
     if value is None or isinstance(value, (bool, str)):
         return ast.Constant(value)
     if isinstance(value, (int, float)):
-        return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+        return number(value)
     if isinstance(value, (tuple, list)):
         return ast.Tuple([literal(v) for v in value])
     raise TypeError(f"no literal for {value!r}")

@@ -7,7 +7,7 @@ What is alike is shared: an instance of a block that the change does not reach i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
 Shapes = Mapping[str, Sequence[int]]
+_SHARED = 1000  # instances that are kept for networks to come
 
 
 class Again:
@@ -56,6 +57,21 @@ class Again:
             return found
 
         return self._marked(_sound(file, make))
+
+    def networks(self, each: Iterable[Mapping[str, Any]]) -> Iterator[Instance | None]:
+        """`network` of many params, one after the other.
+
+        A network is not kept itself, and of blocks only so many, which others may share.
+        """
+        instances = self.root.origin.state.instances
+        own = len(instances)
+        for params in each:
+            before = len(instances)
+            found = self.network(params)
+            first = before if len(instances) <= own + _SHARED else own
+            for key in list(instances)[first : before + 1]:  # its own is the first that it made
+                del instances[key]
+            yield found
 
     def block(
         self, like: Instance, home: Instance, item: Item, changed: Mapping[str, Any],

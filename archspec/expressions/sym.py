@@ -89,8 +89,15 @@ def written(value: Any) -> ast.expr:
     if value is None or isinstance(value, (bool, str)):
         return ast.Constant(value)
     if isinstance(value, (int, float)):
-        return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+        return number(value)
     raise TypeError(f"no literal for {value!r}")
+
+
+def number(value: float) -> ast.expr:
+    """A number as Python writes it: `-1`, `float("-inf")`."""
+    if value in (math.inf, -math.inf):
+        return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])
+    return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
 
 
 def whole(tree: ast.Tuple) -> ast.expr:
@@ -461,7 +468,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": _function("math.ceil", math.ceil, whole=True),
     "floor": _function("math.floor", math.floor, whole=True),
     "round": _function("round", round, whole=True), "int": _function("int", int, whole=True),
-    "len": len, "sum": _total, "range": _range,
+    "len": len, "sum": _total, "range": _range, "float": float,
     "make_divisible": _function("make_divisible", make_divisible),
     "sqrt": _function("math.sqrt", math.sqrt), "log": _function("math.log", math.log),
     "log2": _function("math.log2", math.log2), "sorted": _function("sorted", sorted),

@@ -73,6 +73,7 @@ from archspec.language.names import (
     bad_variant,
     input_name,
     is_block,
+    is_path,
 )
 from archspec.language.refusals import Faults, Steps, broken, named, refuse, takes, wrong_kind
 from archspec.language.values import Merge, Part, Ref, Value, reads
@@ -582,8 +583,7 @@ def _inputs_at(node: Any) -> Any:
 
 
 def _head_path(text: str) -> str:
-    first, *rest = text.split(".")
-    if bad_id(first) or not all((p.isascii() and p.isidentifier()) or p.isdecimal() for p in rest):
+    if bad_id(text.split(".")[0]) or not is_path(text):
         raise refuse("E205", f"`{cut(text)}` is not a path: names and numbers with dots between")
     return text
 

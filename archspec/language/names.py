@@ -18,15 +18,17 @@ STRUCTURE = ("body", "sequential", "branches", "residual", "shared", "call")
 MERGES = ("concat", "add", "mul", "mean", "max")
 
 ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SEGMENT = r"^[A-Za-z_][A-Za-z0-9_-]*$"  # of a weight's name: torch takes a dash in it, Python none
 PARAM = r"^[a-z][a-z0-9_]*$"
 BLOCK = r"^[A-Z][A-Za-z0-9]*$"
 
 _ID = re.compile(ID[1:-1])
+_SEGMENT = re.compile(SEGMENT[1:-1])
 _PARAM = re.compile(PARAM[1:-1])
 _BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
-_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?(?:\.(?:[A-Za-z0-9_]+\*?|\*))*")
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\*?(?:\.(?:[A-Za-z0-9_-]+\*?|\*))*")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _LONGEST = 100
 
@@ -83,8 +85,9 @@ OTHER_ID = "choose another id; weights that have this name come in by `rename`, 
 
 def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
-    wrong = _bad(name, _ID, "an item", (_WORDS, _MEANS))
     layer = REGISTRY.get(op)
+    alone = layer is not None and not layer.takes  # no module: an attribute that is a tensor
+    wrong = _bad(name, _ID if alone else _SEGMENT, "an item", (_WORDS, _MEANS))
     hides = name in _MODULE and not (layer is not None and layer.functional)
     if not wrong and (hides or name.startswith("__")):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"

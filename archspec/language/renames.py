@@ -14,7 +14,7 @@ from archspec.expressions import Expr, ExpressionError, Template, parse, render
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[a-z][a-z0-9_]*")
-_OURS = re.compile(r"[A-Za-z0-9_.]*")
+_OURS = re.compile(r"[A-Za-z0-9_.-]*")
 _THEIRS = re.compile(r"[A-Za-z0-9_./:-]*")
 
 

@@ -14,7 +14,16 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from archspec.layers.base import INPUT, OUTPUT, Arg, BadArgument, Call, TensorType
+from archspec.layers.base import (
+    INPUT,
+    NOTHING,
+    OUTPUT,
+    Arg,
+    BadArgument,
+    Call,
+    Kept,
+    TensorType,
+)
 from archspec.layers.fields import Number
 from archspec.layers.window import Alike
 
@@ -131,3 +140,25 @@ class Clamp(Function):
 
     def module(self, t: TensorType) -> Call:
         return Call(self.target, self.args("min", "max"), broadcast=True)
+
+
+class Detach(Alike):
+    """The same numbers, but no gradient goes back through them: torch.Tensor.detach."""
+
+    op = "detach"
+    elsewhere = ("stopgradient", "stopgrad")
+    family = "merge"
+    target = "Detach"
+    functional = broadcast = True
+    view = True
+    same_numbers = still_linear = True
+    examples: ClassVar[Any] = (({}, ((4,),)), ({}, ((4, 8, 9),)))
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        return (t,)
+
+    def keeps(self, t: TensorType) -> Kept:
+        return NOTHING
+
+    def call(self, t: TensorType) -> Call:
+        return Call(None, forward="x0.detach()", broadcast=True)

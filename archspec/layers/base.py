@@ -145,6 +145,14 @@ def along(rank: int, moved: Mapping[int, Reach]) -> tuple[Reach, ...]:
     return tuple(moved.get(axis, Reach(axis)) for axis in range(rank))
 
 
+NOWHERE = Window(lo=1, hi=0)  # no cell at all
+
+
+def unread(t: TensorType | None) -> tuple[tuple[Reach, ...], ...]:
+    """The reach into a second input of which only the size is read: no cell along any axis."""
+    return () if t is None else ((Reach(0, NOWHERE),) * t.rank,)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What is kept for the backward pass of one sample.

@@ -10,8 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
-from archspec.layers.edge import unread
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, unread
 from archspec.layers.fields import (
     Axis,
     Flag,
@@ -148,30 +147,6 @@ class Nms(Boxes):
 
     def keeps(self, boxes: TensorType, scores: TensorType) -> Kept:
         return Kept(bytes=scores.bytes)  # 1 or 0 for each
-
-
-class TopK(Boxes):
-    """The rows of [N, D] with the largest scores, best first, and their scores: torch.topk."""
-
-    op = "top_k"
-    target = "TopK"
-    takes = ("x", "scores")
-    gives = ("x", "scores")
-    examples = (({"k": 3}, ((6, 4), (6,))), ({"k": 9}, ((5, 2), (5,))))
-
-    k: Size = Field(description="rows at most")
-
-    def infer(self, x: TensorType, scores: TensorType) -> tuple[TensorType, ...]:
-        expect_dtype(self.op, x)
-        expect_dtype(self.op, scores)
-        if x.rank != 2 or scores.shape != x.shape[:1]:
-            message = f"`top_k` takes rows [N, D] and scores [N]; they are {x} and {scores}"
-            raise Mismatch(message, code="E203")
-        kept = min(self.k, x.shape[0])
-        return x.like((kept, x.shape[1])), scores.like((kept,))
-
-    def keeps(self, x: TensorType, scores: TensorType) -> Kept:
-        return Kept(bytes=8 * (1 + min(self.k, x.shape[0])))  # where they came from
 
 
 class RoiAlign(Boxes):

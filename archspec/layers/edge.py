@@ -25,6 +25,7 @@ from archspec.layers.base import (
     TensorType,
     Window,
     along,
+    unread,
 )
 from archspec.layers.fields import Axes, Axis, Cells, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
@@ -61,7 +62,9 @@ class Pad(Rearrange):
         ({"amounts": 1, "mode": "replicate"}, ((4, 5, 6, 7),)),
         ({"amounts": [1, 2], "mode": "circular"}, ((4, 8, 9),)),
         ({"amounts": 1, "value": 0.5}, ((4, 8, 9),)),
+        ({"amounts": 1, "value": "-inf"}, ((4, 8, 9),)),
         ({"amounts": [2, 3], "axis": 0}, ((4, 8, 9),)),
+        ({"amounts": [2, 0], "axis": 0, "value": "-inf"}, ((4, 9),)),
         ({"amounts": [-1, [2, -3]]}, ((4, 8, 9),)),
         ({"amounts": 1, "axis": -1}, ((6,),)),
     )
@@ -72,7 +75,9 @@ class Pad(Rearrange):
     mode: Literal["zeros", "reflect", "replicate", "circular"] = Field(
         "zeros", description="what the added cells hold"
     )
-    value: Number = Field(0.0, description="what they hold in mode `zeros`, if not 0")
+    value: Number | Literal["-inf", "inf"] = Field(
+        0.0, description="what they hold in mode `zeros`, if not 0"
+    )
     axis: Axis | None = Field(None, description="only along this axis")
 
     def check(self) -> None:
@@ -130,12 +135,16 @@ class Pad(Rearrange):
         first = 1 if self.axis is None else place(self.op, self.axis, t)
         return Arg(tuple(chain(*reversed(self.sides(t)[first:]))))
 
+    @property
+    def _value(self) -> float:
+        return float(self.value) if isinstance(self.value, str) else self.value
+
     def call(self, t: TensorType) -> Call:
         pad = self._torch(t)
         if self.axis is not None:
-            return Call("Pad", (pad, *self.args("value")))
+            return Call("Pad", (pad, Arg(self._value, "value", 0.0)))
         if self.mode == "zeros" and self.value != 0:
-            return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg(self.value)))
+            return Call(f"nn.ConstantPad{t.rank - 1}d", (pad, Arg(self._value)))
         return Call(f"nn.{_PADS[self.mode]}{t.rank - 1}d", (pad,))
 
     def function(self, t: TensorType) -> Call | None:
@@ -143,7 +152,7 @@ class Pad(Rearrange):
         amounts = Arg(tuple(chain(*reversed(self.sides(t)[first:]))), "amounts")
         word = "constant" if self.mode == "zeros" else self.mode
         given = [] if self.mode == "zeros" and self.value == 0 else [Arg(word, "mode")]
-        more = given if self.value == 0 else [*given, Arg(self.value, "value")]
+        more = given if self.value == 0 else [*given, Arg(self._value, "value")]
         named = "".join(f", {a.name}={a.name}" for a in more)
         return Call(None, forward=f"nn.functional.pad(x0, amounts{named})", free=(amounts, *more))
 
@@ -164,14 +173,6 @@ class LikeOther(Rearrange):
             message = f"`{self.op}` takes two inputs of equal rank; they are {t} and {like}"
             raise Mismatch(message, code="E203")
         return like.shape[1:]
-
-
-NOWHERE = Window(lo=1, hi=0)  # no cell at all
-
-
-def unread(t: TensorType | None) -> tuple[tuple[Reach, ...], ...]:
-    """The reach into a second input of which only the size is read: no cell along any axis."""
-    return () if t is None else ((Reach(0, NOWHERE),) * t.rank,)
 
 
 class Crop(LikeOther):

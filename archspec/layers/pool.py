@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -16,14 +17,17 @@ from archspec.layers.base import (
     Call,
     Kept,
     Layer,
+    Mismatch,
     Reach,
     TensorType,
     Window,
+    unread,
 )
-from archspec.layers.fields import Flag, Padding, PerAxis, Positive, Size, up_to
+from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Positive, Size, up_to
 from archspec.layers.window import (
     Slide,
     Windowed,
+    expect_dtype,
     expect_map,
     expect_one_length,
     padding_arg,
@@ -110,7 +114,10 @@ class Pool(Windowed):
 
 
 class MaxPool(Pool):
-    """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d."""
+    """The largest cell of each window: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d.
+
+    With `indices` a second output, `indices`, says where in the map each stood, for `max_unpool`.
+    """
 
     op = "max_pool"
     name = "MaxPool"
@@ -121,17 +128,131 @@ class MaxPool(Pool):
         ({"kernel": 3, "stride": 2, "ceil": True}, ((4, 8, 9),)),
         ({"kernel": [2, 3], "stride": [1, 2], "dilation": [2, 1]}, ((4, 8, 9),)),
         ({"kernel": 2, "stride": 2}, ((4, 4, 5, 6),)),
+        ({"kernel": 2, "indices": True}, ((4, 9),)),
+        ({"kernel": 3, "stride": 2, "padding": 1, "indices": True}, ((4, 8, 9),)),
+        ({"kernel": 2, "ceil": True, "indices": True}, ((4, 4, 5, 6),)),
     )
 
     padding: Padding = Field(0, description="cells added around the input, or a word")
     dilation: PerAxis = Field(1, description="distance between the window's cells")
     ceil: Flag = Field(False, description="round the output size up")
+    indices: Flag = Field(False, description="a second output: where the largest cells stood")
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        if self.indices:
+            self.__dict__["gives"] = ("output", "indices")
+
+    def check(self) -> None:
+        super().check()
+        if self.indices and self.around in ("same", "causal"):
+            why = f"with `padding: {self.around}` places would be those of the padded map"
+            raise self.bad("indices", why, "give `padding` as a number")
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        (out,) = super().infer(t)
+        return (out, replace(out, dtype="int")) if self.indices else (out,)
 
     def keeps(self, t: TensorType) -> Kept:
+        if self.indices:
+            return Kept(inputs=(0,), outputs=(1,))
         places = 8 * self.infer(t)[0].size  # of the winners, int64
         if self.helped():
             return Kept(bytes=places + self.padded(t))
         return Kept(inputs=(0,), bytes=places)
+
+    def call(self, t: TensorType) -> Call:
+        call = super().call(t)
+        if not self.indices:
+            return call
+        args = (*call.args, Arg(True, "return_indices", False))
+        return replace(call, args=args, results=("r[0]", "r[1]"))
+
+
+class MaxUnpool(Layer):
+    """Cells put back where a `max_pool` found them, zeros elsewhere: torch.nn.MaxUnpool1d … 3d.
+
+    `indices` is the second output of `max_pool: {…, indices: true}`. A third input, or `size`, says
+    how large the map was, where the windows did not fill it.
+    """
+
+    op = "max_unpool"
+    elsewhere = ("maxunpooling",)
+    family = "pool"
+    reads = "map"
+    kept = Kept(inputs=(1,))
+    takes = ("x", "indices", "like?")
+    example_dtypes = ("float", "int", "float")
+    examples = (
+        ({"kernel": 2}, ((4, 5), (4, 5))),
+        ({"kernel": 3, "stride": 2, "padding": 1}, ((4, 4, 5), (4, 4, 5))),
+        ({"kernel": 2, "size": [9, 11]}, ((4, 4, 5), (4, 4, 5))),
+        ({"kernel": [2, 3]}, ((4, 4, 5), (4, 4, 5), (1, 9, 16))),
+        ({"kernel": 2}, ((4, 2, 2, 3), (4, 2, 2, 3))),
+    )
+
+    kernel: PerAxis = Field(description="size of the window of the pool")
+    stride: PerAxis | None = Field(None, description="step of the window; the kernel when left out")
+    padding: Cells = Field(0, description="cells that the pool added around its input")
+    size: PerAxis | None = Field(None, description="size of the map, where the windows do not say")
+
+    def windows(self, t: TensorType) -> list[tuple[int, int, int]]:
+        """Kernel, stride and padding along each spatial axis. Raises Mismatch."""
+        stride = self.kernel if self.stride is None else self.stride
+        named = (("kernel", self.kernel), ("stride", stride), ("padding", self.padding))
+        return list(zip(*(spread(self.op, n, v, t) for n, v in named), strict=True))
+
+    def infer(
+        self, x: TensorType, indices: TensorType, like: TensorType | None = None
+    ) -> tuple[TensorType, ...]:
+        expect_map(self.op, x)
+        expect_dtype(self.op, indices, "int")
+        if indices.shape != x.shape:
+            message = f"`max_unpool` takes a place for each cell of {x}; `indices` is {indices}"
+            raise Mismatch(message, "they are the second output of the pool", "E203")
+        plain = tuple(
+            (n - 1) * stride - 2 * pad + kernel
+            for n, (kernel, stride, pad) in zip(x.shape[1:], self.windows(x), strict=True)
+        )
+        wanted = self._wanted(x, like) or plain
+        for size, most, (_, stride, _) in zip(wanted, plain, self.windows(x), strict=True):
+            if not max(most - stride, 0) < size < most + stride:
+                message = f"`max_unpool` makes {most} cells of an axis of the input {x}, give or "
+                message += f"take {stride - 1}; it is to be {size}"
+                raise Mismatch(message, "it is the size of what the pool was given", "E304")
+        return (x.like((x.shape[0], *wanted), map=True),)
+
+    def _wanted(self, x: TensorType, like: TensorType | None) -> tuple[int, ...]:
+        if like is None:
+            return () if self.size is None else spread(self.op, "size", self.size, x)
+        if self.size is not None:
+            message = "`max_unpool` has a `size` and a third input, which gives the size too"
+            raise Mismatch(message, "leave one of them out", "E311")
+        if like.rank != x.rank:
+            message = f"`max_unpool` takes inputs of equal rank; they are {x} and {like}"
+            raise Mismatch(message, code="E203")
+        return like.shape[1:]
+
+    def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        spots = [
+            Reach(a, Window(up=stride, lo=pad + 1 - kernel, hi=pad))
+            for a, (kernel, stride, pad) in enumerate(self.windows(ins[0]), 1)
+        ]
+        both = (Reach(0), *spots)
+        return (both, both, *(seen for t in ins[2:] for seen in unread(t)))
+
+    def call(self, *ins: TensorType) -> Call:
+        stride = self.kernel if self.stride is None else self.stride
+        args = (*self.args("kernel"), Arg(stride, "stride", self.kernel), *self.args("padding"))
+        name, sizes = f"nn.MaxUnpool{ins[0].rank - 1}d", self.infer(*ins)[0].shape[1:]
+        free = tuple(Arg(n, f"n{i}") for i, n in enumerate(sizes))
+        if len(ins) > 2:
+            return Call(name, args, "self(x0, x1, list(x2.shape[2:]))")
+        if self.size is not None:
+            return Call(
+                name, args, f"self(x0, x1, [{', '.join(a.name or '' for a in free)}])", free
+            )
+        return Call(name, args, "self(x0, x1)")
 
 
 class MeanPool(Pool):

@@ -7,6 +7,7 @@ normalize: {axis: 0}, there                      nn.functional.normalize(x0)    
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -25,7 +26,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axes, Axis, Count, Epsilon, Flag, Positive
+from archspec.layers.fields import Axes, Axis, Count, Epsilon, Flag, Positive, Size
 from archspec.layers.window import Alike, expect_dtype
 
 _METHODS = {
@@ -238,3 +239,47 @@ class Argmax(Layer):
     def module(self, t: TensorType) -> Call:
         dim = torch_axis(self.axis)
         return Call("Argmax", (dim, *self.args(keep="keepdim")))
+
+
+class TopK(Layer):
+    """The largest cells along an axis, largest first, and their places: torch.topk.
+
+    Of rows [N, D] with scores [N] the best are `{from: scores, top_k: 3}`, then `gather` by its
+    `indices`.
+    """
+
+    op = "top_k"
+    elsewhere = ("topk",)
+    family = "merge"
+    functional = True
+    gives = ("output", "indices")
+    kept = Kept(outputs=(1,))
+    examples = (
+        ({"k": 3}, ((6,),)),
+        ({"k": 2, "axis": 0}, ((4, 8, 9),)),
+        ({"k": 9, "largest": False}, ((4, 9),)),
+    )
+
+    k: Size = Field(description="how many")
+    axis: Axis = Field(-1, description="the axis along which is looked")
+    largest: Flag = Field(True, description="false: the smallest, smallest first")
+
+    def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        if t.dtype == "bool":
+            raise Mismatch("`top_k` takes numbers; the input holds bool", code="E303")
+        axis = place(self.op, self.axis, t)
+        if self.k > t.shape[axis]:
+            why = f"axis {axis} of the input {t} has {t.shape[axis]} cells"
+            raise self.misfit(
+                "k", why, f'"$(min({self.k}, prev.shape[{axis}]))" takes all there are'
+            )
+        found = t.resized(axis, self.k)
+        return found, replace(found, dtype="int")
+
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        return (along(t.rank, {place(self.op, self.axis, t): WHOLE}),)
+
+    def call(self, t: TensorType) -> Call:
+        free = (Arg(self.k, "k"), torch_axis(self.axis, "axis"))
+        order = "" if self.largest else ", largest=False"
+        return Call(None, forward=f"x0.topk(k, axis{order})", free=free, results=("r[0]", "r[1]"))

@@ -29,8 +29,8 @@ _INDEX = {
     op: module
     for module, ops in (
         ("conv", "conv conv_transpose"),
-        ("pool", "max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool global_avg_pool"),
-        ("pool", "global_max_pool"),
+        ("pool", "max_pool max_unpool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool"),
+        ("pool", "global_avg_pool global_max_pool"),
         ("norm", "batch_norm instance_norm layer_norm rms_norm group_norm local_response_norm"),
         ("activation", "relu relu6 leaky_relu prelu elu celu selu gelu quick_gelu silu mish"),
         (
@@ -46,8 +46,8 @@ _INDEX = {
         ("merge", "parameter add sub mul div mean max min matmul concat scale"),
         ("constant", "constant"),
         ("einsum", "einsum"),
-        ("arithmetic", "exp log sqrt sin cos pow clamp"),
-        ("reduction", "reduce normalize cumsum argmax"),
+        ("arithmetic", "exp log sqrt sin cos pow clamp detach"),
+        ("reduction", "reduce normalize cumsum argmax top_k"),
         ("shape", "flatten unflatten reshape permute select slice split"),
         ("places", "flip stack expand one_hot gather"),
         ("edge", "pad crop roll"),
@@ -55,7 +55,7 @@ _INDEX = {
         ("sampling", "affine_grid grid_sample fold"),
         ("noise", "dropout spatial_dropout alpha_dropout drop_path gaussian_noise sample_normal"),
         ("position", "sine_positions sine_embedding"),
-        ("detection", "grid_points anchor_boxes nms top_k roi_align"),
+        ("detection", "grid_points anchor_boxes nms roi_align"),
     )
     for op in ops.split()
 }

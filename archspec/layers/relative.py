@@ -12,8 +12,7 @@ import math
 
 from pydantic import Field
 
-from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
-from archspec.layers.edge import unread
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, unread
 from archspec.layers.fields import Cells, Number, PerAxis
 from archspec.layers.window import expect_dtype, expect_one_length
 from archspec.text.words import written

@@ -23,8 +23,9 @@ from archspec.layers.base import (
     Reach,
     TensorType,
     Window,
+    unread,
 )
-from archspec.layers.edge import LikeOther, unread
+from archspec.layers.edge import LikeOther
 from archspec.layers.fields import Cells, Flag, PerAxis, Real, Says, Size, up_to
 from archspec.layers.pool import adaptive
 from archspec.layers.shape import Rearrange

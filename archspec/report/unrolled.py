@@ -78,4 +78,5 @@ def _decimal(value: object) -> str:
 
 
 def _bare(text: str) -> bool:
-    return text.replace(".", "").replace("_", "").isalnum() and not text[0].isdigit()
+    plain = text.replace(".", "").replace("_", "").replace("-", "")
+    return plain.isalnum() and not text[0].isdigit()

@@ -1,14 +1,14 @@
 """Points → candidates: each a network of the same spec, analysed; no torch, nothing trained.
 
-The text and the parse are shared: a candidate is `program.with_(**params)`, which expands the spec
-anew. With several processes each has the parsed spec once, and is sent points.
+The text and the parse are shared, and blocks that candidates have in common are expanded once. With
+several processes each has the parsed spec once, and is sent points.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,7 @@ from archspec.text.faults import SpecError
 from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
+    from archspec.analysed import Network
     from archspec.network import Program
 
 MOST = 1000  # candidates, where nothing is said
@@ -148,12 +149,19 @@ Answer = dict[str, float] | str | None
 """Figures; why the spec refuses the point; None: beyond the budget."""
 
 
-def answer(program: Program, asked: Question, point: Point) -> Answer:
-    """What the analysis says of one point."""
-    try:
-        candidate = program.with_(**spaces.settings(point, defaults(program)))
-    except SpecError as error:
-        return error.faults[0].message
+def answers(program: Program, asked: Question, points: Sequence[Point]) -> Iterator[Answer]:
+    """What the analysis says of points, one after the other."""
+    given = defaults(program)
+    several = [spaces.settings(point, given) for point in points]
+    for params, candidate in zip(several, program.each(several), strict=True):
+        try:
+            yield _figures(asked, candidate or program.with_(**params))
+        except SpecError as error:
+            yield error.faults[0].message
+
+
+def _figures(asked: Question, candidate: Network) -> dict[str, float] | None:
+    """Those that are asked for; None where it is beyond the budget."""
     found: dict[str, float] = {}
     for bound in asked.bounds:
         name = bound.figure.name
@@ -168,7 +176,7 @@ def analysed(
 ) -> Iterator[Answer]:
     """An answer for each point, in order."""
     if processes == 1:
-        yield from map(partial(answer, program, asked), points)
+        yield from answers(program, asked, points)
         return
     share = max(1, len(points) // (8 * processes))
     parts = [points[i : i + share] for i in range(0, len(points), share)]
@@ -176,12 +184,12 @@ def analysed(
         yield from chain.from_iterable(pool.map(_part, parts))
 
 
-_ANSWER: list[Any] = []  # of a process of the pool: what it asks of each point
+_ASKED: list[Any] = []  # of a process of the pool: what it asks of points
 
 
 def _begin(program: Program, asked: Question) -> None:
-    _ANSWER[:] = [partial(answer, program, asked)]
+    _ASKED[:] = [partial(answers, program, asked)]
 
 
-def _part(points: Iterable[Point]) -> list[Answer]:
-    return list(map(_ANSWER[0], points))
+def _part(points: Sequence[Point]) -> list[Answer]:
+    return list(_ASKED[0](points))

@@ -24,7 +24,7 @@ from archspec.search import space as spaces
 from archspec.search.candidates import (
     Question,
     Tally,
-    answer,
+    answers,
     defaults,
     nothing,
     param,
@@ -228,7 +228,7 @@ class _Study:
 
     def _analysed(self, trial: Any, point: Point) -> dict[str, float] | None:
         """What the analysis says; None where the point is not to be trained."""
-        found = answer(self.program, self.asked, self._split(point)[0])
+        (found,) = answers(self.program, self.asked, [self._split(point)[0]])
         trial.set_user_attr("point", point)
         if isinstance(found, dict):
             trial.set_user_attr("figures", found)

@@ -74,7 +74,10 @@ def core(text: str) -> Any:
             raise NumberError("is out of range", "write a smaller number")
         return value
     if _OTHER_NUMBER.fullmatch(text):
-        raise NumberError("is not a finite decimal number", "write a decimal number")
+        word = "-inf" if text[0] == "-" else "inf"
+        taken = f", or where an op takes it, as `pad` does, the word `{word}`"
+        help = f"write a decimal number{taken if 'inf' in text.lower() else ''}"
+        raise NumberError("is not a finite decimal number", help)
     return text
 
 

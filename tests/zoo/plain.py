@@ -253,3 +253,60 @@ class Clip(nn.Module):
         a, b = (x / x.norm(dim=1, keepdim=True) for x in (a, b))
         logit = (a * b).sum(1) * self.logit_scale.exp()
         return {"logit": logit, "image_features": a, "text_features": b}
+
+
+# ---------------------------------------------------------------- generation
+
+
+class VqResidual(nn.Module):
+    """ReLU, 3x3, ReLU, 1x1, added."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(self.conv1(x.relu()).relu())
+
+
+class VqVae(nn.Module):
+    """VQ-VAE: section 4.1 of van den Oord et al. 2017."""
+
+    def __init__(self, width: int = 256, codes: int = 512, dim: int = 64) -> None:
+        super().__init__()
+        half = {"kernel_size": 4, "stride": 2, "padding": 1}
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, width, **half),
+            nn.ReLU(),
+            nn.Conv2d(width, width, **half),
+            VqResidual(width),
+            VqResidual(width),
+            nn.ReLU(),
+            nn.Conv2d(width, dim, 1),
+        )
+        self.codebook = Modules()
+        self.codebook.table = nn.Parameter(torch.empty(codes, dim))
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dim, width, 3, padding=1),
+            VqResidual(width),
+            VqResidual(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, width, **half),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 3, **half),
+        )
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        latent = self.encoder(x)
+        table = self.codebook.table
+        rows = latent.permute(0, 2, 3, 1).flatten(1, 2)
+        code = torch.cdist(rows, table.expand(len(x), -1, -1)).argmin(-1)
+        quantized = table[code].unflatten(1, latent.shape[2:]).permute(0, 3, 1, 2)
+        through = latent + (quantized - latent).detach()
+        return {
+            "reconstruction": self.decoder(through),
+            "latent": latent,
+            "quantized": quantized,
+            "code": code,
+        }

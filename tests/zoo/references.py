@@ -221,6 +221,7 @@ REFERENCES |= {
     ),
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
+    ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
 }
 
 # ---------------------------------------------------------------- large variants

@@ -291,7 +291,7 @@ def _text(
     plan: Plan, info: Info, flows: tuple[list[Flow], list[list[Flow]]], init: list[Stmt],
     forward: list[Stmt] | None,
 ) -> None:  # fmt: skip
-    numbered = any(not m.isidentifier() for m in plan.scope.unit.members)
+    numbered = any(m.isdigit() for m in plan.scope.unit.members)
     listed = "nn.ModuleList" if plan.scope.unit.listed or numbered else "nn.Module"
     base = "nn.Sequential" if forward is None else listed
     lines = [f"class {info.name}({base}):", *quoted(_docstring(plan, info.parameters, *flows))]

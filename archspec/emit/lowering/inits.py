@@ -222,7 +222,7 @@ class Inits:
             return None
         _chained(tests)
         where: ast.expr = name(f"self.{path}".rstrip("."))
-        if "." in path or path.isdigit():
+        if not path.isidentifier() and path:
             where = call("self.get_submodule", ast.Constant(path))
         return For("module", call(ast.Attribute(where, "modules")), [tests[0]])
 

@@ -15,9 +15,11 @@ from archspec.language import Item
 
 
 def member(segment: str) -> ast.expr:
-    """`self.conv1`; of a class whose members are numbered `self[0]`."""
+    """`self.conv1`; `self[0]` of a class of numbers; `self.get_submodule("block1-0")`."""
     if segment.isidentifier():
         return ast.Attribute(ast.Name("self"), segment)
+    if not segment.isdigit():
+        return call("self.get_submodule", ast.Constant(segment))
     return ast.Subscript(ast.Name("self"), ast.Constant(int(segment)))
 
 
@@ -30,7 +32,7 @@ def set_member(segment: str, value: ast.expr) -> Stmt:
 
 def hint_of(item: Item) -> str:
     """What a variable may be called after the item's id: `AuxLogits` → `aux_logits`."""
-    text = item.id.text if item.id is not None else ""
+    text = item.id.text.replace("-", "_") if item.id is not None else ""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower() if text.isidentifier() else ""
 
 
@@ -119,5 +121,5 @@ def _counted(scope: Scope, rows: Sequence[Row], texts: Sequence[str]) -> ast.exp
 def words_of(item: Item) -> str:
     """What a variable for an item's modules may be called."""
     parts = item.id.parts if item.id is not None else ()
-    text = "".join(p for p in parts if isinstance(p, str)).strip("_")
+    text = "".join(p for p in parts if isinstance(p, str)).replace("-", "_").strip("_")
     return text if text.isidentifier() else item.op.lower()

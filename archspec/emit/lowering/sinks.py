@@ -66,7 +66,7 @@ class Members(Sink):
             into.append(Line(call("self.add_module", text, module)))
             return None
         self.unit.members.add(word)
-        if not word.isidentifier():  # what is no module has its place, so that others keep theirs
+        if word.isdigit():  # what is no module has its place, so that others keep theirs
             empty = range(self.count, int(word))
             into += [set_member(str(k), call("nn.Identity")) for k in empty]
             self.count = int(word) + 1
@@ -177,7 +177,7 @@ class Named(Sink):
     def put(self, text: ast.expr, module: ast.expr, into: list[Stmt]) -> ast.expr | None:
         if self.variable is not None:
             into.append(Line(call(f"{self.variable}.add_module", text, module)))
-        elif isinstance(text, ast.Constant) and str(text.value).isidentifier():
+        elif isinstance(text, ast.Constant) and not str(text.value).isdigit():
             self.elements[str(text.value)] = module
         else:
             self.open(into)
@@ -208,8 +208,12 @@ class Named(Sink):
             return name(self.variable)
         if not self.elements:
             return call("nn.Sequential")
-        inside = [ast.keyword(k, v) for k, v in self.elements.items()]
-        return call("nn.Sequential", ast.Call(name("OrderedDict"), [], inside))
+        if all(map(str.isidentifier, self.elements)):
+            inside = [ast.keyword(k, v) for k, v in self.elements.items()]
+            return call("nn.Sequential", ast.Call(name("OrderedDict"), [], inside))
+        keys: list[ast.expr | None] = [ast.Constant(key) for key in self.elements]
+        named = ast.Dict(keys, [*self.elements.values()])
+        return call("nn.Sequential", call("OrderedDict", named))
 
 
 @dataclass

@@ -77,18 +77,6 @@ class Nms(nn.Module):
         return boxes * kept[:, :, None], scores * kept
 
 
-class TopK(nn.Module):
-    """The rows of [N, K, D] with the largest scores [N, K], best first."""
-
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        self.k = k
-
-    def forward(self, x: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        scores, index = scores.topk(min(self.k, scores.shape[1]))
-        return x[torch.arange(x.shape[0], device=x.device)[:, None], index], scores
-
-
 class RoiAlign(nn.Module):
     """Boxes [N, K, 4] cut out of maps [N, C, H, W]: [N, K, C, size, size].
 

@@ -419,6 +419,13 @@ class Cos(nn.Module):
         return x.cos()
 
 
+class Detach(nn.Module):
+    """The same numbers; no gradient goes back through them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
 class Pow(nn.Module):
     """The input to the power of a number."""
 
@@ -908,7 +915,7 @@ class SineEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         half = self.size // 2
-        steps = torch.arange(half, dtype=torch.float32, device=x.device) / half
-        angle = x[..., None].float() / torch.pow(self.longest, steps)
+        steps = torch.arange(half, dtype=torch.float32, device=x.device)
+        angle = x[..., None].float() * (-math.log(self.longest) * steps / half).exp()
         pair = (angle.cos(), angle.sin()) if self.cosines == "first" else (angle.sin(), angle.cos())
         return torch.cat(pair, -1)

@@ -208,6 +208,31 @@ def test_in_blocks_copies_and_groups() -> None:
     assert torch.equal(model(x), y)
 
 
+def test_in_each_copy_of_a_group_and_where_that_is_used_again() -> None:
+    text = """
+input: [4]
+body:
+  - id: g
+    repeat: 3
+    body: [{id: a, linear: 4}, tanh, {id: b, linear: {out: 4, bias: false}, tie: a, repeat: 2}]
+  - {id: h, sequential: [{id: c, linear: 4}, relu, {id: d, linear: 4, tie: c}]}
+  - {id: again, shared: h}
+  - {id: last, linear: 4, tie: $(1).a}
+"""
+    text = text.replace("$(1).a", "g.$(1).a")
+    ties = {f"g.{k}.b.{j}.weight": f"g.{k}.a.weight" for k in range(3) for j in range(2)}
+    ties |= {"h.d.weight": "h.c.weight", "last.weight": "g.1.a.weight"}
+    assert program(text).graph.ties() == ties
+    model = network(text)
+    y = x = torch.randn(2, 4)
+    for part in model.g:
+        y = part.a(y).tanh() @ part.a.weight.t() @ part.a.weight.t()
+    for _ in range(2):
+        y = nn.functional.linear(model.h.c(y).relu(), model.h.c.weight, model.h.d.bias)
+    y = nn.functional.linear(y, model.get_parameter("g.1.a.weight"), model.last.bias)
+    assert torch.allclose(model(x), y, atol=1e-6)
+
+
 def test_to_a_parameter_and_through_a_used_file(tmp_path: Path) -> None:
     (tmp_path / "body.yaml").write_text(
         "spec: 1\ninput: {tokens: {shape: [5], dtype: int}}\n"

@@ -32,7 +32,7 @@ def faults(graph: Graph) -> Iterator[Fault]:
 
 def _filled(node: Node, which: str) -> Iterator[Weight]:
     """The weights of a node that its filler for `weight`, or for `bias`, is for."""
-    for weight in node.owned():
+    for weight in node.untied() if node.shared is None else ():
         direct = weight.name.endswith(("original", "original1"))  # of the shape of what is computed
         computed = weight.name.startswith("parametrizations.") and not direct
         if not weight.buffer and not computed and ("bias" in weight.name) is (which == "bias"):

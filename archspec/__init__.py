@@ -6,12 +6,12 @@ What is here is loaded when it is first used; only `build`, `export`, `see`, `tr
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from archspec.version import VERSION
 
+TYPE_CHECKING = False  # as of typing, which takes time to import: Ctrl-C is not caught yet
 if TYPE_CHECKING:
+    from typing import Any
+
     from archspec import search, see, train, transfer, weights
     from archspec.layers import register
     from archspec.limits import Limits
@@ -39,6 +39,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in ("search", "see", "train", "transfer", "weights"):
         return import_module(f"archspec.{name}")
     if name not in _HOME:

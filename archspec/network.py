@@ -335,6 +335,9 @@ def load(
 
 def prepare(path: str | Path, choice: Choice) -> Program:
     """`load`, its choices in one: params may then be called `inputs` or `variant` as well."""
+    if not isinstance(path, (str, os.PathLike)):
+        wanted = "a path, the name of one that ships with archspec, or a Program"
+        raise TypeError(f"a spec is {wanted}, not {type(path).__name__}")
     with collector.paused():
         return start(path, choice).checked()
 
@@ -349,6 +352,8 @@ def loads(
     **params: Any,
 ) -> Program:
     """The program of a spec given as text; `name` is what messages call it. Raises SpecError."""
+    if not isinstance(text, str):
+        raise TypeError(f"`loads` takes the text of a spec, not {type(text).__name__}")
     choice = Choice(variant=variant, params=params, inputs=inputs or {}, limits=limits)
     with collector.paused():
         return Run(sources.from_text(text, name, limits=limits), choice).checked()

@@ -1,15 +1,32 @@
-"""Text, bytes → file: whole or not at all, never over something that archspec did not write."""
+"""Text, bytes → file: whole or not at all, never over what archspec did not write, or is edited.
+
+A file that archspec writes says so, with a digest of all the rest of it. What a person has changed
+since has another digest, and is theirs:
+
+    content   \"\"\"Net: written by archspec from net.yaml.\"\"\"                     …
+    file      \"\"\"Net: written by archspec (5f2b9c0e8d17a346) from net.yaml.\"\"\"  …
+
+PNG, PDF and ONNX have a place of their own for a comment, which no program needs to understand.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 MARK = "written by archspec"  # stands in the first lines of every emitted file
 _HEAD = 2000  # bytes that are searched for it
+_MARKED = re.compile(MARK.encode(), re.IGNORECASE)
+_SEALED = re.compile(_MARKED.pattern + rb" \(([0-9a-f]{16})\)", re.IGNORECASE)
+_MOST = 1 << 28  # bytes that are read to see whether a file is archspec's; a larger one is not
 
 
 class NotOursError(Exception):
@@ -17,13 +34,13 @@ class NotOursError(Exception):
 
 
 def save(content: str | bytes, target: Path, *, force: bool = False) -> None:
-    """Write `content` to `target` in one step; text as UTF-8.
+    """Write `content` to `target` in one step, with the digest of it; text as UTF-8.
 
-    Raises NotOursError where `target` is there and does not carry archspec's mark, unless `force`;
+    Raises NotOursError where `target` is there and is not as archspec wrote it, unless `force`;
     OSError as the file system gives it.
     """
-    with replacing(target, _marked, force=force) as path:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with replacing(target, as_written, force=force) as path:
+        path.write_bytes(sealed(content.encode() if isinstance(content, str) else content))
 
 
 @contextmanager
@@ -31,11 +48,13 @@ def replacing(target: Path, ours: Callable[[Path], bool], *, force: bool = False
     """A file to write beside `target`, whose place it takes in one step when all went well.
 
     `ours` says whether a file that is there already is archspec's. Raises NotOursError where it is
-    not, unless `force`; links, folders and devices never are.
+    not, unless `force`; links, folders and devices never are. Raises OSError where it is read-only.
     """
     plain = target.is_file() and not target.is_symlink()
     if not force and os.path.lexists(target) and not (plain and ours(target)):
         raise NotOursError(f"`{target}` is there and was not written by archspec")
+    if plain and not target.stat().st_mode & 0o222:  # asked of its mode: root may write anything
+        raise PermissionError(errno.EACCES, "the file is read-only", str(target))
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
     os.close(handle)
     path = Path(name)
@@ -49,13 +68,6 @@ def replacing(target: Path, ours: Callable[[Path], bool], *, force: bool = False
         path.unlink(missing_ok=True)
 
 
-def _marked(path: Path) -> bool:
-    """Whether a file carries the mark."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    return not head.strip() or MARK.encode() in head.lower()
-
-
 def _mode(target: Path) -> int:
     """The mode of the file that is replaced, or what the umask gives a new one."""
     if target.is_file():
@@ -63,3 +75,50 @@ def _mode(target: Path) -> int:
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
+
+
+# ------------------------------------------------------------------ the digest
+
+
+def sealed(content: bytes) -> bytes:
+    """The content with its digest; as it is, where it does not carry the mark."""
+    at, piece = _seal(content, _digest(content))
+    return content[:at] + piece + content[at:]
+
+
+def as_written(path: Path) -> bool:
+    """Whether a file is as archspec wrote it, or empty.
+
+    Raises NotOursError where archspec wrote it and somebody changed it.
+    """
+    if path.stat().st_size > _MOST:
+        return False
+    content = path.read_bytes()
+    found = _SEALED.search(content)
+    if found is None:
+        return not content.strip()
+    _, piece = _seal(content, found[1].decode())
+    if _digest(content.replace(piece, b"", 1)).encode() != found[1]:
+        raise NotOursError(f"`{path}` was changed since archspec wrote it")
+    return True
+
+
+def _seal(content: bytes, digest: str) -> tuple[int, bytes]:
+    """Where the digest goes, and the bytes that say it there."""
+    words = f"{MARK} ({digest})".encode()
+    if content.startswith(b"\x89PNG"):  # a chunk before the last, which is of 12 bytes
+        chunk = b"tEXtComment\0" + words
+        size, check = len(chunk) - 4, zlib.crc32(chunk)
+        return len(content) - 12, struct.pack(">I", size) + chunk + struct.pack(">I", check)
+    if content.startswith(b"%PDF"):
+        return content.rindex(b"startxref"), b"%" + words + b"\n"
+    if content.startswith(b"\x08"):  # ONNX: of several fields `doc_string`, the last counts
+        return len(content), b"\x32" + bytes([len(words)]) + words
+    marked = _MARKED.search(content, 0, _HEAD)
+    return (marked.end(), f" ({digest})".encode()) if marked else (0, b"")
+
+
+def _digest(content: bytes) -> str:
+    """Of a text without its line ends' kind: git and editors turn them into the system's."""
+    plain = content if b"\0" in content[:_HEAD] else content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(plain).hexdigest()[:16]

@@ -15,7 +15,7 @@ MAX_NESTING = 12
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<arrow>→|⟶|⇒|->|-->|=>|>|,)
+      (?P<arrow>→|⟶|⇒|-+>|=>|>|,|[-–—−]+)
     | (?P<open>[(\[])
     | (?P<close>[)\]])
     | (?P<times>(?:[×xX*^·]|\*\*)\s*\{?\s*(?P<count>[0-9]+|[A-Za-z])\s*\}?(?![A-Za-z0-9]))
@@ -39,6 +39,7 @@ _WORDS = {
     "relu": "relu", "gelu": "gelu", "silu": "silu", "elu": "elu", "selu": "selu", "mish": "mish",
     "tanh": "tanh", "sigmoid": "sigmoid",
 }  # fmt: skip
+_PARAMS = {"linear": "fc", "batch_norm": "bn", "local_response_norm": "lrn"}
 _SPATIAL = {"conv", "pool", "avg_pool", "global_avg_pool", "local_response_norm"}
 _KNOWN = "CONV, POOL, AVGPOOL, FC, BN, LRN, DROPOUT, GAP, FLATTEN, RELU, GELU, SILU, TANH, SIGMOID"
 
@@ -56,6 +57,7 @@ class _Word:
     op: str
     sizes: tuple[int, ...] = ()
     count: int | str = 1
+    optional: str = ""  # the param that says whether it is there
     last: bool = False  # the linear map that gives the classes
 
 
@@ -64,14 +66,16 @@ class _Group:
     column: int = 0  # of its bracket
     items: list[_Word | _Group] = field(default_factory=list)
     count: int | str = 1
+    optional: str = ""
 
 
 def write(line: str = LINE, name: str = "network") -> str:
     """The text of a starter spec for `line`, named `name`. Raises LineError.
 
-    Steps are joined by `→` or `->`, groups stand in brackets, copies are `×3`, `x3`, `*3`, `^3`,
-    `³` or a letter (`×N`), which becomes a param. `CONV64` and `FC4096` give a width, `CONV3-64` a
-    kernel and a width. Widths that the line leaves open double after every pooling.
+    Steps are joined by `→`, `->`, a comma or a dash, groups stand in brackets, copies are `×3`,
+    `x3`, `*3`, `^3`, `³` or a letter (`×N`), which becomes a param, as what has a `?` behind it
+    does. `CONV64` and `FC4096` give a width, `CONV3-64` a kernel and a width. Widths that the line
+    leaves open double after every pooling. A SOFTMAX that no linear map precedes gets one.
     """
     return _Writer(_parse(line), name).text()
 
@@ -93,8 +97,8 @@ def _parse(line: str) -> _Group:
             previous = None
         elif match["close"]:
             previous = _close(stack, line, start)
-        elif match["times"] or match["power"]:
-            _repeat(previous, match, start)
+        elif match["times"] or match["power"] or match["optional"]:
+            _mark(previous, match, start)
         elif match["word"]:
             previous = _word(match, start)
             stack[-1].items.append(previous)
@@ -129,13 +133,19 @@ def _close(stack: list[_Group], line: str, start: int) -> _Group:
     return group
 
 
-def _repeat(previous: _Word | _Group | None, match: re.Match[str], start: int) -> None:
+def _mark(previous: _Word | _Group | None, match: re.Match[str], start: int) -> None:
+    """What stands behind a word or a group: `×3`, or `?`, a param that says whether it is there."""
     if previous is None:
-        raise LineError(f"`{match[0].strip()}` follows nothing that it could repeat", start)
+        does = "leave out" if match["optional"] else "repeat"
+        raise LineError(f"`{match[0].strip()}` follows nothing that it could {does}", start)
+    if match["optional"]:
+        op = next(_words(previous)).op
+        previous.optional = _PARAMS.get(op, op)
+        return
     count = match["count"] or match["power"].translate(_SUPERSCRIPTS)
     previous.count = int(count[:6]) if count.isdecimal() else count.lower()
-    if isinstance(previous.count, int) and not 1 <= previous.count <= 1000:
-        raise LineError(f"`{match[0].strip()}`: copies are 1 to 1000", start)
+    if isinstance(previous.count, int) and previous.count > 1000:
+        raise LineError(f"`{match[0].strip()}`: copies are 0 to 1000", start)
 
 
 def _word(match: re.Match[str], start: int) -> _Word:
@@ -161,6 +171,9 @@ class _Writer:
 
     def text(self) -> str:
         last = _last_linear(self.tree)
+        if last is None and _ends_in_softmax(self.tree):
+            last = _Word("linear")
+            self.tree.items.insert(-1, last)
         if last is not None:
             last.last = True
         body = self._items(self.tree, 2, column=None)
@@ -185,20 +198,28 @@ class _Writer:
         return lines
 
     def _group(self, group: _Group, indent: int, column: str | None) -> list[str]:
-        if group.count == 1:
+        if group.count == 1 and not group.optional:
             return self._items(group, indent, column)
         pad = " " * indent
         lead = self._flatten(group, indent)
+        if group.count == 1:
+            inner = self._items(group, indent + 4, column)
+            return [*lead, f"{pad}- when: {self._when(group)}", f"{pad}  body:", *inner]
         before = self.stage
         opens = any(word.op == "conv" and not word.sizes for word in _words(group))
-        if column is None and _pools(group) and opens:
+        if column is None and _pools(group) and opens and group.count:
             repeat, column = self._stages(group), "c" if isinstance(group.count, int) else "stage"
         else:
             repeat = str(self._count(group.count))
         inner = self._items(group, indent + 4, column)
         copies = group.count if isinstance(group.count, int) else 3
         self.stage = before + (self.stage - before) * copies
-        return [*lead, f"{pad}- repeat: {repeat}", f"{pad}  body:", *inner]
+        when = [f"{pad}  when: {self._when(group)}"] if group.optional else []
+        return [*lead, f"{pad}- repeat: {repeat}", *when, f"{pad}  body:", *inner]
+
+    def _when(self, item: _Word | _Group) -> str:
+        self.params.setdefault(item.optional, "true")
+        return f"${item.optional}"
 
     def _stages(self, group: _Group) -> str:
         """Widths of the copies: a list where their number is known, else each copy's place."""
@@ -231,10 +252,12 @@ class _Writer:
         if word.op == "global_avg_pool":
             self.flat = True
         text = self._call(word, column)
-        if word.count == 1:
+        beside = [] if word.count == 1 else [f"repeat: {self._count(word.count)}"]
+        beside += [f"when: {self._when(word)}"] if word.optional else []
+        if not beside:
             return [*lead, f"{pad}- {text}"]
         mapping = text if ":" in text else f"{text}: "
-        return [*lead, f"{pad}- {{{mapping}, repeat: {self._count(word.count)}}}"]
+        return [*lead, f"{pad}- {{{', '.join([mapping, *beside])}}}"]
 
     def _call(self, word: _Word, column: str | None) -> str:
         match word.op:
@@ -283,10 +306,17 @@ def _pools(item: _Word | _Group) -> int:
 def _last_linear(group: _Group) -> _Word | None:
     """The linear map that ends the line, if one does and is there once: it gives the classes."""
     for item in reversed(group.items):
+        if item.count == 0:
+            continue
         if isinstance(item, _Group):
-            return _last_linear(item) if item.count == 1 else None
+            return _last_linear(item) if item.count == 1 and not item.optional else None
         if item.op == "linear":
-            return item if item.count == 1 else None
+            return item if item.count == 1 and not item.optional else None
         if item.op not in ("softmax", "sigmoid"):
             return None
     return None
+
+
+def _ends_in_softmax(group: _Group) -> bool:
+    last = group.items[-1]
+    return isinstance(last, _Word) and last.op == "softmax"

@@ -59,6 +59,9 @@ def block_style(items: Sequence[Item], pad: str) -> Iterator[str]:
                         yield from block_style(path, pad + "      ")
                 else:
                     for path in value:
+                        if isinstance(path, dict):
+                            yield f"{pad}    - {flow(path)}"
+                            continue
                         yield f"{pad}    - body:" if path else f"{pad}    - []"
                         yield from block_style(path, pad + "        ")
             else:
@@ -93,7 +96,7 @@ class Block:
     name: str
     params: dict[str, Any]  # name -> default, as written; "required"
     keeps: bool  # the shape of its input is the shape of its output
-    pair: bool = False  # it has two inputs
+    inputs: tuple[str, ...] = ()  # where it has several, as they are declared
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,11 @@ class Scope:
 
 @dataclass
 class Seen:
-    """An item that `from` may name."""
+    """An item that `from` may name, or a pattern that stands for several of one shape."""
 
     path: str
     line: Line
+    several: bool = False
 
 
 @dataclass
@@ -126,7 +130,10 @@ class Known:
     bodies: list[list[Seen]] = field(default_factory=lambda: [[]])
 
     def all(self) -> list[Seen]:
-        return [s for body in self.bodies for s in body]
+        return [s for body in self.bodies for s in body if not s.several]
+
+    def several(self) -> list[Seen]:
+        return [s for body in self.bodies for s in body if s.several]
 
 
 class Machine:
@@ -554,7 +561,12 @@ class Machine:
             if named and path:
                 inner_seen += [Seen(f"{path}.{key}.{s.path}", s.line) for s in seen]
         item["branches"] = paths if named else list(paths.values())
+        if not named and not halve and not keep and self.chance(50):
+            item["branches"], more = self._columned(item["branches"], line, out)
+            ends += more
         item["merge"] = merge
+        if path and not named and merge != "concat" and not halve:
+            self.known.bodies[-1].append(Seen(f"{path}.*", ends[0], several=True))
         after = line if keep else Line(total(ends) if merge == "concat" else out, ends[0].halved)
         if path:
             self.known.bodies[-1] += [Seen(path, after), *inner_seen]
@@ -562,6 +574,21 @@ class Machine:
             more, after = self.conv(scope, after, out=str(self.even()))
             return [item, more], after
         return [item], after
+
+    def _columned(
+        self, paths: list[Any], line: Line, out: str | None
+    ) -> tuple[list[Any], list[Line]]:
+        """Paths with one for each copy of a convolution among them, and where those end."""
+        width = out or str(self.even())
+        kernels = self.pick(([1, 3], [3, 3], [1, 3, 5]))
+        column = self.fresh("k")
+        conv = {"out": self.value(width), "kernel": f"${column}", "padding": "half"}
+        copies: Item = {"repeat": {column: kernels}, "conv": conv}
+        if self.chance(30):
+            copies = {"repeat": len(kernels), "conv": {**conv, "kernel": 3}}
+        at = self.choose(len(paths) + 1)
+        found = [*paths[:at], copies, *paths[at:]]
+        return found, [Line(width, line.halved)] * len(kernels)
 
     def repeat(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
         if scope.copies >= 2:
@@ -595,6 +622,9 @@ class Machine:
                 for s in seen
                 if s.line == line
             ]
+        if keep and named:
+            pattern = f"{name}_*" if templated else f"{name}.*"
+            self.known.bodies[-1].append(Seen(pattern, line, several=True))
         if keep:
             return [item], line
         if named and literal and not templated and "residual" not in item:
@@ -681,6 +711,10 @@ class Machine:
             beside = self.pick(fitting)
             item = {"concat": self.pick(([beside.path, "prev"], ["prev", beside.path]))}
             return [item], replace(line, channels=total([beside.line, line]))
+        many = [s for s in self.known.several() if s.line == line]
+        if many and "loop" not in (line.channels or "loop"):
+            op = self.pick(("add", "mul", "mean", "max"))
+            return [{op: ["prev", *(s.path for s in many[-2:])]}], line
         larger = [s for s in seen if s.line.halved < line.halved]
         if larger and grows and not scope.steady:
             beside = self.pick(larger)
@@ -839,8 +873,8 @@ class Machine:
         item[block.name] = args or None
         stride = args.get("stride", 1) // 2
         after = line if block.keeps else Line(self._given(args.get("out")), line.halved + stride)
-        if block.pair:
-            return self._paired(item, scope, line, after, keep)
+        if block.inputs:
+            return self._paired(block, item, scope, line, after, keep)
         if block.keeps and self.chance(10):
             item["when"] = self.value(self.condition(scope, line))
         elif path and not stride and self.chance(25):
@@ -872,12 +906,20 @@ class Machine:
         return None if out is None else str(out)
 
     def _paired(
-        self, item: Item, scope: Scope, line: Line, after: Line, keep: bool
+        self, block: Block, item: Item, scope: Scope, line: Line, after: Line, keep: bool
     ) -> tuple[list[Item], Line]:
-        """A call of two inputs, and perhaps a use of its other output."""
+        """A call of several inputs, and perhaps a use of its other output."""
         others = [s.path for s in self.known.all() if s.line.halved == line.halved] or ["prev"]
         other = self.pick(others)
-        item["from"] = self.pick((["prev", other], {"x": "prev", "y": other}))
+        last = block.inputs[-1]
+        if last[-1] == "*":
+            item["from"] = ["prev", *(self.pick(others) for _ in range(self.choose(4)))]
+            return [item], after
+        item["from"] = self.pick((["prev", other], {"x": "prev", last.rstrip("?"): other}))
+        if last[-1] == "?":
+            if self.chance(50):
+                del item["from"]
+            return [item], after
         if scope.naming != "free" or scope.copies or keep or self.chance(50):
             return [item], after
         item.setdefault("id", self.fresh("t"))
@@ -888,7 +930,19 @@ class Machine:
         """One more block, of one of the shapes that networks are made of, its inside drawn."""
         name = self.fresh("Part")
         kind = self.pick(
-            ("free", "free", "residual", "keep", "dense", "recursive", "pair", "chain", "squeeze")
+            (
+                "free",
+                "free",
+                "residual",
+                "keep",
+                "dense",
+                "recursive",
+                "pair",
+                "chain",
+                "squeeze",
+                "list",
+                "optional",
+            )
         )
         outer, self.known = self.known, Known()
         params, keeps, body, more = getattr(self, f"_{kind}")(name)
@@ -903,7 +957,7 @@ class Machine:
         if more.get("outputs"):
             lines.append(f"    outputs: {flow(more['outputs'])}")
         self.texts += lines
-        self.blocks.append(Block(name, params, keeps, "inputs" in more))
+        self.blocks.append(Block(name, params, keeps, tuple(more.get("inputs", ()))))
 
     def _params(self, *wanted: str) -> tuple[dict[str, Any], Scope]:
         params: dict[str, Any] = {}
@@ -1057,6 +1111,35 @@ class Machine:
         if params["out"] == "$(input.channels)":
             params["out"] = "$(y.channels)"
         return params, False, body, {"inputs": ["x", "y"], "outputs": outputs}
+
+    def _list(self, name: str) -> tuple[dict[str, Any], bool, list[Item], Item]:
+        """As many inputs as are given, each with its own convolution."""
+        params = {"out": self.pick(("required", 4, "$(x.channels + len(xs))"))}
+        ways: Item = {
+            "id": "ways", "repeat": "$(len(xs))", "from": "xs.$(loop.index)",
+            "conv": {"out": self.pick(("$out", "$(xs[loop.index].channels)")), "kernel": 1},
+        }  # fmt: skip
+        if ways["conv"]["out"] == "$out":
+            joined: Item = {self.pick(("add", "mean", "max")): ["a", "ways.*"]}
+        else:
+            joined = {"concat": self.pick((["a", "ways.*"], ["xs.*", "a", "ways.*"]))}
+        first: Item = {"id": "a", "conv": {"out": "$out", "kernel": 1}, "from": "x"}
+        last: Item = {"conv": {"out": "$out", "kernel": 1}}
+        return params, False, [first, ways, joined, last], {"inputs": ["x", "xs*"]}
+
+    def _optional(self, name: str) -> tuple[dict[str, Any], bool, list[Item], Item]:
+        """A second input that may be left out."""
+        params = {"out": self.pick(("required", 4, "$(y.channels if given.y else 2)"))}
+        body: list[Item] = [
+            {"id": "a", "conv": {"out": "$out", "kernel": 3, "padding": 1}},
+            {
+                "id": "b", "from": "y", "conv": {"out": "$out", "kernel": 1},
+                "when": "$(given.y)",
+            },
+            {self.pick(("add", "mul", "max")): ["a", "b"], "when": "$(given.y)"},
+            self.activation(Scope()),
+        ]  # fmt: skip
+        return params, False, body, {"inputs": ["x", "y?"]}
 
     def _squeeze(self, name: str) -> tuple[dict[str, Any], bool, list[Item], Item]:
         params: dict[str, Any] = {"ratio": 2}

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 import archspec
 from archspec import shelf, starter
 from archspec.cli.app import app
-from archspec.network import load
-from archspec.save import NotOursError, save
+from archspec.network import load, loads
+from archspec.save import NotOursError, save, sealed
 from archspec.text.source import from_text
 from archspec.text.tidy import tidy
 
@@ -99,7 +99,7 @@ def test_output(here: Path) -> None:
     assert run("compile", "small.yaml", "-o", "net.py", cwd=here).returncode == 0
     assert (here / "net.py").read_text() == (here / "out/small.py").read_text()
     piped = run("compile", "small.yaml", "-o", "-", cwd=here)
-    assert piped.stdout == (here / "net.py").read_text()
+    assert sealed(piped.stdout.encode()) == (here / "net.py").read_bytes()
     absent = run("compile", "small.yaml", "-o", "nowhere/net.py", cwd=here)
     assert (absent.returncode, absent.stderr) == (2, "error: the folder `nowhere` does not exist\n")
 
@@ -266,13 +266,14 @@ def test_explain(here: Path) -> None:
 def test_schema_knows_every_op(here: Path) -> None:
     from archspec.layers import REGISTRY
 
-    found = json.loads(run("schema", cwd=here).stdout)
+    shown = run("schema", cwd=here).stdout
+    found = json.loads(shown)
     item = found["definitions"]["Item"]["anyOf"][1]["properties"]
     assert set(REGISTRY) <= set(item)
     conv = item["conv"]["anyOf"][0]
     assert {"out", "kernel", "stride", "padding"} <= set(conv["properties"])
     assert run("schema", "-o", ".", cwd=here).returncode == 0
-    assert json.loads((here / "archspec.schema.json").read_text()) == found
+    assert (here / "archspec.schema.json").read_bytes() == sealed(shown.encode())
 
 
 def test_list(here: Path) -> None:
@@ -297,6 +298,11 @@ def test_list(here: Path) -> None:
         "(CONV x2 -> RELU) x 2 -> POOL -> FC",
         "FC256 -> RELU -> FC",
         "[(CONV → RELU) × N → POOL] × M → (FC → RELU) × K → FC",
+        "[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX",
+        "CONV-POOL-CONV-FC",
+        "CONV3-64 – BN? – POOL, CONV-128—FC10",
+        "[(CONV → RELU)×2 → POOL]×0 → (FC → RELU)×0 → FC",
+        "(CONV → POOL?)×2 → [CONV]? → GAP → FC → (FC)×0",
     ],
 )
 def test_new_from_a_line(line: str, tmp_path: Path) -> None:
@@ -305,6 +311,20 @@ def test_new_from_a_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(text)
     program = load(tmp_path / "net.yaml")
     assert program.graph.steps[-1].outs[0].shape == (10,)
+
+
+def test_what_has_a_question_mark_is_a_param() -> None:
+    text = starter.write("[(CONV → RELU) × N → POOL?] × M → (FC → RELU) × K → SOFTMAX", "net")
+    assert "params: {classes: 10, m: 2, width: 64, n: 2, pool: true, k: 2, hidden: 256}" in text
+    ops = [step.op for step in loads(text, pool=False, n=1, m=1, k=0).graph.steps[1:]]
+    assert ops == ["conv", "relu", "flatten", "linear", "softmax"]
+    ops = [step.op for step in loads(text, n=1, m=1, k=1).graph.steps[1:]]
+    assert ops == ["conv", "relu", "max_pool", "flatten", "linear", "relu", "linear", "softmax"]
+    twice = starter.write("CONV → BN? → POOL? → (FC → RELU)?", "net")
+    assert "params: {classes: 10, bn: true, pool: true, hidden: 256, fc: true}" in twice
+    assert [s.op for s in loads(twice, bn=False, pool=False, fc=False).graph.steps[1:]] == [
+        "conv", "flatten",
+    ]  # fmt: skip
 
 
 def test_new_writes_once(here: Path) -> None:
@@ -327,7 +347,9 @@ def test_new_writes_once(here: Path) -> None:
         ("×3", "`×3` follows nothing that it could repeat", 0),
         ("CONV @ 3", "`@` is not understood", 5),
         ("", "the line names no layer", 0),
-        ("CONV×0", "`×0`: copies are 1 to 1000", 4),
+        ("CONV×1001", "`×1001`: copies are 0 to 1000", 4),
+        ("? → CONV", "`?` follows nothing that it could leave out", 0),
+        ("(? CONV)", "`?` follows nothing that it could leave out", 1),
         ("(" * 40, "brackets are nested deeper than 12", 12),
         ("C" * 2000, "the line has 2000 characters, the limit is 1000", 0),
     ],
@@ -404,7 +426,7 @@ def test_fmt(here: Path) -> None:
 def test_save_replaces_only_what_it_may(tmp_path: Path) -> None:
     mine, ours, link = (tmp_path / name for name in ("mine.py", "ours.py", "link.py"))
     mine.write_text("x = 1\n")
-    ours.write_text('"""A network, written by archspec."""\n')
+    save('"""A network, written by archspec."""\n', ours)
     link.symlink_to(ours)
     for path in (mine, link, tmp_path):
         with pytest.raises(NotOursError):

@@ -59,10 +59,11 @@ def by_a_string(code: str) -> list[str]:
 
 
 def numbered(spec: str, code: str) -> set[str]:
-    """Classes with a number behind a name that is not the author's."""
+    """Classes with a number behind a name that is not the author's; not where a recursion ends."""
     authors = {camel(word) for word in re.findall(r"\w+", spec)}
-    names = {c.name for c in own(code)}
-    return {n for n in names - authors if n[-1].isdigit() and n.rstrip("0123456789") in names}
+    texts = {c.name: ast.unparse(c) for c in own(code)}
+    found = {n: n.rstrip("0123456789") for n in texts.keys() - authors if n[-1].isdigit()}
+    return {n for n, base in found.items() if base in texts and f"{n}(" not in texts[base]}
 
 
 def sums(code: str) -> Iterator[ast.BinOp]:

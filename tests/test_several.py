@@ -518,7 +518,7 @@ body:
             ("merge: concat", "merge: {concat: {axis: 7}}"),
             (
                 "E302", "`axis` of `concat` is 7; the input [4, 8, 8] has the axes 0 to 2",
-                "",
+                "axes are counted from 0 behind the batch axis, which no op reaches",
             ),
         ),
         (
@@ -544,3 +544,69 @@ def test_no_path_at_all() -> None:
             "leave it out with `when`",
         )
     ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def test_a_list_of_inputs_is_a_sequence_in_the_source() -> None:
+    text = f"""{HEAD}
+blocks:
+  Fused:
+    inputs: [x, xs*]
+    body:
+      - {{from: [x, xs.*], add: }}
+      - concat: [prev, xs.*]
+  Ways:
+    inputs: [xs*]
+    body:
+      - {{id: ways, repeat: $(len(xs)), from: xs.$(loop.index), conv: {{out: 2, kernel: 1}}}}
+      - concat: ways.*
+body:
+  - {{id: s, repeat: 3, conv: {{out: 4, kernel: 1}}}}
+  - {{id: fused, from: [input, s.*], Fused: }}
+  - {{id: ways, from: [s.*, fused], Ways: }}
+"""
+    code = loads(text).code
+    assert "from collections.abc import Sequence" in code
+    assert (
+        "    def forward(self, x: Tensor, xs: Sequence[Tensor]) -> Tensor:\n"
+        "        xs0, xs1, xs2 = xs\n"
+        "        return torch.cat([x + xs0 + xs1 + xs2, *xs], 1)\n"
+    ) in code
+    assert (
+        "    def forward(self, xs: Sequence[Tensor]) -> Tensor:\n"
+        "        xs0, xs1, xs2, xs3 = xs\n"
+        "        return torch.cat(\n"
+    ) in code
+    assert "self.fused(x, [s0, s1, s2])" in code
+
+
+def test_paths_that_are_called_alike_are_gone_through() -> None:
+    code = loads(ASPP).code
+    assert "self.conv1(torch.cat([layer(x) for layer in self.convs], 1))" in code
+
+
+def test_no_name_is_hidden_where_modules_are_gone_through() -> None:
+    text = f"""{HEAD}
+blocks:
+  Part:
+    inputs: [layer, skip]
+    body:
+      - {{id: ways, branches: {{repeat: 3, conv: {{out: 2, kernel: 1}}}}, merge: concat}}
+      - concat: [prev, layer, skip]
+body:
+  - {{id: a, conv: {{out: 4, kernel: 1}}}}
+  - {{from: [a, input], Part: }}
+"""
+    code = loads(text).code
+    assert "torch.cat([torch.cat([each(layer) for each in self.ways], 1), layer, skip], 1)" in code
+
+
+def test_classes_are_called_after_what_they_are_given() -> None:
+    code = loads(HRNET).code
+    assert "class ModuleOf2(nn.Module)" in code
+    assert "class ModuleOf3(nn.Module)" in code
+    code = loads(TREE).code
+    assert "class Tree(nn.Sequential)" in code
+    assert "class TreeWithChildren(nn.Module)" in code

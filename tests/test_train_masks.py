@@ -519,7 +519,8 @@ def test_labels_of_shapes_are_learned_by_heart() -> None:
 def test_rows_of_two_processes_are_put_below_one_another() -> None:
     """And all else is summed: what two gloo processes count is what one would."""
     work = (
-        "import os, sys, torch, processes\n"
+        "import os, sys, torch\n"
+        "from benchmarks.trust import processes\n"
         "def work():\n"
         "    from accelerate import Accelerator\n"
         "    from archspec.train.measure import reduced\n"
@@ -532,8 +533,7 @@ def test_rows_of_two_processes_are_put_below_one_another() -> None:
         "    os._exit(0 if int(found['n']) == 5 and rows == [[0, 0], [1, 1], [1, 1]] else 7)\n"
         "print(processes.forked(work, 2))\n"
     )
-    benchmarks = EXAMPLES.parent / "benchmarks"
-    path = os.pathsep.join([str(benchmarks), str(EXAMPLES.parent), *sys.path])
+    path = os.pathsep.join([str(EXAMPLES.parent), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", work], capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": path},

@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 from archspec.cli import figures, language, network
 from archspec.cli.search import search
 from archspec.cli.see import see
-from archspec.cli.show import say
+from archspec.cli.show import result
 from archspec.cli.train import evaluate, generate, predict, push, runs, save, train
 from archspec.cli.transfer import transfer
 from archspec.cli.weights import weights
@@ -30,7 +30,7 @@ def completion(shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    say(kind(app, {}, "archspec", "_ARCHSPEC_COMPLETE").source())
+    result(kind(app, {}, "archspec", "_ARCHSPEC_COMPLETE").source())
 
 
 COMMANDS = (

@@ -17,7 +17,8 @@ from archspec.cli.options import (
     starting,
     writing,
 )
-from archspec.cli.show import complain, page, say, table
+from archspec.cli.show import complain, page, result, say, table
+from archspec.save import MARK, as_written, replacing
 
 
 def _codes(ctx: click.Context, param: click.Parameter, typed: str) -> list[str]:
@@ -58,7 +59,8 @@ def schema(of_plan: bool, output: Output) -> None:
         from archspec.language.schema import schema as build
 
         found, name = build(), "archspec"
-    output.put(json.dumps(found, indent=1, ensure_ascii=False) + "\n", f"{name}.schema.json")
+    said = {"$comment": MARK, **found}
+    output.put(json.dumps(said, indent=1, ensure_ascii=False) + "\n", f"{name}.schema.json")
     _left_out()
 
 
@@ -86,7 +88,7 @@ def _left_out() -> None:
 @click.command()
 @click.argument(
     "line", metavar="[LINE]", required=False,
-    help='Such as "[(CONV → RELU)×2 → POOL]×3 → FC"; -> and x will do.',
+    help='Such as "[(CONV → RELU)×2 → POOL?]×N → FC"; -> or - and x will do.',
 )  # fmt: skip
 @writing()
 def new(line: str | None, output: Output) -> None:
@@ -105,7 +107,7 @@ def new(line: str | None, output: Output) -> None:
         complain(f"error: {error.message}\n  {line}\n  {' ' * error.column}^")
         raise Exit(WRONG_USAGE) from None
     if path is None:
-        say(text)
+        result(text)
     else:
         output.save(text, path)
         say(f"{path}: written; next: archspec compile {quote(str(path))}")
@@ -122,15 +124,27 @@ def fmt(files: tuple[str, ...], check: bool) -> None:
     changed = False
     for file in files:
         if file == "-":
-            text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-            say(tidy(source.from_text(text, "<stdin>").text))
+            given = sys.stdin.buffer.read()
+            text = tidy(source.from_text(given.decode("utf-8", "surrogateescape"), "<stdin>").text)
+            result(_ended(text, given))
             continue
         before = source.read(file).text
         after = tidy(before)
         if after != before:
             changed = True
             if not check:
-                Output(file, force=True).save(after, Path(file))
+                _rewrite(Path(file).resolve(), after)  # a link stays one
             say(f"{file}: {'would change' if check else 'formatted'}")
     if check and changed:
         raise Exit(WRONG_SPEC)
+
+
+def _rewrite(path: Path, text: str) -> None:
+    with Output(None, force=True).ending(path), replacing(path, as_written, force=True) as new:
+        new.write_bytes(_ended(text, path.read_bytes()).encode())
+
+
+def _ended(text: str, given: bytes) -> str:
+    """The text with line ends as most of those that were given."""
+    windows = given.count(b"\r\n") * 2 > given.count(b"\n")
+    return text.replace("\n", "\r\n") if windows else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ from archspec.cli.options import (
     weighing,
     writing,
 )
-from archspec.cli.show import faults, say, table
+from archspec.cli.show import faults, result, say, table
 
 # of archspec.network, which is not imported before a command needs it
 STAGE_NAMES = ("read", "parse", "expand", "graph", "analyse", "lower", "emit")
@@ -110,7 +111,7 @@ def summary(
     if format == "table":
         table(report.layers(program, depth))
     else:
-        say(report.write(program, format, depth))
+        result(report.write(program, format, depth))
 
 
 def several(specs: tuple[str, ...], format: str, choice: Choice, *, variants: bool) -> None:
@@ -125,7 +126,7 @@ def several(specs: tuple[str, ...], format: str, choice: Choice, *, variants: bo
     if format == "table":
         table(side_by_side.side_by_side(found))
     else:
-        say(side_by_side.write(found, format))
+        result(side_by_side.write(found, format))
 
 
 @click.command()
@@ -135,7 +136,7 @@ def expand(spec: str, choice: Choice) -> None:
     """Show the network unrolled: one line of YAML an op."""
     from archspec.report import unrolled
 
-    say(unrolled(choice.accept(spec)))
+    result(unrolled(choice.accept(spec)))
 
 
 @click.command()
@@ -170,22 +171,19 @@ def export(network: str, source: Weights, choice: Choice, output: Output) -> Non
 
 def _network(network: str, source: Weights, choice: Choice, output: Output) -> None:
     """A trained network, or one that is built of a spec."""
-    from archspec.save import NotOursError
-
     path = output.path("")
-    try:
-        if Path(network).is_dir() or network.startswith("hf:"):
-            from archspec.train import load
+    if Path(network).is_dir() or network.startswith("hf:"):
+        from archspec.train import load
 
-            found = load(network).export(path, force=output.force)
-        else:
-            from archspec.module import build
-            from archspec.module.exchange import export
+        write = load(network).export
+    else:
+        from archspec.module import build
+        from archspec.module.exchange import export
 
-            model = build(choice.accept(network), weights=source.weights, **source.keywords())
-            found = export(model, path, force=output.force)
-    except NotOursError as error:
-        raise WrongUsageError(str(error), "--force replaces it, -o names another") from None
+        model = build(choice.accept(network), weights=source.weights, **source.keywords())
+        write = partial(export, model)
+    with output.ending(path):
+        found = write(path, force=output.force)
     for name, shape in found.inputs.items():
         say(f"input {name}: {' x '.join(map(str, shape))}")
     say(f"output {', '.join(found.outputs)}: apart by {found.apart:.0e} of the largest number")
@@ -218,4 +216,4 @@ def diff(a: str, b: str, format: str, depth: int, variants: tuple[str, ...]) -> 
     if format == "table":
         table(difference.difference(found))
     else:
-        say(difference.write(found, format))
+        result(difference.write(found, format))

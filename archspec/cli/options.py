@@ -12,9 +12,11 @@ What cannot be a value ends the command with exit status 2.
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -23,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import Exit
 
-from archspec.cli.show import complain, faults, say
+from archspec.cli.show import complain, faults, result
+from archspec.save import MARK, NotOursError, save
 
 if TYPE_CHECKING:
     from archspec.network import Program, Run
@@ -48,7 +51,11 @@ class WrongUsageError(click.ClickException):
         self.help = help
 
     def show(self, file: Any = None) -> None:
-        complain(f"error: {self.message}" + (f"\n  help: {self.help}" if self.help else ""))
+        text = f"error: {self.message}" + (f"\n  help: {self.help}" if self.help else "")
+        if file is None:
+            complain(text)
+        else:
+            file.write(text)
 
 
 def together(name: str, kind: type, *options: Decorator) -> Decorator:
@@ -310,21 +317,32 @@ class Output:
         return path
 
     def save(self, content: str | bytes, path: Path) -> None:
-        """Write, or end the command: 2 where `--force` lacks, 1 where the file system refuses."""
-        from archspec.save import NotOursError, save
-
-        try:
+        """Write, or end the command."""
+        with self.ending(path):
             save(content, path, force=self.force)
+
+    @contextmanager
+    def ending(self, path: Path) -> Iterator[None]:
+        """Ends the command where writing does: 2 where `--force` lacks, 1 where it cannot be."""
+        try:
+            yield
         except NotOursError as error:
             raise WrongUsageError(str(error), "--force replaces it, -o names another") from None
         except OSError as error:
             complain(f"error: cannot write `{path}`: {error.strerror or error}")
             raise Exit(WRONG_SPEC) from None
 
+    def draw(self, figure: Any, path: Path) -> None:
+        """A figure of matplotlib, as the ending of its file says."""
+        picture = io.BytesIO()
+        about = {"Creator": MARK} if path.suffix == ".svg" else None  # others are marked anyway
+        figure.savefig(picture, format=path.suffix[1:], dpi=150, metadata=about)
+        self.save(picture.getvalue(), path)
+
     def write(self, content: str | bytes, name: str) -> Path | None:
         """Into the file of `path`, which is returned; None: shown, as `-` says."""
         if self.stdout:
-            say(content)
+            result(content)
             return None
         path = self.path(name)
         self.save(content, path)
@@ -333,7 +351,7 @@ class Output:
     def put(self, text: str, name: str) -> None:
         """Into the file that is named, or `name` in the folder; shown where none is."""
         if self.output is None:
-            say(text)
+            result(text)
         else:
             self.write(text, name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from archspec.cli.options import (
     together,
     writing,
 )
-from archspec.cli.show import say, table
+from archspec.cli.show import result, say, table
 from archspec.cli.train import Wanted, key
 from archspec.save import MARK
 
@@ -164,9 +163,8 @@ class Kept:
         """The picture, where one is wanted."""
         if self.plot is None:
             return
-        path, picture = Path(self.plot), io.BytesIO()
-        found.plot().savefig(picture, format=path.suffix[1:], dpi=150)
-        Output(self.plot, force or path.suffix != ".svg").save(picture.getvalue(), path)
+        path = Path(self.plot)
+        Output(self.plot, force).draw(found.plot(), path)
         say(f"{path}: written")
 
 
@@ -218,9 +216,9 @@ def _shown(found: Found, format: str) -> None:
         table(found.table())
     elif format == "json":
         rows = [{**one.point, **one.figures} for one in found.front]
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        result(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
-        say(written(found.table(len(found.front)), format))
+        result(written(found.table(len(found.front)), format))
 
 
 def _written(found: Found, kept: Kept, target: Path, output: Output) -> None:

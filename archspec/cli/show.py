@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from archspec.text.faults import SHOWN, Fault, Quoting
 from archspec.text.faults import show as shown
+from archspec.text.words import printable
 
 if TYPE_CHECKING:
     from archspec.codes import Page
     from archspec.report.table import Table
 
 _COLUMNS = 100  # of prose on a terminal: longer lines are hard to read
+_HANGING = re.compile(r" *(?:\S+ {2,}|\S+: )?")  # below what follows, a folded line goes on
 
 _RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 
@@ -27,26 +32,71 @@ def fancy(stream: TextIO) -> bool:
     return stream.isatty()
 
 
-def say(result: str | bytes) -> None:
-    """A result; bytes as they are."""
-    try:
-        if isinstance(result, bytes):
+def result(content: str | bytes) -> None:
+    """A result, as it is: it may be read by a program."""
+    with to_stdout():
+        if isinstance(content, bytes):
             sys.stdout.flush()
-            sys.stdout.buffer.write(result)
+            sys.stdout.buffer.write(content)
         else:
-            sys.stdout.write(result if result.endswith("\n") else result + "\n")
-    except BrokenPipeError:  # `| head` has seen enough: nothing is wrong
-        drop_output()
-        raise SystemExit(0) from None
+            sys.stdout.write(content if content.endswith("\n") else content + "\n")
+
+
+def say(text: str) -> None:
+    """Sentences about a result."""
+    result(_lines(text, sys.stdout))
 
 
 def complain(text: str) -> None:
     """A sentence about what went wrong, or may."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+    _warn(_lines(text, sys.stderr))
 
 
-def drop_output() -> None:
+def _warn(lines: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(lines + "\n")
+
+
+def _columns(stream: TextIO) -> int | None:
+    """Of a terminal; None: nobody sees where a line ends."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def _lines(text: str, stream: TextIO) -> str:
+    """Text that moves no cursor and hides nothing; on a terminal, folded to its width."""
+    lines = [printable(line) for line in text.removesuffix("\n").split("\n")]
+    width = _columns(stream)
+    if width is not None:
+        lines = [part for line in lines for part in _folded(line, width)]
+    return "\n".join(lines)
+
+
+def _folded(line: str, width: int) -> list[str]:
+    """One line as several, where it is too long; words stay whole."""
+    if len(line) <= width:
+        return [line]
+    hanging = _HANGING.match(line)
+    indent = " " * min(hanging.end() if hanging else 0, width // 3)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+@contextlib.contextmanager
+def to_stdout() -> Iterator[None]:
+    """Writes to stdout, or ends the command where that fails."""
+    try:
+        yield
+    except BrokenPipeError:  # `| head` has seen enough: nothing is wrong
+        _drop_output()
+        raise SystemExit(0) from None
+    except OSError as error:
+        _drop_output()
+        complain(f"error: cannot write to stdout: {error.strerror}")
+        raise SystemExit(1) from None
+
+
+def _drop_output() -> None:
     """Send what is still buffered nowhere, so that closing stdout does not complain once more."""
     null = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError, ValueError):
@@ -55,13 +105,13 @@ def drop_output() -> None:
 
 def faults(found: Sequence[Fault], sources: Mapping[str, Quoting]) -> None:
     """Each fault with its place and excerpt, then how many there are."""
-    colour = fancy(sys.stderr)
+    colour, width = fancy(sys.stderr), _columns(sys.stderr)
     for fault in found[:SHOWN]:
-        text = shown(fault, sources)
+        lines = _lines(shown(fault, sources, width), sys.stderr)
         if colour:
             tint = _RED if fault.fatal else _YELLOW
-            text = tint + fault.code + _PLAIN + text.removeprefix(fault.code)
-        complain(text + "\n")
+            lines = tint + fault.code + _PLAIN + lines.removeprefix(fault.code)
+        _warn(lines + "\n")
     if len(found) > 1:
         complain(_count(found))
 
@@ -73,7 +123,7 @@ def table(found: Table) -> None:
     if fancy(sys.stdout):
         terminal(found)
     else:
-        say(plain(found))
+        say(plain(found, _columns(sys.stdout)))
 
 
 def page(code: str, page: Page) -> None:
@@ -84,7 +134,7 @@ def page(code: str, page: Page) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console(width=min(Console().width, _COLUMNS))
+    console = Console(width=min(_columns(sys.stdout) or _COLUMNS, _COLUMNS))
     console.print(f"[bold]{code}[/bold]  {page.title}\n", highlight=False)
     console.print(Markdown(page.text))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -29,7 +28,7 @@ from archspec.cli.options import (
     weighing,
     writing,
 )
-from archspec.cli.show import say
+from archspec.cli.show import result, say
 
 _CURVES = (".png", ".svg", ".pdf")
 _ENDINGS = f"known: {', '.join(_CURVES)}"
@@ -207,7 +206,7 @@ def predict(
     else:
         answers = use.predict([network, *also], files, top, folder=folder)
     if as_json:
-        say(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
+        result(json.dumps(dict(zip(files, answers, strict=True)), indent=1, ensure_ascii=False))
         return
     for file, answer in zip(files, answers, strict=True):
         say(f"{file}: {_words(answer)}")
@@ -265,7 +264,7 @@ def generate(
     given = generating.read(found, prompt)
     keys: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "seed": seed}
     said = generating.generate(found, given, tokens, **keys)
-    say(prompt + said if isinstance(said, str) else " ".join(map(str, [*given, *said])))
+    result(prompt + said if isinstance(said, str) else " ".join(map(str, [*given, *said])))
 
 
 @click.command()
@@ -273,19 +272,22 @@ def generate(
 @click.option("--data", "-d", metavar="PATH", help="Other data than the plan holds out.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, the confusion matrix included.")
 @click.option("--report", metavar="FILE", help="Write a page: curves, confusions, worst examples.")
-def evaluate(run: str, data: str | None, as_json: bool, report: str | None) -> None:
+@click.option("--force", is_flag=True, help="Replace a page that is not archspec's.")
+def evaluate(run: str, data: str | None, as_json: bool, report: str | None, force: bool) -> None:
     """Measure a trained network."""
     from archspec.train import use
 
     if report is not None:
         from archspec.train.page import report as written
 
-        Output(report, force=False).save(written(run, data), Path(report))
-        say(f"{report}: written")
+        page = Output(report, force)
+        path = page.path("report.html")
+        page.save(written(run, data), path)
+        say(f"{path}: written")
         return
     found = use.evaluate(Path(run), data)
     if as_json:
-        say(json.dumps(found, indent=1))
+        result(json.dumps(found, indent=1))
         return
     numbers = {name: value for name, value in found.items() if isinstance(value, float)}
     width = max(10, *map(len, numbers))
@@ -312,9 +314,7 @@ def runs(runs: tuple[str, ...], output: Output) -> None:
         path = output.path("curves.png")
         if path.suffix not in _CURVES:
             raise WrongUsageError(f"`{path}`: curves are no {path.suffix or 'folder'}", _ENDINGS)
-        picture = io.BytesIO()
-        training.curves(found).savefig(picture, format=path.suffix[1:], dpi=150)
-        output.save(picture.getvalue(), path)
+        output.draw(training.curves(found), path)
         say(f"{path}: written")
 
 

@@ -22,7 +22,8 @@ from archspec.cli.options import (
     together,
     writing,
 )
-from archspec.cli.show import say
+from archspec.cli.show import result, say
+from archspec.text.words import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,10 @@ def report(spec: str, transfer: Transfer, choice: Choice, as_json: bool) -> None
     from archspec.weights import plan
 
     found = plan((choice.accept if choice.strict else choice.unheard)(spec), **transfer.keywords())
-    say(json.dumps(found.record(), indent=1) if as_json else str(found))
+    if as_json:
+        result(json.dumps(found.record(), indent=1))
+    else:
+        say(str(found))
     if not found.ok:
         raise Exit(WRONG_SPEC)
 
@@ -128,7 +132,7 @@ def map_(spec: str, reference: str, choice: Choice, output: Output) -> None:
     library, colon, name = reference.partition(":")
     other = sources.reference(library, name) if colon else build(reference)
     found = proposal.propose(build(program), other, *proposal.probe(program.graph))
-    head = f"# {len(found.pairs):,} tensors of {reference}; outputs equal"
+    head = f"# {len(found.pairs):,} tensors of {printable(reference)}; outputs equal"
     head += f" to {found.error:.0e} of the largest" if found.error else ""
     text = f"{head}\n{found.yaml}" if found.yaml else f"{head}; all names are equal already\n"
     output.put(text, "rename.yaml")

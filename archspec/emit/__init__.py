@@ -90,6 +90,8 @@ def _imports(words: set[str], needed: Sequence[str], modules: Mapping[str, str])
     standard = ["import math"] if "math" in words else []
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
+    if "Sequence" in words:
+        standard.append("from collections.abc import Sequence")
     if "Self" in words:
         standard.append("from typing import Self")
     torch = ["import torch"] if "torch" in words else []

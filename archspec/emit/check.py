@@ -40,6 +40,7 @@ _BINDS: dict[type[ast.AST], str] = {
 }
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
+    "collections.abc": ("Sequence",),
     "typing": ("Self",),
     "torch.nn.utils.parametrizations": ("spectral_norm", "weight_norm"),
     "torchvision.ops": ("nms", "roi_align"),

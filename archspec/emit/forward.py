@@ -168,9 +168,9 @@ def rolled(steps: list[Step], count: Counter[int], lengths: Mapping[str, int]) -
     done: list[Step] = []
     at = 0
     while at < len(steps):
-        run = [first] if (first := _entry(steps[at])) is not None else []
+        run = [first] if (first := entry(steps[at])) is not None else []
         while run and at + len(run) < len(steps):
-            before, after = run[-1], _entry(steps[at + len(run)])
+            before, after = run[-1], entry(steps[at + len(run)])
             if after is None or after[:2] != (before[0], before[1] + 1):
                 break
             if after[2].reads != [before[2].outs[0].id] or count[before[2].outs[0].id] != 1:
@@ -187,7 +187,7 @@ def rolled(steps: list[Step], count: Counter[int], lengths: Mapping[str, int]) -
     return done
 
 
-def _entry(step: Step) -> tuple[str, int, Assign] | None:
+def entry(step: Step) -> tuple[str, int, Assign] | None:
     """A call of a list's module on one variable: the list, the module's place, the step."""
     if not isinstance(step, Assign) or len(step.outs) != 1 or not isinstance(step.value, ast.Call):
         return None

@@ -163,6 +163,11 @@ def _generator(node: ast.GeneratorExp) -> tuple[str, int]:
     )
 
 
+def _listing(node: ast.ListComp) -> tuple[str, int]:
+    text, level = _generator(ast.GeneratorExp(node.elt, node.generators))
+    return f"[{text[1:-1]}]", level
+
+
 def _target(node: ast.expr) -> str:
     text = render(node)
     return text[1:-1] if isinstance(node, ast.Tuple) else text
@@ -183,6 +188,7 @@ _RENDER: dict[type[ast.AST], Callable[[Any], tuple[str, int]]] = {
     ast.BoolOp: _boolop, ast.UnaryOp: _unary, ast.Compare: _compare, ast.IfExp: _ifexp,
     ast.Dict: _dict, ast.Tuple: _tuple, ast.List: _list, ast.Subscript: _subscript,
     ast.Slice: _slice, ast.Starred: _starred, ast.GeneratorExp: _generator, ast.JoinedStr: _joined,
+    ast.ListComp: _listing,
 }  # fmt: skip
 
 
@@ -217,6 +223,8 @@ def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | N
     if isinstance(node, (ast.Tuple, ast.List)) and node.elts:
         opening, closing = ("(", ")") if isinstance(node, ast.Tuple) else ("[", "]")
         return opening, [("", e) for e in node.elts], closing
+    if isinstance(node, ast.ListComp):
+        return "[", [("", ast.GeneratorExp(node.elt, node.generators))], "]"
     if isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
         return "{", [(f"{render(k)}: ", v) for k, v in pairs if k is not None], "}"
@@ -238,11 +246,8 @@ def _split(
         one = one[1:-1]
     head, tail = f"{pad}{prefix}{opening}", f"{pad}{closing}{suffix}"
     fits = len(pad) + len(INDENT) + len(one) <= WIDTH
-    if fits and opening not in (
-        "(",
-        "[",
-        "{",
-    ):  # a literal that is broken has a line for each entry
+    # a literal that is broken has a line for each entry
+    if fits and (generator or opening not in ("(", "[", "{")):
         return [head, f"{pad}{INDENT}{one}", tail]
     if generator:
         return [head, *_operands(inside[0][1], "", "", depth)[1:-1], tail]

@@ -349,7 +349,7 @@ def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
         return _call(walk, plan, spot)
     if plan.kind == SHARED:
         return _again(walk, plan, spot)
-    return _group(walk, plan, spot, wiring.single(walk.state, plan, spot.given))
+    return _group(walk, plan, spot, _entering(walk, plan, spot))
 
 
 # ---------------------------------------------------------------- calls
@@ -421,6 +421,13 @@ def _group_again(walk: Walk, spot: Spot, again: Again) -> Copy:
 # ---------------------------------------------------------------- groups
 
 
+def _entering(walk: Walk, plan: Plan, spot: Spot) -> Value:
+    """What enters a group. Where nothing flows, its items say what they take, each by `from`."""
+    if spot.given or plan.kind == RESIDUAL or not walk.inputs:
+        return wiring.single(walk.state, plan, spot.given)
+    return next(iter(walk.inputs.values()))  # which none of them sees as `prev`
+
+
 def _group(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:
     """A body, sequential, residual or branches that is there."""
     # what has no name of its own is transparent; in a `sequential` all but a `body` take a place
@@ -448,7 +455,8 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
 
 def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
-    inside = Spot(spot.env, frame, copy.ins[0])
+    flows = bool(spot.given) or spot.line is not None
+    inside = Spot(spot.env, frame, copy.ins[0] if flows else None)
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
         copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))

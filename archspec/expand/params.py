@@ -20,7 +20,7 @@ def params(state: State, spec: Spec, variant: str | None, given: Mapping[str, An
     if variant == spec.name:
         variant = None
     if variant is not None and variant not in spec.variants:
-        help = did_you_mean(variant, (spec.name, *spec.variants))
+        help = did_you_mean(str(variant), (spec.name, *spec.variants))
         state.fault("E225", f"`{spec.name}` has no variant `{variant}`", spec.loc, help)
     for name in given:
         if name not in spec.params:
@@ -110,9 +110,14 @@ def inputs(
     """The types of the inputs by name, and the sizes of the free axes. Notes faults."""
     axes: dict[str, int] = {}
     found: dict[str, TensorType | None] = {}
+    if given is not None and not isinstance(given, Mapping):
+        message = f"`inputs` is {show(given)}; it takes shapes by name"
+        help = f'`inputs={{"{next(iter(spec.inputs))}": (3, 224, 224)}}`'
+        state.fault("E324", message, deeper(spec.loc, "input"), help)
+        given = None
     for name in given or ():
         if name not in spec.inputs:
-            help = did_you_mean(name, spec.inputs)
+            help = did_you_mean(str(name), spec.inputs)
             loc = deeper(spec.loc, "input")
             state.fault("E324", f"`{spec.name}` has no input `{name}`", loc, help)
     for name, declared in spec.inputs.items():
@@ -135,6 +140,10 @@ def _sizes(
     state: State, name: str, declared: Input, env: Env, other: Sequence[int] | None
 ) -> tuple[int, ...]:
     """The shape of one input; `other` is one from outside. Raises HiddenError."""
+    if other is not None and not isinstance(other, (list, tuple)):
+        message = f"the input `{name}` is given {show(other)}; a shape is a list of sizes"
+        state.fault("E324", message, declared.loc, "for example `(3, 224, 224)`")
+        raise HiddenError
     if other is not None and len(other) != len(declared.shape):
         axes = f"{len(declared.shape)} axes; {list(other)} has {len(other)}"
         help = "the batch axis is never written"

@@ -160,12 +160,20 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    help = did_you_mean(head, known) or _SIGHT
+    help = _deeper(head, frame) or did_you_mean(head, known) or _SIGHT
     # it may be what an id with a fault was to name, or an input that is not declared
     hidden = any(n.startswith("?") for n in known) or block_of(ref.loc) in state.overfed
     if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+
+
+def _deeper(name: str, frame: Frame) -> str:
+    """Where it stands, if that is inside of an item that is seen."""
+    groups = ((n, e) for f in frame.outward() for n, e in f.names.items() if isinstance(e, Named))
+    inside = (n for n, e in groups if e.frame is not None and name in e.frame.names)
+    found = next(inside, None)
+    return f"it stands inside of `{found}`: `{found}.{name}`" if found is not None else ""
 
 
 _DIGITS = "0123456789"

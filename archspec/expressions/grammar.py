@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 from archspec.expressions.arithmetic import (
@@ -53,6 +54,7 @@ _SPELT = {
     "True": "true", "False": "false", "&&": "and", "||": "or", "!": "not", "^": "**",
     "is": "==", "=": "==",
 }  # fmt: skip
+_GRAMMAR = frozenset({"and", "or", "not", "if", "else", "for", "in", "None"})
 _OPEN = {"(": ")", "[": "]"}
 _AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
 _IN_PARTS = "compute parts of it in `params`"
@@ -118,6 +120,7 @@ def _parsed(text: str) -> Expr:
         # in brackets, so that line breaks and leading spaces mean nothing
         tree = ast.parse(f"({text}\n)", mode="eval").body
     except SyntaxError as bad:
+        _check_keywords(text)
         last = len(text.rstrip()) - 1
         at = min(max((bad.offset or 2) - 2, 0), last) if (bad.lineno or 1) == 1 else last
         rule = f"`{cut(text)}` is not an expression"
@@ -141,6 +144,15 @@ def _counted(run: Run) -> Run:
 
 
 # ---------------------------------------------------------------- tokens
+
+
+def _check_keywords(text: str) -> None:
+    """Names what Python takes for itself: no param or column is called so."""
+    for found in re.finditer(r"'[^']*'|\"[^\"]*\"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)", text):
+        word = found["name"] or ""
+        if iskeyword(word) and word not in _GRAMMAR and word not in _SPELT:
+            message = f"`{word}` is a keyword of Python"
+            raise ExpressionError(message, found.start(), found.end(), "E122", "rename it")
 
 
 def _check_tokens(text: str) -> None:

@@ -17,7 +17,7 @@ from archspec.figures.seen import along
 from archspec.figures.tree import Element
 from archspec.frames import frame
 from archspec.language import Item
-from archspec.text.words import shortened, written
+from archspec.text.words import printable, shortened, written
 from archspec.units import count, once
 
 if TYPE_CHECKING:
@@ -276,5 +276,5 @@ class _Lines:
         text = source.text.splitlines()
         if not 0 < number <= len(text):
             return -1
-        name = Path(source.name).name  # not whose machine
+        name = printable(Path(source.name).name)  # not whose machine
         return self.told((f"{name}:{number}", shortened(text[number - 1].strip(), _LINE)))

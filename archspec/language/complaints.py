@@ -21,7 +21,7 @@ from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
-from archspec.layers.complaints import INSTEAD
+from archspec.layers.complaints import INSTEAD, OUTSIDE
 from archspec.text.faults import Fault, Loc
 from archspec.text.words import cut, kind, listed, near, written
 from archspec.text.words import did_you_mean as meant
@@ -108,6 +108,10 @@ class Complaints:
         if ours and ours != word and not likely:
             said = f"`{cut(word)}` is spelled `{ours}` here"
             self.add("E211", said, path, INSTEAD.get(plain, f"write `{ours}`"), on_key=on_key)
+            return
+        if plain in OUTSIDE and not likely:
+            why, instead = OUTSIDE[plain]
+            self.add("E207", f"`{cut(word)}` can be no op: {why}", path, instead, on_key=on_key)
             return
         cause: tuple[object, ...] = ("block", word)
         if is_block(word):
@@ -258,7 +262,8 @@ def _said(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     if "near" in found:
         help = to.did_you_mean(*found["near"])
     span, on_key = found.get("span"), found.get("on_key", False)
-    to.add(error["type"], said, path, help, on_key=on_key, span=span)
+    cause = (said,) if said.endswith("is a keyword of Python") else ()  # wherever it is read
+    to.add(error["type"], said, path, help, on_key=on_key, span=span, cause=cause)
 
 
 def _kind(path: Steps, error: ErrorDetails, to: Complaints) -> None:

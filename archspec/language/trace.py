@@ -113,6 +113,7 @@ def _item(item: Item) -> dict[str, Any]:
         shortcut_when=None if item.shortcut_when is True else item.shortcut_when,
         expect=item.expect,
         freeze=item.freeze,
+        tie=item.tie,
         init=(item.init or {}).get("*", item.init),
     )
     return {item.op: held, **found}

@@ -14,7 +14,9 @@ def place(op: str, axis: int, t: TensorType, name: str = "axis") -> int:
     """The axis from 0. Raises Mismatch when the input does not have it."""
     if not -t.rank <= axis < t.rank:
         axes = f"the axes 0 to {t.rank - 1}" if t.rank else "no axes"
-        raise Mismatch(f"`{name}` of `{op}` is {axis}; the input {t} has {axes}", code="E302")
+        message = f"`{name}` of `{op}` is {axis}; the input {t} has {axes}"
+        help = "axes are counted from 0 behind the batch axis, which no op reaches"
+        raise Mismatch(message, help if t.rank else "", code="E302")
     return axis % t.rank
 
 

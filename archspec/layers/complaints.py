@@ -50,8 +50,37 @@ INSTEAD = {
     "replicationpad": "write `pad: {amounts: …, mode: replicate}`",
     "spectralnorm": "it is `reparam: spectral_norm` of `conv` or `linear`",
     "weightnorm": "it is `reparam: weight_norm` of `conv` or `linear`",
+    "where": "`mul` one by a mask, the other by its opposite, and `add` them",
+    "maskedfill": "`attention` and `dot_attention` take masks; elsewhere `mul` by one",
+    "swapaxes": "write `permute`, with the order of all axes: `permute: [1, 0]` of two",
+    "tile": "`concat: [x, x]` repeats cells, `expand` an axis of one",
+    "repeatinterleave": "`upsample: {scale: 2, mode: nearest}` repeats each cell",
+    "resize": "write `upsample: {size: …}`", "upsamplenearest": "write `upsample`",
+    "upsamplebilinear": "write `upsample: {scale: 2, mode: bilinear}`",
+    "reducemean": "write `reduce: {by: mean}`", "reducesum": "write `reduce: {by: sum}`",
+    "reducemax": "write `reduce: {by: max}`", "reducemin": "write `reduce: {by: min}`",
+    "focus": "write `pixel_unshuffle: 2`", "spacetodepth": "write `pixel_unshuffle: 2`",
+    "depthtospace": "write `pixel_shuffle: 2`",
+    "globalpool": "`global_avg_pool`, `global_max_pool`",
     "adain": "`instance_norm`, `mul` and `add` make it",
     "gem": "`clamp`, `pow`, `global_avg_pool` and `pow` make it",
+}  # fmt: skip
+
+_ALONE = "each sample is computed alone, and no op sees the batch axis"
+_FIXED = "what is computed, and how often, never follows from the values of data"
+# What no op here can be, by its name elsewhere without `_`: why, and what there is.
+OUTSIDE = {
+    **dict.fromkeys(
+        ("batchshuffle", "minibatchstd", "minibatchstddev", "minibatchdiscrimination", "allgather",
+         "batchconcat", "batchsum", "batchmean", "crossbatch", "inbatch", "inbatchnegatives",
+         "memorybank", "queue", "mixup", "cutmix"),
+        (_ALONE, "a loss, or a `step` function of the plan, sees the whole batch"),
+    ),
+    **dict.fromkeys(
+        ("if", "cond", "switch", "case", "while", "whileloop", "for", "loop", "scan", "earlyexit",
+         "nonzero", "unique", "maskedselect", "dynamicrouting", "route", "goto"),
+        (_FIXED, "`when` and `repeat` follow params; `mul` by a mask chooses cell by cell"),
+    ),
 }  # fmt: skip
 
 INFERRED = frozenset({

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 BATCH = "batch"
 _APART = 1e-4  # of an output's largest number; float32 in another order makes some 1e-6
-_MARK = f"{save.MARK} {VERSION}"
 
 
 class ExportError(CodedError):
@@ -106,7 +105,7 @@ def export(
         content, run = FORMATS[path.suffix](work, {**(metadata or {}), "archspec": VERSION})
         apart = _apart(work, run)
     with save.replacing(path, _ours, force=force) as file:
-        file.write_bytes(content)
+        file.write_bytes(save.sealed(content))
     return Exported(path, work.inputs, work.outputs, apart)
 
 
@@ -196,7 +195,6 @@ def _onnx(work: _Work, metadata: Mapping[str, str]) -> tuple[bytes, Run]:
 
     recurrent = any(isinstance(part, torch.nn.RNNBase) for part in work.model.modules())
     made = _by_script(work) if recurrent else _by_export(work)
-    made.doc_string = _MARK
     onnx.helper.set_model_props(made, dict(metadata))
     content = made.SerializeToString()
     return content, _runner(content)
@@ -303,8 +301,7 @@ def _ours(path: Path) -> bool:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             return any(name.endswith(f"/{PT2_FACTS}") for name in file.namelist())
-    with path.open("rb") as head:
-        return save.MARK.encode() in head.read(200)
+    return save.as_written(path)
 
 
 def _library(name: str) -> Any:

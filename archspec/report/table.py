@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archspec.frames import frame
+from archspec.text.words import printable
 
 Cell = str | int | None
 
@@ -97,7 +98,10 @@ def terminal(table: Table) -> None:
     from rich.table import Table as Drawing
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    def text(cell: Cell, style: str = "") -> Text:
+        return Text(printable(show(cell)), style=style)
+
+    console = Console(highlight=False)
     kept = _fit(table.columns, [width + 1 for width in _widths(table)], console.width)
     drawing = Drawing(
         box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=bool(table.totals)
@@ -105,16 +109,22 @@ def terminal(table: Table) -> None:
     for i in kept:
         column = table.columns[i]
         drawing.add_column(
-            Text(column.title),
-            Text(show(table.totals[i]), style="bold") if table.totals else "",
+            text(column.title),
+            text(table.totals[i], "bold") if table.totals else "",
             justify="right" if column.right else "left",
             no_wrap=True,
         )
     for row in table.rows:
-        drawing.add_row(*(Text(show(row[i])) for i in kept))
-    console.print(Text(table.title, style="bold"))
+        drawing.add_row(*(text(row[i]) for i in kept))
+    console.print(text(table.title, "bold"))
     console.print(drawing)
-    console.print(Text(remarks(table).rstrip("\n")))
+    below = Drawing.grid(padding=(0, 2, 0, 0))
+    below.add_column(no_wrap=True)
+    below.add_column(overflow="fold")
+    for word, said in table.remarks:
+        below.add_row(text(word), text(said))
+    if table.remarks:
+        console.print("\n", below, sep="", end="")
 
 
 def markdown(table: Table) -> str:

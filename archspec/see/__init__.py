@@ -22,8 +22,9 @@ gives a Seeing: its `values`, a PNG, a page of HTML; in a notebook it shows itse
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from archspec.train.errors import member
 
 if TYPE_CHECKING:
     from archspec.see.ascent import Ascent, emphasise, maximise
@@ -55,4 +56,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module `archspec.see` has no attribute `{name}`")
-    return getattr(import_module(f"archspec.see.{_HOME[name]}"), name)
+    return member(f"archspec.see.{_HOME[name]}", name, "seeing")

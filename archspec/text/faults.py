@@ -50,7 +50,9 @@ class Fault:
 class Quoting(Protocol):
     """What can print a fault with its place and excerpt (a Source)."""
 
-    def quote(self, fault: Fault, others: Mapping[str, Quoting] = ...) -> str: ...
+    def quote(
+        self, fault: Fault, others: Mapping[str, Quoting] = ..., width: int | None = ...
+    ) -> str: ...
 
     def position(self, loc: Loc) -> str: ...
 
@@ -94,11 +96,14 @@ def independent(faults: Iterable[Fault]) -> list[Fault]:
     return list(first.values())
 
 
-def show(fault: Fault, sources: Mapping[str, Quoting]) -> str:
-    """The fault as text, with its excerpt where its file is among `sources`."""
+def show(fault: Fault, sources: Mapping[str, Quoting], width: int | None = None) -> str:
+    """The fault as text, with its excerpt where its file is among `sources`.
+
+    The excerpt is cut to a terminal of `width` columns.
+    """
     source = sources.get(fault.loc.file)
     if source is not None:
-        return source.quote(fault, sources)
+        return source.quote(fault, sources, width)
     lines = [f"{fault.code} {fault.message}", f"  --> {fault.loc.file}"]
     lines += [f"  {detail}" for detail in fault.details]
     return "\n".join([*lines, *remedy(fault)])

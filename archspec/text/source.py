@@ -20,6 +20,7 @@ from archspec.text.misread import Slip
 from archspec.text.words import printable, shortened
 
 _WIDTH = 100  # columns of an excerpt
+_MARGIN = 9  # beside it, for the number of its line and an ellipsis
 _CHAIN = 8  # links of a chain that are shown
 _GROUPS = frozenset({"residual", "branches"})
 
@@ -53,14 +54,20 @@ class Source:
         where = self.place(loc)
         return f"{printable(self.name)}:{where.line}:{where.column}"
 
-    def quote(self, fault: Fault, others: Mapping[str, Quoting] | None = None) -> str:
-        """The fault as text: code, sentence, place, excerpt with caret, details, chain, remedy."""
+    def quote(
+        self, fault: Fault, others: Mapping[str, Quoting] | None = None, width: int | None = None
+    ) -> str:
+        """The fault as text: code, sentence, place, excerpt with caret, details, chain, remedy.
+
+        The excerpt is cut to a terminal of `width` columns.
+        """
         sources = {**(others or {}), self.name: self}
         lines = [f"{fault.code} {printable(fault.message)}"]
         if self.text:
             context = self.context(fault.loc)
             lines += [f"  --> {self.position(fault.loc)}   {context}".rstrip()]
-            lines += self._excerpt(self.place(fault.loc))
+            most = _WIDTH if width is None else min(_WIDTH, max(width - _MARGIN, 20))
+            lines += self._excerpt(self.place(fault.loc), most)
         else:
             lines += [f"  --> {printable(self.name)}"]
         lines += [f"  {printable(detail)}" for detail in fault.details]
@@ -113,14 +120,14 @@ class Source:
         end = len(self.text) if end < 0 else end
         return Place(line, start - begin + 1, max(min(stop, end) - start, 1))
 
-    def _excerpt(self, where: Place) -> list[str]:
-        """The line with the place, cut to what a terminal shows, and the caret below it."""
+    def _excerpt(self, where: Place, most: int) -> list[str]:
+        """The line with the place, cut to `most` columns, and the caret below it."""
         line = self.text.split("\n")[where.line - 1]
         column, length = where.column - 1, where.length
-        if len(line) > _WIDTH:
-            left = max(0, min(column - _WIDTH // 3, len(line) - _WIDTH))
-            more = left + _WIDTH < len(line)
-            line = line[left : left + _WIDTH]
+        if len(line) > most:
+            left = max(0, min(column - most // 3, len(line) - most))
+            more = left + most < len(line)
+            line = line[left : left + most]
             line = ("…" + line[1:] if left else line) + ("…" if more else "")
             column -= left
         line = printable(line)

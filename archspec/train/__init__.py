@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from archspec.train.errors import member
+
 if TYPE_CHECKING:
     from archspec.train.errors import InterruptedTrainingError, TrainError
     from archspec.train.generating import generate
@@ -46,4 +48,4 @@ def __getattr__(name: str) -> Any:
         return import_module("archspec.train.reading").given
     if name not in _HOME:
         raise AttributeError(f"module `archspec.train` has no attribute `{name}`")
-    return getattr(import_module(f"archspec.train.{_HOME[name]}"), name)
+    return member(f"archspec.train.{_HOME[name]}", name, "training")

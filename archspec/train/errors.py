@@ -25,6 +25,22 @@ def torch_or_refuse() -> Any:
     return torch
 
 
+def member(module: str, name: str, wanted: str) -> Any:
+    """What a module that needs torch calls `name`. Raises TrainError where a package is lacking."""
+    from importlib import import_module
+
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as lacking:
+        package = (lacking.name or "archspec").partition(".")[0]
+        if package == "archspec":
+            raise
+    help = "pip install 'archspec[train]'"
+    if package == "torch":
+        raise TrainError("E601", f"{wanted} needs PyTorch", help)
+    raise TrainError("E602", f"{wanted} needs the package {package}", help)
+
+
 def library(name: str, wanted: str, help: str = "pip install 'archspec[train]'") -> Any:
     """A library, of the extra mostly. Raises TrainError where it is not there, or does not load."""
     from importlib import import_module

@@ -9,6 +9,7 @@ Only files that `save_pretrained` writes go either way: no code, no pickle.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def fetched(path: str | Path) -> Path:
         return Path(_api().snapshot_download(name, allow_patterns=FILES))
     except Exception as failed:  # of HTTP, of the cache, of names: the library's own are many
         message = f"`{name}` cannot be fetched from the Hub: {_reason(failed)}"
-        help = "`hf auth login` for what is private; or give a folder that is here"
-        raise TrainError("E821", message, help) from None
+        login = "`hf auth login` for what is private; or give a folder that is here"
+        raise TrainError("E821", message, _remedy(failed, login)) from None
 
 
 def sent(folder: Path, name: str, *, private: bool) -> str:
@@ -57,12 +58,30 @@ def sent(folder: Path, name: str, *, private: bool) -> str:
         )
     except Exception as failed:
         message = f"`{name}` cannot be written on the Hub: {_reason(failed)}"
-        raise TrainError("E821", message, "`hf auth login`, with a token that may write") from None
+        login = "`hf auth login`, with a token that may write"
+        raise TrainError("E821", message, _remedy(failed, login)) from None
     return str(url)
 
 
 def _api() -> Any:
     return library("huggingface_hub", "the Hugging Face Hub").HfApi()
+
+
+_APART = ("Connection", "Connect", "Timeout", "Offline", "LocalEntryNotFound", "Proxy", "SSL")
+
+
+def _remedy(failed: BaseException, login: str) -> str:
+    """A token is no remedy where nobody answers."""
+    kinds = {cls.__name__ for one in _causes(failed) for cls in type(one).__mro__}
+    if any(kind.startswith(_APART) for kind in kinds):
+        return "huggingface.co does not answer: is this machine online, and HF_HUB_OFFLINE not set?"
+    return login
+
+
+def _causes(failed: BaseException | None) -> Iterator[BaseException]:
+    while failed is not None:
+        yield failed
+        failed = failed.__cause__ or failed.__context__
 
 
 def _reason(failed: Exception) -> str:

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Screen:
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         elif not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            with suppress(OSError):  # a run does not end because nobody can read of it
+                print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:

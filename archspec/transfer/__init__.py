@@ -11,8 +11,9 @@ them, `cases` the advice, `states` which weights a phase of a plan trains.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from archspec.train.errors import member
 
 if TYPE_CHECKING:
     from archspec.transfer.cases import Advice, advise
@@ -30,4 +31,4 @@ __all__ = ["Advice", "Codes", "Linear", "advise", "codes", "linear"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module `archspec.transfer` has no attribute `{name}`")
-    return getattr(import_module(f"archspec.transfer.{_HOME[name]}"), name)
+    return member(f"archspec.transfer.{_HOME[name]}", name, "transfer")

@@ -18,7 +18,7 @@ from archspec.cli import main
 from archspec.codes import CODES
 from archspec.figures import ENDINGS, VIEWS, RenderError, by_ending, chosen, figure
 from archspec.network import Program, loads
-from archspec.save import MARK, NotOursError
+from archspec.save import MARK, NotOursError, sealed
 
 SMALL = """\
 spec: 1
@@ -294,7 +294,8 @@ def test_render_from_python(here: Path) -> None:
     assert text.startswith("<svg ")
     assert archspec.render(archspec.load("small.yaml")) == text
     made = archspec.render("small.yaml", "a.png", view="blocks", variant="wide")
-    assert (here / "a.png").read_bytes() == made
+    assert isinstance(made, bytes)
+    assert (here / "a.png").read_bytes() == sealed(made)
     assert archspec.render("small.yaml", classes=3) == archspec.render(
         archspec.load("small.yaml"), classes=3
     )

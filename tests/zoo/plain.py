@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import OrderedDict
 
 import torch
@@ -172,6 +174,64 @@ def turned(x: Tensor) -> Tensor:
     return x * angles.cos() + torch.cat([-b, a], -1) * angles.sin()
 
 
+class MambaMixer(nn.Module):
+    """A selective state space (Gu and Dao 2023, section 3), place by place."""
+
+    def __init__(self, width: int, inner: int, state: int, rank: int) -> None:
+        super().__init__()
+        self.state, self.rank = state, rank
+        self.in_proj = nn.Linear(width, 2 * inner, bias=False)
+        self.conv1d = nn.Conv1d(inner, inner, 4, padding=3, groups=inner)
+        self.x_proj = nn.Linear(inner, rank + 2 * state, bias=False)
+        self.dt_proj = nn.Linear(rank, inner)
+        self.A_log = nn.Parameter(torch.empty(inner, state))
+        self.D = nn.Parameter(torch.empty(inner))
+        self.out_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.shape[1]
+        x, gate = self.in_proj(x).chunk(2, -1)
+        x = self.conv1d(x.transpose(1, 2))[..., :steps].transpose(1, 2)
+        x = nn.functional.silu(x)
+        dt, b, c = self.x_proj(x).split([self.rank, self.state, self.state], -1)
+        dt = nn.functional.softplus(self.dt_proj(dt))
+        h, seen = x.new_zeros(len(x), x.shape[2], self.state), []
+        for t in range(steps):
+            a = (dt[:, t, :, None] * -self.A_log.exp()).exp()
+            h = a * h + (dt[:, t] * x[:, t])[..., None] * b[:, t, None]
+            seen.append((h @ c[:, t, :, None])[..., 0])
+        y = torch.stack(seen, 1) + self.D * x
+        out: Tensor = self.out_proj(y * nn.functional.silu(gate))
+        return out
+
+
+class Mamba(nn.Module):
+    """Mamba, with the names of Hugging Face."""
+
+    def __init__(self, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        self.backbone = Modules(
+            embeddings=nn.Embedding(256, width),
+            layers=nn.ModuleList(
+                Modules(
+                    norm=nn.RMSNorm(width, 1e-5),
+                    mixer=MambaMixer(width, 2 * width, 16, width // 16),
+                )
+                for _ in range(layers)
+            ),
+            norm_f=nn.RMSNorm(width, 1e-5),
+        )
+        self.lm_head = nn.Linear(width, 256, bias=False)
+        self.lm_head.weight = self.backbone.embeddings.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.backbone.embeddings(tokens)
+        for layer in self.backbone.layers:
+            x = x + layer.mixer(layer.norm(x))
+        out: Tensor = self.lm_head(self.backbone.norm_f(x))
+        return out
+
+
 # ---------------------------------------------------------------- pictures and language
 
 
@@ -310,3 +370,103 @@ class VqVae(nn.Module):
             "quantized": quantized,
             "code": code,
         }
+
+
+# ---------------------------------------------------------------- boxes
+
+
+class FrozenNorm(nn.Module):
+    """A batch norm that stays as it was trained."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = (self.running_mean, self.running_var, self.weight, self.bias)
+        return nn.functional.batch_norm(x, *given, training=False)
+
+
+class DetrLayer(nn.Module):
+    """A layer of DETR's encoder, or of its decoder: places are added to queries and keys only."""
+
+    def __init__(self, width: int, decoder: bool) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(width, 8, 0.1, batch_first=True)
+        if decoder:
+            self.multihead_attn = nn.MultiheadAttention(width, 8, 0.1, batch_first=True)
+        self.linear1, self.linear2 = nn.Linear(width, 2048), nn.Linear(2048, width)
+        for i in range(2 + decoder):
+            self.add_module(f"norm{i + 1}", nn.LayerNorm(width))
+        self.drop = nn.Dropout(0.1)
+
+    def fed(self, x: Tensor) -> Tensor:
+        return self.drop(self.linear2(self.drop(self.linear1(x).relu())))
+
+    def encoded(self, x: Tensor, places: Tensor) -> Tensor:
+        at = x + places
+        x = self.norm1(x + self.drop(self.self_attn(at, at, x, need_weights=False)[0]))
+        return self.norm2(x + self.fed(x))
+
+    def decoded(self, x: Tensor, memory: Tensor, places: Tensor, queries: Tensor) -> Tensor:
+        at = x + queries
+        x = self.norm1(x + self.drop(self.self_attn(at, at, x, need_weights=False)[0]))
+        keys = memory + places
+        y = self.multihead_attn(x + queries, keys, memory, need_weights=False)[0]
+        x = self.norm2(x + self.drop(y))
+        return self.norm3(x + self.fed(x))
+
+
+class Detr(nn.Module):
+    """DETR, with the names of facebookresearch (Carion et al. 2020)."""
+
+    def __init__(self, width: int = 256, layers: int = 6) -> None:
+        super().__init__()
+        resnet = sys.modules["torchvision"].models.resnet50(norm_layer=FrozenNorm)
+        left_out = ("avgpool", "fc")
+        body = OrderedDict((n, m) for n, m in resnet.named_children() if n not in left_out)
+        self.backbone = nn.Sequential(Modules(body=nn.Sequential(body)))
+        self.input_proj = nn.Conv2d(2048, width, 1)
+        self.query_embed = nn.Embedding(100, width)
+
+        def layered(decoder: bool) -> nn.ModuleList:
+            return nn.ModuleList(DetrLayer(width, decoder) for _ in range(layers))
+
+        self.transformer = Modules(
+            encoder=Modules(layers=layered(False)),
+            decoder=Modules(layers=layered(True), norm=nn.LayerNorm(width)),
+        )
+        self.class_embed = nn.Linear(width, 92)
+        maps = nn.ModuleList(nn.Linear(width, out) for out in (width, width, 4))
+        self.bbox_embed = Modules(layers=maps)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = self.input_proj(self.backbone[0].body(image))
+        places = sine_places(*x.shape[1:])
+        memory = x.flatten(2).transpose(1, 2)
+        for layer in self.transformer.encoder.layers:
+            memory = layer.encoded(memory, places)
+        queries = self.query_embed.weight.expand(len(x), -1, -1)
+        x = torch.zeros_like(queries)
+        for layer in self.transformer.decoder.layers:
+            x = layer.decoded(x, memory, places, queries)
+        x = boxes = self.transformer.decoder.norm(x)
+        for i, linear in enumerate(self.bbox_embed.layers):
+            boxes = linear(boxes.relu() if i else boxes)
+        return {"pred_logits": self.class_embed(x), "pred_boxes": boxes.sigmoid()}
+
+
+def sine_places(width: int, height: int, across: int) -> Tensor:
+    """[H W, width]: sines and cosines of the row and of the column, in turn, as parts of 2 pi."""
+    waves = width // 4
+    lengths = torch.linspace(0, math.log(10000) * (1 - 1 / waves), waves).exp()
+
+    def coded(count: int) -> Tensor:
+        place = torch.arange(1, count + 1).float() / (count + 1e-6) * (2 * math.pi)
+        angles = place[:, None] / lengths
+        return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
+
+    rows = coded(height)[:, None].expand(-1, across, -1)
+    columns = coded(across)[None].expand(height, -1, -1)
+    return torch.cat([rows, columns], 2).flatten(0, 1)

@@ -26,6 +26,8 @@ class Reference:
     gradients with respect to the input as well. `source` is whose names the weights have, in the
     spec's `weights:` table; without it they are equal. `params` are set from outside in the spec,
     `factors` scale the weights below a name, where signals would leave the range that is of use.
+    `rounding` is how far outputs may lie apart where a network adds in another order than the
+    reference: in double precision, as a part of their standard deviation.
     """
 
     build: Callable[[], nn.Module]
@@ -35,6 +37,7 @@ class Reference:
     source: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
+    rounding: float = 0.0
 
 
 def torchvision(name: str, **arguments: Any) -> Callable[[], nn.Module]:
@@ -129,6 +132,7 @@ for spec, size, *names in (
     ("convnext_tiny", 96, *(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))),
     ("shufflenet_v2", 96, *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_5", "2_0"))),
     ("vit_b_16", 224, "vit_b_16", "vit_l_16"),
+    ("swin_t", 224, "swin_t"),
     ("efficientnet_v2_s", 96, *(f"efficientnet_v2_{size}" for size in "sml")),
 ):
     for name in names:
@@ -199,6 +203,10 @@ REFERENCES |= {
     ("unet_plus_plus", "unet_plus_plus_l2"): Reference(
         lambda: plain_vision.UnetPlusPlus(2), ((1, 16, 32),)
     ),
+    ("yolov8_n", "yolov8_n"): Reference(
+        lambda: plain_vision.Yolov8((16, 32, 64, 128, 256), (1, 2, 2, 1)), ((3, 64, 96),)
+    ),
+    ("swin_v2_t", "swin_v2_t"): Reference(wrapped.swin_v2),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),
@@ -222,6 +230,9 @@ REFERENCES |= {
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
     ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
+    ("detr", "detr"): Reference(plain.Detr, ((3, 96, 130),), source="file"),
+    # the spec sums by doubling, the reference place by place
+    ("mamba", "mamba"): Reference(plain.Mamba, ((50,),), rounding=1e-12),
 }
 
 # ---------------------------------------------------------------- large variants
@@ -231,4 +242,8 @@ NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
     ("gpt2", "gpt2"): lambda: plain.Gpt2(50257, 1024, 768, 12, 12),
     ("gpt2", "gpt2_xl"): lambda: plain.Gpt2(50257, 1024, 1600, 25, 48),
     ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
+    ("swin_t", "swin_s"): torchvision("swin_s"),
+    ("swin_t", "swin_b"): torchvision("swin_b"),
+    ("yolov8_n", "yolov8_m"): lambda: plain_vision.Yolov8((48, 96, 192, 384, 576), (2, 4, 4, 2)),
+    ("yolov8_n", "yolov8_x"): lambda: plain_vision.Yolov8((80, 160, 320, 640, 640), (3, 6, 6, 3)),
 }

@@ -10,7 +10,6 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from archspec.emit.lowering.calls import joined
 from archspec.emit.lowering.classes import Plan, write_class
 from archspec.emit.lowering.dividing import Group
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, dims, equal, holds
@@ -43,8 +42,6 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
     unit.taken |= set(inherited)
     records: dict[str, Flow | None] = {}
     inputs = list(instances[0].inputs)
-    if any(list(i.inputs) != inputs for i in instances):
-        raise PlainError("other inputs are given", _others(instances))
     for j, text in enumerate(inputs):
         values = [i.inputs[text] for i in instances]
         records[text] = input_of(unit, rows, values, text, j)
@@ -60,7 +57,7 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
             known.values.setdefault(id(i), {**handed, **worth(i)})
     plan = Plan(
         scope, [(r, i.body) for r, i in zip(rows, instances, strict=True)],
-        [list(i.inputs.values()) for i in instances], list(map(joined, inputs)), outputs,
+        [list(i.inputs.values()) for i in instances], inputs, outputs,
         training=instances[0].training, defaults=_defaults(block.params, info),
         tied=ties(instances),
         frozen=freezing(instances, names),
@@ -71,12 +68,6 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
     if decide:
         raise PlainError("an argument decides what there is", params=frozenset(decide))
     group.info = info
-
-
-def _others(instances: Sequence[Instance]) -> list[int]:
-    """Those that are given other inputs than the first."""
-    first = [*instances[0].inputs]
-    return [n for n, i in enumerate(instances) if [*i.inputs] != first]
 
 
 def _inherited(unit: Unit, rows: list[Row], instances: list[Instance]) -> dict[str, ast.expr]:

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archspec.emit.lists import joined
 from archspec.emit.lowering.flow import PlainError, Row, dims, sizes_of
 from archspec.emit.lowering.modules import Made, Place, calls_of, retyped
 from archspec.emit.lowering.scope import FUNCTIONS, Info, Scope
@@ -33,11 +34,6 @@ def titles(text: str, place: int, kind: TensorType | None) -> list[str]:
     if kind is not None and is_width(kind, rank - 1):
         words = [*words[:-1], "features"] if rank > 1 else words
     return [f"{prefix}_{w}" for w in words]
-
-
-def joined(text: str) -> str:
-    """What an input is called in Python: xs0 of the list's xs.0."""
-    return text.replace(".", "")
 
 
 def is_width(kind: TensorType, axis: int) -> bool:
@@ -65,7 +61,8 @@ def block(place: Place) -> Made:
     constructor = construct(scope, rows, info, wanted, given)
     sizes = outer_sizes(info, given, rows, place.outs)
     outs = tuple(place.first.outs)
-    return Made(constructor, calls_of(place.ins, len(outs)), sizes, outs)
+    form = calls_of(place.ins, len(outs), place.first.instance.inputs)
+    return Made(constructor, form, sizes, outs)
 
 
 def _chosen(place: Place) -> Made:
@@ -96,7 +93,8 @@ def called_again(place: Place) -> Made:
     info = _class_of(place.scope, place.rows, [c.instance for c in place.copies])
     sizes = outer_sizes(info, _given(place), place.rows, place.outs)
     outs = tuple(place.first.outs)
-    return Made(None, calls_of(place.ins, len(outs)), sizes, outs)
+    form = calls_of(place.ins, len(outs), place.first.instance.inputs)
+    return Made(None, form, sizes, outs)
 
 
 def _class_of(scope: Scope, rows: Sequence[Row], instances: Sequence[Instance]) -> Info:

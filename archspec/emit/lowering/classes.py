@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from archspec.emit import lists
 from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
 from archspec.emit.lowering import links
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
@@ -54,7 +55,7 @@ class Plan:
     scope: Scope
     parts: list[tuple[Row, Body | Copy]]
     inputs: list[list[Value]]  # by row
-    names: list[str]  # of the inputs
+    names: list[str]  # of the inputs: xs.0 and xs.1 of a list xs
     outputs: Outputs  # by name, of each row
     item: Item | None = None  # of a merge
     training: frozenset[str] = frozenset()
@@ -104,6 +105,7 @@ def write_class(plan: Plan, info: Info) -> None:
     if isinstance(sink, Positional):
         modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
         unit.init.append(Line(call("super().__init__", modules)))
+    forward = lists.gathered(forward, lists.lists_of(plan.names))
     info.outputs = _returned_names(tuple(plan.outputs), forward)
     _close(plan, info, ins, found, forward)
 
@@ -160,20 +162,22 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
                 v.hint = v.hint or own if unit.root else own or v.hint
     straightened(unit.steps)
     count = _drop_unused(unit.steps, [*flat, *late])
-    steps = nest(rolled(unit.steps, count, unit.lengths), count)
-    arguments = ["x" if len(ins) == 1 else n for n in plan.names]
+    arguments = lists.arguments(plan.names)
+    steps = lists.mapped(unit.steps, count, unit.lengths)
+    steps = nest(rolled(steps, count, unit.lengths), count)
+    reserved = {"self", "torch", "nn", "math", *lists.lists_of(plan.names)}
     last = steps[-1] if steps else None
     alone = len(flat) == 1 and not plan.training and not plan.listed
     if alone and isinstance(last, Assign) and last.outs == flat:
         steps.pop()
         end = replace(last, outs=[Flow()])
-        naming = Naming(ins, arguments, [*steps, end], [], {"self", "torch", "nn", "math"})
+        naming = Naming(ins, arguments, [*steps, end], [], reserved)
         value = naming.value(last)
         lines = naming.text(steps)
         if _typed(value):
             return [*lines, Return(value)]
         return [*lines, Line(value, "out", "Tensor"), Return(ast.Name("out"))]
-    naming = Naming(ins, arguments, steps, [*flat, *late], {"self", "torch", "nn", "math"})
+    naming = Naming(ins, arguments, steps, [*flat, *late], reserved)
     return naming.text(steps) + _returns(plan, naming, arguments, outputs)
 
 
@@ -299,10 +303,9 @@ def _text(
         parameters = [p.text for p in info.parameters]
         lines += ["", *signature("__init__", parameters, "None"), *write(init, 2)]
     if forward is not None:
-        arguments = ["x" if len(flows[0]) == 1 else n for n in plan.names]
         returned = plan.returns or _returned(flows[1])
-        typed = [f"{a}: Tensor" for a in arguments]
-        lines += ["", *signature("forward", typed, returned), *write(forward, 2)]
+        lines += ["", *signature("forward", lists.signature(plan.names), returned)]
+        lines += write(forward, 2)
     if plan.frozen.still:
         lines += ["", *signature("train", ["mode: bool = True"], "Self")]
         lines += write(plan.frozen.train(name(f"self.{plan.frozen.flag}")), 2)

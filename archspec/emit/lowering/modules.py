@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -557,10 +557,18 @@ def parts(count: int) -> tuple[str, ...]:
     return tuple(f"r[{k}]" for k in range(count))
 
 
-def calls_of(ins: Ins, outs: int) -> Call:
-    """`self(x0, x1)`: a module of the network's own."""
-    forward = f"self({', '.join(f'x{j}' for j, v in enumerate(ins) if v is not None)})"
-    return Call("", forward=forward, results=parts(outs) if outs > 1 else ("r",))
+def calls_of(ins: Ins, outs: int, names: Iterable[str] = ()) -> Call:
+    """`self(x0, x1)`: a module of the network's own; `self(x0, [x1, x2])` with inputs in a list.
+
+    `names` are those of its inputs: xs.0 and xs.1 of the list xs, which is the last.
+    """
+    texts = [f"x{j}" for j, v in enumerate(ins) if v is not None]
+    single = len(texts) - sum("." in text for text in names)
+    if single < len(texts):
+        texts[single:] = [f"[{', '.join(texts[single:])}]"]
+    return Call(
+        "", forward=f"self({', '.join(texts)})", results=parts(outs) if outs > 1 else ("r",)
+    )
 
 
 def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr:

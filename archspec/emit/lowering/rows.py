@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from archspec.emit.lists import joined
 from archspec.emit.lowering.calls import is_width, titles
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, define, dims
 from archspec.emit.lowering.scope import Unit, bare
@@ -47,7 +48,7 @@ def input_of(
     rank = len(shapes[0])
     if any(len(s) != rank for s in shapes):
         raise PlainError("the inputs differ in rank")
-    flow = Flow([None] * rank, text)
+    flow = Flow([None] * rank, joined(text))
     define(rows, values, flow)
     kind = values[0].type
     texts = titles(text, place, kind)

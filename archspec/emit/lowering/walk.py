@@ -558,6 +558,8 @@ def _branches(site: Site, place: Place) -> None:
         raise PlainError("the number of paths differs between instances", apart_)
     several = range(counts[0])
     for k in several:
+        if isinstance(site.sink, Positional):  # a path of nothing has its place
+            site.sink.fill(k, site.init)
         pairs = [(r, c.branches[k]) for r, c in place.pairs]
         inner, each = site, place.first.branches[k].each
         if each is not None:
@@ -669,7 +671,9 @@ def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
     layer, inside, start = Flow((), "layer"), Flow(flows[at].sizes), flows[at]
     layer.named, out.hint = True, hint_of(copies.item)
     flows[at] = inside
-    steps, (end,) = calling(Made(None, calls_of(flows, 1), [out.sizes]), layer.ref, flows, "", unit)
+    called = copies.flat[0].instance
+    form = calls_of(flows, 1, called.inputs if called is not None else ())
+    steps, (end,) = calling(Made(None, form, [out.sizes]), layer.ref, flows, "", unit)
     site.steps.append(Loop(layer, member(str(text.value)), steps, inside, start, end, out))
     define(rows, copies.outs, out)
 

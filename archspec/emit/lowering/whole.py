@@ -27,6 +27,7 @@ from archspec.emit.lowering.dividing import (
 )
 from archspec.emit.lowering.flow import PlainError, Row
 from archspec.emit.lowering.inits import Inits
+from archspec.emit.lowering.members import camel
 from archspec.emit.lowering.rows import row_of
 from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.witnesses import Called, Witness, witnesses
@@ -97,7 +98,7 @@ class Whole:
     def _collect(self) -> None:
         by_block: dict[Any, Group] = {}
         for instance in self._reached(self.roots):
-            group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
+            group = by_block.setdefault(_kind(instance), Group([]))
             group.instances.append(instance)
             self.group_of[id(instance)] = group
         self._declare()
@@ -111,7 +112,7 @@ class Whole:
         for witness in [w for g in by_block.values() for w in g.witnesses]:
             self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
             for instance in self._reached([witness.instance]):
-                group = by_block.setdefault((id(instance.block), instance.asked), Group([]))
+                group = by_block.setdefault(_kind(instance), Group([]))
                 group.beside.append(instance)
                 self.group_of[id(instance)] = group
 
@@ -186,7 +187,7 @@ class Whole:
         """Writes the class of a group, or divides the group."""
         if not group.instances:
             raise PlainError("no call of the network is like it")
-        title = self.free(group.instances[0].block.name)
+        title = self.free(self._called(group.instances[0]))
         before, mark = len(self.order), self.mark
         self.mark = before
 
@@ -214,6 +215,22 @@ class Whole:
         if len(group.instances) == 1:
             raise PlainError(*failed.args) from failed  # its rows are not the caller's
         self._divide(group)
+
+    def _called(self, instance: Instance) -> str:
+        """What a class is called: after its block, and what it is given where that differs."""
+        block, given = instance.block, [*instance.inputs]
+        groups = {id(group): group for group in self.group_of.values()}.values()
+        like = [g.instances[0] for g in groups if g.instances and g.instances[0].block is block]
+        others = {tuple(other.inputs) for other in like if block.rest or block.optional}
+        if len(others) < 2:
+            return block.name
+        counts = {sum("." in name for name in names) for names in others}
+        number = f"Of{sum('.' in name for name in given)}" if len(counts) > 1 else ""
+        return (
+            block.name
+            + number
+            + "".join(f"With{camel(name)}" for name in given if name in block.optional)
+        )
 
     def _narrowed(self, group: Group, failed: PlainError, attempt: Attempt) -> bool:
         """Leaves out instances at other values that a class cannot serve.
@@ -298,6 +315,11 @@ class Whole:
             text, number = f"{title}{number}", number + 1
         self.names.add(text)
         return text
+
+
+def _kind(instance: Instance) -> Any:
+    """What instances have in common that one class may serve."""
+    return id(instance.block), instance.asked, tuple(instance.inputs)
 
 
 def _signature(info: Info) -> Any:

@@ -1,8 +1,5 @@
 """Two processes (gloo), two batches a step, against one with one of four times the size.
 
-    python benchmarks/processes.py              --short: the comparisons with one process alone
-    python benchmarks/processes.py --gan        two networks, each wrapped; noise for each process
-
 Two phases, so that what trains changes after the network was wrapped: where it is not wrapped anew,
 the processes come apart without a word. Then the same run killed in the second phase and gone on
 with: the same bits. Batch norm is left out of the comparison with one process, because each process
@@ -18,17 +15,16 @@ import json
 import os
 import socket
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from kills import DATA, PLAN, SPEC
 from safetensors.torch import load_file
 
 import archspec
 from archspec.train import engine, reading, start, state
+from benchmarks.trust.runs import DATA, PLAN, SPEC
 
 MAKER = """\
 spec: 1
@@ -209,9 +205,13 @@ def main(place: Path, *, short: bool) -> None:
         sys.exit(f"processes ended with {ended}, {cut}")
 
 
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        if "--gan" in sys.argv:
-            gan(Path(folder))
+def trial(seed: int, folder: Path) -> Iterator[str]:
+    """The long comparisons, then two networks, then the short ones; figures are printed."""
+    try:
+        if seed % 3 == 1:
+            gan(folder)
         else:
-            main(Path(folder), short="--short" in sys.argv)
+            main(folder, short=seed % 3 == 2)
+        yield "compared"
+    except SystemExit as failed:
+        yield f"FAILED: {failed}"

@@ -1,7 +1,5 @@
 """Runs by random plans, cut off twice and gone on with, against the same runs left alone.
 
-    python benchmarks/resumes.py                20 plans; a number: so many; a second: another seed
-
 The plans draw from all that a plan can say: any optimizer of torch, schedules, phases, rates by
 path, averages of weights, several batches a step, clipping, bf16, augmentation, early stopping.
 Weights and metrics are to be the same to the bit, and the best checkpoint the same one.
@@ -10,19 +8,18 @@ Weights and metrics are to be the same to the bit, and the best checkpoint the s
 from __future__ import annotations
 
 import random
-import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from kills import SPEC
 from safetensors.torch import load_file
 
 import archspec
 from archspec.train import engine, start, state
 from archspec.train.named import optimizers
 from archspec.train.run import Run
+from benchmarks.trust.runs import SPEC
 
 _SPECIAL = {"sparseadam", "muon"}  # for sparse gradients; for matrices alone
 
@@ -86,9 +83,9 @@ def cut(at: int | None, work: Any) -> Run | None:
         engine.Training.update = update  # type: ignore[method-assign]
 
 
-def same(draw: random.Random, place: Path) -> bool:
+def same(plan: dict[str, Any], draw: random.Random, place: Path) -> bool:
     """Whether one plan's run is the same, cut off or not."""
-    plan, data = a_plan(draw), some_data(draw)
+    data = some_data(draw)
 
     def begin(folder: Path) -> Run:
         torch.manual_seed(1)
@@ -111,19 +108,11 @@ def same(draw: random.Random, place: Path) -> bool:
     )
     rows = [[{**row, "seconds": 0} for row in run.metrics] for run in (whole, other)]
     best = [state.found(place / name, state.BEST).name for name in ("whole", "cut")]
-    good = all(torch.equal(a[n], b[n]) for n in a) and rows[0] == rows[1] and best[0] == best[1]
-    if not good:
-        print(f"other bits: {plan}")
-    return good
+    return all(torch.equal(a[n], b[n]) for n in a) and rows[0] == rows[1] and best[0] == best[1]
 
 
-if __name__ == "__main__":
+def trial(seed: int, folder: Path) -> Iterator[str]:
     torch.set_num_threads(1)
-    number, seed = (list(map(int, sys.argv[1:])) + [20, 0][len(sys.argv) - 1 :])[:2]
     draw = random.Random(seed)
-    good = 0
-    for _ in range(number):
-        with tempfile.TemporaryDirectory() as place:
-            good += same(draw, Path(place))
-    print(f"{good} of {number} runs that were cut off ended with the same bits")
-    sys.exit(good != number)
+    plan = a_plan(draw)
+    yield "the same bits" if same(plan, draw, folder) else f"OTHER BITS: {plan}"

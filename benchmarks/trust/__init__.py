@@ -1,0 +1,58 @@
+"""Engines that try to break archspec: each by seeds, for as long as it is told to.
+
+    python -m benchmarks.trust                                   lists them
+    python -m benchmarks.trust kills --seed 0 --budget 600       seeds 0, 1, … for ten minutes
+
+An engine is a module here. Its docstring says what it shows; its `trial(seed, folder)` gives what
+came of one seed, as texts. Those that begin with a word in capitals are faults: they are printed,
+and the exit status is 1.
+
+    "whole: net.svg"       is counted as `whole`
+    "TORN: net.svg …"      is a fault
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # what the quick forms are made of
+
+Trial = Callable[[int, Path], Iterable[str]]
+
+
+def names() -> list[str]:
+    """Of the engines."""
+    return sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name != "__main__")
+
+
+def trial(name: str) -> Trial:
+    found: Trial = import_module(f"{__name__}.{name}").trial
+    return found
+
+
+def faulty(outcome: str) -> bool:
+    return outcome.partition(":")[0].isupper()
+
+
+def tried(trial: Trial, seed: int, budget: float) -> Counter[str]:
+    """What came of the seeds from one on, as many as begin within so many seconds; one at least."""
+    tally: Counter[str] = Counter()
+    end = time.monotonic() + budget
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            for outcome in trial(seed, Path(folder)):
+                tally[outcome.partition(":")[0]] += 1
+                if faulty(outcome):
+                    print(f"seed {seed}: {outcome}", flush=True)
+        tally["seeds"] += 1
+        seed += 1
+        if time.monotonic() > end:
+            return tally

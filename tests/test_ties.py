@@ -410,3 +410,45 @@ def test_gpt2_at_other_lengths_and_sizes() -> None:
     assert torch.allclose(model(tokens[:, :9]), model(tokens)[:, :9], atol=1e-5)
     other = type(model)(vocabulary=7, layers=1, width=32)
     assert other.lm_head.weight is other.transformer.wte.weight
+
+
+# ---------------------------------------------------------------- what is written is proved
+
+TAMPERED = [
+    ("self.dec.weight = self.enc.weight", "self.dec.bias = self.enc.bias"),
+    ("        self.dec.weight = self.enc.weight\n", ""),
+    ("self.c.weight = self.b.enc.weight", "self.c.weight = self.d.weight"),
+    ('self.get_submodule("e.0").weight', 'self.get_submodule("e.1").weight'),
+    (
+        "self.c.weight = self.b.enc.weight",
+        "self.c.weight = self.b.enc.weight\n        nn.init.zeros_(self.c.weight)",
+    ),
+    ("nn.Buffer(torch.tensor([[[0.5]]]))", "nn.Buffer(torch.tensor([[[0.25]]]))"),
+    ("nn.Buffer(torch.tensor([[[0.5]]]))", "nn.Parameter(torch.tensor([[[0.5]]]))"),
+    ("torch.arange(8), persistent=False", "torch.arange(8)"),
+    (" * self.k)", " + self.k)"),
+    ("[[1, 2, 1]]", "[[1, 2, 2]]"),
+]
+PROVED = (
+    PLACES
+    + """
+  - {id: k, constant: [[[0.5]]]}
+  - {id: scaled, mul: [g, k]}
+  - {id: at, constant: {arange: 8, persistent: false}}
+  - {id: some, from: [scaled, at], gather: {axis: 2}}
+  - {id: fixed, from: some, conv: {out: 4, kernel: [1, 3]}, init: {values: [[1, 2, 1]]}}
+"""
+)
+
+
+@pytest.mark.parametrize(("was", "is_now"), TAMPERED)
+def test_a_text_that_differs_is_refused(was: str, is_now: str) -> None:
+    import ast
+
+    from archspec.emit.proof import UnprovenError, prove
+
+    found = program(PROVED.replace("8, 8]", "10, 10]"))
+    assert was in found.code
+    with pytest.raises(UnprovenError):
+        text = found.code.replace(was, is_now)
+        prove(ast.parse(text), text, found.graph.root)

@@ -207,8 +207,7 @@ def carried(theirs: nn.Module, chosen: Program, reference: Reference) -> nn.Modu
     ours = on_meta(chosen)
     held = ours.state_dict().keys()
     constant = any(name not in held for name, _ in ours.named_buffers())  # what no weights hold
-    made = constant or chosen.graph.ties()  # storage of its own would part weights that are one
-    ours = network_class(chosen)() if made else with_storage(ours)
+    ours = network_class(chosen)() if constant else with_storage(ours)
     report = weights.load(ours, theirs.state_dict(), reference.source, spec=chosen)
     assert len(report.loaded) == len({t.data_ptr() for t in theirs.state_dict().values()})
     counters = {line for line in report.fresh if line.name.endswith("num_batches_tracked")}

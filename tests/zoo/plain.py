@@ -372,6 +372,133 @@ class VqVae(nn.Module):
         }
 
 
+class UnetResnet(nn.Module):
+    """Two convolutions behind group norms; the time shifts the first one's features."""
+
+    def __init__(self, channels: int, out: int, time: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(32, channels), nn.GroupNorm(32, out)
+        self.conv1 = nn.Conv2d(channels, out, 3, padding=1)
+        self.time_emb_proj = nn.Linear(time, out)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1)
+        if channels != out:
+            self.conv_shortcut = nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        silu = nn.functional.silu
+        y = self.conv1(silu(self.norm1(x))) + self.time_emb_proj(silu(time))[:, :, None, None]
+        y = self.conv2(silu(self.norm2(y)))
+        return (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x) + y
+
+
+class UnetAttention(nn.Module):
+    """Places look at each other, then at the text (Rombach et al. 2022, section 3.3)."""
+
+    def __init__(self, width: int, context: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(32, width, 1e-6)
+        self.proj_in, self.proj_out = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
+
+        def attention(seen: int) -> nn.Module:
+            sizes = {"to_q": width, "to_k": seen, "to_v": seen}
+            maps = {name: nn.Linear(size, width, bias=False) for name, size in sizes.items()}
+            return Modules(**maps, to_out=nn.ModuleList([nn.Linear(width, width)]))
+
+        norms = {f"norm{i}": nn.LayerNorm(width) for i in (1, 2, 3)}
+        wide = Modules(proj=nn.Linear(width, 8 * width))
+        fed = Modules(net=nn.ModuleList([wide, nn.Identity(), nn.Linear(4 * width, width)]))
+        block = Modules(attn1=attention(width), attn2=attention(context), ff=fed, **norms)
+        self.transformer_blocks = nn.ModuleList([block])
+
+    def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        y = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        (block,) = self.transformer_blocks
+        z = block.norm1(y)
+        y = self.attend(block.attn1, z, z) + y
+        y = self.attend(block.attn2, block.norm2(y), text) + y
+        values, gates = block.ff.net[0].proj(block.norm3(y)).chunk(2, -1)
+        y = block.ff.net[2](values * nn.functional.gelu(gates)) + y
+        # diffusers copies this to channels first, which rounds the convolution otherwise
+        return self.proj_out(y.transpose(1, 2).unflatten(2, x.shape[2:])) + x
+
+    def attend(self, maps: nn.Module, x: Tensor, seen: Tensor) -> Tensor:
+        q, k, v = (heads_of(t, 8) for t in (maps.to_q(x), maps.to_k(seen), maps.to_v(seen)))
+        out: Tensor = maps.to_out[0](
+            scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        )
+        return out
+
+
+class DiffusionUnet(nn.Module):
+    """Stable Diffusion's U-Net, with the names of diffusers."""
+
+    def __init__(self, width: int = 64, context: int = 96) -> None:
+        super().__init__()
+        self.width, widths = width, [width, 2 * width, 4 * width, 4 * width]
+        time, top = 4 * width, 4 * width
+        self.time_embedding = Modules(
+            linear_1=nn.Linear(width, time), linear_2=nn.Linear(time, time)
+        )
+        self.conv_in = nn.Conv2d(4, width, 3, padding=1)
+        self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
+
+        def level(sizes: list[tuple[int, int]], attend: bool) -> nn.Module:
+            resnets = nn.ModuleList(UnetResnet(a, b, time) for a, b in sizes)
+            if not attend:
+                return Modules(resnets=resnets)
+            attentions = nn.ModuleList(UnetAttention(b, context) for _, b in sizes)
+            return Modules(resnets=resnets, attentions=attentions)
+
+        before = width
+        for i, out in enumerate(widths):
+            block = level([(before, out), (out, out)], attend=i < 3)
+            if i < 3:
+                halved = Modules(conv=nn.Conv2d(out, out, 3, 2, 1))
+                block.add_module("downsamplers", nn.ModuleList([halved]))
+            self.down_blocks.append(block)
+            before = out
+        self.mid_block = level([(top, top)], attend=True)
+        self.mid_block.resnets.append(UnetResnet(top, top, time))
+        for i, out in enumerate(reversed(widths)):
+            skips = [out, out, widths[max(2 - i, 0)]]
+            sizes = [(a + skip, out) for a, skip in zip([before, out, out], skips, strict=True)]
+            block = level(sizes, attend=i > 0)
+            if i < 3:
+                doubled = Modules(conv=nn.Conv2d(out, out, 3, padding=1))
+                block.add_module("upsamplers", nn.ModuleList([doubled]))
+            self.up_blocks.append(block)
+            before = out
+        self.conv_norm_out = nn.GroupNorm(32, width)
+        self.conv_out = nn.Conv2d(width, 4, 3, padding=1)
+
+    def forward(self, sample: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        rates = (-math.log(10000) * torch.arange(self.width // 2) / (self.width // 2)).exp()
+        angles = time[:, None] * rates
+        time = self.time_embedding.linear_1(torch.cat([angles.cos(), angles.sin()], 1))
+        time = self.time_embedding.linear_2(nn.functional.silu(time))
+        x = self.conv_in(sample)
+        skips = [x]
+        for block in self.down_blocks:
+            for i, resnet in enumerate(block.resnets):
+                x = self.at(block, i, resnet(x, time), text)
+                skips.append(x)
+            for down in getattr(block, "downsamplers", ()):
+                x = down.conv(x)
+                skips.append(x)
+        x = self.at(self.mid_block, 0, self.mid_block.resnets[0](x, time), text)
+        x = self.mid_block.resnets[1](x, time)
+        for block in self.up_blocks:
+            for i, resnet in enumerate(block.resnets):
+                x = self.at(block, i, resnet(torch.cat([x, skips.pop()], 1), time), text)
+            for up in getattr(block, "upsamplers", ()):
+                x = up.conv(nn.functional.interpolate(x, skips[-1].shape[2:]))
+        out: Tensor = self.conv_out(nn.functional.silu(self.conv_norm_out(x)))
+        return out
+
+    def at(self, block: nn.Module, i: int, x: Tensor, text: Tensor) -> Tensor:
+        return block.attentions[i](x, text) if hasattr(block, "attentions") else x
+
+
 # ---------------------------------------------------------------- boxes
 
 

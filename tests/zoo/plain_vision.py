@@ -28,16 +28,16 @@ class UnetPlusPlus(nn.Module):
             self.add_module(f"mask{j}", nn.Conv2d(base, classes, 1))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        rows: list[list[Tensor]] = []  # of each level the maps so far, the newest first
+        rows: list[list[Tensor]] = []  # of each level the maps so far
         for i in range(self.depth + 1):
             x = self.get_submodule(f"x{i}_0")(x if i == 0 else nn.functional.max_pool2d(x, 2))
             rows.append([x])
         for j in range(1, self.depth + 1):
             for i in range(self.depth + 1 - j):
                 node: Any = self.get_submodule(f"x{i}_{j}")
-                seen = [*rows[i], node["up"](rows[i + 1][0])]
-                rows[i].insert(0, node["doubleconv1"](torch.cat(seen, 1)))
-        masks = reversed(rows[0][:-1])
+                seen = [*rows[i], node["up"](rows[i + 1][-1])]
+                rows[i].append(node["doubleconv1"](torch.cat(seen, 1)))
+        masks = rows[0][1:]
         return {f"l{j}": self.get_submodule(f"mask{j}")(x) for j, x in enumerate(masks, 1)}
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from archspec.language.schema import schema
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
+from archspec.text.source import from_text
 
 HEAD = "spec: 1\nparams: {n: 3}\ninput: [4, 8, 8]\n"
 
@@ -661,3 +663,19 @@ def test_a_head_may_be_a_numbered_path() -> None:
         "E318",
         "`convs` has no part `7`, for `convs.7.0`",
     )
+
+
+PATHS = f"""{HEAD}
+body:
+  - {{branches: {{repeat: {{k: [1, 3]}}, conv: {{out: 4, kernel: $k, padding: half}}}}, merge: {{concat: {{axis: -1}}}}}}
+  - {{id: d$i, repeat: {{i: [1, 2]}}, from: [input, d*], add: }}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("text", [STAGES, HRNET, TREE, ASPP, PATHS])
+def test_an_editor_knows_it(text: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    judge = jsonschema.Draft7Validator(schema())
+    assert judge.is_valid(from_text(text, "net").data)
+    wrong = text.replace("body:", "boddy:")
+    assert not judge.is_valid(from_text(wrong, "net").data)

@@ -203,6 +203,7 @@ REFERENCES |= {
         lambda: plain_vision.Yolov8((16, 32, 64, 128, 256), (1, 2, 2, 1)), ((3, 64, 96),)
     ),
     ("swin_v2_t", "swin_v2_t"): Reference(wrapped.swin_v2),
+    ("spatial_transformer", "spatial_transformer"): Reference(plain_vision.SpatialTransformer),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),

@@ -167,6 +167,9 @@ class State:
             self.failed(bad, loc, expr.text)
             raise HiddenError from None
 
+    def steady(self, what: str, value: Any, loc: Loc) -> None:
+        """Where free axes are looked at: notes that `what` cannot follow from one."""
+
     def text(self, template: Template, env: Env, loc: Loc) -> str:
         """A path or id with its expressions replaced. Raises HiddenError."""
         if self.blind:

@@ -222,6 +222,9 @@ REFERENCES |= {
 
 REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("gpt2", "gpt2_tiny"): Reference(
+        on_cpu(lambda: plain.Gpt2(256, 128, 128, 4, 4)), ((40,),), source="spec"
+    ),
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
     ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
@@ -237,6 +240,8 @@ REFERENCES |= {
 
 # Only their weights are compared, by name and shape; the outputs are compared of another variant.
 NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
+    ("gpt2", "gpt2"): lambda: plain.Gpt2(50257, 1024, 768, 12, 12),
+    ("gpt2", "gpt2_xl"): lambda: plain.Gpt2(50257, 1024, 1600, 25, 48),
     ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
     ("retinanet", "retinanet"): lambda: wrapped.one_stage("retinanet_resnet50_fpn"),
     ("swin_t", "swin_s"): torchvision("swin_s"),

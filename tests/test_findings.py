@@ -49,7 +49,28 @@ def test_what_stands_inside_of_a_group_is_pointed_at() -> None:
     assert said(text)[2] == "it stands inside of `g`: `g.z`"
 
 
+def test_a_class_without_an_id_is_named_after_what_it_stands_in() -> None:
+    program = loads(
+        f"{HEAD}"
+        "  - {id: a, conv: {out: 4, kernel: 1}}\n"
+        "  - id: fuse\n"
+        "    sequential:\n"
+        "      - sequential: [{conv: {out: 4, kernel: 1}}, {id: k, relu: }, {add: [a, prev]}]\n"
+        "      - {add: [a, prev]}\n"
+    )
+    check(program)
+    assert "class Fuse0(nn.ModuleList):" in program.code
+    assert "class Sequential" not in program.code
+
+
 # ---------------------------------------------------------------- words
+
+
+def test_line_ends_of_old_macs_are_one_complaint() -> None:
+    code, sentence, help = said("spec: 1\rinput: [8, 16, 16]\rbody: [relu]\r")
+    assert code == "E103"
+    assert sentence == "lines end in CR alone, U+000D, as old Macs wrote them"
+    assert help == "save the file with LF line ends"
 
 
 def test_a_keyword_as_a_column_is_one_complaint() -> None:

@@ -185,9 +185,10 @@ def _occurrence(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value |
         return _repeated(walk, plan, spot)
     if plan.item.id is not None:
         spot.label = walk.label(plan, spot.env)
+    name = spot.label
     copy, out, line = _copy(walk, plan, spot)
     out, line = _expected(walk, plan, [copy], out, line)
-    return Occurrence(plan.item, (copy,), out, spot.label), line
+    return Occurrence(plan.item, (copy,), out, name), line
 
 
 def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | None]:
@@ -303,6 +304,8 @@ def _expected(
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
     item, state = plan.item, walk.state
+    if plan.dotted:
+        walk.inward(plan, spot)
     if item.when is True:
         spot.given = walk.given(plan, spot)
         first = spot.first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from archspec.language.renames import Rename
     from archspec.weights.files import Archive
@@ -101,10 +102,9 @@ def load(
     how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
-    places = {value.untyped_storage().data_ptr() for value in tensors.values()}
+    own = sorted(map(_memory, tensors.values()))
     apart = {  # of a source that is the model's own, nothing may change before it is read
-        name: value.clone() if value.untyped_storage().data_ptr() in places else value
-        for name, value in new.items()
+        name: value.clone() if _meets(_memory(value), own) else value for name, value in new.items()
     }
     with torch.no_grad():
         for name, value in apart.items():
@@ -113,6 +113,21 @@ def load(
     report = replace(report, notes=(*report.notes, *said))
     origin.loaded(inner, report)
     return report
+
+
+def _memory(value: Tensor) -> tuple[int, int]:
+    """Where the storage of a tensor begins and ends."""
+    storage = value.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
+
+
+def _meets(place: tuple[int, int], places: list[tuple[int, int]]) -> bool:
+    """Whether it shares bytes with one of places, in order and apart or the same.
+
+    A storage may lie inside another: of a slice of an array of numpy, for one.
+    """
+    before = bisect_left(places, (place[1], 0)) - 1
+    return before >= 0 and places[before][1] > place[0]
 
 
 def plan(

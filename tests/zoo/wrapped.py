@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -187,3 +188,16 @@ def _without_bias_of_keys(network: nn.Module, state: Any, *_: Any) -> None:
     for name, tensor in state.items():
         if name.endswith("qkv.bias"):
             tensor.chunk(3)[1].zero_()
+
+
+def standardised() -> nn.Module:
+    """timm's ResNet-50 with group norm, its convolutions those that standardise their weights."""
+    library = pytest.importorskip("timm")
+    network: nn.Module = library.create_model("resnet50_gn", pretrained=False)
+    for path, conv in list(network.named_modules()):
+        if isinstance(conv, nn.Conv2d):
+            shape: Any = {"stride": conv.stride, "padding": conv.padding}
+            widths = conv.in_channels, conv.out_channels
+            ours = library.layers.StdConv2d(*widths, conv.kernel_size, **shape)
+            network.set_submodule(path, ours)
+    return network

@@ -386,7 +386,12 @@ def _running(place: Place, seen: Seeing, k: int) -> Any:
     scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     if copy.shared is not None or not has_expression(item.args):
         return None
-    records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
+    records: dict[str, Any] = {
+        text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()
+    }
+    for text, record in list(records.items()):
+        if "." in text:  # of an input that is a list
+            records.setdefault(text.partition(".")[0], []).append(record)
     if place.ins and place.ins[0] is not None:
         records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 

@@ -593,6 +593,8 @@ class Machine:
             return Bound("modules", owner)
         if name == "named_parameters":
             return Named(owner, frame)
+        if len(args) != 1 or not isinstance(args[0], str):
+            raise unknown(f"{name} of what is no path")
         if name == "get_submodule":
             return _used(owner.below(args[0]), frame)
         if name == "get_parameter" and frame.run is None:

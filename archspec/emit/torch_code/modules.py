@@ -113,9 +113,9 @@ class Conv3dSame(nn.Conv3d):
 
 def standardised(weight: Tensor) -> Tensor:
     """Each filter with mean 0 and variance 1 (Qiao et al. 2019)."""
-    axes = tuple(range(1, weight.ndim))
-    centred = weight - weight.mean(axes, keepdim=True)
-    return centred / (weight.var(axes, correction=0, keepdim=True) + 1e-6).sqrt()
+    filters = weight.reshape(1, weight.shape[0], -1)
+    filters = nn.functional.batch_norm(filters, None, None, training=True, eps=1e-6)
+    return filters.reshape(weight.shape)
 
 
 class Conv1dStandard(nn.Conv1d):

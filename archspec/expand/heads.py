@@ -59,22 +59,26 @@ def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
     return len(names), []
 
 
-def way(inside: Body, names: Sequence[str]) -> list[tuple[int, Copy]]:
-    """The copies that a path goes through, each with how many segments lead to it, and its own.
+Way = tuple[tuple[int, Copy], ...]  # copies, each with how many segments lead to it, and its own
 
-    Empty where the path leads to no copy.
-    """
-    place: Place = ((), inside)
-    passed: list[tuple[int, Copy]] = []
+
+def way(inside: Body, names: Sequence[str]) -> Way:
+    """The copies that a path goes through; () where it leads to no copy."""
+    places: list[tuple[Place, Way]] = [(((), inside), ())]
     for depth, name in enumerate(names, 1):
-        found = [further for segment, further in _below(place) if segment == name]
-        if not found:
-            return []
-        place = found[0]
-        segments, what = place
-        if not segments and isinstance(what, Copy):
-            passed.append((depth, what))
-    return passed if passed and passed[-1][0] == len(names) else []
+        places = [
+            (further, _passed(further, depth, before))
+            for place, before in places
+            for segment, further in _below(place)
+            if segment == name
+        ]
+    ends = (passed for _, passed in places if passed and passed[-1][0] == len(names))
+    return next(ends, ())
+
+
+def _passed(place: Place, depth: int, before: Way) -> Way:
+    segments, what = place
+    return (*before, (depth, what)) if isinstance(what, Copy) and not segments else before
 
 
 def _below(place: Place) -> Iterator[tuple[str, Place]]:

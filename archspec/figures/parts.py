@@ -94,7 +94,10 @@ class Describer:
         )
 
     def _shared(self, draft: Draft) -> tuple[str, ...]:
-        """Whose weights it has, where it owns none of those it uses."""
+        """Whose weights it has, where it owns none of those it uses; and whose weight, by a tie."""
+        tied = None if draft.main is None else self.nodes[draft.main].tied
+        if tied is not None:
+            return (f"weight of {self.nodes[tied].path}",)
         weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
         owners = [node.shared for node in weighty if node.shared is not None]
         if not owners or len(owners) < len(weighty):

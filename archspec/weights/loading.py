@@ -27,6 +27,7 @@ from archspec.weights.reporting import Report
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from archspec.expand.graph import Graph
     from archspec.language.renames import Rename
     from archspec.weights.files import Archive
 
@@ -96,7 +97,10 @@ def load(
     ties = origin.ties(inner)
     tensors = {name: value for name, value in inner.state_dict().items() if name not in ties}
     if any(value.is_meta for value in tensors.values()):
-        raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
+        help = "model.to_empty(device=…)"
+        if program is not None and _made_once(program.graph):
+            help = "build it where it is to be: to_empty would part tied weights and lose constants"
+        raise WeightsError("E614", "the model is on the meta device", help)
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(inner).__name__
     how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
@@ -223,6 +227,12 @@ def _compared(
         hints = _prefixed(report, program.spec if program is not None else None, archive)
         hints += [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in known]
         yield replace(report, hints=tuple(hints)), archive
+
+
+def _made_once(graph: Graph) -> bool:
+    """Whether a network holds what only its constructor gives: ties, constants that no file has."""
+    fixed = any(not weight.persistent for node in graph.kinds for weight in node.weights())
+    return fixed or bool(graph.ties())
 
 
 def _for_parts(program: Program | None, how: _How) -> parts.Given | None:

@@ -271,7 +271,7 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
-    unit.init += tying(plan.tied)
+    unit.init += tying(plan.tied, unit)
     flag = ast.Name(plan.frozen.flag)
     if plan.frozen.flag and plan.frozen.still:
         unit.attribute(flag, plan.frozen.flag)

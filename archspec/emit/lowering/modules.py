@@ -313,7 +313,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
         else:
             keywords[a.name] = value
     if made.target == "torch.tensor":
-        args = [_listed(a) for a in args]
+        args = [listed(a) for a in args]
     found = call(scope.called(made.target), *args, **keywords)
     if made.wrap is None:
         return found
@@ -321,9 +321,9 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
     return call(made.wrap, found, **kept)
 
 
-def _listed(node: ast.expr) -> ast.expr:
+def listed(node: ast.expr) -> ast.expr:
     """Numbers in rows as lists, as they are usually written."""
-    return ast.List([_listed(e) for e in node.elts]) if isinstance(node, ast.Tuple) else node
+    return ast.List([listed(e) for e in node.elts]) if isinstance(node, ast.Tuple) else node
 
 
 def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:

@@ -20,7 +20,7 @@ def same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def bilinear_(weight: Tensor) -> None:
+def bilinear_(weight: Tensor) -> Tensor:
     """Fills a transposed convolution: it interpolates each channel (Long et al. 2015)."""
     kernel = weight.new_ones(())
     for size in weight.shape[2:]:
@@ -30,6 +30,13 @@ def bilinear_(weight: Tensor) -> None:
     weight.data.zero_()
     for c in range(weight.shape[0]):
         weight.data[c, c % weight.shape[1]] = kernel
+    return weight
+
+
+def values_(weight: Tensor, values: Tensor) -> Tensor:
+    """Fills a weight with numbers: all of it, or what is the same for all channels."""
+    weight.data.copy_(values)
+    return weight
 
 
 def causal_mask(size: int) -> Tensor:

@@ -500,6 +500,23 @@ def test_a_param_hides_no_method_of_a_module() -> None:
     assert model.half().get_parameter("unit2.a.weight").dtype == torch.float16
 
 
+# attention that is causal is called otherwise
+CAUSAL = """\
+spec: 1
+name: net
+input: [7, 8]
+blocks:
+  Layer:
+    params: {heads: required, causal: false}
+    body: [{attention: {heads: $heads, causal: $causal}}, layer_norm]
+body: [Layer: 2, Layer: {heads: 4, causal: true}]
+"""
+
+
+def test_classes_that_a_flag_tells_apart_are_called_after_it() -> None:
+    assert list(signatures(CAUSAL)) == ["Layer", "CausalLayer", "Net"]
+
+
 # with as many heads of key as of query, attention is called without `enable_gqa`
 GROUPED = """\
 spec: 1

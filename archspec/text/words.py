@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from os.path import commonprefix
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
@@ -132,11 +133,8 @@ def _likeliest(word: str, known: Iterable[str]) -> list[str]:
     letters = set(word)
 
     def unlike(name: str) -> tuple[int, int]:
-        same = next((i for i, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), 99)
-        ends = next(
-            (i for i, (a, b) in enumerate(zip(word[::-1], name[::-1], strict=False)) if a != b), 99
-        )
-        return len(letters ^ set(name)) + abs(len(word) - len(name)), -same - ends
+        ends = len(commonprefix([word, name])) + len(commonprefix([word[::-1], name[::-1]]))
+        return len(letters ^ set(name)) + abs(len(word) - len(name)), -ends
 
     return sorted(known, key=unlike)[:_MANY]
 

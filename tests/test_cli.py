@@ -407,6 +407,44 @@ body:
 """
 
 
+OLDER = """\
+spec: 1
+name: older
+params: {gain: 0.5, scale: 2}
+input: [4, 8, 8]
+blocks:
+  B:
+    params: {scale: 0.1}
+    body:
+      - residual: [{conv: {out: 4, kernel: 1}}, {scale: $scale}]  # scale: stays here
+        shortcut: [{id: s, scale: {factor: 0.5}}]
+body:
+  - {id: a, scale: 0.5}
+  - B: {scale: 0.25}
+  - upsample: {scale: $scale}
+  - branches: {x: [relu, {"scale": "$(gain * 2)"}], y: []}
+    merge: add
+"""
+
+
+def test_fmt_writes_one_spelling(here: Path) -> None:
+    """`mul` by a number in place of `scale`; params, columns and remarks of that name stay."""
+    newer = OLDER.replace("{scale: $scale}]  #", "{mul: $scale}]  #")
+    newer = newer.replace("scale: {factor: 0.5}", "mul: {number: 0.5}")
+    newer = newer.replace("id: a, scale:", "id: a, mul:").replace('"scale": "$(', 'mul: "$(')
+    (here / "older.yaml").write_text(OLDER)
+    assert run("fmt", "--check", "older.yaml", cwd=here).returncode == 1
+    before = run("compile", "older.yaml", "-o", "-", cwd=here).stdout
+    assert run("fmt", "older.yaml", cwd=here).returncode == 0
+    assert (here / "older.yaml").read_text() == newer
+    assert run("compile", "older.yaml", "-o", "-", cwd=here).stdout == before
+    assert run("fmt", "-", cwd=here, stdin=OLDER).stdout == newer
+    (here / "wrong.yaml").write_text(OLDER.replace("kernel: 1", "kernel: 0"))
+    assert (
+        run("fmt", "--check", "wrong.yaml", cwd=here).returncode == 0
+    )  # `check` says what is wrong
+
+
 def test_fmt(here: Path) -> None:
     assert tidy(UGLY) == NEAT
     assert tidy(NEAT) == NEAT

@@ -29,6 +29,13 @@ def _swin(window: int) -> Tensor:
     return relative.sum(-1)
 
 
+def _swin_v2(window: int) -> Tensor:
+    """The coordinates from which Swin V2 makes its biases (Liu et al. 2022, equation 5)."""
+    steps = torch.arange(-(window - 1), window, dtype=torch.float32) / (window - 1) * 8
+    scaled = torch.sign(steps) * torch.log2(torch.abs(steps) + 1.0) / 3.0
+    return torch.cartesian_prod(scaled, scaled).unflatten(0, (1, len(steps), len(steps)))
+
+
 RULES = {
     "[[0, -1, 0], [-1, 5, -1]]": torch.tensor([[0, -1, 0], [-1, 5, -1]]),
     "[0.25, 1]": torch.tensor([0.25, 1.0]),
@@ -44,6 +51,7 @@ RULES = {
     "{causal_mask: 4}": nn.Transformer.generate_square_subsequent_mask(4) < 0,
     "{relative_positions: [7, 7]}": _swin(7),
     "{relative_positions: [3, 3], flat: true}": _swin(3).flatten(),
+    "{log_steps: [8, 8]}": _swin_v2(8),
     "{relative_positions: 3}": torch.tensor([[2, 1, 0], [3, 2, 1], [4, 3, 2]]),
 }
 

@@ -118,7 +118,7 @@ def test_a_run_knows_what_is_normal(runs: Path) -> None:
     ("keys", "said"),
     [
         ({}, "nothing says which errors of `flat` are normal"),
-        ({"normal": half(0.1), "share": 1.0}, "a share of 1 is to be below"),
+        ({"normal": half(0.1), "share": 1.0}, "`share` is 1; it is of normal pictures"),
         ({"normal": []}, "no picture is named"),
         ({"normal": half(0.1), "anomalous": "nowhere"}, "`nowhere` does not exist"),
     ],
@@ -190,6 +190,31 @@ def test_the_commands_write_pages(runs: Path, tmp_path: Path) -> None:
     page = (tmp_path / "x.html").read_text()
     assert "AUROC" in page
     assert page.count("<img") == 1 + 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["latent", "--spec", "vae"], "`vae` is no run: which codes pictures are made of"),
+        (["filters", "--spec", "lenet6", "--weights", "x"], "did you mean `lenet5`"),
+        (["filters", "--spec", "runs/lenet5"], "the file does not exist"),  # said before weights
+    ],
+)
+def test_a_command_without_a_network(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["see", *words])
+    assert done.exit_code != 0
+    assert said in done.output + str(done.exception)
+
+
+def test_other_ways_are_named_where_one_does_not_suit() -> None:
+    model, x = archspec.build("mlp"), torch.rand(4, 1, 28, 28)
+    with pytest.raises(TrainError, match="saliency and occlusion suit every network"):
+        see.gradcam(model, x)
+    with pytest.raises(TrainError, match="`activations` and `maximise` suit every network"):
+        see.filters(model)
+    with pytest.raises(TrainError, match="did you mean `c1`"):
+        see.filters(archspec.build("lenet5"), "c11")
+    assert see.codes(model, x).values.nearest.shape == (4, 3)  # all others: there are no seven
 
 
 # ------------------------------------------------------------------ the examples, in a short form

@@ -56,6 +56,37 @@ body:
 """
 
 
+FIRST = """\
+      - {id: q, mul: $((width // heads) ** -0.5)}
+      - {id: k, from: parts, body: [{select: 1}, {permute: [0, 1, 3, 2]}]}
+      - {id: scores, matmul: [q, k]}
+      - {id: relative_position_bias_table, parameter: [$((2 * window - 1) ** 2), $heads]}
+      - {id: bias, from: relative_position_bias_table, relative_position_bias: $window}
+      - {reshape: [1, $heads, $(window ** 2), $(window ** 2)]}
+"""
+SECOND = """\
+      - {id: q, normalize: }
+      - {id: k, from: parts, body: [{select: 1}, normalize, {permute: [0, 1, 3, 2]}]}
+      - {id: cosines, matmul: [q, k]}
+      - {id: logit_scale, parameter: [$heads, 1, 1], init: 2.302585092994046}
+      - {id: scale, from: logit_scale, clamp: {max: 4.605170185988092}}
+      - exp
+      - {reshape: [1, $heads, 1, 1]}
+      - {id: scores, mul: [cosines, prev]}
+      - {id: relative_coords_table, constant: {value: $steps}}
+      - id: relative_position_index
+        constant: {relative_positions: [$window, $window], flat: true}
+      - id: cpb_mlp
+        from: relative_coords_table
+        sequential: [{linear: 512}, relu, {linear: {out: $heads, bias: false}}]
+      - {id: rows, reshape: [-1, $heads]}
+      - {id: bias, from: [rows, relative_position_index], relative_position_bias: $window}
+      - sigmoid
+      - {mul: 16}
+      - {reshape: [1, $heads, $(window ** 2), $(window ** 2)]}
+"""
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 def test_shifted_windows_are_torchvisions(torchvision: Any, shift: int) -> None:
     """Liu et al. 2021: values to the bit, with windows that are full and not."""
@@ -80,6 +111,26 @@ def test_shifted_windows_are_torchvisions(torchvision: Any, shift: int) -> None:
         ]
         for one, two in zip(*grads, strict=True):
             torch.testing.assert_close(one, two)
+
+
+def test_cosines_and_a_bias_of_a_small_network(torchvision: Any) -> None:
+    """Liu et al. 2022, Swin V2: the names of torchvision, and its numbers to the bit."""
+    swin = pytest.importorskip("torchvision.models.swin_transformer")
+    theirs = swin.ShiftedWindowAttentionV2(12, [3, 3], [1, 1], 2).eval()
+    text = SWIN.replace(FIRST, SECOND).replace(
+        "params: {window: 3", "params: {steps: [[[[0.0]]]], window: 3"
+    )
+    text = text.replace("params: {window: required", "params: {steps: $steps, window: required")
+    ours = archspec.build(archspec.loads(text, steps=theirs.relative_coords_table.tolist())).eval()
+    before = ours.state_dict()
+    state = {f"attn.{name}": value for name, value in theirs.state_dict().items()}
+    assert {n: v.shape for n, v in before.items()} == {n: v.shape for n, v in state.items()}
+    for name in ("logit_scale", "relative_coords_table", "relative_position_index"):
+        assert torch.equal(before[f"attn.{name}"], state[f"attn.{name}"])
+    ours.load_state_dict(state)
+    for size in ((8, 11), (9, 6)):
+        x = torch.randn(2, *size, 12)
+        assert torch.equal(ours(x), theirs(x))
 
 
 def test_channels_stand_last_in_front_of_a_shift_mask() -> None:

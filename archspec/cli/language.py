@@ -117,7 +117,8 @@ def new(line: str | None, output: Output) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, help="Specs; - for stdin.")
 @click.option("--check", is_flag=True, help="Write nothing; exit status 1 if a file would change.")
 def fmt(files: tuple[str, ...], check: bool) -> None:
-    """Put specs into canonical layout; comments stay."""
+    """Put specs into canonical layout and spelling; comments stay."""
+    from archspec.language.spelling import respelt
     from archspec.text import source
     from archspec.text.tidy import tidy
 
@@ -125,11 +126,11 @@ def fmt(files: tuple[str, ...], check: bool) -> None:
     for file in files:
         if file == "-":
             given = sys.stdin.buffer.read()
-            text = tidy(source.from_text(given.decode("utf-8", "surrogateescape"), "<stdin>").text)
-            result(_ended(text, given))
+            read = source.from_text(given.decode("utf-8", "surrogateescape"), "<stdin>")
+            result(_ended(tidy(respelt(read)), given))
             continue
-        before = source.read(file).text
-        after = tidy(before)
+        read = source.read(file)
+        before, after = read.text, tidy(respelt(read))
         if after != before:
             changed = True
             if not check:

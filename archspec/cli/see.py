@@ -39,12 +39,17 @@ class Networks:
     entry: str | None
     prefix: dict[str, str]
 
+    def specs(self) -> list[str]:
+        """Those that are no runs."""
+        return [name for name in self.networks if not _run(name)]
+
     def models(self, choice: Choice) -> list[Any]:
         """Those of specs are built, those of runs loaded."""
         from archspec.module import build
         from archspec.train import load
 
-        of_specs = [name for name in self.networks if not _run(name)]
+        of_specs = self.specs()
+        programs = {name: choice.accept(name) for name in of_specs}  # a slip is said first
         given = self.weights * (len(of_specs) if len(self.weights) == 1 else 1)
         if len(given) != len(of_specs) or (self.weights and not of_specs):
             message = f"weights are given {len(self.weights)} times for {len(of_specs)} specs"
@@ -52,7 +57,7 @@ class Networks:
             raise WrongUsageError(message, help)
         left, how = iter(given), Weights(given, self.entry, self.prefix).keywords()
         return [
-            load(name) if _run(name) else build(choice.accept(name), weights=next(left), **how)
+            build(programs[name], weights=next(left), **how) if name in programs else load(name)
             for name in self.networks
         ]
 
@@ -336,7 +341,7 @@ def invert(
     "--at", metavar="NODE", default="codes", show_default=True,
     help="A node or block as `archspec expand` shows them; codes: before the head.",
 )  # fmt: skip
-@click.option("--neighbours", metavar="N", type=int, default=7, show_default=True, help="Shown.")
+@click.option("--neighbours", metavar="N", type=int, help="Of each picture; 7, if not said.")
 def codes(
     pictures: tuple[str, ...], networks: Networks, at: str, neighbours: int, choice: Choice,
     output: Output,
@@ -402,6 +407,9 @@ def latent(
     """Show what a VAE or GAN makes of codes, and between two."""
     from archspec import see
 
+    for name in networks.specs():
+        message = f"`{name}` is no run: which codes pictures are made of is not known"
+        raise WrongUsageError(message, "--spec RUN, a folder that `archspec train` made")
     networks.write(
         lambda m: see.latent(m, list(pictures) or None, count=count, steps=steps, seed=seed),
         choice, output, "latent",

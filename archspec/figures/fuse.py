@@ -89,7 +89,14 @@ def _is_beside(wiring: Wiring, index: int) -> bool:
 
 
 def _is(node: Node, families: frozenset[str]) -> bool:
-    return words.family(node) in families or node.op == "scale"
+    return words.family(node) in families or _by_a_number(node)
+
+
+def _by_a_number(node: Node) -> bool:
+    """Whether it is arithmetic of one tensor and a number."""
+    layer = node.layer
+    merges = layer is not None and layer.family == "merge" and layer.still_linear
+    return merges and len(node.inputs) == 1
 
 
 def _join(wiring: Wiring, before: Draft, draft: Draft) -> None:

@@ -257,6 +257,8 @@ class Layer(BaseModel):
     # what other libraries call it, small and without `_`, where no rule of spelling leads to it
     elsewhere: ClassVar[tuple[str, ...]] = ()
     spelt: ClassVar[Mapping[str, str]] = {}  # other spellings of this op's own, before SPELT
+    # what `archspec fmt` writes in place of this op: another op, and its parameters by their names
+    newer: ClassVar[tuple[str, Mapping[str, str]] | None] = None
     # what a bare value of another type stands for, if not the main parameter: {list: "shape"}
     bare: ClassVar[Mapping[type, str]] = {}
     # the torch module whose arguments are the parameters, `{n}` the spatial axes: nn.Dropout{n}d,

@@ -61,6 +61,9 @@ _Window = Annotated[
 ]
 
 
+_RULES = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions", "log_steps")
+
+
 class Constant(Layer):
     """A fixed tensor, the same for all samples: torch.nn.Buffer. No input; its name is its path.
 
@@ -89,6 +92,7 @@ class Constant(Layer):
         ({"causal_mask": 6, "persistent": False}, ()),
         ({"relative_positions": [2, 3]}, ()),
         ({"relative_positions": 4, "flat": True}, ()),
+        ({"log_steps": [3, 2]}, ()),
     )
 
     value: Nested | None = Field(None, description="its numbers, axis in axis")
@@ -101,16 +105,22 @@ class Constant(Layer):
     relative_positions: _Window | None = Field(
         None, description="of a window: for each two of its N places the number of the step, [N, N]"
     )
+    log_steps: _Window | None = Field(
+        None,
+        description="of a window: each step between two of its places, its length along each axis "
+        "on a logarithmic scale, 1 all across, [1, 2h-1, 2w-1, 2] (Liu et al. 2022, equation 5)",
+    )
     flat: Flag = Field(False, description="`relative_positions` in one row, [N·N]")
     persistent: Flag = Field(True, description="whether it stands in the state_dict")
 
     def check(self) -> None:
-        rules = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions")
-        said = [name for name in rules if vars(self)[name] is not None]
+        said = [name for name in _RULES if vars(self)[name] is not None]
         if len(said) != 1:
             has = f"{listed(said)} are {len(said)}" if said else "it has none"
-            one = listed(rules, "or")
+            one = listed(_RULES, "or")
             raise BadArgument(None, f"a `constant` is made by one of {one}; {has}", code="E217")
+        if self.log_steps is not None and min(self.log_steps) < 2:
+            raise self.bad("log_steps", "a window of one cell has no steps", code="E210")
         if self.flat and self.relative_positions is None:
             raise BadArgument("flat", "`flat` belongs to `relative_positions`", code="E217")
         kinds = {type(n) is bool for n in _numbers(self.value)}
@@ -159,6 +169,8 @@ class Constant(Layer):
         if self.relative_positions is not None:
             count = math.prod(self.relative_positions)
             return (count * count,) if self.flat else (count, count)
+        if self.log_steps is not None:
+            return (1, *(2 * n - 1 for n in self.log_steps), len(self.log_steps))
         start, stop, step = _range(self.arange or ())
         if all(isinstance(n, int) for n in (start, stop, step)):
             whole: Any = -(-(stop - start) // step)
@@ -183,6 +195,8 @@ class Constant(Layer):
         if self.relative_positions is not None:
             sizes, flat = Arg(self.relative_positions), Arg(self.flat, "flat", False)
             return "relative_positions", (sizes, flat)
+        if self.log_steps is not None:
+            return "log_steps", (Arg(self.log_steps),)
         rules = {"eye": self.eye, "arange": self.arange, "linspace": self.linspace}
         name, given = next((n, g) for n, g in rules.items() if g is not None)
         return f"torch.{name}", tuple(map(Arg, given))

@@ -111,12 +111,26 @@ def _map(ins: Sequence[TensorType]) -> bool | None:
     return any(said) if said else None
 
 
+_SIGNS = {" + ": "+", " - ": "−", " * ": "×", " / ": "÷"}
+
+
 class Arithmetic(Merge):
     """What the four kinds of arithmetic have in common: an operand may be a number, the last."""
 
     two: ClassVar[bool] = False  # there are two operands and no more
+    called: ClassVar[str] = "number"  # the number, in what is written
 
     number: Number | None = Field(None, description="a number, as the last operand")
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        if self.number is not None:
+            self.__dict__["still_linear"] = True
+
+    def label(self, axes: int) -> str:
+        if self.number is None:
+            return super().label(axes)
+        return f"{_SIGNS[self.sign]} {self.number:.3g}"
 
     def infer(self, *ins: TensorType) -> tuple[TensorType, ...]:
         if self.two and self.number is None:
@@ -132,8 +146,9 @@ class Arithmetic(Merge):
     def call(self, *ins: TensorType) -> Call:
         if self.number is None:
             return super().call(*ins)
-        forward = f"{self.expression(len(ins))}{self.sign}number"
-        return Call(None, forward=forward, free=self.args(number="number"), broadcast=True)
+        forward = f"{self.expression(len(ins))}{self.sign}{self.called}"
+        free = (Arg(self.number, self.called),)
+        return Call(None, forward=forward, free=free, broadcast=True)
 
     def module(self, *ins: TensorType) -> Call:
         alone = len(ins) == 1 and self.number is not None
@@ -174,6 +189,7 @@ class Mul(Arithmetic):
     elsewhere = ("multiply",)
     target = "Scale"
     sign = " * "
+    called = "factor"
     examples = (*_SOME, ({"number": 0.1}, ((4, 8, 9),)), ({"number": 2}, ((5,), (5,))))
 
     def keeps(self, *ins: TensorType) -> Kept:
@@ -341,9 +357,10 @@ class Concat(Layer):
 
 
 class Scale(Alike):
-    """The input times a number."""
+    """The input times a number: an older spelling of `mul` by a number."""
 
     op = "scale"
+    newer = "mul", {"factor": "number"}
     family = "merge"
     target = "Scale"
     work = 1
@@ -353,6 +370,9 @@ class Scale(Alike):
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
 
     factor: Number = Field(description="what it is multiplied by")
+
+    def label(self, axes: int) -> str:
+        return f"× {self.factor:.3g}"
 
     def call(self, t: TensorType) -> Call:
         factor = Arg(self.factor, "factor")

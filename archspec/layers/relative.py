@@ -75,7 +75,8 @@ class RelativePositionBias(Layer):
         places = math.prod(self.sizes)
         rows = "torch.take_along_dim(x0, x1.reshape(x1.shape[0], -1, 1), 1)"
         each = f"torch.unflatten({rows}, 1, ({places}, {places})).movedim(-1, 1)"
-        return Call(None, forward=each, alone="by_steps(x0, x1)")
+        once = "by_steps(x0, x1)"
+        return Call(None, forward=each, alone=once, beside=(1, once))
 
 
 class ShiftMask(Layer):

@@ -24,8 +24,9 @@ _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
 def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
     """Raises Mismatch unless the input holds `dtype`."""
     if t.dtype != dtype:
-        help = "give it an `embedding` first" if (t.dtype, dtype) == ("int", "float") else ""
-        raise Mismatch(f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}", help, "E303")
+        help = "give it an `embedding` first; a `constant` of numbers with a point, `2.0`, is float"
+        message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
+        raise Mismatch(message, help if (t.dtype, dtype) == ("int", "float") else "", "E303")
 
 
 def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:

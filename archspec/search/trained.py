@@ -12,7 +12,9 @@ or that several machines share, goes on with what is there.
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from archspec.train.plan import Plan
 
 TRIALS = 20
+_AGAIN, _MEANWHILE = 10, re.compile("already exists|UNIQUE|duplicate|locked")
 _MISSES = 300  # points in a row that cannot be trained, before a study ends
 _NUMBERS = "E807"  # a training whose numbers are no longer finite says nothing of others
 _NOT_SEARCHED = frozenset({"source", "data", "log", "task", "phases"})
@@ -167,7 +170,10 @@ class _Study:
         while self._done() < trials and misses < _MISSES and len(self._points()) < size:
             trial = self.study.ask()
             point = {axis.name: _suggested(trial, axis) for axis in self.axes}
-            figures = None if written(point) in self._points() else self._analysed(trial, point)
+            taken = written(point) in self._points()
+            figures = None if taken else self._analysed(trial, point)
+            if taken:  # perhaps by a process that began at the same time, and so draws the same
+                self.study.sampler = self._sampler(kept.seed + trial.number)
             if figures is None:
                 self.study.tell(trial, state=self.optuna.trial.TrialState.PRUNED)
                 misses += 1
@@ -180,17 +186,8 @@ class _Study:
     def _opened(self, kept: Kept) -> Any:
         """The study, new or gone on with. Raises SearchError."""
         self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
-        aims = self.asked.aims
         name = kept.name or self.program.name
-        try:
-            found = self.optuna.create_study(
-                storage=kept.storage, study_name=name, load_if_exists=True,
-                directions=["minimize" if aim.falls else "maximize" for aim in aims],
-            )  # fmt: skip
-        except Exception as bad:  # whatever the database's driver raises
-            reason = " ".join(str(bad).split())[:120]
-            said = f"the storage `{kept.storage}` cannot be used: {reason}"
-            raise SearchError("E865", said, "for example sqlite:///study.db") from None
+        found = self._created(name, kept.storage)
         choice = self.program.choice
         now = {
             "space": list(map(str, self.axes)), "question": str(self.asked),
@@ -204,10 +201,27 @@ class _Study:
             raise SearchError("E865", said, "go on with what it had, or --study another name")
         found.set_user_attr("search", now)
         # another seed each time that it goes on: not the same points again
-        seed = kept.seed + len(found.get_trials(deepcopy=False))
-        found.sampler = self.optuna.samplers.TPESampler(seed=seed)
+        found.sampler = self._sampler(kept.seed + len(found.get_trials(deepcopy=False)))
         found.pruner = self.optuna.pruners.MedianPruner()
         return found
+
+    def _created(self, name: str, storage: str | None, again: int = _AGAIN) -> Any:
+        """A study in a database, also where another process is just making its tables."""
+        directions = ["minimize" if aim.falls else "maximize" for aim in self.asked.aims]
+        try:
+            return self.optuna.create_study(
+                storage=storage, study_name=name, load_if_exists=True, directions=directions
+            )
+        except Exception as bad:  # whatever the database's driver raises
+            reason = " ".join(str(bad).split())[:120]
+            if again == 0 or not _MEANWHILE.search(reason):
+                said = f"the storage `{storage}` cannot be used: {reason}"
+                raise SearchError("E865", said, "for example sqlite:///study.db") from None
+        time.sleep(0.2)
+        return self._created(name, storage, again - 1)
+
+    def _sampler(self, seed: int) -> Any:
+        return self.optuna.samplers.TPESampler(seed=seed)
 
     def _points(self) -> set[str]:
         """All that was tried, or dropped."""

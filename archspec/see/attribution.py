@@ -236,4 +236,5 @@ def _last_map(who: Subject) -> str:
         out = node.outs[0]
         if out.is_map and len(out.shape) == 3 and min(out.shape[1:]) > 1:
             return node.path
-    raise TrainError("E850", f"`{who.name}` has no map before its answer", "name a node: at")
+    help = "Grad-CAM shows places; saliency and occlusion suit every network"
+    raise TrainError("E850", f"`{who.name}` has no map before its answer", help)

@@ -13,6 +13,7 @@ import torch
 from archspec.see.reading import read
 from archspec.see.seeing import Row, Seeing, Shown, heat, stretched
 from archspec.see.subject import subject, tapped
+from archspec.text.words import did_you_mean
 from archspec.train.errors import TrainError
 
 _UNITS = 64  # that are shown
@@ -61,7 +62,8 @@ def filters(model: Any, at: str | None = None) -> Seeing:
     node = first if at is None else named.get(at)
     if node is None:
         message = f"`{who.name}` has no convolution" + (f" `{at}`" if at else "")
-        raise TrainError("E850", message, "`archspec expand` shows the names of all nodes")
+        help = did_you_mean(at or "", named) or "`activations` and `maximise` suit every network"
+        raise TrainError("E850", message, help)
     weight = who.model.state_dict()[f"{node.path}.weight"].detach().float().cpu()
     if weight.ndim != 4 or weight.shape[1] not in (1, 3):
         message = f"the filters of `{node.path}` read {weight.shape[1]} channels: no pictures"

@@ -22,6 +22,7 @@ from archspec.transfer.cut import CODES
 
 _SHEET, _THUMB = 800, 32  # pixels of the map's side, and of a picture on it
 _BATCH, _SHOWN = 64, 8  # pictures that are looked at together; of which neighbours are shown
+_NEAREST = 7
 
 
 class Near(NamedTuple):
@@ -31,15 +32,17 @@ class Near(NamedTuple):
     nearest: Tensor
 
 
-def codes(model: Any, x: Any, at: str = CODES, *, neighbours: int = 7) -> Seeing:
+def codes(model: Any, x: Any, at: str = CODES, *, neighbours: int | None = None) -> Seeing:
     """A map of pictures by their codes, and the nearest of the first eight: values are a Near.
 
     `at` is any node that `archspec expand` names, by default the last before the head. Coordinates
-    are the first two principal components; near is what has a small angle (the cosine). Raises
-    TrainError.
+    are the first two principal components; near is what has a small angle (the cosine). Of each
+    there are 7 `neighbours`, or as many as there are. Raises TrainError.
     """
     who = subject(model)
     pictures, names = read(who, x)
+    if neighbours is None:
+        neighbours = min(_NEAREST, len(pictures) - 1)
     if not 1 <= neighbours < len(pictures) or len(pictures) < 3:
         message = f"{neighbours} neighbours are asked of {len(pictures)} pictures"
         raise TrainError("E850", message, "at least three pictures, and fewer neighbours than them")

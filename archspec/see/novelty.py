@@ -58,7 +58,8 @@ def anomaly(
     """
     who = subject(model)
     if not 0 < share < 1:
-        raise TrainError("E850", f"a share of {share:g} is to be below", "for example 0.95")
+        message = f"`share` is {share:g}; it is of normal pictures, between 0 and 1"
+        raise TrainError("E850", message, "for example 0.95: one in twenty is above")
     rebuilding = _Rebuilding(model, who)
     given = [read(who, some) for some in (x, anomalous) if some is not None]
     names = [name for _, some in given for name in some]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import OrderedDict
 
 import torch
@@ -326,3 +328,230 @@ class VqVae(nn.Module):
             "quantized": quantized,
             "code": code,
         }
+
+
+class UnetResnet(nn.Module):
+    """Two convolutions behind group norms; the time shifts the first one's features."""
+
+    def __init__(self, channels: int, out: int, time: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(32, channels), nn.GroupNorm(32, out)
+        self.conv1 = nn.Conv2d(channels, out, 3, padding=1)
+        self.time_emb_proj = nn.Linear(time, out)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1)
+        if channels != out:
+            self.conv_shortcut = nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        silu = nn.functional.silu
+        y = self.conv1(silu(self.norm1(x))) + self.time_emb_proj(silu(time))[:, :, None, None]
+        y = self.conv2(silu(self.norm2(y)))
+        return (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x) + y
+
+
+class UnetAttention(nn.Module):
+    """Places look at each other, then at the text (Rombach et al. 2022, section 3.3)."""
+
+    def __init__(self, width: int, context: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(32, width, 1e-6)
+        self.proj_in, self.proj_out = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
+
+        def attention(seen: int) -> nn.Module:
+            sizes = {"to_q": width, "to_k": seen, "to_v": seen}
+            maps = {name: nn.Linear(size, width, bias=False) for name, size in sizes.items()}
+            return Modules(**maps, to_out=nn.ModuleList([nn.Linear(width, width)]))
+
+        norms = {f"norm{i}": nn.LayerNorm(width) for i in (1, 2, 3)}
+        wide = Modules(proj=nn.Linear(width, 8 * width))
+        fed = Modules(net=nn.ModuleList([wide, nn.Identity(), nn.Linear(4 * width, width)]))
+        block = Modules(attn1=attention(width), attn2=attention(context), ff=fed, **norms)
+        self.transformer_blocks = nn.ModuleList([block])
+
+    def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        y = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        (block,) = self.transformer_blocks
+        z = block.norm1(y)
+        y = self.attend(block.attn1, z, z) + y
+        y = self.attend(block.attn2, block.norm2(y), text) + y
+        values, gates = block.ff.net[0].proj(block.norm3(y)).chunk(2, -1)
+        y = block.ff.net[2](values * nn.functional.gelu(gates)) + y
+        # diffusers copies this to channels first, which rounds the convolution otherwise
+        return self.proj_out(y.transpose(1, 2).unflatten(2, x.shape[2:])) + x
+
+    def attend(self, maps: nn.Module, x: Tensor, seen: Tensor) -> Tensor:
+        q, k, v = (heads_of(t, 8) for t in (maps.to_q(x), maps.to_k(seen), maps.to_v(seen)))
+        out: Tensor = maps.to_out[0](
+            scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        )
+        return out
+
+
+class DiffusionUnet(nn.Module):
+    """Stable Diffusion's U-Net, with the names of diffusers."""
+
+    def __init__(self, width: int = 64, context: int = 96) -> None:
+        super().__init__()
+        self.width, widths = width, [width, 2 * width, 4 * width, 4 * width]
+        time, top = 4 * width, 4 * width
+        self.time_embedding = Modules(
+            linear_1=nn.Linear(width, time), linear_2=nn.Linear(time, time)
+        )
+        self.conv_in = nn.Conv2d(4, width, 3, padding=1)
+        self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
+
+        def level(sizes: list[tuple[int, int]], attend: bool) -> nn.Module:
+            resnets = nn.ModuleList(UnetResnet(a, b, time) for a, b in sizes)
+            if not attend:
+                return Modules(resnets=resnets)
+            attentions = nn.ModuleList(UnetAttention(b, context) for _, b in sizes)
+            return Modules(resnets=resnets, attentions=attentions)
+
+        before = width
+        for i, out in enumerate(widths):
+            block = level([(before, out), (out, out)], attend=i < 3)
+            if i < 3:
+                halved = Modules(conv=nn.Conv2d(out, out, 3, 2, 1))
+                block.add_module("downsamplers", nn.ModuleList([halved]))
+            self.down_blocks.append(block)
+            before = out
+        self.mid_block = level([(top, top)], attend=True)
+        self.mid_block.resnets.append(UnetResnet(top, top, time))
+        for i, out in enumerate(reversed(widths)):
+            skips = [out, out, widths[max(2 - i, 0)]]
+            sizes = [(a + skip, out) for a, skip in zip([before, out, out], skips, strict=True)]
+            block = level(sizes, attend=i > 0)
+            if i < 3:
+                doubled = Modules(conv=nn.Conv2d(out, out, 3, padding=1))
+                block.add_module("upsamplers", nn.ModuleList([doubled]))
+            self.up_blocks.append(block)
+            before = out
+        self.conv_norm_out = nn.GroupNorm(32, width)
+        self.conv_out = nn.Conv2d(width, 4, 3, padding=1)
+
+    def forward(self, sample: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        rates = (-math.log(10000) * torch.arange(self.width // 2) / (self.width // 2)).exp()
+        angles = time[:, None] * rates
+        time = self.time_embedding.linear_1(torch.cat([angles.cos(), angles.sin()], 1))
+        time = self.time_embedding.linear_2(nn.functional.silu(time))
+        x = self.conv_in(sample)
+        skips = [x]
+        for block in self.down_blocks:
+            for i, resnet in enumerate(block.resnets):
+                x = self.at(block, i, resnet(x, time), text)
+                skips.append(x)
+            for down in getattr(block, "downsamplers", ()):
+                x = down.conv(x)
+                skips.append(x)
+        x = self.at(self.mid_block, 0, self.mid_block.resnets[0](x, time), text)
+        x = self.mid_block.resnets[1](x, time)
+        for block in self.up_blocks:
+            for i, resnet in enumerate(block.resnets):
+                x = self.at(block, i, resnet(torch.cat([x, skips.pop()], 1), time), text)
+            for up in getattr(block, "upsamplers", ()):
+                x = up.conv(nn.functional.interpolate(x, skips[-1].shape[2:]))
+        out: Tensor = self.conv_out(nn.functional.silu(self.conv_norm_out(x)))
+        return out
+
+    def at(self, block: nn.Module, i: int, x: Tensor, text: Tensor) -> Tensor:
+        return block.attentions[i](x, text) if hasattr(block, "attentions") else x
+
+
+# ---------------------------------------------------------------- boxes
+
+
+class FrozenNorm(nn.Module):
+    """A batch norm that stays as it was trained."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, torch.empty(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = (self.running_mean, self.running_var, self.weight, self.bias)
+        return nn.functional.batch_norm(x, *given, training=False)
+
+
+class DetrLayer(nn.Module):
+    """A layer of DETR's encoder, or of its decoder: places are added to queries and keys only."""
+
+    def __init__(self, width: int, decoder: bool) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(width, 8, 0.1, batch_first=True)
+        if decoder:
+            self.multihead_attn = nn.MultiheadAttention(width, 8, 0.1, batch_first=True)
+        self.linear1, self.linear2 = nn.Linear(width, 2048), nn.Linear(2048, width)
+        for i in range(2 + decoder):
+            self.add_module(f"norm{i + 1}", nn.LayerNorm(width))
+        self.drop = nn.Dropout(0.1)
+
+    def fed(self, x: Tensor) -> Tensor:
+        return self.drop(self.linear2(self.drop(self.linear1(x).relu())))
+
+    def encoded(self, x: Tensor, places: Tensor) -> Tensor:
+        at = x + places
+        x = self.norm1(x + self.drop(self.self_attn(at, at, x, need_weights=False)[0]))
+        return self.norm2(x + self.fed(x))
+
+    def decoded(self, x: Tensor, memory: Tensor, places: Tensor, queries: Tensor) -> Tensor:
+        at = x + queries
+        x = self.norm1(x + self.drop(self.self_attn(at, at, x, need_weights=False)[0]))
+        keys = memory + places
+        y = self.multihead_attn(x + queries, keys, memory, need_weights=False)[0]
+        x = self.norm2(x + self.drop(y))
+        return self.norm3(x + self.fed(x))
+
+
+class Detr(nn.Module):
+    """DETR, with the names of facebookresearch (Carion et al. 2020)."""
+
+    def __init__(self, width: int = 256, layers: int = 6) -> None:
+        super().__init__()
+        resnet = sys.modules["torchvision"].models.resnet50(norm_layer=FrozenNorm)
+        left_out = ("avgpool", "fc")
+        body = OrderedDict((n, m) for n, m in resnet.named_children() if n not in left_out)
+        self.backbone = nn.Sequential(Modules(body=nn.Sequential(body)))
+        self.input_proj = nn.Conv2d(2048, width, 1)
+        self.query_embed = nn.Embedding(100, width)
+
+        def layered(decoder: bool) -> nn.ModuleList:
+            return nn.ModuleList(DetrLayer(width, decoder) for _ in range(layers))
+
+        self.transformer = Modules(
+            encoder=Modules(layers=layered(False)),
+            decoder=Modules(layers=layered(True), norm=nn.LayerNorm(width)),
+        )
+        self.class_embed = nn.Linear(width, 92)
+        maps = nn.ModuleList(nn.Linear(width, out) for out in (width, width, 4))
+        self.bbox_embed = Modules(layers=maps)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = self.input_proj(self.backbone[0].body(image))
+        places = sine_places(*x.shape[1:])
+        memory = x.flatten(2).transpose(1, 2)
+        for layer in self.transformer.encoder.layers:
+            memory = layer.encoded(memory, places)
+        queries = self.query_embed.weight.expand(len(x), -1, -1)
+        x = torch.zeros_like(queries)
+        for layer in self.transformer.decoder.layers:
+            x = layer.decoded(x, memory, places, queries)
+        x = boxes = self.transformer.decoder.norm(x)
+        for i, linear in enumerate(self.bbox_embed.layers):
+            boxes = linear(boxes.relu() if i else boxes)
+        return {"pred_logits": self.class_embed(x), "pred_boxes": boxes.sigmoid()}
+
+
+def sine_places(width: int, height: int, across: int) -> Tensor:
+    """[H W, width]: sines and cosines of the row and of the column, in turn, as parts of 2 pi."""
+    waves = width // 4
+    lengths = torch.linspace(0, math.log(10000) * (1 - 1 / waves), waves).exp()
+
+    def coded(count: int) -> Tensor:
+        place = torch.arange(1, count + 1).float() / (count + 1e-6) * (2 * math.pi)
+        angles = place[:, None] / lengths
+        return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
+
+    rows = coded(height)[:, None].expand(-1, across, -1)
+    columns = coded(across)[None].expand(height, -1, -1)
+    return torch.cat([rows, columns], 2).flatten(0, 1)

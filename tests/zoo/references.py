@@ -132,6 +132,7 @@ for spec, size, *names in (
     ("convnext_tiny", 96, *(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))),
     ("shufflenet_v2", 96, *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_5", "2_0"))),
     ("vit_b_16", 224, "vit_b_16", "vit_l_16"),
+    ("swin_t", 224, "swin_t"),
     ("efficientnet_v2_s", 96, *(f"efficientnet_v2_{size}" for size in "sml")),
 ):
     for name in names:
@@ -202,6 +203,10 @@ REFERENCES |= {
     ("unet_plus_plus", "unet_plus_plus_l2"): Reference(
         lambda: plain_vision.UnetPlusPlus(2), ((1, 16, 32),)
     ),
+    ("yolov8_n", "yolov8_n"): Reference(
+        lambda: plain_vision.Yolov8((16, 32, 64, 128, 256), (1, 2, 2, 1)), ((3, 64, 96),)
+    ),
+    ("swin_v2_t", "swin_v2_t"): Reference(wrapped.swin_v2),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),
@@ -222,6 +227,10 @@ REFERENCES |= {
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
     ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
+    ("stable_diffusion_unet", "stable_diffusion_unet_small"): Reference(
+        plain.DiffusionUnet, ((4, 18, 25), (), (7, 96)), source="file"
+    ),
+    ("detr", "detr"): Reference(plain.Detr, ((3, 96, 130),), source="file"),
     # the spec sums by doubling, the reference place by place
     ("mamba", "mamba"): Reference(plain.Mamba, ((50,),), rounding=1e-12),
 }
@@ -231,4 +240,8 @@ REFERENCES |= {
 # Only their weights are compared, by name and shape: the outputs are those of a smaller variant.
 NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
     ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
+    ("swin_t", "swin_s"): torchvision("swin_s"),
+    ("swin_t", "swin_b"): torchvision("swin_b"),
+    ("yolov8_n", "yolov8_m"): lambda: plain_vision.Yolov8((48, 96, 192, 384, 576), (2, 4, 4, 2)),
+    ("yolov8_n", "yolov8_x"): lambda: plain_vision.Yolov8((80, 160, 320, 640, 640), (3, 6, 6, 3)),
 }

@@ -156,7 +156,7 @@ def _filled(rows: Tensor, count: int) -> Tensor:
 
 
 def one_stage(name: str) -> nn.Module:
-    """torchvision's RetinaNet, that answers what its heads compute."""
+    """torchvision's RetinaNet, that answers what its heads compute and the box of each anchor."""
     network: nn.Module = getattr(sys.modules["torchvision"].models.detection, name)(
         weights=None, weights_backbone=None
     )
@@ -165,5 +165,25 @@ def one_stage(name: str) -> nn.Module:
 
 
 def _headed(self: Any, image: Tensor) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = self.head(list(self.backbone(image).values()))
-    return found
+    detection: Any = sys.modules["torchvision"].models.detection
+    maps = list(self.backbone(image).values())
+    found: dict[str, Tensor] = self.head(maps)
+    images = detection.image_list.ImageList(image, [tuple(image.shape[2:])] * len(image))
+    # made anew: that of the network was made where nothing is computed
+    anchors = detection.retinanet._default_anchorgen()(images, maps)
+    pairs = zip(found["bbox_regression"], anchors, strict=True)
+    boxes = torch.stack([self.box_coder.decode_single(codes, rows) for codes, rows in pairs])
+    return {**found, "boxes": boxes, "scores": found["cls_logits"].sigmoid()}
+
+
+def swin_v2() -> nn.Module:
+    """torchvision's Swin V2-T; the bias of keys, which it never reads, is 0, as in its weights."""
+    network: nn.Module = sys.modules["torchvision"].models.swin_v2_t(weights=None)
+    network.register_state_dict_post_hook(_without_bias_of_keys)
+    return network
+
+
+def _without_bias_of_keys(network: nn.Module, state: Any, *_: Any) -> None:
+    for name, tensor in state.items():
+        if name.endswith("qkv.bias"):
+            tensor.chunk(3)[1].zero_()

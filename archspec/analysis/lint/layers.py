@@ -31,6 +31,8 @@ def linear_twice(context: Context) -> Iterator[Fault]:
     for node in context.layers(lambda layer: layer.linear):
         first = context.before(node)
         while first.layer and first.layer.still_linear and context.read_once(first):
+            if len(first.inputs) > 1:
+                break
             first = context.before(first)
         if not (first.layer and first.layer.linear) or not context.read_once(first):
             continue

@@ -56,6 +56,7 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
     ast.MatMult: operator.matmul,
 }  # fmt: skip
+_BROADCAST = {ast.Add, ast.Sub, ast.Mult, ast.Div}
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
     ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
@@ -427,6 +428,9 @@ class Machine:
         if type(left) is Term or type(right) is Term:
             left, right = frozen(left), frozen(right)
             both = type(left) is Term and type(right) is Term
+            if both and type(node.op) in _BROADCAST:
+                terms = frame.run.terms
+                left, right = terms.bare(left, right), terms.bare(right, left)
             if both and type(node.op) in (ast.Add, ast.Mult) and left.serial > right.serial:
                 left, right = right, left  # the same to the bit
             return frame.run.terms(type(node.op).__name__, left, right)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from operator import is_not
 from typing import Any
 
@@ -26,11 +26,12 @@ from archspec.layers.base import TENSORS, Call
 
 
 class Running:
-    """A plan run on terms: first as the graph says; then the text asks it what members give."""
+    """A plan run on terms: first as the graph says; then the text asks it what members give.
 
-    def __init__(
-        self, proof: Proof, plan: Plan, lone: tuple[bool | None, ...], training: bool
-    ) -> None:
+    `given` says which inputs there are. What goes into a block and what leaves it has a batch axis.
+    """
+
+    def __init__(self, proof: Proof, plan: Plan, given: tuple[bool, ...], training: bool) -> None:
         self.proof, self.plan, self.training = proof, plan, training
         self.asked, self.counts = False, True
         self.terms = Terms()
@@ -39,14 +40,13 @@ class Running:
         self.calls: Counter[Term] = Counter()  # of members, that the graph makes
         self.made: Counter[Term] = Counter()  # and those that the text makes: chance, statistics
         self.inputs: list[Term] = []
-        for value, alone in zip(plan.instance.inputs.values(), lone, strict=True):
-            if alone is not None:
-                term = self.terms("input", len(self.inputs))
-                self.inputs.append(self._is(value, term, alone=alone))
+        for value in compress(plan.instance.inputs.values(), given):
+            term = self.terms("input", len(self.inputs))
+            self.inputs.append(self._is(value, term, alone=False))
         for step in plan.steps:
             if training or not step.around.training:
                 self._step(step)
-        self.outputs = [self.values[v] for v in self._kept()]
+        self.outputs = [self.with_batch(v) for v in self._kept()]
         self.terms.closed = True
 
     def _kept(self) -> list[Value]:
@@ -154,14 +154,14 @@ class Running:
         return found
 
     def _block(self, step: Step, instance: Instance) -> None:
-        given = [None if v is None else self.values[v] for v in step.taken]
+        given = [None if v is None else self.with_batch(v) for v in step.taken]
         there = tuple(t for t in given if t is not None)
-        lone = tuple(None if t is None else t.lone for t in given)
-        inner = self.proof.running(instance, lone, self.training)
+        taken = tuple(t is not None for t in given)
+        inner = self.proof.running(instance, taken, self.training)
         whole = self._raw(step.owner, there, ())
         self.nested[whole] = inner
-        for k, (value, out) in enumerate(zip(step.copy.outs.values(), inner.outputs, strict=True)):
-            self._is(value, self.terms.part(whole, k), alone=out.lone)
+        for k, value in enumerate(step.copy.outs.values()):
+            self._is(value, self.terms.part(whole, k), alone=False)
 
     # ------------------------------------------------------------ the text's side
 
@@ -267,7 +267,7 @@ class Proof:
 
     def mode(self, box: Box, root: Instance, *, training: bool) -> None:
         """Raises Refused unless they do the same in training, or in evaluation."""
-        running = self.running(root, tuple(False for _ in root.inputs), training)
+        running = self.running(root, tuple(True for _ in root.inputs), training)
         with running.plan.named():
             self._compared(box, root, running)
 
@@ -295,12 +295,12 @@ class Proof:
             found = self.plans[instance] = Plan(instance, self.kinds)
         return found
 
-    def running(self, instance: Instance, lone: tuple[bool | None, ...], training: bool) -> Running:
+    def running(self, instance: Instance, given: tuple[bool, ...], training: bool) -> Running:
         """The terms of an instance, made once."""
-        key = (instance, lone, training)
+        key = (instance, given, training)
         found = self.runs.get(key)
         if found is None:
-            found = self.runs[key] = Running(self, self.plan(instance), lone, training)
+            found = self.runs[key] = Running(self, self.plan(instance), given, training)
         return found
 
     def proved(self, box: Box, running: Running, order: Order) -> Any:

@@ -89,6 +89,16 @@ class Terms:
             found = self.known[of] = Term(of, len(self.known))
         return found
 
+    def bare(self, term: Term, beside: Term) -> Term:
+        """A parameter that was given the batch axis of what it meets, without it.
+
+        Torch broadcasts it to the same.
+        """
+        if term.of[0] != ".expand" or not term.of[1].lone or beside.lone:
+            return term
+        batch, *axes = term.of[2]
+        return term.of[1] if batch is self.batch and all(size == -1 for size in axes) else term
+
     def part(self, whole: Term, place: int) -> Term:
         """One of several results."""
         if not self.closed:

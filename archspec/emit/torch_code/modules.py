@@ -37,6 +37,13 @@ def causal_mask(size: int) -> Tensor:
     return torch.ones(size, size, dtype=torch.bool).triu(1)
 
 
+def log_steps(window: tuple[int, ...]) -> Tensor:
+    """Each step inside of a window on a logarithmic scale: [1, 2h-1, 2w-1, 2] (Liu et al. 2022)."""
+    axes = (torch.arange(1.0 - size, size) / (size - 1) for size in window)
+    steps = 8 * torch.cartesian_prod(*axes).view(1, *(2 * size - 1 for size in window), -1)
+    return steps.sign() * (steps.abs() + 1).log2() / 3
+
+
 def relative_positions(window: tuple[int, ...], flat: bool = False) -> Tensor:
     """For each two places of a window the number of the step between them (Liu et al. 2021)."""
     places = torch.cartesian_prod(*(torch.arange(size) for size in window)).view(-1, len(window))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
@@ -129,12 +129,12 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
 
 def _likeliest(word: str, known: Iterable[str]) -> list[str]:
-    """Of many names those that share most letters with a word, and begin or end as it does."""
+    """Of many names those that share most letters with a word, and begin as it does."""
     letters = set(word)
 
     def unlike(name: str) -> tuple[int, int]:
-        ends = len(commonprefix([word, name])) + len(commonprefix([word[::-1], name[::-1]]))
-        return len(letters ^ set(name)) + abs(len(word) - len(name)), -ends
+        begins = takewhile(lambda pair: pair[0] == pair[1], zip(word, name, strict=False))
+        return len(letters ^ set(name)) + abs(len(word) - len(name)), -len(list(begins))
 
     return sorted(known, key=unlike)[:_MANY]
 

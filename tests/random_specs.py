@@ -388,7 +388,7 @@ class Machine:
     def item(self, scope: Scope, line: Line, *, keep: bool = False) -> tuple[list[Item], Line]:
         """The next item or two. `keep`: the channels do not change."""
         simple = scope.depth > 4 or self.budget <= 0
-        kind = self.choose(10 if simple else 30)
+        kind = self.choose(10 if simple else 32)
         if kind < 4 and not keep:
             item, after = self.conv(scope, line)
             return self.decorated(scope, line, item, after)
@@ -416,6 +416,8 @@ class Machine:
             self.arithmetic,
             self.arithmetic,
             self.numbered,
+            self.tied,
+            self.fixed_numbers,
         ]
         return makers[kind - 10](scope, line, keep)
 
@@ -440,13 +442,54 @@ class Machine:
             item["freeze"] = self.pick((True, *(f"${f}" for f in scope.flags)))
         if "conv" in item and "reparam" not in item["conv"] and self.chance(6):
             item["init"] = self.pick(
-                ("kaiming_normal", {"normal": 0.02}, {"normal": {"std": 0.01}})
+                (
+                    "kaiming_normal",
+                    {"normal": 0.02},
+                    {"normal": {"std": 0.01}},
+                    {"values": self.kernel(item["conv"]["kernel"])},
+                )
             )
         if self.chance(3):
             item["note"] = "drawn: # at random"
         if path is not None:
             self.known.bodies[-1].append(Seen(path, after))
         return [item], after
+
+    def kernel(self, sizes: Any) -> Any:
+        """The numbers of a kernel, for all channels."""
+        values: Any = 0.25
+        for size in [sizes] * self.axes if isinstance(sizes, int) else sizes[::-1]:
+            values = [values] * size
+        return values
+
+    def tied(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
+        """Convolutions of one weight, the later ones with a bias of their own, or in a group."""
+        if scope.naming != "free":
+            return self.arithmetic(scope, line, keep)
+        conv = {"out": "$(prev.channels)", "kernel": 3, "padding": 1}
+        name = self.fresh("w")
+        first: Item = {"id": name, "conv": {**conv, "bias": bool(self.choose(2))}}
+        again: Item = {"id": self.fresh("w"), "conv": {**conv, "bias": bool(self.choose(2))}}
+        again["tie"] = name
+        if self.chance(30):
+            again = {"id": self.fresh("g"), "sequential": [again, self.activation(scope)]}
+        elif self.chance(30):
+            again["repeat"] = 2
+        if self.chance(15):
+            first["freeze"] = True
+        return [first, self.activation(scope), again], line
+
+    def fixed_numbers(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
+        """A constant that what flows is multiplied by, or added to."""
+        if scope.naming != "free":
+            return self.arithmetic(scope, line, keep)
+        value: Any = self.pick((0.5, -1.25, *(f"$({n} * 0.5)" for n in scope.numbers)))
+        for _ in range(self.axes + 1):
+            value = [value]
+        name = self.fresh("k")
+        persistent = {} if self.chance(50) else {"persistent": False}
+        item: Item = {"id": name, "constant": {"value": value, **persistent}}
+        return [item, {self.pick(("mul", "add")): ["prev", name]}], line
 
     def residual(self, scope: Scope, line: Line, keep: bool) -> tuple[list[Item], Line]:
         item: Item = {}
@@ -1338,8 +1381,12 @@ class Machine:
                 {"concat": ["cls", "prev"]},
             ]
         for _ in range(1 + self.choose(3)):
-            kind = self.choose(6)
-            if kind == 5:
+            kind = self.choose(7)
+            if kind == 6:
+                name = self.fresh("w")
+                later: Item = {"id": self.fresh("w"), "linear": width, "tie": name}
+                found += [{"id": name, "linear": width}, {"gelu": None}, later]
+            elif kind == 5:
                 found += self.pick((self._windowed, self._largest))(width)
             elif kind == 0:
                 feed = [
@@ -1373,8 +1420,14 @@ class Machine:
                 found.append({cell: args} if self.chance(60) else {"residual": [{cell: args}]})
             elif kind == 3:
                 name = self.fresh("gain")
+                numbers = [round(0.5 + 0.25 * k, 2) for k in range(width)]
                 found += [
-                    {"id": name, "parameter": {"shape": [1, width]}},
+                    self.pick(
+                        (
+                            {"id": name, "parameter": {"shape": [1, width]}},
+                            {"id": name, "constant": [numbers]},
+                        )
+                    ),
                     {self.pick(("add", "mul")): ["prev", name]},
                 ]
             else:

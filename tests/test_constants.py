@@ -179,3 +179,22 @@ body:
     (fault,) = caught.value.faults
     assert fault.code == "E326"
     assert "make it as large as the largest input and `slice` it" in fault.help
+
+
+def test_the_average_of_weights_leaves_whole_numbers_as_they_are() -> None:
+    from archspec import train
+
+    text = "input: [4]\nbody:\n  - {id: fc, linear: 60}\n  - {id: places, constant: {arange: 60}}\n"
+    model = network(text + "  - {from: [fc, places], gather: }\n  - {linear: 3}\n")
+    data = (torch.randn(40, 4), torch.randint(0, 3, (40,)))
+    train.fit(
+        model,
+        data,
+        quiet=True,
+        epochs=3,
+        batch=2,
+        log=None,
+        ema=0.9,
+        optimizer={"sgd": {"lr": 0.1}},
+    )
+    assert model.places.tolist() == list(range(60))

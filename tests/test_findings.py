@@ -37,10 +37,12 @@ def test_a_group_whose_items_say_what_they_take_needs_nothing_that_flows() -> No
     ))  # fmt: skip
 
 
-@pytest.mark.parametrize("item", ["{body: [relu]}", "{residual: [{from: x.0, relu: }]}", "relu"])
+@pytest.mark.parametrize(
+    "item", ["{body: [relu]}", "{residual: [{from: x.0, relu: }]}", "{residual: [relu]}", "relu"]
+)
 def test_what_takes_what_flows_says_so_where_nothing_does(item: str) -> None:
     code, sentence, help = said(f"{HALVES}  - {item}\n")
-    assert (code, help) == ("E313", "say which with `from`")
+    assert (code, help) == ("E313", "say which with `from`: `prev.0` or `prev.1`")
     assert sentence.startswith("nothing flows into this item")
 
 
@@ -49,7 +51,28 @@ def test_what_stands_inside_of_a_group_is_pointed_at() -> None:
     assert said(text)[2] == "it stands inside of `g`: `g.z`"
 
 
+def test_a_class_without_an_id_is_named_after_what_it_stands_in() -> None:
+    program = loads(
+        f"{HEAD}"
+        "  - {id: a, conv: {out: 4, kernel: 1}}\n"
+        "  - id: fuse\n"
+        "    sequential:\n"
+        "      - sequential: [{conv: {out: 4, kernel: 1}}, {id: k, relu: }, {add: [a, prev]}]\n"
+        "      - {add: [a, prev]}\n"
+    )
+    check(program)
+    assert "class Fuse0(nn.ModuleList):" in program.code
+    assert "class Sequential" not in program.code
+
+
 # ---------------------------------------------------------------- words
+
+
+def test_line_ends_of_old_macs_are_one_complaint() -> None:
+    code, sentence, help = said("spec: 1\rinput: [8, 16, 16]\rbody: [relu]\r")
+    assert code == "E103"
+    assert sentence == "lines end in CR alone, U+000D, as old Macs wrote them"
+    assert help == "save the file with LF line ends"
 
 
 def test_a_keyword_as_a_column_is_one_complaint() -> None:

@@ -94,6 +94,7 @@ def check_weights(program: Program, module: Any) -> None:
         for node in program.graph.steps
         if node.layer is not None and node.shared is None
         for w in node.layer.weights(*node.ins)
+        if w.persistent
     }
     state = module.state_dict()
     assert {k: tuple(v.shape) for k, v in state.items()} == wanted

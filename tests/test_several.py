@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from archspec.network import Program, loads
+from archspec.language.schema import schema
+from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
+from archspec.text.source import from_text
 
 HEAD = "spec: 1\nparams: {n: 3}\ninput: [4, 8, 8]\n"
 
@@ -610,3 +613,69 @@ def test_classes_are_called_after_what_they_are_given() -> None:
     code = loads(TREE).code
     assert "class Tree(nn.Sequential)" in code
     assert "class TreeWithChildren(nn.Module)" in code
+
+
+def test_a_block_that_is_run_again_takes_as_many() -> None:
+    text = f"""{HEAD}
+blocks:
+  Sum:
+    inputs: [x, xs*]
+    body: [{{id: c, conv: {{out: 4, kernel: 1}}}}, {{add: [prev, xs.*]}}]
+body:
+  - {{id: s, repeat: 2, conv: {{out: 4, kernel: 1}}}}
+  - {{id: one, from: [input, s.*], Sum: }}
+  - {{id: two, from: [one, s.*], shared: one}}
+  - add: [one, two]
+"""
+    assert taken(loads(text), "two.add1") == ["two.c", "s.0", "s.1"]
+    assert told(text.replace("from: [one, s.*]", "from: [one, s.0]")) == [
+        (
+            "E316",
+            "`one` was given the inputs `x`, `xs.0` and `xs.1` where it stands; here `x` and `xs.0`",  # noqa: E501
+            "give it the same, or call the block once more",
+        )
+    ]  # fmt: skip
+
+
+def test_a_used_file_is_cut_at_a_numbered_path(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("name: net\n".join(ASPP.split("params: {n: 3}\n")))
+    text = """spec: 1
+name: cut
+input: [4, 8, 8]
+use: {Net: {file: net.yaml, outputs: {near: convs.1.0, far: convs.3}}}
+body: [{id: net, Net: , freeze: [convs.1]}, {concat: net.*}]
+"""
+    (tmp_path / "cut.yaml").write_text(text)
+    program = load(tmp_path / "cut.yaml")
+    assert taken(program, "concat1") == ["net.convs.1.0", "net.convs.3.2"]
+    assert [node.path for node in program.graph.steps if node.frozen] == ["net.convs.1.0"]
+    (tmp_path / "cut.yaml").write_text(text.replace("far: convs.3", "far: [convs.*]"))
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "cut.yaml")
+    (fault,) = caught.value.faults
+    assert fault.message == "`convs.*` is a pattern; what a file is cut to is named"
+    assert fault.help == "write the paths out: `[layer1, layer2]`"
+
+
+def test_a_head_may_be_a_numbered_path() -> None:
+    assert loads(f"{ASPP}head: [convs.1.0, convs.4.2]\n").graph is not None
+    assert told(f"{ASPP}head: convs.7.0\n")[0][:2] == (
+        "E318",
+        "`convs` has no part `7`, for `convs.7.0`",
+    )
+
+
+PATHS = f"""{HEAD}
+body:
+  - {{branches: {{repeat: {{k: [1, 3]}}, conv: {{out: 4, kernel: $k, padding: half}}}}, merge: {{concat: {{axis: -1}}}}}}
+  - {{id: d$i, repeat: {{i: [1, 2]}}, from: [input, d*], add: }}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("text", [STAGES, HRNET, TREE, ASPP, PATHS])
+def test_an_editor_knows_it(text: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    judge = jsonschema.Draft7Validator(schema())
+    assert judge.is_valid(from_text(text, "net").data)
+    wrong = text.replace("body:", "boddy:")
+    assert not judge.is_valid(from_text(wrong, "net").data)

@@ -208,6 +208,31 @@ def test_in_blocks_copies_and_groups() -> None:
     assert torch.equal(model(x), y)
 
 
+def test_in_each_copy_of_a_group_and_where_that_is_used_again() -> None:
+    text = """
+input: [4]
+body:
+  - id: g
+    repeat: 3
+    body: [{id: a, linear: 4}, tanh, {id: b, linear: {out: 4, bias: false}, tie: a, repeat: 2}]
+  - {id: h, sequential: [{id: c, linear: 4}, relu, {id: d, linear: 4, tie: c}]}
+  - {id: again, shared: h}
+  - {id: last, linear: 4, tie: $(1).a}
+"""
+    text = text.replace("$(1).a", "g.$(1).a")
+    ties = {f"g.{k}.b.{j}.weight": f"g.{k}.a.weight" for k in range(3) for j in range(2)}
+    ties |= {"h.d.weight": "h.c.weight", "last.weight": "g.1.a.weight"}
+    assert program(text).graph.ties() == ties
+    model = network(text)
+    y = x = torch.randn(2, 4)
+    for part in model.g:
+        y = part.a(y).tanh() @ part.a.weight.t() @ part.a.weight.t()
+    for _ in range(2):
+        y = nn.functional.linear(model.h.c(y).relu(), model.h.c.weight, model.h.d.bias)
+    y = nn.functional.linear(y, model.get_parameter("g.1.a.weight"), model.last.bias)
+    assert torch.allclose(model(x), y, atol=1e-6)
+
+
 def test_to_a_parameter_and_through_a_used_file(tmp_path: Path) -> None:
     (tmp_path / "body.yaml").write_text(
         "spec: 1\ninput: {tokens: {shape: [5], dtype: int}}\n"
@@ -340,3 +365,90 @@ body: [{id: p, Pair: }]
     (fault,) = caught.value.faults
     assert fault.message == ("`init` fills the weight of `p.b` in another way than that of `p.a`")
     program(text.replace(", init: {normal: 0.2}", ""))
+
+
+# ---------------------------------------------------------------- GPT-2
+
+
+def test_gpt2_takes_what_hugging_face_writes(tmp_path: Path) -> None:
+    """Matrices the other way round, masks beside them, and the head under a name of its own."""
+    small = {"vocabulary": 50, "context": 16, "width": 24, "heads": 3, "layers": 2}
+    gpt2 = archspec.load("gpt2", **small)
+    model = archspec.build(gpt2).eval()
+    mine = model.state_dict()
+    theirs = {
+        name: value.clone().t().contiguous() if _turned(name) else value.clone()
+        for name, value in mine.items()
+    }
+    for k in range(2):
+        theirs[f"transformer.h.{k}.attn.bias"] = torch.ones(1, 1, 16, 16).tril()
+    save_file(theirs, tmp_path / "model.safetensors")
+    again = archspec.build(gpt2, weights=tmp_path / "model.safetensors").eval()
+    tokens = torch.randint(0, 50, (2, 11))
+    assert torch.equal(again(tokens), model(tokens))
+    bare = {n.removeprefix("transformer."): v for n, v in theirs.items() if n != "lm_head.weight"}
+    save_file(bare, tmp_path / "bare.safetensors")  # as `openai-community/gpt2` has it
+    weights.load(again, tmp_path / "bare.safetensors", prefix={"": "transformer."})
+    assert torch.equal(again(tokens), model(tokens))
+    exported = weights.export(model, theirs_without_masks(theirs))
+    assert all(torch.equal(value, theirs[name]) for name, value in exported.items())
+
+
+def theirs_without_masks(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.endswith(".attn.bias")}
+
+
+def _turned(name: str) -> bool:
+    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+
+
+def test_gpt2_at_other_lengths_and_sizes() -> None:
+    gpt2 = archspec.load("gpt2", "gpt2_tiny")
+    assert "self.lm_head.weight = self.transformer.wte.weight" in gpt2.code
+    model = archspec.build(gpt2).eval()
+    tokens = torch.randint(0, 256, (1, 128))
+    assert torch.allclose(model(tokens[:, :9]), model(tokens)[:, :9], atol=1e-5)
+    other = type(model)(vocabulary=7, layers=1, width=32)
+    assert other.lm_head.weight is other.transformer.wte.weight
+
+
+# ---------------------------------------------------------------- what is written is proved
+
+TAMPERED = [
+    ("self.dec.weight = self.enc.weight", "self.dec.bias = self.enc.bias"),
+    ("        self.dec.weight = self.enc.weight\n", ""),
+    ("self.c.weight = self.b.enc.weight", "self.c.weight = self.d.weight"),
+    ('self.get_submodule("e.0").weight', 'self.get_submodule("e.1").weight'),
+    (
+        "self.c.weight = self.b.enc.weight",
+        "self.c.weight = self.b.enc.weight\n        nn.init.zeros_(self.c.weight)",
+    ),
+    ("nn.Buffer(torch.tensor([[[0.5]]]))", "nn.Buffer(torch.tensor([[[0.25]]]))"),
+    ("nn.Buffer(torch.tensor([[[0.5]]]))", "nn.Parameter(torch.tensor([[[0.5]]]))"),
+    ("torch.arange(8), persistent=False", "torch.arange(8)"),
+    (" * self.k)", " + self.k)"),
+    ("[[1, 2, 1]]", "[[1, 2, 2]]"),
+]
+PROVED = (
+    PLACES
+    + """
+  - {id: k, constant: [[[0.5]]]}
+  - {id: scaled, mul: [g, k]}
+  - {id: at, constant: {arange: 8, persistent: false}}
+  - {id: some, from: [scaled, at], gather: {axis: 2}}
+  - {id: fixed, from: some, conv: {out: 4, kernel: [1, 3]}, init: {values: [[1, 2, 1]]}}
+"""
+)
+
+
+@pytest.mark.parametrize(("was", "is_now"), TAMPERED)
+def test_a_text_that_differs_is_refused(was: str, is_now: str) -> None:
+    import ast
+
+    from archspec.emit.proof import UnprovenError, prove
+
+    found = program(PROVED.replace("8, 8]", "10, 10]"))
+    assert was in found.code
+    text = found.code.replace(was, is_now)
+    with pytest.raises(UnprovenError):
+        prove(ast.parse(text), text, found.graph.root)

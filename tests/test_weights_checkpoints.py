@@ -333,13 +333,24 @@ def test_a_source_that_is_the_models_own() -> None:
     ))  # fmt: skip
     old = {name: value.clone() for name, value in model.state_dict().items()}
     own = model.state_dict()
-    swapped = {
-        name.translate({97: "b", 98: "a"}) if name[1] == "." else name: own[name] for name in own
-    }
     swapped = {("b" if name[0] == "a" else "a") + name[1:]: own[name] for name in own}
     weights.load(model, swapped)
     assert torch.equal(model.a.weight, old["b.weight"])
     assert torch.equal(model.b.weight, old["a.weight"])
+
+
+def test_a_source_inside_of_what_is_the_models_own() -> None:
+    """Memory that begins in the middle of a weight, as a slice of numpy's view of it does."""
+    model = archspec.build(archspec.loads(
+        "spec: 1\nname: two\ninput: [4]\nbody: [{id: a, linear: 8}, {id: b, linear: 4}]\n"
+    ))  # fmt: skip
+    old = {name: value.clone() for name, value in model.state_dict().items()}
+    rows = model.a.weight.detach().numpy()
+    part = torch.from_numpy(rows.reshape(-1)[4:])[:28]
+    new = {**old, "a.weight": torch.zeros(8, 4), "b.bias": part[:4], "b.weight": old["b.weight"]}
+    weights.load(model, new)
+    assert torch.equal(model.a.weight, torch.zeros(8, 4))
+    assert torch.equal(model.b.bias, old["a.weight"][1])
 
 
 @pytest.mark.parametrize(

@@ -198,3 +198,30 @@ def test_one_class_with_and_without_its_mask() -> None:
             gain = pairs.softmax(-1).sum((1, 2)).amax(-1)
             expected = expected * gain.view(2, 1, 1, 1)
         torch.testing.assert_close(model(x), expected)
+
+
+def test_a_bias_is_a_mask_of_dot_attention() -> None:
+    """Scores of one window and all heads, the bias added before the softmax."""
+    model = archspec.build(
+        archspec.loads(
+            """
+spec: 1
+name: net
+input: {q: [4, 9, 6], k: [2, 9, 6]}
+body:
+  - {id: table, parameter: [25, 4]}
+  - {id: bias, from: table, relative_position_bias: 3}
+  - {from: [q, k, k, bias], dot_attention: }
+"""
+        )
+    ).double()
+    nn.init.normal_(model.table)
+    q, k = torch.randn(2, 4, 9, 6).double(), torch.randn(2, 2, 9, 6).double()
+    bias = torch.empty(4, 9, 9, dtype=torch.float64)
+    for one in range(9):
+        for two in range(9):
+            down, right = one // 3 - two // 3, one % 3 - two % 3
+            bias[:, one, two] = model.table[(down + 2) * 5 + right + 2].detach()
+    shared = k.repeat_interleave(2, 1)
+    weights = (q @ shared.transpose(2, 3) / 6**0.5 + bias).softmax(-1)
+    torch.testing.assert_close(model(q, k), weights @ shared)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,6 +149,27 @@ def test_every_byte_counts(content: bytes, tmp_path: Path) -> None:
             file.write_bytes(edited)
             with suppress(NotOursError):
                 assert not as_written(file)
+
+
+WRITER = """\
+import pathlib, sys
+from archspec.save import MARK, save
+for turn in range(60):
+    save(f"# {MARK}\\n" + sys.argv[1] * (9000 * (turn % 3 + 1)), pathlib.Path("f.py"))
+"""
+
+
+def test_processes_that_write_one_file(here: Path) -> None:
+    """Whoever looks, at any time, sees all that one of them wrote."""
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, sign]) for sign in "abcd"]
+    looks = 0
+    while any(one.poll() is None for one in writers):
+        with suppress(FileNotFoundError):  # nobody has written yet
+            assert as_written(Path("f.py"))
+            looks += 1
+    assert [one.returncode for one in writers] == [0] * 4
+    assert looks > 10
+    assert {file.name for file in here.iterdir()} == {"f.py", "net.yaml"}
 
 
 # ------------------------------------------------------------------ fmt

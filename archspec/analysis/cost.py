@@ -42,7 +42,7 @@ def cost(node: Node) -> Cost:
     bytes_out = sum(out.bytes for out in outs)
     if layer is None:
         return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False)
-    weights = node.owned()
+    weights = node.untied()
     params = sum(weight.size for weight in weights if not weight.buffer)
     buffers = sum(weight.size for weight in weights if weight.buffer)
     weight_bytes = sum(weight.size * BYTES[weight.dtype] for weight in weights)

@@ -23,6 +23,7 @@ from archspec.cli.options import (
     writing,
 )
 from archspec.cli.show import result, say
+from archspec.save import MARK
 from archspec.text.words import printable
 
 
@@ -134,5 +135,6 @@ def map_(spec: str, reference: str, choice: Choice, output: Output) -> None:
     found = proposal.propose(build(program), other, *proposal.probe(program.graph))
     head = f"# {len(found.pairs):,} tensors of {printable(reference)}; outputs equal"
     head += f" to {found.error:.0e} of the largest" if found.error else ""
+    head += f"; {MARK}"
     text = f"{head}\n{found.yaml}" if found.yaml else f"{head}; all names are equal already\n"
     output.put(text, "rename.yaml")

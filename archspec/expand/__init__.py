@@ -28,7 +28,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import cut, fillings, heads, ties
+from archspec.expand import cut, fills, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.params import inputs as _inputs
@@ -71,7 +71,7 @@ def expand(
     with _deep(limits):
         root = _elaborate(limits, chosen, headed=True)
         graph = flatten(root)
-        wrong = [*fillings.faults(graph), *ties.faults(graph)]
+        wrong = [*ties.faults(graph), *fills.faults(graph)]
         if wrong:
             raise SpecError(wrong, spec.sources)
         if root.free_axes:

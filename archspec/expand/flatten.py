@@ -190,6 +190,6 @@ def _facts(node: Node) -> dict[str, object]:
         "op": node.op,
         "shape": node.outs[0].shape,
         "dtype": node.outs[0].dtype,
-        "params": sum(weight.size for weight in node.owned() if not weight.buffer),
+        "params": sum(weight.size for weight in node.untied() if not weight.buffer),
         "macs": 0 if node.layer is None else node.layer.macs(node.ins, node.outs),
     }

@@ -79,10 +79,8 @@ class Node:
         """Parameters and buffers that it computes with, its own or those of `shared`."""
         return () if self.layer is None else self.layer.weights(*self.ins)
 
-    def owned(self) -> tuple[Weight, ...]:
-        """Those of them that are its own: not what is tied, none where all are another's."""
-        if self.shared is not None:
-            return ()
+    def untied(self) -> tuple[Weight, ...]:
+        """Those of them that are not another's by `tie`."""
         return tuple(w for w in self.weights() if self.tied is None or w.name != TIED)
 
 
@@ -154,7 +152,7 @@ class Graph(Directed):
     def weights(self) -> Iterator[tuple[str, Weight, Node]]:
         """Each tensor of the state_dict by its full name, with its node, in order."""
         for node in self.steps:
-            for weight in node.owned():
+            for weight in node.untied() if node.shared is None else ():
                 if weight.persistent:
                     yield f"{node.path}.{weight.name}" if weight.name else node.path, weight, node
 

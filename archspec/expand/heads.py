@@ -59,22 +59,26 @@ def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
     return len(names), []
 
 
-def way(inside: Body, names: Sequence[str]) -> list[tuple[int, Copy]]:
-    """The copies that a path goes through, each with how many segments lead to it, and its own.
+Way = tuple[tuple[int, Copy], ...]  # copies, each with how many segments lead to it, and its own
 
-    Empty where the path leads to no copy.
-    """
-    place: Place = ((), inside)
-    passed: list[tuple[int, Copy]] = []
+
+def way(inside: Body, names: Sequence[str]) -> Way:
+    """The copies that a path goes through; () where it leads to no copy."""
+    places: list[tuple[Place, Way]] = [(((), inside), ())]
     for depth, name in enumerate(names, 1):
-        found = [further for segment, further in _below(place) if segment == name]
-        if not found:
-            return []
-        place = found[0]
-        segments, what = place
-        if not segments and isinstance(what, Copy):
-            passed.append((depth, what))
-    return passed if passed and passed[-1][0] == len(names) else []
+        places = [
+            (further, _passed(further, depth, before))
+            for place, before in places
+            for segment, further in _below(place)
+            if segment == name
+        ]
+    ends = (passed for _, passed in places if passed and passed[-1][0] == len(names))
+    return next(ends, ())
+
+
+def _passed(place: Place, depth: int, before: Way) -> Way:
+    segments, what = place
+    return (*before, (depth, what)) if isinstance(what, Copy) and not segments else before
 
 
 def _below(place: Place) -> Iterator[tuple[str, Place]]:
@@ -137,9 +141,10 @@ class _Text:
         known = self.known.setdefault(len(at.names), [])
         if label is not None:
             known.append(label)
-        if not re.fullmatch(pattern, at.names[0]):
+        deep = pattern.count(r"\.") + 1  # `convs.0`
+        if not re.fullmatch(pattern, ".".join(at.names[:deep])):
             return False
-        rest = at.names[1:]
+        rest = at.names[deep:]
         if rest and item.repeat is not None and not plan.apart and (label or plan.labels):
             if not _NUMBER.fullmatch(rest[0]):
                 return False
@@ -166,18 +171,28 @@ class _Text:
             self.body(item.items, at)
             or self.body(item.shortcut or (), beside)
             or any(self.branch(branch, at) for branch in item.branches)
-            or any(self.numbered(branch, at) for branch in item.branches if _counted(item))
+            or self.numbered(item.branches, at)
         )
 
-    def numbered(self, branch: Branch, at: _At) -> bool:
-        """The same for a path that is named by its number, since one beside it repeats."""
+    def numbered(self, branches: Sequence[Branch], at: _At) -> bool:
+        """The same for paths that are named by their numbers, since one of them repeats."""
+        several = [branch.items[0] for branch in branches if branch.each]
         number, *rest = at.names
-        if not _NUMBER.fullmatch(number):
+        if not several or not _NUMBER.fullmatch(number):
             return False
-        if len(branch.items) != 1:
-            return at.open if not rest else self.body(branch.items, at._replace(names=rest))
-        item = Plan(branch.items[0]).alone.item
-        return item.id is None and self.item(item, at._replace(open=True), number)
+        varies = any(_varies(item) for item in several)
+        if not varies and int(number) >= sum(map(_paths, branches)):
+            return False
+        at = at._replace(open=at.open or varies or any(i.when is not True for i in several))
+        if not rest:
+            return at.open
+        inner = at._replace(names=rest, numbered=False)
+        return any(
+            self.item(Plan(branch.items[0]).alone.item, at, number)
+            if len(branch.items) == 1
+            else self.body(branch.items, inner)
+            for branch in branches
+        )
 
     def branch(self, branch: Branch, at: _At) -> bool:
         key, items = branch.key, branch.items
@@ -190,9 +205,12 @@ class _Text:
         return self.body(items, at._replace(names=at.names[1:], numbered=False))
 
 
-def _counted(item: Item) -> bool:
-    """Whether the paths of branches are numbered, under an id."""
-    return any(branch.each for branch in item.branches)
+def _paths(branch: Branch) -> int:
+    """How many paths a branch is, where no expression says that."""
+    repeat = branch.items[0].repeat if branch.each else None
+    if repeat is None:
+        return 1
+    return len(next(iter(repeat.columns.values()))) if repeat.columns else int(repeat.count)
 
 
 def _varies(item: Item) -> bool:

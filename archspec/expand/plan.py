@@ -24,14 +24,14 @@ class Plan:
     `word` is its name without a number. `ident` its id where that is plain text; `labels` where it
     has expressions, `apart` when these tell the copies of its own repeat apart. `reads` are the
     names that its expressions read, those of `repeat` and of paths left out. `literal`: no
-    argument is an expression; `layer` is then what it becomes, once that is known. `asks` are those
-    that its `when` reads. `repeats` are
+    argument is an expression; `layer` is then what it becomes, once that is known. `dotted`: it
+    stands in a container, `convs.0`. `asks` are those that its `when` reads. `repeats` are
     the repeated items inside. `starts`: it repeats, and its `from` is one path, the same for all
     copies: where the first starts, the others from the copy before.
     """
 
     __slots__ = (
-        "_alone", "apart", "asks", "counted", "ident", "item", "kind", "labels", "layer",
+        "_alone", "apart", "asks", "counted", "dotted", "ident", "item", "kind", "labels", "layer",
         "literal", "reads", "repeats", "starts", "takes", "word",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Plan:
         computed = has_expression(item.id)
         self.ident: str | None = None if item.id is None or computed else item.id.text
         self.labels: Template | None = item.id if computed else None
+        self.dotted = dotted(item)
         # the names whose values may tell the copies of its own repeat apart
         own = set() if item.repeat is None else {"loop", *item.repeat.columns}
         self.apart = self.labels is not None and not self.labels.names.isdisjoint(own)
@@ -65,6 +66,12 @@ class Plan:
         if self._alone is None:
             self._alone = Plan(self.item.model_copy(update={"repeat": None}))
         return self._alone
+
+
+def dotted(item: Item) -> bool:
+    """Whether an item stands in a container that others fill too: `{id: convs.$i, …}`."""
+    parts = item.id.parts if item.id is not None else ()
+    return any("." in part for part in parts if isinstance(part, str))
 
 
 def has_expression(value: Any) -> bool:

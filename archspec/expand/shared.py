@@ -11,7 +11,7 @@ from archspec.expand.state import HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Value, hides
 from archspec.expand.walk import Walk
 from archspec.expressions.sym import remembers
-from archspec.text.words import show
+from archspec.text.words import listed, show
 
 
 def owner_of(walk: Walk, plan: Plan, spot: Spot) -> tuple[Copy | None, Again | None]:
@@ -62,11 +62,19 @@ def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
         message = f"an argument of `{path}` follows from a free axis where it stands, not here"
         state.fault("E316", message, item.key, "write the op again: it has no weights to share")
         return
+    if copy.instance is not None and owner.instance is not None:
+        here, there = list(copy.instance.inputs), list(owner.instance.inputs)
+        if here != there:
+            given, taken = listed(here), listed(there)
+            message = f"`{path}` was given the inputs {taken} where it stands; here {given}"
+            help = "give it the same, or call the block once more"
+            state.fault("E316", message, item.key, help)
+            return
     values = (*copy.ins, *owner.ins, *copy.outs.values(), *owner.outs.values())
     if hides(values) or copy.types == owner.types:
         return
-    here, there = dict(_layers(copy)), dict(_layers(owner))
-    ours, theirs = _weights(here), _weights(there)
+    ours_by, theirs_by = dict(_layers(copy)), dict(_layers(owner))
+    ours, theirs = _weights(ours_by), _weights(theirs_by)
     what, help = "weights", "give it an input with the same channels"
     details = [
         f"{n or 'weight'}  {_shown(theirs.get(n))} there, {_shown(ours.get(n))} here"
@@ -75,7 +83,8 @@ def agree(state: State, plan: Plan, copy: Copy, owner: Copy) -> None:
     ]
     if not details:
         what, help = "layers", "let nothing inside depend on the size of the input"
-        details = [d for n in {**there, **here} for d in _unlike(n, there.get(n), here.get(n))]
+        names = {**theirs_by, **ours_by}
+        details = [d for n in names for d in _unlike(n, theirs_by.get(n), ours_by.get(n))]
     if not details:
         return
     message = f"`{path}` would need other {what} on this input, so they cannot be shared"

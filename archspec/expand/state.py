@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archspec.expand.plan import Plan
+from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, bounded
@@ -71,6 +71,7 @@ class State:
         self.kept: list[object] = []  # whose identity is a key above
         # by identity: blocks that a `use` cut, where they are used, their outputs that are taken
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
+        self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
@@ -178,6 +179,9 @@ class State:
             self.fault(bad.code, bad.message, loc, cause=(bad.message,))
             raise HiddenError from None
 
+    def steady(self, what: str, value: Any, loc: Loc) -> None:
+        """Where free axes are looked at: notes that `what` cannot follow from one."""
+
     def text(self, template: Template, env: Env, loc: Loc) -> str:
         """A path or id with its expressions replaced. Raises HiddenError."""
         if self.blind:
@@ -238,7 +242,7 @@ class State:
             return None
 
     def _filler(self, filler: Filler, env: Env) -> Filler:
-        if not any(isinstance(value, Expr) for value in filler.args.values()):
+        if not has_expression([*filler.args.values()]):
             return filler
         args = {k: self.value(v, env, filler.loc) for k, v in filler.args.items()}
         return replace(filler, args=args)

@@ -116,6 +116,22 @@ class Walk:
             return self._nameless()
         return name
 
+    def inward(self, plan: Plan, spot: Spot) -> None:
+        """`convs.0` → its place in what stands under `convs`, which others fill too."""
+        if spot.label is None or spot.label.startswith("?"):
+            return
+        above, _, name = spot.label.partition(".")
+        entry = spot.frame.names.get(above)
+        if entry is None:
+            entry = Named(frame=spot.frame.inside(above), of="items")
+            spot.frame.claim(above, entry)
+        if not isinstance(entry, Named) or entry.of != "items" or entry.frame is None:
+            loc = deeper(plan.item.loc, "id")
+            self.state.fault("E314", f"`{above}` is another item here", loc, "choose another `id`")
+            spot.label = self._nameless()
+            return
+        spot.frame, spot.prefix, spot.label = entry.frame, (*spot.prefix, above), name
+
     def _nameless(self) -> str:
         """A name that no item can have, for one whose own has a fault."""
         return f"?{len(self.made)}.{len(self.state.links)}.{self.state.copies}"

@@ -64,8 +64,8 @@ class Face(NamedTuple):
             wide = 2 * _GLYPH + (words_wide + 14 if self.lines else 0)
             return wide, max(2 * _GLYPH, 13.0 * len(self.lines) + 4)
         if self.row:
-            return min(WIDEST_ROW, sum(self.widths) + _BESIDE * (len(self.lines) + 1)), ROW
-        tall = sum(line.size + 3.5 for line in self.lines) + 9
+            return min(WIDEST_ROW, math.fsum(self.widths) + _BESIDE * (len(self.lines) + 1)), ROW
+        tall = math.fsum(line.size + 3.5 for line in self.lines) + 9
         return max(LEAST[0], min(WIDEST, max(self.widths)) + 16), max(LEAST[1], tall)
 
     @property
@@ -158,7 +158,7 @@ def _words(face: Face, box: Box) -> list[Mark]:
         return _in_a_row(face, box)
     middle = box.middle[0]
     room = box.width - 12
-    tall = sum(line.size + 3.5 for line in face.lines) - 3.5
+    tall = math.fsum(line.size + 3.5 for line in face.lines) - 3.5
     y = (box.top + box.bottom - tall) / 2
     found: list[Mark] = []
     for number, line in enumerate(face.lines):
@@ -174,7 +174,7 @@ def _words(face: Face, box: Box) -> list[Mark]:
 def _in_a_row(face: Face, box: Box) -> list[Mark]:
     y = box.middle[1] + LABEL * 0.34
     x, room = box.left + _BESIDE, box.width - _BESIDE * (len(face.lines) + 1)
-    over = max(0.0, sum(face.widths) - room)  # taken from the longest line
+    over = max(0.0, math.fsum(face.widths) - room)  # taken from the longest line
     longest = max(face.widths)
     found: list[Mark] = []
     for number, (line, wide) in enumerate(zip(face.lines, face.widths, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -220,7 +221,7 @@ class _Bands(_Figure):
         self.cells = _near(self.field, span)
         left, right = min(self.cells[0], span[0]), max(self.cells[1], span[1]) + 1
         self.scale = _BAND / (right - left)
-        self.zero = _EDGE + sum(self.wide) + 10 - left * self.scale
+        self.zero = _EDGE + math.fsum(self.wide) + 10 - left * self.scale
         self.bottom = _HEAD + 10 + (len(self.found) + 0.5) * _ROW
 
     def picture(self) -> Iterator[Mark]:

@@ -6,6 +6,7 @@ it, in strips one beside the other where they are too many for one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ _RAGGED = 0.5  # of strain, that a strip much shorter than the others is worth
 def _evenness(grid: Grid, sizes: Sequence[Size], down: bool, strips: Sequence[int]) -> float:
     """The length of the shortest strip in that of the longest."""
     lengths = _lengths(grid, sizes, down)
-    whole = [sum(lengths[a:b]) for a, b in pairwise((*strips, grid.rows))]
+    whole = [math.fsum(lengths[a:b]) for a, b in pairwise((*strips, grid.rows))]
     return min(whole) / max(whole)
 
 
@@ -79,8 +80,8 @@ def _strips(grid: Grid, sizes: Sequence[Size], down: bool, count: int) -> tuple[
     """At most `count` strips, the longest of them as short as can be."""
     lengths = _lengths(grid, sizes, down)
     cuts = [*grid.cuts, grid.rows]
-    pieces = [sum(lengths[a:b]) for a, b in pairwise(cuts)]
-    low, high = max(pieces, default=0.0), sum(pieces)
+    pieces = [math.fsum(lengths[a:b]) for a, b in pairwise(cuts)]
+    low, high = max(pieces, default=0.0), math.fsum(pieces)
     for _ in range(20):  # halves what is between: to a thousandth of a px
         middle = (low + high) / 2
         low, high = (low, middle) if len(_filled(pieces, middle)) <= count else (middle, high)

@@ -153,6 +153,8 @@ def _face(shown: Opened, card: Element) -> _Face:
     label, shape = words.card(node)
     if node.shared is not None and node.weights():
         label = f"{label} = {graph.steps[node.shared].path}"
+    if node.tied is not None:
+        label = f"{label}, weight of {graph.steps[node.tied].path}"
     if node.layer is None:
         return _Face(node.path, label, shape, "input", node.path)
     label = " ".join((label, *words.notes(node.layer)))

@@ -221,12 +221,14 @@ def _field(row: Row) -> str:
 
 
 def _inputs(graph: Graph) -> list[tuple[str, int, int]]:
-    """Name, height and width of each input; a height of 1 for a sequence."""
-    shapes = {node.path: node.outs[0].shape for node in graph.steps if node.layer is None}
-    return [
-        (path, shape[-2] if len(shape) > 2 else 1, shape[-1] if len(shape) > 2 else shape[0])
-        for path, shape in shapes.items()
-    ]
+    """Name, height and width of each input; a height of 1 for a sequence, 1 × 1 for a number."""
+    found = []
+    for node in graph.steps:
+        if node.layer is None:
+            shape = node.outs[0].shape
+            height, width = shape[-2:] if len(shape) > 2 else (1, (*shape, 1)[0])
+            found.append((node.path, height, width))
+    return found
 
 
 def _box(row: Row, inputs: list[str]) -> tuple[int, ...] | None:

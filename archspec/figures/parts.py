@@ -21,6 +21,7 @@ from archspec.figures.tree import Element
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.expand.graph import Node
+    from archspec.layers.base import Layer
 
 _SUMMARY = 3  # words that a group without a name is told by
 _LOOKED = 12  # cards inside it that they are taken from
@@ -77,7 +78,7 @@ class Describer:
         core = run[0] if draft.main is None else self.nodes[draft.main]
         assert core.layer is not None
         merges = core.layer.merges and len(core.inputs) > 1
-        said = [node.layer.title() for node in run if node.layer is not None]
+        said = [_aside(node.layer) for node in run if node.layer is not None]
         place = run.index(core)
         arguments = words.notes(core.layer, _channels(core))
         behind = (node.layer for node in run[place + 1 :])
@@ -93,7 +94,10 @@ class Describer:
         )
 
     def _shared(self, draft: Draft) -> tuple[str, ...]:
-        """Whose weights it has, where it owns none of those it uses."""
+        """Whose weights it has, where it owns none of those it uses; and whose weight, by a tie."""
+        tied = None if draft.main is None else self.nodes[draft.main].tied
+        if tied is not None:
+            return (f"weight of {self.nodes[tied].path}",)
         weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
         owners = [node.shared for node in weighty if node.shared is not None]
         if not owners or len(owners) < len(weighty):
@@ -214,3 +218,8 @@ def _numbers(elements: Sequence[Element]) -> dict[str, list[int]]:
             if isinstance(value, int) and not isinstance(value, bool):
                 found.setdefault(name, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(elements)}
+
+
+def _aside(layer: Layer) -> str:
+    """What is fused with an op, in a word: `batch norm`, `× 0.1`."""
+    return layer.label(0) if layer.family == "merge" else layer.title()

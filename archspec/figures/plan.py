@@ -7,6 +7,7 @@ open and lays out nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -212,7 +213,7 @@ def _strips(grid: Grid, sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     for (row, column), (width, height) in zip(grid.cells, sizes, strict=True):
         heights[row] = max(heights[row], height + 20)
         widths[column] = max(widths[column], width)
-    tall, wide = sum(heights), sum(widths) + 16 * len(widths)
+    tall, wide = math.fsum(heights), math.fsum(widths) + 16 * len(widths)
     pieces = round(sqrt(_ASPECT * tall / max(wide, 1)))
     if tall <= _TALL or pieces < 2 or len(grid.cuts) < 2:
         return (0,)

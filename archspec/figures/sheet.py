@@ -7,6 +7,7 @@ what PDFium makes of it.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from functools import cache
@@ -112,7 +113,7 @@ def _text(canvas: Any, text: Text) -> None:
 
     parts = groupby(text.text, lambda sign: _font(sign, text.bold))  # by the font that has them
     runs = [(font, "".join(signs)) for font, signs in parts]
-    wide = sum(stringWidth(words, font, text.size) for font, words in runs)
+    wide = math.fsum(stringWidth(words, font, text.size) for font, words in runs)
     canvas.saveState()
     canvas.translate(text.x, text.y)
     canvas.rotate(text.turn)

@@ -6,6 +6,7 @@ thickness channels (with their logarithm), its colour the kind of layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ class _Tower:
         """Volumes side by side; where one row is too long, rows of about the same length."""
         rows = self._broken(room)
         if len(rows) > 1:
-            total = sum(row[-1].right - row[0].left for row in rows)
+            total = math.fsum(row[-1].right - row[0].left for row in rows)
             for share in range(100, 200, 5):
                 narrow = self._broken(min(room, total / len(rows) * share / 100))
                 if len(narrow) == len(rows):

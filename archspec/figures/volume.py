@@ -62,7 +62,7 @@ class Volume:
         self.height, self.slant = self._face(solid.sides, solid.slabs[0].channels)
         centre = axis if solid.sides else axis + self.slant / 2
         self.top, self.bottom = centre - self.height / 2, centre + self.height / 2
-        self.end = x + sum(self.thick)
+        self.end = x + math.fsum(self.thick)
         self.shapes = [*self._slabs(), *self._pools()]
         self.texts = [*self._channels(), *self._caption(), *self._copies()]
         if sized and solid.sides:
@@ -152,10 +152,10 @@ class Volume:
             run = [thick for _, thick in group]
             count = len(run) * slab.copies
             text = f"{slab.channels} ×{count}" if count > 1 else str(slab.channels)
-            middle = max(x + sum(run) / 2, free + fonts.width(text, SMALL) / 2)
+            middle = max(x + math.fsum(run) / 2, free + fonts.width(text, SMALL) / 2)
             yield Text(middle, self.bottom + 12, text, SMALL, "middle")
             free = middle + fonts.width(text, SMALL) / 2 + 4
-            x += sum(run)
+            x += math.fsum(run)
 
     def _caption(self) -> Iterator[Text]:
         """Its name, and what it is."""

@@ -45,7 +45,7 @@ def of_op(
     op, known, main = cls.op, cls.model_fields, cls.main()
     a_word = isinstance(node, str) and "$" not in node
     if cls.takes == ("*",) and a_word and not (main and cls.accepts(main, node)):
-        help = f"write `{op}: [prev, {cut(node)}]`"
+        help = f"write `{op}: [prev, {cut(node)}]`; all copies of one item are `{cut(node)}.*`"
         faults.add(steps, "E204", f"`{op}` takes its inputs as a list", help)
         return {}
     given = {} if node is None else node

@@ -20,8 +20,8 @@ from archspec.text.words import cut
 
 Schema = dict[str, Any]
 
-# The functions of torch.nn.init without their underscore, and bilinear interpolation for transposed
-# convolutions (Long et al. 2015): their parameters, and the main one.
+# The functions of torch.nn.init without their underscore, bilinear interpolation for transposed
+# convolutions (Long et al. 2015), and numbers as they are: their parameters, and the main one.
 FILLERS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "uniform": (("a", "b"), None),
     "normal": (("mean", "std"), "std"),
@@ -38,6 +38,7 @@ FILLERS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "orthogonal": (("gain",), None),
     "sparse": (("sparsity", "std"), "std"),
     "bilinear": ((), None),
+    "values": (("val",), "val"),
 }
 _WORDS = {
     "mode": ("fan_in", "fan_out"),
@@ -46,7 +47,7 @@ _WORDS = {
         "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu",
     ),
 }  # fmt: skip
-_REQUIRED = {"constant": "val", "sparse": "sparsity"}
+_REQUIRED = {"constant": "val", "sparse": "sparsity", "values": "val"}
 WEIGHTS = ("weight", "bias")
 EVERY = "*"
 
@@ -126,7 +127,8 @@ def _arguments(name: str, node: Any, steps: Steps, faults: Faults) -> dict[str, 
     }
     missing = _REQUIRED.get(name)
     if missing and missing not in given and all(key in known for key in given):
-        help = f"write `{{{name}: {{{missing}: 0.5}}}}`"
+        example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if name == "values" else "0.5"
+        help = f"write `{{{name}: {{{missing}: {example}}}}}`"
         faults.add(steps, "E221", f"`{name}` needs `{missing}`", help)
     return found
 
@@ -139,6 +141,8 @@ def _argument(name: str, key: str, value: Any) -> Value:
         raise refuse("E221", said, on_key=True, near=(key, known))
     if isinstance(value, str) and "$" in value:
         return parsed(value)
+    if name == "values":
+        return _numbers(value)
     if key in _WORDS:
         if value not in _WORDS[key]:
             said = f"`{key}` of `{name}` is {cut(str(value))}"
@@ -150,12 +154,30 @@ def _argument(name: str, key: str, value: Any) -> Value:
     return value
 
 
+def _numbers(value: Any) -> Value:
+    """The numbers of a weight in rows of equal length; expressions among them."""
+    if isinstance(value, str) and "$" in value:
+        return parsed(value)
+    if isinstance(value, list) and value:
+        rows = [_numbers(entry) for entry in value]
+        if len({_lengths(row) for row in rows}) == 1:
+            return rows
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise wrong_kind("numbers in rows of equal length", what="`values`")
+
+
+def _lengths(row: Value) -> tuple[int, ...]:
+    return (len(row), *_lengths(row[0])) if isinstance(row, list) else ()
+
+
 InitByOp = Annotated[Init | None, PlainValidator(_by_op), WithJsonSchema({"type": "object"})]
 AnyInit = Annotated[Init | None, PlainValidator(_of_item), WithJsonSchema({})]
 
 # ------------------------------------------------------------------ the schema
 
 _NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\$"}]}
+_NUMBERS: Schema = {"anyOf": [{"type": "array"}, *_NUMBER["anyOf"]]}
 
 
 def _mapping(given: Schema, **rest: Any) -> Schema:
@@ -167,9 +189,12 @@ def _parameters(name: str) -> Schema:
     known, main = FILLERS[name]
     words = {k: {"enum": list(_WORDS[k])} for k in known if k in _WORDS}
     needed = [_REQUIRED[name]] if name in _REQUIRED else []
-    choices = [_mapping(dict.fromkeys(known, _NUMBER) | words, required=needed)]
+    number: Schema = (
+        {"anyOf": [{"type": "array"}, *_NUMBER["anyOf"]]} if name == "values" else _NUMBER
+    )
+    choices = [_mapping(dict.fromkeys(known, number) | words, required=needed)]
     choices += [] if needed else [{"type": "null"}]
-    return {"anyOf": choices + ([_NUMBER] if main is not None else [])}
+    return {"anyOf": choices + ([number] if main is not None else [])}
 
 
 def schema(ops: list[str]) -> dict[str, Schema]:

@@ -198,6 +198,7 @@ _EachBody = Annotated[
             "anyOf": [
                 {**found, "minProperties": 1},
                 {"type": "array", "items": found["additionalProperties"], "minItems": 1},
+                {"allOf": [found["additionalProperties"]["anyOf"][0], {"required": ["repeat"]}]},
             ]
         }
     ),

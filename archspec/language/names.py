@@ -29,6 +29,7 @@ _BLOCK = re.compile(BLOCK[1:-1])
 _AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\*?(?:\.(?:[A-Za-z0-9_-]+\*?|\*))*")
+_INSIDE = re.compile(r"[A-Za-z0-9_-]+")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _LONGEST = 100
 
@@ -87,6 +88,11 @@ def bad_id(name: str, op: str = "") -> str:
     """Why `name` cannot be the id of an item whose operation is `op`, or ""."""
     layer = REGISTRY.get(op)
     alone = layer is not None and not layer.takes  # no module: an attribute that is a tensor
+    name, *inside = name.split(".")
+    if inside and (op in STRUCTURE and op != "call"):
+        return f"`{'.'.join((name, *inside))}` has a dot, and `{op}` names what is inside of it"
+    if inside and (alone or not op or len(inside) > 1 or not _INSIDE.fullmatch(inside[0])):
+        return f"`{'.'.join((name, *inside))}` is not a name for an item: one dot, `convs.0`"
     wrong = _bad(name, _ID if alone else _SEGMENT, "an item", (_WORDS, _MEANS))
     hides = name in _MODULE and not (layer is not None and layer.functional)
     if not wrong and (hides or name.startswith("__")):

@@ -190,7 +190,6 @@ class Scopes:
                 sight.items.update(dict.fromkeys(_ids(item), True))
 
     def item(self, item: Item, sight: Sight) -> None:
-        path = item.loc.path
         if item.repeat is not None:
             self.repeat(item.repeat, sight)
             sight = sight.inside(item.repeat.columns)
@@ -199,7 +198,7 @@ class Scopes:
         for at, value in _values(item):
             self.look(value, at, sight, Where.VALUE)
         if item.id is not None:
-            self.look(item.id, (*path, "id"), sight, Where.SEGMENT)
+            self.id(item, item.id, sight)
         if item.init is not None:
             self.init(item.init, sight, Where.VALUE)
         if item.inputs is not None:
@@ -208,6 +207,14 @@ class Scopes:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
         for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
             self.items(items, sight)
+
+    def id(self, item: Item, written: Template, sight: Sight) -> None:
+        path: Steps = (*item.loc.path, "id")
+        self.look(written, path, sight, Where.SEGMENT)
+        own = {"loop", *item.repeat.columns} if item.repeat is not None else set()
+        if own and "." in written.text.partition("$")[0] and written.names.isdisjoint(own):
+            said = f"`{cut(written.text)}` names one item of a container; copies have names each"
+            self.to.add("E205", said, path, "let it tell them apart: `convs.$(loop.index)`")
 
     def repeat(self, repeat: Repeat, sight: Sight) -> None:
         path = repeat.loc.path

@@ -121,7 +121,9 @@ def _item(item: Item) -> dict[str, Any]:
 
 def _input(value: Input) -> Any:
     shape = list(value.shape)
-    return shape if value.dtype == "float" else {"shape": shape, "dtype": value.dtype}
+    if value.dtype != "float":
+        return {"shape": shape, "dtype": value.dtype}
+    return shape or {"shape": []}
 
 
 # What a part of a document is written as; others are that already.

@@ -23,6 +23,10 @@ class SinePositions(Layer):
     examples = (({}, ((7, 6),)), ({}, ((1, 2),)))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
+        if not t.shape:
+            message = f"`sine_positions` takes [T, D], places and features; the input is {t}"
+            help = "of a number, the time of a diffusion model, it is `sine_embedding: 128`"
+            raise Mismatch(message, help, "E302")
         expect_places(self.op, t)
         if t.shape[1] % 2:
             raise Mismatch(

@@ -69,7 +69,12 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
 
 def _odd(text: str) -> Iterator[Slip]:
     """The first characters that are refused wherever they stand."""
-    for found in islice(FORBIDDEN.finditer(text), _ODD):
+    alone = text.find("\r")
+    if alone >= 0:
+        said = "lines end in CR alone, U+000D, as old Macs wrote them"
+        yield Slip("E103", said, alone, "save the file with LF line ends", alone + 1)
+    others = (found for found in FORBIDDEN.finditer(text) if found.group() != "\r")
+    for found in islice(others, _ODD):
         said = f"{character(found.group())} is not allowed"
         yield Slip("E103", said, found.start(), "remove it", found.end())
 

@@ -623,14 +623,14 @@ class Training:
         )  # fmt: skip
 
 
-def _decayed(ema: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+def _decayed(ema: float) -> Callable[[Any, Any, Any], None]:
     """The moving average of numbers; what is whole, a table of places or a count, is the model's.
 
     torch's rounds that down, each time to another place.
     """
     averaged = get_ema_multi_avg_fn(ema)  # type: ignore[no-untyped-call]
 
-    def update(averages: list[Tensor], values: list[Tensor], count: Any) -> None:
+    def update(averages: Any, values: Any, count: Any) -> None:
         if averages[0].is_floating_point():
             averaged(averages, values, count)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,8 +25,9 @@ from archspec.weights.recipes import Match, Stored
 from archspec.weights.reporting import Report
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+    from archspec.expand.graph import Graph
     from archspec.language.renames import Rename
     from archspec.weights.files import Archive
 
@@ -95,16 +97,18 @@ def load(
     ties = origin.ties(inner)
     tensors = {name: value for name, value in inner.state_dict().items() if name not in ties}
     if any(value.is_meta for value in tensors.values()):
-        raise WeightsError("E614", "the model is on the meta device", "model.to_empty(device=…)")
+        help = "model.to_empty(device=…)"
+        if program is not None and _made_once(program.graph):
+            help = "build it where it is to be: to_empty would part tied weights and lose constants"
+        raise WeightsError("E614", "the model is on the meta device", help)
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(inner).__name__
     how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
-    places = {value.untyped_storage().data_ptr() for value in tensors.values()}
+    own = sorted(map(_memory, tensors.values()))
     apart = {  # of a source that is the model's own, nothing may change before it is read
-        name: value.clone() if value.untyped_storage().data_ptr() in places else value
-        for name, value in new.items()
+        name: value.clone() if _meets(_memory(value), own) else value for name, value in new.items()
     }
     with torch.no_grad():
         for name, value in apart.items():
@@ -113,6 +117,21 @@ def load(
     report = replace(report, notes=(*report.notes, *said))
     origin.loaded(inner, report)
     return report
+
+
+def _memory(value: Tensor) -> tuple[int, int]:
+    """Where the storage of a tensor begins and ends."""
+    storage = value.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
+
+
+def _meets(place: tuple[int, int], places: list[tuple[int, int]]) -> bool:
+    """Whether it shares bytes with one of places, in order and apart or the same.
+
+    A storage may lie inside another: of a slice of an array of numpy, for one.
+    """
+    before = bisect_left(places, (place[1], 0)) - 1
+    return before >= 0 and places[before][1] > place[0]
 
 
 def plan(
@@ -208,6 +227,12 @@ def _compared(
         hints = _prefixed(report, program.spec if program is not None else None, archive)
         hints += [f'for the file that is used at `{p}`: {{"{p}": …}}, or {p}=FILE' for p in known]
         yield replace(report, hints=tuple(hints)), archive
+
+
+def _made_once(graph: Graph) -> bool:
+    """Whether a network holds what only its constructor gives: ties, constants that no file has."""
+    fixed = any(not weight.persistent for node in graph.kinds for weight in node.weights())
+    return fixed or bool(graph.ties())
 
 
 def _for_parts(program: Program | None, how: _How) -> parts.Given | None:

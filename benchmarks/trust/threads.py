@@ -64,7 +64,12 @@ print(json.dumps({"done": done, "other": other, "failed": failed[:3], "failures"
 
 
 def trial(seed: int, folder: Path) -> Iterator[str]:
-    call = [sys.executable, "-c", WORK, str(ROOT), *map(str, (seed, THREADS, SPECS))]
+    yield from together(seed, folder, THREADS, SPECS)
+
+
+def together(seed: int, folder: Path, threads: int, specs: int) -> Iterator[str]:
+    """What comes of so many threads that each take all of so many specs."""
+    call = [sys.executable, "-c", WORK, str(ROOT), *map(str, (seed, threads, specs))]
     done = subprocess.run(call, capture_output=True, text=True, cwd=folder)
     if done.returncode:
         yield f"FAILED: {done.stderr[-500:]}"

@@ -511,3 +511,9 @@ def test_five_thousand_nodes(window: Any, big: Program) -> None:
     assert page.tab.evaluate(everything) < 6000
     page.tab.keyboard.press("c")
     assert page.fragment.startswith("#open=&on=")
+
+
+def test_an_input_of_one_number() -> None:
+    page = figure(archspec.load("stable_diffusion_unet"), "html", "html")
+    assert isinstance(page, str)
+    assert '",1,1]' in page.replace(" ", "")

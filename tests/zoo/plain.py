@@ -79,6 +79,48 @@ class Bert(nn.Module):
         return output.LayerNorm(self.drop(output.dense(x)) + before)
 
 
+class Gpt2(nn.Module):
+    """GPT-2, with the names of Hugging Face's GPT2LMHeadModel (Radford et al. 2019)."""
+
+    def __init__(self, vocabulary: int, context: int, width: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.transformer = Modules(
+            wte=nn.Embedding(vocabulary, width),
+            wpe=nn.Embedding(context, width),
+            h=nn.ModuleList(self.block(width) for _ in range(layers)),
+            ln_f=nn.LayerNorm(width),
+        )
+        self.lm_head = nn.Linear(width, vocabulary, bias=False)
+        self.lm_head.weight = self.transformer.wte.weight
+        self.drop = nn.Dropout(0.1)
+
+    @staticmethod
+    def block(width: int) -> nn.Module:
+        attn = {"c_attn": nn.Linear(width, 3 * width), "c_proj": nn.Linear(width, width)}
+        wide = {"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}
+        norms = {name: nn.LayerNorm(width) for name in ("ln_1", "ln_2")}
+        return Modules(**norms, attn=Modules(**attn), mlp=Modules(**wide))
+
+    def attend(self, x: Tensor, attn: nn.Module) -> Tensor:
+        query, key, value = (heads_of(y, self.heads) for y in attn.c_attn(x).chunk(3, -1))
+        drop = self.drop.p if self.training else 0.0
+        seen = scaled_dot_product_attention(query, key, value, dropout_p=drop, is_causal=True)
+        out: Tensor = self.drop(attn.c_proj(seen.transpose(1, 2).flatten(2)))
+        return out
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        given = self.transformer
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.drop(given.wte(tokens) + given.wpe(places))
+        for block in given.h:
+            x = x + self.attend(block.ln_1(x), block.attn)
+            y = nn.functional.gelu(block.mlp.c_fc(block.ln_2(x)), approximate="tanh")
+            x = x + self.drop(block.mlp.c_proj(y))
+        out: Tensor = self.lm_head(given.ln_f(x))
+        return out
+
+
 class Llama(nn.Module):
     """Llama, with the names of Hugging Face (Touvron et al. 2023)."""
 

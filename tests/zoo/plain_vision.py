@@ -28,16 +28,16 @@ class UnetPlusPlus(nn.Module):
             self.add_module(f"mask{j}", nn.Conv2d(base, classes, 1))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        rows: list[list[Tensor]] = []  # of each level the maps so far, the newest first
+        rows: list[list[Tensor]] = []  # of each level the maps so far
         for i in range(self.depth + 1):
             x = self.get_submodule(f"x{i}_0")(x if i == 0 else nn.functional.max_pool2d(x, 2))
             rows.append([x])
         for j in range(1, self.depth + 1):
             for i in range(self.depth + 1 - j):
                 node: Any = self.get_submodule(f"x{i}_{j}")
-                seen = [*rows[i], node["up"](rows[i + 1][0])]
-                rows[i].insert(0, node["doubleconv1"](torch.cat(seen, 1)))
-        masks = reversed(rows[0][:-1])
+                seen = [*rows[i], node["up"](rows[i + 1][-1])]
+                rows[i].append(node["doubleconv1"](torch.cat(seen, 1)))
+        masks = rows[0][1:]
         return {f"l{j}": self.get_submodule(f"mask{j}")(x) for j, x in enumerate(masks, 1)}
 
 
@@ -164,3 +164,30 @@ class Yolov8(nn.Module):
 
 def _twice(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2)
+
+
+# ---------------------------------------------------------------- a spatial transformer
+
+
+class SpatialTransformer(nn.Module):
+    """Jaderberg et al. 2015 for digits, with the layers of PyTorch's tutorial."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = nn.Conv2d(1, 8, 7), nn.Conv2d(8, 10, 5)
+        pools = (nn.MaxPool2d(2), nn.MaxPool2d(2))
+        self.localization = nn.Sequential(first, pools[0], nn.ReLU(), second, pools[1], nn.ReLU())
+        self.fc_loc = nn.Sequential(nn.Linear(90, 32), nn.ReLU(), nn.Linear(32, 6))
+        self.conv1, self.conv2 = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
+        self.fc1, self.fc2 = nn.Linear(320, 50), nn.Linear(50, 10)
+        self.noise = nn.ModuleList((nn.Dropout2d(), nn.Dropout()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        f = nn.functional
+        theta = self.fc_loc(self.localization(x).flatten(1)).view(-1, 2, 3)
+        grid = f.affine_grid(theta, list(x.shape), align_corners=False)
+        x = f.grid_sample(x, grid, align_corners=False)
+        x = f.relu(f.max_pool2d(self.conv1(x), 2))
+        x = f.relu(f.max_pool2d(self.noise[0](self.conv2(x)), 2))
+        x = self.noise[1](f.relu(self.fc1(x.flatten(1))))
+        return f.log_softmax(self.fc2(x), 1)

@@ -132,7 +132,6 @@ for spec, size, *names in (
     ("convnext_tiny", 96, *(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))),
     ("shufflenet_v2", 96, *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_5", "2_0"))),
     ("vit_b_16", 224, "vit_b_16", "vit_l_16"),
-    ("swin_t", 224, "swin_t"),
     ("efficientnet_v2_s", 96, *(f"efficientnet_v2_{size}" for size in "sml")),
 ):
     for name in names:
@@ -151,7 +150,7 @@ for name in ("x_400mf", "x_3_2gf", "x_8gf", "y_400mf", "y_1_6gf"):
     REFERENCES["regnet_x_400mf", f"regnet_{name}"] = Reference(
         on_cpu(torchvision(f"regnet_{name}")), picture(96), source="torchvision"
     )
-REFERENCES["hrnet_w18", "hrnet_w18"] = Reference(timm("hrnet_w18"), picture(64))
+REFERENCES["hrnet_w18", "hrnet_w18"] = Reference(timm("hrnet_w18"), picture(32))
 REFERENCES["r3d_18", "r3d_18"] = Reference(torchvision("video.r3d_18"), ((3, 4, 32, 32),))
 for depth in (50, 101):
     name = "deeplabv3" if depth == 50 else "deeplabv3_resnet101"
@@ -191,10 +190,6 @@ REFERENCES |= {
         params={"proposals": 48},
         factors={"backbone.fpn.inner_blocks": 1e-4},
     ),
-    ("retinanet", "retinanet"): Reference(
-        lambda: wrapped.one_stage("retinanet_resnet50_fpn"),
-        picture(65),
-    ),
     ("retinanet", "retinanet_v2"): Reference(
         lambda: wrapped.one_stage("retinanet_resnet50_fpn_v2"),
         picture(65),
@@ -206,7 +201,13 @@ REFERENCES |= {
     ("yolov8_n", "yolov8_n"): Reference(
         lambda: plain_vision.Yolov8((16, 32, 64, 128, 256), (1, 2, 2, 1)), ((3, 64, 96),)
     ),
-    ("swin_v2_t", "swin_v2_t"): Reference(wrapped.swin_v2),
+    ("swin_t", "swin_t"): Reference(
+        lambda: wrapped.swin(4), picture(128), params={"size": 128, "window": 4}
+    ),
+    ("swin_v2_t", "swin_v2_t"): Reference(
+        lambda: wrapped.swin_v2(4), picture(128), params={"size": 128, "window": 4}
+    ),
+    ("spatial_transformer", "spatial_transformer"): Reference(plain_vision.SpatialTransformer),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True
     ),
@@ -218,12 +219,16 @@ REFERENCES |= {
     ("lstm_language_model", "lstm_language_model"): Reference(wrapped.LanguageModel),
     ("ensemble", "ensemble"): Reference(wrapped.Ensemble, picture(64)),
     ("resnet50_gn", "resnet50_gn"): Reference(timm("resnet50_gn"), picture(64)),
+    ("resnet50_gn", "resnet50_gn_ws"): Reference(wrapped.standardised, picture(64)),
 }
 
 # ---------------------------------------------------------------- in plain torch
 
 REFERENCES |= {
     ("bert_base", "bert_tiny"): Reference(lambda: plain.Bert(2, 128, 2), ((40,),) * 3),
+    ("gpt2", "gpt2_tiny"): Reference(
+        on_cpu(lambda: plain.Gpt2(256, 128, 128, 4, 4)), ((40,),), source="spec"
+    ),
     ("llama", "llama"): Reference(plain.Llama, ((40,),)),
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
     ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
@@ -237,11 +242,13 @@ REFERENCES |= {
 
 # ---------------------------------------------------------------- large variants
 
-# Only their weights are compared, by name and shape: the outputs are those of a smaller variant.
+# Only their weights are compared, by name and shape; the outputs are compared of another variant.
 NAMED: dict[tuple[str, str], Callable[[], nn.Module]] = {
+    ("gpt2", "gpt2"): lambda: plain.Gpt2(50257, 1024, 768, 12, 12),
+    ("gpt2", "gpt2_xl"): lambda: plain.Gpt2(50257, 1024, 1600, 25, 48),
     ("hrnet_w18", "hrnet_w48"): timm("hrnet_w48"),
+    ("retinanet", "retinanet"): lambda: wrapped.one_stage("retinanet_resnet50_fpn"),
     ("swin_t", "swin_s"): torchvision("swin_s"),
     ("swin_t", "swin_b"): torchvision("swin_b"),
-    ("yolov8_n", "yolov8_m"): lambda: plain_vision.Yolov8((48, 96, 192, 384, 576), (2, 4, 4, 2)),
     ("yolov8_n", "yolov8_x"): lambda: plain_vision.Yolov8((80, 160, 320, 640, 640), (3, 6, 6, 3)),
 }

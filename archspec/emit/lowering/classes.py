@@ -19,6 +19,7 @@ from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, strai
 from archspec.emit.lowering import links
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.freezing import Freezing
+from archspec.emit.lowering.loops import comprehension
 from archspec.emit.lowering.modules import Place, activation_class, batched
 from archspec.emit.lowering.scope import RESERVED, Info, Parameter, Scope, Unit
 from archspec.emit.lowering.shapes import describe, of_network, quoted
@@ -98,7 +99,11 @@ def write_class(plan: Plan, info: Info) -> None:
     else:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
+    for elements in unit.containers.values():
+        if len(elements.elts) > 2 and len(set(map(render, elements.elts))) == 1:
+            _comprehended(unit, elements)
     if isinstance(sink, Positional):
+        sink.trim()
         unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
@@ -108,6 +113,14 @@ def write_class(plan: Plan, info: Info) -> None:
     forward = lists.gathered(forward, lists.lists_of(plan.names))
     info.outputs = _returned_names(tuple(plan.outputs), forward)
     _close(plan, info, ins, found, forward)
+
+
+def _comprehended(unit: Unit, elements: ast.List) -> None:
+    """`nn.ModuleList(X for _ in range(3))` where all modules of a container are written alike."""
+    for line in unit.init:
+        value = line.value if isinstance(line, Line) else None
+        if isinstance(value, ast.Call) and any(arg is elements for arg in value.args):
+            value.args = [comprehension(elements.elts[0], ast.Constant(len(elements.elts)))]
 
 
 def _returned_names(outputs: tuple[str, ...], forward: list[Stmt]) -> tuple[str, ...]:
@@ -258,7 +271,7 @@ def _close(
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
-    unit.init += tying(plan.tied)
+    unit.init += tying(plan.tied, unit)
     flag = ast.Name(plan.frozen.flag)
     if plan.frozen.flag and plan.frozen.still:
         unit.attribute(flag, plan.frozen.flag)

@@ -31,6 +31,7 @@ class Group:
     witnesses: list[Witness] = field(default_factory=list)  # of these, what they are tried for
     numbers: frozenset[str] = frozenset()  # names that can be no arguments
     info: Info | None = None
+    leaning: list[Group] = field(default_factory=list)  # written while this is not settled
 
 
 def parts_of(group: Group) -> tuple[Rule, dict[Any, Group]]:

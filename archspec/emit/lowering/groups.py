@@ -25,6 +25,15 @@ from archspec.expand.tree import Body, Copy, Value
 from archspec.expressions import Loop
 from archspec.expressions.sym import FAILURES, Sym, evaluate, written
 from archspec.language import Item
+from archspec.language.names import STRUCTURE
+
+
+def _titled(path: tuple[str, ...]) -> str:
+    """A class for what has no id, after what it stands in: `fuse.0` → `Fuse0`."""
+    named = [k for k, segment in enumerate(path) if segment.isidentifier()]
+    if not named or path[named[-1]].rstrip("0123456789") in STRUCTURE:
+        return "Part"
+    return camel(path[named[-1]]) + "".join(path[named[-1] + 1 :])
 
 
 def outlined(
@@ -36,7 +45,8 @@ def outlined(
     """
     info = _in_every_copy(scope, item, pairs)
     if info is None:
-        title = camel(hint if hint.isidentifier() else item.op)
+        path = scope.unit.whole.paths[id(pairs[0][1])]
+        title = camel(hint) if hint.isidentifier() and hint not in STRUCTURE else _titled(path)
         info = _group(scope, item, pairs, title)
     captures, exports = _crossing(scope.unit.whole, [p for _, p in pairs])
     return info, captures, exports

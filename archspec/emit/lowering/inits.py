@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from archspec.emit.lowering.flow import Row
-from archspec.emit.lowering.modules import torch_call, types_of
+from archspec.emit.lowering.modules import listed, torch_call, types_of
 from archspec.emit.lowering.scope import Scope
 from archspec.emit.syntax import For, If, Line, Stmt, call, name
 from archspec.emit.text import render, write
@@ -23,6 +23,7 @@ _NOTHING: Init = {}
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
 
 REPARAMETRISED = "parametrizations."
+_OURS = frozenset({"bilinear", "values"})  # not of torch.nn.init
 _ALWAYS_BIASED = frozenset(
     {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"}
 )
@@ -334,10 +335,11 @@ def weights_of(copy: Copy) -> tuple[Weight, ...]:
 
 
 def _fill(filler: Filler, target: ast.expr, arguments: Mapping[str, ast.expr]) -> Line:
-    if filler.name == "constant" and len(arguments) == 1:
-        (value,) = arguments.values()
-        return Line(call("nn.init.constant_", target, value))
-    of_torch = "" if filler.name == "bilinear" else "nn.init."
+    of_torch = "" if filler.name in _OURS else "nn.init."
+    if filler.name == "values":
+        return Line(call("values_", target, call("torch.tensor", listed(arguments["val"]))))
+    if [*arguments] == ["val"]:
+        return Line(call("nn.init.constant_", target, arguments["val"]))
     return Line(call(f"{of_torch}{filler.name}_", target, **arguments))
 
 

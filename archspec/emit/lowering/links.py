@@ -8,6 +8,7 @@ from typing import Any
 
 from archspec.emit.lowering.modules import known_call
 from archspec.emit.lowering.scope import Classes
+from archspec.expand.plan import dotted
 from archspec.expand.tree import Body, Copy, Value
 
 
@@ -89,7 +90,7 @@ def _one_way(frame: Any, taken: Value | None, given: Value | None) -> bool:
 def of_modules(whole: Classes, body: Body) -> bool:
     """Whether each item of a body is a module that takes what the one before gives."""
     cur = body.input
-    if cur is None or any(o.item.tap is not None for o in body.items):
+    if cur is None or any(o.item.tap is not None or dotted(o.item) for o in body.items):
         return False
     for c in body.copies():
         if not _link(whole, c, cur, numbered=body.numbered):

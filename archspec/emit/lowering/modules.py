@@ -313,7 +313,7 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
         else:
             keywords[a.name] = value
     if made.target == "torch.tensor":
-        args = [_listed(a) for a in args]
+        args = [listed(a) for a in args]
     found = call(scope.called(made.target), *args, **keywords)
     if made.wrap is None:
         return found
@@ -321,9 +321,9 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
     return call(made.wrap, found, **kept)
 
 
-def _listed(node: ast.expr) -> ast.expr:
+def listed(node: ast.expr) -> ast.expr:
     """Numbers in rows as lists, as they are usually written."""
-    return ast.List([_listed(e) for e in node.elts]) if isinstance(node, ast.Tuple) else node
+    return ast.List([listed(e) for e in node.elts]) if isinstance(node, ast.Tuple) else node
 
 
 def _free(place: Place, k: int, a: Arg, calls: Sequence[Call]) -> ast.expr:
@@ -386,7 +386,12 @@ def _running(place: Place, seen: Seeing, k: int) -> Any:
     scope, item, row, copy = place.scope, place.item, place.rows[0], place.first
     if copy.shared is not None or not has_expression(item.args):
         return None
-    records = {text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()}
+    records: dict[str, Any] = {
+        text: Record(running(flow, shapes[0])) for text, (flow, shapes) in seen.items()
+    }
+    for text, record in list(records.items()):
+        if "." in text:  # of an input that is a list
+            records.setdefault(text.partition(".")[0], []).append(record)
     if place.ins and place.ins[0] is not None:
         records["prev"] = Record(running(place.ins[0], dims(copy.ins[0])))
 

@@ -149,6 +149,7 @@ class Unit:
         self.members: set[str] = set()
         self.listed = False  # an nn.ModuleList: its members are numbered
         self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
+        self.containers: dict[str, ast.List] = {}  # that several items fill, by name
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments

@@ -140,6 +140,12 @@ class Positional(Sink):
         while self.count < count:
             self.put(ast.Constant(""), call("nn.Identity"), into)
 
+    def trim(self) -> None:
+        """Behind the last module nothing needs a place."""
+        while self.elements and render(self.elements[-1]).removeprefix("*(").startswith(PLACE):
+            self.elements.pop()
+            self.count -= 1
+
     def took_back(self, module: ast.expr) -> bool:
         """Takes the last module back, if it is written as this one is."""
         same = self.variable is None and render(self.elements[-1]) == render(module)
@@ -152,9 +158,8 @@ class Positional(Sink):
         return self.elements if self.variable is None else [ast.Starred(name(self.variable))]
 
     def finish(self) -> ast.Call:
-        """The container; behind the last module nothing needs a place."""
-        while self.elements and render(self.elements[-1]).removeprefix("*(").startswith(PLACE):
-            self.elements.pop()
+        """The container."""
+        self.trim()
         if self.kind == "nn.Sequential":
             return call(self.kind, *self.inside())
         only = self.elements[0] if len(self.elements) == 1 else None

@@ -8,11 +8,13 @@ A class ties what its own body says is tied: what a block says, the block's clas
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from archspec.emit.lowering.flow import PlainError
+from archspec.emit.lowering.scope import Unit
 from archspec.emit.syntax import Line, Stmt, call, name
-from archspec.emit.text import render
+from archspec.emit.text import render, write
 from archspec.expand.tree import Body, Instance, Path
 from archspec.layers.base import TIED
 
@@ -40,21 +42,31 @@ def _ties(body: Body, path: str = "") -> Iterator[tuple[str, Path]]:
             yield from _ties(part, ".".join(filter(None, (at, part.segment))))
 
 
-def tying(found: Mapping[str, Path]) -> list[Stmt]:
+def tying(found: Mapping[str, Path], unit: Unit) -> list[Stmt]:
     """The lines."""
-    modules = {path: render(_module(path)) for path in found}
-    return [Line(_weight(weight), f"{modules[path]}.{TIED}") for path, weight in found.items()]
+    lines: list[Stmt] = []
+    for path, weight in found.items():
+        module = name(f"self.{path}")
+        if not _attributes(path.split("."), unit):
+            module = call("self.get_submodule", ast.Constant(path))
+        lines.append(Line(_weight(weight, unit), f"{render(module)}.{TIED}"))
+    return lines
 
 
-def _module(path: str) -> ast.expr:
-    """`self.head`, `self.get_submodule("tower.head")`."""
-    if path.isidentifier():
-        return name(f"self.{path}")
-    return call("self.get_submodule", ast.Constant(path))
-
-
-def _weight(path: Path) -> ast.expr:
-    """`self.wte.weight`, `self.table`, `self.get_parameter("tower.wte.weight")`."""
-    if len(path) == 1 or (len(path) == 2 and path[0].isidentifier() and path[1] == TIED):
+def _weight(path: Path, unit: Unit) -> ast.expr:
+    """`self.wte.weight`, `self.table`, `self.get_parameter("stage.0.weight")`."""
+    if _attributes(path[:-1], unit):
         return name(".".join(("self", *path)))
     return call("self.get_parameter", ast.Constant(".".join(path)))
+
+
+def _attributes(path: Sequence[str], unit: Unit) -> bool:
+    """Whether modules are attributes all the way, of classes that are known by name."""
+    lines = write(unit.init, 2)
+    for segment in path:
+        pattern = re.compile(rf"\s*self\.{segment} = ([\w.]+)\((?!.* if ).*")
+        made = next(filter(None, map(pattern.fullmatch, lines)), None)
+        if made is None:
+            return False
+        lines = next((info.lines for info in unit.whole.order if info.name == made[1]), [])
+    return True

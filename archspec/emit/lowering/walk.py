@@ -51,6 +51,7 @@ from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Writt
 from archspec.emit.syntax import For, If, Line, call, name
 from archspec.emit.text import render
 from archspec.emit.tidy import assigned
+from archspec.expand.plan import dotted
 from archspec.expand.tree import Body, Copy, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import traced
@@ -360,12 +361,36 @@ def _put(site: Site, place: Place, module: ast.expr) -> ast.expr | None:
     if isinstance(sink, Written):
         path = site.scope.unit.whole.paths[id(first)]
         return sink.put(ast.Constant(".".join(path)), module, site.init)
+    if isinstance(first, Copy) and dotted(place.item):
+        return _contained(site, first.segments, module)
     text: ast.expr = ast.Constant("")
     if isinstance(first, Body):
         text = ast.Constant(first.segment)
     elif sink.named:
         text = label(site.scope, place.item, place.rows, [c.segments[0] for c in place.copies])
     return sink.put(text, module, site.init)
+
+
+def _contained(site: Site, segments: tuple[str, ...], module: ast.expr) -> ast.expr:
+    """A module in a container that others fill too: an nn.ModuleList where these are 0, 1, 2 …"""
+    if not isinstance(site.sink, Members) or not site.sink.called:
+        raise PlainError("a container in a chain")
+    container, segment = segments[-2:]
+    known = site.scope.unit.containers
+    elements = known.get(container)
+    if elements is None:
+        elements = known[container] = ast.List([])
+        numbered = segment == "0"
+        value = call("nn.ModuleList", elements) if numbered else call("nn.Module")
+        site.init.append(Line(value, f"self.{container}"))
+    inside = [e for s in site.init if isinstance(s, Line) for e in ast.walk(s.value)]
+    if segment == str(len(elements.elts)) and any(e is elements for e in inside):
+        elements.elts.append(module)
+    else:
+        site.init.append(Line(call(f"self.{container}.add_module", ast.Constant(segment), module)))
+    if segment.isdigit() and int(segment) < len(elements.elts):
+        return ast.Subscript(name(f"self.{container}"), ast.Constant(int(segment)))
+    return call("self.get_submodule", ast.Constant(f"{container}.{segment}"))
 
 
 def _made(site: Site, place: Place) -> Made | None:

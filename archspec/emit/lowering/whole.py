@@ -87,6 +87,7 @@ class Whole:
         self.order: list[Info] = []
         self.finished: set[int] = set()
         self.mark = 0
+        self.open: list[Group] = []  # those that are being written, outermost first
         self.names: set[str] = {title}
         self.deciding: set[str] = set()  # params of the network that decide what is there
         self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
@@ -180,6 +181,7 @@ class Whole:
             if apart:
                 raise PlainError("the calls need different classes", apart)
             if groups[0].info is not None:
+                self._lean(groups[0])
                 return groups[0].info
             self._serve(groups[0])
 
@@ -208,7 +210,8 @@ class Whole:
         if failed is None:
             assert group.info is not None
             self.order.append(group.info)
-            self.finished.update(id(c) for c in self.order[before:])
+            if all(group not in around.leaning for around in self.open):
+                self.finished.update(id(c) for c in self.order[before:])
             return
         self.forget(before)
         self.names.discard(title)
@@ -254,21 +257,41 @@ class Whole:
         group.beside = [i for i in group.beside if i not in left]
         return True
 
+    def _lean(self, group: Group) -> None:
+        """What is being written calls a class that is not settled: it is written anew with it."""
+        if group in self.open:
+            inside = self.open[self.open.index(group) + 1 :]
+            group.leaning += [other for other in inside if other not in group.leaning]
+
+    def _anew(self, group: Group, before: int) -> None:
+        """Drops what was written since, and of what leans on a group all."""
+        self.forget(before)
+        for other in group.leaning:
+            other.info = None
+            self._anew(other, before)
+        group.leaning.clear()
+
     def _settle(self, group: Group, instances: list[Instance], title: str, before: int) -> None:
-        """A class may call itself: it is written until it says of itself what it is.
+        """A class may call itself, also through others: it is written until it says what it is.
 
         First for the instances that do not, whose output says what a call gives.
         """
+        self.open.append(group)
+        try:
+            self._settled(group, instances, title, before)
+        finally:
+            self.open.remove(group)
+
+    def _settled(self, group: Group, instances: list[Instance], title: str, before: int) -> None:
         base = [i for i in instances if not reaches(i, i.block)]
         recursive = len(base) < len(instances)
         group.info = Info(title, group.instances[0].block)
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
             write_block(self, group, title, base)
-            self.forget(before)
         for _ in range(8):
             known = _signature(group.info)
-            self.forget(before)
+            self._anew(group, before)
             write_block(self, group, title, instances)
             if not recursive or _signature(group.info) == known:
                 return

@@ -593,6 +593,8 @@ class Machine:
             return Bound("modules", owner)
         if name == "named_parameters":
             return Named(owner, frame)
+        if len(args) != 1 or not isinstance(args[0], str):
+            raise unknown(f"{name} of what is no path")
         if name == "get_submodule":
             return _used(owner.below(args[0]), frame)
         if name == "get_parameter" and frame.run is None:
@@ -685,6 +687,12 @@ def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
 
 
+def _numbers(value: Any) -> Any:
+    """The numbers that `torch.tensor` is given."""
+    leaf = value.it if type(value) is Made else None
+    return leaf.values[0] if type(leaf) is Leaf and leaf.target == "torch.tensor" else value
+
+
 def _said(made: Box, fill: Fill) -> None:
     """What a constructor says of first values: all of it before weights are tied."""
     if made.ties and not made.done:
@@ -701,6 +709,7 @@ def _stored(like: str | None, name: str) -> bool:
 def _filled(name: str, args: list[Any], kwargs: dict[str, Any], frame: Frame) -> Fill | None:
     """`nn.init.normal_(weight, std=0.1)`; what fills a tensor that is like a weight."""
     weight, *rest = args
+    rest = [_numbers(value) for value in rest]
     named = {**dict(zip(("val",), rest, strict=len(rest) > 0)), **kwargs}
     how = (name.removesuffix("_"), frozen(sorted(named.items())))
     if type(weight) is LoopedWeight:

@@ -20,7 +20,7 @@ def same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def bilinear_(weight: Tensor) -> None:
+def bilinear_(weight: Tensor) -> Tensor:
     """Fills a transposed convolution: it interpolates each channel (Long et al. 2015)."""
     kernel = weight.new_ones(())
     for size in weight.shape[2:]:
@@ -30,6 +30,13 @@ def bilinear_(weight: Tensor) -> None:
     weight.data.zero_()
     for c in range(weight.shape[0]):
         weight.data[c, c % weight.shape[1]] = kernel
+    return weight
+
+
+def values_(weight: Tensor, values: Tensor) -> Tensor:
+    """Fills a weight with numbers: all of it, or what is the same for all channels."""
+    weight.data.copy_(values)
+    return weight
 
 
 def causal_mask(size: int) -> Tensor:
@@ -113,9 +120,9 @@ class Conv3dSame(nn.Conv3d):
 
 def standardised(weight: Tensor) -> Tensor:
     """Each filter with mean 0 and variance 1 (Qiao et al. 2019)."""
-    axes = tuple(range(1, weight.ndim))
-    centred = weight - weight.mean(axes, keepdim=True)
-    return centred / (weight.var(axes, correction=0, keepdim=True) + 1e-6).sqrt()
+    filters = weight.reshape(1, weight.shape[0], -1)
+    filters = nn.functional.batch_norm(filters, None, None, training=True, eps=1e-6)
+    return filters.reshape(weight.shape)
 
 
 class Conv1dStandard(nn.Conv1d):

@@ -1,7 +1,8 @@
-"""Graph → faults: fillers that the weights they are for cannot take, as `torch.nn.init` has them.
+"""`init` of a graph's nodes → whether their weights can be filled so, as `torch.nn.init` does it.
 
     linear: {weight: dirac}                      `dirac` fills 3 to 5 axes; the weight has 2
     conv: {weight: {uniform: {a: 1, b: -1}}}     `a` is above `b`
+    conv: {weight: {values: [[0, -1, 0], …]}}    [3, 3] for a weight [3, 1, 3, 3]: every channel
 
 The rules are those of https://pytorch.org/docs/stable/nn.init.html, and of float32.
 """
@@ -47,29 +48,31 @@ def faults(graph: Graph) -> Iterator[Fault]:
     said: set[int] = set()
     known: set[tuple[int, int]] = set()
     for node in graph.steps:
-        if not node.init or node.shared is not None or (node.kind, id(node.init)) in known:
+        if not node.init or (node.kind, id(node.init)) in known:
             continue
         known.add((node.kind, id(node.init)))
         for which, filler in node.init.items():
-            wrong = next(filter(None, (_wrong(filler, w) for w in _filled(node, which))), None)
+            wrongs = (_wrong(filler, weight, node) for weight in _filled(node, which))
+            wrong = next(filter(None, wrongs), None)
             if wrong is not None and id(filler) not in said:
                 said.add(id(filler))
-                message, help = wrong
-                yield Fault(_CODE, message, filler.loc, help)
+                yield Fault(_CODE, wrong[0], filler.loc, wrong[1])
 
 
-def _filled(node: Node, which: str) -> list[Weight]:
-    """The weights of a node that a filler of "weight" or "bias" is for."""
-    own = [w for w in node.weights() if not w.buffer]
-    found = [w for w in own if which in w.name or (not w.name and which == "weight")]
-    if any(w.name.startswith(_REPARAM) for w in found):  # the largest has the shape of the whole
-        return sorted(found, key=lambda w: w.size)[-1:]
-    return found
+def _filled(node: Node, which: str) -> Iterator[Weight]:
+    """The weights of a node that its filler for `weight`, or for `bias`, is for."""
+    for weight in node.untied() if node.shared is None else ():
+        direct = weight.name.endswith(("original", "original1"))  # of the shape of what is computed
+        computed = weight.name.startswith("parametrizations.") and not direct
+        if not weight.buffer and not computed and ("bias" in weight.name) is (which == "bias"):
+            yield weight
 
 
-def _wrong(filler: Filler, weight: Weight) -> tuple[str, str] | None:
+def _wrong(filler: Filler, weight: Weight, node: Node) -> tuple[str, str] | None:
     """What a filler cannot do, and the remedy; None where it can."""
     name, args = filler.name, filler.args
+    if name == "values":
+        return _misfit(args["val"], weight, node)
     numbers = {key: value for key, value in args.items() if key not in _WORDS}
     for key, value in numbers.items():
         if not is_number(value):
@@ -141,3 +144,24 @@ _RULES: dict[str, Callable[[str, Mapping[str, Any], Shape], str]] = {
     "xavier_uniform": _gain, "xavier_normal": _gain, "kaiming_uniform": _slope,
     "kaiming_normal": _slope, "sparse": _sparse,
 }  # fmt: skip
+
+
+def _misfit(values: Any, weight: Weight, node: Node) -> tuple[str, str] | None:
+    """Numbers that are neither a whole weight nor what is the same for its channels."""
+    found, known = shape(values), fitting(weight)
+    if found in known:
+        return None
+    said = f"the {weight.name or 'weight'} of `{node.path}` is {list(weight.shape)}"
+    help = f"write {' or '.join(str(list(s)) for s in known)}"
+    return f"`values` are {list(found)}; {said}", help
+
+
+def fitting(weight: Weight) -> list[tuple[int, ...]]:
+    """The shapes of numbers for it: all of it; a kernel, for all outputs, for all channels too."""
+    space = len(weight.shape) - 2
+    return [weight.shape[k:] for k in range(3 if space > 0 else 1)]
+
+
+def shape(values: Any) -> tuple[int, ...]:
+    """Of numbers in rows."""
+    return (len(values), *shape(values[0])) if isinstance(values, (list, tuple)) else ()

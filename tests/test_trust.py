@@ -1,0 +1,58 @@
+"""The engines of `python -m benchmarks.trust`, in short forms."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def engine(*words: str) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "benchmarks.trust", *words]
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_engines_are_listed() -> None:
+    done = engine()
+    assert not done.returncode
+    assert {"kills", "threads", "edges", "stability", "runs"} <= set(done.stdout.split())
+    wrong = engine("nope")
+    assert wrong.returncode == 2
+    assert "`nope` is no engine; known: " in wrong.stderr
+
+
+def test_a_file_is_whole_whenever_its_writer_is_killed() -> None:
+    """One kill of each kind that is written without a trained network."""
+    code = (
+        "import sys, tempfile, pathlib\n"
+        "from benchmarks.trust import kills\n"
+        "for seed in range(10):\n"
+        "    with tempfile.TemporaryDirectory() as place:\n"
+        "        print(*kills.trial(seed, pathlib.Path(place)), sep='\\n')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    found = done.stdout.splitlines()
+    assert len(found) == 10
+    assert set(found) <= {"whole after a kill", "whole, not killed"}
+    assert found.count("whole after a kill") > 5
+
+
+def test_a_torn_file_is_seen(tmp_path: Path) -> None:
+    kills = pytest.importorskip("benchmarks.trust.kills")
+    (tmp_path / "net.py").write_text('"""Net: written by arch')
+    (tmp_path / "empty.svg").touch()
+    (tmp_path / "half.npz").write_bytes(b"PK\x03\x04")
+    found = list(kills.found_torn(tmp_path, set()))
+    assert [one.partition(":")[0] for one in found] == ["empty.svg", "half.npz", "net.py"]
+
+
+def test_threads_get_what_one_gets(tmp_path: Path) -> None:
+    threads = pytest.importorskip("benchmarks.trust.threads")
+    outcomes = list(threads.together(random.randrange(10**6), tmp_path, 8, 3))
+    assert outcomes == ["as serial"] * 24

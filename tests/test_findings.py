@@ -37,10 +37,12 @@ def test_a_group_whose_items_say_what_they_take_needs_nothing_that_flows() -> No
     ))  # fmt: skip
 
 
-@pytest.mark.parametrize("item", ["{body: [relu]}", "{residual: [{from: x.0, relu: }]}", "relu"])
+@pytest.mark.parametrize(
+    "item", ["{body: [relu]}", "{residual: [{from: x.0, relu: }]}", "{residual: [relu]}", "relu"]
+)
 def test_what_takes_what_flows_says_so_where_nothing_does(item: str) -> None:
     code, sentence, help = said(f"{HALVES}  - {item}\n")
-    assert (code, help) == ("E313", "say which with `from`")
+    assert (code, help) == ("E313", "say which with `from`: `prev.0` or `prev.1`")
     assert sentence.startswith("nothing flows into this item")
 
 

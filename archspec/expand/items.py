@@ -169,6 +169,8 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
         occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
         before = _last(occurrence) or before
+        if line is None:
+            walk.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
 
@@ -458,8 +460,10 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
 
 def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
-    flows = bool(spot.given) or spot.line is not None
-    inside = Spot(spot.env, frame, copy.ins[0] if flows else None)
+    entered = copy.ins[0]
+    # what is hidden is complained about already
+    flows = bool(spot.given) or spot.line is not None or hides((entered,))
+    inside = Spot(spot.env, frame, entered if flows else None)
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
         copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))

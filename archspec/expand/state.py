@@ -70,6 +70,7 @@ class State:
         self.kept: list[object] = []  # whose identity is a key above
         # by identity: blocks that a `use` cut, where they are used, their outputs that are taken
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
+        self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
@@ -166,6 +167,9 @@ class State:
         except ExpressionError as bad:
             self.failed(bad, loc, expr.text)
             raise HiddenError from None
+
+    def steady(self, what: str, value: Any, loc: Loc) -> None:
+        """Where free axes are looked at: notes that `what` cannot follow from one."""
 
     def text(self, template: Template, env: Env, loc: Loc) -> str:
         """A path or id with its expressions replaced. Raises HiddenError."""

@@ -71,6 +71,10 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
+    if len(block.items) > state.limits.nodes:  # most of a long text is not walked in vain
+        least = Count(state.limits).least(block.items, env)
+        if least > state.limits.nodes:
+            raise state.too_many(least, block.items[state.limits.nodes].loc)
     faults = len(state.faults)
     spot = Spot(env, frame, first, before=frame.names[block.inputs[0]])
     inner = _path(walk, block.items, spot)
@@ -82,7 +86,9 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     if asked.outputs is not None:
         outputs = {name: value for name, value in outputs.items() if name in asked.outputs}
     training &= set(outputs)
-    found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
+    found = Instance(
+        block, args, inputs, inner, outputs, training, spec, init, walk.size, walk.steps
+    )
     found.origin = file if callee.whole else None
     found.asked, found.taps = asked, inside
     if walk.missing:
@@ -278,15 +284,15 @@ def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
 
 def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     """Refuse before unrolling what would be too large. Raises LimitError."""
-    state = walk.state
+    state, item = walk.state, plan.item
     most = state.limits.nodes
     state.copies += count
+    if walk.steps + count > state.limits.steps:
+        raise state.too_many(count, item.loc) if count > most else state.too_long(item.loc)
     if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
-        least = Count(state.limits).ops(plan.item, env) if count <= most else count
+        least = Count(state.limits).ops(item, env) if count <= most else count
         if walk.size + least > most:
-            raise state.too_many(walk.size + least, plan.item.loc)
-    if state.copies > most:
-        raise state.too_many(state.copies, plan.item.loc)
+            raise state.too_many(walk.size + least, item.loc)
 
 
 def _expected(
@@ -306,6 +312,7 @@ def _expected(
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
     item, state = plan.item, walk.state
+    walk.step(item)
     if plan.dotted:
         walk.inward(plan, spot)
     if item.when is True:
@@ -380,6 +387,7 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     walk.state.enter(plan.item, args, (*spot.frame.path, name))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
+    walk.step(plan.item, made.steps)
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
     taken = tuple(ins.values())

@@ -14,9 +14,14 @@ class Limits:
     nesting: int = 64  # collections inside one another in one file
     scalar: int = 10_000  # characters of one scalar
     files: int = 16  # files using one another in a chain
-    nodes: int = 1_000_000  # unrolled ops
+    nodes: int = 100_000  # unrolled ops
     depth: int = 200  # block calls inside one another
     elements: int = 1 << 40  # of one tensor
+
+    @property
+    def steps(self) -> int:
+        """Copies, calls and absent items that unrolling may take: most of them leave an op."""
+        return 3 * self.nodes
 
 
 DEFAULT = Limits()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from arguments import lies
+from random_specs import from_seed
 from test_lowering import check
 
 from archspec.network import loads
@@ -180,3 +183,73 @@ def test_the_form_of_a_call(item: str, code: str, sentence: str) -> None:
         loads(f"spec: 1\ninput: [3]\n{blocks}body:\n  - {item}\n")
     fault = caught.value.faults[0]
     assert (fault.code, sentence in fault.message) == (code, True)
+
+
+def test_a_free_axis_chooses_no_block() -> None:
+    blocks = "blocks:\n  A: {body: [relu]}\n  B: {body: [tanh]}\n"
+    choice = "body:\n  - {call: \"$('A' if prev.shape[0] > 3 else 'B')\"}\n"
+    assert loads(f"spec: 1\ninput: [4, 3]\n{blocks}{choice}").graph.steps[1].path == "a1.relu1"
+    with pytest.raises(SpecError) as caught:
+        loads(f"spec: 1\ninput: [{{T: 4}}, 3]\n{blocks}{choice}")
+    (fault,) = caught.value.faults
+    assert fault.code == "E326"
+    assert fault.message.startswith("`call` follows from the free axis `T`")
+
+
+def test_a_block_that_calls_itself_by_a_param_ends() -> None:
+    blocks = "blocks:\n  A: {params: {k: A}, body: [{call: $k, with: {k: $k}}]}\n"
+    with pytest.raises(SpecError) as caught:
+        loads(f"spec: 1\ninput: [4]\n{blocks}body: [A]\n")
+    assert [fault.code for fault in caught.value.faults] == ["E407"]
+
+
+def test_a_used_file_is_called_as_a_block_is() -> None:
+    text = "spec: 1\nuse: {Net: lenet5}\nparams: {k: Net}\ninput: [1, 32, 32]\n"
+    program = loads(f"{text}body: [{{call: $k, with: {{classes: 4}}}}]\n")
+    assert program.graph.steps[-1].outs[0].shape == (4,)
+
+
+def called(node: Any, blocks: dict[str, Any], params: dict[str, str] | None) -> Any:
+    """The same document, each block called by `call`: by its name, or by a param that has it."""
+    if isinstance(node, list):
+        return [called(entry, blocks, params) for entry in node]
+    if isinstance(node, str) and node in blocks:
+        node = {node: None}
+    if not isinstance(node, dict):
+        return node
+    found = {key: called(value, blocks, params) for key, value in node.items()}
+    for name in blocks.keys() & node.keys():
+        args = found.pop(name)
+        if args is not None and not isinstance(args, dict):
+            args = {next(iter(blocks[name]["params"])): args}
+        word = name
+        if params is not None:
+            params[f"kind_{name.lower()}"] = name
+            word = f"$kind_{name.lower()}"
+        found |= {"call": word} | ({"with": args} if args else {})
+    return found
+
+
+def test_random_networks_are_the_same_however_blocks_are_called() -> None:
+    tried = 0
+    for seed in range(40):
+        data = yaml.safe_load(from_seed(seed))
+        blocks = data.get("blocks", {})
+        names: dict[str, str] = {}
+        by_name = {**data, "body": called(data.get("body"), blocks, None)}
+        by_param = {**data, "body": called(data.get("body"), blocks, names)}
+        if not names or "sequential" in data:
+            continue
+        by_param["params"] = {**(data.get("params") or {}), **names}
+        try:
+            wanted = loads(yaml.safe_dump(data, sort_keys=False))
+        except SpecError:
+            continue
+        assert loads(yaml.safe_dump(by_name, sort_keys=False)).code == wanted.code
+        other = loads(yaml.safe_dump(by_param, sort_keys=False))
+        assert [(s.path, s.op, s.outs) for s in other.graph.steps] == [
+            (s.path, s.op, s.outs) for s in wanted.graph.steps
+        ]
+        assert other.code == wanted.code
+        tried += 1
+    assert tried > 5

@@ -477,6 +477,46 @@ def test_a_param_that_decides_what_is_there_is_no_argument() -> None:
     assert "p: int" not in loads(FOLLOWS).code
 
 
+HIDING = """\
+spec: 1
+name: net
+input: [3, 8, 8]
+blocks:
+  Unit:
+    params: {out: required, half: true}
+    body:
+      - {id: a, conv: {out: $out, kernel: 1}}
+      - {flip: 1, when: $half}
+      - add: [a, prev]
+body: [Unit: 4, relu, Unit: {out: 6, half: false}]
+"""
+
+
+def test_a_param_hides_no_method_of_a_module() -> None:
+    program = loads(HIDING)
+    assert "half: bool" in program.code
+    assert "self.half =" not in program.code
+    model = module_class(program)()
+    assert model.half().get_parameter("unit2.a.weight").dtype == torch.float16
+
+
+# attention that is causal is called otherwise
+CAUSAL = """\
+spec: 1
+name: net
+input: [7, 8]
+blocks:
+  Layer:
+    params: {heads: required, causal: false}
+    body: [{attention: {heads: $heads, causal: $causal}}, layer_norm]
+body: [Layer: 2, Layer: {heads: 4, causal: true}]
+"""
+
+
+def test_classes_that_a_flag_tells_apart_are_called_after_it() -> None:
+    assert list(signatures(CAUSAL)) == ["Layer", "CausalLayer", "Net"]
+
+
 # with as many heads of key as of query, attention is called without `enable_gqa`
 GROUPED = """\
 spec: 1

@@ -192,3 +192,15 @@ def test_time_of_a_diffusion_model() -> None:
     angle = time[:, None] * 10000.0 ** -(torch.arange(3) / 3)
     expected = model.linear1(torch.cat([angle.sin(), angle.cos()], 1))
     torch.testing.assert_close(model(time), expected)
+
+
+def test_a_spatial_transformer_moves_nothing_at_first() -> None:
+    """Its last linear map is made with weights 0 and the bias of the identity."""
+    model, x, seen = (
+        archspec.build(archspec.load("spatial_transformer")),
+        torch.rand(2, 1, 28, 28),
+        [],
+    )
+    model.conv1.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    model(x)
+    torch.testing.assert_close(seen[0], x)

@@ -51,6 +51,7 @@ TAMPERED = [
     # in one instance only
     ("resnet50", "Bottleneck(256, 128, stride=2)", "Bottleneck(256, 128, stride=1)", "`conv2` of"),
     ("googlenet", "Inception(528, c1=256", "Inception(528, c1=255", "`conv` of `BasicConv` is"),
+    ("unet", "depth=depth - 1", "depth=depth", "makes a class of itself without end"),
     ("unet", "width=2 * width)", "width=2 * width if depth != 2 else width)", "is made in another"),
     # a member or variable in place of another
     ("resnet50", "self.relu1(self.bn1(self.conv1(x)))", "self.relu2(self.bn1(self.conv1(x)))",

@@ -679,3 +679,49 @@ def test_an_editor_knows_it(text: str) -> None:
     assert judge.is_valid(from_text(text, "net").data)
     wrong = text.replace("body:", "boddy:")
     assert not judge.is_valid(from_text(wrong, "net").data)
+
+
+# ---------------------------------------------------------------- the outputs of the item before
+
+
+BEFORE_IT = f"""{HEAD}
+blocks:
+  Two:
+    body: [{{id: a, conv: {{out: 4, kernel: 1}}}}, {{id: b, relu: }}]
+    outputs: {{left: a, right: b}}
+  Sum:
+    inputs: [xs*]
+    body: [{{from: prev.*, add: }}]
+body:
+  - Two
+  - {{id: one, from: prev.left, tanh: }}
+"""
+
+
+def test_prev_leads_into_the_outputs_of_the_item_before() -> None:
+    text = BEFORE_IT + "  - {id: t, Two: }\n  - {from: [prev.right, prev.left, prev.*], Sum: }\n"
+    program = loads(text)
+    assert taken(program, "one") == ["two1.a"]
+    assert taken(program, "sum1.add1") == ["t.b", "t.a", "t.a", "t.b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            "prev.middle",
+            (
+                "`prev` has no output `middle`: a path leads into a block only to its outputs",
+                "known: `left`, `right`",
+            ),
+        ),
+        ("prev.left.x", ("`prev.left` has no part `x`", "")),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_prev(path: str, said: tuple[str, str]) -> None:
+    assert told(BEFORE_IT.replace("prev.left", path)) == [("E312", *said)]
+
+
+def test_prev_is_one_tensor_where_a_body_begins() -> None:
+    text = f"{HEAD}body:\n  - {{from: prev.left, relu: }}\n"
+    assert told(text) == [("E312", "`prev` has no part `left`", "")]

@@ -17,7 +17,7 @@ from archspec.codes import CODES, page
 from archspec.expressions import Expr
 from archspec.expressions import parse as expression
 from archspec.language import REQUIRED, Axis, Filler, Item, Merge, Spec, parse
-from archspec.language.names import _MODULE, bad_id
+from archspec.language.names import OF_MODULES, bad_id
 from archspec.limits import Limits
 from archspec.text.faults import SpecError
 from archspec.text.source import from_text, read
@@ -274,7 +274,7 @@ def test_ids_that_are_allowed(name: str) -> None:
 def test_attributes_of_modules_are_those_of_torch() -> None:
     nn = pytest.importorskip("torch.nn")
     there = {*dir(nn.Module), *nn.Module().__dict__, *dir(nn.Sequential)}
-    assert {name for name in there if not name.startswith("__")} <= _MODULE
+    assert {name for name in there if not name.startswith("__")} <= OF_MODULES
     assert not any(not bad_id(name) for name in there)
 
 

@@ -218,15 +218,18 @@ class Choice:
     params: tuple[tuple[str, Any], ...]
     inputs: tuple[tuple[str, tuple[int, ...]], ...]
     allow_outside: bool
+    max_nodes: int | None
     strict: bool
 
     def start(self, spec: str) -> Run:
         """The spec, read, on its way through the pipeline. Raises SpecError."""
         from archspec import network
+        from archspec.limits import Limits
 
         choice = network.Choice(
             variant=self.variant, params=dict(self.params), inputs=dict(self.inputs),
             allow_outside=self.allow_outside,
+            limits=Limits() if self.max_nodes is None else Limits(nodes=self.max_nodes),
         )  # fmt: skip
         return network.start(spec, choice)
 
@@ -285,6 +288,10 @@ choosing = together(
     ),
     click.option(
         "--allow-outside", is_flag=True, help="Let `use` read files outside the spec's folder."
+    ),
+    click.option(
+        "--max-nodes", metavar="N", type=click.IntRange(1),
+        help="Ops that it may unroll to; 100,000 otherwise.",
     ),
     click.option("--strict", is_flag=True, help="Warnings are fatal."),
 )  # fmt: skip

@@ -206,11 +206,41 @@ def layout(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
         return layout(node.value, prefix, render(node)[len(render(node.value)) :] + suffix, depth)
     brackets = _brackets(node)
+    statement = prefix.endswith("= ") or prefix.startswith("return ")
+    if statement and _is_chain(node) and len(f"{pad}{INDENT}{render(node)}") <= WIDTH:
+        return _parenthesised(node, prefix, suffix, depth)
     if brackets is not None:
         return _split(*brackets, prefix, suffix, depth)
-    if prefix.endswith("= ") or prefix.startswith("return "):
+    if statement:
+        opened = _last_opened(node, f"{pad}{prefix}")
+        if opened is not None:
+            return _split(*opened, prefix, suffix, depth)
         return _parenthesised(node, prefix, suffix, depth)
     return _operands(node, prefix, suffix, depth)
+
+
+def _is_chain(node: ast.expr) -> bool:
+    """Whether methods of results are called one after another: `f(x).flip(1).flatten(2)`."""
+    links = 0
+    while isinstance(node, (ast.Call, ast.Attribute)):
+        links += isinstance(node, ast.Attribute) and not _is_simple(node.value)
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return links > 1
+
+
+def _last_opened(node: ast.expr, begun: str) -> tuple[str, list[tuple[str, ast.expr]], str] | None:
+    """`a * f(` of `a * f(x)`, if that fits: of a single operator the call behind it is broken."""
+    if not isinstance(node, ast.BinOp) or len(_same_level(node)) > 2:
+        return None
+    last = node.right
+    if isinstance(last, ast.BinOp) and render(node).endswith(render(last)):  # it has no brackets
+        last = last.right
+    brackets = _brackets(last)
+    if brackets is None or not isinstance(last, ast.Call):
+        return None
+    opening, inside, closing = brackets
+    opening = render(node).removesuffix(render(last)) + opening
+    return (opening, inside, closing) if len(begun + opening) <= WIDTH else None
 
 
 def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | None:

@@ -28,6 +28,7 @@ def callee(walk: Walk, plan: Plan, spot: Spot) -> Callee:
         return known.block(item.callee or item.op)
     loc = deeper(item.loc, "call")
     name = state.value(item.callee, walk.sight(plan, spot, spot.first), loc)
+    state.steady("`call`", name, loc)
     names = known.names()
     if not isinstance(name, str):
         message = f"`call` is {show(name)}; it takes the name of a block"

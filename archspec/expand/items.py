@@ -72,6 +72,10 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
+    if len(block.items) > state.limits.nodes:  # most of a long text is not walked in vain
+        least = Count(state.limits).least(block.items, env)
+        if least > state.limits.nodes:
+            raise state.too_many(least, block.items[state.limits.nodes].loc)
     faults = len(state.faults)
     spot = Spot(env, frame, first, before=frame.names[block.inputs[0]])
     inner = _path(walk, block.items, spot)
@@ -83,7 +87,9 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     if asked.outputs is not None:
         outputs = {name: value for name, value in outputs.items() if name in asked.outputs}
     training &= set(outputs)
-    found = Instance(block, args, inputs, inner, outputs, training, spec, init, walk.size)
+    found = Instance(
+        block, args, inputs, inner, outputs, training, spec, init, walk.size, walk.steps
+    )
     found.origin = file if callee.whole else None
     found.asked, found.taps = asked, inside
     if walk.missing:
@@ -170,6 +176,8 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
         occurrence, line = _occurrence(walk, walk.state.plan(item), here)
         found.append(occurrence)
         before = _last(occurrence) or before
+        if line is None:
+            walk.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
 
@@ -277,15 +285,15 @@ def _passed(walk: Walk, plan: Plan, spot: Spot) -> Value | None:
 
 def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     """Refuse before unrolling what would be too large. Raises LimitError."""
-    state = walk.state
+    state, item = walk.state, plan.item
     most = state.limits.nodes
     state.copies += count
+    if walk.steps + count > state.limits.steps:
+        raise state.too_many(count, item.loc) if count > most else state.too_long(item.loc)
     if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
-        least = Count(state.limits).ops(plan.item, env) if count <= most else count
+        least = Count(state.limits).ops(item, env) if count <= most else count
         if walk.size + least > most:
-            raise state.too_many(walk.size + least, plan.item.loc)
-    if state.copies > most:
-        raise state.too_many(state.copies, plan.item.loc)
+            raise state.too_many(walk.size + least, item.loc)
 
 
 def _expected(
@@ -305,6 +313,7 @@ def _expected(
 def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step:
     """One copy (None where its `when` is false), its value, and what flows on."""
     item, state = plan.item, walk.state
+    walk.step(item)
     if plan.dotted:
         walk.inward(plan, spot)
     if item.when is True:
@@ -380,6 +389,7 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
+    walk.step(plan.item, made.steps)
     outs = calls.outside(made)
     out = calls.flowing(made, outs)
     taken = tuple(ins.values())
@@ -460,8 +470,10 @@ def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> C
 
 def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     """The paths inside of a group, and their merge; the names of what is inside go to `frame`."""
-    flows = bool(spot.given) or spot.line is not None
-    inside = Spot(spot.env, frame, copy.ins[0] if flows else None)
+    entered = copy.ins[0]
+    # what is hidden is complained about already
+    flows = bool(spot.given) or spot.line is not None or hides((entered,))
+    inside = Spot(spot.env, frame, entered if flows else None)
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
     if plan.kind == BRANCHES:
         copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))

@@ -188,6 +188,9 @@ class Symbolic(State):
             self._fixed(f"`$({expr.text})`", chooses, loc)
         return found
 
+    def steady(self, what: str, value: Any, loc: Loc) -> None:
+        self._fixed(what, value, loc, "decide by a param, or ")
+
     def condition(self, item: Item, field: str, env: Env) -> bool | None:
         value = getattr(item, field)
         if not isinstance(value, Expr) or not any(_running(env.get(n)) for n in value.names):

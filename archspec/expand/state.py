@@ -12,12 +12,13 @@ from archspec.expand.origin import Link, Said
 from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
+from archspec.expressions.arithmetic import FailedError, bounded
 from archspec.language import Block, Filler, Init, Item, Spec
 from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.layers.base import Weight
 from archspec.limits import Limits
-from archspec.text.faults import Fault, Loc, Step
+from archspec.text.faults import SHOWN, Fault, Loc, Step
 from archspec.text.words import show, written
 
 Env = dict[str, Any]
@@ -62,6 +63,7 @@ class State:
         self.kept: list[object] = []  # whose identity is a key above
         # by identity: blocks that a `use` cut, where they are used, their outputs that are taken
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
+        self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self._said: set[tuple[object, ...]] = set()
 
@@ -84,7 +86,7 @@ class State:
         if keys.isdisjoint(self._said):
             self.faults.append(Fault(code, message, loc, help, details, self.chain()))
         self._said.update(keys)
-        if self.trying:
+        if self.trying or len(self.faults) >= SHOWN:  # nobody reads more of them
             raise LimitError
 
     def wrong(self, value: Any, fault: Fault, said: str) -> None:
@@ -180,6 +182,8 @@ class State:
             return self.expression(value, env, loc)
         if isinstance(value, (list, tuple)):
             found = [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
+            if any(isinstance(entry, Expr) for entry in value):
+                self._listed(found, loc)
             return found if isinstance(value, list) else tuple(found)
         if isinstance(value, dict):
             return {k: self.value(v, env, deeper(loc, k)) for k, v in value.items()}
@@ -194,6 +198,17 @@ class State:
         except ExpressionError as bad:
             self.failed(bad, loc, expr.text)
             raise HiddenError from None
+
+    def _listed(self, value: list[Any], loc: Loc) -> None:
+        """A list may hold lists that expressions give, as far as it stays small."""
+        try:
+            bounded(value)
+        except FailedError as bad:
+            self.fault(bad.code, bad.message, loc, cause=(bad.message,))
+            raise HiddenError from None
+
+    def steady(self, what: str, value: Any, loc: Loc) -> None:
+        """Where free axes are looked at: notes that `what` cannot follow from one."""
 
     def text(self, template: Template, env: Env, loc: Loc) -> str:
         """A path or id with its expressions replaced. Raises HiddenError."""
@@ -340,15 +355,24 @@ class State:
         self.links.pop()
         self.depth -= 1
 
+    def too_long(self, loc: Loc) -> LimitError:
+        most, help = self.limits.steps, f"leave out what is absent, or {_MORE}"
+        message = (
+            f"to unroll it takes more than {most:,} copies, calls and absent items; "
+            "they are counted, though they leave few ops"
+        )
+        return self.stop("E406", message, loc, help)
+
     def too_many(self, count: int, loc: Loc) -> LimitError:
         most = self.limits.nodes
         shown = f"{count:,}" if count < 10**15 else "more than 10^15"
         message = f"the network unrolls to at least {shown} ops; at most {most:,} are allowed"
-        return self.stop("E406", message, loc, _RAISE.format("nodes"))
+        return self.stop("E406", message, loc, _MORE)
 
 
 _USED = "used from"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
+_MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"
 
 
 def block_of(loc: Loc) -> Path:

@@ -170,6 +170,7 @@ class Instance:
     spec: Spec | None = None  # of a used file (and of the root): its spec
     init: Init | None = None  # what that spec says of its weights, evaluated
     size: int = 0  # how many nodes it is when unrolled
+    steps: int = 0  # how many copies, calls and absent items that takes
     free_axes: Mapping[str, int] = field(default_factory=dict)  # of the root: name -> size
     warnings: tuple[Fault, ...] = ()  # of the root: what was found odd
     origin: Any = None  # of the root, and of a used file: its namespace, to expand it again

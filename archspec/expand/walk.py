@@ -51,6 +51,7 @@ class Walk:
         self.made: list[Made] = []  # in order
         self.used: set[Copy] = set()  # those whose weights others use, by `tie`
         self.size = 0
+        self.steps = 0  # copies, present or not, with those inside of calls
         self.training: set[Value] = set()  # what is there in training only
         self.tapped = False  # whether this is inside of a tap for training
         self.serials: Counter[int] = Counter()  # copies made so far, by id of the item
@@ -72,6 +73,12 @@ class Walk:
             raise self.state.too_many(self.size, item.loc)
         if self.tapped or self.training or (copy.instance is not None and copy.instance.training):
             self._trained(copy, item)
+
+    def step(self, item: Item, inside: int = 0) -> None:
+        """Take a copy into account, present or not, and what a call takes. Raises LimitError."""
+        self.steps += 1 + inside
+        if self.steps > self.state.limits.steps:
+            raise self.state.too_long(item.loc)
 
     def _trained(self, copy: Copy, item: Item) -> None:
         """What a tap for training gives is seen by taps for training and by `outputs` only."""

@@ -199,7 +199,8 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
 def nothing_flows(state: State, loc: Loc) -> None:
     """Note that the item before leaves nothing to take."""
     message = "nothing flows into this item: the one before has no output called `output`"
-    state.fault("E313", message, loc, "say which with `from`")
+    names = " or ".join(f"`prev.{name}`" for name in state.offered[:3])
+    state.fault("E313", message, loc, "say which with `from`" + (f": {names}" if names else ""))
 
 
 def single(state: State, plan: Plan, given: Given) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from archspec.expressions.values import Given, Loop, Missing, Record, is_number, is_whole
@@ -56,17 +56,29 @@ def fits(value: Any) -> Any:
     return value
 
 
-def _entries(values: Iterable[Any]) -> int:
-    return sum(1 + (_entries(v) if isinstance(v, (list, tuple)) else 0) for v in values)
+def bounded(value: Any) -> Any:
+    """A list, if all that is in it, at any depth, is within bounds. Raises FailedError."""
+    _room(value, MAX_LIST)
+    return value
+
+
+def _room(value: Any, left: int) -> int:
+    """How many entries more there is room for, with those of a list and of all lists in it."""
+    if not isinstance(value, (list, tuple)):
+        return left
+    left -= len(value)
+    if left < 0:
+        raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
+    for entry in value:
+        left = _room(entry, left)
+    return left
 
 
 def _add(a: Any, b: Any) -> Any:
     if is_whole(a) and is_whole(b):
         return fits(a + b)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        if _entries(a) + _entries(b) > MAX_LIST:
-            raise FailedError(f"a list of more than {MAX_LIST} entries", "E405")
-        return [*a, *b]
+        return bounded([*a, *b])
     return fits(number(a) + number(b))
 
 
@@ -77,9 +89,9 @@ def _multiply(a: Any, b: Any) -> Any:
         return a * b
     if isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
         many, times = (a, b) if isinstance(a, (list, tuple)) else (b, a)
-        if _entries(many) * max(_whole(times), 0) > MAX_LIST:
-            raise FailedError(f"a list of more than {MAX_LIST} entries", "E405")
-        return list(many) * times
+        if len(many) * max(_whole(times), 0) > MAX_LIST:
+            raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
+        return bounded(list(many) * times)
     return fits(number(a) * number(b))
 
 
@@ -175,7 +187,7 @@ def _range(*bounds: Any) -> list[int]:
     first, last = (0, whole[0]) if len(whole) == 1 else (whole[0], whole[1])
     count = max(0, -((first - last) // step))
     if count > MAX_LIST:
-        raise FailedError(f"a list of more than {MAX_LIST} entries", "E405")
+        raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
     return list(range(first, last, step))
 
 

@@ -30,6 +30,7 @@ from archspec.expressions.arithmetic import (
     UNARY,
     FailedError,
     Work,
+    bounded,
     entries_of,
     field_of,
     fits,
@@ -359,7 +360,7 @@ class _Compiler:
 
     def listing(self, node: ast.List, depth: int) -> Run:
         runs = [self.node(entry, depth) for entry in node.elts]
-        return lambda env: [run(env) for run in runs]
+        return self.applied(node, lambda *found: bounded([*found]), *runs)
 
     def comprehension(self, node: ast.ListComp, depth: int) -> Run:
         """`[2 * c for c in widths if c > 8]`; each `for` sees the names of those before it."""

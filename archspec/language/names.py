@@ -36,7 +36,7 @@ _LONGEST = 100
 _WORDS = frozenset({"prev", "input", "loop", "given"})
 # Attributes of torch.nn.Module and Sequential (torch 2.13), without those that start with `__`.
 # Written down because checking a spec never loads torch; a test compares.
-_MODULE = frozenset({
+OF_MODULES = frozenset({
     "T_destination", "_apply", "_backward_hooks", "_backward_pre_hooks", "_buffers",
     "_call_impl", "_compiled_call_impl", "_forward_hooks", "_forward_hooks_always_called",
     "_forward_hooks_with_kwargs", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
@@ -94,7 +94,7 @@ def bad_id(name: str, op: str = "") -> str:
     if inside and (alone or not op or len(inside) > 1 or not _INSIDE.fullmatch(inside[0])):
         return f"`{'.'.join((name, *inside))}` is not a name for an item: one dot, `convs.0`"
     wrong = _bad(name, _ID if alone else _SEGMENT, "an item", (_WORDS, _MEANS))
-    hides = name in _MODULE and not (layer is not None and layer.functional)
+    hides = name in OF_MODULES and not (layer is not None and layer.functional)
     if not wrong and (hides or name.startswith("__")):
         return f"`{name}` is an attribute of torch.nn.Module, which a layer of that name would hide"
     return wrong

@@ -355,6 +355,10 @@ class Scopes:
             self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
         elif name in ("prev", "input") or name in sight.inputs:
             help = "only params and columns have"
+            called = sorted(n for n in sight.inputs if sight.sees(n, where))
+            if name == "input" and called:
+                are = "input is" if len(called) == 1 else "inputs are"
+                help = f"the {are} called {listed(called)}"
             self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
         else:
             owner = str(path[1]) if path[0] == "blocks" else ""

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
+_MANY = 64  # names that a word is compared with letter by letter
 _WORD = 64  # characters of a word that may be a slip of another
 
 # Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
@@ -120,8 +122,21 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     if len(word) > _WORD:
         return ""
     folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
-    found = difflib.get_close_matches(word.lower().replace("_", ""), folded, n=1, cutoff=likeness)
+    plain = word.lower().replace("_", "")
+    likely = folded if len(folded) <= _MANY else _likeliest(plain, folded)
+    found = difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
+
+
+def _likeliest(word: str, known: Iterable[str]) -> list[str]:
+    """Of many names those that share most letters with a word, and begin as it does."""
+    letters = set(word)
+
+    def unlike(name: str) -> tuple[int, int]:
+        begins = takewhile(lambda pair: pair[0] == pair[1], zip(word, name, strict=False))
+        return len(letters ^ set(name)) + abs(len(word) - len(name)), -len(list(begins))
+
+    return sorted(known, key=unlike)[:_MANY]
 
 
 def meant(word: str, known: Iterable[str]) -> str:

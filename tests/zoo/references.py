@@ -132,7 +132,6 @@ for spec, size, *names in (
     ("convnext_tiny", 96, *(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))),
     ("shufflenet_v2", 96, *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_5", "2_0"))),
     ("vit_b_16", 224, "vit_b_16", "vit_l_16"),
-    ("swin_t", 224, "swin_t"),
     ("efficientnet_v2_s", 96, *(f"efficientnet_v2_{size}" for size in "sml")),
 ):
     for name in names:
@@ -202,7 +201,12 @@ REFERENCES |= {
     ("yolov8_n", "yolov8_n"): Reference(
         lambda: plain_vision.Yolov8((16, 32, 64, 128, 256), (1, 2, 2, 1)), ((3, 64, 96),)
     ),
-    ("swin_v2_t", "swin_v2_t"): Reference(wrapped.swin_v2),
+    ("swin_t", "swin_t"): Reference(
+        lambda: wrapped.swin(4), picture(128), params={"size": 128, "window": 4}
+    ),
+    ("swin_v2_t", "swin_v2_t"): Reference(
+        lambda: wrapped.swin_v2(4), picture(128), params={"size": 128, "window": 4}
+    ),
     ("spatial_transformer", "spatial_transformer"): Reference(plain_vision.SpatialTransformer),
     ("lstm_classifier", "core"): Reference(
         lambda: wrapped.Recurrent("lstm", nn.LSTM(128, 256, 2, batch_first=True)), gradient=True

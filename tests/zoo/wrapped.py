@@ -177,9 +177,21 @@ def _headed(self: Any, image: Tensor) -> dict[str, Tensor]:
     return {**found, "boxes": boxes, "scores": found["cls_logits"].sigmoid()}
 
 
-def swin_v2() -> nn.Module:
-    """torchvision's Swin V2-T; the bias of keys, which it never reads, is 0, as in its weights."""
-    network: nn.Module = sys.modules["torchvision"].models.swin_v2_t(weights=None)
+def swin(window: int, **parts: Any) -> nn.Module:
+    """torchvision's Swin-T with windows of another size."""
+    library: Any = sys.modules["torchvision"].models.swin_transformer
+    network: nn.Module = library.SwinTransformer(
+        patch_size=[4, 4], embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24],
+        window_size=[window, window], stochastic_depth_prob=0.2, **parts,
+    )  # fmt: skip
+    return network
+
+
+def swin_v2(window: int) -> nn.Module:
+    """Its version 2; the bias of keys, which it never reads, is 0, as in its weights."""
+    library: Any = sys.modules["torchvision"].models.swin_transformer
+    parts = {"block": library.SwinTransformerBlockV2, "downsample_layer": library.PatchMergingV2}
+    network = swin(window, **parts)
     network.register_state_dict_post_hook(_without_bias_of_keys)
     return network
 

@@ -36,6 +36,7 @@ from archspec.emit.text import render
 from archspec.expand.tree import Seen, listed
 from archspec.expressions import Expr, Loop, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, plain, remembers, traced, written
+from archspec.language.names import OF_MODULES
 
 if TYPE_CHECKING:
     from archspec.expand.tree import Instance, Value
@@ -220,12 +221,14 @@ class Unit:
         simple = isinstance(value, (ast.Name, ast.Compare, ast.UnaryOp))
         if len(used) == 1 and simple and used <= set(self.potential):
             (param,) = used
-            if param not in self.members and self.stores.get(param, value) is not None:
+            free = param not in self.members and param not in OF_MODULES
+            if free and self.stores.get(param, value) is not None:
                 kept = self.stores.setdefault(param, ast.Name(param))
                 if render(kept) == param:
                     return rebuilt(value, lambda t: name(f"self.{t}") if t == param else None)
         flag, number = hint, 2
-        while flag in self.members or flag in self.potential or not self._same(flag, value):
+        taken = {*self.members, *self.potential, *OF_MODULES}
+        while flag in taken or not self._same(flag, value):
             flag, number = f"{hint}{number}", number + 1
         self.stores[flag] = value
         return name(f"self.{flag}")

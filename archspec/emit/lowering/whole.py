@@ -223,14 +223,17 @@ class Whole:
         """What a class is called: after its block, and what it is given where that differs."""
         block, given = instance.block, [*instance.inputs]
         groups = {id(group): group for group in self.group_of.values()}.values()
-        like = [g.instances[0] for g in groups if g.instances and g.instances[0].block is block]
+        alike = [g for g in groups if g.instances and g.instances[0].block is block]
+        like = [g.instances[0] for g in alike]
+        flags = [camel(p) for p, v in instance.args.items() if v is True and _apart(p, alike)]
+        title = "".join(flags) + block.name
         others = {tuple(other.inputs) for other in like if block.rest or block.optional}
         if len(others) < 2:
-            return block.name
+            return title
         counts = {sum("." in name for name in names) for names in others}
         number = f"Of{sum('.' in name for name in given)}" if len(counts) > 1 else ""
         return (
-            block.name
+            title
             + number
             + "".join(f"With{camel(name)}" for name in given if name in block.optional)
         )
@@ -343,6 +346,12 @@ class Whole:
 def _kind(instance: Instance) -> Any:
     """What instances have in common that one class may serve."""
     return id(instance.block), instance.asked, tuple(instance.inputs)
+
+
+def _apart(param: str, groups: Sequence[Group]) -> bool:
+    """Whether a flag is the same in each of some groups, and not in all."""
+    each = [{i.args.get(param) for i in group.instances} for group in groups]
+    return all(len(values) == 1 for values in each) and set().union(*each) == {True, False}
 
 
 def _signature(info: Info) -> Any:

@@ -85,7 +85,10 @@ def _made(machine: Machine) -> Box:
     """The network's module, made as it is."""
     if machine.last is None:
         raise Refused("has no class")
-    box = machine.make(machine.last, [], {}).it
+    try:
+        box = machine.make(machine.last, [], {}).it
+    except RecursionError:
+        raise Refused("makes a class of itself without end") from None
     assert isinstance(box, Box)
     return box
 

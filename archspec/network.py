@@ -181,11 +181,11 @@ class Program(Network):
         others = [name for name in self.spec.variants if name != self.variant]
         left = self.choice.limits.nodes
         for k, name in enumerate(others):
-            left -= _LEAST + len(self.graph.steps)
+            left -= _LEAST + self.graph.root.steps
             if left < 0:
                 return [*_told(found, whose), _unseen(self.spec, others[k:])]
             faults, size = self._variant(name)
-            left -= max(0, size - len(self.graph.steps))
+            left -= max(0, size - self.graph.root.steps)
             for fault in faults:
                 key = fault.code if fault.code == "E502" else (fault.code, fault.loc)
                 found.setdefault(key, fault)
@@ -193,13 +193,13 @@ class Program(Network):
         return _told(found, whose)
 
     def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
-        """What is wrong with a variant, and how many nodes were looked at."""
+        """What is wrong with a variant, and how many steps unrolling it took."""
         try:
             program = Program(self.source, self.spec, replace(self.choice, variant=name))
         except SpecError as error:
             large = any(fault.code in _TOO_MUCH for fault in error.faults)
             return error.faults, self.choice.limits.nodes if large else 0
-        return program.faults(), len(program.graph.steps)
+        return program.faults(), program.graph.root.steps
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {len(self.graph.steps)} nodes>"
@@ -213,7 +213,7 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
-_LEAST = 200  # nodes that a variant is counted for at least
+_LEAST = 200  # steps that a variant is counted for at least
 _TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
 
 

@@ -45,6 +45,10 @@ NETWORKS = (
     ("efficientnet_b0", "efficientnet_b0"), ("convnext_tiny", "convnext_tiny"),
     ("vit_b_16", "vit_b_16"), ("shufflenet_v2", "shufflenet_v2"),
 )  # fmt: skip
+SMALL = {
+    "gpt2": "gpt2_tiny", "bert_base": "bert_tiny", "clip": "clip_small",
+    "stable_diffusion_unet": "stable_diffusion_unet_small",
+}  # fmt: skip
 LARGEST = 70e6  # parameters of a network that goes through forward and backward
 
 
@@ -103,7 +107,7 @@ def devices() -> None:
     """Each network where it is made, and there: what it makes on its way has to be there too."""
     from random_specs import from_seed
 
-    programs = [archspec.load(name) for name in shelf.names()]
+    programs = [archspec.load(name, SMALL.get(name)) for name in shelf.names()]
     for seed in range(100 if GPU else 10):
         try:
             programs.append(archspec.loads(from_seed(seed)))

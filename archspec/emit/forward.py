@@ -352,6 +352,9 @@ class Naming:
                     c.used(v, self.at)
                 for out in s.outs:
                     c.born(out, self.at)
+                    if isinstance(s.value, ast.Attribute):  # its type is no plain tensor's
+                        c.named.add(out.id)
+                        c.hints[out.id] = c.hints[out.id] or [s.value.attr]
             elif isinstance(s, Either):
                 c.used(s.other.id, self.at)
                 self._scan(s.body)

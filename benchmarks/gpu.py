@@ -280,7 +280,7 @@ def _ours(model: nn.Module, x: Any, y: Any, batch: int) -> Iterator[float]:
 def fit() -> None:
     """Epochs of the three loops in turns; torch's loader starts its processes in each of them."""
     torch.backends.cudnn.benchmark = True
-    samples, batch, size = (8192, 128, 224) if GPU else (16, 8, 64)
+    samples, batch, size = (4096, 128, 224) if GPU else (16, 8, 64)
     name = "resnet50" if GPU else "resnet18"
     inputs = {"input": (3, size, size)}
     program = archspec.load("resnet50", None if GPU else name, inputs=inputs, classes=10)
@@ -288,7 +288,7 @@ def fit() -> None:
     loops = [loop(archspec.build(program), x, y, batch) for loop in (_plain, _shown, _ours)]
     for loop in loops:
         next(loop)
-    times = [[next(loop) for loop in loops] for _ in range(5 if GPU else 1)]
+    times = [[next(loop) for loop in loops] for _ in range(4 if GPU else 1)]
     rates = [samples / statistics.median(one) for one in zip(*times, strict=True)]
     ratios = [statistics.median(one[k] / one[2] for one in times) for k in (0, 1)]
     print(

@@ -83,13 +83,17 @@ class Interpreter:
             if call is None:
                 values[Edge(node.index)] = inputs[node.path]
                 continue
-            given = {f"x{i}": e for i, e in enumerate(node.inputs) if e is not None}
+            given = {f"x{i}": e for i, e in enumerate(node.given) if e is not None}
+            alone = [name for name, edge in given.items() if edge in batchless]
+            beside = call.beside is not None and alone == [f"x{call.beside[0]}"]
+            as_is = call.broadcast or beside
             names: dict[str, Any] = {
-                n: values[e] if call.broadcast else batched(e) for n, e in given.items()
+                n: values[e] if as_is else batched(e) for n, e in given.items()
             }
             names |= {a.name or "": a.value for a in call.free}
             names["self"] = self._module(node, training)
-            names["r"] = eval(_code(call.forward), _NAMES, names)
+            forward = call.beside[1] if beside and call.beside else call.forward
+            names["r"] = eval(_code(forward), _NAMES, names)
             lone = call.batchless or (
                 call.broadcast and bool(given) and batchless.issuperset(given.values())
             )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from test_lowering import check
 
-from archspec.network import loads
+from archspec.network import load, loads
 from archspec.text.faults import SpecError
 
 HEAD = "spec: 1\ninput: [4, 8, 8]\nbody:\n"
+COPIES = "{id: a, repeat: 50, conv: {out: 4, kernel: 1}}"
 HALVES = f"{HEAD}  - {{id: x, split: 2}}\n"
 
 
@@ -127,3 +128,32 @@ def test_names_from_elsewhere_lead_to_what_does_it_here(word: str, instead: str)
 def test_ops_that_were_lacking_are_there() -> None:
     for op in ("argmax", "quick_gelu", "celu", "normalize", "reduce: mean", "expand: [-1, -1, -1]"):
         loads(f"{HEAD}  - {op}\n")
+
+
+# ---------------------------------------------------------------- what was long, or wrong
+
+
+def test_a_graph_is_shown_in_a_line() -> None:
+    assert len(repr(load("resnet50").graph)) < 100
+
+
+def test_copies_that_are_alike_from_the_first_are_counted_whole() -> None:
+    program = loads(f"spec: 1\ninput: [4, 8, 8]\nbody: [{COPIES}]\n")
+    assert "self.a = nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(50)))" in program.code
+
+
+def test_patches_that_are_merged_are_aligned() -> None:
+    rows = [f"{{id: r{k}, from: input, slice: {{start: {k}, step: 2, axis: 1}}}}" for k in (0, 1)]
+    cells = [
+        f"{{id: c{r}{k}, from: r{r}, slice: {{start: {k}, step: 2, axis: 2}}}}"
+        for r in (0, 1)
+        for k in (0, 1)
+    ]
+    items = "\n".join(f"  - {item}" for item in (*rows, *cells, "concat: [c00, c10, c01, c11]"))
+    assert loads(f"{HEAD}{items}\n").warnings == []
+
+
+def test_a_tensor_of_several_is_taken_from_the_item_before() -> None:
+    program = loads(f"{HEAD}  - split: 2\n  - {{from: prev.1, relu: }}\n")
+    (taken,) = program.graph.at("relu1").inputs
+    assert taken.output == 1

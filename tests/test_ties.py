@@ -165,6 +165,29 @@ def test_a_head_of_other_names_is_renamed() -> None:
     assert all(torch.equal(exported[n], v) for n, v in state.items())
 
 
+class Elsewhere(nn.Module):
+    """The same under other names; its head is a module, or the embedding's weight alone."""
+
+    def __init__(self, head: bool) -> None:
+        super().__init__()
+        self.emb, self.mid = nn.Embedding(11, 8), nn.Linear(8, 8)
+        if head:
+            self.out = nn.Linear(8, 11, bias=False)
+            self.out.weight = self.emb.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.gelu(self.mid(self.emb(x))) @ self.emb.weight.t()
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_map_of_names_has_either_name(head: bool) -> None:
+    from archspec.weights.proposal import propose
+
+    found = propose(network(LANGUAGE), Elsewhere(head), TOKENS).rename
+    wanted = {"transformer.wte.": "emb.", "transformer.h.": "mid."}
+    assert found == (wanted | {"lm_head.": "out."} if head else wanted)
+
+
 # ---------------------------------------------------------------- where it may stand
 
 PLACES = """
@@ -253,6 +276,21 @@ def test_to_a_parameter_and_through_a_used_file(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_matrix_and_its_transpose_are_one_parameter() -> None:
+    text = """
+input: [12]
+body:
+  - {id: w, parameter: [12, 5], init: {normal: 0.1}}
+  - {id: code, from: [input, w], einsum: "d,dh->h"}
+  - {id: act, tanh: }
+  - {from: [act, w], einsum: "h,dh->d"}
+"""
+    model = network(text)
+    x = torch.randn(3, 12)
+    assert torch.allclose(model(x), (x @ model.w).tanh() @ model.w.t(), atol=1e-6)
+    assert 'torch.einsum("ad,dh->ah", x, w)' in program(text).code  # no copy a sample
+
+
 def test_a_class_takes_its_arguments_as_before() -> None:
     model = network(LANGUAGE)
     other = type(model)(vocab=5, width=6)
@@ -286,8 +324,8 @@ def test_a_checkpoint_goes_on_with_one_weight(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- what is refused
 
-TURNED = "a weight is tied as it is: to use its transpose, hold it as a `parameter`, and `matmul` "
-TURNED += "with it and with its `permute`"
+TURNED = "a weight is tied as it is: to use its transpose, hold it as a `parameter` and take both "
+TURNED += 'ways by `einsum`, "d,dh->h" and "h,dh->d"'
 WRONG = {
     "body: [{id: a, linear: 4}, relu, {id: b, linear: 5, tie: a}]": (
         "E319", "the weight of `a` has another shape than that of `linear`", "",

@@ -139,8 +139,8 @@ def _turned(ours: Weight, theirs: Weight) -> str:
     if ours.shape != theirs.shape[::-1]:
         return ""
     return (
-        "a weight is tied as it is: to use its transpose, hold it as a `parameter`, and `matmul` "
-        "with it and with its `permute`"
+        "a weight is tied as it is: to use its transpose, hold it as a `parameter` and take both "
+        'ways by `einsum`, "d,dh->h" and "h,dh->d"'
     )
 
 

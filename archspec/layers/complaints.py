@@ -8,6 +8,7 @@ conv: {out: 0, kernal: 3}
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -116,10 +117,20 @@ def _complaint(
         return BadArgument(name, message, f"write `{cls.op}: {{{name}: …}}`", "E209")
     more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
     more = next((_SIZES[most] for e in found if (most := _passed(e)) in _SIZES), more)
-    message = f"`{name}` of `{cls.op}` is {cut(written(value))}; it takes {says(field)}"
+    message = f"`{name}` of `{cls.op}` is {_shown(value)}; it takes {says(field)}"
     message += more.format(**first.get("ctx", {}))
     help = _remedy(found, words(field.annotation))
     return BadArgument(name, message, help or _sides(cls, name, value))
+
+
+_WORD = re.compile(r"(?!(true|false|null)$)[A-Za-z_][\w .-]*", re.ASCII | re.IGNORECASE)
+
+
+def _shown(value: object) -> str:
+    """As it is written; a text that may be taken for something else says that it is one."""
+    text = cut(written(value))
+    plain = not isinstance(value, str) or _WORD.fullmatch(value) is not None
+    return text if plain else f"the text `{text}`"
 
 
 # Limits that the words of a type leave out, by pydantic's name of their breach.

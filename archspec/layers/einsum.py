@@ -113,5 +113,10 @@ class Einsum(Layer):
         batch = next(c for c in ascii_letters if c not in self.pattern)
         written = f"{','.join(batch + term for term in terms)}->{batch}{out}"
         inputs = ", ".join(f"x{i}" for i in range(len(ins)))
-        free = (Arg(written, "pattern"),)
-        return Call(None, forward=f"torch.einsum(pattern, {inputs})", free=free)
+        pattern = Arg(written, "pattern")
+        forward = f"torch.einsum(pattern, {inputs})"
+        if len(terms) < 2:
+            return Call(None, forward=forward, free=(pattern,))
+        mixed = Arg(f"{batch}{terms[0]},{terms[1]}->{batch}{out}", "mixed")  # one for all samples
+        beside = 1, "torch.einsum(mixed, x0, x1)"
+        return Call(None, forward=forward, free=(pattern, mixed), beside=beside)

@@ -54,7 +54,8 @@ def _input(spec: Spec, variant: str | None) -> Iterator[str]:
     for name, kind in input_types(spec, variant).items():
         assert kind is not None
         axes = zip(spec.inputs[name].shape, kind.shape, strict=True)
-        yield " x ".join(a.name if isinstance(a, language.Axis) else str(size) for a, size in axes)
+        said = (a.name if isinstance(a, language.Axis) else str(size) for a, size in axes)
+        yield " x ".join(said) or "a number"
 
 
 def _paper(cite: str) -> str:

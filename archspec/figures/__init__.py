@@ -18,6 +18,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from archspec.deep import deep
 from archspec.figures.errors import RenderError
 from archspec.text.words import did_you_mean
 
@@ -90,11 +91,18 @@ def figure(
     `block` names a block or its path, `node` the path of an op, for views that show one. Raises
     RenderError.
     """
-    if view == "auto":
-        view = chosen(network, format, block=block, node=node)
+    with deep():
+        if view == "auto":
+            view = chosen(network, format, block=block, node=node)
+        return _drawn(network, view, format, {"block": block, "node": node})
+
+
+def _drawn(
+    network: Network, view: str, format: str | None, given: Mapping[str, str | None]
+) -> str | bytes:
     row = _view(view)
     format = _format(view, row, format)
-    asked = _asked(view, row, block=block, node=node)
+    asked = _asked(view, row, **given)
     if format in row.texts:
         text: str = _made(view, format, lambda: _function(row.texts[format])(network, **asked))
         return text

@@ -149,8 +149,8 @@ def _passed(error: ErrorDetails) -> float | None:
     limits = error.get("ctx", {})
     if error["type"] not in ("less_than_equal", "greater_than_equal"):
         return None
-    found: float = abs(limits.get("le", limits.get("ge")))
-    return found
+    most: float = limits["le"] if "le" in limits else limits["ge"]
+    return abs(most)
 
 
 def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Annotated, Any, ClassVar
 
@@ -39,6 +39,7 @@ _TWO: Any = (
     ({}, ((5,), (5,))),
     ({}, ((1, 9), (4, 9))),
 )
+_IN_A_ROW = 64  # inputs; Python reads 200 parentheses in one another
 _SOME: Any = (*_TWO, ({}, ((4, 9), (4, 9), (4, 9))))
 
 
@@ -99,11 +100,20 @@ class Merge(Layer):
 
     def expression(self, count: int) -> str:
         """What `forward` is for so many inputs: `sign` between them."""
-        return self.sign.join(f"x{i}" for i in range(count))
+        return _in_halves([f"x{i}" for i in range(count)], self.sign.join, "({})")
 
     def call(self, *ins: TensorType) -> Call:
         forward = "x0" if len(ins) == 1 else self.expression(len(ins))
         return Call(None, forward=forward, broadcast=True)
+
+
+def _in_halves(inputs: Sequence[str], joined: Callable[[Sequence[str]], str], inside: str) -> str:
+    """Inputs joined one after the other; many in halves, which Python's parser does not nest."""
+    if len(inputs) <= _IN_A_ROW:
+        return joined(inputs)
+    half = len(inputs) // 2
+    parts = (_in_halves(part, joined, inside) for part in (inputs[:half], inputs[half:]))
+    return joined([inside.format(part) for part in parts])
 
 
 def _map(ins: Sequence[TensorType]) -> bool | None:
@@ -232,8 +242,11 @@ class Extreme(Merge):
         return kept_by_all(self, ins)
 
     def expression(self, count: int) -> str:
-        inputs = (f"x{i}" for i in range(count))
-        return reduce(lambda found, x: f"torch.{self.pairwise}({found}, {x})", inputs)
+
+        def joined(inputs: Sequence[str]) -> str:
+            return reduce(lambda found, x: f"torch.{self.pairwise}({found}, {x})", inputs)
+
+        return _in_halves([f"x{i}" for i in range(count)], joined, "{}")
 
 
 class Max(Extreme):

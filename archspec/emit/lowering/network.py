@@ -10,10 +10,10 @@ expanded at two other values of the param, and the class is written for all thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archspec.emit.deep import deep
+from archspec.deep import deep
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.root import write_root
 from archspec.emit.lowering.whole import Whole, Witnessed
@@ -24,6 +24,7 @@ from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
+_GROUPS = 24  # of params that change at once: with as many params or fewer, each changes alone
 _DECIDES = "it decides what there is, or a number that no expression follows"
 
 
@@ -32,12 +33,6 @@ class Witnesses(NamedTuple):
 
     kept: dict[str, list[Instance]]
     numbers: dict[str, str]  # the others, which are written as numbers, and why
-
-    def without(self, params: Iterable[str], why: str) -> Witnesses:
-        """The same, with some params as numbers."""
-        gone = set(params)
-        kept = {p: w for p, w in self.kept.items() if p not in gone}
-        return Witnesses(kept, {**self.numbers, **dict.fromkeys(gone, why)})
 
 
 def lower(again: Again, name: str, init: Init | None) -> Whole:
@@ -49,17 +44,44 @@ def lower(again: Again, name: str, init: Init | None) -> Whole:
         return _lower(again, class_name(name), init)
 
 
+class _Tries:
+    """Writes a network's classes with some of its params as arguments."""
+
+    def __init__(self, again: Again, title: str, init: Init | None) -> None:
+        self.again, self.title, self.init = again, title, init
+        self.tried = Witnessed(again, again.root.size <= WITNESSED)
+
+    def write(self, found: Witnesses) -> Whole:
+        """The classes; written anew where classes have come that were tried at no other value."""
+        while True:
+            roots = [self.again.root, *_rows(found.kept)]
+            whole = Whole(roots, self.title, list(found.kept), self.init, self.tried)
+            whole.numbers = found.numbers
+            write_root(whole)
+            if not self.tried.more():
+                return whole
+
+    def holds(self, param: str) -> bool:
+        """Whether one param by itself may be an argument."""
+        args: Mapping[str, Any] = self.again.root.args
+        others = _others({param: args[param]}, self.again)
+        try:
+            whole = self.write(Witnesses({param: others}, {}))
+        except PlainError:
+            return False
+        return len(others) == 2 and param not in whole.deciding
+
+    def without(self, found: Witnesses, gone: Iterable[str], why: str) -> Witnesses:
+        """The same, with some params as numbers; the witnesses of others may have changed these."""
+        return _witnesses(self.again, {**found.numbers, **dict.fromkeys(gone, why)})
+
+
 def _lower(again: Again, title: str, init: Init | None) -> Whole:
     """First all params are tried at once; where that fails, one by one."""
-    root, found = again.root, _witnesses(again)
-    tried = Witnessed(again, root.size <= WITNESSED)
-
-    def write(found: Witnesses) -> Whole:
-        return _written(root, title, found, init, tried)
-
+    tries, found = _Tries(again, title, init), _witnesses(again, {})
     while True:
         try:
-            whole = write(found)
+            whole = tries.write(found)
             guilty = whole.deciding & set(found.kept)
             if not guilty:
                 return whole
@@ -69,17 +91,17 @@ def _lower(again: Again, title: str, init: Init | None) -> Whole:
             guilty = _guilty(found.kept, failed.bases)
         if not guilty:
             break
-        alone = [p for p in guilty if not _holds(write, Witnesses({p: found.kept[p]}, {}))]
-        found = found.without(alone or guilty, _DECIDES)
-    wrong = [p for p, w in found.kept.items() if not _holds(write, Witnesses({p: w}, {}))]
-    found = found.without(wrong, _DECIDES)
+        alone = [p for p in guilty if not tries.holds(p)]
+        found = tries.without(found, alone or guilty, _DECIDES)
+    wrong = [p for p in found.kept if not tries.holds(p)]
+    found = tries.without(found, wrong, _DECIDES)
     while True:
         try:
-            return write(found)
+            return tries.write(found)
         except PlainError as why:
             if not found.kept:
                 raise
-            found = found.without([list(found.kept)[-1]], str(why))
+            found = tries.without(found, [list(found.kept)[-1]], str(why))
 
 
 def class_name(name: str) -> str:
@@ -90,42 +112,40 @@ def class_name(name: str) -> str:
 
 def _guilty(kept: Mapping[str, list[Instance]], bases: frozenset[int]) -> set[str]:
     """The params whose witnesses are these rows of the network."""
-    owners = [p for p, found in kept.items() for _ in found]
-    return {owners[base - 1] for base in bases if 0 < base <= len(owners)}
+    rows = _rows(kept)
+    guilty = {id(rows[base - 1]) for base in bases if 0 < base <= len(rows)}
+    return {p for p, found in kept.items() if any(id(w) in guilty for w in found)}
 
 
-def _written(
-    root: Instance, title: str, found: Witnesses, init: Init | None, tried: Witnessed
-) -> Whole:
-    """The classes; written anew where classes have come to be that were tried at no other value."""
-    others = [w for instances in found.kept.values() for w in instances]
-    while True:
-        whole = Whole([root, *others], title, list(found.kept), init, tried)
-        whole.numbers = found.numbers
-        write_root(whole)
-        if not tried.more():
-            return whole
+def _rows(kept: Mapping[str, list[Instance]]) -> list[Instance]:
+    """The witnesses, each once: several params may have one."""
+    return list({id(w): w for found in kept.values() for w in found}.values())
 
 
-def _holds(write: Callable[[Witnesses], Whole], found: Witnesses) -> bool:
-    try:
-        return not write(found).deciding & set(found.kept)
-    except PlainError:
-        return False
+def _witnesses(again: Again, given: Mapping[str, str]) -> Witnesses:
+    """Those of each param but of `given`, which are numbers; of many params several change at once.
 
-
-def _witnesses(again: Again) -> Witnesses:
-    kept: dict[str, list[Instance]] = {}
-    numbers: dict[str, str] = {}
+    300 params, each the width of a layer, make 48 networks of 300 layers, not 600. Params that
+    cannot change together are tried in halves, at last alone.
+    """
     args: Mapping[str, Any] = again.root.args
-    for param, value in args.items():
-        why = _fixed(again.root, param, value)
-        others = [] if why else _others(param, value, again)
+    why = {p: given.get(p) or _fixed(again.root, p, value) for p, value in args.items()}
+    numbers = {param: reason for param, reason in why.items() if reason}
+    free = [param for param in args if not why[param]]
+    size = -(-len(free) // _GROUPS) or 1
+    groups = [free[i : i + size] for i in range(0, len(free), size)]
+    found: dict[str, list[Instance]] = {}
+    while groups:
+        group = groups.pop()
+        others = _others({param: args[param] for param in group}, again)
         if len(others) == 2:
-            kept[param] = others
+            found |= dict.fromkeys(group, others)
+        elif len(group) > 1:
+            half = len(group) // 2
+            groups += [group[:half], group[half:]]
         else:
-            numbers[param] = why or "there are no two other values near it that the spec accepts"
-    return Witnesses(kept, numbers)
+            numbers[group[0]] = "there are no two other values near it that the spec accepts"
+    return Witnesses({param: found[param] for param in args if param in found}, numbers)
 
 
 def _fixed(root: Instance, param: str, value: Any) -> str:
@@ -157,19 +177,34 @@ def passed_on(root: Instance, param: str) -> bool:
     return False
 
 
-def _others(param: str, value: float, again: Again) -> list[Instance]:
-    steps: Sequence[float] = (
-        [1.5 * value, 0.5 * value]
-        if isinstance(value, float)
-        else [2 * value, 3 * value, value + 1, value - 1, value // 2]
-    )
+def _others(values: Mapping[str, float], again: Again) -> list[Instance]:
+    """Two networks at other values of these params, or as many of them as the spec accepts."""
     found: list[Instance] = []
-    for other in dict.fromkeys(steps):
-        if other == value or (isinstance(value, int) and other < 1):
-            continue
-        instance = again.network({param: other})
+    for changed in _steps(values):
+        instance = again.network(changed)
         if instance is not None:
             found.append(instance)
         if len(found) == 2:
             break
     return found
+
+
+def _steps(values: Mapping[str, float]) -> Iterator[dict[str, float]]:
+    """Other values of params: of several such that what was equal no longer is."""
+    if len(values) > 1:
+        for factor in (1, 2):
+            changed = {
+                p: v * (0.5 * factor + 1 / (i + 3)) if isinstance(v, float) else factor * v + i + 1
+                for i, (p, v) in enumerate(values.items())
+            }
+            if all(isinstance(v, float) or v > 0 for v in changed.values()):
+                yield changed
+        return
+    ((param, value),) = values.items()
+    if isinstance(value, float):
+        steps: Sequence[float] = [1.5 * value, 0.5 * value]
+    else:
+        steps = [2 * value, 3 * value, value + 1, value - 1, value // 2]
+    for other in dict.fromkeys(steps):
+        if other != value and (isinstance(value, float) or other >= 1):
+            yield {param: other}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 
 from archspec.emit.lowering.classes import Plan, write_class
 from archspec.emit.lowering.flow import Flow, PlainError, Row, alike, define, dims, holds
@@ -21,7 +20,8 @@ from archspec.language import Axis
 def write_root(whole: Classes) -> None:
     """Writes the network's own class, and before it all that it calls."""
     first = whole.roots[0]
-    rows = [_row(r, n, whole.kept) for n, r in enumerate(whole.roots)]
+    kept = frozenset(whole.kept)
+    rows = [_row(r, n, kept) for n, r in enumerate(whole.roots)]
     unit = Unit(whole, rows, root=True)
     unit.potential = dict.fromkeys(whole.kept)
     unit.deciding = whole.deciding
@@ -80,7 +80,7 @@ def _worked_out(unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
     return found
 
 
-def _row(root: Instance, base: int, kept: Sequence[str]) -> Row:
+def _row(root: Instance, base: int, kept: frozenset[str]) -> Row:
     row = row_of(root, base)
     row.py = {p: v for p, v in row.py.items() if p in kept}
     return row

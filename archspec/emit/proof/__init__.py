@@ -21,7 +21,7 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archspec.emit.deep import deep
+from archspec.deep import deep
 from archspec.emit.proof.initial import compare
 from archspec.emit.proof.machine import Machine
 from archspec.emit.proof.made import Box

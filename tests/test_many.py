@@ -1,0 +1,85 @@
+"""Many of one thing, inside the limits: paths, levels, params; each compiles and draws."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from arguments import lies
+
+import archspec
+
+HEAD = "spec: 1\nname: many\ninput: [2, 4, 4]\n"
+
+
+def some(count: int, text: str) -> str:
+    return "".join(text.replace("@@", str(i + 1)).replace("@", str(i)) for i in range(count))
+
+
+@pytest.mark.parametrize("op", ["add", "mul", "mean", "max", "min", "stack", "concat"])
+def test_a_thousand_paths(op: str) -> None:
+    count = 2000 if op == "concat" else 1000
+    names = ", ".join(f"n{i}" for i in range(count))
+    items = some(count, "  - {id: n@, from: input, identity: }\n")
+    module = archspec.build(archspec.loads(f"{HEAD}body:\n{items}  - {op}: [{names}]\n"))
+    x = torch.rand(1, 2, 4, 4)
+    found = module(x)
+    wanted = {
+        "add": x * count, "mul": x**count, "mean": x, "max": x, "min": x,
+        "stack": torch.stack([x] * count, 1), "concat": torch.cat([x] * count, 1),
+    }  # fmt: skip
+    torch.testing.assert_close(found, wanted[op])
+
+
+def test_many_different_paths_have_one_largest_number() -> None:
+    items = some(300, "  - {id: n@, from: input, add: @}\n")
+    names = ", ".join(f"n{i}" for i in range(300))
+    x = torch.rand(1, 2, 4, 4)
+    for op, number in (("max", 299), ("min", 0)):
+        module = archspec.build(archspec.loads(f"{HEAD}body:\n{items}  - {op}: [{names}]\n"))
+        assert torch.equal(module(x), x + number)
+
+
+@pytest.mark.parametrize("body", ["{body: [A@@]}", "{body: [{residual: [A@@]}]}"])
+def test_blocks_two_hundred_deep(body: str) -> None:
+    blocks = some(199, f"  A@: {body}\n") + "  A199: {body: [{conv: {out: 2, kernel: 1}}]}\n"
+    program = archspec.loads(f"{HEAD}blocks:\n{blocks}body: [A0]\n")
+    assert list(archspec.build(program)(torch.rand(1, 2, 4, 4)).shape) == [1, 2, 4, 4]
+    assert archspec.render(program, None, view="blocks")
+
+
+WIDE = "spec: 1\nname: wide\ninput: [4]\n"
+
+
+def test_params_that_change_together_are_arguments_as_those_alone(tmp_path: Path) -> None:
+    """30 widths, two numbers alike, one that divides another, one that decides what is there.
+
+    Whoever builds the class with another value of an argument gets the network of that value.
+    """
+    params = some(30, "  w@: @@\n") + "  x: 4\n  y: 4\n  heads: 2\n  width: 8\n  deep: 3\n"
+    layers = some(30, "  - linear: $(2 * w@)\n")
+    rest = (
+        "  - {linear: $x}\n  - {linear: $y, when: $(x == y)}\n  - {repeat: $deep, relu: }\n"
+        "  - {linear: $width}\n  - {unflatten: {axis: 0, shape: [$heads, $(width // heads)]}}\n"
+    )
+    program = archspec.loads(f"{WIDE}params:\n{params}body:\n{layers}{rest}")
+    source = program.code
+    assert all(f"w{i}: int = {i + 1}" in source for i in range(30))
+    assert "deep: int" not in source
+    assert not [wrong for wrong in lies(program, tmp_path) if wrong]
+
+
+def test_time_is_linear_in_params() -> None:
+    params = some(400, "  w@: @@\n")
+    layers = some(400, "  - linear: $w@\n")
+    program = archspec.loads(f"{WIDE}params:\n{params}body:\n{layers}")
+    begin = time.process_time()
+    source = program.code
+    assert time.process_time() - begin < 8  # 1.2 s; 28 s where each is tried alone
+    assert "w399: int = 400" in source
+    unread = archspec.loads(f"{WIDE}params:\n{some(5000, '  u@: @@' + chr(10))}body: [relu]\n")
+    begin = time.process_time()
+    assert "u0" not in unread.code
+    assert time.process_time() - begin < 5  # 0.5 s

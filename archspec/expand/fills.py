@@ -148,7 +148,7 @@ _RULES: dict[str, Callable[[str, Mapping[str, Any], Shape], str]] = {
 
 def _misfit(values: Any, weight: Weight, node: Node) -> tuple[str, str] | None:
     """Numbers that are neither a whole weight nor what is the same for its channels."""
-    found, known = shape(values), fitting(weight)
+    found, known = _rows(values), _fitting(weight)
     if found in known:
         return None
     said = f"the {weight.name or 'weight'} of `{node.path}` is {list(weight.shape)}"
@@ -156,12 +156,12 @@ def _misfit(values: Any, weight: Weight, node: Node) -> tuple[str, str] | None:
     return f"`values` are {list(found)}; {said}", help
 
 
-def fitting(weight: Weight) -> list[tuple[int, ...]]:
+def _fitting(weight: Weight) -> list[tuple[int, ...]]:
     """The shapes of numbers for it: all of it; a kernel, for all outputs, for all channels too."""
     space = len(weight.shape) - 2
     return [weight.shape[k:] for k in range(3 if space > 0 else 1)]
 
 
-def shape(values: Any) -> tuple[int, ...]:
-    """Of numbers in rows."""
-    return (len(values), *shape(values[0])) if isinstance(values, (list, tuple)) else ()
+def _rows(values: Any) -> tuple[int, ...]:
+    """The shape of numbers in rows."""
+    return (len(values), *_rows(values[0])) if isinstance(values, (list, tuple)) else ()

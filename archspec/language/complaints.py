@@ -134,6 +134,8 @@ class Refused:
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
         errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+        keys = {error["loc"][:-1] for error in errors if error["loc"][-1:] == ("[key]",)}
+        errors = [error for error in errors if error["loc"] not in keys]  # that of the key is enough
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
         self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
         for path, error in self.errors:

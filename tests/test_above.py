@@ -76,3 +76,45 @@ def test_a_line_that_is_wrong_itself_stays_blamed() -> None:
     source = caught.value.sources[fault.loc.file]
     assert isinstance(source, Source)
     assert source.place(fault.loc).line == 10
+
+
+@pytest.mark.parametrize(
+    ("end", "line"), [("blocks:\n", 4), ("    params:", 6), ("      - id: fir", 8)]
+)
+def test_a_file_that_is_cut_off_says_so_once(end: str, line: int) -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(SPEC[: SPEC.index(end) + len(end)])
+    (fault,) = caught.value.faults
+    source = caught.value.sources[fault.loc.file]
+    assert isinstance(source, Source)
+    assert fault.message == "the document ends here; `body` is missing"
+    assert source.place(fault.loc).line == line
+
+
+ONCE = {
+    "a bracket": "params: {widths: 116, 232, 464], last: 10}\ninput: [8]\nbody: [{linear: $last}]",
+    "a total": "input: [8]\nbody: [relu]\nexpect: {t {params: 0}}",
+    "a param of the document": (
+        "params: {drpo: 0.1}\ninput: [8]\nblocks:\n"
+        "  A: {params: {drop: $drop}, body: [{dropout: $drop}]}\n"
+        "  B: {params: {drop: $drop}, body: [{dropout: $drop}]}\nbody: [A, B, {dropout: $drop}]"
+    ),
+    "a value in two expressions": (
+        "params: {n: -4}\ninput: [8]\n"
+        "body: [{linear: $(int(log2(n)))}, {linear: $(2 + int(log2(n)))}]"
+    ),
+    "a list that is none of numbers": (
+        "input: [8]\nbody:\n  - {repeat: {c: [4，2, 1]}, linear: $(c + 1)}\n"
+        "  - {relu: , expect: [2]}"
+    ),
+    "an axis that is wrong, and used": (
+        "params: {n: many}\ninput: [$n, 8, 8]\nbody: [{conv: {out: $n, kernel: 1}}]"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ONCE)
+def test_one_thing_is_one_complaint(kind: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(f"spec: 1\nname: t\n{ONCE[kind]}\n")
+    assert len(caught.value.faults) == 1, str(caught.value)

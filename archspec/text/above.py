@@ -51,6 +51,20 @@ def blamed(text: str, slip: Slip) -> Slip:
     return _signs(near, here) or _dash(near, here) or _column(_rows(text), near, here) or slip
 
 
+def first(text: str, slips: list[Slip]) -> list[Slip]:
+    """The slips without those that follow from another one.
+
+    Where a bracket is missing, numbers look like keys; a dash that is none takes a line away.
+    """
+    *before, last = slips
+    if last.code not in ("E104", "E114", "E117"):
+        return slips
+    if last.code == "E117" and any(slip.code == "E103" for slip in before):
+        return before
+    line = text.rfind("\n", 0, last.start) + 1
+    return [s for s in before if s.start < line or s.code not in ("E106", "E111")] + [last]
+
+
 def _rows(text: str) -> list[_Row]:
     found = []
     start = 0
@@ -121,7 +135,7 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
         alone = sum(row.column == first.column for row in inside) == 1
         fits = here.column == above[k].column + _STEP < first.column
         return first if alone and fits and counts[here.column] > 1 else None
-    if len(above) < 2:
+    if len(above) < 2 or above[-1].column >= here.column:
         return None
     before, row = above[-2:]  # the line above stands left of `here`: and of the one before it?
     between = before.column == here.column and before.item == row.item == here.item

@@ -84,7 +84,8 @@ def others(value: Any) -> list[Any]:
     if isinstance(value, float):
         return [1.5 * value + 0.01, 0.5 * value]
     if isinstance(value, int):
-        return [n for n in (2 * value, value + 1, 3 * value, value - 1, value // 2) if n > 0]
+        near = (2 * value, value + 1, 3 * value, value - 1, value // 2)
+        return [n for n in near if (n < 0 if value < 0 else n > 0) and n != value]
     if isinstance(value, tuple) and value and all(type(v) is int for v in value):
         return [(*value[:-1], value[-1] + 2), tuple(2 * v for v in value), (*value, value[-1])]
     if isinstance(value, Dotted):

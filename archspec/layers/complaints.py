@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
-from archspec.layers.fields import says, words
+from archspec.layers.fields import LARGEST, LARGEST_WHOLE, says, words
 from archspec.text.words import cut, meant, written
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def _complaint(
         message = f"`{cls.op}` needs `{name}`, {says(field)}"
         return BadArgument(name, message, f"write `{cls.op}: {{{name}: …}}`", "E209")
     more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
+    more = next((_SIZES[most] for e in found if (most := _passed(e)) in _SIZES), more)
     message = f"`{name}` of `{cls.op}` is {_shown(value)}; it takes {says(field)}"
     message += more.format(**first.get("ctx", {}))
     help = _remedy(found, words(field.annotation))
@@ -134,10 +135,22 @@ def _shown(value: object) -> str:
 
 # Limits that the words of a type leave out, by pydantic's name of their breach.
 _LIMITS = {
-    "large": ", below 2^62",
     "finite_number": ", finite",
     "too_long": ", at most {max_length} of them",
 }
+
+
+# Those of every number.
+_SIZES = {LARGEST_WHOLE: ", below 2^31", LARGEST: ", up to 3.4e38 as float32 is"}
+
+
+def _passed(error: ErrorDetails) -> float | None:
+    """How large a number may be that is larger, with its sign or without."""
+    limits = error.get("ctx", {})
+    if error["type"] not in ("less_than_equal", "greater_than_equal"):
+        return None
+    found: float = abs(limits.get("le", limits.get("ge")))
+    return found
 
 
 def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:

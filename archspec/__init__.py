@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from archspec.limits import Limits
     from archspec.module import BuildError, build
     from archspec.module.exchange import ExportError, export
-    from archspec.network import Program, compile, load, loads, render
+    from archspec.network import Program, check, compile, load, loads, render
     from archspec.text.faults import Fault, SpecError
 
 
 __version__ = VERSION
 
 __all__ = [
-    "BuildError", "ExportError", "Fault", "Limits", "Program", "SpecError", "build", "compile",
-    "export", "load", "loads", "register", "render", "search", "see", "train", "transfer",
-    "weights",
+    "BuildError", "ExportError", "Fault", "Limits", "Program", "SpecError", "build", "check",
+    "compile", "export", "load", "loads", "register", "render", "search", "see", "train",
+    "transfer", "weights",
 ]  # fmt: skip
 
 _HOME = {
     "BuildError": "archspec.module", "Fault": "archspec.text.faults", "Limits": "archspec.limits",
     "Program": "archspec.network", "SpecError": "archspec.text.faults", "build": "archspec.module",
-    "compile": "archspec.network", "export": "archspec.module.exchange",
-    "ExportError": "archspec.module.exchange", "load": "archspec.network",
-    "loads": "archspec.network", "register": "archspec.layers", "render": "archspec.network",
+    "check": "archspec.network", "compile": "archspec.network",
+    "export": "archspec.module.exchange", "ExportError": "archspec.module.exchange",
+    "load": "archspec.network", "loads": "archspec.network", "register": "archspec.layers",
+    "render": "archspec.network",
 }  # fmt: skip
 
 

@@ -105,11 +105,6 @@ class Program(Network):
         except UnprovenError as error:
             raise error.placed(self.sources) from None
 
-    @property
-    def source_code(self) -> str:
-        """The same as `code`."""
-        return self.code
-
     def with_(self, variant: str | None = None, **params: Any) -> Program:
         """The same spec, other choices: another variant starts afresh, params add to those set."""
         if variant is None:
@@ -170,6 +165,37 @@ class Program(Network):
         details = tuple(f"`{other}` {text}" for other, text in others)
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 
+    def variants_faults(self) -> list[Fault]:
+        """What is wrong with the spec's other variants: each fault once, with whose it is.
+
+        They may take together as much work as `limits` allow the network: those that are left are
+        said by W113.
+        """
+        found: dict[object, Fault] = {}
+        whose: dict[object, list[str]] = {}
+        others = [name for name in self.spec.variants if name != self.variant]
+        left = self.choice.limits.nodes
+        for k, name in enumerate(others):
+            left -= _LEAST + self.graph.root.steps
+            if left < 0:
+                return [*_told(found, whose), _unseen(self.spec, others[k:])]
+            faults, size = self._variant(name)
+            left -= max(0, size - self.graph.root.steps)
+            for fault in faults:
+                key = fault.code if fault.code == "E502" else (fault.code, fault.loc)
+                found.setdefault(key, fault)
+                whose.setdefault(key, []).append(name)
+        return _told(found, whose)
+
+    def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
+        """What is wrong with a variant, and how many steps unrolling it took."""
+        try:
+            program = Program(self.source, self.spec, replace(self.choice, variant=name))
+        except SpecError as error:
+            large = any(fault.code in _TOO_MUCH for fault in error.faults)
+            return error.faults, self.choice.limits.nodes if large else 0
+        return program.faults(), program.graph.root.steps
+
     def __repr__(self) -> str:
         return f"<Program {self.name}: {len(self.graph.steps)} nodes>"
 
@@ -180,6 +206,30 @@ class Program(Network):
         drawn = figure(self, format="svg")
         assert isinstance(drawn, str)
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
+
+
+_LEAST = 200  # steps that a variant is counted for at least
+_TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
+
+
+def _told(found: Mapping[object, Fault], whose: Mapping[object, list[str]]) -> list[Fault]:
+    """The faults, each with the variants that have it."""
+    return [
+        replace(fault, details=(*fault.details, f"in {_of(whose[key])}"))
+        for key, fault in found.items()
+    ]
+
+
+def _of(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the variant{'s' * (len(names) > 1)} {shown}{more}"
+
+
+def _unseen(spec: Spec, names: Sequence[str]) -> Fault:
+    loc = Loc(spec.loc.file, ("variants", names[0]), on_key=True)
+    message = f"{_of(names)} {'were' if len(names) > 1 else 'was'} not looked at: there is too much"
+    return Fault("W113", message, loc, f"`--variant {names[0]}` looks at one")
 
 
 # ------------------------------------------------------------------ the pipeline
@@ -210,6 +260,19 @@ class Run:
         if faults:
             raise SpecError(faults, self.program.sources)
         return self.program
+
+    def everywhere(self) -> tuple[Program, list[Fault]]:
+        """The program, once its other variants are checked too, and warnings about those.
+
+        Where anything is chosen from outside, that alone is checked. Raises SpecError.
+        """
+        program, choice = self.checked(), self.program.choice
+        if choice.variant is not None or choice.params or choice.inputs:
+            return program, []
+        found = program.variants_faults()
+        if any(fault.fatal for fault in found):
+            raise SpecError(found, program.sources)
+        return program, found
 
 
 class Stage(NamedTuple):
@@ -331,6 +394,28 @@ def load(
         allow_outside=allow_outside,
     )  # fmt: skip
     return prepare(path, choice)
+
+
+def check(
+    path: str | Path,
+    variant: str | None = None,
+    *,
+    inputs: Shapes | None = None,
+    limits: Limits = DEFAULT,
+    allow_outside: bool = False,
+    **params: Any,
+) -> list[Fault]:
+    """The warnings of a spec file; without a choice from outside, all its variants are checked.
+
+    As `load` otherwise. Raises SpecError with all independent faults.
+    """
+    choice = Choice(
+        variant=variant, params=params, inputs=inputs or {}, limits=limits,
+        allow_outside=allow_outside,
+    )  # fmt: skip
+    with collector.paused():
+        program, found = start(path, choice).everywhere()
+    return [*program.warnings, *found]
 
 
 def prepare(path: str | Path, choice: Choice) -> Program:

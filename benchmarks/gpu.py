@@ -45,6 +45,10 @@ NETWORKS = (
     ("efficientnet_b0", "efficientnet_b0"), ("convnext_tiny", "convnext_tiny"),
     ("vit_b_16", "vit_b_16"), ("shufflenet_v2", "shufflenet_v2"),
 )  # fmt: skip
+SMALL = {
+    "gpt2": "gpt2_tiny", "bert_base": "bert_tiny", "clip": "clip_small",
+    "stable_diffusion_unet": "stable_diffusion_unet_small",
+}  # fmt: skip
 LARGEST = 70e6  # parameters of a network that goes through forward and backward
 
 
@@ -103,7 +107,7 @@ def devices() -> None:
     """Each network where it is made, and there: what it makes on its way has to be there too."""
     from random_specs import from_seed
 
-    programs = [archspec.load(name) for name in shelf.names()]
+    programs = [archspec.load(name, SMALL.get(name)) for name in shelf.names()]
     for seed in range(100 if GPU else 10):
         try:
             programs.append(archspec.loads(from_seed(seed)))
@@ -276,7 +280,7 @@ def _ours(model: nn.Module, x: Any, y: Any, batch: int) -> Iterator[float]:
 def fit() -> None:
     """Epochs of the three loops in turns; torch's loader starts its processes in each of them."""
     torch.backends.cudnn.benchmark = True
-    samples, batch, size = (8192, 128, 224) if GPU else (16, 8, 64)
+    samples, batch, size = (4096, 128, 224) if GPU else (16, 8, 64)
     name = "resnet50" if GPU else "resnet18"
     inputs = {"input": (3, size, size)}
     program = archspec.load("resnet50", None if GPU else name, inputs=inputs, classes=10)
@@ -284,7 +288,7 @@ def fit() -> None:
     loops = [loop(archspec.build(program), x, y, batch) for loop in (_plain, _shown, _ours)]
     for loop in loops:
         next(loop)
-    times = [[next(loop) for loop in loops] for _ in range(5 if GPU else 1)]
+    times = [[next(loop) for loop in loops] for _ in range(4 if GPU else 1)]
     rates = [samples / statistics.median(one) for one in zip(*times, strict=True)]
     ratios = [statistics.median(one[k] / one[2] for one in times) for k in (0, 1)]
     print(

@@ -693,3 +693,17 @@ def test_params_that_defaults_read_stay_arguments(given: dict[str, int]) -> None
     wanted.load_state_dict(module.state_dict())
     x = torch.rand(2, 3, 8, 8)
     assert torch.equal(module(x), wanted(x))
+
+
+def test_an_older_torch_is_told_from_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Norms know `bias` from torch 2.12 on."""
+
+    def older(self: object, features: int) -> None:
+        raise AssertionError("not reached")
+
+    program = loads("spec: 1\nname: n\ninput: [3, 8, 8]\nbody: [{batch_norm: {bias: false}}]\n")
+    monkeypatch.setattr(nn.BatchNorm2d, "__init__", older)
+    monkeypatch.setattr(torch, "__version__", "2.11.0")
+    with pytest.raises(BuildError, match="unexpected keyword argument 'bias'") as caught:
+        build(program)
+    assert caught.value.help == "torch 2.11.0 does not know it: `pip install 'torch>=2.12'`"

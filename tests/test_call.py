@@ -253,3 +253,23 @@ def test_random_networks_are_the_same_however_blocks_are_called() -> None:
         assert other.code == wanted.code
         tried += 1
     assert tried > 5
+
+
+def test_a_negative_argument_is_honest_too(tmp_path: Path) -> None:
+    program = loads("""\
+spec: 1
+name: fuse
+input: [3, 64, 64]
+blocks:
+  Down:
+    params: {out: required, up: required}
+    sequential:
+      - repeat: "$(max(0, -up))"
+        conv: {out: $(out if loop.last else prev.channels), kernel: 3, stride: 2, padding: 1}
+body:
+  - {Down: {out: 8, up: -1}}
+  - relu
+  - {Down: {out: 6, up: -3}}
+""")
+    check(program)
+    assert not any(lies(program, tmp_path))

@@ -52,7 +52,8 @@ RULES = {
     "{relative_positions: [7, 7]}": _swin(7),
     "{relative_positions: [3, 3], flat: true}": _swin(3).flatten(),
     "{log_steps: [8, 8]}": _swin_v2(8),
-    "{relative_positions: 3}": torch.tensor([[2, 1, 0], [3, 2, 1], [4, 3, 2]]),
+    "{relative_positions: 7}": _swin(7),
+    "{relative_positions: [3]}": torch.tensor([[2, 1, 0], [3, 2, 1], [4, 3, 2]]),
 }
 
 

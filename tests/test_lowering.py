@@ -140,7 +140,21 @@ blocks:
 body: [{id: a, Unit: {deep: false}}, relu, {id: b, Unit: {kernels: [1, 5]}}]
 """
 LAST_AXIS = "spec: 1\nname: net\ninput: [4, 8]\nbody: [{slice: {stop: 4, axis: -1}}]\n"
-EVERY = (TWO_FACTORS, TWO_RESHAPES, NUMBERED, OPPOSITE, COLUMNS, LAST_AXIS)
+# a factor that is known behind a loop, and what is frozen is frozen behind that
+FROZEN = """\
+spec: 1
+name: net
+params: {depth: 2}
+input: [3, 8, 8]
+body:
+  - id: convs
+    repeat: $depth
+    residual: [{conv: {out: $(2 * prev.channels), kernel: 1}}, relu]
+    merge: concat
+  - {freeze: true, batch_norm: }
+  - scale: $(prev.channels ** -0.5)
+"""
+EVERY = (FROZEN, TWO_FACTORS, TWO_RESHAPES, NUMBERED, OPPOSITE, COLUMNS, LAST_AXIS)
 
 
 @pytest.mark.parametrize("text", EVERY)
@@ -222,11 +236,23 @@ input: [4, 8]
 body: [{id: stem, linear: 8}, {id: a, tap: always, linear: 2}, {id: b, linear: 3}]
 outputs: {a: a, b: b}
 """
+HALVES = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - {id: halves, constant: [[[1.0]], [[2.0]], [[3.0]], [[4.0]]]}
+  - {id: conv, from: input, conv: {out: 4, kernel: 1}}
+  - {id: low, sub: [conv, halves]}
+  - {id: high, add: [conv, halves]}
+  - concat: [low, high]
+"""
 
 
 @pytest.mark.parametrize(
     ("text", "written", "never"),
     [
+        (HALVES, "torch.cat([x - self.halves, x + self.halves], 1)", "= self.halves"),
         (TAPPED, "self.features[1](self.features[0](x))", r"class Features|\[\"0\"\]"),
         (LEARNED, "self.gamma.view(-1, 1, 1)", "expand|reshape"),
         (STATES, "self.decoder(output, (h, c))", "contiguous"),
@@ -515,6 +541,25 @@ body: [Layer: 2, Layer: {heads: 4, causal: true}]
 
 def test_classes_that_a_flag_tells_apart_are_called_after_it() -> None:
     assert list(signatures(CAUSAL)) == ["Layer", "CausalLayer", "Net"]
+
+
+# how often something is repeated is no argument where each copy is read by itself
+TAPS = """\
+spec: 1
+name: net
+input: [4, 8, 8]
+blocks:
+  Chain:
+    params: {depth: required}
+    body:
+      - {id: m, repeat: $depth, conv: {out: 4, kernel: 1}}
+      - concat: m.*
+body: [Chain: 1, Chain: 2, Chain: 2]
+"""
+
+
+def test_classes_that_a_count_tells_apart_are_called_after_it() -> None:
+    assert list(signatures(TAPS)) == ["ChainDepth1", "ChainDepth2", "Net"]
 
 
 # with as many heads of key as of query, attention is called without `enable_gqa`

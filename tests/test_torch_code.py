@@ -280,6 +280,8 @@ def test_points_of_a_map_in_the_image(detection: ModuleType) -> None:
     assert middles.tolist() == [[[[4, 12, 20]] * 2, [[2] * 3, [6] * 3]]] * 2
     corners = detection.GridPoints(0.0)(map, image)
     assert corners[0].tolist() == [[[0, 8, 16]] * 2, [[0] * 3, [4] * 3]]
+    own = detection.GridPoints()(map)
+    assert own[0].tolist() == [[[0.5, 1.5, 2.5]] * 2, [[0.5] * 3, [1.5] * 3]]
 
 
 def test_anchors_stand_at_every_cell(detection: ModuleType) -> None:

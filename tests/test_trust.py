@@ -20,7 +20,9 @@ def engine(*words: str) -> subprocess.CompletedProcess[str]:
 def test_engines_are_listed() -> None:
     done = engine()
     assert not done.returncode
-    assert {"kills", "threads", "edges", "stability", "runs"} <= set(done.stdout.split())
+    assert {"bounds", "fuzz", "kills", "makes", "threads", "edges", "stability"} <= set(
+        done.stdout.split()
+    )
     wrong = engine("nope")
     assert wrong.returncode == 2
     assert "`nope` is no engine; known: " in wrong.stderr
@@ -56,3 +58,21 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     threads = pytest.importorskip("benchmarks.trust.threads")
     outcomes = list(threads.together(random.randrange(10**6), tmp_path, 8, 3))
     assert outcomes == ["as serial"] * 24
+
+
+@pytest.mark.parametrize("name", ["bounds", "fuzz", "makes"])
+def test_nothing_is_found_in_seconds(name: str) -> None:
+    """What was found once stands in tests/bad; these are other seeds each time."""
+    done = engine(name, "--seed", str(random.randrange(10**6)), "--budget", "1")
+    assert not done.returncode, done.stdout + done.stderr
+
+
+def test_what_takes_too_long_or_dies_is_seen() -> None:
+    code = (
+        "from benchmarks.trust import apart\n"
+        "def hang():\n yield 'a …'\n yield 'b'\n yield 'c …'\n while True: pass\n"
+        "def grow():\n yield str(len(bytes(300 << 20)))\n"
+        "print(apart(hang, 1, 100), apart(grow, 1, 100))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "['b', \"HANGS: over 1 s ['c …']\"] ['FAILS: MemoryError: ']\n"

@@ -75,7 +75,7 @@ SECOND = """\
       - {id: scores, mul: [cosines, prev]}
       - {id: relative_coords_table, constant: {value: $steps}}
       - id: relative_position_index
-        constant: {relative_positions: [$window, $window], flat: true}
+        constant: {relative_positions: $window, flat: true}
       - id: cpb_mlp
         from: relative_coords_table
         sequential: [{linear: 512}, relu, {linear: {out: $heads, bias: false}}]

@@ -35,19 +35,19 @@ STAGE_NAMES = ("read", "parse", "expand", "graph", "analyse", "lower", "emit")
 )  # fmt: skip
 @choosing
 def check(specs: tuple[str, ...], choice: Choice) -> None:
-    """Say what is wrong with specs, if anything."""
+    """Say what is wrong with specs and their variants, if anything."""
     from archspec.report import headline
     from archspec.text.faults import SpecError
 
     good = True
     for spec in specs:
         try:
-            program = choice.load(spec)
+            program, warnings = choice.everywhere(spec)
         except SpecError as error:
             faults(error.faults, error.sources)
             good = False
             continue
-        good = good and not (choice.strict and program.warnings)
+        good = good and not (choice.strict and warnings)
         say(f"{program.source.name}: {headline(program)}")
     if not good:
         raise Exit(WRONG_SPEC)

@@ -246,6 +246,16 @@ class Choice:
         faults(program.warnings, program.sources)
         return program
 
+    def everywhere(self, spec: str) -> tuple[Program, int]:
+        """The program, its other variants checked too; all warnings are shown, and counted."""
+        from archspec import collector
+
+        with collector.paused():
+            program, of_variants = self.start(spec).everywhere()
+        warnings = [*program.warnings, *of_variants]
+        faults(warnings, program.sources)
+        return program, len(warnings)
+
     def accept(self, spec: str) -> Program:
         """As `load`; warnings end the command where they are fatal."""
         program = self.load(spec)

@@ -358,26 +358,17 @@ def codes(
 @_PICTURES
 @_seeing
 @click.option(
-    "--anomalous",
-    "-a",
-    metavar="PATH",
-    multiple=True,
+    "--anomalous", "-a", metavar="PATH", multiple=True,
     help="Pictures known to be anomalies; PICTURE are then none.",
-)
+)  # fmt: skip
 @click.option(
-    "--normal",
-    metavar="PATH",
-    multiple=True,
+    "--normal", metavar="PATH", multiple=True,
     help="Normal pictures not learned from; what a run holds out, if not said.",
-)
+)  # fmt: skip
 @click.option(
-    "--share",
-    metavar="X",
-    type=float,
-    default=0.95,
-    show_default=True,
-    help="Of normal pictures, that is below the threshold.",
-)
+    "--share", metavar="X", type=float, default=0.95, show_default=True,
+    help="How many of the normal pictures are below the threshold.",
+)  # fmt: skip
 def anomaly(
     pictures: tuple[str, ...], networks: Networks, anomalous: tuple[str, ...],
     normal: tuple[str, ...], share: float, choice: Choice, output: Output,

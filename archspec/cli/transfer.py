@@ -88,7 +88,7 @@ _asking = together(
 
 @click.group()
 def transfer() -> None:
-    """Transfer learning: codes, classifiers, plans, what a phase trains."""
+    """Transfer learning: codes, linear classifiers, plans."""
 
 
 @transfer.command()

@@ -6,6 +6,7 @@ Calls are nested where a reader would nest them, variables are named by liveness
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,54 @@ def _method(node: ast.expr | None, text: str) -> ast.expr | None:
     return node.func.value if same else None
 
 
+def direct(steps: list[Step], count: Counter[int]) -> list[Step]:
+    """A tensor of the class's own is read where it is used: no variable holds it.
+
+    y = self.points(x)
+    t = self.halves
+    torch.cat([y - t, y + t], 1)        torch.cat([y - self.halves, y + self.halves], 1)
+    """
+    every = list(_assigns(steps))
+    inside = Counter(v for s in every for v in s.reads)
+    held = {
+        s.outs[0].id: s.value
+        for s in every
+        if len(s.outs) == 1 and _is_own(s.value) and inside[s.outs[0].id] == count[s.outs[0].id]
+    }
+
+    def read(text: str) -> ast.expr | None:
+        return held.get(int(text[1:])) if text[0] == "@" else None
+
+    for s in every:
+        if not held.keys().isdisjoint(s.reads):
+            s.value, s._reads = rebuilt(s.value, read), None
+    return _without(steps, held)
+
+
+def _is_own(node: ast.expr) -> bool:
+    """Whether it is `self.halves` or `self.get_buffer("level.halves")`, and nothing else."""
+    return re.fullmatch(r'self\.(\w+|get_(parameter|buffer)\("[\w.]+"\))', render(node)) is not None
+
+
+def _assigns(steps: Iterable[Step]) -> Iterator[Assign]:
+    for s in steps:
+        if isinstance(s, Assign):
+            yield s
+        elif isinstance(s, (Either, Training, Loop)):
+            yield from _assigns(s.body)
+
+
+def _without(steps: Iterable[Step], held: Mapping[int, ast.expr]) -> list[Step]:
+    """The steps but those that give one of these Vars."""
+    left: list[Step] = []
+    for s in steps:
+        if isinstance(s, (Either, Training, Loop)):
+            s.body = _without(s.body, held)
+        if not isinstance(s, Assign) or len(s.outs) != 1 or s.outs[0].id not in held:
+            left.append(s)
+    return left
+
+
 # ---------------------------------------------------------------- loops
 
 
@@ -258,7 +307,7 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
         if limit is not None and place >= limit:
             return
         length = _length(s) + _length(prev) - 1
-        if length > NESTED:
+        if length > _room(s, prev):
             return
         s.absorb(prev, place)
         s.length, limit = length, place
@@ -267,6 +316,15 @@ def _absorb(s: Assign, before: list[Step], count: Counter[int]) -> None:
             limit = None
             s.inner = s.inner and prev.inner
         before.pop()
+
+
+def _room(s: Assign, prev: Assign) -> int:
+    """How long the line may become; one of calls of what calls give is not broken well."""
+    twice = any(
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Call) for n in ast.walk(prev.value)
+    )
+    target = len(s.outs[0].hint) if s.outs else 0
+    return NESTED - target if twice and isinstance(s.value, ast.BinOp) else NESTED
 
 
 def _length(s: Assign) -> int:
@@ -352,6 +410,9 @@ class Naming:
                     c.used(v, self.at)
                 for out in s.outs:
                     c.born(out, self.at)
+                    if isinstance(s.value, ast.Attribute):  # its type is no plain tensor's
+                        c.named.add(out.id)
+                        c.hints[out.id] = c.hints[out.id] or [s.value.attr]
             elif isinstance(s, Either):
                 c.used(s.other.id, self.at)
                 self._scan(s.body)

@@ -22,7 +22,7 @@ on it is hidden, so that one mistake is one complaint.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,7 @@ from archspec import collector
 from archspec.expand import cut, fills, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
+from archspec.expand.origin import Said
 from archspec.expand.params import inputs as _inputs
 from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
@@ -180,6 +181,7 @@ def _root(state: State, chosen: _Chosen) -> Instance:
     spec, variant, params, inputs = chosen
     if not params and not inputs:
         state.expecting = spec.loc.file
+    state.chosen = Said(spec, variant, params)
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
     block = as_block(spec, variant or spec.name)
@@ -189,7 +191,10 @@ def _root(state: State, chosen: _Chosen) -> Instance:
 
 
 def _ordered(state: State, spec: Spec) -> list[Any]:
-    """The faults in the order of the text, file by file."""
+    """The faults in the order of the text, file by file.
+
+    What is computed from a value that is wrong itself is not said.
+    """
     files = {name: k for k, name in enumerate(spec.sources)}
 
     def place(fault: Any) -> tuple[int, int, int]:
@@ -197,7 +202,13 @@ def _ordered(state: State, spec: Spec) -> list[Any]:
         line, column = source.place(fault.loc)[:2] if source is not None else (0, 0)
         return files.get(fault.loc.file, 0), line, column
 
-    return sorted(state.faults, key=place)
+    wrong = {fault.loc for fault in state.faults if fault.cause}
+    return sorted((f for f in state.faults if wrong.isdisjoint(_computed(f))), key=place)
+
+
+def _computed(fault: Fault) -> Collection[object]:
+    """What a wrong value is computed from."""
+    return [at for at in fault.cause if at != fault.loc]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archspec.expand.calls import received
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace
+from archspec.expand.origin import Link
 from archspec.expand.params import inputs as input_types
 from archspec.expand.params import params as network_params
 from archspec.expand.state import HiddenError, LimitError
@@ -96,7 +97,7 @@ class Again:
                 else:
                     env = {**file.document, **seen, **args}
                     args[name] = state.value(default, env, callee.block.loc)
-            state.enter(item, args, ())
+            state.enter(Link(item, args=args))
             found = instance(callee, args, types, like.asked)
             state.leave()
             return found

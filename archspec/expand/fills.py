@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.expressions import is_number, is_whole
+from archspec.layers.base import REPARAMETRISED
+from archspec.layers.fields import LARGEST
 from archspec.text.faults import Fault
 from archspec.text.words import show
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from archspec.layers.base import Shape, Weight
 
 _CODE = "E221"
-_LARGEST = 3.4028234663852886e38  # of float32
-_REPARAM = "parametrizations."
 _WORDS = frozenset({"mode", "nonlinearity"})
 _USUAL: dict[str, dict[str, float]] = {
     "uniform": {"a": 0.0, "b": 1.0},
@@ -63,7 +63,7 @@ def _filled(node: Node, which: str) -> Iterator[Weight]:
     """The weights of a node that its filler for `weight`, or for `bias`, is for."""
     for weight in node.untied() if node.shared is None else ():
         direct = weight.name.endswith(("original", "original1"))  # of the shape of what is computed
-        computed = weight.name.startswith("parametrizations.") and not direct
+        computed = weight.name.startswith(REPARAMETRISED) and not direct
         if not weight.buffer and not computed and ("bias" in weight.name) is (which == "bias"):
             yield weight
 
@@ -77,7 +77,7 @@ def _wrong(filler: Filler, weight: Weight, node: Node) -> tuple[str, str] | None
     for key, value in numbers.items():
         if not is_number(value):
             return f"`{key}` of `{name}` is {show(value)}; it takes a number", ""
-        if abs(value) > _LARGEST or value - value != 0:
+        if abs(value) > LARGEST or value - value != 0:
             help = "a float32 goes to about 3.4e38"
             return f"`{key}` of `{name}` is {show(value)}, more than a weight can hold", help
     least, most = _AXES.get(name, (0, 8))
@@ -96,7 +96,7 @@ def _uniform(name: str, args: Mapping[str, Any], _: Shape) -> str:
     a, b = args["a"], args["b"]
     if a > b:
         return f"`a` of `{name}` is {show(a)}, above its `b`, {show(b)}"
-    return "" if b - a <= _LARGEST else f"`{name}` goes from {show(a)} to {show(b)}, too far"
+    return "" if b - a <= LARGEST else f"`{name}` goes from {show(a)} to {show(b)}, too far"
 
 
 def _normal(name: str, args: Mapping[str, Any], _: Shape) -> str:
@@ -123,7 +123,7 @@ def _gain(name: str, args: Mapping[str, Any], shape: Shape) -> str:
     gain = args["gain"]
     if gain < 0:
         return f"`gain` of `{name}` is {show(gain)}; it is at least 0"
-    large = gain * math.sqrt(6 / max(1, shape[0] + shape[1])) > _LARGEST / 2
+    large = gain * math.sqrt(6 / max(1, shape[0] + shape[1])) > LARGEST / 2
     return f"`gain` of `{name}` is {show(gain)}: weights would not be finite" if large else ""
 
 
@@ -148,7 +148,7 @@ _RULES: dict[str, Callable[[str, Mapping[str, Any], Shape], str]] = {
 
 def _misfit(values: Any, weight: Weight, node: Node) -> tuple[str, str] | None:
     """Numbers that are neither a whole weight nor what is the same for its channels."""
-    found, known = shape(values), fitting(weight)
+    found, known = _rows(values), _fitting(weight)
     if found in known:
         return None
     said = f"the {weight.name or 'weight'} of `{node.path}` is {list(weight.shape)}"
@@ -156,12 +156,12 @@ def _misfit(values: Any, weight: Weight, node: Node) -> tuple[str, str] | None:
     return f"`values` are {list(found)}; {said}", help
 
 
-def fitting(weight: Weight) -> list[tuple[int, ...]]:
+def _fitting(weight: Weight) -> list[tuple[int, ...]]:
     """The shapes of numbers for it: all of it; a kernel, for all outputs, for all channels too."""
     space = len(weight.shape) - 2
     return [weight.shape[k:] for k in range(3 if space > 0 else 1)]
 
 
-def shape(values: Any) -> tuple[int, ...]:
-    """Of numbers in rows."""
-    return (len(values), *shape(values[0])) if isinstance(values, (list, tuple)) else ()
+def _rows(values: Any) -> tuple[int, ...]:
+    """The shape of numbers in rows."""
+    return (len(values), *_rows(values[0])) if isinstance(values, (list, tuple)) else ()

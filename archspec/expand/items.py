@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
+from archspec.expand.origin import Link
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import Env, HiddenError, Link, deeper, frozen
+from archspec.expand.state import Env, HiddenError, deeper, frozen
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Inputs
@@ -384,7 +385,8 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     """The copy of a call; `fed` are its arguments and its inputs."""
     args, ins = fed
     name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
-    walk.state.enter(plan.item, args, (*spot.frame.path, name))
+    called = callee.block, callee.file.spec
+    walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
     walk.step(plan.item, made.steps)

@@ -11,6 +11,7 @@ from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expressions import is_whole
 from archspec.language import Item
 from archspec.limits import Limits
+from archspec.text.faults import Fault
 from archspec.text.words import show
 
 Columns = dict[str, list[Any]]
@@ -25,7 +26,8 @@ def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
         if not is_whole(count) or count < 0:
             message = f"`repeat` is {show(count)}; it takes a whole number from 0, or columns"
             help = "use `//` or `int` where it is computed" if isinstance(count, float) else ""
-            state.fault("E218", message, repeat.loc, help)
+            fault = Fault("E218", message, repeat.loc, help)
+            state.wrong(repeat.count, fault, f"`repeat` of `{item.said}`")
             raise HiddenError
         return count, {}
     columns: Columns = {}
@@ -34,7 +36,7 @@ def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
         column = state.value(entry, env, loc)
         if not isinstance(column, (list, tuple)):
             message = f"the column `{name}` is {show(column)}; a column is a list"
-            state.fault("E218", message, loc)
+            state.wrong(entry, Fault("E218", message, loc), f"`repeat` of `{item.said}`")
             raise HiddenError
         columns[name] = list(column)
     lengths = {name: len(column) for name, column in columns.items()}

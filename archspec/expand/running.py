@@ -25,6 +25,7 @@ from functools import cached_property
 from operator import or_
 from typing import Any
 
+from archspec.expand.origin import Link
 from archspec.expand.state import Env, State, Types, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr, Record
@@ -198,13 +199,14 @@ class Symbolic(State):
         self._fixed(f"`{field}`", found, deeper(item.loc, field), "decide by a param, or ")
         return bool(plain(found))
 
-    def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
-        for name, value in args.items():
+    def enter(self, link: Link) -> None:
+        item = link.item
+        for name, value in (link.args or {}).items():
             given = Loc(item.loc.file, (*item.given, name), span=item.loc.span)
             loc = given if name in item.args else item.key
             inside = "read the size in the block, where it is used, or "
             self._fixed(f"`{name}` of `{item.said}`", value, loc, inside)
-        super().enter(item, args, path)
+        super().enter(link)
 
     def fillers(self, init: Init | None, env: Env) -> Init | None:
         found = super().fillers(init, env)

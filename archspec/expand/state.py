@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from archspec.expand import origin
+from archspec.expand.origin import Link, Said
 from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
@@ -37,17 +39,6 @@ class LimitError(Exception):
 UNKNOWN: Any = object()  # stands in an environment for a value that a fault hides
 
 
-@dataclass(slots=True)
-class Link:
-    """One step down: a copy of a repeated item, or a call and the path it stands under."""
-
-    item: Item
-    index: int = 0  # of the copy
-    count: int = 0  # of copies; 0: a call
-    args: Mapping[str, Any] | None = None
-    path: tuple[str, ...] = ()
-
-
 class State:
     """One expansion."""
 
@@ -61,6 +52,7 @@ class State:
         # the file whose items have the shapes they expect; none where anything is set from outside
         self.expecting: str | None = None
         self.links: list[Link] = []
+        self.chosen: Said | None = None  # the document that is expanded, and what is chosen of it
         self.depth = 0
         self.copies = 0  # made so far, absent ones included
         self.plans: dict[int, Plan] = {}
@@ -97,6 +89,40 @@ class State:
         if self.trying or len(self.faults) >= SHOWN:  # nobody reads more of them
             raise LimitError
 
+    def wrong(self, value: Any, fault: Fault, said: str) -> None:
+        """Note that a value as written is wrong: where it stands, if that is elsewhere, and once.
+
+        `said` is what it is used by.
+        """
+        chosen = self.chosen
+        if chosen is None:
+            self.fault(fault.code, fault.message, fault.loc, fault.help)
+            return
+        fault = replace(fault, cause=tuple(origin.places(value, self.links, chosen)))
+        at = origin.place(value, self.links, chosen)
+        if at is not None:
+            used = Step(fault.loc, said, _USED)
+            given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
+            details = (f"`{given}` is set from outside",) if given in chosen.params else ()
+            fault = replace(fault, loc=at, details=details, chain=(*self.chain(), used))
+        else:
+            fault = replace(fault, chain=self.chain())
+        self._of_value(fault, getattr(value, "text", None) if at is None else None)
+
+    def _of_value(self, fault: Fault, text: str | None = None) -> None:
+        """Note a fault of a value, once however often that is used, and its `text` is written."""
+        self.blind = True
+        at = fault.loc
+        keys: set[tuple[object, ...]] = {("value", at.file, at.path)}
+        if text is not None:
+            keys.add((fault.code, at.file, block_of(at), text))
+            keys.add((fault.code, fault.message, frozenset(fault.cause)))
+        if keys.isdisjoint(self._said):
+            self.faults.append(fault)
+        self._said.update(keys)
+        if self.trying:
+            raise LimitError
+
     @contextmanager
     def aside(self) -> Iterator[list[Fault]]:
         """What is noted meanwhile: kept in the list alone, for who finds that it matters."""
@@ -107,6 +133,9 @@ class State:
 
     def again(self, fault: Fault) -> None:
         """Note what was noted aside: it matters."""
+        if fault.cause:
+            self._of_value(fault)
+            return
         self.fault(fault.code, fault.message, fault.loc, fault.help, fault.details)
 
     def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
@@ -168,7 +197,7 @@ class State:
         try:
             return evaluate(expr, env)
         except ExpressionError as bad:
-            self.failed(bad, loc, expr.text)
+            self.failed(bad, loc, expr)
             raise HiddenError from None
 
     def _listed(self, value: list[Any], loc: Loc) -> None:
@@ -194,10 +223,19 @@ class State:
             self.failed(bad, loc, template.text[bad.start : bad.stop])
             raise HiddenError from None
 
-    def failed(self, bad: ExpressionError, loc: Loc, text: str) -> None:
-        """Note what is wrong with an expression; written twice, it is one fault."""
+    def failed(self, bad: ExpressionError, loc: Loc, said: Expr | str) -> None:
+        """Note what is wrong with an expression; written twice, it is one fault.
+
+        So it is where one value makes several fail in one way.
+        """
         at = replace(loc, span=(bad.start, bad.stop))
-        self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
+        chosen, text = self.chosen, said if isinstance(said, str) else said.text
+        read = origin.places(said, self.links, chosen) if chosen is not None else []
+        if not read:
+            self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
+            return
+        fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
+        self._of_value(fault, bad.message)
 
     def condition(self, item: Item, field: str, env: Env) -> bool | None:
         """Whether a condition of an item holds; None where none is said, or a fault hides it."""
@@ -212,7 +250,7 @@ class State:
             return found
         help = "compare it: `x > 0`, `x != 0`"
         message = f"`{field}` is {show(found)}; it takes true or false"
-        self.fault("E361", message, loc, help, cause=(getattr(value, "text", ""), message))
+        self.wrong(value, Fault("E361", message, loc, help), f"`{field}` of `{item.said}`")
         return None
 
     def frozen(self, item: Item, env: Env) -> bool | list[tuple[str, ...]] | None:
@@ -279,10 +317,8 @@ class State:
                 found = self.layers[key] = create(op, args)
             except BadArgument as bad:
                 path = (op,) if bad.field is None else (op, bad.field)
-                written = getattr(item.args.get(bad.field or ""), "text", "")
-                cause = (written, bad.code) if written else ()
-                at = deeper(loc or item.loc, *path)
-                self.fault(bad.code, bad.message, at, bad.help, (), cause)
+                fault = Fault(bad.code, bad.message, deeper(loc or item.loc, *path), bad.help)
+                self.wrong(item.args.get(bad.field or ""), fault, f"`{op}`")
                 raise HiddenError from None
         return found
 
@@ -313,9 +349,10 @@ class State:
 
     # ------------------------------------------------------------ limits
 
-    def enter(self, item: Item, args: Env, path: tuple[str, ...]) -> None:
+    def enter(self, link: Link) -> None:
         """One call deeper. Raises LimitError."""
-        self.links.append(Link(item, args=args, path=path))
+        item = link.item
+        self.links.append(link)
         self.depth += 1
         if self.depth > self.limits.depth:
             most = self.limits.depth
@@ -343,6 +380,7 @@ class State:
         return self.stop("E406", message, loc, _MORE)
 
 
+_USED = "used from"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 _MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"
 

@@ -393,8 +393,8 @@ class _Compiler:
         values = self.applied(part.iter, partial(entries_of, shown), self.node(part.iter, depth))
         self.bound = self.bound | {name}
         tests = [self.condition(test, depth) for test in part.ifs]
-        round = self.applied(part.target, lambda: None)  # counts it
-        return name, values, lambda env: round(env) is None and all(test(env) for test in tests)
+        counted = self.applied(part.target, lambda: True)
+        return name, values, lambda env: counted(env) and all(test(env) for test in tests)
 
     def subscript(self, node: ast.Subscript, depth: int) -> Run:
         owner = self.node(node.value, depth)

@@ -189,9 +189,7 @@ def _parameters(name: str) -> Schema:
     known, main = FILLERS[name]
     words = {k: {"enum": list(_WORDS[k])} for k in known if k in _WORDS}
     needed = [_REQUIRED[name]] if name in _REQUIRED else []
-    number: Schema = (
-        {"anyOf": [{"type": "array"}, *_NUMBER["anyOf"]]} if name == "values" else _NUMBER
-    )
+    number = _NUMBERS if name == "values" else _NUMBER
     choices = [_mapping(dict.fromkeys(known, number) | words, required=needed)]
     choices += [] if needed else [{"type": "null"}]
     return {"anyOf": choices + ([number] if main is not None else [])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -92,11 +93,14 @@ class Prelu(Activation):
 
     def count(self, t: TensorType) -> int:
         """The number of slopes."""
-        return t.shape[0] if isinstance(self.num_parameters, str) else self.num_parameters
+        said = self.num_parameters
+        return math.prod(t.shape[:1]) if isinstance(said, str) else said
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         count = self.count(t)
-        if count not in (1, t.shape[0]):
+        if count not in (1, *t.shape[:1]):
+            if not t.shape:
+                raise self.misfit("num_parameters", f"the input {t} has no channels")
             why = f"it is 1 or the {t.shape[0]} channels of the input {t}"
             raise self.misfit("num_parameters", why, "write `num_parameters: channels`")
         return super().infer(t)

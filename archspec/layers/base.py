@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -223,6 +223,7 @@ class Call:
 
 
 TIED = "weight"  # of the weights of an op, the one that `tie` is about
+REPARAMETRISED = "parametrizations."  # begins the names of weights that another is computed from
 TENSORS = frozenset({"nn.Parameter", "nn.Buffer"})  # wraps that make no module
 
 
@@ -276,7 +277,7 @@ class Layer(BaseModel):
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
     # what it gets of torch's autocast on a GPU: inputs as they are, several as their "widest";
     # all in "half" precision, as products; all in "full"
-    autocast: ClassVar[str] = "widest"
+    autocast: ClassVar[Literal["widest", "half", "full"]] = "widest"
     work: ClassVar[int] = 0  # floating point operations per element of the output, beside MACs
 
     word: ClassVar[str] = ""  # in figures, where it is not `op` with spaces

@@ -8,12 +8,13 @@ conv: {out: 0, kernal: 3}
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
-from archspec.layers.fields import says, words
+from archspec.layers.fields import LARGEST, LARGEST_WHOLE, says, words
 from archspec.text.words import cut, meant, written
 
 if TYPE_CHECKING:
@@ -115,18 +116,41 @@ def _complaint(
         message = f"`{cls.op}` needs `{name}`, {says(field)}"
         return BadArgument(name, message, f"write `{cls.op}: {{{name}: …}}`", "E209")
     more = _LIMITS.get(first["type"], "") if len(found) == len(first["loc"]) == 1 else ""
-    message = f"`{name}` of `{cls.op}` is {cut(written(value))}; it takes {says(field)}"
+    more = next((_SIZES[most] for e in found if (most := _passed(e)) in _SIZES), more)
+    message = f"`{name}` of `{cls.op}` is {_shown(value)}; it takes {says(field)}"
     message += more.format(**first.get("ctx", {}))
     help = _remedy(found, words(field.annotation))
     return BadArgument(name, message, help or _sides(cls, name, value))
 
 
+_WORD = re.compile(r"(?!(true|false|null)$)[A-Za-z_][\w .-]*", re.ASCII | re.IGNORECASE)
+
+
+def _shown(value: object) -> str:
+    """As it is written; a text that may be taken for something else says that it is one."""
+    text = cut(written(value))
+    plain = not isinstance(value, str) or _WORD.fullmatch(value) is not None
+    return text if plain else f"the text `{text}`"
+
+
 # Limits that the words of a type leave out, by pydantic's name of their breach.
 _LIMITS = {
-    "large": ", below 2^62",
     "finite_number": ", finite",
     "too_long": ", at most {max_length} of them",
 }
+
+
+# Those of every number.
+_SIZES = {LARGEST_WHOLE: ", below 2^31", LARGEST: ", up to 3.4e38 as float32 is"}
+
+
+def _passed(error: ErrorDetails) -> float | None:
+    """How large a number may be that is larger, with its sign or without."""
+    limits = error.get("ctx", {})
+    if error["type"] not in ("less_than_equal", "greater_than_equal"):
+        return None
+    found: float = abs(limits.get("le", limits.get("ge")))
+    return found
 
 
 def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:

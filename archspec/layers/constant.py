@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from archspec.expressions import is_whole
 from archspec.layers.base import Arg, BadArgument, Call, Layer, TensorType, Weight
 from archspec.layers.fields import Flag, Number, Says, Size, alone, up_to
 from archspec.text.words import listed
@@ -53,15 +54,20 @@ _Line = Annotated[
     Field(min_length=3, max_length=3),
     Says("a list of three: start, stop, and how many"),
 ]
+_RULES = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions", "log_steps")
+
+
+def _square(value: Any) -> Any:
+    """A number is that along both axes, as everywhere where a window is meant."""
+    return (value, value) if is_whole(value) else value
+
+
 _Window = Annotated[
     tuple[Size, ...],
     up_to(3),
-    BeforeValidator(alone, json_schema_input_type=Size | tuple[Size, ...]),
-    Says("a whole number of at least 1, or a list of one per axis"),
+    BeforeValidator(_square, json_schema_input_type=Size | tuple[Size, ...]),
+    Says("a whole number of at least 1, for a square, or a list of one per axis"),
 ]
-
-
-_RULES = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions", "log_steps")
 
 
 class Constant(Layer):
@@ -91,7 +97,8 @@ class Constant(Layer):
         ({"linspace": [0, 1, 5]}, ()),
         ({"causal_mask": 6, "persistent": False}, ()),
         ({"relative_positions": [2, 3]}, ()),
-        ({"relative_positions": 4, "flat": True}, ()),
+        ({"relative_positions": 4}, ()),
+        ({"relative_positions": [4], "flat": True}, ()),
         ({"log_steps": [3, 2]}, ()),
     )
 
@@ -103,7 +110,7 @@ class Constant(Layer):
         None, description="places [T, T], true where one comes after the other"
     )
     relative_positions: _Window | None = Field(
-        None, description="of a window: for each two of its N places the number of the step, [N, N]"
+        None, description="of a window (7: 7×7), for each two of its N cells their step's number"
     )
     log_steps: _Window | None = Field(
         None,

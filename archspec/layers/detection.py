@@ -45,27 +45,33 @@ def expect_boxes(op: str, boxes: TensorType, scores: TensorType | None = None) -
 
 
 class GridPoints(Layer):
-    """Where the cells of a map lie in the image: x and y, in cells of the image.
+    """Where the cells of a map lie: x and y, in cells of the image, or of the map itself.
 
-    Inputs are the map [C, H, W] and the image, whose size says how far cells are apart; of both
-    only the size is read. The output is [2, H, W]. Boxes are read against it: the distances of
-    their sides from it, or what moves and scales an anchor that stands there.
+    Inputs are the map [C, H, W] and, if it is given, the image, whose size says how far cells are
+    apart; of both only the size is read. The output is [2, H, W]. Boxes are read against it: the
+    distances of their sides from it, or what moves and scales an anchor that stands there.
     """
 
     op = "grid_points"
     elsewhere = ("meshgrid", "anchorpoints", "priorpoints")
     target = "GridPoints"
     family = "detection"
-    takes = ("map", "image")
-    examples = (({}, ((5, 3, 4), (3, 12, 20))), ({"offset": 0}, ((1, 2, 2), (3, 8, 8))))
+    takes = ("map", "image?")
+    examples = (
+        ({}, ((5, 3, 4), (3, 12, 20))),
+        ({"offset": 0}, ((1, 2, 2), (3, 8, 8))),
+        ({}, ((5, 3, 4),)),
+    )
 
     offset: Number = Field(0.5, description="place in the cell: 0.5 its middle, 0 left and top")
 
-    def infer(self, map: TensorType, image: TensorType) -> tuple[TensorType, ...]:
-        expect_map_of(self.op, map, image)
+    def infer(self, map: TensorType, image: TensorType | None = None) -> tuple[TensorType, ...]:
+        expect_map_of(self.op, map, map if image is None else image)
         return (map.like((2, *map.shape[1:]), map=True),)
 
-    def reach(self, map: TensorType, image: TensorType) -> tuple[tuple[Reach, ...], ...]:
+    def reach(
+        self, map: TensorType, image: TensorType | None = None
+    ) -> tuple[tuple[Reach, ...], ...]:
         return (*unread(map), *unread(image))
 
 

@@ -17,10 +17,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from archspec.expressions.sym import Truth
 from archspec.text.words import joined, listed
+
+LARGEST_WHOLE = 2**31 - 1  # torch's windows and pools count in 32 bits
+LARGEST = 3.4028234663852886e38  # of float32
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Whole:
         return "a whole number" + _range(self.least, self.most)
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
-        return _as_it_came(core_schema.int_schema(strict=True, ge=self.least, le=self.most))
+        most = LARGEST_WHOLE if self.most is None else self.most
+        least = -LARGEST_WHOLE if self.least is None else self.least
+        return _as_it_came(core_schema.int_schema(strict=True, ge=least, le=most))
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,11 @@ class Real:
         return "a number" + _range(self.least, self.most, self.above)
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        most = LARGEST if self.most is None else self.most
+        least = -LARGEST if self.least is None else self.least
         return _as_it_came(
             core_schema.float_schema(
-                strict=True, allow_inf_nan=False, ge=self.least, le=self.most, gt=self.above
+                strict=True, allow_inf_nan=False, ge=least, le=most, gt=self.above
             )
         )
 
@@ -94,8 +101,6 @@ def _as_it_came(number: CoreSchema) -> CoreSchema:
 
 def _checked(value: Any, check: Callable[[Any], Any]) -> Any:
     check(value)
-    if isinstance(value, int) and abs(value) >= 2**62:  # torch's sizes are int64
-        raise PydanticCustomError("large", "below 2^62")
     return value
 
 

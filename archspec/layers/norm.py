@@ -21,7 +21,18 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axes, Axis, Epsilon, Flag, Number, Probability, Says, Size
+from archspec.layers.fields import (
+    Axes,
+    Axis,
+    Epsilon,
+    Flag,
+    Number,
+    Positive,
+    Probability,
+    Says,
+    Size,
+    Whole,
+)
 from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
@@ -77,7 +88,7 @@ class BatchNorm(ChannelNorm):
         ({}, ((4, 5, 6, 7),)),
     )
 
-    eps: Epsilon = Field(1e-5, description="added to the variance")
+    eps: Positive = Field(1e-5, description="added to the variance")
     momentum: Annotated[Probability | None, Says("a number from 0 to 1, or null")] = Field(
         0.1, description="share of a batch in the running statistics; null: a plain mean"
     )
@@ -181,7 +192,8 @@ class LocalResponseNorm(Norm):
         ({"size": 2, "alpha": 1e-3, "beta": 0.5}, ((4, 5, 6, 7),)),
     )
 
-    size: Size = Field(description="channels that count")
+    # torch pads the channels by as many zeros
+    size: Annotated[int, Whole(1, 65_535)] = Field(description="channels that count")
     alpha: Number = Field(1e-4, description="factor of the mean square")
     beta: Number = Field(0.75, description="exponent")
     k: Number = Field(1.0, description="added to it")

@@ -30,8 +30,8 @@ TORCH = frozenset({
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({
     "body", "sequential", "branches", "residual", "shared", "call", "with", "merge", "shortcut",
-    "id", "from",
-    "repeat", "when", "shortcut_when", "tap", "tie", "expect", "freeze", "init", "note",
+    "id", "from", "repeat", "when", "shortcut_when", "tap", "tie", "expect", "freeze", "init",
+    "note",
 })  # fmt: skip
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -154,11 +154,19 @@ def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
     if item is not None:
         path = where.path if isinstance(where, Node) else item.op
         said += f"\n  --> {program.sources[item.loc.file].position(item.loc)}   {path}"
-    return BuildError(code, said, _remedy(where))
+    return BuildError(code, said, _remedy(where, cause))
 
 
-def _remedy(where: Node | Item | None) -> str:
-    """Whose defect it is: that of a plug-in, if the op is one of its."""
+_KNOWN = (2, 12)  # the first torch all of whose words may be emitted
+
+
+def _remedy(where: Node | Item | None, cause: Exception | None) -> str:
+    """Whose defect it is: that of a plug-in, if the op is one of its; or torch is too old."""
+    import torch
+
+    older = tuple(int(n) for n in torch.__version__.split(".")[:2]) < _KNOWN
+    if older and isinstance(cause, TypeError) and "unexpected keyword" in str(cause):
+        return f"torch {torch.__version__} does not know it: `pip install 'torch>=2.12'`"
     layer = where.layer if isinstance(where, Node) else None
     package = type(layer).__module__.partition(".")[0]
     if layer is not None and package != "archspec":

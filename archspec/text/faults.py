@@ -24,10 +24,11 @@ class Loc:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One link of the chain that led to a fault: a block call or a copy of a repeat."""
+    """One link of the chain that led to a fault: a block call, a copy of a repeat, what uses it."""
 
     loc: Loc
     text: str
+    how: str = "expanded from"
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,10 +263,11 @@ def _chain(chain: tuple[Step, ...], sources: Mapping[str, Quoting]) -> list[str]
 
     def position(step: Step) -> str:
         source = sources.get(step.loc.file)
-        return source.position(step.loc) if source else printable(step.loc.file)
+        where = source.position(step.loc) if source else printable(step.loc.file)
+        return f"{step.how} {where}"
 
     shown = [
-        f"  expanded from {where}   {'; '.join(_middle([printable(step.text) for step in steps]))}"
+        f"  {where}   {'; '.join(_middle([printable(step.text) for step in steps]))}"
         for where, steps in groupby(chain, position)
     ]
     if len(shown) > _CHAIN:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from archspec.train.plan import Plan
 
 _ROOM = 0.9  # of the free memory: kernels want some beside what is predicted
+_BESIDE = 100 << 20  # bytes that CUDA's libraries take for their work: seen on an H100
 _MOST = 256  # samples of an automatic batch: more learn no faster by themselves
 
 
@@ -75,13 +76,15 @@ def needs(
     each, copies = _remembered(plan), 2 if plan.ema else 1
     half = on.mixed_precision != "no"
     cast = _cast(programs) if half else 0
+    beside = _BESIDE if on.device.type == "cuda" else 0
     seen: set[str] = set()
     found = []
     for k in range(len(plan.parts)):
         own = {name: sizes.get(name, 0) for name in trained(plan, k, free)}
         seen |= set(own)
         whole = sum(own.values())
-        fixed = weights * copies + cast + round(each * sum(sizes.get(name, 0) for name in seen))
+        fixed = weights * copies + cast + beside
+        fixed += round(each * sum(sizes.get(name, 0) for name in seen))
         # an optimizer's own numbers in between: on a GPU of all at once, else of one at a time
         between = whole if on.device.type == "cuda" else 2 * max(own.values())
         step = (0, whole + (between if plan.optimizer.name != "sgd" else 0))

@@ -13,7 +13,10 @@ and the exit status is 1.
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import resource
+import signal
 import sys
 import tempfile
 import time
@@ -56,3 +59,43 @@ def tried(trial: Trial, seed: int, budget: float) -> Counter[str]:
         seed += 1
         if time.monotonic() > end:
             return tally
+
+
+def apart(work: Callable[[], Iterable[str]], seconds: int, megabytes: int) -> list[str]:
+    """What comes of work in a process of its own, which may take so much time of CPU and memory.
+
+    What it says after a text that ends in "…" it does not say where it is stopped: that text, what
+    it was at, stands in the fault.
+    """
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reads)
+        _limited(seconds, megabytes)
+        with os.fdopen(writes, "w", buffering=1) as told:
+            try:
+                for outcome in work():
+                    told.write(outcome.replace("\n", " ") + "\n")
+            except BaseException as failed:
+                told.write(f"FAILS: {type(failed).__name__}: {failed}".replace("\n", " ") + "\n")
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, errors="replace") as told:
+        said = told.read().splitlines()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    at = [one for one in said if one.endswith("…")][-1:]
+    if code == -signal.SIGXCPU:
+        said.append(f"HANGS: over {seconds} s {at}")
+    elif code:
+        said.append(f"DIES: of {code} {at}")
+    return [one for one in said if not one.endswith("…")]
+
+
+def _limited(seconds: int, megabytes: int) -> None:
+    """Bounds for this process, over what it has used by now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds + 1, spent + seconds + 2))
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    most = size + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -52,8 +52,7 @@ class CNBlock(nn.Module):
         self.drop_path1 = DropPath(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.block(x)
-        out: Tensor = self.drop_path1(self.layer_scale * y) + x
+        out: Tensor = self.drop_path1(self.layer_scale * self.block(x)) + x
         return out
 
 

@@ -153,9 +153,8 @@ class Yolov8(nn.Module):
     @staticmethod
     def decoded(box: Tensor, stride: int) -> Tensor:
         """Boxes [N, H·W, 4] from the logits [N, 64, H, W] of 16 distances for each side."""
-        samples, _, height, width = box.shape
-        shares, steps = box.unflatten(1, (4, 16)).softmax(2), torch.arange(16.0).expand(samples, 16)
-        sides = stride * torch.einsum("nskhw,nk->nshw", shares, steps)
+        shares, (height, width) = box.unflatten(1, (4, 16)).softmax(2), box.shape[2:]
+        sides = stride * torch.einsum("nskhw,k->nshw", shares, torch.arange(16.0))
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         middles = stride * (torch.stack([x, y]) + 0.5)
         low, high = sides.chunk(2, 1)

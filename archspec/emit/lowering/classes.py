@@ -15,7 +15,17 @@ from functools import partial
 from typing import Any
 
 from archspec.emit import lists
-from archspec.emit.forward import Assign, Naming, Step, Var, nest, rolled, straightened, uses
+from archspec.emit.forward import (
+    Assign,
+    Naming,
+    Step,
+    Var,
+    direct,
+    nest,
+    rolled,
+    straightened,
+    uses,
+)
 from archspec.emit.lowering import links
 from archspec.emit.lowering.flow import Flow, PlainError, Row, dims, lookup
 from archspec.emit.lowering.freezing import Freezing
@@ -176,7 +186,7 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
     straightened(unit.steps)
     count = _drop_unused(unit.steps, [*flat, *late])
     arguments = lists.arguments(plan.names)
-    steps = lists.mapped(unit.steps, count, unit.lengths)
+    steps = lists.mapped(direct(unit.steps, count), count, unit.lengths)
     steps = nest(rolled(steps, count, unit.lengths), count)
     reserved = {"self", "torch", "nn", "math", *lists.lists_of(plan.names)}
     last = steps[-1] if steps else None
@@ -277,10 +287,10 @@ def _close(
         unit.attribute(flag, plan.frozen.flag)
         if forward is None:
             unit.init.append(Line(flag, f"self.{flag.id}"))
-    unit.init += plan.frozen.constructor()
     if forward is not None:
         tidy(unit.init)
         _store(unit)
+    unit.init += plan.frozen.constructor()
     if not unit.settled:
         unit.init = _narrowed(unit, unit.init, 2)
         _hoist(unit)

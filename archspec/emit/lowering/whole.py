@@ -226,7 +226,7 @@ class Whole:
         alike = [g for g in groups if g.instances and g.instances[0].block is block]
         like = [g.instances[0] for g in alike]
         flags = [camel(p) for p, v in instance.args.items() if v is True and _apart(p, alike)]
-        title = "".join(flags) + block.name
+        title = "".join(flags) + block.name + _count(instance, alike)
         others = {tuple(other.inputs) for other in like if block.rest or block.optional}
         if len(others) < 2:
             return title
@@ -352,6 +352,17 @@ def _apart(param: str, groups: Sequence[Group]) -> bool:
     """Whether a flag is the same in each of some groups, and not in all."""
     each = [{i.args.get(param) for i in group.instances} for group in groups]
     return all(len(values) == 1 for values in each) and set().union(*each) == {True, False}
+
+
+def _count(instance: Instance, groups: Sequence[Group]) -> str:
+    """`Depth2`, where the classes of a block differ in how often something is repeated."""
+    repeats = (o.item.repeat for o in instance.body.items if o.item.repeat is not None)
+    counts = {r.count.text for r in repeats if isinstance(r.count, Expr)}
+    for param in (p for p in instance.block.params if p in counts):
+        each = [{repr(i.args[param]) for i in group.instances} for group in groups]
+        if all(len(values) == 1 for values in each) and len(set().union(*each)) == len(each) > 1:
+            return f"{camel(param)}{instance.args[param]}"
+    return ""
 
 
 def _signature(info: Info) -> Any:

@@ -77,11 +77,13 @@ def _same(kind: TensorType, as_in: TensorType, axis: int) -> bool:
 
 
 def others(value: Any) -> list[Any]:
-    """Values near this one."""
+    """Values near this one, of its sign."""
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
-        return [n for n in (value + 1, 2 * value, 3 * value, value - 1) if n > 0]
+        sign = -1 if value < 0 else 1
+        near = (value + sign, 2 * value, 3 * value, value - sign)
+        return [n for n in near if n * sign > 0]
     if isinstance(value, float):
         return [1.5 * value + 0.01, 0.5 * value]
     if isinstance(value, (tuple, list)) and value and all(type(v) is int for v in value):

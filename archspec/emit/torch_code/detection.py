@@ -8,19 +8,20 @@ from torchvision.ops import nms, roi_align  # type: ignore[import-untyped]
 
 
 class GridPoints(nn.Module):
-    """x and y of the cells of a map [N, C, H, W], in cells of the image: [N, 2, H, W]."""
+    """x and y of the cells of a map [N, C, H, W]: [N, 2, H, W], in those of the image if given."""
 
     def __init__(self, offset: float = 0.5) -> None:
         super().__init__()
         self.offset = offset
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+    def forward(self, x: Tensor, image: Tensor | None = None) -> Tensor:
         height, width = x.shape[2:]
         right = torch.arange(width, device=x.device) + float(self.offset)
         down = torch.arange(height, device=x.device)[:, None] + float(self.offset)
-        right = right.expand(height, width) * (image.shape[3] // width)
-        down = down.expand(height, width) * (image.shape[2] // height)
-        points = torch.stack([right, down])
+        if image is not None:
+            right = right * (image.shape[3] // width)
+            down = down * (image.shape[2] // height)
+        points = torch.stack([right.expand(height, width), down.expand(height, width)])
         return points.expand(x.shape[0], 2, height, width)
 
 

@@ -1,0 +1,143 @@
+"""An argument that is a name → the place where its value is written: that is what is wrong.
+
+params: {width: -1}                                                          <- here
+blocks: {Unit: {params: {out: required}, body: [{conv: {out: $out, kernel: 3}}]}}
+body: [{Unit: $width}]
+
+`$out` is what the call gives, and `$width` what the document says: one value in three places, and
+a person mends it in one. A value that is computed is wrong where it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from archspec.expressions import Expr
+from archspec.language import REQUIRED, Block, Item, Spec
+from archspec.text.faults import Loc
+
+
+@dataclass(slots=True)
+class Link:
+    """One step down: a copy of a repeated item, or a call and the path it stands under."""
+
+    item: Item
+    index: int = 0  # of the copy
+    count: int = 0  # of copies; 0: a call
+    args: Mapping[str, Any] | None = None
+    path: tuple[str, ...] = ()
+    called: tuple[Block, Spec] | None = None  # the block, and the file that it stands in
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A document, and what is chosen from outside of it."""
+
+    spec: Spec
+    variant: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> tuple[Any, Loc] | None:
+        """What a param is, as written, and where."""
+        chosen = self.spec.variants.get(self.variant or "", {})
+        if name not in self.spec.params:
+            return None
+        loc = _at(self.spec.loc, "params", name)
+        if name in self.params:
+            return self.params[name], loc
+        if name in chosen:
+            return chosen[name], _at(self.spec.loc, "variants", str(self.variant), name)
+        return self.spec.params[name], loc
+
+
+Links = Sequence[Link]
+
+
+class _Found(NamedTuple):
+    """What stands for a name: as written, where, what is around it, and which entry is meant."""
+
+    value: Any
+    loc: Loc
+    around: Links
+    entry: tuple[int, ...] = ()
+
+
+def place(value: Any, links: Links, document: Said) -> Loc | None:
+    """Where the value of what is written as nothing but a name stands; None: here.
+
+    That is the last in the chain of names, seen from inside of `links`: a value, or an expression.
+    """
+    loc: Loc | None = None
+    entry: tuple[int, ...] = ()
+    while isinstance(value, Expr) and value.names == {value.text.strip()}:
+        found = _look(value.text.strip(), links, document)
+        if found is None or found.value is REQUIRED:
+            break
+        value, loc, links = found[:3]
+        entry = (*found.entry, *entry)
+        while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
+            value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
+    return loc
+
+
+def places(value: Any, links: Links, document: Said) -> list[Loc]:
+    """All places that a value is computed from."""
+    known: dict[Loc, None] = {}
+    todo = [(value, links)]
+    while todo:
+        value, links = todo.pop()
+        for name in value.names if isinstance(value, Expr) else ():
+            found = _look(name, links, document)
+            if found is not None and found.loc not in known:
+                known[found.loc] = None
+                todo.append((found.value, found.around))
+    return [*known]
+
+
+def _look(name: str, links: Links, document: Said) -> _Found | None:
+    for k in reversed(range(len(links))):
+        link, around = links[k], links[:k]
+        if link.called is not None:
+            return _of_call(name, links[: k + 1], document)
+        repeat = link.item.repeat
+        if repeat is not None and name in repeat.columns:
+            return _Found(repeat.columns[name], _at(repeat.loc, name), around, (link.index,))
+    said = document.value(name)
+    return said and _Found(*said, ())
+
+
+def _of_call(name: str, links: Links, document: Said) -> _Found | None:
+    """A param of the block that the last link calls: as it is given, or its default."""
+    *around, link = links
+    assert link.called is not None
+    (block, spec), item = link.called, link.item
+    if name not in block.params:
+        return None
+    if name in item.args:
+        return _Found(item.args[name], Loc(item.loc.file, (*item.given, name)), around)
+    if block.items is not spec.items:
+        default = block.params[name]
+        reads = default.names if isinstance(default, Expr) else frozenset()
+        own = not reads.isdisjoint(block.params.keys() - {name})
+        loc = _at(block.loc, "params", name)
+        return _Found(default, loc, links if own else _of_file(around, spec))
+    caller = next((one.called[1] for one in reversed(around) if one.called), document.spec)
+    use = caller.use.get(block.name)
+    variant = None if use is None else use.variant
+    said = Said(spec, variant).value(name)
+    return said and _Found(*said, links)
+
+
+def _of_file(links: Links, spec: Spec) -> Links:
+    """Those that lead into a file: what its defaults read, its params are."""
+    for k in reversed(range(len(links))):
+        called = links[k].called
+        if called is not None and called[1] is spec and called[0].items is spec.items:
+            return links[: k + 1]
+    return ()
+
+
+def _at(loc: Loc, *path: str | int) -> Loc:
+    return Loc(loc.file, (*loc.path, *path))

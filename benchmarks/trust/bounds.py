@@ -1,0 +1,178 @@
+"""`check` of texts that ask for much: at most 3 s and 400 MB for one that is refused.
+
+A seed draws one of the texts below and its sizes, all under 1 MiB: calls that leave no op, lists
+of lists, products of repeats, thousands of misspelt names, of params, of variants. One that is
+accepted may take 3 s and 400 MB, and beside them 60 µs and 8 kB for each of its nodes.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import archspec
+from archspec.text.faults import SpecError
+from benchmarks.trust import apart
+
+SECONDS, MEGABYTES = 3.0, 400.0
+HEAD = "spec: 1\nname: t\ninput: [3, 8, 8]\n"
+END = "body: [{conv: {out: 3, kernel: 1}}]\n"
+
+
+def each(count: int, text: str) -> str:
+    return "".join(text.replace("@@", str(i + 1)).replace("@", str(i)) for i in range(count))
+
+
+def _doubling(item: str) -> Callable[[int], str]:
+    """Blocks that call the next one twice, the last of which is one item."""
+    return lambda n: (
+        f"blocks:\n{each(n, '  A@: {body: [A@@, A@@]}' + chr(10))}  A{n}: {{body: [{item}]}}\n"
+        "body: [A0, relu]\n"
+    )
+
+
+def _recursion(item: str) -> Callable[[int], str]:
+    """A block that calls itself, so often, and at last nothing."""
+    block = f"{{params: {{d: required}}, body: [{item}]}}"
+    return lambda n: f"blocks:\n  A: {block}\nbody: [{{A: {n}}}, relu]\n"
+
+
+def _params(text: str) -> Callable[[int], str]:
+    """Params that each follow from the one before."""
+    return lambda n: f"params:\n  a0: [1]\n{each(n, text)}{END}"
+
+
+def _items(text: str, after: str = "") -> Callable[[int], str]:
+    return lambda n: f"body:\n{each(n, text)}{after}"
+
+
+def _merged(op: str) -> Callable[[int], str]:
+    names = "  - {id: n@, from: input, relu: }\n"
+    return lambda n: f"body:\n{each(n, names)}  - {op}: [{', '.join(f'n{i}' for i in range(n))}]\n"
+
+
+def _misspelt(kind: str, right: str, wrong: str) -> Callable[[int], str]:
+    return lambda n: f"{kind}:\n{each(n, right)}body:\n{each(n, wrong)}"
+
+
+# What is written for a size, and the largest size whose text is under 1 MiB.
+TEXTS: dict[str, tuple[Callable[[int], str], int]] = {
+    "calls of nothing": (_recursion("{A: $(d - 1), when: $(d > 0)}, " * 2), 150),
+    "repeated calls": (_recursion("{A: $(d - 1), repeat: 1000, when: $(d > 0)}"), 150),
+    "doubling to nothing": (_doubling("{relu: , when: false}"), 150),
+    "doubling to an identity": (_doubling("{residual: []}"), 150),
+    "doubling to a body": (_doubling("{body: []}"), 150),
+    "blocks in blocks": (
+        lambda n: f"blocks:\n{each(n, '  A@: {body: [A@@]}' + chr(10))}  A{n}: {{body: [relu]}}\n"
+        "body: [A0]\n",
+        20_000,
+    ),
+    "absent": (lambda n: f"body: [relu, {{repeat: {n}, relu: , when: false}}]\n", 10**6),
+    "absent items": (_items("  - {repeat: 99999, relu: , when: false}\n", "  - relu\n"), 20_000),
+    "repeats of nothing": (
+        lambda n: f"body: [relu, {{repeat: {n}, body: [{{repeat: {n}, body: []}}]}}]\n", 10**5
+    ),
+    "residuals of nothing": (lambda n: f"body: [relu, {{repeat: {n}, residual: []}}]\n", 10**6),
+    "repeats": (
+        lambda n: f"body: [{{repeat: {n}, body: [{{repeat: {n}, body: [relu]}}, relu]}}]\n", 1500
+    ),
+    "columns": (
+        lambda n: f"params: {{a: {list(range(n))}}}\nbody: [" + "{repeat: {x: $a}, body: [" * 5
+        + "relu" + "]}" * 5 + "]\n",
+        200,
+    ),
+    "nested lists": (_params('  a@@: "$([a@, a@])"\n'), 20_000),
+    "lists added": (_params("  a@@: $(a@ + a@)\n"), 20_000),
+    "lists of lists": (_params("  a@@: $([a@ for i in a@])\n"), 10_000),
+    "texts": (lambda n: f"params:\n  a0: x\n{each(n, '  a@@: $(a@ + a@)' + chr(10))}{END}", 20_000),
+    "times": (lambda n: f"params:\n  a: $([1] * {n})\n  b: $(a * {n})\n{END}", 10**7),
+    "a chain": (_params("  a@@: $(a@)\n"), 30_000),
+    "a chain backwards": (
+        lambda n: f"params:\n{each(n, '  a@: $(a@@ + 1)' + chr(10))}  a{n}: 1\n{END}", 30_000
+    ),
+    "params": (lambda n: f"params:\n{each(n, '  a@: 1' + chr(10))}{END}", 60_000),
+    "wrong references": (
+        lambda n: "body:\n" + each(n, "  - {id: name_@, relu: }\n")
+        + each(n, "  - {from: nmae_@, relu: }\n"),
+        10_000,
+    ),
+    "wrong ops": (_items("  - rleu\n"), 80_000),
+    "wrong blocks": (_misspelt("blocks", "  Block@: {body: [relu]}\n", "  - Blcok@\n"), 15_000),
+    "wrong params": (
+        _misspelt("params", "  par_@: 1\n", "  - {conv: {out: $pra_@, kernel: 1}}\n"), 12_000
+    ),
+    "unknown conditions": (_items("  - {relu: , when: $(x@ > 0)}\n"), 25_000),
+    "open brackets": (lambda n: "params: {" + "a: $(" * n + "\nbody: [relu]\n", 150_000),
+    "open brackets, named": (lambda n: "body: [{conv: {" + each(n, "a@: $(, ") + "}}]\n", 60_000),
+    "parentheses": (lambda n: f"params: {{a: $({'(' * n}1{')' * n})}}\nbody: [relu]\n", 100_000),
+    "a sum": (lambda n: f"params: {{a: $({'1+' * n}1)}}\nbody: [relu]\n", 300_000),
+    "bodies in bodies": (lambda n: f"body: {'[{body: ' * n}[relu]{'}]' * n}\n", 1_000),
+    "relu": (_items("- relu\n"), 130_000),
+    "a repeat": (lambda n: f"body: [{{repeat: {n}, relu: }}]\n", 200_000),
+    "variants": (
+        lambda n: f"params: {{w: 8}}\nvariants:\n{each(n, '  v@: {w: @@}' + chr(10))}"
+        "body: [{conv: {out: $w, kernel: 1}}]\n",
+        40_000,
+    ),
+    "large variants": (
+        lambda n: f"params: {{w: 8}}\nvariants:\n{each(n, '  v@: {w: @@}' + chr(10))}"
+        "body: [{conv: {out: $w, kernel: 1}}, {repeat: 5000, relu: }]\n",
+        40_000,
+    ),
+    "expectations": (lambda n: "body: [relu]\nexpect:\n" + each(n, "  v@: {params: 1}\n"), 40_000),
+    "concat": (_merged("concat"), 25_000),
+    "add": (_merged("add"), 25_000),
+    "taps": (
+        lambda n: "body:\n" + each(n, "  - {id: n@, relu: }\n")
+        + f"outputs: {{{', '.join(f'o{i}: n{i}' for i in range(n))}}}\n",
+        20_000,
+    ),
+    "axes": (lambda n: f"spec: 1\nname: t\ninput: {[2] * n}\nbody: [relu]\n", 250_000),
+    "a shape": (lambda n: f"body: [{{reshape: {[1] * n + [192]}}}]\n", 250_000),
+    "long ids": (_items(f"  - {{id: {'n' * 3000}@, relu: }}\n"), 300),
+}  # fmt: skip
+
+
+def drawn(draw: random.Random) -> tuple[str, str]:
+    """A name with its size, and a text."""
+    name = draw.choice(list(TEXTS))
+    write, most = TEXTS[name]
+    size = most if draw.random() < 0.3 else int(most ** draw.uniform(0.3, 1))
+    while len(text := _headed(write(size))) >= 1 << 20:
+        size = size * 9 // 10
+    return f"{name}, {size:,}", text
+
+
+def _headed(text: str) -> str:
+    return text if text.startswith("spec:") else HEAD + text
+
+
+def _checked(text: str) -> Iterator[str]:
+    begin, before = time.process_time(), _megabytes()
+    nodes = 0
+    try:
+        program = archspec.loads(text)
+        nodes = len(program.graph.steps)
+    except SpecError:
+        pass
+    took, memory = time.process_time() - begin, _megabytes() - before
+    said = f"{took:.1f} s, {memory:.0f} MB" + (f", {nodes:,} nodes" if nodes else "")
+    if took > SECONDS + 60e-6 * nodes:
+        yield f"SLOW: {said}"
+    elif memory > MEGABYTES + 8e-3 * nodes:
+        yield f"LARGE: {said}"
+    else:
+        yield f"accepted: {said}" if nodes else f"refused: {said}"
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def trial(seed: int, folder: Path) -> Iterator[str]:
+    name, text = drawn(random.Random(seed))
+    for outcome in apart(lambda: _checked(text), 20, 4000):
+        yield f"{outcome}, of {name}"

@@ -1,0 +1,110 @@
+"""docs/language.md names every op, and what it shows in part checks once the rest is there."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.layers import REGISTRY
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "language.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
+
+AROUND = {  # by its first line: what stands around a block of the page, `…` the block itself
+    "- concat: stages.*": """
+        input: [8, 16, 16]
+        blocks:
+          DenseLayer: {inputs: [xs*], body: [concat: xs.*, conv: {out: 8, kernel: 1}]}
+        body:
+          - {id: stages, repeat: 2, conv: {out: 8, kernel: 1}}
+          - {id: experts, repeat: 2, conv: {out: 8, kernel: 1}}
+          …
+          - {id: layer$k, repeat: {k: [1, 2]}, conv: {out: 8, kernel: 1}}
+        outputs: {sum: add1, levels: layer*, stages: concat1}
+        """,
+    "- id: convs": """
+        input: [8, 16, 16]
+        blocks:
+          ConvBN:
+            params: {out: required, kernel: 1}
+            body: [conv: {out: $out, kernel: $kernel}, batch_norm, relu]
+          ASPPConv:
+            params: {rate: required}
+            body: [conv: {out: 256, kernel: 3, padding: $rate, dilation: $rate}]
+          Pooling: {body: [adaptive_avg_pool: 1, upsample: {size: [16, 16]}]}
+        body:
+          …
+        """,
+    "- {id: mean, constant: [[[0.485]], [[0.456]], [[0.406]]]}": """
+        input: [3, 16, 16]
+        body:
+          …
+          - sub: [input, mean]
+        outputs: {x: sub1, mask: mask, index: relative_position_index, places: places}
+        """,
+    "- id: sharpen": """
+        input: [3, 16, 16]
+        body:
+          …
+        """,
+    "- {id: wte, embedding: {num: 50257, dim: 768}}": """
+        input: {tokens: {shape: [77], dtype: int}}
+        body:
+          …
+        """,
+}
+
+
+@pytest.mark.parametrize("op", REGISTRY)
+def test_it_has_a_row_for_every_op(op: str) -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", TEXT, flags=re.MULTILINE)
+    assert any(re.search(rf"\b{op}\b", row) for row in rows)
+
+
+@pytest.mark.parametrize("first", AROUND)
+def test_its_parts_check(first: str) -> None:
+    (shown,) = [block for block in BLOCKS if block.split("  #")[0].split("\n")[0].rstrip() == first]
+    items = re.sub(r"^- …\n|^outputs: .*\n", "", shown, flags=re.MULTILINE)
+    around = textwrap.dedent(AROUND[first])
+    archspec.loads("spec: 1\nname: page" + around.replace("  …\n", textwrap.indent(items, "  ")))
+
+
+def test_its_whole_examples_check() -> None:
+    whole = [block for block in BLOCKS if block.startswith("spec: 1\n")]
+    assert [archspec.loads(text).spec.name for text in whole] == ["vgg16"]
+    (bottleneck,) = [block for block in BLOCKS if "  - {id: fc, linear: 1000}" in block]
+    program = archspec.loads("spec: 1\nname: page\ninput: [3, 224, 224]\n" + bottleneck)
+    assert program.analysis.totals.params == 25_557_032  # of torchvision's ResNet-50
+
+
+STAGES = """\
+blocks:
+  Basic: {body: [conv: {out: 8, kernel: 1}]}
+  Fuse: {params: {i: required}, inputs: [xs*], body: [add: xs.*]}
+  Fork:
+    body: [{id: $name, repeat: {name: [y0, y1]}, from: input, conv: {out: 8, kernel: 1}}]
+    outputs: {ys: [y0, y1]}
+"""
+
+
+def test_its_stages_of_several_check() -> None:
+    (shown,) = [block for block in BLOCKS if "  Stage:\n" in block]
+    shown = shown.replace("blocks:\n", STAGES).replace("- …", "- {id: transition2, Fork: }")
+    head = "spec: 1\nname: page\nparams: {classes: 10}\ninput: [3, 16, 16]\n"
+    program = archspec.loads(head + shown)
+    assert program.graph.at("stage3.3.y1.add1").inputs
+    assert program.graph.outputs["output"]
+
+
+def test_its_cut_backbone_checks() -> None:
+    (shown,) = [block for block in BLOCKS if "freeze: [conv1, bn1, layer1]" in block]
+    shown = shown.replace("- …", "- {id: fine, from: resnet.stride8, conv: {out: 64, kernel: 1}}")
+    ends = "outputs: {coarse: coarse, fine: fine}\n"
+    program = archspec.loads("spec: 1\nname: page\ninput: [3, 224, 224]\n" + shown + ends)
+    assert program.graph.at("coarse").outs[0].shape == (64, 14, 14)
+    assert program.graph.at("resnet.conv1").frozen

@@ -147,7 +147,10 @@ name: net
 params: {depth: 2}
 input: [3, 8, 8]
 body:
-  - {id: convs, repeat: $depth, residual: [{conv: {out: $(2 * prev.channels), kernel: 1}}, relu], merge: concat}
+  - id: convs
+    repeat: $depth
+    residual: [{conv: {out: $(2 * prev.channels), kernel: 1}}, relu]
+    merge: concat
   - {freeze: true, batch_norm: }
   - scale: $(prev.channels ** -0.5)
 """

@@ -147,8 +147,10 @@ _SIZES = {LARGEST_WHOLE: ", below 2^31", LARGEST: ", up to 3.4e38 as float32 is"
 def _passed(error: ErrorDetails) -> float | None:
     """How large a number may be that is larger, with its sign or without."""
     limits = error.get("ctx", {})
-    bound = limits.get("le", limits.get("ge"))
-    return None if bound is None else abs(bound)
+    if error["type"] not in ("less_than_equal", "greater_than_equal"):
+        return None
+    found: float = abs(limits["le"] if "le" in limits else limits["ge"])
+    return found
 
 
 def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:

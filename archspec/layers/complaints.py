@@ -149,7 +149,7 @@ def _passed(error: ErrorDetails) -> float | None:
     limits = error.get("ctx", {})
     if error["type"] not in ("less_than_equal", "greater_than_equal"):
         return None
-    found: float = abs(limits.get("le", limits.get("ge")))
+    found: float = abs(limits["le"] if "le" in limits else limits["ge"])
     return found
 
 

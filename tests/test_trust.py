@@ -93,4 +93,5 @@ def test_what_is_broken_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:
     drawn = pytest.importorskip("benchmarks.trust.random")
     found = list(drawn.trial(500_010, tmp_path))
-    assert found == ["right", "backward", "kept to the byte", "alone to the bit"]
+    assert found[:4] == ["right", "backward", "kept to the byte", "alone to the bit"]
+    assert found[4:] in (["exported"], ["not exported, E822"])

@@ -75,9 +75,18 @@ def of_op(
         if bad.code != "E209" or not misspelt:  # what is misspelt is not missing as well
             code: Any = bad.code
             on_key = bad.field not in where or bad.field not in known
-            fault = refuse(code, bad.message, bad.help, on_key=on_key)
+            help = bad.help or (_inputs_beside(cls, node) if bare else "")
+            fault = refuse(code, bad.message, help, on_key=on_key)
             faults.append((where.get(bad.field or "", steps), fault))
     return args
+
+
+def _inputs_beside(cls: type[Layer], node: Any) -> str:
+    """Names in a list where a parameter stands are inputs, as those of a merge are."""
+    several = len(cls.takes) > 1 and isinstance(node, list) and node
+    if not several or not all(isinstance(name, str) for name in node):
+        return ""
+    return f"inputs stand beside `{cls.op}`: `{{from: [{cut(', '.join(node))}], {cls.op}: }}`"
 
 
 def _belongs_beside(key: str, op: str) -> PydanticCustomError:

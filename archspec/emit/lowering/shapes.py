@@ -77,7 +77,8 @@ def _share(size: Sym, letter: str) -> str:
         return f"{letter}'"
     for up, down in product((1, 2, 3, 4, 8), (1, 2, 4, 8, 16, 32, 64)):
         if all(n * up == got * down for n, got in pairs):
-            return f"{letter} / {down}" if up == 1 else f"{up} * {letter}"
+            text = letter if up == 1 else f"{up} * {letter}"
+            return text if down == 1 else f"{text} / {down}"
     return f"{letter}'"
 
 

@@ -165,3 +165,22 @@ body: [Sum]
 """
     said = "`other` is absent here and passes on `a`, the first of its `from`"
     assert helped(text) == ("E315", said)
+
+
+def test_what_keras_writes_into_a_layer() -> None:
+    for parameter, said in (
+        ("activation: relu", "an activation is an item of its own, behind it: `- relu`"),
+        ("kernel_initializer: he_normal", "how a weight begins stands in `init`, beside the op"),
+    ):
+        text = f"input: [3, 8, 8]\nbody: [{{conv: {{out: 4, kernel: 3, {parameter}}}}}]\n"
+        assert helped(text) == ("E208", said)
+
+
+def test_a_param_that_is_called_as_a_modifier_is_one_fault() -> None:
+    text = """
+input: [4, 8]
+blocks:
+  Bottleneck: {params: {shortcut: true}, body: [{relu: , when: $shortcut}]}
+body: [{Bottleneck: {shortcut: false}}]
+"""
+    assert helped(text) == ("E205", "choose another name")

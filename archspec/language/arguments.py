@@ -8,7 +8,7 @@ What an op takes, its layer says (`archspec.layers.examine`); what a block takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
@@ -28,13 +28,16 @@ Checked = dict[str, list[BadArgument]]  # what is wrong with calls, by their tex
 BESIDE = frozenset((*MODIFIERS, *COMPANIONS))
 
 
-def of_block(op: str, node: Any, first: str, steps: Steps, faults: Faults) -> dict[str, Value]:
-    """Of a block: any values. A bare one is its `first` param."""
+def of_block(
+    op: str, node: Any, params: Iterable[str], steps: Steps, faults: Faults
+) -> dict[str, Value]:
+    """Of a block: any values. A bare one is its first param."""
     if node is None:
         return {}
     if not isinstance(node, dict):
-        return {first: evaluable(node, steps, faults)}
-    faults += [((*steps, key), _belongs_beside(key, op)) for key in node if key in BESIDE]
+        return {next(iter(params), ""): evaluable(node, steps, faults)}
+    beside = BESIDE.difference(params)  # a param that is called as a modifier is a fault already
+    faults += [((*steps, key), _belongs_beside(key, op)) for key in node if key in beside]
     return {key: evaluable(node[key], (*steps, key), faults) for key in node}
 
 

@@ -38,12 +38,20 @@ BROKEN = {
         "`- ` is missing",
     ),
     "a dash is missing before an op": ("- flatten", "flatten", "E104", 15, "`flatten` has no `:`"),
+    "a dash is missing before a call": ("- Unit: 8", "Unit:\n    out: 8", "E104", 14, "`- ` is"),
     "a dash without a space": ("- flatten", "-flatten", "E115", 15, "missing after `-`"),
     "a dash without a space before a key": ("- id: last", "-id: last", "E115", 11, "after `-`"),
     "an equals sign": ("id: last", "id=last", "E104", 11, "`=` stands where `:` is meant"),
     "a colon is missing": ("id: last", "id last", "E104", 11, "`:` is missing after `id`"),
     "a space is missing": ("id: last", "id:last", "E115", 11, "missing after `:`"),
     "a long dash": ("- id: last", "– id: last", "E103", 11, "a hyphen, starts an item"),
+    "a quote that another line ends": (
+        "{out: required}",
+        '{out: "required}',
+        "E114",
+        6,
+        "is not closed on its line",
+    ),
     "the first of a list is indented more": ("- Unit: 8", " - Unit: 8", "E117", 14, "column 4"),
     "by two columns": ("  - Unit: 8", "    - Unit: 8", "E117", 14, "neighbours in column 3"),
     "one of a list is indented less": (
@@ -61,7 +69,7 @@ def test_the_line_that_is_wrong_is_blamed(kind: str) -> None:
     old, new, code, line, said = BROKEN[kind]
     assert SPEC.count(old) == 1
     with pytest.raises(SpecError) as caught:
-        loads(SPEC.replace(old, new))
+        loads(SPEC.replace(old, new) + '# "')
     (fault,) = caught.value.faults
     source = caught.value.sources[fault.loc.file]
     assert isinstance(source, Source)

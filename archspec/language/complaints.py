@@ -180,11 +180,12 @@ class Refused:
         ops = {path: self._operation(path, heads) for path in self.extra if not _place(path)[1]}
         params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
         end = self._early(to)
+        named = {path for path, error in self.errors if error["type"] == "E205"}
         for path, error in self.errors:
             type_ = error["type"]
             above = path[:-1]
-            if end and end[: len(path)] == path:
-                continue
+            if (end and end[: len(path)] == path) or (path in named and type_ != "E205"):
+                continue  # of a key that is no name the value is not looked at
             if type_ == "extra_forbidden":
                 self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":

@@ -99,9 +99,11 @@ def _signs(above: list[_Row], here: _Row) -> Slip | None:
 def _dash(above: list[_Row], here: _Row) -> Slip | None:
     """A line without `- ` among items of a list, which `here` belongs to or is one of."""
     k = next((k for k in reversed(range(len(above))) if above[k].column <= here.column), -1)
-    if k < 0 or above[k].item or above[k].said.endswith(":"):
+    if k < 0 or above[k].item:
         return None
     row = above[k]
+    if row.said.endswith(":") and not (here.item and row.column == here.column):
+        return None
     before = next((r for r in reversed(above[:k]) if r.column <= row.column), None)
     if before is None:
         return None
@@ -135,7 +137,7 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
         alone = sum(row.column == first.column for row in inside) == 1
         fits = here.column == above[k].column + _STEP < first.column
         return first if alone and fits and counts[here.column] > 1 else None
-    if len(above) < 2 or above[-1].column >= here.column:
+    if len(above) < 2 or above[-1].column >= here.column or above[-1].said.endswith(":"):
         return None
     before, row = above[-2:]  # the line above stands left of `here`: and of the one before it?
     between = before.column == here.column and before.item == row.item == here.item

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def texts() -> dict[str, str]:
 def words(name: str) -> frozenset[str]:
     """What most lines of a spec hold says nothing of which of them belong together."""
     lines = texts()[name].splitlines()
-    counts = {w: sum(w in line for line in lines) for w in set(_NAME.findall(texts()[name]))}
+    counts = Counter(word for line in lines for word in set(_NAME.findall(line)))
     return frozenset(w for w, n in counts.items() if n > max(4, len(lines) // 4))
 
 
@@ -161,7 +162,13 @@ def repaired(name: str, mutant: Break, error: SpecError, said: str) -> Iterator[
     line, column, width = source.place(fault.loc)
     lines = mutant.text.splitlines(keepends=True)
     old = lines[line - 1]
-    new = old[: column - 1] + (word[1] or word[2]) + old[column - 1 + width :]
+    write = word[1] or word[2]
+    parts = re.split(r": |(?<=^-) ", write, maxsplit=1)
+    glued = re.search(r"\s*[:=]?\s*".join(map(re.escape, parts)), old)  # `id:main`, `-relu`
+    if len(parts) > 1 and glued:
+        new = old[: glued.start()] + write + old[glued.end() :]
+    else:
+        new = old[: column - 1] + write + old[column - 1 + width :]
     text = "".join([*lines[: line - 1], new, *lines[line:]])
     try:
         found = checked(name, text)

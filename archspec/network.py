@@ -105,11 +105,6 @@ class Program(Network):
         except UnprovenError as error:
             raise error.placed(self.sources) from None
 
-    @property
-    def source_code(self) -> str:
-        """The same as `code`."""
-        return self.code
-
     def with_(self, variant: str | None = None, **params: Any) -> Program:
         """The same spec, other choices: another variant starts afresh, params add to those set."""
         if variant is None:

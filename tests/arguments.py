@@ -175,7 +175,7 @@ class AloneGroup(Alone):
 
     def document(self, at: Arguments) -> dict[str, Any]:
         left_out = ("id", "repeat", "when", "from", "tap", "expect", "freeze")
-        item = {k: _thawed(v) for k, v in self.item.items() if k not in left_out}
+        item = {k: _by_itself(v) for k, v in self.item.items() if k not in left_out}
         params = {**self.home.args, **self.env}
         return {
             "params": plain({p: at.get(p, v) for p, v in params.items()}),
@@ -218,11 +218,11 @@ def _copies(around: Instance, home: Instance, seen: set[int]) -> Iterator[tuple[
                     yield from _copies(inner, home if inner.spec is None else inner, seen)
 
 
-def _thawed(value: Any) -> Any:
-    """The same without `freeze`: what is in a group is frozen by the class around it."""
+def _by_itself(value: Any) -> Any:
+    """The same without `freeze` and `tie`, which the class around a group does."""
     if isinstance(value, dict):
-        return {k: _thawed(v) for k, v in value.items() if k != "freeze"}
-    return [_thawed(v) for v in value] if isinstance(value, list) else value
+        return {k: _by_itself(v) for k, v in value.items() if k not in ("freeze", "tie")}
+    return [_by_itself(v) for v in value] if isinstance(value, list) else value
 
 
 def _data(home: Instance) -> Any:

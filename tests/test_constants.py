@@ -107,7 +107,7 @@ def test_masks_and_places_are_buffers_as_in_torch() -> None:
     assert {n for n, _ in model.named_buffers()} == {"mask", "places", "every"}
     code = archspec.loads("spec: 1\nname: net\n" + MASKED).code
     assert "self.mask = nn.Buffer(causal_mask(6), persistent=False)" in code
-    assert "attn_mask=mask)" in code  # as it is: no copy a sample
+    assert "attn_mask=self.mask)" in code  # as it is: no copy a sample
     assert "self.wpe(self.places)" in code
     assert ".index_select(2, self.every)" in code
 

@@ -140,7 +140,21 @@ blocks:
 body: [{id: a, Unit: {deep: false}}, relu, {id: b, Unit: {kernels: [1, 5]}}]
 """
 LAST_AXIS = "spec: 1\nname: net\ninput: [4, 8]\nbody: [{slice: {stop: 4, axis: -1}}]\n"
-EVERY = (TWO_FACTORS, TWO_RESHAPES, NUMBERED, OPPOSITE, COLUMNS, LAST_AXIS)
+# a factor that is known behind a loop, and what is frozen is frozen behind that
+FROZEN = """\
+spec: 1
+name: net
+params: {depth: 2}
+input: [3, 8, 8]
+body:
+  - id: convs
+    repeat: $depth
+    residual: [{conv: {out: $(2 * prev.channels), kernel: 1}}, relu]
+    merge: concat
+  - {freeze: true, batch_norm: }
+  - scale: $(prev.channels ** -0.5)
+"""
+EVERY = (FROZEN, TWO_FACTORS, TWO_RESHAPES, NUMBERED, OPPOSITE, COLUMNS, LAST_AXIS)
 
 
 @pytest.mark.parametrize("text", EVERY)

@@ -101,6 +101,8 @@ TAMPERED = [
     ("siamese", "return x.abs()", "return x", "has another definition of Abs"),
     ("mobilenet_v3", "max(divisor, int(", "max(1, int(", "has another definition of make_div"),
     ("efficientnet_b0", "drop=0.2 * done / 16", "drop=0.2 * done / 17", "`drop_path1` of `MBConv`"),
+    ("mobilenet_v3", "nn.Module] = nn.Hardswish", "nn.Module] = nn.batch_norm1",
+     "does not know"),
     # what torch would not take, or changes something on the way
     ("resnet50", "x = self.layer1(x)", "x.relu_()\n        x = self.layer1(x)",
      "computes relu_ of other things than in the spec"),

@@ -276,8 +276,8 @@ def test_the_command_puts_networks_side_by_side(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "weights are given 0 times for 1 specs"),
-        (["--weights", "a", "--weights", "b"], "weights are given 2 times for 1 specs"),
+        ([], "is a spec, and no weights are given for it"),
+        (["--weights", "a", "--weights", "b"], "2 weights are given for 1 specs"),
         (["--weights", "NET", "-o", "seen.gif"], "`seen.gif` is no name of a picture"),
         (["--weights", "NET", "-o", "-"], "`-` is no name of a picture"),
     ],

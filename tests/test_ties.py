@@ -288,7 +288,7 @@ body:
     model = network(text)
     x = torch.randn(3, 12)
     assert torch.allclose(model(x), (x @ model.w).tanh() @ model.w.t(), atol=1e-6)
-    assert 'torch.einsum("ad,dh->ah", x, w)' in program(text).code  # no copy a sample
+    assert 'torch.einsum("ad,dh->ah", x, self.w)' in program(text).code  # no copy a sample
 
 
 def test_a_class_takes_its_arguments_as_before() -> None:

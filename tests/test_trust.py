@@ -76,3 +76,22 @@ def test_what_takes_too_long_or_dies_is_seen() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "['b', \"HANGS: over 1 s ['c …']\"] ['FAILS: MemoryError: ']\n"
+
+
+def test_what_is_broken_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutants = pytest.importorskip("benchmarks.trust.mutants")
+    monkeypatch.setattr(mutants, "COUNT", 30)
+    found = [one.partition(":")[0] for one in mutants.trial(3, tmp_path)]
+    assert not {"TRACEBACK", "ACCEPTED"} & set(found), found
+    refused = found.count("refused")
+    assert refused > 20
+    assert found.count("ELSEWHERE") <= 0.1 * refused
+    assert found.count("SEVERAL") <= 0.1 * refused
+    assert found.count("own") >= 0.75 * refused
+
+
+def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:
+    drawn = pytest.importorskip("benchmarks.trust.random")
+    found = list(drawn.trial(500_010, tmp_path))
+    assert found[:4] == ["right", "backward", "kept to the byte", "alone to the bit"]
+    assert found[4:] in (["exported"], ["not exported, E822"])

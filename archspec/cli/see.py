@@ -52,7 +52,9 @@ class Networks:
         programs = {name: choice.accept(name) for name in of_specs}  # a slip is said first
         given = self.weights * (len(of_specs) if len(self.weights) == 1 else 1)
         if len(given) != len(of_specs) or (self.weights and not of_specs):
-            message = f"weights are given {len(self.weights)} times for {len(of_specs)} specs"
+            message = f"{len(self.weights)} weights are given for {len(of_specs)} specs"
+            if not self.weights:
+                message = f"`{of_specs[0]}` is a spec, and no weights are given for it"
             help = "--weights torchvision, timm or a file: once for all, or once for each SPEC"
             raise WrongUsageError(message, help)
         left, how = iter(given), Weights(given, self.entry, self.prefix).keywords()

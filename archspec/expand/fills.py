@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.expressions import is_number, is_whole
+from archspec.layers.base import REPARAMETRISED
 from archspec.layers.fields import LARGEST
 from archspec.text.faults import Fault
 from archspec.text.words import show
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from archspec.layers.base import Shape, Weight
 
 _CODE = "E221"
-_REPARAM = "parametrizations."
 _WORDS = frozenset({"mode", "nonlinearity"})
 _USUAL: dict[str, dict[str, float]] = {
     "uniform": {"a": 0.0, "b": 1.0},
@@ -63,7 +63,7 @@ def _filled(node: Node, which: str) -> Iterator[Weight]:
     """The weights of a node that its filler for `weight`, or for `bias`, is for."""
     for weight in node.untied() if node.shared is None else ():
         direct = weight.name.endswith(("original", "original1"))  # of the shape of what is computed
-        computed = weight.name.startswith("parametrizations.") and not direct
+        computed = weight.name.startswith(REPARAMETRISED) and not direct
         if not weight.buffer and not computed and ("bias" in weight.name) is (which == "bias"):
             yield weight
 

@@ -54,6 +54,15 @@ def origin(walk: Walk, value: Value) -> str:
     return ".".join((*before, name)) if name and before else name
 
 
+def off_the_line(walk: Walk, item: Item) -> str:
+    """What would be taken if the item before, which takes nothing, were on the line."""
+    before = walk.made[-1].copy if walk.made else None
+    if item.inputs or before is None or before.layer is None or before.layer.takes:
+        return ""
+    name = ".".join(walk.made[-1].path)
+    return f"`{name}` is off the line, since it takes nothing; write `from: {name}` to take it"
+
+
 def alike(walk: Walk, ins: Sequence[Value | None]) -> str:
     """What would make two maps equal that differ by a few cells, as those of a U-Net do."""
     values = [v for v in ins if v is not None]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
+from archspec.language import Item
 
 
 def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
@@ -16,21 +17,36 @@ def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
             continue
         path, item = ".".join(made.path), made.item
         help = "name it in `outputs`, take it with `from`, or leave it out"
-        gone = _passing(body, path)
+        gone = _passing(body, path, item)
         if gone is not None and gone.item.inputs:
             first, name = gone.item.inputs[0].path.text, gone.name or gone.item.op
             help = f"`{name}` is absent here and passes on `{first}`, the first of its `from`"
         if item.tap is not None:
             help = "name it in `outputs`, or leave it out"
+        elif item.repeat is not None:
+            help = _chained(item) or help
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 
-def _passing(body: Body, path: str) -> Occurrence | None:
-    """An absent item that would take what is at a path, and not as its first input."""
+def _chained(item: Item) -> str:
+    """How a repeated item of several inputs is a chain, if none of them is the copy before."""
+    texts = [ref.path.text for ref in item.inputs or ()]
+    if len(texts) < 2 or any(text.split(".")[0] == "prev" for text in texts):
+        return ""
+    return (
+        f"each copy takes `{texts[0]}`; in a chain, of which each takes the copy before, it is\n"
+        f"`from: [{', '.join(['prev', *texts[1:]])}]`, behind `{{from: {texts[0]}, identity: }}`"
+    )
+
+
+def _passing(body: Body, path: str, item: Item) -> Occurrence | None:
+    """An absent item that would take what is at a path, or follows it, and passes on another."""
+    before = None
     for occurrence in body.items:
         refs = [] if any(occurrence.copies) else [*(occurrence.item.inputs or ())]
-        if any(ref.path.text == path for ref in refs[1:]):
+        if any(ref.path.text == path for ref in refs[1:]) or (refs and before is item):
             return occurrence
+        before = occurrence.item
     return None
 
 

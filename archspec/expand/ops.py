@@ -82,6 +82,7 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
             help = bad.help or (mismatch.alike(walk, ins) if layer.merges else "")
+            help = help or mismatch.off_the_line(walk, item)
             state.fault(bad.code, bad.message, item.key, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}

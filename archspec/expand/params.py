@@ -10,6 +10,7 @@ from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expressions import is_whole
 from archspec.language import REQUIRED, Axis, Input, Spec
 from archspec.layers import TensorType
+from archspec.text.faults import Fault
 from archspec.text.words import did_you_mean, show
 
 _MOST = 2**53
@@ -157,7 +158,7 @@ def _sizes(
         if not is_whole(size) or size < 1:
             rule = "it takes a whole number from 1"
             message = f"axis {place} of the input `{name}` is {show(size)}; {rule}"
-            state.fault("E324", message, loc)
+            state.wrong(written, Fault("E324", message, loc), f"the input `{name}`")
             raise HiddenError
         found.append(state.size(axis.name, size) if isinstance(axis, Axis) else size)
     return tuple(found)

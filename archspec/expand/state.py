@@ -116,6 +116,7 @@ class State:
         keys: set[tuple[object, ...]] = {("value", at.file, at.path)}
         if text is not None:
             keys.add((fault.code, at.file, block_of(at), text))
+            keys.add((fault.code, fault.message, frozenset(fault.cause)))
         if keys.isdisjoint(self._said):
             self.faults.append(fault)
         self._said.update(keys)
@@ -196,7 +197,7 @@ class State:
         try:
             return evaluate(expr, env)
         except ExpressionError as bad:
-            self.failed(bad, loc, expr.text)
+            self.failed(bad, loc, expr)
             raise HiddenError from None
 
     def _listed(self, value: list[Any], loc: Loc) -> None:
@@ -222,10 +223,19 @@ class State:
             self.failed(bad, loc, template.text[bad.start : bad.stop])
             raise HiddenError from None
 
-    def failed(self, bad: ExpressionError, loc: Loc, text: str) -> None:
-        """Note what is wrong with an expression; written twice, it is one fault."""
+    def failed(self, bad: ExpressionError, loc: Loc, said: Expr | str) -> None:
+        """Note what is wrong with an expression; written twice, it is one fault.
+
+        So it is where one value makes several fail in one way.
+        """
         at = replace(loc, span=(bad.start, bad.stop))
-        self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
+        chosen, text = self.chosen, said if isinstance(said, str) else said.text
+        read = origin.places(said, self.links, chosen) if chosen is not None else []
+        if not read:
+            self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
+            return
+        fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
+        self._of_value(fault, bad.message)
 
     def condition(self, item: Item, field: str, env: Env) -> bool | None:
         """Whether a condition of an item holds; None where none is said, or a fault hides it."""

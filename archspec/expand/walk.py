@@ -233,7 +233,8 @@ class Walk:
             return True
         wanted = "[" + ", ".join("~" if s is None else str(s) for s in sizes) + "]"
         message = f"`expect` says {wanted}; the output of `{item.op}` has the shape {out.type}"
-        state.fault("E501", message, loc)
+        if not state.faults:  # else what is wrong may be the reason
+            state.fault("E501", message, loc)
         return False
 
     # ------------------------------------------------------------ inputs

@@ -8,7 +8,7 @@ What an op takes, its layer says (`archspec.layers.examine`); what a block takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
@@ -28,13 +28,16 @@ Checked = dict[str, list[BadArgument]]  # what is wrong with calls, by their tex
 BESIDE = frozenset((*MODIFIERS, *COMPANIONS))
 
 
-def of_block(op: str, node: Any, first: str, steps: Steps, faults: Faults) -> dict[str, Value]:
-    """Of a block: any values. A bare one is its `first` param."""
+def of_block(
+    op: str, node: Any, params: Iterable[str], steps: Steps, faults: Faults
+) -> dict[str, Value]:
+    """Of a block: any values. A bare one is its first param."""
     if node is None:
         return {}
     if not isinstance(node, dict):
-        return {first: evaluable(node, steps, faults)}
-    faults += [((*steps, key), _belongs_beside(key, op)) for key in node if key in BESIDE]
+        return {next(iter(params), ""): evaluable(node, steps, faults)}
+    beside = BESIDE.difference(params)  # a param that is called as a modifier is a fault already
+    faults += [((*steps, key), _belongs_beside(key, op)) for key in node if key in beside]
     return {key: evaluable(node[key], (*steps, key), faults) for key in node}
 
 
@@ -75,9 +78,18 @@ def of_op(
         if bad.code != "E209" or not misspelt:  # what is misspelt is not missing as well
             code: Any = bad.code
             on_key = bad.field not in where or bad.field not in known
-            fault = refuse(code, bad.message, bad.help, on_key=on_key)
+            help = bad.help or (_inputs_beside(cls, node) if bare else "")
+            fault = refuse(code, bad.message, help, on_key=on_key)
             faults.append((where.get(bad.field or "", steps), fault))
     return args
+
+
+def _inputs_beside(cls: type[Layer], node: Any) -> str:
+    """Names in a list where a parameter stands are inputs, as those of a merge are."""
+    several = len(cls.takes) > 1 and isinstance(node, list) and node
+    if not several or not all(isinstance(name, str) for name in node):
+        return ""
+    return f"inputs stand beside `{cls.op}`: `{{from: [{cut(', '.join(node))}], {cls.op}: }}`"
 
 
 def _belongs_beside(key: str, op: str) -> PydanticCustomError:

@@ -134,6 +134,9 @@ class Refused:
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
         errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+        # what is wrong with a key is enough: its value is not looked at
+        keys = {error["loc"][:-1] for error in errors if error["loc"][-1:] == ("[key]",)}
+        errors = [error for error in errors if error["loc"] not in keys]
         self.errors = [(path_of(error["loc"], data), error) for error in errors]
         self.extra: dict[Steps, list[str]] = {}  # unknown keys, by the mapping they are in
         for path, error in self.errors:
@@ -176,9 +179,13 @@ class Refused:
         """One complaint each, but for what follows from another. `heads`: the params of blocks."""
         ops = {path: self._operation(path, heads) for path in self.extra if not _place(path)[1]}
         params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
+        end = self._early(to)
+        named = {path for path, error in self.errors if error["type"] == "E205"}
         for path, error in self.errors:
             type_ = error["type"]
             above = path[:-1]
+            if (end and end[: len(path)] == path) or (path in named and type_ != "E205"):
+                continue  # of a key that is no name the value is not looked at
             if type_ == "extra_forbidden":
                 self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":
@@ -188,6 +195,21 @@ class Refused:
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])
             elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
                 refused(path, error, to)
+
+    def _early(self, to: Complaints) -> Steps:
+        """Where the text ends, if that is before its body begins: that is then all that is said."""
+        gone = {str(e["loc"][-1]) for path, e in self.errors if not path and e["type"] == "missing"}
+        if "body" not in gone or "spec" in gone or self.extra.get(()):
+            return ()
+        end: Steps = ()
+        data = self.data
+        while data and isinstance(data, (dict, list)):
+            step = [*data][-1] if isinstance(data, dict) else len(data) - 1
+            end, data = (*end, step), data[step]
+        missing = listed([key for key in ("input", "body") if key in gone])
+        said = f"the document ends here; {missing} {'are' if len(gone) > 1 else 'is'} missing"
+        to.add("E202", said, end, "write `body:` and its items below")
+        return end
 
     def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
         where, known = _place(path[:-1])

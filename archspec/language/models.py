@@ -255,11 +255,10 @@ def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
     cls = REGISTRY.get(op)
     with Faults() as faults:
         if op == "call":
-            return arguments.of_block(op, node, "", ("with",), faults)
+            return arguments.of_block(op, node, (), ("with",), faults)
         if cls is not None:
             return arguments.of_op(cls, node, steps, faults, reading.checked)
-        first = next(iter(reading.blocks.get(op) or ()), "")
-        return arguments.of_block(op, node, first, steps, faults)
+        return arguments.of_block(op, node, reading.blocks.get(op) or (), steps, faults)
 
 
 def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:

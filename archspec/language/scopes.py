@@ -350,6 +350,11 @@ class Scopes:
             said = "`given` tells which optional inputs a block has; there are none here"
             help = "`?` behind its name makes an input optional: `inputs: [x, skip?]`"
             self.to.add("E220", said, path, help, span=span)
+        elif path[2:] == ("params", name) and name not in self.spec.params:
+            # `drop: $drop` of a block means the document's
+            help = self.to.did_you_mean(name, self.spec.params) or "declare it in `params`"
+            said = f"the document has no param `{name}`"
+            self.to.add("E219", said, path, help, span=span, cause=("name", "", name))
         elif name in sight.later:
             help = "a param sees those above it; a column sees none of its own `repeat`"
             self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)

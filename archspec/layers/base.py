@@ -223,6 +223,7 @@ class Call:
 
 
 TIED = "weight"  # of the weights of an op, the one that `tie` is about
+REPARAMETRISED = "parametrizations."  # begins the names of weights that another is computed from
 TENSORS = frozenset({"nn.Parameter", "nn.Buffer"})  # wraps that make no module
 
 

@@ -149,8 +149,8 @@ def _passed(error: ErrorDetails) -> float | None:
     limits = error.get("ctx", {})
     if error["type"] not in ("less_than_equal", "greater_than_equal"):
         return None
-    most: float = limits["le"] if "le" in limits else limits["ge"]
-    return abs(most)
+    found: float = abs(limits["le"] if "le" in limits else limits["ge"])
+    return found
 
 
 def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:
@@ -176,6 +176,14 @@ def _sides(cls: type[Layer], name: str, value: object) -> str:
     return f"put a `pad` before it, which has a number for each side: `pad: {shown}`"
 
 
+# What Keras writes into a layer and stands by itself here.
+_APART = {
+    "activation": "an activation is an item of its own, behind it: `- relu`",
+    "kernel_initializer": "how a weight begins stands in `init`, beside the op",
+    "bias_initializer": "how a bias begins stands in `init`, beside the op",
+}
+
+
 def no_parameter(cls: type[Layer], name: str) -> BadArgument:
     """The complaint about a parameter that an op does not have."""
     known = list(cls.model_fields)
@@ -186,6 +194,8 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
     message, help = f"`{cls.op}` has no parameter `{name}`", f"leave `{name}` out"
     if name in INFERRED:
         return BadArgument(name, f"{message}: it is inferred from the input", help, "E208")
+    if name in _APART:
+        return BadArgument(name, message, _APART[name], "E208")
     if name == "inplace":
         return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
     others = ", ".join(f"`{n}`" for n in known)

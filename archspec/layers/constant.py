@@ -14,9 +14,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from archspec.expressions import is_whole
 from archspec.layers.base import Arg, BadArgument, Call, Layer, TensorType, Weight
-from archspec.layers.fields import Flag, Number, Says, Size, alone, up_to
+from archspec.layers.fields import Flag, Number, PerAxis, Says, Size, alone, up_to
+from archspec.layers.window import square
 from archspec.text.words import listed
 
 _DEEP = 8  # axes
@@ -55,19 +55,6 @@ _Line = Annotated[
     Says("a list of three: start, stop, and how many"),
 ]
 _RULES = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions", "log_steps")
-
-
-def _square(value: Any) -> Any:
-    """A number is that along both axes, as everywhere where a window is meant."""
-    return (value, value) if is_whole(value) else value
-
-
-_Window = Annotated[
-    tuple[Size, ...],
-    up_to(3),
-    BeforeValidator(_square, json_schema_input_type=Size | tuple[Size, ...]),
-    Says("a whole number of at least 1, for a square, or a list of one per axis"),
-]
 
 
 class Constant(Layer):
@@ -109,10 +96,10 @@ class Constant(Layer):
     causal_mask: Size | None = Field(
         None, description="places [T, T], true where one comes after the other"
     )
-    relative_positions: _Window | None = Field(
+    relative_positions: PerAxis | None = Field(
         None, description="of a window (7: 7×7), for each two of its N cells their step's number"
     )
-    log_steps: _Window | None = Field(
+    log_steps: PerAxis | None = Field(
         None,
         description="of a window: each step between two of its places, its length along each axis "
         "on a logarithmic scale, 1 all across, [1, 2h-1, 2w-1, 2] (Liu et al. 2022, equation 5)",
@@ -126,7 +113,7 @@ class Constant(Layer):
             has = f"{listed(said)} are {len(said)}" if said else "it has none"
             one = listed(_RULES, "or")
             raise BadArgument(None, f"a `constant` is made by one of {one}; {has}", code="E217")
-        if self.log_steps is not None and min(self.log_steps) < 2:
+        if self.log_steps is not None and min(square(self.log_steps)) < 2:
             raise self.bad("log_steps", "a window of one cell has no steps", code="E210")
         if self.flat and self.relative_positions is None:
             raise BadArgument("flat", "`flat` belongs to `relative_positions`", code="E217")
@@ -174,10 +161,11 @@ class Constant(Layer):
         if self.causal_mask is not None:
             return (self.causal_mask, self.causal_mask)
         if self.relative_positions is not None:
-            count = math.prod(self.relative_positions)
+            count = math.prod(square(self.relative_positions))
             return (count * count,) if self.flat else (count, count)
         if self.log_steps is not None:
-            return (1, *(2 * n - 1 for n in self.log_steps), len(self.log_steps))
+            window = square(self.log_steps)
+            return (1, *(2 * n - 1 for n in window), len(window))
         start, stop, step = _range(self.arange or ())
         if all(isinstance(n, int) for n in (start, stop, step)):
             whole: Any = -(-(stop - start) // step)
@@ -200,10 +188,10 @@ class Constant(Layer):
         if self.causal_mask is not None:
             return "causal_mask", (Arg(self.causal_mask),)
         if self.relative_positions is not None:
-            sizes, flat = Arg(self.relative_positions), Arg(self.flat, "flat", False)
+            sizes, flat = Arg(square(self.relative_positions)), Arg(self.flat, "flat", False)
             return "relative_positions", (sizes, flat)
         if self.log_steps is not None:
-            return "log_steps", (Arg(self.log_steps),)
+            return "log_steps", (Arg(square(self.log_steps)),)
         rules = {"eye": self.eye, "arange": self.arange, "linspace": self.linspace}
         name, given = next((n, g) for n, g in rules.items() if g is not None)
         return f"torch.{name}", tuple(map(Arg, given))

@@ -28,6 +28,8 @@ class Recurrent(Layer):
     whole = slice(None)
     reads = "sequence"
     gates: ClassVar[int]
+    of_a_step: ClassVar[int] = 0  # numbers that a cell keeps of every step, and of its first state
+    of_first: ClassVar[int] = 0
 
     hidden: Size = Field(description="size of the state")
     layers: Size = Field(1, description="layers, each on the output of the one below")
@@ -100,9 +102,16 @@ class Recurrent(Layer):
         return 2 * self.macs(ins, outs) + cells * (shifts + 2 * self.gates)
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """Input and, for every step, layer and direction, gates and states."""
-        cells = ins[0].shape[0] * self.layers * self.directions * self.hidden
-        return Kept(inputs=(0,), bytes=4 * cells * (self.gates + len(self.states)))
+        """The input of every layer with its steps in front, and what a cell keeps of a step.
+
+        As torch's kernels on the CPU do; the first layer's input once for each direction.
+        """
+        steps, width = ins[0].shape
+        between = (self.layers - 1) * steps * self.hidden * self.directions
+        between += between if self.dropout else 0  # what it is multiplied by
+        cells = self.layers * self.directions * self.hidden
+        of_cells = cells * (self.of_a_step * steps + self.of_first)
+        return Kept(bytes=4 * (self.directions * steps * width + between + of_cells))
 
     def call(self, *ins: TensorType) -> Call:
         args = (
@@ -137,6 +146,12 @@ class Lstm(Recurrent):
     takes = ("x", "h?", "c?")
     gives = ("output", "h", "c")
     word = "LSTM"
+
+    def keeps(self, *ins: TensorType) -> Kept:
+        """The input, first and last states, and oneDNN's workspace, about 15.5 numbers a cell."""
+        cells = self.layers * self.directions * self.hidden
+        return Kept(inputs=(0,), bytes=4 * cells * (4 + 33 * ins[0].shape[0] // 2))
+
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
 
@@ -146,6 +161,7 @@ class Gru(Recurrent):
     op = "gru"
     target = "nn.GRU"
     gates = 3
+    of_a_step = 7  # three gates, the candidate, what it is made of, the state twice
     word = "GRU"
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6))))
 
@@ -156,6 +172,7 @@ class Rnn(Recurrent):
     op = "rnn"
     target = "nn.RNN"
     gates = 1
+    of_a_step = of_first = 1  # the state
     word = "RNN"
     examples = (
         *_EXAMPLES,

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, unread
 from archspec.layers.fields import Cells, Number, PerAxis
-from archspec.layers.window import expect_dtype, expect_one_length
+from archspec.layers.window import expect_dtype, expect_one_length, square
 from archspec.text.words import written
 
 _SQUARE = 2  # axes of a window that is one number
@@ -45,7 +45,7 @@ class RelativePositionBias(Layer):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Cells along each axis of the window."""
-        return (self.window,) * _SQUARE if isinstance(self.window, int) else self.window
+        return square(self.window)
 
     def infer(self, table: TensorType, index: TensorType | None = None) -> tuple[TensorType, ...]:
         expect_dtype(self.op, table)

@@ -56,6 +56,11 @@ class Alike(Layer):
         return (t,)
 
 
+def square(window: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Cells along each axis of a window; one number is a square."""
+    return (window, window) if isinstance(window, int) else window
+
+
 def expect_one_length(op: str, values: Mapping[str, object]) -> None:
     """Raises BadArgument where lists of one number per axis differ in length."""
     lists = {name: value for name, value in values.items() if isinstance(value, tuple)}

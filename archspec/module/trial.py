@@ -123,7 +123,8 @@ def _outputs(found: Any, graph: Graph, training: bool, types: Types, on: str) ->
         for name, edges in graph.outputs.items()
         if training or name not in graph.training_outputs
     }
-    named = found if len(wanted) > 1 else dict.fromkeys(wanted, found)
+    listed = any(isinstance(graph.root.outputs[name], tuple) for name in wanted)
+    named = found if listed or len(wanted) > 1 else dict.fromkeys(wanted, found)
     if not isinstance(named, Mapping) or set(named) != set(wanted):
         keys = sorted(named) if isinstance(named, Mapping) else type(named).__name__
         return Wrong(f"gives {keys} {on}; the outputs are {sorted(wanted)}")

@@ -76,7 +76,7 @@ class Found:
         rows: list[tuple[Cell, ...]] = [
             (
                 number,
-                *(_value(one.point[name]) for name in names),
+                *(shown(one.point[name]) for name in names),
                 *(said(name, one.figures[name]) for name in figures),
             )
             for number, one in enumerate(self.front[:most], 1)
@@ -151,7 +151,8 @@ def said(name: str, value: float) -> str:
     return f"{value:.4g}"
 
 
-def _value(value: Any) -> str:
+def shown(value: Any) -> str:
+    """The value of a param, short."""
     return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 

@@ -34,7 +34,7 @@ from archspec.search.candidates import (
 )
 from archspec.search.errors import SearchError
 from archspec.search.figures import budget, objective
-from archspec.search.front import Candidate, Found, front, said
+from archspec.search.front import Candidate, Found, front, said, shown
 from archspec.search.space import Axis, Choices, Point, Whole
 from archspec.text.words import did_you_mean, written
 from archspec.train import reading
@@ -305,7 +305,7 @@ class _Study:
     def _line(self, trial: Any) -> str:
         """A trial in words."""
         attrs = self.study.get_trials(deepcopy=False)[trial.number].user_attrs
-        point = "  ".join(f"{name}={_short(value)}" for name, value in attrs["point"].items())
+        point = "  ".join(f"{name}={shown(value)}" for name, value in attrs["point"].items())
         names = [aim.figure.name for aim in self.asked.aims if aim.figure.name in attrs["figures"]]
         figures = "  ".join(f"{name} {said(name, attrs['figures'][name])}" for name in names)
         return f"{self._done()}: {point}  {figures or attrs.get('left', 'pruned')}"
@@ -332,10 +332,6 @@ class _Study:
             self.program, aims, tuple(candidates), tuple(front(candidates, aims)),
             tally.dropped, tally.refused.total(), pruned, tally.reason, spaces.size(self.axes),
         )  # fmt: skip
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
 def _suggested(trial: Any, axis: Axis) -> Any:

@@ -214,6 +214,8 @@ def below_a_value(text: str, start: int, at: int) -> Slip:
 def unfinished(spot: Spot, missing: str = "") -> Slip:
     """A flow collection that does not go on as it must."""
     text, at, start = spot.text, spot.at, spot.around
+    if quote := _open_quote(spot):
+        return quote
     close = _CLOSE[text[start]]
     below = "\n" in text[start:at] and _indent(text, at) <= _indent(text, start)
     if below or not text[at:].strip():
@@ -231,6 +233,15 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
     return Slip("E104", said, at, f"`{text[start]}` opens on line {row}")
 
 
+def _open_quote(spot: Spot) -> Slip | None:
+    """A text in quotes before the spot that began on a line above: its own sign ends another."""
+    text, (start, stop) = spot.text, spot.last
+    if not stop or text[start] not in "\"'" or "\n" not in text[start:stop]:
+        return None
+    said = f"the quote {text[start]} is not closed on its line"
+    return Slip("E114", said, start, "close it")
+
+
 def follows(spot: Spot) -> Slip:
     """Something on the line behind what was read, where nothing may stand."""
     text, at = spot.text, spot.at
@@ -238,8 +249,8 @@ def follows(spot: Spot) -> Slip:
     style = text[start]
     if stop == 0:
         return no_word(at)
-    if style in "\"'" and "\n" in text[start:stop]:
-        return Slip("E114", f"the quote {style} is not closed on its line", start, "close it")
+    if quote := _open_quote(spot):
+        return quote
     before = text[_start_of_line(text, at) : at].rstrip()[-1:]
     after = _CLOSED.get(style, f"`{opening(text[start:stop])}`")
     after = f"the closing `{before}`" if before in ("]", "}") else after

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from archspec.limits import DEFAULT, Limits
-from archspec.text import misread, scalars
+from archspec.text import above, misread, scalars
 from archspec.text.misread import Slip, Spot
 from archspec.text.words import FORBIDDEN, character, opening
 
@@ -63,7 +63,8 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
         again.read(scalars.covered(text), loader)
         found = again if any(slip.code == "E116" for slip in again.slips) else found
     if found.slips:
-        raise UnreadableError(*found.slips)
+        slips = [above.blamed(text, slip) for slip in found.slips]
+        raise UnreadableError(*above.first(text, slips))
     return found.root()
 
 

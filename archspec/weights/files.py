@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -72,6 +72,7 @@ def _safetensors(file: IO[bytes], path: Path, size: int) -> Archive:
     """A safetensors file of `size` bytes."""
     name = path.name
     header, metadata = headers.read(file, size, name)
+    again = _again(metadata, header) if MARK in metadata else {}
 
     @cache
     def data() -> Any:
@@ -79,15 +80,21 @@ def _safetensors(file: IO[bytes], path: Path, size: int) -> Archive:
 
     def tensor(key: str) -> Tensor:
         try:
-            found: Tensor = data().get_tensor(key)
+            found: Tensor = data().get_tensor(again.get(key, key))
         except (OSError, ValueError, _library().SafetensorError) as bad:
             raise unusable(name, f"cannot be read: {headers.plain(str(bad))}") from None
-        if Stored.of(found) != header[key]:
+        if Stored.of(found) != header[again.get(key, key)]:
             message = f"`{name}` changed while it was read"
             raise WeightsError("E604", message, "nothing else may write it")
         return found
 
-    return Archive(name, header, tensor, metadata)
+    both = header | {second: header[first] for second, first in again.items()}
+    return Archive(name, both, tensor, metadata)
+
+
+def _again(metadata: Mapping[str, str], names: Container[str]) -> dict[str, str]:
+    """Second names of tensors, with the first, as `save` writes them."""
+    return {n: first for n, first in metadata.items() if first in names and n not in names}
 
 
 def held(state: Mapping[str, Any], pick: Pick, name: str = "state_dict") -> Archive:
@@ -102,8 +109,8 @@ def whole(path: Path) -> dict[str, Tensor]:
 
     with safe_open(path, framework="pt", device="cpu") as file:
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        again = {n: owner for n, owner in (file.metadata() or {}).items() if owner in found}
-    return found | {name: found[owner] for name, owner in again.items() if name not in found}
+        again = _again(file.metadata() or {}, found)
+    return found | {name: found[first] for name, first in again.items()}
 
 
 @contextmanager

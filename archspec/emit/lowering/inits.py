@@ -17,16 +17,11 @@ from archspec.expand.flatten import nearer
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr, resolve
 from archspec.language import Filler, Init
-from archspec.layers.base import Layer, Weight
+from archspec.layers.base import REPARAMETRISED, Layer, Weight
 
 _NOTHING: Init = {}
 Fillers = Mapping[str, Filler]  # by "weight", "bias"
-
-REPARAMETRISED = "parametrizations."
 _OURS = frozenset({"bilinear", "values"})  # not of torch.nn.init
-_ALWAYS_BIASED = frozenset(
-    {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "embedding", "prelu"}
-)
 
 
 class Inits:

@@ -47,7 +47,6 @@ from archspec.layers.base import MISSING, Arg, BadArgument, Call, Layer, Mismatc
 
 Ins = Sequence[Flow | None]
 Crossing = tuple[Ins, list[list[Value]]]
-_TURN = ".transpose(0, 1)"  # a state of a recurrent layer, its batch axis first or in the middle
 _INNER = frozenset({"conv", "norm", "linear", "merge", "shape"})
 
 

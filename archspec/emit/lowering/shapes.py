@@ -77,7 +77,8 @@ def _share(size: Sym, letter: str) -> str:
         return f"{letter}'"
     for up, down in product((1, 2, 3, 4, 8), (1, 2, 4, 8, 16, 32, 64)):
         if all(n * up == got * down for n, got in pairs):
-            return f"{letter} / {down}" if up == 1 else f"{up} * {letter}"
+            text = letter if up == 1 else f"{up} * {letter}"
+            return text if down == 1 else f"{text} / {down}"
     return f"{letter}'"
 
 
@@ -129,6 +130,8 @@ def _output(
         if text is None and same_rank and first is not None:
             before, after = [s[a] for s in first[1]], [s[a] for s in shapes]
             text = _ratio(letters[a], before, after, rows, known)
+            if text != letters[a] and _named(first[0].sizes[a], known) is not None:
+                text = None  # the letter of what has a name stands nowhere
         parts.append(text or f"{letters[a]}'")
     return f"[{', '.join(parts)}]"
 

@@ -116,7 +116,7 @@ def _comes_and_goes(scope: Scope, column: Column, body: Body) -> list[bool] | No
         return None
     prev = None
     if copy.ins[0] is not None:
-        prev = lookup([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
+        prev = _known([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
     asked = conditions.open_ended(scope, item.when, column[0][0], copy, prev)
     if not asked or _names_others((scope.unit.parts[0][1], body), copy) or _loses_batch(copy):
         return None
@@ -203,7 +203,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
             site.init.append(If(test, inner.init))
         define(rows, outs, out)
         return
-    if not inner.steps:  # nothing is computed: what comes out is what went in
+    if not inner.steps and then is other:  # nothing is computed: what comes out is what went in
         if inner.init:
             site.init.append(If(test, inner.init))
         away = [p for p, h in zip(paths, here, strict=True) if not h]

@@ -24,9 +24,8 @@ from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.flatten import nearer
 from archspec.expand.tree import Instance
 from archspec.language import Filler, Init
-from archspec.layers.base import Weight
+from archspec.layers.base import REPARAMETRISED, Weight
 
-REPARAMETRISED = "parametrizations."
 _KEPT = ("running_mean", "_u")  # statistics, and the estimate of spectral_norm
 _ZEROS = ("zeros", ())  # what a parameter of its own begins with
 Said = tuple[Fill, str]  # and the rest of its path, below the module at hand

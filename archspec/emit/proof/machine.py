@@ -17,6 +17,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ from archspec.emit.proof.made import (
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
 from archspec.layers.base import TENSORS, TIED
+from archspec.layers.registry import REGISTRY, ops_of
 
 _SAFE: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -148,8 +150,18 @@ class Machine:
         if not opaque and base not in _CONTAINERS:
             raise unknown(f"a class {node.name} that is a {base}")
         own = [] if opaque else [n for n in node.body if isinstance(n, ast.FunctionDef)]
-        self.last = Class(node.name, base, {n.name: _function(n) for n in own}, opaque)
+        self.last = Class(node.name, base, {n.name: self._method_of(n) for n in own}, opaque)
         self.globals[node.name] = self.last
+
+    def _method_of(self, node: ast.FunctionDef) -> Function:
+        """A method; what its defaults name is there, because it is read when the class is."""
+        found = _function(node)
+        for default in found.defaults.values():
+            value = self.value(default, Frame({}))
+            torchs = type(value) is Dotted and value.name.startswith("nn.")
+            if torchs and value.name not in _activations():
+                raise unknown(f"a default of {node.name}, {value.name}")
+        return found
 
     # ------------------------------------------------------------ calls of what the text defines
 
@@ -602,6 +614,12 @@ class Machine:
         if name in ("get_parameter", "get_buffer"):
             return _used(owner.below(args[0]), frame)
         raise unknown(f"the method {name} of a module")
+
+
+@cache
+def _activations() -> frozenset[str]:
+    """The classes that an argument may be: those of the activations."""
+    return frozenset(getattr(REGISTRY[op], "target", "") for op in ops_of("activation"))
 
 
 def _function(node: ast.FunctionDef) -> Function:

@@ -1,0 +1,145 @@
+"""A line that does not fit → the line above it that is to blame, where one is.
+
+    body:
+       - flatten      <- starts in column 4, all others in column 3
+      - relu          YAML: this line starts in a column where no list has its items
+
+YAML takes what comes first for right. A person sees that the first is the odd one: it is written as
+no other line of the file, or lacks the sign that its neighbours have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+from archspec.text.misread import Slip
+from archspec.text.words import opening
+
+_FAR = 60  # lines that are looked at
+_STEP = 2  # columns that most files indent by
+_LIST = re.compile(r"\b(body|sequential|residual|shortcut):$")
+_ROW = re.compile(r"( *)((?:- +)*)([^\s#].*)")
+_DASH = re.compile(r"-(?=[A-Za-z{\[])")
+_EQUALS = re.compile(r"([a-z]\w*) ?=+ ?(?=\S)")
+_NO_COLON = re.compile(r"([a-z]\w*) *(?=[\[{])")
+
+
+class _Row(NamedTuple):
+    """A line: where it starts in the text, its column, whether it starts an item, what it says."""
+
+    start: int
+    column: int
+    item: bool
+    said: str
+    at: int  # where that starts
+
+
+def blamed(text: str, slip: Slip) -> Slip:
+    """The slip; of a line that does not fit, that of the line above which is wrong."""
+    if slip.code != "E117" and " has no `:`" not in slip.message:
+        return slip
+    end = text.find("\n", slip.start)
+    rows = _rows(text[: len(text) if end < 0 else end])
+    if len(rows) < 2:
+        return slip
+    *above, here = rows
+    if slip.start not in (here.start + here.column, here.at):
+        return slip  # it is something further on in the line that does not fit
+    near = above[-_FAR:]
+    return _signs(near, here) or _dash(near, here) or _column(_rows(text), near, here) or slip
+
+
+def first(text: str, slips: list[Slip]) -> list[Slip]:
+    """The slips without those that follow from another one.
+
+    Where a bracket is missing, numbers look like keys; a dash that is none takes a line away.
+    """
+    *before, last = slips
+    if last.code not in ("E104", "E114", "E117"):
+        return slips
+    if last.code == "E117" and any(slip.code == "E103" for slip in before):
+        return before
+    line = text.rfind("\n", 0, last.start) + 1
+    return [s for s in before if s.start < line or s.code not in ("E106", "E111")] + [last]
+
+
+def _rows(text: str) -> list[_Row]:
+    found = []
+    start = 0
+    for line in text.split("\n"):
+        row = _ROW.match(line)
+        if row is not None:
+            found.append(_Row(start, len(row[1]), bool(row[2]), row[3], start + row.start(3)))
+        start += len(line) + 1
+    return found
+
+
+def _signs(above: list[_Row], here: _Row) -> Slip | None:
+    """A line that lacks a space or a colon, of those that `here` may be thought to go on with."""
+    for row in reversed([*above, here]):
+        if _DASH.match(row.said):
+            help = f"write `- {opening(row.said[1:])}`"
+            return Slip("E115", "a space is missing after `-`", row.at, help)
+        if found := _EQUALS.match(row.said):
+            rest = opening(row.said[found.end() :])
+            help = f"write `{found[1]}: {rest}`"
+            said = f"`=` stands where `:` is meant, after `{found[1]}`"
+            return Slip("E104", said, row.at, help, row.at + found.end())
+        if found := _NO_COLON.match(row.said):
+            help = f"write `{found[1]}: {opening(row.said[found.end() :])}`"
+            said = f"`:` is missing after `{found[1]}`"
+            return Slip("E104", said, row.at, help, row.at + found.end(1))
+        if row is not here and row.column < here.column and ":" in row.said:
+            return None
+    return None
+
+
+def _dash(above: list[_Row], here: _Row) -> Slip | None:
+    """A line without `- ` among items of a list, which `here` belongs to or is one of."""
+    k = next((k for k in reversed(range(len(above))) if above[k].column <= here.column), -1)
+    if k < 0 or above[k].item:
+        return None
+    row = above[k]
+    if row.said.endswith(":") and not (here.item and row.column == here.column):
+        return None
+    before = next((r for r in reversed(above[:k]) if r.column <= row.column), None)
+    if before is None:
+        return None
+    listed = before.item and before.column == row.column
+    first = before.column < row.column and _LIST.search(before.said) is not None
+    if not listed and not first:
+        return None
+    said = "`- ` is missing, which starts an item of a list"
+    return Slip("E104", said, row.at, f"write `- {opening(row.said)}`", row.at + len(row.said))
+
+
+def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:
+    """A line above that starts in another column than its neighbours."""
+    counts = Counter(r.column for r in rows)
+    row = _odd(above, here, counts)
+    if row is None:
+        return None
+    column = here.column + 1
+    said = f"this line starts in column {row.column + 1}, and its neighbours in column {column}"
+    begin = row.start + row.column
+    help = "items of a list and keys of a mapping start in one column"
+    return Slip("E117", said, begin, help, row.at + len(row.said))
+
+
+def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
+    """The line that stands in a column of its own, where that is not `here`."""
+    k = next((k for k in reversed(range(len(above))) if above[k].column < here.column), -1)
+    inside = above[k + 1 :]  # what stands where `here` does
+    if inside and k >= 0:
+        first = inside[0]
+        alone = sum(row.column == first.column for row in inside) == 1
+        fits = here.column == above[k].column + _STEP < first.column
+        return first if alone and fits and counts[here.column] > 1 else None
+    if len(above) < 2 or above[-1].column >= here.column or above[-1].said.endswith(":"):
+        return None
+    before, row = above[-2:]  # the line above stands left of `here`: and of the one before it?
+    between = before.column == here.column and before.item == row.item == here.item
+    rare = row.column % _STEP and not here.column % _STEP
+    return row if between or (rare and counts[row.column] < counts[here.column]) else None

@@ -1,0 +1,37 @@
+"""What autograd keeps for the backward pass of one sample more, as torch's own hooks see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+FEW, MANY = 2, 4  # samples
+
+
+def kept(module: Any, run: Callable[[], Any]) -> int:
+    """Bytes of all storages that are kept while it runs, weights and statistics left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    found: dict[int, int] = {}
+    alive = []
+
+    def note(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in own:
+            found[storage.data_ptr()] = storage.nbytes()
+            alive.append(value)
+        return value
+
+    with saved_tensors_hooks(note, lambda value: value):
+        alive.append(run())
+    return sum(found.values())
+
+
+def of_a_sample(module: Any, inputs: Callable[[int], list[Tensor]]) -> float:
+    """Bytes for a sample more; what is kept however many there are falls out."""
+    module.train()
+    few, many = (kept(module, partial(module, *inputs(n))) for n in (FEW, MANY))
+    return (many - few) / (MANY - FEW)

@@ -184,3 +184,15 @@ blocks:
 body: [{Bottleneck: {shortcut: false}}]
 """
     assert helped(text) == ("E205", "choose another name")
+
+
+def test_a_size_is_no_share_of_one_whose_letter_stands_nowhere() -> None:
+    """16 places beside 64 features: the mask is no quarter of them."""
+    text = """
+input: {x: [{N: 16}, 64], mask: [{N: 16}, {M: 16}]}
+blocks:
+  Mix: {inputs: [x, mask], body: [{linear: $(x.features)}, {matmul: [mask, prev]}]}
+body: [{id: mix, from: [x, mask], Mix: }]
+"""
+    code = archspec.loads("spec: 1\nname: net\n" + text).code
+    assert '"""[N, in_features], [N, D\'] -> [N, in_features]."""' in code

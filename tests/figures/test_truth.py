@@ -45,9 +45,9 @@ def layers(scene: Scene, program: Program) -> int:
     inputs = {node.path for node in program.graph.steps if node.layer is None}
     found = 0
     for key, title in titles(scene).items():
-        if key in inputs or "→" in key or "←" in key:
+        if "→" in key or "←" in key:
             continue
-        for one in title.split("; "):
+        for one in title.split("; ")[key in inputs :]:  # a pool may stand on the input itself
             counted = re.search(r"(\d+) (?:layers:|ops$)", one)
             found += int(counted[1]) if counted else 1
     return found

@@ -130,6 +130,8 @@ def _output(
         if text is None and same_rank and first is not None:
             before, after = [s[a] for s in first[1]], [s[a] for s in shapes]
             text = _ratio(letters[a], before, after, rows, known)
+            if text != letters[a] and _named(first[0].sizes[a], known) is not None:
+                text = None  # the letter of what has a name stands nowhere
         parts.append(text or f"{letters[a]}'")
     return f"[{', '.join(parts)}]"
 

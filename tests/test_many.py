@@ -83,3 +83,12 @@ def test_time_is_linear_in_params() -> None:
     begin = time.process_time()
     assert "u0" not in unread.code
     assert time.process_time() - begin < 5  # 0.5 s
+
+
+def test_a_plain_mean_of_statistics_can_be_built() -> None:
+    """Found by `makes`: torch reads the number of batches, which the meta device does not have."""
+    text = f"{HEAD}body: [{{batch_norm: {{momentum: null}}}}]\n"
+    module = archspec.build(archspec.loads(text))
+    x = torch.rand(8, 2, 4, 4)
+    module(x)
+    torch.testing.assert_close(next(module.buffers()), x.mean((0, 2, 3)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -94,6 +94,11 @@ class BatchNorm(ChannelNorm):
     )
     affine: Flag = Field(True, description="a learned factor and shift per channel")
     bias: Flag = Field(True, description="the shift; false: a learned factor alone")
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        if self.momentum is None:  # torch divides by the number of batches, which it reads
+            self.__dict__["data_dependent"] = True
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         if t.rank > 4:

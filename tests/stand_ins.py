@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,8 +18,9 @@ _SCHEMAS = (
 )
 
 
+@cache  # of a process, and kept: they live as long as what is returned
 def declare() -> object:
-    """Defines the ops, before torchvision is imported; they live as long as what is returned."""
+    """Defines the ops, before torchvision is imported."""
     library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS:
         library.define(schema)

@@ -217,6 +217,7 @@ def test_ctrl_c(after: float, here: Path) -> None:
         [sys.executable, "-c", "print(flush=True); from archspec.cli import main; main()",
          "gallery", "-o", "page.md"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # `&` ignores it
     )  # fmt: skip
     assert child.stdout is not None
     child.stdout.read(1)  # Python runs

@@ -13,6 +13,7 @@ from archspec.text.words import show
 
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
+MAX_DEEP = 64  # lists in one another
 MAX_WORK = 10_000  # operations and entries of all comprehensions of an expression
 
 
@@ -58,19 +59,21 @@ def fits(value: Any) -> Any:
 
 def bounded(value: Any) -> Any:
     """A list, if all that is in it, at any depth, is within bounds. Raises FailedError."""
-    _room(value, MAX_LIST)
+    _room(value, MAX_LIST, MAX_DEEP)
     return value
 
 
-def _room(value: Any, left: int) -> int:
+def _room(value: Any, left: int, deeper: int) -> int:
     """How many entries more there is room for, with those of a list and of all lists in it."""
     if not isinstance(value, (list, tuple)):
         return left
+    if deeper == 0:
+        raise FailedError(f"lists more than {MAX_DEEP} deep in one another", "E405")
     left -= len(value)
     if left < 0:
         raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
     for entry in value:
-        left = _room(entry, left)
+        left = _room(entry, left, deeper - 1)
     return left
 
 

@@ -380,7 +380,7 @@ class _Compiler:
                 ]
             return [entry(inner) for inner in found]
 
-        return run
+        return self.applied(node, bounded, run)
 
     def loop(self, part: ast.comprehension, depth: int) -> tuple[str, Run, Run]:
         """The name that is bound, what it goes through, and whether an entry is taken."""

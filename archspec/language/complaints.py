@@ -97,6 +97,10 @@ class Complaints:
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
+        if len(self.faults) >= _SHOWN:  # nobody reads what it may mean
+            said = f"`{cut(word)}` is neither an op nor a block of this file"
+            self.add("E207", said, path, on_key=on_key, cause=("block", word))
+            return
         why = REGISTRY.refused.get(word)
         if why:
             help = "mend that package; what does not need the op works without it"

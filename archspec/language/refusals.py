@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from archspec.expressions import ExpressionError
 
 Steps = tuple[str | int, ...]
+_MOST = 1_000  # faults of one value: nobody reads more, and each takes room
 Rule = Callable[[str], str]  # of names.py: why a name cannot be one, or ""
 
 
@@ -50,14 +51,16 @@ class Faults(list[tuple[Steps, PydanticCustomError]]):
         try:
             return check(*args)
         except PydanticCustomError as fault:
-            self.append((steps, fault))
+            if len(self) < _MOST:
+                self.append((steps, fault))
             return None
 
     def add(
         self, steps: Steps, code: LiteralString, said: str, help: str = "", **more: Any
     ) -> None:
         """Notes a fault; see `refuse`."""
-        self.append((steps, refuse(code, said, help, **more)))
+        if len(self) < _MOST:
+            self.append((steps, refuse(code, said, help, **more)))
 
     def __enter__(self) -> Faults:
         return self

@@ -10,13 +10,14 @@ did_you_mean("cnov", ["conv"])    did you mean `conv`?
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import takewhile
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
-_MANY = 64  # names that a word is compared with letter by letter
+_MANY = 64  # names that a word is compared with letter by letter; of more those beside it
 _WORD = 64  # characters of a word that may be a slip of another
 
 # Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
@@ -121,22 +122,27 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     if len(word) > _WORD:
         return ""
-    folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
+    folded, names, turned = _index(tuple(known))
     plain = word.lower().replace("_", "")
-    likely = folded if len(folded) <= _MANY else _likeliest(plain, folded)
+    likely: Iterable[str] = folded
+    if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
+        ends = (name[::-1] for name in _beside(plain[::-1], turned))
+        likely = dict.fromkeys((*_beside(plain, names), *ends))
     found = difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
 
 
-def _likeliest(word: str, known: Iterable[str]) -> list[str]:
-    """Of many names those that share most letters with a word, and begin as it does."""
-    letters = set(word)
+@lru_cache(maxsize=8)
+def _index(known: tuple[str, ...]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Names by how they are compared; these in order, and in the order of their ends, turned."""
+    folded = {k.lower().replace("_", ""): k for k in sorted(known, reverse=True)}
+    return folded, sorted(folded), sorted(name[::-1] for name in folded)
 
-    def unlike(name: str) -> tuple[int, int]:
-        begins = takewhile(lambda pair: pair[0] == pair[1], zip(word, name, strict=False))
-        return len(letters ^ set(name)) + abs(len(word) - len(name)), -len(list(begins))
 
-    return sorted(known, key=unlike)[:_MANY]
+def _beside(word: str, names: Sequence[str]) -> Sequence[str]:
+    """The names next to a word in their order."""
+    at = bisect_left(names, word)
+    return names[max(0, at - _MANY // 2) : at + _MANY // 2]
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
     from archspec.layers.base import Kept, TensorType
 
-_FLOAT, _HALF = BYTES["float"], 2  # bytes
+FLOAT, _HALF = BYTES["float"], 2  # bytes
 
 
 def widths(graph: Graph, *, half: bool) -> list[int]:
@@ -35,8 +35,8 @@ def widths(graph: Graph, *, half: bool) -> list[int]:
     for node in graph.steps:
         kind = node.layer.autocast if node.layer is not None else "full"
         given = [found[e.node] for e in node.inputs if _type(graph, e).dtype == "float"]
-        went = {"widest": max(given, default=_FLOAT), "half": _HALF, "full": _FLOAT}
-        found.append(went[kind] if half else _FLOAT)
+        went = {"widest": max(given, default=FLOAT), "half": _HALF, "full": FLOAT}
+        found.append(went[kind] if half else FLOAT)
     return found
 
 
@@ -128,7 +128,7 @@ def saved(
         cast = _cast(node, cost.kept, width)
         kept = _kept(node, cost.kept, bases, cast) - held
         held |= kept
-        own = cost.kept.bytes * width[node.index] // _FLOAT if _in_half(node) else cost.kept.bytes
+        own = cost.kept.bytes * width[node.index] // FLOAT if _in_half(node) else cost.kept.bytes
         own += sum(node.ins[i].size * width[node.index] for i in cast)
         found.append(own + sum(_bytes(_type(graph, e), width[e.node]) for e in kept))
     return found
@@ -200,7 +200,7 @@ def steps(
     learning, width = _learning(graph, trained), widths(graph, half=half)
     kept, alive = saved(graph, costs, trained, half=half), live(graph, costs, half=half)
     last = {owner: node.index for node in graph.steps for owner in _owners(node)}
-    made = {last[owner]: _FLOAT * size for owner, size in learning.items()}
+    made = {last[owner]: FLOAT * size for owner, size in learning.items()}
     held, gradients, found = sum(kept), 0, []
     for node in reversed(graph.steps):
         gradients += made.get(node.index, 0)

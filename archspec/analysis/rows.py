@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph
     from archspec.layers.base import TensorType
 
-FLOAT = 4  # bytes
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -151,7 +149,7 @@ def totals(graph: Graph, rows: Sequence[Row]) -> Totals:
         flops_by_family=_by_family((row.family, row.flops) for row in inference),
         macs_by_family=_by_family((row.family, row.macs) for row in inference),
         weight_bytes=sum(row.weight_bytes for row in rows),
-        gradient_bytes=FLOAT * trainable,
+        gradient_bytes=memory.FLOAT * trainable,
         saved_bytes=sum(row.bytes_saved for row in rows),
         peak_live_bytes=peak.live_bytes,
         peak_at=peak.path if peak.live_bytes else "",

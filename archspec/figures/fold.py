@@ -229,6 +229,7 @@ class _View:
         pairs = groupby(zip(kinds, found, strict=True), key=lambda pair: pair[0])
         runs = [(alone, [draft for _, draft in run]) for (alone, _), run in pairs]
         shared = [len(run) for alone, run in runs if not alone]
+        most = max(most, len(shared))  # what was asked open may part them more often
         step = next(n for n in count(1) if sum(-(-long // n) for long in shared) <= most)
         chunks = [
             run[at : at + (1 if alone else step)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from archspec.analysis.rows import FLOAT
+from archspec.analysis.memory import FLOAT
 from archspec.train.errors import TrainError
 from archspec.train.groups import stage, trained
 from archspec.train.named import made

@@ -263,3 +263,15 @@ def test_copies_of_an_op_have_its_label() -> None:
 def test_no_such_part() -> None:
     with pytest.raises(KeyError):
         outline(network("vgg16")).inside("nowhere")
+
+
+def test_a_chain_that_is_opened_in_many_places_is_folded_all_the_same() -> None:
+    """More runs between what is open than cards are asked for."""
+    items = "".join(
+        f"  - {{conv: {{out: {4 + k}, kernel: 1}}}}\n  - {{id: g{k}, body: [{{max_pool: 1}}]}}\n"
+        for k in range(8)
+    )
+    program = loads("spec: 1\nname: n\ninput: [3, 8, 8]\nbody:\n" + items)
+    opened = frozenset(f"g{k}.max_pool1" for k in range(8)) | {f"g{k}" for k in range(8)}
+    shown = outline(program, Fold(2, open=opened))
+    assert sum(len(part.nodes) for part in shown.parts) == 17

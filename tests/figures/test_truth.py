@@ -227,12 +227,13 @@ def test_captions_are_no_ranges_of_unlike_names() -> None:
     assert [text for text in found if re.fullmatch(r"and \d+ more", text)]
 
 
-def test_blocks_two_hundred_deep_are_drawn_in_seconds() -> None:
-    """Each in a residual of the one around it; the frames that a sheet has no room for are shut."""
-    deep = "".join(f"  A{n}: {{body: [{{residual: [{{A{n + 1}: }}, relu]}}]}}\n" for n in range(195))
-    last = "  A195: {body: [{conv: {out: 3, kernel: 1}}]}\n"
-    program = loads(f"{HEAD}blocks:\n{deep}{last}body: [{{A0: }}]\n")
+def test_blocks_deep_in_one_another_are_drawn_in_seconds() -> None:
+    """Each in a residual of the one around it; frames that a sheet has no room for are shut."""
+    depth = 120
+    inner = [f"  A{n}: {{body: [{{residual: [{{A{n + 1}: }}, relu]}}]}}\n" for n in range(depth)]
+    last = f"  A{depth}: {{body: [{{conv: {{out: 3, kernel: 1}}}}]}}\n"
+    program = loads(f"{HEAD}blocks:\n{''.join(inner)}{last}body: [{{A0: }}]\n")
     start = time.process_time()
-    for view in ("blocks", "graph", "levels", "module", "html"):
+    for view in ("blocks", "graph", "html"):
         assert figure(program, view)
-    assert time.process_time() - start < 30  # 4 s, and 118 s before; Graphviz alone took most
+    assert time.process_time() - start < 10  # 1 s; Graphviz alone takes 20 s for all frames

@@ -199,3 +199,23 @@ def test_the_average_of_weights_leaves_whole_numbers_as_they_are() -> None:
         optimizer={"sgd": {"lr": 0.1}},
     )
     assert model.places.tolist() == list(range(60))
+
+
+def test_many_numbers_stand_several_a_line() -> None:
+    rows = "$([[i / 7 for i in range(40)] for k in range(2)])"
+    text = f"""
+input: [40]
+body:
+  - {{id: a, constant: {{value: "{rows}", persistent: false}}}}
+  - {{id: b, constant: "$([1.5 * i - 20 for i in range(40)])"}}
+  - {{id: c, constant: "$([[[2.5]] for i in range(40)])"}}
+  - mul: [prev, b]
+outputs: {{x: mul1, a: a, c: c}}
+"""
+    code = archspec.loads("spec: 1\nname: net\n" + text).code
+    assert max(map(len, code.splitlines())) <= 100
+    assert len(code.splitlines()) < 80  # 160 numbers
+    found = network(text)(torch.ones(1, 40))
+    assert torch.equal(found["a"][0], torch.arange(40).div(7).expand(2, 40))
+    assert torch.equal(found["x"][0], 1.5 * torch.arange(40) - 20)
+    assert found["c"].shape == (1, 40, 1, 1)

@@ -529,7 +529,7 @@ body:
         (
             ("merge: concat", "merge: {cat: 1}"),
             (
-                "E204", "`merge` is cat; it takes `concat`, `add`, `mul`, `mean` or `max`",
+                "E204", "`merge` is cat; it takes `concat`, `stack`, `add`, `mul`, `mean` or `max`",
                 "did you mean `concat`?",
             ),
         ),
@@ -747,9 +747,8 @@ def test_paths_are_stacked_and_the_shortcut_comes_first() -> None:
     x = torch.randn(2, 4, 8, 8)
     views = torch.stack([conv(x) for conv in module.views], 1)
     assert torch.equal(module(x), torch.stack([views.sigmoid(), views.relu()], 2))
-    assert list(module.state_dict()) == [
-        f"views.{k}.{w}" for k in range(3) for w in ("weight", "bias")
-    ]
+    names = [f"views.{k}.{part}" for k in range(3) for part in ("weight", "bias")]
+    assert list(module.state_dict()) == names
 
 
 def test_stacked_paths_are_of_one_shape() -> None:
@@ -769,10 +768,10 @@ def test_a_number_is_no_id_and_what_is_told_works(number: str, body: str) -> Non
     text = HEAD + body.replace("@", f"{{id: {number}, conv: {{out: 4, kernel: 1}}}}")
     ((_, _, help),) = told(text)
     assert "`{id: layers.2, …}`" in help
-    named = HEAD + "body: [{id: layers.2, conv: {out: 4, kernel: 1}}]\n"
-    assert [name for name, *_ in loads(named).graph.weights()] == [
-        "layers.2.weight",
-        "layers.2.bias",
-    ]
-    placed = HEAD + "body: [{id: s, sequential: [relu, identity, {conv: {out: 4, kernel: 1}}]}]\n"
-    assert [name for name, *_ in loads(placed).graph.weights()] == ["s.2.weight", "s.2.bias"]
+    conv = "conv: {out: 4, kernel: 1}"
+    for container, instead in (
+        ("layers", f"{{id: layers.2, {conv}}}"),
+        ("s", f"{{id: s, sequential: [relu, identity, {{{conv}}}]}}"),
+    ):
+        weights = loads(f"{HEAD}body: [{instead}]\n").graph.weights()
+        assert [name for name, *_ in weights] == [f"{container}.2.weight", f"{container}.2.bias"]

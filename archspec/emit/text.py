@@ -380,8 +380,10 @@ def _rows(node: ast.List, depth: int) -> list[str]:
         text = " ".join(text for _, text in entries)
         return wrap(text, WIDTH, initial_indent=pad, subsequent_indent=pad)
     for entry, text in entries:
-        whole = len(pad + text) <= WIDTH or not isinstance(entry, ast.List)
-        lines += [pad + text] if whole else [f"{pad}[", *_rows(entry, depth + 1), f"{pad}],"]
+        if isinstance(entry, ast.List) and len(pad + text) > WIDTH:
+            lines += [f"{pad}[", *_rows(entry, depth + 1), f"{pad}],"]
+        else:
+            lines.append(pad + text)
     return lines
 
 

@@ -9,7 +9,7 @@ from archspec.figures import cards, palette
 from archspec.figures.cards import GLYPHS, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
-from archspec.figures.outline import MOST, Fold, Outline, Part, outline
+from archspec.figures.outline import MOST, Fold, Maker, Outline, Part
 from archspec.figures.scene import Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ def draw(
     `painted` may give parts other families, and so other colours.
     """
     outputs = len(network.graph.outputs) <= _OUTPUTS
-    shown = outline(network, Fold(most, outputs=outputs))
+    maker = Maker(network)
+    shown = maker.whole(Fold(most, outputs=outputs))
     while (drawn := _drawn(network, painted(shown))) is None:
         most = min(most, len(shown.parts)) - 1
-        shown = outline(network, Fold(most, outputs=outputs))
+        shown = maker.whole(Fold(most, outputs=outputs))
     return drawn
 
 

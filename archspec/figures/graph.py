@@ -207,7 +207,7 @@ def _placed(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) ->
 def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
     cluster = {group: number for number, group in enumerate(groups)}
-    hurried = HURRIED if len(shown.edges) > DENSE else {}
+    hurried = HURRIED if len(shown.edges) > DENSE or shown.deep else {}
     settings = "".join(f" {name}={value}" for name, value in hurried.items())
     found = [
         f"digraph {{ graph [nodesep=0.2 ranksep=0.22 labeljust=l{settings}]",

@@ -294,6 +294,7 @@ class Layer(BaseModel):
     # meta device, where `build` tries a network; there `infer` says what comes out
     data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
+    ordered: ClassVar[bool] = False  # which keeps them apart: a residual's shortcut comes first
     tensor: ClassVar[bool] = False  # a parameter or buffer of the network, and no module
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input

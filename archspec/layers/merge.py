@@ -329,7 +329,7 @@ class Concat(Layer):
     op = "concat"
     elsewhere = ("cat", "concatenate")
     family = "merge"
-    merges = functional = True
+    merges = functional = ordered = True
     takes = ("*",)
     examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),

@@ -67,7 +67,7 @@ class Stack(Layer):
 
     op = "stack"
     family = "merge"
-    merges = functional = True
+    merges = functional = ordered = True
     takes = ("*",)
     examples = (
         ({}, ((4, 9), (4, 9))),

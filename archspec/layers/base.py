@@ -210,8 +210,10 @@ class Call:
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
     parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
-    computed by that where its input has no batch axis, and neither has its result. `beside` is an
-    input by number, and the expression where that one alone has no batch axis: a mask.
+    computed by that where its input has no batch axis, and neither has its result; but where the
+    input is `led` by a stored axis of 1, `forward` counts the axes right, and so is the result led.
+    `beside` is an input by number, and the expression where that one alone has no batch axis: a
+    mask.
     """
 
     target: str | None
@@ -221,6 +223,7 @@ class Call:
     results: tuple[str, ...] = ("r",)
     wrap: str | None = None
     batchless: bool = False
+    led: bool = False
     broadcast: bool = False
     alone: str | None = None
     beside: tuple[int, str] | None = None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures import words
 from archspec.figures.errors import RenderError
 from archspec.figures.groups import groups
+from archspec.figures.ports import ROOM, outputs
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
 
@@ -27,7 +29,8 @@ _DEEPEST = 24  # frames in one another that a sheet can have room for
 class Opened:
     """Cards, the groups around them, and edges between cards.
 
-    A card is an op, or a group that is not open. `owner` tells the card of every node.
+    A card is an op, or a group that is not open; `owner` tells the card of every node. Where the
+    network has several outputs, their names are `leaving`, numbered on behind the cards.
     """
 
     def __init__(self, graph: Graph, whole: Element, open: frozenset[str]) -> None:
@@ -41,7 +44,11 @@ class Opened:
             for node in graph.steps
             for edge in node.inputs
         )
-        self.edges = [(a, b) for a, b in dict.fromkeys(ends) if a != b]
+        named = outputs(graph) if 1 < len(graph.outputs) <= ROOM else []
+        self.leaving = list(dict.fromkeys(name for name, _ in named))
+        out = {name: number for number, name in enumerate(self.leaving, len(self.cards))}
+        gives = ((self.owner[edge.node], out[name]) for name, edge in named)
+        self.edges = [(a, b) for a, b in dict.fromkeys(chain(ends, gives)) if a != b]
 
     @property
     def deep(self) -> bool:

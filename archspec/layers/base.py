@@ -93,7 +93,8 @@ class Weight:
     """A parameter or buffer: `name` as in torch's module, shape, and whether gradient trains it.
 
     An empty name is the weight of a `parameter`: the node's path is its whole name. What is not
-    `persistent` is a buffer that stands in no state_dict.
+    `persistent` is a buffer that stands in no state_dict. A `gain` begins
+    as 1, whatever `init` says.
     """
 
     name: str
@@ -101,6 +102,14 @@ class Weight:
     buffer: bool = False
     dtype: str = "float"
     persistent: bool = True
+    gain: bool = False
+
+    @property
+    def part(self) -> str:
+        """Which of an op's fillers is for it: that of its `weight` or `bias`, or "" for none."""
+        if self.buffer or self.gain:
+            return ""
+        return "bias" if "bias" in self.name else "weight"
 
     @property
     def size(self) -> int:

@@ -454,12 +454,12 @@ class Layer(BaseModel):
             return cellwise(out, given)
         return given[0][1] if self.view else None
 
-    def copies(self, place: int, given: Lying) -> int:
-        """How many copies it keeps of an input that it `keeps`, in its place, by how that lies.
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """How many copies it keeps of an input that it `keeps`, in its place, by how inputs lie.
 
         Default: one where axes that it `folds` are not one behind the other.
         """
-        return int(self.folds > 0 and not foldable(given, self.folds))
+        return int(self.folds > 0 and not foldable(given[place], self.folds))
 
     def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, made from all parameters, called with all inputs."""

@@ -62,13 +62,13 @@ BROKEN = {
         "a list item stands",
     ),
     "the first of a list in the column of its key": (
-        "      - id: first", "    - id: first", "E117", 8, "column 5, and its neighbours in column 9",
+        "      - id: first", "    - id: first", "E117", 8, "its neighbours in column 9",
     ),
     "the keys of a block in its column": (
         "    params: {out: required}", "  params: {out: required}", "E117", 6, "column 3",
     ),
     "a block in the column of the keys of another": (
-        "body:\n  - Unit: 8", "    Other:\n    params: {out: 1}\n    body: relu\nbody:\n  - Unit: 8",
+        "body:\n  - Unit", "    Other:\n    params: {out: 1}\n    body: relu\nbody:\n  - Unit",
         "E117", 13, "`Other` stands among the keys of the block above it",
     ),
     "two lines that are swapped": (

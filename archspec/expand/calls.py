@@ -9,6 +9,7 @@ from archspec.expand import cut, wiring
 from archspec.expand.cut import Outputs
 from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
+from archspec.expand.origin import Link
 from archspec.expand.plan import Plan
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
@@ -68,6 +69,7 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
     found: Env = {}
     inside = {name: state.record(value.type) for name, value in ins.items()}
     inside |= received(block, inside)
+    state.links.append(Link(item, args=found, called=(block, file.spec)))  # defaults read what is given
     for name, default in block.params.items():
         try:
             if name in item.args:
@@ -84,6 +86,7 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
         except HiddenError:
             state.blind = True
             found[name] = UNKNOWN
+    state.links.pop()
     return found
 
 

@@ -99,7 +99,7 @@ class State:
             self.fault(fault.code, fault.message, fault.loc, fault.help)
             return
         fault = replace(fault, cause=tuple(origin.places(value, self.links, chosen)))
-        at = origin.place(value, self.links, chosen)
+        at = self._culprit(value, fault.message, chosen)
         if at is not None:
             used = Step(fault.loc, said, _USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
@@ -108,6 +108,11 @@ class State:
         else:
             fault = replace(fault, chain=self.chain())
         self._of_value(fault, getattr(value, "text", None) if at is None else None)
+
+    def _culprit(self, value: Any, message: str, chosen: Said) -> Loc | None:
+        """The place of what makes a value wrong, if that is elsewhere."""
+        found = origin.culprit(value, self.links, chosen, message)
+        return found or origin.place(value, self.links, chosen)
 
     def _of_value(self, fault: Fault, text: str | None = None) -> None:
         """Note a fault of a value, once however often that is used, and its `text` is written."""
@@ -235,6 +240,10 @@ class State:
             self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
             return
         fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
+        place = self._culprit(said, bad.message, chosen) if chosen is not None else None
+        if place is not None:
+            used = Step(at, f"`$({text})`", _USED)
+            fault = replace(fault, loc=place, chain=(*self.chain(), used))
         self._of_value(fault, bad.message)
 
     def condition(self, item: Item, field: str, env: Env) -> bool | None:

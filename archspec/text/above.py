@@ -183,11 +183,11 @@ def _swapped(above: list[_Row], here: _Row) -> Slip | None:
     items = parted and before.item and not here.item and all(r.item for r in inside)
     if not ((beside and below) or deep or items):
         return None
-    name = opening(before.said if row.open else row.said)
     said = f"`{opening(row.said)}` parts `{opening(before.said)}` from what belongs to it"
     if items:
         said = f"an item of the list above stands below `{opening(row.said)}`"
-    return Slip("E117", said, row.at, f"are this line and the one with `{name}` swapped?", row.at + len(row.said))
+    help = "move it, so that each line stands above what belongs to it"
+    return Slip("E117", said, row.at, help, row.at + len(row.said))
 
 
 def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:

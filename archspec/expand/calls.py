@@ -10,7 +10,7 @@ from archspec.expand.cut import Outputs
 from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.origin import Link
-from archspec.expand.plan import Plan
+from archspec.expand.plan import Plan, has_expression
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
@@ -69,7 +69,6 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
     found: Env = {}
     inside = {name: state.record(value.type) for name, value in ins.items()}
     inside |= received(block, inside)
-    state.links.append(Link(item, args=found, called=(block, file.spec)))  # defaults read what is given
     for name, default in block.params.items():
         try:
             if name in item.args:
@@ -80,13 +79,16 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
                 word = "with" if item.op == "call" else item.op
                 state.fault("E212", message, item.key, f"write `{word}: {{{name}: …}}`")
                 raise HiddenError
+            elif not has_expression([default]):
+                found[name] = default
             else:
                 loc = deeper(block.loc, "params", name)
-                found[name] = state.value(default, {**file.document, **inside, **found}, loc)
+                seen = {**file.document, **inside, **found}
+                with state.inside(Link(item, args=found, called=(block, file.spec))):
+                    found[name] = state.value(default, seen, loc)
         except HiddenError:
             state.blind = True
             found[name] = UNKNOWN
-    state.links.pop()
     return found
 
 

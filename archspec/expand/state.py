@@ -370,6 +370,15 @@ class State:
             )
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
+    @contextmanager
+    def inside(self, link: Link) -> Iterator[None]:
+        """For what a call works out before it is entered: the defaults of its params."""
+        self.links.append(link)
+        try:
+            yield
+        finally:
+            self.links.pop()
+
     def leave(self) -> None:
         self.links.pop()
         self.depth -= 1
@@ -424,7 +433,7 @@ def _said(link: Link, before: Link | None) -> str:
         text += f", copy {copy.index + 1} of {copy.count}"
     computed = [k for k, v in item.args.items() if isinstance(v, Expr)]
     if link.args is not None:
-        known = [k for k in computed if link.args.get(k) is not UNKNOWN]
+        known = [k for k in computed if link.args.get(k, UNKNOWN) is not UNKNOWN]
         text += "".join(f", {k} = {_plain(link.args[k])}" for k in known[:_SHOWN])
     return text
 

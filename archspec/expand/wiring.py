@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from archspec.expand.names import Frame, Given, Named
+from archspec.expand.names import NAMELESS, Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
 from archspec.expand.state import Env, HiddenError, State, block_of, deeper
 from archspec.expand.tree import Body, Copy, Value
@@ -74,7 +74,7 @@ def _inward(state: State, ref: Ref, found: Entry, path: tuple[str, list[str]]) -
         return [e for at, inner in every for e in _inward(state, ref, inner, (at, rest[1:]))]
     inner, taken = inside(found, rest)
     if inner is None:
-        if not _faulty(found):
+        if not _faulty(found) and not _unknown(found):
             _no_part(state, ref, seen, first, found)
         raise HiddenError
     return _inward(state, ref, inner, (".".join((seen, *rest[:taken])), rest[taken:]))
@@ -138,6 +138,16 @@ def _faulty(found: Entry) -> bool:
     return isinstance(copy, Copy) and not copy.group and copy.layer is None and not copy.instance
 
 
+def _unknown(found: Entry) -> bool:
+    """Whether a fault hides what there is of it: a repeat without a count, a list with a gap."""
+    if not isinstance(found, Named):
+        return False
+    if found.frame is None:
+        return found.copy is None and found.out is not None and found.out.type is None
+    listed = found.frame.names.values() if found.of in ("inputs", "outputs") else ()
+    return any(isinstance(one, Value) and one.type is None for one in listed)
+
+
 def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
     """One step inward, and how many segments it took: an output may be called `levels.0`."""
     if isinstance(found, Named):
@@ -161,11 +171,20 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     help = _deeper(head, frame) or did_you_mean(head, known) or _SIGHT
-    # it may be what an id with a fault was to name, or an input that is not declared
-    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc) in state.overfed
-    if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
+    if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+
+
+def may_be(head: str, known: Iterable[str], *, hidden: bool = False) -> bool:
+    """Whether a name that nothing has may be that of what a fault hides.
+
+    Of an item whose id, or whose copies, have a fault; or, where inputs are `hidden`, one of these.
+    """
+    named = [*known]
+    if not hidden and not any(name.startswith(NAMELESS) for name in named):
+        return False
+    return head.endswith("*") or near(head, named).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS))
 
 
 def _deeper(name: str, frame: Frame) -> str:
@@ -187,10 +206,10 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
     copy = found.copy if isinstance(found, Named) else found
     if isinstance(copy, Copy) and not known:
         known = copy.outs
-    message = f"`{seen}` has no part `{part}`"
+    message, cause = f"`{seen}` has no part `{part}`", (part, id(found))
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"
-    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)))
+    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=cause)
 
 
 # ---------------------------------------------------------------- what an item takes

@@ -588,6 +588,7 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
-            state.fault(bad.code, bad.message, item.key, help, details)
+            with state.beside(*mismatch.changes(copy)):
+                state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, spot.frame)

@@ -13,7 +13,7 @@ from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, bounded
-from archspec.language import Block, Filler, Init, Item, Spec
+from archspec.language import Block, Filler, Init, Input, Item, Spec
 from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.layers.base import Weight
@@ -65,6 +65,8 @@ class State:
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
         self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
+        self.entering: tuple[Input, ...] = ()  # the inputs of the document
+        self._beside: tuple[Step, ...] = ()
         self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
@@ -167,7 +169,23 @@ class State:
                 continue  # a copy of a call: one step
             before = links[k - 1] if k and links[k - 1].item is link.item else None
             steps.append(Step(link.item.loc, _said(link, before)))
-        return tuple(steps)
+        return (*steps, *self._beside)
+
+    def axes(self, kinds: Types) -> tuple[Step, ...]:
+        """Where the number of axes is said, if a tensor has as many as the network's one input."""
+        entering = self.entering[0] if len(self.entering) == 1 else None
+        if entering is None or all(k is None or k.rank != len(entering.shape) for k in kinds):
+            return ()
+        return (Step(entering.loc, f"{len(entering.shape)} axes", "as many as the input"),)
+
+    @contextmanager
+    def beside(self, *steps: Step) -> Iterator[None]:
+        """Where else to look, for what is noted meanwhile: it ends the chain."""
+        self._beside = steps
+        try:
+            yield
+        finally:
+            self._beside = ()
 
     def path(self) -> tuple[str, ...]:
         """The path of the call that is being walked."""

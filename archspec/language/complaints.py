@@ -185,6 +185,7 @@ class Refused:
         params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
         end = self._early(to)
         named = {path for path, error in self.errors if error["type"] == "E205"}
+        wrong = {path for path, _ in self.errors}
         for path, error in self.errors:
             type_ = error["type"]
             above = path[:-1]
@@ -193,7 +194,8 @@ class Refused:
             if type_ == "extra_forbidden":
                 self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":
-                self._missing(path, str(error["loc"][-1]), to)
+                if error["loc"][-1] != "merge" or (*path, "branches") not in wrong:
+                    self._missing(path, str(error["loc"][-1]), to)
             elif type_ == "no_operation":
                 found = error["ctx"]
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])

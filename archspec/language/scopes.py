@@ -187,7 +187,7 @@ class Scopes:
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
-                sight.items.update(dict.fromkeys(_ids(item), True))
+            sight.items.update(dict.fromkeys(_ids(item), True))
 
     def item(self, item: Item, sight: Sight) -> None:
         if item.repeat is not None:

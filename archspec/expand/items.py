@@ -207,8 +207,11 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
         count, columns = _counted(walk, plan, spot)
     except HiddenError:  # it still answers for its id
         hidden = Value(None)
-        name = spot.label or plan.ident or walk.nameless()
-        spot.frame.claim(name, Named(hidden, absent=True))
+        name = spot.label or plan.ident
+        if name is None and (plan.labels is not None or item.items or item.branches):
+            name = walk.nameless()
+        if name is not None:
+            spot.frame.claim(name, Named(hidden, absent=True))
         return Occurrence(item, (), hidden), spot.line if item.tap else hidden
     _bound(walk, plan, spot.env, count)
     name = spot.label or (None if plan.apart else walk.label(plan, spot.env))

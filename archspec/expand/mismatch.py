@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from archspec.expand.state import COMPARE
 from archspec.expand.tree import Body, Copy, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
@@ -76,7 +77,7 @@ def _changed(copy: Copy, item: Item, axes: Sequence[int]) -> Step | None:
     before, after = pair[0], pair[1]
     if before.rank != after.rank or all(before.shape[k] == after.shape[k] for k in axes):
         return None
-    return Step(item.loc, f"`{item.said}` makes {after} of {before}", "on a path")
+    return Step(item.loc, f"`{item.said}` makes {after} of {before}", COMPARE)
 
 
 def origin(walk: Walk, value: Value) -> str:

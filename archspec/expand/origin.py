@@ -10,7 +10,7 @@ a person mends it in one. A value that is computed is wrong where it is computed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,13 +67,15 @@ class _Found(NamedTuple):
     loc: Loc
     around: Links
     entry: tuple[int, ...] = ()
+    among: bool = False  # whether it stands in a list that has numbers
 
     def inside(self) -> _Found:
         """The entry that is meant, where the text shows it."""
-        value, loc, entry = self.value, self.loc, self.entry
+        value, loc, entry, among = self.value, self.loc, self.entry, self.among
         while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
+            among = any(map(is_whole, value))
             value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
-        return _Found(value, loc, self.around, entry)
+        return _Found(value, loc, self.around, entry, among)
 
 
 def place(value: Any, links: Links, document: Said) -> Loc | None:
@@ -87,7 +89,7 @@ def place(value: Any, links: Links, document: Said) -> Loc | None:
         found = _look(value.text.strip(), links, document)
         if found is None or found.value is REQUIRED:
             break
-        value, loc, links, entry = found._replace(entry=(*found.entry, *entry)).inside()
+        value, loc, links, entry = found._replace(entry=(*found.entry, *entry)).inside()[:4]
     return loc
 
 
@@ -128,6 +130,25 @@ def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc 
     return found[0] if len(found) == 1 else None
 
 
+def uneven(values: Iterable[Any], links: Links, document: Said) -> Loc | None:
+    """The one list of the chosen variant, of another length than its default, that is read."""
+    name, spec = str(document.variant), document.spec
+    chosen = spec.variants.get(name, {})
+    lengths = {k: _length(spec.params.get(k)) for k, v in chosen.items() if _length(v)}
+    found = {
+        at: None
+        for value in values
+        for at in places(value, links, document)
+        if at.path[:2] == ("variants", name) and at.file == spec.loc.file
+        and lengths.get(str(at.path[2]), 0) not in (0, _length(chosen[str(at.path[2])]))
+    }  # fmt: skip
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
 def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc | None) -> Any:
     """A value from what the text says alone, with 1 at a place; None where that is not enough.
 
@@ -161,11 +182,9 @@ def _entries(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None
     if loc == one:
         return 1
     if isinstance(value, (list, tuple)):
-        among = any(map(is_whole, value))
-        odd |= {_at(loc, k): v for k, v in enumerate(value) if among and isinstance(v, str)}
-        inner = (_Found(entry, _at(loc, k), found.around) for k, entry in enumerate(value))
-        return [_entries(entry, document, odd, one) for entry in inner]
-    digits = isinstance(value, str) and value.strip("-").isdecimal()
+        every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
+        return [_entries(entry, document, odd, one) for entry in every]
+    digits = isinstance(value, str) and (found.among or value.strip("-").isdecimal())
     if value is None or digits or (is_whole(value) and not _size(value)):
         odd[loc] = value
     return _worth(value, (found.around, document), odd, one)

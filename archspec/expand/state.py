@@ -102,6 +102,23 @@ class State:
             return
         fault = replace(fault, cause=tuple(origin.places(value, self.links, chosen)))
         at = self._culprit(value, fault.message, chosen)
+        self._wrong_at(at, value, fault, said)
+
+    def uneven(self, columns: Mapping[str, Any], fault: Fault, said: str) -> None:
+        """Note that columns differ in length: one list of the variant may be why."""
+        at, every = None, [*columns.values()]
+        if self.chosen is not None:
+            at = origin.uneven(every, self.links, self.chosen)
+            fault = replace(fault, cause=tuple(origin.places(every, self.links, self.chosen)))
+        if at is None:
+            self.fault(fault.code, fault.message, fault.loc, fault.help)
+        else:
+            self._wrong_at(at, every, fault, said)
+
+    def _wrong_at(self, at: Loc | None, value: Any, fault: Fault, said: str) -> None:
+        """Note a fault of a value; `at` is the place where it stands, if that is elsewhere."""
+        chosen = self.chosen
+        assert chosen is not None
         if at is not None:
             used = Step(fault.loc, said, _USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
@@ -113,6 +130,8 @@ class State:
 
     def _culprit(self, value: Any, message: str, chosen: Said) -> Loc | None:
         """The place of what makes a value wrong, if that is elsewhere."""
+        if message.startswith("the index "):
+            return origin.uneven([value], self.links, chosen)
         found = origin.culprit(value, self.links, chosen, message)
         return found or origin.place(value, self.links, chosen)
 
@@ -176,7 +195,7 @@ class State:
         entering = self.entering[0] if len(self.entering) == 1 else None
         if entering is None or all(k is None or k.rank != len(entering.shape) for k in kinds):
             return ()
-        return (Step(entering.loc, f"{len(entering.shape)} axes", "as many as the input"),)
+        return (Step(entering.loc, f"the input has {len(entering.shape)} axes", COMPARE),)
 
     @contextmanager
     def beside(self, *steps: Step) -> Iterator[None]:
@@ -417,6 +436,7 @@ class State:
 
 
 _USED = "used from"
+COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 _MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"
 

@@ -229,6 +229,12 @@ class Walk:
             sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
             return False
+        negative = next((k for k, s in enumerate(sizes) if s is not None and s < 0), None)
+        if negative is not None:
+            message = f"`expect` says {sizes[negative]}; a size is not negative"
+            fault = Fault("E501", message, deeper(loc, negative))
+            state.wrong((item.expect or ())[negative], fault, f"`expect` of `{item.said}`")
+            return False
         found = out.type.shape
         pairs = zip(sizes, found, strict=False)
         if len(sizes) == len(found) and all(s is None or s == n for s, n in pairs):

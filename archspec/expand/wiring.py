@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from archspec.expand.names import NAMELESS, Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
-from archspec.expand.state import Env, HiddenError, State, block_of, deeper
+from archspec.expand.state import COMPARE, Env, HiddenError, State, block_of, deeper
 from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Ref
 from archspec.language.names import input_name
-from archspec.text.faults import Loc
+from archspec.text.faults import Loc, Step
 from archspec.text.words import did_you_mean, near
 
 Entry = Named | Copy | Value
@@ -170,10 +170,25 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    help = _deeper(head, frame) or did_you_mean(head, known) or _SIGHT
+    help = _deeper(head, frame) or _meant(ref, path, known) or did_you_mean(head, known) or _SIGHT
     if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+
+
+def _meant(ref: Ref, path: str, known: Iterable[str]) -> str:
+    """The path with the name in it that was likely meant, as it is to be written; or ""."""
+    head, dot, rest = path.partition(".")
+    guess = near(head, known)
+    first = ref.path.parts[0] if ref.path.parts else ""
+    if not guess or not isinstance(first, str):
+        return ""
+    if dot and not ref.path.names:
+        return f"did you mean `{guess}.{rest}`?"
+    computed = head.removeprefix(first)  # `1024` of `shrink_$size`
+    if first == head or not computed or not guess.endswith(computed):
+        return ""
+    return f"did you mean `{guess.removesuffix(computed)}{ref.path.text[len(first) :]}`?"
 
 
 def may_be(head: str, known: Iterable[str], *, hidden: bool = False) -> bool:
@@ -289,8 +304,12 @@ def _miscounted(
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     if plan.kind == CALL and not lacking:
-        state.overfed.add(("blocks", item.said))
+        block = ("blocks", item.said)
+        state.overfed.add(block)
         help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
         cause = ("inputs", item.said)
-    state.fault("E311", message, loc, help, cause=cause)
+        steps = (Step(Loc(loc.file, (*block, "inputs")), f"`{item.said}` takes {listed}", COMPARE),)
+    with state.beside(*steps):
+        state.fault("E311", message, loc, help, cause=cause)

@@ -177,7 +177,9 @@ def _swapped(above: list[_Row], here: _Row) -> Slip | None:
         return None
     before, row, inside = above[k - 1], above[k], above[k + 1 :]
     beside = not inside and before.column == row.column and not row.open
-    below = before.open or (before.item and not here.item and before.key == here.column)
+    whole = row.said[0] in "[{" or ":" not in row.said  # no key of `row` can follow
+    keys = before.item and not here.item and before.key == here.column
+    below = before.open or (keys and whole)
     parted = bool(inside) and row.open and before.column == here.column > row.column
     deep = parted and before.open and inside[0].column > here.column
     items = parted and before.item and not here.item and all(r.item for r in inside)

@@ -18,6 +18,7 @@ from archspec.text.words import character, opening
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _GLUED = re.compile(rf"({_WORD}):(?!//)(\S.*)")
 _NO_COLON = re.compile(rf"({_WORD}) +([^\s:]+)")
+_OTHER_COLON = re.compile(rf"({_WORD})( *=+ *| +)([^\s=:]\S*)")
 _BEFORE = re.compile(r"[ -]*")  # what may stand before the first word of a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -185,6 +186,14 @@ def no_space(text: str, start: int, stop: int) -> Slip | None:
     return found and _no_space(found[1], found.end(1), found[2])
 
 
+def no_space_in_key(text: str, start: int, stop: int) -> Slip | None:
+    """`key:{a: 1}`, in which YAML takes `key:{a` for a key, at [start, stop)."""
+    found = _GLUED.fullmatch(text, start, stop)
+    if found is None or found[2][0] not in _CLOSE:
+        return None
+    return _no_space(found[1], found.end(1), text[found.end(1) + 1 : _end_of_line(text, start)])
+
+
 def no_space_behind(text: str, colon: int) -> Slip:
     """`{key:[…]}` and `{key:}`: libyaml takes neither."""
     key = re.split(r"[\s,\[\]{}]", text[_start_of_line(text, colon) : colon])[-1]
@@ -194,6 +203,18 @@ def no_space_behind(text: str, colon: int) -> Slip:
 def _no_space(key: str, colon: int, value: str) -> Slip:
     help = f"write `{key}: {opening(value)}`"
     return Slip("E115", "a space is missing after `:`", colon, help)
+
+
+def no_colon(text: str, start: int, stop: int) -> Slip | None:
+    """`key=value` or `key value` where a `key: value` stands in braces, at [start, stop)."""
+    found = _OTHER_COLON.fullmatch(text, start, stop)
+    if found is None:
+        return None
+    help = f"write `{found[1]}: {opening(found[3])}`"
+    if "=" in found[2]:
+        said = f"`=` stands where `:` is meant, after `{found[1]}`"
+        return Slip("E104", said, start, help, stop)
+    return Slip("E104", f"`:` is missing after `{found[1]}`", start, help, stop)
 
 
 def no_space_before(sign: int) -> Slip:

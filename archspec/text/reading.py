@@ -277,6 +277,8 @@ class Reading:
             missing = misread.no_space(self.text, start, stop)
             if missing:
                 raise UnreadableError(missing)
+            if meant := misread.no_colon(self.text, start, stop):
+                self.add(meant)
         top.data[key] = value
         top.marks[key] = (start, stop, mark)
 
@@ -335,9 +337,7 @@ class Reading:
     def faulty(self, text: str, start: int, stop: int) -> Slip | None:
         """What is wrong with a plain scalar that is text."""
         at, top = text.find("$("), self.open[-1]
-        if self.foreign and (
-            fault := misread.foreign_sign(self.text, start, stop, flow=top.flow)
-        ):
+        if self.foreign and (fault := misread.foreign_sign(self.text, start, stop, flow=top.flow)):
             return fault
         if top.flow and not top.mapping and (fault := misread.apart(self.text, start, stop)):
             return fault
@@ -357,6 +357,8 @@ class Reading:
         """A key without quotes that is met for the first time."""
         if not key:
             raise UnreadableError(misread.no_word(mark[0]))
+        if missing := misread.no_space_in_key(self.text, mark[0], mark[1]):
+            raise UnreadableError(missing)
         if key == "<<":
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")

@@ -128,8 +128,20 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
         ends = (name[::-1] for name in _beside(plain[::-1], turned))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
-    found = difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
+    turned_round = [name for name in likely if name != plain and _swapped(plain, name)]
+    found = turned_round or difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
+
+
+def _swapped(one: str, other: str) -> bool:
+    """Whether two letters beside one another changed places."""
+    if len(one) != len(other):
+        return False
+    apart = [k for k, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    if len(apart) != 2 or apart[1] != apart[0] + 1:
+        return False
+    k = apart[0]
+    return one[k : k + 2] == other[k + 1] + other[k]
 
 
 @lru_cache(maxsize=8)

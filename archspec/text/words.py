@@ -122,14 +122,14 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     if len(word) > _WORD:
         return ""
-    folded, names, turned = _index(tuple(known))
+    folded, names, backwards = _index(tuple(known))
     plain = word.lower().replace("_", "")
     likely: Iterable[str] = folded
     if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
-        ends = (name[::-1] for name in _beside(plain[::-1], turned))
+        ends = (name[::-1] for name in _beside(plain[::-1], backwards))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
-    turned_round = [name for name in likely if name != plain and _swapped(plain, name)]
-    found = turned_round or difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
+    swapped = [name for name in likely if _swapped(plain, name)]  # 61 is 16 rather than 19
+    found = swapped or difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
 
 

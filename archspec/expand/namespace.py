@@ -83,7 +83,7 @@ class Namespace:
                 continue
             op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
             message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
-            with self.state.beside(*self.state.axes((kind,))):
+            with self.state.beside(*self.state.ranked((kind,))):
                 self.state.fault("E311", message, plan.item.key, cause=("kind", id(value)))
             return {name: Value(None) for name in ins}
         return ins

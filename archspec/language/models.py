@@ -143,8 +143,7 @@ def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInf
 def _id_of(node: Any) -> Template | None:
     """The id of an item that was refused: others may speak of it."""
     name = node.get("id") if isinstance(node, dict) else None
-    plain = isinstance(name, str) and "$" not in name
-    return Template(name, (name,)) if plain else None
+    return Template(name, (name,)) if isinstance(name, str) and "$" not in name else None
 
 
 def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:

@@ -93,7 +93,8 @@ class Weight:
     """A parameter or buffer: `name` as in torch's module, shape, and whether gradient trains it.
 
     An empty name is the weight of a `parameter`: the node's path is its whole name. What is not
-    `persistent` is a buffer that stands in no state_dict.
+    `persistent` is a buffer that stands in no state_dict. A `gain` begins
+    as 1, whatever `init` says.
     """
 
     name: str
@@ -101,6 +102,14 @@ class Weight:
     buffer: bool = False
     dtype: str = "float"
     persistent: bool = True
+    gain: bool = False
+
+    @property
+    def part(self) -> str:
+        """Which of an op's fillers is for it: that of its `weight` or `bias`, or "" for none."""
+        if self.buffer or self.gain:
+            return ""
+        return "bias" if "bias" in self.name else "weight"
 
     @property
     def size(self) -> int:
@@ -445,12 +454,12 @@ class Layer(BaseModel):
             return cellwise(out, given)
         return given[0][1] if self.view else None
 
-    def copies(self, place: int, given: Lying) -> int:
-        """How many copies it keeps of an input that it `keeps`, in its place, by how that lies.
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """How many copies it keeps of an input that it `keeps`, in its place, by how inputs lie.
 
         Default: one where axes that it `folds` are not one behind the other.
         """
-        return int(self.folds > 0 and not foldable(given, self.folds))
+        return int(self.folds > 0 and not foldable(given[place], self.folds))
 
     def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, made from all parameters, called with all inputs."""

@@ -34,7 +34,7 @@ def test_capsules_agree_in_all_rounds_but_the_last() -> None:
         v = torch.einsum("aj,aij->ai", expected, votes)
         expected = expected + torch.einsum("aij,ai->aj", votes, v)
     expected = torch.einsum("aj,aij->ai", expected, votes)
-    found = archspec.build(archspec.loads(ROUTING))(b, votes)["v"]
+    found = archspec.build(archspec.loads(ROUTING))(b, votes)
     assert torch.equal(found, expected)
 
 

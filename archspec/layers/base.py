@@ -130,14 +130,16 @@ class Window:
 
     They are ceil((stride·o + lo)/up) … floor((stride·o + hi)/up). A convolution has up = 1,
     lo = -padding, hi = lo + dilation·(kernel - 1); a transposed one or an upsampling has up > 1.
-    Cells outside the input are padding. A mirrored or wrapped cell counts where the padded one
-    stands. lo > hi: nothing is read (of a second input only the size).
+    Cells outside the input are padding; `beyond` says what stands there: nothing of the input, or
+    with "reflect", "replicate" and "circular" one of its cells. lo > hi: nothing is read (of a
+    second input only the size).
     """
 
     stride: int = 1
     up: int = 1
     lo: int = 0
     hi: int = 0
+    beyond: str = "zeros"
 
 
 POINT = Window()

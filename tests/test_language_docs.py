@@ -110,6 +110,15 @@ def test_it_has_a_row_for_every_op(op: str) -> None:
     assert any(re.search(rf"\b{op}\b", row) for row in rows)
 
 
+@pytest.mark.parametrize("op", [name for name, layer in REGISTRY.items() if layer.model_fields])
+def test_its_row_names_every_parameter(op: str) -> None:
+    table = TEXT.partition("| op | parameters")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (.*) \|$", table, flags=re.MULTILINE)
+    (row,) = [rest for ops, rest in rows if re.search(rf"\b{op}\b", ops)]
+    if not row.startswith("as torch's"):
+        assert REGISTRY[op].model_fields.keys() <= set(re.findall(r"\w+", row))
+
+
 @pytest.mark.parametrize("first", AROUND)
 def test_its_parts_check(first: str) -> None:
     (shown,) = [block for block in BLOCKS if block.split("  #")[0].split("\n")[0].rstrip() == first]

@@ -84,6 +84,8 @@ BODIES = {
     "flatten\nlinear: 3",
     "a norm over channels": "conv: {out: 4, kernel: 3}\nlayer_norm: {axis: channels}\nflatten\n"
     "linear: 3",
+    "channels last go through": "layer_norm: {axis: channels}\nconv: {out: 4, kernel: 3}\n"
+    "batch_norm\nrelu\nmax_pool: 2\nflatten\nlinear: 3",
     "a part": "conv: {out: 4, kernel: 3}\nslice: {start: 1}\nsigmoid\nflatten\nlinear: 3",
     "a part that is joined": "conv: {out: 4, kernel: 3}\nslice: {start: 1, axis: 1}\nflatten\n"
     "linear: 3",

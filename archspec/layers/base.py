@@ -20,7 +20,14 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from archspec.layers.strides import Lying, Strides, cellwise, foldable
+from archspec.layers.strides import (
+    Lying,
+    Strides,
+    cellwise,
+    channels_last,
+    foldable,
+    is_channels_last,
+)
 from archspec.text.words import written
 
 Shape = tuple[int, ...]
@@ -293,6 +300,7 @@ class Layer(BaseModel):
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     cellwise: ClassVar[bool] = False  # what it makes lies in memory as its inputs do
+    formats: ClassVar[bool] = False  # gives channels last where it gets them so
     folds: ClassVar[int] = 0  # axes at the end; those before are one to torch, or copied for that
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
@@ -454,6 +462,8 @@ class Layer(BaseModel):
         """
         if self.cellwise:
             return cellwise(out, given)
+        if self.formats and all(map(is_channels_last, given if self.merges else given[:1])):
+            return channels_last(out)
         return given[0][1] if self.view else None
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:

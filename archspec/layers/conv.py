@@ -73,6 +73,7 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
+    formats = True
     family = "conv"
     linear = True
     channel = WHOLE

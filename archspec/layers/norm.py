@@ -78,6 +78,7 @@ class BatchNorm(ChannelNorm):
     Its reach counts as cell by cell, which it is in evaluation.
     """
 
+    formats = True
     op = "batch_norm"
     elsewhere = ("bn", "normalization", "batchnormalization")
     target = "nn.BatchNorm{n}d"
@@ -159,6 +160,7 @@ class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     autocast = "full"
+    formats = True
     op = "group_norm"
     elsewhere = ("gn",)
     target = "nn.GroupNorm"
@@ -197,6 +199,7 @@ class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
     autocast = "full"
+    cellwise = True
     op = "local_response_norm"
     elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"

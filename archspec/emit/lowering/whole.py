@@ -291,7 +291,7 @@ class Whole:
         group.info = Info(title, group.instances[0].block)
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
-            write_block(self, group, title, base)
+            write_block(self, group, title, base, innermost=True)
         for _ in range(8):
             known = _signature(group.info)
             self._anew(group, before)

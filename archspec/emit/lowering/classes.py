@@ -55,6 +55,7 @@ from archspec.emit.syntax import (
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import snake, stmt_names, tidy
 from archspec.expand.tree import Body, Copy, Path, Value
+from archspec.expressions.sym import Sym
 from archspec.language import Item
 
 Outputs = dict[str, list[Any]]
@@ -366,6 +367,15 @@ def several(values: Any) -> tuple[Value, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
+def _known(unit: Unit, flow: Flow, value: Value) -> list[int | None]:
+    """The shape of an output, None where a size follows from a free axis by no expression."""
+    followed = [
+        not isinstance(size, Sym) and unit.whole.follows([value], a)
+        for a, size in enumerate(flow.sizes)
+    ]
+    return [None if f else n for f, n in zip(followed, dims(value), strict=True)]
+
+
 def _docstring(
     plan: Plan, parameters: list[Parameter], ins: list[Flow], outs: list[list[Flow]]
 ) -> str:
@@ -378,7 +388,8 @@ def _docstring(
     ]
     if unit.root:
         inside = [(f, dims(v)) for v, f in zip(plan.inputs[0], ins, strict=True)]
-        after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
+        given = [v for vs in plan.outputs.values() for v in several(vs[0])]
+        after = [(f, _known(unit, f, v)) for f, v in zip(flows, given, strict=True)]
         return of_network(inside, after, unit.free)
     known = {p.name for p in parameters} | set(unit.defined)
     inputs = [(f, [dims(v[j]) for v in plan.inputs[: unit.real]]) for j, f in enumerate(ins)]

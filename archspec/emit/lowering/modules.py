@@ -28,7 +28,7 @@ from archspec.emit.lowering.flow import (
     lookup,
     sizes_of,
 )
-from archspec.emit.lowering.members import hint_of, results, words_of
+from archspec.emit.lowering.members import hint_of, results, worded, words_of
 from archspec.emit.lowering.scope import (
     Classes,
     Scope,
@@ -110,8 +110,14 @@ class Place:
 
     @property
     def hint(self) -> str:
-        """What a variable for what it gives may be called."""
-        return str(self.first.segment) if isinstance(self.first, Body) else hint_of(self.item)
+        """What a variable for what it gives may be called: as the item is, each copy apart."""
+        if isinstance(self.first, Body):
+            return str(self.first.segment)
+        names = {c.segments[-1:] for c in self.copies}
+        if self.item.id is None or self.item.id.names == frozenset() or len(names) > 1:
+            return hint_of(self.item)
+        (name,) = names.pop() or ("",)
+        return worded(name)
 
 
 @dataclass(slots=True)

@@ -418,6 +418,9 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
             hint = hint if hint.isidentifier() else site.sink.hint
             hint += number if number.isdecimal() else ""
         steps, outs = calling(made, reached, takes, hint, site.scope.unit)
+        if len(outs) > 1 and place.item.id is not None and place.item.id.names:
+            for out in outs:  # `head3_boxes`, since there is `head4` too
+                out.short = out.hint
         site.steps += steps
     else:
         return

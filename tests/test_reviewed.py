@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_lowering import check, module_class
 
-from archspec.network import Program, load
+from archspec.network import Program, load, loads
 
 NETWORKS = Path(__file__).resolve().parent / "reviewed"
 CLASSES = {
@@ -76,3 +76,15 @@ def test_a_recursion_over_a_list_takes_another_list() -> None:
     skip = type(unet.skip)(3, widths=(5, 6, 7), dropout=(False, True, False))
     assert skip.inner.inner.inner is None
     assert skip(torch.randn(2, 3, 16, 16)).shape == (2, 6, 16, 16)
+
+
+def test_a_number_in_one_call_and_a_word_in_all_others() -> None:
+    """`padding: half` with one exception: that one's class takes a number, no other does."""
+    text = (NETWORKS / "yolov5.yaml").read_text(encoding="utf-8")
+    program = loads(text.replace("stride: 2, padding: 2}", "stride: 2, padding: 1}"))
+    check(program)
+    classes = re.findall(r"^class (\w+)", program.code, re.MULTILINE)
+    assert classes == ["ConvWithPadding", *CLASSES["yolov5"]]
+    assert "ConvWithPadding(3, width, padding=1, kernel=6, stride=2)" in program.code
+    assert program.code.count("padding: int") == 1
+    assert '"half"' not in program.code

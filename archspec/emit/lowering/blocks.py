@@ -194,7 +194,10 @@ def _defaults(params: Mapping[str, Any], info: Info) -> dict[str, Any]:
     """The declared defaults that are plain values, as floats where any instance has a float."""
     found: dict[str, Any] = {}
     for p, d in params.items():
+        given = [v[p] for v in info.values.values() if p in v]
         if isinstance(d, (int, float, bool, str)) and d is not REQUIRED:
+            if given and all(isinstance(v, str) != isinstance(d, str) for v in given):
+                continue  # a word, where these are numbers
             mixed = type(d) is int and any(
                 isinstance(v.get(p), float) for v in info.values.values()
             )

@@ -617,7 +617,7 @@ def _branches(site: Site, place: Place) -> None:
 
 
 def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
-    """The op that joins paths; concat puts the shortcut first."""
+    """The op that joins paths; where they stay apart the shortcut comes first."""
     first: Copy = place.first
     layer = (
         first.layer
@@ -626,7 +626,7 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
     )
     if any(c.layer is not first.layer and c.layer != first.layer for c in place.copies):
         raise PlainError("the merges differ")
-    if layer.op == "concat" and not first.branches:
+    if layer.ordered and not first.branches:
         paths = paths[::-1]
     _call(site, place, merge(place, layer, paths), None)
     return lookup(place.rows, [c.out for c in place.copies])

@@ -16,6 +16,7 @@ from archspec.figures.outline import Outline
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Row
+    from archspec.analysis.receptive_field import Field
 
 
 class Level(NamedTuple):
@@ -67,8 +68,8 @@ def _level(network: Network, row: Row) -> Level | None:
     out = row.outputs[0]
     local = [field for field in row.fields if field.local]
     if local and (out.rank > 1 or out.dtype == "int"):
-        strides = [f.stride for f in local if f.input == local[0].input and f.stride is not None]
-        return Level(_once(strides))
+        own = [f for f in local if f.input == local[0].input and f.stride is not None]
+        return Level(_once([_nominal(f, out.shape) for f in own]))
     shape = out.shape
     if len(shape) < 2:
         return Level()
@@ -80,6 +81,22 @@ def _level(network: Network, row: Row) -> Level | None:
         return None if any(len(whole) > 2 for whole in inputs) else Level(sizes=shape[1:])
     ratios = [Fraction(a, b) for a, b in zip(like[0][1:], shape[1:], strict=True)]
     return Level(_once([_power(ratio) for ratio in ratios]))
+
+
+def _nominal(field: Field, shape: Sequence[int]) -> Fraction:
+    """The stride that is meant: of a map that was brought to a size, cells are not quite so far
+    apart (`align_corners` makes 31 steps of 32 cells into 63 of 64): input size by map size.
+    """
+    stride = field.stride or Fraction(1)
+    if _is_plain(stride) or field.axis >= len(shape):
+        return stride
+    ratio = Fraction(field.extent, shape[field.axis])
+    few = ratio.denominator <= 8 and _power(ratio / stride) == 1
+    return ratio if few or ratio == stride or _is_plain(ratio) else _power(stride)
+
+
+def _is_plain(stride: Fraction) -> bool:
+    return 1 in (stride.numerator, stride.denominator)
 
 
 def _once(values: Sequence[Fraction]) -> tuple[Fraction, ...]:

@@ -152,3 +152,30 @@ def test_axes_of_their_own_strides() -> None:
     shown = outline(program, Fold(scales=True, outputs=False))
     found = [level.label for level in levels(program, shown).values()]
     assert found == ["stride 1", "stride 1", "stride 2×1", "stride 4×2"]
+
+
+BROUGHT_TO_A_SIZE = """\
+spec: 1
+name: brought
+input: [3, {H: 130}, {W: 128}]
+body:
+  - {id: a, conv: {out: 4, kernel: 3, stride: 2, padding: 1}}
+  - {id: b, conv: {out: 4, kernel: 3, stride: 2, padding: 1}}
+  - {id: c, max_pool: {kernel: 3, stride: 2, padding: 1}}
+  - {id: up, from: [c, b], upsample: {mode: bilinear, align_corners: true}}
+  - {id: d, concat: [b, up]}
+  - {id: e, from: [d, a], upsample: {mode: nearest}}
+  - {id: f, from: [e, input], upsample: {mode: bilinear, align_corners: true}}
+  - {id: finer, upsample: {scale: 1.5, mode: bilinear}}
+"""
+
+
+def test_maps_that_are_brought_to_a_size_stand_with_those_of_that_size() -> None:
+    """`align_corners`, or a size that is no multiple: the same row, and no "stride 62/63"."""
+    lanes = fitting(loads(BROUGHT_TO_A_SIZE))
+    assert lanes is not None
+    labels = {level.label for level in lanes.level.values()}
+    assert labels == {"stride 2/3", "stride 1", "stride 2", "stride 4", "stride 8"}
+    level = {key.rpartition("/")[2]: found.label for key, found in lanes.level.items()}
+    assert level["up"] == level["b"] == "stride 4"
+    assert level["e"] == level["a"] == "stride 2"

@@ -10,7 +10,7 @@ from archspec.figures.heights import levels
 from archspec.figures.levels import applies, draw, fitting
 from archspec.figures.outline import Fold, outline
 from archspec.figures.scene import Group, Path, Scene
-from archspec.network import loads
+from archspec.network import load, loads
 
 
 def boxes(scene: Scene) -> dict[str, tuple[float, float]]:
@@ -179,3 +179,15 @@ def test_maps_that_are_brought_to_a_size_stand_with_those_of_that_size() -> None
     level = {key.rpartition("/")[2]: found.label for key, found in lanes.level.items()}
     assert level["up"] == level["b"] == "stride 4"
     assert level["e"] == level["a"] == "stride 2"
+
+
+def test_branches_side_by_side_have_rows_of_their_own() -> None:
+    """HRNet goes on at four resolutions: its default figure is no chain of stages."""
+    lanes = fitting(load("hrnet_w18"))
+    assert lanes is not None
+    rows: dict[str, set[str]] = {}
+    for part in lanes.shown.parts:
+        rows.setdefault(lanes.level[part.key].label, set()).add(part.name)
+    for k, stride in enumerate((4, 8, 16, 32)):
+        assert f"incre_modules.{k}" in rows[f"stride {stride}"]
+        assert f"branches.{k}" in rows[f"stride {stride}"] or k > 1  # a sheet holds no more

@@ -24,6 +24,8 @@ def test_engines_are_listed() -> None:
     assert {"bounds", "fuzz", "kills", "makes", "threads", "edges", "stability"} <= set(
         done.stdout.split()
     )
+    for said in ("blame       Shipped specs broken", "proof       One token of an emitted text"):
+        assert said in engine("--help").stdout
     wrong = engine("nope")
     assert wrong.returncode == 2
     assert "`nope` is no engine; known: " in wrong.stderr
@@ -80,9 +82,9 @@ def test_what_takes_too_long_or_dies_is_seen() -> None:
 
 
 def test_what_is_broken_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mutants = pytest.importorskip("benchmarks.trust.mutants")
-    monkeypatch.setattr(mutants, "COUNT", 30)
-    found = [one.partition(":")[0] for one in mutants.trial(3, tmp_path)]
+    blame = pytest.importorskip("benchmarks.trust.blame")
+    monkeypatch.setattr(blame, "COUNT", 30)
+    found = [one.partition(":")[0] for one in blame.trial(3, tmp_path)]
     assert not {"TRACEBACK", "ACCEPTED"} & set(found), found
     refused = found.count("refused")
     assert refused > 20

@@ -93,7 +93,8 @@ class Weight:
     """A parameter or buffer: `name` as in torch's module, shape, and whether gradient trains it.
 
     An empty name is the weight of a `parameter`: the node's path is its whole name. What is not
-    `persistent` is a buffer that stands in no state_dict.
+    `persistent` is a buffer that stands in no state_dict. A `gain` begins
+    as 1, whatever `init` says.
     """
 
     name: str
@@ -101,6 +102,14 @@ class Weight:
     buffer: bool = False
     dtype: str = "float"
     persistent: bool = True
+    gain: bool = False
+
+    @property
+    def part(self) -> str:
+        """Which of an op's fillers is for it: that of its `weight` or `bias`, or "" for none."""
+        if self.buffer or self.gain:
+            return ""
+        return "bias" if "bias" in self.name else "weight"
 
     @property
     def size(self) -> int:
@@ -210,8 +219,10 @@ class Call:
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
     parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
-    computed by that where its input has no batch axis, and neither has its result. `beside` is an
-    input by number, and the expression where that one alone has no batch axis: a mask.
+    computed by that where its input has no batch axis, and neither has its result; but where the
+    input is `led` by a stored axis of 1, `forward` counts the axes right, and so is the result led.
+    `beside` is an input by number, and the expression where that one alone has no batch axis: a
+    mask.
     """
 
     target: str | None
@@ -221,6 +232,7 @@ class Call:
     results: tuple[str, ...] = ("r",)
     wrap: str | None = None
     batchless: bool = False
+    led: bool = False
     broadcast: bool = False
     alone: str | None = None
     beside: tuple[int, str] | None = None

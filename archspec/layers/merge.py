@@ -431,5 +431,8 @@ class Parameter(Layer):
         return (Weight("", (1, *self.shape) if self.batch else self.shape),)
 
     def call(self, *ins: TensorType) -> Call:
-        sizes = tuple(map(Arg, (1, *self.shape) if self.batch else self.shape)) or (Arg(()),)
-        return Call("torch.zeros", sizes, "self", wrap="nn.Parameter", batchless=True)
+        (weight,) = self.weights()
+        sizes = tuple(map(Arg, weight.shape)) or (Arg(()),)
+        return Call(
+            "torch.zeros", sizes, "self", wrap="nn.Parameter", batchless=True, led=self.batch
+        )

@@ -234,10 +234,10 @@ def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]
 def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
     """What flows on behind a condition."""
     then, other = sides
-    if then.batchless != other.batchless:
+    if (then.batchless, then.led) != (other.batchless, other.led):
         raise PlainError("a batch axis that is there in some instances only")
     out = Flow(conditions.join(rows, values, then, other, test))
-    out.batchless = then.batchless
+    out.batchless, out.led = then.batchless, then.led
     return out
 
 

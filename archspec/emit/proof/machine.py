@@ -146,7 +146,8 @@ class Machine:
             self.globals[alias.asname or name] = dotted
 
     def _class(self, node: ast.ClassDef, opaque: bool) -> None:
-        base = ast.unparse(node.bases[0]) if len(node.bases) == 1 else ""
+        first = node.bases and (opaque or len(node.bases) == 1)  # all of them is one torch class
+        base = ast.unparse(node.bases[0]) if first else ""
         if not opaque and base not in _CONTAINERS:
             raise unknown(f"a class {node.name} that is a {base}")
         own = [] if opaque else [n for n in node.body if isinstance(n, ast.FunctionDef)]

@@ -144,3 +144,18 @@ def test_outputs_of_a_numbered_series_have_its_names() -> None:
     assert "x0_1 = self.x0_1(x0_0, x1_0)" in load("unet_plus_plus").code
     outputs = f"{HEAD}input: [4, 8]\nbody:\n  - {{id: p$i, repeat: {{i: [3, 4]}}, linear: 8}}\n"
     assert 'return {"a": p3, "b": p4}' in loads(f"{outputs}outputs: {{a: p3, b: p4}}\n").code
+
+
+def test_named_copies_without_modules_are_no_list() -> None:
+    """Three concats under an id, taken in another order, leave nothing in the constructor."""
+    text = f"""{HEAD}input: [4, 8]
+body:
+  - {{id: a0, relu: }}
+  - {{id: a1, tanh: }}
+  - {{id: a2, sigmoid: }}
+  - {{id: out, repeat: {{k: [0, 1, 2]}}, from: [a0, a$k], concat: }}
+  - concat: [out.2, out.0, out.1]
+"""
+    program = loads(text)
+    check(program)
+    assert "ModuleList" not in program.code

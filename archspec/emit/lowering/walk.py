@@ -50,7 +50,7 @@ from archspec.emit.lowering.loops import (
 from archspec.emit.lowering.members import hint_of, label, member, words_of
 from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit
-from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Written
+from archspec.emit.lowering.sinks import PLACE, Members, Named, Positional, Site, Written
 from archspec.emit.syntax import For, If, Line, call, name
 from archspec.emit.text import render
 from archspec.emit.tidy import assigned
@@ -794,7 +794,7 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
         value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
     elif every and (rounds := over(sink.elements, _column_of(copies.item))) is not None:
         value.args = [rounds]
-    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
+    if sink.variable is not None or {render(e) for e in sink.elements} - {PLACE}:
         site.sink.put(text, value, site.init)
 
 

@@ -72,6 +72,30 @@ body:
   - {Stack: {n: 2}}
   - {Stack: {n: 5}}
 """
+# one copy here and six there; along the last axis; two outputs of each copy, both taken
+ONE = """\
+spec: 1
+name: net
+input: [4, 8]
+blocks:
+  Pair:
+    body: [{id: f, linear: 8}, {id: skip, linear: 3}, {id: out, from: f, tanh: }]
+    outputs: {output: out, skip: skip}
+  Chain:
+    params: {n: required}
+    body:
+      - {id: pre, linear: 8}
+      - {id: m, from: pre, repeat: $n, Pair: }
+      - {id: a, concat: {axis: -1}, from: m.*.skip}
+      - {id: b, concat: m.*.output}
+      - {id: lin, linear: 2}
+      - {id: c, from: a, reduce: {by: mean, axis: 0, keep: true}}
+      - {id: c2, linear: 2}
+      - concat: [lin, c2]
+      - linear: 8
+  Alone: {params: {n: required}, body: [{id: m, repeat: $n, linear: 8}, {concat: m.*}]}
+body: [{Chain: 1}, {Chain: 6}, {Alone: 1}, {Alone: 2}]
+"""
 # each copy takes the one before and what is the same for all
 MEMORY = """\
 spec: 1
@@ -97,7 +121,7 @@ outputs: {a: a, b: b, c: m.2}
 """
 
 
-@pytest.mark.parametrize("text", [C2F, WAVENET, BESIDE, MEMORY, BY_NUMBER])
+@pytest.mark.parametrize("text", [C2F, WAVENET, BESIDE, ONE, MEMORY, BY_NUMBER])
 def test_they_compute_what_the_graph_says(text: str) -> None:
     check(loads(text))
 

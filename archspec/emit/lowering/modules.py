@@ -241,7 +241,8 @@ def _of_lists(place: Place) -> Made:
         assert value.type is not None
         kind = TensorType(flow.at(rows[0], value.type.shape), value.type.dtype, value.type.map)
         if many is not None and layer.op == "concat":  # as if they were one behind the other
-            kind = kind.resized(layer.axis, many.count * kind.shape[layer.axis])
+            axis = layer.axis % kind.rank
+            kind = kind.resized(axis, many.count * kind.shape[axis])
         ins.append(flow)
         types.append(kind)
     (out,) = layer.infer(*types)

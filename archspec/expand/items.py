@@ -208,6 +208,8 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     except HiddenError:  # it still answers for its id
         hidden = Value(None)
         name = spot.label or plan.ident
+        if name is None and (plan.labels is not None or item.items or item.branches):
+            name = walk.nameless()
         if name is not None:
             spot.frame.claim(name, Named(hidden, absent=True))
         return Occurrence(item, (), hidden), spot.line if item.tap else hidden
@@ -589,6 +591,7 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
-            state.fault(bad.code, bad.message, item.key, help, details)
+            with state.beside(*mismatch.changes(copy)):
+                state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, spot.frame)

@@ -14,6 +14,8 @@ from archspec.expand.state import Env
 from archspec.expand.tree import Copy, Value
 from archspec.language import Item
 
+NAMELESS = "?"  # how the name begins that stands for one with a fault
+
 Given = Sequence[tuple[str | None, Value]]  # with the name of the input, where `from` says it
 
 

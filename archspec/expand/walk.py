@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from archspec.expand import wiring
-from archspec.expand.names import Frame, Given, Named, Spot
+from archspec.expand.names import NAMELESS, Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
@@ -109,16 +109,16 @@ class Walk:
         try:
             name = self.state.text(plan.labels, env, loc)
         except HiddenError:
-            return self._nameless()
+            return self.nameless()
         wrong = bad_id(name, item.op)
         if wrong:
             self.state.fault("E205", wrong, loc, other_id(name))
-            return self._nameless()
+            return self.nameless()
         return name
 
     def inward(self, plan: Plan, spot: Spot) -> None:
         """`convs.0` → its place in what stands under `convs`, which others fill too."""
-        if spot.label is None or spot.label.startswith("?"):
+        if spot.label is None or spot.label.startswith(NAMELESS):
             return
         above, _, name = spot.label.partition(".")
         entry = spot.frame.names.get(above)
@@ -128,18 +128,20 @@ class Walk:
         if not isinstance(entry, Named) or entry.of != "items" or entry.frame is None:
             loc = deeper(plan.item.loc, "id")
             self.state.fault("E314", f"`{above}` is another item here", loc, "choose another `id`")
-            spot.label = self._nameless()
+            spot.label = self.nameless()
             return
         spot.frame, spot.prefix, spot.label = entry.frame, (*spot.prefix, above), name
 
-    def _nameless(self) -> str:
+    def nameless(self) -> str:
         """A name that no item can have, for one whose own has a fault."""
-        return f"?{len(self.made)}.{len(self.state.links)}.{self.state.copies}"
+        return f"{NAMELESS}{len(self.made)}.{len(self.state.links)}.{self.state.copies}"
 
     def claim(self, frame: Frame, name: str, entry: Named | Copy, plan: Plan) -> None:
         """Take a name in; two equal paths are a fault."""
         if frame.claim(name, entry):
             return
+        if isinstance(entry, Copy):
+            self.used.add(entry)  # that no output needs it follows
         item, state = plan.item, self.state
         loc = deeper(item.loc, "id") if item.id is not None else item.loc
         known = frame.names.get(name)
@@ -226,6 +228,12 @@ class Walk:
             env = {**self.records, **copy.env, "prev": prev}
             sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
+            return False
+        negative = next((k for k, s in enumerate(sizes) if s is not None and s < 0), None)
+        if negative is not None:
+            message = f"`expect` says {sizes[negative]}; a size is not negative"
+            fault = Fault("E501", message, deeper(loc, negative))
+            state.wrong((item.expect or ())[negative], fault, f"`expect` of `{item.said}`")
             return False
         found = out.type.shape
         pairs = zip(sizes, found, strict=False)

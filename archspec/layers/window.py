@@ -122,7 +122,8 @@ def too_small(op: str, t: TensorType, axis: int, kernel: int, padded: int) -> Mi
     """The sentence for a window that does not fit along spatial axis `axis`."""
     name = SPATIAL[t.rank - 1][axis]
     size = t.shape[axis + 1]
-    cells = f"{size} cells" if padded == size else f"{size} cells ({padded} with padding)"
+    cells = f"{size} cell{'s' * (size != 1)}"
+    cells += "" if padded == size else f" ({padded} with padding)"
     message = f"`{op}` covers {kernel} cells along {name}, the input {t} has {cells}"
     return Mismatch(
         message, "pad the input, use a smaller kernel or fewer strides before it", "E304"

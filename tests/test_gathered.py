@@ -142,6 +142,16 @@ def test_one_class_serves_any_number_of_copies(tmp_path: Path) -> None:
     assert not any(tried)
 
 
+def test_the_first_copy_may_take_another_width(tmp_path: Path) -> None:
+    text = BESIDE[: BESIDE.index("body:\n  - {Pool")]
+    program = loads(f"{text}body: [{{Stack: {{n: 2}}}}, {{Stack: {{n: 5}}}}]\n")
+    check(program)
+    made = "[nn.Linear(in_features, 6), *(nn.Linear(6, 6) for _ in range(n - 1))]"
+    assert made in program.code
+    assert '"""[N, in_features] -> [N, 6 * n]."""' in program.code
+    assert not any(lies(program, tmp_path))
+
+
 def test_a_sum_of_what_layers_leave_is_one() -> None:
     program = loads(WAVENET)
     for line in (

@@ -144,7 +144,7 @@ def gathered(unit: Unit, each: Sequence[Sequence[Copy]]) -> Gathered | None:
         return None
     if len(longest) < (2 if len(set(map(len, each))) > 1 else LISTED):
         return None
-    if any(c.types != cs[0].types or _given(c) != _given(cs[0]) for cs in each for c in cs):
+    if any(_given(c) != _given(cs[0]) for cs in each for c in cs):
         return None
     at = _handed_on(longest)
     if at is None or any(len(cs) > 1 and _handed_on(cs) != at for cs in each):

@@ -179,6 +179,13 @@ def test_modules_that_differ_in_a_number_are_gone_through() -> None:
     program = loads(f"{text}  - {{id: stages, branches: {paths}, merge: concat}}\n")
     check(program)
     assert "nn.ReLU(), *(Stage(size) for size in (1, 2, 3, 6))" in program.code
+    usual = f"[{{mul: $other}}, {body[1:]}"
+    stage = f"Stage: {{params: {{size: 2, other: 3}}, body: {usual}}}"
+    given = "{repeat: {size: [2, 4, 8]}, Stage: {size: $size, other: 5}}"
+    head = f"spec: 1\nname: net\ninput: [4, 8, 8]\nblocks: {{{stage}}}\nbody:\n"
+    program = loads(f"{head}  - {{id: s, branches: {given}, merge: concat}}\n")
+    check(program)
+    assert "(Stage(size=size, other=5) for size in (2, 4, 8))" in program.code
     only = "{repeat: {size: [1, 2, 4]}, Stage: $size}"
     program = loads(f"{text}  - {{id: stages, branches: {only}, merge: concat}}\n")
     check(program)

@@ -33,7 +33,7 @@ from archspec.emit.lowering.flow import (
     sizes_of,
 )
 from archspec.emit.lowering.modules import Place
-from archspec.emit.lowering.scope import Scope
+from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.sinks import Site
 from archspec.emit.syntax import (
     For,
@@ -43,6 +43,7 @@ from archspec.emit.syntax import (
     change,
     exchanged,
     flat,
+    literal,
     name,
     names_in,
     rebuilt,
@@ -130,15 +131,18 @@ def comprehension(value: ast.expr, count: ast.expr) -> ast.expr:
     return ast.GeneratorExp(value, [rounds])
 
 
-def over(elements: Sequence[ast.expr], word: str) -> ast.GeneratorExp | None:
+def over(
+    elements: Sequence[ast.expr], word: str, classes: Sequence[Info]
+) -> ast.GeneratorExp | None:
     """Calls that differ in one number, as one that goes through these.
 
     Stage(64, 1), Stage(64, 2), Stage(64, 3)      (Stage(64, size) for size in (1, 2, 3))
-    `word`: what the number is called, if it is no keyword's.
+    `word`: what the number is called, if it is no keyword's; `classes`: whose defaults are known.
     """
     calls = [e for e in elements if isinstance(e, ast.Call)]
     if len(calls) < max(LEAST, len(elements)):
         return None
+    calls = _said_in_full(calls, classes)
     parts = [[(k.arg, k.value) for k in c.keywords] for c in calls]
     parts = [[*((None, a) for a in c.args), *rest] for c, rest in zip(calls, parts, strict=True)]
     forms = {(render(c.func), *(text for text, _ in p)) for c, p in zip(calls, parts, strict=True)}
@@ -157,6 +161,23 @@ def over(elements: Sequence[ast.expr], word: str) -> ast.GeneratorExp | None:
     given = [ast.keyword(k.arg, v) for k, v in zip(first.keywords, rest, strict=True)]
     rounds = ast.comprehension(name(text), ast.Tuple(columns[at]), [], 0)
     return ast.GeneratorExp(ast.Call(first.func, args, given), [rounds])
+
+
+def _said_in_full(calls: list[ast.Call], classes: Sequence[Info]) -> list[ast.Call]:
+    """The same, each with the keywords that any has: `Conv(8, rate=1)` of `Conv(8)`."""
+    asked = {k.arg for c in calls for k in c.keywords}
+    info = next((i for i in classes if i.name == render(calls[0].func)), None)
+    if info is None or all(len(c.keywords) == len(asked) for c in calls):
+        return calls
+    known = {p.name: p.default for p in info.parameters if p.name in asked}
+    full = []
+    for c in calls:
+        given = {k.arg: k.value for k in c.keywords}
+        if any(p not in given and default is ... for p, default in known.items()):
+            return calls
+        said = [ast.keyword(p, given[p] if p in given else literal(d)) for p, d in known.items()]
+        full.append(ast.Call(c.func, c.args, said))
+    return full
 
 
 def less(count: ast.expr, by: int) -> ast.expr:

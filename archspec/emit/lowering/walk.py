@@ -497,7 +497,7 @@ def _listed(site: Site, place: Place) -> None:
     sink = Positional(unit, word, site.sink.reach(text), "nn.ModuleList")
     with unit.filling(sink):
         within(Site(site.scope, sink, site.init, site.steps), place)
-    _columned(sink, place.first.branches)
+    _columned(sink, place.first.branches, unit.whole.order)
     reached = site.sink.put(text, sink.finish(), site.init)
     unit.lengths[render(sink.listed or text)] = sink.count
     if isinstance(site.sink, Members) and reached is not None:
@@ -507,7 +507,7 @@ def _listed(site: Site, place: Place) -> None:
         unit.made[id(c)] = Member(reached, place.item)
 
 
-def _columned(sink: Positional, paths: Sequence[Body]) -> None:
+def _columned(sink: Positional, paths: Sequence[Body], classes: Sequence[Info]) -> None:
     """Paths over columns in a list: a comprehension in place of their modules."""
     if len(sink.elements) != len(paths):
         return
@@ -515,7 +515,8 @@ def _columned(sink: Positional, paths: Sequence[Body]) -> None:
     for each, group in groupby(list(paths), lambda path: path.each):
         count = len(list(group))
         here = slice(at, at + count)
-        rounds = over(sink.elements[here], _column_of(each)) if each is not None else None
+        word = _column_of(each) if each is not None else ""
+        rounds = over(sink.elements[here], word, classes) if each is not None else None
         if rounds is not None:
             sink.elements[here], count = [ast.Starred(rounds)], 1
         at += count
@@ -799,10 +800,14 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
     every = len(sink.elements) == copies.counts[0] > 1  # at the end some may not be there
     if every and len({render(e) for e in sink.elements}) == 1:
         value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
-    elif every and (rounds := over(sink.elements, _column_of(copies.item))) is not None:
+    elif every and (rounds := _over(copies, sink)) is not None:
         value.args = [rounds]
     if sink.variable is not None or {render(e) for e in sink.elements} - {PLACE}:
         site.sink.put(text, value, site.init)
+
+
+def _over(copies: Copies, sink: Positional) -> ast.GeneratorExp | None:
+    return over(sink.elements, _column_of(copies.item), sink.unit.whole.order)
 
 
 def _column_of(item: Item) -> str:

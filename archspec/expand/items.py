@@ -177,7 +177,7 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
         found.append(occurrence)
         before = _last(occurrence) or before
         if line is None:
-            walk.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
+            walk.offer(before)
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
 
@@ -271,6 +271,8 @@ def _copies(
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
         before = copy or before
+        if line is None:
+            walk.offer(before)
         walk.over = cut.over(walk)
         if walk.over:
             found += [None] * (count - index - 1)

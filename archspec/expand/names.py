@@ -40,6 +40,7 @@ class Named:
     tap: bool = False  # as of the item
     of: str | None = None  # of a list: what it is of, `inputs` or `outputs`
     missing: bool = False  # an optional input that the call does not give
+    twice: bool = False  # two items have the name, so that nobody knows which is meant
 
 
 @dataclass(slots=True, eq=False)

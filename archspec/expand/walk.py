@@ -148,19 +148,29 @@ class Walk:
         if isinstance(known, Value) or (isinstance(known, Named) and (known.of or known.missing)):
             state.fault("E314", f"`{name}` is an input here", loc, "choose another `id`")
             return
+        frame.names[name] = Named(Value(None), twice=True)
         around = next((link.item for link in reversed(state.links) if link.count), None)
         if item.id is None:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
+        elif around is not None and around.loc == item.loc:
+            help = f"let the id tell its copies apart: `{name}_$(loop.index)`"
+        elif self._has_another(item):
+            help = "choose another `id`: an item before this one has it"
         elif around is not None:
-            apart = f"`{name}_$(loop.index)`"
-            help = f"let the id tell its copies apart: {apart}"
-            if around.loc != item.loc:
-                help = f"give the repeat an `id`, or {help}"
+            apart = f"let the id tell its copies apart: `{name}_$(loop.index)`"
+            help = f"give the repeat an `id`, or {apart}"
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))
         cause = () if around is None else (around.loc.path,)  # its columns, for all in it
         state.fault("E314", f"two items have the path `{path}`", loc, help, cause=cause)
+
+    def _has_another(self, item: Item) -> bool:
+        """Whether the id of an item is written at another one of this block too."""
+        every = (i for one in self.items for i in (one, *below(one)) if i is not item)
+        return any(
+            i.id is not None and item.id is not None and i.id.text == item.id.text for i in every
+        )
 
     # ------------------------------------------------------------ what expressions see
 
@@ -247,6 +257,10 @@ class Walk:
 
     # ------------------------------------------------------------ inputs
 
+    def offer(self, before: wiring.Entry | None) -> None:
+        """What leaves nothing on the line has these outputs to choose from."""
+        self.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
+
     def first(self, plan: Plan, spot: Spot) -> Value | None:
         """The first input of an item that may be absent, which it then passes on."""
         behind = plan.starts and spot.later
@@ -279,14 +293,17 @@ class Walk:
     def _seen(self, ref: Ref, spot: Spot, *, behind: bool) -> list[Value]:
         """What a path leads to, or what the copy before gives; untyped where it has a fault.
 
-        Of a pattern that is all outputs of the copy before.
+        Of a pattern that is all outputs of the copy before, and of a block none of whose outputs
+        is called `output`.
         """
-        if ref.path.text == "prev" or (behind and not ref.many):
+        called = isinstance(spot.before, Copy) and spot.before.instance is not None
+        every = behind and (ref.many or (called and spot.line is None))
+        if ref.path.text == "prev" or (behind and not (ref.many or every)):
             if spot.line is None:
                 wiring.nothing_flows(self.state, ref.loc)
             return [spot.line or Value(None)]
         try:
-            if behind and spot.before is not None:
+            if every and spot.before is not None:
                 found = [inner for _, inner in wiring.parts(spot.before, "*")]
             elif self._unmade(ref, spot):
                 return []

@@ -6,7 +6,8 @@ And values → inputs, in the order in which an op, a block or a group takes the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from archspec.expand.names import NAMELESS, Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
@@ -133,7 +134,9 @@ def value(state: State, ref: Ref, found: Entry) -> Value:
 
 
 def _faulty(found: Entry) -> bool:
-    """Whether it is an op with a fault of its own: what it gives is not known."""
+    """Whether it has a fault of its own, so that what it gives is not known."""
+    if isinstance(found, Named) and found.twice:
+        return True
     copy = found.copy if isinstance(found, Named) else found
     return isinstance(copy, Copy) and not copy.group and copy.layer is None and not copy.instance
 
@@ -171,6 +174,8 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     help = _deeper(head, frame) or _meant(ref, path, known) or did_you_mean(head, known) or _SIGHT
+    if head == "prev":
+        help = "only `from` knows it: give the item an `id`, and write that"
     if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
@@ -204,12 +209,23 @@ def may_be(head: str, known: Iterable[str], *, hidden: bool = False) -> bool:
 
 def _deeper(name: str, frame: Frame) -> str:
     """Where it stands, if that is inside of an item that is seen."""
-    groups = ((n, e) for f in frame.outward() for n, e in f.names.items() if isinstance(e, Named))
-    inside = (n for n, e in groups if e.frame is not None and name in e.frame.names)
-    found = next(inside, None)
-    return f"it stands inside of `{found}`: `{found}.{name}`" if found is not None else ""
+    every = (inner for outer in frame.outward() for inner in _within(outer))
+    found = next((f for f in islice(every, _LOOKED) if name in f.names), None)
+    if found is None:
+        return ""
+    path = ".".join(found.path)
+    return f"it stands inside of `{path}`: `{path}.{name}`"
 
 
+def _within(frame: Frame) -> Iterator[Frame]:
+    """The groups and copies that have names in a frame, and those in them."""
+    for named in frame.names.values():
+        if isinstance(named, Named) and named.frame is not None:
+            yield named.frame
+            yield from _within(named.frame)
+
+
+_LOOKED = 1000  # groups: a near name is worth no more
 _DIGITS = "0123456789"
 _SIGHT = "paths lead to earlier items of this block, and to inputs"
 

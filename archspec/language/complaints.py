@@ -241,6 +241,9 @@ class Refused:
         """The operation with what stands beside it, as it is to be written."""
         item = at(self.data, path[:-1])
         given, layer = item[op], REGISTRY.get(op)
+        if layer is not None and layer.takes == ("*",) and isinstance(given, (str, list)):
+            shown = written({str(path[-1]): item[path[-1]]})
+            return f"write `from: {cut(written(given))}` beside `{op}: {cut(shown)}`"
         if given is not None and not isinstance(given, dict):
             main = None if layer is None else layer.main()
             given = layer.meant({main: given}) if layer is not None and main else None

@@ -140,7 +140,7 @@ def test_values(text: str, result: object) -> None:
         ("$([m for m in range(9999) for n in range(9999)])", "E405", "100,000 operations"),
         ("$([sum(range(9000)) for m in range(19)])", "E405", "100,000 operations"),
         ("$([len(maps * 999) for m in range(99)])", "E405", "100,000 operations"),
-        ("$([2 * i + i - i * i // 3 % 7 *** 2 - i + i for i in range(9999)])", "E405", "100,000 op"),
+        ("$([2 * i + i - i * i // 3 % 7 ** 2 - i + i + 1 for i in range(9999)])", "E405", "100,000 op"),
         ("$(log(0))", "E361", "`log`: 0 has no logarithm"),
         ("$(log2(-1.0))", "E361", "`log2`: -1.0 has no logarithm"),
         ("$(sqrt(-1))", "E361", "`sqrt`: -1 has no root"),

@@ -117,7 +117,9 @@ def _optimizer(node: Any) -> Called:
         raise refuse("E801", said, "take `adamw` or `sgd`, or write a loop for it")
     found = _checked("optimizer", optimizers, _SGD, node)
     try:
-        made(found, [torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))])
+        value = torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))
+        value.grad = torch_or_refuse().zeros(1, 1)
+        made(found, [value]).step()  # only then `sparse_adam` says that it takes no plain gradients
     except (ValueError, TypeError, RuntimeError) as bad:
         said = f"torch's `{found.name}` refuses this: {cut(str(bad), 120)}"
         raise refuse("E801", said, "see torch.optim in PyTorch's documentation") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MARK = "archspec"  # the key of the metadata that says which version wrote a file
 WHOLE = Pick()
+_NUMBERED = re.compile(r"os error (\d+)")  # as safetensors says what the system refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,24 +259,35 @@ def _library() -> Any:
 def save(
     tensors: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str], *, force: bool
 ) -> None:
-    """Write a safetensors file, whole or not at all. Raises WeightsError.
-
-    A tensor of two names is written under the first; the metadata say what else it is called, as
-    safetensors.torch.save_model does.
-    """
-    _library()
-    from safetensors.torch import save_file
-
+    """Write a safetensors file, whole or not at all. Raises WeightsError."""
     path = Path(path)
-    again = _twins(tensors)
-    plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
     try:
         with replacing(path, _ours, force=force) as temporary:
-            save_file(plain, temporary, metadata={"format": "pt", **metadata, **again})
+            written(tensors, temporary, metadata)
     except NotOursError as error:
         raise WeightsError("E603", str(error), f"{said('force')} replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
+
+
+def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file. Raises OSError.
+
+    A tensor of two names is written under the first; the metadata say what else it is called, as
+    safetensors.torch.save_model does.
+    """
+    error = _library().SafetensorError
+    from safetensors.torch import save_file
+
+    again = _twins(tensors)
+    plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
+    try:
+        save_file(plain, path, metadata={"format": "pt", **metadata, **again})
+    except error as failed:
+        number = _NUMBERED.search(str(failed))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
 def _twins(tensors: Mapping[str, Tensor]) -> dict[str, str]:

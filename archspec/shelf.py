@@ -43,6 +43,7 @@ def find(name: str | Path) -> Path:
 def meant(name: str) -> tuple[str, str]:
     """The shipped spec whose name is near, and the variant of it, or "" for either."""
     from archspec.text import source
+    from archspec.text.beside import LIKENESS
     from archspec.text.words import near
 
     variants = {
@@ -50,17 +51,25 @@ def meant(name: str) -> tuple[str, str]:
         for shipped in names()
         for variant in source.read(find(shipped)).data.get("variants", {})
     }
-    guess = near(Path(name).stem, [*names(), *variants])
+    guess = near(Path(name).stem, [*names(), *variants], LIKENESS)
     return (variants[guess], guess) if guess in variants else (guess, "")
 
 
 def hint(name: str) -> str:
-    """The remedy for a name that is no file: the spec it is a variant of, or a near name."""
-    if Path(name).parent != Path():
-        return ""
+    """The remedy for what is no file: a shipped spec or variant of its name, or a near name.
+
+    A file beside it goes before a shipped spec whose name is only near.
+    """
+    from archspec.text.beside import beside
+
     guess, variant = meant(name)
+    known = Path(name).stem in (guess, variant)
+    if not known and (there := beside(name)):
+        return there
     if variant:
         return f"`{variant}` is a variant of `{guess}`: --variant {variant}"
     if guess:
         return f"did you mean `{guess}`, which ships with archspec?"
+    if Path(name).parent != Path():
+        return ""
     return "`archspec list` shows the specs that ship with archspec"

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-FEW, MANY = 2, 4  # samples
+FEW = 2  # samples
+PAGES = 512  # so many that each part of oneDNN's workspace is whole pages
 
 
 def kept(module: Any, run: Callable[[], Any]) -> int:
@@ -30,8 +31,11 @@ def kept(module: Any, run: Callable[[], Any]) -> int:
     return sum(found.values())
 
 
-def of_a_sample(module: Any, inputs: Callable[[int], list[Tensor]]) -> float:
-    """Bytes for a sample more; what is kept however many there are falls out."""
+def of_a_sample(module: Any, inputs: Callable[[int], list[Tensor]], few: int = FEW) -> float:
+    """Bytes for a sample more; what is kept however many there are falls out.
+
+    `few` is the number of samples that twice as many are held against.
+    """
     module.train()
-    few, many = (kept(module, partial(module, *inputs(n))) for n in (FEW, MANY))
-    return (many - few) / (MANY - FEW)
+    less, more = (kept(module, partial(module, *inputs(n))) for n in (few, 2 * few))
+    return (more - less) / few

@@ -116,6 +116,24 @@ def test_faults_write_nothing(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("smal.yaml", "did you mean `small.yaml`?"),
+        ("small", "did you mean `small.yaml`?"),
+        ("vgg61", "did you mean `vgg16`, which ships with archspec?"),
+        ("specs/vgg61.yaml", "did you mean `vgg16`, which ships with archspec?"),
+        ("nets/vgg19.yaml", "`vgg19` is a variant of `vgg16`: --variant vgg19"),
+        ("nothing", "`archspec list` shows the specs that ship with archspec"),
+        ("nets/nothing.yaml", "check the path"),
+    ],
+)
+def test_a_wrong_file_name_is_told_the_near_one(here: Path, wrong: str, meant: str) -> None:
+    done = run("check", wrong, cwd=here)
+    assert done.returncode == 1
+    assert done.stderr == f"E101 the file does not exist\n  --> {wrong}\n  help: {meant}\n\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["compile"], "SPEC"),

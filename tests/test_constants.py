@@ -36,6 +36,12 @@ def _swin_v2(window: int) -> Tensor:
     return torch.cartesian_prod(scaled, scaled).unflatten(0, (1, len(steps), len(steps)))
 
 
+def _band(places: int, before: int, after: int) -> Tensor:
+    """For each place, true at those from so many before it to so many after it."""
+    steps = torch.arange(places) - torch.arange(places)[:, None]
+    return (steps >= -before) & (steps <= after)
+
+
 RULES = {
     "[[0, -1, 0], [-1, 5, -1]]": torch.tensor([[0, -1, 0], [-1, 5, -1]]),
     "[0.25, 1]": torch.tensor([0.25, 1.0]),
@@ -49,6 +55,10 @@ RULES = {
     "{arange: [2, 4]}": torch.arange(2, 4),
     "{linspace: [-1, 1, 7]}": torch.linspace(-1, 1, 7),
     "{causal_mask: 4}": nn.Transformer.generate_square_subsequent_mask(4) < 0,
+    "{causal_mask: 5, window: 2}": ~_band(5, before=1, after=0),  # Mistral: itself and one before
+    "{causal_mask: 5, window: 9}": ~_band(5, before=4, after=0),
+    "{local_mask: 7, window: 4}": ~_band(7, before=2, after=2),  # Longformer: half on each side
+    "{local_mask: 7, window: 5}": ~_band(7, before=2, after=2),
     "{relative_positions: [7, 7]}": _swin(7),
     "{relative_positions: [3, 3], flat: true}": _swin(3).flatten(),
     "{log_steps: [8, 8]}": _swin_v2(8),
@@ -199,3 +209,46 @@ def test_the_average_of_weights_leaves_whole_numbers_as_they_are() -> None:
         optimizer={"sgd": {"lr": 0.1}},
     )
     assert model.places.tolist() == list(range(60))
+
+
+def test_many_numbers_stand_several_a_line() -> None:
+    rows = "$([[i / 7 for i in range(40)] for k in range(2)])"
+    text = f"""
+input: [40]
+body:
+  - {{id: a, constant: {{value: "{rows}", persistent: false}}}}
+  - {{id: b, constant: "$([1.5 * i - 20 for i in range(40)])"}}
+  - {{id: c, constant: "$([[[2.5]] for i in range(40)])"}}
+  - mul: [prev, b]
+outputs: {{x: mul1, a: a, c: c}}
+"""
+    code = archspec.loads("spec: 1\nname: net\n" + text).code
+    assert max(map(len, code.splitlines())) <= 100
+    assert len(code.splitlines()) < 80  # 160 numbers
+    found = network(text)(torch.ones(1, 40))
+    assert torch.equal(found["a"][0], torch.arange(40).div(7).expand(2, 40))
+    assert torch.equal(found["x"][0], 1.5 * torch.arange(40) - 20)
+    assert found["c"].shape == (1, 40, 1, 1)
+
+
+SLIDING = """
+input: [{T: 9}, 8]
+body:
+  - {id: places, constant: {causal_mask: 16, window: 3, persistent: false}}
+  - {id: rows, from: places, slice: {stop: "$(input.shape[0])"}}
+  - {id: mask, slice: {axis: 1, stop: "$(input.shape[0])"}, from: rows}
+  - {id: heads, from: input, unflatten: {axis: -1, shape: [2, 4]}}
+  - {id: x, permute: [1, 0, 2]}
+  - {dot_attention: , from: {query: x, key: x, value: x, mask: mask}}
+"""
+
+
+@pytest.mark.parametrize("length", [2, 9, 16])
+def test_sliding_windows_of_any_length_are_attention_to_the_last_places(length: int) -> None:
+    x = torch.randn(2, length, 8, dtype=torch.float64)
+    heads = x.unflatten(-1, (2, 4)).transpose(1, 2)
+    found = network(SLIDING).double()(x)
+    for place in range(length):
+        seen = heads[:, :, max(0, place - 2) : place + 1]
+        wanted = F.scaled_dot_product_attention(heads[:, :, place : place + 1], seen, seen)
+        torch.testing.assert_close(found[:, :, place : place + 1], wanted)

@@ -140,6 +140,7 @@ def test_values(text: str, result: object) -> None:
         ("$([m for m in range(9999) for n in range(9999)])", "E405", "10,000 operations"),
         ("$([sum(range(9000)) for m in maps])", "E405", "10,000 operations"),
         ("$([len(maps * 999) for m in range(99)])", "E405", "10,000 operations"),
+        ("$([2 * i for i in range(5001)])", "E405", "10,000 operations"),
         ("$(log(0))", "E361", "`log`: 0 has no logarithm"),
         ("$(log2(-1.0))", "E361", "`log2`: -1.0 has no logarithm"),
         ("$(sqrt(-1))", "E361", "`sqrt`: -1 has no root"),

@@ -320,3 +320,17 @@ body: [{id: c, conv: {out: $width, kernel: 3}}, {conv: {out: 5, kernel: 1}}, {B:
     assert "B(5, 2 * width)" in program.code
     wider: Any = network_class(program)(width=6)
     assert wider.b1.conv1.weight.shape == (12, 5, 1, 1)
+
+
+def test_a_table_of_one_length_is_told_how_to_follow() -> None:
+    """And the remedy, taken at its word, works at every length."""
+    text = HEAD + "input: [{T: 12}, 4]\nbody:\n  - {id: table, parameter: [12, 4]}\n"
+    with pytest.raises(SpecError) as caught:
+        loads(text + "  - add: [input, table]\n")
+    (fault,) = caught.value.faults
+    sliced = re.search(r"`({from: table.*})`", fault.help)
+    assert sliced is not None
+    text = text.replace("parameter: [12", "parameter: [40")
+    item = sliced[1].replace("{from", "{id: rows, from")
+    program = follows(text.removeprefix(HEAD) + f"  - {item}\n  - add: [input, rows]\n", 1, 28)
+    assert program.graph.free_axes == {"T": 12}

@@ -28,6 +28,7 @@ from archspec.expressions import parse
 from archspec.expressions.sym import Sym, evaluate, plain, written
 from archspec.layers import REGISTRY, create, examine, register, registry
 from archspec.layers.base import MISSING, BadArgument, Call, Layer, Mismatch, TensorType
+from archspec.layers.strides import in_order
 
 NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "math": math, "Tensor": torch.Tensor}
 NAMES.update(vars(modules))
@@ -319,8 +320,11 @@ def is_kept_as_said(example: Example) -> bool:
 def test_what_backward_keeps(example: Example) -> None:
     layer, ins = example
     kept, outs = layer.keeps(*ins), layer.infer(*ins)
-    shared = [*(ins[i] for i in kept.inputs), *(outs[i] for i in kept.outputs)]
-    assert kept.bytes + sum(t.bytes for t in shared) == kept_by_torch(layer, ins)
+    own = kept.bytes + kept.between * len(kept.factors[2:])
+    for place in {*kept.inputs, *kept.factors}:
+        sizes = (4, *ins[place].shape)
+        own += ins[place].bytes * max(layer.copies(place, (sizes, in_order(sizes))), 1)
+    assert own + sum(outs[i].bytes for i in kept.outputs) == kept_by_torch(layer, ins)
 
 
 # ------------------------------------------------------------------ random arguments

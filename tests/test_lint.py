@@ -29,6 +29,10 @@ def codes(text: str) -> list[str]:
 
 
 MAP = "input: [16, 32, 32]\nbody:\n"
+ABSENT = "params: {on: false}\n" + MAP
+SUM = "input: [64]\nblocks: {Sum: {inputs: [xs*], body: [{add: xs.*}]}}\n"
+TOKENS = "input: {t: {shape: [12], dtype: int}}\n"
+TOWER = TOKENS + "blocks: {Tower: {body: [embedding: {num: 9, dim: 8}]}}\n"
 TWO = "input: {x: [64], y: [64]}\n"
 WRONG = {
     "W101": [
@@ -91,8 +95,64 @@ WRONG = {
         "body: [{A: , from: [x, y]}]\n",
         "input: [64]\nbody: [{id: p, parameter: {shape: [4]}}, {scale: 2, from: p}]\n",
     ],
+    "W114": [
+        "input: [64]\nbody: [{id: e, from: input, repeat: 3, linear: 64}, {mean: e.*}]\n",
+        "input: [64]\nbody: [{id: e, from: input, repeat: 3, linear: 64}, {add: [input, e.*]}]\n",
+        MAP
+        + "  - {id: e$d, repeat: {d: [1, 2, 3]}, from: input, "
+        + "conv: {out: 8, kernel: 3, padding: $d, dilation: $d}}\n  - concat: e*\n",
+        SUM + "body: [{id: e, from: input, repeat: 3, linear: 64}, {from: e.*, Sum: }]\n",
+    ],
+    "W115": [
+        "input: [64]\nbody: [{id: p, parameter: [64]}, {id: l, linear: 64}, {mul: [l, p]}]\n",
+        TOWER
+        + "body: [{id: places, constant: {arange: 12}}, {id: tower, Tower: },\n"
+        + "  {id: e, from: places, embedding: {num: 12, dim: 8}}, {add: [tower, e]}]\n",
+    ],
+    "W116": [
+        ABSENT + "  - {branches: {a: {relu: , when: $on}, b: [sigmoid]}, merge: mul}\n",
+        ABSENT + "  - {branches: {a: {relu: , when: $on}, b: []}, merge: add}\n",
+        MAP + "  - {branches: [[{relu: , repeat: 0}], sigmoid], merge: concat}\n",
+        ABSENT + "  - residual: {when: $on, conv: {out: 16, kernel: 1}}\n",
+        ABSENT + "  - {residual: [{when: $on, relu: }, {when: $on, sigmoid: }], merge: concat}\n",
+    ],
 }
 RIGHT = {
+    "a chain whose layers are averaged": (
+        "input: [64]\nbody: [{id: e, repeat: 3, linear: 64}, {mean: e.*}]\n"
+    ),
+    "what a chain starts from and its copies": MAP
+    + "  - {id: y, from: input, repeat: 3, conv: {out: 8, kernel: 1}}\n  - concat: [input, y.*]\n",
+    "half of a split and its copies": MAP
+    + "  - {id: h, split: 2}\n  - {id: m, from: h.1, repeat: 2, body: [{relu: }]}\n"
+    + "  - concat: [h.0, h.1, m.*]\n",
+    "copies side by side": "input: [64]\n"
+    "body: [{id: e, from: input, branches: {repeat: 3, linear: 64}, merge: add}]\n",
+    "copies that take paths of their own": MAP
+    + "  - {id: h, split: 2}\n  - {id: e$i, repeat: {i: [0, 1]}, from: h.$i, relu: }\n"
+    + "  - add: e*\n",
+    "one copy": (
+        "input: [64]\nbody: [{id: e, from: input, repeat: 1, linear: 64}, {concat: e.*}]\n"
+    ),
+    "one output of each layer of a chain": (
+        "input: [4, 8]\nbody: [{id: e, from: input, repeat: 2, lstm: 8}, {concat: e.*.h}]\n"
+        "outputs: {a: concat1, b: e.1.output}\n"
+    ),
+    "a tensor where it is taken": (
+        "input: [64]\nbody: [{id: l, linear: 64}, {id: p, parameter: [64]}, {mul: [l, p]}]\n"
+    ),
+    "the line behind a tensor": "input: [64]\n"
+    "body: [{id: p, parameter: [64]}, {id: l, from: prev, linear: 64}, {mul: [l, p]}]\n",
+    "a tensor of another shape above": (
+        "input: [64]\nbody: [{id: p, parameter: [8]}, {id: l, linear: 8}, {mul: [l, p]}]\n"
+    ),
+    "a projection that is not needed": ABSENT
+    + "  - {branches: {a: [{conv: {out: 16, kernel: 1}}], b: {when: $on, relu: }}, merge: add}\n",
+    "a path that is left out": ABSENT
+    + "  - {branches: [sigmoid, {repeat: 1, when: $on, relu: }], merge: concat}\n",
+    "an identity that is written": ABSENT
+    + "  - {branches: [sigmoid, [], [{when: $on, relu: }, tanh]], merge: concat}\n",
+    "the input of a residual twice": MAP + "  - {residual: []}\n",
     "a linear bottleneck": MAP
     + "  - {conv: {out: 8, kernel: 1}}\n  - {conv: {out: 32, kernel: 1}}\n",
     "an inverted bottleneck": MAP

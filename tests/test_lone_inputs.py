@@ -43,3 +43,31 @@ def test_is_as_where_it_stands(made: str, body: str, wanted: object) -> None:
     more = module.made1.z if "Made" in body else 0.0
     assert callable(wanted)
     assert torch.equal(module(x), wanted(x, k) + more)
+
+
+@pytest.mark.parametrize("batch", ["true", "false"])
+@pytest.mark.parametrize(
+    ("op", "wanted"),
+    [
+        ("slice: {stop: 1}", lambda p: p[:1]),
+        ("slice: {start: 1, axis: 1}", lambda p: p[:, 1:]),
+        ("select: 1", lambda p: p[1]),
+        ("reshape: [4, 3]", lambda p: p.reshape(4, 3)),
+        ("unflatten: {axis: 1, shape: [2, 2]}", lambda p: p.reshape(3, 2, 2)),
+        ("permute: [1, 0]", lambda p: p.T),
+        ("softmax: 0", lambda p: p.softmax(0)),
+    ],
+)
+def test_a_stored_axis_of_1_is_not_the_first_axis(op: str, wanted: object, batch: str) -> None:
+    """The positions of a Vision Transformer, those of the class token taken out."""
+    assert callable(wanted)
+    held = f"{{id: pos, parameter: {{shape: [3, 4], batch: {batch}}}}}"
+    shape = list(wanted(torch.zeros(3, 4)).shape)
+    text = (
+        f"{{spec: 1, name: net, input: {shape}, "
+        f"body: [{held}, {{id: some, from: pos, {op}}}, {{add: [input, some]}}]}}"
+    )
+    module = archspec.build(archspec.loads(text))
+    pos = nn.init.normal_(module.get_parameter("pos")).reshape(3, 4)
+    x = torch.rand(2, *shape)
+    assert torch.equal(module(x), x + wanted(pos))

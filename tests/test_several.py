@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from archspec import build
 from archspec.language.schema import schema
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
@@ -527,7 +529,7 @@ body:
         (
             ("merge: concat", "merge: {cat: 1}"),
             (
-                "E204", "`merge` is cat; it takes `concat`, `add`, `mul`, `mean` or `max`",
+                "E204", "`merge` is cat; it takes `concat`, `stack`, `add`, `mul`, `mean` or `max`",
                 "did you mean `concat`?",
             ),
         ),
@@ -725,3 +727,51 @@ def test_what_is_wrong_with_prev(path: str, said: tuple[str, str]) -> None:
 def test_prev_is_one_tensor_where_a_body_begins() -> None:
     text = f"{HEAD}body:\n  - {{from: prev.left, relu: }}\n"
     assert told(text) == [("E312", "`prev` has no part `left`", "")]
+
+
+# ---------------------------------------------------------------- side by side along a new axis
+
+VIEWS = f"""{HEAD}
+body:
+  - id: views
+    branches: {{repeat: $n, conv: {{out: 4, kernel: 1}}}}
+    merge: stack
+  - residual: [{{id: main, relu: }}]
+    shortcut: [{{id: short, sigmoid: }}]
+    merge: {{stack: {{axis: 1}}}}
+"""
+
+
+def test_paths_are_stacked_and_the_shortcut_comes_first() -> None:
+    module: Any = build(loads(VIEWS))
+    x = torch.randn(2, 4, 8, 8)
+    views = torch.stack([conv(x) for conv in module.views], 1)
+    assert torch.equal(module(x), torch.stack([views.sigmoid(), views.relu()], 2))
+    names = [f"views.{k}.{part}" for k in range(3) for part in ("weight", "bias")]
+    assert list(module.state_dict()) == names
+
+
+def test_stacked_paths_are_of_one_shape() -> None:
+    text = HEAD + "body: [{branches: [{conv: {out: 2, kernel: 1}}, relu], merge: stack}]\n"
+    assert told(text)[0][:2] == (
+        "E203",
+        "`stack` takes inputs of one shape and dtype; they are [2, 8, 8] and [4, 8, 8]",
+    )
+
+
+# ---------------------------------------------------------------- numbers of containers
+
+
+@pytest.mark.parametrize("number", ["2", "'2'"])
+@pytest.mark.parametrize("body", ["body: [@]", "body: [{id: s, sequential: [@]}]"])
+def test_a_number_is_no_id_and_what_is_told_works(number: str, body: str) -> None:
+    text = HEAD + body.replace("@", f"{{id: {number}, conv: {{out: 4, kernel: 1}}}}")
+    ((_, _, help),) = told(text)
+    assert "`{id: layers.2, …}`" in help
+    conv = "conv: {out: 4, kernel: 1}"
+    for container, instead in (
+        ("layers", f"{{id: layers.2, {conv}}}"),
+        ("s", f"{{id: s, sequential: [relu, identity, {{{conv}}}]}}"),
+    ):
+        weights = loads(f"{HEAD}body: [{instead}]\n").graph.weights()
+        assert [name for name, *_ in weights] == [f"{container}.2.weight", f"{container}.2.bias"]

@@ -331,6 +331,29 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("nets/vgg61.yaml", "did you mean `nets/vgg16.yaml`?"),
+        ("nets/vgg16.yml", "did you mean `nets/vgg16.yaml`?"),
+        ("nets/vgg16", "did you mean `nets/vgg16.yaml`?"),
+        ("nets/notes.yaml", "did you mean `nets/notes.txt`?"),
+        ("nets/other.yaml", "check the path"),  # all of the folder end so
+        ("nots/vgg16.yaml", "check the path"),
+    ],
+)
+def test_a_file_that_is_not_there_may_be_one_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, meant: str
+) -> None:
+    (tmp_path / "nets").mkdir()
+    for name in ("vgg16.yaml", "vgg19.yaml", "notes.txt"):
+        (tmp_path / "nets" / name).write_text("spec: 1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError) as caught:
+        read(wrong)
+    assert [(fault.code, fault.help) for fault in caught.value.faults] == [("E101", meant)]
+
+
 def test_limits_are_the_callers() -> None:
     with pytest.raises(SpecError) as caught:
         from_text("a: " + "x" * 100, limits=Limits(file_bytes=50))

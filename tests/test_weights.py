@@ -789,6 +789,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ".pt, NaN": (lambda: saved(with_(**{"conv.weight": nan()})), "E607", "not finite"),
     ".pt, truncated": (lambda: saved(with_())[:-99], "E604", "damaged"),
     ".pt, bytes changed": (garbled, "E605", "or is damaged"),
+    ".pt, an entry's name no UTF-8": (
+        lambda: saved(with_()).replace(b"archive/data/1", b"archi\xffe/data/1", 1),
+        "E604", "the bytes of `archive/data/1` are not those saved"),
     ".pt2": (lambda: archive(m__archive_format="pt2", m__data_DOT_pkl=""), "E605", "torch.export"),
     ".pt, TorchScript": (
         lambda: archive(m__constants_DOT_pkl="", m__data_DOT_pkl=""), "E605", "TorchScript"),

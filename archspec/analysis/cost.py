@@ -29,6 +29,9 @@ class Cost(NamedTuple):
     view: bool
     """Whether the output shows the bytes of input 0 in evaluation."""
     view_in_training: bool
+    alone: bool
+    """Whether the output is one for all samples where every input is; `own`: in any case."""
+    own: bool
 
 
 def costs(graph: Graph) -> list[Cost]:
@@ -41,7 +44,7 @@ def cost(node: Node) -> Cost:
     layer, ins, outs = node.layer, node.ins, node.outs
     bytes_out = sum(out.bytes for out in outs)
     if layer is None:
-        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False)
+        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False, False, False)
     weights = node.untied()
     params = sum(weight.size for weight in weights if not weight.buffer)
     buffers = sum(weight.size for weight in weights if weight.buffer)
@@ -49,7 +52,9 @@ def cost(node: Node) -> Cost:
     view = layer.view and bool(ins)
     # in training the output of noise is a tensor of its own
     awake = layer.asleep and getattr(layer, "p", 1) != 0
+    call = layer.call(*ins)
+    alone = call.broadcast or call.alone is not None
     return Cost(
         params, buffers, weight_bytes, layer.macs(ins, outs), layer.flops(ins, outs), bytes_out,
-        layer.keeps(*ins), view, view and not awake,
+        layer.keeps(*ins), view, view and not awake, alone, call.batchless,
     )  # fmt: skip

@@ -16,8 +16,10 @@ precision then, some ops want float32 (`Layer.autocast`), the others go by what 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from archspec.analysis.lying import Lies, lying
 from archspec.expand.graph import Edge
 from archspec.layers.base import BYTES
 
@@ -77,7 +79,8 @@ def _made(node: Node, width: Sequence[int]) -> int:
 def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int]]:
     """By node: whose bytes its output shows, and the last reader of its own in inference."""
     n = len(graph.steps)
-    bases, last = _bases(graph, [cost.view for cost in costs]), list(range(n))
+    views = [cost.view for cost in costs]
+    bases, last = _bases(graph, views, lying(graph, costs)), list(range(n))
     for node in graph.steps:
         if not node.training:
             for edge in node.inputs:
@@ -89,11 +92,12 @@ def _lifetimes(graph: Graph, costs: Sequence[Cost]) -> tuple[list[int], list[int
     return bases, last
 
 
-def _bases(graph: Graph, views: Sequence[bool]) -> list[int]:
+def _bases(graph: Graph, views: Sequence[bool], lies: Lies) -> list[int]:
     """By node: whose bytes its output shows, its own or those a view is of; `views` by kind."""
     found: list[int] = []
     for node in graph.steps:
-        found.append(found[node.inputs[0].node] if views[node.kind] else node.index)
+        view = views[node.kind] and node.index not in lies.copied
+        found.append(found[node.inputs[0].node] if view else node.index)
     return found
 
 
@@ -109,28 +113,55 @@ def saved(
     A tensor that several ops keep is held once: it is counted at the first. Nothing is kept where
     no gradient flows: before the first weight that is trained. `trained` are the names of the
     weights that are, where these are not all that the spec leaves free. What an op wants in another
-    precision than it is in, it keeps as a tensor of its own.
+    precision than it is in, it keeps as a tensor of its own. What is one for all samples, a
+    parameter or what is made of such alone, is none of one.
     """
     width = widths(graph, half=half)
     learning = set(_free(graph, costs) if trained is None else _learning(graph, trained))
-    bases = _bases(graph, [cost.view_in_training for cost in costs])
+    lies = lying(graph, costs)
+    bases = _bases(graph, [cost.view_in_training for cost in costs], lies)
+    common = _common(graph, costs)
     held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
     found = []
     for node in graph.steps:
-        cost = costs[node.kind]
         learns = not learning.isdisjoint(_owners(node))
-        wants.append(learns or any(wants[edge.node] for edge in node.inputs))
+        flows = learns or any(_flows(graph, edge, wants) for edge in node.inputs)
+        wants.append(flows and not (node.layer is not None and node.layer.stops))
         needs = wants[-1] and not (_for_weights(node) and not learns)
-        if not needs:
+        if not needs or common[node.index]:
             found.append(0)
             continue
-        cast = _cast(node, cost.kept, width)
-        kept = _kept(node, cost.kept, bases, cast) - held
+        whole = _narrowed(graph, node, costs[node.kind].kept, wants)
+        copies = dict.fromkeys(_cast(node, whole, width), 1)
+        copies |= lies.copies(graph, node, whole.inputs)
+        kept = {e for e in _kept(node, whole, bases, copies) if not common[e.node]} - held
         held |= kept
-        own = cost.kept.bytes * width[node.index] // FLOAT if _in_half(node) else cost.kept.bytes
-        own += sum(node.ins[i].size * width[node.index] for i in cast)
+        own = whole.bytes * width[node.index] // FLOAT if _in_half(node) else whole.bytes
+        own += sum(many * node.ins[i].size * width[node.index] for i, many in copies.items())
         found.append(own + sum(_bytes(_type(graph, e), width[e.node]) for e in kept))
+    return found
+
+
+def _flows(graph: Graph, edge: Edge | None, wants: Sequence[bool]) -> bool:
+    return edge is not None and wants[edge.node] and _type(graph, edge).dtype == "float"
+
+
+def _narrowed(graph: Graph, node: Node, kept: Kept, wants: Sequence[bool]) -> Kept:
+    """What is kept, of the factors of a product those that another's gradient reads."""
+    flows = {i: _flows(graph, node.given[i], wants) for i in kept.factors}
+    read = (i for i in flows if any(f for j, f in flows.items() if j != i))
+    later = sum([flows[i] for i in kept.factors[2:]])
+    inputs = tuple(sorted({*kept.inputs, *read}))
+    return replace(kept, inputs=inputs, bytes=kept.bytes + later * kept.between)
+
+
+def _common(graph: Graph, costs: Sequence[Cost]) -> list[bool]:
+    """By node: whether what it gives is one for all samples."""
+    found: list[bool] = []
+    for node in graph.steps:
+        cost, ins = costs[node.kind], [found[edge.node] for edge in node.inputs]
+        found.append(cost.own or (cost.alone and bool(ins) and all(ins)))
     return found
 
 

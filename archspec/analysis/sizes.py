@@ -183,7 +183,29 @@ def _fixed(axis: str, network: _Network) -> list[Fault]:
     assert item is not None
     message = f"the free axis `{axis}` can only be {size}: {_reason(why)}"
     help = f"write `{size}` in place of `{{{axis}: {size}}}`"
+    place = network.graph.steps[own[0][0]].path, own[0][1]
+    help += _sliced(network.graph, why.node, size, place)
     return [Fault("E326", message, item.key, help)]
+
+
+def _sliced(graph: Graph, node: Node, size: int, place: tuple[str, int]) -> str:
+    """What lets a tensor of as many cells follow an axis; "" where no such tensor is to blame."""
+    for edge in node.inputs:
+        found = graph.steps[edge.node]
+        while len(found.inputs) == 1 and size in found.outs[0].shape:
+            found = graph.steps[found.inputs[0].node]
+        shape = found.outs[0].shape
+        if found.layer is None or found.layer.takes or size not in shape:
+            continue
+        axis = f", axis: {shape.index(size)}" if shape.index(size) else ""
+        slice = f'slice: {{stop: "$({place[0]}.shape[{place[1]}])"{axis}}}'
+        if "." in found.path:  # a block sees its own inputs, by other names
+            slice = f"slice: {{stop: …{axis}}}"
+        return (
+            f"; or make `{found.path}` as long as the longest input, and take\nits first cells: "
+            f"`{{from: {found.path.rpartition('.')[2]}, {slice}}}`"
+        )
+    return ""
 
 
 def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:

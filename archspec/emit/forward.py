@@ -25,7 +25,7 @@ Form = list["int | Form"]
 class Var:
     """A value that a variable of forward holds."""
 
-    __slots__ = ("batchless", "hint", "id", "named", "several", "short")
+    __slots__ = ("batchless", "hint", "id", "led", "named", "several", "short")
     count = 0
 
     def __init__(self, hint: str = "") -> None:
@@ -35,6 +35,7 @@ class Var:
         self.several = False  # a tuple, as nn.LSTM gives it
         self.named = False  # it is called by its hint, wherever that is free
         self.batchless = False  # a parameter, or made of parameters alone: no batch axis
+        self.led = False  # in its place there is a stored axis of 1
 
     @property
     def ref(self) -> ast.expr:

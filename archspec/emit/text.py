@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable
+from textwrap import wrap
 from typing import Any
 
 from archspec.emit.syntax import For, If, Line, Return, Stmt
@@ -24,6 +25,9 @@ _COMPARE: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
+_ALONE = re.compile(r" *\[*-?[0-9][0-9.e+-]*\]*,")
+_FEW = 12  # numbers, each on a line of its own, are too many
+_SKIP = "  # fmt: skip"  # ruff would write a number a line
 _IF, _OR, _AND, _NOT, _CMP, _UNARY, _ATOM = 1, 3, 4, 5, 6, 14, 20
 
 
@@ -334,6 +338,55 @@ def _same_level(node: ast.BinOp) -> list[tuple[str, ast.expr]]:
     return [("", left), (f"{sign} ", node.right)]
 
 
+# ---------------------------------------------------------------- many numbers
+
+
+def _laid(node: ast.expr, prefix: str, suffix: str, depth: int) -> list[str]:
+    """The lines of a statement: as `layout` has them, unless they are one number each.
+
+    self.weights = nn.Buffer(torch.tensor([
+        0.0, 0.01, 0.02, …
+    ]))  # fmt: skip
+    """
+    lines = layout(node, prefix, suffix, depth)
+    if sum(map(bool, map(_ALONE.fullmatch, lines))) < _FEW:
+        return lines
+    lists = [part for part in ast.walk(node) if isinstance(part, ast.List) and _numbers(part)]
+    longest = max(lists, key=lambda part: len(render(part)), default=None)
+    if longest is None:
+        return lines
+    before, _, after = render(node).partition(render(longest))
+    pad = INDENT * depth
+    first, last = f"{pad}{prefix}{before}[", f"{pad}]{after}{suffix}{_SKIP}"
+    if max(len(first), len(last)) > WIDTH:
+        return lines
+    return [first, *_rows(longest, depth + 1), last]
+
+
+def _numbers(node: ast.expr) -> bool:
+    """Whether there is nothing but numbers in a list, at any depth."""
+    if isinstance(node, ast.List):
+        return all(map(_numbers, node.elts))
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
+
+
+def _rows(node: ast.List, depth: int) -> list[str]:
+    """What stands between the brackets of a list of numbers, or of lists of them."""
+    pad, lines = INDENT * depth, []
+    entries = [(entry, f"{render(entry)},") for entry in node.elts]
+    if not any(" " in text for _, text in entries):  # each is one number
+        text = " ".join(text for _, text in entries)
+        return wrap(text, WIDTH, initial_indent=pad, subsequent_indent=pad)
+    for entry, text in entries:
+        if isinstance(entry, ast.List) and len(pad + text) > WIDTH:
+            lines += [f"{pad}[", *_rows(entry, depth + 1), f"{pad}],"]
+        else:
+            lines.append(pad + text)
+    return lines
+
+
 # ---------------------------------------------------------------- statements
 
 
@@ -361,7 +414,7 @@ def write(statements: Iterable[Stmt], depth: int) -> list[str]:
             note = f": {s.annotation}" if s.annotation else ""
             prefix = f"{s.target}{note} {s.op} " if s.target else ""
             wide = ", " in s.target and len(_opened(f"{pad}{prefix}{render(s.value)}")) > WIDTH
-            lines += _wide(s, depth) if wide else layout(s.value, prefix, "", depth)
+            lines += _wide(s, depth) if wide else _laid(s.value, prefix, "", depth)
         elif isinstance(s, If):
             lines += [*layout(s.test, "if ", ":", depth), *write(s.body, depth + 1)]
             if len(s.orelse) == 1 and isinstance(s.orelse[0], If):

@@ -9,6 +9,7 @@ from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
 from archspec.language import Item
+from archspec.layers import REGISTRY
 
 Row = tuple[str, Value | None, str]  # what a value is, the value, and a remark
 
@@ -28,13 +29,13 @@ def paths(walk: Walk, copy: Copy, item: Item) -> tuple[str, ...]:
         keys = [b.key for b in item.branches] if len(values) == len(item.branches) else []
         labels = [key or f"path {k + 1}" for k, key in zip_longest(range(len(values)), keys)]
         return _lines(walk, [(n, v, "") for n, v in zip(labels, values, strict=True)])
-    main, short = reversed(values) if _concat(item) else values
+    main, short = reversed(values) if _ordered(item) else values
     remark = "   (identity)" if copy.shortcut is None else ""
     return _lines(walk, [("main", main, ""), ("shortcut", short, remark)])
 
 
-def _concat(item: Item) -> bool:
-    return item.merge is not None and item.merge.op == "concat"
+def _ordered(item: Item) -> bool:
+    return item.merge is not None and REGISTRY[item.merge.op].ordered
 
 
 def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def _here(walk: Walk, value: Value) -> str:
 
 def projection(copy: Copy, item: Item) -> str:
     """What would make an identity shortcut fit."""
-    if copy.branches or copy.shortcut is not None or _concat(item):
+    if copy.branches or copy.shortcut is not None or _ordered(item):
         return ""
     main, short = (kind.shape for kind in types(copy.taken()))
     if len(main) != len(short) or len(main) < 2:

@@ -25,6 +25,9 @@ def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
             help = "name it in `outputs`, or leave it out"
         elif item.repeat is not None:
             help = _chained(item) or help
+        elif made.copy.layer is not None and not made.copy.layer.takes:
+            help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
+            help += "taken, name it in `outputs`, or leave it out"
         walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 

@@ -108,9 +108,8 @@ class Copy:
         if self.body is None:
             return self.ins
         short = self.ins[0] if self.shortcut is None else self.shortcut.output
-        # concat puts the shortcut first
-        concat = self.layer is not None and self.layer.op == "concat"
-        return [short, self.body.output] if concat else [self.body.output, short]
+        first = self.layer is not None and self.layer.ordered
+        return [short, self.body.output] if first else [self.body.output, short]
 
 
 @dataclass(slots=True, eq=False)

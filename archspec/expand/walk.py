@@ -17,7 +17,7 @@ from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template
 from archspec.language import Item, Ref
-from archspec.language.names import OTHER_ID, bad_id
+from archspec.language.names import bad_id, other_id
 from archspec.text.faults import Fault
 
 
@@ -112,7 +112,7 @@ class Walk:
             return self._nameless()
         wrong = bad_id(name, item.op)
         if wrong:
-            self.state.fault("E205", wrong, loc, OTHER_ID)
+            self.state.fault("E205", wrong, loc, other_id(name))
             return self._nameless()
         return name
 

@@ -25,6 +25,15 @@ class FailedError(Exception):
         self.message, self.code, self.help = message, code, help
 
 
+_BY_ITEMS = (
+    "what is long is made by items: `constant: {arange: 20000}` or `linspace`, and arithmetic on it"
+)
+
+
+def _too_long() -> FailedError:
+    return FailedError(f"a list of more than {MAX_LIST:,} entries", "E405", _BY_ITEMS)
+
+
 def truth(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -71,7 +80,7 @@ def _room(value: Any, left: int, deeper: int) -> int:
         raise FailedError(f"lists more than {MAX_DEEP} deep in one another", "E405")
     left -= len(value)
     if left < 0:
-        raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
+        raise _too_long()
     for entry in value:
         left = _room(entry, left, deeper - 1)
     return left
@@ -93,7 +102,7 @@ def _multiply(a: Any, b: Any) -> Any:
     if isinstance(a, (list, tuple)) or isinstance(b, (list, tuple)):
         many, times = (a, b) if isinstance(a, (list, tuple)) else (b, a)
         if len(many) * max(_whole(times), 0) > MAX_LIST:
-            raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
+            raise _too_long()
         return bounded(list(many) * times)
     return fits(number(a) * number(b))
 
@@ -190,7 +199,7 @@ def _range(*bounds: Any) -> list[int]:
     first, last = (0, whole[0]) if len(whole) == 1 else (whole[0], whole[1])
     count = max(0, -((first - last) // step))
     if count > MAX_LIST:
-        raise FailedError(f"a list of more than {MAX_LIST:,} entries", "E405")
+        raise _too_long()
     return list(range(first, last, step))
 
 
@@ -252,8 +261,9 @@ class Work:
         """One operation on these values. Raises FailedError where it is too much."""
         self.done += 1 + sum(len(v) for v in values if isinstance(v, (list, tuple)))
         if self.done > MAX_WORK:
-            message = f"the comprehension takes more than {MAX_WORK:,} operations"
-            raise FailedError(message, "E405")
+            message = f"the comprehensions of an expression take at most {MAX_WORK:,} operations; "
+            message += "each round, operator and call is one, and each entry of a list it is given"
+            raise FailedError(message, "E405", _BY_ITEMS)
 
 
 def entries_of(name: str, value: Any) -> Any:

@@ -9,7 +9,8 @@ from archspec.figures import cards, palette
 from archspec.figures.cards import GLYPHS, Face, Line
 from archspec.figures.flow import Flow, best
 from archspec.figures.grid import arrange
-from archspec.figures.outline import MOST, Fold, Outline, Part, outline
+from archspec.figures.outline import MOST, Fold, Maker, Outline, Part
+from archspec.figures.ports import ROOM
 from archspec.figures.scene import Group, Mark, Scene, Text
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ WIDTH, HEIGHT = 1560.0, 1130.0
 _FRAME = 1180.0, 600.0  # a page is shaped like this
 EDGE = 20.0
 _HEAD = 44.0
-_OUTPUTS = 20  # that there is room for
 
 
 def draw(
@@ -30,11 +30,12 @@ def draw(
 
     `painted` may give parts other families, and so other colours.
     """
-    outputs = len(network.graph.outputs) <= _OUTPUTS
-    shown = outline(network, Fold(most, outputs=outputs))
+    outputs = len(network.graph.outputs) <= ROOM
+    maker = Maker(network)
+    shown = maker.whole(Fold(most, outputs=outputs))
     while (drawn := _drawn(network, painted(shown))) is None:
         most = min(most, len(shown.parts)) - 1
-        shown = outline(network, Fold(most, outputs=outputs))
+        shown = maker.whole(Fold(most, outputs=outputs))
     return drawn
 
 

@@ -53,6 +53,8 @@ def written(shown: Opened, title: str) -> graphviz.Digraph:
                 into.node(f"n{shown.owner[part.start]}", **card(shown.graph, part))
 
     put(shown.whole, found)
+    for number, name in enumerate(shown.leaving, len(shown.cards)):
+        found.node(f"n{number}", **attributes([name], "output"))
     for source, target in shown.edges:
         found.edge(f"n{source}", f"n{target}")
     return found

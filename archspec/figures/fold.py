@@ -122,6 +122,7 @@ class _View:
     def __init__(self, folder: Folder, root: Element, fold: Fold) -> None:
         self.folder, self.root, self.fold = folder, root, fold
         self.folded: set[Element] = set()
+        self.asked = {outer for one in self._asked() for outer in (one, *one.above())}
 
     # ------------------------------------------------------------------ which are folded
 
@@ -190,8 +191,16 @@ class _View:
         if outer is not None and outer.kind == "repeat" and self._is_card(outer):
             self.folded.add(outer)
 
+    def _asked(self) -> list[Element]:
+        """What is to be seen by its name."""
+        if not self.fold.open:
+            return []
+        return [one for one in self.root.walk() if one.path in self.fold.open]
+
     def _forced(self, draft: Draft) -> bool:
         """Whether it is seen only because something was opened by name."""
+        if not self.asked:
+            return False
         above = takewhile(lambda element: element is not self.root, draft.first.above())
         return any(element.path in self.fold.open for element in above)
 
@@ -245,28 +254,28 @@ class _View:
 
     def unfolded(self) -> list[Draft]:
         """The drafts of what is not folded."""
-        drafts = (draft for child in self.root.children for draft in self._drafts(child))
-        found = fused(self.folder.wiring, drafts)
+        found = fused(self.folder.wiring, self._drafts())
         return joined(self.folder.wiring, found) if self.fold.runs else found
 
-    def _drafts(self, element: Element) -> Iterator[Draft]:
-        if not element.children:
-            kind = "input" if element.kind == "input" else "op"
-            yield Draft(kind, (element,), (element.start,), element.start)
-        elif element in self.folded and not self._open(element):
-            repeat = element.kind == "repeat"
-            elements = tuple(element.children) if repeat else (element,)
-            kind = "block" if all(e.kind == "block" for e in elements) else "group"
-            yield Draft(kind, elements, tuple(element.nodes), copies=len(elements))
-        else:
-            for child in element.children:
-                yield from self._drafts(child)
+    def _drafts(self) -> Iterator[Draft]:
+        stack = self.root.children[::-1]
+        while stack:
+            element = stack.pop()
+            if not element.children:
+                kind = "input" if element.kind == "input" else "op"
+                yield Draft(kind, (element,), (element.start,), element.start)
+            elif element in self.folded and not self._open(element):
+                repeat = element.kind == "repeat"
+                elements = tuple(element.children) if repeat else (element,)
+                kind = "block" if all(e.kind == "block" for e in elements) else "group"
+                yield Draft(kind, elements, tuple(element.nodes), copies=len(elements))
+            else:
+                stack += element.children[::-1]
 
     def _open(self, element: Element) -> bool:
         """Whether it, or something inside it, is to be seen."""
         asked = self.fold.open
-        seen = (element.named, *element.walk()) if asked else ()
-        return any(one.path in asked for one in seen)
+        return bool(asked) and (element in self.asked or element.named.path in asked)
 
 
 def _neighbours(chunk: Sequence[Draft]) -> Draft:

@@ -55,7 +55,7 @@ def draw(network: Network, block: str | None = None) -> Scene:
 
 
 def _sheet(network: Network, shown: Opened) -> Scene:
-    faces = [_face(shown, card) for card in shown.cards]
+    faces = [*(_face(shown, card) for card in shown.cards), *map(_output, shown.leaving)]
     groups = [group for group in shown.whole.groups() if group in shown][1:]
     placed = _placed(shown, groups, faces)
     pages = columns(placed)
@@ -77,7 +77,7 @@ def _sheet(network: Network, shown: Opened) -> Scene:
         drawn.append(face.drawn(_moved(box, page, down)))
     frames = _frames(groups, placed, pages, down)
     marks = (*heads, *frames, Group(tuple(lines), role="edges"), *drawn)
-    count = f"{len(shown.cards)} cards, {len(shown.edges)} edges"
+    count = f"{len(faces)} cards, {len(shown.edges)} edges"
     return Scene(width, height, marks, network.called, f"{network.called}: {count}")
 
 
@@ -163,6 +163,10 @@ def _face(shown: Opened, card: Element) -> _Face:
     return _Face(node.path, label, shape, words.family(node), tip, glyph)
 
 
+def _output(name: str) -> _Face:
+    return _Face(f"→{name}", name, "", "output", f"the output {name}")
+
+
 # ------------------------------------------------------------------ Graphviz
 
 
@@ -207,12 +211,19 @@ def _placed(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) ->
 def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
     cluster = {group: number for number, group in enumerate(groups)}
-    hurried = HURRIED if len(shown.edges) > DENSE else {}
+    hurried = HURRIED if len(shown.edges) > DENSE or shown.deep else {}
+    # lines to outputs leave their groups in all directions, and need room to turn
+    apart, further = (0.4, " [minlen=2]") if shown.leaving else (0.2, "")
     settings = "".join(f" {name}={value}" for name, value in hurried.items())
     found = [
-        f"digraph {{ graph [nodesep=0.2 ranksep=0.22 labeljust=l{settings}]",
+        f"digraph {{ graph [nodesep={apart} ranksep=0.22 labeljust=l{settings}]",
         'node [shape=box fixedsize=true label=""] edge [arrowhead=none]',
     ]
+
+    def place(number: int) -> None:
+        wide, tall = (round(side / 72, 4) for side in faces[number].size)
+        round_ = " shape=circle" if faces[number].glyph else ""
+        found.append(f"n{number} [width={wide} height={tall}{round_}]")
 
     def put(group: Element) -> None:
         for part in group.children:
@@ -224,13 +235,13 @@ def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> 
                 put(part)
                 found.append("}")
                 continue
-            number = shown.owner[part.start]
-            wide_in, tall_in = (round(side / 72, 4) for side in faces[number].size)
-            round_ = " shape=circle" if faces[number].glyph else ""
-            found.append(f"n{number} [width={wide_in} height={tall_in}{round_}]")
+            place(shown.owner[part.start])
 
     put(shown.whole)
-    found += [f"n{source} -> n{target}" for source, target in shown.edges]
+    for number in range(len(shown.cards), len(faces)):
+        place(number)
+    for a, b in shown.edges:
+        found.append(f"n{a} -> n{b}{further if b >= len(shown.cards) else ''}")
     return "\n".join([*found, "}"])
 
 
@@ -288,8 +299,16 @@ def _lines(placed: Drawing, page: Column, down: float) -> list[Curve]:
 
 
 def _titled(name: str, said: str, box: Box, lines: Sequence[Curve]) -> list[Text]:
-    """A heading where no line passes; its copies are counted at least, cards say what they are."""
-    left, right = _clear(box, lines)
+    """A heading where no line passes, or on both sides of one; its copies are counted at least,
+    cards say what they are."""
+    widest, *others = sorted(_clear(box, lines), key=lambda gap: gap[0] - gap[1])
+    if name and others and _wide(name, said) > widest[1] - widest[0]:
+        (left, right), second = sorted((widest, others[0]))
+        named = fonts.width(name, _SIZE, bold=True)
+        beside = Text(second[0], box.top + 14, said, _SIZE, colour=palette.MUTED)
+        if named <= right - left and beside.width <= second[1] - second[0]:
+            return [Text(left, box.top + 14, name, _SIZE, bold=True), beside]
+    left, right = widest
     if _wide(name, said) > right - left and " × " in said:
         said = said[said.index(" × ") + 1 :]
     title = Text(left, box.top + 14, said, _SIZE, colour=palette.MUTED)
@@ -308,18 +327,17 @@ def _strip(group: Element, box: Box) -> Box:
     return Box(box.left, box.top, right, box.top + _TITLE + 6)
 
 
-def _clear(box: Box, curves: Sequence[Curve]) -> tuple[float, float]:
-    """From where to where no line passes through the strip of a group's heading: the widest."""
-    low = box.top + _TITLE + 6
-    marks = [box.left + 7, box.right - 7]
+def _clear(box: Box, curves: Sequence[Curve]) -> list[tuple[float, float]]:
+    """From where to where no line passes through the strip of a group's heading, left to right."""
+    low, first, last = box.top + _TITLE + 6, box.left + 7, box.right - 7
+    spans = []
     for curve in curves:
         xs = passed(curve, box.top, low)
         if xs is not None and xs[1] > box.left and xs[0] < box.right:
-            marks += [xs[0] - 4, xs[1] + 4]
-    found = (box.left + 7, box.left + 7)
-    reached = marks[0]
-    for left, right in [*sorted(zip(marks[2::2], marks[3::2], strict=True)), (marks[1], marks[1])]:
-        if left - reached > found[1] - found[0]:
-            found = (reached, left)
+            spans.append((xs[0] - 4, xs[1] + 4))
+    found, reached = [], first
+    for left, right in [*sorted(spans), (last, last)]:
+        if left > reached:
+            found.append((reached, left))
         reached = max(reached, right)
-    return found
+    return found or [(first, first)]

@@ -2,7 +2,7 @@
 
 Where the outline gathers copies until a page holds the network, each of them is here: it is what
 can be walked through, group by group. Paths of a residual are shown as what they hold, and so is a
-block of one layer: of
+block of one layer where there are many: of
 
     block Basic [2, 7)
       residual [2, 6)
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
 _MANY = 4  # copies of an item without a name that are worth a group of their own
+_FEW = 40  # ops of a network in which every call of a block is a group
 _TRAILING = frozenset({"norm", "activation", "noise"})
 
 
@@ -51,6 +52,8 @@ def _worth(graph: Graph, element: Element) -> list[Element]:
 
 def _opens(graph: Graph, element: Element, inside: list[Element]) -> bool:
     """Whether it is a group; how paths part and meet is to be seen from the links."""
+    if element.kind == "block" and len(graph.steps) <= _FEW:
+        return True
     if element.kind in ("path", "residual", "branches") or len(inside) < 2:
         return False
     if element.kind == "block":

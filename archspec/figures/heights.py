@@ -1,21 +1,25 @@
 """Part → Level: how high it stands, by the effective stride of what it gives.
 
 A map of 56×56 cells, made from an image of 224×224 by strides of 2 and 2, is at stride 4; so is one
-that was made smaller and grew again. That makes a U of a U-Net.
+that was made smaller and grew again. That makes a U of a U-Net. Of several inputs the largest is at
+stride 1, and one of half its size at stride 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.figures.outline import Outline
+from archspec.units import once
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Row
+
+_SIMPLE = 8  # terms of a ratio that is told as it is
 
 
 class Level(NamedTuple):
@@ -36,7 +40,7 @@ class Level(NamedTuple):
     @property
     def label(self) -> str:
         if self.strides:
-            return f"stride {'×'.join(map(str, self.strides))}"
+            return f"stride {once(self.strides) if len(self.strides) > 1 else self.strides[0]}"
         return " × ".join(map(str, self.sizes)) or "vectors"
 
     @property
@@ -52,34 +56,57 @@ def levels(network: Network, shown: Outline) -> dict[str, Level]:
     That of its output: the effective stride where the receptive field has one; behind something
     that sees everything, input size by map size; of a sequence, that of what it is made from.
     """
-    rows = network.analysis.rows
+    rows, largest = network.analysis.rows, _largest(network)
     found: dict[str, Level] = {}
     for part in shown.parts:
         before = [found[link.source] for link in shown.sources[part.key]]
-        own = before[0] if part.kind == "output" else _level(network, rows[part.main])
+        own = before[0] if part.kind == "output" else _level(network, rows[part.main], largest)
         highest = max(before, key=lambda level: level.order, default=Level())
         found[part.key] = highest if own is None else own
     return found
 
 
-def _level(network: Network, row: Row) -> Level | None:
+def _largest(network: Network) -> dict[int, tuple[int, ...]]:
+    """By rank, the sizes along each axis of the largest input that is a map of several cells."""
+    found: dict[int, tuple[int, ...]] = {}
+    for node in network.graph.steps:
+        out = node.outs[0]
+        if node.layer is None and out.is_map and prod(out.shape[1:]) > 1:
+            found[out.rank] = tuple(map(max, found.get(out.rank, out.shape), out.shape))
+    return found
+
+
+def _level(network: Network, row: Row, largest: Mapping[int, tuple[int, ...]]) -> Level | None:
     """None of a sequence that sees everything, and of many maps in one tensor."""
     out = row.outputs[0]
     local = [field for field in row.fields if field.local]
     if local and (out.rank > 1 or out.dtype == "int"):
-        strides = [f.stride for f in local if f.input == local[0].input and f.stride is not None]
+        first = network.graph.at(local[0].input).outs[0]
+        if first.is_map and prod(first.shape[1:]) == 1 == prod(out.shape[1:]):
+            return Level()  # a number, as of a blend
+        whole = largest.get(first.rank, first.shape) if first.is_map else first.shape
+        strides = [
+            field.stride * _ratio(whole[field.axis], field.extent)
+            for field in local
+            if field.input == local[0].input and field.stride is not None
+        ]
         return Level(_once(strides))
     shape = out.shape
     if len(shape) < 2:
         return Level()
     if len(shape) == 2 and not out.is_map:
         return None
-    inputs = [node.outs[0].shape for node in network.graph.steps if node.layer is None]
-    like = [whole for whole in inputs if len(whole) == len(shape)]
-    if not like:
-        return None if any(len(whole) > 2 for whole in inputs) else Level(sizes=shape[1:])
-    ratios = [Fraction(a, b) for a, b in zip(like[0][1:], shape[1:], strict=True)]
+    if len(shape) not in largest:
+        return None if any(rank > 2 for rank in largest) else Level(sizes=shape[1:])
+    ratios = [Fraction(a, b) for a, b in zip(largest[len(shape)][1:], shape[1:], strict=True)]
     return Level(_once([_power(ratio) for ratio in ratios]))
+
+
+def _ratio(whole: int, part: int) -> Fraction:
+    """Of two inputs' sizes, as it is where it is simple: of 64 and 48, 4/3."""
+    exact = Fraction(whole, part)
+    simple = max(exact.numerator, exact.denominator) <= _SIMPLE or exact.denominator == 1
+    return exact if simple else _power(exact)
 
 
 def _once(values: Sequence[Fraction]) -> tuple[Fraction, ...]:

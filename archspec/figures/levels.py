@@ -9,7 +9,7 @@ from archspec.figures import cards, palette
 from archspec.figures.errors import RenderError
 from archspec.figures.heights import Level
 from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
-from archspec.figures.outline import Fold, Link, Part, outline
+from archspec.figures.outline import Fold, Link, Maker, Part
 from archspec.figures.route import Router
 from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 
@@ -47,9 +47,10 @@ def fitting(network: Network) -> Lanes | None:
     None where it fits a sheet only with a level hidden in a card.
     """
     all_of_them: set[Level] | None = None
+    maker = Maker(network)
     for runs, most, size, ahead in _TRIES:
         fold = Fold(most, runs=runs, scales=True, outputs=False)
-        lanes = Lanes(network, outline(network, fold), size, ahead)
+        lanes = Lanes(network, maker.whole(fold), size, ahead)
         found = set(lanes.level.values())
         all_of_them = all_of_them or found
         if found < all_of_them:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
@@ -61,20 +62,37 @@ def _fitting(maker: Maker, element: Element) -> Outline:
 def _chosen(maker: Maker, block: str | None) -> tuple[Element, str]:
     """The element to show, and where it is found."""
     known = calls(maker)
+    groups = {_place(e): e for e in maker.folder.root.walk() if _place(e) and e.children}
+    if block is None and not known:
+        block = max(_parting(maker, groups), key=lambda name: len(groups[name].nodes), default=None)
     if block is not None and block not in known:
-        groups = {e.path: e for e in maker.folder.root.walk() if e.path and e.children}
         if block in groups:
-            return groups[block], block
+            return groups[block], f"{block} of {maker.network.name}"
         names = [*known, *groups]
         help = did_you_mean(block, names) or f"for example `{names[0]}`" if names else ""
         raise RenderError("E703", f"`{block}` is no block that can be opened", help)
     if not known:
-        message = f"`module` does not apply to `{maker.network.name}`: no block has several cards"
+        message = (
+            f"`module` does not apply to `{maker.network.name}`: it has no block of several cards, "
+            "no residual, and no branches"
+        )
         raise RenderError("E702", message, "--view blocks draws every network")
     title = block or max(known, key=lambda name: len(known[name]))
     element, many = maker.folder.typical(known[title]), len(known[title])
     said = f"{many} in {maker.network.name}, here {element.path}"
     return element, said if many > 1 else f"{element.path} of {maker.network.name}"
+
+
+def _place(element: Element) -> str:
+    """Its path; of branches and residuals without one that of the merge, `branches1`."""
+    merged = element.kind in ("branches", "residual") and element.children[-1].kind == "node"
+    return element.path or (element.children[-1].path or "" if merged else "")
+
+
+def _parting(maker: Maker, groups: Mapping[str, Element]) -> list[str]:
+    """Where something goes more than one way, by path."""
+    ways = {name: e for name, e in groups.items() if e.kind in ("branches", "residual")}
+    return [name for name, element in ways.items() if not maker.folder.single(element)]
 
 
 def _layout(shown: Outline) -> Flow:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from archspec.figures import words
 from archspec.figures.errors import RenderError
 from archspec.figures.groups import groups
+from archspec.figures.ports import ROOM, outputs
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
 
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
 _CROWDS = (160, 120, 85, 60, 50, 40, 30, 20, 0)  # cards that are tried to go on one sheet
+_DEEPEST = 24  # frames in one another that a sheet can have room for
 
 
 class Opened:
     """Cards, the groups around them, and edges between cards.
 
-    A card is an op, or a group that is not open. `owner` tells the card of every node.
+    A card is an op, or a group that is not open; `owner` tells the card of every node. Where the
+    network has several outputs, their names are `leaving`, numbered on behind the cards.
     """
 
     def __init__(self, graph: Graph, whole: Element, open: frozenset[str]) -> None:
@@ -40,7 +44,17 @@ class Opened:
             for node in graph.steps
             for edge in node.inputs
         )
-        self.edges = [(a, b) for a, b in dict.fromkeys(ends) if a != b]
+        named = outputs(graph) if 1 < len(graph.outputs) <= ROOM else []
+        self.leaving = list(dict.fromkeys(name for name, _ in named))
+        out = {name: number for number, name in enumerate(self.leaving, len(self.cards))}
+        gives = ((self.owner[edge.node], out[name]) for name, edge in named)
+        self.edges = [(a, b) for a, b in dict.fromkeys(chain(ends, gives)) if a != b]
+
+    @property
+    def deep(self) -> bool:
+        """Whether more frames are in one another than a sheet has room for."""
+        frames = (group for group in self.whole.groups() if group in self)
+        return any(sum(outer in self for outer in one.above()) > _DEEPEST for one in frames)
 
     def __contains__(self, element: Element) -> bool:
         """Whether it is an open group."""
@@ -64,12 +78,14 @@ def opened(network: Network, block: str | None = None) -> Opened:
 def smaller(network: Network) -> Iterator[Opened]:
     """Every op; then fewer and fewer cards, until all groups are closed.
 
-    Each kind of group is opened once, where it stands first, outer groups before inner ones.
+    Each kind of group is opened once, where it stands first, outer groups before inner ones; but
+    not deeper than a sheet can show: Graphviz takes minutes for a hundred frames in one another.
     """
     graph, whole = network.graph, groups(network.graph)
     everything = frozenset(group.key for group in whole.groups())
-    if len(graph.steps) <= _CROWDS[0] or len(everything) == 1:
-        yield Opened(graph, whole, everything)
+    full = Opened(graph, whole, everything)
+    if (len(graph.steps) <= _CROWDS[0] and not full.deep) or len(everything) == 1:
+        yield full
     before = everything
     for most in _CROWDS:
         some = frozenset(_first_of_kind(graph, whole, most))
@@ -83,16 +99,17 @@ def _first_of_kind(graph: Graph, whole: Element, most: int) -> Iterator[str]:
     cards = len(whole.children)
     yield whole.key
     seen: set[Any] = set()
-    waiting = deque(part for part in whole.children if part.children)
+    waiting = deque((part, 1) for part in whole.children if part.children)
     while waiting:
-        group = waiting.popleft()
+        group, depth = waiting.popleft()
         kind = _kind(graph, group)
         if kind in seen or cards + len(group.children) - 1 > most:
             continue
         seen.add(kind)
         cards += len(group.children) - 1
         yield group.key
-        waiting += [part for part in group.children if part.children]
+        if depth < _DEEPEST:
+            waiting += [(part, depth + 1) for part in group.children if part.children]
 
 
 def _kind(graph: Graph, group: Element) -> tuple[Any, ...]:

@@ -111,8 +111,7 @@ def outline(network: Network, fold: Fold = USUAL) -> Outline:
     Blocks that are called several times are one part each, all copies of a repeat one together;
     what is still too much is folded from the inside out.
     """
-    maker = Maker(network)
-    return maker.make(maker.folder.root, fold)
+    return Maker(network).whole(fold)
 
 
 class Maker:
@@ -123,6 +122,10 @@ class Maker:
         self.nodes = network.graph.steps
         self.folder = Folder(network.graph)
         self.describer = Describer(network, self.folder)
+
+    def whole(self, fold: Fold) -> Outline:
+        """The whole network."""
+        return self.make(self.folder.root, fold)
 
     def make(self, root: Element, fold: Fold) -> Outline:
         """The inside of an element."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from archspec.layers.base import Layer
 
 _SUMMARY = 3  # words that a group without a name is told by
-_LOOKED = 12  # cards inside it that they are taken from
 
 
 class Describer:
@@ -129,32 +128,52 @@ class Describer:
 
     def _label(self, draft: Draft) -> str:
         if draft.main is not None:
-            core = self.nodes[draft.main]
-            if core.layer is None:
-                return core.path
-            if core.layer.tensor:
-                return core.path.rpartition(".")[2]
-            axes = len(core.ins[0].shape) - 1 if core.ins else 2
-            return words.label(core.layer, axes, _channels(core))
+            return self._called(self.nodes[draft.main])
         if draft.kind == "block":
             return draft.first.title
         scope = self._scope(draft)
         name = scope.path.rpartition(".")[2] if scope is not None and scope.path else ""
-        if name and not name.isdigit():
-            return name
+        return name if name and not name.isdigit() else self._summed(draft)
+
+    def _called(self, node: Node) -> str:
+        """What an op, a tensor of the network, or an input is called."""
+        if node.layer is None:
+            return node.path
+        if node.layer.tensor:
+            return node.path.rpartition(".")[2]
+        axes = len(node.ins[0].shape) - 1 if node.ins else 2
+        return words.label(node.layer, axes, _channels(node))
+
+    def _summed(self, draft: Draft) -> str:
+        """A group without a name, by what is in it."""
         element = self.typical(draft)
         if not element.children:
-            return self._label(Draft("op", (element,), (element.start,), element.start))
-        inside = _told([self._label(one) for one in self.folder.drafts(element, Fold(_LOOKED))])
+            return self._called(self.nodes[element.start])
+        if element.copy is not None and len(element.copy.branches) > 2:
+            return self._branches(element)
+        labels = self._labels(element)
+        apart = self.folder.wiring.parts(draft.nodes) if draft.copies == 1 else 1
+        if apart > 1:
+            return _several(f"{apart} paths", set(labels))
+        inside = _told(labels)
         if len(inside) <= _SUMMARY:
             return ", ".join(inside)
         kinds = {each.kind: each for each in reversed([*element.walk()])}
         if "residual" in kinds:
             return "residual"
         if "branches" in kinds:
-            paths = sum(child.kind == "path" for child in kinds["branches"].children)
-            return f"{paths} branches"
+            return self._branches(kinds["branches"])
         return f"{inside[0]} … {inside[-1]}"
+
+    def _labels(self, element: Element) -> list[str]:
+        """Of all cards in an element."""
+        fold = Fold(len(element.nodes))
+        return [self._label(one) for one in self.folder.drafts(element, fold)]
+
+    def _branches(self, element: Element) -> str:
+        assert element.copy is not None
+        inside = {", ".join(_told(self._labels(path))) for path in element.paths}
+        return _several(f"{len(element.copy.branches)} branches", inside)
 
     def _name(self, draft: Draft) -> str:
         """The author's name of exactly this, or of the main op of it."""
@@ -191,6 +210,11 @@ class Describer:
         before = self.nodes[edges[0].node].outs[edges[0].output]
         grows = before.is_map and 0 != channels[0] - before.shape[0] == channels[1] - channels[0]
         return [before.shape[0]] if grows else []
+
+
+def _several(what: str, inside: set[str]) -> str:
+    """`24 branches of conv 3×3`, or `4 branches` where they are unlike."""
+    return f"{what} of {inside.pop()}" if len(inside) == 1 else what
 
 
 def _told(labels: Sequence[str]) -> list[str]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from archspec.expand.tree import Value
 
 
+ROOM = 20
+"""Named outputs that a figure has room for."""
+
+
 def outputs(graph: Graph, *, training: bool = True) -> list[tuple[str, Edge]]:
     """Name and origin of all that leaves the network, in `training` or not; of lists each entry."""
     return [

@@ -59,6 +59,11 @@ class Element:
         return self.copy.instance if self.copy is not None else None
 
     @property
+    def paths(self) -> list[Element]:
+        """Of branches and residuals those with something in them."""
+        return [child for child in self.children if child.kind == "path"]
+
+    @property
     def named(self) -> Element:
         """The outermost element with a path that holds the same nodes, or itself."""
         same = takewhile(lambda outer: outer.nodes == self.nodes, self.above())

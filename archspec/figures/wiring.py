@@ -73,6 +73,12 @@ class Wiring:
             and node.training == self.nodes[a].training
         )
 
+    def parts(self, nodes: Sequence[int]) -> int:
+        """How many parts the nodes make that nothing among them joins."""
+        inside = set(nodes)
+        edges = ((n, reader) for n in nodes for reader in self.readers[n] if reader in inside)
+        return int(nx.number_weakly_connected_components(digraph(nodes, edges)))
+
     def alike(self, index: int) -> object:
         """What is equal for ops that make the same of tensors of the same kind."""
         node = self.nodes[index]

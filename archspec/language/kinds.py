@@ -32,7 +32,6 @@ from pydantic_core.core_schema import any_schema
 from archspec.expressions import Expr, Template, scalar, template
 from archspec.language.names import (
     BLOCK,
-    OTHER_ID,
     PARAM,
     bad_axis,
     bad_id,
@@ -41,6 +40,7 @@ from archspec.language.names import (
     is_block,
     is_path,
     is_pattern,
+    other_id,
 )
 from archspec.language.refusals import (
     Faults,
@@ -278,6 +278,8 @@ def _shape_of(text: Template) -> str:
 
 
 def _id(node: Any, info: ValidationInfo[Any]) -> Template:
+    if isinstance(node, int) and not isinstance(node, bool):
+        raise wrong_kind("a name", other_id(node))
     found = template_of(node)
     op = info.data.get("op", "")
     shape = _shape_of(found)
@@ -285,7 +287,7 @@ def _id(node: Any, info: ValidationInfo[Any]) -> Template:
     def wrong(text: str) -> str:
         return bad_id(text, op).replace(f"`{shape}`", f"`{cut(found.text)}`")
 
-    broken(wrong, shape, False, OTHER_ID)
+    broken(wrong, shape, False, other_id(found.text))
     return found
 
 

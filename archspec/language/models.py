@@ -234,7 +234,7 @@ def _not_both(value: Any, info: ValidationInfo[Any]) -> Any:
     return value
 
 
-_How = Literal["concat", "add", "mul", "mean", "max"]
+_How = Literal["concat", "stack", "add", "mul", "mean", "max"]
 
 
 def _merge(node: Any, info: ValidationInfo[Any]) -> Merge:

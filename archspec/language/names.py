@@ -15,7 +15,7 @@ MODIFIERS = (
 )  # fmt: skip
 COMPANIONS = ("merge", "shortcut", "with")  # modifiers of some structure words only
 STRUCTURE = ("body", "sequential", "branches", "residual", "shared", "call")
-MERGES = ("concat", "add", "mul", "mean", "max")
+MERGES = ("concat", "stack", "add", "mul", "mean", "max")
 
 ID = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SEGMENT = r"^[A-Za-z_][A-Za-z0-9_-]*$"  # of a weight's name: torch takes a dash in it, Python none
@@ -81,7 +81,17 @@ def _bad(name: str, rule: re.Pattern[str], kind: str, *taken: tuple[Collection[s
     return next((f"`{name}` {what}" for names, what in taken if name in names), "")
 
 
-OTHER_ID = "choose another id; weights that have this name come in by `rename`, under `weights`"
+_OTHER_ID = "choose another id; weights that have this name come in by `rename`, under `weights`"
+
+
+def other_id(name: object) -> str:
+    """The remedy for an id that is none."""
+    if isinstance(name, bool) or not _NUMBER.fullmatch(str(name)):
+        return _OTHER_ID
+    return (
+        f"a number is a place in a container: `{{id: layers.{name}, …}}`; in a `sequential` items\n"
+        "are numbered from 0, and an `identity` leaves a place free"
+    )
 
 
 def bad_id(name: str, op: str = "") -> str:

@@ -41,6 +41,7 @@ class Activation(Alike):
     family = "activation"
     kept = INPUT
     work = 1
+    cellwise = True
     broadcast = True
     examples = _MAP
 
@@ -268,6 +269,7 @@ class Identity(Activation):
     target = "nn.Identity"
     kept = NOTHING
     view = True
+    cellwise = False
     work = 0
     same_numbers = still_linear = True
 
@@ -283,7 +285,7 @@ class AlongAxis(Activation):
     """
 
     work = 3
-    broadcast = False
+    broadcast = cellwise = False
     examples: ClassVar[Any] = (({}, ((7,),)), ({}, ((4, 9),)), ({"axis": 0}, ((4, 8, 9),)))
 
     axis: Axis = Field(-1, description="the axis whose cells are taken together")
@@ -354,7 +356,7 @@ class Maxout(Activation):
 
     op = "maxout"
     target = "Maxout"
-    broadcast = False
+    broadcast = cellwise = False
     kept = Kept(inputs=(0,), outputs=(0,))
     examples = (
         ({"pieces": 2}, ((4,),)),

@@ -16,12 +16,10 @@ from pydantic import Field
 
 from archspec.layers.base import (
     INPUT,
-    NOTHING,
     OUTPUT,
     Arg,
     BadArgument,
     Call,
-    Kept,
     TensorType,
 )
 from archspec.layers.fields import Number
@@ -34,6 +32,7 @@ class Function(Alike):
     family = "merge"
     kept = INPUT
     work = 1
+    cellwise = True
     broadcast = True
     functional = True
     method: ClassVar[str]  # of torch.Tensor
@@ -151,14 +150,11 @@ class Detach(Alike):
     target = "Detach"
     functional = broadcast = True
     view = True
-    same_numbers = still_linear = True
+    same_numbers = still_linear = stops = True
     examples: ClassVar[Any] = (({}, ((4,),)), ({}, ((4, 8, 9),)))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         return (t,)
-
-    def keeps(self, t: TensorType) -> Kept:
-        return NOTHING
 
     def call(self, t: TensorType) -> Call:
         return Call(None, forward="x0.detach()", broadcast=True)

@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType, Weight
+from archspec.layers.base import (
+    WHOLE,
+    Arg,
+    Call,
+    Kept,
+    Layer,
+    Mismatch,
+    Reach,
+    Shape,
+    TensorType,
+    Weight,
+)
 from archspec.layers.fields import Flag, Probability, Size
+from archspec.layers.strides import Lying, Strides, foldable, foldable_by_steps, steps_first
 from archspec.layers.window import expect_places
 
 Given = TensorType | None
@@ -141,20 +153,27 @@ class Attention(Layer):
         dropout torch on the CPU leaves its fused kernel: it keeps the weights [heads, T, S] before
         and behind the dropout, its factors, and query and key once more, scaled.
         """
-        given = {i: t.bytes for i, t in enumerate(ins[:3]) if t is not None}
+        given = tuple(i for i, t in enumerate(ins[:3]) if t is not None)
         query, key, _ = self.parts(*ins)
         (steps, d), seen = query.shape, key.shape[0]
         if self.kv_heads is not None:  # linear layers keep their inputs as they are
             weights = self.heads * steps * (3 * seen if self.dropout else 1)
             keyed = seen * (d if self.dropout else self._shared(d))
-            return Kept(inputs=tuple(given), bytes=4 * (2 * steps * d + 2 * keyed + weights))
+            return Kept(inputs=given, bytes=4 * (2 * steps * d + 2 * keyed + weights))
         if not self.dropout:
             own = 2 * steps * d + 2 * seen * d + self.heads * steps
         else:
             own = 2 * steps * d + seen * d + 3 * self.heads * steps * seen
             # the value holds what was projected together with it
             own += seen * d * (3 - max(given))
-        return Kept(bytes=4 * own + sum(given.values()))
+        return Kept(inputs=given, bytes=4 * own)
+
+    def copies(self, place: int, given: Lying) -> int:
+        whole = foldable(given, 1) if self.kv_heads is not None else foldable_by_steps(given)
+        return int(not whole)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        return steps_first(out) if self.kv_heads is None else None
 
     def call(
         self,

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from archspec.layers.strides import Lying, Strides, cellwise, foldable
 from archspec.text.words import written
 
 Shape = tuple[int, ...]
@@ -157,12 +158,16 @@ def unread(t: TensorType | None) -> tuple[tuple[Reach, ...], ...]:
 class Kept:
     """What is kept for the backward pass of one sample.
 
-    Inputs and outputs by place (shared with whoever else keeps them), and bytes of its own.
+    Inputs and outputs by place (shared with whoever else keeps them), and bytes of its own. Of the
+    inputs that are `factors` of a product each is kept for the gradients of the others, if one of
+    them takes one; of more than two so is what the product is `between` them, in bytes.
     """
 
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     bytes: int = 0
+    factors: tuple[int, ...] = ()
+    between: int = 0
 
 
 NOTHING, INPUT, OUTPUT = Kept(), Kept(inputs=(0,)), Kept(outputs=(0,))
@@ -205,8 +210,10 @@ class Call:
     all their inputs are. Any other call wants it with a batch axis:
     `p.expand(x.shape[0], *[-1] * rank)` with x any tensor that has one and rank that of the
     parameter's type (right for a stored leading axis of 1 too). What has an `alone` expression is
-    computed by that where its input has no batch axis, and neither has its result. `beside` is an
-    input by number, and the expression where that one alone has no batch axis: a mask.
+    computed by that where its input has no batch axis, and neither has its result; but where the
+    input is `led` by a stored axis of 1, `forward` counts the axes right, and so is the result led.
+    `beside` is an input by number, and the expression where that one alone has no batch axis: a
+    mask.
     """
 
     target: str | None
@@ -216,6 +223,7 @@ class Call:
     results: tuple[str, ...] = ("r",)
     wrap: str | None = None
     batchless: bool = False
+    led: bool = False
     broadcast: bool = False
     alone: str | None = None
     beside: tuple[int, str] | None = None
@@ -273,8 +281,11 @@ class Layer(BaseModel):
     broadcast: ClassVar[bool] = False  # as `Call` says
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
+    cellwise: ClassVar[bool] = False  # what it makes lies in memory as its inputs do
+    folds: ClassVar[int] = 0  # axes at the end; those before are one to torch, or copied for that
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
+    stops: ClassVar[bool] = False  # no gradient flows back through it
     # what it gets of torch's autocast on a GPU: inputs as they are, several as their "widest";
     # all in "half" precision, as products; all in "full"
     autocast: ClassVar[Literal["widest", "half", "full"]] = "widest"
@@ -286,6 +297,7 @@ class Layer(BaseModel):
     # meta device, where `build` tries a network; there `infer` says what comes out
     data_dependent: ClassVar[bool] = False
     merges: ClassVar[bool] = False  # joins paths into one tensor
+    ordered: ClassVar[bool] = False  # which keeps them apart: a residual's shortcut comes first
     tensor: ClassVar[bool] = False  # a parameter or buffer of the network, and no module
     functional: ClassVar[bool] = False  # never a module, so that its name hides nothing of torch's
     asleep: ClassVar[bool] = False  # in evaluation it returns its input
@@ -423,6 +435,22 @@ class Layer(BaseModel):
     def keeps(self, *ins: Any, **_: Any) -> Kept:
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """How the first output lies in memory, by its inputs; None: a tensor of its own, in order.
+
+        Default: of what is `cellwise` as its inputs do, of a view as that of which it is one.
+        """
+        if self.cellwise:
+            return cellwise(out, given)
+        return given[0][1] if self.view else None
+
+    def copies(self, place: int, given: Lying) -> int:
+        """How many copies it keeps of an input that it `keeps`, in its place, by how that lies.
+
+        Default: one where axes that it `folds` are not one behind the other.
+        """
+        return int(self.folds > 0 and not foldable(given, self.folds))
 
     def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, made from all parameters, called with all inputs."""

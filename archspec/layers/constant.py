@@ -54,7 +54,10 @@ _Line = Annotated[
     Field(min_length=3, max_length=3),
     Says("a list of three: start, stop, and how many"),
 ]
-_RULES = ("value", "eye", "arange", "linspace", "causal_mask", "relative_positions", "log_steps")
+_RULES = (
+    "value", "eye", "arange", "linspace", "causal_mask", "local_mask", "relative_positions",
+    "log_steps",
+)  # fmt: skip
 
 
 class Constant(Layer):
@@ -83,6 +86,8 @@ class Constant(Layer):
         ({"arange": [0, 1, 0.25]}, ()),
         ({"linspace": [0, 1, 5]}, ()),
         ({"causal_mask": 6, "persistent": False}, ()),
+        ({"causal_mask": 9, "window": 3}, ()),
+        ({"local_mask": 9, "window": 4}, ()),
         ({"relative_positions": [2, 3]}, ()),
         ({"relative_positions": 4}, ()),
         ({"relative_positions": [4], "flat": True}, ()),
@@ -95,6 +100,16 @@ class Constant(Layer):
     linspace: _Line | None = Field(None, description="numbers at equal distances")
     causal_mask: Size | None = Field(
         None, description="places [T, T], true where one comes after the other"
+    )
+    local_mask: Size | None = Field(
+        None,
+        description="places [T, T], true where they are more than half a `window` apart "
+        "(Beltagy et al. 2020, section 3.1)",
+    )
+    window: Size | None = Field(
+        None,
+        description="of `causal_mask`: a place sees so many, itself the last; of `local_mask`: "
+        "half of them on each side",
     )
     relative_positions: PerAxis | None = Field(
         None, description="of a window (7: 7×7), for each two of its N cells their step's number"
@@ -115,6 +130,7 @@ class Constant(Layer):
             raise BadArgument(None, f"a `constant` is made by one of {one}; {has}", code="E217")
         if self.log_steps is not None and min(square(self.log_steps)) < 2:
             raise self.bad("log_steps", "a window of one cell has no steps", code="E210")
+        self._check_window()
         if self.flat and self.relative_positions is None:
             raise BadArgument("flat", "`flat` belongs to `relative_positions`", code="E217")
         kinds = {type(n) is bool for n in _numbers(self.value)}
@@ -127,6 +143,14 @@ class Constant(Layer):
         many = self.linspace and self.linspace[2]
         if many is not None and (not isinstance(many, int) or many < 1):
             raise self.bad("linspace", "the third says how many, at least 1", code="E210")
+
+    def _check_window(self) -> None:
+        if self.local_mask is not None and self.window is None:
+            help = "`window: 512`: those at most 256 away, on both sides"
+            raise BadArgument(None, "`local_mask` needs a `window`", help, code="E209")
+        if self.window is not None and self.local_mask is None and self.causal_mask is None:
+            message = "`window` belongs to `causal_mask` and `local_mask`"
+            raise BadArgument("window", message, code="E217")
 
     def _check_range(self, given: tuple[float, ...]) -> None:
         start, stop, step = _range(given)
@@ -144,7 +168,7 @@ class Constant(Layer):
             if any(isinstance(n, bool) for n in numbers):
                 return "bool"
             return "float" if any(isinstance(n, float) for n in numbers) else "int"
-        if self.causal_mask is not None:
+        if self.causal_mask is not None or self.local_mask is not None:
             return "bool"
         return "float" if self.relative_positions is None else "int"
 
@@ -158,8 +182,9 @@ class Constant(Layer):
         if self.linspace is not None:
             count: Any = self.linspace[2]
             return (count,)
-        if self.causal_mask is not None:
-            return (self.causal_mask, self.causal_mask)
+        for places in (self.causal_mask, self.local_mask):
+            if places is not None:
+                return (places, places)
         if self.relative_positions is not None:
             count = math.prod(square(self.relative_positions))
             return (count * count,) if self.flat else (count, count)
@@ -186,7 +211,9 @@ class Constant(Layer):
         if self.value is not None:
             return "torch.tensor", (Arg(self.value),)
         if self.causal_mask is not None:
-            return "causal_mask", (Arg(self.causal_mask),)
+            return "causal_mask", (Arg(self.causal_mask), Arg(self.window, "window", None))
+        if self.local_mask is not None:
+            return "local_mask", (Arg(self.local_mask), Arg(self.window))
         if self.relative_positions is not None:
             sizes, flat = Arg(square(self.relative_positions)), Arg(self.flat, "flat", False)
             return "relative_positions", (sizes, flat)

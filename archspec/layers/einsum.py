@@ -106,7 +106,7 @@ class Einsum(Layer):
         return 2 * self.macs(ins, outs) + (ins[0].size if summed else 0)
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return Kept(inputs=(0, 1)) if len(ins) == 2 else Kept()
+        return Kept(factors=(0, 1)) if len(ins) == 2 else Kept()
 
     def call(self, *ins: TensorType) -> Call:
         terms, out = self.parts

@@ -27,6 +27,7 @@ class Linear(Layer):
     channel_axis = -1
     kept = INPUT
     kept_for_weights = True
+    folds = 1
     examples = (
         ({"out": 5}, ((12,),)),
         ({"out": 5, "bias": False}, ((7, 12),)),

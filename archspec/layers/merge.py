@@ -81,6 +81,7 @@ class Merge(Layer):
     family = "merge"
     takes = ("*",)
     work = 1
+    cellwise = True
     merges = functional = True
     sign: ClassVar[str] = " + "  # between the inputs in the source
     examples = _SOME
@@ -203,7 +204,10 @@ class Mul(Arithmetic):
     examples = (*_SOME, ({"number": 0.1}, ((4, 8, 9),)), ({"number": 2}, ((5,), (5,))))
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return kept_by_all(self, ins)
+        if len(ins) == 1:
+            return NOTHING
+        (out,) = self.infer(*ins)
+        return Kept(factors=tuple(range(len(ins))), between=out.bytes)
 
 
 class Div(Arithmetic):
@@ -217,7 +221,7 @@ class Div(Arithmetic):
     examples = (*_TWO, ({"number": 8}, ((4, 8, 9),)))
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return NOTHING if len(ins) == 1 else Kept(inputs=(0, 1))
+        return NOTHING if len(ins) == 1 else Kept(inputs=(1,), factors=(0, 1))
 
 
 class Mean(Merge):
@@ -272,6 +276,7 @@ class Matmul(Layer):
     op = "matmul"
     family = "merge"
     merges = functional = True
+    folds = 2
     takes = ("*",)
     examples = (
         ({}, ((3, 4), (4, 5))),
@@ -312,7 +317,7 @@ class Matmul(Layer):
         own = sum(
             4 * math.prod((*lead, *t.shape[-2:])) for t, c in zip(ins, copied, strict=True) if c
         )
-        return Kept(inputs=tuple(i for i, c in enumerate(copied) if not c), bytes=own)
+        return Kept(factors=tuple(i for i, c in enumerate(copied) if not c), bytes=own)
 
     def call(self, *ins: TensorType) -> Call:
         return Call(None, forward="x0 @ x1", broadcast=True)
@@ -324,7 +329,7 @@ class Concat(Layer):
     op = "concat"
     elsewhere = ("cat", "concatenate")
     family = "merge"
-    merges = functional = True
+    merges = functional = ordered = True
     takes = ("*",)
     examples = (
         ({}, ((4, 8, 9), (2, 8, 9))),
@@ -377,7 +382,7 @@ class Scale(Alike):
     family = "merge"
     target = "Scale"
     work = 1
-    broadcast = True
+    broadcast = cellwise = True
     still_linear = True
     examples = (({"factor": 0.1}, ((4, 8, 9),)), ({"factor": 2}, ((5,),)))
     spelt: ClassVar[dict[str, str]] = {"scale": "factor", "by": "factor", "value": "factor"}
@@ -426,5 +431,8 @@ class Parameter(Layer):
         return (Weight("", (1, *self.shape) if self.batch else self.shape),)
 
     def call(self, *ins: TensorType) -> Call:
-        sizes = tuple(map(Arg, (1, *self.shape) if self.batch else self.shape)) or (Arg(()),)
-        return Call("torch.zeros", sizes, "self", wrap="nn.Parameter", batchless=True)
+        (weight,) = self.weights()
+        sizes = tuple(map(Arg, weight.shape)) or (Arg(()),)
+        return Call(
+            "torch.zeros", sizes, "self", wrap="nn.Parameter", batchless=True, led=self.batch
+        )

@@ -22,7 +22,7 @@ class Noise(Alike):
 
     family = "noise"
     view = True
-    asleep = still_linear = True
+    asleep = still_linear = cellwise = True
 
     def keeps(self, t: TensorType) -> Kept:
         return Kept(bytes=self._factors(t)) if vars(self).get("p") else NOTHING
@@ -102,7 +102,7 @@ class SampleNormal(Layer):
     word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
-    view = True
+    view = cellwise = True
 
     def infer(self, mean: TensorType, log_var: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, mean)

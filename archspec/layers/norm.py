@@ -16,6 +16,7 @@ from archspec.layers.base import (
     Kept,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     Weight,
     Window,
@@ -33,6 +34,7 @@ from archspec.layers.fields import (
     Size,
     Whole,
 )
+from archspec.layers.strides import Lying, Strides, dense, is_in_order
 from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
@@ -148,6 +150,9 @@ class InstanceNorm(ChannelNorm):
         each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
         return Kept(inputs=(0,), bytes=4 * each * t.shape[0])
 
+    def copies(self, place: int, given: Lying) -> int:
+        return int(not is_in_order(given))
+
 
 class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
@@ -182,6 +187,9 @@ class GroupNorm(ChannelNorm):
 
     def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * self.groups)
+
+    def copies(self, place: int, given: Lying) -> int:
+        return int(not is_in_order(given))
 
 
 class LocalResponseNorm(Norm):
@@ -264,6 +272,13 @@ class OverAxes(Norm):
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (along(t.rank, dict.fromkeys(self.over(t), WHOLE)),)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """With channels innermost where it is over these: torch's norm is over last axes."""
+        rank = len(out) - 1
+        if self.over(TensorType(out[1:]))[-1] == rank - 1:
+            return None
+        return dense(out, (1, *range(rank, 1, -1), 0))
 
     def _shape(self, t: TensorType) -> Arg:
         sizes = tuple(t.shape[a] for a in self.over(t))

@@ -21,11 +21,13 @@ from archspec.layers.base import (
     Layer,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     along,
 )
 from archspec.layers.fields import Axes, Axis, Says, Size, Whole, up_to
 from archspec.layers.shape import Rearrange, named
+from archspec.layers.strides import Lying, Strides
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
 
@@ -65,7 +67,7 @@ class Stack(Layer):
 
     op = "stack"
     family = "merge"
-    merges = functional = True
+    merges = functional = ordered = True
     takes = ("*",)
     examples = (
         ({}, ((4, 9), (4, 9))),
@@ -119,6 +121,10 @@ class Expand(Rearrange):
     )
 
     shape: _Sizes = Field(description="the new size of each axis; -1 where it stays")
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        ((sizes, strides),) = given
+        return tuple(s if n == m else 0 for n, m, s in zip(sizes, out, strides, strict=True))
 
     def check(self) -> None:
         if 0 in self.shape:

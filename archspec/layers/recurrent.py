@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, TensorType, Weight
+from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, Shape, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
+from archspec.layers.strides import Lying, Strides, foldable_by_steps, steps_first
 from archspec.layers.window import expect_dtype
 
 
@@ -104,14 +105,21 @@ class Recurrent(Layer):
     def keeps(self, *ins: TensorType) -> Kept:
         """The input of every layer with its steps in front, and what a cell keeps of a step.
 
-        As torch's kernels on the CPU do; the first layer's input once for each direction.
+        As torch's kernels on the CPU do.
         """
-        steps, width = ins[0].shape
+        steps = ins[0].shape[0]
         between = (self.layers - 1) * steps * self.hidden * self.directions
         between += between if self.dropout else 0  # what it is multiplied by
         cells = self.layers * self.directions * self.hidden
         of_cells = cells * (self.of_a_step * steps + self.of_first)
-        return Kept(bytes=4 * (self.directions * steps * width + between + of_cells))
+        return Kept(inputs=(0,), bytes=4 * (between + of_cells))
+
+    def copies(self, place: int, given: Lying) -> int:
+        """One for each direction, with the steps in front."""
+        return 0 if foldable_by_steps(given) else self.directions
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        return steps_first(out)
 
     def call(self, *ins: TensorType) -> Call:
         args = (
@@ -137,6 +145,22 @@ _EXAMPLES: Any = (
 )
 
 
+def _workspace(steps: int, width: int, hidden: int) -> int:
+    """Numbers that oneDNN keeps of a sample in one layer and direction, as it lays them out.
+
+    Gates and states of every step, and of the step before the first, in rows that begin at 64
+    bytes. Beside them each of its parts begins at a page, whatever the number of samples.
+    """
+    states = 6 * _row(max(width, hidden)) + 4 * hidden
+    return steps * (_row(4 * hidden) + _row(hidden)) + (steps + 1) * states
+
+
+def _row(count: int) -> int:
+    """Numbers from one row to the next: a multiple of 16, and none of 256, for the cache's sake."""
+    whole = -(-count // 16) * 16
+    return whole + 16 if whole % 256 == 0 else whole
+
+
 class Lstm(Recurrent):
     """Long short-term memory: torch.nn.LSTM. Inputs `x`, `h`, `c`; outputs `output`, `h`, `c`."""
 
@@ -148,9 +172,21 @@ class Lstm(Recurrent):
     word = "LSTM"
 
     def keeps(self, *ins: TensorType) -> Kept:
-        """The input, first and last states, and oneDNN's workspace, about 15.5 numbers a cell."""
-        cells = self.layers * self.directions * self.hidden
-        return Kept(inputs=(0,), bytes=4 * cells * (4 + 33 * ins[0].shape[0] // 2))
+        """The input of every layer, its output, its first and last states, oneDNN's workspace."""
+        steps, width = ins[0].shape
+        wide = self.directions * self.hidden
+        first, later = (_workspace(steps, n, self.hidden) for n in (width, wide))
+        spaces = self.directions * (first + (self.layers - 1) * later)
+        copies = (self.directions == 2 or self.dropout > 0) + (self.dropout > 0)
+        between = (self.layers - 1) * copies * steps * wide
+        # what the last layer gives is the output, where it is not put together of two
+        inner = self.layers * self.directions - (self.directions == 1)
+        states = inner * steps * self.hidden + 4 * self.layers * wide
+        outputs = (0,) if self.directions == 1 else ()
+        return Kept(inputs=(0,), outputs=outputs, bytes=4 * (spaces + between + states))
+
+    def copies(self, place: int, given: Lying) -> int:
+        return 0
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 

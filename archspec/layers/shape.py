@@ -29,6 +29,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axis, Says, Size, Sizes, Whole, alone, up_to
+from archspec.layers.strides import Lying, Strides, viewed
 
 
 class Rearrange(Layer):
@@ -110,6 +111,9 @@ class Reordered(Rearrange):
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return (regrouped(t.shape, self.infer(t)[0].shape),)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        return viewed(given[0], out)
 
 
 class Flatten(Reordered):
@@ -231,6 +235,11 @@ class Permute(Reordered):
         order = self.places(t)
         return (tuple(Reach(order.index(a)) for a in range(len(order))),)
 
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        ((sizes, strides),) = given
+        order = self.places(TensorType(sizes[1:]))
+        return (strides[0], *(strides[1 + axis] for axis in order))
+
     def call(self, t: TensorType) -> Call:
         order = (torch_axis(a, f"a{i}") for i, a in enumerate(self.order))
         free = (Arg(0, "batch"), *order)
@@ -279,6 +288,11 @@ class Select(Part):
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = place(self.op, self.axis, t)
         return (tuple(WHOLE if a == axis else Reach(a - (a > axis)) for a in range(t.rank)),)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        ((sizes, strides),) = given
+        axis = 1 + place(self.op, self.axis, TensorType(sizes[1:]))
+        return strides[:axis] + strides[axis + 1 :]
 
     def call(self, t: TensorType) -> Call:
         index = Arg(self.index, "index")
@@ -336,6 +350,11 @@ class Slice(Part):
         first, axis = self.cells(t).start, place(self.op, self.axis, t)
         steps = Window(stride=self.step, lo=first, hi=first)
         return (along(t.rank, {axis: Reach(axis, steps)}),)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        ((sizes, strides),) = given
+        axis = 1 + place(self.op, self.axis, TensorType(sizes[1:]))
+        return (*strides[:axis], self.step * strides[axis], *strides[axis + 1 :])
 
     def call(self, t: TensorType) -> Call:
         left_out = {"start": None, "stop": None, "step": 1}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from archspec.text.beside import beside
 from archspec.train.errors import TrainError
 from archspec.train.samples import below, picture, unit
 
@@ -47,7 +48,7 @@ def _files(who: Subject, given: Sequence[str | Path]) -> tuple[Tensor, tuple[str
 def _inside(path: Path) -> list[Path]:
     """A file, or all pictures in a folder and the folders in it."""
     if not path.exists():
-        raise TrainError("E803", f"`{path}` does not exist", "check the path")
+        raise TrainError("E803", f"`{path}` does not exist", beside(path) or "check the path")
     if not path.is_dir():
         return [path]
     found = below(path)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from archspec.limits import DEFAULT, Limits
 from archspec.text import reading, scalars
+from archspec.text.beside import beside
 from archspec.text.faults import Fault, Loc, Quoting, SpecError, Step, remedy
 from archspec.text.misread import Slip
 from archspec.text.words import printable, shortened
@@ -206,7 +207,9 @@ def _bytes(path: str | Path, name: str, most: int) -> bytes:
         if os.path.isdir(path):  # noqa: PTH112  (Path's raises for a path that is too long)  # Windows refuses to open a folder with EACCES
             raise _unread(name, "E101", _REASONS[errno.EISDIR], "name a file in it") from None
         reason = _REASONS.get(failed.errno or 0, f"the file cannot be read: {failed.strerror}")
-        raise _unread(name, "E101", reason, "check the path") from None
+        missing = failed.errno == errno.ENOENT
+        help = (missing and beside(path, name)) or "check the path"
+        raise _unread(name, "E101", reason, help) from None
     except ValueError:
         said = "the path contains a NUL character"
         raise _unread(name, "E101", said, "check the path") from None

@@ -18,6 +18,7 @@ from typing import Any
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
+_TIES = 3  # of equally near names those that are compared
 _WORD = 64  # characters of a word that may be a slip of another
 
 # Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
@@ -122,14 +123,16 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     if len(word) > _WORD:
         return ""
-    folded, names, turned = _index(tuple(known))
+    folded, names, backwards = _index(tuple(known))
     plain = word.lower().replace("_", "")
     likely: Iterable[str] = folded
     if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
-        ends = (name[::-1] for name in _beside(plain[::-1], turned))
+        ends = (name[::-1] for name in _beside(plain[::-1], backwards))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
-    found = difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
-    return folded[found[0]] if found else ""
+    found = difflib.get_close_matches(plain, likely, n=_TIES, cutoff=likeness)
+    letters = sorted(plain)
+    turned = (name for name in found if sorted(name) == letters)  # 61 is 16 rather than 19
+    return folded[next(turned, found[0])] if found else ""
 
 
 @lru_cache(maxsize=8)

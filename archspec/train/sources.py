@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from archspec.text.words import cut, joined, listed, near
+from archspec.text.beside import beside
+from archspec.text.words import cut, joined, listed, meant
 from archspec.train import annotated, hugging, targets, tokens
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Input, entered
@@ -83,12 +84,8 @@ def _named(given: str | Path, wanted: Wanted) -> Samples:
     if path.is_dir():
         return _folder(path, wanted)
     if not path.exists():
-        beside = {p.name: p for p in path.parent.glob("*")} if path.parent.is_dir() else {}
-        guess = near(path.name, [*WORDS, *beside])
-        help = f"did you mean `{beside.get(guess, guess)}`?" if guess else ""
-        help = (
-            help or "a folder of class folders, a .csv, an .npz, `digits`, `shapes` or `synthetic`"
-        )
+        help = "a folder of class folders, a .csv, an .npz, `digits`, `shapes` or `synthetic`"
+        help = meant(str(given), WORDS) or beside(path) or help
         raise TrainError("E803", f"`{given}` does not exist", help)
     if path.suffix == ".npz":
         return _npz(path, wanted)

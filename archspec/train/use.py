@@ -21,6 +21,7 @@ from torch import Tensor
 from archspec.language.weights import SOURCES
 from archspec.module import exchange
 from archspec.save import NotOursError, save
+from archspec.text.beside import beside
 from archspec.text.source import from_text
 from archspec.text.words import listed
 from archspec.train import drawing, engine, networks, reading, sets, state, tasks
@@ -233,7 +234,7 @@ def _pictures(files: Paths) -> list[Path]:
             message = f"`{file}` is a folder"
             raise TrainError("E803", message, f"name pictures: {file}/*.png")
         if not file.exists():
-            raise TrainError("E803", f"`{file}` does not exist", "check the path")
+            raise TrainError("E803", f"`{file}` does not exist", beside(file) or "check the path")
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from archspec.save import NotOursError, replacing
+from archspec.text.beside import beside
 from archspec.text.options import said
 from archspec.weights import entries, folders, prefixes, shards
 from archspec.weights import header as headers
@@ -230,6 +231,7 @@ def _recognised(start: bytes, size: int, name: str) -> None:
 def _regular(path: Path) -> IO[bytes]:
     """A regular file, open for reading. Raises WeightsError."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    missing = False
     try:
         handle = os.open(path, flags)
         if stat.S_ISREG(os.fstat(handle).st_mode):
@@ -238,10 +240,12 @@ def _regular(path: Path) -> IO[bytes]:
         reason = "it is no regular file"
     except OSError as failed:
         reason = failed.strerror or str(failed)
+        missing = isinstance(failed, FileNotFoundError)
     except ValueError:
         reason = "its path contains a NUL character"
     message = f"`{headers.plain(str(path))}` cannot be read: {reason}"
-    raise WeightsError("E603", message, "give the path of a .safetensors or .pt file")
+    help = (missing and beside(path)) or "give the path of a .safetensors or .pt file"
+    raise WeightsError("E603", message, help)
 
 
 def _library() -> Any:

@@ -8,6 +8,7 @@ gigabytes.
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 import zipfile
 from argparse import Namespace
@@ -27,6 +28,9 @@ _KINDS = {
     "constants.pkl": "a TorchScript archive",
 }
 _CHUNK = 1 << 20
+# What zipfile raises of a torn file. RuntimeError: a flag that says encrypted, or patched;
+# ValueError: a name that is not the UTF-8 that a flag promises.
+_TORN = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, struct.error)
 _ALONE = "save the model's state_dict alone, best with archspec.weights.save"
 
 
@@ -70,7 +74,7 @@ def sound(path: Path) -> None:
                 with archive.open(entry) as data:
                     while data.read(_CHUNK):
                         pass
-            except (zipfile.BadZipFile, OSError, EOFError):
+            except _TORN:
                 place = headers.plain(entry.filename)
                 raise damaged(path.name, f"the bytes of `{place}` are not those saved") from None
 
@@ -80,7 +84,7 @@ def _directory(file: IO[bytes], name: str) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as bad:
+    except _TORN as bad:
         raise damaged(name, headers.plain(str(bad))) from None
     size = file.seek(0, 2)
     headers.bounded(len(entries), name)

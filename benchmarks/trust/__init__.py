@@ -1,6 +1,6 @@
 """Engines that try to break archspec: each by seeds, for as long as it is told to.
 
-    python -m benchmarks.trust                                   lists them
+    python -m benchmarks.trust                                   lists them, and what each shows
     python -m benchmarks.trust kills --seed 0 --budget 600       seeds 0, 1, … for ten minutes
 
 An engine is a module here. Its docstring says what it shows; its `trial(seed, folder)` gives what
@@ -13,6 +13,7 @@ and the exit status is 1.
 
 from __future__ import annotations
 
+import ast
 import os
 import pkgutil
 import resource
@@ -34,6 +35,15 @@ Trial = Callable[[int, Path], Iterable[str]]
 def names() -> list[str]:
     """Of the engines."""
     return sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name != "__main__")
+
+
+def listed() -> str:
+    """The engines, a line each: its name, and what it shows."""
+    shown = []
+    for name in names():
+        text = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+        shown.append(f"{name:<12}{(ast.get_docstring(ast.parse(text)) or '').splitlines()[0]}")
+    return "\n".join(shown)
 
 
 def trial(name: str) -> Trial:

@@ -10,7 +10,9 @@ import click
 from benchmarks import trust
 
 
-@click.command()
+@click.command(
+    context_settings={"max_content_width": 120}, epilog="\b\nEngines:\n" + trust.listed()
+)
 @click.argument("name", required=False)
 @click.option("--seed", default=0, show_default=True, help="The first.")
 @click.option("--budget", default=60.0, show_default=True, help="Seconds.")
@@ -18,7 +20,7 @@ def main(name: str | None, seed: int, budget: float) -> None:
     """Try to break archspec."""
     known = trust.names()
     if name is None:
-        click.echo("\n".join(known))
+        click.echo(trust.listed())
         return
     if name not in known:
         raise click.UsageError(f"`{name}` is no engine; known: {', '.join(known)}")

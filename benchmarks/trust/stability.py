@@ -1,6 +1,6 @@
 """Sources, totals and figures of all shipped specs: the same in any process, on any Python.
 
-The seed is the hash seed. Each is made without libyaml, too, and by each Python that
+The seed is the hash seed. Each is made with and without libyaml, by this Python and by each that
 ARCHSPEC_PYTHONS names (paths with `:` between them; each needs what archspec needs).
 """
 
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from test_stability import digests
@@ -24,7 +25,8 @@ def ours() -> dict[str, str]:
 
 def trial(seed: int, folder: Path) -> Iterator[str]:
     others = [one for one in os.environ.get("ARCHSPEC_PYTHONS", "").split(":") if one]
-    for python, pure in ((sys.executable, True), *((one, False) for one in others)):
-        _, found = digests(python, ",".join(shelf.names()), seed, pure=pure)
+    for python, pure in product((sys.executable, *others), (False, True)):
+        libyaml, found = digests(python, ",".join(shelf.names()), seed, pure=pure)
+        by = f"{python} {'with' if libyaml else 'without'} libyaml"
         for name, digest in ours().items():
-            yield "equal" if found[name] == digest else f"OTHER: {name} by {python}"
+            yield "equal" if found[name] == digest else f"OTHER: {name} by {by}"

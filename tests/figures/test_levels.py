@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from checking import faults
 from figures import NETWORKS, compare, network
 
-from archspec.figures.heights import levels
+from archspec.figures.heights import Level, levels
 from archspec.figures.levels import applies, draw, fitting
 from archspec.figures.outline import Fold, outline
 from archspec.figures.scene import Group, Path, Scene
@@ -152,3 +154,43 @@ def test_axes_of_their_own_strides() -> None:
     shown = outline(program, Fold(scales=True, outputs=False))
     found = [level.label for level in levels(program, shown).values()]
     assert found == ["stride 1", "stride 1", "stride 2×1", "stride 4×2"]
+
+
+@pytest.mark.parametrize(
+    ("small", "stride"), [(16, "stride 4"), (32, "stride 2"), (48, "stride 4/3")]
+)
+def test_inputs_stand_at_their_own_sizes(small: int, stride: str) -> None:
+    """A map of a quarter of the other's size is not what that becomes: it is at stride 4."""
+    program = loads(
+        f"spec: 1\nname: guided\ninput: {{small: [3, {small}, {small}], guide: [3, 64, 64]}}\n"
+        "body:\n  - {id: s, from: small, conv: {out: 8, kernel: 3, padding: 1}}\n"
+        "  - {id: up, from: s, upsample: {size: [64, 64]}}\n"
+        "  - {id: g, from: guide, conv: {out: 8, kernel: 3, padding: 1}}\n"
+        "  - {id: both, concat: [up, g]}\n"
+        "  - {id: mid, from: both, conv: {out: 16, kernel: 3, stride: 2, padding: 1}}\n"
+    )
+    found = fitting(program)
+    assert found is not None
+    labels = {key: level.label for key, level in found.level.items()}
+    assert (labels["small"], labels["guide"]) == (stride, "stride 1")
+    assert (labels["both"], labels["mid"]) == ("stride 1", "stride 2")
+    assert faults(draw(program)) == []
+
+
+def test_a_stride_of_fractions_is_read_in_one_way() -> None:
+    assert Level((Fraction(60, 31), Fraction(92, 47))).label == "stride (60/31)×(92/47)"
+    assert Level((Fraction(1, 2),)).label == "stride 1/2"
+
+
+def test_an_input_of_one_cell_is_no_scale() -> None:
+    """The share of a blend, [1, 1, 1], beside the noise that pictures are made of."""
+    text = (
+        "spec: 1\nname: grow\ninput: {noise: [16], alpha: [1, 1, 1]}\nbody:\n"
+        "  - {from: noise, unflatten: [16, 1, 1]}\n  - {conv_transpose: {out: 8, kernel: 4}}\n"
+        "  - {id: low, upsample: 2}\n  - {id: high, conv: {out: 8, kernel: 3, padding: 1}}\n"
+        "  - {id: share, mul: [high, alpha]}\n  - {id: out, add: [low, share]}\n"
+    )
+    found = fitting(loads(text))
+    assert found is not None
+    assert found.level["alpha"] == Level()
+    assert {level.label for level in found.level.values()} == {"vectors", "4 × 4", "8 × 8"}

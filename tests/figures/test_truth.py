@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from checking import faults
 from figures import NETWORKS, network
 from random_specs import from_seed
 
-from archspec.figures import blocks, chosen, graph, levels, module, svg, tower, trunk
+from archspec.figures import blocks, chosen, figure, graph, levels, module, svg, tower, trunk
+from archspec.figures.outline import outline
 from archspec.figures.scene import Group, Scene, Text
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
@@ -165,11 +167,11 @@ def test_a_variant_is_called_by_both_names(spec: str, variant: str | None, title
 
 def test_blocks_of_one_kind_have_one_colour() -> None:
     heads = [
-        next(p.family for p in blocks.outline(network(n)).parts if p.label == "AuxHead")
+        next(p.family for p in outline(network(n)).parts if p.label == "AuxHead")
         for n in ("googlenet", "inception_v3")
     ]
     assert heads == ["conv", "conv"]
-    parts = blocks.outline(network("transformer")).parts
+    parts = outline(network("transformer")).parts
     assert {p.family for p in parts if p.label.endswith("coderLayer")} == {"attention"}
 
 
@@ -223,3 +225,15 @@ def test_captions_are_no_ranges_of_unlike_names() -> None:
     found = said(tower.draw(load("xception")))
     assert not [text for text in found if "pointwise" in text]
     assert [text for text in found if re.fullmatch(r"and \d+ more", text)]
+
+
+def test_blocks_deep_in_one_another_are_drawn_in_seconds() -> None:
+    """Each in a residual of the one around it; frames that a sheet has no room for are shut."""
+    depth = 120
+    inner = [f"  A{n}: {{body: [{{residual: [{{A{n + 1}: }}, relu]}}]}}\n" for n in range(depth)]
+    last = f"  A{depth}: {{body: [{{conv: {{out: 3, kernel: 1}}}}]}}\n"
+    program = loads(f"{HEAD}blocks:\n{''.join(inner)}{last}body: [{{A0: }}]\n")
+    start = time.process_time()
+    for view in ("blocks", "graph", "html"):
+        assert figure(program, view)
+    assert time.process_time() - start < 10  # 1 s; Graphviz alone takes 20 s for all frames

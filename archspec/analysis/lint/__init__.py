@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archspec.analysis.lint import fields, layers, shapes, unread
+from archspec.analysis.lint import fields, layers, shapes, unread, wiring
 from archspec.analysis.lint.context import Context, Rule
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ RULES: tuple[Rule, ...] = (
     shapes.conventions,
     unread.params,
     unread.inputs,
+    wiring.chained,
+    wiring.beside,
+    wiring.absent,
 )
 
 

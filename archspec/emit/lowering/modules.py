@@ -225,7 +225,10 @@ def _as_given(form: Call, place: Place) -> Call:
     lone = {j for j, v in enumerate(place.ins) if v is not None and v.batchless}
     given = sum(v is not None for v in place.ins)
     if form.alone is not None and len(lone) == given:
-        return replace(form, forward=form.alone, batchless=True, broadcast=True)
+        led = any(v is not None and v.led for v in place.ins)
+        return replace(
+            form, forward=form.forward if led else form.alone, batchless=True, broadcast=True
+        )
     if form.beside is not None and lone == {form.beside[0]}:
         return replace(form, forward=form.beside[1], broadcast=True)
     return form
@@ -481,6 +484,7 @@ def calling(made: Made, reached: ast.expr | None, ins: Ins, hint: str, unit: Uni
         out.batchless = form.batchless or (
             form.broadcast and bool(given) and all(v.batchless for v in given)
         )
+        out.led = out.batchless and (form.led or any(v.led for v in given))
     inner = made.layer is not None and (
         made.layer.family in _INNER or made.layer.op.startswith(("global_", "adaptive_"))
     )

@@ -231,10 +231,10 @@ def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]
 def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
     """What flows on behind a condition."""
     then, other = sides
-    if then.batchless != other.batchless:
+    if (then.batchless, then.led) != (other.batchless, other.led):
         raise PlainError("a batch axis that is there in some instances only")
     out = Flow(conditions.join(rows, values, then, other, test))
-    out.batchless = then.batchless
+    out.batchless, out.led = then.batchless, then.led
     return out
 
 
@@ -596,7 +596,7 @@ def _branches(site: Site, place: Place) -> None:
 
 
 def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
-    """The op that joins paths; concat puts the shortcut first."""
+    """The op that joins paths; where they stay apart the shortcut comes first."""
     first: Copy = place.first
     layer = (
         first.layer
@@ -605,7 +605,7 @@ def _join(site: Site, place: Place, paths: list[list[Value]]) -> Flow:
     )
     if any(c.layer is not first.layer and c.layer != first.layer for c in place.copies):
         raise PlainError("the merges differ")
-    if layer.op == "concat" and not first.branches:
+    if layer.ordered and not first.branches:
         paths = paths[::-1]
     _call(site, place, merge(place, layer, paths), None)
     return lookup(place.rows, [c.out for c in place.copies])

@@ -56,11 +56,11 @@ class Running:
                 found += out if isinstance(out, tuple) else (out,)
         return found
 
-    def _is(self, value: Value, term: Term, *, alone: bool) -> Term:
+    def _is(self, value: Value, term: Term, *, alone: bool, led: bool = False) -> Term:
         self.values[value] = term
         kind = self.proof.kinds.type(value) if term.shape is None else None
         if kind is not None:
-            term.shape, term.lone = kind.shape, alone
+            term.shape, term.lone, term.led = kind.shape, alone, alone and led
         return term
 
     def _step(self, step: Step) -> None:
@@ -74,28 +74,29 @@ class Running:
         there = [t for t in given if t is not None]
         lone = bool(there) and all(t.lone for t in there)
         alone = call.batchless or (lone and (call.broadcast or call.alone is not None))
+        led = call.led or any(t.led for t in there)
         beside = call.beside is not None and _alone_at(given, call.beside[0])
         if not (call.broadcast or alone or beside):
             given = [t if t is None or not t.lone else self._expanded(t) for t in given]
         outs = step.copy.outs.values()
         if kind.nothing:
             (value,), (given_term,) = outs, there
-            self._is(value, given_term, alone=given_term.lone)
+            self._is(value, given_term, alone=given_term.lone, led=given_term.led)
             return
         if kind.function is not None:
             self._without_module(step, kind.function, given)
             return
         if kind.forward is None and len(outs) == 1 and kind.results[0] is None:
             for value in outs:
-                self._is(value, self._raw(step.owner, (given[0],), ()), alone=alone)
+                self._is(value, self._raw(step.owner, (given[0],), ()), alone=alone, led=led)
             return
         if lone and kind.alone is not None:
-            (term,) = self._results(step, kind, given, kind.alone)
-            self._is(next(iter(outs)), term, alone=True)
+            (term,) = self._results(step, kind, given, None if led else kind.alone)
+            self._is(next(iter(outs)), term, alone=True, led=led)
             return
         results = self._results(step, kind, given, kind.beside if beside else None)
         for value, term in zip(outs, results, strict=True):
-            self._is(value, term, alone=alone)
+            self._is(value, term, alone=alone, led=led)
 
     def _without_module(self, step: Step, function: Call, given: Sequence[Term | None]) -> None:
         """An op that may be a function of torch as well: both ways are the same value.

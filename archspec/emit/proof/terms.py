@@ -35,15 +35,16 @@ class Term:
     """A tensor, or a fact of one: `of` is an operation and its operands.
 
     `shape` is set where the graph has the value: sizes without the batch axis. `lone`: it has no
-    batch axis, as a parameter has none. `arity`: how many results the graph takes out of it.
+    batch axis, as a parameter has none; `led`: but a stored axis of 1 in its place. `arity`: how
+    many results the graph takes out of it.
     """
 
-    __slots__ = ("arity", "lone", "of", "serial", "shape")
+    __slots__ = ("arity", "led", "lone", "of", "serial", "shape")
 
     def __init__(self, of: tuple[Any, ...], serial: int) -> None:
         self.of, self.serial = of, serial
         self.shape: tuple[int, ...] | None = None
-        self.lone = False
+        self.lone = self.led = False
         self.arity = 0
 
 
@@ -110,7 +111,8 @@ class Terms:
         expanded = term.of[0] == ".expand" and term.of[2][:1] == (self.batch,)
         if term.shape is None and not expanded:
             raise unknown("the shape of a value that the graph does not have")
-        return (term.shape or ()) if term.lone else (self.batch, *(term.shape or ()))
+        first = (1,) * term.led if term.lone else (self.batch,)
+        return (*first, *(term.shape or ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,16 @@ def values_(weight: Tensor, values: Tensor) -> Tensor:
     return weight
 
 
-def causal_mask(size: int) -> Tensor:
-    """For each place of a sequence, true at those that come after it."""
-    return torch.ones(size, size, dtype=torch.bool).triu(1)
+def causal_mask(size: int, window: int | None = None) -> Tensor:
+    """For each place of a sequence, true at those after it, and before the `window` up to it."""
+    every = torch.ones(size, size, dtype=torch.bool)
+    return every.triu(1) if window is None else every.triu(1) | every.tril(-window)
+
+
+def local_mask(size: int, window: int) -> Tensor:
+    """For each place of a sequence, true at those more than half a window away."""
+    every = torch.ones(size, size, dtype=torch.bool)
+    return every.triu(window // 2 + 1) | every.tril(-(window // 2) - 1)
 
 
 def log_steps(window: tuple[int, ...]) -> Tensor:

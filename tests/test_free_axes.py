@@ -111,7 +111,7 @@ def test_a_number_that_is_right_at_one_size_only_is_not_written(case: str) -> No
 def refused(text: str, root: Instance, there: Elsewhere | None) -> str:
     """Why a text is not the network, `there` too; "" where it is."""
     try:
-        prove(verify(text), text, root, there)
+        prove(verify(text), root, there)
     except UnprovenError as error:
         return error.message
     return ""

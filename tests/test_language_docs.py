@@ -57,6 +57,50 @@ AROUND = {  # by its first line: what stands around a block of the page, `…` t
         body:
           …
         """,
+    "- conv: {out: 64, kernel: 3, padding: 1}": """
+        params: {kind: Wide}
+        input: [3, 16, 16]
+        blocks:
+          Bottleneck: {params: {width: required}, body: [conv: {out: $width, kernel: 1}]}
+          ASPPConv: {params: {rate: required}, body: [conv: {out: 64, kernel: 1}]}
+          Wide: {params: {width: required}, body: [conv: {out: $width, kernel: 1}]}
+        body:
+          - {id: tower, relu: }
+          …
+        """,
+    "  - repeat:": """
+        params: {width: 1.0, depth: 1.0}
+        input: [32, 112, 112]
+        blocks:
+          MBConv:
+            params: {out: required, kernel: 3, expand: 1, stride: 1, drop: 0.0}
+            body:
+              - {conv: {out: $(expand * input.channels), kernel: 1}}
+              - relu
+              - {conv: {out: $out, kernel: $kernel, stride: $stride, padding: half}}
+              - drop_path: $drop
+        body:
+          …
+        """,
+    "  UNet:": """
+        input: [1, 64, 64]
+        blocks:
+          DoubleConv: {params: {out: required}, body: [conv: {out: $out, kernel: 3, padding: 1}]}
+          …
+        body: [{UNet: {depth: 4, width: 8}}]
+        """,
+    "head: fc": """
+        params: {wide: 1}
+        variants: {resnet50: {wide: 2}, resnet18: {wide: 3}}
+        input: [3, 16, 16]
+        …
+        body: [flatten, {linear: $wide}, relu, {id: fc, linear: 10}]
+        """,
+}
+PLACEHOLDERS = {  # what the page leaves to the reader
+    "{b1: …, b3: […]}": "{b1: relu, b3: [relu, tanh]}",
+    "[...]": "[relu]",
+    "9f86d081…": "9f86d081" * 8,
 }
 
 
@@ -70,8 +114,15 @@ def test_it_has_a_row_for_every_op(op: str) -> None:
 def test_its_parts_check(first: str) -> None:
     (shown,) = [block for block in BLOCKS if block.split("  #")[0].split("\n")[0].rstrip() == first]
     items = re.sub(r"^- …\n|^outputs: .*\n", "", shown, flags=re.MULTILINE)
+    for left, meant in PLACEHOLDERS.items():
+        items = items.replace(left, meant)
     around = textwrap.dedent(AROUND[first])
-    archspec.loads("spec: 1\nname: page" + around.replace("  …\n", textwrap.indent(items, "  ")))
+    indent = re.search(r"^( *)…", around, flags=re.MULTILINE)
+    assert indent is not None
+    deeper = "" if items.startswith(" ") else indent[1]
+    archspec.loads(
+        "spec: 1\nname: page" + around.replace(f"{indent[1]}…\n", textwrap.indent(items, deeper))
+    )
 
 
 def test_its_whole_examples_check() -> None:

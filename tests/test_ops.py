@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -181,6 +182,37 @@ def test_standardised_weights() -> None:
     ).sqrt()
     expected = F.conv2d(x, flat.view_as(weight), model.conv1.bias)
     torch.testing.assert_close(model(x), expected)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_standardised_weights_with_a_gain(axes: int) -> None:
+    """Brock et al. 2021, equation 1: variance 1 / inputs, times a gain for each channel."""
+    shape, kind = [4, 9, 8, 7][: axes + 1], "padding: same, reparam: scaled_weight_standard"
+    text = f"input: {shape}\nbody: [conv: {{out: 6, kernel: 3, stride: 2, groups: 2, {kind}}}]"
+    model, x = network(text), torch.randn(2, *shape)
+    assert list(model.state_dict()) == ["conv1.weight", "conv1.bias", "conv1.gain"]
+    assert model.conv1.gain.shape == (6, *[1] * (axes + 1))
+    with torch.no_grad():
+        model.conv1.gain.uniform_(0.5, 2)
+    weight = model.conv1.weight.flatten(1)
+    centred = weight - weight.mean(1, keepdim=True)
+    scale = (weight.shape[1] * (weight.var(1, correction=0, keepdim=True) + 1e-5)).sqrt()
+    weight = (centred / scale).view_as(model.conv1.weight) * model.conv1.gain
+    pad = [side for n in reversed(shape[1:]) for side in ((1, 1) if n % 2 else (0, 1))]
+    conv = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
+    wanted = conv(F.pad(x, pad), weight, model.conv1.bias, stride=2, groups=2)
+    torch.testing.assert_close(model(x), wanted)
+
+
+def test_a_gain_begins_as_one_whatever_init_says() -> None:
+    kind = "reparam: scaled_weight_standard"
+    text = f"input: [4, 8]\nbody: [conv: {{out: 6, kernel: 3, {kind}}}]\ninit: {{conv: 0.5}}"
+    conv = network(text).conv1
+    assert (conv.weight == 0.5).all()
+    assert (conv.gain == 1).all()
+    conv.reset_parameters()
+    assert (conv.gain == 1).all()
+    assert len(list(conv.parameters())) == 3
 
 
 def test_time_of_a_diffusion_model() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from functools import cache
 
@@ -13,6 +12,7 @@ from random_specs import from_seed
 from archspec import emit
 from archspec.emit.check import Declared, UnsafeTextError, verify
 from archspec.emit.proof import UnprovenError, prove
+from archspec.emit.reading import Reading
 from archspec.module import BuildError, build
 from archspec.network import Program, load, loads
 
@@ -26,7 +26,7 @@ def program(spec: str) -> Program:
 def refusal(program: Program, text: str) -> str:
     """Why a text is not the network of a program; "" where it is."""
     try:
-        prove(ast.parse(text), text, program.graph.root)
+        prove(Reading(text), program.graph.root)
     except UnprovenError as error:
         return error.placed(program.sources).message.removeprefix(
             "the source would not be the network: "
@@ -138,7 +138,7 @@ def test_a_refusal_names_the_place_of_the_item() -> None:
 
 
 def test_what_is_not_the_network_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(text: str, *declared: Declared) -> ast.Module:
+    def wrong(text: str, *declared: Declared) -> Reading:
         return verify(text.replace("nn.Linear(4, 2)", "nn.Linear(4, 3)"), *declared)
 
     monkeypatch.setattr(emit, "verify", wrong)

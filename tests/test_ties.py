@@ -481,12 +481,11 @@ PROVED = (
 
 @pytest.mark.parametrize(("was", "is_now"), TAMPERED)
 def test_a_text_that_differs_is_refused(was: str, is_now: str) -> None:
-    import ast
-
     from archspec.emit.proof import UnprovenError, prove
+    from archspec.emit.reading import Reading
 
     found = program(PROVED.replace("8, 8]", "10, 10]"))
     assert was in found.code
     text = found.code.replace(was, is_now)
     with pytest.raises(UnprovenError):
-        prove(ast.parse(text), text, found.graph.root)
+        prove(Reading(text), found.graph.root)

@@ -51,14 +51,18 @@ def emit(
     `elsewhere` is the network at other sizes of its free axes, if it has any.
     Raises UnprovenError where the text is not the graph: a defect of archspec.
     """
-    whole = lower(again, name, init)
-    text = _file(whole, origin)
-    tree = verify(text, Declared(whole.imported, whole.functions))
-    prove(tree, text, again.root, elsewhere)
-    return text
+    reading = verify(*_written(again, name, origin, init))
+    prove(reading, again.root, elsewhere)
+    return reading.text
 
 
 # ---------------------------------------------------------------- the file
+
+
+def _written(again: Again, name: str, origin: str, init: Init | None) -> tuple[str, Declared]:
+    """The text, and what it names; all else that lowering made is gone before the proof."""
+    whole = lower(again, name, init)
+    return _file(whole, origin), Declared(whole.imported, whole.functions)
 
 
 def _file(lowering: Whole, origin: str) -> str:

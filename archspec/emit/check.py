@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from archspec.emit.reading import Part, Reading
 from archspec.layers.plugin import TORCH
 
 _ALLOWED: tuple[type[ast.AST], ...] = (
-    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
+    ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Import, ast.ImportFrom,
     ast.alias, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For,
     ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Subscript,
@@ -95,14 +96,14 @@ class Declared:
         return list(names.values()) if names.items() <= self.modules.items() else None
 
 
-def verify(text: str, declared: Declared = Declared()) -> ast.Module:
-    """The text as a tree.
+def verify(text: str, declared: Declared = Declared()) -> Reading:
+    """The text, parsed.
 
     Raises UnsafeTextError on a node or a name that emission does not use, and on no Python.
     """
     try:
-        tree = ast.parse(text)
-        _verify(tree, declared)
+        reading = Reading(text)
+        _verify(reading, declared)
     except UnsafeTextError as unsafe:
         unsafe.text = text
         raise
@@ -110,30 +111,35 @@ def verify(text: str, declared: Declared = Declared()) -> ast.Module:
         no_python = UnsafeTextError(f"{wrong.msg} in the emitted text")
         no_python.text, no_python.line = text, wrong.lineno or 0
         raise no_python from None
-    return tree
+    return reading
 
 
-def _verify(tree: ast.Module, declared: Declared) -> None:
-    for statement in tree.body:
+def _verify(reading: Reading, declared: Declared) -> None:
+    for statement in reading.tree.body:
         if not isinstance(
             statement,
             (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
         ):
             _docstring(statement)
-    used, bound = _walked(tree, declared)
-    unknown = used.keys() - bound - _BUILTINS
-    if unknown:
-        unsafe = UnsafeTextError(f"the name {min(unknown)} in the emitted text")
-        unsafe.line = used[min(unknown)]
-        raise unsafe
-
-
-def _walked(tree: ast.AST, declared: Declared) -> tuple[dict[str, int], set[str]]:
-    """The names that are read, with a line where each is, and those that are given a meaning."""
     used: dict[str, int] = {}
     bound: set[str] = set()
+    for part in reading.parts():
+        try:
+            _walk(part, declared, used, bound)
+        except UnsafeTextError as unsafe:
+            unsafe.line += part.above
+            raise
+    unknown = used.keys() - bound - _BUILTINS
+    if unknown:
+        unnamed = UnsafeTextError(f"the name {min(unknown)} in the emitted text")
+        unnamed.line = used[min(unknown)]
+        raise unnamed
+
+
+def _walk(part: Part, declared: Declared, used: dict[str, int], bound: set[str]) -> None:
+    """Adds the names that are read, with a line where each is, and those that get a meaning."""
     special = declared.kinds
-    stack: list[Any] = [tree]  # depth first: what was just made is still at hand
+    stack: list[Any] = [*part.statements]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
         kind = type(node)
@@ -143,19 +149,18 @@ def _walked(tree: ast.AST, declared: Declared) -> tuple[dict[str, int], set[str]
         if kind in _RULES or kind not in _PARTS:
             _examine(node)
         for text in _PARTS[kind]:
-            part = getattr(node, text)
-            if type(part) is list:
-                stack += part if None not in part else filter(None, part)
-            elif part is not None:
-                stack.append(part)
+            inner = getattr(node, text)
+            if type(inner) is list:
+                stack += inner if None not in inner else filter(None, inner)
+            elif inner is not None:
+                stack.append(inner)
         if kind is ast.Name:
             if type(node.ctx) is ast.Store:
                 bound.add(node.id)
             else:
-                used[node.id] = node.lineno
+                used[node.id] = part.above + node.lineno
         elif kind in _BINDS:
             bound.add(getattr(node, _BINDS[kind]))
-    return used, bound
 
 
 def _bound(node: ast.AST, declared: Declared) -> list[str] | None:

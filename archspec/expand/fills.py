@@ -64,7 +64,7 @@ def _filled(node: Node, which: str) -> Iterator[Weight]:
     for weight in node.untied() if node.shared is None else ():
         direct = weight.name.endswith(("original", "original1"))  # of the shape of what is computed
         computed = weight.name.startswith(REPARAMETRISED) and not direct
-        if not weight.buffer and not computed and ("bias" in weight.name) is (which == "bias"):
+        if weight.part == which and not computed:
             yield weight
 
 

@@ -8,6 +8,7 @@ conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -39,7 +40,9 @@ from archspec.layers.window import (
 )
 from archspec.text.words import written
 
-STANDARD = "weight_standard"  # Qiao et al. 2019: each filter with mean 0 and variance 1
+# a class of its own each, not a wrapper: each filter with mean 0 and variance 1 (Qiao et al. 2019);
+# with the variance that keeps that of the signal, times a learned gain (Brock et al. 2021)
+STANDARD = {"weight_standard": "Standard", "scaled_weight_standard": "Scaled"}
 
 
 def reparametrised(
@@ -70,6 +73,7 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
+    formats = True
     family = "conv"
     linear = True
     channel = WHOLE
@@ -87,19 +91,18 @@ class Convolution(Windowed):
         1, description="groups of channels that do not see each other"
     )
     bias: Flag = Field(True, description="add a learned number per channel")
-    reparam: Literal["weight_norm", "spectral_norm", "weight_standard"] | None = Field(
-        None, description="how the weight is parametrised"
-    )
+    reparam: (
+        Literal["weight_norm", "spectral_norm", "weight_standard", "scaled_weight_standard"] | None
+    ) = Field(None, description="how the weight is parametrised")
 
     @property
     def wrap(self) -> str | None:
-        """What is put around the module: `weight_standard` is a class of its own."""
-        return None if self.reparam == STANDARD else self.reparam
+        """What is put around the module; a standardised one is a class of its own."""
+        return None if self.reparam in STANDARD else self.reparam
 
     def check(self) -> None:
-        if self.reparam == STANDARD and (self.transposed or self.helped()):
-            why = "it is for `conv` whose padding is a number"
-            raise self.bad("reparam", why, "put a `pad` before it")
+        if self.reparam in STANDARD and self.transposed:
+            raise self.bad("reparam", "it is for `conv`")
         if self.out is None and self.groups != "depthwise":
             message = f"`{self.op}` needs `out`, the number of output channels"
             raise BadArgument("out", message, "give `out`, or `groups: depthwise`", "E209")
@@ -123,7 +126,11 @@ class Convolution(Windowed):
         first, second = (inside, out) if self.transposed else (out, inside)
         weight = Weight("weight", (first, second // groups, *self.spread(t)[0]))
         bias = (Weight("bias", (out,)),) if self.bias else ()
-        return reparametrised((weight, *bias), self.wrap, dim=int(self.transposed))
+        weights = reparametrised((weight, *bias), self.wrap, dim=int(self.transposed))
+        if self.reparam != "scaled_weight_standard":
+            return weights
+        gain = (first, *(1 for _ in weight.shape[1:]))
+        return (*weights, Weight("gain", gain, gain=True))
 
     def macs(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         inside, out, groups = self.channels(ins[0])
@@ -170,6 +177,18 @@ class Conv(Convolution):
         ({"out": 4, "kernel": 3, "reparam": "weight_norm"}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "spectral_norm", "bias": False}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "weight_standard", "padding": 1}, ((4, 9, 10),)),
+        ({"out": 4, "kernel": 3, "reparam": "scaled_weight_standard"}, ((4, 9),)),
+        (
+            {
+                "out": 4,
+                "kernel": 3,
+                "stride": 2,
+                "reparam": "scaled_weight_standard",
+                "padding": "same",
+                "groups": 2,
+            },
+            ((4, 9, 10),),
+        ),
         ({"out": 5, "kernel": [1, 2, 3], "stride": 2}, ((4, 5, 6, 7),)),
         ({"out": 5, "kernel": 3, "stride": 2, "padding": "same"}, ((4, 5, 6, 7),)),
     )
@@ -199,6 +218,12 @@ class Conv(Convolution):
                 )
         return found
 
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        ((channel, *axes),) = super().reach(t)
+        padded = (max(slide.before, slide.after) > 0 for slide in self.slides_on(t))
+        modes = (self.padding_mode if pads else "zeros" for pads in padded)
+        return ((channel, *map(_filled, axes, modes)),)
+
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         sizes = [slide.out for slide in self.slides_on(t)]
         return (t.like((self.channels(t)[1], *sizes), map=True),)
@@ -213,7 +238,9 @@ class Conv(Convolution):
     def anywhere(self, t: TensorType) -> Call:
         if self.padding not in ("same", "causal"):
             return self.call(t)
-        target = f"Conv{t.rank - 1}d" + ("Same" if self.padding == "same" else "Causal")
+        kind = STANDARD.get(self.reparam or "", "")
+        kind += "Same" if self.padding == "same" else "Causal"
+        target = f"Conv{t.rank - 1}d{kind}"
         args = (*self._head(t), *self._tail(t), *self.args("padding_mode"))
         return Call(target, args, wrap=self.wrap)
 
@@ -225,8 +252,13 @@ class Conv(Convolution):
         pad = padding_arg(self.padding, self.kernel, self.dilation)
         groups, bias, dilation = self._tail(t)
         args = (*self._head(t), pad, dilation, groups, bias, mode)
-        target = f"Conv{n}dStandard" if self.reparam == STANDARD else f"nn.Conv{n}d"
+        kind = STANDARD.get(self.reparam or "")
+        target = f"Conv{n}d{kind}" if kind else f"nn.Conv{n}d"
         return Call(target, args, wrap=self.wrap)
+
+
+def _filled(along: Reach, mode: str) -> Reach:
+    return Reach(along.axis, replace(along.window, beyond=mode))
 
 
 class ConvTranspose(Convolution):

@@ -10,7 +10,6 @@ proof has to refuse it at others, unless torch gives the same there.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +29,7 @@ COUNT = 20  # mutants of a spec
 def passes(program: Program, text: str, there: Elsewhere | None) -> bool | None:
     """Whether a text is taken for the network, `there` too; None where the gate has it already."""
     try:
-        tree: ast.Module = verify(text)
-        prove(tree, text, program.graph.root, there)
+        prove(verify(text), program.graph.root, there)
     except (SyntaxError, UnsafeTextError):
         return None
     except UnprovenError:

@@ -163,6 +163,10 @@ for depth in (50, 101, 152):
     REFERENCES["resnet_v2_50", f"resnet_v2_{depth}"] = Reference(
         timm(f"resnetv2_{depth}"), picture(96)
     )
+# the rates of its stochastic depth are float32 in timm
+REFERENCES["nfnet_f0", "nfnet_f0"] = Reference(
+    timm("dm_nfnet_f0", drop_rate=0.2), picture(96), params={"drop_path": 0.0}
+)
 for depth in (50, 101, 152):
     REFERENCES["se_resnet50", f"se_resnet{depth}"] = Reference(
         timm(f"legacy_seresnet{depth}"), picture(96)

@@ -164,7 +164,7 @@ class Inits:
             if not fillers or id(copy) in done:
                 continue
             for w in weights_of(copy):
-                filler = None if w.buffer else fillers.get("bias" if "bias" in w.name else "weight")
+                filler = fillers.get(w.part)
                 if filler is None:
                     continue
                 values = [
@@ -198,7 +198,8 @@ class Inits:
             targets = dict.fromkeys(_target(scope, c) for c in copies)
             if op == "parameter" or not targets:
                 continue
-            kinds = [name(t) for t in targets if t]
+            own = (t for t in targets if not any(_is_met(t, u) for u in targets if u != t))
+            kinds = [name(t) for t in own if t]
             kind = kinds[0]
             for k in kinds[1:]:
                 kind = ast.BinOp(kind, ast.BitOr(), k)
@@ -226,7 +227,7 @@ class Inits:
     ) -> Iterator[Stmt]:
         names = [{w.name for w in weights_of(c) if not w.buffer} for c in copies]
         simple = all(
-            n <= {"weight", "bias"} or _is_reparametrised(c)
+            n <= {"weight", "bias", "gain"} or _is_reparametrised(c)
             for n, c in zip(names, copies, strict=True)
         )
         for which, filler in fillers.items():

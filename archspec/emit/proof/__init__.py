@@ -18,7 +18,7 @@ one size only, a number in place of `x.shape[2]`, is seen there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archspec.deep import deep
@@ -28,6 +28,7 @@ from archspec.emit.proof.made import Box
 from archspec.emit.proof.plan import Kinds
 from archspec.emit.proof.running import Proof
 from archspec.emit.proof.terms import Refused
+from archspec.emit.reading import Reading
 from archspec.emit.torch_code import source
 from archspec.expand.tree import Instance
 from archspec.text.faults import CodedError, Loc, Quoting
@@ -54,7 +55,7 @@ class UnprovenError(CodedError):
         return UnprovenError(self.code, f"{self.message} ({place})", self.help)
 
 
-def prove(tree: ast.Module, text: str, root: Instance, elsewhere: Elsewhere | None = None) -> None:
+def prove(reading: Reading, root: Instance, elsewhere: Elsewhere | None = None) -> None:
     """Raises UnprovenError unless the network's class, made as it is, computes what `root` does.
 
     `elsewhere` is the network at other sizes of its free axes, where the class has to do so too.
@@ -62,7 +63,7 @@ def prove(tree: ast.Module, text: str, root: Instance, elsewhere: Elsewhere | No
     at = ""
     try:
         with deep():
-            machine = Machine(tree, _defined(text))
+            machine = Machine(reading, _defined(reading.lines))
             box = _made(machine)
             here = Proof(machine, Kinds())
             here.run(box, root)
@@ -93,15 +94,13 @@ def _made(machine: Machine) -> Box:
     return box
 
 
-def _defined(text: str) -> Callable[[Any], bool]:
+def _defined(lines: Sequence[str]) -> Callable[[Any], bool]:
     """What says of a definition whether it is one that stands above the networks' classes."""
-    lines: list[str] = []
 
     def opaque(node: ast.ClassDef | ast.FunctionDef) -> bool:
         known = source().get(node.name)
         if known is None:
             return False
-        lines.extend(() if lines else text.splitlines())
         if "\n".join(lines[node.lineno - 1 : node.end_lineno]) != known:
             raise Refused(f"has another definition of {node.name}")
         return True

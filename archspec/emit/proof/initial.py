@@ -161,7 +161,7 @@ class Initial:
         for weight in weights:
             if weight.buffer:
                 continue
-            filler = wanted.get("bias" if "bias" in weight.name else "weight")
+            filler = wanted.get(weight.part)
             if found.get(said(weight), start) != (_how(filler) or start):
                 which = weight.name or "weight"
                 raise Refused(f"begins with other values of its {which}", step.path)

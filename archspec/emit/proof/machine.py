@@ -41,6 +41,7 @@ from archspec.emit.proof.made import (
     kinds,
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
+from archspec.emit.reading import Part, Reading
 from archspec.layers.base import TENSORS, TIED
 from archspec.layers.registry import REGISTRY, ops_of
 
@@ -94,13 +95,14 @@ class Run(Protocol):
 class Frame:
     """A call that runs: its names, and the module that is made or the run of forward.
 
-    `guarded` are the weights that a line asked for before it fills them.
+    `guarded` are the weights that a line asked for before it fills them, `above` the lines of the
+    text above those that run.
     """
 
-    __slots__ = ("guarded", "made", "names", "run")
+    __slots__ = ("above", "guarded", "made", "names", "run")
 
     def __init__(self, names: dict[str, Any], made: Box | None = None, run: Any = None) -> None:
-        self.names, self.made, self.run = names, made, run
+        self.names, self.made, self.run, self.above = names, made, run, 0
         self.guarded: set[Weight] = set()
 
 
@@ -121,13 +123,14 @@ class Machine:
     `opaque` says of a class or function whether it is one that stands above the networks' classes.
     """
 
-    def __init__(self, tree: ast.Module, opaque: Callable[[Any], bool]) -> None:
+    def __init__(self, reading: Reading, opaque: Callable[[Any], bool]) -> None:
+        self.body = reading.body
         self.globals: dict[str, Any] = {**_SAFE, **_OF_MODULES}
         self.globals |= {"torch": Dotted("torch"), "nn": Dotted("nn")}  # layers' templates say them
         self.last: Class | None = None
         self.leaves: dict[Any, Leaf] = {}  # by what they are made of: equal ones are one
         self.dotted: dict[tuple[str, str], Dotted] = {}
-        for node in tree.body:
+        for node in reading.tree.body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif isinstance(node, ast.ClassDef):
@@ -146,7 +149,8 @@ class Machine:
             self.globals[alias.asname or name] = dotted
 
     def _class(self, node: ast.ClassDef, opaque: bool) -> None:
-        base = ast.unparse(node.bases[0]) if len(node.bases) == 1 else ""
+        first = node.bases and (opaque or len(node.bases) == 1)  # all of them is one torch class
+        base = ast.unparse(node.bases[0]) if first else ""
         if not opaque and base not in _CONTAINERS:
             raise unknown(f"a class {node.name} that is a {base}")
         own = [] if opaque else [n for n in node.body if isinstance(n, ast.FunctionDef)]
@@ -193,12 +197,19 @@ class Machine:
     def _asleep(self, cls: Class, box: Box) -> None:
         """What a `train` of the class's own leaves in evaluation mode: from the start on, too."""
         train, init = cls.methods["train"], cls.methods.get("__init__")
-        first, *rest = train.node.body
-        said = (train.names, ast.unparse(first), ast.unparse(train.node.body[-1]))
-        begins = init is not None and ast.unparse(init.node.body[-1]) == "self.train()"
+        first, *rest = self.body(train.node)
+        called, *after = first.statements
+        said = (train.names, ast.unparse(called), self._end(train))
+        begins = init is not None and self._end(init) == "self.train()"
         if said != (["self", "mode"], "super().train(mode)", "return self") or not begins:
             raise unknown("a train() of another form")
-        self.block(rest, Frame({"self": Ref("", box), "mode": True}, box))
+        parts = [Part(first.above, after), *rest]
+        self.run(parts, Frame({"self": Ref("", box), "mode": True}, box))
+
+    def _end(self, func: Function) -> str:
+        """The last statement of a function."""
+        *_, last = self.body(func.node)
+        return ast.unparse(last.statements[-1])
 
     def leaf(self, target: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Leaf:
         return self._known(Leaf(target, tuple(args), kwargs))
@@ -222,20 +233,30 @@ class Machine:
                 if name not in func.defaults:
                     raise Refused(f"does not give {func.node.name} its {name}")
                 names[name] = self.value(func.defaults[name], Frame({}))
-        returned = self.block(func.node.body, frame)
+        returned = self.run(self.body(func.node), frame)
         return None if returned is None else returned[0]
 
     def looped(self, fill: Fill, seen: Seen) -> dict[str, Any]:
         """What a loop over modules does with one: the function that fills each weight, by name."""
         assert fill.loop is not None
-        node, names = fill.loop
+        node, names, above = fill.loop
         module = Looped(seen, {})
         frame = Frame(dict(names))
+        frame.above = above
         self.store(node.target, module, frame)
         self.block(node.body, frame)
         return module.fills
 
     # ------------------------------------------------------------ statements
+
+    def run(self, parts: Iterable[Part], frame: Frame) -> list[Any] | None:
+        """Runs what stands in a function; what is returned, in a list, where it returns."""
+        for part in parts:
+            frame.above = part.above
+            returned = self.block(part.statements, frame)
+            if returned is not None:
+                return returned
+        return None
 
     def block(self, body: Iterable[ast.stmt], frame: Frame) -> list[Any] | None:
         """Runs statements; what is returned, in a list, where one returns."""
@@ -252,10 +273,10 @@ class Machine:
                 raise unknown(f"a statement of the kind {type(node).__name__}")
             found: list[Any] | None = known(self, node, frame)
         except Refused as refused:
-            refused.line = refused.line or node.lineno
+            refused.line = refused.line or frame.above + node.lineno
             raise
         except (ArithmeticError, LookupError, TypeError, ValueError) as failed:
-            raise Refused(f"does not run: {failed}", line=node.lineno) from None
+            raise Refused(f"does not run: {failed}", line=frame.above + node.lineno) from None
         return found
 
     def _assign(self, node: ast.Assign, frame: Frame) -> None:
@@ -290,7 +311,7 @@ class Machine:
     def _for(self, node: ast.For, frame: Frame) -> list[Any] | None:
         values = self.value(node.iter, frame)
         if type(values) is Bound and values.name == "modules" and frame.made is not None:
-            loop = (node, dict(frame.names))
+            loop = (node, dict(frame.names), frame.above)
             _said(frame.made, Fill(values.of.path, loop=loop, size=values.of.size))
             return None
         for value in _each(values):

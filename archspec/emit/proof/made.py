@@ -213,7 +213,7 @@ class Fill:
     name: str | None = None
     how: Any = None
     guarded: bool = False
-    loop: tuple[ast.For, dict[str, Any]] | None = None
+    loop: tuple[ast.For, dict[str, Any], int] | None = None
     size: int = 1
 
 

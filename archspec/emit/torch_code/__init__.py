@@ -37,9 +37,9 @@ def source() -> dict[str, str]:
 
 @cache
 def bases() -> dict[str, str]:
-    """What each of the classes is derived from: `nn.Conv2d` of `Conv2dSame`."""
+    """What each of the classes is derived from, first: `nn.Conv2d` of `Conv2dSame`."""
     heads = ((name, _BASE.match(text)) for name, text in source().items())
-    return {name: head[1] for name, head in heads if head is not None}
+    return {name: head[1].partition(",")[0] for name, head in heads if head is not None}
 
 
 @cache

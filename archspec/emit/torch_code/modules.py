@@ -132,27 +132,77 @@ def standardised(weight: Tensor) -> Tensor:
     return filters.reshape(weight.shape)
 
 
+def scaled(weight: Tensor, gain: Tensor) -> Tensor:
+    """Each filter with mean 0 and variance 1 / inputs, times a gain (Brock et al. 2021)."""
+    filters = weight.reshape(1, weight.shape[0], -1)
+    gain = gain.flatten() * filters.shape[2] ** -0.5
+    filters = nn.functional.batch_norm(filters, None, None, gain, training=True, eps=1e-5)
+    return filters.reshape(weight.shape)
+
+
 class Conv1dStandard(nn.Conv1d):
     """A convolution with standardised weights."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, standardised(weight), bias)
         return out
 
 
 class Conv2dStandard(nn.Conv2d):
     """A convolution with standardised weights."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, standardised(weight), bias)
         return out
 
 
 class Conv3dStandard(nn.Conv3d):
     """A convolution with standardised weights."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self._conv_forward(x, standardised(self.weight), self.bias)
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, standardised(weight), bias)
+        return out
+
+
+class Conv1dScaled(nn.Conv1d):
+    """A convolution whose filters keep the variance, each times what is learned."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if not hasattr(self, "gain"):
+            self.gain = nn.Parameter(torch.empty(self.out_channels, 1, 1))
+        nn.init.ones_(self.gain)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
+        return out
+
+
+class Conv2dScaled(nn.Conv2d):
+    """A convolution whose filters keep the variance, each times what is learned."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if not hasattr(self, "gain"):
+            self.gain = nn.Parameter(torch.empty(self.out_channels, 1, 1, 1))
+        nn.init.ones_(self.gain)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
+        return out
+
+
+class Conv3dScaled(nn.Conv3d):
+    """A convolution whose filters keep the variance, each times what is learned."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if not hasattr(self, "gain"):
+            self.gain = nn.Parameter(torch.empty(self.out_channels, 1, 1, 1, 1))
+        nn.init.ones_(self.gain)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
         return out
 
 
@@ -163,6 +213,38 @@ class Conv1dCausal(nn.Conv1d):
         reach = self.dilation[0] * (self.kernel_size[0] - 1)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         return super().forward(nn.functional.pad(x, [reach, 0], mode))
+
+
+class Conv1dStandardSame(Conv1dStandard, Conv1dSame):
+    """A convolution with standardised weights and output size ceil(input / stride)."""
+
+
+class Conv2dStandardSame(Conv2dStandard, Conv2dSame):
+    """A convolution with standardised weights and output size ceil(input / stride)."""
+
+
+class Conv3dStandardSame(Conv3dStandard, Conv3dSame):
+    """A convolution with standardised weights and output size ceil(input / stride)."""
+
+
+class Conv1dStandardCausal(Conv1dStandard, Conv1dCausal):
+    """A convolution in time with standardised weights."""
+
+
+class Conv1dScaledSame(Conv1dScaled, Conv1dSame):
+    """A convolution whose filters keep the variance, with output size ceil(input / stride)."""
+
+
+class Conv2dScaledSame(Conv2dScaled, Conv2dSame):
+    """A convolution whose filters keep the variance, with output size ceil(input / stride)."""
+
+
+class Conv3dScaledSame(Conv3dScaled, Conv3dSame):
+    """A convolution whose filters keep the variance, with output size ceil(input / stride)."""
+
+
+class Conv1dScaledCausal(Conv1dScaled, Conv1dCausal):
+    """A convolution in time whose filters keep the variance."""
 
 
 class ConvTranspose1dSame(nn.ConvTranspose1d):

@@ -1,0 +1,109 @@
+"""A text whose methods are parsed bit by bit is read as Python reads the whole."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+
+import pytest
+from random_specs import from_seed
+
+from archspec.emit import reading
+from archspec.emit.reading import Reading
+from archspec.network import load, loads
+
+
+def whole(text: str) -> str:
+    """The tree of a text, with the line and column of each node."""
+    return _dumped(ast.parse(text))
+
+
+def bit_by_bit(text: str) -> str:
+    """The same, put together of the parts in which a text is read."""
+    read = Reading(text)
+    for function in read.spans:
+        parts = [*read.body(function)]
+        function.body = [ast.increment_lineno(s, p.above) for p in parts for s in p.statements]
+    return _dumped(read.tree)
+
+
+def _dumped(tree: ast.AST) -> str:
+    return re.sub(r", end_\w+=\d+", "", ast.dump(tree, include_attributes=True))
+
+
+@pytest.mark.parametrize("spec", ["unet", "spatial_transformer", "lstm_classifier"])
+@pytest.mark.parametrize("lines", [1, 30])
+def test_what_is_written_is_read(spec: str, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_LINES", lines)
+    text = load(spec).code
+    assert bit_by_bit(text) == whole(text)
+    assert all(len(n.body) == 1 for n in Reading(text).spans)
+
+
+METHOD = "class A(B):\n    def f(self, x=0):\n        y = x\n"
+ODD = [
+    '        """\n        return 1\n        """\n        return 2\n',  # lines of a text
+    '    z = """\n    def g(self):\n        return 1\n"""\n',  # what looks like a method
+    "    z = [\n    def g(self):\n        1]\n",
+    "    def g(self, z=lambda:\n        0): pass\n",
+    "    def g(self, z=(lambda:\n        0\n    )): pass\n",
+    "    def g(self): return 1\n",
+    "    def g(self):\n\n            return 1\n\n        return 2\n",  # inwards, then outwards
+    "    def g(self):\n            return 1\n            return 2\n",
+    "        \fimport os\n",  # a form feed sets the column back
+    "        y = 1\rimport os\n",  # Python ends a line there
+    "        y = 1 \\\n",
+    "        y = (1,\n        )\n        if x:\n            pass\n        else:\n            z = 4",
+    "        if x:\n            return 1\n    else:\n        return 2\n",
+    "    if B:\n        z = 1\n    def g(self):\n        def h():\n            return 1\n",
+    "def g():\n    def h():\n        return 1\n    return h\n",
+    "        return 1 # a remark:\n    # outside:\n        # in it\n\n\nclass C:\n    z = 1\n",
+    "    def g(self):\n",
+    "    \n        y = 1\n",
+    "        return 'a\n",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("lines", [1, 30])
+def test_an_odd_text_is_read_as_it_is_or_refused(
+    odd: str, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LINES", lines)
+    _alike(METHOD + odd)
+    _alike(METHOD + odd + "\n        return 3\n")
+
+
+def _alike(text: str) -> bool:
+    """Whether a text is read; asserts that Python reads it too, and in the same way."""
+    try:
+        found = bit_by_bit(text)
+    except SyntaxError:
+        return False
+    assert found == whole(text)
+    return True
+
+
+def test_lines_that_went_astray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_LINES", 1)
+    draw = random.Random(0)
+    text = loads(from_seed(3)).code
+    assert sum(_alike(_astray(text, draw)) for _ in range(50)) > 10
+
+
+def _astray(text: str, draw: random.Random) -> str:
+    """A text of which some lines are gone, elsewhere, or further in."""
+    lines = text.split("\n")
+    for _ in range(draw.choice((1, 1, 3))):
+        at, there = draw.randrange(len(lines)), draw.randrange(len(lines))
+        line = lines[at]
+        lines[at : at + 1] = draw.choice(([], [line, lines[there]], [f"    {line}"], [line[4:]]))
+    return "\n".join(lines)
+
+
+def test_a_line_that_is_no_python_is_named() -> None:
+    text = METHOD + "        y = 2\n" * 40 + "        y = = 3\n"
+    with pytest.raises(SyntaxError) as wrong:
+        bit_by_bit(text)
+    assert wrong.value.lineno == 44

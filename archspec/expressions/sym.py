@@ -222,7 +222,7 @@ class Sym(int):
             return SymFloat.new(self, other, "//")
         value = int(self) // int(other)
         if isinstance(other, Sym):
-            return 1 if other.terms == self.terms else self._atom(other, ast.FloorDiv(), value)
+            return 1 if other.terms == self.terms else _shared(self, other, value)
         return _divided(self, other, value)
 
     def __rfloordiv__(self, other: Any) -> Any:
@@ -281,6 +281,36 @@ def _linear(a: int, b: int, sign: int) -> Any:
     for atom, n in _terms(b).items():
         terms[atom] = terms.get(atom, 0) + sign * n
     return _settled(int(a) + sign * int(b), terms)
+
+
+def _shared(number: Sym, by: Sym, value: int) -> Any:
+    """`6 * a // (3 * b)` is `2 * a // b`, and `a * b // b` is `a`: what both have goes."""
+    common = math.gcd(*number.terms.values(), *by.terms.values())
+    if common > 1:
+        left, right = _lessened(number, common), _lessened(by, common)
+        return left // right
+    ((atom, factor), *others), ((divisor, times), *more) = number.terms.items(), by.terms.items()
+    rest = None if others or more or times != 1 else _without(parsed(atom), divisor)
+    if rest is None:
+        return number._atom(by, ast.FloorDiv(), value)
+    return Sym(value, {_text(rest): factor})
+
+
+def _lessened(number: Sym, by: int) -> Sym:
+    """A number all of whose factors are divided."""
+    return Sym(int(number) // by, {atom: n // by for atom, n in number.terms.items()})
+
+
+def _without(tree: ast.expr, factor: str) -> ast.expr | None:
+    """A product without one of its factors; None where it has no such factor."""
+    if not isinstance(tree, ast.BinOp) or not isinstance(tree.op, ast.Mult):
+        return None
+    if _text(tree.right) == factor:
+        return tree.left
+    if _text(tree.left) == factor:
+        return tree.right
+    left = _without(tree.left, factor)
+    return None if left is None else ast.BinOp(left, ast.Mult(), tree.right)
 
 
 def _divided(number: Sym, by: int, value: int) -> Any:

@@ -81,6 +81,7 @@ class Scopes:
         self.spec, self.to = spec, to
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
+        self.nothing: list[tuple[Item, str]] = []  # arguments that are null
         # params and columns, by the block they stand in: where, and which of them are read
         self.declared: dict[tuple[str, str], Steps] = {}
         self.read: set[tuple[str, str]] = set()
@@ -203,6 +204,7 @@ class Scopes:
             sight = sight.inside(item.repeat.columns)
         if is_block(item.said):
             self.call(item, item.said)
+        self.nothing += [(item, key) for key, value in item.args.items() if value is None]
         for at, value in _values(item):
             self.look(value, at, sight, Where.VALUE)
         if item.id is not None:

@@ -149,12 +149,12 @@ def _computed(
     shapes = {n: flow.at(row, row.seen[n]) for n, flow in records.items() if flow is not None}
     inputs: dict[str, Any] = {n: Record(shape) for n, shape in shapes.items()}
     inputs |= received(block, inputs)
+    sight = {n: traced(row.py[n], tree) for n, tree in names.items()} | inputs
     for p, default in block.params.items():
         if p not in names or not isinstance(default, Expr) or block.inherited[p]:
             continue
         try:
-            sight = {n: traced(row.py[n], names[n]) for n in names if n != p}
-            found = evaluate(default.tree, {**sight, **inputs})
+            found = evaluate(default.tree, sight)
         except FAILURES:
             found = None
         if remembers(found) and holds(found, rows, [r.py[p] for r in rows]):

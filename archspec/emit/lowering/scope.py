@@ -130,6 +130,12 @@ class Classes(Protocol):
         """The class of a group, and what comes in and goes out in each row."""
 
 
+Condition = tuple[str, int]  # as it is written, and the id of the statements that it stands among
+Container = tuple[
+    ast.List, tuple[Condition, ...]
+]  # its modules, and the conditions it is made under
+
+
 class Unit:
     """A class in the making."""
 
@@ -150,7 +156,8 @@ class Unit:
         self.members: set[str] = set()
         self.listed = False  # an nn.ModuleList: its members are numbered
         self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
-        self.containers: dict[str, ast.List] = {}  # that several items fill, by name
+        self.containers: dict[str, Container] = {}  # that several items fill, by name
+        self.conditions: list[Condition] = []  # around the item that is lowered, outermost first
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments

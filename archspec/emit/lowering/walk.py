@@ -196,9 +196,11 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
     test = conditions.condition(site.scope, item.when, rows, here, copies, prev, taken)
     other = lookup(rows, [_passed(b, span) for _, b in paths])
     site.sink.open(site.init)
-    inner = site.inside()
+    inner, around = site.inside(), site.scope.unit.conditions
+    around.append((render(test), id(site.init)))
     for k in range(*span):
         _occurrence(inner, _column(there, k))
+    around.pop()
     outs = [must(b.items[span[1] - 1].out) for _, b in paths]
     then = lookup(*_behind(there, span))
     if not site.sink.called:
@@ -218,7 +220,8 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         return
     out = _joined(rows, outs, (then, other), test)
     out.hint = hint_of(item)
-    one = None if _named_twice(paths[0][1], span[0]) else _one_module(test, inner, then)
+    own = not dotted(item) and not _named_twice(paths[0][1], span[0])
+    one = _one_module(test, inner, then) if own else None
     if one is not None:
         site.init.append(one)
         asked: ast.expr = ast.Compare(name(one.target), [ast.IsNot()], [ast.Constant(None)])
@@ -383,15 +386,18 @@ def _contained(site: Site, segments: tuple[str, ...], module: ast.expr) -> ast.e
     if not isinstance(site.sink, Members) or not site.sink.called:
         raise PlainError("a container in a chain")
     container, segment = segments[-2:]
-    known = site.scope.unit.containers
-    elements = known.get(container)
-    if elements is None:
-        elements = known[container] = ast.List([])
+    known, around = site.scope.unit.containers, tuple(site.scope.unit.conditions)
+    if container not in known:
+        known[container] = ast.List([]), around
         numbered = segment == "0"
-        value = call("nn.ModuleList", elements) if numbered else call("nn.Module")
+        value = call("nn.ModuleList", known[container][0]) if numbered else call("nn.Module")
         site.init.append(Line(value, f"self.{container}"))
+    elements, made = known[container]
+    if around[: len(made)] != made:
+        raise PlainError("a container that is there in some instances only")
     inside = [e for s in site.init if isinstance(s, Line) for e in ast.walk(s.value)]
-    if segment == str(len(elements.elts)) and any(e is elements for e in inside):
+    here = any(e is elements for e in inside) or (made and around == made)
+    if segment == str(len(elements.elts)) and here:
         elements.elts.append(module)
     else:
         site.init.append(Line(call(f"self.{container}.add_module", ast.Constant(segment), module)))

@@ -92,3 +92,29 @@ def test_a_figure_for_latex_of_a_network_without_maps_of_several_sizes() -> None
         drawn = archspec.render(program, format="tikz")
         assert drawn == archspec.render(program, format="tikz", view=chosen(program, "tikz"))
         assert r"\end{tikzpicture}" in drawn
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.bin", "w"])
+def test_a_safetensors_file_is_called_so(tmp_path: Path, name: str) -> None:
+    """Elsewhere a .bin may be either, and torch.load says `invalid load key`."""
+    with pytest.raises(WeightsError, match=r"help: name it `w\.safetensors`"):
+        archspec.weights.save(archspec.build(archspec.loads(NET)), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("shape", "hinted"),
+    [((5, 4, 6, 6), True), ((1, 5, 144), True), ((144, 5), False), ((7, 144), False)],
+)
+def test_a_classifier_that_was_a_convolution(tmp_path: Path, shape: Any, hinted: bool) -> None:
+    """Weights out of Caffe and Keras: the report says how they are taken, and so they are."""
+    made = archspec.build(archspec.loads(NET)).state_dict()
+    state = made | {"fc.weight": torch.randn(shape)}
+    with pytest.raises(WeightsError) as refused:
+        archspec.build(archspec.loads(NET), weights=state)
+    entry = "{from: fc.weight, reshape: true}"
+    assert (f"`{entry}` in `rename` takes it" in str(refused.value)) is hinted
+    if hinted:
+        text = f'{NET}weights: {{rename: {{"fc.weight": {entry}}}}}\n'
+        found = archspec.build(archspec.loads(text), weights=state)
+        assert torch.equal(found.fc.weight.flatten(), state["fc.weight"].flatten())

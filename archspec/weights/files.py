@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MARK = "archspec"  # the key of the metadata that says which version wrote a file
 WHOLE = Pick()
+_ENDING = ".safetensors"
 # first bytes → what a file is that is no weights, and what to do
 _READ = "reads it: give what it holds as a state_dict, name -> tensor"
 _KINDS = {
@@ -274,6 +275,9 @@ def save(
 ) -> None:
     """Write a safetensors file, whole or not at all. Raises WeightsError."""
     path = Path(path)
+    if path.suffix != _ENDING:  # torch.load would say of a .pt that its key is invalid
+        message = f"`{path}` would be a safetensors file by another name"
+        raise WeightsError("E603", message, f"name it `{path.stem or 'weights'}{_ENDING}`")
     try:
         with replacing(path, _ours, force=force) as temporary:
             written(tensors, temporary, metadata)

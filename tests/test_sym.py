@@ -78,7 +78,7 @@ def test_what_is_computed_is_written(found: Any, value: float, text: str | None)
         ("true_ and size > 1", "size > 1"),
         ("kernel[1] + 1", "kernel[1] + 1"),
         ("0.2 * size / 16", "0.2 * size / 16"),
-        ("len(kernel)", None),
+        ("len(kernel)", "len(kernel)"),
     ],
 )
 def test_the_authors_expressions(author: str, text: str | None) -> None:

@@ -449,6 +449,12 @@ class Listed(list[Any]):
         )
         self.tree = tree
 
+    def part(self, ends: slice, tree: ast.Slice) -> Listed:
+        """`kernel[1:]`; each entry is still that of the whole list."""
+        found = Listed((), ast.Subscript(self.tree, tree, ast.Load()))
+        found += self[ends]
+        return found
+
 
 # ---------------------------------------------------------------- evaluating
 
@@ -479,6 +485,13 @@ def _function(name: str, compute: Callable[..., Any], *, whole: bool = False) ->
     return run
 
 
+def _length(values: Any) -> int:
+    """`len(widths)` of a list under a name."""
+    if not isinstance(values, Listed):
+        return len(values)
+    return Sym.of(f"len({ast.unparse(values.tree)})", len(values))
+
+
 def _range(*bounds: Any) -> list[int]:
     for bound in bounds:
         if remembers(bound):
@@ -498,7 +511,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": _function("math.ceil", math.ceil, whole=True),
     "floor": _function("math.floor", math.floor, whole=True),
     "round": _function("round", round, whole=True), "int": _function("int", int, whole=True),
-    "len": len, "sum": _total, "range": _range, "float": float,
+    "len": _length, "sum": _total, "range": _range, "float": float,
     "make_divisible": _function("make_divisible", make_divisible),
     "sqrt": _function("math.sqrt", math.sqrt), "log": _function("math.log", math.log),
     "log2": _function("math.log2", math.log2), "sorted": _function("sorted", sorted),
@@ -621,10 +634,12 @@ def _calling(n: ast.Call, names: Names) -> Any:
 def _subscript(n: ast.Subscript, names: Names) -> Any:
     owner = evaluate(n.value, names)
     if isinstance(n.slice, ast.Slice):
-        parts = [
-            None if p is None else int(evaluate(p, names))
-            for p in (n.slice.lower, n.slice.upper, n.slice.step)
-        ]
+        ends = (n.slice.lower, n.slice.upper, n.slice.step)
+        parts = [None if p is None else int(evaluate(p, names)) for p in ends]
+        if isinstance(owner, Listed) and all(
+            p is None or isinstance(p, ast.Constant) for p in ends
+        ):
+            return owner.part(slice(*parts), n.slice)
         return list(owner)[slice(*parts)]
     index = evaluate(n.slice, names)
     found = owner[index]

@@ -24,6 +24,7 @@ from archspec.emit.forward import Step
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
+    Many,
     PlainError,
     Row,
     alike,
@@ -162,6 +163,8 @@ class Unit:
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments
         self.counters: set[str] = set()
+        # id of the first of the values that a list in forward holds -> those, and the list
+        self.many: dict[int, tuple[list[Value], Many]] = {}
         self.anchor: Flow | None = None  # an input, for the size of the batch
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
         self.sinks: list[Any] = []  # containers that are being filled, outermost first

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
-from archspec.figures.opened import Opened, heading, leading, opened, smaller
+from archspec.figures.opened import Opened, heading, labelled, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.figures.tree import Element
@@ -150,11 +150,7 @@ def _face(shown: Opened, card: Element) -> _Face:
         tip = f"{heading(card)}, {len(card.nodes)} ops"
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
-    label, shape = words.card(node)
-    if node.shared is not None and node.weights():
-        label = f"{label} = {graph.steps[node.shared].path}"
-    if node.tied is not None:
-        label = f"{label}, weight of {graph.steps[node.tied].path}"
+    label, shape = labelled(graph, node), words.card(node).shape
     if node.layer is None:
         return _Face(node.path, label, shape, "input", node.path)
     label = " ".join((label, *words.notes(node.layer)))

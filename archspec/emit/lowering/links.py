@@ -110,9 +110,7 @@ def is_line(whole: Classes, copies: Sequence[Copy]) -> bool:
 
 def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     """Whether what a copy gives is read by the next one alone."""
-    return all(
-        whole.consumers.get(id(c.out), set()) <= {id(after)} for c, after in pairwise(copies)
-    )
+    return all(whole.reader.get(id(c.out), id(after)) == id(after) for c, after in pairwise(copies))
 
 
 def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:

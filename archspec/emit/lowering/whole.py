@@ -76,7 +76,7 @@ class Whole:
         self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
-        self.consumers: dict[int, set[int]] = {}
+        self.reader: dict[int, int] = {}
         self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
@@ -134,7 +134,7 @@ class Whole:
                 continue
             crossing = Frames(instance)
             self.frames.update(crossing.of)
-            self.consumers.update(crossing.consumers)
+            self.reader.update(crossing.reader)
             self.reused |= crossing.reused
             self.paths.update(crossing.paths)
             self.inits.learn(instance)

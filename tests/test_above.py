@@ -61,13 +61,40 @@ BROKEN = {
         10,
         "a list item stands",
     ),
-}
+    "the first of a list in the column of its key": (
+        "      - id: first", "    - id: first", "E117", 8, "its neighbours in column 9",
+    ),
+    "the keys of a block in its column": (
+        "    params: {out: required}", "  params: {out: required}", "E117", 6, "column 3",
+    ),
+    "a block in the column of the keys of another": (
+        "body:\n  - Unit", "    Other:\n    params: {out: 1}\n    body: relu\nbody:\n  - Unit",
+        "E117", 13, "`Other` stands among the keys of the block above it",
+    ),
+    "two lines that are swapped": (
+        "input: [3, 8, 8]\nblocks:", "blocks:\ninput: [3, 8, 8]", "E117", 4,
+        "`input: [3, 8, 8]` parts `blocks:` from what belongs to it",
+    ),
+    "an item and the key below it": (
+        "  - linear: 10", "init:\n  - linear: 10\n  linear: zeros", "E117", 16,
+        "an item of the list above stands below `init:`",
+    ),
+    "the first line of an item is missing": (
+        "      - id: first\n        conv", "        conv", "E104", 8, "`- ` is missing",
+    ),
+    "a bracket is open on the line of a dash": (
+        "- id: first\n        conv: {out: $out, kernel: 3}",
+        "- conv: {out: $out, kernel: 3\n        id: first", "E114", 8, "`{` is not closed",
+    ),
+    "a comma is missing": ("[3, 8, 8]", "[3, 8 8]", "E104", 3, "`,` is missing behind `8`"),
+    "a wide comma": ("[3, 8, 8]", "[3, 8，8]", "E103", 3, "stands where `,` divides"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_the_line_that_is_wrong_is_blamed(kind: str) -> None:
     old, new, code, line, said = BROKEN[kind]
-    assert SPEC.count(old) == 1
+    assert SPEC.count(old) == 1, old
     with pytest.raises(SpecError) as caught:
         loads(SPEC.replace(old, new) + '# "')
     (fault,) = caught.value.faults

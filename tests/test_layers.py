@@ -212,34 +212,38 @@ def test_compiles_to_one_graph(example: Example) -> None:
         assert torch.allclose(one, two, equal_nan=True, atol=1e-6)
 
 
-def box(layer: Layer, ins: tuple[TensorType, ...], place: tuple[int, ...], i: int) -> list[range]:
+def box(
+    layer: Layer, ins: tuple[TensorType, ...], place: tuple[int, ...], i: int
+) -> list[set[int]]:
     """The cells of input `i` that an output cell may read, by the layer's windows."""
     found = []
     for reach, n in zip(layer.reach(*ins)[i], ins[i].shape, strict=True):
         if reach.axis is None:
-            found.append(range(n))
+            found.append(set(range(n)))
             continue
         w, o = reach.window, place[reach.axis]
         low, high = -(-(w.stride * o + w.lo) // w.up), (w.stride * o + w.hi) // w.up
-        found.append(range(max(low, 0), min(high, n - 1) + 1))
+        cells = range(max(low, 1 - n), min(high, 2 * n - 2) + 1)
+        found.append({one for cell in cells for one in standing(w.beyond, cell, n)})
     return found
 
 
-EDGES = {
-    "reflect",
-    "replicate",
-    "circular",
-}  # cells from elsewhere count where the padded cell stands
+def standing(beyond: str, cell: int, n: int) -> list[int]:
+    """The cell of a map that torch's padding puts there, if any."""
+    if 0 <= cell < n or beyond == "zeros":
+        return [cell] if 0 <= cell < n else []
+    row = torch.arange(n, dtype=torch.float32)[None]
+    padded = nn.functional.pad(row, (n - 1, n - 1), mode=beyond)
+    return [int(padded[0, cell + n - 1])]
 
 
 def has_windows(example: Example) -> bool:
     """Whether there is a reach to follow: numbers come in, and not all of them are seen."""
     layer, ins = example
-    mirrored = {getattr(layer, "padding_mode", None), getattr(layer, "mode", None)} & EDGES
     # slow, and nothing is out of its reach; no gradient flows
     still = ("anchor_boxes", "argmax", "detach", "grid_points", "shift_mask")
     whole = layer.family == "recurrent" or layer.op in still
-    return bool(ins) and all(t.dtype == "float" for t in ins) and not mirrored and not whole
+    return bool(ins) and all(t.dtype == "float" for t in ins) and not whole
 
 
 @those(has_windows)
@@ -321,9 +325,10 @@ def test_what_backward_keeps(example: Example) -> None:
     layer, ins = example
     kept, outs = layer.keeps(*ins), layer.infer(*ins)
     own = kept.bytes + kept.between * len(kept.factors[2:])
+    sizes = {i: (4, *t.shape) for i, t in enumerate(ins) if t is not None}
+    given = {i: (one, in_order(one)) for i, one in sizes.items()}
     for place in {*kept.inputs, *kept.factors}:
-        sizes = (4, *ins[place].shape)
-        own += ins[place].bytes * max(layer.copies(place, (sizes, in_order(sizes))), 1)
+        own += ins[place].bytes * max(layer.copies(place, given), 1)
     assert own + sum(outs[i].bytes for i in kept.outputs) == kept_by_torch(layer, ins)
 
 

@@ -214,6 +214,10 @@ RIGHT = {
         "input: [4]\nblocks: {Query: {body: [{id: q, parameter: [4]}], outputs: {q: q}}}\n"
         "body: [{id: a, tanh: }, {id: q, Query: }, {add: [a, q]}]\n"
     ),
+    "a bias before a frozen norm, which subtracts what it once measured": (
+        "input: [3, 16, 16]\n"
+        "body: [{conv: {out: 4, kernel: 3}}, {batch_norm: , freeze: true}, relu]\n"
+    ),
     "attention weights given out": "input: [12, 8]\n"
     "body:\n  - {id: q, linear: 8}\n  - {id: k, from: input, linear: 8}\n  - permute: [1, 0]\n"
     "  - matmul: [q, prev]\n  - {scale: 0.35}\n  - softmax\n",

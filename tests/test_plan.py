@@ -28,7 +28,8 @@ JUDGE = jsonschema.Draft7Validator(reading.schema())
 # what no schema says: names and values that torch knows
 UNSAID = {
     "optimizer_unknown", "optimizer_argument_unknown", "optimizer_refused_by_torch",
-    "optimizer_needs_a_closure", "optimizer_argument_by_place", "augment_unknown",
+    "optimizer_needs_a_closure", "optimizer_argument_by_place", "optimizer_betas",
+    "optimizer_refused_by_what_it_stumbles_over", "augment_unknown",
     "augment_too_much", "loss_unknown", "val_above_one", "normalize_without_std",
     "phase_rate_negative", "schedule_value", "label_smoothing_whole",
 }  # fmt: skip

@@ -235,3 +235,38 @@ def test_a_free_axis_hides_a_padding_that_depends_on_it() -> None:
     assert last(analysed(HEAD + "input: [1, 17]\n" + body)).padding == 1
     even = body.replace("kernel: 3", "kernel: 2")
     assert last(analysed(HEAD + "input: [1, {L: 16}]\n" + even)).padding == 0
+
+
+@pytest.mark.parametrize(
+    ("item", "seen"),
+    [("conv: {out: 1, kernel: 3, padding: 1, padding_mode: circular}", (3, 1, 1)),
+     ("pad: {amounts: [[2, 0]], mode: circular}", (1, 1, 2)), ("roll: 4", (1, 1, 4))],
+)  # fmt: skip
+def test_what_goes_around_the_ends(item: str, seen: tuple[int, int, int]) -> None:
+    """Cell 0 of a circular 3x3 convolution reads cells 0, 1 and the last."""
+    row = analysed(HEAD + f"input: [1, 12]\nbody: [{{{item}}}]\n").rows[-1]
+    found = next(field for field in row.fields if field.axis == 1)
+    assert (found.size, found.stride, found.padding) == seen
+    assert (found.wraps, found.whole) == (True, False)
+    low, high = found.cells(0) or (0, 0)
+    assert low < 0
+    assert {cell % 12 for cell in range(low, high + 1)} == {
+        "conv": {11, 0, 1}, "pad:": {10}, "roll": {8},
+    }[item[:4]]  # fmt: skip
+
+
+def test_without_padding_nothing_goes_around() -> None:
+    text = "input: [1, 12]\nbody: [{conv: {out: 1, kernel: 3, padding_mode: circular}}]\n"
+    assert last(analysed(HEAD + text)).wraps is False
+
+
+def test_behind_a_roll_a_pool_sees_all() -> None:
+    text = "input: [1, 12]\nbody: [{roll: 4}, global_avg_pool]\n"
+    assert last(analysed(HEAD + text)).whole
+
+
+def test_paths_moved_around_the_ends_are_meant_to_differ() -> None:
+    text = "input: [2, 12]\nbody: [{residual: [{roll: 1}, {conv: {out: 2, kernel: 1}}]}]\n"
+    analysis = analysed(HEAD + text)
+    assert not [w for w in analysis.warnings if w.code == "W106"]
+    assert last(analysis).size == 2

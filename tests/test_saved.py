@@ -61,6 +61,18 @@ BODIES = {
     "mul: [a, b, c]",
     "three factors, the last a constant": "id: a, conv: {out: 4, kernel: 3}\nid: b, sigmoid: \n"
     "id: k, constant: [[[0.5]]]\nmul: [a, b, k]",
+    "three factors, two without gradient": "id: k, identity: \n"
+    "id: l, roll: {shifts: [1], axis: [1]}\nid: a, conv: {out: 2, kernel: 3, padding: 1}\n"
+    "mul: [k, l, a]",
+    "a group norm of what has its channels last": "conv: {out: 4, kernel: 3}\n"
+    "layer_norm: {axis: channels}\nrelu\ngroup_norm: 2",
+    "a group norm of a part": "conv: {out: 4, kernel: 3}\nslice: {start: 1, axis: 1}\n"
+    "group_norm: 2",
+    "recurrent layers one after the other": "flatten: 1\ngru: 4\n"
+    "rnn: {hidden: 3, bidirectional: true}\nlinear: 3",
+    "attention behind a recurrent layer": "flatten: 1\ngru: 4\nattention: 2\nlinear: 3",
+    "grouped queries of what is not in order": "flatten: 1\npermute: [1, 0]\n"
+    "linear: 4\npermute: [1, 0]\nlinear: 4\npermute: [1, 0]\nattention: {heads: 1, kv_heads: 1}",
     "nothing behind a stop": "id: a, conv: {out: 4, kernel: 3}\ndetach\nsigmoid\ntanh\n"
     "conv: {out: 2, kernel: 1}",
     "a linear map copies what is not in order": "conv: {out: 4, kernel: 3}\nflatten: 1\n"
@@ -72,6 +84,8 @@ BODIES = {
     "flatten\nlinear: 3",
     "a norm over channels": "conv: {out: 4, kernel: 3}\nlayer_norm: {axis: channels}\nflatten\n"
     "linear: 3",
+    "channels last go through": "layer_norm: {axis: channels}\nconv: {out: 4, kernel: 3}\n"
+    "batch_norm\nrelu\nmax_pool: 2\nflatten\nlinear: 3",
     "a part": "conv: {out: 4, kernel: 3}\nslice: {start: 1}\nsigmoid\nflatten\nlinear: 3",
     "a part that is joined": "conv: {out: 4, kernel: 3}\nslice: {start: 1, axis: 1}\nflatten\n"
     "linear: 3",

@@ -55,6 +55,15 @@ NETS = {
     + CONV % ("a", "3, padding: 1")
     + "  - {id: e, conv: {out: 2, kernel: 3, stride: 1, padding: 1}}\n"
     + "  - {id: s, add: [e, a]}\n",
+    "circular": head(12)
+    + CONV % ("a", "3, padding: 1, padding_mode: circular")
+    + CONV % ("b", "3, stride: 2, padding: 1, padding_mode: circular"),
+    "mirrored": head(11)
+    + CONV % ("a", "5, padding: 2, padding_mode: reflect")
+    + "  - pad: {amounts: [[3, 0], [0, 3]], mode: reflect}\n"
+    + CONV % ("b", "2, stride: 2"),
+    "edges": head(10) + "  - pad: {amounts: [[3, 1], [0, 3]], mode: replicate}\n" + CONV % ("b", 2),
+    "rolled": head(9) + "  - {id: r, roll: [3, -2]}\n" + CONV % ("b", 3),
 }
 
 

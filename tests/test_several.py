@@ -137,7 +137,7 @@ body:
     [
         (
             "{concat: [input, stage.*]}", "E312",
-            "there is no item `stage` of `stage.*` before this one", "did you mean `stages`?",
+            "there is no item `stage` of `stage.*` before this one", "did you mean `stages.*`?",
         ),
         (
             "{concat: [input, y*]}", "E312", "there is no item `y*` before this one",

@@ -44,6 +44,12 @@ def test_channels_that_stand_last() -> None:
     assert help_of("unet", 64, 64, 1) == "channels come first: [1, 64, 64]"
 
 
+def test_an_axis_too_few_or_too_many() -> None:
+    assert help_of("lenet5", 28, 28) == "all of them are given, the channels first: [1, 28, 28]"
+    assert help_of("lenet5", 28) == "all of them are given, as in the file"
+    assert help_of("lenet5", 1, 1, 28, 28) == "the batch axis is never written"
+
+
 def test_paths_that_refuse_one_size_are_one_complaint() -> None:
     error = complaint("inception_v3", 3, 74, 74)
     (fault,) = error.faults

@@ -365,7 +365,7 @@ def test_a_model_in_a_wrapper(wrap: Any, kind: str, tmp_path: Path) -> None:
     around = wrap(model)
     report = weights.load(around, A)
     assert equal(model.state_dict(), A)
-    assert report.notes == (f"the model is in a {kind}: what that wraps was loaded",)
+    assert report.notes == (f"the model is wrapped in {kind}: what that wraps was loaded",)
     assert report.model == "small"
     assert weights.report(around) is weights.report(model) is report
     weights.save(around, tmp_path / "w.safetensors")

@@ -2,7 +2,8 @@
 
 A Field says it for all cells of a node at once: behind an upsampling that is the hull over its
 phases, and where paths of different strides meet the hull over both. Here one cell is followed back
-alone, axis by axis, as a set of cells; what falls into padding is dropped on the way:
+alone, axis by axis, as a set of cells. What falls into padding is dropped on the way; where padding
+mirrors a cell of the map or goes on at its other end, that cell is read:
 
     input: [1, 12, 12]
     body:
@@ -83,7 +84,19 @@ def _read(shift: Shift, outputs: frozenset[int], extent: int, gap: int) -> froze
         first = -((-shift.stride * o - shift.lo) // shift.up)
         last = (shift.stride * o + shift.hi) // shift.up
         read.update(range(first, last + 1, gap))
-    return frozenset(c for c in read if 0 <= c < extent)
+    return frozenset(c for c in read if 0 <= c < extent) | _standing(shift, read, extent)
+
+
+def _standing(shift: Shift, read: set[int], extent: int) -> frozenset[int]:
+    """The cells inside that padding puts where cells outside are read."""
+    outside = [c for c in read if not 0 <= c < extent]
+    if shift.beyond == "circular":
+        return frozenset(c % extent for c in outside)
+    if shift.beyond == "replicate":
+        return frozenset(max(0, min(c, extent - 1)) for c in outside)
+    if shift.beyond == "reflect":
+        return frozenset(-c if c < 0 else 2 * (extent - 1) - c for c in outside)
+    return frozenset()
 
 
 def _union(known: Cells | None, more: Cells) -> Cells:

@@ -43,8 +43,9 @@ class Lies(NamedTuple):
         """Of some inputs of a node, those of which it makes copies, and how many."""
         if node.layer is None or not (node.layer.folds or type(node.layer).copies != Layer.copies):
             return {}
-        edges = ((i, node.given[i]) for i in inputs)
-        found = {i: node.layer.copies(i, self.of(graph, e)) for i, e in edges if e is not None}
+        edges = enumerate(node.given)
+        given = {i: self.of(graph, edge) for i, edge in edges if edge is not None}
+        found = {i: node.layer.copies(i, given) for i in inputs if i in given}
         return {i: many for i, many in found.items() if many}
 
 

@@ -148,12 +148,16 @@ def _flows(graph: Graph, edge: Edge | None, wants: Sequence[bool]) -> bool:
 
 
 def _narrowed(graph: Graph, node: Node, kept: Kept, wants: Sequence[bool]) -> Kept:
-    """What is kept, of the factors of a product those that another's gradient reads."""
-    flows = {i: _flows(graph, node.given[i], wants) for i in kept.factors}
-    read = (i for i in flows if any(f for j, f in flows.items() if j != i))
-    later = sum([flows[i] for i in kept.factors[2:]])
-    inputs = tuple(sorted({*kept.inputs, *read}))
-    return replace(kept, inputs=inputs, bytes=kept.bytes + later * kept.between)
+    """What is kept, of the factors of a product those that another's gradient reads.
+
+    They are multiplied one by one: a factor is read where one before it takes a gradient, the first
+    where the second does, and what they were so far where the next one does.
+    """
+    flows = [_flows(graph, node.given[i], wants) for i in kept.factors]
+    reads = [any(flows[:k] if k else flows[1:2]) for k in range(len(flows))]
+    inputs = {*kept.inputs, *(i for i, read in zip(kept.factors, reads, strict=True) if read)}
+    own = kept.bytes + kept.between * sum(flows[2:])
+    return replace(kept, inputs=tuple(sorted(inputs)), bytes=own)
 
 
 def _common(graph: Graph, costs: Sequence[Cost]) -> list[bool]:

@@ -75,6 +75,8 @@ class Field:
     upsampling (fractional stride), over all phases of the output. All are None where there is no
     local path; `size` then counts the interval that every cell sees. `padding` is None as well
     where it depends on the input size and that is free; `padding_here` is it at the size in use.
+    A cell outside of the input is padding: nothing of the input, or the cell that padding mirrors
+    there; where the field `wraps` (circular padding, `roll`), the cell so far from the other end.
     Source: Araujo, Norris, Sim, Distill 2019.
     """
 
@@ -114,6 +116,11 @@ class Field:
     @property
     def padding_here(self) -> Fraction | None:
         return None if self.span is None else Fraction(-self.span.lo, self.span.up)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether the axis goes on at its other end."""
+        return self.span is not None and self.span.around
 
     @property
     def centre(self) -> Fraction | None:
@@ -262,7 +269,8 @@ def _moves(node: Node, given: Given, walk: Walk) -> tuple[Moving, Still]:
         for spans, n, step in zip(state.axes, kind.shape, steps, strict=True):
             for k, span in spans:
                 if step is None:
-                    _widen(still, k, span.cells(0)[0], span.cells(n - 1)[1])
+                    ends = span.cells(0)[0], span.cells(n - 1)[1]
+                    _widen(still, k, *((-LARGEST, LARGEST) if span.around else ends))
                     continue
                 axis, shift = step
                 if shift.empty:

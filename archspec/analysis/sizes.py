@@ -23,6 +23,7 @@ from archspec.expressions.sym import FAILURES
 from archspec.layers import create
 from archspec.layers.base import BadArgument, Mismatch, TensorType
 from archspec.text.faults import Fault
+from archspec.text.words import joined, listed
 
 if TYPE_CHECKING:
     from archspec.analysis.receptive_field import State, Tracked
@@ -165,11 +166,32 @@ def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:
     with suppress(_WideError):
         if network.refusal(twice) is None:  # then each is free, if only with the others
             return []
-        return [fault for axis in graph.free_axes for fault in _fixed(axis, network)]
+        found: dict[Node, dict[str, _Refusal]] = {}
+        for axis in graph.free_axes:
+            why = _fixed(axis, network)
+            if why is not None:
+                found.setdefault(why.node, {})[axis] = why
+        return [_only(network, node, reasons) for node, reasons in found.items()]
     return []
 
 
-def _fixed(axis: str, network: _Network) -> list[Fault]:
+def _only(network: _Network, node: Node, reasons: Mapping[str, _Refusal]) -> Fault:
+    """One complaint about all axes that a node refuses to have another size."""
+    assert node.item is not None
+    sizes = {axis: network.graph.free_axes[axis] for axis in reasons}
+    axes = listed(sizes)
+    lengths = joined(dict.fromkeys(sizes.values()))
+    message = f"the free {'axes' if len(sizes) > 1 else 'axis'} {axes} can only be {lengths}: "
+    first, why = next(iter(reasons.items()))
+    place = next(place for place, name in network.free.items() if name == first)
+    instead = joined(f"`{n}` in place of `{{{axis}: {n}}}`" for axis, n in sizes.items())
+    path = network.graph.steps[place[0]].path
+    help = f"write {instead}" + _sliced(network.graph, node, sizes[first], (path, place[1]))
+    return Fault("E326", message + _reason(why), node.item.key, help)
+
+
+def _fixed(axis: str, network: _Network) -> _Refusal | None:
+    """Why a free axis can have no other size than the one in use; None: it can."""
     size = network.graph.free_axes[axis]
     own = [place for place, name in network.free.items() if name == axis]
     alike = [p for p, name in network.free.items() if network.graph.free_axes[name] == size]
@@ -177,15 +199,7 @@ def _fixed(axis: str, network: _Network) -> list[Fault]:
     others = [n for n in (2 * size, size + 1, *near) if n != size]
     tried = (network.refusal(dict.fromkeys(places, n)) for places in (own, alike) for n in others)
     why = next(tried)
-    if why is None or any(refused is None for refused in tried):
-        return []
-    item = why.node.item
-    assert item is not None
-    message = f"the free axis `{axis}` can only be {size}: {_reason(why)}"
-    help = f"write `{size}` in place of `{{{axis}: {size}}}`"
-    place = network.graph.steps[own[0][0]].path, own[0][1]
-    help += _sliced(network.graph, why.node, size, place)
-    return [Fault("E326", message, item.key, help)]
+    return None if any(refused is None for refused in tried) else why
 
 
 def _sliced(graph: Graph, node: Node, size: int, place: tuple[str, int]) -> str:

@@ -26,18 +26,23 @@ LARGEST = 1 << 62
 
 
 class Shift(NamedTuple):
-    """A layer's window along one axis, in lowest terms; `fixed`: the same at every input size."""
+    """A layer's window along one axis, in lowest terms.
+
+    `fixed`: the same at every input size. `beyond`: what padding holds, as of the Window.
+    """
 
     stride: int
     up: int
     lo: int
     hi: int
     fixed: bool
+    beyond: str = "zeros"
 
     @classmethod
     def of(cls, window: Window, *, fixed: bool) -> Shift:
         g = gcd(window.stride, window.up) or 1
-        return cls(window.stride // g, window.up // g, -(-window.lo // g), window.hi // g, fixed)
+        low, high = -(-window.lo // g), window.hi // g
+        return cls(window.stride // g, window.up // g, low, high, fixed, window.beyond)
 
     @property
     def point(self) -> bool:
@@ -54,7 +59,8 @@ class Span(NamedTuple):
     """Output cell `o` reads ceil((stride·o + lo)/up) … floor((stride·o + hi)/up).
 
     In lowest terms (stride and up share no factor), `lo` and `hi` tight. `fixed`: the same at every
-    input size. `grain`: the coarsest stride on the way, in input cells.
+    input size. `grain`: the coarsest stride on the way, in input cells. `around`: something
+    on the way goes on at the other end of the axis, as circular padding does.
     """
 
     stride: int
@@ -63,9 +69,11 @@ class Span(NamedTuple):
     hi: int
     fixed: bool
     grain: int
+    around: bool = False
 
     def cells(self, o: int) -> tuple[int, int]:
-        """First and last input cell that output cell `o` reads; those outside are padding."""
+        """First and last input cell that output cell `o` reads; those outside are padding, and of
+        one that goes `around` cells at the other end."""
         return -((-self.stride * o - self.lo) // self.up), (self.stride * o + self.hi) // self.up
 
     def centre(self, o: int) -> Fraction:
@@ -84,6 +92,7 @@ class Span(NamedTuple):
         return Span(
             stride // g, up // g, -(-low // g), high // g,
             self.fixed and shift.fixed, max(self.grain, -(-stride // up)),
+            self.around or shift.beyond == "circular",
         )  # fmt: skip
 
     def same_stride(self, other: Span) -> bool:
@@ -105,6 +114,7 @@ def hull(spans: Sequence[Span], n: int) -> Span:
             hi=max(span.hi for span in spans),
             fixed=all(span.fixed for span in spans),
             grain=max(span.grain for span in spans),
+            around=any(span.around for span in spans),
         )
     along = (_hull_along(base, spans, n) for base in spans)
     return min(along, key=lambda span: Fraction(span.hi - span.lo, span.up))
@@ -119,16 +129,20 @@ def _hull_along(base: Span, spans: Sequence[Span], n: int) -> Span:
     ends = [(p, o) for p in spans for o in (0, n - 1)]
     low = min(Fraction(p.stride * o + p.lo, p.up) * u - s * o for p, o in ends)
     high = max(Fraction(p.stride * o + p.hi, p.up) * u - s * o for p, o in ends)
-    return Span(s, u, ceil(low), floor(high), False, max(span.grain for span in spans))
+    grain, around = max(p.grain for p in spans), any(p.around for p in spans)
+    return Span(s, u, ceil(low), floor(high), False, grain, around)
 
 
 def apart(spans: Sequence[Span]) -> tuple[Span, Span] | None:
     """The first two that are centred on different cells, if any.
 
-    Causal paths, whose right edges agree, are meant to differ on the left.
+    Causal paths, whose right edges agree, are meant to differ on the left; what goes around the
+    ends is moved on purpose.
     """
     first = spans[0]
     for span in spans[1:]:
+        if first.around or span.around:
+            continue
         centred = span.lo + span.hi == first.lo + first.hi
         if not span.same_stride(first) or not (centred or span.hi == first.hi):
             return first, span

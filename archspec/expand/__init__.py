@@ -182,6 +182,7 @@ def _root(state: State, chosen: _Chosen) -> Instance:
     if not params and not inputs:
         state.expecting = spec.loc.file
     state.chosen = Said(spec, variant, params)
+    state.entering = tuple(spec.inputs.values())
     args = _params(state, spec, variant, params)
     types, axes = _inputs(state, spec, args, inputs)
     block = as_block(spec, variant or spec.name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from archspec.expand import cut, wiring
+from archspec.expand import cut, params, wiring
 from archspec.expand.cut import Outputs
 from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
-from archspec.expand.plan import Plan
+from archspec.expand.origin import Link
+from archspec.expand.plan import Plan, has_expression
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
@@ -78,13 +79,31 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
                 word = "with" if item.op == "call" else item.op
                 state.fault("E212", message, item.key, f"write `{word}: {{{name}: …}}`")
                 raise HiddenError
+            elif not has_expression([default]) and not callee.whole:
+                found[name] = default
             else:
-                loc = deeper(block.loc, "params", name)
-                found[name] = state.value(default, {**file.document, **inside, **found}, loc)
+                seen = {**file.document, **inside, **found}
+                with state.inside(Link(item, args=found, called=(block, file.spec))):
+                    found[name] = _default(callee, name, default, seen)
         except HiddenError:
             state.blind = True
             found[name] = UNKNOWN
     return found
+
+
+def _default(callee: Callee, name: str, default: Any, seen: Env) -> Any:
+    """What a param is that a call does not give; of a used file maybe what its variant says.
+
+    Raises HiddenError.
+    """
+    (block, file), state = callee, callee.file.state
+    if not callee.whole or name not in file.chosen:
+        return state.value(default, seen, deeper(block.loc, "params", name))
+    loc = deeper(block.loc, "variants", str(file.variant), name)
+    value, usual = state.value(default, seen, loc), file.spec.params[name]
+    if usual is not REQUIRED:
+        usual = state.value(usual, seen, deeper(block.loc, "params", name))
+    return params.like(state, name, value, usual, loc)
 
 
 def received(block: Block, records: Mapping[str, Any]) -> Env:

@@ -107,6 +107,8 @@ def complain(walk: Walk, body: Body, block: Block) -> bool:
         at = reached(path, walk.top)
         if missing == len(path) or (at and at.value) or (isinstance(entry, Named) and entry.absent):
             continue
+        if wiring.may_be(path[0], walk.top.names):
+            continue
         lacks = f"`{block.name}` has no item `{path[0]}`"
         if missing:
             lacks = f"`{'.'.join(path[:missing])}` of `{block.name}` has no part `{path[missing]}`"

@@ -177,7 +177,7 @@ def _path(walk: Walk, items: tuple[Item, ...], spot: Spot) -> Body:
         found.append(occurrence)
         before = _last(occurrence) or before
         if line is None:
-            walk.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
+            walk.offer(before)
         walk.over = cut.over(walk)
     return Body(tuple(found), spot.line, line, spot.frame.numbered)
 
@@ -208,6 +208,8 @@ def _repeated(walk: Walk, plan: Plan, spot: Spot) -> tuple[Occurrence, Value | N
     except HiddenError:  # it still answers for its id
         hidden = Value(None)
         name = spot.label or plan.ident
+        if name is None and (plan.labels is not None or item.items or item.branches):
+            name = walk.nameless()
         if name is not None:
             spot.frame.claim(name, Named(hidden, absent=True))
         return Occurrence(item, (), hidden), spot.line if item.tap else hidden
@@ -269,6 +271,8 @@ def _copies(
         copy, out, line = _copy(walk, plan, here, repeated=True)
         found.append(copy)
         before = copy or before
+        if line is None:
+            walk.offer(before)
         walk.over = cut.over(walk)
         if walk.over:
             found += [None] * (count - index - 1)
@@ -589,6 +593,7 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
-            state.fault(bad.code, bad.message, item.key, help, details)
+            with state.beside(*mismatch.changes(copy)):
+                state.fault(bad.code, bad.message, item.key, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, spot.frame)

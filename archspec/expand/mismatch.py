@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from archspec.expand.tree import Copy, Value, types
+from archspec.expand.state import COMPARE
+from archspec.expand.tree import Body, Copy, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
 from archspec.language import Item
 from archspec.layers import REGISTRY
+from archspec.text.faults import Step
+
+_FEW = 3  # ops that change a shape, of those that are named
 
 Row = tuple[str, Value | None, str]  # what a value is, the value, and a remark
 
@@ -43,6 +47,38 @@ def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
     label = max((len(n) for n, _, _ in found), default=0)
     shape = max((len(kind) for _, kind, _ in found), default=0)
     return tuple(f"{n:<{label}}  {t:<{shape}}   {w.strip()}".rstrip() for n, t, w in found)
+
+
+def changes(copy: Copy) -> tuple[Step, ...]:
+    """The ops on the paths of a merge that change the axes in which these disagree."""
+    shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]
+    if len({len(shape) for shape in shapes}) != 1:
+        return ()
+    odd = [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
+    every = (_changed(one, item, odd) for body in copy.parts() for one, item in _made(body))
+    found = [step for step in every if step is not None]
+    return tuple({step.loc: step for step in found}.values())[:_FEW]
+
+
+def _made(body: Body) -> Iterator[tuple[Copy, Item]]:
+    """The ops and calls of a body, with their items."""
+    for occurrence in body.items:
+        for copy in occurrence.copies:
+            if copy is not None and not copy.group:
+                yield copy, occurrence.item
+            for inner in copy.parts() if copy is not None else ():
+                yield from _made(inner)
+
+
+def _changed(copy: Copy, item: Item, axes: Sequence[int]) -> Step | None:
+    """That an op changes some axes; None where it does not."""
+    pair = [v.type for v in (*copy.ins[:1], copy.out) if v is not None]
+    if len(pair) < 2 or pair[0] is None or pair[1] is None:
+        return None
+    before, after = pair[0], pair[1]
+    if before.rank != after.rank or all(before.shape[k] == after.shape[k] for k in axes):
+        return None
+    return Step(item.loc, f"`{item.said}` makes {after} of {before}", COMPARE)
 
 
 def origin(walk: Walk, value: Value) -> str:

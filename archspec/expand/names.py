@@ -14,6 +14,8 @@ from archspec.expand.state import Env
 from archspec.expand.tree import Copy, Value
 from archspec.language import Item
 
+NAMELESS = "?"  # how the name begins that stands for one with a fault
+
 Given = Sequence[tuple[str | None, Value]]  # with the name of the input, where `from` says it
 
 
@@ -38,6 +40,7 @@ class Named:
     tap: bool = False  # as of the item
     of: str | None = None  # of a list: what it is of, `inputs` or `outputs`
     missing: bool = False  # an optional input that the call does not give
+    twice: bool = False  # two items have the name, so that nobody knows which is meant
 
 
 @dataclass(slots=True, eq=False)

@@ -27,12 +27,13 @@ class Callee(NamedTuple):
 
 
 class Namespace:
-    """One file; `used`: another takes it in."""
+    """One file; by `use`, another takes it in."""
 
-    def __init__(self, state: State, spec: Spec, *, used: bool = False) -> None:
+    def __init__(self, state: State, spec: Spec, use: Use | None = None) -> None:
         self.state = state
         self.spec = spec
-        self.used = used
+        self.used = use is not None
+        self.variant = None if use is None else use.variant
         self.document: Env = {}  # params of the document that is being expanded: defaults read them
         self._used: dict[str, Namespace] = {}
         self._asked: dict[str, tuple[str, ...]] = {}
@@ -45,8 +46,13 @@ class Namespace:
         use = self.spec.use[name]
         if name not in self._used:
             assert use.spec is not None
-            self._used[name] = Namespace(self.state, use.spec, used=True)
+            self._used[name] = Namespace(self.state, use.spec, use)
         return Callee(_used(name, use), self._used[name])
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        """What the variant says that is taken in."""
+        return self.spec.variants.get(self.variant or "", {})
 
     def names(self) -> list[str]:
         """Of all that a call may call."""
@@ -77,7 +83,8 @@ class Namespace:
                 continue
             op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
             message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
-            self.state.fault("E311", message, plan.item.key)
+            with self.state.beside(*self.state.ranked((kind,))):
+                self.state.fault("E311", message, plan.item.key, cause=("kind", id(value)))
             return {name: Value(None) for name in ins}
         return ins
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archspec.expand.state import COMPARE
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
 from archspec.language import Item
+from archspec.text.faults import Step
+from archspec.text.words import listed
 
 
 def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
@@ -28,7 +31,18 @@ def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
         elif made.copy.layer is not None and not made.copy.layer.takes:
             help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
             help += "taken, name it in `outputs`, or leave it out"
-        walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+        with walk.state.beside(*_passed_over(body, item)):
+            walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+
+
+def _passed_over(body: Body, item: Item) -> tuple[Step, ...]:
+    """The item that follows, where it names what it takes, and this not."""
+    places = [k for k, occurrence in enumerate(body.items[:-1]) if occurrence.item is item]
+    after = body.items[places[0] + 1] if places else None
+    if after is None or not any(after.copies) or not after.item.inputs:
+        return ()
+    taken = listed(ref.path.text for ref in after.item.inputs)
+    return (Step(after.item.loc, f"the next, `{after.item.said}`, takes {taken}", COMPARE),)
 
 
 def _chained(item: Item) -> str:

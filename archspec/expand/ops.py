@@ -83,7 +83,10 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
             help = bad.help or (mismatch.alike(walk, ins) if layer.merges else "")
             help = help or mismatch.off_the_line(walk, item)
-            state.fault(bad.code, bad.message, item.key, help, details)
+            counted = bad.code == "E311" and item.from_ is not None
+            loc = deeper(item.loc, "from") if counted else item.key
+            with state.beside(*(state.ranked(types(ins)) if bad.code == "E302" else ())):
+                state.fault(bad.code, bad.message, loc, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}
     return {name: Value(None) for name in gives or ("output",)}

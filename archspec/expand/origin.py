@@ -10,13 +10,14 @@ a person mends it in one. A value that is computed is wrong where it is computed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from archspec.expressions import Expr
+from archspec.expressions import Expr, ExpressionError, evaluate, is_whole
 from archspec.language import REQUIRED, Block, Item, Spec
 from archspec.text.faults import Loc
+from archspec.text.words import show
 
 
 @dataclass(slots=True)
@@ -55,6 +56,10 @@ class Said:
 Links = Sequence[Link]
 
 
+_FEW = 50  # places that a value is computed from, of which one is looked for
+_MOST = 2**31
+
+
 class _Found(NamedTuple):
     """What stands for a name: as written, where, what is around it, and which entry is meant."""
 
@@ -62,6 +67,15 @@ class _Found(NamedTuple):
     loc: Loc
     around: Links
     entry: tuple[int, ...] = ()
+    among: bool = False  # whether it stands in a list that has numbers
+
+    def inside(self) -> _Found:
+        """The entry that is meant, where the text shows it."""
+        value, loc, entry, among = self.value, self.loc, self.entry, self.among
+        while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
+            among = any(map(is_whole, value))
+            value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
+        return _Found(value, loc, self.around, entry, among)
 
 
 def place(value: Any, links: Links, document: Said) -> Loc | None:
@@ -75,17 +89,15 @@ def place(value: Any, links: Links, document: Said) -> Loc | None:
         found = _look(value.text.strip(), links, document)
         if found is None or found.value is REQUIRED:
             break
-        value, loc, links = found[:3]
-        entry = (*found.entry, *entry)
-        while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
-            value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
+        value, loc, links, entry = found._replace(entry=(*found.entry, *entry)).inside()[:4]
     return loc
 
 
 def places(value: Any, links: Links, document: Said) -> list[Loc]:
     """All places that a value is computed from."""
     known: dict[Loc, None] = {}
-    todo = [(value, links)]
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    todo = [(entry, links) for entry in entries]
     while todo:
         value, links = todo.pop()
         for name in value.names if isinstance(value, Expr) else ():
@@ -94,6 +106,96 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
                 known[found.loc] = None
                 todo.append((found.value, found.around))
     return [*known]
+
+
+def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc | None:
+    """The place of the one value that makes what is computed from it wrong; None: not one alone.
+
+    That is nothing, a number that is no size, or a text that is to be a number, as those beside it
+    are: of which the `message` speaks, or with 1 in its place a size comes out.
+
+        params: {width: 64, scale: "2"}      <- here
+        body: [{linear: $(width * scale)}]
+    """
+    if len(places(value, links, document)) > _FEW:
+        return None
+    odd: dict[Loc, Any] = {}
+    _worth(value, (links, document), odd, None)
+    found = [
+        at
+        for at, leaf in odd.items()
+        if message.startswith(f"{show(leaf)} is no")
+        or _fits(_worth(value, (links, document), {}, at))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def uneven(values: Iterable[Any], links: Links, document: Said) -> Loc | None:
+    """The one list of the chosen variant, of another length than its default, that is read."""
+    name, spec = str(document.variant), document.spec
+    chosen = spec.variants.get(name, {})
+    lengths = {k: _length(spec.params.get(k)) for k, v in chosen.items() if _length(v)}
+    found = {
+        at: None
+        for value in values
+        for at in places(value, links, document)
+        if at.path[:2] == ("variants", name) and at.file == spec.loc.file
+        and lengths.get(str(at.path[2]), 0) not in (0, _length(chosen[str(at.path[2])]))
+    }  # fmt: skip
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
+def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc | None) -> Any:
+    """A value from what the text says alone, with 1 at a place; None where that is not enough.
+
+    Notes what is `odd`, by place.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_worth(entry, seen, odd, one) for entry in value]
+    if not isinstance(value, Expr):
+        return value
+    env: dict[str, Any] = {}
+    for name in value.names:
+        found = _look(name, *seen)
+        if found is not None:
+            env[name] = _one(found.inside(), seen[1], odd, one)
+    try:
+        return evaluate(value, env) if env.keys() >= value.names else None
+    except ExpressionError:
+        return None
+
+
+def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+    """What a name stands for."""
+    value = _entries(found, document, odd, one)
+    for place in found.entry:
+        value = next(iter(value[place:]), None) if isinstance(value, (list, tuple)) else None
+    return value
+
+
+def _entries(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+    value, loc = found.value, found.loc
+    if loc == one:
+        return 1
+    if isinstance(value, (list, tuple)):
+        every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
+        return [_entries(entry, document, odd, one) for entry in every]
+    digits = isinstance(value, str) and (found.among or value.strip("-").isdecimal())
+    if value is None or digits or (is_whole(value) and not _size(value)):
+        odd[loc] = value
+    return _worth(value, (found.around, document), odd, one)
+
+
+def _fits(value: Any) -> bool:
+    return all(map(is_whole, value)) if isinstance(value, list) else _size(value)
+
+
+def _size(value: Any) -> bool:
+    return is_whole(value) and 0 < value < _MOST
 
 
 def _look(name: str, links: Links, document: Said) -> _Found | None:

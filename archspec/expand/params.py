@@ -137,6 +137,14 @@ def inputs(
     return found, axes
 
 
+def _lacking(declared: Input, other: Sequence[int]) -> str:
+    """A whole shape to give in place of one with too few axes."""
+    sizes = [axis.size if isinstance(axis, Axis) else axis for axis in declared.shape]
+    lacks = len(sizes) - len(other)
+    first = ", ".join(map(str, [*sizes[:lacks], *other]))
+    return f"the channels first: [{first}]" if len(sizes) > 2 and lacks == 1 else "as in the file"
+
+
 def _sizes(
     state: State, name: str, declared: Input, env: Env, other: Sequence[int] | None
 ) -> tuple[int, ...]:
@@ -148,6 +156,8 @@ def _sizes(
     if other is not None and len(other) != len(declared.shape):
         axes = f"{len(declared.shape)} axes; {list(other)} has {len(other)}"
         help = "the batch axis is never written"
+        if len(other) < len(declared.shape):
+            help = f"all of them are given, {_lacking(declared, other)}"
         state.fault("E324", f"the input `{name}` has {axes}", declared.loc, help)
         raise HiddenError
     found = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from archspec.expand.plan import below, parts
@@ -43,9 +44,23 @@ def copies(state: State, item: Item, env: Env) -> tuple[int, Columns]:
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"`{name}` {count}" for name, count in lengths.items())
         message = f"the columns of `repeat` differ in length: {shown}"
-        state.fault("E216", message, repeat.loc, "give all columns the same length")
+        fault = Fault("E216", message, repeat.loc, "give all columns the same length")
+        odd = _odd(lengths)
+        if odd:
+            fault = replace(fault, loc=deeper(repeat.loc, odd))
+            state.wrong(repeat.columns[odd], fault, f"`repeat` of `{item.said}`")
+        else:
+            state.uneven(repeat.columns, fault, f"`repeat` of `{item.said}`")
         raise HiddenError
     return next(iter(lengths.values())), columns
+
+
+def _odd(lengths: Mapping[str, int]) -> str:
+    """The one column that is longer or shorter than all others, where these agree."""
+    (usual, most), *others = Counter(lengths.values()).most_common()
+    if most < 2 or len(others) != 1 or others[0][1] != 1:
+        return ""
+    return next(name for name, count in lengths.items() if count != usual)
 
 
 def environment(env: Env, columns: Columns, index: int) -> Env:

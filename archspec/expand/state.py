@@ -13,7 +13,7 @@ from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, bounded
-from archspec.language import Block, Filler, Init, Item, Spec
+from archspec.language import Block, Filler, Init, Input, Item, Spec
 from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.layers.base import Weight
@@ -65,6 +65,8 @@ class State:
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
         self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
+        self.entering: tuple[Input, ...] = ()  # the inputs of the document
+        self._beside: tuple[Step, ...] = ()
         self._said: set[tuple[object, ...]] = set()
 
     # ------------------------------------------------------------ complaints
@@ -99,7 +101,24 @@ class State:
             self.fault(fault.code, fault.message, fault.loc, fault.help)
             return
         fault = replace(fault, cause=tuple(origin.places(value, self.links, chosen)))
-        at = origin.place(value, self.links, chosen)
+        at = self._culprit(value, fault.message, chosen)
+        self._wrong_at(at, value, fault, said)
+
+    def uneven(self, columns: Mapping[str, Any], fault: Fault, said: str) -> None:
+        """Note that columns differ in length: one list of the variant may be why."""
+        at, every = None, [*columns.values()]
+        if self.chosen is not None:
+            at = origin.uneven(every, self.links, self.chosen)
+            fault = replace(fault, cause=tuple(origin.places(every, self.links, self.chosen)))
+        if at is None:
+            self.fault(fault.code, fault.message, fault.loc, fault.help)
+        else:
+            self._wrong_at(at, every, fault, said)
+
+    def _wrong_at(self, at: Loc | None, value: Any, fault: Fault, said: str) -> None:
+        """Note a fault of a value; `at` is the place where it stands, if that is elsewhere."""
+        chosen = self.chosen
+        assert chosen is not None
         if at is not None:
             used = Step(fault.loc, said, _USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
@@ -108,6 +127,13 @@ class State:
         else:
             fault = replace(fault, chain=self.chain())
         self._of_value(fault, getattr(value, "text", None) if at is None else None)
+
+    def _culprit(self, value: Any, message: str, chosen: Said) -> Loc | None:
+        """The place of what makes a value wrong, if that is elsewhere."""
+        if message.startswith("the index "):
+            return origin.uneven([value], self.links, chosen)
+        found = origin.culprit(value, self.links, chosen, message)
+        return found or origin.place(value, self.links, chosen)
 
     def _of_value(self, fault: Fault, text: str | None = None) -> None:
         """Note a fault of a value, once however often that is used, and its `text` is written."""
@@ -162,7 +188,23 @@ class State:
                 continue  # a copy of a call: one step
             before = links[k - 1] if k and links[k - 1].item is link.item else None
             steps.append(Step(link.item.loc, _said(link, before)))
-        return tuple(steps)
+        return (*steps, *self._beside)
+
+    def ranked(self, kinds: Types) -> tuple[Step, ...]:
+        """Where the number of axes is said, if a tensor has as many as the network's one input."""
+        entering = self.entering[0] if len(self.entering) == 1 else None
+        if entering is None or all(k is None or k.rank != len(entering.shape) for k in kinds):
+            return ()
+        return (Step(entering.loc, f"the input has {len(entering.shape)} axes", COMPARE),)
+
+    @contextmanager
+    def beside(self, *steps: Step) -> Iterator[None]:
+        """Where else to look, for what is noted meanwhile: it ends the chain."""
+        self._beside = steps
+        try:
+            yield
+        finally:
+            self._beside = ()
 
     def path(self) -> tuple[str, ...]:
         """The path of the call that is being walked."""
@@ -235,6 +277,10 @@ class State:
             self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
             return
         fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
+        place = self._culprit(said, bad.message, chosen) if chosen is not None else None
+        if place is not None:
+            used = Step(at, f"`$({text})`", _USED)
+            fault = replace(fault, loc=place, chain=(*self.chain(), used))
         self._of_value(fault, bad.message)
 
     def condition(self, item: Item, field: str, env: Env) -> bool | None:
@@ -361,6 +407,15 @@ class State:
             )
             raise self.stop("E407", message, item.key, "end the recursion with `when`")
 
+    @contextmanager
+    def inside(self, link: Link) -> Iterator[None]:
+        """For what a call works out before it is entered: the defaults of its params."""
+        self.links.append(link)
+        try:
+            yield
+        finally:
+            self.links.pop()
+
     def leave(self) -> None:
         self.links.pop()
         self.depth -= 1
@@ -381,6 +436,7 @@ class State:
 
 
 _USED = "used from"
+COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 _MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"
 
@@ -415,7 +471,7 @@ def _said(link: Link, before: Link | None) -> str:
         text += f", copy {copy.index + 1} of {copy.count}"
     computed = [k for k, v in item.args.items() if isinstance(v, Expr)]
     if link.args is not None:
-        known = [k for k in computed if link.args.get(k) is not UNKNOWN]
+        known = [k for k in computed if link.args.get(k, UNKNOWN) is not UNKNOWN]
         text += "".join(f", {k} = {_plain(link.args[k])}" for k in known[:_SHOWN])
     return text
 

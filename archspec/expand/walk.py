@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from archspec.expand import wiring
-from archspec.expand.names import Frame, Given, Named, Spot
+from archspec.expand.names import NAMELESS, Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
@@ -109,16 +109,16 @@ class Walk:
         try:
             name = self.state.text(plan.labels, env, loc)
         except HiddenError:
-            return self._nameless()
+            return self.nameless()
         wrong = bad_id(name, item.op)
         if wrong:
             self.state.fault("E205", wrong, loc, other_id(name))
-            return self._nameless()
+            return self.nameless()
         return name
 
     def inward(self, plan: Plan, spot: Spot) -> None:
         """`convs.0` → its place in what stands under `convs`, which others fill too."""
-        if spot.label is None or spot.label.startswith("?"):
+        if spot.label is None or spot.label.startswith(NAMELESS):
             return
         above, _, name = spot.label.partition(".")
         entry = spot.frame.names.get(above)
@@ -128,37 +128,49 @@ class Walk:
         if not isinstance(entry, Named) or entry.of != "items" or entry.frame is None:
             loc = deeper(plan.item.loc, "id")
             self.state.fault("E314", f"`{above}` is another item here", loc, "choose another `id`")
-            spot.label = self._nameless()
+            spot.label = self.nameless()
             return
         spot.frame, spot.prefix, spot.label = entry.frame, (*spot.prefix, above), name
 
-    def _nameless(self) -> str:
+    def nameless(self) -> str:
         """A name that no item can have, for one whose own has a fault."""
-        return f"?{len(self.made)}.{len(self.state.links)}.{self.state.copies}"
+        return f"{NAMELESS}{len(self.made)}.{len(self.state.links)}.{self.state.copies}"
 
     def claim(self, frame: Frame, name: str, entry: Named | Copy, plan: Plan) -> None:
         """Take a name in; two equal paths are a fault."""
         if frame.claim(name, entry):
             return
+        if isinstance(entry, Copy):
+            self.used.add(entry)  # that no output needs it follows
         item, state = plan.item, self.state
         loc = deeper(item.loc, "id") if item.id is not None else item.loc
         known = frame.names.get(name)
         if isinstance(known, Value) or (isinstance(known, Named) and (known.of or known.missing)):
             state.fault("E314", f"`{name}` is an input here", loc, "choose another `id`")
             return
+        frame.names[name] = Named(Value(None), twice=True)
         around = next((link.item for link in reversed(state.links) if link.count), None)
         if item.id is None:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
+        elif around is not None and around.loc == item.loc:
+            help = f"let the id tell its copies apart: `{name}_$(loop.index)`"
+        elif self._has_another(item):
+            help = "choose another `id`: an item before this one has it"
         elif around is not None:
-            apart = f"`{name}_$(loop.index)`"
-            help = f"let the id tell its copies apart: {apart}"
-            if around.loc != item.loc:
-                help = f"give the repeat an `id`, or {help}"
+            apart = f"let the id tell its copies apart: `{name}_$(loop.index)`"
+            help = f"give the repeat an `id`, or {apart}"
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))
         cause = () if around is None else (around.loc.path,)  # its columns, for all in it
         state.fault("E314", f"two items have the path `{path}`", loc, help, cause=cause)
+
+    def _has_another(self, item: Item) -> bool:
+        """Whether the id of an item is written at another one of this block too."""
+        every = (i for one in self.items for i in (one, *below(one)) if i is not item)
+        return any(
+            i.id is not None and item.id is not None and i.id.text == item.id.text for i in every
+        )
 
     # ------------------------------------------------------------ what expressions see
 
@@ -227,6 +239,12 @@ class Walk:
             sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
             return False
+        negative = next((k for k, s in enumerate(sizes) if s is not None and s < 0), None)
+        if negative is not None:
+            message = f"`expect` says {sizes[negative]}; a size is not negative"
+            fault = Fault("E501", message, deeper(loc, negative))
+            state.wrong((item.expect or ())[negative], fault, f"`expect` of `{item.said}`")
+            return False
         found = out.type.shape
         pairs = zip(sizes, found, strict=False)
         if len(sizes) == len(found) and all(s is None or s == n for s, n in pairs):
@@ -238,6 +256,10 @@ class Walk:
         return False
 
     # ------------------------------------------------------------ inputs
+
+    def offer(self, before: wiring.Entry | None) -> None:
+        """What leaves nothing on the line has these outputs to choose from."""
+        self.state.offered = tuple(before.outs) if isinstance(before, Copy) else ()
 
     def first(self, plan: Plan, spot: Spot) -> Value | None:
         """The first input of an item that may be absent, which it then passes on."""
@@ -271,14 +293,17 @@ class Walk:
     def _seen(self, ref: Ref, spot: Spot, *, behind: bool) -> list[Value]:
         """What a path leads to, or what the copy before gives; untyped where it has a fault.
 
-        Of a pattern that is all outputs of the copy before.
+        Of a pattern that is all outputs of the copy before, and of a block none of whose outputs
+        is called `output`.
         """
-        if ref.path.text == "prev" or (behind and not ref.many):
+        called = isinstance(spot.before, Copy) and spot.before.instance is not None
+        every = behind and (ref.many or (called and spot.line is None))
+        if ref.path.text == "prev" or (behind and not (ref.many or every)):
             if spot.line is None:
                 wiring.nothing_flows(self.state, ref.loc)
             return [spot.line or Value(None)]
         try:
-            if behind and spot.before is not None:
+            if every and spot.before is not None:
                 found = [inner for _, inner in wiring.parts(spot.before, "*")]
             elif self._unmade(ref, spot):
                 return []

@@ -6,15 +6,16 @@ And values → inputs, in the order in which an op, a block or a group takes the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
-from archspec.expand.names import Frame, Given, Named
+from archspec.expand.names import NAMELESS, Frame, Given, Named
 from archspec.expand.plan import CALL, Plan
-from archspec.expand.state import Env, HiddenError, State, block_of, deeper
+from archspec.expand.state import COMPARE, Env, HiddenError, State, block_of, deeper
 from archspec.expand.tree import Body, Copy, Value
 from archspec.language import Ref
 from archspec.language.names import input_name
-from archspec.text.faults import Loc
+from archspec.text.faults import Loc, Step
 from archspec.text.words import did_you_mean, near
 
 Entry = Named | Copy | Value
@@ -74,7 +75,7 @@ def _inward(state: State, ref: Ref, found: Entry, path: tuple[str, list[str]]) -
         return [e for at, inner in every for e in _inward(state, ref, inner, (at, rest[1:]))]
     inner, taken = inside(found, rest)
     if inner is None:
-        if not _faulty(found):
+        if not _faulty(found) and not _unknown(found):
             _no_part(state, ref, seen, first, found)
         raise HiddenError
     return _inward(state, ref, inner, (".".join((seen, *rest[:taken])), rest[taken:]))
@@ -133,9 +134,21 @@ def value(state: State, ref: Ref, found: Entry) -> Value:
 
 
 def _faulty(found: Entry) -> bool:
-    """Whether it is an op with a fault of its own: what it gives is not known."""
+    """Whether it has a fault of its own, so that what it gives is not known."""
+    if isinstance(found, Named) and found.twice:
+        return True
     copy = found.copy if isinstance(found, Named) else found
     return isinstance(copy, Copy) and not copy.group and copy.layer is None and not copy.instance
+
+
+def _unknown(found: Entry) -> bool:
+    """Whether a fault hides what there is of it: a repeat without a count, a list with a gap."""
+    if not isinstance(found, Named):
+        return False
+    if found.frame is None:
+        return found.copy is None and found.out is not None and found.out.type is None
+    listed = found.frame.names.values() if found.of in ("inputs", "outputs") else ()
+    return any(isinstance(one, Value) and one.type is None for one in listed)
 
 
 def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
@@ -160,22 +173,59 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    help = _deeper(head, frame) or did_you_mean(head, known) or _SIGHT
-    # it may be what an id with a fault was to name, or an input that is not declared
-    hidden = any(n.startswith("?") for n in known) or block_of(ref.loc) in state.overfed
-    if hidden and near(head, known).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS)):
+    help = _deeper(head, frame) or _meant(ref, path, known) or did_you_mean(head, known) or _SIGHT
+    if head == "prev":
+        help = "only `from` knows it: give the item an `id`, and write that"
+    if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
 
 
+def _meant(ref: Ref, path: str, known: Iterable[str]) -> str:
+    """The path with the name in it that was likely meant, as it is to be written; or ""."""
+    head, dot, rest = path.partition(".")
+    guess = near(head, known)
+    first = ref.path.parts[0] if ref.path.parts else ""
+    if not guess or not isinstance(first, str):
+        return ""
+    if dot and not ref.path.names:
+        return f"did you mean `{guess}.{rest}`?"
+    computed = head.removeprefix(first)  # `1024` of `shrink_$size`
+    if first == head or not computed or not guess.endswith(computed):
+        return ""
+    return f"did you mean `{guess.removesuffix(computed)}{ref.path.text[len(first) :]}`?"
+
+
+def may_be(head: str, known: Iterable[str], *, hidden: bool = False) -> bool:
+    """Whether a name that nothing has may be that of what a fault hides.
+
+    Of an item whose id, or whose copies, have a fault; or, where inputs are `hidden`, one of these.
+    """
+    named = [*known]
+    if not hidden and not any(name.startswith(NAMELESS) for name in named):
+        return False
+    return head.endswith("*") or near(head, named).rstrip(_DIGITS) in ("", head.rstrip(_DIGITS))
+
+
 def _deeper(name: str, frame: Frame) -> str:
     """Where it stands, if that is inside of an item that is seen."""
-    groups = ((n, e) for f in frame.outward() for n, e in f.names.items() if isinstance(e, Named))
-    inside = (n for n, e in groups if e.frame is not None and name in e.frame.names)
-    found = next(inside, None)
-    return f"it stands inside of `{found}`: `{found}.{name}`" if found is not None else ""
+    every = (inner for outer in frame.outward() for inner in _within(outer))
+    found = next((f for f in islice(every, _LOOKED) if name in f.names), None)
+    if found is None:
+        return ""
+    path = ".".join(found.path)
+    return f"it stands inside of `{path}`: `{path}.{name}`"
 
 
+def _within(frame: Frame) -> Iterator[Frame]:
+    """The groups and copies that have names in a frame, and those in them."""
+    for named in frame.names.values():
+        if isinstance(named, Named) and named.frame is not None:
+            yield named.frame
+            yield from _within(named.frame)
+
+
+_LOOKED = 1000  # groups: a near name is worth no more
 _DIGITS = "0123456789"
 _SIGHT = "paths lead to earlier items of this block, and to inputs"
 
@@ -187,10 +237,10 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
     copy = found.copy if isinstance(found, Named) else found
     if isinstance(copy, Copy) and not known:
         known = copy.outs
-    message = f"`{seen}` has no part `{part}`"
+    message, cause = f"`{seen}` has no part `{part}`", (part, id(found))
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"
-    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)))
+    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=cause)
 
 
 # ---------------------------------------------------------------- what an item takes
@@ -270,8 +320,12 @@ def _miscounted(
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     if plan.kind == CALL and not lacking:
-        state.overfed.add(("blocks", item.said))
+        block = ("blocks", item.said)
+        state.overfed.add(block)
         help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
         cause = ("inputs", item.said)
-    state.fault("E311", message, loc, help, cause=cause)
+        steps = (Step(Loc(loc.file, (*block, "inputs")), f"`{item.said}` takes {listed}", COMPARE),)
+    with state.beside(*steps):
+        state.fault("E311", message, loc, help, cause=cause)

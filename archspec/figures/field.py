@@ -82,6 +82,16 @@ class _Figure:
         whole = any(field.whole for field in self.last.fields)
         return f"{said}; by another path all of it" if whole else said
 
+    @property
+    def beyond(self) -> str:
+        """What stands where a field reaches beyond the input."""
+        wraps = [field.wraps for field in self.last.fields]
+        if not any(wraps):
+            return "into padding"
+        return (
+            "where it goes on at the other end" if all(wraps) else "into padding or the other end"
+        )
+
     def colour(self, number: int) -> str:
         """From light to dark; that of the node itself stands out."""
         if number == len(self.found) - 1:
@@ -173,7 +183,7 @@ class _Squares(_Figure):
             shown = ", ".join(f"{first}…{last}" for first, last in (self.rows, self.columns))
             yield f"shown of {self.input}: cells {shown}"
         if any(stroke.dash for stroke in self.strokes):
-            yield "dashed: reaches beyond the input, into padding"
+            yield "dashed: reaches beyond the input, " + self.beyond
 
     def _stroke(self, number: int) -> Stroke:
         last = number == len(self.found) - 1

@@ -54,16 +54,24 @@ def levels(network: Network, shown: Outline) -> dict[str, Level]:
     """The level of every part, by key.
 
     That of its output: the effective stride where the receptive field has one; behind something
-    that sees everything, input size by map size; of a sequence, that of what it is made from.
+    that sees everything, input size by map size; of a sequence, that of what it is made from. What
+    is made of no input, a parameter or constant, stands with the first that takes it.
     """
     rows, largest = network.analysis.rows, _largest(network)
     found: dict[str, Level] = {}
+    fixed: list[str] = []
     for part in shown.parts:
-        before = [found[link.source] for link in shown.sources[part.key]]
+        sources = [link.source for link in shown.sources[part.key]]
+        before = [found[key] for key in sources if key in found]
+        if not before and part.kind != "input":
+            fixed.append(part.key)
+            continue
         own = before[0] if part.kind == "output" else _level(network, rows[part.main], largest)
         highest = max(before, key=lambda level: level.order, default=Level())
         found[part.key] = highest if own is None else own
-    return found
+    for key in reversed(fixed):
+        found[key] = next((found[link.target] for link in shown.targets[key]), Level())
+    return {part.key: found[part.key] for part in shown.parts}
 
 
 def _largest(network: Network) -> dict[int, tuple[int, ...]]:

@@ -18,6 +18,7 @@ from archspec.language.names import COMPANIONS, MODIFIERS
 from archspec.language.refusals import Faults, Steps, refuse
 from archspec.language.values import Value
 from archspec.layers import REGISTRY, BadArgument, examine
+from archspec.layers.complaints import along
 from archspec.text.words import cut
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def of_op(
         main is not None and known.keys().isdisjoint(given) and cls.accepts(main, given)
     )
     if bare and main is None:
-        help = f"write `{op}` alone"
+        help = (along(op, node) if type(node) is int else "") or f"write `{op}` alone"
         faults.add(steps, "E208", f"`{op}` takes no parameters", help)
         return {}
     if bare:

@@ -53,7 +53,7 @@ _MISSING = {
     "shape": ("E204", "an input is empty; it takes a shape", "for example `[3, 224, 224]`"),
     "merge": ("E202", "`branches` needs `merge`",
               "add `merge: concat` (or add, mul, mean, max) beside it"),
-    "file": ("E202", "a used file needs `file`", "write `{file: resnet50.yaml}`"),
+    "file": ("E202", "a used file needs `file`", "for example `{file: resnet50.yaml}`"),
     "from": ("E202", "an entry needs `from`", "`from: name`"),
     "sha256": (
         "E228", "`sha256` is missing",
@@ -126,7 +126,8 @@ class Complaints:
             said = f"there is no op `{cut(word)}`"
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
-        guess = likely or self.near(word, blocks) or self.near(word, ops, _ALIKE)
+        guess = likely or self.near(word, [*blocks, *ops], 1.0)
+        guess = guess or self.near(word, blocks) or self.near(word, ops, _ALIKE)
         help = f"did you mean `{guess}`?" if guess else help
         help = help if guess in blocks else INSTEAD.get(plain, help)
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
@@ -185,15 +186,21 @@ class Refused:
         params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
         end = self._early(to)
         named = {path for path, error in self.errors if error["type"] == "E205"}
+        wrong = {path for path, _ in self.errors}
+        # what stands in an item too many is missing in the next: its `- ` stands on another line
+        crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
         for path, error in self.errors:
             type_ = error["type"]
             above = path[:-1]
             if (end and end[: len(path)] == path) or (path in named and type_ != "E205"):
                 continue  # of a key that is no name the value is not looked at
+            if type_ == "E214" and _before(path) in crowded:
+                continue
             if type_ == "extra_forbidden":
                 self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":
-                self._missing(path, str(error["loc"][-1]), to)
+                if error["loc"][-1] != "merge" or (*path, "branches") not in wrong:
+                    self._missing(path, str(error["loc"][-1]), to)
             elif type_ == "no_operation":
                 found = error["ctx"]
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])
@@ -234,6 +241,9 @@ class Refused:
         """The operation with what stands beside it, as it is to be written."""
         item = at(self.data, path[:-1])
         given, layer = item[op], REGISTRY.get(op)
+        if layer is not None and layer.takes == ("*",) and isinstance(given, (str, list)):
+            shown = written({str(path[-1]): item[path[-1]]})
+            return f"write `from: {cut(written(given))}` beside `{op}: {cut(shown)}`"
         if given is not None and not isinstance(given, dict):
             main = None if layer is None else layer.main()
             given = layer.meant({main: given}) if layer is not None and main else None
@@ -314,6 +324,12 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
     guess = found["alike"] or to.near(str(at(to.data, path)), words)
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
+
+
+def _before(path: Steps) -> Steps | None:
+    """The place of the item before the one at a place."""
+    *above, last = path or ("",)
+    return (*above, last - 1) if isinstance(last, int) else None
 
 
 def _subject(path: Steps) -> str:

@@ -470,8 +470,10 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
             faults.at((name,), broken, bad_param, name)
             expression = isinstance(entry, str) and entry.startswith("$")
             if not isinstance(entry, list) and not expression:
-                said = f"the column `{cut(name)}` is {written(entry)}; a column is a list"
-                faults.add((name,), "E218", said, f"write `[{cut(written(entry))}]`")
+                shown = "empty" if entry is None else written(entry)
+                said = f"the column `{cut(name)}` is {shown}; a column is a list"
+                help = "write `[…]`" if entry is None else f"write `[{cut(shown.strip('[]'))}]`"
+                faults.add((name,), "E218", said, help)
         lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
         counts = Counter(lengths.values())
         if len(counts) > 1:

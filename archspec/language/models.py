@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, ValidationError
 
-from archspec.expressions import Expr
+from archspec.expressions import Expr, Template
 from archspec.language import arguments
 from archspec.language.arguments import BESIDE
 from archspec.language.expected import Expected, Warnings
@@ -136,8 +136,14 @@ def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInf
         return read(node)
     except ValidationError:
         if info.context.lenient:
-            return Item.model_construct(op=LEFT_OUT)
+            return Item.model_construct(op=LEFT_OUT, id=_id_of(node.node))
         raise
+
+
+def _id_of(node: Any) -> Template | None:
+    """The id of an item that was refused: others may speak of it."""
+    name = node.get("id") if isinstance(node, dict) else None
+    return Template(name, (name,)) if isinstance(name, str) and "$" not in name else None
 
 
 def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
@@ -258,7 +264,14 @@ def _arguments(node: Any, info: ValidationInfo[Any]) -> dict[str, Value]:
             return arguments.of_block(op, node, (), ("with",), faults)
         if cls is not None:
             return arguments.of_op(cls, node, steps, faults, reading.checked)
+        if op not in reading.blocks and _is_body(node):
+            return {}  # no block is given items
         return arguments.of_block(op, node, reading.blocks.get(op) or (), steps, faults)
+
+
+def _is_body(node: Any) -> bool:
+    """Whether what is written behind a word are items."""
+    return isinstance(node, list) and any(isinstance(entry, dict) for entry in node)
 
 
 def _inputs(node: Any, info: ValidationInfo[Any]) -> tuple[Ref, ...]:
@@ -406,6 +419,10 @@ def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCusto
     if colon and rest and (reading.known(head) or is_block(head)):
         span, help = (len(head), len(head) + 1), f"write `{head}: {cut(rest)}`"
         return refuse("E115", "a space is missing after `:`", help, span=span)
+    head, blank, rest = word.partition(" ")
+    if blank and (reading.known(head) or is_block(head)):
+        said, help = f"`:` is missing after `{head}`", f"write `{head}: {cut(rest)}`"
+        return refuse("E104", said, help, on_key=on_key)
     if "$" in word:
         said = f"`{cut(word)}` is an expression; an operation is a word"
         return refuse("E207", said, on_key=on_key)

@@ -11,7 +11,7 @@ one where, the table "where | may use" of docs/language.md says; a place has one
 from __future__ import annotations
 
 import re
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,7 +19,7 @@ from enum import Enum
 from archspec.expressions import Expr, Template
 from archspec.language.complaints import Complaints
 from archspec.language.models import LEFT_OUT, Block, Item, Spec
-from archspec.language.names import is_block
+from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
@@ -81,6 +81,9 @@ class Scopes:
         self.spec, self.to = spec, to
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
+        # params and columns, by the block they stand in: where, and which of them are read
+        self.declared: dict[tuple[str, str], Steps] = {}
+        self.read: set[tuple[str, str]] = set()
 
     def document(self) -> None:
         """Notes what is wrong with the names of the whole document."""
@@ -98,6 +101,7 @@ class Scopes:
         self.init(spec.init, sight, Where.COUNT)
         self.totals()
         self.strangers()
+        self.misspelt()
 
     def params(self, given: Mapping[str, Mapping[Steps, Value]], sight: Sight) -> None:
         """Values of params, by place: each sees those above it, and what `sight` has besides."""
@@ -108,6 +112,10 @@ class Scopes:
             for path, value in values.items():
                 self.look(value, path, seen, Where.DEFAULT)
             above[name] = values
+            self.declare(name, next(iter(values)))
+
+    def declare(self, name: str, path: Steps) -> None:
+        self.declared.setdefault((_owner(path), name), path)
 
     def hidden(self, params: Collection[str], inputs: Collection[str], path: Steps) -> None:
         for name in params:
@@ -187,7 +195,7 @@ class Scopes:
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
-                sight.items.update(dict.fromkeys(_ids(item), True))
+            sight.items.update(dict.fromkeys(_ids(item), True))
 
     def item(self, item: Item, sight: Sight) -> None:
         if item.repeat is not None:
@@ -219,6 +227,7 @@ class Scopes:
     def repeat(self, repeat: Repeat, sight: Sight) -> None:
         path = repeat.loc.path
         for name in repeat.columns:
+            self.declare(name, (*path, name))
             if name in sight.inputs:
                 said = f"the column `{name}` hides an input of that name"
                 self.twice((*path, name), said, "choose another name")
@@ -270,7 +279,9 @@ class Scopes:
         params = inside.params
         if "" in args:
             said, help = f"`{op}` takes no parameters", f"write `{op}` alone"
-            self.to.add("E208", said, path, help, cause=("params", op))
+            items = op.lower() in STRUCTURE and isinstance(args[""], list)
+            help = f"did you mean `{op.lower()}`?" if items else help
+            self.to.add("E208", said, path, help, on_key=items, cause=("params", op))
         unknown = [key for key in args if key not in params]
         for key in unknown:
             if key:
@@ -289,10 +300,37 @@ class Scopes:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
-        for item in self.strange:
-            likely = self.to.near(item.said, idle)
-            path, on_key = item.key.path, item.key.on_key and item.op != "call"
-            self.to.no_operation(item.said, path, blocks, on_key=on_key, likely=likely)
+        for word, calls in Counter(item.said for item in self.strange).items():
+            likely = self.to.near(word, idle)
+            if calls > 1 and likely:
+                at = ("use" if likely in self.spec.use else "blocks", likely)
+                said = f"nothing calls the block `{likely}`; `{cut(word)}`, which is called"
+                said += f" {calls} times, is not there"
+                self.to.add("E207", said, at, f"did you mean `{cut(word)}`?", on_key=True)
+                continue
+            for item in self.strange:
+                if item.said == word:
+                    path, on_key = item.key.path, item.key.on_key and item.op != "call"
+                    self.to.no_operation(word, path, blocks, on_key=on_key, likely=likely)
+
+    def misspelt(self) -> None:
+        """A name that is read more than once and declared nowhere, beside one that nothing reads.
+
+        Then the slip is where that is declared: one place, and not all the others.
+        """
+        named = (self.to.file, "name")
+        times = Counter(fault.cause for fault in self.to.faults if fault.cause[:2] == named)
+        for cause, count in times.items():
+            owner, name = map(str, cause[2:])
+            idle = {n: at for (o, n), at in self.declared.items() if o == owner}
+            idle = {n: at for n, at in idle.items() if (owner, n) not in self.read}
+            likely = self.to.near(name, idle)
+            if count < 2 or not likely:
+                continue
+            self.to.faults = [fault for fault in self.to.faults if fault.cause != cause]
+            said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"
+            help = f"did you mean `{cut(name)}`?"
+            self.to.add("E219", f"{said} is not declared", idle[likely], help, on_key=True)
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():
@@ -323,6 +361,8 @@ class Scopes:
     def expression(self, expr: Expr, path: Steps, sight: Sight, where: Where) -> None:
         """Notes the names of an expression that have none, and fields of what is no record."""
         blind = [name for name in sorted(expr.names) if not sight.sees(name, where)]
+        for owner in {_owner(path), "" if path[2:3] == ("params",) else _owner(path)}:
+            self.read.update((owner, name) for name in expr.names)
         for name in blind:
             self.blind(name, expr, path, sight, where)
         if blind:
@@ -366,13 +406,18 @@ class Scopes:
                 help = f"the {are} called {listed(called)}"
             self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
         else:
-            owner = str(path[1]) if path[0] == "blocks" else ""
+            owner = _owner(path)
             none = owner and not sight.params  # one fault: the block declares no params
             cause = ("params", owner) if none else ("name", owner, name)
             help = self.to.did_you_mean(name, sight.names(where))
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )
+
+
+def _owner(path: Steps) -> str:
+    """The block that a place is in; "" for the document."""
+    return str(path[1]) if path[0] == "blocks" else ""
 
 
 def _values(item: Item) -> Iterator[tuple[Steps, Value]]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from archspec.layers.base import (
@@ -168,9 +170,12 @@ class Attention(Layer):
             own += seen * d * (3 - max(given))
         return Kept(inputs=given, bytes=4 * own)
 
-    def copies(self, place: int, given: Lying) -> int:
-        whole = foldable(given, 1) if self.kv_heads is not None else foldable_by_steps(given)
-        return int(not whole)
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """One for each projection of its own, with the steps in front where torch does all."""
+        if self.kv_heads is None:
+            return int(not foldable_by_steps(given[place]))
+        last = not {place + 1, 2} & given.keys() - {place}
+        return (3 - place if last else 1) * int(not foldable(given[place], 1))
 
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
         return steps_first(out) if self.kv_heads is None else None

@@ -20,7 +20,14 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from archspec.layers.strides import Lying, Strides, cellwise, foldable
+from archspec.layers.strides import (
+    Lying,
+    Strides,
+    cellwise,
+    channels_last,
+    foldable,
+    is_channels_last,
+)
 from archspec.text.words import written
 
 Shape = tuple[int, ...]
@@ -123,14 +130,16 @@ class Window:
 
     They are ceil((stride·o + lo)/up) … floor((stride·o + hi)/up). A convolution has up = 1,
     lo = -padding, hi = lo + dilation·(kernel - 1); a transposed one or an upsampling has up > 1.
-    Cells outside the input are padding. A mirrored or wrapped cell counts where the padded one
-    stands. lo > hi: nothing is read (of a second input only the size).
+    Cells outside the input are padding; `beyond` says what stands there: nothing of the input, or
+    with "reflect", "replicate" and "circular" one of its cells. lo > hi: nothing is read (of a
+    second input only the size).
     """
 
     stride: int = 1
     up: int = 1
     lo: int = 0
     hi: int = 0
+    beyond: str = "zeros"
 
 
 POINT = Window()
@@ -291,6 +300,7 @@ class Layer(BaseModel):
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     cellwise: ClassVar[bool] = False  # what it makes lies in memory as its inputs do
+    formats: ClassVar[bool] = False  # gives channels last where it gets them so
     folds: ClassVar[int] = 0  # axes at the end; those before are one to torch, or copied for that
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
@@ -452,14 +462,16 @@ class Layer(BaseModel):
         """
         if self.cellwise:
             return cellwise(out, given)
+        if self.formats and all(map(is_channels_last, given if self.merges else given[:1])):
+            return channels_last(out)
         return given[0][1] if self.view else None
 
-    def copies(self, place: int, given: Lying) -> int:
-        """How many copies it keeps of an input that it `keeps`, in its place, by how that lies.
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """How many copies it keeps of an input that it `keeps`, in its place, by how inputs lie.
 
         Default: one where axes that it `folds` are not one behind the other.
         """
-        return int(self.folds > 0 and not foldable(given, self.folds))
+        return int(self.folds > 0 and not foldable(given[place], self.folds))
 
     def call(self, *ins: Any, **_: Any) -> Call:
         """The torch code. Default: `target`, made from all parameters, called with all inputs."""

@@ -38,6 +38,15 @@ SPELT = {
     "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",
 }  # fmt: skip
 
+_ALONG = frozenset({"mean", "max", "min"})
+
+
+def along(op: str, axis: object = 0) -> str:
+    """What a merge of inputs is called along an axis of one: torch has one name for both."""
+    found = f"along an axis of one input it is `reduce: {{by: {op}, axis: {axis}}}`"
+    return found if op in _ALONG else ""
+
+
 # What is said here in other ways than by one op, by its name elsewhere without `_`.
 INSTEAD = {
     "sum": "`add: [a, b]` adds inputs, `reduce: sum` the cells of an axis",
@@ -51,7 +60,7 @@ INSTEAD = {
     "replicationpad": "write `pad: {amounts: …, mode: replicate}`",
     "spectralnorm": "it is `reparam: spectral_norm` of `conv` or `linear`",
     "weightnorm": "it is `reparam: weight_norm` of `conv` or `linear`",
-    "where": "`mul` one by a mask, the other by its opposite, and `add` them",
+    "where": "`mul` one by a mask of numbers, the other by its opposite, and `add` them",
     "maskedfill": "`attention` and `dot_attention` take masks; elsewhere `mul` by one",
     "swapaxes": "write `permute`, with the order of all axes: `permute: [1, 0]` of two",
     "tile": "`concat: [x, x]` repeats cells, `expand` an axis of one",
@@ -157,7 +166,7 @@ def _remedy(found: list[ErrorDetails], known: tuple[str, ...]) -> str:
     for e in found:
         value = e["input"]
         if e["type"] == "int_type" and isinstance(value, float) and value.is_integer():
-            return "use `//` where it is computed"
+            return "use `//` where it is computed; of a number with a point, `int(…)`"
         if e["type"] == "literal_error" and isinstance(value, str):
             return meant(value, known)
     return ""
@@ -200,4 +209,6 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
         return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
     others = ", ".join(f"`{n}`" for n in known)
     takes = f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
+    if name in ("axis", "dim", "keepdim"):
+        takes = along(cls.op) or takes
     return BadArgument(name, message, meant(name, known) or takes, "E208")

@@ -8,6 +8,7 @@ conv: {out: 8, kernel: 3, padding: 1}, on [3, 9, 10]
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -72,6 +73,7 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
+    formats = True
     family = "conv"
     linear = True
     channel = WHOLE
@@ -216,6 +218,12 @@ class Conv(Convolution):
                 )
         return found
 
+    def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
+        ((channel, *axes),) = super().reach(t)
+        padded = (max(slide.before, slide.after) > 0 for slide in self.slides_on(t))
+        modes = (self.padding_mode if pads else "zeros" for pads in padded)
+        return ((channel, *map(_filled, axes, modes)),)
+
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         sizes = [slide.out for slide in self.slides_on(t)]
         return (t.like((self.channels(t)[1], *sizes), map=True),)
@@ -247,6 +255,10 @@ class Conv(Convolution):
         kind = STANDARD.get(self.reparam or "")
         target = f"Conv{n}d{kind}" if kind else f"nn.Conv{n}d"
         return Call(target, args, wrap=self.wrap)
+
+
+def _filled(along: Reach, mode: str) -> Reach:
+    return Reach(along.axis, replace(along.window, beyond=mode))
 
 
 class ConvTranspose(Convolution):

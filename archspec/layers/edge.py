@@ -16,7 +16,6 @@ from archspec.layers.axis import place
 from archspec.layers.base import (
     INPUT,
     NOTHING,
-    WHOLE,
     Arg,
     Call,
     Kept,
@@ -122,8 +121,11 @@ class Pad(Rearrange):
         return (t.like([n + sum(s) for n, s in zip(t.shape, sides, strict=True)]),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        before = enumerate(before for before, _ in self.sides(t))
-        return (tuple(Reach(a, Window(lo=-n, hi=-n)) for a, n in before),)
+        windows = (
+            Window(lo=-before, hi=-before, beyond=self.mode if max(before, after) > 0 else "zeros")
+            for before, after in self.sides(t)
+        )
+        return (tuple(Reach(a, window) for a, window in enumerate(windows)),)
 
     def keeps(self, t: TensorType) -> Kept:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
@@ -307,7 +309,12 @@ class Roll(Rearrange):
         return (t,)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
-        return (along(t.rank, {a: WHOLE for a, s in self.places(t) if s % t.shape[a]}),)
+        moved = {
+            a: Reach(a, Window(lo=-s, hi=-s, beyond="circular"))
+            for a, s in self.places(t)
+            if s % t.shape[a]
+        }
+        return (along(t.rank, moved),)
 
     def call(self, t: TensorType) -> Call:
         axes, shifts = zip(*self.places(t), strict=True)

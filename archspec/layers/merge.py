@@ -326,6 +326,7 @@ class Matmul(Layer):
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
+    formats = True
     op = "concat"
     elsewhere = ("cat", "concatenate")
     family = "merge"

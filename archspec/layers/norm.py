@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -34,7 +35,7 @@ from archspec.layers.fields import (
     Size,
     Whole,
 )
-from archspec.layers.strides import Lying, Strides, dense, is_in_order
+from archspec.layers.strides import Lying, Strides, channels_last, is_channels_last, is_in_order
 from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
@@ -77,6 +78,7 @@ class BatchNorm(ChannelNorm):
     Its reach counts as cell by cell, which it is in evaluation.
     """
 
+    formats = True
     op = "batch_norm"
     elsewhere = ("bn", "normalization", "batchnormalization")
     target = "nn.BatchNorm{n}d"
@@ -150,14 +152,15 @@ class InstanceNorm(ChannelNorm):
         each = 3 if self.affine else 2  # mean, deviation and factor of each channel and sample
         return Kept(inputs=(0,), bytes=4 * each * t.shape[0])
 
-    def copies(self, place: int, given: Lying) -> int:
-        return int(not is_in_order(given))
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        return int(not is_in_order(given[0]))
 
 
 class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     autocast = "full"
+    formats = True
     op = "group_norm"
     elsewhere = ("gn",)
     target = "nn.GroupNorm"
@@ -188,14 +191,15 @@ class GroupNorm(ChannelNorm):
     def keeps(self, t: TensorType) -> Kept:
         return Kept(inputs=(0,), bytes=8 * self.groups)
 
-    def copies(self, place: int, given: Lying) -> int:
-        return int(not is_in_order(given))
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        return int(not is_in_order(given[0]) and not is_channels_last(given[0]))
 
 
 class LocalResponseNorm(Norm):
     """Each cell over its neighbours in channel: torch.nn.LocalResponseNorm."""
 
     autocast = "full"
+    cellwise = True
     op = "local_response_norm"
     elsewhere = ("lrn",)
     target = "nn.LocalResponseNorm"
@@ -275,10 +279,8 @@ class OverAxes(Norm):
 
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
         """With channels innermost where it is over these: torch's norm is over last axes."""
-        rank = len(out) - 1
-        if self.over(TensorType(out[1:]))[-1] == rank - 1:
-            return None
-        return dense(out, (1, *range(rank, 1, -1), 0))
+        last = self.over(TensorType(out[1:]))[-1] == len(out) - 2
+        return None if last else channels_last(out)
 
     def _shape(self, t: TensorType) -> Arg:
         sizes = tuple(t.shape[a] for a in self.over(t))

@@ -50,6 +50,7 @@ _SLIDING: Any = (
 class Pool(Windowed):
     """What pools with a window have in common."""
 
+    formats = True
     family = "pool"
     slides = True
     name: ClassVar[str]  # of torch's module, without `nn.` and the number of axes
@@ -336,6 +337,7 @@ def _single(arg: Arg) -> Arg:
 class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
+    formats = True
     family = "pool"
     reads = "map"
     examples = (

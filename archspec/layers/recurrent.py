@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, ClassVar, Literal
 
@@ -114,9 +114,9 @@ class Recurrent(Layer):
         of_cells = cells * (self.of_a_step * steps + self.of_first)
         return Kept(inputs=(0,), bytes=4 * (between + of_cells))
 
-    def copies(self, place: int, given: Lying) -> int:
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         """One for each direction, with the steps in front."""
-        return 0 if foldable_by_steps(given) else self.directions
+        return 0 if foldable_by_steps(given[0]) else self.directions
 
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
         return steps_first(out)
@@ -185,7 +185,7 @@ class Lstm(Recurrent):
         outputs = (0,) if self.directions == 1 else ()
         return Kept(inputs=(0,), outputs=outputs, bytes=4 * (spaces + between + states))
 
-    def copies(self, place: int, given: Lying) -> int:
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         return 0
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))

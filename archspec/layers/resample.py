@@ -52,6 +52,7 @@ class Upsample(LikeOther):
     To the size of a second input: torch.nn.functional.interpolate.
     """
 
+    formats = True
     op = "upsample"
     elsewhere = ("upsampling", "interpolate")
     colour = "upsampling"

@@ -40,6 +40,19 @@ def is_in_order(lying: Lying) -> bool:
     return all(n == 1 or a == b for n, a, b in zip(sizes, strides, wanted, strict=True))
 
 
+def channels_last(sizes: Sizes) -> Strides:
+    """Strides of a tensor whose channels are innermost, and the rest in order."""
+    return dense(sizes, (1, *range(len(sizes) - 1, 1, -1), 0))
+
+
+def is_channels_last(lying: Lying) -> bool:
+    """Whether it lies as one of torch's formats of that name: of two or three axes of space."""
+    sizes, strides = lying
+    wanted = channels_last(sizes)
+    alike = all(n == 1 or a == b for n, a, b in zip(sizes, strides, wanted, strict=True))
+    return alike and len(sizes) in (4, 5)
+
+
 def viewed(lying: Lying, sizes: Sizes) -> Strides | None:
     """Strides of the same elements as other axes; None where they have to be copied for that.
 
@@ -70,8 +83,8 @@ def steps_first(sizes: Sizes) -> Strides:
 
 def foldable_by_steps(lying: Lying) -> bool:
     """Whether samples and steps, the steps in front, can be looked at as one axis."""
-    turned: Lying = tuple((one[1], one[0], *one[2:]) for one in lying)  # type: ignore[assignment]
-    return foldable(turned, 1)
+    (samples, steps, size), strides = lying
+    return foldable(((steps, samples, size), (strides[1], strides[0], strides[2])), 1)
 
 
 def _runs(lying: Lying) -> list[tuple[int, int]]:

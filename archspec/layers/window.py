@@ -21,12 +21,25 @@ SPATIAL = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _MAPS = {n: "[C, " + ", ".join(axes) + "]" for n, axes in SPATIAL.items()}
 
 
+_OTHER = {  # what to do with (values of this kind, where these are wanted)
+    ("int", "float"): (
+        "give it an `embedding` first; a `constant` of numbers with a point, `2.0`, is float, and "
+        "so is `arange: [0.0, 8]`"
+    ),
+    ("bool", "float"): (
+        "true and false are for the masks of attention; numbers, 1 and 0, are `float`"
+    ),
+    ("float", "int"): (
+        "whole numbers are an input of `dtype: int`, or a `constant`, which `from` names"
+    ),
+}
+
+
 def expect_dtype(op: str, t: TensorType, dtype: str = "float") -> None:
     """Raises Mismatch unless the input holds `dtype`."""
     if t.dtype != dtype:
-        help = "give it an `embedding` first; a `constant` of numbers with a point, `2.0`, is float"
         message = f"`{op}` takes {dtype} values; the input {t} holds {t.dtype}"
-        raise Mismatch(message, help if (t.dtype, dtype) == ("int", "float") else "", "E303")
+        raise Mismatch(message, _OTHER.get((t.dtype, dtype), ""), "E303")
 
 
 def expect_map(op: str, t: TensorType, ranks: Sequence[int] = (1, 2, 3), least: int = 1) -> int:
@@ -122,7 +135,8 @@ def too_small(op: str, t: TensorType, axis: int, kernel: int, padded: int) -> Mi
     """The sentence for a window that does not fit along spatial axis `axis`."""
     name = SPATIAL[t.rank - 1][axis]
     size = t.shape[axis + 1]
-    cells = f"{size} cells" if padded == size else f"{size} cells ({padded} with padding)"
+    cells = f"{size} cell{'s' * (size != 1)}"
+    cells += "" if padded == size else f" ({padded} with padding)"
     message = f"`{op}` covers {kernel} cells along {name}, the input {t} has {cells}"
     return Mismatch(
         message, "pad the input, use a smaller kernel or fewer strides before it", "E304"

@@ -130,7 +130,7 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
     beside = f"beside weights and gradients of {learned}; {adam}"
     yield "training", f"{size(totals.saved_bytes)} a sample, {beside}"
     seen = features(analysis)
-    if seen is not None:
+    if seen is not None and receptive(seen):
         where = f"at `{seen.path}` (size / stride + padding, in input cells)"
         yield "field", f"{receptive(seen)} {where}"
     for accepted in analysis.sizes:

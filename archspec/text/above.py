@@ -24,6 +24,12 @@ _ROW = re.compile(r"( *)((?:- +)*)([^\s#].*)")
 _DASH = re.compile(r"-(?=[A-Za-z{\[])")
 _EQUALS = re.compile(r"([a-z]\w*) ?=+ ?(?=\S)")
 _NO_COLON = re.compile(r"([a-z]\w*) *(?=[\[{])")
+_COMMENT = re.compile(r"\s+#.*|\s+$")
+_BLOCK = re.compile(r"[A-Z]\w*:")
+# What has keys below it; an op has none where it stands without a value.
+_SECTION = re.compile(
+    r"([A-Z]\w*|input|params|blocks|use|variants|init|expect|outputs|weights|branches|repeat):"
+)
 
 
 class _Row(NamedTuple):
@@ -35,9 +41,21 @@ class _Row(NamedTuple):
     said: str
     at: int  # where that starts
 
+    @property
+    def key(self) -> int:
+        """The column of its first word, behind the dashes."""
+        return self.at - self.start
+
+    @property
+    def open(self) -> bool:
+        """Whether what belongs to it stands on the lines below."""
+        return self.said.endswith(":")
+
 
 def blamed(text: str, slip: Slip) -> Slip:
     """The slip; of a line that does not fit, that of the line above which is wrong."""
+    if slip.code == "E106":
+        return _inward(_rows(text[: slip.start])) or slip
     if slip.code != "E117" and " has no `:`" not in slip.message:
         return slip
     end = text.find("\n", slip.start)
@@ -48,7 +66,13 @@ def blamed(text: str, slip: Slip) -> Slip:
     if slip.start not in (here.start + here.column, here.at):
         return slip  # it is something further on in the line that does not fit
     near = above[-_FAR:]
-    return _signs(near, here) or _dash(near, here) or _column(_rows(text), near, here) or slip
+    return (
+        _signs(near, here)
+        or _dash(near, here)
+        or _column(_rows(text), near, here)
+        or _swapped(near, here)
+        or slip
+    )
 
 
 def first(text: str, slips: list[Slip]) -> list[Slip]:
@@ -71,7 +95,8 @@ def _rows(text: str) -> list[_Row]:
     for line in text.split("\n"):
         row = _ROW.match(line)
         if row is not None:
-            found.append(_Row(start, len(row[1]), bool(row[2]), row[3], start + row.start(3)))
+            said = _COMMENT.sub("", row[3])
+            found.append(_Row(start, len(row[1]), bool(row[2]), said, start + row.start(3)))
         start += len(line) + 1
     return found
 
@@ -98,21 +123,73 @@ def _signs(above: list[_Row], here: _Row) -> Slip | None:
 
 def _dash(above: list[_Row], here: _Row) -> Slip | None:
     """A line without `- ` among items of a list, which `here` belongs to or is one of."""
-    k = next((k for k in reversed(range(len(above))) if above[k].column <= here.column), -1)
+    row = _bare(above, here)
+    if row is None:
+        return None
+    said = "`- ` is missing, which starts an item of a list"
+    return Slip("E104", said, row.at, f"write `- {opening(row.said)}`", row.at + len(row.said))
+
+
+def _bare(above: list[_Row], here: _Row) -> _Row | None:
+    k = _around(above, here.column)
+    inside = above[k + 1 :]
+    if k >= 0 and here.item and inside and not inside[0].item and _LIST.search(above[k].said):
+        return inside[0]  # the first of a list
+    k = _around(above, here.column + 1)
     if k < 0 or above[k].item:
         return None
     row = above[k]
-    if row.said.endswith(":") and not (here.item and row.column == here.column):
+    if row.open and not (here.item and row.column == here.column):
         return None
     before = next((r for r in reversed(above[:k]) if r.column <= row.column), None)
     if before is None:
         return None
     listed = before.item and before.column == row.column
     first = before.column < row.column and _LIST.search(before.said) is not None
-    if not listed and not first:
+    return row if listed or first else None
+
+
+def _around(above: list[_Row], column: int) -> int:
+    """The last line that starts left of a column; -1 where there is none."""
+    return next((k for k in reversed(range(len(above))) if above[k].column < column), -1)
+
+
+def _inward(above: list[_Row]) -> Slip | None:
+    """A block that is indented as the keys of the one before it, whose keys it then repeats.
+
+    `above` ends with what comes before a key that is given twice, on its own line.
+    """
+    column = above[-1].column if above else 0
+    for row in reversed(above):
+        if row.column < column:
+            return None
+        if row.column == column and not row.item and _BLOCK.fullmatch(row.said):
+            said = f"`{row.said[:-1]}` stands among the keys of the block above it"
+            help = "start it in the column of the other blocks"
+            return Slip("E117", said, row.at, help, row.at + len(row.said) - 1)
+    return None
+
+
+def _swapped(above: list[_Row], here: _Row) -> Slip | None:
+    """A line that stands between another and what belongs below that."""
+    k = _around(above, here.column)
+    if k < 1:
         return None
-    said = "`- ` is missing, which starts an item of a list"
-    return Slip("E104", said, row.at, f"write `- {opening(row.said)}`", row.at + len(row.said))
+    before, row, inside = above[k - 1], above[k], above[k + 1 :]
+    beside = not inside and before.column == row.column and not row.open
+    whole = row.said[0] in "[{" or ":" not in row.said  # no key of `row` can follow
+    keys = before.item and not here.item and before.key == here.column
+    below = before.open or (keys and whole)
+    parted = bool(inside) and row.open and before.column == here.column > row.column
+    deep = parted and before.open and inside[0].column > here.column
+    items = parted and before.item and not here.item and all(r.item for r in inside)
+    if not ((beside and below) or deep or items):
+        return None
+    said = f"`{opening(row.said)}` parts `{opening(before.said)}` from what belongs to it"
+    if items:
+        said = f"an item of the list above stands below `{opening(row.said)}`"
+    help = "move it, so that each line stands above what belongs to it"
+    return Slip("E117", said, row.at, help, row.at + len(row.said))
 
 
 def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:
@@ -130,16 +207,28 @@ def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:
 
 def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
     """The line that stands in a column of its own, where that is not `here`."""
-    k = next((k for k in reversed(range(len(above))) if above[k].column < here.column), -1)
+    k = _around(above, here.column)
+    if k > 0 and _left(above[k - 1], above[k], here):
+        return above[k]
     inside = above[k + 1 :]  # what stands where `here` does
     if inside and k >= 0:
         first = inside[0]
         alone = sum(row.column == first.column for row in inside) == 1
+        block = _BLOCK.fullmatch(first.said) is not None and not first.item
         fits = here.column == above[k].column + _STEP < first.column
-        return first if alone and fits and counts[here.column] > 1 else None
-    if len(above) < 2 or above[-1].column >= here.column or above[-1].said.endswith(":"):
+        return first if (alone or block) and fits and counts[here.column] > 1 else None
+    if len(above) < 2 or above[-1].column >= here.column or above[-1].open:
         return None
     before, row = above[-2:]  # the line above stands left of `here`: and of the one before it?
     between = before.column == here.column and before.item == row.item == here.item
     rare = row.column % _STEP and not here.column % _STEP
     return row if between or (rare and counts[row.column] < counts[here.column]) else None
+
+
+def _left(before: _Row, row: _Row, here: _Row) -> bool:
+    """Whether a line belongs below the one before, as `here` shows, and stands in its column."""
+    if not before.open or row.column != before.key or not row.column:
+        return False
+    if row.item:
+        return here.column in (row.column + _STEP, row.key + _STEP)
+    return _SECTION.fullmatch(before.said) is not None and here.column == row.column + _STEP

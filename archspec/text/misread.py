@@ -18,6 +18,7 @@ from archspec.text.words import character, opening
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _GLUED = re.compile(rf"({_WORD}):(?!//)(\S.*)")
 _NO_COLON = re.compile(rf"({_WORD}) +([^\s:]+)")
+_OTHER_COLON = re.compile(rf"({_WORD})( *=+ *| +)([^\s=:]\S*)")
 _BEFORE = re.compile(r"[ -]*")  # what may stand before the first word of a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -70,7 +71,7 @@ class Spot(NamedTuple):
 def slip(spot: Spot, said: str) -> Slip:
     """The fault for what libyaml or PyYAML said of a text."""
     line = _start_of_line(spot.text, spot.last[0])
-    foreign = foreign_sign(spot.text, line, _end_of_line(spot.text, spot.at))
+    foreign = foreign_sign(spot.text, line, _end_of_line(spot.text, spot.at), flow=spot.flow)
     if foreign is not None:
         return foreign
     rule = next((rule for words, rule in _RULES if re.search(words, said)), None)
@@ -96,6 +97,13 @@ def _indent(text: str, at: int) -> int:
     """The column of the first character of a line that is no space."""
     line = text[_start_of_line(text, at) : _end_of_line(text, at)]
     return len(line) - len(line.lstrip(" "))
+
+
+def _first(text: str, at: int) -> int:
+    """The column of the first character of a line that is no space and no dash of an item."""
+    found = _BEFORE.match(text, _start_of_line(text, at))
+    assert found is not None
+    return found.end() - found.start()
 
 
 def _end_of_plain(text: str, start: int) -> int:
@@ -127,11 +135,15 @@ def directive(spot: Spot) -> Slip:
     return Slip("E113", said, start, "remove the line", _end_of_line(spot.text, start))
 
 
-def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
-    """A dash or blank that only looks like YAML's, between the start and the end of a scalar."""
+def foreign_sign(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
+    """A sign that only looks like YAML's, between the start and the end of a scalar.
+
+    A dash or a blank; in brackets a comma too, between two words that are not prose.
+    """
     found = scalars.FOREIGN.search(text[start:stop])
     if found is None:
-        return None
+        comma = scalars.COMMA.search(text[start:stop]) if flow else None
+        return comma and _comma(text, start + comma.start())
     dash = found["dash"]
     at = start + found.end() - 1
     if dash and not _BEFORE.fullmatch(text, _start_of_line(text, at), at):
@@ -140,6 +152,21 @@ def foreign_sign(text: str, start: int, stop: int) -> Slip | None:
     said = f"{character(text[at])} stands where {wanted}"
     help = "write `-`" if dash else "write a space"
     return Slip("E103", said, at, help)
+
+
+def _comma(text: str, at: int) -> Slip:
+    said = f"{character(text[at])} stands where `,` divides"
+    return Slip("E103", said, at, "write `,`")
+
+
+def apart(text: str, start: int, stop: int) -> Slip | None:
+    """Several numbers in the scalar at [start, stop), an entry of a list: no `,` divides them."""
+    found = scalars.SEVERAL.fullmatch(text, start, stop)
+    if found is None:
+        return None
+    written = ", ".join(text[start:stop].split())
+    said = f"`,` is missing behind `{found[1]}`"
+    return Slip("E104", said, start, f"write `{opening(written)}`", stop)
 
 
 def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
@@ -159,6 +186,14 @@ def no_space(text: str, start: int, stop: int) -> Slip | None:
     return found and _no_space(found[1], found.end(1), found[2])
 
 
+def no_space_in_key(text: str, start: int, stop: int) -> Slip | None:
+    """`key:{a: 1}`, in which YAML takes `key:{a` for a key, at [start, stop)."""
+    found = _GLUED.fullmatch(text, start, stop)
+    if found is None or found[2][0] not in _CLOSE:
+        return None
+    return _no_space(found[1], found.end(1), text[found.end(1) + 1 : _end_of_line(text, start)])
+
+
 def no_space_behind(text: str, colon: int) -> Slip:
     """`{key:[…]}` and `{key:}`: libyaml takes neither."""
     key = re.split(r"[\s,\[\]{}]", text[_start_of_line(text, colon) : colon])[-1]
@@ -168,6 +203,18 @@ def no_space_behind(text: str, colon: int) -> Slip:
 def _no_space(key: str, colon: int, value: str) -> Slip:
     help = f"write `{key}: {opening(value)}`"
     return Slip("E115", "a space is missing after `:`", colon, help)
+
+
+def no_colon(text: str, start: int, stop: int) -> Slip | None:
+    """`key=value` or `key value` where a `key: value` stands in braces, at [start, stop)."""
+    found = _OTHER_COLON.fullmatch(text, start, stop)
+    if found is None:
+        return None
+    help = f"write `{found[1]}: {opening(found[3])}`"
+    if "=" in found[2]:
+        said = f"`=` stands where `:` is meant, after `{found[1]}`"
+        return Slip("E104", said, start, help, stop)
+    return Slip("E104", f"`:` is missing after `{found[1]}`", start, help, stop)
 
 
 def no_space_before(sign: int) -> Slip:
@@ -217,7 +264,7 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
     if quote := _open_quote(spot):
         return quote
     close = _CLOSE[text[start]]
-    below = "\n" in text[start:at] and _indent(text, at) <= _indent(text, start)
+    below = "\n" in text[start:at] and _indent(text, at) <= _first(text, start)
     if below or not text[at:].strip():
         return Slip("E114", f"`{text[start]}` is not closed", start, f"close it with `{close}`")
     if text[at] == ":":

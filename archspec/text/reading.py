@@ -63,7 +63,7 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
         again.read(scalars.covered(text), loader)
         found = again if any(slip.code == "E116" for slip in again.slips) else found
     if found.slips:
-        slips = [above.blamed(text, slip) for slip in found.slips]
+        slips = [*dict.fromkeys(above.blamed(text, slip) for slip in found.slips)]
         raise UnreadableError(*above.first(text, slips))
     return found.root()
 
@@ -277,6 +277,8 @@ class Reading:
             missing = misread.no_space(self.text, start, stop)
             if missing:
                 raise UnreadableError(missing)
+            if meant := misread.no_colon(self.text, start, stop):
+                self.add(meant)
         top.data[key] = value
         top.marks[key] = (start, stop, mark)
 
@@ -334,8 +336,10 @@ class Reading:
 
     def faulty(self, text: str, start: int, stop: int) -> Slip | None:
         """What is wrong with a plain scalar that is text."""
-        at = text.find("$(")
-        if self.foreign and (fault := misread.foreign_sign(self.text, start, stop)):
+        at, top = text.find("$("), self.open[-1]
+        if self.foreign and (fault := misread.foreign_sign(self.text, start, stop, flow=top.flow)):
+            return fault
+        if top.flow and not top.mapping and (fault := misread.apart(self.text, start, stop)):
             return fault
         if at >= 0 and (self.quoted or text.count("(", at) > text.count(")", at)):
             return misread.cut_off(self.text, start, stop, flow=self.open[-1].flow)
@@ -353,6 +357,8 @@ class Reading:
         """A key without quotes that is met for the first time."""
         if not key:
             raise UnreadableError(misread.no_word(mark[0]))
+        if missing := misread.no_space_in_key(self.text, mark[0], mark[1]):
+            raise UnreadableError(missing)
         if key == "<<":
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")

@@ -29,12 +29,17 @@ _SIGNS = re.compile(r"[,\[\]{}:#]")
 # Signs that look like `-` and like a space to an author, and are text to YAML.
 _DASHES = "\u2010-\u2015\u2212"
 _BLANKS = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
-LOOKALIKE = re.compile(rf"[{_DASHES}{_BLANKS}]")
+_COMMAS = "\u060c\u3001\uff0c"
+LOOKALIKE = re.compile(rf"[{_DASHES}{_BLANKS}{_COMMAS}]")
 FOREIGN = re.compile(
     rf"^[ -]*(?P<dash>[{_DASHES}])(?=[\s{_BLANKS}])"
     rf"|(?:^ *|(?<=[-:,]))[{_BLANKS}]|[{_BLANKS}](?=[:#]|$)",
     re.MULTILINE,
 )
+
+COMMA = re.compile(rf"(?<=[\w)\]}}'\"])[{_COMMAS}] *(?=[\w$(\[{{'\"-])", re.ASCII)
+_ENTRY = r"-?[0-9.]+|true|false|\$[a-z]\w*"
+SEVERAL = re.compile(rf"({_ENTRY})(?: +(?:{_ENTRY}))+")  # of a list, with no comma between
 
 # One sign of a scalar's value as it is written.
 _SINGLE = re.compile(r"''|\S")

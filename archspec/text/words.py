@@ -18,7 +18,6 @@ from typing import Any
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
-_TIES = 3  # of equally near names those that are compared
 _WORD = 64  # characters of a word that may be a slip of another
 
 # Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
@@ -129,10 +128,20 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
         ends = (name[::-1] for name in _beside(plain[::-1], backwards))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
-    found = difflib.get_close_matches(plain, likely, n=_TIES, cutoff=likeness)
-    letters = sorted(plain)
-    turned = (name for name in found if sorted(name) == letters)  # 61 is 16 rather than 19
-    return folded[next(turned, found[0])] if found else ""
+    swapped = [name for name in likely if _swapped(plain, name)]  # 61 is 16 rather than 19
+    found = swapped or difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
+    return folded[found[0]] if found else ""
+
+
+def _swapped(one: str, other: str) -> bool:
+    """Whether two letters beside one another changed places."""
+    if len(one) != len(other):
+        return False
+    apart = [k for k, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    if len(apart) != 2 or apart[1] != apart[0] + 1:
+        return False
+    k = apart[0]
+    return one[k : k + 2] == other[k + 1] + other[k]
 
 
 @lru_cache(maxsize=8)

@@ -116,12 +116,26 @@ def _optimizer(node: Any) -> Called:
         said = f"`{cut(name)}` computes the loss several times a step, which `fit` does once"
         raise refuse("E801", said, "take `adamw` or `sgd`, or write a loop for it")
     found = _checked("optimizer", optimizers, _SGD, node)
+    _expect_lists(found)
     try:
         made(found, [torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))])
-    except (ValueError, TypeError, RuntimeError) as bad:
+    except Exception as bad:  # it stumbles over a wrong value in any way
         said = f"torch's `{found.name}` refuses this: {cut(str(bad), 120)}"
         raise refuse("E801", said, "see torch.optim in PyTorch's documentation") from None
     return found
+
+
+def _expect_lists(called: Called) -> None:
+    """Arguments of an optimizer that are several numbers, as `betas`, are so many."""
+    known = inspect.signature(optimizers()[called.name]).parameters
+    with Faults() as faults:
+        for key, given in called.args.items():
+            usual = known[key].default
+            count = len(given) if isinstance(given, list) else 0
+            if isinstance(usual, tuple) and count != len(usual):
+                said = f"`{key}` is {cut(written(given))}; it takes a list of {len(usual)} numbers"
+                help = f"for example `{key}: {list(usual)}`"
+                faults.add((called.name, key), "E801", said, help)
 
 
 def _loss(node: Any) -> Called:

@@ -113,7 +113,7 @@ def load(
     with torch.no_grad():
         for name, value in apart.items():
             tensors[name].copy_(value)
-    said = tuple(f"the model is in a {kind}: what that wraps was loaded" for kind in around)
+    said = tuple(f"the model is wrapped in {kind}: what that wraps was loaded" for kind in around)
     report = replace(report, notes=(*report.notes, *said))
     origin.loaded(inner, report)
     return report

@@ -126,6 +126,8 @@ def blamed(name: str, mutant: Break, error: SpecError) -> str:
         return "own"
     if first.code in ("E501", "E502"):
         return "totals"
+    if _told_missing(mutant, first):
+        return "own"
     text = mutant.text.splitlines()
     here = text[lines[0] - 1] if lines[0] <= len(text) else ""
     broken_line = "".join(text[mutant.line - 1 : mutant.line])
@@ -133,9 +135,25 @@ def blamed(name: str, mutant: Break, error: SpecError) -> str:
     return "using" if own & set(lines[1:]) or shared else "ELSEWHERE"
 
 
+def _told_missing(mutant: Break, fault: Fault) -> bool:
+    """Whether a line that is gone is what is said to be missing: it has no place to be blamed at.
+
+    `merge: concat` is gone, and E202 says at the `branches` above that they need `merge`.
+    """
+    key = mutant.before.partition(":")[0].strip(" -")
+    return (
+        mutant.kind == "a line is missing" and fault.code == "E202" and f"`{key}`" in fault.message
+    )
+
+
 def _around(mutant: Break) -> set[int]:
-    """The lines that are meant by the broken one: beside a line that is gone, both neighbours."""
+    """The lines that are meant by the broken one: beside a line that is gone, both neighbours.
+
+    Where a file is cut off in the blanks before a line, it ends with the line above.
+    """
     line = mutant.line
+    if mutant.kind == "the file is cut off" and not mutant.text.splitlines()[-1].strip():
+        return {line, len(mutant.text.rstrip().splitlines())}
     near = {
         "a line is missing": (-1, 0),
         "a line too many": (0, 1),

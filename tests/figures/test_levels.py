@@ -194,3 +194,17 @@ def test_an_input_of_one_cell_is_no_scale() -> None:
     assert found is not None
     assert found.level["alpha"] == Level()
     assert {level.label for level in found.level.values()} == {"vectors", "4 × 4", "8 × 8"}
+
+
+def test_what_is_made_of_no_input_stands_where_it_is_taken() -> None:
+    """The mean of pictures, [3, 1, 1], is no map at stride 32; nor is the scale of a head."""
+    text = (
+        "spec: 1\nname: finer\ninput: [3, 32, 32]\nbody:\n"
+        "  - {id: mean, constant: [[[0.4]], [[0.5]], [[0.6]]]}\n  - sub: [input, mean]\n"
+        "  - {conv: {out: 12, kernel: 3, padding: 1}}\n  - pixel_shuffle: 2\n"
+        "  - {id: out, add: [prev, mean]}\n"
+    )
+    found = fitting(loads(text))
+    assert found is not None
+    assert found.level["mean"].label == "stride 1"
+    assert {level.label for level in found.level.values()} == {"stride 1", "stride 1/2"}

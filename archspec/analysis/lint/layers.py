@@ -76,10 +76,13 @@ def bias_before_a_norm(context: Context) -> Iterator[Fault]:
         # `conv1` has a bias, and `batch_norm1` behind it subtracts the mean, so the bias has no
         # effect
 
-    Left alone: a linear layer on a sequence, whose features the norm does not centre.
+    Left alone: a linear layer on a sequence, whose features the norm does not centre; a frozen
+    norm that subtracts what it once measured.
     """
     for node in context.layers(lambda layer: layer.centres):
         before = context.before(node)
+        if node.frozen and any(weight.buffer for weight in node.weights()):
+            continue
         if not (before.layer and before.layer.linear) or not context.read_once(before):
             continue
         on_channels = before.layer.channel_axis == 0 or len(before.outs[0].shape) == 1

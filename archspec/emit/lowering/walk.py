@@ -120,7 +120,12 @@ def _comes_and_goes(scope: Scope, column: Column, body: Body) -> list[bool] | No
     asked = conditions.open_ended(scope, item.when, column[0][0], copy, prev)
     if not asked or _names_others((scope.unit.parts[0][1], body), copy) or _loses_batch(copy):
         return None
-    return [True] * len(column)
+    return [True] * len(column) if _keeps_rank(copy) else None
+
+
+def _keeps_rank(copy: Copy) -> bool:
+    """Whether what flows on has as many axes where the item is absent."""
+    return len(dims(copy.ins[0])) == len(dims(copy.out))
 
 
 def _loses_batch(copy: Copy) -> bool:
@@ -185,10 +190,11 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
     there = [p for p, h in zip(paths, here, strict=True) if h]
     if item.tap is not None:
         raise PlainError("a tap that is there in some instances only")
-    passed = [_passed(b, span, here=h) for (_, b), h in zip(paths, here, strict=True)]
-    other = lookup(rows, passed)
     copies = [c for _, b in there if (c := b.items[span[0]].copies[0]) is not None]
-    test = conditions.condition(site.scope, item.when, rows, here, copies, other, passed)
+    taken = [_passed(b, (span[0], span[0] + 1)) for _, b in paths]
+    prev = lookup(rows, taken)
+    test = conditions.condition(site.scope, item.when, rows, here, copies, prev, taken)
+    other = lookup(rows, [_passed(b, span) for _, b in paths])
     site.sink.open(site.init)
     inner = site.inside()
     for k in range(*span):
@@ -238,13 +244,14 @@ def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test
     return out
 
 
-def _passed(found: Body, span: tuple[int, int], *, here: bool) -> Value:
+def _passed(found: Body, span: tuple[int, int]) -> Value:
     """What flows on where the items are absent, or would flow on where they are there."""
-    if not here:
-        return must(found.items[span[1] - 1].out)
-    copy = found.items[span[0]].copies[0]
-    assert copy is not None
-    return must(copy.ins[0] if copy.ins else None)
+    items = found.items[slice(*span)]
+    value = must(items[-1].out)
+    for copy in (o.copies[0] for o in reversed(items) if o.copies):
+        if copy is not None and value is copy.out:
+            value = must(copy.ins[0] if copy.ins else None)
+    return value
 
 
 def _named_twice(found: Body, at: int) -> bool:

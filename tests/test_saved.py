@@ -93,7 +93,7 @@ BODIES = {
     "permute: [1, 3, 2, 4, 0]\nreshape: [9, 4, 4]\nlinear: 3\nlinear: 3",
     "heads": "conv: {out: 4, kernel: 3}\nflatten: 1\npermute: [1, 0]\nid: x, linear: 4\n"
     "reshape: [16, 2, 2]\nid: q, permute: [1, 0, 2]\npermute: [0, 2, 1]\nmatmul: [q, prev]",
-    "an LSTM behind what copies": "flatten: 1\nlstm: 4\nlinear: 3",
+    "an LSTM copies what another layer keeps": "flatten: 1\nlinear: 4\nsoftmax\nlstm: 4\nlinear: 3",
 }  # fmt: skip
 
 

@@ -261,8 +261,8 @@ class Work:
         """One operation on these values. Raises FailedError where it is too much."""
         self.done += 1 + sum(len(v) for v in values if isinstance(v, (list, tuple)))
         if self.done > MAX_WORK:
-            message = f"the comprehensions of an expression take at most {MAX_WORK:,} operations; "
-            message += "each round, operator and call is one, and each entry of a list it is given"
+            most = f"at most {MAX_WORK:,} operations"
+            message = f"the comprehensions of an expression take {most}; these take more"
             raise FailedError(message, "E405", _BY_ITEMS)
 
 

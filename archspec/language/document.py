@@ -7,7 +7,7 @@ body: [{linear: 10}]
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,13 @@ from archspec import collector
 from archspec.language.complaints import Complaints, Refused
 from archspec.language.files import Files, Text, remedy
 from archspec.language.kinds import Located
-from archspec.language.models import Reading, Spec
+from archspec.language.models import Item, Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import Fault, Loc, SpecError, independent
 from archspec.text.source import Source
-from archspec.text.words import did_you_mean
+from archspec.text.words import cut, did_you_mean
 
 if TYPE_CHECKING:
     from archspec.language.refusals import Steps
@@ -82,9 +82,20 @@ def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
     if refused is not None:
         refused.complain(to, reading.blocks)
     if spec is not None:
-        Scopes(spec, to).document()
+        scopes = Scopes(spec, to)
+        scopes.document()
+        _blanks(scopes.nothing, source, to)
     faults += to.faults
     return None if spec is None or to.faults else spec.model_copy(update={"sources": files.sources})
+
+
+def _blanks(nothing: Iterable[tuple[Item, str]], source: Source, to: Complaints) -> None:
+    """Notes arguments with nothing behind their name; `null` is a value of some."""
+    for item, name in nothing:
+        path: Steps = (*item.given, name)
+        if source.blank(Loc(to.file, path)):
+            said = f"`{cut(name)}` of `{item.said}` is empty"
+            to.add("E204", said, path, "write its value behind it, or leave it out", on_key=True)
 
 
 def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused | None]:

@@ -81,6 +81,7 @@ class Scopes:
         self.spec, self.to = spec, to
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
+        self.nothing: list[tuple[Item, str]] = []  # arguments that are null
         # params and columns, by the block they stand in: where, and which of them are read
         self.declared: dict[tuple[str, str], Steps] = {}
         self.read: set[tuple[str, str]] = set()
@@ -203,6 +204,7 @@ class Scopes:
             sight = sight.inside(item.repeat.columns)
         if is_block(item.said):
             self.call(item, item.said)
+        self.nothing += [(item, key) for key, value in item.args.items() if value is None]
         for at, value in _values(item):
             self.look(value, at, sight, Where.VALUE)
         if item.id is not None:
@@ -300,18 +302,20 @@ class Scopes:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
-        for word, calls in Counter(item.said for item in self.strange).items():
+        calls: dict[str, list[Item]] = {}
+        for item in self.strange:
+            calls.setdefault(item.said, []).append(item)
+        for word, items in calls.items():
             likely = self.to.near(word, idle)
-            if calls > 1 and likely:
+            if len(items) > 1 and likely:
                 at = ("use" if likely in self.spec.use else "blocks", likely)
                 said = f"nothing calls the block `{likely}`; `{cut(word)}`, which is called"
-                said += f" {calls} times, is not there"
+                said += f" {len(items)} times, is not there"
                 self.to.add("E207", said, at, f"did you mean `{cut(word)}`?", on_key=True)
                 continue
-            for item in self.strange:
-                if item.said == word:
-                    path, on_key = item.key.path, item.key.on_key and item.op != "call"
-                    self.to.no_operation(word, path, blocks, on_key=on_key, likely=likely)
+            for item in items:
+                path, on_key = item.key.path, item.key.on_key and item.op != "call"
+                self.to.no_operation(word, path, blocks, on_key=on_key, likely=likely)
 
     def misspelt(self) -> None:
         """A name that is read more than once and declared nowhere, beside one that nothing reads.
@@ -320,12 +324,15 @@ class Scopes:
         """
         named = (self.to.file, "name")
         times = Counter(fault.cause for fault in self.to.faults if fault.cause[:2] == named)
+        unread: dict[str, dict[str, Steps]] = {}
+        for (owner, name), at in self.declared.items():
+            if (owner, name) not in self.read:
+                unread.setdefault(owner, {})[name] = at
         for cause, count in times.items():
             owner, name = map(str, cause[2:])
-            idle = {n: at for (o, n), at in self.declared.items() if o == owner}
-            idle = {n: at for n, at in idle.items() if (owner, n) not in self.read}
-            likely = self.to.near(name, idle)
-            if count < 2 or not likely:
+            idle = unread.get(owner, {})
+            likely = self.to.near(name, idle) if count > 1 else ""
+            if not likely:
                 continue
             self.to.faults = [fault for fault in self.to.faults if fault.cause != cause]
             said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"

@@ -50,6 +50,7 @@ class Pad(Rearrange):
     number or [before, after]; with `axis`, a number or [before, after].
     """
 
+    formats = True
     op = "pad"
     elsewhere = ("zeropad",)
     still_linear = True
@@ -279,6 +280,7 @@ class Crop(LikeOther):
 class Roll(Rearrange):
     """Cells moved around the end to the start: torch.roll."""
 
+    formats = True
     op = "roll"
     target = "Roll"
     examples = (

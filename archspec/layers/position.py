@@ -14,6 +14,7 @@ from archspec.layers.window import expect_places
 class SinePositions(Layer):
     """Sines and cosines of the position added to [T, D] (Vaswani et al. 2017, section 3.5)."""
 
+    cellwise = True
     op = "sine_positions"
     target = "SinePositions"
     family = "position"

@@ -186,7 +186,8 @@ class Lstm(Recurrent):
         return Kept(inputs=(0,), outputs=outputs, bytes=4 * (spaces + between + states))
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        return 0
+        """One for both directions, with the steps in front."""
+        return int(not foldable_by_steps(given[0]))
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 

@@ -50,6 +50,10 @@ class Source:
         start, stop = self._range(loc)
         return self._at(start, stop)
 
+    def blank(self, loc: Loc) -> bool:
+        """Whether nothing is written behind the key at a place: `stride: `, and not `null`."""
+        return self._range(loc) == self._range(Loc(loc.file, loc.path, on_key=True))
+
     def position(self, loc: Loc) -> str:
         """`file:line:column`."""
         where = self.place(loc)

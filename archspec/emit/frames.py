@@ -25,8 +25,8 @@ class Frames:
 
     def __init__(self, instance: Instance) -> None:
         self.of: dict[int, Frame] = {}
-        # id of a value -> who reads it, where its frame and theirs meet; 0: an output, or several
-        self.reader: dict[int, int] = {}
+        # id of a value -> who reads it, where its frame and theirs meet; 0: an output
+        self.consumers: dict[int, list[int]] = {}
         self.reused: set[int] = set()  # ids of copies whose weights are used again
         self.key: dict[int, int] = {}  # id of a frame -> id of its copy
         self.home: dict[int, Frame] = {}
@@ -114,8 +114,7 @@ class Frames:
                 outer.exports[id(value)] = value
                 assert outer.parent is not None
                 outer = outer.parent
-        if self.reader.setdefault(id(value), reader) != reader:
-            self.reader[id(value)] = 0
+        self.consumers.setdefault(id(value), []).append(reader)
 
 
 def _read(copy: Copy) -> Iterator[Value]:

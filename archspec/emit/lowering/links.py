@@ -114,7 +114,9 @@ def is_line(whole: Classes, copies: Sequence[Copy]) -> bool:
 
 def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     """Whether what a copy gives is read by the next one alone."""
-    return all(whole.reader.get(id(c.out), id(after)) == id(after) for c, after in pairwise(copies))
+    return all(
+        set(whole.consumers.get(id(c.out), ())) <= {id(after)} for c, after in pairwise(copies)
+    )
 
 
 def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:

@@ -77,7 +77,7 @@ class Whole:
         self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
-        self.reader: dict[int, int] = {}
+        self.consumers: dict[int, list[int]] = {}
         self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives
@@ -135,7 +135,7 @@ class Whole:
                 continue
             crossing = Frames(instance)
             self.frames.update(crossing.of)
-            self.reader.update(crossing.reader)
+            self.consumers.update(crossing.consumers)
             self.reused |= crossing.reused
             self.paths.update(crossing.paths)
             self.inits.learn(instance)

@@ -14,7 +14,8 @@ from archspec.text.words import show
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
 MAX_DEEP = 64  # lists in one another
-MAX_WORK = 10_000  # operations and entries of all comprehensions of an expression
+MAX_WORK = 100_000  # operations and entries of all comprehensions of an expression
+MAX_IN_ALL = 2_000_000  # of those of a network, each as often as it is computed: about a second
 
 
 class FailedError(Exception):

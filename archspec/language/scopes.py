@@ -25,6 +25,8 @@ from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
 from archspec.text.words import cut, listed
 
+_NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
+
 NOTHING: frozenset[str] = frozenset()
 
 _VALUES = frozenset({"when", "shortcut_when", "freeze", "expect"})  # fields that may be read from
@@ -454,6 +456,6 @@ def _ids(item: Item) -> Iterator[str]:
 
 def _span(expr: Expr, name: str) -> tuple[int, int]:
     """Where a name stands in the scalar of its expression."""
-    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
-    start = expr.offset + (found.start() if found else 0)
+    names = (found.start() for found in _NAME.finditer(expr.text) if found[0] == name)
+    start = expr.offset + next(names, 0)
     return start, start + len(name)

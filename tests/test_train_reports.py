@@ -103,6 +103,20 @@ def test_optimizers_that_do_not_take_these_weights_are_refused_before() -> None:
         fit(VECTORS, vectors(8), optimizer="sparse_adam")
 
 
+def test_a_rate_that_is_never_reached_is_refused() -> None:
+    for keys in (
+        {"schedule": {"cosine": {"warmup": 9}}},
+        {
+            "schedule": "cosine",
+            "phases": [{"train": "all", "schedule": {"constant": {"warmup": 9}}}],
+        },
+    ):
+        with pytest.raises(SpecError) as refused:
+            fit(VECTORS, vectors(32), batch=4, **keys)
+        assert "`warmup` takes 9 steps, and there are 8 in all" in str(refused.value)
+        assert fit(VECTORS, vectors(32), batch=4, **{**keys, "epochs": 2}).metrics
+
+
 # folders and tables
 
 

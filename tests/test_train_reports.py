@@ -16,7 +16,7 @@ pytest.importorskip("accelerate")
 import archspec  # noqa: E402
 from archspec.text.faults import SpecError  # noqa: E402
 from archspec.train.errors import TrainError  # noqa: E402
-from archspec.train.samples import loaded, size_of  # noqa: E402
+from archspec.train.samples import _upright, loaded, size_of  # noqa: E402
 from archspec.weights.errors import WeightsError  # noqa: E402
 
 VECTORS = """
@@ -101,6 +101,20 @@ def test_optimizers_that_do_not_take_these_weights_are_refused_before() -> None:
         fit(VECTORS, vectors(8), optimizer="muon")
     with pytest.raises(SpecError, match="SparseAdam does not support dense gradients"):
         fit(VECTORS, vectors(8), optimizer="sparse_adam")
+
+
+def test_a_rate_that_is_never_reached_is_refused() -> None:
+    for keys in (
+        {"schedule": {"cosine": {"warmup": 9}}},
+        {
+            "schedule": "cosine",
+            "phases": [{"train": "all", "schedule": {"constant": {"warmup": 9}}}],
+        },
+    ):
+        with pytest.raises(SpecError) as refused:
+            fit(VECTORS, vectors(32), batch=4, **keys)
+        assert "`warmup` takes 9 steps, and there are 8 in all" in str(refused.value)
+        assert fit(VECTORS, vectors(32), batch=4, **{**keys, "epochs": 2}).metrics
 
 
 # folders and tables
@@ -189,12 +203,16 @@ def test_a_photograph_is_read_as_it_is_looked_at(tmp_path: Path) -> None:
     picture.paste((255, 255, 255), (0, 0, 6, 2))  # white above, as the sensor saw it
     exif = picture.getexif()
     exif[0x0112] = 6  # to be turned to the right by 90 degrees: white on the right
-    picture.save(tmp_path / "p.jpg", exif=exif, quality=100)
-    found = numpy.asarray(loaded(tmp_path / "p.jpg", "L"))
-    assert found.shape == (6, 4)
-    assert size_of(tmp_path / "p.jpg") == (4, 6)
-    assert (found[:, 3] > 200).all()
-    assert (found[:, 0] < 50).all()
+    for name in ("p.jpg", "p.png", "p.webp"):
+        picture.save(tmp_path / name, exif=exif, quality=100)
+        found = numpy.asarray(loaded(tmp_path / name, "L"))
+        assert found.shape == (6, 4)
+        assert size_of(tmp_path / name) == (4, 6)
+        assert (found[:, 3] > 200).all()
+        assert (found[:, 0] < 50).all()
+    picture.save(tmp_path / "large.jpg")
+    with Image.open(tmp_path / "large.jpg") as opened:
+        assert _upright(opened) is opened  # nothing is decoded to know its size
 
 
 # a disk that is full

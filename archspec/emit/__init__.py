@@ -27,7 +27,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from archspec.emit.check import Declared, verify
+from archspec.emit.check import Declared, Gate
 from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.whole import Whole
 from archspec.emit.proof import UnprovenError, prove
@@ -51,9 +51,10 @@ def emit(
     `elsewhere` is the network at other sizes of its free axes, if it has any.
     Raises UnprovenError where the text is not the graph: a defect of archspec.
     """
-    reading = verify(*_written(again, name, origin, init))
-    prove(reading, again.root, elsewhere)
-    return reading.text
+    gate = Gate(*_written(again, name, origin, init))
+    prove(gate.reading, again.root, elsewhere)
+    gate.close()
+    return gate.text
 
 
 # ---------------------------------------------------------------- the file

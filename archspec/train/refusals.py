@@ -84,12 +84,28 @@ class Last:
         rest = self.samples % (self.batch * self.processes)
         return self.batch == 1 or 0 < rest < 2 * self.processes
 
+    def updates(self, accumulate: int) -> int:
+        """Of an epoch, each of so many batches."""
+        return math.ceil(math.ceil(self.samples / (self.batch * self.processes)) / accumulate)
+
     @property
     def help(self) -> str:
         """The nearest batch that leaves no sample alone."""
         near = sorted(range(2, self.samples + 1), key=lambda size: abs(size - self.batch))
         found = next((size for size in near if not replace(self, batch=size).lone), None)
         return "give more samples" if found is None else f"for example `batch: {found}`"
+
+
+def warmup(plan: Plan, last: Last) -> None:
+    """Raises SpecError for a phase that ends before its rate is reached."""
+    for k, phase in enumerate(plan.parts):
+        place = ("phases", k, "schedule") if phase.schedule is not None else ("schedule",)
+        steps = last.updates(plan.accumulate) * (phase.epochs or plan.epochs)
+        needed = (phase.schedule or plan.schedule).warmup
+        if needed > steps:
+            said = f"`warmup` takes {needed:,g} steps, and there are {steps:,} in all"
+            help = "fewer, or below 1 a share of all: `warmup: 0.05`"
+            raise plan.fault("E802", said, *place, help=help)
 
 
 def lone(

@@ -37,6 +37,7 @@ ENDINGS = frozenset(
 
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_ORIENTATION = 0x0112  # the tag of EXIF
 _WIDE = ("I", "F")  # 32 bits a pixel, of which nobody knows what is white
 _LARGE = 1024  # pixels of a picture's longer side that is shown
 _SPLIT = 0  # seed of what is held out: the same for every seed of a plan
@@ -309,6 +310,9 @@ def size_of(file: Path) -> tuple[int, int]:
 
 def _upright(image: Any) -> Any:
     """As it is looked at: a telephone that was turned writes that down beside the pixels."""
+    unsaid = image.format == "PNG" and "exif" not in image.info  # to look further would decode it
+    if unsaid or image.getexif().get(_ORIENTATION, 1) == 1:
+        return image
     return library("PIL.ImageOps", "reading pictures").exif_transpose(image)
 
 

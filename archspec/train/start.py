@@ -169,6 +169,7 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
     last = refusals.Last(len(found.train), int(batch), on.num_processes)
+    refusals.warmup(plan, last)
     for names in trained:
         refusals.lone(plan, model, sized, last, names)
     first = programs[main]

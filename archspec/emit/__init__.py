@@ -78,7 +78,13 @@ def _file(lowering: Whole, origin: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z_]\w*", text))
+    """The names in a text; those of functions that it is given a copy of, where they are called.
+
+    An item may be called `shift_mask` too.
+    """
+    called = set(re.findall(r"(?<![\w.])(\w+)\(", text))
+    words = set(re.findall(r"[A-Za-z_]\w*", text))
+    return {w for w in words if w in called or not w.islower() or w not in source()}
 
 
 def _needed(words: set[str], definitions: dict[str, str]) -> list[str]:

@@ -85,6 +85,15 @@ def test_time_is_linear_in_params() -> None:
     assert time.process_time() - begin < 5  # 0.5 s
 
 
+def test_time_is_linear_in_outputs() -> None:
+    layers = some(2000, "  - {id: l@, linear: 4}\n")
+    outputs = some(2000, "  o@: l@\n")
+    program = archspec.loads(f"{WIDE}body:\n{layers}outputs:\n{outputs}")
+    begin = time.process_time()
+    assert '"o1999": ' in program.code
+    assert time.process_time() - begin < 3  # 0.5 s; 9 s where what follows is read for each line
+
+
 @pytest.mark.parametrize("place", ["document", "block"])
 def test_time_is_linear_in_params_that_read_one_another(place: str) -> None:
     chain = "a0: 4, " + ", ".join(f"a{i}: $(a{i - 1} + 0)" for i in range(1, 3000))

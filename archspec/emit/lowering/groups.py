@@ -10,7 +10,8 @@ class serves all copies of an item, if what tells them apart can be arguments of
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.emit.lowering import links
@@ -67,7 +68,9 @@ def _in_every_copy(scope: Scope, item: Item, pairs: list[tuple[Row, Any]]) -> In
     unit = scope.unit
     if not all(isinstance(p, Copy) for _, p in pairs):
         return None
-    every = [(r, c) for r, part in unit.parts for c in _copies(part, item)]
+    if unit.copies is None:
+        unit.copies = _copies(unit.parts)
+    every = unit.copies[id(item)]
     if len(every) <= len(pairs):
         return None
     if id(item) not in unit.groups:
@@ -193,17 +196,18 @@ def _twin(whole: Classes, info: Info) -> Info:
     return info
 
 
-def _copies(part: Body | Copy, item: Item) -> Iterable[Copy]:
-    """The copies of an item in a part of a class."""
-    inside = [part] if isinstance(part, Body) else [part.body, part.shortcut, *part.branches]
-    stack = [b for b in inside if b is not None]
-    while stack:
-        for occurrence in stack.pop().items:
-            for c in occurrence.copies:
-                if c is not None and occurrence.item is item and c.shared is None:
-                    yield c
-                elif c is not None:
-                    stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+def _copies(parts: list[tuple[Row, Body | Copy]]) -> dict[int, list[tuple[Row, Copy]]]:
+    """The copies of each item in the parts of a class, by the item's id."""
+    found: dict[int, list[tuple[Row, Copy]]] = defaultdict(list)
+    for row, part in parts:
+        stack = [part] if isinstance(part, Body) else [*part.parts()]
+        while stack:
+            for occurrence in stack.pop().items:
+                for c in filter(None, occurrence.copies):
+                    stack += c.parts()
+                    if c.shared is None:
+                        found[id(occurrence.item)].append((row, c))
+    return found
 
 
 def _columns(unit: Unit, copies: list[Copy]) -> list[str]:

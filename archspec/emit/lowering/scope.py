@@ -182,6 +182,7 @@ class Unit:
         self.sinks: list[Any] = []  # containers that are being filled, outermost first
         self.params: set[str] = set()  # names of the author that are no columns
         self.parts: list[Any] = []  # what it is written of: rows with bodies
+        self.copies: dict[int, Any] | None = None  # by id of an item: its copies, once asked for
         self.groups: dict[int, Info | None] = {}  # id of an item -> the class of all its copies
         self.made: dict[int, Any] = {}  # id of a copy -> its module, and how it is called
         # paths in the block of groups that are written out with the members of others: theirs

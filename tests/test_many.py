@@ -114,3 +114,18 @@ def test_a_plain_mean_of_statistics_can_be_built() -> None:
     x = torch.rand(8, 2, 4, 4)
     module(x)
     torch.testing.assert_close(next(module.buffers()), x.mean((0, 2, 3)))
+
+
+def test_time_is_linear_in_calls_of_what_is_not_there() -> None:
+    """Thousands of words that each are no block, among as many blocks that nothing calls."""
+
+    def took(count: int) -> float:
+        blocks = some(count, "  Block@: {body: [relu]}\n")
+        text = f"{HEAD}blocks:\n{blocks}body:\n{some(count, '  - Blcok@' + chr(10))}"
+        begin = time.process_time()
+        with pytest.raises(archspec.SpecError):
+            archspec.loads(text)
+        return time.process_time() - begin
+
+    took(100)  # what is made once
+    assert took(6000) < 7 * took(1500)

@@ -101,3 +101,55 @@ def test_dots_that_mean_nothing(items: str, code: str, sentence: str) -> None:
         loads(f"spec: 1\ninput: [4]\nbody: [{items}]\n")
     (fault,) = caught.value.faults
     assert (fault.code, sentence in fault.message) == (code, True), fault.message
+
+
+OPTIONAL = """
+spec: 1
+name: optional
+input: [8, 16]
+blocks:
+  Level:
+    params: {attend: true, deep: true}
+    body:
+      - repeat: {i: [0, 1, 2]}
+        body:
+          - {id: fcs.$i, linear: 16}
+          - {id: attentions.$i, from: [prev, prev, prev], attention: {heads: 2}, when: $attend}
+      - {id: fcs.3, linear: 16, when: $deep}
+body:
+  - Level
+  - {Level: {attend: false}}
+  - {Level: {deep: false}}
+"""
+UNLIKE = """
+spec: 1
+name: unlike
+input: [8]
+blocks:
+  Part:
+    params: {a: true, b: true}
+    body:
+      - {id: c.0, linear: 8, when: $a}
+      - relu
+      - {id: c.1, linear: 8, when: $b}
+      - {id: d.0, linear: 8}
+      - {id: d.1, linear: 8, when: $a}
+body:
+  - Part
+  - {Part: {a: false}}
+  - {Part: {b: false}}
+"""
+
+
+@pytest.mark.parametrize("text", [OPTIONAL, UNLIKE])
+def test_a_container_whose_members_may_be_absent(tmp_path: Path, text: str) -> None:
+    program = loads(text)
+    check(program)
+    assert not any(lies(program, tmp_path))
+
+
+def test_members_under_one_condition_are_one_list() -> None:
+    code = loads(OPTIONAL).code
+    assert code.count("self.attentions = nn.ModuleList(") == 1
+    assert "x = self.attentions[2](x, x, x" in code
+    assert "attentions.1" not in code

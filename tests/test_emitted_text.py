@@ -21,6 +21,7 @@ from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
 
 NETWORKS = Path(__file__).resolve().parent.parent / "docs" / "emission"
+REVIEWED = Path(__file__).resolve().parent / "reviewed"
 SIDE_BY_SIDE = sorted(p.stem for p in NETWORKS.glob("*.yaml"))
 
 
@@ -29,6 +30,8 @@ def programs() -> Iterator[tuple[str, Program]]:
         yield name, load(name)
     for name in SIDE_BY_SIDE:
         yield name, load(NETWORKS / f"{name}.yaml")
+    for path in sorted(REVIEWED.glob("*.yaml")):
+        yield f"reviewed_{path.stem}", load(path)
     for seed in range(40):
         try:
             yield f"drawn{seed}", loads(from_seed(seed))

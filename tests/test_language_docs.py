@@ -110,6 +110,15 @@ def test_it_has_a_row_for_every_op(op: str) -> None:
     assert any(re.search(rf"\b{op}\b", row) for row in rows)
 
 
+@pytest.mark.parametrize("op", [name for name, layer in REGISTRY.items() if layer.model_fields])
+def test_its_row_names_every_parameter(op: str) -> None:
+    table = TEXT.partition("| op | parameters")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (.*) \|$", table, flags=re.MULTILINE)
+    (row,) = [rest for ops, rest in rows if re.search(rf"\b{op}\b", ops)]
+    if not row.startswith("as torch's"):
+        assert REGISTRY[op].model_fields.keys() <= set(re.findall(r"\w+", row))
+
+
 @pytest.mark.parametrize("first", AROUND)
 def test_its_parts_check(first: str) -> None:
     (shown,) = [block for block in BLOCKS if block.split("  #")[0].split("\n")[0].rstrip() == first]
@@ -159,3 +168,35 @@ def test_its_cut_backbone_checks() -> None:
     program = archspec.loads("spec: 1\nname: page\ninput: [3, 224, 224]\n" + shown + ends)
     assert program.graph.at("coarse").outs[0].shape == (64, 14, 14)
     assert program.graph.at("resnet.conv1").frozen
+
+
+INCEPTION = """\
+params: {aux: true, classes: 10}
+input: [480, 14, 14]
+blocks:
+  BasicConv:
+    params: {out: required, kernel: 1}
+    body:
+      - {conv: {out: $out, kernel: $kernel, padding: half, bias: false}}
+      - batch_norm
+      - relu
+  AuxHead:
+    params: {classes: required}
+    body: [global_avg_pool, linear: $classes]
+"""
+
+
+@pytest.mark.parametrize("aux", [True, False])
+def test_its_inception_module_checks(aux: bool) -> None:
+    (shown,) = [block for block in BLOCKS if "  Inception:\n" in block]
+    text = "spec: 1\nname: page\n" + INCEPTION + shown.removeprefix("blocks:\n")
+    program = archspec.loads(text, aux=aux)
+    assert program.graph.at("i4b.branches1").inputs
+    assert set(program.graph.outputs) == ({"logits", "aux1"} if aux else {"logits"})
+
+
+def test_none_of_its_examples_is_left_out() -> None:
+    whole = ("spec: 1", "blocks:", "use:")  # each of these has a test of its own
+    firsts = [block.split("  #")[0].split("\n")[0].rstrip() for block in BLOCKS]
+    assert {first for first in firsts if first not in AROUND} == set(whole)
+    assert firsts.count("blocks:") == 3

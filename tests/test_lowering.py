@@ -553,7 +553,7 @@ blocks:
     params: {depth: required}
     body:
       - {id: m, repeat: $depth, conv: {out: 4, kernel: 1}}
-      - concat: m.*
+      - max: m.*
 body: [Chain: 1, Chain: 2, Chain: 2]
 """
 

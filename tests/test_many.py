@@ -85,6 +85,19 @@ def test_time_is_linear_in_params() -> None:
     assert time.process_time() - begin < 5  # 0.5 s
 
 
+@pytest.mark.parametrize("place", ["document", "block"])
+def test_time_is_linear_in_params_that_read_one_another(place: str) -> None:
+    chain = "a0: 4, " + ", ".join(f"a{i}: $(a{i - 1} + 0)" for i in range(1, 3000))
+    text = f"{WIDE}params: {{{chain}}}\nbody: [{{linear: $a2999}}]\n"
+    if place == "block":
+        block = f"{{params: {{{chain}}}, body: [{{linear: $a2999}}]}}"
+        text = f"{WIDE}blocks:\n  B: {block}\nbody: [{{B: 4}}, {{B: 5}}]\n"
+    program = archspec.loads(text)
+    begin = time.process_time()
+    assert "nn.Linear(" in program.code
+    assert time.process_time() - begin < 3  # 0.3 s; 4 s and 5 s where all are traced for each
+
+
 def test_a_plain_mean_of_statistics_can_be_built() -> None:
     """Found by `makes`: torch reads the number of batches, which the meta device does not have."""
     text = f"{HEAD}body: [{{batch_norm: {{momentum: null}}}}]\n"

@@ -130,3 +130,40 @@ def test_a_slip_is_told_once_and_with_what_mends_it(body: str, codes: list[str],
     told = [f for f in caught.value.faults if f.code not in ("E315", "E316")]
     assert [f.code for f in told] == codes
     assert told[0].help == help
+
+
+def test_a_table_of_distances_is_written_as_its_formula() -> None:
+    """Of EfficientFormer and LeViT: 49 × 49 entries, each the distance of two places in a map."""
+    text = """
+spec: 1
+name: distances
+params: {n: 7}
+input: [1, $(n ** 2), $(n ** 2)]
+body:
+  - id: index
+    constant: "$([[abs(i // n - j // n) * n + abs(i % n - j % n) for j in range(n ** 2)] for i in range(n ** 2)])"
+  - {id: biases, parameter: $(n ** 2)}
+  - {id: flat, from: index, reshape: -1}
+  - {from: [biases, flat], gather: 0}
+  - {id: bias, reshape: [1, $(n ** 2), $(n ** 2)]}
+  - add: [input, bias]
+"""  # noqa: E501
+    module = archspec.build(archspec.loads(text))
+    place = torch.stack(torch.meshgrid(torch.arange(7), torch.arange(7), indexing="ij")).flatten(1)
+    row, column = (place[:, :, None] - place[:, None]).abs()
+    assert torch.equal(module.index, row * 7 + column)
+    biases, x = torch.nn.init.normal_(module.biases), torch.rand(2, 1, 49, 49)
+    assert torch.equal(module(x), x + biases[row * 7 + column])
+
+
+def test_the_work_of_all_comprehensions_is_bounded() -> None:
+    lines = "\n".join(
+        f'  p{i}: "$(len([1 for i in range(99) for j in range(99)]))"' for i in range(999)
+    )
+    text = f"spec: 1\nname: net\nparams:\n{lines}\ninput: [3]\nbody: [{{linear: $p0}}]\n"
+    with pytest.raises(archspec.SpecError) as caught:
+        archspec.loads(text)
+    (fault,) = caught.value.faults
+    assert (fault.code, fault.help) == (
+        "E405", "shorten the lists, or compute one once, in `params` of the document",
+    )  # fmt: skip

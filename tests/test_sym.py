@@ -39,6 +39,11 @@ def parse(text: str) -> ast.expr:
         ((2 * SIZE + 1) // 2, 7, "size"),
         (2 * (WIDTH // 3), 42, "2 * (width // 3)"),
         (WIDTH * OUT, 1920, "width * out"),
+        (WIDTH * OUT // OUT, 64, "width"),
+        (2 * WIDTH * GROW * OUT // GROW, 3840, "2 * width * out"),
+        (3 * WIDTH // (3 * GROW), 16, "width // grow"),
+        ((6 * WIDTH + 3) // (3 * GROW), 32, "(2 * width + 1) // grow"),
+        ((WIDTH * OUT + 1) // OUT, 64, "(width * out + 1) // out"),
         (WIDTH % 64, 0, "width % 64"),
         ((64 * WIDTH) % 64, 0, None),
         (2**SIZE, 128, "2 ** size"),
@@ -73,7 +78,7 @@ def test_what_is_computed_is_written(found: Any, value: float, text: str | None)
         ("true_ and size > 1", "size > 1"),
         ("kernel[1] + 1", "kernel[1] + 1"),
         ("0.2 * size / 16", "0.2 * size / 16"),
-        ("len(kernel)", None),
+        ("len(kernel)", "len(kernel)"),
     ],
 )
 def test_the_authors_expressions(author: str, text: str | None) -> None:

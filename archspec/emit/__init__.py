@@ -91,7 +91,7 @@ def _needed(words: set[str], definitions: dict[str, str]) -> list[str]:
 
 
 def _imports(words: set[str], needed: Sequence[str], modules: Mapping[str, str]) -> str:
-    standard = ["import math"] if "math" in words else []
+    standard = [f"import {name}" for name in ("functools", "math") if name in words]
     if "OrderedDict" in words:
         standard.append("from collections import OrderedDict")
     if "Sequence" in words:

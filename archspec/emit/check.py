@@ -195,7 +195,7 @@ def _docstring(node: ast.stmt) -> None:
 
 def _import(node: ast.Import) -> None:
     for a in node.names:
-        if a.asname is not None or a.name not in ("math", "torch"):
+        if a.asname is not None or a.name not in ("functools", "math", "torch"):
             raise UnsafeTextError(f"`import {a.name}` in the emitted text")
 
 

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archspec.emit.syntax import For, If, Line, Stmt, exchanged, ids, name, rebuilt
+from archspec.emit.syntax import For, If, Line, Stmt, call, exchanged, ids, name, rebuilt
 from archspec.emit.text import render
 from archspec.emit.tidy import join_ifs
 
 NESTED = 84  # the longest line that nesting calls may make
+_ALWAYS = 1 << 30  # later than all steps
 _RUN = 3  # so many calls of a list's modules become a loop
 
 
@@ -103,7 +104,8 @@ class Training(Step):
 class Loop(Step):
     """`for target in iter:` body.
 
-    `out` starts as `start`, is `carried` in the body, and `end` after each round.
+    `out` starts as `start`, is `carried` in the body, and `end` after each round. `lists`: those
+    that each round adds a value to, with that value.
     """
 
     target: Var
@@ -113,6 +115,7 @@ class Loop(Step):
     start: Var
     end: Var
     out: Var
+    lists: Sequence[tuple[Var, Var]] = ()
 
 
 def reads(node: ast.expr) -> list[int]:
@@ -281,6 +284,7 @@ def uses(steps: Iterable[Step], count: Counter[int]) -> Counter[int]:
             uses(s.body, count)
         elif isinstance(s, Loop):
             count.update([*reads(s.iter), s.start.id, s.start.id, s.end.id, s.end.id])
+            count.update([v.id for _, v in s.lists for _ in range(2)])
             uses(s.body, count)
     return count
 
@@ -437,6 +441,10 @@ class Naming:
         self._scan(s.body)
         self.at += 1
         c.used(s.end.id, self.at)
+        for many, value in s.lists:  # a list's variable is never a tensor's
+            c.born(many, 0)
+            c.used(many.id, _ALWAYS)
+            c.used(value.id, self.at)
         for v in known:  # what the body reads from outside lives through every round
             if v != s.carried.id and c.last[v] > begin:
                 c.used(v, self.at)
@@ -531,7 +539,10 @@ class Naming:
                 start, carried = self.of(s.start.id), self.of(s.carried.id)
                 if start != carried:
                     lines.append(Line(name(start), carried))
-                lines.append(For(self.of(s.target.id), self.filled(s.iter, {}), self.text(s.body)))
+                lines += [Line(ast.List([]), self.of(m.id), "list[Tensor]") for m, _ in s.lists]
+                body = self.text(s.body)
+                body += [Line(_append(self.of(m.id), self.of(v.id))) for m, v in s.lists]
+                lines.append(For(self.of(s.target.id), self.filled(s.iter, {}), body))
         return join_ifs(lines)
 
     def value(self, s: Assign) -> ast.expr:
@@ -546,6 +557,10 @@ class Naming:
             return self.filled(nested[var], nested) if var in nested else ast.Name(self.of(var))
 
         return rebuilt(node, new)
+
+
+def _append(many: str, value: str) -> ast.expr:
+    return call(f"{many}.append", name(value))
 
 
 def _arranged(form: Form, texts: Sequence[str]) -> str:

@@ -52,6 +52,7 @@ def signature(names: Sequence[str]) -> list[str]:
 def gathered(statements: list[Stmt], lists: Lists) -> list[Stmt]:
     """The statements of forward, which is given these lists."""
     change(statements, partial(exchanged, new=_apart))
+    change(statements, partial(exchanged, new=_itself))
     targets = {t for s in flat(statements) if isinstance(s, Line) for t in s.target.split(", ")}
     before: list[Stmt] = []
     for text, parts in lists.items():
@@ -67,6 +68,14 @@ def _unpacked(text: str, parts: Sequence[str]) -> Stmt:
     if len(parts) == 1:
         return Line(ast.Subscript(name(text), ast.Constant(0)), parts[0])
     return Line(name(text), ", ".join(parts))
+
+
+def _itself(node: ast.expr) -> ast.expr | None:
+    """`[*ys]` → `ys`."""
+    if not isinstance(node, ast.List) or len(node.elts) != 1:
+        return None
+    only = node.elts[0]
+    return only.value if isinstance(only, ast.Starred) else None
 
 
 def _whole(node: ast.expr, text: str, parts: Sequence[str]) -> ast.expr | None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from archspec.emit.syntax import For, If, Line, Stmt, bodies, flat, names_in
 from archspec.emit.text import render
 
+_ROUNDS = 60  # the longest text of what a comprehension goes through
+
 
 def stmt_names(s: Stmt, *, own: bool = True) -> set[str]:
     """The names a statement reads; not `own`: for anything but a variable that it sets."""
@@ -30,6 +32,7 @@ def tidy(statements: list[Stmt]) -> None:
     """Joins neighbouring appends, drops variables that nothing reads."""
     statements[:] = join_ifs(statements)
     _join_appends(statements)
+    _comprehend(statements)
     while any(map(_droppable, flat(statements))):
         read = {n for s in statements for n in stmt_names(s, own=False)}
         if not _drop(statements, read):
@@ -89,6 +92,54 @@ def _join_appends(statements: list[Stmt]) -> None:
         else:
             done.append(s)
     statements[:] = done
+
+
+def _comprehend(statements: list[Stmt]) -> None:
+    """A list that a loop of one append fills, for what follows, is a comprehension there.
+
+    layers: list[nn.Module] = []              self.layers = nn.ModuleList(Layer(d) for d in (1, 2))
+    for d in (1, 2):
+        layers.append(Layer(d))
+    self.layers = nn.ModuleList(layers)
+    """
+    at = 0
+    while at < len(statements) - 2:
+        first, loop, last = statements[at : at + 3]
+        rest = [n for s in statements[at + 3 :] for n in stmt_names(s)]
+        rounds = _filling(first, loop)
+        if rounds is not None and isinstance(first, Line) and first.target not in rest:
+            value = _filled_by(last, first.target, rounds)
+            if value is not None:
+                assert isinstance(last, Line)
+                statements[at : at + 3] = [Line(value, last.target, last.annotation, last.op)]
+        at += 1
+
+
+def _filling(first: Stmt, loop: Stmt) -> ast.GeneratorExp | None:
+    """What is in an empty list after a loop that does nothing but append."""
+    if not isinstance(first, Line) or not isinstance(first.value, ast.List) or first.value.elts:
+        return None
+    if not isinstance(loop, For) or len(loop.body) != 1 or len(render(loop.iter)) > _ROUNDS:
+        return None
+    added = _appended(loop.body[0])
+    if added is None or added[0] != first.target or len(added[1]) != 1:
+        return None
+    target = ast.parse(f"for {loop.target} in x: pass").body[0]
+    assert isinstance(target, ast.For)
+    return ast.GeneratorExp(added[1][0], [ast.comprehension(target.target, loop.iter, [], 0)])
+
+
+def _filled_by(last: Stmt, variable: str, rounds: ast.GeneratorExp) -> ast.expr | None:
+    """`nn.ModuleList(layers)`, or `nn.Sequential(*layers)`, with the comprehension in place."""
+    if not isinstance(last, Line) or not isinstance(last.value, ast.Call):
+        return None
+    value = last.value
+    texts = [render(a) for a in value.args]
+    if texts == [variable] and render(value.func) == "nn.ModuleList":
+        return ast.Call(value.func, [rounds], [])
+    if texts == [f"*{variable}"]:
+        return ast.Call(value.func, [ast.Starred(rounds)], value.keywords)
+    return None
 
 
 def snake(text: str) -> str:

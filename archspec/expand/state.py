@@ -12,7 +12,8 @@ from archspec.expand.origin import Link, Said
 from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
-from archspec.expressions.arithmetic import FailedError, bounded
+from archspec.expressions.arithmetic import MAX_IN_ALL, FailedError, Work, bounded
+from archspec.expressions.grammar import WORK
 from archspec.language import Block, Filler, Init, Input, Item, Spec
 from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
@@ -55,6 +56,7 @@ class State:
         self.chosen: Said | None = None  # the document that is expanded, and what is chosen of it
         self.depth = 0
         self.copies = 0  # made so far, absent ones included
+        self.work = Work()  # of all comprehensions
         self.plans: dict[int, Plan] = {}
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
@@ -236,6 +238,10 @@ class State:
         """Raises HiddenError where it has no value."""
         if self.blind and any(env.get(name) is UNKNOWN for name in expr.names):
             raise HiddenError
+        if expr.comprehends:
+            if self.work.done > MAX_IN_ALL:
+                raise self.too_much(loc)
+            env = {**env, WORK: self.work}
         try:
             return evaluate(expr, env)
         except ExpressionError as bad:
@@ -429,6 +435,18 @@ class State:
             "they are counted, though they leave few ops"
         )
         return self.stop("E406", message, loc, help)
+
+    def too_much(self, loc: Loc) -> LimitError:
+        message = (
+            f"all comprehensions of the network take more than {MAX_IN_ALL:,} operations: each is "
+            "computed once for each copy that it stands in"
+        )
+        return self.stop(
+            "E405",
+            message,
+            loc,
+            "shorten the lists, or compute one once, in `params` of the document",
+        )
 
     def too_many(self, count: int, loc: Loc) -> LimitError:
         most = self.limits.nodes

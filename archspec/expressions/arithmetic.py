@@ -14,7 +14,8 @@ from archspec.text.words import show
 MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
 MAX_DEEP = 64  # lists in one another
-MAX_WORK = 10_000  # operations and entries of all comprehensions of an expression
+MAX_WORK = 100_000  # operations and entries of all comprehensions of an expression
+MAX_IN_ALL = 2_000_000  # of those of a network, each as often as it is computed: about a second
 
 
 class FailedError(Exception):
@@ -261,8 +262,8 @@ class Work:
         """One operation on these values. Raises FailedError where it is too much."""
         self.done += 1 + sum(len(v) for v in values if isinstance(v, (list, tuple)))
         if self.done > MAX_WORK:
-            message = f"the comprehensions of an expression take at most {MAX_WORK:,} operations; "
-            message += "each round, operator and call is one, and each entry of a list it is given"
+            most = f"at most {MAX_WORK:,} operations"
+            message = f"the comprehensions of an expression take {most}; these take more"
             raise FailedError(message, "E405", _BY_ITEMS)
 
 

@@ -59,7 +59,7 @@ _GRAMMAR = frozenset({"and", "or", "not", "if", "else", "for", "in", "None"})
 _OPEN = {"(": ")", "[": "]"}
 _AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
 _IN_PARTS = "compute parts of it in `params`"
-_WORK = ""
+WORK = ""
 _TAKEN = frozenset({"prev", "loop", "input", "self", "true", "false"})  # they have a meaning
 
 
@@ -89,7 +89,7 @@ class Expr:
     `offset` is where the text stands in its scalar; equal texts are equal expressions. In the tree
     `true` and `false` are constants, and columns count from the start of the text. `fields` are the
     fields of records it reads, by owner. `run` computes it; its errors count from the start of the
-    text.
+    text. `comprehends`: it holds a comprehension.
     """
 
     text: str
@@ -98,6 +98,7 @@ class Expr:
     offset: int = field(default=0, compare=False, repr=False)
     run: Run = field(default=lambda env: None, compare=False, repr=False)
     fields: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
+    comprehends: bool = field(default=False, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return parse, (self.text, self.offset)  # closures are not stored: parsed once more
@@ -135,13 +136,29 @@ def _parsed(text: str) -> Expr:
         if isinstance(node, ast.expr):
             node.col_offset -= 1
     if compiler.comprehends:
-        run = _counted(run)
-    return Expr(text, tree, frozenset(compiler.names), 0, run, frozenset(compiler.fields))
+        run = _counted(run, frozenset(compiler.names))
+    names, fields = frozenset(compiler.names), frozenset(compiler.fields)
+    return Expr(text, tree, names, 0, run, fields, compiler.comprehends)
 
 
-def _counted(run: Run) -> Run:
-    """Each evaluation counts its own work, under a name that no text has."""
-    return lambda env: run({**env, _WORK: Work()})
+def _counted(run: Run, names: frozenset[str]) -> Run:
+    """Each evaluation counts its own work, under a name that no text has, and adds it to that of
+    all, where who asks gives one.
+
+    It sees what it reads alone, where all of it is there: each round of a comprehension has an
+    environment of its own, which is to be small.
+    """
+
+    def counted(env: Env) -> Any:
+        seen = {name: env[name] for name in names} if names <= env.keys() else env
+        work = Work()
+        try:
+            return run({**seen, WORK: work})
+        finally:
+            if isinstance(every := env.get(WORK), Work):
+                every.done += work.done
+
+    return counted
 
 
 # ---------------------------------------------------------------- tokens
@@ -275,7 +292,7 @@ class _Compiler:
             try:
                 return env[key]
             except KeyError:
-                known = [name for name in env if name != _WORK]
+                known = [name for name in env if name != WORK]
                 message, help = f"`{cut(key)}` is not known here", did_you_mean(key, known)
                 raise ExpressionError(message, start, stop, "E362", help) from None
 
@@ -427,7 +444,7 @@ class _Compiler:
 
 
 def _worked(env: Env, *values: Any) -> None:
-    work = env[_WORK]
+    work = env[WORK]
     assert isinstance(work, Work)
     work.on(*values)
 

@@ -222,7 +222,7 @@ class Sym(int):
             return SymFloat.new(self, other, "//")
         value = int(self) // int(other)
         if isinstance(other, Sym):
-            return 1 if other.terms == self.terms else self._atom(other, ast.FloorDiv(), value)
+            return 1 if other.terms == self.terms else _shared(self, other, value)
         return _divided(self, other, value)
 
     def __rfloordiv__(self, other: Any) -> Any:
@@ -281,6 +281,36 @@ def _linear(a: int, b: int, sign: int) -> Any:
     for atom, n in _terms(b).items():
         terms[atom] = terms.get(atom, 0) + sign * n
     return _settled(int(a) + sign * int(b), terms)
+
+
+def _shared(number: Sym, by: Sym, value: int) -> Any:
+    """`6 * a // (3 * b)` is `2 * a // b`, and `a * b // b` is `a`: what both have goes."""
+    common = math.gcd(*number.terms.values(), *by.terms.values())
+    if common > 1:
+        left, right = _lessened(number, common), _lessened(by, common)
+        return left // right
+    ((atom, factor), *others), ((divisor, times), *more) = number.terms.items(), by.terms.items()
+    rest = None if others or more or times != 1 else _without(parsed(atom), divisor)
+    if rest is None:
+        return number._atom(by, ast.FloorDiv(), value)
+    return Sym(value, {_text(rest): factor})
+
+
+def _lessened(number: Sym, by: int) -> Sym:
+    """A number all of whose factors are divided."""
+    return Sym(int(number) // by, {atom: n // by for atom, n in number.terms.items()})
+
+
+def _without(tree: ast.expr, factor: str) -> ast.expr | None:
+    """A product without one of its factors; None where it has no such factor."""
+    if not isinstance(tree, ast.BinOp) or not isinstance(tree.op, ast.Mult):
+        return None
+    if _text(tree.right) == factor:
+        return tree.left
+    if _text(tree.left) == factor:
+        return tree.right
+    left = _without(tree.left, factor)
+    return None if left is None else ast.BinOp(left, ast.Mult(), tree.right)
 
 
 def _divided(number: Sym, by: int, value: int) -> Any:
@@ -419,6 +449,12 @@ class Listed(list[Any]):
         )
         self.tree = tree
 
+    def part(self, ends: slice, tree: ast.Slice) -> Listed:
+        """`kernel[1:]`; each entry is still that of the whole list."""
+        found = Listed((), ast.Subscript(self.tree, tree, ast.Load()))
+        found += self[ends]
+        return found
+
 
 # ---------------------------------------------------------------- evaluating
 
@@ -449,6 +485,13 @@ def _function(name: str, compute: Callable[..., Any], *, whole: bool = False) ->
     return run
 
 
+def _length(values: Any) -> int:
+    """`len(widths)` of a list under a name."""
+    if not isinstance(values, Listed):
+        return len(values)
+    return Sym.of(f"len({ast.unparse(values.tree)})", len(values))
+
+
 def _range(*bounds: Any) -> list[int]:
     for bound in bounds:
         if remembers(bound):
@@ -468,7 +511,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": _function("math.ceil", math.ceil, whole=True),
     "floor": _function("math.floor", math.floor, whole=True),
     "round": _function("round", round, whole=True), "int": _function("int", int, whole=True),
-    "len": len, "sum": _total, "range": _range, "float": float,
+    "len": _length, "sum": _total, "range": _range, "float": float,
     "make_divisible": _function("make_divisible", make_divisible),
     "sqrt": _function("math.sqrt", math.sqrt), "log": _function("math.log", math.log),
     "log2": _function("math.log2", math.log2), "sorted": _function("sorted", sorted),
@@ -591,10 +634,12 @@ def _calling(n: ast.Call, names: Names) -> Any:
 def _subscript(n: ast.Subscript, names: Names) -> Any:
     owner = evaluate(n.value, names)
     if isinstance(n.slice, ast.Slice):
-        parts = [
-            None if p is None else int(evaluate(p, names))
-            for p in (n.slice.lower, n.slice.upper, n.slice.step)
-        ]
+        ends = (n.slice.lower, n.slice.upper, n.slice.step)
+        parts = [None if p is None else int(evaluate(p, names)) for p in ends]
+        if isinstance(owner, Listed) and all(
+            p is None or isinstance(p, ast.Constant) for p in ends
+        ):
+            return owner.part(slice(*parts), n.slice)
         return list(owner)[slice(*parts)]
     index = evaluate(n.slice, names)
     found = owner[index]

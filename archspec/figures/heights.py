@@ -18,6 +18,7 @@ from archspec.units import once
 if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Row
+    from archspec.analysis.receptive_field import Field
 
 _SIMPLE = 8  # terms of a ratio that is told as it is
 
@@ -94,7 +95,7 @@ def _level(network: Network, row: Row, largest: Mapping[int, tuple[int, ...]]) -
             return Level()  # a number, as of a blend
         whole = largest.get(first.rank, first.shape) if first.is_map else first.shape
         strides = [
-            field.stride * _ratio(whole[field.axis], field.extent)
+            _nominal(field, out.shape) * _ratio(whole[field.axis], field.extent)
             for field in local
             if field.input == local[0].input and field.stride is not None
         ]
@@ -108,6 +109,22 @@ def _level(network: Network, row: Row, largest: Mapping[int, tuple[int, ...]]) -
         return None if any(rank > 2 for rank in largest) else Level(sizes=shape[1:])
     ratios = [Fraction(a, b) for a, b in zip(largest[len(shape)][1:], shape[1:], strict=True)]
     return Level(_once([_power(ratio) for ratio in ratios]))
+
+
+def _nominal(field: Field, shape: Sequence[int]) -> Fraction:
+    """The stride that is meant: of a map that was brought to a size, cells are not quite so far
+    apart (`align_corners` makes 31 steps of 32 cells into 63 of 64): input size by map size.
+    """
+    stride = field.stride or Fraction(1)
+    if _is_plain(stride) or field.axis >= len(shape):
+        return stride
+    ratio = Fraction(field.extent, shape[field.axis])
+    few = ratio.denominator <= _SIMPLE and _power(ratio / stride) == 1
+    return ratio if few or ratio == stride or _is_plain(ratio) else _power(stride)
+
+
+def _is_plain(stride: Fraction) -> bool:
+    return 1 in (stride.numerator, stride.denominator)
 
 
 def _ratio(whole: int, part: int) -> Fraction:

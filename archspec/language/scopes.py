@@ -25,6 +25,8 @@ from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
 from archspec.text.words import cut, listed
 
+_NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
+
 NOTHING: frozenset[str] = frozenset()
 
 _VALUES = frozenset({"when", "shortcut_when", "freeze", "expect"})  # fields that may be read from
@@ -303,18 +305,20 @@ class Scopes:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
         blocks = [*self.spec.blocks, *self.spec.use]
         idle = [name for name in blocks if name not in self.called]
-        for word, calls in Counter(item.said for item in self.strange).items():
+        calls: dict[str, list[Item]] = {}
+        for item in self.strange:
+            calls.setdefault(item.said, []).append(item)
+        for word, items in calls.items():
             likely = self.to.near(word, idle)
-            if calls > 1 and likely:
+            if len(items) > 1 and likely:
                 at = ("use" if likely in self.spec.use else "blocks", likely)
                 said = f"nothing calls the block `{likely}`; `{cut(word)}`, which is called"
-                said += f" {calls} times, is not there"
+                said += f" {len(items)} times, is not there"
                 self.to.add("E207", said, at, f"did you mean `{cut(word)}`?", on_key=True)
                 continue
-            for item in self.strange:
-                if item.said == word:
-                    path, on_key = item.key.path, item.key.on_key and item.op != "call"
-                    self.to.no_operation(word, path, blocks, on_key=on_key, likely=likely)
+            for item in items:
+                path, on_key = item.key.path, item.key.on_key and item.op != "call"
+                self.to.no_operation(word, path, blocks, on_key=on_key, likely=likely)
 
     def misspelt(self) -> None:
         """A name that is read more than once and declared nowhere, beside one that nothing reads.
@@ -323,12 +327,15 @@ class Scopes:
         """
         named = (self.to.file, "name")
         times = Counter(fault.cause for fault in self.to.faults if fault.cause[:2] == named)
+        unread: dict[str, dict[str, Steps]] = {}
+        for (owner, name), at in self.declared.items():
+            if (owner, name) not in self.read:
+                unread.setdefault(owner, {})[name] = at
         for cause, count in times.items():
             owner, name = map(str, cause[2:])
-            idle = {n: at for (o, n), at in self.declared.items() if o == owner}
-            idle = {n: at for n, at in idle.items() if (owner, n) not in self.read}
-            likely = self.to.near(name, idle)
-            if count < 2 or not likely:
+            idle = unread.get(owner, {})
+            likely = self.to.near(name, idle) if count > 1 else ""
+            if not likely:
                 continue
             self.to.faults = [fault for fault in self.to.faults if fault.cause != cause]
             said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"
@@ -453,6 +460,6 @@ def _ids(item: Item) -> Iterator[str]:
 
 def _span(expr: Expr, name: str) -> tuple[int, int]:
     """Where a name stands in the scalar of its expression."""
-    found = re.search(rf"(?<![A-Za-z0-9_.]){re.escape(name)}(?![A-Za-z0-9_])", expr.text)
-    start = expr.offset + (found.start() if found else 0)
+    names = (found.start() for found in _NAME.finditer(expr.text) if found[0] == name)
+    start = expr.offset + next(names, 0)
     return start, start + len(name)

@@ -22,10 +22,10 @@ from archspec.layers.base import Call, Layer, TensorType, Weight
 GROUP = "archspec.layers"  # of entry points
 # What a call may name of torch without saying so in `uses`.
 TORCH = frozenset({
-    "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "eye", "float32",
-    "linalg", "linspace", "long", "maximum", "minimum", "ones", "ones_like", "pow", "randn_like",
-    "sigmoid", "split", "split_with_sizes", "stack", "take_along_dim", "tensor", "unflatten",
-    "zeros", "zeros_like",
+    "add", "arange", "bool", "cartesian_prod", "cat", "einsum", "empty", "empty_like", "eye",
+    "float32", "linalg", "linspace", "long", "maximum", "minimum", "ones", "ones_like", "pow",
+    "randn_like", "sigmoid", "split", "split_with_sizes", "stack", "take_along_dim", "tensor",
+    "unflatten", "zeros", "zeros_like",
 })  # fmt: skip
 # Words that are no ops: what structures a body, and what stands beside an operation.
 RESERVED = frozenset({

@@ -75,6 +75,9 @@ class Reduce(Layer):
 
     def places(self, t: TensorType) -> tuple[int, ...]:
         """The axes that go, from 0. Raises Mismatch."""
+        if not t.shape:  # of no axes torch takes all, those of the batch too
+            message = f"`{self.op}` is over all axes; the input {t} has no axes"
+            raise Mismatch(message, "leave it out", "E302")
         if self.axis is None:
             return tuple(range(t.rank))
         given = (self.axis,) if isinstance(self.axis, int) else self.axis

@@ -26,11 +26,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.cv1(x)
-        cv2 = self.cv2(y)
+        cv2: Tensor = self.cv2(y)
         if self.add:
             cv2 = cv2 + x
-        out: Tensor = cv2
-        return out
+        return cv2
 
 
 class C3(nn.Module):

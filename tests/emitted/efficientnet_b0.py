@@ -72,13 +72,12 @@ class MBConv(nn.Module):
         self.drop_path1 = DropPath(drop) if stride == 1 and in_channels == out else None
 
     def forward(self, x: Tensor) -> Tensor:
-        block = self.block(x)
+        block: Tensor = self.block(x)
         if self.drop_path1 is not None:
             block = self.drop_path1(block)
         if self.use_shortcut:
             block = block + x
-        out: Tensor = block
-        return out
+        return block
 
 
 class EfficientnetB0(nn.Module):

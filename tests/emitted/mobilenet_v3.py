@@ -72,11 +72,10 @@ class Bneck(nn.Module):
         self.block = nn.Sequential(*block)
 
     def forward(self, x: Tensor) -> Tensor:
-        block = self.block(x)
+        block: Tensor = self.block(x)
         if self.use_shortcut:
             block = block + x
-        out: Tensor = block
-        return out
+        return block
 
 
 class MobilenetV3(nn.Module):

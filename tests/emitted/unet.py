@@ -29,13 +29,12 @@ class Level(nn.Module):
             self.doubleconv1 = DoubleConv(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        skip = self.skip(x)
+        skip: Tensor = self.skip(x)
         if self.depth > 0:
             x = self.max_pool1(skip)
             x = self.level1(x)
             skip = self.doubleconv1(torch.cat([skip, self.up(x)], 1))
-        out: Tensor = skip
-        return out
+        return skip
 
 
 class Unet(nn.Module):

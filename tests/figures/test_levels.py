@@ -12,7 +12,7 @@ from archspec.figures.heights import Level, levels
 from archspec.figures.levels import applies, draw, fitting
 from archspec.figures.outline import Fold, outline
 from archspec.figures.scene import Group, Path, Scene
-from archspec.network import loads
+from archspec.network import load, loads
 
 
 def boxes(scene: Scene) -> dict[str, tuple[float, float]]:
@@ -154,6 +154,45 @@ def test_axes_of_their_own_strides() -> None:
     shown = outline(program, Fold(scales=True, outputs=False))
     found = [level.label for level in levels(program, shown).values()]
     assert found == ["stride 1", "stride 1", "stride 2×1", "stride 4×2"]
+
+
+BROUGHT_TO_A_SIZE = """\
+spec: 1
+name: brought
+input: [3, {H: 130}, {W: 128}]
+body:
+  - {id: a, conv: {out: 4, kernel: 3, stride: 2, padding: 1}}
+  - {id: b, conv: {out: 4, kernel: 3, stride: 2, padding: 1}}
+  - {id: c, max_pool: {kernel: 3, stride: 2, padding: 1}}
+  - {id: up, from: [c, b], upsample: {mode: bilinear, align_corners: true}}
+  - {id: d, concat: [b, up]}
+  - {id: e, from: [d, a], upsample: {mode: nearest}}
+  - {id: f, from: [e, input], upsample: {mode: bilinear, align_corners: true}}
+  - {id: finer, upsample: {scale: 1.5, mode: bilinear}}
+"""
+
+
+def test_maps_that_are_brought_to_a_size_stand_with_those_of_that_size() -> None:
+    """`align_corners`, or a size that is no multiple: the same row, and no "stride 62/63"."""
+    lanes = fitting(loads(BROUGHT_TO_A_SIZE))
+    assert lanes is not None
+    labels = {level.label for level in lanes.level.values()}
+    assert labels == {"stride 2/3", "stride 1", "stride 2", "stride 4", "stride 8"}
+    level = {key.rpartition("/")[2]: found.label for key, found in lanes.level.items()}
+    assert level["up"] == level["b"] == "stride 4"
+    assert level["e"] == level["a"] == "stride 2"
+
+
+def test_branches_side_by_side_have_rows_of_their_own() -> None:
+    """HRNet goes on at four resolutions: its default figure is no chain of stages."""
+    lanes = fitting(load("hrnet_w18"))
+    assert lanes is not None
+    rows: dict[str, set[str]] = {}
+    for part in lanes.shown.parts:
+        rows.setdefault(lanes.level[part.key].label, set()).add(part.name)
+    for k, stride in enumerate((4, 8, 16, 32)):
+        assert f"incre_modules.{k}" in rows[f"stride {stride}"]
+        assert f"branches.{k}" in rows[f"stride {stride}"] or k > 1  # a sheet holds no more
 
 
 @pytest.mark.parametrize(

@@ -237,9 +237,9 @@ REFERENCES |= {
     ("clip", "clip_small"): Reference(plain.Clip, ((3, 64, 64), (12,))),
     ("vq_vae", "vq_vae"): Reference(plain.VqVae, ((3, 32, 40),), gradient=True),
     ("stable_diffusion_unet", "stable_diffusion_unet_small"): Reference(
-        plain.DiffusionUnet, ((4, 18, 25), (), (7, 96)), source="file"
+        plain.DiffusionUnet, ((4, 18, 25), (), (7, 96))
     ),
-    ("detr", "detr"): Reference(plain.Detr, ((3, 96, 130),), source="file"),
+    ("detr", "detr"): Reference(plain.Detr, ((3, 96, 130),), source="spec"),
     # the spec sums by doubling, the reference place by place
     ("mamba", "mamba"): Reference(plain.Mamba, ((50,),), rounding=1e-12),
 }

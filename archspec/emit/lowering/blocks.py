@@ -25,8 +25,10 @@ from archspec.expressions.sym import FAILURES, evaluate, plain, remembers, trace
 from archspec.language import REQUIRED, Block
 
 
-def write_block(whole: Classes, group: Group, title: str, instances: list[Instance]) -> None:
-    """One class for some instances."""
+def write_block(
+    whole: Classes, group: Group, title: str, instances: list[Instance], *, innermost: bool = False
+) -> None:
+    """One class for some instances; `innermost`: of a recursion, for those that it ends with."""
     block = instances[0].block
     outputs = {n: [i.outputs.get(n) for i in instances] for n in instances[0].outputs}
     if any(set(i.outputs) != set(outputs) for i in instances):
@@ -65,7 +67,7 @@ def write_block(whole: Classes, group: Group, title: str, instances: list[Instan
     write_class(plan, info)
     tried = {w.param for w in group.witnesses}
     decide = (unit.deciding & tried | unit.pointing) & {p.name for p in info.parameters}
-    if decide:
+    if decide and not innermost:
         raise PlainError("an argument decides what there is", params=frozenset(decide))
     group.info = info
 
@@ -149,12 +151,12 @@ def _computed(
     shapes = {n: flow.at(row, row.seen[n]) for n, flow in records.items() if flow is not None}
     inputs: dict[str, Any] = {n: Record(shape) for n, shape in shapes.items()}
     inputs |= received(block, inputs)
+    sight = {n: traced(row.py[n], tree) for n, tree in names.items()} | inputs
     for p, default in block.params.items():
         if p not in names or not isinstance(default, Expr) or block.inherited[p]:
             continue
         try:
-            sight = {n: traced(row.py[n], names[n]) for n in names if n != p}
-            found = evaluate(default.tree, {**sight, **inputs})
+            found = evaluate(default.tree, sight)
         except FAILURES:
             found = None
         if remembers(found) and holds(found, rows, [r.py[p] for r in rows]):
@@ -192,7 +194,10 @@ def _defaults(params: Mapping[str, Any], info: Info) -> dict[str, Any]:
     """The declared defaults that are plain values, as floats where any instance has a float."""
     found: dict[str, Any] = {}
     for p, d in params.items():
+        given = [v[p] for v in info.values.values() if p in v]
         if isinstance(d, (int, float, bool, str)) and d is not REQUIRED:
+            if given and all(isinstance(v, str) != isinstance(d, str) for v in given):
+                continue  # a word, where these are numbers
             mixed = type(d) is int and any(
                 isinstance(v.get(p), float) for v in info.values.values()
             )

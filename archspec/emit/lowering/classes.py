@@ -8,6 +8,7 @@ x = self.conv(x)                                   def __init__(self, in_channel
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,7 @@ from archspec.emit.syntax import (
 from archspec.emit.text import WIDTH, render, write
 from archspec.emit.tidy import snake, stmt_names, tidy
 from archspec.expand.tree import Body, Copy, Path, Value
+from archspec.expressions.sym import Sym
 from archspec.language import Item
 
 Outputs = dict[str, list[Any]]
@@ -109,7 +111,7 @@ def write_class(plan: Plan, info: Info) -> None:
     else:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
-    for elements in unit.containers.values():
+    for elements, _ in unit.containers.values():
         if len(elements.elts) > 2 and len(set(map(render, elements.elts))) == 1:
             _comprehended(unit, elements)
     if isinstance(sink, Positional):
@@ -188,7 +190,7 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
     arguments = lists.arguments(plan.names)
     steps = lists.mapped(direct(unit.steps, count), count, unit.lengths)
     steps = nest(rolled(steps, count, unit.lengths), count)
-    reserved = {"self", "torch", "nn", "math", *lists.lists_of(plan.names)}
+    reserved = {"self", "torch", "nn", "math", "functools", *lists.lists_of(plan.names)}
     last = steps[-1] if steps else None
     alone = len(flat) == 1 and not plan.training and not plan.listed
     if alone and isinstance(last, Assign) and last.outs == flat:
@@ -197,11 +199,10 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
         naming = Naming(ins, arguments, [*steps, end], [], reserved)
         value = naming.value(last)
         lines = naming.text(steps)
-        if _typed(value):
-            return [*lines, Return(value)]
-        return [*lines, Line(value, "out", "Tensor"), Return(ast.Name("out"))]
+        return lines + _typed_return(value)
     naming = Naming(ins, arguments, steps, [*flat, *late], reserved)
-    return naming.text(steps) + _returns(plan, naming, arguments, outputs)
+    lines = naming.text(steps)
+    return lines + _returns(plan, naming, (arguments, lines), outputs)
 
 
 def _batched(unit: Unit, flow: Flow) -> Flow:
@@ -214,21 +215,23 @@ def _batched(unit: Unit, flow: Flow) -> Flow:
 
 
 def _returns(
-    plan: Plan, naming: Naming, arguments: list[str], outputs: dict[str, list[Flow]]
+    plan: Plan, naming: Naming, above: tuple[list[str], list[Stmt]], outputs: dict[str, list[Flow]]
 ) -> list[Stmt]:
+    """What a forward ends with; `above`: its arguments and its lines."""
+    arguments, before = above
     texts = {n: [naming.of(v.id) for v in vs] for n, vs in outputs.items()}
     always = {n: t for n, t in texts.items() if n not in plan.training}
     if not plan.scope.unit.root:
         flat = [t for ts in texts.values() for t in ts]
         if len(flat) == 1:
-            return _typed_return(flat[0], arguments)
+            return _returned_variable(flat[0], arguments, before)
         return [Return(ast.Tuple([ast.Name(t) for t in flat]))]
     lines: list[Stmt] = []
     if plan.training:
         lines.append(If(name("self.training"), [Return(_dict(texts, plan.listed))]))
     if len(always) == 1 and not plan.listed & set(always):
         (only,) = (t[0] for t in always.values())
-        return lines + _typed_return(only, arguments)
+        return lines + _returned_variable(only, arguments, before)
     return [*lines, Return(_dict(always, plan.listed))]
 
 
@@ -253,14 +256,30 @@ def _drop_unused(steps: list[Step], outputs: Sequence[Var]) -> Counter[int]:
             steps.remove(s)
 
 
-def _typed(value: ast.expr) -> bool:
-    return isinstance(value, ast.Call) and render(value.func).startswith("torch.")
+def _typed_return(value: ast.expr) -> list[Stmt]:
+    """The return of what is computed last.
+
+    What a module gives has a variable's type alone: `return self.fc(x)` returns Any to mypy, and
+    `x = self.fc(x)` before `return x` is a line too many to ruff.
+    """
+    if isinstance(value, ast.Call) and render(value.func).startswith("torch."):
+        return [Return(value)]
+    return [Line(value, "out", "Tensor"), Return(ast.Name("out"))]
 
 
-def _typed_return(text: str, arguments: list[str]) -> list[Stmt]:
+def _returned_variable(text: str, arguments: list[str], before: list[Stmt]) -> list[Stmt]:
+    """The return of a variable, which says its type where it is first assigned."""
     if text in arguments:
         return [Return(ast.Name(text))]
+    first = next((s for s in flat(before) if isinstance(s, Line) and text in _targets(s)), None)
+    if first is not None and first.target == text and any(s is first for s in before):
+        first.annotation = "Tensor"
+        return [Return(ast.Name(text))]
     return [Line(ast.Name(text), "out", "Tensor"), Return(ast.Name("out"))]
+
+
+def _targets(line: Line) -> list[str]:
+    return re.findall(r"\w+", line.target)
 
 
 def _dict(outputs: dict[str, list[str]], listed: frozenset[str]) -> ast.expr:
@@ -348,6 +367,15 @@ def several(values: Any) -> tuple[Value, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
+def _known(unit: Unit, flow: Flow, value: Value) -> list[int | None]:
+    """The shape of an output, None where a size follows from a free axis by no expression."""
+    followed = [
+        not isinstance(size, Sym) and unit.whole.follows([value], a)
+        for a, size in enumerate(flow.sizes)
+    ]
+    return [None if f else n for f, n in zip(followed, dims(value), strict=True)]
+
+
 def _docstring(
     plan: Plan, parameters: list[Parameter], ins: list[Flow], outs: list[list[Flow]]
 ) -> str:
@@ -360,7 +388,8 @@ def _docstring(
     ]
     if unit.root:
         inside = [(f, dims(v)) for v, f in zip(plan.inputs[0], ins, strict=True)]
-        after = [(f, s[0]) for f, s in zip(flows, shapes, strict=True)]
+        given = [v for vs in plan.outputs.values() for v in several(vs[0])]
+        after = [(f, _known(unit, f, v)) for f, v in zip(flows, given, strict=True)]
         return of_network(inside, after, unit.free)
     known = {p.name for p in parameters} | set(unit.defined)
     inputs = [(f, [dims(v[j]) for v in plan.inputs[: unit.real]]) for j, f in enumerate(ins)]
@@ -527,6 +556,8 @@ def signature(title: str, parameters: list[str], returns: str) -> list[str]:
 
 
 def _annotation(values: Sequence[Any]) -> str:
+    if all(isinstance(v, tuple) for v in values) and len(set(map(len, values))) > 1:
+        return f"tuple[{_annotation([e for v in values for e in v])}, ...]"
     kinds = dict.fromkeys(_kind(v) for v in values)
     if "float" in kinds:
         kinds.pop("int", None)

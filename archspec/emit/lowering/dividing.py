@@ -1,11 +1,11 @@
-"""Instances that one class cannot serve → parts: by numbers, kinds, structure, at last singly.
+"""Instances that one class cannot serve → parts: by numbers, words, kinds, structure, or singly.
 
 One instance alone can always be served, because every number can stand as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,13 +41,23 @@ def parts_of(group: Group) -> tuple[Rule, dict[Any, Group]]:
         known = worth(instance)
         return tuple(repr(known.get(p)) for p in sorted(group.numbers))
 
-    for rule in (values, _kinds, _structure, _frozen, id):
+    mixed = mixtures([i.args for i in group.instances])
+
+    def words(instance: Instance) -> Any:
+        return tuple(isinstance(instance.args[p], str) for p in mixed)
+
+    for rule in (values, words, _kinds, _structure, _frozen, id):
         parts: dict[Any, Group] = {}
         for i in group.instances:
             parts.setdefault(rule(i), Group([], numbers=group.numbers)).instances.append(i)
         if len(parts) > 1:
             return rule, parts
     raise PlainError("it is one instance alone")
+
+
+def mixtures(args: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The params that are a word in some calls, and a number in others: `padding: half` and 2."""
+    return [p for p in args[0] if len({isinstance(a[p], str) for a in args}) > 1]
 
 
 def serves(failed: PlainError | None) -> bool:

@@ -69,6 +69,21 @@ class Flow(Var):
         return tuple(map(_at, self.sizes, repeat(row), shape))
 
 
+class Many(Flow):
+    """A list in forward, of `count` tensors of these sizes; in other lists `*` takes it apart."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, sizes: Sequence[Any], hint: str, count: int) -> None:
+        super().__init__(sizes, hint)
+        self.count = count
+        self.named = True
+
+    @property
+    def ref(self) -> ast.expr:
+        return ast.Starred(super().ref)
+
+
 class Ghost(Flow):
     """An input of the class around, in the class of a group: its sizes are known, it is not."""
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from archspec.emit.lowering.modules import known_call
-from archspec.emit.lowering.scope import Classes
-from archspec.expand.plan import dotted
+from archspec.emit.lowering.scope import Classes, Unit
+from archspec.expand.plan import dotted, has_expression
 from archspec.expand.tree import Body, Copy, Value
+from archspec.layers import create
+
+LISTED = 4  # copies whose results are taken together, from which on they stand in a list
 
 
 def empty(copy: Copy) -> bool:
@@ -126,6 +130,108 @@ def carried(whole: Classes, copies: Sequence[Copy]) -> int | None:
         if len(others) == 1 and all(vs[j] is v for vs, v in zip(taken, before, strict=False)):
             return j
     return None
+
+
+def gathered(unit: Unit, each: Sequence[Sequence[Copy]]) -> Gathered | None:
+    """Copies each of which takes the one before, while others take what all of them give.
+
+    - {id: m, from: x, repeat: $n, Unit: }        each takes the one before
+    - concat: [x, m.*]                            and this what all give
+    """
+    longest = max(each, key=len)
+    alone = [c for cs in each for c in cs if _by_itself(unit.whole, c)]
+    if len(alone) < sum(map(len, each)) or len({tuple(c.outs) for c in alone}) > 1:
+        return None
+    if len(longest) < (2 if len(set(map(len, each))) > 1 else LISTED):
+        return None
+    if any(_given(c) != _given(cs[0]) for cs in each for c in cs):
+        return None
+    at = _handed_on(longest)
+    if at is None or any(len(cs) > 1 and _handed_on(cs) != at for cs in each):
+        return None
+    keys = list(longest[0].outs)
+    leaves = {id(c): c for _, part in unit.parts for c in _leaves(part)}
+    read = [[_read_together(unit.whole, cs, key, leaves) for key in keys] for cs in each]
+    lists = [j for j in range(len(keys)) if any(r[j] == "all" for r in read)]
+    if not lists or any(r[j] == "apart" for r in read for j in range(len(keys))):
+        return None
+    if any(r[j] != "all" for r in read for j in lists):
+        return None
+    if any(r[j] != "none" for r in read for j in range(1, len(keys)) if j not in lists):
+        return None
+    return Gathered(at, lists)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """By which input each copy takes the one before, and which outputs are taken together."""
+
+    at: int
+    lists: list[int]
+
+
+def _by_itself(whole: Classes, c: Copy) -> bool:
+    """Whether it is a module of its own whose first output flows on."""
+    if c.shared is not None or c.group or not c.ins or id(c) in whole.reused or not c.outs:
+        return False
+    if c.instance is not None:
+        outputs = c.instance.outputs.values()
+        fits = not c.instance.training and not any(isinstance(o, tuple) for o in outputs)
+    else:
+        fits = _is_module(whole, c, numbered=True)
+    return fits and next(iter(c.outs.values())) is c.out
+
+
+def _given(c: Copy) -> list[Any]:
+    return [v.type for v in c.outs.values()]
+
+
+def _handed_on(copies: Sequence[Copy]) -> int | None:
+    """By which input each copy takes the one before, if all others are the same."""
+    for j in range(len(copies[0].ins)):
+        others = {tuple(map(id, c.ins[:j] + c.ins[j + 1 :])) for c in copies}
+        if len(others) == 1 and all(b.ins[j] is a.out for a, b in pairwise(copies)):
+            return j
+    return None
+
+
+def _leaves(part: Copy | Body) -> Iterator[Copy]:
+    """The ops and calls of a body that are called where it is."""
+    bodies = part.parts() if isinstance(part, Copy) else (part,)
+    for c in (c for b in bodies for c in b.copies()):
+        if not c.group:
+            yield c
+        elif not c.segments:
+            yield from _leaves(c)
+
+
+def _read_together(
+    whole: Classes, copies: Sequence[Copy], key: str, leaves: Mapping[int, Copy]
+) -> str:
+    """Who reads one output of all copies, the next copy and behind the last left out.
+
+    "none"; "all": ops that take those of all copies, in order; "apart": others.
+    """
+    values = [c.outs[key] for c in copies]
+    readers = [set(whole.consumers.get(id(v), ())) for v in values]
+    for found, after in zip(readers, copies[1:], strict=False):
+        found.discard(id(after))
+    together = {r for r in readers[-1] if r in leaves and _takes_all(leaves[r], values)}
+    if any(found != together for found in readers[:-1]):
+        return "apart"
+    return "all" if together else "none"
+
+
+def _takes_all(reader: Copy, values: Sequence[Value]) -> bool:
+    """Whether an op that can be given a list takes these values in order, each once."""
+    layer = reader.layer
+    listed = layer is not None and (layer.op == "concat" or layer == create("add", {}))
+    if not listed or reader.running or has_expression(reader.args):
+        return False
+    size = len(values)
+    runs = [reader.ins[k : k + size] for k in range(len(reader.ins) - size + 1)]
+    found = sum(all(a is b for a, b in zip(run, values, strict=True)) for run in runs)
+    return found == 1 and len(set(map(id, reader.ins))) == len(reader.ins)
 
 
 def takes(whole: Classes, c: Copy) -> list[Value | None]:

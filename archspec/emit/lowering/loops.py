@@ -33,7 +33,7 @@ from archspec.emit.lowering.flow import (
     sizes_of,
 )
 from archspec.emit.lowering.modules import Place
-from archspec.emit.lowering.scope import Scope
+from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.sinks import Site
 from archspec.emit.syntax import (
     For,
@@ -43,16 +43,20 @@ from archspec.emit.syntax import (
     change,
     exchanged,
     flat,
+    literal,
     name,
     names_in,
     rebuilt,
 )
+from archspec.emit.text import render
 from archspec.emit.tidy import assigned, stmt_names
 from archspec.expand.tree import Copy, Occurrence, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import Listed, Sym, evaluate, plain, written
 from archspec.language import Item
 
+LEAST = 3  # modules that are alike but for a number, from which on they are gone through
+_BUILT_IN = frozenset({"range", "len", "min", "max", "abs", "int", "round", "sum", "sorted"})
 _AUGMENTED = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.FloorDiv: "//="}
 
 
@@ -125,6 +129,55 @@ def comprehension(value: ast.expr, count: ast.expr) -> ast.expr:
     """`(value for _ in range(count))`."""
     rounds = ast.comprehension(ast.Name("_"), call("range", count), [], 0)
     return ast.GeneratorExp(value, [rounds])
+
+
+def over(
+    elements: Sequence[ast.expr], word: str, classes: Sequence[Info]
+) -> ast.GeneratorExp | None:
+    """Calls that differ in one number, as one that goes through these.
+
+    Stage(64, 1), Stage(64, 2), Stage(64, 3)      (Stage(64, size) for size in (1, 2, 3))
+    `word`: what the number is called, if it is no keyword's; `classes`: whose defaults are known.
+    """
+    calls = [e for e in elements if isinstance(e, ast.Call)]
+    if len(calls) < max(LEAST, len(elements)):
+        return None
+    calls = _said_in_full(calls, classes)
+    parts = [[(k.arg, k.value) for k in c.keywords] for c in calls]
+    parts = [[*((None, a) for a in c.args), *rest] for c, rest in zip(calls, parts, strict=True)]
+    forms = {(render(c.func), *(text for text, _ in p)) for c, p in zip(calls, parts, strict=True)}
+    if len(forms) > 1:
+        return None
+    columns = [[value for _, value in column] for column in zip(*parts, strict=True)]
+    varying = [k for k, column in enumerate(columns) if len(set(map(render, column))) > 1]
+    if len(varying) != 1 or not all(isinstance(v, ast.Constant) for v in columns[varying[0]]):
+        return None
+    (at,) = varying
+    first, text = calls[0], parts[0][at][0] or word
+    if not text.isidentifier() or text in names_in(first):
+        return None
+    said = [name(text) if k == at else value for k, (_, value) in enumerate(parts[0])]
+    args, rest = said[: len(first.args)], said[len(first.args) :]
+    given = [ast.keyword(k.arg, v) for k, v in zip(first.keywords, rest, strict=True)]
+    rounds = ast.comprehension(name(text), ast.Tuple(columns[at]), [], 0)
+    return ast.GeneratorExp(ast.Call(first.func, args, given), [rounds])
+
+
+def _said_in_full(calls: list[ast.Call], classes: Sequence[Info]) -> list[ast.Call]:
+    """The same, each with the keywords that any has: `Conv(8, rate=1)` of `Conv(8)`."""
+    asked = {k.arg for c in calls for k in c.keywords}
+    info = next((i for i in classes if i.name == render(calls[0].func)), None)
+    if info is None or all(len(c.keywords) == len(asked) for c in calls):
+        return calls
+    known = {p.name: p.default for p in info.parameters if p.name in asked}
+    full = []
+    for c in calls:
+        given = {k.arg: k.value for k in c.keywords}
+        if any(p not in given and default is ... for p, default in known.items()):
+            return calls
+        said = [ast.keyword(p, given[p] if p in given else literal(d)) for p, d in known.items()]
+        full.append(ast.Call(c.func, c.args, said))
+    return full
 
 
 def less(count: ast.expr, by: int) -> ast.expr:
@@ -426,6 +479,8 @@ class Round:
             over = over_lists[0] if len(lists) == 1 else call("zip", *over_lists)
             return (*self._target(list(table), over, used), pair)
         texts = self._renamed(table, body)
+        if len(texts) == 1 and (said := self._as_said(table[texts[0]])) is not None:
+            return (*self._target(texts, said, used), pair)
         columns = list(table.values())
         entries: list[ast.expr] = [ast.Tuple(list(e)) for e in zip(*columns, strict=True)]
         if len(columns) == 1:
@@ -450,6 +505,22 @@ class Round:
         if not isinstance(found, Listed) or not holds(found.tree, copies.rows, lists):
             return None
         return found.tree
+
+    def _as_said(self, entries: Sequence[ast.expr]) -> ast.expr | None:
+        """`range(30)`, or the author's comprehension, where that is the shorter text."""
+        given = next((g for g in map(self._column, self.columns) if isinstance(g, Expr)), None)
+        if given is None or not isinstance(given.tree, (ast.Call, ast.ListComp)):
+            return None
+        calls = {render(n.func) for n in ast.walk(given.tree) if isinstance(n, ast.Call)}
+        names = {n: tree for n in given.names if (tree := self.outer.names.get(n)) is not None}
+        if len(self.columns) > 1 or not calls <= _BUILT_IN or len(names) < len(given.names):
+            return None
+        tree = rebuilt(given.tree, names.get)
+        if len(render(tree)) >= len(render(ast.Tuple(list(entries)))):
+            return None
+        (column,) = self.columns
+        lists = [tuple(plain(c.env.get(column)) for c in cs) for cs in self.copies.each]
+        return tree if holds(tree, self.copies.rows, lists) else None
 
     def _renamed(self, table: dict[str, list[ast.expr]], body: list[Stmt]) -> list[str]:
         """The names of the columns: one that took an author's place takes its name too."""

@@ -32,7 +32,12 @@ def set_member(segment: str, value: ast.expr) -> Stmt:
 
 def hint_of(item: Item) -> str:
     """What a variable may be called after the item's id: `AuxLogits` → `aux_logits`."""
-    text = item.id.text.replace("-", "_") if item.id is not None else ""
+    return worded(item.id.text) if item.id is not None else ""
+
+
+def worded(segment: str) -> str:
+    """A name as that of a variable; "" where it is none."""
+    text = segment.replace("-", "_")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower() if text.isidentifier() else ""
 
 

@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import is_not
 from typing import Any
 
 from archspec.emit.forward import Assign, Form, Step, Var
 from archspec.emit.lowering.flow import (
     Flow,
+    Many,
     PlainError,
     Row,
     Shape,
@@ -26,7 +28,7 @@ from archspec.emit.lowering.flow import (
     lookup,
     sizes_of,
 )
-from archspec.emit.lowering.members import hint_of, results, words_of
+from archspec.emit.lowering.members import hint_of, results, worded, words_of
 from archspec.emit.lowering.scope import (
     Classes,
     Scope,
@@ -108,8 +110,14 @@ class Place:
 
     @property
     def hint(self) -> str:
-        """What a variable for what it gives may be called."""
-        return str(self.first.segment) if isinstance(self.first, Body) else hint_of(self.item)
+        """What a variable for what it gives may be called: as the item is, each copy apart."""
+        if isinstance(self.first, Body):
+            return str(self.first.segment)
+        names = {c.segments[-1:] for c in self.copies}
+        if self.item.id is None or self.item.id.names == frozenset() or len(names) > 1:
+            return hint_of(self.item)
+        (name,) = names.pop() or ("",)
+        return worded(name)
 
 
 @dataclass(slots=True)
@@ -185,6 +193,8 @@ def _calls(place: Place) -> tuple[list[Call], Callable[..., Call]]:
 def op(place: Place, layer: Layer | None = None) -> Made:
     """How one op is made and called; `layer`: the one whose weights it uses again."""
     scope, rows, copies = place.scope, place.rows, place.copies
+    if any(id(v) in scope.unit.many for v in copies[0].ins):
+        return _of_lists(place)
     if scope.settled and len(copies) == 1:
         known = scope.unit.whole.plain
         key = (id(copies[0].layer), place.module, *map(id, types_of(copies[0])))
@@ -216,6 +226,52 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     wanted = [(k, a) for k, a in enumerate(made.free) if a.name in reads]
     free = {a.name or "": _free(place, k, a, calls) for k, a in wanted}
     return Made(constructor, first, sizes, tuple(copies[0].outs), free, layer)
+
+
+def _of_lists(place: Place) -> Made:
+    """`concat` or `add` of tensors some of which stand in lists; these may differ in length."""
+    rows, layer = place.rows, place.first.layer
+    taken = [_compact(c.ins, place.scope.unit.many) for c in place.copies]
+    if any([w for _, w in t] != [w for _, w in taken[0]] for t in taken):
+        raise PlainError("the instances take different inputs")
+    ins: list[Flow] = []
+    types: list[TensorType] = []
+    for j, (value, many) in enumerate(taken[0]):
+        flow = lookup(rows, [t[j][0] for t in taken]) if many is None else many
+        assert value.type is not None
+        kind = TensorType(flow.at(rows[0], value.type.shape), value.type.dtype, value.type.map)
+        if many is not None and layer.op == "concat":  # as if they were one behind the other
+            axis = layer.axis % kind.rank
+            kind = kind.resized(axis, many.count * kind.shape[axis])
+        ins.append(flow)
+        types.append(kind)
+    (out,) = layer.infer(*types)
+    among = ", ".join(f"x{j}" for j in range(len(ins)))
+    free = {}
+    forward = f"functools.reduce(torch.add, [{among}])"
+    if layer.op == "concat":
+        forward = f"torch.cat([{among}], axis)"
+        free = {"axis": literal(layer.call(*types, *types).free[0].value)}
+    gives = [c.out for c in place.copies]
+    sizes = [sizes_of(rows, out.shape, gives)]
+    crossing = (ins, [gives])
+    return Made(None, Call("", forward=forward), sizes, free=free, layer=layer, crossing=crossing)
+
+
+def _compact(
+    ins: Sequence[Value], known: Mapping[int, tuple[list[Value], Many]]
+) -> list[tuple[Value, Many | None]]:
+    """What an op takes, the tensors of a list as one: the first of them, and the list."""
+    found: list[tuple[Value, Many | None]] = []
+    at = 0
+    while at < len(ins):
+        values, many = known.get(id(ins[at]), ([], None))
+        here = list(ins[at : at + len(values)])
+        if many is None or len(here) < len(values) or any(map(is_not, here, values)):
+            many, values = None, [ins[at]]
+        found.append((ins[at], many))
+        at += len(values)
+    return found
 
 
 def _as_given(form: Call, place: Place) -> Call:
@@ -586,7 +642,8 @@ def batched(flow: Flow, beside: Sequence[Flow], anchor: Flow | None) -> ast.expr
     """
     if not flow.batchless:
         return flow.ref
-    first = next((v for v in beside if not v.batchless), anchor)
+    alone = [v for v in beside if not isinstance(v, Many)]
+    first = next((v for v in alone if not v.batchless), anchor)
     if first is None:
         raise PlainError("nothing tells the size of the batch")
     size = ast.Subscript(ast.Attribute(first.ref, "shape"), ast.Constant(0))

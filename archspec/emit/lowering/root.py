@@ -62,12 +62,12 @@ def _worked_out(unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
     """The network's params that follow from its arguments: `w = 2 * p` in the constructor."""
     whole = unit.whole
     found: dict[str, ast.expr] = {}
+    known = {p: traced(rows[0].py[p], name(p)) for p in whole.kept}
     for p, default in whole.roots[0].block.params.items():
         if not isinstance(default, Expr) or p in whole.kept:
             continue
-        names = [*whole.kept, *found]
         try:
-            value = evaluate(default.tree, {n: traced(rows[0].py[n], name(n)) for n in names})
+            value = evaluate(default.tree, known)
             worth = [bare(r.args[p]) for r in whole.roots]
         except FAILURES:
             continue
@@ -77,6 +77,7 @@ def _worked_out(unit: Unit, rows: list[Row]) -> dict[str, ast.expr]:
             unit.taken.add(p)
             for row, w in zip(rows, worth, strict=True):
                 row.py[p] = w
+            known[p] = traced(rows[0].py[p], name(p))
     return found
 
 

@@ -24,6 +24,7 @@ from archspec.emit.forward import Step
 from archspec.emit.lowering.flow import (
     Flow,
     Ghost,
+    Many,
     PlainError,
     Row,
     alike,
@@ -130,6 +131,12 @@ class Classes(Protocol):
         """The class of a group, and what comes in and goes out in each row."""
 
 
+Condition = tuple[str, int]  # as it is written, and the id of the statements that it stands among
+Container = tuple[
+    ast.List, tuple[Condition, ...]
+]  # its modules, and the conditions it is made under
+
+
 class Unit:
     """A class in the making."""
 
@@ -150,11 +157,14 @@ class Unit:
         self.members: set[str] = set()
         self.listed = False  # an nn.ModuleList: its members are numbered
         self.lengths: dict[str, int] = {}  # of such lists, by how forward reaches them
-        self.containers: dict[str, ast.List] = {}  # that several items fill, by name
+        self.containers: dict[str, Container] = {}  # that several items fill, by name
+        self.conditions: list[Condition] = []  # around the item that is lowered, outermost first
         self.claimed: dict[str, Item] = {}  # by the name of a member
         self.carried: set[str] = set()
         self.varying: set[str] = set()  # of the carried, those that depend on arguments
         self.counters: set[str] = set()
+        # id of the first of the values that a list in forward holds -> those, and the list
+        self.many: dict[int, tuple[list[Value], Many]] = {}
         self.anchor: Flow | None = None  # an input, for the size of the batch
         self.base: tuple[str, ...] = ()  # of a group: its path in the block around
         self.sinks: list[Any] = []  # containers that are being filled, outermost first

@@ -48,17 +48,24 @@ def quoted(text: str) -> list[str]:
 
 
 def of_network(
-    ins: Sequence[tuple[Flow, tuple[int, ...]]], outs: Sequence[tuple[Flow, tuple[int, ...]]],
-    free: set[str],
+    ins: Sequence[tuple[Flow, tuple[int, ...]]],
+    outs: Sequence[tuple[Flow, Sequence[int | None]]], free: set[str],
 ) -> str:  # fmt: skip
-    """The network's own shapes: numbers, and the letters of free axes."""
+    """The network's own shapes: numbers, and the letters of free axes.
+
+    A size is None that follows from these, but by no expression.
+    """
     sides = [", ".join(_with_letters(f, s, free) for f, s in side) for side in (ins, outs)]
     return f"{sides[0]} -> {sides[1]}."
 
 
-def _with_letters(flow: Flow, shape: tuple[int, ...], free: set[str]) -> str:
+def _with_letters(flow: Flow, shape: Sequence[int | None], free: set[str]) -> str:
     found: list[Any] = []
-    for size, n in zip(flow.sizes, shape, strict=True):
+    letters = ("N",) if len(shape) < 3 else _LETTERS.get(len(shape), ())
+    for a, (size, n) in enumerate(zip(flow.sizes, shape, strict=True)):
+        if n is None:
+            found.append(f"{letters[a] if a < len(letters) else 'L'}'")
+            continue
         reads = names_in(size.tree) if isinstance(size, Sym) else set()
         if not isinstance(size, Sym) or not reads & free:
             found.append(n)
@@ -126,7 +133,7 @@ def _output(
     letters = _letters(first[0] if same_rank and first is not None else flow, known)
     parts: list[str] = []
     for a, size in enumerate(flow.sizes):
-        text = _said(size, known)
+        text = _said(size, known) or (_of_tokens(first, shapes, known) if a == 0 else None)
         if text is None and same_rank and first is not None:
             before, after = [s[a] for s in first[1]], [s[a] for s in shapes]
             text = _ratio(letters[a], before, after, rows, known)
@@ -134,6 +141,16 @@ def _output(
                 text = None  # the letter of what has a name stands nowhere
         parts.append(text or f"{letters[a]}'")
     return f"[{', '.join(parts)}]"
+
+
+def _of_tokens(
+    first: tuple[Flow, Shapes] | None, shapes: Shapes, known: set[str]
+) -> str | None:  # fmt: skip
+    """The letter of a list of tokens, where each has become a row."""
+    if first is None or len(first[0].sizes) != 1:
+        return None
+    same = all(s[0] == n for s, (n, *_) in zip(first[1], shapes, strict=True))
+    return _letters(first[0], known)[0] if same else None
 
 
 def _ratio(

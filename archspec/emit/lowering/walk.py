@@ -16,6 +16,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from archspec.emit.forward import Assign, Either, Loop, Training
@@ -23,6 +24,7 @@ from archspec.emit.lowering import conditions, links
 from archspec.emit.lowering.calls import block, called_again, construct, outer_sizes, titles
 from archspec.emit.lowering.flow import (
     Flow,
+    Many,
     PlainError,
     Row,
     apart,
@@ -42,12 +44,13 @@ from archspec.emit.lowering.loops import (
     carried_through,
     comprehension,
     less,
+    over,
     own,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
 from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
 from archspec.emit.lowering.scope import Info, Scope, Unit
-from archspec.emit.lowering.sinks import Members, Named, Positional, Site, Written
+from archspec.emit.lowering.sinks import PLACE, Members, Named, Positional, Site, Written
 from archspec.emit.syntax import For, If, Line, call, name
 from archspec.emit.text import render
 from archspec.emit.tidy import assigned
@@ -196,9 +199,11 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
     test = conditions.condition(site.scope, item.when, rows, here, copies, prev, taken)
     other = lookup(rows, [_passed(b, span) for _, b in paths])
     site.sink.open(site.init)
-    inner = site.inside()
+    inner, around = site.inside(), site.scope.unit.conditions
+    around.append((render(test), id(site.init)))
     for k in range(*span):
         _occurrence(inner, _column(there, k))
+    around.pop()
     outs = [must(b.items[span[1] - 1].out) for _, b in paths]
     then = lookup(*_behind(there, span))
     if not site.sink.called:
@@ -218,7 +223,8 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         return
     out = _joined(rows, outs, (then, other), test)
     out.hint = hint_of(item)
-    one = None if _named_twice(paths[0][1], span[0]) else _one_module(test, inner, then)
+    own = not dotted(item) and not _named_twice(paths[0][1], span[0])
+    one = _one_module(test, inner, then) if own else None
     if one is not None:
         site.init.append(one)
         asked: ast.expr = ast.Compare(name(one.target), [ast.IsNot()], [ast.Constant(None)])
@@ -383,15 +389,18 @@ def _contained(site: Site, segments: tuple[str, ...], module: ast.expr) -> ast.e
     if not isinstance(site.sink, Members) or not site.sink.called:
         raise PlainError("a container in a chain")
     container, segment = segments[-2:]
-    known = site.scope.unit.containers
-    elements = known.get(container)
-    if elements is None:
-        elements = known[container] = ast.List([])
+    known, around = site.scope.unit.containers, tuple(site.scope.unit.conditions)
+    if container not in known:
+        known[container] = ast.List([]), around
         numbered = segment == "0"
-        value = call("nn.ModuleList", elements) if numbered else call("nn.Module")
+        value = call("nn.ModuleList", known[container][0]) if numbered else call("nn.Module")
         site.init.append(Line(value, f"self.{container}"))
+    elements, made = known[container]
+    if around[: len(made)] != made:
+        raise PlainError("a container that is there in some instances only")
     inside = [e for s in site.init if isinstance(s, Line) for e in ast.walk(s.value)]
-    if segment == str(len(elements.elts)) and any(e is elements for e in inside):
+    here = any(e is elements for e in inside) or (made and around == made)
+    if segment == str(len(elements.elts)) and here:
         elements.elts.append(module)
     else:
         site.init.append(Line(call(f"self.{container}.add_module", ast.Constant(segment), module)))
@@ -422,6 +431,9 @@ def _call(site: Site, place: Place, made: Made, reached: ast.expr | None) -> Non
             hint = hint if hint.isidentifier() else site.sink.hint
             hint += number if number.isdecimal() else ""
         steps, outs = calling(made, reached, takes, hint, site.scope.unit)
+        if len(outs) > 1 and place.item.id is not None and place.item.id.names:
+            for out in outs:  # `head3_boxes`, since there is `head4` too
+                out.short = out.hint
         site.steps += steps
     else:
         return
@@ -491,6 +503,7 @@ def _listed(site: Site, place: Place) -> None:
     sink = Positional(unit, word, site.sink.reach(text), "nn.ModuleList")
     with unit.filling(sink):
         within(Site(site.scope, sink, site.init, site.steps), place)
+    _columned(sink, place.first.branches, unit.whole.order)
     reached = site.sink.put(text, sink.finish(), site.init)
     unit.lengths[render(sink.listed or text)] = sink.count
     if isinstance(site.sink, Members) and reached is not None:
@@ -498,6 +511,21 @@ def _listed(site: Site, place: Place) -> None:
         site.init += unit.whole.inits.group_init(site.scope, bodies, reached)
     for c in place.copies:
         unit.made[id(c)] = Member(reached, place.item)
+
+
+def _columned(sink: Positional, paths: Sequence[Body], classes: Sequence[Info]) -> None:
+    """Paths over columns in a list: a comprehension in place of their modules."""
+    if len(sink.elements) != len(paths):
+        return
+    at = 0
+    for each, group in groupby(list(paths), lambda path: path.each):
+        count = len(list(group))
+        here = slice(at, at + count)
+        word = _column_of(each) if each is not None else ""
+        rounds = over(sink.elements[here], word, classes) if each is not None else None
+        if rounds is not None:
+            sink.elements[here], count = [ast.Starred(rounds)], 1
+        at += count
 
 
 def _given(
@@ -661,6 +689,16 @@ def _repeat(site: Site, column: Column) -> None:
         return
     if not all(copies.each) or not isinstance(text, ast.Constant):
         raise PlainError("the repeat is empty in some instances")
+    _apart_in_forward(site, copies, text)
+
+
+def _apart_in_forward(site: Site, copies: Copies, text: ast.Constant) -> None:
+    """Copies under an id that are no line: an nn.ModuleList that forward goes through."""
+    unit = site.scope.unit
+    found = links.gathered(unit, copies.each)
+    if found is not None:
+        _gathered(site, copies, text, found)
+        return
     places = {links.carried(unit.whole, cs) for cs in copies.each}
     if places == {None} or len(places) > 1 or set(copies.counts) == {1}:
         _by_number(site, copies, text)
@@ -693,13 +731,10 @@ def _in_a_line(site: Site, copies: Copies, text: ast.expr) -> None:
 def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
     """Copies that are called one after the other, and take more: an nn.ModuleList."""
     unit, rows = site.scope.unit, copies.rows
-    sink = Positional(unit, str(text.value), kind="nn.ModuleList")
     taken = [links.takes(unit.whole, cs[0]) for cs in copies.each]
     known = [[vs[j] for vs in taken] for j in range(len(taken[0]))]
     flows = [lookup(rows, values) for values in known]
-    with unit.filling(sink), apart(rows, list(zip(known, flows, strict=True))):
-        out = Flow(_repeated(Site(site.scope, sink, site.init, []), copies).sizes)
-    site.sink.put(text, sink.finish(), site.init)
+    out = _numbered_list(site, copies, text, list(zip(known, flows, strict=True)))
     layer, inside, start = Flow((), "layer"), Flow(flows[at].sizes), flows[at]
     layer.named, out.hint = True, hint_of(copies.item)
     flows[at] = inside
@@ -708,6 +743,53 @@ def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
     steps, (end,) = calling(Made(None, form, [out.sizes]), layer.ref, flows, "", unit)
     site.steps.append(Loop(layer, member(str(text.value)), steps, inside, start, end, out))
     define(rows, copies.outs, out)
+
+
+def _gathered(site: Site, copies: Copies, text: ast.Constant, found: links.Gathered) -> None:
+    """Copies of which each takes the one before, and others what all give: lists in forward.
+
+    for layer in self.m:
+        x = layer(x)
+        m.append(x)
+    """
+    unit, rows, firsts = site.scope.unit, copies.rows, [cs[0] for cs in copies.each]
+    known = [[c.ins[j] for c in firsts] for j in range(len(firsts[0].ins))]
+    flows = [lookup(rows, values) for values in known]
+    out = _numbered_list(site, copies, text, list(zip(known, flows, strict=True)))
+    layer, inside, start = Flow((), "layer"), Flow(flows[found.at].sizes), flows[found.at]
+    layer.named, out.hint = True, hint_of(copies.item)
+    called, sizes = firsts[0].instance, [out.sizes]
+    if called is not None:
+        scope = site.scope.without(copies.own)
+        sizes = called_again(Place(scope, copies.item, copies.at(0))).sizes
+    flows[found.at] = inside
+    form = calls_of(flows, len(sizes), called.inputs if called is not None else ())
+    made = Made(None, form, sizes, tuple(firsts[0].outs))
+    steps, ends = calling(made, layer.ref, flows, "", unit)
+    number, many = len(copies.each[0]), copies.count(site.scope)
+    count = number if isinstance(many, ast.Constant) else traced(number, many)
+    lists = []
+    for j, key in ((j, list(firsts[0].outs)[j]) for j in found.lists):
+        hint = f"{key}s" if len(sizes) > 1 and key.isidentifier() else text.value
+        lists.append((Many(sizes[j], str(hint).lower(), count), ends[j]))
+        for cs in copies.each:
+            values = [c.outs[key] for c in cs]
+            unit.many[id(values[0])] = values, lists[-1][0]
+    over = member(str(text.value))
+    site.steps.append(Loop(layer, over, steps, inside, start, ends[0], out, lists))
+    define(rows, copies.outs, out)
+
+
+def _numbered_list(
+    site: Site, copies: Copies, text: ast.Constant, known: list[tuple[Sequence[Any], Flow]]
+) -> Flow:
+    """Makes an nn.ModuleList of the copies; what flows behind the last."""
+    unit = site.scope.unit
+    sink = Positional(unit, str(text.value), kind="nn.ModuleList")
+    with unit.filling(sink), apart(copies.rows, known):
+        out = Flow(_repeated(Site(site.scope, sink, site.init, []), copies).sizes)
+    site.sink.put(text, sink.finish(), site.init)
+    return out
 
 
 def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
@@ -724,8 +806,20 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
     every = len(sink.elements) == copies.counts[0] > 1  # at the end some may not be there
     if every and len({render(e) for e in sink.elements}) == 1:
         value.args = [comprehension(sink.elements[0], copies.count(site.scope))]
-    if {render(e) for e in sink.elements} != {"nn.Identity()"}:
+    elif every and (rounds := _over(copies, sink)) is not None:
+        value.args = [rounds]
+    if sink.variable is not None or {render(e) for e in sink.elements} - {PLACE}:
         site.sink.put(text, value, site.init)
+
+
+def _over(copies: Copies, sink: Positional) -> ast.GeneratorExp | None:
+    return over(sink.elements, _column_of(copies.item), sink.unit.whole.order)
+
+
+def _column_of(item: Item) -> str:
+    """What the number that tells copies apart is called."""
+    columns = list(item.repeat.columns) if item.repeat is not None else []
+    return columns[0] if len(columns) == 1 else ""
 
 
 def _one_by_one(site: Site, copies: Copies) -> None:

@@ -20,6 +20,7 @@ from archspec.emit.lowering.dividing import (
     Attempt,
     Group,
     called,
+    mixtures,
     most,
     parts_of,
     reaches,
@@ -35,7 +36,7 @@ from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
 from archspec.expand.tree import Instance, Value
 from archspec.expressions import Expr
-from archspec.language import Init, Item
+from archspec.language import REQUIRED, Init, Item
 from archspec.layers.plugin import functions, modules
 
 _ROUNDS = 8
@@ -226,7 +227,7 @@ class Whole:
         alike = [g for g in groups if g.instances and g.instances[0].block is block]
         like = [g.instances[0] for g in alike]
         flags = [camel(p) for p, v in instance.args.items() if v is True and _apart(p, alike)]
-        title = "".join(flags) + block.name + _count(instance, alike)
+        title = "".join(flags) + block.name + _count(instance, alike) + _mixed(instance, like)
         others = {tuple(other.inputs) for other in like if block.rest or block.optional}
         if len(others) < 2:
             return title
@@ -291,7 +292,7 @@ class Whole:
         group.info = Info(title, group.instances[0].block)
         if recursive and base:
             group.info = Info(title, group.instances[0].block)
-            write_block(self, group, title, base)
+            write_block(self, group, title, base, innermost=True)
         for _ in range(8):
             known = _signature(group.info)
             self._anew(group, before)
@@ -352,6 +353,18 @@ def _apart(param: str, groups: Sequence[Group]) -> bool:
     """Whether a flag is the same in each of some groups, and not in all."""
     each = [{i.args.get(param) for i in group.instances} for group in groups]
     return all(len(values) == 1 for values in each) and set().union(*each) == {True, False}
+
+
+def _mixed(instance: Instance, like: Sequence[Instance]) -> str:
+    """`WithPadding`, where a call gives a number and the block itself, or others, a word."""
+    params = mixtures([i.args for i in like])
+    defaults = {p: instance.block.params[p] for p in params}
+    apart = (
+        p
+        for p, d in defaults.items()
+        if isinstance(instance.args[p], str) != (isinstance(d, str) or d is REQUIRED)
+    )
+    return "".join(f"With{camel(p)}" for p in apart)
 
 
 def _count(instance: Instance, groups: Sequence[Group]) -> str:

@@ -17,7 +17,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, reduce
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -458,18 +458,22 @@ class Machine:
         left, right = self.value(node.left, frame), self.value(node.right, frame)
         if type(node.op) is ast.BitOr:
             return (*kinds(left), *kinds(right))
+        return self._arithmetic(node.op, left, right, frame)
+
+    @staticmethod
+    def _arithmetic(op: ast.operator, left: Any, right: Any, frame: Frame) -> Any:
         if type(left) is Term or type(right) is Term:
             left, right = frozen(left), frozen(right)
             both = type(left) is Term and type(right) is Term
-            if both and type(node.op) in _BROADCAST:
+            if both and type(op) in _BROADCAST:
                 terms = frame.run.terms
                 left, right = terms.bare(left, right), terms.bare(right, left)
-            if both and type(node.op) in (ast.Add, ast.Mult) and left.serial > right.serial:
+            if both and type(op) in (ast.Add, ast.Mult) and left.serial > right.serial:
                 left, right = right, left  # the same to the bit
-            return frame.run.terms(type(node.op).__name__, left, right)
+            return frame.run.terms(type(op).__name__, left, right)
         if type(left) not in _PLAIN or type(right) not in _PLAIN:
             raise unknown("arithmetic of no numbers")
-        return _BINARY[type(node.op)](left, right)
+        return _BINARY[type(op)](left, right)
 
     def _unary(self, node: ast.UnaryOp, frame: Frame) -> Any:
         if isinstance(node.op, ast.Not):
@@ -521,6 +525,10 @@ class Machine:
             return frame.run.call(func, args, kwargs)
         if kind is Bound:
             return self._method(func, args, kwargs, frame)
+        if kind is Dotted and func.name == "functools.reduce":
+            return self._sum(args, frame)
+        if kind is Dotted and func.name == "torch.cat" and len(args[0]) == 1:
+            return args[0][0]  # of a list, which may hold one
         if kind is Dotted and frame.run is not None:
             return frame.run.terms(func.name, frozen(args), named(kwargs))
         if kind is Dotted:
@@ -544,6 +552,13 @@ class Machine:
         if frame.run is None:
             return Made(self.leaf(func.node.name, args, kwargs))
         return frame.run.terms(func.node.name, frozen(args), named(kwargs))
+
+    def _sum(self, args: list[Any], frame: Frame) -> Any:
+        """`functools.reduce(torch.add, ys)`: one after the other."""
+        added, values = args
+        if type(added) is not Dotted or added.name != "torch.add" or type(values) is not list:
+            raise unknown("a reduction of another kind")
+        return reduce(lambda a, b: self._arithmetic(ast.Add(), a, b, frame), values)
 
     def _asked(self, func: Any, args: list[Any], frame: Frame) -> Any:
         """The built-in functions that speak of modules."""

@@ -404,7 +404,7 @@ class Scopes:
             # `drop: $drop` of a block means the document's
             help = self.to.did_you_mean(name, self.spec.params) or "declare it in `params`"
             said = f"the document has no param `{name}`"
-            none = not self.spec.params and self.spec.variants
+            none = not self.spec.params and bool(self.spec.variants)
             cause: tuple[str, ...] = ("params", "") if none else ("name", "", name)
             self.to.add("E219", said, path, help, span=span, cause=cause)
         elif name in sight.later:
@@ -420,7 +420,7 @@ class Scopes:
         else:
             owner = _owner(path)
             # one fault: the block declares no params, or the document, of which variants speak
-            none = not sight.params and (owner or self.spec.variants)
+            none = not sight.params and bool(owner or self.spec.variants)
             cause = ("params", owner) if none else ("name", owner, name)
             help = self.to.did_you_mean(name, sight.names(where))
             self.to.add(

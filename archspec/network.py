@@ -62,9 +62,9 @@ class Program(Network):
         """Expand `spec`. Raises SpecError."""
         choice = choice or Choice()
         variant = None if choice.variant == spec.name else choice.variant
-        self.choice = replace(choice, variant=variant)
+        self.choice = replace(choice, variant=variant, inputs=_by_name(spec, choice.inputs))
         try:
-            graph = self._expanded(spec, choice.inputs)
+            graph = self._expanded(spec, self.choice.inputs)
         except SpecError as error:
             raise self._hinted(error, source, spec) from None
         super().__init__(source, spec, variant, graph)
@@ -109,7 +109,7 @@ class Program(Network):
         """The same spec, other choices: another variant starts afresh, params add to those set."""
         if variant is None:
             return Program(self.source, self.spec, self._with(params))
-        choice = replace(self.choice, variant=variant, params=params)
+        choice = replace(self.choice, variant=variant, params=_plain(params))
         return Program(self.source, self.spec, choice)
 
     def _with(self, params: Mapping[str, Any]) -> Choice:
@@ -373,6 +373,21 @@ def of_texts(files: Texts, choice: Choice) -> Program:
 # ------------------------------------------------------------------ from Python
 
 
+def _by_name(spec: Spec, given: Shapes) -> Shapes:
+    """A shape without a name, `-i 3x64x64`, is that of the only input, whatever that is called."""
+    alone = isinstance(given, Mapping) and [*given] == ["input"] and len(spec.inputs) == 1
+    return dict.fromkeys(spec.inputs, given["input"]) if alone else given
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's, or a tensor, as Python has it: `classes=labels.max() + 1`."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def load(
     path: str | Path,
     variant: str | None = None,
@@ -390,7 +405,7 @@ def load(
     Raises SpecError with all independent faults.
     """
     choice = Choice(
-        variant=variant, params=params, inputs=inputs or {}, limits=limits,
+        variant=variant, params=_plain(params), inputs=inputs or {}, limits=limits,
         allow_outside=allow_outside,
     )  # fmt: skip
     return prepare(path, choice)
@@ -410,7 +425,7 @@ def check(
     As `load` otherwise. Raises SpecError with all independent faults.
     """
     choice = Choice(
-        variant=variant, params=params, inputs=inputs or {}, limits=limits,
+        variant=variant, params=_plain(params), inputs=inputs or {}, limits=limits,
         allow_outside=allow_outside,
     )  # fmt: skip
     with collector.paused():
@@ -439,7 +454,7 @@ def loads(
     """The program of a spec given as text; `name` is what messages call it. Raises SpecError."""
     if not isinstance(text, str):
         raise TypeError(f"`loads` takes the text of a spec, not {type(text).__name__}")
-    choice = Choice(variant=variant, params=params, inputs=inputs or {}, limits=limits)
+    choice = Choice(variant=variant, params=_plain(params), inputs=inputs or {}, limits=limits)
     with collector.paused():
         return Run(sources.from_text(text, name, limits=limits), choice).checked()
 

@@ -121,27 +121,75 @@ body:
   - {Level: {attend: false}}
   - {Level: {deep: false}}
 """
-UNLIKE = """
-spec: 1
-name: unlike
-input: [8]
-blocks:
-  Part:
+HEAD = "spec: 1\nname: n\ninput: [8]\nblocks:\n  P:\n"
+OFTEN = {  # members of containers under conditions, and calls that tell them apart
+    "under two conditions": """\
     params: {a: true, b: true}
     body:
+      - linear: 8
       - {id: c.0, linear: 8, when: $a}
       - relu
       - {id: c.1, linear: 8, when: $b}
       - {id: d.0, linear: 8}
       - {id: d.1, linear: 8, when: $a}
-body:
-  - Part
-  - {Part: {a: false}}
-  - {Part: {b: false}}
-"""
+body: [P, {P: {a: false}}, {P: {b: false}}]
+""",
+    "as many as a count says": """\
+    params: {n: 3}
+    body:
+      - repeat: {i: [0, 1, 2]}
+        body:
+          - {id: c.$i, linear: 8, when: $(i < n)}
+          - relu
+body: [P, {P: {n: 2}}, {P: {n: 1}}]
+""",
+    "from a number on": """\
+    params: {n: 0}
+    body:
+      - repeat: {i: [0, 1, 2]}
+        body:
+          - {id: c.$i, linear: 8, when: $(i >= n)}
+          - relu
+body: [P, {P: {n: 1}}, {P: {n: 2}}]
+""",
+    "one inside of the other": """\
+    params: {a: true, b: true}
+    body:
+      - {id: c.0, linear: 8, when: $a}
+      - relu
+      - when: $a
+        body:
+          - {id: c.1, linear: 8}
+          - relu
+          - {id: c.2, linear: 8, when: $b}
+      - relu
+body: [P, {P: {a: false}}, {P: {b: false}}]
+""",
+    "in a group and behind it": """\
+    params: {a: true}
+    body:
+      - when: $a
+        residual:
+          - {id: c.0, linear: 8}
+          - relu
+          - {id: c.1, linear: 8}
+      - relu
+      - {id: c.2, linear: 8, when: $a}
+      - {id: e.0, linear: 8}
+body: [P, {P: {a: false}}, P]
+""",
+    "under opposite conditions": """\
+    params: {a: true}
+    body:
+      - {id: c.0, linear: 8, when: $a}
+      - {id: c.0, tanh: , when: $(not a)}
+      - {id: c.1, linear: 8}
+body: [P, {P: {a: false}}, P]
+""",
+}
 
 
-@pytest.mark.parametrize("text", [OPTIONAL, UNLIKE])
+@pytest.mark.parametrize("text", [OPTIONAL, *(HEAD + text for text in OFTEN.values())])
 def test_a_container_whose_members_may_be_absent(tmp_path: Path, text: str) -> None:
     program = loads(text)
     check(program)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from archspec import report
-from archspec.network import Program, load
+from archspec.network import Program, load, loads
 from archspec.report import side_by_side
 from archspec.report.data import Report
-from archspec.report.layers import layers
+from archspec.report.layers import layers, receptive, remarks
 from archspec.report.table import Column, Table, html, markdown, plain
 from archspec.units import count, size
 
@@ -165,3 +165,17 @@ def test_several_networks_in_one_table() -> None:
     found = json.loads(side_by_side.write(networks, "json"))
     assert [one["totals"]["depth"] for one in found] == [5, 3]
     assert side_by_side.write(networks, "csv").splitlines()[2].startswith("mlp,mlp.yaml,266610,")
+
+
+def test_a_stride_of_fractions_is_read_in_one_way() -> None:
+    body = "body: [{upsample: {size: [31, 47]}}, {conv: {out: 2, kernel: 3}}]\n"
+    program = loads("spec: 1\nname: n\ninput: [1, 60, 92]\n" + body)
+    assert receptive(program.analysis.rows[-1]).startswith("6x6 /(60/31),(92/47)")
+
+
+def test_where_nothing_moves_along_no_field_is_told() -> None:
+    """Reshapes mix the cells: there is no op that sees a part, and no line about one."""
+    body = "body: [{reshape: [4, 64]}, {layer_norm: {affine: false}}]\n"
+    told = dict(remarks(loads("spec: 1\nname: n\ninput: [16, 16]\n" + body)))
+    assert "field" not in told
+    assert "depth" in told

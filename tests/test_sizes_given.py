@@ -129,3 +129,25 @@ def test_the_module_runs_in_evaluation() -> None:
 
     model = build(loads(HEADS, inputs={"input": [3, 18, 18]}))
     assert model.eval()(torch.ones(1, 3, 18, 18)).shape == (1, 10)
+
+
+def test_a_window_that_does_not_divide_the_map() -> None:
+    text = "spec: 1\nname: net\ninput: {image: [3, 32, 32]}\nbody: [{pixel_unshuffle: 4}]"
+    with pytest.raises(SpecError) as caught:
+        loads(text, inputs={"image": (3, 30, 32)})
+    (fault,) = caught.value.faults
+    assert fault.help == "H, W: multiples of 4, at least 4; 30 is none of them: 28 or 32"
+
+
+def test_a_largest_size_of_a_module_is_none_of_the_spec() -> None:
+    """Swin's spec takes 448, the module that is made at 224 does not: neither is told of 256."""
+    assert load("swin_t", inputs={"input": (3, 448, 448)}).analysis.totals.params == 28_288_354
+    assert "too large" not in help_of("swin_t", 3, 256, 256)
+    assert help_of("vit_b_16", 3, 384, 384) == "H, W: 224 to 239; 384 is too large: 239"
+
+
+def test_a_shape_without_a_name_is_of_the_only_input() -> None:
+    program = load("retinanet", inputs={"input": (3, 320, 256)})
+    assert program.choice.inputs == {"image": (3, 320, 256)}
+    with pytest.raises(SpecError, match="has no input `input`"):
+        load("siamese", inputs={"input": (1, 105, 105)})

@@ -308,6 +308,15 @@ def test_norms_and_biases_do_not_decay_unless_asked() -> None:
         assert {e.get("weight_decay") for e in entries} == ({None, 0.0} if still else {None})
 
 
+def test_gains_of_standardised_weights_do_not_decay() -> None:
+    conv = "conv: {out: 4, kernel: 3, reparam: scaled_weight_standard}"
+    model = build(f"spec: 1\nname: n\ninput: [3, 8, 8]\nbody: [{{{conv}}}, global_avg_pool]\n")
+    plan = reading.given(None, {"optimizer": {"adamw": {"weight_decay": 0.5}}})
+    names = [name for name, _ in model.named_parameters()]
+    made = groups.groups(plan, 0, model, names)
+    assert [n for group in made if group.decays for n in group.names] == ["conv1.weight"]
+
+
 def test_layer_decay_goes_by_the_stages_of_the_spec() -> None:
     model = build()
     plan = reading.given(None, {"phases": [{"layer_decay": 0.5, "lr": 0.8}], "decay": "all"})

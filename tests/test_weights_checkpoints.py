@@ -561,6 +561,8 @@ def test_the_command_line_speaks_its_own_words(
     report = ["weights", "report", "--spec", "small.yaml"]
     code, said = run(*report, "half.pt")
     assert code == 1
+    assert "W102" not in said  # what `check` says of the spec is not said before each report
+    assert "W102" in run("check", "small.yaml")[1]
     assert "float16, here float32; `--cast` converts it" in said
     assert run(*report, "half.pt", "--cast")[0] == 0
     code, said = run(*report, "both.pt")

@@ -27,12 +27,14 @@ def remedy(analysis: Analysis, given: Shapes, takes: Callable[[Shapes], bool]) -
     turned = [_channels_first(analysis, name, shape) for name, shape in given.items()]
     if any(turned):
         return "\n".join(f"channels come first: {shape}" for shape in turned if shape)
+    anew = takes(_twice(analysis, given))  # a largest size is then the module's, not the spec's
     wrong = {
         (axis.input, axis.axis): size
         for axis in analysis.tracked
         for size in analysis.sizes
         if axis.input in given and axis.input in size.inputs and axis.name in size.axes
-        if _refuses(size, given[axis.input][axis.axis])
+        for n in (given[axis.input][axis.axis],)
+        if _refuses(size, n) and not (anew and size.maximum and n > size.maximum)
     }
     lines: dict[str, list[int]] = {}
     for nearest in (_below, _above):
@@ -50,6 +52,15 @@ def _channels_first(analysis: Analysis, name: str, shape: Sequence[int]) -> list
     usual = analysis.graph.at(name).outs[0].shape
     last = len(shape) == len(usual) > 2 and shape[-1] == usual[0] != shape[0]
     return [shape[-1], *shape[:-1]] if last else []
+
+
+def _twice(analysis: Analysis, given: Shapes) -> Shapes:
+    """The sizes of the file, twice as long along all axes that may be longer."""
+    usual = {name: list(analysis.graph.at(name).outs[0].shape) for name in given}
+    for axis in analysis.tracked:
+        if axis.input in usual:
+            usual[axis.input][axis.axis] *= 2
+    return usual
 
 
 def _refuses(size: InputSize, n: int) -> bool:

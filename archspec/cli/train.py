@@ -31,6 +31,7 @@ from archspec.cli.options import (
 from archspec.cli.show import result, say
 
 _CURVES = (".png", ".svg", ".pdf")
+_LONGER = "the folder alone; for more epochs a new run: `archspec train SPEC --weights FOLDER`"
 _ENDINGS = f"known: {', '.join(_CURVES)}"
 
 
@@ -116,7 +117,7 @@ def train(
 
     if resume is not None:
         if spec is not None or wanted.keywords() or wanted.plan:
-            raise WrongUsageError("`--resume` goes on with a run as it was", "the folder alone")
+            raise WrongUsageError("`--resume` goes on with a run as it was", _LONGER)
         _say_run(training.resume(resume))
         return
     if spec is None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OF_SIZES", "elaborate", "expand", "input_types"]
 
-OF_SIZES = ("E203", "E304")  # faults that other sizes of the input may mend
+OF_SIZES = ("E203", "E304", "E305")  # faults that other sizes of the input may mend
 
 _FRAMES = 150  # of Python (on the heap) for each call of a block, with groups in one another
 _NOBODY: Mapping[str, Any] = {}

@@ -58,6 +58,8 @@ _SPELT = {
 _GRAMMAR = frozenset({"and", "or", "not", "if", "else", "for", "in", "None"})
 _OPEN = {"(": ")", "[": "]"}
 _AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
+_OPS = frozenset({"sin", "cos", "exp", "tanh", "sigmoid"})
+_OF_TENSORS = "it is an op: an item of its own, behind a `constant`"
 _IN_PARTS = "compute parts of it in `params`"
 WORK = ""
 _TAKEN = frozenset({"prev", "loop", "input", "self", "true", "false"})  # they have a meaning
@@ -429,7 +431,7 @@ class _Compiler:
             self.refuse(node, "only functions by name can be called", help)
         key = node.func.id
         if key not in CALLS:
-            help = did_you_mean(key, FUNCTIONS)
+            help = _OF_TENSORS if key in _OPS else did_you_mean(key, FUNCTIONS)
             self.refuse(node.func, f"there is no function `{cut(key)}`", help)
         args = [self.node(arg, depth) for arg in node.args]
         for keyword in node.keywords:

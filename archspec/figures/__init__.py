@@ -155,8 +155,18 @@ def chosen(
         name
         for name in (usual, *VIEWS)
         if format in (None, *VIEWS[name].formats) and what in ("", VIEWS[name].takes)
+        if name == usual or _applies(network, name)
     )
     return next(able, usual)
+
+
+def _applies(network: Network, view: str) -> bool:
+    """Whether a view that leaves some networks to others can draw this one."""
+    from archspec.figures import levels, trunk
+
+    if view == "tower":
+        return not trunk.reason(network)
+    return view != "levels" or levels.fitting(network) is not None
 
 
 def _usual(network: Network) -> str:

@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1560.0, 1130.0
 """Px that cards and lines may take."""
 _FRAME = 1180.0, 600.0  # a page is shaped like this
 EDGE = 20.0
-_HEAD = 44.0
+_HEAD = 50.0
 
 
 def draw(
@@ -77,7 +77,7 @@ def sheet(
     shown: Outline, flow: Flow, faces: Sequence[Face], heading: Sequence[Text], title: str
 ) -> Scene:
     """The heading, cards, and the lines that join them."""
-    width = max(flow.width + 2 * EDGE, heading[-1].box.right + EDGE)
+    width = max(flow.width + 2 * EDGE, cards.right(heading) + EDGE)
     right, below = (width - flow.width) / 2, _HEAD + 6
     keys = [part.key for part in shown.parts]
     strokes = {(link.source, link.target): cards.stroke(link) for link in shown.links}

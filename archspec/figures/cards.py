@@ -25,6 +25,7 @@ LEAST = 44.0, 35.0
 """Width and height in px of a card with little on it."""
 WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
+_TITLE = 440.0  # px that a title may take where the line above it is shorter
 _ROUND = 7.0  # of corners
 
 
@@ -82,11 +83,20 @@ class Face(NamedTuple):
         return found
 
 
-def heading(network: Network, left: float, remark: str = "") -> tuple[Text, Text]:
-    """The first line of a figure: the network's name, what it costs, and a remark."""
+def heading(network: Network, left: float, remark: str = "") -> tuple[Text, ...]:
+    """Above a figure: the network's name, what it costs, and a remark; below them its title."""
     totals = network.analysis.totals
     costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
-    return entitled(network.called, ", ".join(filter(None, (costs, remark))), left)
+    first = entitled(network.called, ", ".join(filter(None, (costs, remark))), left)
+    if (said := about(network)) == network.called:
+        return first
+    title = Text(left, 42.0, said, 9.5, colour=palette.MUTED)
+    return *first, title.fit(max(_TITLE, right(first) - left))
+
+
+def right(heading: Sequence[Text]) -> float:
+    """How far a heading reaches."""
+    return max(text.box.right for text in heading)
 
 
 def about(network: Network) -> str:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from archspec.figures import palette, words
-from archspec.figures.opened import Opened, heading, leading, opened
+from archspec.figures.opened import Opened, heading, labelled, leading, opened
 from archspec.figures.outline import Part, outline
 from archspec.figures.tree import Element
 from archspec.text.words import shortened
@@ -114,7 +114,7 @@ def attributes(rows: list[str], family: str) -> dict[str, str]:
 
 def _op(graph: Graph, card: Element) -> dict[str, str]:
     node = graph.steps[card.start]
-    label, shape = words.card(node)
+    label, shape = labelled(graph, node), words.card(node).shape
     rows = [label, *words.notes(node.layer), *filter(None, [shape])]
     return attributes(rows, words.family(node))
 

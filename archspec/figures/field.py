@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Field
 
-_EDGE, _HEAD = 20.0, 74.0
+_EDGE, _HEAD = 20.0, 80.0
 _PANEL = 540.0  # px of the longer side of the picture
 _BAND = 620.0  # px of the picture where the input has one axis
 _ROW = 20.0  # px of a row of the table
@@ -51,8 +51,8 @@ class _Figure:
 
     def scene(self) -> Scene:
         said = f"One cell of {self.last.row.path} sees {self.sizes} cells of {self.input}"
-        title = Text(_EDGE, 52.0, said, 12.0, bold=True)
-        more = Text(title.box.right + 12, 52.0, self.more, 11.0, colour=palette.MUTED)
+        title = Text(_EDGE, 60.0, said, 12.0, bold=True)
+        more = Text(title.box.right + 12, 60.0, self.more, 11.0, colour=palette.MUTED)
         heading = (*cards.heading(self.network, _EDGE), title, more)
         marks = list(self.picture())
         boxes = [mark.box for mark in flat((*heading, *marks)) if isinstance(mark, Rect | Text)]

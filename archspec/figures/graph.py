@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
-from archspec.figures.opened import Opened, heading, leading, opened, smaller
+from archspec.figures.opened import Opened, heading, labelled, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.figures.tree import Element
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
 
 _SIZE, _SMALL = 11.0, 9.5
-_EDGE, _HEAD = 20.0, 50.0
+_EDGE, _HEAD = 20.0, 56.0
 _ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
 _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
 _NARROWEST, _WIDEST = 74.0, 240.0
@@ -61,7 +61,7 @@ def _sheet(network: Network, shown: Opened) -> Scene:
     pages = columns(placed)
     closed = sum(bool(card.children) for card in shown.cards)
     heads = cards.heading(network, _EDGE, f"{closed} groups closed" if closed else "")
-    width = max(pages[-1].right, *(text.box.right for text in heads)) + 2 * _EDGE
+    width = max(pages[-1].right, cards.right(heads)) + 2 * _EDGE
     down = _HEAD + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE
     beside = skips(shown.edges)
@@ -150,11 +150,7 @@ def _face(shown: Opened, card: Element) -> _Face:
         tip = f"{heading(card)}, {len(card.nodes)} ops"
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
-    label, shape = words.card(node)
-    if node.shared is not None and node.weights():
-        label = f"{label} = {graph.steps[node.shared].path}"
-    if node.tied is not None:
-        label = f"{label}, weight of {graph.steps[node.tied].path}"
+    label, shape = labelled(graph, node), words.card(node).shape
     if node.layer is None:
         return _Face(node.path, label, shape, "input", node.path)
     label = " ".join((label, *words.notes(node.layer)))

@@ -20,7 +20,7 @@ from archspec.figures.wiring import ranks, skips
 if TYPE_CHECKING:
     from archspec.analysed import Network
 
-HEAD, EDGE, LABELS = 52.0, 20.0, 84.0
+HEAD, EDGE, LABELS = 58.0, 20.0, 84.0
 """Px above the lanes, around them, and to the left of them for what they are called."""
 TALL = 32.0
 """Of a box, in px."""

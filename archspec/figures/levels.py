@@ -73,7 +73,7 @@ class _Sketch:
         lines = Group(tuple(self._lines()), role="edges")
         said = ", ".join(lane.level.label for lane in self.lanes.values())
         return Scene(
-            max(self.places.width, heading[-1].box.right + EDGE),
+            max(self.places.width, cards.right(heading) + EDGE),
             self.places.height,
             (*heading, *self._backs(), *drawn, lines),
             f"{name}: parts by effective stride",
@@ -88,6 +88,7 @@ class _Sketch:
             words = [Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED)] if remark else []
             y -= 6 if remark else 0
             label = Text(EDGE, y, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
+            label = label.fit(LABELS - 16)
             found.append(Group((Rect(box, palette.LANE, None, 3.0), label, *words), role="lane"))
         return found
 

@@ -20,7 +20,7 @@ from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
-    from archspec.expand.graph import Graph
+    from archspec.expand.graph import Graph, Node
 
 _CROWDS = (160, 120, 85, 60, 50, 40, 30, 20, 0)  # cards that are tried to go on one sheet
 _DEEPEST = 24  # frames in one another that a sheet can have room for
@@ -146,6 +146,16 @@ def _found(whole: Element, block: str) -> Element:
 def _called(group: Element) -> str:
     """The name of the block that a group is a call of; "" of others."""
     return group.instance.block.name if group.instance is not None else ""
+
+
+def labelled(graph: Graph, node: Node) -> str:
+    """What an op is, and whose weights it has if not its own: `conv 3×3 = tower.conv1`."""
+    label = words.card(node).label
+    if node.shared is not None and node.weights():
+        label = f"{label} = {graph.steps[node.shared].path}"
+    if node.tied is not None:
+        label = f"{label}, weight of {graph.steps[node.tied].path}"
+    return label
 
 
 def heading(group: Element) -> str:

@@ -107,7 +107,7 @@ class _Tower:
         shapes: list[Mark] = []
         for volume in volumes:
             shapes += [volume.group(), *volume.texts]
-        words = [mark.box.right for mark in (heading[-1], *foot) if isinstance(mark, Text)]
+        words = [mark.box.right for mark in (*heading, *foot) if isinstance(mark, Text)]
         return Scene(
             max(*words, *(volume.right for volume in volumes)) + _EDGE,
             y + (18.0 if foot else 0.0),

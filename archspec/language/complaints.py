@@ -106,7 +106,8 @@ class Complaints:
             help = "mend that package; what does not need the op works without it"
             self.add("E207", why, path, help, on_key=on_key)
             return
-        plain = re.sub("[123]d$", "", word.lower().replace("_", ""))
+        own = word.rpartition(".")[2]  # nn.Conv2d, tf.keras.layers.Dense
+        plain = re.sub("[123]d$", "", own.lower().replace("_", ""))
         ours = {op.replace("_", ""): op for op in REGISTRY.names()}.get(plain)
         ours = ours or REGISTRY.elsewhere().get(plain)
         if ours and ours != word and not likely:

@@ -265,6 +265,8 @@ Values = Annotated[dict[str, _Value], keys(PARAM), *MAPPING]
 
 def template_of(node: Any) -> Template:
     """A name or path with expressions in its segments."""
+    if isinstance(node, int) and not isinstance(node, bool):  # as YOLO's files count items
+        raise wrong_kind("a name", "the item before is `prev`, others are named by their `id`")
     if not isinstance(node, str) or not node:
         raise wrong_kind("a name")
     found: Template = expressed(template, node)

@@ -81,7 +81,7 @@ from archspec.language.weights import Weights
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.source import Source
-from archspec.text.words import cut, listed
+from archspec.text.words import cut, kind, listed
 
 if TYPE_CHECKING:
     from archspec.layers import BadArgument
@@ -607,7 +607,7 @@ def _head_path(text: str) -> str:
 
 def _version(node: Any) -> int:
     if type(node) is not int or node != 1:
-        said = f"`spec` is {cut(str(node))}; this release reads version 1"
+        said = f"`spec` is {kind(node)}; this release reads version 1, a number"
         raise refuse("E226", said, "write `spec: 1`")
     return node
 

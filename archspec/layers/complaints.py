@@ -190,6 +190,8 @@ _APART = {
     "activation": "an activation is an item of its own, behind it: `- relu`",
     "kernel_initializer": "how a weight begins stands in `init`, beside the op",
     "bias_initializer": "how a bias begins stands in `init`, beside the op",
+    "end": "it goes to the last axis; `reshape` joins others",
+    "end_dim": "it goes to the last axis; `reshape` joins others",
 }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from archspec.text.beside import beside
 from archspec.train.errors import TrainError
-from archspec.train.samples import ENDINGS, picture, unit
+from archspec.train.samples import below, picture, unit
 
 if TYPE_CHECKING:
     from archspec.see.subject import Subject
@@ -51,7 +51,7 @@ def _inside(path: Path) -> list[Path]:
         raise TrainError("E803", f"`{path}` does not exist", beside(path) or "check the path")
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS)
+    found = below(path)
     if not found:
         raise TrainError("E803", f"there is no picture in `{path}`", "PNG, JPEG and their like")
     return found

@@ -24,6 +24,7 @@ _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 _ESCAPES = frozenset('0abt\tnvfre "/\\N_LP\n')
+_FRAMES = re.compile(r"\{\{\s*([^{}\n]*?)\s*\}\}")  # as Jinja and Handlebars have them
 _HEADER = re.compile(r"[|>][-+1-9]*(?:[ \t]+(?:#[^\n]*)?)?(?:\n|\Z)")  # of a block scalar
 _CLOSE = {"{": "}", "[": "]"}
 _CLOSED = {"'": "the closing quote", '"': "the closing quote", "[": "the closing `]`",
@@ -124,8 +125,10 @@ def property_(text: str, at: int) -> Slip:
     return Slip(code, said, at, help, found.end())
 
 
-def no_word(at: int) -> Slip:
+def no_word(at: int, text: str = "") -> Slip:
     said = "a key is one word; a list, a mapping or nothing is not"
+    if found := _FRAMES.match(text, max(at - 1, 0)):
+        return Slip("E111", said, at - 1, f"an expression is `$({found[1]})`", found.end())
     return Slip("E111", said, at, "give the key as plain text")
 
 
@@ -274,6 +277,10 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
         said = f"a second `: ` follows in `{opening(before)}`"
         help = "a `,` is missing before the key, or the value needs quotes"
         return Slip("E104", said, at, help)
+    if text[at - 1 : at + 1] == "${":
+        inside = text[at + 1 : _end_of_line(text, at)].partition("}")[0]
+        help = f"an expression is `$({inside})`, and a dollar sign is `$$`"
+        return Slip("E121", "`$` without a name or `(`", at - 1, help)
     missing = missing or f"`,` or `{close}`"
     said = f"{missing} is missing before `{opening(text[at : _end_of_line(text, at)])}`"
     row = text.count("\n", 0, start) + 1

@@ -209,7 +209,7 @@ class Reading:
             start = self.properties(start)
         top = self.open[-1]
         if (top.mapping and top.key is None) or (event.flow_style and self.text[start] == "?"):
-            raise UnreadableError(misread.no_word(start))
+            raise UnreadableError(misread.no_word(start, self.text))
         if len(self.open) > self.limits.nesting:
             said = f"lists and mappings are nested more than {self.limits.nesting} deep"
             raise UnreadableError(Slip("E402", said, start, "move the inner part into a block"))

@@ -20,10 +20,11 @@ _KNOWN = 24  # names that a remedy lists
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
 _WORD = 64  # characters of a word that may be a slip of another
 
-# Refused wherever they stand: controls, what reorders or hides text, lone surrogates,
-# non-characters.
+# Refused wherever they stand: controls, what reorders or hides text, letters and marks that are
+# blank, lone surrogates, non-characters. A variation selector only chooses how a sign looks.
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"
     "\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
 

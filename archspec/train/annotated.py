@@ -21,7 +21,7 @@ from torch import Tensor
 
 from archspec.text.words import cut, listed
 from archspec.train.errors import TrainError
-from archspec.train.samples import ENDINGS, Placed, Wanted, size_of
+from archspec.train.samples import Placed, Wanted, below, size_of
 
 _KEYS = ("images", "annotations", "categories")
 _ROUNDED = 1.0  # pixels that a box may be over the edge by rounding, and is cut at it
@@ -127,7 +127,7 @@ def _four(path: Path, number: int, box: Any) -> list[float]:
 
 def yolo(root: Path, wanted: Wanted) -> Placed:
     """Pictures of a folder with a .txt beside each, or `images` and `labels`. Raises TrainError."""
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    files = below(root)
     beside = {file: _lines_of(root, file) for file in files}
     if not any(one.is_file() for one in beside.values()):
         message = f"`{root}` has no boxes: no .json of COCO, and no .txt beside a picture"

@@ -136,11 +136,12 @@ def stage(name: str) -> str:
 
 
 def _no_decay(model: nn.Module) -> frozenset[str]:
-    """The parameters of norms, and biases."""
+    """The parameters of norms, biases, and the gains of standardised weights."""
     found = set()
     for path, module in model.named_modules():
         for name, value in module.named_parameters(recurse=False):
-            if isinstance(module, _NORMS) or "bias" in name or value.ndim < 2:
+            alone = "bias" in name or name == "gain" or value.ndim < 2
+            if alone or isinstance(module, _NORMS):
                 found.add(f"{path}.{name}" if path else name)
     return frozenset(found)
 

@@ -118,7 +118,9 @@ def _optimizer(node: Any) -> Called:
     found = _checked("optimizer", optimizers, _SGD, node)
     _expect_lists(found)
     try:
-        made(found, [torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))])
+        value = torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))
+        value.grad = torch_or_refuse().zeros(1, 1)
+        made(found, [value]).step()  # only then `sparse_adam` says that it takes no plain gradients
     except Exception as bad:  # it stumbles over a wrong value in any way
         said = f"torch's `{found.name}` refuses this: {cut(str(bad), 120)}"
         raise refuse("E801", said, "see torch.optim in PyTorch's documentation") from None

@@ -37,6 +37,8 @@ ENDINGS = frozenset(
 
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_ORIENTATION = 0x0112  # the tag of EXIF
+_WIDE = ("I", "F")  # 32 bits a pixel, of which nobody knows what is white
 _LARGE = 1024  # pixels of a picture's longer side that is shown
 _SPLIT = 0  # seed of what is held out: the same for every seed of a plan
 
@@ -289,11 +291,42 @@ def _verify(files: Sequence[Path]) -> None:
         raise _unreadable(*bad[0], more=len(bad) - 1)
 
 
+def below(folder: Path) -> list[Path]:
+    """The pictures in a folder and the folders in it, in order; what is hidden is none of them.
+
+    macOS leaves `._1.png` beside 1.png, and notebooks keep copies in `.ipynb_checkpoints`.
+    """
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    seen = [p for p in found if not any(s[0] == "." for s in p.relative_to(folder).parts)]
+    return sorted(seen)
+
+
 def size_of(file: Path) -> tuple[int, int]:
     """Width and height."""
     with library("PIL.Image", "reading pictures").open(file) as image:
-        found: tuple[int, int] = image.size
+        found: tuple[int, int] = _upright(image).size
         return found
+
+
+def _upright(image: Any) -> Any:
+    """As it is looked at: a telephone that was turned writes that down beside the pixels."""
+    unsaid = image.format == "PNG" and "exif" not in image.info  # to look further would decode it
+    if unsaid or image.getexif().get(_ORIENTATION, 1) == 1:
+        return image
+    return library("PIL.ImageOps", "reading pictures").exif_transpose(image)
+
+
+def _grey(image: Any, file: Path) -> Any:
+    """Of 16 bits a pixel the upper 8, where Pillow would cut off all above 255."""
+    if image.mode in _WIDE:
+        said = f"`{file}` holds numbers of 32 bits ({image.mode}), whose largest is not known"
+        raise TrainError("E803", said, "save it with 8 or 16 bits a pixel, or give arrays: .npz")
+    if not image.mode.startswith("I;16"):
+        return image
+    import numpy
+
+    upper = (numpy.asarray(image) >> 8).astype("uint8")
+    return library("PIL.Image", "reading pictures").fromarray(upper)
 
 
 def form(wanted: Wanted) -> tuple[str, tuple[int, int]]:
@@ -326,7 +359,10 @@ def loaded(file: Path, mode: str | None = None) -> Any:
     try:
         with pillow.open(file) as opened:
             opened.load()
-            return opened.convert(mode) if mode else opened.copy()
+            image = _upright(opened)
+            return _grey(image, file).convert(mode) if mode else image.copy()
+    except TrainError:
+        raise
     except Exception as wrong:  # Pillow's plug-ins raise whatever their format calls for
         raise _unreadable(file, wrong) from None
 

@@ -25,13 +25,13 @@ from archspec.train import annotated, hugging, targets, tokens
 from archspec.train.errors import TrainError, library
 from archspec.train.inputs import Input, entered
 from archspec.train.samples import (
-    ENDINGS,
     Arrays,
     Given,
     Paired,
     Pictures,
     Samples,
     Wanted,
+    below,
     has_classes,
     unit,
 )
@@ -242,13 +242,12 @@ def _paired(root: Path, wanted: Wanted) -> Samples:
 def _by_stem(folder: Path) -> dict[str, Path]:
     """Pictures by their places in a folder, without endings, in order."""
     found: dict[str, Path] = {}
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in ENDINGS and file.is_file() and not file.name.startswith("."):
-            stem = str(file.relative_to(folder).with_suffix(""))
-            if stem in found:
-                message = f"`{file}` and `{found[stem].name}` have one name"
-                raise TrainError("E803", message, "names without their endings tell files apart")
-            found[stem] = file
+    for file in below(folder):
+        stem = str(file.relative_to(folder).with_suffix(""))
+        if stem in found:
+            message = f"`{file}` and `{found[stem].name}` have one name"
+            raise TrainError("E803", message, "names without their endings tell files apart")
+        found[stem] = file
     if not found:
         raise TrainError("E803", f"`{folder}` holds no pictures", "for example 7.png")
     return found
@@ -297,7 +296,7 @@ def _folder(root: Path, wanted: Wanted) -> Samples:
     files: list[Path] = []
     numbers: list[int] = []
     for number, folder in enumerate(folders):
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+        found = below(folder)
         if not found:
             message = f"the class `{folder.name}` in `{root}` has no pictures"
             raise TrainError("E803", message, "remove the folder, or put pictures into it")

@@ -146,8 +146,9 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     _one_by_one(plan, task)
     every = [name for name, _ in model.named_parameters()]
     free = [name for name, value in model.named_parameters() if value.requires_grad]
-    for k in range(len(plan.parts)):  # all of them now, and not when the first are trained
-        groups.groups(plan, k, model, groups.trained(plan, k, free, every))
+    trained = [groups.trained(plan, k, free, every) for k in range(len(plan.parts))]
+    for k, names in enumerate(trained):  # all of them now, and not when the first are trained
+        refusals.optimizer(plan, groups.groups(plan, k, model, names), model)
     task.refuse(found)
     on = accelerator(plan)
     sharding.refuse(plan, len(programs), on)
@@ -167,6 +168,10 @@ def prepare(model: nn.Module, data: Any, plan: Plan, *, quiet: bool = False) -> 
     elif batch == "auto":
         said = "a batch is predicted for networks of a spec only"
         raise plan.fault("E802", said, "batch", help="write a number")
+    last = refusals.Last(len(found.train), int(batch), on.num_processes)
+    refusals.warmup(plan, last)
+    for names in trained:
+        refusals.lone(plan, model, sized, last, names)
     first = programs[main]
     name = first.name if first is not None else type(networks.main(model)).__name__.lower()
     box = [_folder(plan.log, name) if on.is_main_process else None]  # one makes it for all

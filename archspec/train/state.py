@@ -18,7 +18,8 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,15 +46,30 @@ _APART = 1_000_003  # the seeds of processes from one another
 _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*\.ya?ml")  # names that files may have anywhere
 
 
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Raises TrainError where the system refuses to write: a disk that is full."""
+    try:
+        yield
+    except OSError as failed:
+        message = f"`{place}` cannot be written: {failed.strerror}"
+        help = "what was written before is whole: make room, and `archspec train --resume RUN`"
+        raise TrainError("E808", message, help) from None
+
+
 def replaced(path: Path, content: bytes) -> None:
-    """A file, written whole or not at all."""
+    """A file, written whole or not at all. Raises TrainError."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _synced(path.parent)
+    with _writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _synced(path.parent)
 
 
 def _synced(path: Path) -> None:
@@ -90,23 +106,24 @@ def write(run: Path, name: str, made: Checkpoint) -> None:
 
 
 def placed(folder: Path, made: Checkpoint) -> None:
-    """The folder of a checkpoint, whole or not at all."""
+    """The folder of a checkpoint, whole or not at all. Raises TrainError."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        _filled(temporary, made)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _synced(folder.parent)
+    with _writing(folder):
+        temporary.mkdir()
+        try:
+            _filled(temporary, made)
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.replace(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _synced(folder.parent)
 
 
 def _filled(folder: Path, made: Checkpoint) -> None:
     """Writes what a checkpoint holds, and brings it to the disk."""
     if made.state is not None:
-        torch.save(dict(made.state), folder / "state.pt")
+        _saved(made.state, folder / "state.pt")
     facts = json.dumps(made.facts, indent=1)
     _network(folder, made.weights, {"facts.json": facts, **made.texts})
     for name, (weights, texts) in made.others.items():
@@ -116,10 +133,19 @@ def _filled(folder: Path, made: Checkpoint) -> None:
     _synced(folder)
 
 
+def _saved(state: Mapping[str, Any], path: Path) -> None:
+    """torch.save, which keeps what the system says behind an error of its own. Raises OSError."""
+    with path.open("wb") as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as failed:
+            raise failed.__context__ or failed from None
+
+
 def _network(folder: Path, weights: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
     """A network's weights, and texts by their places."""
     folder.mkdir(exist_ok=True)
-    files.save(weights, folder / "model.safetensors", {files.MARK: VERSION}, force=True)
+    files.written(weights, folder / "model.safetensors", {files.MARK: VERSION})
     for path, text in texts.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)

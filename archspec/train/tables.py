@@ -63,10 +63,16 @@ def table(path: Path, wanted: Wanted) -> Samples:
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header, and the lines below it, all as wide."""
     with path.open(newline="", encoding="utf-8-sig") as file:
-        head, *lines = [line for line in csv.reader(file) if line] or [[]]
+        cells = [[cell.strip() for cell in line] for line in csv.reader(file)]
+    head, *lines = [line for line in cells if line] or [[]]
     if len(head) < 2 or not lines:
         message = f"`{path}` has no header with two columns, or no lines below it"
-        raise TrainError("E803", message, "columns: a file or numbers, then the target")
+        other = next((mark for mark in (";", "\t") if head and mark in head[0]), "")
+        help = f"a comma stands between columns, here it is {other!r}" if other else ""
+        raise TrainError("E803", message, help or "columns: a file or numbers, then the target")
+    if Path(head[0]).suffix.lower() in ENDINGS:
+        message = f"the first line of `{path}` is a sample: `{cut(head[0])}`"
+        raise TrainError("E803", message, "a header comes first, for example `file,class`")
     for number, line in enumerate(lines, 2):
         if len(line) != len(head):
             columns = f"{len(line)} column{'s' if len(line) != 1 else ''}"
@@ -78,6 +84,9 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
 def _last(path: Path, lines: list[list[str]], wanted: Wanted) -> tuple[Tensor, list[str]]:
     """Classes or numbers of the last column."""
     last = [line[-1] for line in lines]
+    if "" in last:
+        message = f"line {last.index('') + 2} of `{path}` has no target"
+        raise TrainError("E803", message, "fill it in, or leave the line out")
     if wanted.targets == targets.NUMBERS:
         found = [_cell(value, path, number) for number, value in enumerate(last, 2)]
         return torch.tensor(found), []

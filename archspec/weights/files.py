@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 
 MARK = "archspec"  # the key of the metadata that says which version wrote a file
 WHOLE = Pick()
+_ENDING = ".safetensors"
+# first bytes → what a file is that is no weights, and what to do
+_READ = "reads it: give what it holds as a state_dict, name -> tensor"
+_KINDS = {
+    b"\x80": (
+        "a plain pickle (torch.save wrote such before 1.6)",
+        "where you trust it: torch.load(…, weights_only=True), then archspec.weights.save",
+    ),
+    b"\x89HDF": ("an HDF5 file", f"h5py {_READ}"),
+    b"\x93NUM": ("a NumPy file", f"numpy.load {_READ}"),
+    b"\x1f\x8b": ("a gzip archive", "gunzip unpacks it"),
+    b"version ": ("a pointer of Git LFS to the file", "`git lfs pull` fetches the file itself"),
+    b"<": ("a page of the web, not the file", "a link to the file itself fetches it"),
+}
+_NUMBERED = re.compile(r"os error (\d+)")  # as safetensors says what the system refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,19 +227,12 @@ def _recognised(start: bytes, size: int, name: str) -> None:
     """Raises WeightsError for what is clearly something else than safetensors."""
     if not size:
         raise unusable(name, "is empty")
-    kinds = {
-        b"\x80": "a plain pickle (torch.save wrote such before 1.6)",
-        b"\x89HDF": "an HDF5 file",
-        b"\x93NUM": "a NumPy file",
-    }
-    for mark, kind in kinds.items():
-        if start.startswith(mark) and start[7:8]:
-            length = int.from_bytes(start, "little")
-            if mark == b"\x80" and 8 + length <= size:
-                continue  # a header whose length happens to begin so
+    if 8 + int.from_bytes(start, "little") <= size:
+        return  # the length of a header, which happens to begin so
+    for mark, (kind, help) in _KINDS.items():
+        if start.startswith(mark):
             message = f"`{name}` is {kind}; safetensors and torch's zip files are read"
-            how = "torch.load(…, weights_only=True), then archspec.weights.save"
-            raise WeightsError("E605", message, f"where you trust it: {how}")
+            raise WeightsError("E605", message, help)
 
 
 def _regular(path: Path) -> IO[bytes]:
@@ -242,7 +251,10 @@ def _regular(path: Path) -> IO[bytes]:
     except ValueError:
         reason = "its path contains a NUL character"
     message = f"`{headers.plain(str(path))}` cannot be read: {reason}"
-    help = (missing and beside(path)) or "give the path of a .safetensors or .pt file"
+    help = "give the path of a .safetensors or .pt file, or a source that the spec names"
+    if re.match("https?:/", str(path)):
+        help = "fetch it, and give the path; or name it in the spec: `weights: {file: {url: …}}`"
+    help = (missing and beside(path)) or help
     raise WeightsError("E603", message, help)
 
 
@@ -261,24 +273,38 @@ def _library() -> Any:
 def save(
     tensors: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str], *, force: bool
 ) -> None:
-    """Write a safetensors file, whole or not at all. Raises WeightsError.
-
-    A tensor of two names is written under the first; the metadata say what else it is called, as
-    safetensors.torch.save_model does.
-    """
-    _library()
-    from safetensors.torch import save_file
-
+    """Write a safetensors file, whole or not at all. Raises WeightsError."""
     path = Path(path)
-    again = _twins(tensors)
-    plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
+    if path.suffix != _ENDING:  # torch.load would say of a .pt that its key is invalid
+        message = f"`{path}` would be a safetensors file by another name"
+        raise WeightsError("E603", message, f"name it `{path.stem or 'weights'}{_ENDING}`")
     try:
         with replacing(path, _ours, force=force) as temporary:
-            save_file(plain, temporary, metadata={"format": "pt", **metadata, **again})
+            written(tensors, temporary, metadata)
     except NotOursError as error:
         raise WeightsError("E603", str(error), f"{said('force')} replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
+
+
+def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file. Raises OSError.
+
+    A tensor of two names is written under the first; the metadata say what else it is called, as
+    safetensors.torch.save_model does.
+    """
+    error = _library().SafetensorError
+    from safetensors.torch import save_file
+
+    again = _twins(tensors)
+    plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
+    try:
+        save_file(plain, path, metadata={"format": "pt", **metadata, **again})
+    except error as failed:
+        number = _NUMBERED.search(str(failed))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
 def _twins(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -259,6 +260,10 @@ def _opened(how: _How, program: Program | None, pick: Pick) -> Iterator[Archive]
     most = sources.room(sum(stored.size for stored in pick.wanted.values()))
     if isinstance(state, Mapping):
         yield files.held(state, pick)
+    elif state is not None and not isinstance(state, (str, os.PathLike)):
+        wanted = "a path, a state_dict, or the name of a source"
+        message = f"weights are {wanted}, not {type(state).__name__}"
+        raise WeightsError("E617", message, "of a module give `module.state_dict()`")
     elif state is not None:
         with files.opened(state, most, pick) as archive:
             yield archive

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from archspec.weights.recipes import Recipe, Stored
@@ -41,7 +42,16 @@ class Line:
         text = f"{self.name} {list(here.shape)}" if here is not None else self.name
         if here is not None and there is not None and here.shape != there.shape:
             text += f", in the source {list(there.shape)}"
+            if not self.why and _alike(here.shape, there.shape):
+                source = self.recipe.sources[0] if self.recipe else self.name
+                text += f"; `{{from: {source}, reshape: true}}` in `rename` takes it"
         return text + (f": {self.why}" if self.why else "")
+
+
+def _alike(here: Sequence[int], there: Sequence[int]) -> bool:
+    """Whether it is the weight of one layer in two forms: `linear` and a convolution, [1, T, D]."""
+    plain = [n for n in here if n != 1] == [n for n in there if n != 1]
+    return len(here) != len(there) and prod(here) == prod(there) and (plain or here[0] == there[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def _directory(file: IO[bytes], name: str) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except _TORN as bad:
-        raise damaged(name, headers.plain(str(bad))) from None
+        cut = "it is cut off" if "not a zip file" in str(bad) else headers.plain(str(bad))
+        raise damaged(name, cut) from None
     size = file.seek(0, 2)
     headers.bounded(len(entries), name)
     for entry in entries:

@@ -33,7 +33,7 @@ def a_plan(draw: random.Random) -> dict[str, Any]:
             {"sgd": {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
         ],
         "schedule": [
-            "cosine", "one_cycle", {"plateau": {"patience": 0, "warmup": 2}},
+            "cosine", "one_cycle", {"plateau": {"patience": 0, "warmup": 1}},
             {"step": {"every": 1}}, {"cosine": {"warmup": 0.2}},
         ],
         "ema": [0.9], "clip": [0.5], "accumulate": [2, 3], "update_bn": [True],

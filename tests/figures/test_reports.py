@@ -6,7 +6,7 @@ import pytest
 from checking import faults
 from test_truth import said, titles
 
-from archspec.figures import blocks, dot, graph, module
+from archspec.figures import blocks, dot, graph, levels, module
 from archspec.network import Program, load, loads
 from archspec.text.faults import CodedError
 
@@ -107,3 +107,21 @@ def test_paths_that_share_a_card_are_no_chain() -> None:
 def test_a_residual_by_the_path_of_its_sum() -> None:
     scene = module.draw(load("resnet50"), "layer1.0.residual1")
     assert said(scene)[:2] == ["residual", "layer1.0.residual1 of resnet50"]
+
+
+def test_a_title_stands_below_the_name() -> None:
+    titled = TWO_HEADS.replace("input", "title: A stem with two heads\ninput", 1)
+    for draw in (blocks.draw, graph.draw):
+        assert "A stem with two heads" in said(draw(loads(titled)))
+        assert faults(draw(loads(titled))) == []
+        assert said(draw(loads(TWO_HEADS)))[2] != "two_heads"
+    title = load("unet").spec.title
+    assert title in said(levels.draw(load("unet")))
+    assert title not in said(levels.draw(load("unet", "original")))  # it is of the other
+
+
+def test_a_long_title_is_cut() -> None:
+    titled = TWO_HEADS.replace("input", f"title: {'word ' * 60}\ninput", 1)
+    scene = blocks.draw(loads(titled))
+    assert faults(scene) == []
+    assert said(scene)[2].endswith("…")

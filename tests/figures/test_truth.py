@@ -10,7 +10,7 @@ from checking import faults
 from figures import NETWORKS, network
 from random_specs import from_seed
 
-from archspec.figures import blocks, chosen, figure, graph, levels, module, svg, tower, trunk
+from archspec.figures import blocks, chosen, dot, figure, graph, levels, module, svg, tower, trunk
 from archspec.figures.outline import outline
 from archspec.figures.scene import Group, Scene, Text
 from archspec.network import Program, load, loads
@@ -132,6 +132,7 @@ def test_shared_weights_are_said() -> None:
     one, two = (said(blocks.draw(load("siamese"))), said(graph.draw(load("siamese"))))
     assert sum("weights of tower" in text for text in one) == 5
     assert any("= tower.conv1" in text for text in two)
+    assert dot.full(load("siamese")).count(" = tower.") == sum(" = tower." in text for text in two)
 
 
 def test_activations_dilations_and_groups_stand_on_the_cards() -> None:

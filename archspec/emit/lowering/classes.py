@@ -111,7 +111,7 @@ def write_class(plan: Plan, info: Info) -> None:
     else:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
-    for elements, _ in unit.containers.values():
+    for elements in [container.elements for container in unit.containers.values()]:
         if len(elements.elts) > 2 and len(set(map(render, elements.elts))) == 1:
             _comprehended(unit, elements)
     if isinstance(sink, Positional):

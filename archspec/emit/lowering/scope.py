@@ -32,7 +32,7 @@ from archspec.emit.lowering.flow import (
     equal,
     holds,
 )
-from archspec.emit.syntax import Dotted, Stmt, literal, name, names_in, rebuilt
+from archspec.emit.syntax import Dotted, Line, Stmt, literal, name, names_in, rebuilt
 from archspec.emit.text import render
 from archspec.expand.tree import Seen, listed
 from archspec.expressions import Expr, Loop, Record
@@ -132,9 +132,21 @@ class Classes(Protocol):
 
 
 Condition = tuple[str, int]  # as it is written, and the id of the statements that it stands among
-Container = tuple[
-    ast.List, tuple[Condition, ...]
-]  # its modules, and the conditions it is made under
+
+
+@dataclass(slots=True)
+class Container:
+    """What items with a dot in their ids fill: `self.convs` of `convs.0`, `convs.1` …
+
+    `line`, among the statements `init`, makes it of `elements`, under the `conditions`. `filled`:
+    what is added to it further is added by a statement.
+    """
+
+    elements: ast.List
+    line: Line
+    init: list[Stmt]
+    conditions: tuple[Condition, ...]
+    filled: bool = False
 
 
 class Unit:

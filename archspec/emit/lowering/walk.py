@@ -49,9 +49,9 @@ from archspec.emit.lowering.loops import (
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
 from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
-from archspec.emit.lowering.scope import Info, Scope, Unit
+from archspec.emit.lowering.scope import Condition, Container, Info, Scope, Unit
 from archspec.emit.lowering.sinks import PLACE, Members, Named, Positional, Site, Written
-from archspec.emit.syntax import For, If, Line, call, name
+from archspec.emit.syntax import For, If, Line, call, flat, name
 from archspec.emit.text import render
 from archspec.emit.tidy import assigned
 from archspec.expand.plan import dotted
@@ -389,24 +389,47 @@ def _contained(site: Site, segments: tuple[str, ...], module: ast.expr) -> ast.e
     if not isinstance(site.sink, Members) or not site.sink.called:
         raise PlainError("a container in a chain")
     container, segment = segments[-2:]
-    known, around = site.scope.unit.containers, tuple(site.scope.unit.conditions)
-    if container not in known:
-        known[container] = ast.List([]), around
-        numbered = segment == "0"
-        value = call("nn.ModuleList", known[container][0]) if numbered else call("nn.Module")
-        site.init.append(Line(value, f"self.{container}"))
-    elements, made = known[container]
-    if around[: len(made)] != made:
-        raise PlainError("a container that is there in some instances only")
-    inside = [e for s in site.init if isinstance(s, Line) for e in ast.walk(s.value)]
-    here = any(e is elements for e in inside) or (made and around == made)
-    if segment == str(len(elements.elts)) and here:
-        elements.elts.append(module)
+    unit, target = site.scope.unit, f"self.{container}"
+    around = tuple(unit.conditions)
+    found = unit.containers.get(container)
+    if found is None:
+        elements = ast.List([])
+        value = call("nn.ModuleList", elements) if segment == "0" else call("nn.Module")
+        found = Container(elements, Line(value, target), site.init, around)
+        unit.containers[container] = found
+        site.init.append(found.line)
+    if around[: len(found.conditions)] != found.conditions:
+        _made_before(unit, found)
+    size = len(found.elements.elts)
+    if segment == str(size) and _is_made_here(site, found, around):
+        found.elements.elts.append(module)
     else:
-        site.init.append(Line(call(f"self.{container}.add_module", ast.Constant(segment), module)))
-    if segment.isdigit() and int(segment) < len(elements.elts):
-        return ast.Subscript(name(f"self.{container}"), ast.Constant(int(segment)))
+        site.init.append(Line(call(f"{target}.add_module", ast.Constant(segment), module)))
+    if segment.isdigit() and int(segment) < len(found.elements.elts):
+        return ast.Subscript(name(target), ast.Constant(int(segment)))
     return call("self.get_submodule", ast.Constant(f"{container}.{segment}"))
+
+
+def _is_made_here(site: Site, found: Container, around: tuple[Condition, ...]) -> bool:
+    """Whether the statement that makes a container has room for one more module."""
+    if found.filled:
+        return False
+    there = any(s is found.line for s in site.init)
+    return there or (bool(around) and around == found.conditions)
+
+
+def _made_before(unit: Unit, found: Container) -> None:
+    """Makes a container whatever holds, and adds to it where it was made under a condition."""
+    target, modules = found.line.target, found.elements.elts
+    first = (k for k, s in enumerate(unit.init) if any(part is found.line for part in flat([s])))
+    empty = Line(call("nn.ModuleList" if modules else "nn.Module"), target)
+    unit.init.insert(next(first, len(unit.init)), empty)
+    at = next(k for k, s in enumerate(found.init) if s is found.line)
+    found.init[at : at + 1] = [
+        Line(call(f"{target}.add_module", ast.Constant(str(k)), module))
+        for k, module in enumerate(modules)
+    ]
+    found.conditions, found.filled = (), True
 
 
 def _made(site: Site, place: Place) -> Made | None:

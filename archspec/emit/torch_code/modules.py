@@ -132,7 +132,7 @@ def standardised(weight: Tensor) -> Tensor:
     return filters.reshape(weight.shape)
 
 
-def scaled(weight: Tensor, gain: Tensor) -> Tensor:
+def scaled_filters(weight: Tensor, gain: Tensor) -> Tensor:
     """Each filter with mean 0 and variance 1 / inputs, times a gain (Brock et al. 2021)."""
     filters = weight.reshape(1, weight.shape[0], -1)
     gain = gain.flatten() * filters.shape[2] ** -0.5
@@ -174,7 +174,7 @@ class Conv1dScaled(nn.Conv1d):
         nn.init.ones_(self.gain)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
+        out: Tensor = super()._conv_forward(input, scaled_filters(weight, self.gain), bias)
         return out
 
 
@@ -188,7 +188,7 @@ class Conv2dScaled(nn.Conv2d):
         nn.init.ones_(self.gain)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
+        out: Tensor = super()._conv_forward(input, scaled_filters(weight, self.gain), bias)
         return out
 
 
@@ -202,7 +202,7 @@ class Conv3dScaled(nn.Conv3d):
         nn.init.ones_(self.gain)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        out: Tensor = super()._conv_forward(input, scaled(weight, self.gain), bias)
+        out: Tensor = super()._conv_forward(input, scaled_filters(weight, self.gain), bias)
         return out
 
 

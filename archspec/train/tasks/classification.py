@@ -164,6 +164,9 @@ class Classification(Task):
             raise TrainError("E804", said, "`task` says what is learned; classification is default")
         targets = sets.train.samples.targets
         classes = len(sets.facts.classes)
+        if classes == 1:
+            said = f"the data have one class, `{sets.facts.classes[0]}`, and none to tell it from"
+            raise TrainError("E804", said, "each class is a folder, or a name in the last column")
         if not classes and isinstance(targets, Tensor):
             low, high = int(targets.min()), int(targets.max())
             if low < 0 or high >= shape[0]:

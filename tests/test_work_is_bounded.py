@@ -1,0 +1,58 @@
+"""Short specs of much work: each is refused, or read, within seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+import archspec
+from archspec.text.faults import SpecError
+
+HEAD = "spec: 1\nname: much\ninput: [4]\n"
+
+
+def each(count: int, text: str) -> str:
+    return "".join(text.replace("@@", str(i + 1)).replace("@", str(i)) for i in range(count))
+
+
+CALLS = "blocks: {A: {params: {d: required}, body: [%s]}}\nbody: [{A: 40}, relu]\n"
+SPECS: dict[str, tuple[Callable[[], str], str]] = {
+    "a block of nothing that calls itself twice": (
+        lambda: CALLS % ", ".join(["{A: $(d - 1), when: $(d > 0)}"] * 2), "E406"),
+    "one that calls itself a thousand times": (
+        lambda: CALLS % "{A: $(d - 1), repeat: 1000, when: $(d > 0)}", "E406"),
+    "blocks of nothing, each twice in the next": (
+        lambda: "blocks:\n" + each(60, "  A@: {body: [{A@@: }, {A@@: }]}\n")
+        + "  A60: {body: [{relu: , when: false}]}\nbody: [{A0: }, relu]\n", "E406"),
+    "a million absent items": (
+        lambda: "body: [{repeat: 1000000, body: [{relu: , when: false}]}, relu]\n", "E406"),
+    "lists in one another, each twice in the next": (
+        lambda: "params: {a0: [1]" + each(60, ', a@@: "$([a@, a@])"') + "}\n"
+        "body: [{repeat: $(len(a60)), relu: }]\n", "E405"),
+    "a thousand repeats of a thousand": (
+        lambda: "body: [{repeat: 1000, body: [{repeat: 1000, body: [relu]}, relu]}]\n", "E406"),
+    "a thousand wrong references to a thousand names": (
+        lambda: "body:\n" + each(1000, "  - {id: name_@, relu: }\n")
+        + each(1000, "  - {relu: , from: naem_@}\n"), "E312"),
+    "misspelt ops": (lambda: "body:\n" + "  - rleu\n" * 2000, "E207"),
+    "open expressions": (lambda: f"body: [{each(2000, '{linear: $(1}, ')}]\n", "E122"),
+    "params that read one another": (
+        lambda: "params: {a0: 1" + each(2000, ", a@@: $a@") + "}\nbody: [relu]\n", ""),
+    "params that read nothing": (
+        lambda: "params: {" + each(5000, "a@: 1, ") + "}\nbody: [relu]\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_short_spec_is_short_work(name: str) -> None:
+    made, code = SPECS[name]
+    text, start = HEAD + made(), time.process_time()
+    found = ""
+    try:
+        archspec.loads(text)
+    except SpecError as error:
+        found = error.faults[0].code
+    assert time.process_time() - start < 4  # 0.1 to 0.6 s
+    assert found == code

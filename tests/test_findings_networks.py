@@ -146,6 +146,15 @@ def test_outputs_of_a_numbered_series_have_its_names() -> None:
     assert 'return {"a": p3, "b": p4}' in loads(f"{outputs}outputs: {{a: p3, b: p4}}\n").code
 
 
+def test_an_item_called_as_a_function_of_the_files_head_brings_none() -> None:
+    items = (
+        "[{id: scaled, mul: 2}, {id: shift_mask, linear: 8}, {id: y, add: [scaled, shift_mask]}]"
+    )
+    code = loads(f"{HEAD}input: [4, 8]\nbody: {items}\n").code
+    assert "def scaled" not in code
+    assert "def shift_mask" not in code
+
+
 def test_named_copies_without_modules_are_no_list() -> None:
     """Three concats under an id, taken in another order, leave nothing in the constructor."""
     text = f"""{HEAD}input: [4, 8]
@@ -159,3 +168,63 @@ body:
     program = loads(text)
     check(program)
     assert "ModuleList" not in program.code
+
+
+# Tree calls Tree with children and without, and each the other (deep layer aggregation)
+TREES = f"""{HEAD}input: [4, 16, 16]
+blocks:
+  Basic:
+    params: {{out: required, stride: 1}}
+    inputs: [x, shortcut?]
+    body:
+      - {{id: conv1, conv: {{out: $out, kernel: 3, stride: $stride, padding: 1, bias: false}}}}
+      - {{id: bn1, batch_norm: }}
+      - relu
+      - {{id: conv2, conv: {{out: $out, kernel: 3, padding: 1, bias: false}}}}
+      - {{id: bn2, batch_norm: }}
+      - {{add: [prev, shortcut], when: $(given.shortcut)}}
+      - {{add: [prev, x], when: $(not given.shortcut)}}
+      - relu
+  Root:
+    inputs: [xs*]
+    params: {{out: required}}
+    body:
+      - concat: xs.*
+      - {{id: conv, conv: {{out: $out, kernel: 1, bias: false}}}}
+      - {{id: bn, batch_norm: }}
+      - relu
+  Tree:
+    inputs: [x, children*]
+    params: {{levels: required, out: required, stride: 1, level_root: false}}
+    body:
+      - {{id: bottom, max_pool: {{kernel: $stride, stride: $stride}}, when: $(stride > 1)}}
+      - id: project
+        from: bottom
+        when: $(levels == 1 and x.channels != out)
+        sequential: [{{conv: {{out: $out, kernel: 1, bias: false}}}}, batch_norm]
+      - when: $(levels == 1)
+        body:
+          - {{id: tree1, from: [x, project], Basic: {{out: $out, stride: $stride}}}}
+          - {{id: tree2, from: [tree1], Basic: {{out: $out}}}}
+          - when: $(level_root)
+            body: [{{id: root, from: [tree2, tree1, children.*, bottom], Root: $out}}]
+          - when: $(not level_root)
+            body: [{{id: root, from: [tree2, tree1, children.*], Root: $out}}]
+      - when: $(levels > 1 and level_root)
+        body:
+          - {{id: tree1, from: x, Tree: {{levels: $(levels - 1), out: $out, stride: $stride}}}}
+          - {{id: tree2, from: [tree1, bottom, tree1], Tree: {{levels: $(levels - 1), out: $out}}}}
+      - when: $(levels > 1 and not level_root)
+        body:
+          - {{id: tree1, from: x, Tree: {{levels: $(levels - 1), out: $out, stride: $stride}}}}
+          - {{id: tree2, from: [tree1, tree1], Tree: {{levels: $(levels - 1), out: $out}}}}
+body:
+  - {{id: level2, Tree: {{levels: 1, out: 6, stride: 2}}}}
+  - {{id: level3, Tree: {{levels: 2, out: 8, stride: 2, level_root: true}}}}
+  - {{id: level4, Tree: {{levels: 2, out: 10, stride: 2, level_root: true}}}}
+  - {{id: level5, Tree: {{levels: 1, out: 12, stride: 2, level_root: true}}}}
+"""
+
+
+def test_trees_of_trees_are_written_for_any_number_of_children() -> None:
+    check(loads(TREES))

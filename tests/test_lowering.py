@@ -646,3 +646,23 @@ def test_what_says_where_an_item_is_taken_from_is_no_argument() -> None:
     code = loads(POINTED).code
     assert "project" not in code
     assert "if " not in code
+
+
+def test_a_size_that_decides_which_names_there_are_is_no_argument(tmp_path: Path) -> None:
+    """Found by `arguments`: at 8 channels the first is not there, and `conv2` would be `conv1`."""
+    program = loads("""\
+spec: 1
+name: net
+input: [4, 8, 8]
+body:
+  - repeat: 2
+    id: s
+    residual:
+      - {conv: {out: 8, kernel: 3, padding: 1}, when: $(prev.channels != 8)}
+      - relu
+      - {conv: {out: 2, kernel: 3, padding: 1}}
+    shortcut:
+      - {conv: {out: 2, kernel: 1}}
+""")
+    assert not list(filter(None, lies(program, tmp_path)))
+    check(program)

@@ -85,6 +85,15 @@ def test_time_is_linear_in_params() -> None:
     assert time.process_time() - begin < 5  # 0.5 s
 
 
+def test_time_is_linear_in_outputs() -> None:
+    layers = some(2000, "  - {id: l@, linear: 4}\n")
+    outputs = some(2000, "  o@: l@\n")
+    program = archspec.loads(f"{WIDE}body:\n{layers}outputs:\n{outputs}")
+    begin = time.process_time()
+    assert '"o1999": ' in program.code
+    assert time.process_time() - begin < 3  # 0.5 s; 9 s where what follows is read for each line
+
+
 @pytest.mark.parametrize("place", ["document", "block"])
 def test_time_is_linear_in_params_that_read_one_another(place: str) -> None:
     chain = "a0: 4, " + ", ".join(f"a{i}: $(a{i - 1} + 0)" for i in range(1, 3000))
@@ -105,3 +114,18 @@ def test_a_plain_mean_of_statistics_can_be_built() -> None:
     x = torch.rand(8, 2, 4, 4)
     module(x)
     torch.testing.assert_close(next(module.buffers()), x.mean((0, 2, 3)))
+
+
+def test_time_is_linear_in_calls_of_what_is_not_there() -> None:
+    """Thousands of words that each are no block, among as many blocks that nothing calls."""
+
+    def took(count: int) -> float:
+        blocks = some(count, "  Block@: {body: [relu]}\n")
+        text = f"{HEAD}blocks:\n{blocks}body:\n{some(count, '  - Blcok@' + chr(10))}"
+        begin = time.process_time()
+        with pytest.raises(archspec.SpecError):
+            archspec.loads(text)
+        return time.process_time() - begin
+
+    took(100)  # what is made once
+    assert took(6000) < 7 * took(1500)

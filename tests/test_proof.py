@@ -10,7 +10,7 @@ from mutants import difference, mutants, network
 from random_specs import from_seed
 
 from archspec import emit
-from archspec.emit.check import Declared, UnsafeTextError, verify
+from archspec.emit.check import Declared, Gate, UnsafeTextError, verify
 from archspec.emit.proof import UnprovenError, prove
 from archspec.emit.reading import Reading
 from archspec.module import BuildError, build
@@ -138,10 +138,10 @@ def test_a_refusal_names_the_place_of_the_item() -> None:
 
 
 def test_what_is_not_the_network_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(text: str, *declared: Declared) -> Reading:
-        return verify(text.replace("nn.Linear(4, 2)", "nn.Linear(4, 3)"), *declared)
+    def wrong(text: str, *declared: Declared) -> Gate:
+        return Gate(text.replace("nn.Linear(4, 2)", "nn.Linear(4, 3)"), *declared)
 
-    monkeypatch.setattr(emit, "verify", wrong)
+    monkeypatch.setattr(emit, "Gate", wrong)
     small = loads("spec: 1\nname: n\ninput: [4]\nbody:\n- {id: fc, linear: 2}\n")
     with pytest.raises(UnprovenError, match=r"`fc` of `n` is made in another way.*<text>:5:12"):
         _ = small.code

@@ -27,7 +27,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from archspec.emit.check import Declared, verify
+from archspec.emit.check import Declared, Gate
 from archspec.emit.lowering.network import lower
 from archspec.emit.lowering.whole import Whole
 from archspec.emit.proof import UnprovenError, prove
@@ -51,9 +51,10 @@ def emit(
     `elsewhere` is the network at other sizes of its free axes, if it has any.
     Raises UnprovenError where the text is not the graph: a defect of archspec.
     """
-    reading = verify(*_written(again, name, origin, init))
-    prove(reading, again.root, elsewhere)
-    return reading.text
+    gate = Gate(*_written(again, name, origin, init))
+    prove(gate.reading, again.root, elsewhere)
+    gate.close()
+    return gate.text
 
 
 # ---------------------------------------------------------------- the file
@@ -77,7 +78,13 @@ def _file(lowering: Whole, origin: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z_]\w*", text))
+    """The names in a text; those of functions that it is given a copy of, where they are called.
+
+    An item may be called `shift_mask` too.
+    """
+    called = set(re.findall(r"(?<![\w.])(\w+)\(", text))
+    words = set(re.findall(r"[A-Za-z_]\w*", text))
+    return {w for w in words if w in called or not w.islower() or w not in source()}
 
 
 def _needed(words: set[str], definitions: dict[str, str]) -> list[str]:

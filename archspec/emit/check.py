@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.reading import Part, Reading
+from archspec.emit.reading import Part, Reading, UnsafeTextError
 from archspec.layers.plugin import TORCH
 
 _ALLOWED: tuple[type[ast.AST], ...] = (
@@ -39,6 +39,9 @@ _BINDS: dict[type[ast.AST], str] = {
     ast.alias: "name",
     ast.arg: "arg",
 }
+_OUTERMOST = (
+    ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign,
+)  # fmt: skip
 _IMPORTS = {
     "math": (), "torch": ("Tensor", "nn"), "collections": ("OrderedDict",),
     "collections.abc": ("Sequence",),
@@ -56,16 +59,6 @@ _BUILTINS = frozenset(
 _NN_UNUSABLE = frozenset(
     {"modules", "utils", "parallel", "quantized", "qat", "intrinsic", "quantizable"}
 )
-
-
-class UnsafeTextError(AssertionError):
-    """Emission wrote something that it never should: a defect of archspec, not of the spec.
-
-    `text` is what it wrote, `line` (from 1) where it is wrong.
-    """
-
-    text = ""
-    line = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +89,44 @@ class Declared:
         return list(names.values()) if names.items() <= self.modules.items() else None
 
 
-def verify(text: str, declared: Declared = Declared()) -> Reading:
-    """The text, parsed.
+class Gate:
+    """Looks at each part of a text before anybody else sees it, and in the end at all that is left.
 
     Raises UnsafeTextError on a node or a name that emission does not use, and on no Python.
     """
-    try:
-        reading = Reading(text)
-        _verify(reading, declared)
-    except UnsafeTextError as unsafe:
-        unsafe.text = text
-        raise
-    except SyntaxError as wrong:
-        no_python = UnsafeTextError(f"{wrong.msg} in the emitted text")
-        no_python.text, no_python.line = text, wrong.lineno or 0
-        raise no_python from None
-    return reading
 
+    def __init__(self, text: str, declared: Declared = Declared()) -> None:
+        self.text, self.declared = text, declared
+        self.used: dict[str, int] = {}  # names that are read, with a line where each is
+        self.bound: set[str] = set()  # and those that are given a meaning
+        self.reading = Reading(text, self._look)
+        for statement in self.reading.tree.body:
+            if not isinstance(statement, _OUTERMOST) and not _is_docstring(statement):
+                said = f"{type(statement).__name__} outside of any class"
+                raise UnsafeTextError(said, statement.lineno, text)
 
-def _verify(reading: Reading, declared: Declared) -> None:
-    for statement in reading.tree.body:
-        if not isinstance(
-            statement,
-            (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign),
-        ):
-            _docstring(statement)
-    used: dict[str, int] = {}
-    bound: set[str] = set()
-    for part in reading.parts():
+    def close(self) -> None:
+        """To be called once the text is to be used."""
+        self.reading.rest()
+        unknown = self.used.keys() - self.bound - _BUILTINS
+        if unknown:
+            first = min(unknown)
+            said = f"the name {first} in the emitted text"
+            raise UnsafeTextError(said, self.used[first], self.text)
+
+    def _look(self, part: Part) -> None:
         try:
-            _walk(part, declared, used, bound)
+            _walk(part, self.declared, self.used, self.bound)
         except UnsafeTextError as unsafe:
-            unsafe.line += part.above
+            unsafe.line, unsafe.text = unsafe.line + part.above, self.text
             raise
-    unknown = used.keys() - bound - _BUILTINS
-    if unknown:
-        unnamed = UnsafeTextError(f"the name {min(unknown)} in the emitted text")
-        unnamed.line = used[min(unknown)]
-        raise unnamed
+
+
+def verify(text: str, declared: Declared = Declared()) -> Reading:
+    """The text, parsed and looked at. Raises UnsafeTextError."""
+    gate = Gate(text, declared)
+    gate.close()
+    return gate.reading
 
 
 def _walk(part: Part, declared: Declared, used: dict[str, int], bound: set[str]) -> None:
@@ -184,13 +177,9 @@ def _examine(node: ast.AST) -> None:
         raise
 
 
-def _docstring(node: ast.stmt) -> None:
-    if not (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    ):
-        raise UnsafeTextError(f"{type(node).__name__} outside of any class")
+def _is_docstring(node: ast.stmt) -> bool:
+    constant = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
 
 
 def _import(node: ast.Import) -> None:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from archspec.emit.syntax import For, If, Line, Stmt, call, exchanged, ids, name, rebuilt
 from archspec.emit.text import render
@@ -474,17 +475,18 @@ class Naming:
     def _allocate(self, fixed: dict[int, str]) -> None:
         c = self.classes
         roots = sorted({c.find(v) for v in c.first}, key=lambda r: (c.first[r], r))
-        active: list[tuple[int, str]] = []
+        active: list[tuple[int, str]] = []  # a heap of when names are free again
+        taken = Counter(self.reserved)
         for v, text in fixed.items():
             self.names[c.find(v)] = text
         for root in roots:
-            start = c.first[root]
-            active = [(end, text) for end, text in active if end > start]
-            taken = {text for _, text in active} | self.reserved
+            while active and active[0][0] <= c.first[root]:
+                taken[heappop(active)[1]] -= 1
             if root not in self.names:
-                wishes = self._wishes(root, line="x" not in taken)
-                self.names[root] = next(t for t in wishes if t and t not in taken)
-            active.append((c.last[root], self.names[root]))
+                wishes = self._wishes(root, line=not taken["x"])
+                self.names[root] = next(t for t in wishes if t and not taken[t])
+            heappush(active, (c.last[root], self.names[root]))
+            taken[self.names[root]] += 1
 
     def _wishes(self, root: int, *, line: bool) -> Iterator[str]:
         """Names for a variable, the best first; `line`: what was called x is used up."""

@@ -26,7 +26,7 @@ class Frames:
     def __init__(self, instance: Instance) -> None:
         self.of: dict[int, Frame] = {}
         # id of a value -> who reads it, where its frame and theirs meet; 0: an output
-        self.consumers: dict[int, set[int]] = {}
+        self.consumers: dict[int, list[int]] = {}
         self.reused: set[int] = set()  # ids of copies whose weights are used again
         self.key: dict[int, int] = {}  # id of a frame -> id of its copy
         self.home: dict[int, Frame] = {}
@@ -114,7 +114,7 @@ class Frames:
                 outer.exports[id(value)] = value
                 assert outer.parent is not None
                 outer = outer.parent
-        self.consumers.setdefault(id(value), set()).add(reader)
+        self.consumers.setdefault(id(value), []).append(reader)
 
 
 def _read(copy: Copy) -> Iterator[Value]:

@@ -17,7 +17,7 @@ begins.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,49 +35,73 @@ class Part(NamedTuple):
     statements: list[ast.stmt]
 
 
-class Reading:
-    """A text, and its tree without what stands in methods. Raises SyntaxError."""
+class UnsafeTextError(AssertionError):
+    """Emission wrote something that it never should: a defect of archspec, not of the spec.
 
-    def __init__(self, text: str) -> None:
-        self.text, self.lines = text, text.split("\n")
+    `text` is what it wrote, `line` (from 1) where it is wrong.
+    """
+
+    def __init__(self, message: str, line: int = 0, text: str = "") -> None:
+        super().__init__(message)
+        self.line, self.text = line, text
+
+
+class Reading:
+    """A text, and its tree without what stands in methods. Raises UnsafeTextError on no Python.
+
+    `look` is given each part once, before anybody else.
+    """
+
+    def __init__(self, text: str, look: Callable[[Part], None] = lambda part: None) -> None:
+        self.text, self.lines, self.look = text, text.split("\n"), look
         inside, left = dict(_methods(self.lines)), self.lines.copy()
         for behind, first in inside.items():
             left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}..."]
-        self.tree = ast.parse("\n".join(left))
+        self.tree = self._tree(left, 0)
         functions = [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)]
         ends = {f.body[0].lineno: f for f in functions if len(f.body) == 1}
         odd = inside.keys() - ends.keys()  # in a text, in brackets, or not all of a method
         if odd:
-            raise SyntaxError("what is no method", ("", min(odd), None, None))
+            raise UnsafeTextError("what is no method in the emitted text", min(odd), text)
         self.spans: dict[ast.FunctionDef, list[Span]] = {
             ends[behind]: [*_cut(self.lines, first, behind)] for behind, first in inside.items()
         }
+        self.unseen = {span for spans in self.spans.values() for span in spans}
         self.parsed = lru_cache(_KEPT)(self._parsed)
+        look(Part(0, self.tree.body))
 
     def body(self, function: ast.FunctionDef) -> Iterator[Part]:
-        """What stands in a function. Raises SyntaxError."""
+        """What stands in a function. Raises UnsafeTextError."""
         if function not in self.spans:
             yield Part(0, function.body)
         for span in self.spans.get(function, ()):
             yield self.parsed(*span)
 
-    def parts(self) -> Iterator[Part]:
-        """All of the text."""
-        yield Part(0, self.tree.body)
-        for function in self.spans:
-            yield from self.body(function)
+    def rest(self) -> None:
+        """Looks at what nobody has asked for. Raises UnsafeTextError."""
+        for span in sorted(self.unseen):
+            self.parsed(*span)
 
     def _parsed(self, first: int, behind: int) -> Part:
         """Some lines of a method, which are to be whole statements of it."""
-        try:
-            tree = ast.parse("\n".join(["class _:", *self.lines[first:behind]]))
-        except SyntaxError as wrong:
-            wrong.lineno = (wrong.lineno or 1) + first - 1
-            raise
+        above = first - 1
+        tree = self._tree(["class _:", *self.lines[first:behind]], above)
         inside = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
         if len(tree.body) > 1 or inside[0].col_offset != len(_INSIDE):
-            raise SyntaxError("what stands further in or out", ("", first + 1, None, None))
-        return Part(first - 1, inside)
+            said = "what stands further in or out in the emitted text"
+            raise UnsafeTextError(said, first + 1, self.text)
+        part = Part(above, inside)
+        if (first, behind) in self.unseen:
+            self.look(part)
+            self.unseen.remove((first, behind))
+        return part
+
+    def _tree(self, lines: list[str], above: int) -> ast.Module:
+        try:
+            return ast.parse("\n".join(lines))
+        except SyntaxError as wrong:
+            line = (wrong.lineno or 1) + above
+            raise UnsafeTextError(f"{wrong.msg} in the emitted text", line, self.text) from None
 
 
 def _methods(lines: list[str]) -> Iterator[Span]:

@@ -105,11 +105,11 @@ def _comprehend(statements: list[Stmt]) -> None:
     at = 0
     while at < len(statements) - 2:
         first, loop, last = statements[at : at + 3]
-        rest = [n for s in statements[at + 3 :] for n in stmt_names(s)]
         rounds = _filling(first, loop)
-        if rounds is not None and isinstance(first, Line) and first.target not in rest:
+        if rounds is not None and isinstance(first, Line):
             value = _filled_by(last, first.target, rounds)
-            if value is not None:
+            read = (first.target in stmt_names(s) for s in statements[at + 3 :])
+            if value is not None and not any(read):
                 assert isinstance(last, Line)
                 statements[at : at + 3] = [Line(value, last.target, last.annotation, last.op)]
         at += 1

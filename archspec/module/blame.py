@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from archspec.emit.check import UnsafeTextError
+from archspec.emit.reading import UnsafeTextError
 from archspec.language import Item
 
 if TYPE_CHECKING:

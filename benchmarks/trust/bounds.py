@@ -151,14 +151,14 @@ def _headed(text: str) -> str:
 
 
 def _checked(text: str) -> Iterator[str]:
-    begin, before = time.process_time(), _megabytes()
+    begin, before = time.process_time(), megabytes()
     nodes = 0
     try:
         program = archspec.loads(text)
         nodes = len(program.graph.steps)
     except SpecError:
         pass
-    took, memory = time.process_time() - begin, _megabytes() - before
+    took, memory = time.process_time() - begin, megabytes() - before
     said = f"{took:.1f} s, {memory:.0f} MB" + (f", {nodes:,} nodes" if nodes else "")
     if took > SECONDS + 60e-6 * nodes:
         yield f"SLOW: {said}"
@@ -168,7 +168,8 @@ def _checked(text: str) -> Iterator[str]:
         yield f"accepted: {said}" if nodes else f"refused: {said}"
 
 
-def _megabytes() -> float:
+def megabytes() -> float:
+    """The most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

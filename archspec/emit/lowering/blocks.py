@@ -67,7 +67,10 @@ def write_block(
     write_class(plan, info)
     tried = {w.param for w in group.witnesses}
     decide = (unit.deciding & tried | unit.pointing) & {p.name for p in info.parameters}
-    if decide and not innermost:
+    if innermost and not block.rest and not block.optional:
+        # that a list ends here is said where it goes on: `if len(widths) > 1`
+        decide -= {p for p in decide if isinstance(rows[0].py.get(p), tuple)}
+    if decide:
         raise PlainError("an argument decides what there is", params=frozenset(decide))
     group.info = info
 

@@ -132,6 +132,8 @@ def _group(scope: Scope, item: Item, pairs: list[tuple[Row, Any]], title: str) -
     plan = Plan(body, list(zip(inner, bodies, strict=True)), captures, names, outs, item=item)
     try:
         write_class(plan, info)
+        if unit.deciding & own & {p.name for p in info.parameters}:
+            raise PlainError("a size decides what there is")
         _decided(scope.unit, {outer[n] for n in unit.deciding if n in outer})
     except PlainError as failed:
         whole.names.discard(title)

@@ -115,7 +115,7 @@ def is_line(whole: Classes, copies: Sequence[Copy]) -> bool:
 def private(whole: Classes, copies: Sequence[Copy]) -> bool:
     """Whether what a copy gives is read by the next one alone."""
     return all(
-        whole.consumers.get(id(c.out), set()) <= {id(after)} for c, after in pairwise(copies)
+        set(whole.consumers.get(id(c.out), ())) <= {id(after)} for c, after in pairwise(copies)
     )
 
 

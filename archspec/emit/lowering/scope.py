@@ -97,7 +97,7 @@ class Classes(Protocol):
 
     order: list[Info]
     frames: dict[int, Any]
-    consumers: dict[int, set[int]]
+    consumers: dict[int, list[int]]
     reused: set[int]
     paths: dict[int, tuple[str, ...]]
     plain: dict[Any, Any]  # ops in nothing but numbers, by layer and input types

@@ -142,7 +142,8 @@ def _names_others(parts: Sequence[Body | Copy], copy: Copy) -> bool:
     Those without an id are numbered among what is there: `conv2` would be `conv1`.
     """
     own = dict(_numbered([copy]))
-    within = [c for p in parts for c in ([p] if isinstance(p, Copy) else p.copies())]
+    bodies = [b for p in parts for b in (p.parts() if isinstance(p, Copy) else (p,))]
+    within = [c for body in bodies for c in body.copies()]
     return any(stem in own and number > own[stem] for stem, number in _numbered(within, but=copy))
 
 

@@ -77,7 +77,7 @@ class Whole:
         self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
         self.frames: dict[int, Any] = {}
-        self.consumers: dict[int, set[int]] = {}
+        self.consumers: dict[int, list[int]] = {}
         self.reused: set[int] = set()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.given: dict[int, set[str]] = {}  # id of a block -> params that some call gives

@@ -261,16 +261,22 @@ class Proof:
 
     def run(self, box: Box, root: Instance) -> None:
         """Raises Refused unless the network's module computes what the tree does."""
-        self.mode(box, root, training=True)
-        asked = any(r.asked for r in self.runs.values())
+        asked = self.mode(box, root, training=True)
         if asked or any(s.around.training for p in self.plans.values() for s in p.steps):
             self.mode(box, root, training=False)
 
-    def mode(self, box: Box, root: Instance, *, training: bool) -> None:
-        """Raises Refused unless they do the same in training, or in evaluation."""
+    def mode(self, box: Box, root: Instance, *, training: bool) -> bool:
+        """Raises Refused unless they do the same in training, or in evaluation.
+
+        Whether the text asked in which mode it is.
+        """
         running = self.running(root, tuple(True for _ in root.inputs), training)
         with running.plan.named():
             self._compared(box, root, running)
+        asked = any(r.asked for r in self.runs.values())
+        self.runs.clear()  # they are of this mode, and hold each other
+        self.shapes.clear()
+        return asked
 
     def _compared(self, box: Box, root: Instance, running: Running) -> None:
         """The network's outputs, which have names where there are several, or a list."""

@@ -1,0 +1,97 @@
+"""`compile` of networks that are written out: at most 4 kB an op above what `check` takes.
+
+A seed is a way to write a network, and a size: first all ways with 10,000 ops, then with 50,000 and
+100,000. The peaks are those of a process: `check` may take 12 kB an op, most of which lives on in
+the Program (its graph, its shapes, the place of every item).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import archspec
+from archspec.limits import Limits
+from benchmarks.trust import apart
+from benchmarks.trust.bounds import megabytes
+
+CHECK, COMPILE = 12.0, 4.0  # kB an op
+SIZES = (10_000, 50_000, 100_000)
+LIMITS = Limits(file_bytes=64 << 20, project_bytes=64 << 20)
+BLOCK = """\
+blocks:
+  B:
+    params: {w: required, k: 1}
+    body:
+    - {conv: {out: $w, kernel: $k, padding: $(k // 2)}}
+    - batch_norm
+    - relu
+    - {conv: {out: $w, kernel: 1}}
+"""
+REPEAT = """\
+body:
+- id: s
+  repeat: @
+  body:
+  - conv: {out: $(4 + loop.index * 7 % 13), kernel: $(1 + 2 * (loop.index * 5 % 3)), padding: same}
+  - {relu: , when: $(loop.index % 5 != 2)}
+"""
+
+
+def _pair(place: int) -> list[str]:
+    """A conv and what follows it, unlike those near it."""
+    reach = place * 5 % 3
+    conv = f"out: {4 + place * 7 % 13}, kernel: {1 + 2 * reach}, padding: {reach}"
+    return [f"- conv: {{{conv}}}", f"- {('relu', 'gelu', 'silu')[place % 3]}"]
+
+
+def chain(ops: int) -> str:
+    return "body:\n" + "\n".join(line for k in range(ops // 2) for line in _pair(k))
+
+
+def sequential(ops: int) -> str:
+    """Groups of a hundred."""
+    lines = ["body:"]
+    for first in range(0, ops // 2, 50):
+        lines += [f"- id: g{first}", "  sequential:"]
+        lines += [f"  {line}" for k in range(first, first + 50) for line in _pair(k)]
+    return "\n".join(lines)
+
+
+def repeat(ops: int) -> str:
+    return REPEAT.replace("@", str(ops * 5 // 9))
+
+
+def blocks(ops: int) -> str:
+    calls = (f"- B: {{w: {4 + k * 7 % 13}, k: {1 + 2 * (k * 5 % 3)}}}\n" for k in range(ops // 4))
+    return f"{BLOCK}body:\n{''.join(calls)}"
+
+
+def branches(ops: int) -> str:
+    lines = ["body:"]
+    for k in range(ops // 5):
+        one, two = f"conv: {{out: {2 + k * 7 % 13}, kernel: 1}}", "conv: {out: 3, kernel: 1}"
+        lines += [f"- branches: [{{{one}}}, [{{{two}}}, relu], []]", "  merge: concat", f"- {two}"]
+    return "\n".join(lines)
+
+
+WAYS: tuple[Callable[[int], str], ...] = (chain, sequential, repeat, blocks, branches)
+
+
+def _measured(write: Callable[[int], str], size: int) -> Iterator[str]:
+    text = f"spec: 1\nname: t\ninput: [8, 16, 16]\n{write(size)}\n"
+    before = megabytes()
+    program = archspec.loads(text, limits=LIMITS)
+    program.warnings  # noqa: B018 (for what it takes)
+    checked = megabytes()
+    program.code  # noqa: B018
+    compiled = megabytes()
+    ops = len(program.graph.steps) / 1e3
+    check, more = (checked - before) / ops * 1.048576, (compiled - checked) / ops * 1.048576
+    said = f"{write.__name__}, {size:,} ops, {check:.1f} kB each to check and {more:.1f} to compile"
+    yield f"LARGE: {said}" if check > CHECK or more > COMPILE else said
+
+
+def trial(seed: int, folder: Path) -> Iterator[str]:
+    size, way = divmod(seed, len(WAYS))
+    yield from apart(lambda: _measured(WAYS[way], SIZES[size % len(SIZES)]), 600, 8000)

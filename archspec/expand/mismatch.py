@@ -49,6 +49,17 @@ def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
     return tuple(f"{n:<{label}}  {t:<{shape}}   {w.strip()}".rstrip() for n, t, w in found)
 
 
+def makers(walk: Walk, ins: Ins) -> tuple[Step, ...]:
+    """The items that inputs come from, which have shapes that do not go together."""
+    found: dict[object, Step] = {}
+    for value in ins:
+        made = next((m for m in walk.made if value in m.copy.outs.values()), None)
+        if value is not None and made is not None:
+            said = f"`{made.item.said}` gives {value.type}"
+            found.setdefault(made.item.loc, Step(made.item.loc, said, COMPARE))
+    return tuple(found.values())[:_FEW]
+
+
 def changes(copy: Copy) -> tuple[Step, ...]:
     """The ops on the paths of a merge that change the axes in which these disagree."""
     shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]

@@ -85,7 +85,9 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             help = help or mismatch.off_the_line(walk, item)
             counted = bad.code == "E311" and item.from_ is not None
             loc = deeper(item.loc, "from") if counted else item.key
-            with state.beside(*(state.ranked(types(ins)) if bad.code == "E302" else ())):
+            steps = state.ranked(types(ins)) if bad.code == "E302" else ()
+            steps = mismatch.makers(walk, ins) if bad.code == "E203" else steps
+            with state.beside(*steps):
                 state.fault(bad.code, bad.message, loc, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from archspec.expressions import Expr, ExpressionError, evaluate, is_whole
 from archspec.language import REQUIRED, Block, Item, Spec
 from archspec.text.faults import Loc
-from archspec.text.words import show
+from archspec.text.words import show, written
 
 
 @dataclass(slots=True)
@@ -125,6 +125,7 @@ def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc 
         at
         for at, leaf in odd.items()
         if message.startswith(f"{show(leaf)} is no")
+        or f" is {written(leaf)};" in message
         or _fits(_worth(value, (links, document), {}, at))
     ]
     return found[0] if len(found) == 1 else None

@@ -268,7 +268,9 @@ class State:
         try:
             return render(template, env)
         except ExpressionError as bad:
-            self.failed(bad, loc, template.text[bad.start : bad.stop])
+            said = template.text[bad.start : bad.stop]
+            every = (part for part in template.parts if isinstance(part, Expr))
+            self.failed(bad, loc, next((part for part in every if part.text in said), said))
             raise HiddenError from None
 
     def failed(self, bad: ExpressionError, loc: Loc, said: Expr | str) -> None:

@@ -8,7 +8,7 @@ help: did you mean `when`?
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import reduce
 from operator import getitem
 from typing import TYPE_CHECKING, Any
@@ -185,28 +185,52 @@ class Refused:
         """One complaint each, but for what follows from another. `heads`: the params of blocks."""
         ops = {path: self._operation(path, heads) for path in self.extra if not _place(path)[1]}
         params = {path: heads.get(op) or parameters(op) for path, op in ops.items()}
-        end = self._early(to)
-        named = {path for path, error in self.errors if error["type"] == "E205"}
-        wrong = {path for path, _ in self.errors}
-        # what stands in an item too many is missing in the next: its `- ` stands on another line
-        crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
-        for path, error in self.errors:
+        for path, error in self._first(to):
             type_ = error["type"]
             above = path[:-1]
-            if (end and end[: len(path)] == path) or (path in named and type_ != "E205"):
-                continue  # of a key that is no name the value is not looked at
-            if type_ == "E214" and _before(path) in crowded:
-                continue
             if type_ == "extra_forbidden":
                 self._extra(path, to, ops.get(above, ""), params.get(above, ()))
             elif type_ == "missing":
-                if error["loc"][-1] != "merge" or (*path, "branches") not in wrong:
-                    self._missing(path, str(error["loc"][-1]), to)
+                self._missing(path, str(error["loc"][-1]), to)
             elif type_ == "no_operation":
                 found = error["ctx"]
                 to.no_operation(found["said"], path, heads, on_key=found["on_key"])
             elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
                 refused(path, error, to)
+
+    def _first(self, to: Complaints) -> Iterator[tuple[Steps, ErrorDetails]]:
+        """The errors without those that follow from another one."""
+        end, outside = self._early(to), self._outside(to)
+        named = {path for path, error in self.errors if error["type"] == "E205"}
+        wrong = {path for path, _ in self.errors}
+        # what stands in an item too many is missing in the next: its `- ` stands on another line
+        crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
+        for path, error in self.errors:
+            type_, missing = error["type"], error["type"] == "missing"
+            follows = (
+                path[:2] in outside
+                or (end and end[: len(path)] == path)
+                or (path in named and type_ != "E205")  # of no name the value is not looked at
+                or (type_ == "E214" and _before(path) in crowded)
+                or (missing and path in outside.values())
+                or (missing and error["loc"][-1] == "merge" and (*path, "branches") in wrong)
+            )
+            if not follows:
+                yield path, error
+
+    def _outside(self, to: Complaints) -> dict[Steps, Steps]:
+        """Keys of a block in the column of blocks, which is said, and the block above each."""
+        found: dict[Steps, Steps] = {}
+        blocks, above = self.data.get("blocks"), ""
+        for name in blocks if isinstance(blocks, dict) else ():
+            if name not in keys_of(Block):
+                above = name
+            elif above:
+                found["blocks", name] = ("blocks", above)
+                said = f"`{name}` stands in the column of blocks; it is a key of `{cut(above)}`"
+                help = f"indent it below `{cut(above)}`"
+                to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
+        return found
 
     def _early(self, to: Complaints) -> Steps:
         """Where the text ends, if that is before its body begins: that is then all that is said."""
@@ -236,7 +260,14 @@ class Refused:
             known = known or [*MODIFIERS, *COMPANIONS, *params]
             shown = len(path) == 1 and len(to.faults) < _SHOWN
             help = self._remedy(key) if shown else ""
-            to.unknown(key, path, known, where, help=help)
+            cause: tuple[str, ...] = ()
+            if path[:-1] == ("weights",) and key in self._variants():
+                help, cause = "write the source above it: `torchvision:`", ("sources",)
+            to.unknown(key, path, known, where, *cause, help=help)
+
+    def _variants(self) -> Collection[str]:
+        variants = self.data.get("variants")
+        return {str(self.data.get("name")), *(variants if isinstance(variants, dict) else ())}
 
     def _inside(self, path: Steps, op: str) -> str:
         """The operation with what stands beside it, as it is to be written."""

@@ -144,7 +144,8 @@ class Scopes:
                     given[param][*path, param] = value
                 else:
                     where = "in a variant: there is no such param"
-                    self.to.unknown(param, (*path, param), params, where, "name", "", param)
+                    cause = ("name", "", param) if params else ("params", "")
+                    self.to.unknown(param, (*path, param), params, where, *cause)
         self.params(given, Sight())
 
     def inputs(self, sight: Sight) -> None:
@@ -403,7 +404,9 @@ class Scopes:
             # `drop: $drop` of a block means the document's
             help = self.to.did_you_mean(name, self.spec.params) or "declare it in `params`"
             said = f"the document has no param `{name}`"
-            self.to.add("E219", said, path, help, span=span, cause=("name", "", name))
+            none = not self.spec.params and bool(self.spec.variants)
+            cause: tuple[str, ...] = ("params", "") if none else ("name", "", name)
+            self.to.add("E219", said, path, help, span=span, cause=cause)
         elif name in sight.later:
             help = "a param sees those above it; a column sees none of its own `repeat`"
             self.to.add("E220", f"`{name}` has no value here yet", path, help, span=span)
@@ -416,7 +419,8 @@ class Scopes:
             self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
         else:
             owner = _owner(path)
-            none = owner and not sight.params  # one fault: the block declares no params
+            # one fault: the block declares no params, or the document, of which variants speak
+            none = not sight.params and bool(owner or self.spec.variants)
             cause = ("params", owner) if none else ("name", owner, name)
             help = self.to.did_you_mean(name, sight.names(where))
             self.to.add(

@@ -26,6 +26,7 @@ _EQUALS = re.compile(r"([a-z]\w*) ?=+ ?(?=\S)")
 _NO_COLON = re.compile(r"([a-z]\w*) *(?=[\[{])")
 _COMMENT = re.compile(r"\s+#.*|\s+$")
 _BLOCK = re.compile(r"[A-Z]\w*:")
+_OF_BLOCK = re.compile(r"(params|inputs|body|sequential|outputs):")
 # What has keys below it; an op has none where it stands without a value.
 _SECTION = re.compile(
     r"([A-Z]\w*|input|params|blocks|use|variants|init|expect|outputs|weights|branches|repeat):"
@@ -80,6 +81,7 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
 
     Where a bracket is missing, numbers look like keys; a dash that is none takes a line away.
     """
+    slips = _once(text, slips)
     *before, last = slips
     if last.code not in ("E104", "E114", "E117"):
         return slips
@@ -87,6 +89,23 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
         return before
     line = text.rfind("\n", 0, last.start) + 1
     return [s for s in before if s.start < line or s.code not in ("E106", "E111")] + [last]
+
+
+def _once(text: str, slips: list[Slip]) -> list[Slip]:
+    """The slips; of keys given twice one after the other the first: what they belong to is gone."""
+    rows = _rows(text)
+    found: list[Slip] = []
+    before = -1
+    for slip in slips:
+        here = next((k for k, row in enumerate(rows) if row.at == slip.start), -1)
+        if slip.code != "E106" or here < 0:
+            found.append(slip)
+            continue
+        between = rows[before + 1 : here] if before >= 0 else []
+        if before < 0 or any(row.column <= rows[here].column for row in between):
+            found.append(slip)
+        before = here
+    return found
 
 
 def _rows(text: str) -> list[_Row]:
@@ -139,7 +158,9 @@ def _bare(above: list[_Row], here: _Row) -> _Row | None:
     if k < 0 or above[k].item:
         return None
     row = above[k]
-    if row.open and not (here.item and row.column == here.column):
+    beside = here.item and row.column == here.column
+    within = not here.item and here.column == row.column + _STEP  # a key of it, if it had a dash
+    if row.open and not beside and not within:
         return None
     before = next((r for r in reversed(above[:k]) if r.column <= row.column), None)
     if before is None:
@@ -176,9 +197,11 @@ def _swapped(above: list[_Row], here: _Row) -> Slip | None:
     if k < 1:
         return None
     before, row, inside = above[k - 1], above[k], above[k + 1 :]
-    beside = not inside and before.column == row.column and not row.open
+    keyed = row.item and before.open and before.column == row.key
+    beside = not inside and not row.open and (before.column == row.column or keyed)
     whole = row.said[0] in "[{" or ":" not in row.said  # no key of `row` can follow
     keys = before.item and not here.item and before.key == here.column
+    keys = keys and before.said[0] not in "[{" and ":" in before.said
     below = before.open or (keys and whole)
     parted = bool(inside) and row.open and before.column == here.column > row.column
     deep = parted and before.open and inside[0].column > here.column
@@ -208,21 +231,29 @@ def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:
 def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
     """The line that stands in a column of its own, where that is not `here`."""
     k = _around(above, here.column)
-    if k > 0 and _left(above[k - 1], above[k], here):
+    if k > 0 and (_left(above[k - 1], above[k], here) or _rare(above[k], here, counts)):
         return above[k]
     inside = above[k + 1 :]  # what stands where `here` does
     if inside and k >= 0:
         first = inside[0]
         alone = sum(row.column == first.column for row in inside) == 1
         block = _BLOCK.fullmatch(first.said) is not None and not first.item
-        fits = here.column == above[k].column + _STEP < first.column
-        return first if (alone or block) and fits and counts[here.column] > 1 else None
+        unnamed = above[k].said == "blocks:" and _OF_BLOCK.match(first.said) is not None
+        usual = (above[k].column + _STEP, above[k].key + _STEP)
+        fits = here.column in usual and here.column < first.column
+        odd = alone or block or unnamed
+        return first if odd and fits and counts[here.column] > 1 else None
     if len(above) < 2 or above[-1].column >= here.column or above[-1].open:
         return None
     before, row = above[-2:]  # the line above stands left of `here`: and of the one before it?
     between = before.column == here.column and before.item == row.item == here.item
     rare = row.column % _STEP and not here.column % _STEP
     return row if between or (rare and counts[row.column] < counts[here.column]) else None
+
+
+def _rare(row: _Row, here: _Row, counts: Counter[int]) -> bool:
+    """Whether a line alone starts in its column, which is none that files indent by."""
+    return row.column % _STEP > 0 == here.column % _STEP and counts[row.column] == 1
 
 
 def _left(before: _Row, row: _Row, here: _Row) -> bool:

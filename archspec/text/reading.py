@@ -278,6 +278,9 @@ class Reading:
             if missing:
                 raise UnreadableError(missing)
             if meant := misread.no_colon(self.text, start, stop):
+                self.slips = [slip for slip in self.slips if not start <= slip.start < stop]
+                if "$" in meant.help or '"' in meant.help:  # it may end in the middle
+                    raise UnreadableError(meant)
                 self.add(meant)
         top.data[key] = value
         top.marks[key] = (start, stop, mark)

@@ -82,7 +82,7 @@ def _inherited(unit: Unit, rows: list[Row], instances: list[Instance]) -> dict[s
     home = first if first.spec is not None else whole.document[id(first)]
     if home.spec is None:
         return {}
-    unit.document = frozenset(map(id, home.spec.blocks.values()))
+    unit.document = home.spec.blocks
     unit.args = home.args
     if first.spec is not None or not home.spec.inherits:
         return {}

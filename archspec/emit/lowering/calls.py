@@ -20,6 +20,7 @@ from archspec.expand.calls import received
 from archspec.expand.tree import Instance, Value
 from archspec.expressions import Expr, Record
 from archspec.expressions.sym import FAILURES, Sym, evaluate, remembers
+from archspec.language import Block
 from archspec.layers.base import TensorType
 
 
@@ -136,9 +137,9 @@ def _given(place: Place) -> dict[str, Any]:
     return found
 
 
-def _document(scope: Scope, default: Expr, row: Row, called: Any) -> dict[str, Any]:
+def _document(scope: Scope, default: Expr, row: Row, called: Block) -> dict[str, Any]:
     """The params of the document, where this class is the document's own."""
-    if id(called) not in scope.unit.document:
+    if scope.unit.document.get(called.name) is not called:
         return {}
     texts = [n for n in default.names if n in scope.unit.args]
     return {n: scope.value(n, row.py.get(n, scope.unit.args[n]), row) for n in texts}

@@ -32,7 +32,7 @@ def write_root(whole: Classes) -> None:
     names = {p: name(p) for p in whole.kept}
     names |= _worked_out(unit, rows)
     if first.spec is not None:
-        unit.document = frozenset(map(id, first.spec.blocks.values()))
+        unit.document = first.spec.blocks
         unit.args = first.args
     records: dict[str, Flow | None] = {}
     for j, text in enumerate(first.inputs):

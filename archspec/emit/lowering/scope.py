@@ -190,7 +190,7 @@ class Unit:
         self.filled: set[int] = set()  # ids of leaves whose initial values it sets
         self.deciding: set[str] = set()  # names that decide, unseen by the text, what is there
         self.pointing: set[str] = set()  # names that say where something is taken from
-        self.document: frozenset[int] = frozenset()  # ids of the blocks whose defaults read `args`
+        self.document: Mapping[str, Block] = {}  # the blocks whose defaults read `args`
         self.args: Mapping[str, Any] = {}  # of a document: its params
 
     @property

@@ -10,6 +10,7 @@ one that calls it: at last by the network's own (`root.py`), which stands behind
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ class Whole:
         self.roots, self.title, self.kept = roots, title, tuple(kept)
         self.witnessed = witnessed
         self.group_of: dict[int, Group] = {}
+        self.calls_of: dict[int, list[Instance]] = defaultdict(list)  # by id of a block
         self.frames: dict[int, Any] = {}
         self.consumers: dict[int, list[int]] = {}
         self.reused: set[int] = set()
@@ -147,6 +149,7 @@ class Whole:
                     self.calling.setdefault(id(copy.instance), item)
                 self.given.setdefault(id(copy.instance.block), set()).update(item.args)
                 stack.append(copy.instance)
+            self.calls_of[id(instance.block)].append(instance)
             yield instance
 
     def _witnesses(self, base: Instance, instances: list[Instance]) -> Iterable[Witness]:
@@ -223,8 +226,8 @@ class Whole:
     def _called(self, instance: Instance) -> str:
         """What a class is called: after its block, and what it is given where that differs."""
         block, given = instance.block, [*instance.inputs]
-        groups = {id(group): group for group in self.group_of.values()}.values()
-        alike = [g for g in groups if g.instances and g.instances[0].block is block]
+        groups = (self.group_of[id(i)] for i in self.calls_of[id(block)])
+        alike = list({id(g): g for g in groups if g.instances}.values())
         like = [g.instances[0] for g in alike]
         flags = [camel(p) for p, v in instance.args.items() if v is True and _apart(p, alike)]
         title = "".join(flags) + block.name + _count(instance, alike) + _mixed(instance, like)

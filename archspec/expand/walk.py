@@ -15,7 +15,7 @@ from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Path, Value
-from archspec.expressions import Template
+from archspec.expressions import Template, is_number
 from archspec.language import Item, Ref
 from archspec.language.names import bad_id, other_id
 from archspec.text.faults import Fault
@@ -239,9 +239,10 @@ class Walk:
             sizes = state.value(list(item.expect or ()), env, loc)
         except HiddenError:
             return False
-        negative = next((k for k, s in enumerate(sizes) if s is not None and s < 0), None)
+        every = [k for k, s in enumerate(sizes) if s is not None]
+        negative = next((k for k in every if not is_number(sizes[k]) or sizes[k] < 0), None)
         if negative is not None:
-            message = f"`expect` says {sizes[negative]}; a size is not negative"
+            message = f"`expect` says {sizes[negative]}; a size is a number from 0"
             fault = Fault("E501", message, deeper(loc, negative))
             state.wrong((item.expect or ())[negative], fault, f"`expect` of `{item.said}`")
             return False

@@ -106,6 +106,7 @@ class Complaints:
             help = "mend that package; what does not need the op works without it"
             self.add("E207", why, path, help, on_key=on_key)
             return
+        likely = likely or self.near(word, blocks, 1.0)
         own = word.rpartition(".")[2]  # nn.Conv2d, tf.keras.layers.Dense
         plain = re.sub("[123]d$", "", own.lower().replace("_", ""))
         ours = {op.replace("_", ""): op for op in REGISTRY.names()}.get(plain)

@@ -85,7 +85,7 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
     *before, last = slips
     if last.code not in ("E104", "E114", "E117"):
         return slips
-    if last.code == "E117" and any(slip.code == "E103" for slip in before):
+    if last.code != "E114" and any(slip.code == "E103" for slip in before):
         return before
     line = text.rfind("\n", 0, last.start) + 1
     return [s for s in before if s.start < line or s.code not in ("E106", "E111")] + [last]

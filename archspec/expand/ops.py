@@ -81,8 +81,9 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             outs = state.infer(layer, types(ins), item.key)
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
-            help = bad.help or (mismatch.alike(walk, ins) if layer.merges else "")
-            help = help or mismatch.off_the_line(walk, item)
+            aside = mismatch.off_the_line(walk, item)
+            known = aside if bad.code == "E303" else ""  # what stands above is of another kind
+            help = known or bad.help or (mismatch.alike(walk, ins) if layer.merges else "") or aside
             counted = bad.code == "E311" and item.from_ is not None
             loc = deeper(item.loc, "from") if counted else item.key
             steps = state.ranked(types(ins)) if bad.code == "E302" else ()

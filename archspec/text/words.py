@@ -119,10 +119,15 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     `likeness`, from 0 to 1: by how much the letters are the same in order.
     """
+    return next(iter(_nearest(word, known, likeness)), "")
+
+
+def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """Those of `known` that a word is likely a slip of: several where they are equally near."""
     import difflib  # only a faulty spec pays for it
 
     if len(word) > _WORD:
-        return ""
+        return []
     folded, names, backwards = _index(tuple(known))
     plain = word.lower().replace("_", "")
     likely: Iterable[str] = folded
@@ -130,8 +135,9 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         ends = (name[::-1] for name in _beside(plain[::-1], backwards))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
     swapped = [name for name in likely if _swapped(plain, name)]  # 61 is 16 rather than 19
-    found = swapped or difflib.get_close_matches(plain, likely, n=1, cutoff=likeness)
-    return folded[found[0]] if found else ""
+    found = swapped or difflib.get_close_matches(plain, likely, n=3, cutoff=likeness)
+    alike = [difflib.SequenceMatcher(None, name, plain).ratio() for name in found]
+    return [folded[name] for name, ratio in zip(found, alike, strict=True) if ratio == alike[0]]
 
 
 def _swapped(one: str, other: str) -> bool:
@@ -160,8 +166,8 @@ def _beside(word: str, names: Sequence[str]) -> Sequence[str]:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """The remedy for a misspelt word: the name it is near, or ""."""
-    guess = near(word, known)
-    return f"did you mean `{guess}`?" if guess else ""
+    guesses = _nearest(word, known)
+    return f"did you mean {listed(sorted(guesses), 'or')}?" if guesses else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -64,7 +64,7 @@ def hint(name: str) -> str:
 
     guess, variant = meant(name)
     known = Path(name).stem in (guess, variant)
-    if not known and (there := beside(name)):
+    if not known and (there := beside(name, endings=(".yaml", ".yml"))):
         return there
     if variant:
         return f"`{variant}` is a variant of `{guess}`: --variant {variant}"

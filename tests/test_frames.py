@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
@@ -29,7 +30,10 @@ def test_a_hole_without_a_value_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "compile", "render -o -", "summary"])
-def test_what_has_no_frame_does_not_pay_for_it(command: str) -> None:
+def test_what_has_no_frame_does_not_pay_for_it(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     name, *options = command.split()
     arguments = ["archspec", name, "lenet5", *options]
     code = (

@@ -23,13 +23,15 @@ UNSAID = {
     "E101", "E121", "E122", "E123", "E205", "E206", "E216", "E219", "E220", "E223", "E224", "E225",
     "E227", "E229", "E403", "E405",
 }  # fmt: skip
-# The same under codes that are said otherwise: of blocks, of what an op makes of its arguments.
+# The same under codes that are said otherwise: of blocks, of what an op makes of its arguments, of
+# what YAML reads as null.
 OF_NAMES = {
-    "activation_unknown", "axis_of_two_sizes", "block_misspelt", "block_param_missing",
-    "block_misspelt_as_an_op", "block_param_unknown", "block_unknown", "block_without_params",
-    "from_input_unknown", "no_operation", "op_of_keras", "op_of_torch",
-    "out_missing_without_depthwise", "two_operations", "use_param_unknown",
-    "variant_param_unknown",
+    "activation_unknown", "argument_empty", "axis_of_two_sizes", "block_misspelt",
+    "block_misspelt_as_an_op", "block_named_as_residual", "block_param_missing",
+    "block_param_unknown", "block_unknown", "block_without_params", "body_in_capitals",
+    "dash_a_line_too_late", "from_input_unknown", "no_operation", "op_of_keras", "op_of_torch",
+    "out_missing_without_depthwise", "params_missing_of_variants", "two_operations",
+    "use_param_unknown", "variant_param_unknown",
 }  # fmt: skip
 JUDGE = jsonschema.Draft7Validator(SCHEMA)
 

@@ -13,20 +13,18 @@ nn.Sequential calls its modules itself, so its walk leaves constructors alone.
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from archspec.emit.forward import Assign, Either, Loop, Training
-from archspec.emit.lowering import conditions, links
+from archspec.emit.forward import Either, Loop, Training
+from archspec.emit.lowering import conditions, containers, links, optional, owners
 from archspec.emit.lowering.calls import block, called_again, construct, outer_sizes, titles
 from archspec.emit.lowering.flow import (
     Flow,
     Many,
     PlainError,
-    Row,
     apart,
     apart_from_first,
     define,
@@ -48,23 +46,19 @@ from archspec.emit.lowering.loops import (
     own,
 )
 from archspec.emit.lowering.members import hint_of, label, member, words_of
-from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op, torch_call
-from archspec.emit.lowering.scope import Condition, Container, Info, Scope, Unit
+from archspec.emit.lowering.modules import Made, Place, calling, calls_of, merge, op
+from archspec.emit.lowering.optional import Column, Pairs, Paths
+from archspec.emit.lowering.scope import Info
 from archspec.emit.lowering.sinks import PLACE, Members, Named, Positional, Site, Written
-from archspec.emit.syntax import For, If, Line, call, flat, name
+from archspec.emit.syntax import For, If, call, name
 from archspec.emit.text import render
 from archspec.emit.tidy import assigned
 from archspec.expand.plan import dotted
-from archspec.expand.tree import Body, Copy, Occurrence, Value
+from archspec.expand.tree import Body, Copy, Value
 from archspec.expressions import Expr
 from archspec.expressions.sym import traced
 from archspec.language import Item
 from archspec.layers import create
-from archspec.layers.base import Layer
-
-Column = list[tuple[Row, Occurrence]]  # an item in every row
-Pairs = list[tuple[Row, Copy]]
-Paths = list[tuple[Row, Body]]
 
 
 def walk(site: Site, paths: Paths) -> None:
@@ -72,9 +66,9 @@ def walk(site: Site, paths: Paths) -> None:
     at, count = 0, len(paths[0][1].items)
     while at < count:
         column = _column(paths, at)
-        here, end = _comes_and_goes(site.scope, column, paths[0][1]), at + 1
+        here, end = optional.comes_and_goes(site.scope, column, paths[0][1]), at + 1
         if here is None:
-            _decided(site.scope, column)
+            optional.decided(site.scope, column)
             _occurrence(site, column)
         else:
             while end < count and conditions.same_test(column, _column(paths, end), here):
@@ -106,88 +100,6 @@ def _occurrence(site: Site, column: Column) -> None:
 # ---------------------------------------------------------------- items that come and go
 
 
-def _comes_and_goes(scope: Scope, column: Column, body: Body) -> list[bool] | None:
-    """Where an item is there, if not everywhere or not at every argument of the class."""
-    item, copies = column[0][1].item, column[0][1].copies
-    if item.repeat is not None or not isinstance(item.when, Expr):
-        return None
-    here = conditions.presence(column)
-    if here is not None or item.tap is not None or not copies:
-        return here
-    copy = copies[0]
-    if copy is None or not copy.ins or scope.unit.root:
-        return None
-    prev = None
-    if copy.ins[0] is not None:
-        prev = _known([r for r, _ in column], [c.ins[0] for _, o in column for c in o.copies if c])
-    asked = conditions.open_ended(scope, item.when, column[0][0], copy, prev)
-    if not asked or _names_others((scope.unit.parts[0][1], body), copy) or _loses_batch(copy):
-        return None
-    return [True] * len(column) if _keeps_rank(copy) else None
-
-
-def _keeps_rank(copy: Copy) -> bool:
-    """Whether what flows on has as many axes where the item is absent."""
-    return len(dims(copy.ins[0])) == len(dims(copy.out))
-
-
-def _loses_batch(copy: Copy) -> bool:
-    """Whether what flows on has a batch axis where the item is absent alone: a `shift_mask`."""
-    return copy.layer is not None and torch_call(copy, module=False).batchless
-
-
-def _names_others(parts: Sequence[Body | Copy], copy: Copy) -> bool:
-    """Whether others would have other names if a copy were not there.
-
-    Those without an id are numbered among what is there: `conv2` would be `conv1`.
-    """
-    own = dict(_numbered([copy]))
-    bodies = [b for p in parts for b in (p.parts() if isinstance(p, Copy) else (p,))]
-    within = [c for body in bodies for c in body.copies()]
-    return any(stem in own and number > own[stem] for stem, number in _numbered(within, but=copy))
-
-
-def _numbered(copies: Sequence[Copy], but: Copy | None = None) -> Iterator[tuple[str, int]]:
-    """The names that go by number, taken apart: `conv2` → conv, 2; `but` what is in one copy."""
-    for copy in copies:
-        if copy is but:
-            continue
-        found = re.fullmatch(r"(\w*[a-z_])(\d+)", copy.segments[0]) if copy.segments else None
-        if found is not None:
-            yield found[1], int(found[2])
-        for body in copy.parts() if not copy.segments else ():
-            yield from _numbered(list(body.copies()), but)
-
-
-def _decided(scope: Scope, column: Column) -> None:
-    """Notes which arguments decide that an item is there in all rows, or in none."""
-    item = column[0][1].item
-    if item.repeat is None and not isinstance(item.when, Expr):
-        return
-    pairs = [(r, c) for r, o in column for c in o.copies if c is not None]
-    if not pairs:
-        flow = _known([r for r, _ in column], [o.out for _, o in column])
-        conditions.absent(scope, item, column, flow)
-    elif item.repeat is None:
-        _holding(scope, item.when, pairs)
-
-
-def _holding(scope: Scope, when: Any, pairs: Pairs) -> None:
-    """Notes which arguments a condition reads that comes out alike in all rows."""
-    if isinstance(when, Expr):
-        rows, copies = [r for r, _ in pairs], [c for _, c in pairs]
-        prev = _known(rows, [c.ins[0] if c.ins else None for c in copies])
-        conditions.decided(scope, when, rows, copies, prev)
-
-
-def _known(rows: list[Row], values: Sequence[Value | None]) -> Flow | None:
-    """The flow that holds these values, if one does."""
-    try:
-        return lookup(rows, values)
-    except PlainError:
-        return None
-
-
 def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool]) -> None:
     """Items that are there in some rows only: `X if test else None`, or `if test:`."""
     rows, item = [r for r, _ in paths], paths[0][1].items[span[0]].item
@@ -195,10 +107,10 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
     if item.tap is not None:
         raise PlainError("a tap that is there in some instances only")
     copies = [c for _, b in there if (c := b.items[span[0]].copies[0]) is not None]
-    taken = [_passed(b, (span[0], span[0] + 1)) for _, b in paths]
+    taken = [optional.passed_on(b, (span[0], span[0] + 1)) for _, b in paths]
     prev = lookup(rows, taken)
     test = conditions.condition(site.scope, item.when, rows, here, copies, prev, taken)
-    other = lookup(rows, [_passed(b, span) for _, b in paths])
+    other = lookup(rows, [optional.passed_on(b, span) for _, b in paths])
     site.sink.open(site.init)
     inner, around = site.inside(), site.scope.unit.conditions
     around.append((render(test), id(site.init)))
@@ -206,7 +118,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         _occurrence(inner, _column(there, k))
     around.pop()
     outs = [must(b.items[span[1] - 1].out) for _, b in paths]
-    then = lookup(*_behind(there, span))
+    then = lookup(*optional.given_behind(there, span))
     if not site.sink.called:
         place = Place(site.scope, item, paths)
         out = Flow(carried_through(inner, place, outs, (then, other), site.init))
@@ -219,13 +131,13 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
         if inner.init:
             site.init.append(If(test, inner.init))
         away = [p for p, h in zip(paths, here, strict=True) if not h]
-        define(*_behind(there, span), then)
-        define(*_behind(away, span), then)
+        define(*optional.given_behind(there, span), then)
+        define(*optional.given_behind(away, span), then)
         return
-    out = _joined(rows, outs, (then, other), test)
+    out = optional.joined(rows, outs, (then, other), test)
     out.hint = hint_of(item)
-    own = not dotted(item) and not _named_twice(paths[0][1], span[0])
-    one = _one_module(test, inner, then) if own else None
+    own = not dotted(item) and not optional.named_twice(paths[0][1], span[0])
+    one = optional.one_module(test, inner, then) if own else None
     if one is not None:
         site.init.append(one)
         asked: ast.expr = ast.Compare(name(one.target), [ast.IsNot()], [ast.Constant(None)])
@@ -237,58 +149,7 @@ def _optional(site: Site, paths: Paths, span: tuple[int, int], here: list[bool])
     define(rows, outs, out)
 
 
-def _behind(paths: Paths, span: tuple[int, int]) -> tuple[list[Row], list[Value]]:
-    return [r for r, _ in paths], [must(b.items[span[1] - 1].out) for _, b in paths]
-
-
-def _joined(rows: list[Row], values: list[Value], sides: tuple[Flow, Flow], test: ast.expr) -> Flow:
-    """What flows on behind a condition."""
-    then, other = sides
-    if (then.batchless, then.led) != (other.batchless, other.led):
-        raise PlainError("a batch axis that is there in some instances only")
-    out = Flow(conditions.join(rows, values, then, other, test))
-    out.batchless, out.led = then.batchless, then.led
-    return out
-
-
-def _passed(found: Body, span: tuple[int, int]) -> Value:
-    """What flows on where the items are absent, or would flow on where they are there."""
-    items = found.items[slice(*span)]
-    value = must(items[-1].out)
-    for copy in (o.copies[0] for o in reversed(items) if o.copies):
-        if copy is not None and value is copy.out:
-            value = must(copy.ins[0] if copy.ins else None)
-    return value
-
-
-def _named_twice(found: Body, at: int) -> bool:
-    """Whether another item, under the opposite condition, has the name of this one."""
-    name_ = found.items[at].name
-    return name_ is not None and sum(o.name == name_ for o in found.items) > 1
-
-
-def _one_module(test: ast.expr, inner: Site, then: Flow) -> Line | None:
-    """`self.m = X if test else None` for one module on the line."""
-    if len(inner.init) != 1 or len(inner.steps) != 1:
-        return None
-    line, step = inner.init[0], inner.steps[0]
-    if not isinstance(line, Line) or not line.target.startswith("self.") or line.op != "=":
-        return None
-    if line.annotation or not isinstance(step, Assign) or step.outs != [then]:
-        return None
-    return Line(ast.IfExp(test, line.value, ast.Constant(None)), line.target)
-
-
 # ---------------------------------------------------------------- one copy
-
-
-@dataclass(slots=True)
-class Member:
-    """A module that is made: how it is reached, and what it was made of."""
-
-    attribute: ast.expr | None
-    item: Item
-    layer: Layer | None = None
 
 
 def _one(site: Site, item: Item, pairs: Pairs) -> None:
@@ -353,7 +214,7 @@ def _module(site: Site, place: Place) -> None:
         if reached is not None and isinstance(sink, Members):
             _claimed(site, place, made, reached)
         for c in place.copies:
-            unit.made[id(c)] = Member(reached, place.item, made.layer)
+            unit.made[id(c)] = owners.Member(reached, place.item, made.layer)
     _call(site, place, made, reached)
 
 
@@ -376,61 +237,13 @@ def _put(site: Site, place: Place, module: ast.expr) -> ast.expr | None:
         path = site.scope.unit.whole.paths[id(first)]
         return sink.put(ast.Constant(".".join(path)), module, site.init)
     if isinstance(first, Copy) and dotted(place.item):
-        return _contained(site, first.segments, module)
+        return containers.contained(site, first.segments, module)
     text: ast.expr = ast.Constant("")
     if isinstance(first, Body):
         text = ast.Constant(first.segment)
     elif sink.named:
         text = label(site.scope, place.item, place.rows, [c.segments[0] for c in place.copies])
     return sink.put(text, module, site.init)
-
-
-def _contained(site: Site, segments: tuple[str, ...], module: ast.expr) -> ast.expr:
-    """A module in a container that others fill too: an nn.ModuleList where these are 0, 1, 2 …"""
-    if not isinstance(site.sink, Members) or not site.sink.called:
-        raise PlainError("a container in a chain")
-    container, segment = segments[-2:]
-    unit, target = site.scope.unit, f"self.{container}"
-    around = tuple(unit.conditions)
-    found = unit.containers.get(container)
-    if found is None:
-        elements = ast.List([])
-        value = call("nn.ModuleList", elements) if segment == "0" else call("nn.Module")
-        found = Container(elements, Line(value, target), site.init, around)
-        unit.containers[container] = found
-        site.init.append(found.line)
-    if around[: len(found.conditions)] != found.conditions:
-        _made_before(unit, found)
-    size = len(found.elements.elts)
-    if segment == str(size) and _is_made_here(site, found, around):
-        found.elements.elts.append(module)
-    else:
-        site.init.append(Line(call(f"{target}.add_module", ast.Constant(segment), module)))
-    if segment.isdigit() and int(segment) < len(found.elements.elts):
-        return ast.Subscript(name(target), ast.Constant(int(segment)))
-    return call("self.get_submodule", ast.Constant(f"{container}.{segment}"))
-
-
-def _is_made_here(site: Site, found: Container, around: tuple[Condition, ...]) -> bool:
-    """Whether the statement that makes a container has room for one more module."""
-    if found.filled:
-        return False
-    there = any(s is found.line for s in site.init)
-    return there or (bool(around) and around == found.conditions)
-
-
-def _made_before(unit: Unit, found: Container) -> None:
-    """Makes a container whatever holds, and adds to it where it was made under a condition."""
-    target, modules = found.line.target, found.elements.elts
-    first = (k for k, s in enumerate(unit.init) if any(part is found.line for part in flat([s])))
-    empty = Line(call("nn.ModuleList" if modules else "nn.Module"), target)
-    unit.init.insert(next(first, len(unit.init)), empty)
-    at = next(k for k, s in enumerate(found.init) if s is found.line)
-    found.init[at : at + 1] = [
-        Line(call(f"{target}.add_module", ast.Constant(str(k)), module))
-        for k, module in enumerate(modules)
-    ]
-    found.conditions, found.filled = (), True
 
 
 def _made(site: Site, place: Place) -> Made | None:
@@ -534,7 +347,7 @@ def _listed(site: Site, place: Place) -> None:
         unit.claim(place.segment, place.item)
         site.init += unit.whole.inits.group_init(site.scope, bodies, reached)
     for c in place.copies:
-        unit.made[id(c)] = Member(reached, place.item)
+        unit.made[id(c)] = owners.Member(reached, place.item)
 
 
 def _columned(sink: Positional, paths: Sequence[Body], classes: Sequence[Info]) -> None:
@@ -593,7 +406,7 @@ def _merged(site: Site, place: Place) -> None:
         _side_by_side(site, place)
         return
     if len({c.plain for c in copies}) == 1:
-        _holding(site.scope, item.shortcut_when, place.pairs)
+        optional.holding(site.scope, item.shortcut_when, place.pairs)
     walk(site, [(r, c.body) for r, c in place.pairs])
     asked = False
     if isinstance(item.shortcut_when, Expr):
@@ -618,7 +431,7 @@ def _merged(site: Site, place: Place) -> None:
     test = site.scope.say(rows, when, [not c.plain for c in copies], "with_shortcut")
     other = lookup(rows, [must(c.body.output) for c in copies])
     then = _join(inner, open_, [main, short])
-    out = _joined(rows, [must(c.out) for c in copies], (then, other), test)
+    out = optional.joined(rows, [must(c.out) for c in copies], (then, other), test)
     if inner.init:
         site.init.append(If(test, inner.init))
     asked_ = site.scope.unit.attribute(test, "use_shortcut")
@@ -647,7 +460,7 @@ def _branches(site: Site, place: Place) -> None:
         pairs = [(r, c.branches[k]) for r, c in place.pairs]
         inner, each = site, place.first.branches[k].each
         if each is not None:
-            _holding(site.scope, each.repeat.count, place.pairs)
+            optional.holding(site.scope, each.repeat.count, place.pairs)
             inner = replace(site, scope=site.scope.without(own(each)))
         _branch(inner, Place(inner.scope, place.item, pairs))
     if place.first.layer is not None:
@@ -749,7 +562,7 @@ def _in_a_line(site: Site, copies: Copies, text: ast.expr) -> None:
     for cs in copies.each:
         for k, c in enumerate(cs):
             at = ast.Subscript(reached, ast.Constant(k)) if reached is not None else None
-            unit.made[id(c)] = Member(at, copies.item)
+            unit.made[id(c)] = owners.Member(at, copies.item)
 
 
 def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:
@@ -822,7 +635,7 @@ def _by_number(site: Site, copies: Copies, text: ast.Constant) -> None:
     unit, reached = site.scope.unit, member(str(text.value))
     sink = Positional(unit, str(text.value), reached, "nn.ModuleList")
     inner = Site(site.scope.without(copies.own), sink, site.init, site.steps)
-    _holding(site.scope, copies.many, copies.at(0))
+    optional.holding(site.scope, copies.many, copies.at(0))
     with unit.filling(sink):
         for k in range(copies.counts[0]):
             _one(inner, copies.item, [(r.below(), c) for r, c in copies.at(k)])
@@ -849,7 +662,7 @@ def _column_of(item: Item) -> str:
 def _one_by_one(site: Site, copies: Copies) -> None:
     """Each copy as if it were written out."""
     copies.same_count()
-    _holding(site.scope, copies.many, copies.at(0))
+    optional.holding(site.scope, copies.many, copies.at(0))
     scope = site.scope.without(copies.own)
     for k in range(copies.counts[0]):
         here = [(r.below(), c) for r, c in copies.at(k)]
@@ -889,7 +702,7 @@ def _repeated(site: Site, copies: Copies) -> Flow:
             if copies.varies:
                 raise
             before.restore()
-    _holding(site.scope, copies.many, copies.at(0))
+    optional.holding(site.scope, copies.many, copies.at(0))
     own = Site(site.scope.without(copies.own), sink, site.init, [])
     for k in range(copies.counts[0]):
         _one(own, copies.item, copies.at(k))
@@ -942,8 +755,8 @@ def _again(site: Site, place: Place) -> None:
         cur = lookup(place.rows, [b.input for b in bodies])
         define(place.rows, [must(b.output) for b in bodies], cur)
         return
-    owner = _owner(unit, place)
-    reached = owner.attribute if owner is not None else _submodule(unit, place)
+    owner = owners.owner_of(unit, place)
+    reached = owner.attribute if owner is not None else owners.submodule(unit, place)
     if first.group:
         _group_again(site, place, reached)
         return
@@ -959,13 +772,13 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     """A group once more: its module, or where it was written out, its members."""
     unit, rows, copies = site.scope.unit, place.rows, place.copies
     frames = [unit.whole.frames[id(c)] for c in copies]
-    owners = [unit.whole.frames[id(c.shared)] for c in copies]
+    theirs = [unit.whole.frames[id(c.shared)] for c in copies]
     if not any(f.exports for f in frames):
         return
     crossing = [(len(f.captures), len(f.exports)) for f in frames]
-    other = crossing != [(len(o.captures), len(o.exports)) for o in owners]
-    if owners[0].outward or other or _moved(unit, place) is not None:
-        base, module = unit.whole.paths[id(copies[0])], _path(unit, place)
+    other = crossing != [(len(o.captures), len(o.exports)) for o in theirs]
+    if theirs[0].outward or other or owners.moved_with(unit, place) is not None:
+        base, module = unit.whole.paths[id(copies[0])], owners.path_of(unit, place)
         unit.moved[base] = module
         within(Site(site.scope, Written(base, module, make=False), site.init, site.steps), place)
         return
@@ -978,43 +791,3 @@ def _group_again(site: Site, place: Place, reached: ast.expr | None) -> None:
     sizes = [[n if a == 0 and len(s) > 2 else None for a, n in enumerate(s)] for s in shapes]
     form, outs = calls_of(takes, len(gives)), [str(j) for j in range(len(gives))]
     _call(site, place, Made(None, form, sizes, outs, crossing=(takes, gives)), reached)
-
-
-def _owner(unit: Unit, place: Place) -> Member | None:
-    """The module whose weights are used, if it is made in this class."""
-    found = [m for c in place.copies if isinstance(m := unit.made.get(id(c.shared)), Member)]
-    if len(found) < len(place.copies):
-        return None
-    if len({render(m.attribute) if m.attribute is not None else "" for m in found}) > 1:
-        raise PlainError("different modules are shared")
-    return found[0]
-
-
-def _submodule(unit: Unit, place: Place) -> ast.expr:
-    """The module whose weights are used again, by its path."""
-    return call("self.get_submodule", ast.Constant(".".join(_path(unit, place))))
-
-
-def _path(unit: Unit, place: Place) -> tuple[str, ...]:
-    """Where the module whose weights are used is in the class."""
-    moved = _moved(unit, place)
-    path = _owners_path(unit, place)
-    if moved is not None:
-        return (*unit.moved[moved], *path[len(moved) :])
-    if path[: len(unit.base)] != unit.base:
-        raise PlainError("weights shared with a module outside this part")
-    return path[len(unit.base) :]
-
-
-def _moved(unit: Unit, place: Place) -> tuple[str, ...] | None:
-    """The path of the group it is in, if that is written out with the members of another."""
-    path = _owners_path(unit, place)
-    return next((base for base in unit.moved if path[: len(base)] == base), None)
-
-
-def _owners_path(unit: Unit, place: Place) -> tuple[str, ...]:
-    """The path in the block of what owns the weights."""
-    paths = {unit.whole.paths[id(c.shared)] for c in place.copies}
-    if len(paths) > 1:
-        raise PlainError("different modules are shared")
-    return paths.pop()

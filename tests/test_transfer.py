@@ -167,7 +167,7 @@ def test_weights_that_are_another_nodes_and_second_outputs() -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"at": "fc3"}, "`net` has no node `fc3`\n  help: did you mean `fc2`?"),
+        ({"at": "fc3"}, "`net` has no node `fc3`\n  help: did you mean `fc1` or `fc2`?"),
         ({"pool": "mean"}, "there is no way `mean` to pool"),
         ({"batches": 3}, "`codes` takes no `batches`\n  help: did you mean `batch`?"),
         ({"normalize": "zsore"}, "zscore"),

@@ -143,7 +143,7 @@ def test_a_node_that_there_is_not(small: Program) -> None:
     with pytest.raises(RenderError) as error:
         draw(small, "conv3")
     assert (error.value.code, error.value.message) == ("E703", "`small` has no node `conv3`")
-    assert error.value.help == "did you mean `conv2`?"
+    assert error.value.help == "did you mean `conv1` or `conv2`?"
 
 
 def test_a_node_that_sees_everything(small: Program) -> None:

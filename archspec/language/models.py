@@ -419,10 +419,12 @@ def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCusto
     if colon and rest and (reading.known(head) or is_block(head)):
         span, help = (len(head), len(head) + 1), f"write `{head}: {cut(rest)}`"
         return refuse("E115", "a space is missing after `:`", help, span=span)
-    head, blank, rest = word.partition(" ")
-    if blank and (reading.known(head) or is_block(head)):
-        said, help = f"`:` is missing after `{head}`", f"write `{head}: {cut(rest)}`"
-        return refuse("E104", said, help, on_key=on_key)
+    for sign in ("=", " "):
+        head, found, rest = (part.strip() for part in word.partition(sign))
+        if rest and (reading.known(head) or is_block(head)):
+            said = "`:` is missing" if not found else f"`{found}` stands in place of `: `"
+            help = f"write `{head}: {cut(rest)}`"
+            return refuse("E104", f"{said} after `{head}`", help, on_key=on_key)
     if "$" in word:
         said = f"`{cut(word)}` is an expression; an operation is a word"
         return refuse("E207", said, on_key=on_key)

@@ -423,7 +423,8 @@ def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCusto
         head, found, rest = (part.strip() for part in word.partition(sign))
         if rest and (reading.known(head) or is_block(head)):
             said = "`:` is missing" if not found else f"`{found}` stands in place of `: `"
-            help = f"write `{head}: {cut(rest)}`"
+            value = "{…}" if rest.startswith("{") else cut(rest)
+            help = f"write `{head}: {value}`"
             return refuse("E104", f"{said} after `{head}`", help, on_key=on_key)
     if "$" in word:
         said = f"`{cut(word)}` is an expression; an operation is a word"

@@ -23,8 +23,7 @@ from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
 from archspec.text.faults import Fault, Loc
-from archspec.text.words import cut, kind, listed, near, written
-from archspec.text.words import did_you_mean as meant
+from archspec.text.words import cut, did_you_mean, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -82,7 +81,7 @@ class Complaints:
         return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return meant(word, known) if len(self.faults) < _SHOWN else ""
+        return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
 
     def unknown(
         self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,
@@ -129,8 +128,8 @@ class Complaints:
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
         guess = likely or self.near(word, [*blocks, *ops], 1.0)
-        guess = guess or self.near(word, blocks) or self.near(word, ops, _ALIKE)
-        help = f"did you mean `{guess}`?" if guess else help
+        guess = guess or self.near(word, blocks)
+        help = f"did you mean `{guess}`?" if guess else meant(word, ops, _ALIKE) or help
         help = help if guess in blocks else INSTEAD.get(plain, help)
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 

@@ -132,3 +132,36 @@ def test_a_value_of_a_used_variant_is_of_the_kind_of_its_default(tmp_path: Path)
     assert fault.code == "E322"
     assert fault.message == "`width` is [16]; it takes a whole number, as its default 8 is"
     assert fault.loc.path == ("variants", "wide", "width")
+
+
+@pytest.mark.parametrize(
+    ("end", "meant"),
+    [
+        ("  - ma", "`max`"),
+        ("  - leaky_r", "`leaky_relu`"),
+        ("  - linear:\n      out: $wid", "`width`"),
+        ("  - {id: first, relu: }\n  - add:\n    from: firs", "`first`"),
+        ("  - tanh:\n    tap: trai", "`train`"),
+        ("  - softmax:\n      axe: 1", ""),
+    ],
+)
+def test_a_guess_at_the_end_of_a_text_says_that_more_may_be_missing(end: str, meant: str) -> None:
+    text = HEAD + "params: {width: 4}\nbody:\n" + end
+    ends = "the file ends here, within a line: if it was cut off, what followed is missing too"
+    for finished in ("", "\n"):
+        with pytest.raises(SpecError) as caught:
+            loads(text + finished)
+        first = caught.value.faults[0]
+        assert meant in first.help
+        assert (ends in first.details) == (meant != "" and not finished)
+
+
+def test_a_word_with_one_letter_wrong_is_meant_before_one_that_is_more_alike() -> None:
+    helps = []
+    for word in ("axg_pool", "global_axg_pool", "reluu", "sigmiod", "add_"):
+        with pytest.raises(SpecError) as caught:
+            loads(f"{HEAD}body: [{word}]")
+        helps.append(caught.value.faults[0].help)
+    assert helps == [
+        f"did you mean `{op}`?" for op in ("avg_pool", "global_avg_pool", "relu", "sigmoid")
+    ] + ["write `add`"]

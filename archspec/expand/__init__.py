@@ -38,6 +38,7 @@ from archspec.expand.state import LimitError, State
 from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.source import in_order
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
@@ -191,21 +192,14 @@ def _root(state: State, chosen: _Chosen) -> Instance:
     return root
 
 
-def _ordered(state: State, spec: Spec) -> list[Any]:
+def _ordered(state: State, spec: Spec) -> list[Fault]:
     """The faults in the order of the text, file by file.
 
     What is computed from a value that is wrong itself is not said.
     """
-    files = {name: k for k, name in enumerate(spec.sources)}
-
-    def place(fault: Any) -> tuple[int, int, int]:
-        source = spec.sources.get(fault.loc.file)
-        line, column = source.place(fault.loc)[:2] if source is not None else (0, 0)
-        return files.get(fault.loc.file, 0), line, column
-
     wrong = {at for fault in state.faults if fault.cause for at in (fault.loc, _list(fault.loc))}
     found = [f for f in state.faults if wrong.isdisjoint(_computed(f))]
-    return sorted(_named(found), key=place)
+    return in_order(_named(found), spec.sources)
 
 
 def _list(loc: Loc) -> Loc:

@@ -23,8 +23,7 @@ from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
 from archspec.text.faults import Fault, Loc
-from archspec.text.words import cut, kind, listed, near, written
-from archspec.text.words import did_you_mean as meant
+from archspec.text.words import cut, did_you_mean, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -99,7 +98,7 @@ class Complaints:
         return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return meant(word, known) if len(self.faults) < _SHOWN else ""
+        return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
 
     def unknown(
         self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,
@@ -146,8 +145,8 @@ class Complaints:
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
         guess = likely or self.near(word, [*blocks, *ops], 1.0)
-        guess = guess or self.near(word, blocks) or self.near(word, ops, _ALIKE)
-        help = f"did you mean `{guess}`?" if guess else help
+        guess = guess or self.near(word, blocks)
+        help = f"did you mean `{guess}`?" if guess else meant(word, ops, _ALIKE) or help
         help = help if guess in blocks else INSTEAD.get(plain, help)
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 
@@ -358,12 +357,12 @@ class Refused:
 
     def _remedy(self, key: str) -> str:
         """What a key of the document is meant to be, where more than a slip makes it another."""
-        meant = self._meant((), key)
-        if meant and not key.isidentifier():
-            return f"write `{meant}: …`"
+        guess = self._meant((), key)
+        if guess and not key.isidentifier():
+            return f"write `{guess}: …`"
         if is_block(key):
             return "a block stands below `blocks`, indented"
-        return f"did you mean `{meant}`?" if meant else ""
+        return f"did you mean `{guess}`?" if guess else ""
 
     def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
         """Of the item at a place."""

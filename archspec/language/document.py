@@ -23,7 +23,7 @@ from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import Fault, Loc, SpecError, independent
-from archspec.text.source import Source
+from archspec.text.source import Source, in_order
 from archspec.text.words import cut, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,20 +51,9 @@ def parse(
     with collector.paused():
         spec = _read(source, files, faults)
     if spec is None or faults:
-        raise SpecError(_ordered(faults, files), files.sources)
+        found = independent(in_order(faults, files.sources))
+        raise SpecError(found, files.sources)
     return spec
-
-
-def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
-    """In the order of the text, file by file."""
-    order = {name: i for i, name in enumerate(files.sources)}
-
-    def place(fault: Fault) -> tuple[int, int, int]:
-        source = files.sources.get(fault.loc.file)
-        where = source.place(fault.loc)[:2] if source else (0, 0)
-        return order.get(fault.loc.file, 0), *where
-
-    return independent(sorted(faults, key=place))
 
 
 def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:

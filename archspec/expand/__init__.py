@@ -37,7 +37,7 @@ from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
 from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, SpecError
+from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import in_order
 
 if TYPE_CHECKING:
@@ -197,13 +197,40 @@ def _ordered(state: State, spec: Spec) -> list[Fault]:
 
     What is computed from a value that is wrong itself is not said.
     """
-    wrong = {fault.loc for fault in state.faults if fault.cause}
-    return in_order((f for f in state.faults if wrong.isdisjoint(_computed(f))), spec.sources)
+    wrong = {at for fault in state.faults if fault.cause for at in (fault.loc, _list(fault.loc))}
+    found = [f for f in state.faults if wrong.isdisjoint(_computed(f))]
+    return in_order(_named(found), spec.sources)
+
+
+def _list(loc: Loc) -> Loc:
+    """The list that a wrong entry stands in; any other value itself."""
+    return replace(loc, path=loc.path[:-1]) if loc.path and isinstance(loc.path[-1], int) else loc
 
 
 def _computed(fault: Fault) -> Collection[object]:
     """What a wrong value is computed from."""
-    return [at for at in fault.cause if at != fault.loc]
+    return [at for at in fault.cause if at not in (fault.loc, _list(fault.loc))]
+
+
+def _named(faults: list[Fault]) -> list[Fault]:
+    """The faults; where a path is there twice, without what may follow from that.
+
+    An item that is written twice is wired and fed wrongly, those behind it that are copies too are
+    of one mistake, and of two that have one name, the other's is missing.
+    """
+    twice = {(f.loc.file, f.loc.path[:-1]) for f in faults if f.code == "E314"}
+    if not twice:
+        return faults
+
+    def follows(fault: Fault) -> bool:
+        at = fault.loc.path
+        if fault.code == "E314":
+            *above, place = at[:-1] or ("",)
+            return isinstance(place, int) and (fault.loc.file, (*above, place - 1)) in twice
+        inside = any((fault.loc.file, at[:k]) in twice for k in range(len(at)))
+        return inside or fault.code in ("E312", "E318")
+
+    return [fault for fault in faults if not follows(fault)]
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Said:
 
 
 Links = Sequence[Link]
+Odd = dict[Loc, tuple[Any, bool]]  # values that may be wrong; whether each is meant to be a size
 
 
 _FEW = 50  # places that a value is computed from, of which one is looked for
@@ -111,22 +112,23 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
 def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc | None:
     """The place of the one value that makes what is computed from it wrong; None: not one alone.
 
-    That is nothing, a number that is no size, or a text that is to be a number, as those beside it
-    are: of which the `message` speaks, or with 1 in its place a size comes out.
+    That is a value of another kind, of which the `message` speaks; nothing, a number that is no
+    size, or a text that is to be a number, as those beside it are: with 1 in its place a size
+    comes out.
 
         params: {width: 64, scale: "2"}      <- here
         body: [{linear: $(width * scale)}]
     """
     if len(places(value, links, document)) > _FEW:
         return None
-    odd: dict[Loc, Any] = {}
+    odd: Odd = {}
     _worth(value, (links, document), odd, None)
     found = [
         at
-        for at, leaf in odd.items()
-        if message.startswith(f"{show(leaf)} is no")
+        for at, (leaf, meant) in odd.items()
+        if (message.startswith(f"{show(leaf)} is no") and (meant or not _right(leaf)))
         or f" is {written(leaf)};" in message
-        or _fits(_worth(value, (links, document), {}, at))
+        or (meant and _fits(_worth(value, (links, document), {}, at)))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -150,10 +152,10 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, (list, tuple)) else 0
 
 
-def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _worth(value: Any, seen: tuple[Links, Said], odd: Odd, one: Loc | None) -> Any:
     """A value from what the text says alone, with 1 at a place; None where that is not enough.
 
-    Notes what is `odd`, by place.
+    Notes what is `odd`, by place, and whether it is meant to be a size.
     """
     if isinstance(value, (list, tuple)):
         return [_worth(entry, seen, odd, one) for entry in value]
@@ -170,7 +172,7 @@ def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc |
         return None
 
 
-def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _one(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
     """What a name stands for."""
     value = _entries(found, document, odd, one)
     for place in found.entry:
@@ -178,17 +180,27 @@ def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) ->
     return value
 
 
-def _entries(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _entries(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
     value, loc = found.value, found.loc
     if loc == one:
         return 1
-    if isinstance(value, (list, tuple)):
+    if value and isinstance(value, (list, tuple)):
         every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
         return [_entries(entry, document, odd, one) for entry in every]
-    digits = isinstance(value, str) and (found.among or value.strip("-").isdecimal())
-    if value is None or digits or (is_whole(value) and not _size(value)):
-        odd[loc] = value
+    if not isinstance(value, Expr) and not _size(value):
+        odd[loc] = value, _no_size(value) or (found.among and isinstance(value, (str, bool)))
     return _worth(value, (found.around, document), odd, one)
+
+
+def _right(value: Any) -> bool:
+    """Whether a value is a word or a truth: then its use is wrong, in arithmetic."""
+    return isinstance(value, bool) or (isinstance(value, str) and value.isidentifier())
+
+
+def _no_size(value: Any) -> bool:
+    """Whether a value is meant to be a size, and is none."""
+    digits = isinstance(value, str) and value.strip("-").isdecimal()
+    return value is None or digits or is_whole(value)
 
 
 def _fits(value: Any) -> bool:

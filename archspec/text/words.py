@@ -13,7 +13,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from os.path import commonprefix
+from itertools import takewhile
+from operator import eq
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
@@ -148,7 +149,7 @@ def _slip(word: str, name: str) -> int:
     """2 where two letters changed places: 61 is 16 rather than 19; 1 where one is another, or one
     is too many or missing; else 0.
     """
-    same = len(commonprefix([word, name]))
+    same = sum(takewhile(bool, map(eq, word, name)))
     word, name = word[same:], name[same:]
     if word[:2] == name[1::-1] and word[2:] == name[2:]:
         return 2

@@ -58,6 +58,7 @@ Links = Sequence[Link]
 
 _FEW = 50  # places that a value is computed from, of which one is looked for
 _MOST = 2**31
+_SIZE = 64  # one that most others divide, or are multiples of
 
 
 class _Found(NamedTuple):
@@ -67,15 +68,13 @@ class _Found(NamedTuple):
     loc: Loc
     around: Links
     entry: tuple[int, ...] = ()
-    among: bool = False  # whether it stands in a list that has numbers
 
     def inside(self) -> _Found:
         """The entry that is meant, where the text shows it."""
-        value, loc, entry, among = self.value, self.loc, self.entry, self.among
+        value, loc, entry = self.value, self.loc, self.entry
         while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
-            among = any(map(is_whole, value))
             value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
-        return _Found(value, loc, self.around, entry, among)
+        return _Found(value, loc, self.around, entry)
 
 
 def place(value: Any, links: Links, document: Said) -> Loc | None:
@@ -102,7 +101,7 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
         value, links = todo.pop()
         for name in value.names if isinstance(value, Expr) else ():
             found = _look(name, links, document)
-            if found is not None and found.loc not in known:
+            if found is not None and (found := found.inside()).loc not in known:
                 known[found.loc] = None
                 todo.append((found.value, found.around))
     return [*known]
@@ -111,8 +110,8 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
 def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc | None:
     """The place of the one value that makes what is computed from it wrong; None: not one alone.
 
-    That is nothing, a number that is no size, or a text that is to be a number, as those beside it
-    are: of which the `message` speaks, or with 1 in its place a size comes out.
+    That is nothing, a number that is no size, or a text: of which the `message` speaks, or with a
+    size in its place one comes out.
 
         params: {width: 64, scale: "2"}      <- here
         body: [{linear: $(width * scale)}]
@@ -124,9 +123,9 @@ def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc 
     found = [
         at
         for at, leaf in odd.items()
-        if message.startswith(f"{show(leaf)} is no")
+        if f": {show(leaf)} is no" in f": {message}"
         or f" is {written(leaf)};" in message
-        or _fits(_worth(value, (links, document), {}, at))
+        or (not isinstance(leaf, float) and _fits(_worth(value, (links, document), {}, at)))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -181,12 +180,12 @@ def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) ->
 def _entries(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
     value, loc = found.value, found.loc
     if loc == one:
-        return 1
+        return _SIZE
     if isinstance(value, (list, tuple)):
         every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
         return [_entries(entry, document, odd, one) for entry in every]
-    digits = isinstance(value, str) and (found.among or value.strip("-").isdecimal())
-    if value is None or digits or (is_whole(value) and not _size(value)):
+    number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if value is None or (number and not _size(value)):
         odd[loc] = value
     return _worth(value, (found.around, document), odd, one)
 

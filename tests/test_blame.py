@@ -177,8 +177,9 @@ ONCE = {
     ),
     "an id that two places miss": (
         (
-            "body:\n  - id: trunk\n    body: [{conv: {out: 8, kernel: 1}}, {id: last, relu: }]\n"
-            "  - {from: trunk.end, tanh: }\n  - {from: trunk.end, sigmoid: }\n  - add: [prev, tanh1]\n"
+            "body:\n  - id: trunk\n    body: [{linear: 8}, {id: last, relu: }]\n"
+            "  - {from: trunk.end, tanh: }\n  - {from: trunk.end, sigmoid: }\n"
+            "  - add: [prev, tanh1]\n"
         ),
         ("E312", 7),
     ),

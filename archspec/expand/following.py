@@ -42,9 +42,16 @@ def computed(fault: Fault, other: Fault) -> bool:
 
 
 def doubled(fault: Fault, other: Fault) -> bool:
-    """What stands in the second of two items of one path; that the first is not needed."""
+    """What stands in the second of two items of one path; that the first is not needed, or that the
+    path which was meant is not there; the next item, where several are there twice.
+    """
     if other.code != "E314":
         return False
+    if fault.code == "E314":
+        *above, place = _item(other.loc).path or (0,)
+        return _item(fault.loc).path == (*above, int(place) + 1)
+    if fault.code in ("E312", "E318"):
+        return True
     unneeded = fault.code == "E315" and block_of(fault.loc) == block_of(other.loc)
     return unneeded or any(_within(at, _item(other.loc)) for at in _places(fault))
 

@@ -321,7 +321,7 @@ def _miscounted(
     message = f"`{item.said}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
-    cause: tuple[str, ...] = ()
+    cause: tuple[str, ...] = (item.said, lacking) if plan.kind == CALL else ()
     steps: tuple[Step, ...] = ()
     if plan.kind == CALL and not lacking:
         block = ("blocks", item.said)

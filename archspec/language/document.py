@@ -79,11 +79,10 @@ def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
 
 def _blanks(nothing: Iterable[tuple[Item, str]], source: Source, to: Complaints) -> None:
     """Notes arguments with nothing behind their name; `null` is a value of some."""
+    told = {fault.loc.path for fault in to.faults}
     for item, name in nothing:
         path: Steps = (*item.given, name)
-        if any(fault.loc.path == path for fault in to.faults):
-            continue  # of a name without a meaning the value does not matter
-        if source.blank(Loc(to.file, path)):
+        if path not in told and source.blank(Loc(to.file, path)):
             said = f"`{cut(name)}` of `{item.said}` is empty"
             to.add("E204", said, path, "write its value behind it, or leave it out", on_key=True)
 

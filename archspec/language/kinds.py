@@ -176,7 +176,10 @@ def _condition(node: Any) -> Value:
     if not isinstance(node, str):
         raise wrong_kind(wanted)
     if "$" in node:
-        return parsed(node)
+        found = parsed(node)
+        if not isinstance(found, str):
+            return found
+        raise wrong_kind(wanted, f"`$$` is a dollar sign; write `{cut(found)}`")
     plain = _TRUTHS.get(node.lower())
     raise wrong_kind(
         wanted, f"write `{plain}`" if plain else f"an expression is written `$({cut(node)})`"

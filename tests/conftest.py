@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -29,18 +28,6 @@ def torchvision() -> object:
     found = pytest.importorskip("torchvision")
     stand_ins.allow()
     return found
-
-
-_frozen = 0
-
-
-def pytest_runtest_setup() -> None:
-    """What imports left lives on; every training collects garbage, and would look through it."""
-    global _frozen
-    if len(sys.modules) > _frozen + 100:
-        gc.collect()
-        gc.freeze()
-        _frozen = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)

@@ -244,7 +244,8 @@ class Training:
             for entry, group in zip(optimizer.param_groups, self.groups, strict=True)
         ]
         released(self.model)
-        self.accelerator.free_memory()
+        if self.entered is not None or on.device.type != "cpu":  # it looks through all of memory
+            on.free_memory()
         if self.sharded:  # `prepare` would wrap it for plain data parallelism
             self.network: nn.Module = on.prepare_model(moved, evaluation_mode=True)
             self.optimizer = on.prepare_optimizer(optimizer)

@@ -173,6 +173,14 @@ def test_losses_are_of_full_numbers_in_training_and_in_evaluation(ema: float | N
     assert "forward" not in vars(model)
 
 
+def test_more_processes_than_gpus_are_told_before_nccl_fails() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_WORLD_SIZE", "4")
+        patch.setattr(torch.cuda, "device_count", lambda: 2)
+        with pytest.raises(TrainError, match="4 processes were started here, and GPUs there are 2"):
+            run(build(), epochs=1)
+
+
 def test_one_process_may_train_in_two_precisions() -> None:
     for precision in ("bf16", "fp32"):
         run(build(), precision=precision, epochs=1)

@@ -387,15 +387,7 @@ PARTS: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     import stand_ins
 
-    try:
-        import torchvision
-    except RuntimeError:
-        OPS = stand_ins.declare()
-        for known in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[known]
-        import torchvision  # noqa: F401
-
-        stand_ins.allow()
+    stand_ins.torchvision()
     print(torch.__version__, torch.cuda.get_device_name() if GPU else "no GPU", flush=True)
     state.seed_all(0)
     for part in [name for name in sys.argv[1:] if name in PARTS] or PARTS:

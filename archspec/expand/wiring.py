@@ -237,10 +237,12 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
     copy = found.copy if isinstance(found, Named) else found
     if isinstance(copy, Copy) and not known:
         known = copy.outs
-    message, cause = f"`{seen}` has no part `{part}`", (part, id(found))
+    if may_be(part, known):
+        return
+    message = f"`{seen}` has no part `{part}`"
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"
-    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=cause)
+    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=(part,))
 
 
 # ---------------------------------------------------------------- what an item takes
@@ -286,8 +288,9 @@ def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Input
     rest = takes[len(names)][:-1] if len(takes) > len(names) else ""
     found: Inputs = {}
     more: list[Value] = []
+    unnamed = iter(names)
     for slot, value in given:
-        name = slot or next((n for n in names if n not in found), rest)
+        name = slot or next((n for n in unnamed if n not in found), rest)
         if name in found or not name:
             _miscounted(state, plan, takes, len(given))
             return {name: Value(None) for name in names}
@@ -295,7 +298,8 @@ def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Input
             more.append(value)
         else:
             found[name] = value
-    missing = [text for text in takes if text in names and text not in found]
+    needed = {*takes}.intersection(names)
+    missing = [text for text in takes if text in needed and text not in found]
     if missing or (rest and not names and not given):
         if given:
             _miscounted(state, plan, takes, len(given), missing)
@@ -319,7 +323,7 @@ def _miscounted(
     message = f"`{item.said}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
-    cause: tuple[str, ...] = ()
+    cause: tuple[str, ...] = (item.said, lacking) if plan.kind == CALL else ()
     steps: tuple[Step, ...] = ()
     if plan.kind == CALL and not lacking:
         block = ("blocks", item.said)

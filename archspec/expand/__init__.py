@@ -22,13 +22,13 @@ on it is hidden, so that one mistake is one complaint.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import cut, fills, heads, ties
+from archspec.expand import cut, fills, following, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.origin import Said
@@ -193,17 +193,8 @@ def _root(state: State, chosen: _Chosen) -> Instance:
 
 
 def _ordered(state: State, spec: Spec) -> list[Fault]:
-    """The faults in the order of the text, file by file.
-
-    What is computed from a value that is wrong itself is not said.
-    """
-    wrong = {fault.loc for fault in state.faults if fault.cause}
-    return in_order((f for f in state.faults if wrong.isdisjoint(_computed(f))), spec.sources)
-
-
-def _computed(fault: Fault) -> Collection[object]:
-    """What a wrong value is computed from."""
-    return [at for at in fault.cause if at != fault.loc]
+    """The faults in the order of the text, without what follows from others."""
+    return following.apart(in_order(state.faults, spec.sources))
 
 
 @contextmanager

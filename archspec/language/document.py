@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from archspec import collector
-from archspec.language.complaints import Complaints, Refused
+from archspec.language.complaints import Complaints, Refused, together
 from archspec.language.files import Files, Text, remedy
 from archspec.language.kinds import Located
 from archspec.language.models import Item, Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError, independent
+from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source, in_order
 from archspec.text.words import cut, did_you_mean
 
@@ -51,8 +51,7 @@ def parse(
     with collector.paused():
         spec = _read(source, files, faults)
     if spec is None or faults:
-        found = independent(in_order(faults, files.sources))
-        raise SpecError(found, files.sources)
+        raise SpecError(together(in_order(faults, files.sources)), files.sources)
     return spec
 
 
@@ -80,9 +79,10 @@ def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
 
 def _blanks(nothing: Iterable[tuple[Item, str]], source: Source, to: Complaints) -> None:
     """Notes arguments with nothing behind their name; `null` is a value of some."""
+    told = {fault.loc.path for fault in to.faults}
     for item, name in nothing:
         path: Steps = (*item.given, name)
-        if source.blank(Loc(to.file, path)):
+        if path not in told and source.blank(Loc(to.file, path)):
             said = f"`{cut(name)}` of `{item.said}` is empty"
             to.add("E204", said, path, "write its value behind it, or leave it out", on_key=True)
 

@@ -127,7 +127,7 @@ def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc 
         at
         for at, (leaf, meant) in odd.items()
         if (message.startswith(f"{show(leaf)} is no") and (meant or not _right(leaf)))
-        or f" is {written(leaf)};" in message
+        or any(f" is {said};" in message for said in (written(leaf), f"the text `{leaf}`"))
         or (meant and _fits(_worth(value, (links, document), {}, at)))
     ]
     return found[0] if len(found) == 1 else None

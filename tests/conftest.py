@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: torch's threads wait for others'
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +29,18 @@ def torchvision() -> object:
     found = pytest.importorskip("torchvision")
     stand_ins.allow()
     return found
+
+
+_frozen = 0
+
+
+def pytest_runtest_setup() -> None:
+    """What imports left lives on; every training collects garbage, and would look through it."""
+    global _frozen
+    if len(sys.modules) > _frozen + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)

@@ -22,13 +22,13 @@ on it is hidden, so that one mistake is one complaint.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import cut, fills, heads, ties
+from archspec.expand import cut, fills, following, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.origin import Said
@@ -37,7 +37,7 @@ from archspec.expand.params import params as _params
 from archspec.expand.state import LimitError, State
 from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.faults import Fault, SpecError
 from archspec.text.source import in_order
 
 if TYPE_CHECKING:
@@ -193,44 +193,8 @@ def _root(state: State, chosen: _Chosen) -> Instance:
 
 
 def _ordered(state: State, spec: Spec) -> list[Fault]:
-    """The faults in the order of the text, file by file.
-
-    What is computed from a value that is wrong itself is not said.
-    """
-    wrong = {at for fault in state.faults if fault.cause for at in (fault.loc, _list(fault.loc))}
-    found = [f for f in state.faults if wrong.isdisjoint(_computed(f))]
-    return in_order(_named(found), spec.sources)
-
-
-def _list(loc: Loc) -> Loc:
-    """The list that a wrong entry stands in; any other value itself."""
-    return replace(loc, path=loc.path[:-1]) if loc.path and isinstance(loc.path[-1], int) else loc
-
-
-def _computed(fault: Fault) -> Collection[object]:
-    """What a wrong value is computed from."""
-    return [at for at in fault.cause if at not in (fault.loc, _list(fault.loc))]
-
-
-def _named(faults: list[Fault]) -> list[Fault]:
-    """The faults; where a path is there twice, without what may follow from that.
-
-    An item that is written twice is wired and fed wrongly, those behind it that are copies too are
-    of one mistake, and of two that have one name, the other's is missing.
-    """
-    twice = {(f.loc.file, f.loc.path[:-1]) for f in faults if f.code == "E314"}
-    if not twice:
-        return faults
-
-    def follows(fault: Fault) -> bool:
-        at = fault.loc.path
-        if fault.code == "E314":
-            *above, place = at[:-1] or ("",)
-            return isinstance(place, int) and (fault.loc.file, (*above, place - 1)) in twice
-        inside = any((fault.loc.file, at[:k]) in twice for k in range(len(at)))
-        return inside or fault.code in ("E312", "E318")
-
-    return [fault for fault in faults if not follows(fault)]
+    """The faults in the order of the text, without what follows from others."""
+    return following.apart(in_order(state.faults, spec.sources))
 
 
 @contextmanager

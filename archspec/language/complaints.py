@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
-from archspec.text.faults import Fault, Loc
+from archspec.text.faults import Fault, Loc, independent
 from archspec.text.words import cut, did_you_mean, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
+_STRANGE = ("E201", "E219")  # of a word that is not known
+_FEW = 6  # such words that a sentence names
 _UNKNOWN = ("extra_forbidden", "E208")  # errors of a key that has no meaning
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
@@ -152,6 +155,36 @@ class Complaints:
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 
 
+def together(faults: Iterable[Fault]) -> list[Fault]:
+    """The faults; words of one item that are not known, nor near to one that is, in one fault.
+
+    A line that is gone may have said what they are.
+    """
+    found: dict[object, list[Fault]] = {}
+    for fault in independent(faults):
+        _, word, said = fault.message.split("`", 2) if fault.code in _STRANGE else ("", "", "")
+        alone = not word or fault.help.startswith(("did you mean", "write"))
+        place = fault if alone else (fault.loc.file, _item(fault.loc.path), said, fault.help)
+        found.setdefault(place, []).append(fault)
+    return [_joined(several) for several in found.values()]
+
+
+def _item(path: Steps) -> Steps:
+    """The item of a body, with all that is in it, around a place; or the mapping."""
+    first = next((k for k, step in enumerate(path) if isinstance(step, int)), len(path) - 2)
+    return path[: first + 1]
+
+
+def _joined(several: list[Fault]) -> Fault:
+    """One fault of several words of which the same is said."""
+    first = several[0]
+    if len(several) == 1:
+        return first
+    words = list(dict.fromkeys(fault.message.split("`", 2)[1] for fault in several))
+    said = first.message.split("`", 2)[2].replace(" has no ", " have no ").replace(" is ", " are ")
+    return replace(first, message=f"{listed(words[:_FEW])}{' …' * (len(words) > _FEW)}{said}")
+
+
 class Refused:
     """The errors of one validation, and where in the text they stand."""
 
@@ -262,15 +295,17 @@ class Refused:
         wrong = {path for path, _ in self.errors}
         # what stands in an item too many is missing in the next: its `- ` stands on another line
         crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
+        bare = {p for p, error in self.errors if error["type"] == "E214" and _before(p)}
         for path, error in self.errors:
             type_, missing = error["type"], error["type"] == "missing"
             follows = (
                 path in commas
                 or path[:2] in outside
+                or path in outside.values()
                 or (end and end[: len(path)] == path)
-                or (path in named and type_ != "E205")  # of no name the value is not looked at
-                or (type_ == "E214" and _before(path) in crowded)
-                or ((missing or at(self.data, path) is None) and path in outside.values())
+                # what a name that is none stands for is not looked at
+                or (type_ != "E205" and any(path[:k] in named for k in range(1, len(path) + 1)))
+                or (type_ == "E214" and (_before(path) in crowded or _before(path[:-1]) in bare))
                 or (missing and error["loc"][-1] == "merge" and (*path, "branches") in wrong)
             )
             if not follows:
@@ -283,11 +318,14 @@ class Refused:
         for name in blocks if isinstance(blocks, dict) else ():
             if name not in keys_of(Block):
                 above = name
-            elif above:
-                found["blocks", name] = ("blocks", above)
-                said = f"`{name}` stands in the column of blocks; it is a key of `{cut(above)}`"
-                help = f"indent it below `{cut(above)}`"
-                to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
+                continue
+            found["blocks", name] = ("blocks", above)
+            said = f"`{name}` stands in the column of blocks; it is a key of `{cut(above)}`"
+            help = f"indent it below `{cut(above)}`"
+            if not above:
+                said = f"`{name}` is a key of a block; the name of the block is missing above it"
+                help = "write the name of the block above it, for example `Unit:`"
+            to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
         return found
 
     def _early(self, to: Complaints) -> Steps:
@@ -321,11 +359,15 @@ class Refused:
         elif key in params:
             said = f"`{key}` is a parameter of `{op}` and stands beside it"
             to.add("E213", said, path, self._inside(path, op), on_key=True)
+        elif len(path) == 3 and path[0] == "input" and is_block(str(path[1])):
+            said = f"`{cut(str(path[1]))}` is no name of an input"
+            help = "a block stands below `blocks`, which is missing above it"
+            to.add("E205", said, path[:2], help, on_key=True, cause=("blocks",))
         else:
             where_known, known = known, known or [*MODIFIERS, *COMPANIONS, *params]
             shown = len(path) == 1 and len(to.faults) < _SHOWN
             help = self._remedy(key) if shown else ""
-            cause: tuple[str, ...] = ()
+            cause: tuple[str, ...] = ("name", "", key) if len(path) == 1 else ()
             if path[:-1] == ("weights",) and is_total(key, self.data["weights"][key]):
                 help, cause = "totals stand below `expect:`", ("expect",)
             elif path[:-1] == ("weights",) and key in self._variants():

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from archspec import collector
-from archspec.language.complaints import Complaints, Refused
+from archspec.language.complaints import Complaints, Refused, together
 from archspec.language.files import Files, Text, remedy
 from archspec.language.kinds import Located
 from archspec.language.models import Item, Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError, independent
+from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source, in_order
 from archspec.text.words import cut, did_you_mean
 
@@ -51,8 +51,7 @@ def parse(
     with collector.paused():
         spec = _read(source, files, faults)
     if spec is None or faults:
-        found = independent(in_order(faults, files.sources))
-        raise SpecError(found, files.sources)
+        raise SpecError(together(in_order(faults, files.sources)), files.sources)
     return spec
 
 

@@ -56,7 +56,7 @@ from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.words import cut, near, written
 
-Expression = Annotated[str, Field(pattern=r"^\$", description="an expression")]
+Expression = Annotated[str, Field(pattern=r"^\$[^$]", description="an expression")]
 
 _MOST_COPIES = 10**9
 _MOST_AXES = 8

@@ -246,6 +246,8 @@ class Scopes:
             return  # it is known once the expression has a value
         slots = [ref for ref in inputs if ref.slot is not None]
         word = item.said
+        if word not in REGISTRY and word not in STRUCTURE and self.callee(word) is None:
+            return  # that it is not there is said
         known = self.takes(word) if slots else ()
         if known is None:
             said, help = f"the inputs of `{word}` have no names", "write a list: `from: [a, b]`"

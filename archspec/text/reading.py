@@ -375,8 +375,8 @@ class Reading:
     def comma(self, key: str, mark: Mark) -> Slip | None:
         """`{kernel, 3}`, where a number cannot be a key."""
         top = self.open[-1]
-        before = next(reversed(top.data), None)
-        if not top.flow or before is None or top.data[before] is not None:
+        before = str(next(reversed(top.data), ""))
+        if not top.flow or not before.isidentifier() or top.data[before] is not None:
             return None
         start, stop = top.marks[before][:2]
         if self.text[stop : mark[0]].strip() != ",":

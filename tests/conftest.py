@@ -16,18 +16,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: torch's threa
 
 @pytest.fixture(scope="session")
 def torchvision() -> object:
-    """torchvision beside a CPU-only torch.
-
-    Its C++ ops cannot load, plain ones stand in for them.
-    """
+    """torchvision; beside a CPU-only torch, plain ops stand in for those that do not load."""
     pytest.importorskip("torch")
     import stand_ins
 
-    if "torchvision" not in sys.modules:
-        globals()["_library"] = stand_ins.declare()  # as long as the process runs
-    found = pytest.importorskip("torchvision")
-    stand_ins.allow()
-    return found
+    try:
+        return stand_ins.torchvision()
+    except ImportError:
+        pytest.skip("needs torchvision")
 
 
 @pytest.fixture(autouse=True)

@@ -596,6 +596,7 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
             with state.beside(*mismatch.changes(copy)):
-                state.fault(bad.code, bad.message, item.key, help, details)
+                at = loc if item.merge.args else item.key  # they may be what is wrong
+                state.fault(bad.code, bad.message, at, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, spot.frame)

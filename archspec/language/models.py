@@ -424,6 +424,10 @@ def _no_operation(word: str, reading: Reading, *, on_key: bool) -> PydanticCusto
     if colon and rest and (reading.known(head) or is_block(head)):
         span, help = (len(head), len(head) + 1), f"write `{head}: {cut(rest)}`"
         return refuse("E115", "a space is missing after `:`", help, span=span)
+    joined = "_".join(word.split())
+    if joined != word and reading.known(joined):
+        said = f"`{word}` is spelled `{joined}` here"
+        return refuse("E211", said, f"write `{joined}`", on_key=on_key)
     for sign in ("=", " "):
         head, found, rest = (part.strip() for part in word.partition(sign))
         if rest and (reading.known(head) or is_block(head)):

@@ -22,11 +22,13 @@ from archspec.layers.base import (
     Kept,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     Weight,
     Window,
 )
 from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
+from archspec.layers.strides import Lying, Strides, formatted
 from archspec.layers.window import (
     SPATIAL,
     Slide,
@@ -73,7 +75,7 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
-    formats = True
+    formats = (1, 2, 3)
     family = "conv"
     linear = True
     channel = WHOLE
@@ -327,15 +329,20 @@ class ConvTranspose(Convolution):
         value = padding_arg(self.padding, self.kernel, self.dilation).value
         return spread(self.op, "padding", value, t), extra
 
+    def _made(self, t: TensorType) -> list[int]:
+        """Cells along each axis that torch makes, before an odd one is cut."""
+        pad, extra = self._padding(t)
+        pairs = zip(t.shape[1:], self.spread(t)[1], self._over(t), pad, extra, strict=True)
+        return [size * s + over - 2 * p + more for size, s, over, p, more in pairs]
+
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         n = expect_map(self.op, t)
         kernel, stride, dilation = self.spread(t)
-        pad, extra = self._padding(t)
+        pad, _ = self._padding(t)
         sizes = []
-        for a, size in enumerate(t.shape[1:]):
+        for a, (size, made) in enumerate(zip(t.shape[1:], self._made(t), strict=True)):
             covers = dilation[a] * (kernel[a] - 1) + 1
-            out = (size - 1) * stride[a] - 2 * pad[a] + covers + extra[a]
-            out = size * stride[a] if self.padding == "same" else out
+            out = size * stride[a] if self.padding == "same" else made
             if out < 1:
                 message = (
                     f"`conv_transpose` cuts {pad[a]} cells from both sides along "
@@ -344,6 +351,16 @@ class ConvTranspose(Convolution):
                 raise Mismatch(message, "use a smaller `padding`", "E304")
             sizes.append(out)
         return (t.like((self.channels(t)[1], *sizes), map=True),)
+
+    def beyond(self, t: TensorType) -> int:
+        channels = self.channels(t)[1]
+        return 4 * channels * math.prod(self._made(t)) - self.infer(t)[0].bytes
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """The part of what torch makes that is left."""
+        sizes = given[0][0]
+        made = (*out[:2], *self._made(TensorType(sizes[1:])))
+        return formatted(made, given[:1])
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axes = zip(*self.spread(t), self._padding(t)[0], strict=True)

@@ -132,3 +132,123 @@ def test_a_value_of_a_used_variant_is_of_the_kind_of_its_default(tmp_path: Path)
     assert fault.code == "E322"
     assert fault.message == "`width` is [16]; it takes a whole number, as its default 8 is"
     assert fault.loc.path == ("variants", "wide", "width")
+
+
+@pytest.mark.parametrize(
+    ("end", "meant"),
+    [
+        ("  - ma", "`max`"),
+        ("  - leaky_r", "`leaky_relu`"),
+        ("  - linear:\n      out: $wid", "`width`"),
+        ("  - {id: first, relu: }\n  - add:\n    from: firs", "`first`"),
+        ("  - tanh:\n    tap: trai", "`train`"),
+        ("  - softmax:\n      axe: 1", ""),
+    ],
+)
+def test_a_guess_at_the_end_of_a_text_says_that_more_may_be_missing(end: str, meant: str) -> None:
+    text = HEAD + "params: {width: 4}\nbody:\n" + end
+    ends = "the file ends here, within a line: if it was cut off, what followed is missing too"
+    for finished in ("", "\n"):
+        with pytest.raises(SpecError) as caught:
+            loads(text + finished)
+        first = caught.value.faults[0]
+        assert meant in first.help
+        assert (ends in first.details) == (meant != "" and not finished)
+
+
+def test_a_word_with_one_letter_wrong_is_meant_before_one_that_is_more_alike() -> None:
+    helps = []
+    for word in ("axg_pool", "global_axg_pool", "reluu", "sigmiod", "add_"):
+        with pytest.raises(SpecError) as caught:
+            loads(f"{HEAD}body: [{word}]")
+        helps.append(caught.value.faults[0].help)
+    assert helps == [
+        f"did you mean `{op}`?" for op in ("avg_pool", "global_avg_pool", "relu", "sigmoid")
+    ] + ["write `add`"]
+
+
+ONCE = {
+    "a line that stands there twice": (
+        (
+            "body:\n  - {id: shrink, conv: {out: 8, kernel: 30}}\n"
+            "  - {id: shrink, conv: {out: 8, kernel: 30}}\n"
+        ),
+        ("E314", 6),
+    ),
+    "an id that two places miss": (
+        (
+            "body:\n  - id: trunk\n    body: [{linear: 8}, {id: last, relu: }]\n"
+            "  - {from: trunk.end, tanh: }\n  - {from: trunk.end, sigmoid: }\n"
+            "  - add: [prev, tanh1]\n"
+        ),
+        ("E312", 7),
+    ),
+    "a text for a number, that ops of a block read": (
+        (
+            "params: {classes: many}\nblocks:\n  Head:\n    params: {classes: required}\n"
+            "    body:\n      - conv: {out: $(3 * classes), kernel: 1}\n"
+            "      - reshape: [$classes, 3, -1]\nbody: [{Head: $classes}]\n"
+        ),
+        ("E361", 4),
+    ),
+    "a column without its line": (
+        "body:\n  - body: [{conv: {out: $c, kernel: $k}}, {max_pool: $s}]\n",
+        ("E219", 5),
+    ),
+    "a block without its name": (
+        "blocks:\n    params: {out: required, kernel: 3}\n    body: [relu]\nbody: [relu]\n",
+        ("E205", 5),
+    ),
+    "a colon that is missing before an expression": (
+        (
+            "blocks:\n  Unit: {params: {out: 8}, body: [{linear: $out}]}\n"
+            "body: [{Unit: {out $(2 * 8)}}]\n"
+        ),
+        ("E208", 6),
+    ),
+    "an op in capitals with named inputs": (
+        (
+            "body:\n  - {id: x, reshape: [96, 32]}\n"
+            "  - {from: {query: x, key: x, value: x}, Attention: {heads: 4}}\n"
+        ),
+        ("E211", 6),
+    ),
+    "items that lost the line between them": (
+        "body:\n  - id: first\n  - relu:\n    body: [tanh]\n",
+        ("E214", 5),
+    ),
+    "an entry of a column that names copies": (
+        (
+            "body:\n  - {id: up$i, repeat: {i: [1, two.5]}, conv: {out: 8, kernel: $i}}\n"
+            "  - add: [up1, up2]\n"
+        ),
+        ("E361", 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ONCE)
+def test_one_mistake_is_one_complaint(kind: str) -> None:
+    text, expected = ONCE[kind]
+    assert faults(text) == [expected]
+
+
+def test_words_of_one_item_that_are_not_known_are_said_together() -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(HEAD + "body:\n  - {relu: , zeta: 3, q: 2}\n  - conv: {out: $c, kernel: $k}\n")
+    assert [fault.message for fault in caught.value.faults] == [
+        "`zeta` and `q` have no meaning beside an operation",
+        "`c` and `k` are not known here",
+    ]
+
+
+def test_blocks_without_the_line_above_them_are_said_once() -> None:
+    text = (
+        "spec: 1\ninput:\n  image: [3, 32, 32]\n  Unit:\n    params: {out: 8, kernel: 3}\n"
+        "    body: [relu]\n  Other:\n    body: [tanh]\nbody: [Unit, Other]\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        loads(text)
+    (fault,) = caught.value.faults
+    assert fault.message == "`Unit` is no name of an input"
+    assert fault.help == "a block stands below `blocks`, which is missing above it"

@@ -103,6 +103,21 @@ def shapes(outs: tuple[torch.Tensor, ...], call: Call) -> list[tuple[int, ...]]:
     return [tuple(o.shape) if call.batchless else tuple(o.shape[1:]) for o in outs]
 
 
+@those(lambda example: all(t is not None and t.dtype == "float" for t in example[1]))
+def test_a_network_made_double_stays_so(example: Example) -> None:
+    layer, ins = example
+    call, outs = layer.call(*ins), layer.infer(*ins)
+    with torch.device("meta"):
+        module = made(call)
+    if call.batchless and not ins:
+        return
+    module = module.double().eval() if isinstance(module, nn.Module) else module
+    found = run(call, module, *[x.double() for x in tensors(ins, "meta")])
+    assert [f.dtype for f, o in zip(found, outs, strict=True) if o.dtype == "float"] == [
+        torch.float64 for o in outs if o.dtype == "float"
+    ]
+
+
 @every
 def test_shapes_weights_macs(example: Example) -> None:
     layer, ins = example

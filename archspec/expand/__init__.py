@@ -22,13 +22,13 @@ on it is hidden, so that one mistake is one complaint.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import cut, fills, heads, ties
+from archspec.expand import cut, fills, following, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.origin import Said
@@ -38,6 +38,7 @@ from archspec.expand.state import LimitError, State
 from archspec.language import Spec
 from archspec.limits import DEFAULT, Limits
 from archspec.text.faults import Fault, SpecError
+from archspec.text.source import in_order
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
@@ -191,25 +192,9 @@ def _root(state: State, chosen: _Chosen) -> Instance:
     return root
 
 
-def _ordered(state: State, spec: Spec) -> list[Any]:
-    """The faults in the order of the text, file by file.
-
-    What is computed from a value that is wrong itself is not said.
-    """
-    files = {name: k for k, name in enumerate(spec.sources)}
-
-    def place(fault: Any) -> tuple[int, int, int]:
-        source = spec.sources.get(fault.loc.file)
-        line, column = source.place(fault.loc)[:2] if source is not None else (0, 0)
-        return files.get(fault.loc.file, 0), line, column
-
-    wrong = {fault.loc for fault in state.faults if fault.cause}
-    return sorted((f for f in state.faults if wrong.isdisjoint(_computed(f))), key=place)
-
-
-def _computed(fault: Fault) -> Collection[object]:
-    """What a wrong value is computed from."""
-    return [at for at in fault.cause if at != fault.loc]
+def _ordered(state: State, spec: Spec) -> list[Fault]:
+    """The faults in the order of the text, without what follows from others."""
+    return following.apart(in_order(state.faults, spec.sources))
 
 
 @contextmanager

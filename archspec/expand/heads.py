@@ -36,7 +36,7 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         depth = len(names) - min(text.known, default=len(names))
         if depth > first or root is None:
             first, known = depth, text.known.get(len(names) - depth, [])
-        if state.said("E312", spec.loc, (names[0],)):
+        if any(state.said("E312", spec.loc, (name,)) for name in names):
             continue  # it is missing elsewhere too
         name, before = names[first], ".".join(names[:first])
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"

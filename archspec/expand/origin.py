@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from archspec.expressions import Expr, ExpressionError, evaluate, is_whole
 from archspec.language import REQUIRED, Block, Item, Spec
 from archspec.text.faults import Loc
-from archspec.text.words import show, written
+from archspec.text.words import kind, show, written
 
 
 @dataclass(slots=True)
@@ -54,10 +54,12 @@ class Said:
 
 
 Links = Sequence[Link]
+Odd = dict[Loc, Any]  # values that may be wrong, by place
 
 
 _FEW = 50  # places that a value is computed from, of which one is looked for
 _MOST = 2**31
+_SIZE = 64  # one that most others divide, or are multiples of
 
 
 class _Found(NamedTuple):
@@ -67,15 +69,13 @@ class _Found(NamedTuple):
     loc: Loc
     around: Links
     entry: tuple[int, ...] = ()
-    among: bool = False  # whether it stands in a list that has numbers
 
     def inside(self) -> _Found:
         """The entry that is meant, where the text shows it."""
-        value, loc, entry, among = self.value, self.loc, self.entry, self.among
+        value, loc, entry = self.value, self.loc, self.entry
         while entry and isinstance(value, (list, tuple)) and entry[0] < len(value):
-            among = any(map(is_whole, value))
             value, loc, entry = value[entry[0]], _at(loc, entry[0]), entry[1:]
-        return _Found(value, loc, self.around, entry, among)
+        return _Found(value, loc, self.around, entry)
 
 
 def place(value: Any, links: Links, document: Said) -> Loc | None:
@@ -102,7 +102,7 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
         value, links = todo.pop()
         for name in value.names if isinstance(value, Expr) else ():
             found = _look(name, links, document)
-            if found is not None and found.loc not in known:
+            if found is not None and (found := found.inside()).loc not in known:
                 known[found.loc] = None
                 todo.append((found.value, found.around))
     return [*known]
@@ -111,22 +111,21 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
 def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc | None:
     """The place of the one value that makes what is computed from it wrong; None: not one alone.
 
-    That is nothing, a number that is no size, or a text that is to be a number, as those beside it
-    are: of which the `message` speaks, or with 1 in its place a size comes out.
+    That is nothing, a number that is no size, a text or what is no number at all: of which the
+    `message` speaks, or with a size in its place one comes out.
 
         params: {width: 64, scale: "2"}      <- here
         body: [{linear: $(width * scale)}]
     """
     if len(places(value, links, document)) > _FEW:
         return None
-    odd: dict[Loc, Any] = {}
+    odd: Odd = {}
     _worth(value, (links, document), odd, None)
     found = [
         at
         for at, leaf in odd.items()
-        if message.startswith(f"{show(leaf)} is no")
-        or f" is {written(leaf)};" in message
-        or _fits(_worth(value, (links, document), {}, at))
+        if _speaks(message, leaf)
+        or (_replaced(leaf) and _fits(_worth(value, (links, document), {}, at)))
     ]
     return found[0] if len(found) == 1 else None
 
@@ -150,10 +149,10 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, (list, tuple)) else 0
 
 
-def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _worth(value: Any, seen: tuple[Links, Said], odd: Odd, one: Loc | None) -> Any:
     """A value from what the text says alone, with 1 at a place; None where that is not enough.
 
-    Notes what is `odd`, by place.
+    Notes what is `odd`.
     """
     if isinstance(value, (list, tuple)):
         return [_worth(entry, seen, odd, one) for entry in value]
@@ -170,7 +169,7 @@ def _worth(value: Any, seen: tuple[Links, Said], odd: dict[Loc, Any], one: Loc |
         return None
 
 
-def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _one(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
     """What a name stands for."""
     value = _entries(found, document, odd, one)
     for place in found.entry:
@@ -178,17 +177,27 @@ def _one(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) ->
     return value
 
 
-def _entries(found: _Found, document: Said, odd: dict[Loc, Any], one: Loc | None) -> Any:
+def _entries(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
     value, loc = found.value, found.loc
     if loc == one:
-        return 1
-    if isinstance(value, (list, tuple)):
+        return _SIZE
+    if value and isinstance(value, (list, tuple)):
         every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
         return [_entries(entry, document, odd, one) for entry in every]
-    digits = isinstance(value, str) and (found.among or value.strip("-").isdecimal())
-    if value is None or digits or (is_whole(value) and not _size(value)):
+    if not isinstance(value, Expr) and not _size(value):
         odd[loc] = value
     return _worth(value, (found.around, document), odd, one)
+
+
+def _speaks(message: str, value: Any) -> bool:
+    """Whether it is the value that a message names; of a truth it is its use that is wrong."""
+    no = f": {show(value)} is no" in f": {message}" and not isinstance(value, bool)
+    return no or f" is {written(value)};" in message or f" is {kind(value)};" in message
+
+
+def _replaced(value: Any) -> bool:
+    """Whether a value may stand where a size is meant: nothing, a text, a whole number."""
+    return value is None or isinstance(value, str) or is_whole(value)
 
 
 def _fits(value: Any) -> bool:

@@ -237,10 +237,12 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
     copy = found.copy if isinstance(found, Named) else found
     if isinstance(copy, Copy) and not known:
         known = copy.outs
-    message, cause = f"`{seen}` has no part `{part}`", (part, id(found))
+    if may_be(part, known):
+        return
+    message = f"`{seen}` has no part `{part}`"
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"
-    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=cause)
+    state.fault("E312", message, ref.loc, did_you_mean(part, list(known)), cause=(part,))
 
 
 # ---------------------------------------------------------------- what an item takes
@@ -319,7 +321,7 @@ def _miscounted(
     message = f"`{item.said}` takes the input{plural} {listed}; it is given {count}"
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
-    cause: tuple[str, ...] = ()
+    cause: tuple[str, ...] = (item.said, lacking) if plan.kind == CALL else ()
     steps: tuple[Step, ...] = ()
     if plan.kind == CALL and not lacking:
         block = ("blocks", item.said)

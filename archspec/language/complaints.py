@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AliasChoices, AliasPath
 
 from archspec.language.arguments import BESIDE, parameters
-from archspec.language.expected import TOTALS
+from archspec.language.expected import TOTALS, is_total
 from archspec.language.models import Block, Input, Spec, Use
 from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
-from archspec.text.faults import Fault, Loc
-from archspec.text.words import cut, kind, listed, near, written
-from archspec.text.words import did_you_mean as meant
+from archspec.text.faults import Fault, Loc, independent
+from archspec.text.words import cut, did_you_mean, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
+_STRANGE = ("E201", "E219")  # of a word that is not known
+_FEW = 6  # such words that a sentence names
+_UNKNOWN = ("extra_forbidden", "E208")  # errors of a key that has no meaning
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
@@ -60,6 +63,22 @@ _MISSING = {
         "`sha256sum FILE` prints it; without it nothing says that the file is the right one",
     ),
 }  # fmt: skip
+# What other tools, and other words for it, call a key of a document or of a block.
+_SECTIONS = {
+    "version": "spec", "parameters": "params", "args": "params", "config": "params",
+    "hyperparams": "params", "configs": "variants", "models": "variants", "in": "input",
+    "input_shape": "input", "modules": "blocks", "definitions": "blocks", "layers": "body",
+    "network": "body", "import": "use", "include": "use", "returns": "outputs",
+    "initialization": "init", "initializer": "init", "weight_init": "init",
+    "pretrained": "weights", "arguments": "params",
+}  # fmt: skip
+# … and what stands beside an operation.
+_BESIDE = {
+    "name": "id", "label": "id", "input": "from", "inputs": "from", "source": "from",
+    "times": "repeat", "repeats": "repeat", "if": "when", "cond": "when", "condition": "when",
+    "mode": "merge", "combine": "merge", "join": "merge", "skip": "shortcut",
+    "output_shape": "expect",
+}  # fmt: skip
 
 
 class Complaints:
@@ -82,7 +101,7 @@ class Complaints:
         return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return meant(word, known) if len(self.faults) < _SHOWN else ""
+        return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
 
     def unknown(
         self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,
@@ -129,10 +148,40 @@ class Complaints:
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
         guess = likely or self.near(word, [*blocks, *ops], 1.0)
-        guess = guess or self.near(word, blocks) or self.near(word, ops, _ALIKE)
-        help = f"did you mean `{guess}`?" if guess else help
+        guess = guess or self.near(word, blocks)
+        help = f"did you mean `{guess}`?" if guess else meant(word, ops, _ALIKE) or help
         help = help if guess in blocks else INSTEAD.get(plain, help)
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
+
+
+def together(faults: Iterable[Fault]) -> list[Fault]:
+    """The faults; words of one item that are not known, nor near to one that is, in one fault.
+
+    A line that is gone may have said what they are.
+    """
+    found: dict[object, list[Fault]] = {}
+    for fault in independent(faults):
+        _, word, said = fault.message.split("`", 2) if fault.code in _STRANGE else ("", "", "")
+        alone = not word or fault.help.startswith(("did you mean", "write"))
+        place = fault if alone else (fault.loc.file, _item(fault.loc.path), said, fault.help)
+        found.setdefault(place, []).append(fault)
+    return [_joined(several) for several in found.values()]
+
+
+def _item(path: Steps) -> Steps:
+    """The item of a body, with all that is in it, around a place; or the mapping."""
+    first = next((k for k, step in enumerate(path) if isinstance(step, int)), len(path) - 2)
+    return path[: first + 1]
+
+
+def _joined(several: list[Fault]) -> Fault:
+    """One fault of several words of which the same is said."""
+    first = several[0]
+    if len(several) == 1:
+        return first
+    words = list(dict.fromkeys(fault.message.split("`", 2)[1] for fault in several))
+    said = first.message.split("`", 2)[2].replace(" has no ", " have no ").replace(" is ", " are ")
+    return replace(first, message=f"{listed(words[:_FEW])}{' …' * (len(words) > _FEW)}{said}")
 
 
 class Refused:
@@ -169,9 +218,25 @@ class Refused:
         """The key of the document or of a block that an unknown one is a slip of."""
         if path and (path[0] != "blocks" or len(path) != 2):
             return ""
-        known = keys_of(Block if path else Spec)
+        given = at(self.data, path)
+        known = [one for one in keys_of(Block if path else Spec) if one not in given]
+        if "body" in given or "sequential" in given:
+            known = [one for one in known if one not in ("body", "sequential")]
         first = re.match(r"[a-z]*", key)  # of `params {width: 8}`
-        return first.group() if first and first.group() in known else near(key, known)
+        if first and first.group() in known:
+            return first.group()
+        guess = _SECTIONS.get(key.lower(), "")
+        if guess == "body" and isinstance(given[key], dict):
+            guess = "blocks"
+        if guess not in known:
+            guess = near(key, known)
+        return guess or self._by_value(given[key], known if not path else ())
+
+    def _by_value(self, value: Any, absent: Collection[str]) -> str:
+        """The key of the document that a value can only belong to."""
+        if "name" in absent and isinstance(value, str) and value in self._expected():
+            return "name"
+        return "body" if "body" in absent and isinstance(value, list) else ""
 
     def elsewhere(self) -> set[Steps]:
         """Places of errors outside of items: what is to be left out to read the rest."""
@@ -199,21 +264,47 @@ class Refused:
             elif type_ != "E209" or not set(self.extra.get(above, ())) & set(params.get(above, ())):
                 refused(path, error, to)
 
+    def _commas(self, to: Complaints) -> set[Steps]:
+        """Places of keys without a value, of which a comma for a colon made two: `{id, fc}`."""
+        wrong = {path for path, _ in self.errors}
+        found: set[Steps] = set()
+        for path in [p for p, e in self.errors if p and e["type"] in _UNKNOWN]:
+            if at(self.data, path) is not None:
+                continue
+            mapping = at(self.data, path[:-1])
+            keys = [*mapping] if isinstance(mapping, dict) else []
+            behind = keys.index(path[-1]) if path[-1] in keys else 0
+            before = (*path[:-1], keys[behind - 1]) if behind else ()
+            if before and mapping[keys[behind - 1]] is None and self._stands(before, wrong):
+                said = f"`,` stands where `:` is meant, after `{cut(str(before[-1]))}`"
+                help = f"write `{before[-1]}: {cut(str(path[-1]))}`"
+                to.add("E104", said, before, help, on_key=True)
+                found |= {before, path}
+        return found
+
+    def _stands(self, path: Steps, wrong: Collection[Steps]) -> bool:
+        """Whether a key without a value is wrong, or may be an operation."""
+        key = str(path[-1])
+        return path in wrong or key in REGISTRY or is_block(key)
+
     def _first(self, to: Complaints) -> Iterator[tuple[Steps, ErrorDetails]]:
         """The errors without those that follow from another one."""
-        end, outside = self._early(to), self._outside(to)
+        end, outside, commas = self._early(to), self._outside(to), self._commas(to)
         named = {path for path, error in self.errors if error["type"] == "E205"}
         wrong = {path for path, _ in self.errors}
         # what stands in an item too many is missing in the next: its `- ` stands on another line
         crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
+        bare = {p for p, error in self.errors if error["type"] == "E214" and _before(p)}
         for path, error in self.errors:
             type_, missing = error["type"], error["type"] == "missing"
             follows = (
-                path[:2] in outside
+                path in commas
+                or path[:2] in outside
+                or path in outside.values()
                 or (end and end[: len(path)] == path)
-                or (path in named and type_ != "E205")  # of no name the value is not looked at
-                or (type_ == "E214" and _before(path) in crowded)
-                or (missing and path in outside.values())
+                # what a name that is none stands for is not looked at
+                or (type_ != "E205" and any(path[:k] in named for k in range(1, len(path) + 1)))
+                or (type_ == "E214" and (_before(path) in crowded or _before(path[:-1]) in bare))
                 or (missing and error["loc"][-1] == "merge" and (*path, "branches") in wrong)
             )
             if not follows:
@@ -226,17 +317,20 @@ class Refused:
         for name in blocks if isinstance(blocks, dict) else ():
             if name not in keys_of(Block):
                 above = name
-            elif above:
-                found["blocks", name] = ("blocks", above)
-                said = f"`{name}` stands in the column of blocks; it is a key of `{cut(above)}`"
-                help = f"indent it below `{cut(above)}`"
-                to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
+                continue
+            found["blocks", name] = ("blocks", above)
+            said = f"`{name}` stands in the column of blocks; it is a key of `{cut(above)}`"
+            help = f"indent it below `{cut(above)}`"
+            if not above:
+                said = f"`{name}` is a key of a block; the name of the block is missing above it"
+                help = "write the name of the block above it, for example `Unit:`"
+            to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
         return found
 
     def _early(self, to: Complaints) -> Steps:
         """Where the text ends, if that is before its body begins: that is then all that is said."""
         gone = {str(e["loc"][-1]) for path, e in self.errors if not path and e["type"] == "missing"}
-        if "body" not in gone or "spec" in gone or self.extra.get(()):
+        if "body" not in gone or "spec" in gone or self.extra.get(()) or self._moved("body"):
             return ()
         end: Steps = ()
         data = self.data
@@ -248,6 +342,13 @@ class Refused:
         to.add("E202", said, end, "write `body:` and its items below")
         return end
 
+    def _moved(self, key: str) -> bool:
+        """Whether a key of the document stands among its blocks, which is said."""
+        blocks = self.data.get("blocks")
+        return isinstance(blocks, dict) and (
+            key in blocks or (key == "body" and "sequential" in blocks)
+        )
+
     def _extra(self, path: Steps, to: Complaints, op: str, params: Collection[str]) -> None:
         where, known = _place(path[:-1])
         key = str(path[-1])
@@ -257,18 +358,31 @@ class Refused:
         elif key in params:
             said = f"`{key}` is a parameter of `{op}` and stands beside it"
             to.add("E213", said, path, self._inside(path, op), on_key=True)
+        elif len(path) == 3 and path[0] == "input" and is_block(str(path[1])):
+            said = f"`{cut(str(path[1]))}` is no name of an input"
+            help = "a block stands below `blocks`, which is missing above it"
+            to.add("E205", said, path[:2], help, on_key=True, cause=("blocks",))
         else:
-            known = known or [*MODIFIERS, *COMPANIONS, *params]
+            where_known, known = known, known or [*MODIFIERS, *COMPANIONS, *params]
             shown = len(path) == 1 and len(to.faults) < _SHOWN
             help = self._remedy(key) if shown else ""
-            cause: tuple[str, ...] = ()
-            if path[:-1] == ("weights",) and key in self._variants():
+            cause: tuple[str, ...] = ("name", "", key) if len(path) == 1 else ()
+            if path[:-1] == ("weights",) and is_total(key, self.data["weights"][key]):
+                help, cause = "totals stand below `expect:`", ("expect",)
+            elif path[:-1] == ("weights",) and key in self._variants():
                 help, cause = "write the source above it: `torchvision:`", ("sources",)
+            elif not where_known and key in _BESIDE and not near(key, params):
+                help = f"did you mean `{_BESIDE[key]}`?"
             to.unknown(key, path, known, where, *cause, help=help)
 
     def _variants(self) -> Collection[str]:
         variants = self.data.get("variants")
         return {str(self.data.get("name")), *(variants if isinstance(variants, dict) else ())}
+
+    def _expected(self) -> Collection[str]:
+        """What `expect` speaks of."""
+        expected = self.data.get("expect")
+        return expected if isinstance(expected, dict) else ()
 
     def _inside(self, path: Steps, op: str) -> str:
         """The operation with what stands beside it, as it is to be written."""
@@ -285,13 +399,12 @@ class Refused:
 
     def _remedy(self, key: str) -> str:
         """What a key of the document is meant to be, where more than a slip makes it another."""
-        meant = self._meant((), key)
-        if meant and not key.isidentifier():
-            return f"write `{meant}: …`"
+        guess = self._meant((), key)
+        if guess and not key.isidentifier():
+            return f"write `{guess}: …`"
         if is_block(key):
             return "a block stands below `blocks`, indented"
-        bodiless = "body" not in self.data and "sequential" not in self.data
-        return "did you mean `body`?" if bodiless and isinstance(self.data[key], list) else ""
+        return f"did you mean `{guess}`?" if guess else ""
 
     def _operation(self, path: Steps, heads: Mapping[str, Collection[str]]) -> str:
         """Of the item at a place."""
@@ -305,8 +418,8 @@ class Refused:
         other = {key, "sequential"} if key == "body" else {key}
         if (path and beside) or any(self._meant(path, one) in other for one in beside):
             return
-        if key == "body" and any(isinstance(self.data[one], list) for one in beside):
-            return  # its items are there, under another name
+        if not path and self._moved(key):
+            return
         code, said, help = _MISSING[key]
         said = f"{_subject(path)} {said}" if key == "body" else said
         path = (*path, "branches") if key == "merge" else path

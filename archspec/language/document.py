@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from archspec import collector
-from archspec.language.complaints import Complaints, Refused
+from archspec.language.complaints import Complaints, Refused, together
 from archspec.language.files import Files, Text, remedy
 from archspec.language.kinds import Located
 from archspec.language.models import Item, Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError, independent
-from archspec.text.source import Source
+from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.source import Source, in_order
 from archspec.text.words import cut, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,20 +51,8 @@ def parse(
     with collector.paused():
         spec = _read(source, files, faults)
     if spec is None or faults:
-        raise SpecError(_ordered(faults, files), files.sources)
+        raise SpecError(together(in_order(faults, files.sources)), files.sources)
     return spec
-
-
-def _ordered(faults: list[Fault], files: Files) -> list[Fault]:
-    """In the order of the text, file by file."""
-    order = {name: i for i, name in enumerate(files.sources)}
-
-    def place(fault: Fault) -> tuple[int, int, int]:
-        source = files.sources.get(fault.loc.file)
-        where = source.place(fault.loc)[:2] if source else (0, 0)
-        return order.get(fault.loc.file, 0), *where
-
-    return independent(sorted(faults, key=place))
 
 
 def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
@@ -91,9 +79,10 @@ def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
 
 def _blanks(nothing: Iterable[tuple[Item, str]], source: Source, to: Complaints) -> None:
     """Notes arguments with nothing behind their name; `null` is a value of some."""
+    told = {fault.loc.path for fault in to.faults}
     for item, name in nothing:
         path: Steps = (*item.given, name)
-        if source.blank(Loc(to.file, path)):
+        if path not in told and source.blank(Loc(to.file, path)):
             said = f"`{cut(name)}` of `{item.said}` is empty"
             to.add("E204", said, path, "write its value behind it, or leave it out", on_key=True)
 

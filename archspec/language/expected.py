@@ -28,6 +28,12 @@ TOTALS = ("params", "trainable", "buffers", "macs", "flops")
 _WARNING = re.compile(r"W[0-9]{3}")
 
 
+def is_total(key: str, value: object) -> bool:
+    """Whether an entry can only be one of `expect`: totals of a variant, or warnings."""
+    totals = isinstance(value, dict) and bool(value) and all(name in TOTALS for name in value)
+    return totals or (key == "warnings" and isinstance(value, list))
+
+
 def _by_variant(node: Any, info: ValidationInfo[Any]) -> Any:
     """`warnings` aside, the keys are totals of the spec itself, or variants."""
     if not isinstance(node, dict):

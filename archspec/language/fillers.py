@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
+from archspec.language.expected import is_total
 from archspec.language.kinds import evaluable, parsed
 from archspec.language.refusals import Faults, Steps, refuse, wrong_kind
 from archspec.language.values import Filler, Init, Value
@@ -59,6 +60,10 @@ def _by_op(node: Any, info: ValidationInfo[Any]) -> Init:
     found: Init = {}
     with Faults() as faults:
         for op, entry in (node or {}).items():
+            if is_total(op, entry):
+                said = f"`{cut(op)}` is a total of `expect`, not an op of `init`"
+                faults.add((op,), "E221", said, "write `expect:` above it", on_key=True)
+                break
             if op in REGISTRY:
                 found[op] = _weights(entry, (op,), info.data["loc"], faults)
             else:

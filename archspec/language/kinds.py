@@ -56,7 +56,7 @@ from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
 from archspec.text.words import cut, written
 
-Expression = Annotated[str, Field(pattern=r"^\$", description="an expression")]
+Expression = Annotated[str, Field(pattern=r"^\$[^$]", description="an expression")]
 
 _MOST_COPIES = 10**9
 _MOST_AXES = 8
@@ -176,7 +176,10 @@ def _condition(node: Any) -> Value:
     if not isinstance(node, str):
         raise wrong_kind(wanted)
     if "$" in node:
-        return parsed(node)
+        found = parsed(node)
+        if not isinstance(found, str):
+            return found
+        raise wrong_kind(wanted, f"`$$` is a dollar sign; write `{cut(found)}`")
     plain = _TRUTHS.get(node.lower())
     raise wrong_kind(
         wanted, f"write `{plain}`" if plain else f"an expression is written `$({cut(node)})`"

@@ -474,7 +474,7 @@ def _each_once(takes: tuple[str, ...]) -> tuple[str, ...]:
         for i, name in enumerate(names):
             if first[name] < i:
                 faults.add((i,), "E206", f"`{name}` is given twice", "choose another name")
-            if takes[i].endswith("*") and i < len(takes) - 1:
+            elif takes[i].endswith("*") and i < len(takes) - 1 and names[i] not in names[i + 1 :]:
                 said = f"`{takes[i]}` takes all inputs that are left, so it is the last"
                 faults.add((i,), "E204", said, "write it at the end of `inputs`")
             if not takes[i].endswith(("?", "*")) and i and takes[i - 1].endswith("?"):

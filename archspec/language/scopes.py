@@ -23,7 +23,7 @@ from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
-from archspec.text.words import cut, listed
+from archspec.text.words import cut, listed, meant
 
 _NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
 
@@ -246,6 +246,8 @@ class Scopes:
             return  # it is known once the expression has a value
         slots = [ref for ref in inputs if ref.slot is not None]
         word = item.said
+        if word not in REGISTRY and word not in STRUCTURE and self.callee(word) is None:
+            return  # that it is not there is said
         known = self.takes(word) if slots else ()
         if known is None:
             said, help = f"the inputs of `{word}` have no names", "write a list: `from: [a, b]`"
@@ -288,18 +290,31 @@ class Scopes:
             help = f"did you mean `{op.lower()}`?" if items else help
             self.to.add("E208", said, path, help, on_key=items, cause=("params", op))
         unknown = [key for key in args if key not in params]
-        for key in unknown:
-            if key:
-                said = f"`{op}` has no parameter `{cut(key)}`"
-                help = self.to.did_you_mean(key, params) or f"`{op}` takes no parameters"
-                cause = ("name", op, key) if params else ("params", op)
-                self.to.add("E208", said, (*path, key), help, on_key=True, cause=cause)
+        self.unknown(op, [key for key in unknown if key], item)
         missing = [key for key in params if params[key] is REQUIRED and key not in args]
         if missing and not unknown:  # a misspelt one is missing only once
             given = f"{{{missing[0]}: …}}"
             help = f"write `with: {given}`" if item.op == "call" else f"write `{op}: {given}`"
             at = path if item.op != "call" or args else item.key.path
             self.to.add("E209", f"`{op}` needs {listed(missing)}", at, help, on_key=True)
+
+    def unknown(self, op: str, keys: list[str], item: Item) -> None:
+        """Arguments that a block does not have: several that are like none of its are one fault."""
+        inside = self.callee(op)
+        params = inside.params if inside is not None else {}
+        strange = [key for key in keys if not meant(key, params)]
+        if params and len(strange) > 1:
+            alone = len(strange) == len(item.args)  # another block may be meant
+            at = item.given if alone else (*item.given, strange[0])
+            said = f"`{op}` has no parameters {listed(cut(key) for key in strange)}"
+            help = self.to.did_you_mean(strange[0], params)
+            self.to.add("E208", said, at, help, on_key=True, cause=("names", op, *strange))
+            keys = [key for key in keys if key not in strange]
+        for key in keys:
+            said = f"`{op}` has no parameter `{cut(key)}`"
+            help = self.to.did_you_mean(key, params) or f"`{op}` takes no parameters"
+            cause = ("name", op, key) if params else ("params", op)
+            self.to.add("E208", said, (*item.given, key), help, on_key=True, cause=cause)
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
@@ -416,7 +431,9 @@ class Scopes:
             if name == "input" and called:
                 are = "input is" if len(called) == 1 else "inputs are"
                 help = f"the {are} called {listed(called)}"
-            self.to.add("E220", f"`{name}` has no value here", path, help, span=span)
+            cause = ("value", _owner(path), name)
+            said = f"`{name}` has no value here"
+            self.to.add("E220", said, path, help, span=span, cause=cause)
         else:
             owner = _owner(path)
             # one fault: the block declares no params, or the document, of which variants speak

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
 from archspec.layers.fields import LARGEST, LARGEST_WHOLE, says, words
-from archspec.text.words import cut, meant, written
+from archspec.text.words import cut, listed, meant, written
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -104,10 +104,15 @@ def complaints(
 ) -> Iterator[BadArgument]:
     """One for each parameter at fault, those that the op does not have first."""
     details = error.errors(include_url=False)
-    unknown = [e for e in details if e["type"] == "extra_forbidden"]
-    for e in unknown:
-        yield no_parameter(cls, str(e["loc"][0]))
-    rest = [e for e in details if e["type"] != "extra_forbidden"]
+    unknown = [str(e["loc"][0]) for e in details if e["type"] == "extra_forbidden"]
+    yield from _no_parameters(cls, unknown, given)
+    lacking = [str(e["loc"][0]) for e in details if e["type"] == "missing"]
+    if len(lacking) > 1:
+        shown = ", ".join(f"{name}: …" for name in lacking)
+        message = f"`{cls.op}` needs {listed(lacking)}"
+        yield BadArgument(lacking[0], message, f"write `{cls.op}: {{{shown}}}`", "E209")
+    said = {"extra_forbidden", *(["missing"] if len(lacking) > 1 else ())}
+    rest = [e for e in details if e["type"] not in said]
     for name, found in groupby(rest, key=lambda e: str(e["loc"][0]) if e["loc"] else ""):
         yield _complaint(cls, name, given.get(name), list(found))
 
@@ -195,6 +200,26 @@ _APART = {
 }
 
 
+def _no_parameters(
+    cls: type[Layer], unknown: list[str], given: Mapping[str, Any]
+) -> Iterator[BadArgument]:
+    """Of several names that are like none of the op's, one complaint: the op is wrong."""
+    known = list(cls.model_fields)
+    strange = [name for name in unknown if no_parameter(cls, name).help == _takes(cls, known)]
+    for name in unknown:
+        if name not in strange[1:]:
+            several = name in strange and len(strange) > 1
+            bad = no_parameter(cls, name)
+            said = f"`{cls.op}` has no parameters {listed(strange)}" if several else bad.message
+            field = "" if several and len(strange) == len(given) else name
+            yield BadArgument(field, said, bad.help, bad.code)
+
+
+def _takes(cls: type[Layer], known: list[str]) -> str:
+    others = ", ".join(f"`{name}`" for name in known)
+    return f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
+
+
 def no_parameter(cls: type[Layer], name: str) -> BadArgument:
     """The complaint about a parameter that an op does not have."""
     known = list(cls.model_fields)
@@ -209,8 +234,7 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
         return BadArgument(name, message, _APART[name], "E208")
     if name == "inplace":
         return BadArgument(name, f"{message}: every op is out of place here", help, "E208")
-    others = ", ".join(f"`{n}`" for n in known)
-    takes = f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
+    takes = _takes(cls, known)
     if name in ("axis", "dim", "keepdim"):
         takes = along(cls.op) or takes
     return BadArgument(name, message, meant(name, known) or takes, "E208")

@@ -366,8 +366,23 @@ class Reading:
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")
         elif not isinstance(self.plain(key, mark), str):
+            if comma := self.comma(key, mark):
+                self.add(comma)
+                return
             help = f'write "{opening(key)}" in quotes if a name is meant'
             self.note("E111", f"the key `{opening(key)}` is not text", mark, help)
+
+    def comma(self, key: str, mark: Mark) -> Slip | None:
+        """`{kernel, 3}`, where a number cannot be a key."""
+        top = self.open[-1]
+        before = str(next(reversed(top.data), ""))
+        if not top.flow or not before.isidentifier() or top.data[before] is not None:
+            return None
+        start, stop = top.marks[before][:2]
+        if self.text[stop : mark[0]].strip() != ",":
+            return None
+        said = f"`,` stands where `:` is meant, after `{opening(before)}`"
+        return Slip("E104", said, start, f"write `{opening(before)}: {key}`", mark[1])
 
     def properties(self, start: int) -> int:
         """Notes the anchors, tags and aliases at `start`; where they end."""

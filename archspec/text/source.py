@@ -8,7 +8,7 @@ import re
 import stat
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ _WIDTH = 100  # columns of an excerpt
 _MARGIN = 9  # beside it, for the number of its line and an ellipsis
 _CHAIN = 8  # links of a chain that are shown
 _GROUPS = frozenset({"residual", "branches"})
+_ENDS = "the file ends here, within a line: if it was cut off, what followed is missing too"
 
 
 class Place(NamedTuple):
@@ -53,6 +54,10 @@ class Source:
     def blank(self, loc: Loc) -> bool:
         """Whether nothing is written behind the key at a place: `stride: `, and not `null`."""
         return self._range(loc) == self._range(Loc(loc.file, loc.path, on_key=True))
+
+    def ends(self, loc: Loc) -> bool:
+        """Whether the text ends with what is meant, and without the end of its line."""
+        return 0 < len(self.text) == self._range(loc)[1]
 
     def position(self, loc: Loc) -> str:
         """`file:line:column`."""
@@ -169,6 +174,24 @@ def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
     return Source(name, text, data, marks, path)
 
 
+def in_order(faults: Iterable[Fault], sources: Mapping[str, Source]) -> list[Fault]:
+    """The faults in the order of the texts; a guess where a text ends within a line says that."""
+    order = {name: k for k, name in enumerate(sources)}
+
+    def place(fault: Fault) -> tuple[int, int, int]:
+        source = sources.get(fault.loc.file)
+        where = source.place(fault.loc)[:2] if source is not None else (0, 0)
+        return order.get(fault.loc.file, 0), *where
+
+    return [_ended(f, sources.get(f.loc.file)) for f in sorted(faults, key=place)]
+
+
+def _ended(fault: Fault, source: Source | None) -> Fault:
+    if source is None or not fault.help.startswith("did you mean") or not source.ends(fault.loc):
+        return fault
+    return replace(fault, details=(*fault.details, _ENDS))
+
+
 def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
     """Faults of a text that is no strict YAML: at characters, not at paths."""
     slips = sorted(slips, key=lambda slip: slip.start)
@@ -176,7 +199,8 @@ def _misread(name: str, text: str, slips: Iterable[Slip]) -> SpecError:
     faults = [
         Fault(slip.code, slip.message, Loc(name, (i,)), slip.help) for i, slip in enumerate(slips)
     ]
-    return SpecError(faults, {name: Source(name, text, None, marks)})
+    sources = {name: Source(name, text, None, marks)}
+    return SpecError(in_order(faults, sources), sources)
 
 
 def _unread(name: str, code: str, message: str, help: str = "") -> SpecError:

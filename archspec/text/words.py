@@ -13,6 +13,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
+from operator import eq
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
@@ -134,21 +136,25 @@ def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str
     if len(folded) > _MANY:  # a slip stands between a beginning and an end that are right
         ends = (name[::-1] for name in _beside(plain[::-1], backwards))
         likely = dict.fromkeys((*_beside(plain, names), *ends))
-    swapped = [name for name in likely if _swapped(plain, name)]  # 61 is 16 rather than 19
-    found = swapped or difflib.get_close_matches(plain, likely, n=3, cutoff=likeness)
-    alike = [difflib.SequenceMatcher(None, name, plain).ratio() for name in found]
-    return [folded[name] for name, ratio in zip(found, alike, strict=True) if ratio == alike[0]]
+    slips = {name: _slip(plain, name) for name in likely}
+    best = max(slips.values(), default=0)
+    found = [name for name, slip in slips.items() if slip == best]
+    if best < 2 and (not best or likeness == 1):
+        found = difflib.get_close_matches(plain, likely, n=3, cutoff=likeness)
+    alike = {name: difflib.SequenceMatcher(None, name, plain).ratio() for name in found}
+    return [folded[name] for name in found if alike[name] == max(alike.values())]
 
 
-def _swapped(one: str, other: str) -> bool:
-    """Whether two letters beside one another changed places."""
-    if len(one) != len(other):
-        return False
-    apart = [k for k, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-    if len(apart) != 2 or apart[1] != apart[0] + 1:
-        return False
-    k = apart[0]
-    return one[k : k + 2] == other[k + 1] + other[k]
+def _slip(word: str, name: str) -> int:
+    """2 where two letters changed places: 61 is 16 rather than 19; 1 where one is another, or one
+    is too many or missing; else 0.
+    """
+    same = sum(takewhile(bool, map(eq, word, name)))
+    word, name = word[same:], name[same:]
+    if word[:2] == name[1::-1] and word[2:] == name[2:]:
+        return 2
+    long = same + len(word) > 3
+    return int(long and (word[1:] in (name, name[1:]) or word == name[1:]))
 
 
 @lru_cache(maxsize=8)
@@ -164,9 +170,9 @@ def _beside(word: str, names: Sequence[str]) -> Sequence[str]:
     return names[max(0, at - _MANY // 2) : at + _MANY // 2]
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def meant(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """The remedy for a misspelt word: the name it is near, or ""."""
-    guesses = _nearest(word, known)
+    guesses = _nearest(word, known, likeness)
     return f"did you mean {listed(sorted(guesses), 'or')}?" if guesses else ""
 
 

@@ -108,6 +108,10 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
     if precision == "auto":
         half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         precision = "bf16" if half else "fp32"
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if here > gpus > 0:  # NCCL says no more than that something is invalid
+        message = f"{here} processes were started here, and GPUs there are {gpus}"
+        raise TrainError("E811", message, f"`torchrun --nproc-per-node {gpus}`: one for each")
     if AcceleratorState._shared_state:  # of a run before, which may have had another precision
         AcceleratorState._reset_state()
     trackers = list(plan.log.trackers) if plan.log is not None else []
@@ -244,7 +248,8 @@ class Training:
             for entry, group in zip(optimizer.param_groups, self.groups, strict=True)
         ]
         released(self.model)
-        self.accelerator.free_memory()
+        if self.entered is not None or on.device.type != "cpu":  # it looks through all of memory
+            on.free_memory()
         if self.sharded:  # `prepare` would wrap it for plain data parallelism
             self.network: nn.Module = on.prepare_model(moved, evaluation_mode=True)
             self.optimizer = on.prepare_optimizer(optimizer)
@@ -345,12 +350,12 @@ class Training:
                 for part in () if last else networks.parts(self.network).values():
                     alone.enter_context(self.accelerator.no_sync(part))
                 for move in self.task.moves(self.network, x, y):
-                    loss = self._sound(move.loss, x, y)
+                    told, trains = _asked(move.loss), move.loss.requires_grad
                     add(self.sums, move.sums if own else weightless(move.sums))
-                    if not move.loss.requires_grad:  # of a network that this phase leaves alone
-                        continue
-                    self.accelerator.backward(move.loss if share == 1 else move.loss * share)
-                    if last:
+                    if trains:  # not of a network that this phase leaves alone
+                        self.accelerator.backward(move.loss if share == 1 else move.loss * share)
+                    loss = self._sound(told(), x, y)
+                    if trains and last:
                         self.step(move.part)
         for name, average in self.averages.items():
             average.update_parameters(networks.parts(self.model)[name])
@@ -597,9 +602,8 @@ class Training:
         for one in self.still:
             one.eval()
 
-    def _sound(self, loss: Tensor, x: Any, y: Any) -> float:
-        """The loss as a number. Raises TrainError where it is none."""
-        value = loss.item()
+    def _sound(self, value: float, x: Any, y: Any) -> float:
+        """The loss. Raises TrainError where it is no number, before the optimizer moves."""
         if value - value != 0:  # only what is not finite differs from itself, or has no difference
             if self.sharded:  # one process alone cannot run the network to see which layer it was
                 message = f"step {self.at.steps + 1:,}: the loss is {value}"
@@ -637,6 +641,24 @@ def _decayed(ema: float) -> Callable[[Any, Any, Any], None]:
             torch._foreach_copy_(averages, values)
 
     return update
+
+
+def _asked(loss: Tensor) -> Callable[[], float]:
+    """What tells the loss as a number. A GPU is asked now, and waited for when that is called.
+
+    By then it has the backward pass to do, and goes on with that while the next step is prepared;
+    who waits for the loss at once leaves it without work (ResNet-50 in bf16 on an H100: a tenth).
+    """
+    if loss.device.type != "cuda":
+        return loss.item
+    value = loss.detach().to("cpu", non_blocking=True)
+    copied = torch.cuda.current_stream(loss.device).record_event()
+
+    def told() -> float:
+        copied.synchronize()
+        return value.item()
+
+    return told
 
 
 def _measured(figures: Mapping[str, float], name: str) -> float:

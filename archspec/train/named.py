@@ -172,7 +172,10 @@ def loss(called: Called) -> Callable[..., Any]:
     plain = {name: value for name, value in called.args.items() if name not in whole}
 
     def measured(*inputs: Any, **more: Any) -> Any:
-        given = {name: torch.as_tensor(called.args[name]).to(inputs[0]) for name in whole}
+        given = {
+            name: torch.as_tensor(called.args[name]).to(inputs[0], non_blocking=True)
+            for name in whole
+        }
         return function(*inputs, **plain, **given, **more)
 
     return measured

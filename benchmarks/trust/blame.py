@@ -34,16 +34,13 @@ from archspec.text import source as sources
 from archspec.text.faults import Fault, SpecError
 from archspec.text.source import Source
 
-OPS = stand_ins.declare()  # of torchvision, where they do not load beside this torch
-import torchvision.ops  # noqa: E402, F401
-
-stand_ins.allow()
+stand_ins.torchvision()
 
 COUNT = 100  # mutants of a seed
 SMALL = 50_000_000  # multiply-accumulates and parameters of a network that is run
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _WORD = re.compile(r"did you mean `([^`…]+)`\?$|^write `([^`…]+)`$")
-_OTHER = re.compile("another network|changes|instead")
+_OTHER = re.compile("another network|changes|instead|what followed is missing")
 
 
 @cache
@@ -209,5 +206,6 @@ def repaired(name: str, mutant: Break, error: SpecError, said: str) -> Iterator[
     except SpecError:
         yield f"remedy does not pass: {said}: {fault.help}"
         return
-    same = digest(found) == right(name) or _OTHER.search(fault.help) is not None
+    told = "\n".join([*fault.details, fault.help])
+    same = digest(found) == right(name) or _OTHER.search(told) is not None
     yield "remedy repairs" if same else f"REMEDY: {said}: another network: {fault.help}"

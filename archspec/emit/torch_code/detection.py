@@ -22,7 +22,7 @@ class GridPoints(nn.Module):
             right = right * (image.shape[3] // width)
             down = down * (image.shape[2] // height)
         points = torch.stack([right.expand(height, width), down.expand(height, width)])
-        return points.expand(x.shape[0], 2, height, width)
+        return points.to(x.dtype).expand(x.shape[0], 2, height, width)
 
 
 class AnchorBoxes(nn.Module):

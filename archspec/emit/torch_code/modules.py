@@ -1014,4 +1014,5 @@ class SineEmbedding(nn.Module):
         steps = torch.arange(half, dtype=torch.float32, device=x.device)
         angle = x[..., None].float() * (-math.log(self.longest) * steps / half).exp()
         pair = (angle.cos(), angle.sin()) if self.cosines == "first" else (angle.sin(), angle.cos())
-        return torch.cat(pair, -1)
+        code = torch.cat(pair, -1)
+        return code.to(x.dtype) if x.is_floating_point() else code

@@ -202,7 +202,15 @@ def wide(value: Tensor) -> Tensor:
 def count(loss: Tensor, y: Any) -> Sums:
     """The loss as a sum over samples, and how many they are."""
     n = find_batch_size(y)
-    return {"loss": wide(loss.detach()) * n, "n": torch.tensor(n, device=loss.device)}
+    return {"loss": wide(loss.detach()) * n, "n": beside(loss, n)}
+
+
+def beside(value: Tensor, number: float) -> Tensor:
+    """A number on the device of a tensor.
+
+    It is written there: one that is sent there waits for all that the device still has to do.
+    """
+    return torch.full((), number, device=value.device)
 
 
 def last_op(program: Program, output: str = "") -> str:

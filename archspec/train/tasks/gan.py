@@ -29,7 +29,7 @@ from archspec.train.inputs import call, inputs
 from archspec.train.loading import Normal
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE
-from archspec.train.tasks.base import Move, Sums, Task, last_op, seeds, wide
+from archspec.train.tasks.base import Move, Sums, Task, beside, last_op, seeds, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -167,7 +167,7 @@ class GAN(Task):
         """Means and products of the numbers of pictures, of real ones and of as many made."""
         both: Networks = model  # type: ignore[assignment]
         made = self._made(both["generator"], _decided(x, self.shape))
-        sums = {"n": torch.tensor(len(x), device=x.device)}
+        sums = {"n": beside(x, len(x))}
         for name, pictures in (("data", x), ("made", made)):
             flat = wide(_small(pictures).flatten(1))
             sums |= {f"{name}.sum": flat.sum(0), f"{name}.products": flat.T @ flat}
@@ -269,7 +269,7 @@ def frechet(mean: Tensor, cov: Tensor, other_mean: Tensor, other_cov: Tensor) ->
 def _count(name: str, found: Tensor, x: Tensor) -> Sums:
     """A loss as a sum over samples; they are counted with the first of the two steps."""
     counted = {name: wide(found.detach()) * len(x)}
-    first = {"n": torch.tensor(len(x), device=x.device)} if name == "discriminator" else {}
+    first = {"n": beside(x, len(x))} if name == "discriminator" else {}
     return {**counted, **first}
 
 

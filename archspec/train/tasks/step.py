@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from archspec.train.errors import TrainError
 from archspec.train.targets import NONE
-from archspec.train.tasks.base import Move, Sums, Task, wide
+from archspec.train.tasks.base import Move, Sums, Task, beside, wide
 
 if TYPE_CHECKING:
     from archspec.train.plan import Plan
@@ -52,12 +51,15 @@ class Step(Task):
             if not isinstance(value, (int, float)) and getattr(value, "numel", int)() != 1:
                 said = f"the step returned `{name}`, which is {_said(value)}"
                 raise TrainError("E804", said, "a figure is one number: the mean over the batch")
-        return {name: torch.as_tensor(v, device=loss.device) for name, v in found.items()}
+        return {
+            name: v.to(loss.device) if isinstance(v, Tensor) else beside(loss, v)
+            for name, v in found.items()
+        }
 
     def _sums(self, found: dict[str, Tensor], x: Any) -> Sums:
         n = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
         sums = {name: wide(value.detach()).reshape(()) * n for name, value in found.items()}
-        return {**sums, "n": torch.tensor(n, device=found["loss"].device)}
+        return {**sums, "n": beside(found["loss"], n)}
 
     def moves(self, model: nn.Module, x: Any, y: Any) -> Iterator[Move]:
         found = self.found(model, x, y)

@@ -26,7 +26,7 @@ from archspec.text.words import listed
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE
-from archspec.train.tasks.base import Move, Sums, Task, last_op, one_input, wide
+from archspec.train.tasks.base import Move, Sums, Task, beside, last_op, one_input, wide
 
 if TYPE_CHECKING:
     from archspec.expand.graph import Edge, Node
@@ -179,5 +179,5 @@ def _named(program: Program, edge: Edge, draw: Node) -> str:
 def _counted(rebuilt: Tensor, far: Tensor) -> Sums:
     return {
         "reconstruction": wide(rebuilt.detach()).sum(), "kl": wide(far.detach()).sum(),
-        "n": torch.tensor(len(rebuilt), device=rebuilt.device),
+        "n": beside(rebuilt, len(rebuilt)),
     }  # fmt: skip

@@ -28,7 +28,7 @@ from archspec.layers.base import (
     Window,
 )
 from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
-from archspec.layers.strides import Lying, Strides, formatted
+from archspec.layers.strides import Lying, Strides, formatted, in_order, is_in_order
 from archspec.layers.window import (
     SPATIAL,
     Slide,
@@ -75,7 +75,6 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
-    formats = (1, 2, 3)
     family = "conv"
     linear = True
     channel = WHOLE
@@ -156,6 +155,16 @@ class Convolution(Windowed):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """Of what torch makes; along one axis it puts its input in order first."""
+        made = self._made_of(out, given[0][0])
+        ordered = len(out) - 2 == 1 and not is_in_order(given[0])
+        return in_order(made) if ordered else formatted(made, given[:1])
+
+    def _made_of(self, out: Shape, given: Shape) -> Shape:
+        """The sizes that torch makes, of which the output may be a part."""
+        return out
 
 
 class Conv(Convolution):
@@ -356,11 +365,8 @@ class ConvTranspose(Convolution):
         channels = self.channels(t)[1]
         return 4 * channels * math.prod(self._made(t)) - self.infer(t)[0].bytes
 
-    def lies(self, out: Shape, *given: Lying) -> Strides | None:
-        """The part of what torch makes that is left."""
-        sizes = given[0][0]
-        made = (*out[:2], *self._made(TensorType(sizes[1:])))
-        return formatted(made, given[:1])
+    def _made_of(self, out: Shape, given: Shape) -> Shape:
+        return (*out[:2], *self._made(TensorType(given[1:])))
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axes = zip(*self.spread(t), self._padding(t)[0], strict=True)

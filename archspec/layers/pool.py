@@ -50,7 +50,7 @@ _SLIDING: Any = (
 class Pool(Windowed):
     """What pools with a window have in common."""
 
-    formats = (1, 2)
+    formats: ClassVar[tuple[int, ...]] = (1, 2)
     family = "pool"
     slides = True
     name: ClassVar[str]  # of torch's module, without `nn.` and the number of axes

@@ -92,8 +92,8 @@ BODIES = {
     "roll: {shifts: 6, axis: [2]}\nsigmoid\nflatten\nlinear: 3",
     "maxima of what takes no gradient": "id: k, identity: \nid: l, roll: {shifts: [1], axis: [1]}\n"
     "id: a, conv: {out: 2, kernel: 3, padding: 1}\nmax: [k, l, a]",
-    "an odd cell that is cut": "conv_transpose: {out: 3, kernel: 3, stride: 2, padding: same}\ntanh\n"
-    "abs",
+    "an odd cell that is cut": "conv_transpose: {out: 3, kernel: 3, stride: 2, padding: same}\n"
+    "tanh\nabs",
     "a map put together of columns": "conv: {out: 8, kernel: 3}\nflatten: 1\n"
     "fold: {size: 5, kernel: 2}\nsin",
     "the logarithm of a sigmoid": "conv: {out: 4, kernel: 3}\nlog_sigmoid\nsin",

@@ -223,4 +223,5 @@ def test_drawn_once_and_kept(path: Path) -> None:
 
 
 def test_some_random_specs() -> None:
-    run(200)
+    """As many as fit in: `python -m benchmarks.trust random` goes on for as long as one likes."""
+    run(120)

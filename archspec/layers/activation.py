@@ -70,6 +70,7 @@ class LeakyRelu(Activation):
 
     op = "leaky_relu"
     target = "nn.LeakyReLU"
+    elsewhere = ("lrelu",)
     word = "leaky ReLU"
     examples = (*_MAP, ({"negative_slope": 0.1}, ((4, 9),)))
 

@@ -35,7 +35,7 @@ from archspec.train import engine, groups, memory, named, reading, state
 from archspec.train.start import prepare
 
 sys.path += [str(Path(__file__).resolve().parent.parent / "tests" / part) for part in ("", "zoo")]
-import rows
+import shipped
 
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
@@ -65,7 +65,7 @@ def equal() -> None:
     keys = [key for key in REFERENCES if key in NETWORKS] if GPU else [("alexnet", "torchvision")]
     for key in keys:
         reference = REFERENCES[key]
-        program = rows.program(*key)
+        program = shipped.program(*key)
         torch.manual_seed(0)
         theirs = random_reference(reference)
         pair = [without_noise(m).to(DEVICE) for m in (carried(theirs, program, reference), theirs)]
@@ -201,7 +201,7 @@ def speed() -> None:
         arguments = {"init_weights": False} if name == "googlenet" else {}
         same = {"shufflenet_v2": "shufflenet_v2_x1_0"}.get(name, name)
         theirs = getattr(torchvision.models, same)(weights=None, **arguments)
-        ours = archspec.build(rows.program(spec, name))
+        ours = archspec.build(shipped.program(spec, name))
         x = torch.randn(64 if GPU else 1, 3, 224, 224, device=DEVICE)
         line = f"{name:20}"
         for training, work in ((True, _step), (False, _inference)):
@@ -306,7 +306,7 @@ def memory_of_a_step() -> None:
     torch.backends.cudnn.benchmark = False
     for spec, name in (*NETWORKS, ("unet", "unet")) if GPU else ():
         for precision in ("fp32", "bf16"):
-            program = rows.program(spec, name)
+            program = shipped.program(spec, name)
             plan = reading.given(None, {"optimizer": "adamw", "precision": precision})
             model = archspec.build(program)
             on = engine.accelerator(plan)
@@ -387,15 +387,7 @@ PARTS: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     import stand_ins
 
-    try:
-        import torchvision
-    except RuntimeError:
-        OPS = stand_ins.declare()
-        for known in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[known]
-        import torchvision  # noqa: F401
-
-        stand_ins.allow()
+    stand_ins.torchvision()
     print(torch.__version__, torch.cuda.get_device_name() if GPU else "no GPU", flush=True)
     state.seed_all(0)
     for part in [name for name in sys.argv[1:] if name in PARTS] or PARTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: torch's threads wait for others'
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def torchvision() -> object:
-    """torchvision beside a CPU-only torch.
-
-    Its C++ ops cannot load, plain ones stand in for them.
-    """
+    """torchvision; beside a CPU-only torch, plain ops stand in for those that do not load."""
     pytest.importorskip("torch")
     import stand_ins
 
-    if "torchvision" not in sys.modules:
-        globals()["_library"] = stand_ins.declare()  # as long as the process runs
-    found = pytest.importorskip("torchvision")
-    stand_ins.allow()
-    return found
+    try:
+        return stand_ins.torchvision()
+    except ImportError:
+        pytest.skip("needs torchvision")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -18,23 +20,29 @@ _SCHEMAS = (
 )
 
 
-@cache  # of a process, and kept: they live as long as what is returned
-def declare() -> object:
-    """Defines the ops, before torchvision is imported."""
+_KEPT: list[object] = []  # the ops live as long as what defined them
+
+
+@cache
+def torchvision() -> ModuleType:
+    """torchvision, over stand-ins where its own ops do not load. Raises ImportError."""
+    try:
+        return import_module("torchvision")
+    except RuntimeError:  # its ops do not exist
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
     library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS:
         library.define(schema)
     library.impl("nms", nms, "CPU")
     library.impl("roi_align", roi_align, "CompositeImplicitAutograd")
-    return library
-
-
-def allow() -> None:
-    """Tells an imported torchvision that its ops are there."""
+    _KEPT.append(library)
+    found = import_module("torchvision")
     for name in ("boxes", "roi_align"):
         module = sys.modules[f"torchvision.ops.{name}"]
         vars(module).update(_assert_has_ops=lambda: None, _has_ops=lambda: True)
     torch.library.register_fake("torchvision::nms", _places, allow_override=True)
+    return found
 
 
 def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

@@ -76,7 +76,8 @@ BROKEN = {
         "E106", 13, "`inputs` is of another block than the keys above it: its name is missing",
     ),
     "a block in the column of the document": (
-        "  Unit:\n    params: {out: required}", "Unit:\n    params: {out: required}\n  B:", "E117", 5,
+        "  Unit:\n    params: {out: required}", "Unit:\n    params: {out: required}\n  B:",
+        "E117", 5,
         "starts in column 1, and its neighbours in column 3",
     ),
     "an item is indented more than its keys": (

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from commands import run, started
 
 import archspec
 from archspec import shelf, starter
@@ -36,22 +37,6 @@ body:
 """
 
 
-def run(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """One whole process, as a shell starts it."""
-    return subprocess.run(
-        [sys.executable, "-m", "archspec", *arguments],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "100", **(env or {})},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-    )
-
-
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "small.yaml").write_text(SMALL)
@@ -59,7 +44,7 @@ def here(tmp_path: Path) -> Path:
 
 
 def test_compile_writes_source_and_shows_the_summary(here: Path) -> None:
-    done = run("compile", "small.yaml", cwd=here)
+    done = started("compile", "small.yaml", cwd=here)
     assert (done.returncode, done.stderr) == (0, "")
     source = (here / "small.py").read_text()
     assert "class " in source
@@ -506,7 +491,7 @@ def test_save_replaces_only_what_it_may(tmp_path: Path) -> None:
     ],
 )
 def test_any_environment(here: Path, env: dict[str, str]) -> None:
-    done = run("compile", "small.yaml", "--force", cwd=here, env=env)
+    done = started("compile", "small.yaml", "--force", cwd=here, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
 
@@ -580,7 +565,7 @@ def test_light(here: Path) -> None:
 def test_completion(here: Path, words: str, found: list[str]) -> None:
     last = str(len(words.split()) - 1)
     env = {"_ARCHSPEC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": last}
-    done = run(cwd=here, env=env)
+    done = started(cwd=here, env=env)
     assert ([line.partition(",")[2] for line in done.stdout.split()], done.stderr) == (found, "")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from mutants import with_fixed_sizes
+from shipped import program
 from test_random_specs import DTYPES, differences, randomise, shapes
 
 from archspec import shelf
@@ -20,7 +21,7 @@ from archspec.emit.proof import UnprovenError, prove
 from archspec.expand.running import Elsewhere
 from archspec.expand.tree import Instance
 from archspec.module import build, network_class
-from archspec.network import Program, load, loads
+from archspec.network import Program, loads
 from archspec.text.faults import SpecError
 
 HEAD = "spec: 1\nname: drawn\n"
@@ -216,12 +217,12 @@ def runs_where_it_says(program: Program) -> int:
     return count
 
 
-FREE = [n for n in shelf.names() if load(n).graph.free_axes and "faster_rcnn" not in n]
+FREE = [n for n in shelf.names() if program(n).graph.free_axes and "faster_rcnn" not in n]
 
 
 @pytest.mark.parametrize("name", FREE)
 def test_shipped_specs_run_at_the_sizes_that_fit(name: str) -> None:
-    assert runs_where_it_says(load(name))
+    assert runs_where_it_says(program(name))
 
 
 @pytest.mark.parametrize("case", [case for case in OPS if case != "far_from_the_input"])

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from checks import problems
 from hypothesis import HealthCheck, given, reject, settings
 from interpreter import Interpreter
-from random_specs import from_seed, specs
+from random_specs import specs
 from torch.utils.flop_counter import FlopCounterMode
 
 from archspec.language import Axis
@@ -224,17 +223,5 @@ def test_drawn_once_and_kept(path: Path) -> None:
 
 
 def test_some_random_specs() -> None:
-    run(200)
-
-
-def test_a_sample_reads_clean(tmp_path: Path) -> None:
-    written = 0
-    for seed in range(150):
-        try:
-            program = loads(from_seed(seed))
-        except SpecError:
-            continue
-        (tmp_path / f"drawn_{seed}.py").write_text(program.code, encoding="utf-8")
-        written += 1
-    assert written >= 120
-    assert problems(tmp_path) == ""
+    """As many as fit in: `python -m benchmarks.trust random` goes on for as long as one likes."""
+    run(120)

@@ -155,6 +155,32 @@ def test_what_accelerate_put_on_the_module_is_gone() -> None:
     assert model(points()[0]).dtype == torch.float32
 
 
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_losses_are_of_full_numbers_in_training_and_in_evaluation(ema: float | None) -> None:
+    """The network alone runs in bf16. On a GPU, torch refuses some losses of halves there."""
+    seen = set()
+
+    def step(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        rounded = model(x)
+        half = bool((rounded == rounded.bfloat16()).all())
+        seen.add((model.training, rounded.dtype, half, torch.is_autocast_enabled("cpu")))
+        return functional.cross_entropy(rounded, y)
+
+    data = {"train": points(), "val": points(32)}
+    model = build()
+    run(model, data, step=step, precision="bf16", epochs=1, ema=ema)
+    assert seen == {(training, torch.float32, True, False) for training in (True, False)}
+    assert "forward" not in vars(model)
+
+
+def test_more_processes_than_gpus_are_told_before_nccl_fails() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_WORLD_SIZE", "4")
+        patch.setattr(torch.cuda, "device_count", lambda: 2)
+        with pytest.raises(TrainError, match="4 processes were started here, and GPUs there are 2"):
+            run(build(), epochs=1)
+
+
 def test_one_process_may_train_in_two_precisions() -> None:
     for precision in ("bf16", "fp32"):
         run(build(), precision=precision, epochs=1)

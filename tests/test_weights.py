@@ -23,6 +23,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from shipped import program  # noqa: E402
+
 import archspec  # noqa: E402
 from archspec import shelf, weights  # noqa: E402
 from archspec.align import align, marks  # noqa: E402
@@ -550,7 +552,7 @@ body:
 @pytest.mark.parametrize("name", shelf.names())
 def test_every_layer_is_known_without_its_name(name: str) -> None:
     """With every name changed, each layer of each shipped network is found again."""
-    here = marks(archspec.load(name).graph)
+    here = marks(program(name).graph)
     assert here
     assert align(here, here) == {path: path for path in here}
     renamed = {f"other.{path}": mark for path, mark in here.items()}
@@ -1224,7 +1226,7 @@ def _published() -> list[Any]:
     """Every variant of a shipped spec with the entry of torchvision that it names."""
     found = []
     for name in shelf.names():
-        section = archspec.load(name).spec.weights
+        section = program(name).spec.weights
         if section is not None and "torchvision" in section.sources:
             found += [
                 pytest.param(name, variant, id=f"{name}-{variant}")

@@ -53,6 +53,10 @@ def template(text: str) -> Template:
     return _template(text)
 
 
+_COMMENT = re.compile(r" *(//|/\*|--|;).*")  # as other languages write one
+_SIGNS = " \"',;)}\u2018\u2019\u201c\u201d\u201e"
+
+
 @lru_cache(maxsize=4096)
 def _template(text: str) -> Template:
     parts: list[str | Expr] = []
@@ -99,18 +103,35 @@ def _closing(text: str, start: int) -> int:
     raise ExpressionError("`$(` is not closed", start - 1, start + 1, "E122", "close it with `)`")
 
 
+def _is_expression(text: str) -> bool:
+    try:
+        parse(text)
+    except ExpressionError:
+        return False
+    return True
+
+
+def _left_over(text: str, start: int, end: int) -> str:
+    """The remedy where only signs, or a remark, stand around an expression."""
+    noted = _COMMENT.search(text, end)
+    around = text[:start] + text[end : noted.start() if noted else None]
+    if around.strip(_SIGNS):
+        return ""
+    return f"write `{cut(text[start:end])}`" + ("; a comment starts with ` #`" if noted else "")
+
+
 def _spliced(text: str, start: int, end: int) -> NoReturn:
     inner = text[start + 1 : end]
     inner = inner[1:-1] if inner.startswith("(") else inner
     whole = f"{text[:start]}{inner}{text[end:]}"
     help = "write `$$` for a dollar sign"
-    if not text[:start][-1:].isalnum() and not text[end:][:1].isalnum():
-        try:
-            parse(whole)
-        except ExpressionError:
-            pass
-        else:
-            help = f"write `$({cut(whole)})`"
+    apart = not text[:start][-1:].isalnum() and not text[end:][:1].isalnum()
+    for meant in (whole, whole.removesuffix(")")) if apart else ():
+        if _is_expression(meant):
+            help = f"write `$({cut(meant)})`"
+            break
+    else:
+        help = _left_over(text, start, end) or help
     rule = f"`{cut(text)}` is not one whole expression; text is never spliced"
     raise ExpressionError(rule, start, end, "E121", help)
 

@@ -148,6 +148,7 @@ class Complaints:
             help = "`archspec list --ops` shows the ops, those of installed packages too"
         ops = [*REGISTRY.names(), *STRUCTURE]
         guess = likely or self.near(word, [*blocks, *ops], 1.0)
+        guess = guess or ("" if is_block(word) else self.near(word, [*ops, *blocks], _ALIKE))
         guess = guess or self.near(word, blocks)
         help = f"did you mean `{guess}`?" if guess else meant(word, ops, _ALIKE) or help
         help = help if guess in blocks else INSTEAD.get(plain, help)

@@ -41,6 +41,13 @@ FILLERS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "bilinear": ((), None),
     "values": (("val",), "val"),
 }
+# As Keras and others call them.
+_ELSEWHERE = {
+    "he_normal": "kaiming_normal", "he_uniform": "kaiming_uniform",
+    "glorot_normal": "xavier_normal", "glorot_uniform": "xavier_uniform",
+    "random_normal": "normal", "random_uniform": "uniform", "truncated_normal": "trunc_normal",
+    "zero": "zeros", "one": "ones", "none": "", "default": "",
+}  # fmt: skip
 _WORDS = {
     "mode": ("fan_in", "fan_out"),
     "nonlinearity": (
@@ -106,7 +113,7 @@ def _filler(node: Any, steps: Steps, item: Loc, faults: Faults) -> Filler:
             args = _arguments(name, given, at, faults)
         else:
             said, close = f"`{cut(name)}` is no filler of torch.nn.init", name.removesuffix("_")
-            near = (close, list(FILLERS))
+            near = (_ELSEWHERE.get(close, close), list(FILLERS))
             faults.add(at, "E221", said, on_key=at != steps, near=near)
     else:
         wanted = "a name of torch.nn.init, one with parameters, or a number"

@@ -54,7 +54,7 @@ from archspec.language.refusals import (
 from archspec.language.values import REQUIRED, Axis, Part, Ref, Repeat, Value
 from archspec.layers import REGISTRY
 from archspec.text.faults import Loc
-from archspec.text.words import cut, written
+from archspec.text.words import cut, near, written
 
 Expression = Annotated[str, Field(pattern=r"^\$[^$]", description="an expression")]
 
@@ -153,6 +153,8 @@ def _anything(node: Any) -> Value:
 
 
 def _default(node: Any) -> Value:
+    if isinstance(node, str) and node != "required" and near(node, ["required"], 0.8):
+        raise refuse("E204", f"the default is the text `{cut(node)}`", "did you mean `required`?")
     return REQUIRED if isinstance(node, str) and node == "required" else _anything(node)
 
 

@@ -33,6 +33,7 @@ SPELT = {
     "num_groups": "groups", "elementwise_affine": "affine", "dim": "axis", "dims": "order",
     "rate": "p", "prob": "p", "drop_prob": "p", "drop_rate": "p", "stddev": "std",
     "start_dim": "start", "unflattened_size": "shape", "alpha": "negative_slope",
+    "size": "kernel", "outputs": "out", "num_filters": "out", "ksize": "kernel",
     "group": "groups", "channels": "out", "features": "out", "depth_multiplier": "out",
     "is_causal": "causal", "interpolation": "mode", "chunks": "parts", "sections": "sizes",
     "split_size": "sizes", "amount": "amounts", "norm_type": "p", "axes": "axis",

@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import NamedTuple
 
 from archspec.text.misread import Slip
 from archspec.text.words import opening
 
 _FAR = 60  # lines that are looked at
+_WINDOW = 8_000  # characters of a block that may stand in a wrong column
 _STEP = 2  # columns that most files indent by
+_VALUE = "which is a value already"
 _LIST = re.compile(r"\b(body|sequential|residual|shortcut):$")
+_LISTS = re.compile("body|sequential|residual|shortcut|branches|blocks|repeat|id|params")
+_SIGN = re.compile(r"(--+|[*+\u2022\xb7])(?: +|$)")  # of a list, elsewhere
+_NO_COMMENT = re.compile(r" *(//|/\*|--|;)")
 _ROW = re.compile(r"( *)((?:- +)*)([^\s#].*)")
 _DASH = re.compile(r"-(?=[A-Za-z{\[])")
 _EQUALS = re.compile(r"([a-z]\w*) ?=+ ?(?=\S)")
@@ -56,7 +62,10 @@ class _Row(NamedTuple):
 def blamed(text: str, slip: Slip) -> Slip:
     """The slip; of a line that does not fit, that of the line above which is wrong."""
     if slip.code == "E106":
-        return _inward(_rows(text[: slip.start])) or _unnamed(text, slip) or slip
+        first = text.rfind("\n", 0, max(slip.start - _WINDOW, 0)) + 1
+        end = text.find(":", slip.start) + 1
+        around = _rows(text[:end], first)
+        return _inward(_rows(text[: slip.start], first)) or _unnamed(around, slip) or slip
     if slip.code != "E117" and " has no `:`" not in slip.message:
         return slip
     end = text.find("\n", slip.start)
@@ -68,7 +77,10 @@ def blamed(text: str, slip: Slip) -> Slip:
         return slip  # it is something further on in the line that does not fit
     near = above[-_FAR:]
     return (
-        _signs(near, here)
+        _alone(near, here)
+        or (_VALUE in slip.message and _headed(near, here))
+        or _signs(near, here)
+        or _dashes(near, here)
         or _dash(near, here)
         or _column(_rows(text), near, here)
         or _deeper(near, here)
@@ -97,10 +109,11 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
 def _once(text: str, slips: list[Slip]) -> list[Slip]:
     """The slips; of keys given twice one after the other the first: what they belong to is gone."""
     rows = _rows(text)
+    places = {row.at: k for k, row in enumerate(rows)}
     found: list[Slip] = []
     before = -1
     for slip in slips:
-        here = next((k for k, row in enumerate(rows) if row.at == slip.start), -1)
+        here = places.get(slip.start, -1)
         if slip.code != "E106" or here < 0:
             found.append(slip)
             continue
@@ -111,16 +124,47 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
     return found
 
 
-def _rows(text: str) -> list[_Row]:
+def _rows(text: str, first: int = 0) -> list[_Row]:
+    """The lines of a text that say anything, from character `first` on."""
     found = []
-    start = 0
-    for line in text.split("\n"):
+    start = first
+    for line in text[first:].split("\n"):
         row = _ROW.match(line)
         if row is not None:
             said = _COMMENT.sub("", row[3])
             found.append(_Row(start, len(row[1]), bool(row[2]), said, start + row.start(3)))
         start += len(line) + 1
     return found
+
+
+def _alone(above: list[_Row], here: _Row) -> Slip | None:
+    """A dash whose item stands on the line below it, further left."""
+    rows = [*above, here]
+    for row, below in reversed([*pairwise(rows)]):
+        if row.said == "-" and below.column <= row.column:
+            help = f"write `- {opening(below.said)}`"
+            return Slip("E104", "an item stands on the line of its `-`", row.at, help)
+    return None
+
+
+def _headed(above: list[_Row], here: _Row) -> Slip | None:
+    """The line right above that something belongs to, and that has more or less than its colon."""
+    row = above[-1]
+    key, colon, value = row.said.partition(":")
+    if row.column > here.column or (row.column == here.column and (colon or row.item)):
+        return None
+    if not colon and (not row.item or _LISTS.fullmatch(key.rstrip(",;.")) or "," in key):
+        word, _, rest = re.sub(r"[,;.=]+( |$)", " ", row.said).strip().partition(" ")
+        help = f"write `{word}: {opening(rest.lstrip())}`" if rest else f"write `{word}:`"
+        said = f"`:` is missing after `{opening(word)}`"
+        return Slip("E104", said, row.at, help, row.at + len(row.said))
+    holds = _SECTION.match(f"{key}:") or _LISTS.fullmatch(key) or _NO_COMMENT.match(value)
+    if not colon or not holds or value.strip()[:1] in ("", "$", "[", "{", "'", '"', "|", ">"):
+        return None
+    begin = row.at + len(row.said) - len(value.lstrip())
+    said = f"text follows `{opening(key)}:`, and what belongs to it stands below"
+    help = f"write `# {opening(value.strip(' /*-;'))}`, a comment, or remove it"
+    return Slip("E104", said, begin, help, row.at + len(row.said))
 
 
 def _signs(above: list[_Row], here: _Row) -> Slip | None:
@@ -149,7 +193,22 @@ def _dash(above: list[_Row], here: _Row) -> Slip | None:
     if row is None:
         return None
     said = "`- ` is missing, which starts an item of a list"
-    return Slip("E104", said, row.at, f"write `- {opening(row.said)}`", row.at + len(row.said))
+    sign = _SIGN.match(row.said)
+    item = row.said
+    if sign:
+        said, item = f"`{sign[1]}` stands where `- ` starts an item of a list", item[sign.end() :]
+    return Slip("E104", said, row.at, f"write `- {opening(item)}`", row.at + len(row.said))
+
+
+def _dashes(above: list[_Row], here: _Row) -> Slip | None:
+    """An item with two dashes, where the lines below it belong to one with a single dash."""
+    row = next((r for r in reversed(above) if r.column <= here.column), None)
+    if row is None or here.item or row.key - row.column != 2 * _STEP:
+        return None
+    if here.column != row.column + _STEP:
+        return None
+    said = "two dashes start an item of a list in a list"
+    return Slip("E104", said, row.start + row.column, f"write `- {opening(row.said)}`", row.at)
 
 
 def _bare(above: list[_Row], here: _Row) -> _Row | None:
@@ -194,11 +253,14 @@ def _inward(above: list[_Row]) -> Slip | None:
     return None
 
 
-def _unnamed(text: str, slip: Slip) -> Slip | None:
-    """The keys of a block without its name, which look like more of the block above."""
-    if not _OF_BLOCK.match(text, slip.start):
+def _unnamed(rows: list[_Row], slip: Slip) -> Slip | None:
+    """The keys of a block without its name, which look like more of the block above.
+
+    `rows` end with the key that is given twice.
+    """
+    if not rows or rows[-1].at != slip.start or not _OF_BLOCK.fullmatch(rows[-1].said):
         return None
-    *above, begin = _rows(text[: text.find(":", slip.start) + 1])
+    *above, begin = rows
     column = begin.column
     around = [row for row in reversed(above) if row.column <= column]
     while around and around[0].said.startswith(("params:", "inputs:")):
@@ -267,7 +329,11 @@ def _column(rows: list[_Row], above: list[_Row], here: _Row) -> Slip | None:
 
 def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
     """The line that stands in a column of its own, where that is not `here`."""
+    if len(above) == 1 and here.column == 0 < above[0].column:
+        return above[0]  # the first line of the text
     k = _around(above, here.column)
+    if k >= 0 and above[k].said == "shortcut:" and _far(above[k], above[k + 1 :]):
+        return above[k]
     if k > 0 and (_left(above[k - 1], above[k], here) or _rare(above[k], here, counts)):
         return above[k]
     if k > 0 and _BLOCK.fullmatch(above[k].said) and _BLOCK.fullmatch(here.said):
@@ -280,7 +346,9 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
         unnamed = above[k].said == "blocks:" and _OF_BLOCK.match(first.said) is not None
         usual = (above[k].column + _STEP, above[k].key + _STEP)
         fits = here.column in usual and here.column < first.column
-        odd = alone or block or unnamed
+        lost = _far(above[k], inside) and above[k].open  # the line between is gone
+        fits = fits or (lost and here.column == above[k].key + 2 * _STEP and not here.item)
+        odd = alone or block or unnamed or lost
         return first if odd and fits and counts[here.column] > 1 else None
     if len(above) < 2 or above[-1].column >= here.column or above[-1].open:
         return None
@@ -290,6 +358,11 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
     return row if between or (rare and counts[row.column] < counts[here.column]) else None
 
 
+def _far(row: _Row, inside: list[_Row]) -> bool:
+    """Whether what stands below a line is indented by more than a list and its items are."""
+    return bool(inside) and inside[0].column == row.key + 3 * _STEP
+
+
 def _rare(row: _Row, here: _Row, counts: Counter[int]) -> bool:
     """Whether a line alone starts in its column, which is none that files indent by."""
     return row.column % _STEP > 0 == here.column % _STEP and counts[row.column] == 1
@@ -297,7 +370,9 @@ def _rare(row: _Row, here: _Row, counts: Counter[int]) -> bool:
 
 def _left(before: _Row, row: _Row, here: _Row) -> bool:
     """Whether a line belongs below the one before, as `here` shows, and stands in its column."""
-    if not before.open or row.column != before.key or not row.column:
+    if not before.open or row.column != before.key:
+        return False
+    if not row.column and not (before.said == "blocks:" and _BLOCK.fullmatch(row.said)):
         return False
     if row.item:
         return here.column in (row.column + _STEP, row.key + _STEP)

@@ -120,6 +120,9 @@ def property_(text: str, at: int) -> Slip:
     """An anchor, an alias or a tag."""
     found = _PROPERTY.match(text, at)
     assert found is not None
+    if found.group() == "*" and _BEFORE.fullmatch(text, _start_of_line(text, at), at):
+        said = "`*` stands where `-` starts an item of a list"
+        return Slip("E104", said, at, "write `-`", at + 1)
     code, what, help = _PROPERTIES[text[at]]
     said = f"{what} `{opening(found.group())}` is not part of the language"
     return Slip(code, said, at, help, found.end())
@@ -143,6 +146,10 @@ def foreign_sign(text: str, start: int, stop: int, *, flow: bool) -> Slip | None
 
     A dash or a blank; in brackets a comma too, between two words that are not prose.
     """
+    if printed := scalars.PRINTED.fullmatch(text, start, stop):
+        said = f"{character(text[start])} is no quote of YAML"
+        inner = printed[1] if printed[1].isidentifier() else f'"{printed[1]}"'
+        return Slip("E103", said, start, f"write `{inner}`", stop)
     found = scalars.FOREIGN.search(text[start:stop])
     if found is None:
         comma = scalars.COMMA.search(text[start:stop]) if flow else None
@@ -179,8 +186,12 @@ def cut_off(text: str, start: int, stop: int, *, flow: bool) -> Slip | None:
         return None
     at, whole, sign = found
     quote = "'" if '"' in whole else '"'
-    help = f"put it in quotes: {quote}{text[start:at]}{whole}{quote}"
-    return Slip("E116", f"YAML ends this expression at `{sign}`", at, help, at + len(whole))
+    lead = text[start:at].strip(scalars.QUOTES)
+    help = f"put it in quotes: {quote}{lead}{whole}{quote}"
+    begin, stop = at, at + len(whole)
+    if not lead:  # quotes that are half there, or as they are printed
+        begin, stop = start, stop + (text[stop] in scalars.QUOTES)
+    return Slip("E116", f"YAML ends this expression at `{sign}`", begin, help, stop)
 
 
 def no_space(text: str, start: int, stop: int) -> Slip | None:
@@ -204,6 +215,8 @@ def no_space_behind(text: str, colon: int) -> Slip:
 
 
 def _no_space(key: str, colon: int, value: str) -> Slip:
+    if value.strip() in (",", ";"):
+        return Slip("E104", f"`{value.strip()}` follows `{key}:`", colon, f"write `{key}:`")
     help = f"write `{key}: {opening(value)}`"
     return Slip("E115", "a space is missing after `:`", colon, help)
 
@@ -274,6 +287,8 @@ def unfinished(spot: Spot, missing: str = "") -> Slip:
         before = re.split(r"[,{\[]", text[_start_of_line(text, at) : at])[-1].strip()
         if not before:
             return no_word(at)
+        if "\n" in text[start:at] and not text[at + 1 : _end_of_line(text, at)].strip():
+            return Slip("E114", f"`{text[start]}` is not closed", start, f"close it with `{close}`")
         said = f"a second `: ` follows in `{opening(before)}`"
         help = "a `,` is missing before the key, or the value needs quotes"
         return Slip("E104", said, at, help)

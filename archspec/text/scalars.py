@@ -30,7 +30,9 @@ _SIGNS = re.compile(r"[,\[\]{}:#]")
 _DASHES = "\u2010-\u2015\u2212"
 _BLANKS = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _COMMAS = "\u060c\u3001\uff0c"
-LOOKALIKE = re.compile(rf"[{_DASHES}{_BLANKS}{_COMMAS}]")
+QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\xab\xbb\"'"  # as printed, and YAML's own
+LOOKALIKE = re.compile(rf"[{_DASHES}{_BLANKS}{_COMMAS}{QUOTES[:-2]}]")
+PRINTED = re.compile(rf"[{QUOTES[:-2]}](\w+|\$\w+|\$\(.*\))[{QUOTES[:-2]}]")  # a word in quotes
 FOREIGN = re.compile(
     rf"^[ -]*(?P<dash>[{_DASHES}])(?=[\s{_BLANKS}])"
     rf"|(?:^ *|(?<=[-:,]))[{_BLANKS}]|[{_BLANKS}](?=[:#]|$)",

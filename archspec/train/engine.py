@@ -108,6 +108,10 @@ def accelerator(plan: Plan, folder: Path | None = None) -> Accelerator:
     if precision == "auto":
         half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         precision = "bf16" if half else "fp32"
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if here > gpus > 0:  # NCCL says no more than that something is invalid
+        message = f"{here} processes were started here, and GPUs there are {gpus}"
+        raise TrainError("E811", message, f"`torchrun --nproc-per-node {gpus}`: one for each")
     if AcceleratorState._shared_state:  # of a run before, which may have had another precision
         AcceleratorState._reset_state()
     trackers = list(plan.log.trackers) if plan.log is not None else []
@@ -244,7 +248,8 @@ class Training:
             for entry, group in zip(optimizer.param_groups, self.groups, strict=True)
         ]
         released(self.model)
-        self.accelerator.free_memory()
+        if self.entered is not None or on.device.type != "cpu":  # it looks through all of memory
+            on.free_memory()
         if self.sharded:  # `prepare` would wrap it for plain data parallelism
             self.network: nn.Module = on.prepare_model(moved, evaluation_mode=True)
             self.optimizer = on.prepare_optimizer(optimizer)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import broadcast, convert_outputs_to_fp32, gather_object
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from archspec.train.loading import Order, View, load, there
+from archspec.train.networks import parts
 from archspec.train.tasks.base import ROWS
 
 if TYPE_CHECKING:
@@ -57,11 +59,27 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
     mine = order.mine(whole)
     # without a share of the last batch a process goes along: weights in parts are of all at once
     batches = [share or batch[:1] for share, batch in zip(mine, whole, strict=True)]
-    for share, found in zip(mine, load(view, batches, 0), strict=True):
-        with on.autocast():
+    with _as_it_trains(model, on):
+        for share, found in zip(mine, load(view, batches, 0), strict=True):
             counted = task.score(model, *there(found, on.device))
-        add(sums, counted if share else weightless(counted))
+            add(sums, counted if share else weightless(counted))
     return reduced(sums, on)
+
+
+@contextmanager
+def _as_it_trains(model: nn.Module, on: Accelerator) -> Iterator[None]:
+    """Each network in the precision of the run, and what it gives in float32, for losses.
+
+    In a run accelerate has made its forward so already; an average, or what a file holds, has not.
+    """
+    plain = [one for one in parts(model).values() if "forward" not in vars(one)]
+    for one in plain:
+        one.forward = convert_outputs_to_fp32(on.autocast()(one.forward))
+    try:
+        yield
+    finally:
+        for one in plain:
+            del one.forward
 
 
 def reduced(sums: Sums, on: Accelerator) -> Sums:

@@ -34,10 +34,7 @@ from archspec.text import source as sources
 from archspec.text.faults import Fault, SpecError
 from archspec.text.source import Source
 
-OPS = stand_ins.declare()  # of torchvision, where they do not load beside this torch
-import torchvision.ops  # noqa: E402, F401
-
-stand_ins.allow()
+stand_ins.torchvision()
 
 COUNT = 100  # mutants of a seed
 SMALL = 50_000_000  # multiply-accumulates and parameters of a network that is run

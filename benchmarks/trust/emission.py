@@ -16,10 +16,7 @@ from archspec.module import compare
 from archspec.network import Program, loads
 from archspec.text.faults import SpecError
 
-OPS = stand_ins.declare()  # of torchvision, where they do not load beside this torch
-import torchvision.ops  # noqa: E402, F401
-
-stand_ins.allow()
+stand_ins.torchvision()
 
 
 def module_class(text: str, program: Program) -> Any:

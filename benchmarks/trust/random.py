@@ -27,10 +27,7 @@ from archspec.module.exchange import ExportError, export
 from archspec.network import Program
 from archspec.text.faults import SpecError
 
-OPS = stand_ins.declare()  # of torchvision, where they do not load beside this torch
-import torchvision.ops  # noqa: E402, F401
-
-stand_ins.allow()
+stand_ins.torchvision()
 
 COUNT = 100  # of a seed
 _ALONE, _EXPORTED = 40, 50  # each so manieth

@@ -10,6 +10,7 @@ processes that load. Both runs are to end with the same bits.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -20,12 +21,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import sklearn.datasets  # noqa: F401  (here, so that no piece has to)
+import accelerate  # noqa: F401  (this and others here, so that no piece has to)
+import sklearn.datasets  # noqa: F401
 import torch
+import torch._dynamo
+import torch.distributed.fsdp
 from safetensors.torch import load_file
 
 import archspec
+import archspec.emit
+import archspec.module
 from archspec.train import engine, reading, start, state
+
+gc.freeze()  # a piece that collects garbage would look through all of these
 
 SPEC = """\
 spec: 1

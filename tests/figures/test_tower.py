@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from checking import faults
 from figures import NETWORKS, compare, network
+from shipped import program
 
 from archspec import shelf
 from archspec.figures import RenderError
@@ -14,7 +15,7 @@ from archspec.figures.scene import Group, Path, Scene, Text
 from archspec.figures.tower import draw
 from archspec.figures.trunk import Slab, Solid, reason, trunk
 from archspec.figures.volume import Volume
-from archspec.network import Program, load, loads
+from archspec.network import Program, loads
 
 APPLIES = [name for name in NETWORKS if reason(network(name)) == ""]
 
@@ -56,15 +57,15 @@ def test_clean(name: str) -> None:
 
 @pytest.mark.parametrize("name", shelf.names())
 def test_every_shipped_spec_is_clean_or_refused(name: str) -> None:
-    program = load(name)
-    why = reason(program)
+    chosen = program(name)
+    why = reason(chosen)
     if why:
         with pytest.raises(RenderError, match="`tower` does not apply to") as error:
-            draw(program)
+            draw(chosen)
         assert (error.value.code, why in error.value.message) == ("E702", True)
         assert "\n" not in error.value.message
         return
-    scene = draw(program)
+    scene = draw(chosen)
     assert faults(scene) == []
     # every two neighbours are joined
     lines = {m.edge for m in scene.marks() if isinstance(m, Path) and m.edge is not None}

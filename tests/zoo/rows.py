@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from archspec import shelf
-from archspec.network import Program, load
 from archspec.text import source
 
 HERE = Path(__file__).resolve().parent
@@ -61,8 +59,3 @@ def shipped() -> list[Row]:
         names = dict.fromkeys((spec, *data.get("variants", {})))
         found += [Row(spec, name, expect.get(name, {})) for name in names]
     return found
-
-
-@cache
-def program(spec: str, name: str) -> Program:
-    return load(spec, None if name == spec else name)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from references import NAMED, REFERENCES, Reference
-from rows import Row, measured, program, published, shipped
+from rows import Row, measured, published, shipped
+from shipped import program
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archspec import weights
-from archspec.module import network_class
+from archspec.module import compare, network_class
 from archspec.network import Program
 
 pytestmark = pytest.mark.zoo
@@ -69,10 +70,11 @@ def test_totals_are_the_measured(row: Row) -> None:
 @pytest.mark.usefixtures("torchvision")
 @pytest.mark.parametrize("row", SHIPPED, ids=str)
 def test_module_is_what_the_spec_expects(row: Row) -> None:
-    """Its parameters and PyTorch's count of its arithmetic, and the shapes that come out."""
+    """Its weights, PyTorch's count of its arithmetic, and the shapes that come out."""
     chosen = program(row.spec, row.name)
     assert chosen.warnings == []
     module = on_meta(chosen).eval()
+    compare(module, chosen)
     assert sum(p.numel() for p in module.parameters()) == row.facts["params"]
     samples = [x.to("meta") for x in inputs(chosen, 2, None)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -23,7 +23,7 @@ from torch.nn import functional
 from archspec.train.errors import TrainError
 from archspec.train.named import Called, loss
 from archspec.train.targets import NONE, PICTURE
-from archspec.train.tasks.base import Move, Sums, Task, count, one_input, seeds, wide
+from archspec.train.tasks.base import Move, Sums, Task, beside, count, one_input, seeds, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -81,7 +81,7 @@ class Reconstruction(Task):
         """The loss, and what is counted."""
         found = self.criterion(output, clean)
         before, after = (_squared(one, clean) for one in (given, output.detach()))
-        numbers = after.new_tensor(clean.numel())
+        numbers = beside(after, clean.numel())
         sums = {"squared": after, "squared_input": before, "numbers": numbers}
         return found, {**count(found, clean), **sums}
 

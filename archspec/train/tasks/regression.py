@@ -11,7 +11,7 @@ from archspec.train.errors import TrainError
 from archspec.train.inputs import call
 from archspec.train.named import Called, loss
 from archspec.train.targets import NUMBERS
-from archspec.train.tasks.base import Move, Sums, Task, count, wide
+from archspec.train.tasks.base import Move, Sums, Task, beside, count, wide
 
 if TYPE_CHECKING:
     from archspec.network import Program
@@ -89,5 +89,5 @@ def _errors(output: Tensor, target: Tensor) -> Sums:
     return {
         "squared": apart.square().sum(),
         "absolute": apart.abs().sum(),
-        "numbers": apart.new_tensor(apart.numel()),
+        "numbers": beside(apart, apart.numel()),
     }

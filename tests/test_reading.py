@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import random
 import re
+from typing import Any
 
 import pytest
 from random_specs import from_seed
 
 from archspec.emit import reading
-from archspec.emit.reading import Reading, UnsafeTextError
+from archspec.emit.reading import Part, Reading, Several, UnsafeTextError
 from archspec.network import load, loads
 
 
@@ -22,23 +23,45 @@ def whole(text: str) -> str:
 def bit_by_bit(text: str) -> str:
     """The same, put together of the parts in which a text is read."""
     read = Reading(text)
-    for function in read.spans:
-        parts = [*read.body(function)]
-        function.body = [ast.increment_lineno(s, p.above) for p in parts for s in p.statements]
-    return _dumped(read.tree)
+    body: list[ast.stmt] = []
+    for part in read.outermost():
+        for function in functions(part):
+            parts = read.body(function, part.above)()
+            function.body = [node for inner in parts for node in _moved(inner, part.above)]
+        body += _moved(part, 0)
+    return _dumped(ast.Module(body, []))
+
+
+def functions(part: Part) -> list[ast.FunctionDef]:
+    return [n for s in part.nodes for n in ast.walk(s) if isinstance(n, ast.FunctionDef)]
+
+
+def _moved(part: Part, above: int) -> list[Any]:
+    """The nodes of a part, all entries of their brackets with them, at the lines of another."""
+    for node in [n for outer in part.nodes for n in ast.walk(outer)]:
+        if isinstance(node, ast.Call | ast.List | ast.Tuple):
+            entries = node.args if isinstance(node, ast.Call) else node.elts
+            if entries and isinstance(entries[0], Several):
+                every = [n for p in entries[0].parts() for n in _moved(p, part.above)]
+                entries[:] = [n for n in every if not isinstance(n, ast.keyword)]
+                if isinstance(node, ast.Call):
+                    node.keywords = [n for n in every if isinstance(n, ast.keyword)]
+    return [ast.increment_lineno(node, part.above - above) for node in part.nodes]
 
 
 def _dumped(tree: ast.AST) -> str:
     return re.sub(r", end_\w+=\d+", "", ast.dump(tree, include_attributes=True))
 
 
-@pytest.mark.parametrize("spec", ["unet", "spatial_transformer", "lstm_classifier"])
+@pytest.mark.parametrize("spec", ["unet", "vgg16", "spatial_transformer", "lstm_classifier"])
 @pytest.mark.parametrize("lines", [1, 30])
 def test_what_is_written_is_read(spec: str, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_LINES", lines)
+    monkeypatch.setattr(reading, "_LONG", lines)
     text = load(spec).code
     assert bit_by_bit(text) == whole(text)
-    assert all(len(n.body) == 1 for n in Reading(text).spans)
+    parts = Reading(text).outermost()
+    assert all(len(n.body) == 1 for part in parts for n in functions(part) if n.col_offset)
 
 
 METHOD = "class A(B):\n    def f(self, x=0):\n        y = x\n"
@@ -62,6 +85,18 @@ ODD = [
     "    def g(self):\n",
     "    \n        y = 1\n",
     "        return 'a\n",
+    "        z = (\n            1,\n            2,\n        )\n",
+    "        z = f(\n            1,\n            k=3,\n            m=4,\n        )\n",
+    "        z = f(\n            *x,\n            **y,\n        )\n",
+    "        z = f(\n            k=3,\n            1,\n        )\n",  # in no order
+    "        z = f(\n            1) + f(,\n            2,\n        )\n",
+    "        z = f(\n            g(\n            1,\n            )\n            + 2,\n        )\n",
+    "        z = [\n            1,  # one,\n            2  # two,\n            ,\n        ]\n",
+    "        z = [\n            1  # one,\n            2,\n        ]\n",
+    '        z = [\n            """,\n            2,\n            """,\n        ]\n',
+    "        (\n            z,\n            y,\n        ) = 1, 2\n",
+    "        for z in (\n            1,\n            2,\n        ):\n            y = z\n",
+    "        z = {1: f(\n            2,\n            3,\n        )}\n",
 ]
 
 
@@ -71,6 +106,7 @@ def test_an_odd_text_is_read_as_it_is_or_refused(
     odd: str, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_LINES", lines)
+    monkeypatch.setattr(reading, "_LONG", lines)
     _alike(METHOD + odd)
     _alike(METHOD + odd + "\n        return 3\n")
 
@@ -87,6 +123,7 @@ def _alike(text: str) -> bool:
 
 def test_lines_that_went_astray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_LINES", 1)
+    monkeypatch.setattr(reading, "_LONG", 1)
     draw = random.Random(0)
     text = loads(from_seed(3)).code
     assert sum(_alike(_astray(text, draw)) for _ in range(50)) > 10

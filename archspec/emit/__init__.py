@@ -62,7 +62,8 @@ def emit(
 
 def _written(again: Again, name: str, origin: str, init: Init | None) -> tuple[str, Declared]:
     """The text, and what it names; all else that lowering made is gone before the proof."""
-    whole = lower(again, name, init)
+    with again.forgotten():
+        whole = lower(again, name, init)
     return _file(whole, origin), Declared(whole.imported, whole.functions)
 
 

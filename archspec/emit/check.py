@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archspec.emit.reading import Part, Reading, UnsafeTextError
+from archspec.emit.reading import Part, Reading, Several, UnsafeTextError
 from archspec.layers.plugin import TORCH
 
 _ALLOWED: tuple[type[ast.AST], ...] = (
@@ -16,6 +16,7 @@ _ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Name, ast.Attribute, ast.Constant, ast.Call, ast.keyword, ast.Starred, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Subscript,
     ast.Slice, ast.GeneratorExp, ast.ListComp, ast.comprehension, ast.JoinedStr, ast.FormattedValue,
+    Several,  # each of its parts is looked at for itself
 )  # fmt: skip
 # Fields that hold words and numbers, or operators and contexts: of these every kind may stand.
 _PLAIN = frozenset({
@@ -100,10 +101,6 @@ class Gate:
         self.used: dict[str, int] = {}  # names that are read, with a line where each is
         self.bound: set[str] = set()  # and those that are given a meaning
         self.reading = Reading(text, self._look)
-        for statement in self.reading.tree.body:
-            if not isinstance(statement, _OUTERMOST) and not _is_docstring(statement):
-                said = f"{type(statement).__name__} outside of any class"
-                raise UnsafeTextError(said, statement.lineno, text)
 
     def close(self) -> None:
         """To be called once the text is to be used."""
@@ -116,6 +113,10 @@ class Gate:
 
     def _look(self, part: Part) -> None:
         try:
+            for node in part.nodes if part.outermost else ():
+                if not isinstance(node, _OUTERMOST) and not _is_docstring(node):
+                    said = f"{type(node).__name__} outside of any class"
+                    raise UnsafeTextError(said, node.lineno)
             _walk(part, self.declared, self.used, self.bound)
         except UnsafeTextError as unsafe:
             unsafe.line, unsafe.text = unsafe.line + part.above, self.text
@@ -132,7 +133,7 @@ def verify(text: str, declared: Declared = Declared()) -> Reading:
 def _walk(part: Part, declared: Declared, used: dict[str, int], bound: set[str]) -> None:
     """Adds the names that are read, with a line where each is, and those that get a meaning."""
     special = declared.kinds
-    stack: list[Any] = [*part.statements]  # depth first: what was just made is still at hand
+    stack: list[Any] = [*part.nodes]  # depth first: what was just made is still at hand
     while stack:
         node = stack.pop()
         kind = type(node)

@@ -1,38 +1,55 @@
-"""Emitted text → its syntax tree, in which methods are parsed a few lines at a time, as they run.
+"""Emitted text → its syntax trees, parsed a few lines at a time, as they are asked for.
 
 A tree takes a hundred times the memory of its text: of a network that is written out it would be
-most of what compiling takes. So what stands in methods is left out of the tree, and parsed for
-itself:
+most of what compiling takes. So a text is parsed in parts of whole statements, and what stands in a
+method, or in a long bracket, is left out of the part around it and parsed for itself:
 
     class Net(nn.Module):                       ClassDef("Net", …)
         def __init__(self) -> None:                 FunctionDef("__init__", …, [`...`])
             super().__init__()                  body(…): [Expr(…), Assign(…)]
-            self.conv = nn.Conv2d(3, 8, 1)
+            self.layers = nn.Sequential(            Call("Sequential", [Several(…)])
+                nn.Conv2d(3, 8, 1),             Several: [Call("Conv2d", …), Call("ReLU", …), …]
+                nn.ReLU(),
+                …
 
-That comes to the tree of the whole text. What stands in a method was one statement to the parser,
-`...`, in its place; and lines that parse by themselves are whole statements, behind which the next
-begins.
+That comes to the tree of the whole text. What was left out was one statement or one entry to the
+parser, `...`, in its place. Lines that parse by themselves are whole statements, behind which the
+next begins; those that parse as what a call is given, with more behind them, are whole entries.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 _LINES = 30  # at least, that are parsed at a time
-_KEPT = 100  # parts, those used last: most texts are parsed once
+_LONG = 60  # lines of a bracket, from which on its entries are left out
+_KEPT = 30  # parts, those used last: most texts are parsed once
 _METHOD, _INSIDE = "    def ", "        "
 _WITHIN = (" ", ")", "]", "}", "else:", "elif ")  # with these no statement begins
 Span = tuple[int, int]  # of lines: the first, counted from 0, and the one behind the last
+Key = tuple[str, int, int]  # of a part: what kind of nodes, and its span
 
 
 class Part(NamedTuple):
-    """Statements that follow each other. `above`: what the number of a line there lacks."""
+    """Statements, or entries, that follow each other. `above`: what the number of a line lacks.
+
+    `outermost`: they stand in nothing.
+    """
 
     above: int
-    statements: list[ast.stmt]
+    nodes: list[Any]
+    outermost: bool = False
+
+
+class Several(ast.expr):
+    """All entries of a long bracket, in its place in a tree: `parts` gives them."""
+
+    def __init__(self, parts: Callable[[], Iterator[Part]]) -> None:
+        super().__init__()
+        self.parts = parts
 
 
 class UnsafeTextError(AssertionError):
@@ -47,54 +64,87 @@ class UnsafeTextError(AssertionError):
 
 
 class Reading:
-    """A text, and its tree without what stands in methods. Raises UnsafeTextError on no Python.
+    """A text, parsed as it is asked for; where it is no Python, UnsafeTextError is raised then.
 
     `look` is given each part once, before anybody else.
     """
 
     def __init__(self, text: str, look: Callable[[Part], None] = lambda part: None) -> None:
         self.text, self.lines, self.look = text, text.split("\n"), look
-        inside, left = dict(_methods(self.lines)), self.lines.copy()
-        for behind, first in inside.items():
-            left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}..."]
-        self.tree = self._tree(left, 0)
-        functions = [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)]
-        ends = {f.body[0].lineno: f for f in functions if len(f.body) == 1}
-        odd = inside.keys() - ends.keys()  # in a text, in brackets, or not all of a method
-        if odd:
-            raise UnsafeTextError("what is no method in the emitted text", min(odd), text)
-        self.spans: dict[ast.FunctionDef, list[Span]] = {
-            ends[behind]: [*_cut(self.lines, first, behind)] for behind, first in inside.items()
-        }
-        self.unseen = {span for spans in self.spans.values() for span in spans}
+        self.inside = dict(_methods(self.lines))
+        self.left = self.lines.copy()
+        for behind, first in self.inside.items():
+            self.left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}..."]
+        self.outer = [("outermost", *span) for span in _cut(self.left, (0, len(self.left)), "")]
+        within = [key for behind in self.inside for key in self._within(behind)]
+        self.unseen: set[Key] = {*self.outer, *within}
         self.parsed = lru_cache(_KEPT)(self._parsed)
-        look(Part(0, self.tree.body))
 
-    def body(self, function: ast.FunctionDef) -> Iterator[Part]:
-        """What stands in a function. Raises UnsafeTextError."""
-        if function not in self.spans:
-            yield Part(0, function.body)
-        for span in self.spans.get(function, ()):
-            yield self.parsed(*span)
+    def outermost(self) -> Iterator[Part]:
+        """What stands in nothing; of classes all but what stands in their methods."""
+        for key in self.outer:
+            yield self._parsed(*key)
+
+    def body(self, function: ast.FunctionDef, above: int) -> Callable[[], Iterator[Part]]:
+        """What gives the statements of a function, which stands in a part with this `above`."""
+        behind = above + function.body[0].lineno
+        if behind not in self.inside:
+            return lambda: iter([Part(above, function.body)])
+        return lambda: (self.parsed(*key) for key in self._within(behind))
 
     def rest(self) -> None:
-        """Looks at what nobody has asked for. Raises UnsafeTextError."""
-        for span in sorted(self.unseen):
-            self.parsed(*span)
+        """Looks at what nobody has asked for."""
+        while self.unseen:
+            for key in sorted(self.unseen):
+                self._parsed(*key)
 
-    def _parsed(self, first: int, behind: int) -> Part:
-        """Some lines of a method, which are to be whole statements of it."""
-        above = first - 1
-        tree = self._tree(["class _:", *self.lines[first:behind]], above)
+    def _within(self, behind: int) -> Iterator[Key]:
+        """The parts of the method that ends there."""
+        for span in _cut(self.lines, (self.inside[behind], behind), _INSIDE):
+            yield "statements", *span
+
+    # ------------------------------------------------------------ one part
+
+    def _parsed(self, kind: str, first: int, behind: int) -> Part:
+        left_out: list[Span] = []
+        if kind == "outermost":
+            part = self._outermost(first, behind)
+        else:
+            lines, left_out = self._without_entries(first, behind)
+            part = (self._entries if kind == "entries" else self._statements)(lines, first)
+            self._put_back(part, left_out)
+        if (kind, first, behind) in self.unseen:
+            self.look(part)
+            self.unseen.remove((kind, first, behind))
+            self.unseen.update(key for span in left_out for key in self._entered(span))
+        return part
+
+    def _outermost(self, first: int, behind: int) -> Part:
+        """Lines that are to be whole statements, which stand in nothing."""
+        nodes = self._tree(self.left[first:behind], first).body
+        functions = [n for s in nodes for n in ast.walk(s) if isinstance(n, ast.FunctionDef)]
+        ends = {first + f.body[0].lineno for f in functions if len(f.body) == 1}
+        odd = {end for end in self.inside if first < end <= behind} - ends
+        if odd:  # in a text, in brackets, or not all of a method
+            raise UnsafeTextError("what is no method in the emitted text", min(odd), self.text)
+        return Part(first, nodes, outermost=True)
+
+    def _statements(self, lines: list[str], first: int) -> Part:
+        """Lines that are to be whole statements of a method."""
+        tree = self._tree(["class _:", *lines], first - 1)
         inside = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
         if len(tree.body) > 1 or inside[0].col_offset != len(_INSIDE):
             said = "what stands further in or out in the emitted text"
             raise UnsafeTextError(said, first + 1, self.text)
-        part = Part(above, inside)
-        if (first, behind) in self.unseen:
-            self.look(part)
-            self.unseen.remove((first, behind))
-        return part
+        return Part(first - 1, inside)
+
+    def _entries(self, lines: list[str], first: int) -> Part:
+        """Lines that are to be whole entries of a bracket, behind which others may stand."""
+        tree = self._tree(["_(", *lines, "_=_)"], first - 1)
+        node = tree.body[0].value if isinstance(tree.body[0], ast.Expr) else None
+        if len(tree.body) > 1 or not isinstance(node, ast.Call) or type(node.func) is not ast.Name:
+            raise UnsafeTextError("an odd bracket in the emitted text", first + 1, self.text)
+        return Part(first - 1, [*node.args, *node.keywords[:-1]])
 
     def _tree(self, lines: list[str], above: int) -> ast.Module:
         try:
@@ -102,6 +152,75 @@ class Reading:
         except SyntaxError as wrong:
             line = (wrong.lineno or 1) + above
             raise UnsafeTextError(f"{wrong.msg} in the emitted text", line, self.text) from None
+
+    # ------------------------------------------------------------ long brackets
+
+    def _without_entries(self, first: int, behind: int) -> tuple[list[str], list[Span]]:
+        """Some lines, `...` for the entries of each long bracket, and where these stand."""
+        lines, left_out = self.lines[first:behind], [*_long(self.lines, first, behind)]
+        for start, end in left_out:
+            lines[start - first : end - first] = [*[""] * (end - start - 1), "...,"]
+        return lines, left_out
+
+    def _put_back(self, part: Part, left_out: list[Span]) -> None:
+        """What gives the entries that are left out, in place of each `...`."""
+        ends = {end - part.above: (start, end) for start, end in left_out}
+        for node in (n for outer in part.nodes for n in ast.walk(outer)) if ends else ():
+            entries = _alone(node)
+            if entries and entries[0].lineno in ends:
+                keys = self._entered(ends.pop(entries[0].lineno))
+                called = isinstance(node, ast.Call)
+                entries[0] = Several(partial(self._together, keys, called=called))
+        if ends:
+            line = min(ends) + part.above
+            raise UnsafeTextError("an odd bracket in the emitted text", line, self.text)
+
+    def _together(self, keys: list[Key], *, called: bool) -> Iterator[Part]:
+        """The entries of one bracket: those with a name once, in a call, and behind all others."""
+        names: list[str] = []
+        for key in keys:
+            part = self.parsed(*key)
+            more = [n.arg or "" for n in part.nodes if isinstance(n, ast.keyword)]
+            behind = bool(names) and len(more) < len(part.nodes)
+            names += more
+            if behind or len(set(names)) < len(names) or (more and not called):
+                said = "an odd bracket in the emitted text"
+                raise UnsafeTextError(said, key[1] + 1, self.text)
+            yield part
+
+    def _entered(self, span: Span) -> list[Key]:
+        """The parts of what stands in a bracket."""
+        first = self.lines[span[0]]
+        pad = first[: len(first) - len(first.lstrip(" "))]
+        return [("entries", *part) for part in _cut(self.lines, span, pad)]
+
+
+def _alone(node: ast.AST) -> list[ast.expr]:
+    """The entries of a bracket in which there is only `...`."""
+    entries: list[ast.expr] = []
+    if isinstance(node, ast.Call) and not node.keywords:
+        entries = node.args
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        entries = node.elts
+    only = entries[0] if len(entries) == 1 else None
+    return entries if isinstance(only, ast.Constant) and only.value is ... else []
+
+
+def _long(lines: list[str], at: int, behind: int) -> Iterator[Span]:
+    """What stands in each long bracket: a line or more for each entry, a comma behind each."""
+    while at < behind:
+        line, at = lines[at], at + 1
+        if not line.endswith(("(", "[")):
+            continue
+        pad = " " * (len(line) - len(line.lstrip(" ")))
+        end = next((n for n in range(at, behind) if not lines[n].startswith(f"{pad} ")), behind)
+        if end - at < _LONG or end == behind or lines[end].strip(" )],:"):
+            continue
+        inside = lines[at][: len(lines[at]) - len(lines[at].lstrip(" "))]
+        starts = [n for n in range(at + 1, end) if _begins(lines[n], inside)]
+        if starts and all(lines[n - 1].endswith(",") for n in (*starts, end)):
+            yield at, end
+            at = end
 
 
 def _methods(lines: list[str]) -> Iterator[Span]:
@@ -116,12 +235,16 @@ def _methods(lines: list[str]) -> Iterator[Span]:
             yield behind, first
 
 
-def _cut(lines: list[str], first: int, behind: int) -> Iterator[Span]:
-    """Lines of a method in parts that begin where a statement does."""
+def _cut(lines: list[str], span: Span, pad: str) -> Iterator[Span]:
+    """Lines in parts that begin where, so far in, a statement or an entry does."""
+    first, behind = span
     for end in range(first + _LINES, behind):
-        line = lines[end]
-        begins = line.startswith(_INSIDE) and not line.startswith(_WITHIN, len(_INSIDE))
-        if begins and end - first >= _LINES:
+        if end - first >= _LINES and _begins(lines[end], pad):
             yield first, end
             first = end
     yield first, behind
+
+
+def _begins(line: str, pad: str) -> bool:
+    """Whether a statement or an entry begins, so far in."""
+    return line > pad and line.startswith(pad) and not line.startswith(_WITHIN, len(pad))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from archspec.expressions.sym import number
 
 
+@lru_cache(1024)
 def name(text: str) -> ast.expr:
-    """A dotted name."""
+    """A dotted name, which nobody changes."""
     first, *rest = text.split(".")
     node: ast.expr = ast.Name(first)
     for part in rest:

@@ -8,6 +8,7 @@ What is alike is shared: an instance of a block that the change does not reach i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,15 @@ class Again:
     ) -> None:
         self.root, self.running = graph.root, graph.running
         self.variant, self.params, self.inputs = variant, params, inputs
+
+    @contextmanager
+    def forgotten(self) -> Iterator[None]:
+        """What is expanded meanwhile is not kept for networks to come."""
+        instances = self.root.origin.state.instances
+        own = len(instances)
+        yield
+        for key in list(instances)[own:]:
+            del instances[key]
 
     def follows(self, value: Value, axis: int) -> bool:
         """Whether a size of a value of the network follows from a free axis."""

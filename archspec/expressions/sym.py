@@ -95,8 +95,16 @@ def written(value: Any) -> ast.expr:
 
 def number(value: float) -> ast.expr:
     """A number as Python writes it: `-1`, `float("-inf")`."""
+    if type(value) is int:
+        return _integer(value)
     if value in (math.inf, -math.inf):
         return ast.Call(ast.Name("float", ast.Load()), [ast.Constant(str(value))], [])
+    return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+
+
+@lru_cache(1024)
+def _integer(value: int) -> ast.expr:
+    """Most numbers are these, and few: one tree of each, which nobody changes."""
     return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -156,10 +157,17 @@ def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list
         numbers = [dims(v)[a] for v in values]
         if isinstance(size, Sym):
             said = sum(map(len, size.terms)) <= LONGEST and not any(map(_unknown, size.terms))
-            found.append(size if said and (len(rows) == 1 or holds(size, rows, numbers)) else None)
+            right = said and (len(rows) == 1 or holds(size, rows, numbers))
+            found.append(_one(int(size), tuple(size.terms.items())) if right else None)
         else:
             found.append(size if size is not None and alike(numbers) else None)
     return found
+
+
+@lru_cache(4096)
+def _one(number: int, terms: tuple[tuple[str, int], ...]) -> Sym:
+    """A size as one object: most flows have those of the flow before."""
+    return Sym(number, dict(terms))
 
 
 def _unknown(atom: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from archspec.emit.lowering.flow import Flow, PlainError, Row, holds
 from archspec.emit.lowering.scope import Scope
-from archspec.emit.syntax import Line, Stmt, call
+from archspec.emit.syntax import Line, Stmt, call, name
 from archspec.expressions.sym import FAILURES, Sym, evaluate, written
 from archspec.language import Item
 
@@ -17,10 +17,10 @@ from archspec.language import Item
 def member(segment: str) -> ast.expr:
     """`self.conv1`; `self[0]` of a class of numbers; `self.get_submodule("block1-0")`."""
     if segment.isidentifier():
-        return ast.Attribute(ast.Name("self"), segment)
+        return ast.Attribute(name("self"), segment)
     if not segment.isdigit():
         return call("self.get_submodule", ast.Constant(segment))
-    return ast.Subscript(ast.Name("self"), ast.Constant(int(segment)))
+    return ast.Subscript(name("self"), ast.Constant(int(segment)))
 
 
 def set_member(segment: str, value: ast.expr) -> Stmt:

@@ -15,6 +15,7 @@ from archspec.emit.lowering.modules import Place
 from archspec.emit.lowering.scope import Unit
 from archspec.emit.syntax import call
 from archspec.emit.text import render
+from archspec.expand.tree import Copy
 from archspec.language import Item
 from archspec.layers.base import Layer
 
@@ -26,6 +27,12 @@ class Member:
     attribute: ast.expr | None
     item: Item
     layer: Layer | None = None
+
+
+def made(unit: Unit, copy: Copy, member: Member) -> None:
+    """Notes what a copy is, if its weights are used again."""
+    if id(copy) in unit.whole.reused:
+        unit.made[id(copy)] = member
 
 
 def owner_of(unit: Unit, place: Place) -> Member | None:

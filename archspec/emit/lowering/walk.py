@@ -214,7 +214,7 @@ def _module(site: Site, place: Place) -> None:
         if reached is not None and isinstance(sink, Members):
             _claimed(site, place, made, reached)
         for c in place.copies:
-            unit.made[id(c)] = owners.Member(reached, place.item, made.layer)
+            owners.made(unit, c, owners.Member(reached, place.item, made.layer))
     _call(site, place, made, reached)
 
 
@@ -347,7 +347,7 @@ def _listed(site: Site, place: Place) -> None:
         unit.claim(place.segment, place.item)
         site.init += unit.whole.inits.group_init(site.scope, bodies, reached)
     for c in place.copies:
-        unit.made[id(c)] = owners.Member(reached, place.item)
+        owners.made(unit, c, owners.Member(reached, place.item))
 
 
 def _columned(sink: Positional, paths: Sequence[Body], classes: Sequence[Info]) -> None:
@@ -562,7 +562,7 @@ def _in_a_line(site: Site, copies: Copies, text: ast.expr) -> None:
     for cs in copies.each:
         for k, c in enumerate(cs):
             at = ast.Subscript(reached, ast.Constant(k)) if reached is not None else None
-            unit.made[id(c)] = owners.Member(at, copies.item)
+            owners.made(site.scope.unit, c, owners.Member(at, copies.item))
 
 
 def _in_a_loop(site: Site, copies: Copies, text: ast.Constant, at: int) -> None:

@@ -203,8 +203,8 @@ class Whole:
             try:
                 self._settle(group, [*group.instances, *beside], title, before)
             except PlainError as failed:
-                group.info = None
-                return failed
+                group.info = None  # and what was tried may go: the traceback holds all of it
+                return PlainError(str(failed), failed.bases, failed.params)
             return None
 
         failed = attempt(group.beside)

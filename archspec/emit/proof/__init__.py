@@ -94,14 +94,14 @@ def _made(machine: Machine) -> Box:
     return box
 
 
-def _defined(lines: Sequence[str]) -> Callable[[Any], bool]:
+def _defined(lines: Sequence[str]) -> Callable[[Any, int], bool]:
     """What says of a definition whether it is one that stands above the networks' classes."""
 
-    def opaque(node: ast.ClassDef | ast.FunctionDef) -> bool:
+    def opaque(node: ast.ClassDef | ast.FunctionDef, above: int) -> bool:
         known = source().get(node.name)
         if known is None:
             return False
-        if "\n".join(lines[node.lineno - 1 : node.end_lineno]) != known:
+        if "\n".join(lines[above + node.lineno - 1 : above + (node.end_lineno or 0)]) != known:
             raise Refused(f"has another definition of {node.name}")
         return True
 

@@ -41,7 +41,7 @@ from archspec.emit.proof.made import (
     kinds,
 )  # fmt: skip
 from archspec.emit.proof.terms import Bound, Dotted, Refused, Term, Terms, frozen, named, unknown
-from archspec.emit.reading import Part, Reading
+from archspec.emit.reading import Part, Reading, Several
 from archspec.layers.base import TENSORS, TIED
 from archspec.layers.registry import REGISTRY, ops_of
 
@@ -123,23 +123,27 @@ class Machine:
     `opaque` says of a class or function whether it is one that stands above the networks' classes.
     """
 
-    def __init__(self, reading: Reading, opaque: Callable[[Any], bool]) -> None:
-        self.body = reading.body
+    def __init__(self, reading: Reading, opaque: Callable[[Any, int], bool]) -> None:
+        self.reading = reading
         self.globals: dict[str, Any] = {**_SAFE, **_OF_MODULES}
         self.globals |= {"torch": Dotted("torch"), "nn": Dotted("nn")}  # layers' templates say them
         self.last: Class | None = None
         self.leaves: dict[Any, Leaf] = {}  # by what they are made of: equal ones are one
         self.dotted: dict[tuple[str, str], Dotted] = {}
-        for node in reading.tree.body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                self._import(node)
-            elif isinstance(node, ast.ClassDef):
-                self._class(node, opaque(node))
-            elif isinstance(node, ast.FunctionDef):
-                opaque(node)
-                self.globals[node.name] = _function(node)
-            else:
-                self.statement(node, Frame(self.globals))
+        for above, nodes, _ in reading.outermost():
+            for node in nodes:
+                self._define(node, above, opaque)
+
+    def _define(self, node: ast.stmt, above: int, opaque: Callable[[Any, int], bool]) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+        elif isinstance(node, ast.ClassDef):
+            self._class(node, above, opaque(node, above))
+        elif isinstance(node, ast.FunctionDef):
+            opaque(node, above)
+            self.globals[node.name] = self._function(node, above)
+        else:
+            self.statement(node, Frame(self.globals))
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         module = node.module if isinstance(node, ast.ImportFrom) else "torch"
@@ -148,24 +152,38 @@ class Machine:
             dotted = Dotted(name if module in _SHORT else f"{module}.{name}")
             self.globals[alias.asname or name] = dotted
 
-    def _class(self, node: ast.ClassDef, opaque: bool) -> None:
+    def _class(self, node: ast.ClassDef, above: int, opaque: bool) -> None:
         first = node.bases and (opaque or len(node.bases) == 1)  # all of them is one torch class
         base = ast.unparse(node.bases[0]) if first else ""
         if not opaque and base not in _CONTAINERS:
             raise unknown(f"a class {node.name} that is a {base}")
         own = [] if opaque else [n for n in node.body if isinstance(n, ast.FunctionDef)]
-        self.last = Class(node.name, base, {n.name: self._method_of(n) for n in own}, opaque)
+        methods = {n.name: self._method_of(n, above) for n in own}
+        self.last = Class(node.name, base, methods, opaque)
         self.globals[node.name] = self.last
 
-    def _method_of(self, node: ast.FunctionDef) -> Function:
+    def _method_of(self, node: ast.FunctionDef, above: int) -> Function:
         """A method; what its defaults name is there, because it is read when the class is."""
-        found = _function(node)
+        found = self._function(node, above)
         for default in found.defaults.values():
             value = self.value(default, Frame({}))
             torchs = type(value) is Dotted and value.name.startswith("nn.")
             if torchs and value.name not in _activations():
                 raise unknown(f"a default of {node.name}, {value.name}")
         return found
+
+    def _function(self, node: ast.FunctionDef, above: int) -> Function:
+        given = node.args
+        for annotation in (node.returns, *(a.annotation for a in given.args)):
+            if not _is_type(annotation):  # it is read when the function is defined
+                raise unknown(f"a type of {node.name}")
+        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
+            raise unknown(f"the signature of {node.name}")
+        names = [a.arg for a in given.args]
+        last = names[len(names) - len(given.defaults) :]
+        tensor = node.returns is not None and ast.unparse(node.returns) == "Tensor"
+        defaults = dict(zip(last, given.defaults, strict=True))
+        return Function(node.name, names, defaults, tensor, self.reading.body(node, above))
 
     # ------------------------------------------------------------ calls of what the text defines
 
@@ -197,19 +215,14 @@ class Machine:
     def _asleep(self, cls: Class, box: Box) -> None:
         """What a `train` of the class's own leaves in evaluation mode: from the start on, too."""
         train, init = cls.methods["train"], cls.methods.get("__init__")
-        first, *rest = self.body(train.node)
-        called, *after = first.statements
-        said = (train.names, ast.unparse(called), self._end(train))
-        begins = init is not None and self._end(init) == "self.train()"
+        first, *rest = train.body()
+        called, *after = first.nodes
+        said = (train.names, ast.unparse(called), _end(train))
+        begins = init is not None and _end(init) == "self.train()"
         if said != (["self", "mode"], "super().train(mode)", "return self") or not begins:
             raise unknown("a train() of another form")
         parts = [Part(first.above, after), *rest]
         self.run(parts, Frame({"self": Ref("", box), "mode": True}, box))
-
-    def _end(self, func: Function) -> str:
-        """The last statement of a function."""
-        *_, last = self.body(func.node)
-        return ast.unparse(last.statements[-1])
 
     def leaf(self, target: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Leaf:
         return self._known(Leaf(target, tuple(args), kwargs))
@@ -226,14 +239,14 @@ class Machine:
         names = frame.names
         given = dict(zip(func.names, args, strict=False))
         if len(args) > len(func.names) or not kwargs.keys() <= set(func.names) - given.keys():
-            raise Refused(f"gives {func.node.name} other arguments than it takes")
+            raise Refused(f"gives {func.name} other arguments than it takes")
         names.update(given, **kwargs)
         for name in func.names:
             if name not in names:
                 if name not in func.defaults:
-                    raise Refused(f"does not give {func.node.name} its {name}")
+                    raise Refused(f"does not give {func.name} its {name}")
                 names[name] = self.value(func.defaults[name], Frame({}))
-        returned = self.run(self.body(func.node), frame)
+        returned = self.run(func.body(), frame)
         return None if returned is None else returned[0]
 
     def looped(self, fill: Fill, seen: Seen) -> dict[str, Any]:
@@ -253,7 +266,7 @@ class Machine:
         """Runs what stands in a function; what is returned, in a list, where it returns."""
         for part in parts:
             frame.above = part.above
-            returned = self.block(part.statements, frame)
+            returned = self.block(part.nodes, frame)
             if returned is not None:
                 return returned
         return None
@@ -435,10 +448,19 @@ class Machine:
         ends = (node.lower, node.upper, node.step)
         return slice(*(None if e is None else self.value(e, frame) for e in ends))
 
-    def _several(self, nodes: Iterable[ast.expr], frame: Frame) -> list[Any]:
+    def _several(
+        self, nodes: Iterable[Any], frame: Frame, named: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """The entries of a bracket; of a call those with a name go into `named`."""
         found: list[Any] = []
         for node in nodes:
-            if type(node) is ast.Starred:
+            kind = type(node)
+            if kind is Several:
+                for part in node.parts():
+                    found += self._several(part.nodes, frame, named)
+            elif kind is ast.keyword and named is not None:
+                named[node.arg or ""] = self.value(node.value, frame)
+            elif kind is ast.Starred:
                 found += _each(self.value(node.value, frame))
             else:
                 found.append(self.value(node, frame))
@@ -518,8 +540,7 @@ class Machine:
 
     def _call(self, node: ast.Call, frame: Frame) -> Any:
         func = self.value(node.func, frame)
-        args = self._several(node.args, frame)
-        kwargs = {k.arg or "": self.value(k.value, frame) for k in node.keywords}
+        args, kwargs = self._given(node, frame)
         kind = type(func)
         if kind is Ref and frame.run is not None:
             return frame.run.call(func, args, kwargs)
@@ -541,17 +562,24 @@ class Machine:
             return self._asked(func, args, frame)
         return _computed(func, args, kwargs)
 
+    def _given(self, node: ast.Call, frame: Frame) -> tuple[list[Any], dict[str, Any]]:
+        kwargs: dict[str, Any] = {}
+        args = self._several(node.args, frame, kwargs)
+        for k in node.keywords:
+            kwargs[k.arg or ""] = self.value(k.value, frame)
+        return args, kwargs
+
     def _defined(
         self, func: Function, args: list[Any], kwargs: dict[str, Any], frame: Frame
     ) -> Any:
         """What a function of the text gives: a filled weight, a tensor, or numbers."""
         if args and type(args[0]) in (Weight, LoopedWeight, Fresh):
-            return _filled(func.node.name, args, kwargs, frame)
-        if not _gives_tensor(func):
+            return _filled(func.name, args, kwargs, frame)
+        if not func.tensor:
             return self.call(func, args, kwargs, Frame({}))
         if frame.run is None:
-            return Made(self.leaf(func.node.name, args, kwargs))
-        return frame.run.terms(func.node.name, frozen(args), named(kwargs))
+            return Made(self.leaf(func.name, args, kwargs))
+        return frame.run.terms(func.name, frozen(args), named(kwargs))
 
     def _sum(self, args: list[Any], frame: Frame) -> Any:
         """`functools.reduce(torch.add, ys)`: one after the other."""
@@ -658,16 +686,10 @@ def _activations() -> frozenset[str]:
     return frozenset(getattr(REGISTRY[op], "target", "") for op in ops_of("activation"))
 
 
-def _function(node: ast.FunctionDef) -> Function:
-    given = node.args
-    for annotation in (node.returns, *(a.annotation for a in given.args)):
-        if not _is_type(annotation):  # it is read when the function is defined
-            raise unknown(f"a type of {node.name}")
-    if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
-        raise unknown(f"the signature of {node.name}")
-    names = [a.arg for a in given.args]
-    last = names[len(names) - len(given.defaults) :]
-    return Function(node, names, dict(zip(last, given.defaults, strict=True)))
+def _end(func: Function) -> str:
+    """The last statement of a function."""
+    *_, last = func.body()
+    return ast.unparse(last.nodes[-1])
 
 
 def _is_type(node: ast.expr | None) -> bool:
@@ -721,11 +743,6 @@ def _compared(op: ast.cmpop, left: Any, right: Any, frame: Frame) -> bool:
     if not known and (type(left) not in _PLAIN or type(right) not in (*_PLAIN, Named)):
         raise unknown("a comparison of what is computed")
     return bool(_COMPARE[type(op)](left, right))
-
-
-def _gives_tensor(func: Function) -> bool:
-    """Whether it is a function as torch's are; others compute numbers."""
-    return func.node.returns is not None and ast.unparse(func.node.returns) == "Tensor"
 
 
 def _computed(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import ast
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from archspec.emit.proof.terms import Dotted, Refused, unknown
+from archspec.emit.reading import Part
 from archspec.layers.base import TENSORS
 
 FREEZE, ASLEEP = "requires_grad_(False)", "eval()"
@@ -24,11 +25,13 @@ _SEQUENCES = frozenset({"nn.Sequential", "nn.ModuleList"})
 
 @dataclass(slots=True, eq=False)
 class Function:
-    """A function of the text."""
+    """A function of the text; `tensor`: what it gives is one. `body` gives its statements."""
 
-    node: ast.FunctionDef
+    name: str
     names: list[str]
     defaults: dict[str, ast.expr]
+    tensor: bool
+    body: Callable[[], Iterator[Part]]
 
 
 @dataclass(slots=True, eq=False)

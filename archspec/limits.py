@@ -23,5 +23,10 @@ class Limits:
         """Copies, calls and absent items that unrolling may take: most of them leave an op."""
         return 3 * self.nodes
 
+    @property
+    def work(self) -> int:
+        """Operations that all expressions may take: 2,000,000, about a second, by default."""
+        return 20 * self.nodes
+
 
 DEFAULT = Limits()

@@ -36,6 +36,23 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
     "a thousand wrong references to a thousand names": (
         lambda: "body:\n" + each(1000, "  - {id: name_@, relu: }\n")
         + each(1000, "  - {relu: , from: naem_@}\n"), "E312"),
+    "a long list summed in each of many copies": (
+        lambda: 'params: {a: "$(range(9999))"}\n'
+        'body: [{repeat: 99999, linear: "$(1 + 0 * sum(a))"}]\n', "E405"),
+    "a long list in each of many params": (
+        lambda: "params:\n" + each(2000, "  p@: $([0]*9999)\n") + "body: [relu]\n", "E405"),
+    "a block of a long list, called often": (
+        lambda: "blocks: {B: {params: {n: $(range(9999))}, body: [relu]}}\n"
+        "body: [{repeat: 90000, B: }]\n", "E405"),
+    "a block of many params, called often": (
+        lambda: f"blocks: {{B: {{params: {{{each(2000, 'p@: 1, ')}}}, body: [relu]}}}}\n"
+        "body: [{repeat: 90000, B: }]\n", "E405"),
+    "an item of nine thousand inputs, again and again": (
+        lambda: "body: [{repeat: 5000, add: [" + "prev, " * 9000 + "]}]\n", "E405"),
+    "keys given twice, at two ends of the file": (
+        lambda: each(2000, "k@: 1\n") * 2 + "body: [relu]\n", "E106"),
+    "unknown fields": (
+        lambda: "body:\n" + each(2000, "  - {linear: $(input.chanels@)}\n"), "E123"),
     "misspelt ops": (lambda: "body:\n" + "  - rleu\n" * 2000, "E207"),
     "open expressions": (lambda: f"body: [{each(2000, '{linear: $(1}, ')}]\n", "E122"),
     "params that read one another": (

@@ -297,16 +297,21 @@ def _sorted(still: Still) -> tuple[tuple[int, int, int], ...]:
 
 def walk_of(node: Node) -> Walk:
     """How the first output of a layer walks along its inputs."""
-    if node.layer is None:
+    layer = node.layer
+    if layer is None:
         return ()
+    sized = layer.depends_on_size(*node.ins)
     return tuple(
         tuple(
             None
             if reach.axis is None
-            else (reach.axis, Shift.of(reach.window, fixed=_fixed(node, reach.axis, len(t.shape))))
+            else (
+                reach.axis,
+                Shift.of(reach.window, fixed=not sized or _fixed(layer, reach.axis, len(t.shape))),
+            )
             for reach in axes
         )
-        for t, axes in zip(node.ins, node.layer.reach(*node.ins), strict=False)
+        for t, axes in zip(node.ins, layer.reach(*node.ins), strict=False)
     )
 
 
@@ -316,15 +321,12 @@ def moved(rank: int, axis: int, start: int) -> Walk:
     return (tuple((a, there if a == axis else HERE) for a in range(rank)),)
 
 
-def _fixed(node: Node, axis: int, rank: int) -> bool:
-    """Whether the window is the same at every input size.
+def _fixed(layer: Layer, axis: int, rank: int) -> bool:
+    """Whether the window of a layer that depends on sizes is the same at every input size.
 
     Keras' "same" padding follows the remainder of size and stride, and for some kernels every
     remainder pads alike on the left.
     """
-    layer = node.layer
-    if layer is None or not layer.depends_on_size(*node.ins):
-        return True
     if getattr(layer, "padding", None) != "same" or axis == 0:
         return axis == 0
     kernel, stride, dilation = window(layer, axis - 1, rank - 1)

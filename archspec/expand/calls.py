@@ -11,7 +11,7 @@ from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.origin import Link
 from archspec.expand.plan import Plan, has_expression
-from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.state import FEW, UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Inputs
@@ -20,6 +20,8 @@ from archspec.language import REQUIRED, Block, Ref
 from archspec.text import words
 from archspec.text.faults import Loc
 from archspec.text.words import did_you_mean, show
+
+_PLAIN = (int, float, bool, str)
 
 
 def callee(walk: Walk, plan: Plan, spot: Spot) -> Callee:
@@ -69,6 +71,8 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
     found: Env = {}
     inside = {name: state.record(value.type) for name, value in ins.items()}
     inside |= received(block, inside)
+    state.worked(max(len(block.params) - FEW, 0), item.loc)
+    seen = {**file.document, **inside} if len(item.args) < len(block.params) else {}
     for name, default in block.params.items():
         try:
             if name in item.args:
@@ -79,15 +83,15 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
                 word = "with" if item.op == "call" else item.op
                 state.fault("E212", message, item.key, f"write `{word}: {{{name}: …}}`")
                 raise HiddenError
-            elif not has_expression([default]) and not callee.whole:
+            elif not callee.whole and (type(default) in _PLAIN or not has_expression([default])):
                 found[name] = default
             else:
-                seen = {**file.document, **inside, **found}
                 with state.inside(Link(item, args=found, called=(block, file.spec))):
                     found[name] = _default(callee, name, default, seen)
         except HiddenError:
             state.blind = True
             found[name] = UNKNOWN
+        seen[name] = found[name]
     return found
 
 

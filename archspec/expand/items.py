@@ -21,7 +21,7 @@ from archspec.expand.namespace import Callee
 from archspec.expand.origin import Link
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import Env, HiddenError, deeper, frozen
+from archspec.expand.state import MANY, Env, HiddenError, deeper, frozen
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Inputs
@@ -73,7 +73,7 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
     if len(block.items) > state.limits.nodes:  # most of a long text is not walked in vain
-        least = Count(state.limits).least(block.items, env)
+        least = Count(state).least(block.items, env)
         if least > state.limits.nodes:
             raise state.too_many(least, block.items[state.limits.nodes].loc)
     faults = len(state.faults)
@@ -264,6 +264,7 @@ def _copies(
     for index in range(count):
         link.index = index
         env = environment(spot.env, columns, index)
+        state.worked(len(env) // MANY, item.loc)
         env["loop"] = Loop(index, count, walk.serials[id(item)], total)
         walk.serials[id(item)] += 1
         label = walk.label(plan, env) if plan.apart and not spot.prefix else None
@@ -295,7 +296,7 @@ def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     if walk.steps + count > state.limits.steps:
         raise state.too_many(count, item.loc) if count > most else state.too_long(item.loc)
     if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
-        least = Count(state.limits).ops(item, env) if count <= most else count
+        least = Count(state).ops(item, env) if count <= most else count
         if walk.size + least > most:
             raise state.too_many(walk.size + least, item.loc)
 
@@ -523,6 +524,7 @@ def _columns(walk: Walk, branch: Branch, spot: Spot, first: int | None) -> list[
     for index in range(count):
         link.index = index
         env = environment(spot.env, columns, index)
+        state.worked(len(env) // MANY, plan.item.loc)
         env["loop"] = Loop(index, count, walk.serials[id(plan.item)], total)
         walk.serials[id(plan.item)] += 1
         label = None if first is None else str(first + len(found))

@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from archspec.expand.plan import below, parts
-from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.state import UNKNOWN, Env, HiddenError, LimitError, State, deeper
 from archspec.expressions import is_whole
 from archspec.language import Item
-from archspec.limits import Limits
 from archspec.text.faults import Fault
 from archspec.text.words import show
 
@@ -71,9 +70,10 @@ def environment(env: Env, columns: Columns, index: int) -> Env:
 class Count:
     """Numbers of copies in a body, by multiplication where nothing inside depends on the copy."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.quiet = State(limits)  # where faults are noted for nobody: each is when it is reached
+    def __init__(self, state: State) -> None:
+        self.quiet = State(state.limits)  # faults are noted for nobody: each is when it is reached
         self.quiet.blind = True
+        self.quiet.work = state.work
         self.rounds = 0  # of counting; a body that needs more than its limit is too large anyhow
 
     def least(self, items: Iterable[Item], env: Env) -> int:
@@ -111,7 +111,7 @@ class Count:
             return
         try:
             count, columns = copies(self.quiet, item, env)
-        except HiddenError:
+        except (HiddenError, LimitError):
             return
         if columns and any(inner.repeat is not None for inner in below(item)):
             for k in range(count):

@@ -12,7 +12,7 @@ from archspec.expand.origin import Link, Said
 from archspec.expand.plan import Plan, has_expression
 from archspec.expand.tree import Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
-from archspec.expressions.arithmetic import MAX_IN_ALL, FailedError, Work, bounded
+from archspec.expressions.arithmetic import FailedError, Work, bounded, entries
 from archspec.expressions.grammar import WORK
 from archspec.language import Block, Filler, Init, Input, Item, Spec
 from archspec.language.names import is_path
@@ -26,6 +26,9 @@ Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]
 Path = tuple[str | int, ...]
 
+FEW = 8  # parts of an expression, or params, that take as long as an operation of a comprehension
+EDGE = 4  # such operations that an input of an op takes, of many
+MANY = 64  # names that are handed on in the time of one such operation
 _SHOWN = 4  # arguments of a call in the chain
 
 
@@ -56,7 +59,7 @@ class State:
         self.chosen: Said | None = None  # the document that is expanded, and what is chosen of it
         self.depth = 0
         self.copies = 0  # made so far, absent ones included
-        self.work = Work()  # of all comprehensions
+        self.work = Work()  # of all expressions
         self.plans: dict[int, Plan] = {}
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
@@ -226,6 +229,7 @@ class State:
         if isinstance(value, Expr):
             return self.expression(value, env, loc)
         if isinstance(value, (list, tuple)):
+            self.worked(len(value) // FEW, loc)
             found = [self.value(v, env, deeper(loc, i)) for i, v in enumerate(value)]
             if any(isinstance(entry, Expr) for entry in value):
                 self._listed(found, loc)
@@ -238,15 +242,21 @@ class State:
         """Raises HiddenError where it has no value."""
         if self.blind and any(env.get(name) is UNKNOWN for name in expr.names):
             raise HiddenError
-        if expr.comprehends:
-            if self.work.done > MAX_IN_ALL:
-                raise self.too_much(loc)
-            env = {**env, WORK: self.work}
+        self.worked(1 + expr.size // FEW, loc)
         try:
-            return evaluate(expr, env)
+            found = evaluate(expr, {**env, WORK: self.work} if expr.lists else env)
         except ExpressionError as bad:
             self.failed(bad, loc, expr)
             raise HiddenError from None
+        if isinstance(found, list):  # it is kept
+            self.worked(entries(found), loc)
+        return found
+
+    def worked(self, much: int, loc: Loc) -> None:
+        """Count what expressions take, and what they see. Raises LimitError."""
+        self.work.done += much
+        if self.work.done > self.limits.work:
+            raise self.too_much(loc)
 
     def _listed(self, value: list[Any], loc: Loc) -> None:
         """A list may hold lists that expressions give, as far as it stays small."""
@@ -265,11 +275,12 @@ class State:
             hidden = (n for p in template.parts if isinstance(p, Expr) for n in p.names)
             if any(env.get(name) is UNKNOWN for name in hidden):
                 raise HiddenError
+        every = [part for part in template.parts if isinstance(part, Expr)]
+        self.worked(sum(expr.size for expr in every) // FEW, loc)
         try:
-            return render(template, env)
+            return render(template, {**env, WORK: self.work})
         except ExpressionError as bad:
             said = template.text[bad.start : bad.stop]
-            every = (part for part in template.parts if isinstance(part, Expr))
             self.failed(bad, loc, next((part for part in every if part.text in said), said))
             raise HiddenError from None
 
@@ -438,8 +449,8 @@ class State:
 
     def too_much(self, loc: Loc) -> LimitError:
         message = (
-            f"all comprehensions of the network take more than {MAX_IN_ALL:,} operations: each is "
-            "computed once for each copy that it stands in"
+            f"all expressions and inputs of the network take more than {self.limits.work:,} "
+            "operations: each is computed once for each copy that it stands in"
         )
         return self.stop(
             "E405",

@@ -13,7 +13,7 @@ from archspec.expand.names import NAMELESS, Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
-from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.state import EDGE, FEW, UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template, is_number
 from archspec.language import Item, Ref
@@ -223,7 +223,7 @@ class Walk:
             return count
         if self._totals is None:
             self._totals = Counter()
-            Count(self.state.limits).totals(self.items, self.env, 1, self._totals)
+            Count(self.state).totals(self.items, self.env, 1, self._totals)
         return self._totals[id(plan.item)]
 
     def expected(self, plan: Plan, copy: Copy, out: Value | None) -> bool:
@@ -284,6 +284,7 @@ class Walk:
             return ((None, spot.line),)
         behind = plan.starts and spot.later
         found = [(ref.slot, v) for ref in refs for v in self._seen(ref, spot, behind=behind)]
+        self.state.worked(max(len(found) - FEW, 0) * EDGE, plan.item.loc)
         if not found:
             path = refs[0].path.text
             message = f"`{path}` stands for nothing here, and `{plan.item.op}` has no other input"

@@ -288,8 +288,9 @@ def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Input
     rest = takes[len(names)][:-1] if len(takes) > len(names) else ""
     found: Inputs = {}
     more: list[Value] = []
+    unnamed = iter(names)
     for slot, value in given:
-        name = slot or next((n for n in names if n not in found), rest)
+        name = slot or next((n for n in unnamed if n not in found), rest)
         if name in found or not name:
             _miscounted(state, plan, takes, len(given))
             return {name: Value(None) for name in names}
@@ -297,7 +298,8 @@ def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Input
             more.append(value)
         else:
             found[name] = value
-    missing = [text for text in takes if text in names and text not in found]
+    needed = {*takes}.intersection(names)
+    missing = [text for text in takes if text in needed and text not in found]
     if missing or (rest and not names and not given):
         if given:
             _miscounted(state, plan, takes, len(given), missing)

@@ -15,7 +15,7 @@ MAX_BITS = 256  # of a whole number
 MAX_LIST = 10_000  # entries of a computed list
 MAX_DEEP = 64  # lists in one another
 MAX_WORK = 100_000  # operations and entries of all comprehensions of an expression
-MAX_IN_ALL = 2_000_000  # of those of a network, each as often as it is computed: about a second
+AT_ONCE = 4  # entries that a function of lists goes through in the time of one such operation
 
 
 class FailedError(Exception):
@@ -83,14 +83,22 @@ def _room(value: Any, left: int, deeper: int) -> int:
     if left < 0:
         raise _too_long()
     for entry in value:
-        left = _room(entry, left, deeper - 1)
+        if isinstance(entry, (list, tuple)):
+            left = _room(entry, left, deeper - 1)
     return left
+
+
+def entries(value: Any) -> int:
+    """How many a list has, with those of all lists in it; 0 of what is none."""
+    return MAX_LIST - _room(value, MAX_LIST, MAX_DEEP) if isinstance(value, (list, tuple)) else 0
 
 
 def _add(a: Any, b: Any) -> Any:
     if is_whole(a) and is_whole(b):
         return fits(a + b)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        if len(a) + len(b) > MAX_LIST:
+            raise _too_long()
         return bounded([*a, *b])
     return fits(number(a) + number(b))
 
@@ -253,10 +261,14 @@ def _sqrt(value: Any) -> float:
 
 
 class Work:
-    """What the comprehensions of one expression have cost so far, in operations and entries."""
+    """What expressions have cost so far: operations and entries of comprehensions, other lists."""
 
     def __init__(self) -> None:
         self.done = 0
+
+    def through(self, *values: Any) -> None:
+        """An operation that goes through lists outside of a comprehension."""
+        self.done += sum(map(entries, values)) // AT_ONCE
 
     def on(self, *values: Any) -> None:
         """One operation on these values. Raises FailedError where it is too much."""

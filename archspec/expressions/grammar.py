@@ -55,6 +55,9 @@ _SPELT = {
     "True": "true", "False": "false", "&&": "and", "||": "or", "!": "not", "^": "**",
     "is": "==", "=": "==",
 }  # fmt: skip
+_THROUGH = frozenset({"min", "max", "sum", "sorted", "range"})
+# What a list is made by, or read by whole or in part: all else has none, or is one.
+_LISTS = (ast.ListComp, ast.List, ast.Subscript, ast.Call, ast.Compare)
 _GRAMMAR = frozenset({"and", "or", "not", "if", "else", "for", "in", "None"})
 _OPEN = {"(": ")", "[": "]"}
 _AS_IN_PYTHON = "write it as in Python: `$(4 * width)`"
@@ -91,7 +94,7 @@ class Expr:
     `offset` is where the text stands in its scalar; equal texts are equal expressions. In the tree
     `true` and `false` are constants, and columns count from the start of the text. `fields` are the
     fields of records it reads, by owner. `run` computes it; its errors count from the start of the
-    text. `comprehends`: it holds a comprehension.
+    text. `lists`: it may make a list, or go through one. `size` is that of its tree, in nodes.
     """
 
     text: str
@@ -100,7 +103,8 @@ class Expr:
     offset: int = field(default=0, compare=False, repr=False)
     run: Run = field(default=lambda env: None, compare=False, repr=False)
     fields: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
-    comprehends: bool = field(default=False, compare=False, repr=False)
+    lists: bool = field(default=False, compare=False, repr=False)
+    size: int = field(default=1, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return parse, (self.text, self.offset)  # closures are not stored: parsed once more
@@ -131,16 +135,18 @@ def _parsed(text: str) -> Expr:
         raise ExpressionError(rule, at, at + 1, "E122", _AS_IN_PYTHON) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
         raise ExpressionError("the expression is too large", 0, len(text), "E405") from None
-    compiler = _Compiler()
+    compiler = _Compiler(any(isinstance(node, _LISTS) for node in ast.walk(tree)))
     run = compiler.node(tree, 0)
     tree = _Constants().visit(tree)
+    size = 0
     for node in ast.walk(tree):
         if isinstance(node, ast.expr):
             node.col_offset -= 1
-    if compiler.comprehends:
+            size += 1
+    if compiler.lists:
         run = _counted(run, frozenset(compiler.names))
     names, fields = frozenset(compiler.names), frozenset(compiler.fields)
-    return Expr(text, tree, names, 0, run, fields, compiler.comprehends)
+    return Expr(text, tree, names, 0, run, fields, compiler.lists, size)
 
 
 def _counted(run: Run, names: frozenset[str]) -> Run:
@@ -234,11 +240,11 @@ class _Constants(ast.NodeTransformer):
 class _Compiler:
     """Tree → closures over an environment; collects the names and fields that are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: bool) -> None:
         self.names: set[str] = set()
         self.fields: set[tuple[str, str]] = set()
         self.bound: frozenset[str] = frozenset()  # by the comprehensions around
-        self.comprehends = False
+        self.lists = lists  # whether there is work to count
 
     def span(self, node: ast.expr) -> tuple[int, int]:
         """Its characters, the bracket put in front taken off; of later lines the first one."""
@@ -253,13 +259,16 @@ class _Compiler:
         """`compute` of what the parts are worth; where it fails, the node is to blame."""
         start, stop = self.span(node)
         counts = bool(self.bound)  # what stands in a comprehension is done once for each entry
+        through = self.lists and not counts and _goes_through(node)
 
         def run(env: Env) -> Any:
             values = [part(env) for part in parts]
+            if through:
+                _work(env).through(*values)
             try:
                 found = compute(*values)
                 if counts:
-                    _worked(env, *values, found)
+                    _work(env).on(*values, found)
                 return found
             except FailedError as bad:
                 raise ExpressionError(bad.message, start, stop, bad.code, bad.help) from None
@@ -383,7 +392,7 @@ class _Compiler:
 
     def comprehension(self, node: ast.ListComp, depth: int) -> Run:
         """`[2 * c for c in widths if c > 8]`; each `for` sees the names of those before it."""
-        self.comprehends, around = True, self.bound
+        around = self.bound
         loops = [self.loop(part, depth) for part in node.generators]
         entry = self.node(node.elt, depth)
         self.bound = around
@@ -445,10 +454,19 @@ class _Compiler:
         return self.applied(node, partial(_called, key), *args)
 
 
-def _worked(env: Env, *values: Any) -> None:
+def _work(env: Env) -> Work:
     work = env[WORK]
     assert isinstance(work, Work)
-    work.on(*values)
+    return work
+
+
+def _goes_through(node: ast.expr) -> bool:
+    """Whether an operation looks at each entry of a list; `len` and an index do not."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Slice)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in _THROUGH
+    return isinstance(node, (ast.BinOp, ast.Compare, ast.List))
 
 
 def _called(key: str, *values: Any) -> Any:

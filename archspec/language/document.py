@@ -22,7 +22,7 @@ from archspec.language.models import Item, Reading, Spec
 from archspec.language.names import bad_document
 from archspec.language.scopes import Scopes
 from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.faults import SHOWN, Fault, Loc, SpecError
 from archspec.text.source import Source, in_order
 from archspec.text.words import cut, did_you_mean
 
@@ -96,7 +96,7 @@ def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused 
         return Spec.model_validate(Located(data, ()), context=reading), None
     except ValidationError as bad:
         refused = Refused(data, bad.errors(include_url=False, include_input=False))
-    if refused.hides_names():
+    if len(refused.errors) >= SHOWN or refused.hides_names():
         return None, refused
     rest = Located(_without(data, refused.elsewhere()), ())
     try:

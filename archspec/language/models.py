@@ -93,6 +93,7 @@ _joins = one_of(*MERGES, alike=_MERGED)
 # Where none is written: `...` must be.
 _MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
+_MOST = 1_000  # items that are refused: nobody reads what is wrong with more
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Reading:
     used: Mapping[str, Spec | None]
     lenient: bool = False
     checked: dict[str, list[BadArgument]] = field(default_factory=dict)
+    refused: set[Steps] = field(default_factory=set)  # the items that are, by their places
 
     def known(self, word: str) -> bool:
         return word in STRUCTURE or word in self.blocks or word in REGISTRY
@@ -132,12 +134,15 @@ def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
 
 
 def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo[Any]) -> Any:
-    try:
-        return read(node)
-    except ValidationError:
-        if info.context.lenient:
-            return Item.model_construct(op=LEFT_OUT, id=_id_of(node.node))
-        raise
+    reading = info.context
+    if len(reading.refused) < _MOST:
+        try:
+            return read(node)
+        except ValidationError:
+            reading.refused.add(node.path)
+            if not reading.lenient:
+                raise
+    return Item.model_construct(op=LEFT_OUT, id=_id_of(node.node))
 
 
 def _id_of(node: Any) -> Template | None:

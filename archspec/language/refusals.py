@@ -97,7 +97,9 @@ def expressed(parse: Callable[..., Any], *args: Any, on_key: bool = False) -> An
     """What a parser of expressions makes of a text; its complaint is one of the value."""
     try:
         return parse(*args)
-    except ExpressionError as bad:
-        code: Any = bad.code
-        more = {"on_key": True} if on_key else {"span": (bad.start, bad.stop)}
-        raise refuse(code, bad.message, bad.help, **more) from None
+    except ExpressionError as found:
+        bad = found.with_traceback(None)
+    # raised out here: in the handler it would keep the other, and all that the parser looked at
+    code: Any = bad.code
+    more = {"on_key": True} if on_key else {"span": (bad.start, bad.stop)}
+    raise refuse(code, bad.message, bad.help, **more)

@@ -19,6 +19,7 @@ from archspec.text.misread import Slip
 from archspec.text.words import opening
 
 _FAR = 60  # lines that are looked at
+_WINDOW = 8_000  # characters of a block that may stand in a wrong column
 _STEP = 2  # columns that most files indent by
 _VALUE = "which is a value already"
 _LIST = re.compile(r"\b(body|sequential|residual|shortcut):$")
@@ -61,7 +62,8 @@ class _Row(NamedTuple):
 def blamed(text: str, slip: Slip) -> Slip:
     """The slip; of a line that does not fit, that of the line above which is wrong."""
     if slip.code == "E106":
-        return _inward(_rows(text[: slip.start])) or slip
+        first = text.rfind("\n", 0, max(slip.start - _WINDOW, 0)) + 1
+        return _inward(_rows(text[: slip.start], first)) or slip
     if slip.code != "E117" and " has no `:`" not in slip.message:
         return slip
     end = text.find("\n", slip.start)
@@ -102,10 +104,11 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
 def _once(text: str, slips: list[Slip]) -> list[Slip]:
     """The slips; of keys given twice one after the other the first: what they belong to is gone."""
     rows = _rows(text)
+    places = {row.at: k for k, row in enumerate(rows)}
     found: list[Slip] = []
     before = -1
     for slip in slips:
-        here = next((k for k, row in enumerate(rows) if row.at == slip.start), -1)
+        here = places.get(slip.start, -1)
         if slip.code != "E106" or here < 0:
             found.append(slip)
             continue
@@ -116,10 +119,11 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
     return found
 
 
-def _rows(text: str) -> list[_Row]:
+def _rows(text: str, first: int = 0) -> list[_Row]:
+    """The lines of a text that say anything, from character `first` on."""
     found = []
-    start = 0
-    for line in text.split("\n"):
+    start = first
+    for line in text[first:].split("\n"):
         row = _ROW.match(line)
         if row is not None:
             said = _COMMENT.sub("", row[3])

@@ -31,7 +31,7 @@ Mark = tuple[Any, ...]
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _ODD = 20  # characters that are not allowed, of those that are named
-_MANY = 1000  # faults after which a text is not read on
+_MANY = 300  # faults after which a text is not read on
 
 _DIRECTIVE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\n)*+%")
 _BEHIND = re.compile(r"[ \t]*([^\s#]|(?<=\S)#)")  # more than a comment on a line

@@ -126,13 +126,18 @@ class Source:
             self._lines = [0, *(found.end() for found in re.finditer("\n", self.text))]
         line = bisect_right(self._lines, start)
         begin = self._lines[line - 1]
-        end = self.text.find("\n", start)
-        end = len(self.text) if end < 0 else end
+        end = begin + len(self._line(line))
         return Place(line, start - begin + 1, max(min(stop, end) - start, 1))
+
+    def _line(self, number: int) -> str:
+        """One line, without its end; from 1."""
+        begin = self._lines[number - 1]
+        end = self.text.find("\n", begin)
+        return self.text[begin : end if end >= 0 else None]
 
     def _excerpt(self, where: Place, most: int) -> list[str]:
         """The line with the place, cut to `most` columns, and the caret below it."""
-        line = self.text.split("\n")[where.line - 1]
+        line = self._line(where.line)
         column, length = where.column - 1, where.length
         if len(line) > most:
             left = max(0, min(column - most // 3, len(line) - most))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.layers.base import Layer
-from archspec.layers.strides import Lying, Strides, in_order, is_in_order
+from archspec.layers.strides import Lying, Strides, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
         strides = layer.lies(out, *(found.of(graph, edge) for edge in node.inputs))
         if strides is None and costs[node.kind].view:
             found.copied.add(node.index)
-        elif strides is not None and not is_in_order((out, strides)):
+        elif strides is not None and strides != in_order(out):
             found.strides[node.index] = strides
     return found
 

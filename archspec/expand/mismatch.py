@@ -65,8 +65,13 @@ def changes(copy: Copy) -> tuple[Step, ...]:
     shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]
     if len({len(shape) for shape in shapes}) != 1:
         return ()
-    odd = [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
-    every = (_changed(one, item, odd) for body in copy.parts() for one, item in _made(body))
+    joined = getattr(copy.layer, "axis", None)  # along it they need not agree
+    odd = [k for k, sizes in enumerate(zip(*shapes, strict=True)) if len({*sizes}) > 1]
+    odd = [axis for axis in odd if axis != joined] or odd
+    # first those of the path that differs, where the others are alike
+    sizes = [tuple(shape[axis] for axis in odd) for shape in shapes]
+    parts = sorted(zip(sizes, copy.parts(), strict=False), key=lambda part: sizes.count(part[0]))
+    every = (_changed(one, item, odd) for _, body in parts for one, item in _made(body))
     found = [step for step in every if step is not None]
     return tuple({step.loc: step for step in found}.values())[:_FEW]
 

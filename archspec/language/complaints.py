@@ -227,8 +227,8 @@ class Refused:
         if first and first.group() in known:
             return first.group()
         guess = _SECTIONS.get(key.lower(), "")
-        if guess == "body" and isinstance(given[key], dict):
-            guess = "blocks"
+        if guess in ("body", "blocks"):
+            guess = "blocks" if isinstance(given[key], dict) else "body"
         if guess not in known:
             guess = near(key, known)
         return guess or self._by_value(given[key], known if not path else ())

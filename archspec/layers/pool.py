@@ -50,7 +50,7 @@ _SLIDING: Any = (
 class Pool(Windowed):
     """What pools with a window have in common."""
 
-    formats = True
+    formats: ClassVar[tuple[int, ...]] = (1, 2)
     family = "pool"
     slides = True
     name: ClassVar[str]  # of torch's module, without `nn.` and the number of axes
@@ -122,6 +122,7 @@ class MaxPool(Pool):
     """
 
     op = "max_pool"
+    formats = (1, 2, 3)
     name = "MaxPool"
     elsewhere = ("maxpooling",)
     examples = (
@@ -179,6 +180,7 @@ class MaxUnpool(Layer):
     """
 
     op = "max_unpool"
+    formats = (2,)
     elsewhere = ("maxunpooling",)
     family = "pool"
     reads = "map"
@@ -338,7 +340,7 @@ def _single(arg: Arg) -> Arg:
 class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
-    formats = True
+    formats = (1, 2)
     family = "pool"
     reads = "map"
     examples = (

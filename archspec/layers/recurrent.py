@@ -10,7 +10,13 @@ from pydantic import Field
 
 from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, Shape, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
-from archspec.layers.strides import Lying, Strides, foldable_by_steps, steps_first
+from archspec.layers.strides import (
+    Lying,
+    Strides,
+    foldable_by_steps,
+    in_order_by_steps,
+    steps_first,
+)
 from archspec.layers.window import expect_dtype
 
 
@@ -187,7 +193,7 @@ class Lstm(Recurrent):
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         """One for both directions, with the steps in front."""
-        return int(not foldable_by_steps(given[0]))
+        return int(not in_order_by_steps(given[0]))
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 

@@ -146,14 +146,22 @@ def _headed(above: list[_Row], here: _Row) -> Slip | None:
     """The line right above that something belongs to, and that has more or less than its colon."""
     row = above[-1]
     key, colon, value = row.said.partition(":")
+    if value.startswith("="):  # `spec := 1`
+        key, colon = row.said, ""
     if row.column > here.column or (row.column == here.column and (colon or row.item)):
         return None
-    if not colon and (not row.item or _LISTS.fullmatch(key.rstrip(",;.")) or "," in key):
-        word, _, rest = re.sub(r"[,;.=]+( |$)", " ", row.said).strip().partition(" ")
+    if not colon and (
+        not row.item or _LISTS.fullmatch(key.rstrip(",;.")) or re.search("[,;]", key)
+    ):
+        word, _, rest = re.sub(r"[,;.:=]+( |$)", " ", row.said).strip().partition(" ")
         help = f"write `{word}: {opening(rest.lstrip())}`" if rest else f"write `{word}:`"
         said = f"`:` is missing after `{opening(word)}`"
         return Slip("E104", said, row.at, help, row.at + len(row.said))
-    holds = _SECTION.match(f"{key}:") or _LISTS.fullmatch(key) or _NO_COMMENT.match(value)
+    holds = (
+        _SECTION.match(f"{key}:")
+        or (key != "id" and _LISTS.fullmatch(key))
+        or _NO_COMMENT.match(value)
+    )
     if not colon or not holds or value.strip()[:1] in ("", "$", "[", "{", "'", '"', "|", ">"):
         return None
     begin = row.at + len(row.said) - len(value.lstrip())
@@ -238,13 +246,17 @@ def _inward(above: list[_Row]) -> Slip | None:
     `above` ends with what comes before a key that is given twice, on its own line.
     """
     column = above[-1].column if above else 0
+    below = ""
     for row in reversed(above):
         if row.column < column:
             return None
         if row.column == column and not row.item and _BLOCK.fullmatch(row.said):
+            if not _OF_BLOCK.match(below):
+                return None  # it is a call, with its arguments below
             said = f"`{row.said[:-1]}` stands among the keys of the block above it"
             help = "start it in the column of the other blocks"
             return Slip("E117", said, row.at, help, row.at + len(row.said) - 1)
+        below = row.said
     return None
 
 

@@ -112,7 +112,7 @@ class BatchNorm(ChannelNorm):
             self.__dict__["data_dependent"] = True
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        if t.rank > 4:
+        if not 1 <= t.rank <= 4:
             message = f"`batch_norm` takes [C], [C, L], [C, H, W] or [C, D, H, W]; the input is {t}"
             raise Mismatch(message, code="E302")
         return super().infer(t)

@@ -83,7 +83,8 @@ class Pool(Windowed):
         return dilated or super().helped()
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *(slide.out for slide in self.slides_on(t))), map=True),)
+        slides = self.slides_on(t)  # refuses what has no channels
+        return (t.like((t.shape[0], *(slide.out for slide in slides)), map=True),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * math.prod(self.spread(ins[0])[0])
@@ -364,7 +365,8 @@ class AdaptivePool(Layer):
         return tuple(t.shape[a] if n is None else n for a, n in enumerate(given, 1))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *self.sizes(t)), map=True),)
+        sizes = self.sizes(t)  # refuses what has no channels
+        return (t.like((t.shape[0], *sizes), map=True),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return ((Reach(0), *(adaptive(a, t.shape[a], n) for a, n in enumerate(self.sizes(t), 1))),)

@@ -129,7 +129,8 @@ class Upsample(LikeOther):
         return scale if isinstance(scale, tuple) else (scale,) * n
 
     def infer(self, t: TensorType, like: TensorType | None = None) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *self.sizes(t, like)), map=True),)
+        sizes = self.sizes(t, like)  # refuses what has no channels
+        return (t.like((t.shape[0], *sizes), map=True),)
 
     def reach(self, t: TensorType, like: TensorType | None = None) -> tuple[tuple[Reach, ...], ...]:
         from fractions import Fraction  # imports decimal, for a few networks only

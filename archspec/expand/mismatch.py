@@ -60,6 +60,12 @@ def makers(walk: Walk, ins: Ins) -> tuple[Step, ...]:
     return tuple(found.values())[:_FEW]
 
 
+def before(walk: Walk, ins: Ins, item: Item) -> tuple[Step, ...]:
+    """The item that gives a shape which an item does not take, unless it stands right above."""
+    above = item.loc.path[:-1]
+    return tuple(step for step in makers(walk, ins) if step.loc.path[:-1] != above)
+
+
 def changes(copy: Copy) -> tuple[Step, ...]:
     """The ops on the paths of a merge that change the axes in which these disagree."""
     shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]

@@ -424,6 +424,12 @@ class Refused:
         code, said, help = _MISSING[key]
         said = f"{_subject(path)} {said}" if key == "body" else said
         path = (*path, "branches") if key == "merge" else path
+        if key == "merge" and "merge" in at(self.data, path):
+            path = (*path, "merge")
+            said, help = (
+                "`merge` is a path of `branches` here",
+                "start it in the column of `branches`",
+            )
         to.add(code, said, path, help, on_key=bool(path) and code != "E228")
 
 

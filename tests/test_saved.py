@@ -101,6 +101,12 @@ BODIES = {
     "from: [m, v], sample_normal: \nsin",
     "a matrix for all heads": "id: a, conv: {out: 4, kernel: 3}\nid: b, from: input, "
     "conv: {out: 1, kernel: 3}\nmatmul: [a, b]",
+    "a first state": "conv: {out: 1, kernel: 3}\nid: h, flatten: 1\nselect: {index: 0, axis: 0}\n"
+    "unflatten: {axis: 0, shape: [1, 16]}\nid: s, sigmoid: \nid: x, from: h, permute: [1, 0]\n"
+    "from: [x, s], gru: 16\nlinear: 3",
+    "attention whose features are not innermost": "conv: {out: 8, kernel: 3}\nid: q, flatten: 1\n"
+    "id: h, unflatten: {axis: 0, shape: [2, 4]}\nid: t, permute: [0, 2, 1]\n"
+    "from: [t, t, t], dot_attention: \nsin",
     "there and back": "conv: {out: 4, kernel: 3}\npermute: [1, 2, 0]\ngelu\npermute: [2, 0, 1]\n"
     "flatten\nlinear: 3",
     "a norm over channels": "conv: {out: 4, kernel: 3}\nlayer_norm: {axis: channels}\nflatten\n"

@@ -132,7 +132,8 @@ def saved(
         if not needs or common[node.index]:
             found.append(0)
             continue
-        whole = _narrowed(graph, node, costs[node.kind].kept, wants)
+        usual = lies.kept(graph, node, costs[node.kind].kept)
+        whole = _narrowed(graph, node, usual, wants)
         copies = dict.fromkeys(_cast(node, whole, width), 1)
         copies |= lies.copies(graph, node, whole.inputs)
         kept = {e for e in _kept(node, whole, bases, copies) if not common[e.node]} - held

@@ -458,6 +458,10 @@ class Layer(BaseModel):
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
 
+    def keeps_as_they_lie(self, ins: Any, given: Mapping[int, Lying]) -> Kept | None:
+        """What it keeps where its inputs lie so that torch computes it otherwise; else None."""
+        return None
+
     def beyond(self, *ins: Any, **_: Any) -> int:
         """Bytes of the storage of output 0 that it does not show, where torch cut it out."""
         return 0

@@ -348,8 +348,8 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
         return above[k]
     if k > 0 and (_left(above[k - 1], above[k], here) or _rare(above[k], here, counts)):
         return above[k]
-    if k > 0 and _BLOCK.fullmatch(above[k].said) and _BLOCK.fullmatch(here.said):
-        return above[k]
+    if k > 0 and above[k].column == 0 and _BLOCK.fullmatch(above[k].said):
+        return above[k]  # a block in the column of the document's keys
     inside = above[k + 1 :]  # what stands where `here` does
     if inside and k >= 0:
         first = inside[0]

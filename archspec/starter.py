@@ -85,13 +85,15 @@ def _parse(line: str) -> _Group:
         raise LineError(f"the line has {len(line)} characters, the limit is {MAX_LINE}", 0)
     stack = [_Group()]  # the brackets that are open, and the line
     previous: _Word | _Group | None = None
-    at = 0
+    at, joined = 0, False
     end = len(line.rstrip())
     while at < end:
         match = _TOKEN.match(line, at)
         if match is None:
             raise LineError(f"`{line[at:end].split()[0]}` is not understood", _first(line, at))
-        start, at = _first(line, at), match.end()
+        if match["arrow"] and joined:
+            raise LineError(f"nothing stands before `{match['arrow']}`", _first(line, at))
+        start, at, joined = _first(line, at), match.end(), bool(match["arrow"])
         if match["open"]:
             _open(stack, start)
             previous = None
@@ -102,6 +104,11 @@ def _parse(line: str) -> _Group:
         elif match["word"]:
             previous = _word(match, start)
             stack[-1].items.append(previous)
+    return _whole(stack, line)
+
+
+def _whole(stack: list[_Group], line: str) -> _Group:
+    """The line, if all its brackets are closed and it names a layer."""
     if len(stack) > 1:
         raise LineError(f"`{line[stack[-1].column]}` is not closed", stack[-1].column)
     if all(word.op == "input" for word in _words(stack[0])):

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-FEW = 2  # samples
+FEW = 16  # samples: for fewer torch on one thread convolves 1x1 cells in another way
 PAGES = 512  # so many that each part of oneDNN's workspace is whole pages
 
 

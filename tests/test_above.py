@@ -71,6 +71,19 @@ BROKEN = {
         "body:\n  - Unit", "    Other:\n    params: {out: 1}\n    body: relu\nbody:\n  - Unit",
         "E117", 13, "`Other` stands among the keys of the block above it",
     ),
+    "the name of a block is missing": (
+        "body:\n  - Unit", "    inputs: [x]\n    body: [relu]\nbody:\n  - Unit",
+        "E106", 13, "`inputs` is of another block than the keys above it: its name is missing",
+    ),
+    "a block in the column of the document": (
+        "  Unit:\n    params: {out: required}", "Unit:\n    params: {out: required}\n  B:",
+        "E117", 5,
+        "starts in column 1, and its neighbours in column 3",
+    ),
+    "an item is indented more than its keys": (
+        "      - id: first\n", "        - id: first\n", "E117", 8,
+        "this line starts in column 9, and the items of `body` in column 7",
+    ),
     "two lines that are swapped": (
         "input: [3, 8, 8]\nblocks:", "blocks:\ninput: [3, 8, 8]", "E117", 4,
         "`input: [3, 8, 8]` parts `blocks:` from what belongs to it",

@@ -348,6 +348,7 @@ def test_new_writes_once(here: Path) -> None:
         ("CONV → ()", "there is nothing in these brackets", 8),
         ("INPUT", "the line names no layer", 0),
         ("×3", "`×3` follows nothing that it could repeat", 0),
+        ("CONV -> -> FC", "nothing stands before `->`", 8),
         ("CONV @ 3", "`@` is not understood", 5),
         ("", "the line names no layer", 0),
         ("CONV×1001", "`×1001`: copies are 0 to 1000", 4),

@@ -339,10 +339,11 @@ def is_kept_as_said(example: Example) -> bool:
 def test_what_backward_keeps(example: Example) -> None:
     layer, ins = example
     kept, outs = layer.keeps(*ins), layer.infer(*ins)
-    own = kept.bytes + kept.between * len(kept.factors[2:])
+    steps = kept.factors[2:] + kept.compared[2:]
+    own = kept.bytes + kept.between * len(steps)
     sizes = {i: (4, *t.shape) for i, t in enumerate(ins) if t is not None}
     given = {i: (one, in_order(one)) for i, one in sizes.items()}
-    for place in {*kept.inputs, *kept.factors}:
+    for place in {*kept.inputs, *kept.factors, *kept.compared}:
         own += ins[place].bytes * max(layer.copies(place, given), 1)
     assert own + sum(outs[i].bytes for i in kept.outputs) == kept_by_torch(layer, ins)
 

@@ -80,6 +80,33 @@ BODIES = {
     "what lies in order is none of its own": "conv: {out: 4, kernel: 3}\nflatten: 1\nlinear: 3",
     "what is made cell by cell lies so too": "conv: {out: 4, kernel: 3}\nflatten: 1\n"
     "permute: [1, 0]\nrelu\nlinear: 3",
+    "channels last with gaps": "layer_norm: {axis: channels}\nslice: {start: 1}\n"
+    "conv: {out: 4, kernel: 3}\nflatten\nlinear: 3",
+    "channels last of one row": "flatten: 1\npermute: [1, 0]\nlinear: 6\npermute: [1, 0]\n"
+    "conv: {out: 4, kernel: 3}\nrelu\nflatten\nlinear: 3",
+    "no average keeps channels last in three axes": "unflatten: {axis: 0, shape: [2, 1]}\n"
+    "layer_norm: {axis: channels}\navg_pool: {kernel: [1, 2, 2]}\nrelu\nflatten\nlinear: 3",
+    "channels repeated": "conv: {out: 1, kernel: 3}\nexpand: [4, -1, -1]\nsigmoid\nflatten\n"
+    "linear: 3",
+    "rolled, and by nothing": "layer_norm: {axis: channels}\nroll: {shifts: 2, axis: [1]}\n"
+    "roll: {shifts: 6, axis: [2]}\nsigmoid\nflatten\nlinear: 3",
+    "maxima of what takes no gradient": "id: k, identity: \nid: l, roll: {shifts: [1], axis: [1]}\n"
+    "id: a, conv: {out: 2, kernel: 3, padding: 1}\nmax: [k, l, a]",
+    "an odd cell that is cut": "conv_transpose: {out: 3, kernel: 3, stride: 2, padding: same}\n"
+    "tanh\nabs",
+    "a map put together of columns": "conv: {out: 8, kernel: 3}\nflatten: 1\n"
+    "fold: {size: 5, kernel: 2}\nsin",
+    "the logarithm of a sigmoid": "conv: {out: 4, kernel: 3}\nlog_sigmoid\nsin",
+    "a draw": "id: m, conv: {out: 4, kernel: 3}\nid: v, from: input, conv: {out: 4, kernel: 3}\n"
+    "from: [m, v], sample_normal: \nsin",
+    "a matrix for all heads": "id: a, conv: {out: 4, kernel: 3}\nid: b, from: input, "
+    "conv: {out: 1, kernel: 3}\nmatmul: [a, b]",
+    "a first state": "conv: {out: 1, kernel: 3}\nid: h, flatten: 1\nselect: {index: 0, axis: 0}\n"
+    "unflatten: {axis: 0, shape: [1, 16]}\nid: s, sigmoid: \nid: x, from: h, permute: [1, 0]\n"
+    "from: [x, s], gru: 16\nlinear: 3",
+    "attention whose features are not innermost": "conv: {out: 8, kernel: 3}\nid: q, flatten: 1\n"
+    "id: h, unflatten: {axis: 0, shape: [2, 4]}\nid: t, permute: [0, 2, 1]\n"
+    "from: [t, t, t], dot_attention: \nsin",
     "there and back": "conv: {out: 4, kernel: 3}\npermute: [1, 2, 0]\ngelu\npermute: [2, 0, 1]\n"
     "flatten\nlinear: 3",
     "a norm over channels": "conv: {out: 4, kernel: 3}\nlayer_norm: {axis: channels}\nflatten\n"

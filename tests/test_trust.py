@@ -93,6 +93,14 @@ def test_what_is_broken_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.count("own") >= 0.75 * refused
 
 
+def test_what_lies_in_other_ways_keeps_what_torch_keeps(tmp_path: Path) -> None:
+    layouts = pytest.importorskip("benchmarks.trust.layouts")
+    seed = [op for op, _, _ in layouts.cases()].index("pixel_unshuffle")
+    found = set(layouts.trial(seed, tmp_path))
+    assert "kept to the byte" in found
+    assert not [said for said in found if said.startswith("KEPT")]
+
+
 def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:
     drawn = pytest.importorskip("benchmarks.trust.random")
     lone: dict[str, Any] = {}

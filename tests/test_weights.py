@@ -651,6 +651,12 @@ def test_saving_replaces_only_its_own(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ hostile files
 
 
+def many(count: int) -> bytes:
+    """So many entries, as `json.dumps` writes them, in a tenth of its time."""
+    every = json.dumps(MANY).encode()
+    return b"{%b}" % b", ".join(b'"k%d": %b' % (i, every) for i in range(count))
+
+
 def header(entries: Any, data: bytes = b"", length: int | None = None) -> bytes:
     text = entries if isinstance(entries, bytes) else json.dumps(entries).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + data
@@ -758,9 +764,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str, str]] = {
         lambda: header({"conv.bias": entry(shape=[0, 10**18], data_offsets=[0, 0])}),
         "E612", "in the source [0, 1000000000000000000]"),
     "200,000 keys": (
-        lambda: header({f"k{i}": MANY for i in range(200_000)}), "E606", "at most 100,000"),
+        lambda: header(many(200_000)), "E606", "at most 100,000"),
     "a million keys": (
-        lambda: header({f"k{i}": MANY for i in range(1_000_000)}), "E606", "a header of 66,888"),
+        lambda: header(many(1_000_000)), "E606", "a header of 66,888"),
     "another spec": (lambda: tensors({"w": torch.ones(1)}), "E611", "6 tensors are not in it"),
     "a key missing": (
         lambda: tensors({k: v for k, v in with_().items() if k != "bn.bias"}), "E611", "`bn.bias`"),

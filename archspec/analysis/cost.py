@@ -32,6 +32,8 @@ class Cost(NamedTuple):
     alone: bool
     """Whether the output is one for all samples where every input is; `own`: in any case."""
     own: bool
+    beyond: int
+    """Bytes of the output's storage beside its own."""
 
 
 def costs(graph: Graph) -> list[Cost]:
@@ -44,7 +46,7 @@ def cost(node: Node) -> Cost:
     layer, ins, outs = node.layer, node.ins, node.outs
     bytes_out = sum(out.bytes for out in outs)
     if layer is None:
-        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False, False, False)
+        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False, False, False, 0)
     weights = node.untied()
     params = sum(weight.size for weight in weights if not weight.buffer)
     buffers = sum(weight.size for weight in weights if weight.buffer)
@@ -56,5 +58,5 @@ def cost(node: Node) -> Cost:
     alone = call.broadcast or call.alone is not None
     return Cost(
         params, buffers, weight_bytes, layer.macs(ins, outs), layer.flops(ins, outs), bytes_out,
-        layer.keeps(*ins), view, view and not awake, alone, call.batchless,
+        layer.keeps(*ins), view, view and not awake, alone, call.batchless, layer.beyond(*ins),
     )  # fmt: skip

@@ -12,13 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.layers.base import Layer
-from archspec.layers.strides import Lying, Strides, in_order, is_in_order
+from archspec.layers.strides import Lying, Strides, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from archspec.analysis.cost import Cost
     from archspec.expand.graph import Edge, Graph, Node
+    from archspec.layers.base import Kept
 
 _SAMPLES = 2  # an axis of one cell says nothing of how it lies
 
@@ -39,14 +40,22 @@ class Lies(NamedTuple):
         parts = edge.output == 0 or (node.layer is not None and node.layer.view)
         return sizes, strides if strides and parts else in_order(sizes)
 
+    def kept(self, graph: Graph, node: Node, usual: Kept) -> Kept:
+        """What a node keeps, of inputs that lie as these."""
+        if node.layer is None or type(node.layer).keeps_as_they_lie is Layer.keeps_as_they_lie:
+            return usual
+        return node.layer.keeps_as_they_lie(node.ins, self._given(graph, node)) or usual
+
     def copies(self, graph: Graph, node: Node, inputs: Iterable[int]) -> dict[int, int]:
         """Of some inputs of a node, those of which it makes copies, and how many."""
         if node.layer is None or not (node.layer.folds or type(node.layer).copies != Layer.copies):
             return {}
-        edges = enumerate(node.given)
-        given = {i: self.of(graph, edge) for i, edge in edges if edge is not None}
+        given = self._given(graph, node)
         found = {i: node.layer.copies(i, given) for i in inputs if i in given}
         return {i: many for i, many in found.items() if many}
+
+    def _given(self, graph: Graph, node: Node) -> dict[int, Lying]:
+        return {i: self.of(graph, edge) for i, edge in enumerate(node.given) if edge is not None}
 
 
 def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
@@ -62,7 +71,7 @@ def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
         strides = layer.lies(out, *(found.of(graph, edge) for edge in node.inputs))
         if strides is None and costs[node.kind].view:
             found.copied.add(node.index)
-        elif strides is not None and not is_in_order((out, strides)):
+        elif strides is not None and strides != in_order(out):
             found.strides[node.index] = strides
     return found
 

@@ -132,13 +132,15 @@ def saved(
         if not needs or common[node.index]:
             found.append(0)
             continue
-        whole = _narrowed(graph, node, costs[node.kind].kept, wants)
+        usual = lies.kept(graph, node, costs[node.kind].kept)
+        whole = _narrowed(graph, node, usual, wants)
         copies = dict.fromkeys(_cast(node, whole, width), 1)
         copies |= lies.copies(graph, node, whole.inputs)
         kept = {e for e in _kept(node, whole, bases, copies) if not common[e.node]} - held
         held |= kept
         own = whole.bytes * width[node.index] // FLOAT if _in_half(node) else whole.bytes
         own += sum(many * node.ins[i].size * width[node.index] for i, many in copies.items())
+        own += sum(costs[graph.steps[e.node].kind].beyond for e in kept if e.output == 0)
         found.append(own + sum(_bytes(_type(graph, e), width[e.node]) for e in kept))
     return found
 
@@ -148,16 +150,19 @@ def _flows(graph: Graph, edge: Edge | None, wants: Sequence[bool]) -> bool:
 
 
 def _narrowed(graph: Graph, node: Node, kept: Kept, wants: Sequence[bool]) -> Kept:
-    """What is kept, of the factors of a product those that another's gradient reads.
+    """What is kept, of inputs that are taken one by one those that a gradient reads.
 
-    They are multiplied one by one: a factor is read where one before it takes a gradient, the first
-    where the second does, and what they were so far where the next one does.
+    A factor is read where one before it takes a gradient, the first where the second does, and what
+    they were so far where the next one does. Of what is compared all is read where one of it and of
+    those before it does, and so is what they were so far.
     """
     flows = [_flows(graph, node.given[i], wants) for i in kept.factors]
-    reads = [any(flows[:k] if k else flows[1:2]) for k in range(len(flows))]
-    inputs = {*kept.inputs, *(i for i, read in zip(kept.factors, reads, strict=True) if read)}
-    own = kept.bytes + kept.between * sum(flows[2:])
-    return replace(kept, inputs=tuple(sorted(inputs)), bytes=own)
+    reads = {i: any(flows[:k] if k else flows[1:2]) for k, i in enumerate(kept.factors)}
+    chosen = [_flows(graph, node.given[i], wants) for i in kept.compared]
+    reads |= {i: any(chosen[: max(k, 1) + 1]) for k, i in enumerate(kept.compared)}
+    steps = sum(flows[2:]) + sum(reads[i] for i in kept.compared[2:])
+    inputs = {*kept.inputs, *(i for i, read in reads.items() if read)}
+    return replace(kept, inputs=tuple(sorted(inputs)), bytes=kept.bytes + kept.between * steps)
 
 
 def _common(graph: Graph, costs: Sequence[Cost]) -> list[bool]:

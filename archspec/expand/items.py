@@ -126,7 +126,7 @@ def _leave_out(walk: Walk, found: Instance, callee: Callee) -> None:
     if (dead and (used or walk.state.untrained)) or spare:
         needed.prune(found, dead, spare)
     elif dead:
-        needed.complain(walk, found.body, dead)
+        needed.complain(walk, found, dead)
 
 
 def _unasked(walk: Walk, around: Instance, copy: Copy, asked: list[str]) -> set[Value]:
@@ -329,9 +329,8 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
     # a tap never moves the line
     moves = item.tap is None or repeated
     copy, seen = None, {}
-    there = not (state.untrained and item.tap == "train")
-    # what cannot be known is taken for absent
-    if there and (item.when is True or walk.there(plan, spot, first)):
+    there = walk.there(plan, spot, first)
+    if there:
         if item.when is not True:
             spot.given = walk.given(plan, spot)
             first = spot.first
@@ -339,11 +338,9 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
         outer, walk.tapped = walk.tapped, walk.tapped or item.tap == "train"
         copy = _make(walk, plan, spot)
         walk.tapped = outer
-    if copy is None:  # absent, or `shared` with what is: it passes its first input on
-        if spot.label is not None:
-            gone = Named(first or Value(None), absent=True, tap=item.tap is not None)
-            spot.frame.claim(spot.label, gone)
-        return None, first, first if moves else spot.line
+    if copy is None:  # absent, or `shared` with what is
+        passed = first if there is not None else Value(None)  # of which nobody knows whether it is
+        return _absent(plan, spot, passed, moves=moves)
     if seen:
         copy.env = {**copy.env, **seen}
     if item.freeze is not None or item.init is not None:
@@ -357,6 +354,14 @@ def _copy(walk: Walk, plan: Plan, spot: Spot, *, repeated: bool = False) -> Step
     # and what takes no input stands beside it
     moves = moves and (bool(copy.ins) or copy.instance is not None)
     return copy, copy.out, copy.out if moves else spot.line
+
+
+def _absent(plan: Plan, spot: Spot, first: Value | None, *, moves: bool) -> Step:
+    """What an item that is not there passes on: its first input."""
+    if spot.label is not None:
+        gone = Named(first or Value(None), absent=True, tap=plan.item.tap is not None)
+        spot.frame.claim(spot.label, gone)
+    return None, first, first if moves else spot.line
 
 
 def _make(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:

@@ -60,13 +60,24 @@ def makers(walk: Walk, ins: Ins) -> tuple[Step, ...]:
     return tuple(found.values())[:_FEW]
 
 
+def before(walk: Walk, ins: Ins, item: Item) -> tuple[Step, ...]:
+    """The item that gives a shape which an item does not take, unless it stands right above."""
+    above = item.loc.path[:-1]
+    return tuple(step for step in makers(walk, ins) if step.loc.path[:-1] != above)
+
+
 def changes(copy: Copy) -> tuple[Step, ...]:
     """The ops on the paths of a merge that change the axes in which these disagree."""
     shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]
     if len({len(shape) for shape in shapes}) != 1:
         return ()
-    odd = [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
-    every = (_changed(one, item, odd) for body in copy.parts() for one, item in _made(body))
+    joined = getattr(copy.layer, "axis", None)  # along it they need not agree
+    odd = [k for k, sizes in enumerate(zip(*shapes, strict=True)) if len({*sizes}) > 1]
+    odd = [axis for axis in odd if axis != joined] or odd
+    # first those of the path that differs, where the others are alike
+    sizes = [tuple(shape[axis] for axis in odd) for shape in shapes]
+    parts = sorted(zip(sizes, copy.parts(), strict=False), key=lambda part: sizes.count(part[0]))
+    every = (_changed(one, item, odd) for _, body in parts for one, item in _made(body))
     found = [step for step in every if step is not None]
     return tuple({step.loc: step for step in found}.values())[:_FEW]
 

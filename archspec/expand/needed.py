@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archspec.expand.state import COMPARE
+from archspec.expand.state import COMPARE, deeper
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
-from archspec.language import Item
+from archspec.language import Block, Item
 from archspec.text.faults import Step
 from archspec.text.words import listed
 
 
-def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
+def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
     """Name the ends of what leads nowhere, not all that leads to them."""
+    body, block = around.body, around.block
     taken = {v for copy, _, _ in dead for v in copy.taken()}
     for made in reversed(dead):
         if not taken.isdisjoint(made.copy.outs.values()):
@@ -31,8 +32,16 @@ def complain(walk: Walk, body: Body, dead: list[Made]) -> None:
         elif made.copy.layer is not None and not made.copy.layer.takes:
             help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
             help += "taken, name it in `outputs`, or leave it out"
-        with walk.state.beside(*_passed_over(body, item)):
+        with walk.state.beside(*_passed_over(body, item), *_named(block)):
             walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+
+
+def _named(block: Block) -> tuple[Step, ...]:
+    """Where the outputs are named, if they are."""
+    if not block.outputs:
+        return ()
+    said = f"it names {listed(block.outputs)}"
+    return (Step(deeper(block.loc, "outputs"), said, COMPARE),)
 
 
 def _passed_over(body: Body, item: Item) -> tuple[Step, ...]:

@@ -179,7 +179,9 @@ class Walk:
         return self._sight(plan.reads, plan, spot, first)
 
     def there(self, plan: Plan, spot: Spot, first: Value | None) -> bool | None:
-        """Whether the `when` of an item holds; None where a fault hides it."""
+        """Whether an item is not left out, and its `when` holds; None where a fault hides it."""
+        if self.state.untrained and plan.item.tap == "train":
+            return False
         if first in self.missing and "prev" in plan.asks:
             self.state.again(self.missing[first])
         return self.state.condition(plan.item, "when", self._sight(plan.asks, plan, spot, first))

@@ -227,8 +227,8 @@ class Refused:
         if first and first.group() in known:
             return first.group()
         guess = _SECTIONS.get(key.lower(), "")
-        if guess == "body" and isinstance(given[key], dict):
-            guess = "blocks"
+        if guess in ("body", "blocks"):
+            guess = "blocks" if isinstance(given[key], dict) else "body"
         if guess not in known:
             guess = near(key, known)
         return guess or self._by_value(given[key], known if not path else ())
@@ -424,6 +424,12 @@ class Refused:
         code, said, help = _MISSING[key]
         said = f"{_subject(path)} {said}" if key == "body" else said
         path = (*path, "branches") if key == "merge" else path
+        if key == "merge" and "merge" in at(self.data, path):
+            path = (*path, "merge")
+            said, help = (
+                "`merge` is a path of `branches` here",
+                "start it in the column of `branches`",
+            )
         to.add(code, said, path, help, on_key=bool(path) and code != "E228")
 
 

@@ -221,7 +221,7 @@ def only(*ops: str) -> BeforeValidator:
 
     def check(value: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data["op"]
-        if op not in ops:
+        if op not in ops and op.lower() not in ops:  # `Branches` is said to be none
             key = str(info.field_name).rstrip("_")
             said = f"`{key}` means nothing on `{op}`; it belongs to {listed(ops)}"
             raise refuse("E215", said, "remove it", on_key=True)

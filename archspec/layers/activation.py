@@ -22,6 +22,7 @@ from archspec.layers.base import (
     Layer,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     Weight,
     Window,
@@ -29,6 +30,7 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
 from archspec.layers.registry import REGISTRY, create, ops_of
+from archspec.layers.strides import Lying, Strides, cellwise
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import meant
 
@@ -234,6 +236,11 @@ class LogSigmoid(Activation):
     op = "log_sigmoid"
     target = "nn.LogSigmoid"
     word = "log sigmoid"
+    cellwise = False
+
+    def keeps(self, t: TensorType) -> Kept:
+        """The input, and on the CPU what the exponent was."""
+        return Kept(inputs=(0,), bytes=t.bytes)
 
 
 class Tanh(Activation):
@@ -350,6 +357,10 @@ class Glu(AlongAxis):
 
     def window(self, size: int) -> Window:
         return Window(lo=0, hi=size // 2)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """As its two halves."""
+        return cellwise(out, [(out, given[0][1])] * 2)
 
 
 class Maxout(Activation):

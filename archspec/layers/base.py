@@ -24,9 +24,8 @@ from archspec.layers.strides import (
     Lying,
     Strides,
     cellwise,
-    channels_last,
     foldable,
-    is_channels_last,
+    formatted,
 )
 from archspec.text.words import written
 
@@ -178,13 +177,15 @@ class Kept:
 
     Inputs and outputs by place (shared with whoever else keeps them), and bytes of its own. Of the
     inputs that are `factors` of a product each is kept for the gradients of the others, if one of
-    them takes one; of more than two so is what the product is `between` them, in bytes.
+    them takes one; of more than two so is what the product is `between` them, in bytes. Of inputs
+    that are `compared` both of a pair are kept if one of them takes a gradient.
     """
 
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     bytes: int = 0
     factors: tuple[int, ...] = ()
+    compared: tuple[int, ...] = ()
     between: int = 0
 
 
@@ -300,7 +301,9 @@ class Layer(BaseModel):
     whole: ClassVar[slice] = slice(0)  # the axes of an input that every output cell sees whole
     view: ClassVar[bool] = False  # in evaluation the output shares the storage of input 0
     cellwise: ClassVar[bool] = False  # what it makes lies in memory as its inputs do
-    formats: ClassVar[bool] = False  # gives channels last where it gets them so
+    # with so many axes of space it gives channels last where torch takes what it gets for that;
+    # of one axis it is asked as of a map of one row
+    formats: ClassVar[tuple[int, ...]] = ()
     folds: ClassVar[int] = 0  # axes at the end; those before are one to torch, or copied for that
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
@@ -455,6 +458,14 @@ class Layer(BaseModel):
         """What autograd keeps for the backward pass. Default: `kept`."""
         return self.kept
 
+    def keeps_as_they_lie(self, ins: Any, given: Mapping[int, Lying]) -> Kept | None:
+        """What it keeps where its inputs lie so that torch computes it otherwise; else None."""
+        return None
+
+    def beyond(self, *ins: Any, **_: Any) -> int:
+        """Bytes of the storage of output 0 that it does not show, where torch cut it out."""
+        return 0
+
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
         """How the first output lies in memory, by its inputs; None: a tensor of its own, in order.
 
@@ -462,8 +473,8 @@ class Layer(BaseModel):
         """
         if self.cellwise:
             return cellwise(out, given)
-        if self.formats and all(map(is_channels_last, given if self.merges else given[:1])):
-            return channels_last(out)
+        if len(out) - 2 in self.formats:
+            return formatted(out, given if self.merges else given[:1])
         return given[0][1] if self.view else None
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:

@@ -72,6 +72,7 @@ INSTEAD = {
     "reducemax": "write `reduce: {by: max}`", "reducemin": "write `reduce: {by: min}`",
     "focus": "write `pixel_unshuffle: 2`", "spacetodepth": "write `pixel_unshuffle: 2`",
     "depthtospace": "write `pixel_shuffle: 2`",
+    "pool": "write `max_pool` or `avg_pool`", "pooling": "write `max_pool` or `avg_pool`",
     "globalpool": "`global_avg_pool`, `global_max_pool`",
     "adain": "`instance_norm`, `mul` and `add` make it",
     "gem": "`clamp`, `pow`, `global_avg_pool` and `pow` make it",

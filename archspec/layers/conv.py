@@ -22,11 +22,13 @@ from archspec.layers.base import (
     Kept,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     Weight,
     Window,
 )
 from archspec.layers.fields import Cells, Flag, Padding, PerAxis, Says, Size
+from archspec.layers.strides import Lying, Strides, formatted, in_order, is_in_order
 from archspec.layers.window import (
     SPATIAL,
     Slide,
@@ -73,7 +75,6 @@ class Convolution(Windowed):
     """What `conv` and `conv_transpose` have in common."""
 
     autocast = "half"
-    formats = True
     family = "conv"
     linear = True
     channel = WHOLE
@@ -154,6 +155,16 @@ class Convolution(Windowed):
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return 2 * self.macs(ins, outs) + (outs[0].size if self.bias else 0)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """Of what torch makes; along one axis it puts its input in order first."""
+        made = self._made_of(out, given[0][0])
+        ordered = len(out) - 2 == 1 and not is_in_order(given[0])
+        return in_order(made) if ordered else formatted(made, given[:1])
+
+    def _made_of(self, out: Shape, given: Shape) -> Shape:
+        """The sizes that torch makes, of which the output may be a part."""
+        return out
 
 
 class Conv(Convolution):
@@ -327,15 +338,20 @@ class ConvTranspose(Convolution):
         value = padding_arg(self.padding, self.kernel, self.dilation).value
         return spread(self.op, "padding", value, t), extra
 
+    def _made(self, t: TensorType) -> list[int]:
+        """Cells along each axis that torch makes, before an odd one is cut."""
+        pad, extra = self._padding(t)
+        pairs = zip(t.shape[1:], self.spread(t)[1], self._over(t), pad, extra, strict=True)
+        return [size * s + over - 2 * p + more for size, s, over, p, more in pairs]
+
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         n = expect_map(self.op, t)
         kernel, stride, dilation = self.spread(t)
-        pad, extra = self._padding(t)
+        pad, _ = self._padding(t)
         sizes = []
-        for a, size in enumerate(t.shape[1:]):
+        for a, (size, made) in enumerate(zip(t.shape[1:], self._made(t), strict=True)):
             covers = dilation[a] * (kernel[a] - 1) + 1
-            out = (size - 1) * stride[a] - 2 * pad[a] + covers + extra[a]
-            out = size * stride[a] if self.padding == "same" else out
+            out = size * stride[a] if self.padding == "same" else made
             if out < 1:
                 message = (
                     f"`conv_transpose` cuts {pad[a]} cells from both sides along "
@@ -344,6 +360,13 @@ class ConvTranspose(Convolution):
                 raise Mismatch(message, "use a smaller `padding`", "E304")
             sizes.append(out)
         return (t.like((self.channels(t)[1], *sizes), map=True),)
+
+    def beyond(self, t: TensorType) -> int:
+        channels = self.channels(t)[1]
+        return 4 * channels * math.prod(self._made(t)) - self.infer(t)[0].bytes
+
+    def _made_of(self, out: Shape, given: Shape) -> Shape:
+        return (*out[:2], *self._made(TensorType(given[1:])))
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axes = zip(*self.spread(t), self._padding(t)[0], strict=True)

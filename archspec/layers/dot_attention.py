@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -15,8 +16,11 @@ from pydantic import Field
 
 from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
 from archspec.layers.fields import Flag, Positive, Probability
+from archspec.layers.strides import Lying, foldable
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
+
+_VALUE = 2  # the place of the input
 
 
 class DotAttention(Layer):
@@ -120,19 +124,37 @@ class DotAttention(Layer):
         scaled copies of query and key. With dropout it has none either: the weights are kept before
         and behind it, with its factors, and what heads share is copied for each.
         """
+        query, _, value = ins[:3]
+        if self.dropout or query.rank == 2 or value.shape[-1] != query.shape[-1]:
+            return self._keeps_weights(*ins)
+        mask = 4 * ins[3].size if len(ins) > 3 else 0  # as numbers
+        steps = math.prod(query.shape[:-1])
+        return Kept(inputs=(0, 1, 2), outputs=(0,), bytes=4 * steps + mask)
+
+    def keeps_as_they_lie(
+        self, ins: tuple[TensorType, ...], given: Mapping[int, Lying]
+    ) -> Kept | None:
+        """Fused kernels take what has its features innermost."""
+        fused = all(given[place][1][-1] == 1 for place in range(3))
+        return None if fused else self._keeps_weights(*ins)
+
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """One of the value, where torch multiplies it by the weights itself."""
+        alone = not self.keeps(*(TensorType(given[i][0][1:]) for i in sorted(given))).outputs
+        strided = any(given[i][1][-1] != 1 for i in range(3))
+        return int(place == _VALUE and (alone or strided) and not foldable(given[place], 2))
+
+    def _keeps_weights(self, *ins: TensorType) -> Kept:
         query, key, value = ins[:3]
         steps = math.prod(query.shape[:-1])
         weights = 4 * steps * key.shape[-2]
+        heads = query.shape[0] // key.shape[0] if query.rank == 3 else 1
         if self.dropout:
-            heads = query.shape[0] // key.shape[0] if query.rank == 3 else 1
-            own = 3 * weights + query.bytes + heads * key.bytes
-            if heads == 1:
-                return Kept(inputs=(2,), bytes=own)
-            return Kept(bytes=own + heads * value.bytes)
-        if query.rank == 2 or value.shape[-1] != query.shape[-1]:
-            return Kept(inputs=(2,), bytes=weights + query.bytes + key.bytes)
-        mask = 4 * ins[3].size if len(ins) > 3 else 0  # as numbers
-        return Kept(inputs=(0, 1, 2), outputs=(0,), bytes=4 * steps + mask)
+            weights *= 3
+        own = weights + query.bytes + heads * key.bytes
+        if heads == 1:
+            return Kept(inputs=(_VALUE,), bytes=own)
+        return Kept(bytes=own + heads * value.bytes)
 
     def call(self, *ins: TensorType) -> Call:
         masks: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from archspec.layers.base import (
     Kept,
     Mismatch,
     Reach,
+    Shape,
     TensorType,
     Window,
     along,
@@ -28,6 +29,7 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axes, Axis, Cells, Number, PerAxis, Says, up_to
 from archspec.layers.shape import Rearrange
+from archspec.layers.strides import Lying, Strides, concatenated
 from archspec.layers.window import SPATIAL, expect_dtype, expect_map, spread
 
 _Amounts = Annotated[
@@ -50,7 +52,7 @@ class Pad(Rearrange):
     number or [before, after]; with `axis`, a number or [before, after].
     """
 
-    formats = True
+    formats = (2, 3)
     op = "pad"
     elsewhere = ("zeropad",)
     still_linear = True
@@ -280,7 +282,6 @@ class Crop(LikeOther):
 class Roll(Rearrange):
     """Cells moved around the end to the start: torch.roll."""
 
-    formats = True
     op = "roll"
     target = "Roll"
     examples = (
@@ -317,6 +318,16 @@ class Roll(Rearrange):
             if s % t.shape[a]
         }
         return (along(t.rank, moved),)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """Of its two parts, the one behind the other, along one axis after the other."""
+        (lying,) = given
+        for axis, shift in self.places(TensorType(out[1:])):
+            many = shift % out[axis + 1]
+            sides = (many, out[axis + 1] - many)
+            parts = [((*out[: axis + 1], n, *out[axis + 2 :]), lying[1]) for n in sides]
+            lying = out, concatenated(out, parts)
+        return lying[1]
 
     def call(self, t: TensorType) -> Call:
         axes, shifts = zip(*self.places(t), strict=True)

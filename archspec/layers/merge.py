@@ -7,7 +7,7 @@ concat, on [4, 8, 9] and [2, 8, 9]  torch.cat([x0, x1], 1)      [6, 8, 9]
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Annotated, Any, ClassVar
 
@@ -30,6 +30,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axis, Flag, Number, Size, alone
+from archspec.layers.strides import Lying
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
@@ -185,14 +186,6 @@ class Sub(Arithmetic):
     examples = (*_TWO, ({"number": 0.5}, ((4, 8, 9),)))
 
 
-def kept_by_all(layer: Merge, ins: Sequence[TensorType]) -> Kept:
-    """What is kept where the derivative reads every input, and every result on the way."""
-    if len(ins) == 1:
-        return NOTHING
-    (out,) = layer.infer(*ins)
-    return Kept(inputs=tuple(range(len(ins))), bytes=(len(ins) - 2) * out.bytes)
-
-
 class Mul(Arithmetic):
     """The product of the inputs, cell by cell."""
 
@@ -243,7 +236,10 @@ class Extreme(Merge):
     pairwise: ClassVar[str]  # of torch, for two
 
     def keeps(self, *ins: TensorType) -> Kept:
-        return kept_by_all(self, ins)
+        if len(ins) == 1:
+            return NOTHING
+        (out,) = self.infer(*ins)
+        return Kept(compared=tuple(range(len(ins))), between=out.bytes)
 
     def expression(self, count: int) -> str:
 
@@ -311,13 +307,13 @@ class Matmul(Layer):
         return outs[0].size * ins[0].shape[-1]
 
     def keeps(self, *ins: TensorType) -> Kept:
-        (out,) = self.infer(*ins)
-        lead = out.shape[:-2]
-        copied = [lead != t.shape[:-2] for t in ins]  # torch repeats what it broadcasts
-        own = sum(
-            4 * math.prod((*lead, *t.shape[-2:])) for t, c in zip(ins, copied, strict=True) if c
-        )
-        return Kept(factors=tuple(i for i, c in enumerate(copied) if not c), bytes=own)
+        return Kept(factors=(0, 1))
+
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """As many as it takes for the axes in front, where torch repeats what it broadcasts."""
+        both = zip(*(sizes[:-2] for sizes, _ in given.values()), strict=True)
+        repeats = math.prod(map(max, both)) // math.prod(given[place][0][:-2])
+        return repeats if repeats > 1 else super().copies(place, given)
 
     def call(self, *ins: TensorType) -> Call:
         return Call(None, forward="x0 @ x1", broadcast=True)
@@ -326,7 +322,7 @@ class Matmul(Layer):
 class Concat(Layer):
     """The inputs one behind the other along an axis: torch.cat."""
 
-    formats = True
+    formats = (2, 3)
     op = "concat"
     elsewhere = ("cat", "concatenate")
     family = "merge"

@@ -102,7 +102,7 @@ class SampleNormal(Layer):
     word = "sample"
     takes = ("mean", "log_var")
     examples = (({}, ((5,), (5,))), ({}, ((4, 8, 9), (4, 8, 9))))
-    view = cellwise = True
+    view = asleep = cellwise = True
 
     def infer(self, mean: TensorType, log_var: TensorType) -> tuple[TensorType, ...]:
         expect_dtype(self.op, mean)

@@ -35,7 +35,14 @@ from archspec.layers.fields import (
     Size,
     Whole,
 )
-from archspec.layers.strides import Lying, Strides, channels_last, is_channels_last, is_in_order
+from archspec.layers.strides import (
+    Lying,
+    Strides,
+    channels_last,
+    is_channels_last,
+    is_in_order,
+    taken_for_channels_last,
+)
 from archspec.layers.window import Alike, expect_dtype, expect_map
 
 
@@ -78,7 +85,7 @@ class BatchNorm(ChannelNorm):
     Its reach counts as cell by cell, which it is in evaluation.
     """
 
-    formats = True
+    formats = (2, 3)
     op = "batch_norm"
     elsewhere = ("bn", "normalization", "batchnormalization")
     target = "nn.BatchNorm{n}d"
@@ -105,7 +112,7 @@ class BatchNorm(ChannelNorm):
             self.__dict__["data_dependent"] = True
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        if t.rank > 4:
+        if not 1 <= t.rank <= 4:
             message = f"`batch_norm` takes [C], [C, L], [C, H, W] or [C, D, H, W]; the input is {t}"
             raise Mismatch(message, code="E302")
         return super().infer(t)
@@ -160,7 +167,7 @@ class GroupNorm(ChannelNorm):
     """Normalisation over space and the channels of a group: torch.nn.GroupNorm."""
 
     autocast = "full"
-    formats = True
+    formats = (2, 3)
     op = "group_norm"
     elsewhere = ("gn",)
     target = "nn.GroupNorm"
@@ -192,7 +199,8 @@ class GroupNorm(ChannelNorm):
         return Kept(inputs=(0,), bytes=8 * self.groups)
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        return int(not is_in_order(given[0]) and not is_channels_last(given[0]))
+        last = taken_for_channels_last(given[0])
+        return int(not (is_channels_last if last else is_in_order)(given[0]))
 
 
 class LocalResponseNorm(Norm):

@@ -27,7 +27,7 @@ from archspec.layers.base import (
 )
 from archspec.layers.fields import Axes, Axis, Says, Size, Whole, up_to
 from archspec.layers.shape import Rearrange, named
-from archspec.layers.strides import Lying, Strides
+from archspec.layers.strides import Lying, Strides, concatenated, viewed
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
 
@@ -36,6 +36,7 @@ class Flip(Rearrange):
     """The cells of an axis, or of several, from the last to the first: torch.flip."""
 
     op = "flip"
+    cellwise = True
     target = "Flip"
     functional = True
     same_numbers = True
@@ -93,6 +94,15 @@ class Stack(Layer):
     def reach(self, *ins: TensorType) -> tuple[tuple[Reach, ...], ...]:
         axis = self.place(ins[0])
         return tuple(tuple(Reach(a + (a >= axis)) for a in range(t.rank)) for t in ins)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """As torch does it: one behind the other along the axis behind, then that in two."""
+        sizes = given[0][0]
+        axis = 1 + self.place(TensorType(sizes[1:]))
+        if axis < len(sizes):
+            joined = (*sizes[:axis], len(given) * sizes[axis], *sizes[axis + 1 :])
+            return viewed((joined, concatenated(joined, given)), out)
+        return concatenated(out, [((*own, 1), (*strides, 1)) for own, strides in given])
 
     def call(self, *ins: TensorType) -> Call:
         inputs = ", ".join(f"x{i}" for i in range(len(ins)))

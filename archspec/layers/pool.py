@@ -50,7 +50,7 @@ _SLIDING: Any = (
 class Pool(Windowed):
     """What pools with a window have in common."""
 
-    formats = True
+    formats: ClassVar[tuple[int, ...]] = (1, 2)
     family = "pool"
     slides = True
     name: ClassVar[str]  # of torch's module, without `nn.` and the number of axes
@@ -83,7 +83,8 @@ class Pool(Windowed):
         return dilated or super().helped()
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *(slide.out for slide in self.slides_on(t))), map=True),)
+        slides = self.slides_on(t)  # refuses what has no channels
+        return (t.like((t.shape[0], *(slide.out for slide in slides)), map=True),)
 
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return outs[0].size * math.prod(self.spread(ins[0])[0])
@@ -121,6 +122,7 @@ class MaxPool(Pool):
     """
 
     op = "max_pool"
+    formats = (1, 2, 3)
     name = "MaxPool"
     elsewhere = ("maxpooling",)
     examples = (
@@ -178,6 +180,7 @@ class MaxUnpool(Layer):
     """
 
     op = "max_unpool"
+    formats = (2,)
     elsewhere = ("maxunpooling",)
     family = "pool"
     reads = "map"
@@ -337,7 +340,7 @@ def _single(arg: Arg) -> Arg:
 class AdaptivePool(Layer):
     """What pools to a given size have in common."""
 
-    formats = True
+    formats = (1, 2)
     family = "pool"
     reads = "map"
     examples = (
@@ -362,7 +365,8 @@ class AdaptivePool(Layer):
         return tuple(t.shape[a] if n is None else n for a, n in enumerate(given, 1))
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *self.sizes(t)), map=True),)
+        sizes = self.sizes(t)  # refuses what has no channels
+        return (t.like((t.shape[0], *sizes), map=True),)
 
     def reach(self, t: TensorType) -> tuple[tuple[Reach, ...], ...]:
         return ((Reach(0), *(adaptive(a, t.shape[a], n) for a, n in enumerate(self.sizes(t), 1))),)

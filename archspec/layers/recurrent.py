@@ -10,7 +10,14 @@ from pydantic import Field
 
 from archspec.layers.base import Arg, Call, Kept, Layer, Mismatch, Shape, TensorType, Weight
 from archspec.layers.fields import Flag, Probability, Size
-from archspec.layers.strides import Lying, Strides, foldable_by_steps, steps_first
+from archspec.layers.strides import (
+    Lying,
+    Strides,
+    foldable_by_steps,
+    in_order_by_steps,
+    is_in_order,
+    steps_first,
+)
 from archspec.layers.window import expect_dtype
 
 
@@ -112,10 +119,15 @@ class Recurrent(Layer):
         between += between if self.dropout else 0  # what it is multiplied by
         cells = self.layers * self.directions * self.hidden
         of_cells = cells * (self.of_a_step * steps + self.of_first)
-        return Kept(inputs=(0,), bytes=4 * (between + of_cells))
+        # a given state is that before the first step; of several layers each keeps a part
+        given = cells == self.hidden and len(ins) > 1 and ins[1] is not None
+        own = of_cells - cells if given else of_cells
+        return Kept(inputs=(0, 1) if given else (0,), bytes=4 * (between + own))
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        """One for each direction, with the steps in front."""
+        """One for each direction, with the steps in front; a state in order."""
+        if place:
+            return int(not is_in_order(given[place]))
         return 0 if foldable_by_steps(given[0]) else self.directions
 
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
@@ -187,7 +199,7 @@ class Lstm(Recurrent):
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         """One for both directions, with the steps in front."""
-        return int(not foldable_by_steps(given[0]))
+        return int(not in_order_by_steps(given[0]))
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 
@@ -215,6 +227,7 @@ class Rnn(Recurrent):
         *_EXAMPLES,
         ({"hidden": 6, "nonlinearity": "relu"}, ((7, 5),)),
         ({"hidden": 6, "layers": 2}, ((7, 5), (2, 6))),
+        ({"hidden": 6}, ((7, 5), (1, 6))),
     )
 
     nonlinearity: Literal["tanh", "relu"] = Field("tanh", description="of the state")

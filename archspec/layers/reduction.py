@@ -139,6 +139,7 @@ class Normalize(Alike):
 
     autocast = "full"
     op = "normalize"
+    cellwise = True
     elsewhere = ("l2normalize", "l2norm", "unitnorm")
     family = "norm"
     target = "Normalize"

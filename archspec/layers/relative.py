@@ -125,6 +125,7 @@ class ShiftMask(Layer):
             message = f"`shift_mask` takes [{names}, C], channels last; the input is "
             message += f"{t}, channels first" if t.map and t.rank == axes + 1 else str(t)
             raise Mismatch(message, "put the channels last with `permute`", "E302")
+        expect_dtype(self.op, t)
         for a, (n, size) in enumerate(zip(self.sizes, t.shape, strict=False)):
             if size % n:
                 why = f"it does not divide the {size} cells of axis {a} of the input {t}"

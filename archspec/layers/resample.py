@@ -52,7 +52,7 @@ class Upsample(LikeOther):
     To the size of a second input: torch.nn.functional.interpolate.
     """
 
-    formats = True
+    formats = (2, 3)
     op = "upsample"
     elsewhere = ("upsampling", "interpolate")
     colour = "upsampling"
@@ -129,7 +129,8 @@ class Upsample(LikeOther):
         return scale if isinstance(scale, tuple) else (scale,) * n
 
     def infer(self, t: TensorType, like: TensorType | None = None) -> tuple[TensorType, ...]:
-        return (t.like((t.shape[0], *self.sizes(t, like)), map=True),)
+        sizes = self.sizes(t, like)  # refuses what has no channels
+        return (t.like((t.shape[0], *sizes), map=True),)
 
     def reach(self, t: TensorType, like: TensorType | None = None) -> tuple[tuple[Reach, ...], ...]:
         from fractions import Fraction  # imports decimal, for a few networks only
@@ -206,6 +207,7 @@ class PixelShuffle(Pixels):
 
     op = "pixel_shuffle"
     target = "nn.PixelShuffle"
+    formats = (2,)
     colour = "upsampling"
     examples = (({"factor": 2}, ((8, 4, 5),)), ({"factor": 3}, ((9, 2, 2),)))
 
@@ -230,6 +232,7 @@ class PixelUnshuffle(Pixels):
 
     op = "pixel_unshuffle"
     target = "nn.PixelUnshuffle"
+    formats = (2,)
     examples = (({"factor": 2}, ((2, 4, 6),)), ({"factor": 3}, ((1, 6, 3),)))
 
     factor: Size = Field(description="how many times smaller space becomes")
@@ -252,6 +255,7 @@ class ChannelShuffle(Rearrange):
 
     op = "channel_shuffle"
     target = "nn.ChannelShuffle"
+    formats = (2, 3)
     whole = slice(1)
     examples = (({"groups": 2}, ((6, 4, 5),)), ({"groups": 3}, ((6, 4),)))
 

@@ -161,6 +161,10 @@ class Fold(Layer):
     def flops(self, ins: tuple[TensorType, ...], outs: tuple[TensorType, ...]) -> int:
         return ins[0].size
 
+    def beyond(self, t: TensorType) -> int:
+        """Torch on the CPU puts it into a storage as large as the columns."""
+        return max(t.bytes - self.infer(t)[0].bytes, 0)
+
     def call(self, t: TensorType) -> Call:
         return self.made(
             (Arg(self._size), *self.args("kernel", "dilation", "padding", "stride")), t

@@ -18,6 +18,8 @@ Sizes = tuple[int, ...]
 Strides = tuple[int, ...]
 Lying = tuple[Sizes, Strides]
 
+_MAPS = (4, 5)  # axes of what has a format in torch: two or three of space
+
 
 def dense(sizes: Sizes, order: Sequence[int]) -> Strides:
     """Strides without gaps; `order` names the axes, the innermost first."""
@@ -46,11 +48,53 @@ def channels_last(sizes: Sizes) -> Strides:
 
 
 def is_channels_last(lying: Lying) -> bool:
-    """Whether it lies as one of torch's formats of that name: of two or three axes of space."""
+    """Whether it lies as one of torch's formats of that name, without gaps."""
     sizes, strides = lying
     wanted = channels_last(sizes)
     alike = all(n == 1 or a == b for n, a, b in zip(sizes, strides, wanted, strict=True))
-    return alike and len(sizes) in (4, 5)
+    return alike and len(sizes) in _MAPS
+
+
+def taken_for_channels_last(lying: Lying) -> bool:
+    """Whether torch takes it for channels last, gaps or not: Tensor.suggest_memory_format.
+
+    Its rule for what is both, where axes have one cell (c10/core/MemoryFormat.h).
+    """
+    sizes, strides = lying
+    if len(sizes) not in _MAPS or strides[1] == 0:
+        return False
+    least = 0
+    for axis in (1, *range(len(sizes) - 1, 1, -1), 0):
+        if sizes[axis] == 0 or strides[axis] < least:
+            return False
+        if axis == 0 and least == strides[1]:
+            return False
+        least = strides[axis] * max(sizes[axis], 1)
+    return True
+
+
+def formatted(sizes: Sizes, given: Sequence[Lying]) -> Strides:
+    """Strides of what an op makes in the format of its inputs: channels last where all are.
+
+    With one axis of space torch takes them as maps of one row.
+    """
+    if len(sizes) == _MAPS[0] - 1:
+        of_samples, of_channels, _, step = formatted(
+            (*sizes[:2], 1, sizes[2]), [_as_one_row(lying) for lying in given]
+        )
+        return of_samples, of_channels, step
+    last = all(map(taken_for_channels_last, given))
+    return channels_last(sizes) if last else in_order(sizes)
+
+
+def concatenated(sizes: Sizes, given: Sequence[Lying]) -> Strides:
+    """Strides of inputs one behind the other, which are never maps of one row to torch."""
+    return formatted(sizes, given) if len(sizes) in _MAPS else in_order(sizes)
+
+
+def _as_one_row(lying: Lying) -> Lying:
+    (samples, channels, steps), (of_samples, of_channels, step) = lying
+    return (samples, channels, 1, steps), (of_samples, of_channels, steps * step, step)
 
 
 def viewed(lying: Lying, sizes: Sizes) -> Strides | None:
@@ -83,8 +127,17 @@ def steps_first(sizes: Sizes) -> Strides:
 
 def foldable_by_steps(lying: Lying) -> bool:
     """Whether samples and steps, the steps in front, can be looked at as one axis."""
+    return foldable(_by_steps(lying), 1)
+
+
+def in_order_by_steps(lying: Lying) -> bool:
+    """Whether it lies so that it is in order with the steps in front."""
+    return is_in_order(_by_steps(lying))
+
+
+def _by_steps(lying: Lying) -> Lying:
     (samples, steps, size), strides = lying
-    return foldable(((steps, samples, size), (strides[1], strides[0], strides[2])), 1)
+    return (steps, samples, size), (strides[1], strides[0], strides[2])
 
 
 def _runs(lying: Lying) -> list[tuple[int, int]]:
@@ -106,9 +159,13 @@ def cellwise(sizes: Sizes, given: Sequence[Lying]) -> Strides:
     As torch's TensorIterator: axes change places where the first input that tells them apart says.
     """
     first = given[0][1]
-    same = all(one == (sizes, first) for one in given)
-    if same and _without_gaps(sizes, first):
-        return first
+    if all(own == sizes for own, _ in given):
+        if all(map(is_in_order, given)):
+            return in_order(sizes)
+        if len(sizes) == _MAPS[0] and all(map(is_channels_last, given)):
+            return channels_last(sizes)
+        if all(strides == first for _, strides in given) and _without_gaps(sizes, first):
+            return first
     order = list(range(len(sizes)))[::-1]
     for start in range(1, len(order)):
         moved = start
@@ -131,11 +188,11 @@ def _without_gaps(sizes: Sizes, strides: Strides) -> bool:
 def _told(inner: int, outer: int, sizes: Sizes, given: Sequence[Lying]) -> int:
     """Above 0 where two axes lie the other way round, below where they lie so, 0: not told."""
     for own, strides in given:
-        if 1 in (own[inner], own[outer]) and own != sizes:  # repeated along one of them
+        a, b = (0 if own[axis] != sizes[axis] else strides[axis] for axis in (inner, outer))
+        if 0 in (a, b):  # repeated along one of them
             continue
-        a, b = strides[inner], strides[outer]
         if a != b:
             return 1 if a > b else -1
-        if own[inner] > own[outer]:
+        if sizes[inner] > sizes[outer]:
             return 1
     return 0

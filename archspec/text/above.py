@@ -63,7 +63,9 @@ def blamed(text: str, slip: Slip) -> Slip:
     """The slip; of a line that does not fit, that of the line above which is wrong."""
     if slip.code == "E106":
         first = text.rfind("\n", 0, max(slip.start - _WINDOW, 0)) + 1
-        return _inward(_rows(text[: slip.start], first)) or slip
+        end = text.find(":", slip.start) + 1
+        around = _rows(text[:end], first)
+        return _inward(_rows(text[: slip.start], first)) or _unnamed(around, slip) or slip
     if slip.code != "E117" and " has no `:`" not in slip.message:
         return slip
     end = text.find("\n", slip.start)
@@ -81,6 +83,7 @@ def blamed(text: str, slip: Slip) -> Slip:
         or _dashes(near, here)
         or _dash(near, here)
         or _column(_rows(text), near, here)
+        or _deeper(near, here)
         or _swapped(near, here)
         or slip
     )
@@ -98,6 +101,8 @@ def first(text: str, slips: list[Slip]) -> list[Slip]:
     if last.code != "E114" and any(slip.code == "E103" for slip in before):
         return before
     line = text.rfind("\n", 0, last.start) + 1
+    if last.code == "E117" and line:  # of two lines in each other's place the upper may be a key
+        line = text.rfind("\n", 0, line - 1) + 1
     return [s for s in before if s.start < line or s.code not in ("E106", "E111")] + [last]
 
 
@@ -146,14 +151,22 @@ def _headed(above: list[_Row], here: _Row) -> Slip | None:
     """The line right above that something belongs to, and that has more or less than its colon."""
     row = above[-1]
     key, colon, value = row.said.partition(":")
+    if value.startswith("="):  # `spec := 1`
+        key, colon = row.said, ""
     if row.column > here.column or (row.column == here.column and (colon or row.item)):
         return None
-    if not colon and (not row.item or _LISTS.fullmatch(key.rstrip(",;.")) or "," in key):
-        word, _, rest = re.sub(r"[,;.=]+( |$)", " ", row.said).strip().partition(" ")
+    if not colon and (
+        not row.item or _LISTS.fullmatch(key.rstrip(",;.")) or re.search("[,;]", key)
+    ):
+        word, _, rest = re.sub(r"[,;.:=]+( |$)", " ", row.said).strip().partition(" ")
         help = f"write `{word}: {opening(rest.lstrip())}`" if rest else f"write `{word}:`"
         said = f"`:` is missing after `{opening(word)}`"
         return Slip("E104", said, row.at, help, row.at + len(row.said))
-    holds = _SECTION.match(f"{key}:") or _LISTS.fullmatch(key) or _NO_COMMENT.match(value)
+    holds = (
+        _SECTION.match(f"{key}:")
+        or (key != "id" and _LISTS.fullmatch(key))
+        or _NO_COMMENT.match(value)
+    )
     if not colon or not holds or value.strip()[:1] in ("", "$", "[", "{", "'", '"', "|", ">"):
         return None
     begin = row.at + len(row.said) - len(value.lstrip())
@@ -238,14 +251,55 @@ def _inward(above: list[_Row]) -> Slip | None:
     `above` ends with what comes before a key that is given twice, on its own line.
     """
     column = above[-1].column if above else 0
+    below = ""
     for row in reversed(above):
         if row.column < column:
             return None
         if row.column == column and not row.item and _BLOCK.fullmatch(row.said):
+            if not _OF_BLOCK.match(below):
+                return None  # it is a call, with its arguments below
             said = f"`{row.said[:-1]}` stands among the keys of the block above it"
             help = "start it in the column of the other blocks"
             return Slip("E117", said, row.at, help, row.at + len(row.said) - 1)
+        below = row.said
     return None
+
+
+def _unnamed(rows: list[_Row], slip: Slip) -> Slip | None:
+    """The keys of a block without its name, which look like more of the block above.
+
+    `rows` end with the key that is given twice.
+    """
+    if not rows or rows[-1].at != slip.start or not _OF_BLOCK.fullmatch(rows[-1].said):
+        return None
+    *above, begin = rows
+    column = begin.column
+    around = [row for row in reversed(above) if row.column <= column]
+    while around and around[0].said.startswith(("params:", "inputs:")):
+        begin = around.pop(0)
+    block = next((row for row in around if row.column < column), begin)
+    key = begin.said.partition(":")[0]
+    again = around and around[0].said.startswith(f"{key}:")  # no more than a key given twice
+    if not _BLOCK.fullmatch(block.said) or around[0] is block or again:
+        return None
+    said = f"`{key}` is of another block than the keys above it: its name is missing"
+    help = "write the name of the block above it, or remove what is there twice"
+    return Slip("E106", said, begin.at, help, begin.at + len(key))
+
+
+def _deeper(above: list[_Row], here: _Row) -> Slip | None:
+    """The first line of a list that stands deeper than the items of it that follow."""
+    column = here.column if here.item else here.column - _STEP
+    k = _around(above, column)
+    if k < 0 or not _LIST.search(above[k].said) or len(above) < k + 2:
+        return None
+    row, around = above[k + 1], above[k]
+    if around.key + _STEP != column or row.column <= column:
+        return None
+    said = f"this line starts in column {row.column + 1}, and the items of"
+    said += f" `{opening(around.said[:-1])}` in column {column + 1}"
+    help = "start it there too, or write the item that it belongs to above it"
+    return Slip("E117", said, row.at, help, row.at + len(row.said))
 
 
 def _swapped(above: list[_Row], here: _Row) -> Slip | None:
@@ -294,6 +348,8 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
         return above[k]
     if k > 0 and (_left(above[k - 1], above[k], here) or _rare(above[k], here, counts)):
         return above[k]
+    if k > 0 and above[k].column == 0 and _BLOCK.fullmatch(above[k].said):
+        return above[k]  # a block in the column of the document's keys
     inside = above[k + 1 :]  # what stands where `here` does
     if inside and k >= 0:
         first = inside[0]

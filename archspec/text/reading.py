@@ -61,7 +61,7 @@ def load(text: str, limits: Limits = DEFAULT, loader: Any = None) -> tuple[Any, 
         # an expression that YAML cuts off hides what follows: read as if all stood in quotes
         again = Reading(text, limits, quoted=True)
         again.read(scalars.covered(text), loader)
-        found = again if any(slip.code == "E116" for slip in again.slips) else found
+        found = again if any(slip.code in ("E103", "E116") for slip in again.slips) else found
     if found.slips:
         slips = [*dict.fromkeys(above.blamed(text, slip) for slip in found.slips)]
         raise UnreadableError(*above.first(text, slips))

@@ -132,6 +132,38 @@ TEXTS: dict[str, tuple[Callable[[int], str], int]] = {
     ),
     "axes": (lambda n: f"spec: 1\nname: t\ninput: {[2] * n}\nbody: [relu]\n", 250_000),
     "a shape": (lambda n: f"body: [{{reshape: {[1] * n + [192]}}}]\n", 250_000),
+    "a long list, summed": (
+        lambda n: 'params: {a: "$(range(9999))"}\n'
+        f'body: [{{repeat: {n}, conv: {{out: "$(1 + 0 * sum(a))", kernel: 1}}}}]\n',
+        99_999,
+    ),
+    "long lists": (lambda n: f"params:\n{each(n, '  a@: $([0]*9999)' + chr(10))}{END}", 40_000),
+    "defaults": (
+        lambda n: "blocks: {B: {params: {n: $(range(9999))}, body: [relu]}}\n"
+        f"body: [{{repeat: {n}, B: }}]\n",
+        99_999,
+    ),
+    "params of a block": (
+        lambda n: f"blocks: {{B: {{params: {{{each(n, 'p@: 1, ')}}}, body: [relu]}}}}\n"
+        "body: [{repeat: 90000, B: }]\n",
+        30_000,
+    ),
+    "inputs of a block": (
+        lambda n: f"blocks: {{B: {{inputs: [{each(n, 'p@, ')}], body: [relu]}}}}\n"
+        f"body: [{{from: [{'input, ' * n}], B: }}]\n",
+        30_000,
+    ),
+    "all before": (
+        lambda n: f"body: [{{id: d$k, repeat: {{k: $(range({n}))}}, from: [input, d*], add: }}]\n",
+        9_999,
+    ),
+    "inputs, repeated": (
+        lambda n: f"body: [{{repeat: 5000, add: [{'prev, ' * n}]}}]\n", 100_000
+    ),
+    "keys given twice": (lambda n: each(n, "k@: 1\n") * 2 + END, 50_000),
+    "wrong fields": (
+        _items("  - {conv: {out: $(input.chanels@), kernel: 1}}\n"), 20_000
+    ),
     "long ids": (_items(f"  - {{id: {'n' * 3000}@, relu: }}\n"), 300),
 }  # fmt: skip
 

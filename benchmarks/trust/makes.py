@@ -58,9 +58,11 @@ def filler(draw: random.Random) -> Any:
 
 
 def _reshaped(draw: random.Random, shape: Sequence[int]) -> list[int]:
-    """Mostly as it is; now and then with an axis more or less, or of another size."""
+    """Mostly as it is; now and then with an axis more or less, or of another size, or a number."""
     found = list(shape)
     what = draw.random()
+    if what > 0.98:
+        return []
     if what < 0.06 and found:
         found.pop(draw.randrange(len(found)))
     elif what < 0.12:
@@ -80,7 +82,9 @@ def document(draw: random.Random) -> dict[str, Any]:
     for name in draw.sample(fields, min(len(fields), draw.choice([0, 1, 1, 2]))):
         args[name] = odd(draw)
     item: dict[str, Any] = {op: args}
-    dtypes = (*layer.example_dtypes, *("float",) * len(shapes))
+    dtypes = [*layer.example_dtypes, *("float",) * len(shapes)]
+    if draw.random() < 0.05:
+        dtypes[:1] = [draw.choice(["float", "int", "bool"])]
     inputs = {f"x{i}": {"shape": list(s), "dtype": dtypes[i]} for i, s in enumerate(shapes)}
     if inputs:
         item["from"] = list(inputs)

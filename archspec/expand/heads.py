@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
@@ -11,6 +12,7 @@ from archspec.expand.state import State, deeper
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr
 from archspec.language import Block, Branch, Item, Spec
+from archspec.language.values import Value
 from archspec.text.words import did_you_mean
 
 Names = list[str]
@@ -113,6 +115,7 @@ class _At(NamedTuple):
     names: Names  # the segments still to go
     numbered: bool  # whether what has no id is named by its place
     open: bool  # whether anything on the way may be absent here
+    columns: Mapping[str, Value] = MappingProxyType({})  # of the repeats around, by name
 
 
 class _Text:
@@ -134,8 +137,10 @@ class _Text:
     def item(self, item: Item, at: _At, label: str | None = None) -> bool:
         plan = Plan(item)
         at = at._replace(open=at.open or item.when is not True or (self.chosen and _varies(item)))
+        if item.repeat is not None:
+            at = at._replace(columns={**at.columns, **item.repeat.columns})
         label = label or plan.ident
-        pattern = re.escape(label) if label is not None else _pattern(plan, numbered=at.numbered)
+        pattern = re.escape(label) if label is not None else _pattern(plan, at)
         if pattern is None:
             return self.inside(item, at)
         known = self.known.setdefault(len(at.names), [])
@@ -163,8 +168,9 @@ class _Text:
         blocks = [spec.blocks[name] for name in called if name in spec.blocks]
         used = [spec.use[name].spec for name in called if name in spec.use]
         if blocks or any(used):
-            return any(self.whole(block, at) for block in blocks) or any(
-                self.whole(file, at._replace(spec=file)) for file in used if file is not None
+            alone = at._replace(columns={})
+            return any(self.whole(block, alone) for block in blocks) or any(
+                self.whole(file, alone._replace(spec=file)) for file in used if file is not None
             )
         beside = at._replace(open=at.open or item.shortcut_when is not True)
         return (
@@ -219,12 +225,23 @@ def _varies(item: Item) -> bool:
     return repeat is not None and has_expression([repeat.count, repeat.columns])
 
 
-def _pattern(plan: Plan, *, numbered: bool) -> str | None:
+def _pattern(plan: Plan, at: _At) -> str | None:
     """What the name of an item without a plain id looks like; None where it is transparent."""
+    numbered = at.numbered
     if plan.labels is not None:
-        return "".join(r"\w+" if isinstance(p, Expr) else re.escape(p) for p in plan.labels.parts)
+        return "".join(
+            _any_of(at.columns.get(part.text)) if isinstance(part, Expr) else re.escape(part)
+            for part in plan.labels.parts
+        )
     if plan.item.op == "call":
         return r"\d+" if numbered else r"[a-z]\w*\d+"
     if plan.kind in (OP, CALL, SHARED):
         return r"\d+" if numbered else rf"{plan.word}\d+"
     return r"\d+" if numbered and plan.item.op != "body" else None
+
+
+def _any_of(column: Value) -> str:
+    """What a column may be in a name: one of the words of a list, or anything."""
+    if not isinstance(column, (list, tuple)) or has_expression(column):
+        return r"\w+"
+    return f"(?:{'|'.join(re.escape(str(value)) for value in column)})"

@@ -168,12 +168,20 @@ class _Text:
     def __init__(self, *, chosen: bool) -> None:
         self.chosen = chosen
         self.known: dict[int, list[str]] = {}
+        self.parted: dict[int, _Parted] = {}  # by the id of a list of items
 
     def whole(self, whole: Spec | Block, at: _At) -> bool:
         return self.body(whole.items, at._replace(numbered=whole.numbered))
 
     def body(self, items: Iterable[Item], at: _At) -> bool:
-        return any(self.item(item, at) for item in items)
+        if id(items) not in self.parted:
+            self.parted[id(items)] = _parted(items)
+        parted = self.parted[id(items)]
+        meant = parted.named.get(at.names[0], [])
+        if any(self.item(item, at) for item in (*meant, *parted.others)):
+            return True
+        self.known.setdefault(len(at.names), []).extend(parted.ids)
+        return False
 
     def item(self, item: Item, at: _At, label: str | None = None) -> bool:
         plan = Plan(item)

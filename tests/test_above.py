@@ -190,3 +190,13 @@ body: [{id: a, linear: 8}, {C: {n: $n}}, {linear: 3, from: input}]
 """)
     said = [fault.message for fault in caught.value.faults]
     assert said == ["division by zero", "no output needs `linear2`"]
+
+
+def test_all_copies_of_one_item_are_proposed_as_they_are_written() -> None:
+    text = "spec: 1\nname: t\ninput: [8]\nbody:\n  - id: g\n    body:\n"
+    text += "      - {id: y, repeat: 3, linear: 8}\n      - {add: y*}\n"
+    with pytest.raises(SpecError) as caught:
+        loads(text)
+    (fault,) = caught.value.faults
+    assert (fault.code, fault.help) == ("E312", "did you mean `y.*`?")
+    assert loads(text.replace("y*", "y.*"))

@@ -173,12 +173,22 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    help = _deeper(head, frame) or _meant(ref, path, known) or did_you_mean(head, known) or _SIGHT
+    help = _copies(path, frame) or _deeper(head, frame) or _meant(ref, path, known)
+    help = help or did_you_mean(head, known) or _SIGHT
     if head == "prev":
         help = "only `from` knows it: give the item an `id`, and write that"
     if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
     state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+
+
+def _copies(path: str, frame: Frame) -> str:
+    """`y.*` for `y*`, where `y` is what has parts; or ""."""
+    head, dot, rest = path.partition(".")
+    found = frame.find(head[:-1]) if head.endswith("*") else None
+    if not isinstance(found, Named) or not parts(found, "*"):
+        return ""
+    return f"did you mean `{head[:-1]}.*{dot}{rest}`?"
 
 
 def _meant(ref: Ref, path: str, known: Iterable[str]) -> str:

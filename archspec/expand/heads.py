@@ -64,18 +64,29 @@ def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
 Way = tuple[tuple[int, Copy], ...]  # copies, each with how many segments lead to it, and its own
 
 
-def way(inside: Body, names: Sequence[str]) -> Way:
-    """The copies that a path goes through; () where it leads to no copy."""
-    places: list[tuple[Place, Way]] = [(((), inside), ())]
-    for depth, name in enumerate(names, 1):
-        places = [
-            (further, _passed(further, depth, before))
-            for place, before in places
-            for segment, further in _below(place)
-            if segment == name
-        ]
-    ends = (passed for _, passed in places if passed and passed[-1][0] == len(names))
-    return next(ends, ())
+class Ways:
+    """The paths inside of a body; each place is looked into once, however many are asked."""
+
+    def __init__(self, inside: Body) -> None:
+        self.inside = inside
+        self._found: dict[tuple[str, ...], list[tuple[Place, Way]]] = {(): [(((), inside), ())]}
+        self._opened: set[tuple[str, ...]] = set()
+
+    def to(self, path: tuple[str, ...]) -> Way:
+        """The copies that a path goes through; () where it leads to no copy."""
+        for depth in range(len(path)):
+            self._open(path[:depth])
+        passed = (way for _, way in self._found.get(path, ()))
+        return next((way for way in passed if way and way[-1][0] == len(path)), ())
+
+    def _open(self, path: tuple[str, ...]) -> None:
+        if path in self._opened:
+            return
+        self._opened.add(path)
+        for place, before in self._found.get(path, ()):
+            for segment, further in _below(place):
+                way = _passed(further, len(path) + 1, before)
+                self._found.setdefault((*path, segment), []).append((further, way))
 
 
 def _passed(place: Place, depth: int, before: Way) -> Way:

@@ -44,12 +44,13 @@ class _Owner(NamedTuple):
 def resolve(walk: Walk, body: Body) -> None:
     """Notes at each op with a `tie` of a body whose weight it uses; faults where it cannot."""
     order = {made.copy: k for k, made in enumerate(walk.made)}
+    ways = heads.Ways(body)
     for made in walk.made:
         ref = made.item.tie
-        if ref is None or any(copy.shared for _, copy in heads.way(body, made.path)):
+        if ref is None or any(copy.shared for _, copy in ways.to(made.path)):
             continue
         try:
-            owner = _owner(walk, body, made, ref)
+            owner = _owner(walk, ways, made, ref)
         except HiddenError:
             continue
         if order[owner.first] >= order[made.copy]:
@@ -60,21 +61,23 @@ def resolve(walk: Walk, body: Body) -> None:
             walk.used.add(owner.first)
 
 
-def _owner(walk: Walk, body: Body, made: Made, ref: Ref) -> _Owner:
+def _owner(walk: Walk, ways: heads.Ways, made: Made, ref: Ref) -> _Owner:
     """What a path leads to. Raises HiddenError."""
     state = walk.state
     text = state.text(ref.path, dict(made.copy.env), ref.loc)
     head, *rest = text.split(".")
     frame = next((f for f in made.frame.outward() if head in f.names), None)
+    if frame is None and state.noted("E312", ref.loc):
+        raise HiddenError
     if frame is None:
         known = [n for f in made.frame.outward() for n in f.names if not n.isdigit()]
         help = did_you_mean(head, known) or "a tie leads to an earlier op of this block, by its id"
         state.fault("E312", f"there is no item `{head}`", ref.loc, help, cause=(head,))
         raise HiddenError
     path = (*frame.path, head, *rest)
-    found = heads.way(body, path)
+    found = ways.to(path)
     if not found:
-        _nothing(walk, body, ref, path[len(frame.path) :], frame)
+        _nothing(walk, ways.inside, ref, path[len(frame.path) :], frame)
         raise HiddenError
     last = found[-1][1]
     if any(copy.shared for _, copy in found):

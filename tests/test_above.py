@@ -37,7 +37,9 @@ BROKEN = {
         8,
         "`- ` is missing",
     ),
-    "a dash is missing before an op": ("- flatten", "flatten", "E104", 15, "`flatten` has no `:`"),
+    "a dash is missing before an op": ("- flatten", "flatten", "E104", 15, "`- ` is missing"),
+    "a dash is missing inside of a block": ("- relu", "relu", "E104", 10, "`- ` is missing, which"),
+    "a dash and a long one": ("- relu", "- – relu", "E103", 10, "follows `-`, which starts"),
     "a dash is missing before a call": ("- Unit: 8", "Unit:\n    out: 8", "E104", 14, "`- ` is"),
     "a dash without a space": ("- flatten", "-flatten", "E115", 15, "missing after `-`"),
     "a dash without a space before a key": ("- id: last", "-id: last", "E115", 11, "after `-`"),
@@ -166,3 +168,25 @@ def test_one_thing_is_one_complaint(kind: str) -> None:
     with pytest.raises(SpecError) as caught:
         loads(f"spec: 1\nname: t\n{ONCE[kind]}\n")
     assert len(caught.value.faults) == 1, str(caught.value)
+
+
+def test_what_has_no_name_is_not_called_by_one_of_ours() -> None:
+    """The group's own name has a fault: what is in it is said as far as it is known."""
+    with pytest.raises(SpecError) as caught:
+        loads("""\
+spec: 1
+name: t
+params: {n: $(1 / 0)}
+input: [8]
+blocks:
+  B:
+    params: {n: required}
+    body:
+      - {id: a, linear: 8}
+      - {id: x$n, body: [{linear: 8}, {linear: 4}]}
+      - {linear: 3, from: input}
+  C: {params: {n: required}, body: [{B: {n: $n}}]}
+body: [{id: a, linear: 8}, {C: {n: $n}}, {linear: 3, from: input}]
+""")
+    said = [fault.message for fault in caught.value.faults]
+    assert said == ["division by zero", "no output needs `linear2`"]

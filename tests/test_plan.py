@@ -32,6 +32,7 @@ UNSAID = {
     "optimizer_refused_by_what_it_stumbles_over", "augment_unknown",
     "augment_too_much", "loss_unknown", "val_above_one", "normalize_without_std",
     "phase_rate_negative", "schedule_value", "label_smoothing_whole",
+    "optimizer_rate_of_nothing",
 }  # fmt: skip
 
 

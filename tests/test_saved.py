@@ -120,6 +120,15 @@ BODIES = {
     "permute: [1, 3, 2, 4, 0]\nreshape: [9, 4, 4]\nlinear: 3\nlinear: 3",
     "heads": "conv: {out: 4, kernel: 3}\nflatten: 1\npermute: [1, 0]\nid: x, linear: 4\n"
     "reshape: [16, 2, 2]\nid: q, permute: [1, 0, 2]\npermute: [0, 2, 1]\nmatmul: [q, prev]",
+    "einsum that turns": "conv: {out: 4, kernel: 3}\nflatten: 1\neinsum: \"ct->tc\"\nsin\n"
+    "linear: 3",
+    "einsum of what cannot be seen as matrices": "id: a, conv: {out: 4, kernel: 3}\n"
+    "id: h, unflatten: {axis: 0, shape: [2, 2]}\nflatten: 2\nid: q, permute: [2, 0, 1]\n"
+    "from: [q, q], einsum: \"thd,shd->hts\"\nsin",
+    "einsum without a sum": "id: a, conv: {out: 4, kernel: 3}\neinsum: \"chw->whc\"\n"
+    "from: [prev, a], einsum: \"whc,chw->hwc\"\nsin",
+    "points take no gradient": "id: a, conv: {out: 4, kernel: 3}\ngrid_points: \nsin\n"
+    "conv: {out: 4, kernel: 1}\nadd: [prev, a]",
     "an LSTM copies what another layer keeps": "flatten: 1\nlinear: 4\nsoftmax\nlstm: 4\nlinear: 3",
 }  # fmt: skip
 

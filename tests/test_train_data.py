@@ -271,6 +271,9 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
     for text, said in (
         ("a\n1\n", "no header with two columns"),
         ("a,b\n1,2,3\n", "line 2 of .* has 3 columns, its header 2"),
+        ("a,b\n\n1,2\n\n1,2,3\n", "line 5 of .* has 3 columns, its header 2"),
+        ("\na,b\n\n1,2\n\n1,\n", "line 6 of .* has no target"),
+        ("a,b\n\n\nx,2\n", "line 4 of .* holds `x` where a number belongs"),
         ("a,b\nx,2\n", "holds `x` where a number belongs"),
     ):
         path.write_text(text)

@@ -65,6 +65,14 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
     "open expressions": (lambda: f"body: [{each(2000, '{linear: $(1}, ')}]\n", "E122"),
     "params that read one another": (
         lambda: "params: {a0: 1" + each(2000, ", a@@: $a@") + "}\nbody: [relu]\n", ""),
+    "a head of names that are nowhere": (
+        lambda: f"head: [{each(1000, 'x@, ')}]\nbody: [relu]\n", "E318"),
+    "a head of a thousand names that are absent": (
+        lambda: f"params: {{x: false}}\nhead: [{each(1000, 'x@, ')}]\nbody:\n"
+        + each(1000, "  - {id: x@, relu: , when: $(x)}\n") + "  - relu\n", ""),
+    "one weight tied five thousand times": (
+        lambda: "body:\n  - {id: w, linear: {out: 4, bias: false}}\n"
+        + "  - {linear: {out: 4, bias: false}, tie: w}\n" * 5000, ""),
     "params that read nothing": (
         lambda: "params: {" + each(5000, "a@: 1, ") + "}\nbody: [relu]\n", ""),
 }  # fmt: skip

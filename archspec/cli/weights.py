@@ -90,7 +90,10 @@ def weights() -> None:
 @choosing
 @click.option("--json", "as_json", is_flag=True, help="Every tensor, as JSON.")
 def report(spec: str, transfer: Transfer, choice: Choice, as_json: bool) -> None:
-    """Say what of a file a network can take; only its header is read."""
+    """Say what of a file a network can take.
+
+    Only its header is read: numbers that are not finite are refused by `convert`, and by loading.
+    """
     from archspec.weights import plan
 
     found = plan((choice.accept if choice.strict else choice.unheard)(spec), **transfer.keywords())

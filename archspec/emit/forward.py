@@ -526,7 +526,8 @@ class Naming:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                lines.append(Line(self.value(s), self._targets(s)))
+                s.value, s.nested = self.value(s), {}  # what it was is not needed any more
+                lines.append(Line(s.value, self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
                 if out != other:

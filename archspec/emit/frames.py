@@ -45,7 +45,7 @@ class Frames:
             self._copy(copy, frame)
 
     def _copy(self, copy: Copy, frame: Frame) -> None:
-        path = self.paths[id(copy)] = (*frame.path, *copy.segments)
+        path = self.paths[id(copy)] = frame.path + copy.segments
         if copy.shared is not None:
             self.reused.add(id(copy.shared))
             owner = self.paths.get(id(copy.shared), path)

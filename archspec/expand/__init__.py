@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,7 +107,8 @@ def _elaborate(limits: Limits, chosen: _Chosen, *, headed: bool = False) -> Inst
     spec = chosen.spec
     if headed:
         sound = root if not state.faults else None
-        heads.check(state, spec, sound, chosen=bool(chosen.variant or chosen.params))
+        with suppress(LimitError):  # enough is said
+            heads.check(state, spec, sound, chosen=bool(chosen.variant or chosen.params))
     if state.faults or root is None:
         raise SpecError(_ordered(state, spec), spec.sources)
     root.warnings = tuple(state.warnings)

@@ -192,11 +192,9 @@ def outside(instance: Instance) -> dict[str, Value]:
 def named(instance: Instance, asked: Iterable[str]) -> set[str]:
     """The outputs of an instance to which what the caller names belongs."""
     taken, taps = {*asked}, instance.taps
-    return {
-        name
-        for name in instance.outputs
-        if any(a == taps.get(name, name) or a.startswith(f"{name}.") for a in taken)
-    }
+    dots = ((path, k) for path in taken for k, letter in enumerate(path) if letter == ".")
+    lists = {path[:k] for path, k in dots}
+    return {n for n in instance.outputs if taps.get(n, n) in taken or n in lists}
 
 
 def flowing(instance: Instance, outs: dict[str, Value]) -> Value | None:

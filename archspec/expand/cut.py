@@ -9,8 +9,8 @@ and frozen, between any two layers that it names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from archspec.expand import heads, wiring
 from archspec.expand.names import Frame, Named
@@ -24,6 +24,8 @@ from archspec.text.faults import Loc
 from archspec.text.words import did_you_mean
 
 Outputs = dict[str, Value | tuple[Value, ...]]  # by name; a tuple where a list was asked for
+_Tree = dict[str, Any]  # paths by their segments, one in another; `_END` where one ends
+_END = ""
 Remade = Callable[[Walk, Copy, Asked], None]  # gives a call another instance of its block
 
 
@@ -101,8 +103,9 @@ def taps(walk: Walk, wanted: Iterable[Path], outputs: Outputs) -> dict[str, str]
 def complain(walk: Walk, body: Body, block: Block) -> bool:
     """Whether an output that a `use` asks for names nothing of its file; that is said."""
     faults = len(walk.state.faults)
+    there = heads.places_in(body)
     for ref, path in zip(block.cut, paths(walk, block.cut), strict=False):
-        missing, known = heads.missing(body, path)
+        missing, known = there.missing(path)
         entry = walk.top.names.get(path[0])
         at = reached(path, walk.top)
         if missing == len(path) or (at and at.value) or (isinstance(entry, Named) and entry.absent):
@@ -154,56 +157,79 @@ def _spoken(spec: Spec, name: str) -> bool:
 
 def freeze(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path], remake: Remade) -> None:
     """Freeze the paths inside of a call or a group; one that is not there is a fault."""
-    sound = [path for k, path in enumerate(wanted) if _there(walk, copy, item, path, k)]
-    _inside(walk, copy, sound, remake)
+    _inside(walk, copy, _tree(_sound(walk, copy, item, wanted)), remake)
 
 
 def mark(walk: Walk, body: Body, wanted: Iterable[Path], remake: Remade) -> None:
     """Mark what is frozen in a body; what an item says of itself there goes before."""
+    _marked(walk, body, _tree(wanted), remake)
+
+
+def _marked(walk: Walk, body: Body, wanted: _Tree, remake: Remade) -> None:
     if body.segment is not None:
         wanted = _below(wanted, (body.segment,))
     for copy in body.copies():
         inner = _below(wanted, copy.segments)
-        if () in inner:
+        if _END in inner:
             copy.freeze = True if copy.freeze is None else copy.freeze
         else:
             _inside(walk, copy, inner, remake)
 
 
-def _inside(walk: Walk, copy: Copy, wanted: Sequence[Path], remake: Remade) -> None:
+def _inside(walk: Walk, copy: Copy, wanted: _Tree, remake: Remade) -> None:
     if not wanted:
         return
     if copy.instance is not None:
         asked = copy.instance.asked
-        remake(walk, copy, asked._replace(frozen=asked.frozen | set(wanted)))
+        remake(walk, copy, asked._replace(frozen=asked.frozen | set(_paths(wanted))))
     for body in copy.parts():
-        mark(walk, body, wanted, remake)
+        _marked(walk, body, wanted, remake)
 
 
-def _below(paths: Iterable[Path], segments: Path) -> list[Path]:
-    """What is left of the paths behind some segments: () where they end there or before."""
-    n = len(segments)
-    return [path[n:] for path in paths if path[:n] == segments or path == segments[: len(path)]]
+def _tree(paths: Iterable[Path]) -> _Tree:
+    tree: _Tree = {}
+    for path in paths:
+        at = tree
+        for segment in path:
+            at = at.setdefault(segment, {})
+        at[_END] = {}
+    return tree
 
 
-def _there(walk: Walk, copy: Copy, item: Item, path: Path, k: int) -> bool:
-    """Whether a path leads to something inside; if not that is said, unless `when` is why."""
-    missing, known = heads.missing(copy, path)
-    if missing == len(path):
-        return True
-    shown, spec = ".".join(path), walk.namespace.spec
+def _paths(tree: _Tree) -> Iterator[Path]:
+    for segment, inner in tree.items():
+        yield from [()] if segment == _END else [(segment, *rest) for rest in _paths(inner)]
+
+
+def _below(tree: _Tree, segments: Path) -> _Tree:
+    """What is left of the paths behind some segments: an end where they end there or before."""
+    for segment in segments:
+        if _END in tree:
+            break
+        tree = tree.get(segment, {})
+    return tree
+
+
+def _sound(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path]) -> Iterator[Path]:
+    """The paths that lead to something inside; of others that is said, unless `when` is why."""
+    there, spec = heads.places_in(copy), walk.namespace.spec
     block = None if copy.instance is None else copy.instance.block
     if copy.instance is not None and copy.instance.spec is not None:
         spec = copy.instance.spec
-    if copy.layer is not None and not copy.group:
-        said, help = f"there is nothing inside of `{item.op}`", "write `freeze: true`"
-    elif block is None or not heads.written(spec, block, path):
-        said = f"`{item.op}` has no part `{shown}`"
-        help = did_you_mean(path[missing], known)
-    elif block.cut:
-        said = f"`{shown}` is not in what `use` keeps of `{block.name}`, so it cannot be frozen"
-        help = "what its outputs need is kept: name an output behind it, or leave the path out"
-    else:
-        return False  # absent in this variant
-    walk.state.fault("E318", said, deeper(item.loc, "freeze", k), help, cause=(path[0],))
-    return False
+    for k, path in enumerate(wanted):
+        missing, known = there.missing(path)
+        if missing == len(path):
+            yield path
+            continue
+        shown = ".".join(path)
+        if copy.layer is not None and not copy.group:
+            said, help = f"there is nothing inside of `{item.op}`", "write `freeze: true`"
+        elif block is None or not heads.written(spec, block, path):
+            said = f"`{item.op}` has no part `{shown}`"
+            help = did_you_mean(path[missing], known)
+        elif block.cut:
+            said = f"`{shown}` is not in what `use` keeps of `{block.name}`, so it cannot be frozen"
+            help = "what its outputs need is kept: name an output behind it, or leave the path out"
+        else:
+            continue  # absent in this variant
+        walk.state.fault("E318", said, deeper(item.loc, "freeze", k), help, cause=(path[0],))

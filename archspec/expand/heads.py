@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -27,14 +28,16 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
     `root` is None where faults hide what is there; `chosen`: a variant or params change the
     network. A path that is in the text, but not in this network, is no fault.
     """
+    there = None if root is None else places_in(root.body)
+    text = _Text(chosen=chosen)
     for k, path in enumerate(spec.head):
         names = path.split(".")
-        if root is not None and missing(root.body, names)[0] == len(names):
+        first, known = (0, []) if there is None else there.missing(names)
+        if there is not None and first == len(names):
             continue
-        text = _Text(chosen=chosen)
+        text.known = {}
         if text.whole(spec, _At(spec, names, spec.numbered, root is None)):
             continue
-        first, known = missing(root.body, names) if root is not None else (0, [])
         depth = len(names) - min(text.known, default=len(names))
         if depth > first or root is None:
             first, known = depth, text.known.get(len(names) - depth, [])
@@ -50,43 +53,49 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
 # ---------------------------------------------------------------- what is there
 
 
-def missing(inside: Body | Copy, names: Sequence[str]) -> tuple[int, list[str]]:
-    """How many of `names` lead somewhere, and what stands beside the first that does not."""
-    places: list[Place] = [((), inside)]
-    for k, name in enumerate(names):
-        beside = [entry for place in places for entry in _below(place)]
-        places = [place for segment, place in beside if segment == name]
-        if not places:
-            return k, list(dict.fromkeys(segment for segment, _ in beside))
-    return len(names), []
-
-
 Way = tuple[tuple[int, Copy], ...]  # copies, each with how many segments lead to it, and its own
 
 
-class Ways:
-    """The paths inside of a body; each place is looked into once, however many are asked."""
+class Places:
+    """What stands at a path: looked up once for all the paths that go through it."""
 
-    def __init__(self, inside: Body) -> None:
-        self.inside = inside
-        self._found: dict[tuple[str, ...], list[tuple[Place, Way]]] = {(): [(((), inside), ())]}
-        self._opened: set[tuple[str, ...]] = set()
+    def __init__(self, places: Sequence[tuple[Place, Way]], depth: int = 0) -> None:
+        self.places, self.depth = places, depth
 
-    def to(self, path: tuple[str, ...]) -> Way:
-        """The copies that a path goes through; () where it leads to no copy."""
-        for depth in range(len(path)):
-            self._open(path[:depth])
-        passed = (way for _, way in self._found.get(path, ()))
-        return next((way for way in passed if way and way[-1][0] == len(path)), ())
-
-    def _open(self, path: tuple[str, ...]) -> None:
-        if path in self._opened:
-            return
-        self._opened.add(path)
-        for place, before in self._found.get(path, ()):
+    @cached_property
+    def below(self) -> Mapping[str, Places]:
+        """By segment, what stands one further in."""
+        found: dict[str, list[tuple[Place, Way]]] = {}
+        depth = self.depth + 1
+        for place, before in self.places:
             for segment, further in _below(place):
-                way = _passed(further, len(path) + 1, before)
-                self._found.setdefault((*path, segment), []).append((further, way))
+                way = _passed(further, depth, before)
+                found.setdefault(segment, []).append((further, way))
+        return {segment: Places(places, depth) for segment, places in found.items()}
+
+    def missing(self, names: Sequence[str]) -> tuple[int, list[str]]:
+        """How many of `names` lead somewhere, and what stands beside the first that does not."""
+        at = self
+        for k, name in enumerate(names):
+            if name not in at.below:
+                return k, list(at.below)
+            at = at.below[name]
+        return len(names), []
+
+    def way(self, names: Sequence[str]) -> Way:
+        """The copies that a path goes through; () where it leads to no copy."""
+        at = self
+        for name in names:
+            if name not in at.below:
+                return ()
+            at = at.below[name]
+        ends = (passed for _, passed in at.places if passed and passed[-1][0] == len(names))
+        return next(ends, ())
+
+
+def places_in(inside: Body | Copy) -> Places:
+    """The names of all that is in a body, or in a copy."""
+    return Places([(((), inside), ())])
 
 
 def _passed(place: Place, depth: int, before: Way) -> Way:
@@ -129,6 +138,27 @@ class _At(NamedTuple):
     columns: Mapping[str, Value] = MappingProxyType({})  # of the repeats around, by name
 
 
+class _Parted(NamedTuple):
+    """Items of one list: those of a plain id by its first segment, the others, and all ids."""
+
+    named: Mapping[str, Sequence[Item]]
+    others: Sequence[Item]
+    ids: Sequence[str]
+
+
+def _parted(items: Iterable[Item]) -> _Parted:
+    named: dict[str, list[Item]] = {}
+    others, ids = [], []
+    for item in items:
+        ident = Plan(item).ident
+        if ident is None:
+            others.append(item)
+        else:
+            named.setdefault(ident.split(".")[0], []).append(item)
+            ids.append(ident)
+    return _Parted(named, others, ids)
+
+
 class _Text:
     """Whether a path is one that some choice of params would give.
 
@@ -138,12 +168,20 @@ class _Text:
     def __init__(self, *, chosen: bool) -> None:
         self.chosen = chosen
         self.known: dict[int, list[str]] = {}
+        self.parted: dict[int, _Parted] = {}  # by the id of a list of items
 
     def whole(self, whole: Spec | Block, at: _At) -> bool:
         return self.body(whole.items, at._replace(numbered=whole.numbered))
 
     def body(self, items: Iterable[Item], at: _At) -> bool:
-        return any(self.item(item, at) for item in items)
+        if id(items) not in self.parted:
+            self.parted[id(items)] = _parted(items)
+        parted = self.parted[id(items)]
+        meant = parted.named.get(at.names[0], [])
+        if any(self.item(item, at) for item in (*meant, *parted.others)):
+            return True
+        self.known.setdefault(len(at.names), []).extend(parted.ids)
+        return False
 
     def item(self, item: Item, at: _At, label: str | None = None) -> bool:
         plan = Plan(item)

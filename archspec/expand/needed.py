@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archspec.expand.names import NAMELESS
 from archspec.expand.state import COMPARE, deeper
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
@@ -19,7 +20,8 @@ def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
     for made in reversed(dead):
         if not taken.isdisjoint(made.copy.outs.values()):
             continue
-        path, item = ".".join(made.path), made.item
+        item = made.item
+        path = _spoken(made.path) or item.said
         help = "name it in `outputs`, take it with `from`, or leave it out"
         gone = _passing(body, path, item)
         if gone is not None and gone.item.inputs:
@@ -34,6 +36,13 @@ def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
             help += "taken, name it in `outputs`, or leave it out"
         with walk.state.beside(*_passed_over(body, item), *_named(block)):
             walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+
+
+def _spoken(path: tuple[str, ...]) -> str:
+    """A path as a person may know it: what is called by no name that is right is left out."""
+    if path[-1].startswith(NAMELESS):
+        return ""
+    return ".".join(part for part in path if not part.startswith(NAMELESS))
 
 
 def _named(block: Block) -> tuple[Step, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from archspec.expand import heads
+from archspec.expand.heads import Places, places_in
 from archspec.expand.names import Frame
 from archspec.expand.state import HiddenError, deeper
 from archspec.expand.tree import Body, Copy, Path, hides
@@ -43,14 +43,14 @@ class _Owner(NamedTuple):
 
 def resolve(walk: Walk, body: Body) -> None:
     """Notes at each op with a `tie` of a body whose weight it uses; faults where it cannot."""
+    there = places_in(body)
     order = {made.copy: k for k, made in enumerate(walk.made)}
-    ways = heads.Ways(body)
     for made in walk.made:
         ref = made.item.tie
-        if ref is None or any(copy.shared for _, copy in ways.to(made.path)):
+        if ref is None or any(copy.shared for _, copy in there.way(made.path)):
             continue
         try:
-            owner = _owner(walk, ways, made, ref)
+            owner = _owner(walk, there, made, ref)
         except HiddenError:
             continue
         if order[owner.first] >= order[made.copy]:
@@ -61,7 +61,7 @@ def resolve(walk: Walk, body: Body) -> None:
             walk.used.add(owner.first)
 
 
-def _owner(walk: Walk, ways: heads.Ways, made: Made, ref: Ref) -> _Owner:
+def _owner(walk: Walk, there: Places, made: Made, ref: Ref) -> _Owner:
     """What a path leads to. Raises HiddenError."""
     state = walk.state
     text = state.text(ref.path, dict(made.copy.env), ref.loc)
@@ -75,9 +75,9 @@ def _owner(walk: Walk, ways: heads.Ways, made: Made, ref: Ref) -> _Owner:
         state.fault("E312", f"there is no item `{head}`", ref.loc, help, cause=(head,))
         raise HiddenError
     path = (*frame.path, head, *rest)
-    found = ways.to(path)
+    found = there.way(path)
     if not found:
-        _nothing(walk, ways.inside, ref, path[len(frame.path) :], frame)
+        _nothing(walk, there, ref, path[len(frame.path) :], frame)
         raise HiddenError
     last = found[-1][1]
     if any(copy.shared for _, copy in found):
@@ -94,10 +94,10 @@ def _owner(walk: Walk, ways: heads.Ways, made: Made, ref: Ref) -> _Owner:
     return _Owner(path, last, first, path[: calls[-1] if calls else 0])
 
 
-def _nothing(walk: Walk, body: Body, ref: Ref, names: Path, frame: Frame) -> None:
+def _nothing(walk: Walk, there: Places, ref: Ref, names: Path, frame: Frame) -> None:
     """Says what of a path is not there."""
     path = (*frame.path, *names)
-    count, known = heads.missing(body, path)
+    count, known = there.missing(path)
     count = max(count - len(frame.path), 0)
     before = ".".join(names[:count])
     if count == 0:

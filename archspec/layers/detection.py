@@ -55,6 +55,7 @@ class GridPoints(Layer):
     op = "grid_points"
     elsewhere = ("meshgrid", "anchorpoints", "priorpoints")
     target = "GridPoints"
+    stops = True
     family = "detection"
     takes = ("map", "image?")
     examples = (
@@ -95,6 +96,7 @@ class AnchorBoxes(Boxes):
 
     op = "anchor_boxes"
     target = "AnchorBoxes"
+    stops = True
     takes = ("objectness", "deltas", "image")
     gives = ("boxes", "scores")
     examples = (

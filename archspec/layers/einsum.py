@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from string import ascii_letters
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from archspec.layers.base import (
     Reach,
     TensorType,
 )
+from archspec.layers.strides import Lying, Sizes, Strides, viewed
 from archspec.layers.window import expect_dtype
 from archspec.text.words import listed
 
@@ -107,6 +109,39 @@ class Einsum(Layer):
 
     def keeps(self, *ins: TensorType) -> Kept:
         return Kept(factors=(0, 1)) if len(ins) == 2 else Kept()
+
+    @property
+    def view(self) -> bool:  # type: ignore[override]
+        """Whether it does no more than give the axes other places."""
+        terms, out = self.parts
+        return len(terms) == 1 and len(terms[0]) == len(out)
+
+    def lies(self, out: Sizes, *given: Lying) -> Strides | None:
+        if not self.view:
+            return None
+        (term,), letters = self.parts
+        strides = given[0][1]
+        return (strides[0], *(strides[1 + term.index(letter)] for letter in letters))
+
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        """One where torch can't see an input as a matrix for each cell that both have.
+
+        Its axes are those that both inputs and the result have, then its own, then the summed, for
+        the second the summed first (ATen/native/Linear.cpp, sumproduct_pair).
+        """
+        terms, out = self.parts
+        own, other = terms[place], terms[1 - place]
+        summed = sorted(set(own) & set(other) - set(out))
+        if not summed:  # a product cell by cell
+            return 0
+        both = [letter for letter in out if letter in own and letter in other]
+        rest = [letter for letter in out if letter in own and letter not in other]
+        groups = (both, rest, summed) if place == 0 else (both, summed, rest)
+        sizes, strides = given[place]
+        order = [0, *(1 + own.index(letter) for group in groups for letter in group)]
+        cells = [math.prod(sizes[1 + own.index(letter)] for letter in group) for group in groups]
+        seen = tuple(sizes[axis] for axis in order), tuple(strides[axis] for axis in order)
+        return int(viewed(seen, (sizes[0] * cells[0], *cells[1:])) is None)
 
     def call(self, *ins: TensorType) -> Call:
         terms, out = self.parts

@@ -85,6 +85,7 @@ def blamed(text: str, slip: Slip) -> Slip:
         or _column(_rows(text), near, here)
         or _deeper(near, here)
         or _swapped(near, here)
+        or _unmarked(near, here, slip)
         or slip
     )
 
@@ -238,6 +239,17 @@ def _bare(above: list[_Row], here: _Row) -> _Row | None:
     listed = before.item and before.column == row.column
     first = before.column < row.column and _LIST.search(before.said) is not None
     return row if listed or first else None
+
+
+def _unmarked(above: list[_Row], here: _Row, slip: Slip) -> Slip | None:
+    """A word in the column of the items above it: `relu` for `- relu`."""
+    before = next((r for r in reversed(above) if r.column <= here.column), None)
+    if here.item or before is None or not before.item or before.column < here.column:
+        return None
+    if " has no `:`" not in slip.message:
+        return None
+    said = "`- ` is missing, which starts an item of a list"
+    return Slip("E104", said, here.at, f"write `- {opening(here.said)}`", slip.stop)
 
 
 def _around(above: list[_Row], column: int) -> int:

@@ -158,6 +158,9 @@ def foreign_sign(text: str, start: int, stop: int, *, flow: bool) -> Slip | None
     at = start + found.end() - 1
     if dash and not _BEFORE.fullmatch(text, _start_of_line(text, at), at):
         return None
+    if dash and "-" in text[_start_of_line(text, at) : at]:
+        said = f"{character(text[at])} follows `-`, which starts the item already"
+        return Slip("E103", said, at, "remove it; an item that is a list itself starts with `- - `")
     wanted = "`-`, a hyphen, starts an item" if dash else "YAML takes only a space"
     said = f"{character(text[at])} stands where {wanted}"
     help = "write `-`" if dash else "write a space"

@@ -117,6 +117,7 @@ def _optimizer(node: Any) -> Called:
         raise refuse("E801", said, "take `adamw` or `sgd`, or write a loop for it")
     found = _checked("optimizer", optimizers, _SGD, node)
     _expect_lists(found)
+    _expect_rate(found)
     try:
         value = torch_or_refuse().nn.Parameter(torch_or_refuse().zeros(1, 1))
         value.grad = torch_or_refuse().zeros(1, 1)
@@ -138,6 +139,15 @@ def _expect_lists(called: Called) -> None:
                 said = f"`{key}` is {cut(written(given))}; it takes a list of {len(usual)} numbers"
                 help = f"for example `{key}: {list(usual)}`"
                 faults.add((called.name, key), "E801", said, help)
+
+
+def _expect_rate(called: Called) -> None:
+    """A rate is above 0, as those of phases: torch takes 0, and nothing would be learnt."""
+    with Faults() as faults:
+        if called.args.get("lr", 1) == 0:
+            said = f"`lr` is {written(called.args['lr'])}: no weight would move"
+            help = f"write a number above 0, for example `{{{called.name}: {{lr: 1.0e-3}}}}`"
+            faults.add((called.name, "lr"), "E801", said, help)
 
 
 def _loss(node: Any) -> Called:

@@ -32,10 +32,11 @@ _BOX = ["x1", "y1", "x2", "y2"]
 
 def table(path: Path, wanted: Wanted) -> Samples:
     """The samples of a file. Raises TrainError."""
-    head, lines = _read(path)
+    head, numbered = _read(path)
+    lines = [*numbered.values()]
     files = Path(lines[0][0]).suffix.lower() in ENDINGS
     if wanted.targets in targets.PLACED:
-        return _placed(path, head, lines, wanted)
+        return _placed(path, head, numbered, wanted)
     if wanted.targets in (targets.MASK, targets.PICTURE):
         if len(head) != 2 or not files:
             message = f"`{path}` has {len(head)} columns, not a picture and its {wanted.targets}"
@@ -49,22 +50,22 @@ def table(path: Path, wanted: Wanted) -> Samples:
     if wanted.targets == targets.LABELS:
         y, names, width = _labels(path, head, lines, 1 if files else wanted.classes)
     else:
-        y, names = _last(path, lines, wanted)
+        y, names = _last(path, numbered, wanted)
         width = 1
-    inputs = [line[: len(head) - width] for line in lines]
     if files:
-        return Pictures([path.parent / line[0] for line in inputs], y, names, wanted)
-    x = torch.tensor(
-        [[_cell(value, path, number) for value in line] for number, line in enumerate(inputs, 2)]
-    )
+        return Pictures([path.parent / line[0] for line in lines], y, names, wanted)
+    many = len(head) - width
+    x = torch.tensor([[_cell(v, path, n) for v in line[:many]] for n, line in numbered.items()])
     return Arrays(x, y, names)
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header, and the lines below it, all as wide."""
+def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
+    """The header, and the lines below it that are not empty, by number, all as wide."""
     with path.open(newline="", encoding="utf-8-sig") as file:
-        cells = [[cell.strip() for cell in line] for line in csv.reader(file)]
-    head, *lines = [line for line in cells if line] or [[]]
+        reader = csv.reader(file)
+        every = [(reader.line_num, [cell.strip() for cell in line]) for line in reader]
+    lines = {number: line for number, line in every if line}
+    head = lines.pop(next(iter(lines), 0), [])
     if len(head) < 2 or not lines:
         message = f"`{path}` has no header with two columns, or no lines below it"
         other = next((mark for mark in (";", "\t") if head and mark in head[0]), "")
@@ -73,7 +74,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     if Path(head[0]).suffix.lower() in ENDINGS:
         message = f"the first line of `{path}` is a sample: `{cut(head[0])}`"
         raise TrainError("E803", message, "a header comes first, for example `file,class`")
-    for number, line in enumerate(lines, 2):
+    for number, line in lines.items():
         if len(line) != len(head):
             columns = f"{len(line)} column{'s' if len(line) != 1 else ''}"
             message = f"line {number} of `{path}` has {columns}, its header {len(head)}"
@@ -81,18 +82,18 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def _last(path: Path, lines: list[list[str]], wanted: Wanted) -> tuple[Tensor, list[str]]:
+def _last(path: Path, lines: dict[int, list[str]], wanted: Wanted) -> tuple[Tensor, list[str]]:
     """Classes or numbers of the last column."""
-    last = [line[-1] for line in lines]
-    if "" in last:
-        message = f"line {last.index('') + 2} of `{path}` has no target"
-        raise TrainError("E803", message, "fill it in, or leave the line out")
+    last = {number: line[-1] for number, line in lines.items()}
+    for number, value in last.items():
+        if not value:
+            message = f"line {number} of `{path}` has no target"
+            raise TrainError("E803", message, "fill it in, or leave the line out")
     if wanted.targets == targets.NUMBERS:
-        found = [_cell(value, path, number) for number, value in enumerate(last, 2)]
-        return torch.tensor(found), []
-    names = sorted(set(last), key=_in_order)
+        return torch.tensor([_cell(v, path, number) for number, v in last.items()]), []
+    names = sorted(set(last.values()), key=_in_order)
     numbers = {name: number for number, name in enumerate(names)}
-    return torch.tensor([numbers[value] for value in last]), names
+    return torch.tensor([numbers[value] for value in last.values()]), names
 
 
 def _labels(
@@ -117,15 +118,15 @@ def _labels(
     return torch.tensor([[float(name in one) for name in names] for one in given]), names, 1
 
 
-def _placed(path: Path, head: list[str], lines: list[list[str]], wanted: Wanted) -> Samples:
+def _placed(path: Path, head: list[str], lines: dict[int, list[str]], wanted: Wanted) -> Samples:
     """A line a box; one without numbers and class says that a picture has none."""
     if len(head) != 6:
         message = f"`{path}` has {len(head)} columns; boxes take six"
         raise TrainError("E803", message, f"file,{','.join(_BOX)},class")
-    names = sorted({line[5] for line in lines if line[5]}, key=_in_order)
+    names = sorted({line[5] for line in lines.values() if line[5]}, key=_in_order)
     boxes: dict[Path, list[list[float]]] = {}
     labels: dict[Path, list[int]] = {}
-    for number, line in enumerate(lines, 2):
+    for number, line in lines.items():
         file = path.parent / line[0]
         there, classes = boxes.setdefault(file, []), labels.setdefault(file, [])
         if any(line[1:]):

@@ -118,6 +118,8 @@ def write_class(plan: Plan, info: Info) -> None:
         sink.trim()
         unit.lengths["self"] = sink.count
     found = [_found(rows, values) for values in plan.outputs.values()]
+    for row in rows:
+        row.vals = {}
     forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
     if isinstance(sink, Positional):
         modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
@@ -189,6 +191,7 @@ def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> lis
     count = _drop_unused(unit.steps, [*flat, *late])
     arguments = lists.arguments(plan.names)
     steps = lists.mapped(direct(unit.steps, count), count, unit.lengths)
+    unit.steps = []  # of a long body most of what there is: nothing holds them longer than needed
     steps = nest(rolled(steps, count, unit.lengths), count)
     reserved = {"self", "torch", "nn", "math", "functools", *lists.lists_of(plan.names)}
     last = steps[-1] if steps else None

@@ -154,15 +154,16 @@ class Inits:
             inside = list(_leaves(called, "", {}))
             loops.append(self._rule_loop(scope, roots, inside, called.init or {}, path))
         lines += [loop for loop in loops if loop is not None]
+        done = scope.unit.filled.union(*(c.filled for c in scope.unit.whole.order))
+        left = [
+            (p, c, f) for p, c, init in leaves[0] if id(c) not in done and (f := _said(c, init))
+        ]
+        if not left:
+            return lines
         paths = [{path: c for path, c, _ in ls} for ls in leaves]
         fixed = all(set(p) == set(paths[0]) for p in paths)
-        done = scope.unit.filled.union(*(c.filled for c in scope.unit.whole.order))
         named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
-        for path, copy, inherited in leaves[0]:
-            assert copy.layer is not None
-            fillers = inherited.get(copy.layer.op) or inherited.get("*")
-            if not fillers or id(copy) in done:
-                continue
+        for path, copy, fillers in left:
             for w in weights_of(copy):
                 filler = fillers.get(w.part)
                 if filler is None:
@@ -322,6 +323,11 @@ def _chained(tests: list[If]) -> None:
             t.test, t.body = ast.BoolOp(ast.And(), [t.test, only.test]), only.body
     for before, after in pairwise(tests):
         before.orelse = [after]
+
+
+def _said(copy: Copy, inherited: Init) -> Fillers | None:
+    """What is said of an op's weights by what is around it."""
+    return None if copy.layer is None else inherited.get(copy.layer.op) or inherited.get("*")
 
 
 def weights_of(copy: Copy) -> tuple[Weight, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.scope import Unit
@@ -17,6 +17,8 @@ from archspec.emit.syntax import Line, Stmt, call, name
 from archspec.emit.text import render, write
 from archspec.expand.tree import Body, Instance, Path
 from archspec.layers.base import TIED
+
+_MADE = re.compile(r"\s*self\.(\w+) = ([\w.]+)\((?!.* if ).*")
 
 
 def ties(instances: Sequence[Instance]) -> Mapping[str, Path]:
@@ -44,29 +46,47 @@ def _ties(body: Body, path: str = "") -> Iterator[tuple[str, Path]]:
 
 def tying(found: Mapping[str, Path], unit: Unit) -> list[Stmt]:
     """The lines."""
+    if not found:
+        return []
     lines: list[Stmt] = []
+    members = _Members(unit)
     for path, weight in found.items():
         module = name(f"self.{path}")
-        if not _attributes(path.split("."), unit):
+        if not members.all_the_way(path.split(".")):
             module = call("self.get_submodule", ast.Constant(path))
-        lines.append(Line(_weight(weight, unit), f"{render(module)}.{TIED}"))
+        lines.append(Line(_weight(weight, members), f"{render(module)}.{TIED}"))
     return lines
 
 
-def _weight(path: Path, unit: Unit) -> ast.expr:
+def _weight(path: Path, members: _Members) -> ast.expr:
     """`self.wte.weight`, `self.table`, `self.get_parameter("stage.0.weight")`."""
-    if _attributes(path[:-1], unit):
+    if members.all_the_way(path[:-1]):
         return name(".".join(("self", *path)))
     return call("self.get_parameter", ast.Constant(".".join(path)))
 
 
-def _attributes(path: Sequence[str], unit: Unit) -> bool:
-    """Whether modules are attributes all the way, of classes that are known by name."""
-    lines = write(unit.init, 2)
-    for segment in path:
-        pattern = re.compile(rf"\s*self\.{segment} = ([\w.]+)\((?!.* if ).*")
-        made = next(filter(None, map(pattern.fullmatch, lines)), None)
-        if made is None:
-            return False
-        lines = next((info.lines for info in unit.whole.order if info.name == made[1]), [])
-    return True
+class _Members:
+    """The modules that are attributes of a class and of those it makes, by their classes' names."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.own = _made(write(unit.init, 2))
+        self.texts = {info.name: info.lines for info in reversed(unit.whole.order)}
+        self.classes: dict[str, Mapping[str, str]] = {}
+
+    def all_the_way(self, path: Sequence[str]) -> bool:
+        """Whether modules are attributes all the way, of classes that are known by name."""
+        made = self.own
+        for segment in path:
+            if segment not in made:
+                return False
+            title = made[segment]
+            if title not in self.classes:
+                self.classes[title] = _made(self.texts.get(title, ()))
+            made = self.classes[title]
+        return True
+
+
+def _made(lines: Iterable[str]) -> Mapping[str, str]:
+    """The class of each attribute that a constructor makes by a call, and in any case."""
+    found = (_MADE.fullmatch(line) for line in lines)
+    return {made[1]: made[2] for made in reversed([f for f in found if f is not None])}

@@ -156,7 +156,7 @@ class Program(Network):
         wrong = [
             (key, f"is {value:,}; the spec expects {wanted:,}")
             for key, wanted in self.spec.expect.get(chosen, {}).items()
-            if (value := getattr(self.analysis.totals, key)) != wanted
+            if (value := getattr(self.analysis.counts, key)) != wanted
         ]
         if not wrong:
             return []

@@ -49,6 +49,14 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
         "body: [{repeat: 90000, B: }]\n", "E405"),
     "an item of nine thousand inputs, again and again": (
         lambda: "body: [{repeat: 5000, add: [" + "prev, " * 9000 + "]}]\n", "E405"),
+    "outputs that are lists of all copies": (
+        lambda: "body: [{id: r, repeat: 5000, relu: }]\n"
+        f"outputs: {{{each(5000, 'o@: r.*, ')}}}\n", "E405"),
+    "ties to one weight": (
+        lambda: "body: [{id: a, linear: 4}, {repeat: 1000, linear: 4, tie: a}]\n", ""),
+    "ties to nothing": (
+        lambda: "body: [{id: a, linear: 4}, {repeat: 1000, linear: 4, tie: aa$(loop.index)}]\n",
+        "E312"),
     "keys given twice, at two ends of the file": (
         lambda: each(2000, "k@: 1\n") * 2 + "body: [relu]\n", "E106"),
     "unknown fields": (

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 
 from archspec import collector
 from archspec.analysis.axes import free_places, tracked_axes
-from archspec.analysis.cost import costs
+from archspec.analysis.cost import Cost, costs
 from archspec.analysis.memory import Held, steps
 from archspec.analysis.receptive_field import Field, Seen, Tracked, see
-from archspec.analysis.rows import Row, Totals, rows, totals
+from archspec.analysis.rows import Counts, Row, Totals, counts, rows, totals
 
 if TYPE_CHECKING:
     from archspec.analysis.sizes import InputSize, Moved
@@ -55,11 +55,22 @@ class Analysis:
     @collector.paused()
     def rows(self) -> list[Row]:
         """One a node, in the order of the graph's steps."""
-        return rows(self.graph, costs(self.graph), self.seen)
+        return rows(self.graph, self.costs, self.seen)
+
+    @cached_property
+    def costs(self) -> list[Cost]:
+        """By kind of node."""
+        return costs(self.graph)
+
+    @cached_property
+    @collector.paused()
+    def counts(self) -> Counts:
+        """The totals that a spec may expect, without the rest."""
+        return counts(self.graph, self.costs)
 
     @cached_property
     def totals(self) -> Totals:
-        return totals(self.graph, self.rows)
+        return totals(self.graph, self.counts, self.rows)
 
     @cached_property
     @collector.paused()
@@ -110,7 +121,7 @@ class Analysis:
         Weights and what an optimizer remembers come on top. `half`: under torch's autocast, which
         takes products in half precision (pytorch.org/docs/stable/amp.html).
         """
-        return steps(self.graph, costs(self.graph), trained, half=half)
+        return steps(self.graph, self.costs, trained, half=half)
 
     def row(self, path: str) -> Row:
         """The row of the op at a path, or of the last op inside the item there. Raises KeyError."""

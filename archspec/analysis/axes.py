@@ -78,8 +78,10 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
 def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
     """The ops that see what a node gives before anything changes its shape, in order."""
     shape = source.outs[0].shape
-    alike = graph.subgraph([node.path for node in graph.steps if node.outs[0].shape == shape])
+    alike = nx.subgraph_view(graph, filter_node=lambda path: graph.at(path).outs[0].shape == shape)
     unchanged = {source.path} | nx.descendants(alike, source.path)
-    for node in graph.steps:
-        if node.layer is not None and not unchanged.isdisjoint(graph.predecessors(node.path)):
-            yield node.layer
+    readers = {graph.at(reader).index for path in unchanged for reader in graph.successors(path)}
+    for index in sorted(readers):
+        layer = graph.steps[index].layer
+        if layer is not None:
+            yield layer

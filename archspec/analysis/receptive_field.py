@@ -199,6 +199,9 @@ class _Steps:
 
     def __init__(self, graph: Graph, tracked: Sequence[Tracked]) -> None:
         self._tracked = tracked
+        self._own: dict[str, list[int]] = {}  # by input: which of the tracked axes are its
+        for k, axis in enumerate(tracked):
+            self._own.setdefault(axis.input, []).append(k)
         self._walks = [walk_of(node) for node in graph.kinds]
         self._through = [
             walk == moved(len(node.outs[0].shape), 0, 0) and len(node.outs) == 1
@@ -207,7 +210,7 @@ class _Steps:
 
     def start(self, node: Node) -> _Step:
         """What a network input sees: itself, cell by cell."""
-        mine = {t.axis: ((k, CELL),) for k, t in enumerate(self._tracked) if t.input == node.path}
+        mine = {self._tracked[k].axis: ((k, CELL),) for k in self._own.get(node.path, ())}
         axes = tuple(mine.get(axis, ()) for axis in range(len(node.outs[0].shape)))
         return _Step((State(self._tracked, axes, ()),))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.analysis import memory
 from archspec.analysis.receptive_field import Field, Seen, State, fields
@@ -131,25 +131,43 @@ def rows(graph: Graph, costs: Sequence[Cost], seen: Seen) -> list[Row]:
     return found
 
 
-def totals(graph: Graph, rows: Sequence[Row]) -> Totals:
+class Counts(NamedTuple):
+    """The totals that a spec may expect; they follow from costs alone."""
+
+    params: int
+    trainable: int
+    buffers: int
+    macs: int
+    flops: int
+
+
+def counts(graph: Graph, costs: Sequence[Cost]) -> Counts:
+    """Sums over all nodes; `costs` are by kind."""
+    owning = [(node, costs[node.kind]) for node in graph.steps if node.shared is None]
+    inference = [costs[node.kind] for node in graph.steps if not node.training]
+    return Counts(
+        params=sum(cost.params for _, cost in owning),
+        trainable=sum(cost.params for node, cost in owning if not node.frozen),
+        buffers=sum(cost.buffers for _, cost in owning),
+        macs=sum(cost.macs for cost in inference),
+        flops=sum(cost.flops for cost in inference),
+    )
+
+
+def totals(graph: Graph, counts: Counts, rows: Sequence[Row]) -> Totals:
     """The sums over all the rows of a graph."""
     inference = [row for row in rows if not row.training_only]
     used = {path for row in inference for path in (row.shared_with or row.path, row.tied_to)}
-    trainable = sum(row.trainable for row in rows)
     peak = max(rows, key=lambda row: row.live_bytes)  # the first of several
     return Totals(
-        params=sum(row.params for row in rows),
-        trainable=trainable,
-        buffers=sum(row.buffers for row in rows),
+        **counts._asdict(),
         params_training_only=sum(row.params for row in rows if row.path not in used),
-        macs=sum(row.macs for row in inference),
-        flops=sum(row.flops for row in inference),
         macs_training=sum(row.macs for row in rows),
         flops_training=sum(row.flops for row in rows),
         flops_by_family=_by_family((row.family, row.flops) for row in inference),
         macs_by_family=_by_family((row.family, row.macs) for row in inference),
         weight_bytes=sum(row.weight_bytes for row in rows),
-        gradient_bytes=memory.FLOAT * trainable,
+        gradient_bytes=memory.FLOAT * counts.trainable,
         saved_bytes=sum(row.bytes_saved for row in rows),
         peak_live_bytes=peak.live_bytes,
         peak_at=peak.path if peak.live_bytes else "",

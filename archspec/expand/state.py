@@ -169,6 +169,10 @@ class State:
             return
         self.fault(fault.code, fault.message, fault.loc, fault.help, fault.details)
 
+    def noted(self, code: str, loc: Loc) -> bool:
+        """Whether such a fault is noted of what stands at `loc`, so that no other is said there."""
+        return (code, loc.file, loc.path) in self._said
+
     def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
         """Whether a fault of this cause is noted, in the block of `loc`."""
         return (code, loc.file, block_of(loc), cause) in self._said

@@ -67,6 +67,8 @@ def _owner(walk: Walk, there: Places, made: Made, ref: Ref) -> _Owner:
     text = state.text(ref.path, dict(made.copy.env), ref.loc)
     head, *rest = text.split(".")
     frame = next((f for f in made.frame.outward() if head in f.names), None)
+    if frame is None and state.noted("E312", ref.loc):
+        raise HiddenError
     if frame is None:
         known = [n for f in made.frame.outward() for n in f.names if not n.isdigit()]
         help = did_you_mean(head, known) or "a tie leads to an earlier op of this block, by its id"

@@ -40,6 +40,7 @@ def entries(
     if head == "prev":
         found = [] if before is None else [before]
     elif head.endswith("*"):
+        state.worked(sum(len(seen.names) for seen in frame.outward()) // 2, ref.loc)
         found = [inner for _, inner in numbered(frame.outward(), head[:-1])]
     else:
         named = frame.find(head)
@@ -170,6 +171,8 @@ def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
 
 
 def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None:
+    if state.noted("E312", ref.loc):  # of another copy: its remedy is dear, and nobody reads it
+        return
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"

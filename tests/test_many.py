@@ -94,6 +94,17 @@ def test_time_is_linear_in_outputs() -> None:
     assert time.process_time() - begin < 3  # 0.5 s; 9 s where what follows is read for each line
 
 
+@pytest.mark.parametrize("shape", ["[4]", "[{T@: 4}, 2]"])
+def test_time_is_linear_in_inputs(shape: str) -> None:
+    count = 4000
+    inputs, names = some(count, f"  i@: {shape}\n"), ", ".join(f"i{i}" for i in range(count))
+    begin = time.process_time()
+    read = archspec.loads(f"spec: 1\ninput:\n{inputs}body: [{{concat: [{names}]}}]\n")
+    unread = archspec.loads(f"spec: 1\ninput:\n{inputs}body: [relu]\n")
+    assert (len(read.warnings), len(unread.warnings)) == (0, count - 1)
+    assert time.process_time() - begin < 6  # 1 s; over 40 s where each looks at all
+
+
 @pytest.mark.parametrize("place", ["document", "block"])
 def test_time_is_linear_in_params_that_read_one_another(place: str) -> None:
     chain = "a0: 4, " + ", ".join(f"a{i}: $(a{i - 1} + 0)" for i in range(1, 3000))

@@ -298,7 +298,7 @@ c: [1
     [
         ("- id:main\n  sequential: [relu]", "E115 a space is missing after `:`\n  --> x.yaml:1:5"),
         ("- id main\n  sequential: [relu]", "E104 `:` is missing after `id`\n  --> x.yaml:1:3"),
-        ("- \u2013 id: main\n", "E103 U+2013 (en dash) stands where"),
+        ("- \u2013 id: main\n", "E103 U+2013 (en dash) follows `-`, which starts the item already"),
         ("- a\n\u2013 id: main\n  b: 1", "E103 U+2013 (en dash) stands where `-`, a hyphen, starts an item\n  --> x.yaml:2:1"),
         ("-\xa0id: main\n\xa0 b: 1", "E103 U+00A0 (no-break space) stands where YAML takes only a space\n  --> x.yaml:1:2"),
         ("- a\n  {b: 1}", "E117 this line is indented below `a`, which is a value already\n  --> x.yaml:2:3"),

@@ -78,8 +78,11 @@ def _named(graph: Graph, node: Node, free: dict[int, str]) -> list[tuple[int, st
 def _readers(graph: Graph, source: Node) -> Iterator[Layer]:
     """The ops that see what a node gives before anything changes its shape, in order."""
     shape = source.outs[0].shape
-    alike = nx.subgraph_view(graph, filter_node=lambda path: graph.at(path).outs[0].shape == shape)
-    unchanged = {source.path} | nx.descendants(alike, source.path)
+
+    def alike(path: str) -> Iterator[str]:
+        return (to for to in graph.successors(path) if graph.at(to).outs[0].shape == shape)
+
+    unchanged = {source.path, *(to for _, to in nx.generic_bfs_edges(graph, source.path, alike))}
     readers = {graph.at(reader).index for path in unchanged for reader in graph.successors(path)}
     for index in sorted(readers):
         layer = graph.steps[index].layer

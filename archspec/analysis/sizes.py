@@ -12,7 +12,7 @@ another size the spec would simply expand to another network.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -145,18 +145,27 @@ def larger(graph: Graph, free: Mapping[Place, str]) -> Moved | None:
     """
     network = _Network(graph, free)
     network.training = True
-    odd: dict[str, int] = {}
-    multiples: dict[str, int] = {}
-    for axis, n in graph.free_axes.items():
-        odd[axis] = next(m for m in count(2 * n + 1, 2) if m not in odd.values())
-        multiples[axis] = next(m for m in count(2 * n, n) if m not in multiples.values())
-    twice = {axis: 2 * n for axis, n in graph.free_axes.items()}
+    sizes = graph.free_axes
+    odd = _each_its_own(sizes, lambda n: count(2 * n + 1, 2))
+    multiples = _each_its_own(sizes, lambda n: count(2 * n, n))
+    twice = {axis: 2 * n for axis, n in sizes.items()}
     for longer in (odd, multiples, twice):
         with suppress(_WideError):
             found = network.types({place: longer[axis] for place, axis in free.items()})
             if isinstance(found, list):
                 return Moved(longer, found)
     return None
+
+
+def _each_its_own(sizes: Mapping[str, int], row: Callable[[int], Iterator[int]]) -> dict[str, int]:
+    """Of the row of its size, the first number for each axis that no other has."""
+    rows = {n: row(n) for n in sizes.values()}
+    found: dict[str, int] = {}
+    taken: set[int] = set()
+    for axis, n in sizes.items():
+        found[axis] = next(m for m in rows[n] if m not in taken)
+        taken.add(found[axis])
+    return found
 
 
 def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:

@@ -33,7 +33,7 @@ _ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
 _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
 _NARROWEST, _WIDEST = 74.0, 240.0
 _GLYPH = 18.0
-_PASSED = 1500  # ranks that edges pass: 0.2 s of Graphviz; four times as many take 8 s
+_FAR = 1500  # ranks that edges pass: 0.2 s of Graphviz; four times as many take 8 s
 _APART = 12.0  # px between a label and a shape
 _FRAME = Stroke("#9aa5b1", 1.0, (5.0, 3.0))
 _SHADES = ("#ffffff", "#f5f7f9")
@@ -209,7 +209,8 @@ def _placed(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) ->
 def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> str:
     """The question in DOT: numbers alone, nothing that a spec says."""
     cluster = {group: number for number, group in enumerate(groups)}
-    hurried = HURRIED if _dear(shown.edges) or shown.deep else {}
+    dear = len(shown.edges) > DENSE or _passed(shown.edges) > _FAR
+    hurried = HURRIED if dear or shown.deep else {}
     # lines to outputs leave their groups in all directions, and need room to turn
     apart, further = (0.4, " [minlen=2]") if shown.leaving else (0.2, "")
     settings = "".join(f" {name}={value}" for name, value in hurried.items())
@@ -243,13 +244,12 @@ def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> 
     return "\n".join([*found, "}"])
 
 
-def _dear(edges: Sequence[tuple[int, int]]) -> bool:
-    """Whether Graphviz would take long: it makes a node of each rank that an edge passes."""
+def _passed(edges: Sequence[tuple[int, int]]) -> int:
+    """How many ranks edges pass: Graphviz makes a node of each."""
     ranks: dict[int, int] = {}
     for a, b in sorted(edges, key=itemgetter(1)):
         ranks[b] = max(ranks.get(b, 0), ranks.get(a, 0) + 1)
-    passed = sum(ranks[b] - ranks.get(a, 0) for a, b in edges)
-    return len(edges) > DENSE or passed > _PASSED
+    return sum(ranks[b] - ranks.get(a, 0) for a, b in edges)
 
 
 def _curve(text: str, top: float) -> Curve:

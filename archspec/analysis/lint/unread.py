@@ -97,12 +97,13 @@ def _left(
     left = list(enumerate(names))[first:]
     if not left:
         return []
-    read = _names([items, outputs, *others])
-    paths = {_beginning(part) for part in _inside([items, outputs], Ref)}
+    heads = {_head(ref) for ref in _inside([items, outputs], Ref)}
+    read = _names([items, outputs, *others]) | heads
+    patterns = [re.compile(_pattern(head)) for head in heads if "$" in head]
     return [
         (place, name)
         for place, name in left
-        if name not in read and not any(re.fullmatch(path, name) for path in paths)
+        if name not in read and not any(pattern.fullmatch(name) for pattern in patterns)
     ]
 
 
@@ -120,10 +121,14 @@ def _flows(items: Iterable[Item], to_the_end: bool) -> bool:
     return to_the_end
 
 
-def _beginning(ref: Ref) -> str:
-    """A pattern of the name that a path starts with."""
+def _head(ref: Ref) -> str:
+    """What a path starts with, `$` for each expression in it."""
     text = "".join(part if isinstance(part, str) else "$" for part in ref.path.parts)
-    return re.escape(text.split(".")[0]).replace(r"\$", r"\w+")
+    return text.partition(".")[0]
+
+
+def _pattern(head: str) -> str:
+    return re.escape(head).replace(r"\$", r"\w+")
 
 
 def _names(parts: Iterable[object]) -> set[str]:

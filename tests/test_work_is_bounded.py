@@ -36,6 +36,9 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
     "a thousand wrong references to a thousand names": (
         lambda: "body:\n" + each(1000, "  - {id: name_@, relu: }\n")
         + each(1000, "  - {relu: , from: naem_@}\n"), "E312"),
+    "fifty thousand names that an op does not know": (
+        lambda: "body: [{conv: {" + ", ".join(f"zz{i}: 1" for i in range(50_000)) + "}}]\n",
+        "E208"),
     "a long list summed in each of many copies": (
         lambda: 'params: {a: "$(range(9999))"}\n'
         'body: [{repeat: 99999, linear: "$(1 + 0 * sum(a))"}]\n', "E405"),

@@ -202,19 +202,24 @@ _APART = {
 }
 
 
+_READ = 1000  # unknown names of one op that are looked into: nobody reads of more
+
+
 def _no_parameters(
     cls: type[Layer], unknown: list[str], given: Mapping[str, Any]
 ) -> Iterator[BadArgument]:
     """Of several names that are like none of the op's, one complaint: the op is wrong."""
-    known = list(cls.model_fields)
-    strange = [name for name in unknown if no_parameter(cls, name).help == _takes(cls, known)]
-    for name in unknown:
-        if name not in strange[1:]:
-            several = name in strange and len(strange) > 1
-            bad = no_parameter(cls, name)
-            said = f"`{cls.op}` has no parameters {listed(strange)}" if several else bad.message
-            field = "" if several and len(strange) == len(given) else name
-            yield BadArgument(field, said, bad.help, bad.code)
+    takes = _takes(cls, list(cls.model_fields))
+    complaints = {name: no_parameter(cls, name) for name in unknown[:_READ]}
+    strange = [name for name, bad in complaints.items() if bad.help == takes]
+    told = set(strange[1:])  # with the first
+    for name, bad in complaints.items():
+        if name in told:
+            continue
+        several = bool(told) and name == strange[0]
+        said = f"`{cls.op}` has no parameters {listed(strange)}" if several else bad.message
+        field = "" if several and len(strange) == len(given) else name
+        yield BadArgument(field, said, bad.help, bad.code)
 
 
 def _takes(cls: type[Layer], known: list[str]) -> str:

@@ -90,7 +90,7 @@ def _parse(line: str) -> _Group:
     while at < end:
         match = _TOKEN.match(line, at)
         if match is None:
-            raise LineError(f"`{line[at:end].split()[0]}` is not understood", _first(line, at))
+            raise LineError(_stray(line[at:end].split()[0]), _first(line, at))
         if match["arrow"] and joined:
             raise LineError(f"nothing stands before `{match['arrow']}`", _first(line, at))
         start, at, joined = _first(line, at), match.end(), bool(match["arrow"])
@@ -105,6 +105,12 @@ def _parse(line: str) -> _Group:
             previous = _word(match, start)
             stack[-1].items.append(previous)
     return _whole(stack, line)
+
+
+def _stray(found: str) -> str:
+    if found[0].isdecimal():
+        return f"`{found}` stands by itself: `CONV64` gives a width, `×3` copies"
+    return f"`{found}` is not understood; steps are joined by `->`, as in `CONV -> RELU`"
 
 
 def _whole(stack: list[_Group], line: str) -> _Group:

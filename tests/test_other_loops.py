@@ -46,6 +46,8 @@ def test_the_loop_trains_the_module(number: int, torchvision: object) -> None:
         return float(found)
 
     before = loss()
+    state = pytest.importorskip("accelerate.state")
+    state.AcceleratorState._reset_state()  # a run before, in this process, may have been in bf16
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of these libraries about themselves
         exec(BLOCKS[number][1], place)

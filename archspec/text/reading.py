@@ -320,7 +320,7 @@ class Reading:
         start, stop = mark
         several = self.text.find("\n", start, stop) >= 0
         if self.quoted and not several:
-            text = self.text[start:stop]
+            text = self.text[start:stop] or text  # nothing, where an anchor reaches to its end
         try:
             value = scalars.core(text)
         except scalars.NumberError as bad:

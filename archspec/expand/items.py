@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
-from archspec.expand.origin import Link
+from archspec.expand.origin import Around, Link
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
 from archspec.expand.state import MANY, Env, HiddenError, deeper, frozen
@@ -386,7 +386,7 @@ def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
         return shared.hidden(plan, spot)
     ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
     if callee.file is not walk.namespace:
-        ins = callee.file.fitting(plan, ins)
+        ins = mismatch.fitting(walk, plan, callee.file.spec, ins)
     args = calls.arguments(plan, callee, ins, walk.sight(plan, spot, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
@@ -396,7 +396,8 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     args, ins = fed
     name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
     called = callee.block, callee.file.spec
-    walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called))
+    around = Around(walk.made, walk.inputs, ins)
+    walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called, around))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
     walk.step(plan.item, made.steps)
@@ -600,7 +601,7 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
-            with state.beside(*mismatch.changes(copy)):
+            with state.beside(*mismatch.merged(walk, copy)):
                 at = loc if item.merge.args else item.key  # they may be what is wrong
                 state.fault(bad.code, bad.message, at, help, details)
     copy.outs = {"output": copy.out}

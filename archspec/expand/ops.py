@@ -40,9 +40,6 @@ def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
     return _copy(walk, plan, spot, layer, Fed(owner.args, ins, tuple(owner.outs)))
 
 
-_OF_SHAPES = ("E302", "E305", "E306")
-
-
 class Fed(NamedTuple):
     """What an op gets, and what its outputs are called where its layer has a fault."""
 
@@ -89,10 +86,7 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             help = known or bad.help or (mismatch.alike(walk, ins) if layer.merges else "") or aside
             counted = bad.code == "E311" and item.from_ is not None
             loc = deeper(item.loc, "from") if counted else item.key
-            steps = state.ranked(types(ins)) if bad.code == "E302" else ()
-            steps = mismatch.makers(walk, ins) if bad.code == "E203" else steps
-            steps += mismatch.before(walk, ins, item) if bad.code in _OF_SHAPES else ()
-            with state.beside(*steps):
+            with state.beside(*mismatch.made(walk, bad, ins)):
                 state.fault(bad.code, bad.message, loc, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}

@@ -14,10 +14,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, evaluate, is_whole
 from archspec.language import REQUIRED, Block, Item, Spec
 from archspec.text.faults import Loc
 from archspec.text.words import kind, show, written
+
+
+class Around(NamedTuple):
+    """Where a call stands: what is made before it in its block, and what it is given, by name."""
+
+    made: Sequence[tuple[Copy, Item, object]]
+    inputs: Mapping[str, Value]
+    given: Mapping[str, Value]
 
 
 @dataclass(slots=True)
@@ -30,6 +39,7 @@ class Link:
     args: Mapping[str, Any] | None = None
     path: tuple[str, ...] = ()
     called: tuple[Block, Spec] | None = None  # the block, and the file that it stands in
+    around: Around | None = None  # of a call that is walked into
 
 
 @dataclass(frozen=True, slots=True)

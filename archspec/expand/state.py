@@ -199,13 +199,6 @@ class State:
             steps.append(Step(link.item.loc, _said(link, before)))
         return (*steps, *self._beside)
 
-    def ranked(self, kinds: Types) -> tuple[Step, ...]:
-        """Where the number of axes is said, if a tensor has as many as the network's one input."""
-        entering = self.entering[0] if len(self.entering) == 1 else None
-        if entering is None or all(k is None or k.rank != len(entering.shape) for k in kinds):
-            return ()
-        return (Step(entering.loc, f"the input has {len(entering.shape)} axes", COMPARE),)
-
     @contextmanager
     def beside(self, *steps: Step) -> Iterator[None]:
         """Where else to look, for what is noted meanwhile: it ends the chain."""

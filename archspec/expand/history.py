@@ -26,7 +26,7 @@ from archspec.language import Item
 from archspec.text.faults import Loc, Step
 
 _FEW = 3  # changes of one shape that are named
-_EACH, _ALL = 2, 5  # of one of several, and of all of them
+_PAIR = 2  # shapes; of more than that only the last change is named, but for the first
 _FAR = 1_000  # ops that are looked at
 _HALF = 1.5  # a map that is smaller by less was not made small here
 
@@ -52,7 +52,7 @@ class _Change(NamedTuple):
 
     after: Value
     before: Value | None
-    by: tuple[Step, ...]  # the call it stands in, if the way led into one, and the item
+    by: tuple[Step, ...]  # the item, and the calls that the way led into, from the inside out
 
 
 def rank(before: Shape, after: Shape) -> bool:
@@ -84,10 +84,12 @@ def apart(walk: Walk, values: Sequence[Value | None], question: Question) -> tup
     every = [[*_back(walk, value)] for value in values]
     steps: dict[Loc, Step] = {}
     passed = Counter(value for path in every for value in {change.after for change in path})
-    for path in every:
-        own = takewhile(lambda change: passed[change.after] == 1, path)
-        steps |= {step.loc: step for step in _told(own, question, _EACH)}
-    return tuple(steps.values())[:_ALL]
+    for k, path in enumerate(every):
+        own = [*takewhile(lambda change: passed[change.after] == 1, path)]
+        told = _told(own, question, _FEW if k == 0 or len(every) == _PAIR else 1)
+        for step in told or (own[0].by[:1] if own else ()):
+            steps.setdefault(step.loc, step)
+    return tuple(steps.values())
 
 
 def _told(path: Iterable[_Change], question: Question, most: int) -> tuple[Step, ...]:
@@ -129,7 +131,7 @@ def _back(walk: Walk, value: Value | None) -> Iterator[_Change]:
             value = _into(levels, copy, value)
             continue
         before = alike or max(taken, key=lambda v: prod(_shape(v)), default=None)
-        yield _Change(value, before, (_makes(copy, item, before, value), *calls[:1]))
+        yield _Change(value, before, (_makes(copy, item, before, value), *reversed(calls)))
         value = before
 
 
@@ -170,7 +172,7 @@ def _gives(item: Item, value: Value) -> Step:
 
 
 def _makes(copy: Copy, item: Item, before: Value | None, after: Value) -> Step:
-    if before is None:
+    if before is None or _shape(before) == _shape(after):
         return _gives(item, after)
     said = copy.layer.op if copy.group and copy.layer is not None else item.said
     return Step(item.loc, f"`{said}` makes {after.type} of {before.type}", COMPARE)

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from archspec.expand import history
 from archspec.expand.plan import Plan
+from archspec.expand.state import LARGE, LimitError, TooLargeError
 from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Inputs, Ins
@@ -77,6 +78,20 @@ def fitting(walk: Walk, plan: Plan, spec: Spec, ins: Inputs) -> Inputs:
     return ins
 
 
+def too_large(
+    walk: Walk, item: Item, ins: Sequence[Value | None], bad: TooLargeError
+) -> LimitError:
+    """What makes a tensor or a weight too large: a number, or the item that it came from."""
+    given, large = [*item.args.values()], {size for size in bad.shape if size >= LARGE}
+    at = walk.state.place_of(large, given)
+    if at is not None:
+        return walk.state.stop_at(bad.fault, at, given, f"`{item.said}`")
+    first = next((value for value in ins if value is not None), None)
+    steps = history.of(walk, first, lambda before, _: large.isdisjoint(before), 1)
+    with walk.state.beside(*steps):
+        return walk.state.stop_at(bad.fault, None, given, "")
+
+
 def merged(walk: Walk, copy: Copy) -> tuple[Step, ...]:
     """The items on the paths of a merge that make their shapes differ."""
     return _apart(walk, copy.taken(), getattr(copy.layer, "axis", None))
@@ -84,15 +99,16 @@ def merged(walk: Walk, copy: Copy) -> tuple[Step, ...]:
 
 def _apart(walk: Walk, values: Sequence[Value | None], joined: int | None) -> tuple[Step, ...]:
     """The items that make shapes differ; along an axis that is `joined` they need not agree."""
-    shapes = [kind.shape for kind in types(values) if kind is not None]
-    if len({len(shape) for shape in shapes}) != 1:
-        return history.apart(walk, values, history.rank)
-    odd = [k for k, sizes in enumerate(zip(*shapes, strict=True)) if len({*sizes}) > 1]
-    odd = [axis for axis in odd if axis != joined] or odd
+    shapes = {v: v.type.shape for v in values if v is not None and v.type is not None}
+    odd: list[int] = []
+    if len({len(shape) for shape in shapes.values()}) == 1:
+        sizes = enumerate(zip(*shapes.values(), strict=True))
+        odd = [axis for axis, along in sizes if len({*along}) > 1]
+        odd = [axis for axis in odd if axis != joined] or odd
     # first what makes the one that differs, where the others are alike
-    sizes = {v: tuple(v.type.shape[k] for k in odd) for v in values if v is not None and v.type}
-    alike = Counter(sizes.values())
-    ordered = sorted(sizes, key=lambda value: alike[sizes[value]])
+    kinds = {v: (len(shape), *(shape[axis] for axis in odd)) for v, shape in shapes.items()}
+    alike = Counter(kinds.values())
+    ordered = sorted(kinds, key=lambda value: alike[kinds[value]])
     return history.apart(walk, ordered, history.along(odd))
 
 

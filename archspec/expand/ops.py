@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from archspec.expand import mismatch, wiring
 from archspec.expand.names import Spot
 from archspec.expand.plan import Plan
-from archspec.expand.state import Env, HiddenError, State, deeper
+from archspec.expand.state import Env, HiddenError, State, TooLargeError, deeper
 from archspec.expand.tree import Copy, Value, hides, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
@@ -79,6 +79,8 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
     if layer is not None and not hides(ins):
         try:
             outs = state.infer(layer, types(ins), item.key)
+        except TooLargeError as large:
+            raise mismatch.too_large(walk, item, ins, large) from None
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
             aside = mismatch.off_the_line(walk, item)

@@ -54,3 +54,13 @@ def test_the_least_batch_of_training_is_said(frozen: str, said: bool, tmp_path: 
         "in training at least 2; of one sample alone `batch_norm1` has one value for each channel"
     )
     assert (told in found) is said
+
+
+@pytest.mark.parametrize("what", ["parameter: [1048576, 1048576]", "constant: {eye: 1048576}"])
+def test_what_no_memory_holds_is_no_defect_of_archspec(what: str) -> None:
+    wide = (
+        f"spec: 1\nname: n\ninput: [4, 1048576]\nbody: [{{id: p, {what}}}, {{matmul: [input, p]}}]"
+    )
+    with pytest.raises(archspec.BuildError) as caught:
+        archspec.build(archspec.loads(wide))
+    assert "its weights take 4096 GiB, more than is free here" in str(caught.value)

@@ -63,6 +63,11 @@ class Node:
         edges = iter(self.inputs)
         return tuple(None if kind is None else next(edges) for kind in self.ins)
 
+    @property
+    def lone(self) -> bool:
+        """Whether it cannot be trained on one sample by itself."""
+        return self.layer is not None and not self.frozen and self.layer.lone(*self.ins)
+
     def weights(self) -> tuple[Weight, ...]:
         """Parameters and buffers that it computes with, its own or those of `shared`."""
         return () if self.layer is None else self.layer.weights(*self.ins)

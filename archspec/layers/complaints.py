@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
-from archspec.layers.fields import LARGEST, LARGEST_WHOLE, says, words
+from archspec.layers.fields import LARGEST, LARGEST_WHOLE, LONGEST, says, words
 from archspec.text.words import cut, listed, meant, written
 
 if TYPE_CHECKING:
@@ -157,7 +157,11 @@ _LIMITS = {
 
 
 # Those of every number.
-_SIZES = {LARGEST_WHOLE: ", below 2^31", LARGEST: ", up to 3.4e38 as float32 is"}
+_SIZES = {
+    LARGEST_WHOLE: ", below 2^31",
+    LARGEST: ", up to 3.4e38 as float32 is",
+    LONGEST: ", below 2^63 if it is whole",
+}
 
 
 def _passed(error: ErrorDetails) -> float | None:

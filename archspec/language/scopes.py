@@ -239,8 +239,9 @@ class Scopes:
             self.slots(item, item.inputs)
         for ref in item.refs:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
-        for items in (item.items, item.shortcut or (), *(one.items for one in item.branches)):
-            self.items(items, sight)
+        for items in (item.items, item.shortcut, *(one.items for one in item.branches)):
+            if items:
+                self.items(items, sight)
 
     def id(self, item: Item, written: Template, sight: Sight) -> None:
         path: Steps = (*item.loc.path, "id")

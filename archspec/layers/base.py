@@ -429,6 +429,10 @@ class Layer(BaseModel):
         """Parameters and buffers, in the order of torch's state_dict."""
         return ()
 
+    def lone(self, *ins: Any, **_: Any) -> bool:
+        """Whether torch refuses to train it on a batch of one sample."""
+        return False
+
     def reach(self, *ins: Any, **_: Any) -> tuple[tuple[Reach, ...], ...]:
         """For each input, for each of its axes, how output 0 walks along it.
 

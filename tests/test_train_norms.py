@@ -25,6 +25,6 @@ def test_channels_last_without_gradient_are_trained(body: str, train: str | list
     x = torch.rand(32, 6, 6, 4)
     before = model.group_norm1.weight.clone()
     phases = [{"train": train, "epochs": 2, "lr": 0.01}]
-    fit(model, (x, x[:, 0, 0, 0].gt(0.5).long()), phases=phases, batch=8, quiet=True)
+    fit(model, (x, x[:, 0, 0, 0].gt(0.5).long()), phases=phases, batch=8, log=None, quiet=True)
     assert not torch.equal(model.group_norm1.weight, before)
     assert not model.group_norm1._forward_pre_hooks

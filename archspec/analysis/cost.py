@@ -61,5 +61,6 @@ def cost(node: Node) -> Cost:
     lone = None if call.broadcast else frozenset(call.beside[:1] if call.beside else ())
     return Cost(
         params, buffers, weight_bytes, layer.macs(ins, outs), layer.flops(ins, outs), bytes_out,
-        layer.keeps(*ins), view, view and not awake, alone, call.batchless, layer.beyond(*ins), lone,
+        layer.keeps(*ins), view, view and not awake, alone, call.batchless, layer.beyond(*ins),
+        lone,
     )  # fmt: skip

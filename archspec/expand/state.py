@@ -125,7 +125,7 @@ class State:
         chosen = self.chosen
         assert chosen is not None
         if at is not None:
-            used = Step(fault.loc, said, _USED)
+            used = Step(fault.loc, said, USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
             details = (f"`{given}` is set from outside",) if given in chosen.params else ()
             fault = replace(fault, loc=at, details=details, chain=(*self.chain(), used))
@@ -302,7 +302,7 @@ class State:
         fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
         place = self._culprit(said, bad.message, chosen) if chosen is not None else None
         if place is not None:
-            used = Step(at, f"`$({text})`", _USED)
+            used = Step(at, f"`$({text})`", USED)
             fault = replace(fault, loc=place, chain=(*self.chain(), used))
         self._of_value(fault, bad.message)
 
@@ -470,7 +470,7 @@ class State:
         return self.stop("E406", message, loc, _MORE)
 
 
-_USED = "used from"
+USED = "used from"
 COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 _MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"

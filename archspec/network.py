@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
 from archspec.analysed import Network
-from archspec.expand import OF_SIZES, culprit, expand
+from archspec.expand import OF_SIZES, culprit, scheduled
 from archspec.expand.again import Again
+from archspec.expand.flatten import flatten
 from archspec.expand.origin import Said
 from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
@@ -30,8 +31,8 @@ from archspec.text import source as sources
 from archspec.text.faults import Fault, Loc, SpecError
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
     from archspec.expand.running import Elsewhere
+    from archspec.expand.schedule import Schedule
     from archspec.language import Spec
     from archspec.text.source import Source
 
@@ -65,16 +66,16 @@ class Program(Network):
         variant = None if choice.variant == spec.name else choice.variant
         self.choice = replace(choice, variant=variant, inputs=_by_name(spec, choice.inputs))
         try:
-            graph = self._expanded(spec, self.choice.inputs)
+            found = self._expanded(spec, self.choice.inputs)
         except SpecError as error:
             raise self._hinted(error, source, spec) from None
-        super().__init__(source, spec, variant, graph)
-        if self.analysis.fixed:
+        super().__init__(source, spec, variant, found)
+        if found.free_axes and self.analysis.fixed:
             raise SpecError(self.analysis.fixed, spec.sources)
 
-    def _expanded(self, spec: Spec, inputs: Shapes) -> Graph:
-        variant, params, limits = self.choice.variant, self.choice.params, self.choice.limits
-        return expand(spec, variant=variant, params=params, inputs=inputs, limits=limits)
+    def _expanded(self, spec: Spec, inputs: Shapes) -> Schedule:
+        choice = self.choice
+        return scheduled(spec, choice.variant, choice.params, inputs, choice.limits)
 
     def _hinted(self, error: SpecError, source: Source, spec: Spec) -> SpecError:
         """The error; where the sizes given are at fault, with those nearest that are accepted."""
@@ -122,28 +123,26 @@ class Program(Network):
         Faster than `with_`: blocks that are alike are expanded once. None where `with_` raises, or
         where sizes are free, so that it has more to say.
         """
-        from archspec.expand.flatten import flatten
-
-        if self.graph.free_axes:
+        if self.schedule.free_axes:
             yield from (None for _ in several)
             return
         for root in self.again.networks(several):
             with collector.paused():
-                graph = None if root is None else flatten(root)
-            yield None if graph is None else Network(self.source, self.spec, self.variant, graph)
+                found = None if root is None else flatten(root)
+            yield None if found is None else Network(self.source, self.spec, self.variant, found)
 
     @property
     def again(self) -> Again:
         """The tree at other values: what emission tries, to see whether a text holds there too."""
         choice = self.choice
-        return Again(self.graph, choice.variant, choice.params, choice.inputs)
+        return Again(self.schedule, choice.variant, choice.params, choice.inputs)
 
     @property
     def elsewhere(self) -> Elsewhere | None:
         """The tree at other sizes of the free axes; None where there are none."""
         from archspec.expand.running import Elsewhere  # for specs with free axes only
 
-        running, moved = self.graph.running, self.analysis.elsewhere
+        running, moved = self.schedule.running, self.analysis.elsewhere
         return Elsewhere(running, moved.axes) if running is not None and moved else None
 
     def faults(self) -> list[Fault]:
@@ -157,7 +156,7 @@ class Program(Network):
         wrong = [
             (key, f"is {value:,}; the spec expects {wanted:,}")
             for key, wanted in self.spec.expect.get(chosen, {}).items()
-            if (value := getattr(self.analysis.counts, key)) != wanted
+            if (value := getattr(self.counts, key)) != wanted
         ]
         if not wrong:
             return []
@@ -177,12 +176,12 @@ class Program(Network):
         others = [name for name in self.spec.variants if name != self.variant]
         left = self.choice.limits.nodes
         for k, name in enumerate(others):
-            left -= _LEAST + self.graph.root.steps
+            left -= _LEAST + self.schedule.root.steps
             if left < 0:
                 unseen = [_unseen(self.spec, others[k:])]
                 break
             faults, size = self._variant(name)
-            left -= max(0, size - self.graph.root.steps)
+            left -= max(0, size - self.schedule.root.steps)
             if faults:
                 wrong[name] = faults
         return [*_told({**wrong, **self._values_at_fault(wrong)}), *unseen]
@@ -197,7 +196,7 @@ class Program(Network):
         nodes = self.choice.limits.nodes // _SHARE
         for name, faults in wrong.items():
             values = [*culprit.chosen(Said(self.spec, name))]
-            nodes -= len(values) * (_LEAST + self.graph.root.steps)
+            nodes -= len(values) * (_LEAST + self.schedule.root.steps)
             if nodes < 0 or faults[0].code == "E502":
                 continue
             found[name] = blamed = _blamed(faults, values, self.choice)
@@ -214,10 +213,10 @@ class Program(Network):
         except SpecError as error:
             large = any(fault.code in _TOO_MUCH for fault in error.faults)
             return error.faults, self.choice.limits.nodes if large else 0
-        return program.faults(), program.graph.root.steps
+        return program.faults(), program.schedule.root.steps
 
     def __repr__(self) -> str:
-        return f"<Program {self.name}: {len(self.graph.steps)} nodes>"
+        return f"<Program {self.name}: {len(self.schedule.steps)} nodes>"
 
     def _repr_html_(self) -> str:
         from archspec import report
@@ -240,12 +239,9 @@ def _blamed(
     """The faults; where one of the values that were chosen is to blame, one of that."""
     limits = replace(choice.limits, nodes=choice.limits.nodes // (_SHARE * max(1, len(values))))
 
-    def made(said: Said) -> Graph | None:
+    def made(said: Said) -> Schedule | None:
         with suppress(SpecError):
-            return expand(
-                said.spec, variant=said.variant, params=said.params, inputs=choice.inputs,
-                limits=limits,
-            )  # fmt: skip
+            return scheduled(said.spec, said.variant, said.params, choice.inputs, limits)
         return None
 
     return culprit.blamed(faults, values, made)
@@ -359,7 +355,7 @@ STAGES = (
     ),
     Stage(
         "expand", "items → a tree: blocks and repeats unrolled, names and shapes given",
-        attrgetter("program.graph.root"), "archspec.expand.trace:tree",
+        attrgetter("program.schedule.root"), "archspec.expand.trace:tree",
     ),
     Stage(
         "graph", "tree → the ops in the order they are computed",

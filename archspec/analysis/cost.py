@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archspec.layers.base import BYTES, NOTHING, Kept
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.schedule import Node, Schedule
 
 
 class Cost(NamedTuple):
@@ -36,9 +36,9 @@ class Cost(NamedTuple):
     """Bytes of the output's storage beside its own."""
 
 
-def costs(graph: Graph) -> list[Cost]:
-    """Of each kind of the graph."""
-    return [cost(node) for node in graph.kinds]
+def costs(schedule: Schedule) -> list[Cost]:
+    """Of each kind of its nodes."""
+    return [cost(node) for node in schedule.kinds]
 
 
 def cost(node: Node) -> Cost:

@@ -22,11 +22,11 @@ from archspec.language import Spec
 from archspec.text.faults import Fault, Loc, Step
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.schedule import Schedule
 
 _MOST = 32  # values that are left out in turn
 
-Made = Callable[[Said], "Graph | None"]  # the network, if it is right
+Made = Callable[[Said], "Schedule | None"]  # the network, if it is right
 
 
 class Value(NamedTuple):
@@ -42,7 +42,7 @@ def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequ
     places = {value.loc for value in values}
     if len(values) > _MOST or any(_of(fault.loc, places) for fault in faults):
         return faults
-    right = [(value, graph) for value in values if (graph := made(value.without)) is not None]
+    right = [(value, network) for value in values if (network := made(value.without))]
     if len(right) != 1 or not _there(faults[0].loc, right[0][1]):
         return faults
     return [_moved(faults[0], right[0][0])]
@@ -77,11 +77,11 @@ def _of(loc: Loc, places: set[Loc]) -> bool:
     return any(Loc(loc.file, loc.path[:k]) in places for k in range(len(loc.path) + 1))
 
 
-def _there(loc: Loc, graph: Graph) -> bool:
+def _there(loc: Loc, schedule: Schedule) -> bool:
     """Whether anything that is written at a place, or in the item around it, is in a network."""
     last = max((k for k, step in enumerate(loc.path) if isinstance(step, int)), default=-1)
     item = Loc(loc.file, loc.path[: last + 1])
-    return any(node.item is not None and _of(node.item.loc, {item}) for node in graph.steps)
+    return any(node.item is not None and _of(node.item.loc, {item}) for node in schedule.steps)
 
 
 def _moved(fault: Fault, value: Value) -> Fault:

@@ -26,7 +26,7 @@ from archspec.language import Item
 from archspec.layers.base import TensorType
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.schedule import Schedule
 
 Shapes = Mapping[str, Sequence[int]]
 _SHARED = 1000  # instances that are kept for networks to come
@@ -36,9 +36,9 @@ class Again:
     """Asks an expanded network for other values; None is the answer where they have faults."""
 
     def __init__(
-        self, graph: Graph, variant: str | None, params: Mapping[str, Any], inputs: Shapes
+        self, found: Schedule, variant: str | None, params: Mapping[str, Any], inputs: Shapes
     ) -> None:
-        self.root, self.running = graph.root, graph.running
+        self.root, self.running = found.root, found.running
         self.variant, self.params, self.inputs = variant, params, inputs
 
     @contextmanager

@@ -88,6 +88,8 @@ def computes(reading: Reading, root: Instance) -> bool:
             _compared(reading, root, root.args)
     except Refused:
         return False
+    finally:
+        reading.parsed.cache_clear()
     return True
 
 

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from archspec import collector
+
 if TYPE_CHECKING:
     from archspec.analysis import Analysis
+    from archspec.analysis.rows import Counts
     from archspec.expand.graph import Graph
+    from archspec.expand.schedule import Schedule
     from archspec.language import Spec
     from archspec.text.faults import Fault
     from archspec.text.source import Source
@@ -24,11 +28,11 @@ _WORD = 4  # letters that are enough of a name to know it by
 class Network:
     """An expanded network; it is analysed when that is first asked for."""
 
-    def __init__(self, source: Source, spec: Spec, variant: str | None, graph: Graph) -> None:
+    def __init__(self, source: Source, spec: Spec, variant: str | None, found: Schedule) -> None:
         self.source = source
         self.spec = spec
         self.variant = variant
-        self.graph: Graph = graph
+        self.schedule = found
 
     @property
     def name(self) -> str:
@@ -53,6 +57,22 @@ class Network:
         return self.spec.sources
 
     @cached_property
+    @collector.paused()
+    def graph(self) -> Graph:
+        """What is computed, as a networkx.MultiDiGraph."""
+        from archspec.expand.graph import Graph  # loads networkx: where a graph is asked for
+
+        return Graph.of(self.schedule)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The totals that a spec may expect; no graph is made for them."""
+        from archspec.analysis.cost import costs
+        from archspec.analysis.rows import counts
+
+        return counts(self.schedule, costs(self.schedule))
+
+    @cached_property
     def analysis(self) -> Analysis:
         """Shapes, costs and receptive fields of every node."""
         from archspec.analysis import Analysis
@@ -62,5 +82,5 @@ class Network:
     @cached_property
     def warnings(self) -> list[Fault]:
         """What is likely a mistake, those left out that the spec says are meant."""
-        found = [w for w in self.graph.warnings if w.code not in self.spec.warnings]
+        found = [w for w in self.schedule.warnings if w.code not in self.spec.warnings]
         return found + list(self.analysis.warnings)

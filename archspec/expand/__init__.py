@@ -28,7 +28,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector
-from archspec.expand import cut, fills, following, heads, ties
+from archspec.expand import cut, fills, flatten, following, heads, ties
 from archspec.expand.items import instance
 from archspec.expand.namespace import Callee, Namespace, as_block
 from archspec.expand.origin import Said
@@ -43,10 +43,11 @@ from archspec.text.source import in_order
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
     from archspec.expand.running import Running
+    from archspec.expand.schedule import Schedule
     from archspec.expand.tree import Instance
     from archspec.layers.base import TensorType
 
-__all__ = ["OF_SIZES", "elaborate", "expand", "input_types"]
+__all__ = ["OF_SIZES", "elaborate", "expand", "input_types", "scheduled"]
 
 OF_SIZES = ("E203", "E304", "E305")  # faults that other sizes of the input may mend
 
@@ -62,23 +63,34 @@ def expand(
     inputs: Mapping[str, Sequence[int]] | None = None,
     limits: Limits = DEFAULT,
 ) -> Graph:
+    """The graph of what `scheduled` gives."""
+    from archspec.expand.graph import Graph  # loads networkx: only where a graph is made
+
+    return Graph.of(scheduled(spec, variant, params, inputs, limits))
+
+
+def scheduled(
+    spec: Spec,
+    variant: str | None = None,
+    params: Mapping[str, Any] = _NOBODY,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    limits: Limits = DEFAULT,
+) -> Schedule:
     """The network of a spec: its tree, and what is computed in order.
 
     `variant` and `params` choose as in `load`; `inputs` gives other input shapes by name, the batch
     axis left out. Raises SpecError with all independent faults.
     """
-    from archspec.expand.flatten import flatten  # loads networkx: only where a graph is made
-
     chosen = _Chosen(spec, variant, params, inputs)
     with _deep(limits):
         root = _elaborate(limits, chosen, headed=True)
-        graph = flatten(root)
-        wrong = [*ties.faults(graph), *fills.faults(graph)]
+        found = flatten.flatten(root)
+        wrong = [*ties.faults(found), *fills.faults(found)]
         if wrong:
             raise SpecError(wrong, spec.sources)
         if root.free_axes:
-            graph.running = _running(root, chosen)
-    return graph
+            found.running = _running(root, chosen)
+    return found
 
 
 def elaborate(

@@ -20,7 +20,7 @@ from archspec.text.faults import Fault
 from archspec.text.words import show
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.schedule import Node, Schedule
     from archspec.language import Filler
     from archspec.layers.base import Shape, Weight
 
@@ -43,11 +43,11 @@ _AXES = {
 }  # fmt: skip
 
 
-def faults(graph: Graph) -> Iterator[Fault]:
+def faults(schedule: Schedule) -> Iterator[Fault]:
     """One for each filler that is wrong, at the place where it is written."""
     said: set[int] = set()
     known: set[tuple[int, int]] = set()
-    for node in graph.steps:
+    for node in schedule.steps:
         if not node.init or (node.kind, id(node.init)) in known:
             continue
         known.add((node.kind, id(node.init)))

@@ -1,24 +1,20 @@
-"""Tree → Graph: the ops in the order they are computed, with absolute paths, edges and scopes."""
+"""Tree → Schedule: ops in the order they are computed, with absolute paths, edges and scopes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import networkx as nx
-
-from archspec.expand.graph import Edge, Graph, Node, Scope
+from archspec.expand.schedule import Edge, Node, Schedule, Scope
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Path, Value, types
 from archspec.language import Init, Item
 
 _MERGES = ("residual", "branches")
 
 
-def flatten(root: Instance) -> Graph:
-    """The graph of an elaborated network."""
-    graph = _Flat(root).graph
-    nx.freeze(graph)  # all that follows relies on it: who wants to change one takes a copy
-    return graph
+def flatten(root: Instance) -> Schedule:
+    """The ops of an elaborated network."""
+    return _Flat(root).schedule
 
 
 class _Around(NamedTuple):
@@ -42,9 +38,9 @@ class _Flat:
     """One flattening."""
 
     def __init__(self, root: Instance) -> None:
-        self.graph = Graph.of(root)
+        self.schedule = Schedule(root)
         self.kinds: dict[tuple[int, int, bool], int] = {}  # by what a Node.kind is the same for
-        self.facts: list[dict[str, object]] = []  # of each kind
+        self.made: dict[str, Node] = {}  # by path, those that were looked up so far
         self.types: dict[tuple[int, ...], tuple[Any, ...]] = {}  # one object of all that are equal
         top = _Around(
             "",
@@ -58,13 +54,13 @@ class _Flat:
         self.body(root.body, top)
         for name, out in root.outputs.items():
             values = out if isinstance(out, tuple) else (out,)
-            self.graph.outputs[name] = tuple(top.edges[v] for v in values)
+            self.schedule.outputs[name] = tuple(top.edges[v] for v in values)
 
     def scope(
         self, parent: int | None, path: str, kind: str, title: str, copy: Copy | None = None
     ) -> int:
-        index = len(self.graph.scopes)
-        self.graph.scopes.append(Scope(index, parent, path, kind, title, copy))
+        index = len(self.schedule.scopes)
+        self.schedule.scopes.append(Scope(index, parent, path, kind, title, copy))
         return index
 
     def body(self, body: Body, around: _Around) -> None:
@@ -134,7 +130,7 @@ class _Flat:
 
     def node(self, copy: Copy, item: Item | None, around: _Around, path: str) -> None:
         """An op, a merge or (layer None) an input of the network."""
-        index, layer, taken = len(self.graph.steps), copy.layer, copy.taken()
+        index, layer, taken = len(self.schedule.steps), copy.layer, copy.taken()
         inputs = tuple([around.edges[v] for v in taken if v is not None])
         for place, value in enumerate(copy.outs.values()):
             around.edges[value] = Edge(index, place)
@@ -146,14 +142,10 @@ class _Flat:
         key = (id(layer), id(ins or outs), tied is not None)
         node = Node(
             index, path, layer, inputs, ins, outs, around.scope, item,
-            self.kinds.setdefault(key, len(self.kinds)), around.training,
+            self.kinds.setdefault(key, len(self.kinds)), around.block, around.training,
             shared, around.frozen, tied, init,
         )  # fmt: skip
-        if node.kind == len(self.facts):
-            self.facts.append(_facts(node))
-        facts = self.facts[node.kind]
-        own = facts if node.shared is None else {**facts, "params": 0}
-        self.graph.append(node, block=around.block, **own)
+        self.schedule.append(node)
 
     def typed(self, values: Iterable[Value | None]) -> tuple[Any, ...]:
         """Their types, the same object for the same types: most nodes share a few."""
@@ -163,15 +155,23 @@ class _Flat:
     def tied(self, weight: Path, around: _Around) -> int:
         """The node that a weight of this block belongs to."""
         path = ".".join((around.block, *weight) if around.block else weight)
-        own = path if path in self.graph else path.rpartition(".")[0]
-        return self.graph.at(own).index
+        own = self.at(path) or self.at(path.rpartition(".")[0])
+        assert own is not None  # `tie` is held against the tree
+        return own.index
+
+    def at(self, path: str) -> Node | None:
+        """The op at a path, of those made so far."""
+        new = self.schedule.steps[len(self.made) :]
+        self.made.update((node.path, node) for node in new)
+        return self.made.get(path)
 
     def owner(self, path: str, around: _Around) -> int | None:
         """The node whose weights are used at a path, if they are another's."""
         if around.shared is None:
             return None
         here, there = around.shared
-        found = self.graph.at(there + path[len(here) :])
+        found = self.at(there + path[len(here) :])
+        assert found is not None  # what is shared is made alike
         return found.index if found.shared is None else found.shared
 
 
@@ -182,14 +182,3 @@ def nearer(far: Init, near: Init) -> Init:
         before = far.get(op, far.get("*", {}))
         found[op] = {**before, **near.get("*", {}), **near.get(op, {})}
     return found
-
-
-def _facts(node: Node) -> dict[str, object]:
-    """What the attributes of all nodes of a kind say."""
-    return {
-        "op": node.op,
-        "shape": node.outs[0].shape,
-        "dtype": node.outs[0].dtype,
-        "params": sum(weight.size for weight in node.untied() if not weight.buffer),
-        "macs": 0 if node.layer is None else node.layer.macs(node.ins, node.outs),
-    }

@@ -15,6 +15,7 @@ _KINDS = {
     "body": GROUP, "sequential": GROUP, "residual": RESIDUAL, "branches": BRANCHES,
     "shared": SHARED, "call": CALL,
 }  # fmt: skip
+_NOTHING: frozenset[str] = frozenset()
 _COUNTED = frozenset({("loop", "serial"), ("loop", "total")})
 
 
@@ -47,18 +48,20 @@ class Plan:
         # the names whose values may tell the copies of its own repeat apart
         own = set() if item.repeat is None else {"loop", *item.repeat.columns}
         self.apart = self.labels is not None and not self.labels.names.isdisjoint(own)
-        paths = [ref.path for ref in item.inputs or ()]
-        self.starts = bool(own) and len(paths) == 1 and paths[0].names.isdisjoint({"prev", *own})
+        paths = [ref.path for ref in item.inputs or ()] if own else []
+        self.starts = len(paths) == 1 and paths[0].names.isdisjoint({"prev", *own})
         self.literal = not has_expression(item.args)
-        self.reads = frozenset(n for part in expressions([*_values(item)]) for n in part.names)
-        self.asks = item.when.names if isinstance(item.when, Expr) else frozenset()
+        read = [part.names for part in expressions(_values(item))]
+        self.reads = _NOTHING.union(*read) if read else _NOTHING
+        self.asks = item.when.names if isinstance(item.when, Expr) else _NOTHING
         self.counted = item.repeat is not None and any(
             not part.fields.isdisjoint(_COUNTED) for part in _own(item)
         )
         self.layer: Layer | None = None
         self.takes: tuple[str, ...] = REGISTRY[op].takes if self.kind == OP else ()
         self._alone: Plan | None = None
-        self.repeats = tuple(id(i) for i in below(item) if i.repeat is not None)
+        inner = below(item) if self.kind in (GROUP, RESIDUAL, BRANCHES) else ()
+        self.repeats = tuple(id(i) for i in inner if i.repeat is not None)
 
     @property
     def alone(self) -> Plan:
@@ -76,34 +79,36 @@ def dotted(item: Item) -> bool:
 
 def has_expression(value: Any) -> bool:
     """Whether an expression stands anywhere in a value."""
-    return next(iter(expressions(value)), None) is not None
+    return bool(expressions(value))
 
 
-def expressions(value: Any) -> Iterable[Expr]:
+def expressions(value: Any) -> list[Expr]:
     """Every expression in a value as written."""
     if isinstance(value, Expr):
-        yield value
-    elif isinstance(value, Template):
-        yield from expressions(value.parts)
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from expressions(entry)
+        return [value]
+    if isinstance(value, Template):
+        value = value.parts
     elif isinstance(value, dict):
-        yield from expressions([*value.values()])
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [found for part in value if isinstance(part, _HOLDS) for found in expressions(part)]
 
 
-def _values(item: Item) -> Iterable[Any]:
+_HOLDS = (Expr, Template, dict, list, tuple)  # what an expression is, or may stand in
+
+
+def _values(item: Item) -> list[Any]:
     merge = item.merge and item.merge.args
-    yield from (item.callee, item.args, merge, item.when, item.shortcut_when)
-    yield from (item.expect, item.freeze)
-    for weights in (item.init or {}).values():
-        for filler in weights.values():
-            yield filler.args
+    found = [item.callee, item.args, merge, item.when, item.shortcut_when, item.expect, item.freeze]
+    if item.init:
+        found += [filler.args for weights in item.init.values() for filler in weights.values()]
+    return found
 
 
 def _own(item: Item) -> Iterable[Expr]:
     """The expressions whose `loop` is this item's: its own, those inside up to the next repeat."""
-    yield from expressions([*_values(item), item.id, *(ref.path for ref in item.refs)])
+    yield from expressions([_values(item), item.id, *(ref.path for ref in item.refs)])
     for inner in parts(item):
         if inner.repeat is None:
             yield from _own(inner)

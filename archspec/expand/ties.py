@@ -23,7 +23,7 @@ from archspec.text.faults import Fault
 from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.schedule import Schedule
     from archspec.language import Filler, Ref
 
 _CODE = "E319"
@@ -164,17 +164,17 @@ def _named(owner: _Owner, weight: Weight) -> Path:
 # ---------------------------------------------------------------- what is said of the weight
 
 
-def faults(graph: Graph) -> Iterator[Fault]:
+def faults(schedule: Schedule) -> Iterator[Fault]:
     """Ties of which one side is frozen, or begins otherwise, where that cannot be."""
-    for node in graph.steps:
+    for node in schedule.steps:
         if node.tied is None or node.item is None or node.item.tie is None:
             continue
-        owner, text = graph.steps[node.tied], node.item.tie.path.text
+        owner, text = schedule.steps[node.tied], node.item.tie.path.text
         loc = deeper(node.item.loc, "tie")
         if node.frozen and not owner.frozen:
             message = f"`{node.path}` is frozen, and `{text}`, whose weight it uses, is not"
             yield Fault(_CODE, message, loc, "freeze both, or none")
-        elif graph.nodes[node.path]["block"] and _start(node.init) != _start(owner.init):
+        elif node.block and _start(node.init) != _start(owner.init):
             message = f"`init` fills the weight of `{node.path}` in another way than that of "
             help = f"it is one weight: say the same for `{node.op}` and `{owner.op}`"
             yield Fault(_CODE, f"{message}`{owner.path}`", loc, help)

@@ -28,7 +28,7 @@ from archspec.layers.base import (
     Window,
     along,
 )
-from archspec.layers.fields import Axis, Number, Positive, Says, Size, up_to
+from archspec.layers.fields import Axis, Number, Positive, Real, Says, Size, up_to
 from archspec.layers.registry import REGISTRY, create, ops_of
 from archspec.layers.strides import Lying, Strides, cellwise
 from archspec.layers.window import Alike, expect_dtype
@@ -135,7 +135,8 @@ class Celu(Activation):
     word = "CELU"
     examples = (*_MAP, ({"alpha": 0.5}, ((4, 9),)))
 
-    alpha: Positive = Field(1.0, description="the negative limit")
+    # torch divides by it, in float32
+    alpha: Annotated[float, Real(3e-39)] = Field(1.0, description="the negative limit")
 
 
 class Selu(Activation):

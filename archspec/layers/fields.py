@@ -17,13 +17,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from archspec.expressions.sym import Truth
 from archspec.text.words import joined, listed
 
 LARGEST_WHOLE = 2**31 - 1  # torch's windows and pools count in 32 bits
 LARGEST = 3.4028234663852886e38  # of float32
+LONGEST = 2**63 - 1  # of int64, in which torch takes a whole number beside floats
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,10 @@ class Real:
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         most = LARGEST if self.most is None else self.most
         least = -LARGEST if self.least is None else self.least
-        return _as_it_came(
-            core_schema.float_schema(
-                strict=True, allow_inf_nan=False, ge=least, le=most, gt=self.above
-            )
+        number = core_schema.float_schema(
+            strict=True, allow_inf_nan=False, ge=least, le=most, gt=self.above
         )
+        return core_schema.no_info_wrap_validator_function(_held, number)
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,13 @@ def _as_it_came(number: CoreSchema) -> CoreSchema:
 def _checked(value: Any, check: Callable[[Any], Any]) -> Any:
     check(value)
     return value
+
+
+def _held(value: Any, check: Callable[[Any], Any]) -> Any:
+    """The very object, as `_checked`; a whole number beyond what torch takes is refused."""
+    if isinstance(value, int) and abs(value) > LONGEST:
+        raise PydanticKnownError("less_than_equal", {"le": LONGEST})
+    return _checked(value, check)
 
 
 def up_to(most: int) -> Any:

@@ -117,6 +117,9 @@ class BatchNorm(ChannelNorm):
             raise Mismatch(message, code="E302")
         return super().infer(t)
 
+    def lone(self, t: TensorType) -> bool:
+        return math.prod(t.shape[1:]) == 1  # a channel has one value, and no variance
+
     def weights(self, t: TensorType) -> tuple[Weight, ...]:
         return (
             *super().weights(t),

@@ -23,6 +23,7 @@ from archspec.module.emitted import BuildError, network_class, torch_module
 from archspec.module.trial import Wrong
 from archspec.network import Program
 from archspec.text.faults import CodedError, SpecError
+from archspec.units import size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,6 +155,9 @@ def _fault(code: str, program: Program, wrong: Wrong) -> BuildError:
     if item is not None:
         path = where.path if isinstance(where, Node) else item.op
         said += f"\n  --> {program.sources[item.loc.file].position(item.loc)}   {path}"
+    if cause is not None and "allocate memory" in str(cause):  # torch's own words on a CPU
+        bytes = program.analysis.totals.weight_bytes
+        return BuildError(code, said, f"its weights take {size(bytes)}, more than is free here")
     return BuildError(code, said, _remedy(where, cause))
 
 

@@ -135,6 +135,10 @@ def remarks(network: Network) -> Iterator[tuple[str, str]]:
         yield "field", f"{receptive(seen)} {where}"
     for accepted in analysis.sizes:
         yield "sizes", str(accepted)
+    lone = next((node.path for node in network.graph.steps if node.lone), None)
+    if lone is not None:
+        why = f"of one sample alone `{lone}` has one value for each channel, and no variance"
+        yield "batch", f"in training at least 2; {why}"
 
 
 def _parameters(analysis: Analysis) -> str:

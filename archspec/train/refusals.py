@@ -127,7 +127,6 @@ def lone(
     for name, part in networks.parts(model).items():
         modules = {path: one for path, one in part.named_modules() if one not in still}
         for node in programs[name].graph.steps if name in programs else ():
-            single = node.op == "batch_norm" and math.prod(node.ins[0].shape[1:]) == 1
-            if single and not node.frozen and node.path in modules:
+            if node.lone and node.path in modules:
                 said = f"`{node.path}` takes statistics over a batch, and {which} is one by itself"
                 raise plan.fault("E802", said, "batch", help=last.help)

@@ -2,7 +2,8 @@
 
 A seed takes an example of an op, writes odd values in place of some arguments or beside them, and
 now and then a filler. What is accepted is built and initialised, and run forward and backward in
-training and in evaluation, on the CPU. What is refused is to be refused at a place, by a SpecError.
+training and in evaluation, on the CPU, with two samples and with one (in training where the summary
+does not say that it takes two). What is refused is to be refused at a place, by a SpecError.
 
     {op: max_pool, kernel: 2, stride: 4294967296}   accepted, and "cannot be converted to type int"
                                                     is what torch says: a fault
@@ -29,7 +30,23 @@ from benchmarks.trust import apart
 stand_ins.torchvision()
 
 WHOLE = (0, 1, 2, 3, 7, -1, -3, 64, 2**15, 2**31 - 1, 2**31, 2**32, 2**40, 2**61, 2**63, 10**30)
-REAL = (0.0, 0.5, 1.0, 1.5, -0.5, -1.0, 1e-30, 1e-46, 1e-320, 3.4e38, 1e39, -1e39, 1e300, 1e308)
+REAL = (
+    0.0,
+    -0.0,
+    0.5,
+    1.0,
+    1.5,
+    -0.5,
+    -1.0,
+    1e-30,
+    1e-46,
+    1e-320,
+    3.4e38,
+    1e39,
+    -1e39,
+    1e300,
+    1e308,
+)
 WORDS = ("same", "none", "zeros", "reflect", "circular", "channels", "causal", "", "x")
 FILLERS: dict[str, tuple[str, ...]] = {
     "uniform": ("a", "b"), "normal": ("mean", "std"), "trunc_normal": ("mean", "std", "a", "b"),
@@ -116,9 +133,10 @@ def made(text: str) -> Iterator[str]:
     warnings.simplefilter("ignore")
     module = archspec.build(program)
     kinds = [value.type for value in graph.root.inputs.values() if value.type is not None]
-    inputs = [_values(kind) for kind in kinds]
-    for training in (True, False):
-        found = module.train(training)(*inputs)
+    least = 2 if any(node.lone for node in graph.steps) else 1
+    runs = [(True, 2), (True, least), (False, 2), (False, 1)]
+    for training, samples in dict.fromkeys(runs):
+        found = module.train(training)(*(_values(kind, samples) for kind in kinds))
         values = list(found.values()) if isinstance(found, dict) else [found]
         loss = [v.sum() for v in values if torch.is_tensor(v) and v.grad_fn is not None]
         if loss:
@@ -127,10 +145,12 @@ def made(text: str) -> Iterator[str]:
     yield "made" if whole else f"INFINITE: {text}"
 
 
-def _values(kind: TensorType) -> torch.Tensor:
+def _values(kind: TensorType, samples: int) -> torch.Tensor:
     if kind.dtype == "float":
-        return torch.randn(2, *kind.shape)
-    return torch.zeros(2, *kind.shape, dtype=torch.int64 if kind.dtype == "int" else torch.bool)
+        return torch.randn(samples, *kind.shape)
+    return torch.zeros(
+        samples, *kind.shape, dtype=torch.int64 if kind.dtype == "int" else torch.bool
+    )
 
 
 def tried(text: str) -> Iterator[str]:

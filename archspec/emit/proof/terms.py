@@ -131,14 +131,14 @@ class Bound:
 
 
 def frozen(value: Any) -> Any:
-    """A value as a key: 1, 1.0 and True are told apart, lists and tuples are not."""
+    """A value as a key: 1, 1.0 and True are told apart; lists and tuples, 0.0 and -0.0 are not."""
     kind = type(value)
     if kind is int or kind is Term or kind is str or value is None:
         return value
     if kind is tuple or kind is list:
         return tuple([frozen(v) for v in value])
     if kind is float or kind is bool or value is ...:
-        return (kind, repr(value))
+        return (kind, repr(value or kind()))
     if kind is slice:
         return (slice, frozen((value.start, value.stop, value.step)))
     if kind is Dotted or (kind is Bound and type(value.of) is Term) or hasattr(value, "methods"):

@@ -1,11 +1,12 @@
 """Texts and files that go where none went before: as `fuzz`, but drawn by libFuzzer (Atheris).
 
 A seed is one kind for a minute. libFuzzer sees which lines of archspec a text reaches, keeps those
-that reach new ones and changes them again; it begins with `tests/corpus`, which is what earlier
-hours kept, and goes on from seed to seed. `pip install atheris` comes first.
+that reach new ones and changes them again; it begins with texts of the tests and `tests/corpus`,
+which is what earlier hours kept, and goes on from seed to seed. `pip install atheris` comes first.
+The second line adds to the corpus what a folder has that reaches lines which nothing there reaches.
 
     python -m benchmarks.trust guided --seed 0 --budget 3600
-    python -m benchmarks.trust.guided specs -merge=1 tests/corpus/specs FOLDER   keeps what is new
+    python -m benchmarks.trust.guided specs -merge=1 -use_counters=0 tests/corpus/specs FOLDER
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ import click
 
 from benchmarks.trust import ROOT
 
-KINDS = ("specs", "expressions", "plans", "files")
+BEGIN = {
+    "specs": ("bad", "specs", "corpus/specs"),
+    "expressions": ("corpus/expressions",),
+    "plans": ("plans", "corpus/plans"),
+    "files": ("corpus/files",),
+}  # folders of tests, by kind
 SECONDS = 60  # of a seed
 OPTIONS = ("-max_len=4096", "-timeout=60", "-rss_limit_mb=3000", "-print_final_stats=1")
 DONE = re.compile(r"^stat::number_of_executed_units: (\d+)$", re.MULTILINE)
@@ -38,9 +44,10 @@ def _grown(kind: str) -> TemporaryDirectory[str]:
 
 
 def trial(seed: int, folder: Path) -> Iterator[str]:
-    kind = KINDS[seed % len(KINDS)]
+    kind = sorted(BEGIN)[seed % len(BEGIN)]
     words = [f"-seed={seed + 1}", f"-max_total_time={SECONDS}", f"-artifact_prefix={folder}/"]
-    call = [sys.executable, "-m", __name__, kind, *words, _grown(kind).name, str(_corpus(kind))]
+    call = [sys.executable, "-m", __name__, kind, *words, _grown(kind).name]
+    call += [str(ROOT / "tests" / one) for one in BEGIN[kind]]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, errors="replace")
     if "No module named 'atheris'" in done.stderr:
         raise click.ClickException("`guided` needs Atheris: pip install atheris")
@@ -50,10 +57,6 @@ def trial(seed: int, folder: Path) -> Iterator[str]:
         why = FAILED.search(done.stderr + done.stdout)
         found = [path.read_bytes() for path in folder.iterdir() if path.is_file()]
         yield f"FAILS: {kind}: {why[0] if why else done.stderr[-300:]}: {found}"
-
-
-def _corpus(kind: str) -> Path:
-    return ROOT / "tests" / "corpus" / kind
 
 
 def _fuzzed(kind: str, words: list[str]) -> None:

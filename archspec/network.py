@@ -167,33 +167,32 @@ class Program(Network):
     def variants_faults(self) -> list[Fault]:
         """What is wrong with the spec's other variants: each fault once, with whose it is.
 
-        They may take together as much work as `limits` allow the network: those that are left are
-        said by W113.
+        All networks of the spec take together as much work as `limits` allow one: variants that are
+        left are said by W113.
         """
         found: dict[object, Fault] = {}
         whose: dict[object, list[str]] = {}
         others = [name for name in self.spec.variants if name != self.variant]
-        left = self.choice.limits.nodes
+        spent = self.schedule.work
         for k, name in enumerate(others):
-            left -= _LEAST + self.schedule.root.steps
-            if left < 0:
+            faults, work = self._variant(name, spent)
+            spent += _LEAST + work
+            if spent > self.choice.limits.work:
                 return [*_told(found, whose), _unseen(self.spec, others[k:])]
-            faults, size = self._variant(name)
-            left -= max(0, size - self.schedule.root.steps)
             for fault in faults:
                 key = fault.code if fault.code == "E502" else (fault.code, fault.loc)
                 found.setdefault(key, fault)
                 whose.setdefault(key, []).append(name)
         return _told(found, whose)
 
-    def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
-        """What is wrong with a variant, and how many steps unrolling it took."""
+    def _variant(self, name: str, spent: int) -> tuple[Sequence[Fault], int]:
+        """What is wrong with a variant, and how many operations it took."""
+        choice = replace(self.choice, variant=name, limits=replace(self.choice.limits, spent=spent))
         try:
-            program = Program(self.source, self.spec, replace(self.choice, variant=name))
+            program = Program(self.source, self.spec, choice)
         except SpecError as error:
-            large = any(fault.code in _TOO_MUCH for fault in error.faults)
-            return error.faults, self.choice.limits.nodes if large else 0
-        return program.faults(), program.schedule.root.steps
+            return error.faults, error.work
+        return program.faults(), program.schedule.work
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {len(self.schedule.steps)} nodes>"
@@ -207,8 +206,7 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
-_LEAST = 200  # steps that a variant is counted for at least
-_TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
+_LEAST = 4000  # operations that a variant is counted for beside its own
 
 
 def _told(found: Mapping[object, Fault], whose: Mapping[object, list[str]]) -> list[Fault]:

@@ -160,6 +160,7 @@ def _sound(file: Namespace, make: Callable[[], Instance]) -> Instance | None:
     """What is made, if nothing is wrong with it; else it is forgotten again."""
     state = file.state
     state.expecting, state.copies, known = None, 0, len(state.instances)
+    state.work.done = 0  # each network has its own
     state.trying = True
     try:
         found: Instance | None = make()

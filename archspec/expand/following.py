@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from archspec.expand.state import COMPARE, block_of
-from archspec.text.faults import Fault, Loc
+from archspec.text.faults import Fault, Loc, Step
 
 Rule = Callable[[Fault, Fault], bool]  # whether the first follows from the second
 
@@ -63,9 +63,9 @@ def unneeded(fault: Fault, other: Fault) -> bool:
 
 
 def alike(fault: Fault, other: Fault) -> bool:
-    """Two items that do not take what one other gives them."""
-    shared = {(step.loc, step.text) for step in fault.chain if step.how == COMPARE}
-    return fault.code == other.code and any((s.loc, s.text) in shared for s in other.chain)
+    """Two items that do not take what one other gives them, which is the last that is named."""
+    first, second = _compared(fault), _compared(other)
+    return fault.code == other.code and bool(first) and first[-1:] == second[-1:]
 
 
 def behind(fault: Fault, other: Fault) -> bool:
@@ -86,6 +86,10 @@ def numbered(fault: Fault, other: Fault) -> bool:
 
 
 RULES: tuple[Rule, ...] = (computed, doubled, unneeded, alike, behind, numbered)
+
+
+def _compared(fault: Fault) -> list[Step]:
+    return [step for step in fault.chain if step.how == COMPARE]
 
 
 def _places(fault: Fault) -> list[Loc]:

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from archspec.expand.plan import CALL, OP, SHARED, Plan, has_expression
-from archspec.expand.state import State, deeper
+from archspec.expand.state import COMPARE, State, deeper
 from archspec.expand.tree import Body, Copy, Instance
 from archspec.expressions import Expr
 from archspec.language import Block, Branch, Item, Spec
 from archspec.language.values import Value
+from archspec.text.faults import Step
 from archspec.text.words import did_you_mean
 
 Names = list[str]
@@ -47,7 +48,10 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"
         message = lacks if path == name else f"{lacks}, for `{path}`"
         help = did_you_mean(name, known) or (f"name `{before}` itself" if before else "")
-        state.fault("E318", message, deeper(spec.loc, "head", k), help, cause=(name,))
+        around = None if root is None else _around(root.body, names[:first])
+        steps = () if around is None else (Step(around.loc, f"`{before}` ends here", COMPARE),)
+        with state.beside(*steps):
+            state.fault("E318", message, deeper(spec.loc, "head", k), help, cause=(name,))
 
 
 # ---------------------------------------------------------------- what is there
@@ -91,6 +95,25 @@ class Places:
             at = at.below[name]
         ends = (passed for _, passed in at.places if passed and passed[-1][0] == len(names))
         return next(ends, ())
+
+
+def _around(body: Body, names: Sequence[str]) -> Item | None:
+    """The last item inside of what a path leads to; where nothing is in it, itself."""
+    for occurrence in body.items if names else ():
+        for copy in filter(None, occurrence.copies):
+            here = copy.segments
+            if here != tuple(names[: len(here)]):
+                continue
+            inner = [part for part in copy.below() if part.items]
+            if here and len(here) == len(names):
+                return inner[-1].items[-1].item if inner else occurrence.item
+            found = (
+                _around(part, names[len(here) + (part.segment is not None) :]) for part in inner
+            )
+            last = next(filter(None, found), None)
+            if last is not None:
+                return last
+    return None
 
 
 def places_in(inside: Body | Copy) -> Places:

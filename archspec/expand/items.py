@@ -18,10 +18,20 @@ from collections.abc import Mapping
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
 from archspec.expand.namespace import Callee
-from archspec.expand.origin import Link
+from archspec.expand.origin import Around, Link
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import INSTANCE, MANY, NAMED, ONCE_MORE, Env, HiddenError, deeper, frozen
+from archspec.expand.state import (
+    INSTANCE,
+    MANY,
+    NAMED,
+    ONCE_MORE,
+    Env,
+    HiddenError,
+    TooLargeError,
+    deeper,
+    frozen,
+)
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Inputs
@@ -53,13 +63,13 @@ def instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked = ALL) -> Ins
     state.worked(INSTANCE, state.links[-1].item.loc if state.links else block.loc)
     state.instances[key] = None
     state.kept += (block, *kinds.values())
-    around = file.document
+    around, made = file.document, state.made
     if callee.whole:
         file.document = args
     try:
         found = state.instances[key] = _instance(callee, args, kinds, asked)
     finally:
-        file.document = around
+        file.document, state.made = around, made
     return found
 
 
@@ -70,6 +80,7 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     init = state.fillers(spec.init, args) if spec is not None else None
     env = args | calls.received(block, {n: state.seen(value) for n, value in inputs.items()})
     walk = Walk(file, inputs, block.items, env)
+    state.made = walk.made
     frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
     walk.ends = cut.paths(walk, block.cut)
     first = next(iter(inputs.values()), None)
@@ -295,7 +306,8 @@ def _bound(walk: Walk, plan: Plan, env: Env, count: int) -> None:
     most = state.limits.nodes
     state.copies += count
     if walk.steps + count > state.limits.steps:
-        raise state.too_many(count, item.loc) if count > most else state.too_long(item.loc)
+        asked = item.repeat.count if item.repeat is not None else count
+        raise state.too_many(count, item.loc, asked) if count > most else state.too_long(item.loc)
     if not (state.links and state.links[-1].count):  # else the repeat around was counted with it
         least = Count(state).ops(item, env) if count <= most else count
         if walk.size + least > most:
@@ -387,7 +399,7 @@ def _call(walk: Walk, plan: Plan, spot: Spot) -> Copy:
         return shared.hidden(plan, spot)
     ins = wiring.fed(walk.state, plan, callee.block.slots, spot.given)
     if callee.file is not walk.namespace:
-        ins = callee.file.fitting(plan, ins)
+        ins = mismatch.fitting(walk, plan, callee.file.spec, ins)
     args = calls.arguments(plan, callee, ins, walk.sight(plan, spot, spot.first))
     return _called(walk, plan, spot, callee, (args, ins))
 
@@ -397,7 +409,8 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
     args, ins = fed
     name = spot.name(callee.block.name.lower() if plan.kind == CALL else plan.word)
     called = callee.block, callee.file.spec
-    walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called))
+    around = Around(walk.made, walk.inputs, ins)
+    walk.state.enter(Link(plan.item, 0, 0, args, (*spot.frame.path, name), called, around))
     made = instance(callee, args, {text: value.type for text, value in ins.items()})
     walk.state.leave()
     walk.step(plan.item, made.steps)
@@ -488,6 +501,8 @@ def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     flows = bool(spot.given) or spot.line is not None or hides((entered,))
     inside = Spot(spot.env, frame, entered if flows else None)
     walk.joins += plan.kind in (BRANCHES, RESIDUAL)
+    dry = walk.state.dry
+    walk.state.dry = [] if flows else [*dry, plan.item]
     if plan.kind == BRANCHES:
         copy.branches = tuple(_paths(walk, plan, inside, numbered=bool(copy.segments)))
     else:
@@ -496,6 +511,7 @@ def _fill(walk: Walk, plan: Plan, spot: Spot, copy: Copy, frame: Frame) -> None:
     if plan.kind == BRANCHES or (plan.kind == RESIDUAL and _joins(walk, plan, inside, copy)):
         _merge(walk, plan, spot, copy)
     walk.joins -= plan.kind in (BRANCHES, RESIDUAL)
+    walk.state.dry = dry
     if copy.out is not None:
         copy.outs = {"output": copy.out}
 
@@ -600,11 +616,14 @@ def _merge(walk: Walk, plan: Plan, spot: Spot, copy: Copy) -> None:
     if copy.layer is not None and kinds and None not in kinds:
         try:
             copy.out.type = state.infer(copy.layer, kinds, item.key)[0]
+        except TooLargeError as large:
+            raise mismatch.too_large(walk, item, copy.taken(), large) from None
         except Mismatch as bad:
             details = mismatch.paths(walk, copy, item)
             help = bad.help or mismatch.projection(copy, item) or mismatch.alike(walk, copy.taken())
-            with state.beside(*mismatch.changes(copy)):
-                at = loc if item.merge.args else item.key  # they may be what is wrong
+            with state.beside(*mismatch.merged(walk, copy)):
+                at = loc if item.op == "branches" else item.key  # a residual adds
+                at = loc if item.merge.args else at
                 state.fault(bad.code, bad.message, at, help, details)
     copy.outs = {"output": copy.out}
     walk.add(copy, item, spot.frame)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import zip_longest
 
-from archspec.expand.state import COMPARE
-from archspec.expand.tree import Body, Copy, Value, types
+from archspec.expand import history
+from archspec.expand.plan import Plan
+from archspec.expand.state import LARGE, LimitError, TooLargeError
+from archspec.expand.tree import Copy, Value, types
 from archspec.expand.walk import Walk
-from archspec.expand.wiring import Ins
-from archspec.language import Item
-from archspec.layers import REGISTRY
+from archspec.expand.wiring import Inputs, Ins
+from archspec.language import Item, Spec
+from archspec.layers import REGISTRY, Mismatch
 from archspec.text.faults import Step
 
-_FEW = 3  # ops that change a shape, of those that are named
+_MAPS = 6  # items that make a map smaller, of those that are named
 
 Row = tuple[str, Value | None, str]  # what a value is, the value, and a remark
 
@@ -49,58 +52,64 @@ def _lines(walk: Walk, rows: list[Row]) -> tuple[str, ...]:
     return tuple(f"{n:<{label}}  {t:<{shape}}   {w.strip()}".rstrip() for n, t, w in found)
 
 
-def makers(walk: Walk, ins: Ins) -> tuple[Step, ...]:
-    """The items that inputs come from, which have shapes that do not go together."""
-    found: dict[object, Step] = {}
-    for value in ins:
-        made = next((m for m in walk.made if value in m.copy.outs.values()), None)
-        if value is not None and made is not None:
-            said = f"`{made.item.said}` gives {value.type}"
-            found.setdefault(made.item.loc, Step(made.item.loc, said, COMPARE))
-    return tuple(found.values())[:_FEW]
+def made(walk: Walk, bad: Mismatch, ins: Ins) -> tuple[Step, ...]:
+    """The items that gave an op shapes which it does not take."""
+    first = ins[0] if ins else None
+    if bad.code == "E203":
+        return _apart(walk, ins, None)
+    if bad.code == "E304":
+        return history.of(walk, first, history.shrunk, _MAPS)
+    if bad.code == "E302":
+        return history.of(walk, first, history.rank)
+    return history.of(walk, first, history.anywhere, 2) if bad.code in ("E305", "E306") else ()
 
 
-def before(walk: Walk, ins: Ins, item: Item) -> tuple[Step, ...]:
-    """The item that gives a shape which an item does not take, unless it stands right above."""
-    above = item.loc.path[:-1]
-    return tuple(step for step in makers(walk, ins) if step.loc.path[:-1] != above)
+def fitting(walk: Walk, plan: Plan, spec: Spec, ins: Inputs) -> Inputs:
+    """The inputs of a used file, as many axes and of the dtype that it declares."""
+    for name, value in ins.items():
+        declared, kind = spec.inputs[name], value.type
+        if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
+            continue
+        op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
+        message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
+        with walk.state.beside(*history.of(walk, value, history.rank)):
+            walk.state.fault("E311", message, plan.item.key, cause=("kind", id(value)))
+        return {name: Value(None) for name in ins}
+    return ins
 
 
-def changes(copy: Copy) -> tuple[Step, ...]:
-    """The ops on the paths of a merge that change the axes in which these disagree."""
-    shapes = [kind.shape for kind in types(copy.taken()) if kind is not None]
-    if len({len(shape) for shape in shapes}) != 1:
-        return ()
-    joined = getattr(copy.layer, "axis", None)  # along it they need not agree
-    odd = [k for k, sizes in enumerate(zip(*shapes, strict=True)) if len({*sizes}) > 1]
-    odd = [axis for axis in odd if axis != joined] or odd
-    # first those of the path that differs, where the others are alike
-    sizes = [tuple(shape[axis] for axis in odd) for shape in shapes]
-    parts = sorted(zip(sizes, copy.parts(), strict=False), key=lambda part: sizes.count(part[0]))
-    every = (_changed(one, item, odd) for _, body in parts for one, item in _made(body))
-    found = [step for step in every if step is not None]
-    return tuple({step.loc: step for step in found}.values())[:_FEW]
+def too_large(
+    walk: Walk, item: Item, ins: Sequence[Value | None], bad: TooLargeError
+) -> LimitError:
+    """What makes a tensor or a weight too large: a number, or the item that it came from."""
+    given, large = [*item.args.values()], {size for size in bad.shape if size >= LARGE}
+    at = walk.state.place_of(large, given)
+    if at is not None:
+        return walk.state.stop_at(bad.fault, at, given, f"`{item.said}`")
+    first = next((value for value in ins if value is not None), None)
+    steps = history.of(walk, first, lambda before, _: large.isdisjoint(before), 1)
+    with walk.state.beside(*steps):
+        return walk.state.stop_at(bad.fault, None, given, "")
 
 
-def _made(body: Body) -> Iterator[tuple[Copy, Item]]:
-    """The ops and calls of a body, with their items."""
-    for occurrence in body.items:
-        for copy in occurrence.copies:
-            if copy is not None and not copy.group:
-                yield copy, occurrence.item
-            for inner in copy.parts() if copy is not None else ():
-                yield from _made(inner)
+def merged(walk: Walk, copy: Copy) -> tuple[Step, ...]:
+    """The items on the paths of a merge that make their shapes differ."""
+    return _apart(walk, copy.taken(), getattr(copy.layer, "axis", None))
 
 
-def _changed(copy: Copy, item: Item, axes: Sequence[int]) -> Step | None:
-    """That an op changes some axes; None where it does not."""
-    pair = [v.type for v in (*copy.ins[:1], copy.out) if v is not None]
-    if len(pair) < 2 or pair[0] is None or pair[1] is None:
-        return None
-    before, after = pair[0], pair[1]
-    if before.rank != after.rank or all(before.shape[k] == after.shape[k] for k in axes):
-        return None
-    return Step(item.loc, f"`{item.said}` makes {after} of {before}", COMPARE)
+def _apart(walk: Walk, values: Sequence[Value | None], joined: int | None) -> tuple[Step, ...]:
+    """The items that make shapes differ; along an axis that is `joined` they need not agree."""
+    shapes = {v: v.type.shape for v in values if v is not None and v.type is not None}
+    odd: list[int] = []
+    if len({len(shape) for shape in shapes.values()}) == 1:
+        sizes = enumerate(zip(*shapes.values(), strict=True))
+        odd = [axis for axis, along in sizes if len({*along}) > 1]
+        odd = [axis for axis in odd if axis != joined] or odd
+    # first what makes the one that differs, where the others are alike
+    kinds = {v: (len(shape), *(shape[axis] for axis in odd)) for v, shape in shapes.items()}
+    alike = Counter(kinds.values())
+    ordered = sorted(kinds, key=lambda value: alike[kinds[value]])
+    return history.apart(walk, ordered, history.along(odd))
 
 
 def origin(walk: Walk, value: Value) -> str:

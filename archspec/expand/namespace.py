@@ -6,10 +6,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from archspec.expand.plan import Plan
 from archspec.expand.state import Env, State, frozen
-from archspec.expand.tree import Value
-from archspec.expand.wiring import Inputs
 from archspec.expressions import Expr
 from archspec.language import Block, Ref, Spec, Use
 
@@ -74,19 +71,6 @@ class Namespace:
                 reads = reads.union(*self.spec.blocks[name].inherited.values())
             found = self._asked[block.name] = tuple(n for n in self.document if n in reads)
         return found
-
-    def fitting(self, plan: Plan, ins: Inputs) -> Inputs:
-        """The inputs of a used file, as many axes and of the dtype that it declares."""
-        for name, value in ins.items():
-            declared, kind = self.spec.inputs[name], value.type
-            if kind is None or (kind.rank == len(declared.shape) and kind.dtype == declared.dtype):
-                continue
-            op, wanted = plan.item.said, f"{len(declared.shape)} axes of {declared.dtype}"
-            message = f"`{op}` takes an input with {wanted}; it is given {kind} of {kind.dtype}"
-            with self.state.beside(*self.state.ranked((kind,))):
-                self.state.fault("E311", message, plan.item.key, cause=("kind", id(value)))
-            return {name: Value(None) for name in ins}
-        return ins
 
 
 def as_block(spec: Spec, name: str, use: Use | None = None) -> Block:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 
 from archspec.expand.names import NAMELESS
+from archspec.expand.plan import below
 from archspec.expand.state import COMPARE, deeper
 from archspec.expand.tree import Body, Copy, Instance, Occurrence, Value
 from archspec.expand.walk import Made, Walk
@@ -34,7 +36,7 @@ def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
         elif made.copy.layer is not None and not made.copy.layer.takes:
             help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
             help += "taken, name it in `outputs`, or leave it out"
-        with walk.state.beside(*_passed_over(body, item), *_named(block)):
+        with walk.state.beside(*_passed_over(body, made), *_named(block)):
             walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
 
 
@@ -53,14 +55,25 @@ def _named(block: Block) -> tuple[Step, ...]:
     return (Step(deeper(block.loc, "outputs"), said, COMPARE),)
 
 
-def _passed_over(body: Body, item: Item) -> tuple[Step, ...]:
+def _passed_over(body: Body, made: Made) -> tuple[Step, ...]:
     """The item that follows, where it names what it takes, and this not."""
-    places = [k for k, occurrence in enumerate(body.items[:-1]) if occurrence.item is item]
-    after = body.items[places[0] + 1] if places else None
-    if after is None or not any(after.copies) or not after.item.inputs:
+    inside = {made.item, *below(made.item)}
+    behind = dropwhile(lambda found: found[1] is not made.copy, _every(body))
+    after = next((item for item, _ in behind if item not in inside), None)
+    if after is None or not after.inputs:
         return ()
-    taken = listed(ref.path.text for ref in after.item.inputs)
-    return (Step(after.item.loc, f"the next, `{after.item.said}`, takes {taken}", COMPARE),)
+    taken = listed(ref.path.text for ref in after.inputs)
+    return (Step(after.loc, f"the next, `{after.said}`, takes {taken}", COMPARE),)
+
+
+def _every(body: Body) -> Iterator[tuple[Item, Copy | None]]:
+    """The copies in a body, in order; of absent items those that pass on another value."""
+    for occurrence in body.items:
+        for copy in occurrence.copies:
+            if copy is not None or occurrence.item.inputs:
+                yield occurrence.item, copy
+            for inner in copy.parts() if copy is not None else ():
+                yield from _every(inner)
 
 
 def _chained(item: Item) -> str:

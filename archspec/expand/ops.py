@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from archspec.expand import mismatch, wiring
 from archspec.expand.names import Spot
 from archspec.expand.plan import Plan
-from archspec.expand.state import Env, HiddenError, State, deeper
+from archspec.expand.state import Env, HiddenError, State, TooLargeError, deeper
 from archspec.expand.tree import Copy, Value, hides, types
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Ins
@@ -38,9 +38,6 @@ def again(walk: Walk, plan: Plan, spot: Spot, owner: Copy) -> Copy:
     takes = layer.takes if layer is not None else ("*",)
     ins = wiring.aligned(walk.state, plan, takes, spot.given if takes else ())
     return _copy(walk, plan, spot, layer, Fed(owner.args, ins, tuple(owner.outs)))
-
-
-_OF_SHAPES = ("E302", "E305", "E306")
 
 
 class Fed(NamedTuple):
@@ -82,6 +79,8 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
     if layer is not None and not hides(ins):
         try:
             outs = state.infer(layer, types(ins), item.key)
+        except TooLargeError as large:
+            raise mismatch.too_large(walk, item, ins, large) from None
         except Mismatch as bad:
             details = mismatch.inputs(walk, plan.takes, ins) if len(ins) > 1 else ()
             aside = mismatch.off_the_line(walk, item)
@@ -89,10 +88,7 @@ def _outputs(walk: Walk, plan: Plan, layer: Layer | None, fed: Fed) -> dict[str,
             help = known or bad.help or (mismatch.alike(walk, ins) if layer.merges else "") or aside
             counted = bad.code == "E311" and item.from_ is not None
             loc = deeper(item.loc, "from") if counted else item.key
-            steps = state.ranked(types(ins)) if bad.code == "E302" else ()
-            steps = mismatch.makers(walk, ins) if bad.code == "E203" else steps
-            steps += mismatch.before(walk, ins, item) if bad.code in _OF_SHAPES else ()
-            with state.beside(*steps):
+            with state.beside(*mismatch.made(walk, bad, ins)):
                 state.fault(bad.code, bad.message, loc, help, details)
         else:
             return {name: Value(kind) for name, kind in zip(gives, outs, strict=True)}

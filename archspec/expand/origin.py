@@ -10,14 +10,23 @@ a person mends it in one. A value that is computed is wrong where it is computed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from archspec.expand.tree import Copy, Value
 from archspec.expressions import Expr, ExpressionError, evaluate, is_whole
 from archspec.language import REQUIRED, Block, Item, Spec
 from archspec.text.faults import Loc
 from archspec.text.words import kind, show, written
+
+
+class Around(NamedTuple):
+    """Where a call stands: what is made before it in its block, and what it is given, by name."""
+
+    made: Sequence[tuple[Copy, Item, object]]
+    inputs: Mapping[str, Value]
+    given: Mapping[str, Value]
 
 
 @dataclass(slots=True)
@@ -30,6 +39,7 @@ class Link:
     args: Mapping[str, Any] | None = None
     path: tuple[str, ...] = ()
     called: tuple[Block, Spec] | None = None  # the block, and the file that it stands in
+    around: Around | None = None  # of a call that is walked into
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,23 @@ def place(value: Any, links: Links, document: Said) -> Loc | None:
 
 def places(value: Any, links: Links, document: Said) -> list[Loc]:
     """All places that a value is computed from."""
-    known: dict[Loc, None] = {}
+    return [*_leaves(value, links, document)]
+
+
+def one_of(sizes: Collection[int], value: Any, links: Links, document: Said) -> Loc | None:
+    """The place of a number that is one of `sizes`, among those that a value is computed from."""
+    for at, leaf in _leaves(value, links, document).items():
+        if is_whole(leaf) and leaf in sizes:
+            return at
+        for k, entry in enumerate(leaf if isinstance(leaf, (list, tuple)) else ()):
+            if is_whole(entry) and entry in sizes:
+                return _at(at, k)
+    return None
+
+
+def _leaves(value: Any, links: Links, document: Said) -> dict[Loc, Any]:
+    """What a value is computed from, as written, by place."""
+    known: dict[Loc, Any] = {}
     entries = value if isinstance(value, (list, tuple)) else [value]
     todo = [(entry, links) for entry in entries]
     while todo:
@@ -103,9 +129,9 @@ def places(value: Any, links: Links, document: Said) -> list[Loc]:
         for name in value.names if isinstance(value, Expr) else ():
             found = _look(name, links, document)
             if found is not None and (found := found.inside()).loc not in known:
-                known[found.loc] = None
+                known[found.loc] = found.value
                 todo.append((found.value, found.around))
-    return [*known]
+    return known
 
 
 def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from archspec.expand import origin
 from archspec.expand.origin import Link, Said
 from archspec.expand.plan import Plan, has_expression
-from archspec.expand.tree import Instance, Seen, Value
+from archspec.expand.tree import Copy, Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, Work, bounded, entries
 from archspec.expressions.grammar import WORK
@@ -45,6 +45,14 @@ class HiddenError(Exception):
     """A value that something already complained about stands behind: nothing more is said."""
 
 
+class TooLargeError(Exception):
+    """A tensor or a weight of an op is larger than the limit: the fault, and its shape."""
+
+    def __init__(self, fault: Fault, shape: tuple[int, ...]) -> None:
+        super().__init__(fault, shape)
+        self.fault, self.shape = fault, shape
+
+
 class LimitError(Exception):
     """A limit is reached, or one fault is enough; it is noted."""
 
@@ -65,6 +73,7 @@ class State:
         # the file whose items have the shapes they expect; none where anything is set from outside
         self.expecting: str | None = None
         self.links: list[Link] = []
+        self.made: Sequence[tuple[Copy, Item, object]] = ()  # so far, in the body that is walked
         self.chosen: Said | None = None  # the document that is expanded, and what is chosen of it
         self.depth = 0
         self.copies = 0  # made so far, absent ones included
@@ -77,6 +86,7 @@ class State:
         self.kept: list[object] = []  # whose identity is a key above
         # by identity: blocks that a `use` cut, where they are used, their outputs that are taken
         self.cuts: dict[int, tuple[Spec, Block, set[str]]] = {}
+        self.dry: list[Item] = []  # groups around, into which nothing flows
         self.offered: tuple[str, ...] = ()  # outputs of the item that leaves nothing on the line
         self.overfed: set[Path] = set()  # blocks that are given more inputs than they take
         self.entering: tuple[Input, ...] = ()  # the inputs of the document
@@ -134,7 +144,7 @@ class State:
         chosen = self.chosen
         assert chosen is not None
         if at is not None:
-            used = Step(fault.loc, said, _USED)
+            used = Step(fault.loc, said, USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
             details = (f"`{given}` is set from outside",) if given in chosen.params else ()
             fault = replace(fault, loc=at, details=details, chain=(*self.chain(), used))
@@ -196,6 +206,20 @@ class State:
         self.fault(code, message, loc, help)
         return LimitError()
 
+    def stop_at(self, fault: Fault, at: Loc | None, value: Any, said: str) -> LimitError:
+        """As `stop`, of a `value` as written; `at` is where it stands, if that is elsewhere."""
+        if at is None:
+            return self.stop(fault.code, fault.message, fault.loc, fault.help)
+        self._wrong_at(at, value, fault, said)
+        return LimitError()
+
+    def place_of(self, sizes: Iterable[int], value: Any) -> Loc | None:
+        """Where one of `sizes` stands that a `value` as written comes of, if it is a large one."""
+        large = {size for size in sizes if size >= LARGE}
+        if self.chosen is None or not large:
+            return None
+        return origin.one_of(large, value, self.links, self.chosen)
+
     def chain(self) -> tuple[Step, ...]:
         """The calls and copies that lead to where the walk is."""
         steps: list[Step] = []
@@ -207,13 +231,6 @@ class State:
             before = links[k - 1] if k and links[k - 1].item is link.item else None
             steps.append(Step(link.item.loc, _said(link, before)))
         return (*steps, *self._beside)
-
-    def ranked(self, kinds: Types) -> tuple[Step, ...]:
-        """Where the number of axes is said, if a tensor has as many as the network's one input."""
-        entering = self.entering[0] if len(self.entering) == 1 else None
-        if entering is None or all(k is None or k.rank != len(entering.shape) for k in kinds):
-            return ()
-        return (Step(entering.loc, f"the input has {len(entering.shape)} axes", COMPARE),)
 
     @contextmanager
     def beside(self, *steps: Step) -> Iterator[None]:
@@ -311,7 +328,7 @@ class State:
         fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
         place = self._culprit(said, bad.message, chosen) if chosen is not None else None
         if place is not None:
-            used = Step(at, f"`$({text})`", _USED)
+            used = Step(at, f"`$({text})`", USED)
             fault = replace(fault, loc=place, chain=(*self.chain(), used))
         self._of_value(fault, bad.message)
 
@@ -403,7 +420,7 @@ class State:
         return found
 
     def infer(self, layer: Layer, types: Types, loc: Loc) -> tuple[TensorType, ...]:
-        """The types of an op's outputs, within the limits. Raises Mismatch and LimitError."""
+        """The types of an op's outputs. Raises Mismatch, and TooLargeError past the limits."""
         key = (id(layer), *map(id, types))
         found = self.inferred.get(key)
         if found is None:
@@ -421,7 +438,8 @@ class State:
             if array.size > most:
                 shape = f"{list(array.shape)}, more than {most:,} elements"
                 message = f"{what} of `{layer.op}` has the shape {shape}"
-                raise self.stop("E408", message, loc, _RAISE.format("elements"))
+                fault = Fault("E408", message, loc, _RAISE.format("elements"))
+                raise TooLargeError(fault, array.shape)
 
     def size(self, axis: str, size: int) -> int:
         """The size of a free axis of an input."""
@@ -470,14 +488,17 @@ class State:
         help = f"compute a long list once, in `params` of the document; {MORE}"
         return self.stop("E406", message, loc, help)
 
-    def too_many(self, count: int, loc: Loc) -> LimitError:
+    def too_many(self, count: int, loc: Loc, repeat: Any = None) -> LimitError:
+        """There are too many ops; `repeat` is how many copies are asked for, as written."""
         most = self.limits.nodes
         shown = f"{count:,}" if count < 10**15 else "more than 10^15"
         message = f"the network unrolls to at least {shown} ops; at most {most:,} are allowed"
-        return self.stop("E406", message, loc, MORE)
+        fault = Fault("E406", message, loc, MORE)
+        return self.stop_at(fault, self.place_of([count], repeat), repeat, "`repeat`")
 
 
-_USED = "used from"
+USED = "used from"
+LARGE = 1_000  # a number from which on it may be one that was not meant
 COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 

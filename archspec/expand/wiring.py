@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from archspec.expand.names import NAMELESS, Frame, Given, Named
-from archspec.expand.plan import CALL, Plan
+from archspec.expand.plan import CALL, Plan, below
 from archspec.expand.state import COMPARE, Env, HiddenError, State, block_of, deeper
 from archspec.expand.tree import Body, Copy, Value
-from archspec.language import Ref
+from archspec.expressions import Expr
+from archspec.language import Block, Item, Ref
 from archspec.language.names import input_name
 from archspec.text.faults import Loc, Step
-from archspec.text.words import did_you_mean, near
+from archspec.text.words import did_you_mean, listed, near
 
 Entry = Named | Copy | Value
 Ins = tuple[Value | None, ...]
@@ -176,13 +177,62 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
-    help = _copies(path, frame) or _deeper(head, frame) or _meant(ref, path, known)
-    help = help or did_you_mean(head, known) or _SIGHT
+    block = next((link.called[0] for link in reversed(state.links) if link.called), None)
+    help = _copies(path, frame) or _deeper(head, frame)
+    if not any(_begins(item, ref) for item in _written(state, block)):
+        help = help or _meant(ref, path, known)
+    # what is computed is another name in each copy: one of them is no remedy
+    help = help or did_you_mean("" if ref.path.names else head, known) or _SIGHT
     if head == "prev":
         help = "only `from` knows it: give the item an `id`, and write that"
     if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
-    state.fault("E312", f"there is no item {what} before this one", ref.loc, help, cause=(head,))
+    with state.beside(*_declared(state, block, near(head, known))):
+        message = f"there is no item {what} before this one"
+        state.fault("E312", message, ref.loc, help, cause=(head,))
+
+
+def _declared(state: State, block: Block | None, name: str) -> tuple[Step, ...]:
+    """Where the item stands that may be meant; of an input, or where none is near, the inputs."""
+    made = (item for copy, item, _ in state.made if name in (*copy.segments[-1:], copy.merged))
+    written = (item for item in _written(state, block) if _may_give(item, name))
+    given = block is not None and block.named_inputs and (not name or name in block.inputs)
+    if block is None or not given:
+        item = next(chain(made, written), None) if name else None
+        return () if item is None else (Step(_named_at(item), f"`{name}` is here", COMPARE),)
+    loc = Loc(block.loc.file, (*block.loc.path, "inputs"))
+    return (Step(loc, f"`{block.name}` takes {listed(block.slots)}", COMPARE),)
+
+
+def _written(state: State, block: Block | None) -> Iterator[Item]:
+    """The items of the body that is walked, at any depth."""
+    whole = state.chosen.spec if block is None and state.chosen is not None else block
+    for item in whole.items if whole is not None else ():
+        yield item
+        yield from below(item)
+
+
+def _named_at(item: Item) -> Loc:
+    """Where an item has its name from: the column of which its id is made, or it itself."""
+    columns = item.repeat.columns if item.repeat is not None else ()
+    names = item.id.names if item.id is not None else ()
+    column = next((name for name in columns if name in names), None)
+    if item.repeat is None or column is None:
+        return item.loc
+    return deeper(item.repeat.loc, column)
+
+
+def _begins(item: Item, ref: Ref) -> bool:
+    """Whether an id begins as a path does, and goes on with an expression as that does."""
+    parts = item.id.parts if item.id is not None else ()
+    return len(parts) > 1 and len(ref.path.parts) > 1 and parts[:1] == ref.path.parts[:1]
+
+
+def _may_give(item: Item, name: str) -> bool:
+    """Whether an id, whatever its expressions give, may be a name."""
+    parts = item.id.parts if item.id is not None else ()
+    rule = "".join(r"\w+" if isinstance(part, Expr) else re.escape(part) for part in parts)
+    return re.fullmatch(rule, name) is not None
 
 
 def _copies(path: str, frame: Frame) -> str:
@@ -265,7 +315,12 @@ def nothing_flows(state: State, loc: Loc) -> None:
     """Note that the item before leaves nothing to take."""
     message = "nothing flows into this item: the one before has no output called `output`"
     names = " or ".join(f"`prev.{name}`" for name in state.offered[:3])
-    state.fault("E313", message, loc, "say which with `from`" + (f": {names}" if names else ""))
+    around = [
+        Step(item.loc, f"nor does anything flow into `{item.op}`", COMPARE) for item in state.dry
+    ]
+    with state.beside(*around[:1]):
+        help = "say which with `from`" + (f": {names}" if names else "")
+        state.fault("E313", message, loc, help)
 
 
 def single(state: State, plan: Plan, given: Given) -> Value:

@@ -23,8 +23,8 @@ from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
-from archspec.text.faults import Fault, Loc, independent
-from archspec.text.words import cut, did_you_mean, kind, listed, meant, near, written
+from archspec.text.faults import Fault, Loc, Step, independent
+from archspec.text.words import cut, did_you_mean, free, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -96,12 +96,25 @@ class Complaints:
         cause = (self.file, *cause) if cause else ()
         self.faults.append(Fault(code, message, loc, help, cause=cause))
 
+    def compare(self, said: str, path: Steps) -> None:
+        """Names another place to look at, of the fault that was noted last."""
+        if said:
+            loc = Loc(self.file, path_of(path, self.data), on_key=len(path) > 1)
+            self.faults[-1] = replace(self.faults[-1], chain=(Step(loc, said, "compare"),))
+
     def near(self, word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         """A near word; none where the fault is not shown."""
         return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
         return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
+
+    def free(self, word: str, known: Iterable[str], given: Collection[str]) -> str:
+        """The remedy for a key beside those that are given; else what is known."""
+        if len(self.faults) >= _SHOWN:
+            return ""
+        names = list(known)
+        return free(word, names, given) or did_you_mean("", names)
 
     def unknown(
         self, key: str, path: Steps, known: Collection[str], where: str, *cause: object,

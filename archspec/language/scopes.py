@@ -23,7 +23,7 @@ from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
-from archspec.text.words import cut, listed, meant
+from archspec.text.words import cut, free, listed
 
 _NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
 
@@ -145,7 +145,8 @@ class Scopes:
                 else:
                     where = "in a variant: there is no such param"
                     cause = ("name", "", param) if params else ("params", "")
-                    self.to.unknown(param, (*path, param), params, where, *cause)
+                    help = self.to.free(param, params, entry)
+                    self.to.unknown(param, (*path, param), (), where, *cause, help=help)
         self.params(given, Sight())
 
     def inputs(self, sight: Sight) -> None:
@@ -164,19 +165,39 @@ class Scopes:
     def totals(self) -> None:
         """The variants that `expect` and `weights` speak of."""
         for variant in self.spec.expect:
-            self.variant(variant, ("expect", variant))
+            self.variant(variant, ("expect", variant), self.spec.expect)
         sources = self.spec.weights.sources if self.spec.weights is not None else {}
         for source, entries in sources.items():
             for variant in entries:
-                self.variant(variant, ("weights", source, variant))
+                self.variant(variant, ("weights", source, variant), entries)
 
-    def variant(self, name: str, path: Steps) -> None:
+    def variant(self, name: str, path: Steps, beside: Collection[str]) -> None:
+        """Notes a variant that is not there; `beside` are those of the same table."""
         known = (self.spec.name, *self.spec.variants)
-        if name not in known:
-            cause = ("variant", name) if self.spec.variants else ("variants",)
-            help = self.to.did_you_mean(name, known)
-            said = f"there is no variant `{cut(name)}`"
-            self.to.add("E225", said, path, help, on_key=True, cause=cause)
+        if name in known:
+            return
+        cause = ("variant", name) if self.spec.variants else ("variants",)
+        left = [other for other in known if other not in beside]
+        guess = self.to.near(name, left)
+        other = self.spec.name
+        if not guess and other in left and all(one in known for one in beside if one != name):
+            guess = other
+        help = f"did you mean `{guess}`?" if guess else self.to.did_you_mean("", known)
+        said = f"there is no variant `{cut(name)}`"
+        self.to.add("E225", said, path, help, on_key=True, cause=cause)
+        self.to.compare(*self._where_variant(name, guess, beside))
+
+    def _where_variant(self, name: str, guess: str, beside: Collection[str]) -> tuple[str, Steps]:
+        """What may be meant by a variant that is not there: a sentence, and its place."""
+        if guess == self.spec.name:
+            return f"the spec is called `{guess}`", ("name",)
+        if guess:
+            return f"`{guess}` is here", ("variants", guess)
+        names = [*beside]
+        before = [one for one in names[: names.index(name)] if one in self.spec.variants]
+        if not before:
+            return "", ()
+        return f"it would stand behind `{before[-1]}`", ("variants", before[-1])
 
     def block(self, block: Block, document: Sight) -> None:
         """Defaults see the params of the document; the body does not."""
@@ -304,17 +325,19 @@ class Scopes:
         """Arguments that a block does not have: several that are like none of its are one fault."""
         inside = self.callee(op)
         params = inside.params if inside is not None else {}
-        strange = [key for key in keys if not meant(key, params)]
+        strange = [key for key in keys if not free(key, params, item.args)]
+        if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance
+            strange = keys
         if params and len(strange) > 1:
             alone = len(strange) == len(item.args)  # another block may be meant
             at = item.given if alone else (*item.given, strange[0])
             said = f"`{op}` has no parameters {listed(cut(key) for key in strange)}"
-            help = self.to.did_you_mean(strange[0], params)
+            help = self.to.did_you_mean("", params)
             self.to.add("E208", said, at, help, on_key=True, cause=("names", op, *strange))
             keys = [key for key in keys if key not in strange]
         for key in keys:
             said = f"`{op}` has no parameter `{cut(key)}`"
-            help = self.to.did_you_mean(key, params) or f"`{op}` takes no parameters"
+            help = self.to.free(key, params, item.args) or f"`{op}` takes no parameters"
             cause = ("name", op, key) if params else ("params", op)
             self.to.add("E208", said, (*item.given, key), help, on_key=True, cause=cause)
 

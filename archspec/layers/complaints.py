@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.layers.base import BadArgument, Layer
 from archspec.layers.fields import LARGEST, LARGEST_WHOLE, LONGEST, says, words
-from archspec.text.words import cut, listed, meant, written
+from archspec.text.words import cut, free, listed, meant, written
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -214,8 +214,12 @@ def _no_parameters(
 ) -> Iterator[BadArgument]:
     """Of several names that are like none of the op's, one complaint: the op is wrong."""
     takes = _takes(cls, list(cls.model_fields))
-    complaints = {name: no_parameter(cls, name) for name in unknown[:_READ]}
+    complaints = {name: no_parameter(cls, name, given) for name in unknown[:_READ]}
     strange = [name for name, bad in complaints.items() if bad.help == takes]
+    if strange and 2 * len(unknown) > len(given):  # what is near to one of its own is so by chance
+        guessed = {name for name, bad in complaints.items() if bad.help.startswith("did you mean")}
+        strange = [name for name in complaints if name in guessed or name in strange]
+        complaints |= {name: replaced(complaints[name], takes) for name in guessed}
     told = set(strange[1:])  # with the first
     for name, bad in complaints.items():
         if name in told:
@@ -231,10 +235,18 @@ def _takes(cls: type[Layer], known: list[str]) -> str:
     return f"it takes {others}" if known else f"`{cls.op}` takes no parameters"
 
 
-def no_parameter(cls: type[Layer], name: str) -> BadArgument:
-    """The complaint about a parameter that an op does not have."""
+def replaced(bad: BadArgument, help: str) -> BadArgument:
+    """The same complaint with another remedy."""
+    return BadArgument(bad.field, bad.message, help, bad.code)
+
+
+def no_parameter(cls: type[Layer], name: str, given: Mapping[str, Any]) -> BadArgument:
+    """The complaint about a parameter that an op does not have; it may mean none that is given."""
     known = list(cls.model_fields)
     ours = cls.spelt.get(name) or SPELT.get(name)
+    if ours in given:
+        said = f"`{name}` is spelled `{ours}` here, which is given already"
+        return BadArgument(name, said, f"leave `{name}` out", "E211")
     if ours in known:
         help = f"write `{ours}`"
         return BadArgument(name, f"`{name}` is spelled `{ours}` here", help, "E211")
@@ -248,4 +260,4 @@ def no_parameter(cls: type[Layer], name: str) -> BadArgument:
     takes = _takes(cls, known)
     if name in ("axis", "dim", "keepdim"):
         takes = along(cls.op) or takes
-    return BadArgument(name, message, meant(name, known) or takes, "E208")
+    return BadArgument(name, message, free(name, known, given) or takes, "E208")

@@ -180,7 +180,7 @@ def _parse(text: str, name: str, path: Path | None, limits: Limits) -> Source:
 
 
 def in_order(faults: Iterable[Fault], sources: Mapping[str, Source]) -> list[Fault]:
-    """The faults in the order of the texts; a guess where a text ends within a line says that."""
+    """The faults in the order of the texts; nothing is guessed where one ends within a line."""
     order = {name: k for k, name in enumerate(sources)}
 
     def place(fault: Fault) -> tuple[int, int, int]:
@@ -192,7 +192,11 @@ def in_order(faults: Iterable[Fault], sources: Mapping[str, Source]) -> list[Fau
 
 
 def _ended(fault: Fault, source: Source | None) -> Fault:
-    if source is None or not fault.help.startswith("did you mean") or not source.ends(fault.loc):
+    if source is None or not source.ends(fault.loc):
+        return fault
+    if fault.help.startswith("did you mean"):  # a word that is cut off may be any that begins so
+        return replace(fault, help=_ENDS)
+    if not fault.help.startswith("write"):
         return fault
     return replace(fault, details=(*fault.details, _ENDS))
 

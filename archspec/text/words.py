@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import takewhile
 from operator import eq
@@ -19,7 +19,10 @@ from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
+_LIKE = 0.65  # how alike a word is to a name of which it is a slip
+_LONGER = 2  # letters that it has more or less, if it begins in another way
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
+_TWICE = 0.75  # how alike a word is to one that is given already, of which it is a slip
 _WORD = 64  # characters of a word that may be a slip of another
 
 # Refused wherever they stand: controls, what reorders or hides text, letters and marks that are
@@ -142,7 +145,15 @@ def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str
     if best < 2 and (not best or likeness == 1):
         found = difflib.get_close_matches(plain, likely, n=3, cutoff=likeness)
     alike = {name: difflib.SequenceMatcher(None, name, plain).ratio() for name in found}
-    return [folded[name] for name in found if alike[name] == max(alike.values())]
+    if not best:  # that two thirds of the letters are the same says little, but for `ker`
+        alike = {name: r for name, r in alike.items() if r >= _LIKE and _formed(plain, name)}
+    return [folded[name] for name in alike if alike[name] == max(alike.values())]
+
+
+def _formed(word: str, name: str) -> bool:
+    """Whether two words are about as long, or begin in one way."""
+    begins = name.startswith(word[:3]) or word.startswith(name)
+    return begins or abs(len(word) - len(name)) <= _LONGER
 
 
 def _slip(word: str, name: str) -> int:
@@ -174,6 +185,14 @@ def meant(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """The remedy for a misspelt word: the name it is near, or ""."""
     guesses = _nearest(word, known, likeness)
     return f"did you mean {listed(sorted(guesses), 'or')}?" if guesses else ""
+
+
+def free(word: str, known: Iterable[str], given: Collection[str]) -> str:
+    """The remedy for a misspelt key, which means none that is `given` beside it; or ""."""
+    names = list(known)
+    guess = meant(word, [name for name in names if name not in given])
+    twice = "" if guess else near(word, [name for name in names if name in given], _TWICE)
+    return guess or (f"`{twice}` is given already: leave `{cut(word)}` out" if twice else "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

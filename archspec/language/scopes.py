@@ -81,6 +81,8 @@ class Scopes:
 
     def __init__(self, spec: Spec, to: Complaints) -> None:
         self.spec, self.to = spec, to
+        # whether params of the document are spoken of, so that none at all are one mistake
+        self.needs_params = bool(spec.variants) or "params" in to.data
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
         self.nothing: list[tuple[Item, str]] = []  # arguments that are null
@@ -443,7 +445,7 @@ class Scopes:
             # `drop: $drop` of a block means the document's
             help = self.to.did_you_mean(name, self.spec.params) or "declare it in `params`"
             said = f"the document has no param `{name}`"
-            none = not self.spec.params and bool(self.spec.variants)
+            none = not self.spec.params and self.needs_params
             cause: tuple[str, ...] = ("params", "") if none else ("name", "", name)
             self.to.add("E219", said, path, help, span=span, cause=cause)
         elif name in sight.later:
@@ -460,8 +462,8 @@ class Scopes:
             self.to.add("E220", said, path, help, span=span, cause=cause)
         else:
             owner = _owner(path)
-            # one fault: the block declares no params, or the document, of which variants speak
-            none = not sight.params and bool(owner or self.spec.variants)
+            # one fault: the block declares no params, or the document, which speaks of them
+            none = not sight.params and (bool(owner) or self.needs_params)
             cause = ("params", owner) if none else ("name", owner, name)
             help = self.to.did_you_mean(name, sight.names(where))
             self.to.add(

@@ -113,8 +113,10 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
     places = {row.at: k for k, row in enumerate(rows)}
     found: list[Slip] = []
     before = -1
-    for slip in slips:
+    for k, slip in enumerate(slips):
         here = places.get(slip.start, -1)
+        if k and slip.start == slips[k - 1].start:
+            continue  # of one word one thing is said
         if slip.code != "E106" or here < 0:
             found.append(slip)
             continue

@@ -151,8 +151,8 @@ def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str
 
 
 def _formed(word: str, name: str) -> bool:
-    """Whether two words are about as long, or begin in one way."""
-    begins = name.startswith(word[:3]) or word.startswith(name)
+    """Whether two words are about as long, or begin or end in one way."""
+    begins = name.startswith(word[:3]) or word.startswith(name) or name.endswith(word)
     return begins or abs(len(word) - len(name)) <= _LONGER
 
 

@@ -399,7 +399,7 @@ class Refused:
         end = _end(self.data)
         missing = listed([key for key in ("input", "body") if key in gone])
         said = f"the document ends here; {missing} {'are' if len(gone) > 1 else 'is'} missing"
-        to.add("E202", said, end, "write `body:` and its items below")
+        to.add("E202", said, end, "`body:` comes below, with its items")
         return end
 
     def _moved(self, key: str) -> bool:
@@ -431,8 +431,9 @@ class Refused:
                 help, cause = "totals stand below `expect:`", ("expect",)
             elif path[:-1] == ("weights",) and key in self._variants():
                 help, cause = "write the source above it: `torchvision:`", ("sources",)
-            elif not where_known and key in _BESIDE and not near(key, params):
-                help = f"did you mean `{_BESIDE[key]}`?"
+            elif not where_known:
+                given = at(self.data, path[:-1])
+                help = _beside(key, given, params) or to.free(key, known, given)
             to.unknown(key, path, known, where, *cause, help=help)
 
     def _variants(self) -> Collection[str]:
@@ -545,6 +546,17 @@ def _end(data: Any) -> Steps:
         step = [*data][-1] if isinstance(data, dict) else len(data) - 1
         end, data = (*end, step), data[step]
     return end
+
+
+def _beside(key: str, given: Mapping[str, Any], params: Collection[str]) -> str:
+    """The remedy for a key beside an operation that other tools call so; or ""."""
+    meant = _BESIDE.get(key, "")
+    name = given[key]
+    if key == "if" and isinstance(name, str) and not name.startswith("$"):
+        meant = "id"  # a slip of the hand
+    if not meant or meant in given or near(key, params):
+        return ""
+    return f"did you mean `{meant}`?"
 
 
 def _before(path: Steps) -> Steps | None:

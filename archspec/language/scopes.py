@@ -375,8 +375,15 @@ class Scopes:
         for cause, count in times.items():
             owner, name = map(str, cause[2:])
             idle = unread.get(owner, {})
-            likely = self.to.near(name, idle) if count > 1 else ""
+            likely = self.to.near(name, idle)
             if not likely:
+                continue
+            if count == 1:  # what nothing reads is rather meant than what is read elsewhere
+                help = f"did you mean `{likely}`?"
+                self.to.faults = [
+                    replace(fault, help=help) if fault.cause == cause else fault
+                    for fault in self.to.faults
+                ]
                 continue
             self.to.faults = [fault for fault in self.to.faults if fault.cause != cause]
             said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"

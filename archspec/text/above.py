@@ -156,7 +156,7 @@ def _alone(above: list[_Row], here: _Row) -> Slip | None:
     rows = [*above, here]
     for row, below in reversed([*pairwise(rows)]):
         if row.said == "-" and below.column <= row.column:
-            help = f"write `- {opening(below.said)}`"
+            help = f"move `{opening(below.said)}` up to it"
             return Slip("E104", "an item stands on the line of its `-`", row.at, help)
     return None
 
@@ -175,6 +175,11 @@ def _headed(above: list[_Row], here: _Row) -> Slip | None:
         word, _, rest = re.sub(r"[,;.:=]+( |$)", " ", row.said).strip().partition(" ")
         help = f"write `{word}: {opening(rest.lstrip())}`" if rest else f"write `{word}:`"
         said = f"`:` is missing after `{opening(word)}`"
+        if rest.startswith("- "):
+            said, help = (
+                f"two items stand on one line: `{word}` and another",
+                "start a line at `- `",
+            )
         return Slip("E104", said, row.at, help, row.at + len(row.said))
     holds = (
         _SECTION.match(f"{key}:")

@@ -25,6 +25,9 @@ _MANY = 64  # names that a word is compared with letter by letter; of more those
 _TWICE = 0.75  # how alike a word is to one that is given already, of which it is a slip
 _WORD = 64  # characters of a word that may be a slip of another
 
+# `kernel; 3`, `kernel := 3`, `params {out`: another sign where a key and its value are parted.
+_GLUED = re.compile(r"([A-Za-z_]\w*)(?: *(?::=|=|;) *|[.,] +| +(?=[{\[]))(.+)", re.DOTALL)
+
 # Refused wherever they stand: controls, what reorders or hides text, letters and marks that are
 # blank, lone surrogates, non-characters. A variation selector only chooses how a sign looks.
 FORBIDDEN = re.compile(
@@ -183,7 +186,11 @@ def _beside(word: str, names: Sequence[str]) -> Sequence[str]:
 
 def meant(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """The remedy for a misspelt word: the name it is near, or ""."""
-    guesses = _nearest(word, known, likeness)
+    names = [*known]
+    glued = _GLUED.fullmatch(word)
+    if glued and glued[1] in names:
+        return f"write `{glued[1]}: {cut(glued[2])}`"
+    guesses = _nearest(word, names, likeness)
     return f"did you mean {listed(sorted(guesses), 'or')}?" if guesses else ""
 
 

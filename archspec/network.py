@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec import collector, language, shelf
 from archspec.analysed import Network
-from archspec.expand import OF_SIZES, scheduled
+from archspec.expand import OF_SIZES, culprit, scheduled
 from archspec.expand.again import Again
 from archspec.expand.flatten import flatten
+from archspec.expand.origin import Said
 from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
@@ -170,21 +171,40 @@ class Program(Network):
         They may take together as much work as `limits` allow the network: those that are left are
         said by W113.
         """
-        found: dict[object, Fault] = {}
-        whose: dict[object, list[str]] = {}
+        wrong: dict[str, Sequence[Fault]] = {}
+        unseen: list[Fault] = []
         others = [name for name in self.spec.variants if name != self.variant]
         left = self.choice.limits.nodes
         for k, name in enumerate(others):
             left -= _LEAST + self.schedule.root.steps
             if left < 0:
-                return [*_told(found, whose), _unseen(self.spec, others[k:])]
+                unseen = [_unseen(self.spec, others[k:])]
+                break
             faults, size = self._variant(name)
             left -= max(0, size - self.schedule.root.steps)
-            for fault in faults:
-                key = fault.code if fault.code == "E502" else (fault.code, fault.loc)
-                found.setdefault(key, fault)
-                whose.setdefault(key, []).append(name)
-        return _told(found, whose)
+            if faults:
+                wrong[name] = faults
+        return [*_told({**wrong, **self._values_at_fault(wrong)}), *unseen]
+
+    def _values_at_fault(self, wrong: Mapping[str, Sequence[Fault]]) -> dict[str, Sequence[Fault]]:
+        """Faults of variants that one value of theirs is to blame for, where that is written.
+
+        Not where the same param makes the same fault of several variants: the use is wrong then.
+        """
+        found: dict[str, Sequence[Fault]] = {}
+        alike: dict[object, list[str]] = {}
+        nodes = self.choice.limits.nodes // _SHARE
+        for name, faults in wrong.items():
+            values = [*culprit.chosen(Said(self.spec, name))]
+            nodes -= len(values) * (_LEAST + self.schedule.root.steps)
+            if nodes < 0 or faults[0].code == "E502":
+                continue
+            found[name] = blamed = _blamed(faults, values, self.choice)
+            if blamed is not faults:
+                key = (faults[0].code, faults[0].loc, blamed[0].loc.path[-1])
+                alike.setdefault(key, []).append(name)
+        several = {name for names in alike.values() if len(names) > 1 for name in names}
+        return {name: faults for name, faults in found.items() if name not in several}
 
     def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
         """What is wrong with a variant, and how many steps unrolling it took."""
@@ -207,16 +227,48 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
+_SENTENCES = 2  # of one complaint, beside its first
+_SHARE = 4  # of the nodes that are allowed: what may be tried to find a value at fault
 _LEAST = 200  # steps that a variant is counted for at least
 _TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
 
 
-def _told(found: Mapping[object, Fault], whose: Mapping[object, list[str]]) -> list[Fault]:
-    """The faults, each with the variants that have it."""
-    return [
-        replace(fault, details=(*fault.details, f"in {_of(whose[key])}"))
-        for key, fault in found.items()
-    ]
+def _blamed(
+    faults: Sequence[Fault], values: Sequence[culprit.Value], choice: Choice
+) -> Sequence[Fault]:
+    """The faults; where one of the values that were chosen is to blame, one of that."""
+    limits = replace(choice.limits, nodes=choice.limits.nodes // (_SHARE * max(1, len(values))))
+
+    def made(said: Said) -> Schedule | None:
+        with suppress(SpecError):
+            return scheduled(said.spec, said.variant, said.params, choice.inputs, limits)
+        return None
+
+    return culprit.blamed(faults, values, made)
+
+
+def _told(wrong: Mapping[str, Sequence[Fault]]) -> list[Fault]:
+    """Each fault once, with the variants that have it; what is said of others in other words."""
+    found: dict[object, dict[str, list[str]]] = {}  # variants by sentence
+    first: dict[object, Fault] = {}
+    for name, faults in wrong.items():
+        for fault in faults:
+            one = fault.code == "E502"  # each has totals of its own
+            key = fault.code if one else (fault.code, fault.loc)
+            before = first.setdefault(key, fault)
+            said = before.message if one else fault.message
+            found.setdefault(key, {}).setdefault(said, []).append(name)
+    return [replace(first[k], details=(*first[k].details, *_whose(v))) for k, v in found.items()]
+
+
+def _whose(names: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Whose a fault is: of the sentence that is printed, then of others."""
+    (_, own), *others = names.items()
+    yield f"in {_of(own)}"
+    yield from (f"in {_of(some)}: {said}" for said, some in others[:_SENTENCES])
+    more = [name for _, some in others[_SENTENCES:] for name in some]
+    if more:
+        yield f"and in {_of(more)}"
 
 
 def _of(names: Sequence[str]) -> str:
@@ -250,8 +302,13 @@ class Run:
 
     @cached_property
     def program(self) -> Program:
-        """Raises SpecError."""
-        return Program(self.source, self.spec, self.choice)
+        """Raises SpecError, about the value that was chosen where one is at fault."""
+        try:
+            return Program(self.source, self.spec, self.choice)
+        except SpecError as error:
+            choice = self.choice
+            values = [*culprit.chosen(Said(self.spec, choice.variant, choice.params))]
+            raise SpecError(_blamed(error.faults, values, choice), error.sources) from None
 
     def checked(self) -> Program:
         """The program. Raises SpecError, also where its totals are not those that are expected."""

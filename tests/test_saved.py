@@ -129,6 +129,22 @@ BODIES = {
     "from: [prev, a], einsum: \"whc,chw->hwc\"\nsin",
     "points take no gradient": "id: a, conv: {out: 4, kernel: 3}\ngrid_points: \nsin\n"
     "conv: {out: 4, kernel: 1}\nadd: [prev, a]",
+    "one class for odd and even kernels": "repeat: {k: [3, 2, 1, 1, 3], s: [1, 1, 1, 2, 2]}, "
+    "body: [sequential: [conv: {out: 4, kernel: $k, stride: $s, padding: same}, sin]]",
+    "one class of pools for odd and even kernels": "conv: {out: 4, kernel: 1}\n"
+    "repeat: {k: [3, 2, 1, 3], s: [1, 1, 2, 2]}, body: [sequential: "
+    "[max_pool: {kernel: $k, stride: $s, padding: same}, sin, "
+    "avg_pool: {kernel: $k, stride: $s, padding: same}, sin]]",
+    "filled by what takes no gradient": "conv: {out: 4, kernel: 3, padding: 1, "
+    "padding_mode: reflect}\nsin",
+    "filled once": "conv: {out: 4, kernel: 1}\nsin\nconv: {out: 4, kernel: 3, stride: 2, "
+    "padding: same, padding_mode: replicate}\nsin",
+    "filled by no cell": "conv: {out: 4, kernel: 1}\nsin\nconv: {out: 4, kernel: 3, "
+    "padding_mode: reflect}\nsin",
+    "a table for all samples": "id: x, conv: {out: 4, kernel: 1}\nid: t, parameter: [4, 6, 2]\n"
+    "from: t, linear: 3\nsin\nid: s, linear: 6\nmul: [x, s]",
+    "first states of an LSTM": "conv: {out: 1, kernel: 3}\nid: h, flatten: 1\n"
+    "id: s, sigmoid: \nid: x, from: h, permute: [1, 0]\nfrom: [x, s, s], lstm: 16\nlinear: 3",
     "an LSTM copies what another layer keeps": "flatten: 1\nlinear: 4\nsoftmax\nlstm: 4\nlinear: 3",
 }  # fmt: skip
 

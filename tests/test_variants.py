@@ -158,3 +158,62 @@ def test_set_from_outside() -> None:
     (fault,) = caught.value.faults
     assert "set from outside" in str(caught.value)
     assert fault.loc.path == ("params", "n")
+
+
+PLAIN = """\
+spec: 1
+name: p
+params: {kernels: [3, 3], stride: 1, kind: Right}
+variants: {%s}
+input: [3, 16, 16]
+blocks:
+  Right: {params: {k: required}, body: [{conv: {out: 8, kernel: $k}}, relu]}
+  Wrong: {params: {k: required}, body: [{conv: {out: 8, kernel: 99}}, relu]}
+body:
+  - {repeat: {k: $kernels}, conv: {out: 8, kernel: $k, stride: $stride}}
+  - {call: $kind, with: {k: 1}}
+"""
+
+
+def test_what_a_value_brings_about_is_said_of_the_value(tmp_path: Path) -> None:
+    large, coarse = "large: {kernels: [3, 99], stride: 2}", "coarse: {stride: 16}"
+    error = refused(PLAIN % f"{large}, {coarse}", tmp_path)
+    assert places(error) == [("E304", 4), ("E304", 4)]
+    source = error.sources[error.faults[0].loc.file]
+    found = [source.quote(fault) for fault in error.faults]
+    assert "^^^^^^^\n  in the variant `large`" in found[0]
+    assert "covers 3 cells along H, the input [8, 1, 1]" in found[1]
+    assert all("t.yaml:10:29   `conv`" in text for text in found)  # where it shows
+
+
+def test_a_block_that_only_a_variant_calls_is_wrong_by_itself(tmp_path: Path) -> None:
+    assert places(refused(PLAIN % "v: {kind: Wrong, stride: 1}", tmp_path)) == [("E304", 8)]
+
+
+def test_one_place_in_several_variants_is_one_fault_with_all_that_is_said(tmp_path: Path) -> None:
+    error = refused(PLAIN % "a: {stride: 14}, b: {stride: 15}, c: {stride: 7}", tmp_path)
+    assert places(error) == [("E304", 10)]
+    told = "`conv` covers 3 cells along H, the input [8, 2, 2] has 2 cells"
+    assert error.faults[0].details == ("in the variants `a`, `b`", f"in the variant `c`: {told}")
+
+
+def test_what_is_set_from_outside_is_blamed_as_a_variant_is(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    file.write_text(PLAIN % "v: {stride: 16}", encoding="utf-8")
+    for how, line in ({"variant": "v"}, 4), ({"stride": 16, "kernels": [3, 3]}, 3):
+        with pytest.raises(SpecError) as caught:
+            archspec.check(file, **how)  # type: ignore[arg-type]
+        assert places(caught.value) == [("E304", line)]
+    assert caught.value.faults[0].details == ("`stride` is set from outside",)
+
+
+def test_the_variant_of_a_used_file_is_blamed_there(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text(PLAIN % "v: {stride: 16}", encoding="utf-8")
+    middle = (
+        "spec: 1\nname: m\nuse: {In: {file: inner.yaml, variant: v}}\ninput: [3, 16, 16]\nbody: "
+    )
+    (tmp_path / "middle.yaml").write_text(middle + "[In]\n", encoding="utf-8")
+    outer = middle.replace("{file: inner.yaml, variant: v}", "middle.yaml")
+    error = refused(outer + "[In, relu]\n", tmp_path)
+    assert places(error) == [("E304", 4)]
+    assert error.faults[0].loc.file.endswith("inner.yaml")

@@ -28,10 +28,13 @@ class Lies(NamedTuple):
     """How a graph's tensors lie: by node the strides where they are not in order, else None.
 
     `copied`: the nodes that would give a view of their input, and have to copy it for that.
+    `common`: by node whether what it gives is one for all samples.
     """
 
+    costs: Sequence[Cost]
     strides: list[Strides | None]
     copied: set[int]
+    common: list[bool]
 
     def of(self, graph: Graph, edge: Edge) -> Lying:
         """Of one output; those beside the first lie as that does where they are parts of one."""
@@ -55,21 +58,39 @@ class Lies(NamedTuple):
         return {i: many for i, many in found.items() if many}
 
     def _given(self, graph: Graph, node: Node) -> dict[int, Lying]:
-        return {i: self.of(graph, edge) for i, edge in enumerate(node.given) if edge is not None}
+        found = {i: self.of(graph, edge) for i, edge in enumerate(node.given) if edge is not None}
+        for i in self.expanded(node):
+            sizes, strides = found[i]
+            found[i] = sizes, (0, *strides[1:])
+        return found
+
+    def expanded(self, node: Node) -> set[int]:
+        """The inputs that are one for all samples, and repeated for a node that wants one of each.
+
+        Those that are as they are: torch broadcasts them, or the node gives one for all as well.
+        """
+        edges = ((i, edge) for i, edge in enumerate(node.given) if edge is not None)
+        lone = {i for i, edge in edges if self.common[edge.node]}
+        taken = self.costs[node.kind].lone
+        as_they_are = taken is None or lone == taken or self.common[node.index]
+        return set() if as_they_are else lone
 
 
 def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
     """In training, of inputs that lie in order."""
-    found = Lies([], set())
+    found = Lies(costs, [], set(), [])
     for node in graph.steps:
         found.strides.append(None)
+        cost, ins = costs[node.kind], [found.common[edge.node] for edge in node.inputs]
+        found.common.append(cost.own or (cost.alone and bool(ins) and all(ins)))
         layer = node.layer
         moved = any(found.strides[edge.node] is not None for edge in node.inputs)
+        moved = moved or (any(ins) and bool(found.expanded(node)))
         if layer is None or not node.inputs or not (moved or _moves(layer)):
             continue
         out = (_SAMPLES, *node.outs[0].shape)
-        strides = layer.lies(out, *(found.of(graph, edge) for edge in node.inputs))
-        if strides is None and costs[node.kind].view:
+        strides = layer.lies(out, *found._given(graph, node).values())
+        if strides is None and cost.view:
             found.copied.add(node.index)
         elif strides is not None and strides != in_order(out):
             found.strides[node.index] = strides

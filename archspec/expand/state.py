@@ -135,7 +135,7 @@ class State:
         chosen = self.chosen
         assert chosen is not None
         if at is not None:
-            used = Step(fault.loc, said, _USED)
+            used = Step(fault.loc, said, USED)
             given = at == deeper(chosen.spec.loc, "params", at.path[-1]) and at.path[-1]
             details = (f"`{given}` is set from outside",) if given in chosen.params else ()
             fault = replace(fault, loc=at, details=details, chain=(*self.chain(), used))
@@ -319,7 +319,7 @@ class State:
         fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
         place = self._culprit(said, bad.message, chosen) if chosen is not None else None
         if place is not None:
-            used = Step(at, f"`$({text})`", _USED)
+            used = Step(at, f"`$({text})`", USED)
             fault = replace(fault, loc=place, chain=(*self.chain(), used))
         self._of_value(fault, bad.message)
 
@@ -490,7 +490,7 @@ class State:
         return self.stop_at(fault, self.place_of([count], repeat), repeat, "`repeat`")
 
 
-_USED = "used from"
+USED = "used from"
 LARGE = 1_000  # a number from which on it may be one that was not meant
 COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"

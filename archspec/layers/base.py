@@ -178,7 +178,8 @@ class Kept:
     Inputs and outputs by place (shared with whoever else keeps them), and bytes of its own. Of the
     inputs that are `factors` of a product each is kept for the gradients of the others, if one of
     them takes one; of more than two so is what the product is `between` them, in bytes. Of inputs
-    that are `compared` both of a pair are kept if one of them takes a gradient.
+    that are `compared` both of a pair are kept if one of them takes a gradient; those `alone` if
+    they take one themselves.
     """
 
     inputs: tuple[int, ...] = ()
@@ -186,6 +187,7 @@ class Kept:
     bytes: int = 0
     factors: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
+    alone: tuple[int, ...] = ()
     between: int = 0
 
 

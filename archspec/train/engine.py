@@ -37,6 +37,7 @@ from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load, there
 from archspec.train.measure import add, estimate, reduced, score, share_buffers, weightless
+from archspec.train.norms import inputs_in_order
 from archspec.train.plan import ALL
 from archspec.train.run import Run
 from archspec.train.schedule import Rate
@@ -199,7 +200,7 @@ class Training:
         for note in self.sets.notes:
             screen.say(f"note: {note}")
         try:
-            with self.interrupts:
+            with self.interrupts, inputs_in_order(self.model):
                 while self.at.phase < len(self.plan.parts):
                     if self.entered != self.at.phase:
                         self.enter()

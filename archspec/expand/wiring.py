@@ -410,12 +410,14 @@ def _miscounted(
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = (item.said, lacking) if plan.kind == CALL else ()
+    block = ("blocks", item.said)
     steps: tuple[Step, ...] = ()
+    if plan.kind == CALL:
+        at = Loc(loc.file, (*block, "inputs"))
+        steps = (Step(at, f"`{item.said}` takes {listed}", COMPARE),)
     if plan.kind == CALL and not lacking:
-        block = ("blocks", item.said)
         state.overfed.add(block)
         help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
         cause = ("inputs", item.said)
-        steps = (Step(Loc(loc.file, (*block, "inputs")), f"`{item.said}` takes {listed}", COMPARE),)
     with state.beside(*steps):
         state.fault("E311", message, loc, help, cause=cause)

@@ -178,7 +178,7 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
     for fault in _once(independent(faults)):
         _, word, said = fault.message.split("`", 2) if fault.code in _STRANGE else ("", "", "")
         alone = not word or fault.help.startswith(("did you mean", "write"))
-        place = fault if alone else (fault.loc.file, _item(fault.loc.path), said, fault.help)
+        place = fault if alone else (fault.loc.file, item_of(fault.loc.path), said, fault.help)
         found.setdefault(place, []).append(fault)
     return [_joined(several) for several in found.values()]
 
@@ -213,7 +213,7 @@ def _one_text(fault: Fault) -> object:
     return (loc.file, loc.path[:-1]) if entry else None
 
 
-def _item(path: Steps) -> Steps:
+def item_of(path: Steps) -> Steps:
     """The item of a body, with all that is in it, around a place; or the mapping."""
     first = next((k for k, step in enumerate(path) if isinstance(step, int)), len(path) - 2)
     return path[: first + 1]
@@ -389,6 +389,7 @@ class Refused:
                 said = f"`{name}` is a key of a block; the name of the block is missing above it"
                 help = "write the name of the block above it, for example `Unit:`"
             to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
+            to.compare(f"`{cut(above)}` is here" if above else "", ("blocks", above))
         return found
 
     def _early(self, to: Complaints) -> Steps:

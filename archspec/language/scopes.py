@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from archspec.expressions import Expr, Template
-from archspec.language.complaints import Complaints
+from archspec.language.complaints import Complaints, item_of
 from archspec.language.models import LEFT_OUT, Block, Item, Spec
 from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
@@ -326,6 +326,15 @@ class Scopes:
         """Arguments that a block does not have: several that are like none of its are one fault."""
         inside = self.callee(op)
         params = inside.params if inside is not None else {}
+        if not keys:
+            return
+        others = [name for name in self.spec.blocks if self.takes_all(name, item.args)]
+        near = any(free(key, params, item.args) for key in keys)
+        if others and len(keys) < len(item.args) and not near:
+            said = f"`{op}` has no parameter{'s' * (len(keys) > 1)} {listed(map(cut, keys))}"
+            help = f"did you mean {listed(others, 'or')}? It takes all that is given here"
+            self.to.add("E208", said, item.key.path, help, on_key=True, cause=("names", op, *keys))
+            return
         strange = [key for key in keys if not free(key, params, item.args)]
         if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance
             strange = keys
@@ -341,6 +350,12 @@ class Scopes:
             help = self.to.free(key, params, item.args) or f"`{op}` takes no parameters"
             cause = ("name", op, key) if params else ("params", op)
             self.to.add("E208", said, (*item.given, key), help, on_key=True, cause=cause)
+
+    def takes_all(self, block: str, args: Collection[str]) -> bool:
+        """Whether a block has all of some params, and needs no other."""
+        params = self.spec.blocks[block].params
+        needed = {name for name, value in params.items() if value is REQUIRED}
+        return needed <= {*args} <= params.keys()
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
@@ -366,6 +381,7 @@ class Scopes:
 
         Then the slip is where that is declared: one place, and not all the others.
         """
+        self.undeclared()
         named = (self.to.file, "name")
         times = Counter(fault.cause for fault in self.to.faults if fault.cause[:2] == named)
         unread: dict[str, dict[str, Steps]] = {}
@@ -389,6 +405,16 @@ class Scopes:
             said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"
             help = f"did you mean `{cut(name)}`?"
             self.to.add("E219", f"{said} is not declared", idle[likely], help, on_key=True)
+
+    def undeclared(self) -> None:
+        """Where the document has no params, of names in several items the first item's are said."""
+        document = (self.to.file, "name", "")
+        faults = [fault for fault in self.to.faults if fault.cause[:3] == document]
+        if self.spec.params or len({fault.cause for fault in faults}) < 2:
+            return
+        first = item_of(faults[0].loc.path)
+        gone = {id(fault) for fault in faults if item_of(fault.loc.path) != first}
+        self.to.faults = [fault for fault in self.to.faults if id(fault) not in gone]
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():

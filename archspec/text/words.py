@@ -150,6 +150,8 @@ def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str
     alike = {name: difflib.SequenceMatcher(None, name, plain).ratio() for name in found}
     if not best:  # that two thirds of the letters are the same says little, but for `ker`
         alike = {name: r for name, r in alike.items() if r >= _LIKE and _formed(plain, name)}
+    if best:  # one letter away is one letter away: of several none is meant before the others
+        return [folded[name] for name in sorted(alike, key=alike.__getitem__, reverse=True)]
     return [folded[name] for name in alike if alike[name] == max(alike.values())]
 
 

@@ -143,6 +143,17 @@ BODIES = {
     "padding_mode: reflect}\nsin",
     "a table for all samples": "id: x, conv: {out: 4, kernel: 1}\nid: t, parameter: [4, 6, 2]\n"
     "from: t, linear: 3\nsin\nid: s, linear: 6\nmul: [x, s]",
+    "one matrix for all samples": "id: x, flatten: 1\nid: k, parameter: [3, 2]\n"
+    "matmul: [k, x]\nlinear: 4\nid: y, sin: \nid: l, parameter: [4, 5]\nmatmul: [y, l]\nsin",
+    "heads' matrices for all samples": "id: x, conv: {out: 4, kernel: 3}\n"
+    "id: k, parameter: [4, 3, 4]\nid: m, matmul: [k, x]\nid: l, parameter: [4, 5, 4]\n"
+    "from: [m, l], einsum: \"hqd,hkd->hqk\"\nsin",
+    "key and value are one": "flatten: 1\nid: x, linear: 4\nid: v, sin: \n"
+    "from: [x, v, v], attention: 2\nsin",
+    "query and key are one": "flatten: 1\nid: x, linear: 4\nid: v, sin: \n"
+    "from: [x, x, v], attention: {heads: 2, dropout: 0.1}\nsin",
+    "attention of what is one for all samples": "id: x, flatten: 1\nid: k, parameter: [5, 4]\n"
+    "from: k, attention: 2\nid: s, sin: \nfrom: x, linear: 4\nfrom: [prev, s], attention: 2",
     "first states of an LSTM": "conv: {out: 1, kernel: 3}\nid: h, flatten: 1\n"
     "id: s, sigmoid: \nid: x, from: h, permute: [1, 0]\nfrom: [x, s, s], lstm: 16\nlinear: 3",
     "an LSTM copies what another layer keeps": "flatten: 1\nlinear: 4\nsoftmax\nlstm: 4\nlinear: 3",

@@ -93,7 +93,6 @@ class Whole:
         self.open: list[Group] = []  # those that are being written, outermost first
         self.names: set[str] = {title}
         self.deciding: set[str] = set()  # params of the network that decide what is there
-        self.numbers: dict[str, str] = {}  # params of the network that are numbers, and why
         self.inits = Inits(roots, rules or {})
         self.imported: dict[str, str] = {}  # modules of packages -> what the file calls them
         self.functions: frozenset[str] = frozenset()  # of torch, that ops of packages call
@@ -176,6 +175,11 @@ class Whole:
     def follows(self, values: Sequence[Value], axis: int) -> bool:
         """Whether a size of any of these values follows from a free axis."""
         return any(self.witnessed.again.follows(value, axis) for value in values)
+
+    def walked(self) -> None:
+        """Drops what only the walk asks for: with the network's own class all of it is done."""
+        for known in (self.frames, self.consumers, self.paths, self.plain, self.calls):
+            known.clear()
 
     def of(self, instances: Sequence[Instance]) -> Info:
         """The class that serves these instances. Raises PlainError when they need several."""

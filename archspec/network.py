@@ -163,7 +163,7 @@ class Program(Network):
         (key, said), *others = wrong  # one change of a network moves them all
         loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
-        if not others and self.spec.expect[chosen].keys() >= _ALONE.keys():
+        if not others and key in _ALONE and self.spec.expect[chosen].keys() >= _ALONE.keys():
             details = (_ALONE[key],)
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 

@@ -61,7 +61,7 @@ def rank(before: Shape, after: Shape) -> bool:
 
 def along(axes: Sequence[int]) -> Question:
     """Whether shapes differ in one of some axes, or in how many there are."""
-    return lambda a, b: rank(a, b) or any(a[k] != b[k] for k in axes)
+    return lambda a, b: rank(a, b) or any(a[k : k + 1] != b[k : k + 1] for k in axes)
 
 
 def anywhere(before: Shape, after: Shape) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
 _LIKE = 0.65  # how alike a word is to a name of which it is a slip
-_LONGER = 2  # letters that it has more or less, if it begins in another way
+_LONGER = 1  # letters that it has more or less, if it begins in another way
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
 _TWICE = 0.75  # how alike a word is to one that is given already, of which it is a slip
 _WORD = 64  # characters of a word that may be a slip of another

@@ -28,7 +28,7 @@ from archspec.expand.origin import Said
 from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
-from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.faults import Fault, Loc, SpecError, Step
 
 if TYPE_CHECKING:
     from archspec.expand.running import Elsewhere
@@ -163,6 +163,8 @@ class Program(Network):
         (key, said), *others = wrong  # one change of a network moves them all
         loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
+        if not others and key in _ALONE and self.spec.expect[chosen].keys() >= _ALONE.keys():
+            details = (_ALONE[key],)
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 
     def variants_faults(self) -> list[Fault]:
@@ -184,7 +186,16 @@ class Program(Network):
             left -= max(0, size - self.schedule.root.steps)
             if faults:
                 wrong[name] = faults
+        totals = [name for name, faults in wrong.items() if faults[0].code == "E502"]
+        if len(totals) == 1:
+            wrong[totals[0]] = [self._of_one(totals[0], wrong[totals[0]][0])]
         return [*_told({**wrong, **self._values_at_fault(wrong)}), *unseen]
+
+    def _of_one(self, name: str, fault: Fault) -> Fault:
+        """Totals that are another network's in one variant alone: with what that sets."""
+        said = f"`{name}` sets this; without it the totals are as expected"
+        step = Step(Loc(self.spec.loc.file, ("variants", name)), said, "compare")
+        return replace(fault, chain=(step,))
 
     def _values_at_fault(self, wrong: Mapping[str, Sequence[Fault]]) -> dict[str, Sequence[Fault]]:
         """Faults of variants that one value of theirs is to blame for, where that is written.
@@ -229,6 +240,11 @@ class Program(Network):
 
 _SENTENCES = 2  # of one complaint, beside its first
 _SHARE = 4  # of the nodes that are allowed: what may be tried to find a value at fault
+# What one total says of what is wrong, where the other is as expected.
+_ALONE = {
+    "macs": "`params` is as expected: no weight differs; some map is larger or smaller",
+    "params": "`macs` is as expected: what differs is in a bias, a norm or an embedding",
+}
 _LEAST = 200  # steps that a variant is counted for at least
 _TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
 

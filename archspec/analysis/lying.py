@@ -59,9 +59,16 @@ class Lies(NamedTuple):
 
     def _given(self, graph: Graph, node: Node) -> dict[int, Lying]:
         found = {i: self.of(graph, edge) for i, edge in enumerate(node.given) if edge is not None}
+        for i in set() if self.common[node.index] else self._lone(node):
+            (_, *sizes), strides = found[i]
+            found[i] = (1, *sizes), strides
         for i in self.expanded(node):
-            sizes, strides = found[i]
-            found[i] = sizes, (0, *strides[1:])
+            (_, *sizes), strides = found[i]
+            found[i] = (_SAMPLES, *sizes), (0, *strides[1:])
+        for i in node.layer.falls_back if node.layer is not None else ():
+            if i in found and (node.given[i] != node.given[i - 1] or i in self.expanded(node)):
+                break
+            found.pop(i, None)
         return found
 
     def expanded(self, node: Node) -> set[int]:
@@ -69,11 +76,14 @@ class Lies(NamedTuple):
 
         Those that are as they are: torch broadcasts them, or the node gives one for all as well.
         """
-        edges = ((i, edge) for i, edge in enumerate(node.given) if edge is not None)
-        lone = {i for i, edge in edges if self.common[edge.node]}
-        taken = self.costs[node.kind].lone
+        lone, taken = self._lone(node), self.costs[node.kind].lone
         as_they_are = taken is None or lone == taken or self.common[node.index]
         return set() if as_they_are else lone
+
+    def _lone(self, node: Node) -> set[int]:
+        """The inputs that are one for all samples."""
+        edges = ((i, edge) for i, edge in enumerate(node.given) if edge is not None)
+        return {i for i, edge in edges if self.common[edge.node]}
 
 
 def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
@@ -85,7 +95,7 @@ def lying(graph: Graph, costs: Sequence[Cost]) -> Lies:
         found.common.append(cost.own or (cost.alone and bool(ins) and all(ins)))
         layer = node.layer
         moved = any(found.strides[edge.node] is not None for edge in node.inputs)
-        moved = moved or (any(ins) and bool(found.expanded(node)))
+        moved = moved or (any(ins) and not found.common[-1])
         if layer is None or not node.inputs or not (moved or _moves(layer)):
             continue
         out = (_SAMPLES, *node.outs[0].shape)

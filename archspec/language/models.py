@@ -620,7 +620,7 @@ def _head_path(text: str) -> str:
 def _version(node: Any) -> int:
     if type(node) is not int or node != 1:
         said = f"`spec` is {kind(node)}; this release reads version 1, a number"
-        raise refuse("E226", said, "write `spec: 1`")
+        raise refuse("E226", said, "write `1`")
     return node
 
 

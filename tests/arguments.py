@@ -26,7 +26,7 @@ from torch import nn
 from archspec.emit.lowering.calls import titles
 from archspec.emit.lowering.network import class_name, lower
 from archspec.emit.lowering.scope import Info
-from archspec.emit.lowering.whole import Whole
+from archspec.emit.lowering.whole import Whole, Witnessed
 from archspec.emit.syntax import Dotted
 from archspec.expand.tree import Copy, Instance, Value
 from archspec.expressions import Expr
@@ -49,8 +49,9 @@ def lies(program: Program, folder: Path) -> Iterator[str]:
     cls = names[class_name(program.name)]
     given = {n: p.default for n, p in inspect.signature(cls).parameters.items()}
     yield from _tried(given, cls, lambda at: program.with_(**at), program.name)
-    whole = lower(program.again, program.name, program.spec.init)
-    for info in whole.order[:-1]:
+    again, init = program.again, program.spec.init
+    whole = Whole([again.root], "", (), init, Witnessed(again, tries=False))
+    for info in lower(again, program.name, init).order[:-1]:
         found = _alone(whole, info, program.graph.root, folder)
         if found is not None:
             values = info.values[id(found.part)]

@@ -343,7 +343,7 @@ def test_what_backward_keeps(example: Example) -> None:
     own = kept.bytes + kept.between * len(steps)
     sizes = {i: (4, *t.shape) for i, t in enumerate(ins) if t is not None}
     given = {i: (one, in_order(one)) for i, one in sizes.items()}
-    for place in {*kept.inputs, *kept.factors, *kept.compared}:
+    for place in {*kept.inputs, *kept.factors, *kept.compared, *kept.alone}:
         own += ins[place].bytes * max(layer.copies(place, given), 1)
     assert own + sum(outs[i].bytes for i in kept.outputs) == kept_by_torch(layer, ins)
 

@@ -8,11 +8,13 @@ import inspect
 import json
 import subprocess
 import sys
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from saved import kept
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -133,6 +135,40 @@ def test_a_same_convolution_pads_and_convolves(rank: int, mode: str) -> None:
     reference = getattr(F, f"conv{rank}d")
     torch.testing.assert_close(conv(x), reference(padded, conv.weight, conv.bias, stride=2))
     assert list(conv(x).shape[2:]) == [-(-n // 2) for n in x.shape[2:]]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 1, 2), (2, 1, 2), (1, 2, 1)]
+)
+def test_one_that_adds_as_many_cells_on_both_sides_leaves_that_to_torch(
+    rank: int, kernel: int, stride: int, dilation: int
+) -> None:
+    x = torch.randn(2, 3, *(7, 8, 9)[:rank])
+    kinds: tuple[dict[str, Any], ...] = (
+        {"kernel_size": kernel, "stride": stride, "dilation": dilation},
+        {"kernel_size": (kernel, 1, 1)[:rank], "stride": stride, "dilation": dilation},
+    )
+    for kind in kinds:
+        ours = getattr(modules, f"Conv{rank}dSame")(3, 4, **kind)
+        sides = [d * (k - 1) // 2 for k, d in zip(ours.kernel_size, ours.dilation, strict=True)]
+        plain = getattr(nn, f"Conv{rank}d")(3, 4, padding=tuple(sides), **kind)
+        plain.load_state_dict(ours.state_dict())
+        assert torch.equal(ours(x), plain(x))
+        assert kept(ours, partial(ours, x)) == x.nbytes
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_so_do_pools(rank: int) -> None:
+    x = torch.randn(2, 3, *(7, 8, 9)[:rank])
+    largest, mean = (getattr(F, f"{name}_pool{rank}d") for name in ("max", "avg"))
+    for kernel, side in ((3, 1), ((3, 1, 5)[:rank], (1, 0, 2)[:rank])):
+        found = value(getattr(modules, f"MaxPool{rank}dSame"), kernel, 1, x=x)
+        assert torch.equal(found, largest(x, kernel, 1, side))
+        found = value(getattr(modules, f"AvgPool{rank}dSame"), kernel, 1, x=x)
+        assert torch.equal(found, mean(x, kernel, 1, side, count_include_pad=False))
+    wide = value(getattr(modules, f"MaxPool{rank}dSame"), 3, 1, dilation=2, x=x)
+    assert torch.equal(wide, largest(F.pad(x, [2] * 2 * rank, value=-1e9), 3, 1, dilation=2))
 
 
 def test_a_causal_convolution_sees_the_past() -> None:

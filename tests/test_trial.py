@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from archspec import emit
+from archspec.emit.lowering import network
 from archspec.layers.base import Call, Layer, TensorType
 from archspec.layers.fields import Size
 from archspec.layers.linear import Linear
@@ -144,14 +144,14 @@ def test_what_is_wrong_is_named_with_its_place(case: str) -> None:
 
 
 def test_text_that_is_no_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    write = emit._file
+    write = network.text_of
     for planted, said, place in (
         ("nn.LSTM(8, 5,, ", "E902.*cannot be written: UnsafeText", "--> net.yaml:22:5   last"),
         ("nn.LSTM(lambda: 8, 5, ", "E902.*cannot be written: UnsafeText", "net.yaml:22:5   last"),
         ("nn.LSTM(eval(8), 5, ", "E903.*reads eval, which is not set", "in line 42 of the source"),
     ):
         monkeypatch.setattr(
-            emit, "_file", lambda *given, p=planted: write(*given).replace("nn.LSTM(8, 5, ", p)
+            network, "text_of", lambda *given, p=planted: write(*given).replace("nn.LSTM(8, 5, ", p)
         )
         with pytest.raises(BuildError, match=said) as caught:
             build(loads(NET, name="net.yaml"))

@@ -34,6 +34,8 @@ class Cost(NamedTuple):
     own: bool
     beyond: int
     """Bytes of the output's storage beside its own."""
+    lone: frozenset[int] | None
+    """The inputs that it takes without a batch axis where no others lack one; None: any."""
 
 
 def costs(schedule: Schedule) -> list[Cost]:
@@ -46,7 +48,7 @@ def cost(node: Node) -> Cost:
     layer, ins, outs = node.layer, node.ins, node.outs
     bytes_out = sum(out.bytes for out in outs)
     if layer is None:
-        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False, False, False, 0)
+        return Cost(0, 0, 0, 0, 0, bytes_out, NOTHING, False, False, False, False, 0, None)
     weights = node.untied()
     params = sum(weight.size for weight in weights if not weight.buffer)
     buffers = sum(weight.size for weight in weights if weight.buffer)
@@ -56,7 +58,9 @@ def cost(node: Node) -> Cost:
     awake = layer.asleep and getattr(layer, "p", 1) != 0
     call = layer.call(*ins)
     alone = call.broadcast or call.alone is not None
+    lone = None if call.broadcast else frozenset(call.beside[:1] if call.beside else ())
     return Cost(
         params, buffers, weight_bytes, layer.macs(ins, outs), layer.flops(ins, outs), bytes_out,
         layer.keeps(*ins), view, view and not awake, alone, call.batchless, layer.beyond(*ins),
+        lone,
     )  # fmt: skip

@@ -120,7 +120,7 @@ def saved(
     learning = set(_free(graph, costs) if trained is None else _learning(graph, trained))
     lies = lying(graph, costs)
     bases = _bases(graph, [cost.view_in_training for cost in costs], lies)
-    common = _common(graph, costs)
+    common = lies.common
     held: set[Edge] = set()
     wants: list[bool] = []  # by node: whether a gradient flows through it
     found = []
@@ -154,24 +154,16 @@ def _narrowed(graph: Graph, node: Node, kept: Kept, wants: Sequence[bool]) -> Ke
 
     A factor is read where one before it takes a gradient, the first where the second does, and what
     they were so far where the next one does. Of what is compared all is read where one of it and of
-    those before it does, and so is what they were so far.
+    those before it does, and so is what they were so far. What goes `alone` is read where it does.
     """
     flows = [_flows(graph, node.given[i], wants) for i in kept.factors]
     reads = {i: any(flows[:k] if k else flows[1:2]) for k, i in enumerate(kept.factors)}
     chosen = [_flows(graph, node.given[i], wants) for i in kept.compared]
     reads |= {i: any(chosen[: max(k, 1) + 1]) for k, i in enumerate(kept.compared)}
+    reads |= {i: _flows(graph, node.given[i], wants) for i in kept.alone}
     steps = sum(flows[2:]) + sum(reads[i] for i in kept.compared[2:])
     inputs = {*kept.inputs, *(i for i, read in reads.items() if read)}
     return replace(kept, inputs=tuple(sorted(inputs)), bytes=kept.bytes + kept.between * steps)
-
-
-def _common(graph: Graph, costs: Sequence[Cost]) -> list[bool]:
-    """By node: whether what it gives is one for all samples."""
-    found: list[bool] = []
-    for node in graph.steps:
-        cost, ins = costs[node.kind], [found[edge.node] for edge in node.inputs]
-        found.append(cost.own or (cost.alone and bool(ins) and all(ins)))
-    return found
 
 
 def _in_half(node: Node) -> bool:

@@ -22,7 +22,7 @@ from archspec.text.faults import CodedError, SpecError
 INTERNAL = 70
 # The extra that brings a package; all others come with training.
 _EXTRAS = {"optuna": "search", "onnx": "export", "onnxscript": "export", "sklearn": "examples"}
-_WIDEST = 80  # columns of a page of help
+_WIDEST, _NARROWEST = 80, 16  # columns of a page of help
 
 
 def run() -> int | str | None:
@@ -43,7 +43,7 @@ def _flush() -> None:
 
 
 def _run() -> int | str | None:
-    width = min(shutil.get_terminal_size().columns, _WIDEST) - 2
+    width = max(min(shutil.get_terminal_size().columns, _WIDEST) - 2, _NARROWEST)
     try:
         return int(app.main(prog_name="archspec", standalone_mode=False, terminal_width=width) or 0)
     except click.Abort:

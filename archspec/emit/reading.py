@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 _LINES = 30  # at least, that are parsed at a time
 _LONG = 60  # lines of a bracket, from which on its entries are left out
-_KEPT = 30  # parts, those used last: most texts are parsed once
+_KEPT = 8  # parts, those used last: most texts are parsed once
 _METHOD, _INSIDE = "    def ", "        "
 _WITHIN = (" ", ")", "]", "}", "else:", "elif ")  # with these no statement begins
 Span = tuple[int, int]  # of lines: the first, counted from 0, and the one behind the last

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from archspec.emit.lowering.network import lower
+from archspec.emit.lowering.network import Lowered, lower
 from archspec.emit.lowering.scope import Info, Parameter
 from archspec.emit.syntax import names_in
 from archspec.emit.text import render
@@ -29,7 +29,6 @@ from archspec.language import REQUIRED, Block
 from archspec.text.words import written
 
 if TYPE_CHECKING:
-    from archspec.emit.lowering.whole import Whole
     from archspec.expand.tree import Copy, Instance
     from archspec.language import Spec
     from archspec.text.faults import Loc
@@ -38,7 +37,7 @@ Table = Sequence[tuple[str, ...]]
 _SHOWN = 6  # values of an argument beside it; the table has all
 
 
-class Lowered(Protocol):
+class Lowerable(Protocol):
     """What is to be known of a program."""
 
     name: str
@@ -54,7 +53,7 @@ class Use(NamedTuple):
     values: Mapping[str, Any]
 
 
-def lowered(program: Lowered) -> str:
+def lowered(program: Lowerable) -> str:
     """The classes in the order of the file: whose they are, their arguments, their instances."""
     root = program.again.root
     lowering = lower(program.again, program.name, program.spec.init)
@@ -100,14 +99,14 @@ def _joined(*segments: str | None) -> str:
 # ---------------------------------------------------------------- reasons
 
 
-def _of_network(lowering: Whole, info: Info) -> dict[str, str]:
+def _of_network(lowering: Lowered, info: Info) -> dict[str, str]:
     """Why each param of the network is an argument, or is none."""
     found = {param: f"fixed: {why}" for param, why in lowering.numbers.items()}
     first, *others = lowering.roots
     arguments = {p.name for p in info.parameters}
     for param in lowering.kept:
         tried = [o.args[param] for o in others if o.args[param] != first.args[param]]
-        right = " and ".join(map(written, dict.fromkeys(tried)))
+        right = " and ".join(map(written, dict.fromkeys(tried))) or "other values"
         found[param] = f"argument: the class is right for {right} as well"
         if param not in arguments:
             found[param] = f"none: the class is the same for {right}"

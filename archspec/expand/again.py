@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from archspec.expand.calls import received
@@ -43,11 +44,26 @@ class Again:
     @contextmanager
     def forgotten(self) -> Iterator[None]:
         """What is expanded meanwhile is not kept for networks to come."""
-        instances = self.root.origin.state.instances
-        own = len(instances)
-        yield
-        for key in list(instances)[own:]:
-            del instances[key]
+        known = self.known()
+        try:
+            yield
+        finally:
+            self.forget(known)
+
+    def known(self) -> list[int]:
+        """How much is kept for networks to come: what `forget` takes, to drop what comes later."""
+        return [*map(len, self._kept()), len(self.root.origin.state.kept)]
+
+    def forget(self, known: list[int]) -> None:
+        *counts, named = known
+        for kept, count in zip(self._kept(), counts, strict=True):
+            for key in list(kept)[count:]:
+                del kept[key]
+        del self.root.origin.state.kept[named:]
+
+    def _kept(self) -> tuple[dict[Any, Any], ...]:
+        state = self.root.origin.state
+        return state.instances, state.layers, state.types, state.inferred
 
     def follows(self, value: Value, axis: int) -> bool:
         """Whether a size of a value of the network follows from a free axis."""
@@ -160,13 +176,15 @@ def _sound(file: Namespace, make: Callable[[], Instance]) -> Instance | None:
     """What is made, if nothing is wrong with it; else it is forgotten again."""
     state = file.state
     state.expecting, state.copies, known = None, 0, len(state.instances)
+    done, state.work.done = state.work.done, 0  # the limit is one network's
     state.trying = True
     try:
         found: Instance | None = make()
-    except (HiddenError, LimitError, RecursionError):
+    except (HiddenError, LimitError, RecursionError) as failed:
+        clear_frames(failed.__traceback__)  # else errors that hold each other hold what was made
         found = None
     finally:
-        state.trying = False
+        state.trying, state.work.done = False, done
     if found is None:
         for key in list(state.instances)[known:]:
             del state.instances[key]

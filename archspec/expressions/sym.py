@@ -34,7 +34,7 @@ from archspec.expressions.arithmetic import make_divisible
 MOST = 256  # of an exponent; larger ones are no sizes
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 10)
 def parsed(text: str) -> ast.expr:
     """An expression as a tree, which nobody changes."""
     return ast.parse(text, mode="eval").body

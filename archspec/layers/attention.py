@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from pydantic import Field
 
@@ -45,6 +47,7 @@ class Attention(Layer):
     whole = slice(None)
     reads = "sequence"
     takes = ("query", "key?", "value?", "mask?", "key_padding_mask?")
+    falls_back = (2, 1)
     examples = (
         ({"heads": 2}, ((7, 6),)),
         ({"heads": 3, "bias": False, "dropout": 0.1}, ((7, 6),)),
@@ -170,12 +173,29 @@ class Attention(Layer):
             own += seen * d * (3 - max(given))
         return Kept(inputs=given, bytes=4 * own)
 
+    def keeps_as_they_lie(
+        self, ins: tuple[TensorType, ...], given: Mapping[int, Lying]
+    ) -> Kept | None:
+        """What is given twice is projected once, and what is repeated for all samples each time."""
+        found: list[Any] = [t if i in given else None for i, t in enumerate(ins)]
+        found += [None] * (3 - len(found))
+        for i in (1, 2):
+            if found[i] is None and given[max(given.keys() & set(range(i)))][1][0] == 0:
+                found[i] = found[i - 1]
+        kept = self.keeps(*found)
+        return replace(kept, inputs=tuple(i for i in kept.inputs if i in given))
+
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        """One for each projection of its own, with the steps in front where torch does all."""
-        if self.kv_heads is None:
-            return int(not foldable_by_steps(given[place]))
+        """One for each projection of its own, with the steps in front where torch does all.
+
+        What is one for all samples is repeated anew for each, and so projected by itself.
+        """
         last = not {place + 1, 2} & given.keys() - {place}
-        return (3 - place if last else 1) * int(not foldable(given[place], 1))
+        projections = 3 - place if last else 1
+        if self.kv_heads is None:
+            alone = given[place][1][0] == 0
+            return (projections if alone else 1) * int(not foldable_by_steps(given[place]))
+        return projections * int(not foldable(given[place], 1))
 
     def lies(self, out: Shape, *given: Lying) -> Strides | None:
         return steps_first(out) if self.kv_heads is None else None

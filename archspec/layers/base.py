@@ -178,7 +178,8 @@ class Kept:
     Inputs and outputs by place (shared with whoever else keeps them), and bytes of its own. Of the
     inputs that are `factors` of a product each is kept for the gradients of the others, if one of
     them takes one; of more than two so is what the product is `between` them, in bytes. Of inputs
-    that are `compared` both of a pair are kept if one of them takes a gradient.
+    that are `compared` both of a pair are kept if one of them takes a gradient; those `alone` if
+    they take one themselves.
     """
 
     inputs: tuple[int, ...] = ()
@@ -186,6 +187,7 @@ class Kept:
     bytes: int = 0
     factors: tuple[int, ...] = ()
     compared: tuple[int, ...] = ()
+    alone: tuple[int, ...] = ()
     between: int = 0
 
 
@@ -304,6 +306,9 @@ class Layer(BaseModel):
     # with so many axes of space it gives channels last where torch takes what it gets for that;
     # of one axis it is asked as of a map of one row
     formats: ClassVar[tuple[int, ...]] = ()
+    # places, the last first, whose input is the one before where it is left out; so torch takes
+    # what is given for several, one after the other
+    falls_back: ClassVar[tuple[int, ...]] = ()
     folds: ClassVar[int] = 0  # axes at the end; those before are one to torch, or copied for that
     kept: ClassVar[Kept] = NOTHING  # for the backward pass, whatever the inputs
     kept_for_weights: ClassVar[bool] = False  # all of it, so that nothing is where they are frozen
@@ -484,7 +489,8 @@ class Layer(BaseModel):
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         """How many copies it keeps of an input that it `keeps`, in its place, by how inputs lie.
 
-        Default: one where axes that it `folds` are not one behind the other.
+        What is one for all samples and taken so has one in front. Default: one where axes that it
+        `folds` are not one behind the other.
         """
         return int(self.folds > 0 and not foldable(given[place], self.folds))
 

@@ -185,6 +185,10 @@ class Conv(Convolution):
         ({"kernel": 3, "padding": "same", "groups": "depthwise"}, ((4, 9, 10),)),
         ({"out": 8, "kernel": 4, "padding": "full", "dilation": 2}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "padding": 2, "padding_mode": "reflect"}, ((4, 9, 10),)),
+        (
+            {"out": 4, "kernel": 3, "stride": 2, "padding": "same", "padding_mode": "replicate"},
+            ((4, 9, 10),),
+        ),
         ({"out": 4, "kernel": 3, "reparam": "weight_norm"}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "spectral_norm", "bias": False}, ((4, 9, 10),)),
         ({"out": 4, "kernel": 3, "reparam": "weight_standard", "padding": 1}, ((4, 9, 10),)),
@@ -240,11 +244,10 @@ class Conv(Convolution):
         return (t.like((self.channels(t)[1], *sizes), map=True),)
 
     def keeps(self, t: TensorType) -> Kept:
-        filled = self.padding_mode != "zeros" and self.padding not in (0, "valid")
-        if not (filled or self.helped()):
-            return INPUT
-        inputs = (0,) if self.padding_mode in ("reflect", "replicate") else ()
-        return Kept(inputs=inputs, bytes=self.padded(t))
+        if self.padding_mode == "zeros" and not self.helped():
+            return INPUT  # otherwise torch pads first, be it by no cell
+        alone = (0,) if self.padding_mode in ("reflect", "replicate") else ()
+        return Kept(bytes=self.padded(t), alone=alone)
 
     def anywhere(self, t: TensorType) -> Call:
         if self.padding not in ("same", "causal"):

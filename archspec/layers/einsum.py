@@ -127,21 +127,25 @@ class Einsum(Layer):
         """One where torch can't see an input as a matrix for each cell that both have.
 
         Its axes are those that both inputs and the result have, then its own, then the summed, for
-        the second the summed first (ATen/native/Linear.cpp, sumproduct_pair).
+        the second the summed first (ATen/native/Linear.cpp, sumproduct_pair). The samples, `,`, are
+        axes of both but where one is for all: of that a copy is none of a sample.
         """
+        sizes, strides = given[place]
         terms, out = self.parts
-        own, other = terms[place], terms[1 - place]
+        own, out = f",{terms[place]}", f",{out}"
+        other = terms[1 - place] if given[1 - place][0][0] == 1 else f",{terms[1 - place]}"
+        if sizes[0] == 1:
+            return 0
         summed = sorted(set(own) & set(other) - set(out))
         if not summed:  # a product cell by cell
             return 0
         both = [letter for letter in out if letter in own and letter in other]
         rest = [letter for letter in out if letter in own and letter not in other]
         groups = (both, rest, summed) if place == 0 else (both, summed, rest)
-        sizes, strides = given[place]
-        order = [0, *(1 + own.index(letter) for group in groups for letter in group)]
-        cells = [math.prod(sizes[1 + own.index(letter)] for letter in group) for group in groups]
+        order = [own.index(letter) for group in groups for letter in group]
+        cells = tuple(math.prod(sizes[own.index(letter)] for letter in group) for group in groups)
         seen = tuple(sizes[axis] for axis in order), tuple(strides[axis] for axis in order)
-        return int(viewed(seen, (sizes[0] * cells[0], *cells[1:])) is None)
+        return int(viewed(seen, cells) is None)
 
     def call(self, *ins: TensorType) -> Call:
         terms, out = self.parts

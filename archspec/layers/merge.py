@@ -30,7 +30,7 @@ from archspec.layers.base import (
     along,
 )
 from archspec.layers.fields import Axis, Flag, Number, Size, alone
-from archspec.layers.strides import Lying
+from archspec.layers.strides import Lying, Strides, foldable, in_order
 from archspec.layers.window import Alike, expect_dtype
 from archspec.text.words import joined
 
@@ -310,13 +310,33 @@ class Matmul(Layer):
         return Kept(factors=(0, 1))
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        """As many as it takes for the axes in front, where torch repeats what it broadcasts."""
-        both = zip(*(sizes[:-2] for sizes, _ in given.values()), strict=True)
-        repeats = math.prod(map(max, both)) // math.prod(given[place][0][:-2])
-        return repeats if repeats > 1 else super().copies(place, given)
+        """As many as it takes for the axes in front, where torch repeats what it broadcasts.
+
+        One matrix for all samples that learns is not repeated: what it is multiplied by becomes one
+        matrix too, the second turned (at::native's should_fold).
+        """
+        (sizes, strides), (others, _) = given[place], given[1 - place]
+        if len(sizes) == 3 and others[0] == 1 < sizes[0]:
+            return int(not foldable(_turned(given[place]) if place else given[place], 1))
+        front = tuple(map(max, sizes[:-2], others[:-2]))
+        own = (0 if n < many else s for n, many, s in zip(sizes, front, strides, strict=False))
+        wide = (*front, *sizes[-2:]), (*own, *strides[-2:])
+        return 0 if foldable(wide, 2) else math.prod(front[1:]) // math.prod(sizes[1:-2])
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """In order, but for a product with one matrix for all samples, which is made turned."""
+        first, second = (sizes[0] for sizes, _ in given)
+        turned = len(out) == 3 and first == 1 < second
+        return _turned((out, in_order((out[0], out[2], out[1]))))[1] if turned else None
 
     def call(self, *ins: TensorType) -> Call:
         return Call(None, forward="x0 @ x1", broadcast=True)
+
+
+def _turned(lying: Lying) -> Lying:
+    """With the last two axes exchanged."""
+    (*front, rows, columns), (*steps, by_row, by_column) = lying
+    return (*front, columns, rows), (*steps, by_column, by_row)
 
 
 class Concat(Layer):

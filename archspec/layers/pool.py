@@ -77,10 +77,10 @@ class Pool(Windowed):
                 raise BadArgument("padding", message, "put a `pad` before it", "E217")
 
     def helped(self) -> bool:
-        kernel, _, dilation = self.window
+        axes = per_axis(*self.window)
         # torch's pools pad at most half the kernel, the dilation not counted
-        dilated = self.around == "same" and dilation != 1 and kernel != 1
-        return dilated or super().helped()
+        dilated = any(1 not in (kernel, dilation) for kernel, _, dilation in axes)
+        return (self.around == "same" and dilated) or super().helped()
 
     def infer(self, t: TensorType) -> tuple[TensorType, ...]:
         slides = self.slides_on(t)  # refuses what has no channels

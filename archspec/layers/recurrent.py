@@ -195,11 +195,14 @@ class Lstm(Recurrent):
         inner = self.layers * self.directions - (self.directions == 1)
         states = inner * steps * self.hidden + 4 * self.layers * wide
         outputs = (0,) if self.directions == 1 else ()
-        return Kept(inputs=(0,), outputs=outputs, bytes=4 * (spaces + between + states))
+        # given states of one layer are those before the first step; of several each keeps a part
+        firsts = (1, 2) if self.layers * self.directions == 1 and len(ins) > 2 else ()
+        own = spaces + between + states - len(firsts) * self.hidden
+        return Kept(inputs=(0, *firsts), outputs=outputs, bytes=4 * own)
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
-        """One for both directions, with the steps in front."""
-        return int(not in_order_by_steps(given[0]))
+        """One for both directions, with the steps in front; a state in order."""
+        return int(not (is_in_order if place else in_order_by_steps)(given[place]))
 
     examples = (*_EXAMPLES, ({"hidden": 6}, ((7, 5), (1, 6), (1, 6))))
 

@@ -41,7 +41,7 @@ def export(
     match = matcher(table(program), header, first=True)
     found: dict[str, Tensor] = {}
     parts: dict[str, dict[int, Tensor]] = {}
-    for name, value in origin.bare(model)[0].state_dict().items():
+    for name, value in origin.state(origin.bare(model)[0]).items():
         recipe = match(name)
         if recipe is None:
             continue

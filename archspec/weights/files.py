@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from archspec.weights import entries, folders, prefixes, shards
 from archspec.weights import header as headers
 from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError, some, unusable
-from archspec.weights.recipes import Stored
+from archspec.weights.recipes import Stored, elsewhere, odd, twins
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +71,10 @@ def given(state: Mapping[str, Any], name: str = "state_dict") -> Archive:
             message = f"`{name}` holds `{headers.plain(str(key))}`, {what}; not name -> tensor"
             raise WeightsError("E605", message, "give the model's state_dict alone")
         headers.printable(key, name)
-        if value.layout is not torch.strided or value.is_quantized or value.is_nested:
+        if elsewhere(value):
+            message = f"`{key}` in `{name}` is a {type(value).__name__}, no plain tensor"
+            raise WeightsError("E608", message, "give a full tensor: of a DTensor `full_tensor()`")
+        if odd(value):
             message = f"`{key}` in `{name}` is no plain tensor of numbers ({value.layout})"
             raise WeightsError("E608", message, "save it dense, as float32")
         header[key] = Stored.of(value)
@@ -138,37 +142,38 @@ def opened(path: str | Path, most: int | None = None, pick: Pick = WHOLE) -> Ite
 
     `most`: bytes that it may have; `pick`: which of its tensors. Raises WeightsError.
     """
-    with ExitStack() as stack:
-        file = folders.weights(Path(path))
-        yield named(stack.enter_context(_read(file, most, pick)), pick)
+    yield named(_read(folders.weights(Path(path)), most, pick), pick)
 
 
-@contextmanager
-def _read(path: Path, most: int | None, pick: Pick) -> Iterator[Archive]:
-    """A file as it is, its names not yet looked at."""
-    name = path.name
-    with _regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        _in_proportion(name, size, most)
-        start = file.read(8)
-        file.seek(0)
-        if start[:4] == b"PK\x03\x04":
-            from archspec.weights import zips
+def _read(path: Path, most: int | None, pick: Pick, *, shard: bool = False) -> Archive:
+    """A file as it is, its names not yet looked at; a `shard` is no index of others."""
+    try:
+        with _regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            _in_proportion(path.name, size, most)
+            start = file.read(8)
+            file.seek(0)
+            if start[:4] == b"PK\x03\x04":
+                return _zip(file, path, pick)
+            if pick.entry is not None:
+                message = f"`{path.name}` has no entries: it is no checkpoint that torch.save wrote"
+                raise WeightsError("E605", message, f"leave out {said('entry', pick.entry)}")
+            if start[:1] == b"{" and int.from_bytes(start, "little") + 8 > size and not shard:
+                return _sharded(path, shards.read(file, size, path.name), most)
+            _recognised(start, size, path.name)
+            return _safetensors(file, path, size)
+    except OSError as failed:
+        raise unusable(path.name, f"cannot be read: {failed.strerror or failed}") from None
 
-            state, notes = zips.read(file, path, pick)
-            found = given(state, name)
-            sound = cache(lambda: zips.sound(path))
-            yield replace(found, tensor=_after(sound, found.tensor), notes=notes)
-            return
-        if pick.entry is not None:
-            message = f"`{name}` has no entries: it is no checkpoint that torch.save wrote"
-            raise WeightsError("E605", message, f"leave out {said('entry', pick.entry)}")
-        if start[:1] == b"{" and int.from_bytes(start, "little") + 8 > size:
-            with _sharded(path, shards.read(file, size, name), most) as whole:
-                yield whole
-            return
-        _recognised(start, size, name)
-        yield _safetensors(file, path, size)
+
+def _zip(file: IO[bytes], path: Path, pick: Pick) -> Archive:
+    """What is meant of a file that torch.save wrote."""
+    from archspec.weights import zips
+
+    state, notes = zips.read(file, path, pick)
+    found = given(state, path.name)
+    sound = cache(lambda: zips.sound(path))
+    return replace(found, tensor=_after(sound, found.tensor), notes=notes)
 
 
 def _after(first: Callable[[], None], tensor: Callable[[str], Tensor]) -> Callable[[str], Tensor]:
@@ -179,25 +184,21 @@ def _after(first: Callable[[], None], tensor: Callable[[str], Tensor]) -> Callab
     return then
 
 
-@contextmanager
-def _sharded(path: Path, files: Mapping[str, list[str]], most: int | None) -> Iterator[Archive]:
+def _sharded(path: Path, files: Mapping[str, list[str]], most: int | None) -> Archive:
     """The files of an index, as one."""
     header: dict[str, Stored] = {}
     homes: dict[str, Archive] = {}
-    with ExitStack() as stack:
-        for shard, names in files.items():
-            archive = stack.enter_context(_read(path.parent / shard, most, WHOLE))
-            if set(names) != set(archive.header):
-                odd = sorted(set(names) ^ set(archive.header))
-                message = f"`{path.name}` and `{shard}` do not agree about {some(odd)}"
-                raise WeightsError("E604", message, "fetch the index and its files again")
-            header |= archive.header
-            homes |= dict.fromkeys(names, archive)
-        _in_proportion(
-            path.name, sum((path.parent / shard).stat().st_size for shard in files), most
-        )
-        notes = (f"an index of {len(files):,} files",)
-        yield Archive(path.name, header, lambda key: homes[key].tensor(key), notes=notes)
+    for shard, names in files.items():
+        archive = _read(path.parent / shard, most, WHOLE, shard=True)
+        if set(names) != set(archive.header):
+            strange = sorted(set(names) ^ set(archive.header))
+            message = f"`{path.name}` and `{shard}` do not agree about {some(strange)}"
+            raise WeightsError("E604", message, "fetch the index and its files again")
+        header |= archive.header
+        homes |= dict.fromkeys(names, archive)
+    _in_proportion(path.name, sum((path.parent / shard).stat().st_size for shard in files), most)
+    notes = (f"an index of {len(files):,} files",)
+    return Archive(path.name, header, lambda key: homes[key].tensor(key), notes=notes)
 
 
 def named(archive: Archive, pick: Pick) -> Archive:
@@ -296,10 +297,11 @@ def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, st
     error = _library().SafetensorError
     from safetensors.torch import save_file
 
-    again = _twins(tensors)
+    again = twins(tensors)
     plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
     try:
         save_file(plain, path, metadata={"format": "pt", **metadata, **again})
+        _settle(path)
     except error as failed:
         number = _NUMBERED.search(str(failed))
         if number is None:
@@ -307,16 +309,19 @@ def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, st
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
-def _twins(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names of tensors that are another whole, with the first name of that."""
-    first: dict[Any, str] = {}
-    found = {}
-    for name, value in tensors.items():
-        place = value.data_ptr()  # 0: it holds nothing
-        key = (place, value.shape, value.stride(), value.dtype) if place else name
-        if first.setdefault(key, name) != name:
-            found[name] = first[key]
-    return found
+def _settle(path: Path) -> None:
+    """Puts the texts of a header in order: safetensors writes them in another one each time.
+
+    Equal weights are equal files so, with one SHA-256.
+    """
+    with path.open("rb+") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(size)
+        if len(text) == size:
+            file.seek(8)
+            file.write(text)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

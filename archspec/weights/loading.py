@@ -17,6 +17,7 @@ from archspec.align import Mark, align, marks
 from archspec.language import Spec as Document
 from archspec.language.weights import SOURCES
 from archspec.network import Program
+from archspec.text.options import said
 from archspec.version import VERSION
 from archspec.weights import adapt, files, origin, parts, prefixes, sources, transfer
 from archspec.weights.entries import Pick
@@ -96,12 +97,8 @@ def load(
     program = origin.program_of(model, spec)
     inner, around = origin.bare(model)
     ties = origin.ties(inner)
-    tensors = {name: value for name, value in inner.state_dict().items() if name not in ties}
-    if any(value.is_meta for value in tensors.values()):
-        help = "model.to_empty(device=…)"
-        if program is not None and _made_once(program.graph):
-            help = "build it where it is to be: to_empty would part tied weights and lose constants"
-        raise WeightsError("E614", "the model is on the meta device", help)
+    tensors = {n: value.detach() for n, value in origin.state(inner).items() if n not in ties}
+    _writable(tensors, program)
     wanted = {name: Stored.of(value) for name, value in tensors.items()}
     title = program.name if program is not None else type(inner).__name__
     how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
@@ -109,7 +106,7 @@ def load(
         new = transfer.values(report, archive)
     own = sorted(map(_memory, tensors.values()))
     apart = {  # of a source that is the model's own, nothing may change before it is read
-        name: value.clone() if _meets(_memory(value), own) else value for name, value in new.items()
+        name: value.clone() if _meets(value, own) else value for name, value in new.items()
     }
     with torch.no_grad():
         for name, value in apart.items():
@@ -120,19 +117,51 @@ def load(
     return report
 
 
+def _writable(tensors: Mapping[str, Tensor], program: Program | None) -> None:
+    """Raises WeightsError unless each of a model's tensors can take numbers of its own."""
+    if any(value.is_meta for value in tensors.values()):
+        help = "model.to_empty(device=…)"
+        if program is not None and _made_once(program.graph):
+            help = "build it where it is to be: to_empty would part tied weights and lose constants"
+        raise WeightsError("E614", "the model is on the meta device", help)
+    end, before = 0, ""
+    spans = sorted((*_span(value), name) for name, value in tensors.items() if value.numel())
+    for start, stop, name in spans:
+        if start < end or _repeats(tensors[name]):
+            what = f"`{before}` and `{name}`" if start < end else f"the numbers of `{name}`"
+            help = "give each memory of its own: `.clone()`; what is one weight is one Parameter"
+            raise WeightsError("E614", f"{what} share memory in the model", help)
+        if stop > end:
+            end, before = stop, name
+
+
+def _span(value: Tensor) -> tuple[int, int]:
+    """Where the numbers of a tensor begin and end in memory."""
+    start = value.data_ptr()
+    last = sum((n - 1) * step for n, step in zip(value.shape, value.stride(), strict=True))
+    return start, start + (last + 1) * value.element_size()
+
+
+def _repeats(value: Tensor) -> bool:
+    """Whether several of a tensor's numbers are one in memory, as `expand` makes them."""
+    return any(n > 1 and not step for n, step in zip(value.shape, value.stride(), strict=True))
+
+
 def _memory(value: Tensor) -> tuple[int, int]:
     """Where the storage of a tensor begins and ends."""
     storage = value.untyped_storage()
     return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
-def _meets(place: tuple[int, int], places: list[tuple[int, int]]) -> bool:
-    """Whether it shares bytes with one of places, in order and apart or the same.
+def _meets(value: Tensor, places: list[tuple[int, int]]) -> bool:
+    """Whether it may share bytes with one of places, in order and apart or the same.
 
-    A storage may lie inside another: of a slice of an array of numpy, for one.
+    A storage may lie inside another: of a slice of an array of numpy, for one. What processes
+    share may be mapped at several places.
     """
-    before = bisect_left(places, (place[1], 0)) - 1
-    return before >= 0 and places[before][1] > place[0]
+    start, stop = _memory(value)
+    before = bisect_left(places, (stop, 0)) - 1
+    return value.untyped_storage().is_shared() or (before >= 0 and places[before][1] > start)
 
 
 def plan(
@@ -200,7 +229,7 @@ def save(
     """
     program = origin.program_of(model, spec)
     inner, _ = origin.bare(model)
-    files.save(inner.state_dict(), path, _metadata(program), force=force)
+    files.save(origin.state(inner), path, _metadata(program), force=force)
 
 
 # ------------------------------------------------------------------ parts
@@ -289,13 +318,16 @@ def _prefixed(report: Report, spec: Document | None, archive: Archive, path: str
 
 
 def _rules(program: Program | None, how: _How) -> transfer.Rules:
-    paths = (how.allow,) if isinstance(how.allow, str) else tuple(how.allow)
+    paths = (how.allow,) if isinstance(how.allow, str) else how.allow
+    if not isinstance(paths, Iterable) or not all(isinstance(path, str) for path in paths):
+        message = f"{said('allow', ...)} is a list of paths of layers, not `{how.allow}`"
+        raise WeightsError("E617", message, f"for example {said('allow', ['fc'])}")
     head = program.spec.head if program is not None else ()
     stems = adapt.stems(program.graph) if program is not None else set[str]()
     section = program.spec.weights if program is not None else None
     ignore = section.ignore if section is not None else ()
     return transfer.Rules(
-        head, paths, stems, how.adapt_input, how.cast, ignore=ignore, ties=how.ties
+        head, tuple(paths), stems, how.adapt_input, how.cast, ignore=ignore, ties=how.ties
     )
 
 

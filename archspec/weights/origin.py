@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from archspec import network
+from archspec.weights.errors import WeightsError
+from archspec.weights.recipes import elsewhere, twins
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from archspec.network import Program
     from archspec.weights.reporting import Report
@@ -51,12 +53,26 @@ def bare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     return model, tuple(around)
 
 
+def state(model: nn.Module) -> dict[str, Tensor]:
+    """The state_dict of a module, its parameters themselves.
+
+    Raises WeightsError for what is no module, or one whose tensors hold no numbers of their own.
+    """
+    if not callable(getattr(model, "state_dict", None)):
+        message = f"weights are loaded into a module, and saved of one, not {type(model).__name__}"
+        raise WeightsError("E617", message, "archspec.build(…) makes one")
+    found: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    for name, value in found.items():
+        if elsewhere(value):
+            message = f"`{name}` of the model is a {type(value).__name__}, no plain tensor"
+            help = "load before it is sharded or quantised; save its full state_dict with torch"
+            raise WeightsError("E614", message, help)
+    return found
+
+
 def ties(model: nn.Module) -> dict[str, str]:
-    """The names that a model has for parameters of earlier names, with these."""
-    first: dict[int, str] = {}
-    named = model.named_parameters(remove_duplicate=False)
-    names = [(name, first.setdefault(id(value), name)) for name, value in named]
-    return {name: owner for name, owner in names if name != owner}
+    """The names that a model has for tensors of earlier names, with these. Raises WeightsError."""
+    return twins(state(model))
 
 
 def loaded(model: nn.Module, report: Report) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archspec.language.renames import Rename
 
@@ -45,3 +45,32 @@ class Recipe:
 
 
 Match = Callable[[str], Recipe | None]
+
+
+def odd(value: Tensor) -> bool:
+    """Whether a tensor is no plain array of numbers: sparse, quantised, nested."""
+    from torch import strided
+
+    return value.layout is not strided or value.is_quantized or value.is_nested
+
+
+def elsewhere(value: Tensor) -> bool:
+    """Whether a tensor's numbers are not in it: on several processes (DTensor), packed, imagined.
+
+    Such a subclass of Tensor has its own way to compute, which `copy_` and files know nothing of.
+    """
+    from torch import Tensor
+
+    return type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__
+
+
+def twins(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of tensors that are another whole, with the first name of that."""
+    first: dict[Any, str] = {}
+    found = {}
+    for name, value in tensors.items():
+        place = value.data_ptr()  # 0: it holds nothing, or is on the meta device
+        key = (place, value.shape, value.stride(), value.dtype) if place else id(value)
+        if first.setdefault(key, name) != name:
+            found[name] = first[key]
+    return found

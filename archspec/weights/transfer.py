@@ -258,12 +258,14 @@ def values(report: Report, archive: Archive) -> dict[str, Tensor]:
                 raise WeightsError("E612", message, help)
         if tuple(value.shape) != line.here.shape:
             value = adapt.channels(value, line.here.shape[1])
-        value = value.to(getattr(torch, line.here.dtype))
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        found[line.name] = new = value.to(getattr(torch, line.here.dtype))
+        if new.is_floating_point() and not bool(torch.isfinite(new).all()):
             message = f"`{line.name}` in `{archive.name}` holds numbers that are not finite"
             help = "the file is of a run that diverged, or was damaged: take an earlier one"
+            if bool(torch.isfinite(value).all()):
+                message = f"`{line.name}` in `{archive.name}` holds more than {line.here.dtype} can"
+                help = f"load it into a model of {str(value.dtype).removeprefix('torch.')}"
             raise WeightsError("E607", message, help)
-        found[line.name] = value
     return found
 
 

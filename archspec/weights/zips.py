@@ -12,13 +12,18 @@ import struct
 import warnings
 import zipfile
 from argparse import Namespace
+from collections import Counter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from archspec.weights import entries
 from archspec.weights import header as headers
 from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError, damaged, some, unusable
+from archspec.weights.recipes import odd
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OLDEST = (2, 10)  # weights_only of earlier releases could be got round
 
@@ -43,7 +48,7 @@ def read(file: IO[bytes], path: Path, pick: Pick) -> tuple[dict[str, Any], tuple
     Raises WeightsError.
     """
     name = path.name
-    _directory(file, name)
+    sizes = _directory(file, name)
     torch = _torch()
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
@@ -55,9 +60,13 @@ def read(file: IO[bytes], path: Path, pick: Pick) -> tuple[dict[str, Any], tuple
         said = " ".join(str(bad).split())[:120]
         raise unusable(name, f"cannot be read: {headers.plain(said)}") from None
     state, notes = entries.chosen(found, name, pick)
+    storages = {}
     for key, value in state.items():
-        if isinstance(value, torch.Tensor):
-            _stored(str(key), value, torch, name)
+        if isinstance(value, torch.Tensor) and not odd(value) and not value.is_meta:
+            _stored(str(key), value, name)
+            storages[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+    if Counter(filter(None, storages.values())) - sizes:  # a map reads on, into what comes behind
+        raise damaged(name, "tensors have more bytes than its entries")
     return state, notes
 
 
@@ -79,8 +88,11 @@ def sound(path: Path) -> None:
                 raise damaged(path.name, f"the bytes of `{place}` are not those saved") from None
 
 
-def _directory(file: IO[bytes], name: str) -> None:
-    """Raises WeightsError for a zip that torch.save does not write."""
+def _directory(file: IO[bytes], name: str) -> Counter[int]:
+    """How many entries are of so many bytes.
+
+    Raises WeightsError for a zip that torch.save does not write.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -89,6 +101,9 @@ def _directory(file: IO[bytes], name: str) -> None:
         raise damaged(name, cut) from None
     size = file.seek(0, 2)
     headers.bounded(len(entries), name)
+    for place, times in Counter(entry.filename for entry in entries).most_common(1):
+        if times > 1:  # of which the one that is checked need not be the one that is read
+            raise damaged(name, f"it has `{headers.plain(place)}` twice")
     for entry in entries:
         kind = _KINDS.get(entry.filename.rpartition("/")[2])
         if kind is not None:
@@ -106,6 +121,7 @@ def _directory(file: IO[bytes], name: str) -> None:
     if pickles[0].file_size > headers.HEADER:
         message = f"`{name}` describes its tensors in {pickles[0].file_size:,} bytes"
         raise WeightsError("E606", message, f"at most {headers.HEADER:,} are read")
+    return Counter(entry.file_size for entry in entries)
 
 
 def _torch() -> Any:
@@ -138,14 +154,12 @@ def _refused(path: Path, name: str) -> WeightsError:
     return WeightsError("E605", message, help)
 
 
-def _stored(key: str, value: Any, torch: Any, name: str) -> None:
+def _stored(key: str, value: Tensor, name: str) -> None:
     """Raises WeightsError where a tensor claims more elements than the file stores for it."""
-    if value.is_meta or value.layout is not torch.strided or value.is_quantized or value.is_nested:
-        return  # said of any state_dict
-    bytes = value.numel() * value.element_size()
-    if bytes > value.untyped_storage().nbytes():
+    bytes, stored = value.numel() * value.element_size(), value.untyped_storage().nbytes()
+    if bytes > stored:
         message = (
             f"`{headers.plain(key)}` in `{name}` claims {bytes:,} bytes of which "
-            f"{value.untyped_storage().nbytes():,} are stored"
+            f"{stored:,} are stored"
         )
         raise WeightsError("E606", message, _ALONE)

@@ -1,8 +1,9 @@
 """What every op keeps for the backward pass, of inputs that lie in memory in all manner of ways.
 
 A seed is one example of one op. Its inputs, and some of other sizes (one channel, one cell of
-space), are in order, channels last, turned, parts of larger ones, repeated; what is kept of the op
-and of sines of what it takes and gives is held against torch's own hooks.
+space), are in order, channels last, turned, parts of larger ones, repeated, or weights, which are
+one for all samples. What is kept of the op and of sines of what it takes and gives is held against
+torch's own hooks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ Laid = tuple[Shape, list[dict[str, Any]]]  # the shape of an input, what makes o
 Case = tuple[str, dict[str, Any], tuple[Shape, ...]]
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 # roi_align and nms run as stand-ins where torchvision's do not load; the others take no tensor
+_FOR_ALL = {
+    "the first is one for all samples": (0, 1),
+    "all are one for all samples": (0, 9),
+    "all but the first are one for all samples": (1, 9),
+}
 _LEFT_OUT = frozenset({"roi_align", "nms", "parameter", "constant", "activation"})
 
 
@@ -42,7 +48,7 @@ def trial(seed: int, folder: Path) -> Iterator[str]:
     op, args, given = cases()[seed % len(cases())]
     for shapes in dict.fromkeys(others(given)):
         dtypes = (*REGISTRY[op].example_dtypes, *("float",) * len(shapes))
-        for how in layouts(max(shapes, key=len)):
+        for how in (*layouts(max(shapes, key=len)), *_FOR_ALL):
             text = written(op, args, [(*pair, how) for pair in zip(shapes, dtypes, strict=False)])
             yield compared(text, f"{op} {flow(args)} on {shapes}, {how}")
 
@@ -111,6 +117,10 @@ def written(op: str, args: dict[str, Any], given: list[tuple[Shape, str, str]]) 
         body += [{"id": f"v{i}_{k}", **step} for k, step in enumerate(steps)]
         names[-1] = body[-1]["id"]
         body.append({"id": f"s{i}", "sin": None})
+        first, behind = _FOR_ALL.get(how, (0, 0))
+        if first <= i < behind:
+            names[-1] = f"w{i}"
+            body.append({"id": names[-1], "parameter": list(shape)})
     body.append({"id": "y", "from": names if len(names) > 1 else names[0], op: args or None})
     gives = create(op, args).gives
     body.append({"id": "s", "from": f"y.{gives[0]}" if len(gives) > 1 else "y", "sin": None})

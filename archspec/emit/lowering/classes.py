@@ -104,10 +104,27 @@ def write_class(plan: Plan, info: Info) -> None:
         if len(bodies) == len(plan.parts)
         else all(links.paths_in_places(p) for _, p in plan.parts)
     )
+    sink = _walked(plan)
+    found = [_found(rows, values) for values in plan.outputs.values()]
+    for row in rows:
+        row.vals = {}
+    if unit.root:
+        unit.whole.walked()
+    forward = _lines_of_forward(plan, info, ins, found)
+    if isinstance(sink, Positional):
+        modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
+        unit.init.append(Line(call("super().__init__", modules)))
+    _close(plan, info, ins, found, forward)
+
+
+def _walked(plan: Plan) -> Positional | Members:
+    """Where the modules have gone: members and steps are in the unit then."""
+    unit = plan.scope.unit
     sink = Positional(unit, "layers", name("self")) if unit.listed else Members(unit)
     site = Site(plan.scope, sink, unit.init, unit.steps)
+    bodies = [(r, b) for r, b in plan.parts if isinstance(b, Body)]
     if len(bodies) == len(plan.parts):
-        walk(site, list(zip(rows, bodies, strict=True)))
+        walk(site, bodies)
     else:
         assert plan.item is not None
         within(site, Place(plan.scope, plan.item, plan.parts))
@@ -117,16 +134,7 @@ def write_class(plan: Plan, info: Info) -> None:
     if isinstance(sink, Positional):
         sink.trim()
         unit.lengths["self"] = sink.count
-    found = [_found(rows, values) for values in plan.outputs.values()]
-    for row in rows:
-        row.vals = {}
-    forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
-    if isinstance(sink, Positional):
-        modules = ast.List(sink.elements) if sink.variable is None else name(sink.variable)
-        unit.init.append(Line(call("super().__init__", modules)))
-    forward = lists.gathered(forward, lists.lists_of(plan.names))
-    info.outputs = _returned_names(tuple(plan.outputs), forward)
-    _close(plan, info, ins, found, forward)
+    return sink
 
 
 def _comprehended(unit: Unit, elements: ast.List) -> None:
@@ -172,6 +180,16 @@ def _chain(plan: Plan, pairs: list[tuple[Row, Body]]) -> Flow:
 
 
 # ---------------------------------------------------------------- forward
+
+
+def _lines_of_forward(
+    plan: Plan, info: Info, ins: list[Flow], found: list[list[Flow]]
+) -> list[str]:
+    """Its lines at once: its tree would take more than all else that is there by then."""
+    forward = _forward(plan, ins, dict(zip(plan.outputs, found, strict=True)))
+    forward = lists.gathered(forward, lists.lists_of(plan.names))
+    info.outputs = _returned_names(tuple(plan.outputs), forward)
+    return write(forward, 2)
 
 
 def _forward(plan: Plan, ins: list[Flow], outputs: dict[str, list[Flow]]) -> list[Stmt]:
@@ -297,9 +315,9 @@ def _dict(outputs: dict[str, list[str]], listed: frozenset[str]) -> ast.expr:
 
 
 def _close(
-    plan: Plan, info: Info, ins: list[Flow], outs: list[list[Flow]], forward: list[Stmt] | None
+    plan: Plan, info: Info, ins: list[Flow], outs: list[list[Flow]], forward: list[str] | None
 ) -> None:
-    """The class's text and signature, once its statements and steps are there."""
+    """The class's text and signature, once its statements and the lines of forward are there."""
     unit = plan.scope.unit
     if plan.last is not None:
         unit.init += plan.last()
@@ -338,7 +356,7 @@ def _close(
 
 def _text(
     plan: Plan, info: Info, flows: tuple[list[Flow], list[list[Flow]]], init: list[Stmt],
-    forward: list[Stmt] | None,
+    forward: list[str] | None,
 ) -> None:  # fmt: skip
     numbered = any(m.isdigit() for m in plan.scope.unit.members)
     listed = "nn.ModuleList" if plan.scope.unit.listed or numbered else "nn.Module"
@@ -349,8 +367,7 @@ def _text(
         lines += ["", *signature("__init__", parameters, "None"), *write(init, 2)]
     if forward is not None:
         returned = plan.returns or _returned(flows[1])
-        lines += ["", *signature("forward", lists.signature(plan.names), returned)]
-        lines += write(forward, 2)
+        lines += ["", *signature("forward", lists.signature(plan.names), returned), *forward]
     if plan.frozen.still:
         lines += ["", *signature("train", ["mode: bool = True"], "Self")]
         lines += write(plan.frozen.train(name(f"self.{plan.frozen.flag}")), 2)

@@ -164,7 +164,7 @@ def sizes_of(rows: Sequence[Row], shape: Shape, values: Sequence[Value]) -> list
     return found
 
 
-@lru_cache(4096)
+@lru_cache(128)
 def _one(number: int, terms: tuple[tuple[str, int], ...]) -> Sym:
     """A size as one object: most flows have those of the flow before."""
     return Sym(number, dict(terms))

@@ -6,16 +6,24 @@ expanded at two other values of the param, and the class is written for all thre
     growth: 32    expanded with 64 and 96 as well: `nn.Linear(256 + 24 * growth, classes)` is right
                   in all three, so `growth` stays an argument
     depth: 50     with 100 there is no such network, so it is no argument
+
+Where these networks are too large to be held at once, the class is written for the network alone,
+and then tried at the other values (`trials.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from archspec.deep import deep
+from archspec.emit.lowering.dividing import calls, items_of
+from archspec.emit.lowering.file import text_of
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.root import write_root
+from archspec.emit.lowering.scope import Info
+from archspec.emit.lowering.trials import DECIDES, steps, wrong
 from archspec.emit.lowering.whole import Whole, Witnessed
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
@@ -24,8 +32,9 @@ from archspec.expressions import Expr
 from archspec.language import Init
 
 WITNESSED = 10_000  # nodes: larger networks are written with all numbers in place
+_BESIDE = 4_000  # copies of items, those of the network too, that a class is written for at once
 _GROUPS = 24  # of params that change at once: with as many params or fewer, each changes alone
-_DECIDES = "it decides what there is, or a number that no expression follows"
+_ROUNDS = 4  # of writing a class and trying it
 
 
 class Witnesses(NamedTuple):
@@ -33,58 +42,100 @@ class Witnesses(NamedTuple):
 
     kept: dict[str, list[Instance]]
     numbers: dict[str, str]  # the others, which are written as numbers, and why
+    fit: bool = True  # or there are too many copies in them; then there are none here
 
 
-def lower(again: Again, name: str, init: Init | None) -> Whole:
-    """The classes of a network, those that are called first.
+class Lowered(NamedTuple):
+    """The file of a network, its classes, and why its params are arguments or none.
+
+    `roots` are the network and its witnesses, `kept` the params that may be arguments, `numbers`
+    the others; `imported` and `functions` is what the file takes from packages.
+    """
+
+    text: str
+    order: list[Info]  # those that are called first; their lines are in the text
+    roots: list[Instance]
+    kept: tuple[str, ...]
+    numbers: Mapping[str, str]
+    imported: Mapping[str, str]
+    functions: frozenset[str]
+
+
+def lower(again: Again, name: str, init: Init | None, origin: str = "") -> Lowered:
+    """The classes of a network, and the file of them; `origin` is what that is written from.
 
     `again` expands the network and its blocks at other values.
     """
     with deep():
-        return _lower(again, class_name(name), init)
+        return _lower(_Tries(again, class_name(name), init, origin))
 
 
 class _Tries:
     """Writes a network's classes with some of its params as arguments."""
 
-    def __init__(self, again: Again, title: str, init: Init | None) -> None:
-        self.again, self.title, self.init = again, title, init
+    def __init__(self, again: Again, title: str, init: Init | None, origin: str) -> None:
+        self.again, self.title, self.init, self.origin = again, title, init, origin
         self.tried = Witnessed(again, again.root.size <= WITNESSED)
 
-    def write(self, found: Witnesses) -> Whole:
-        """The classes; written anew where classes have come that were tried at no other value."""
+    def write(self, found: Witnesses) -> tuple[Lowered, set[str]]:
+        """The classes, and the params that decide, unseen by the text, what there is.
+
+        Written anew where classes have come that were tried at no other value.
+        """
+        roots, kept = [self.again.root, *_rows(found.kept)], tuple(found.kept)
         while True:
-            roots = [self.again.root, *_rows(found.kept)]
-            whole = Whole(roots, self.title, list(found.kept), self.init, self.tried)
-            whole.numbers = found.numbers
+            whole = Whole(roots, self.title, kept, self.init, self.tried)
             write_root(whole)
             if not self.tried.more():
-                return whole
+                text = text_of(whole, self.origin)
+                used = whole.imported, whole.functions
+                lowered = Lowered(text, whole.order, roots, kept, found.numbers, *used)
+                return lowered, whole.deciding & {*kept}
+            del whole  # before there is the next
 
     def holds(self, param: str) -> bool:
         """Whether one param by itself may be an argument."""
         args: Mapping[str, Any] = self.again.root.args
         others = _others({param: args[param]}, self.again)
         try:
-            whole = self.write(Witnesses({param: others}, {}))
+            _, deciding = self.write(Witnesses({param: others}, {}))
         except PlainError:
             return False
-        return len(others) == 2 and param not in whole.deciding
+        return len(others) == 2 and not deciding
 
     def without(self, found: Witnesses, gone: Iterable[str], why: str) -> Witnesses:
         """The same, with some params as numbers; the witnesses of others may have changed these."""
         return _witnesses(self.again, {**found.numbers, **dict.fromkeys(gone, why)})
 
+    def apart(self) -> Lowered:
+        """The classes of a network whose witnesses are too large to be walked beside it."""
+        numbers = _numbers(self.again.root, {})
+        for _ in range(_ROUNDS):
+            kept = [p for p in self.again.root.args if p not in numbers]
+            try:
+                lowered, deciding = self.write(Witnesses({p: [] for p in kept}, numbers))
+            except PlainError as failed:
+                numbers |= dict.fromkeys(kept, str(failed))
+                break
+            why = dict.fromkeys(deciding, DECIDES) or wrong(lowered.text, kept, self.again)
+            if not why:
+                return lowered
+            del lowered  # before there is the next
+            numbers |= why
+        every = dict.fromkeys(self.again.root.args, DECIDES)
+        return self.write(Witnesses({}, {**every, **numbers}))[0]
 
-def _lower(again: Again, title: str, init: Init | None) -> Whole:
+
+def _lower(tries: _Tries) -> Lowered:
     """First all params are tried at once; where that fails, one by one."""
-    tries, found = _Tries(again, title, init), _witnesses(again, {})
+    found = _witnesses(tries.again, {}, _BESIDE)
+    if not found.fit:
+        return tries.apart()
     while True:
         try:
-            whole = tries.write(found)
-            guilty = whole.deciding & set(found.kept)
+            lowered, guilty = tries.write(found)
             if not guilty:
-                return whole
+                return lowered
         except PlainError as failed:
             if not found.kept:
                 raise
@@ -92,12 +143,12 @@ def _lower(again: Again, title: str, init: Init | None) -> Whole:
         if not guilty:
             break
         alone = [p for p in guilty if not tries.holds(p)]
-        found = tries.without(found, alone or guilty, _DECIDES)
-    wrong = [p for p in found.kept if not tries.holds(p)]
-    found = tries.without(found, wrong, _DECIDES)
+        found = tries.without(found, alone or guilty, DECIDES)
+    others = [p for p in found.kept if not tries.holds(p)]
+    found = tries.without(found, others, DECIDES)
     while True:
         try:
-            return tries.write(found)
+            return tries.write(found)[0]
         except PlainError as why:
             if not found.kept:
                 raise
@@ -122,22 +173,30 @@ def _rows(kept: Mapping[str, list[Instance]]) -> list[Instance]:
     return list({id(w): w for found in kept.values() for w in found}.values())
 
 
-def _witnesses(again: Again, given: Mapping[str, str]) -> Witnesses:
+def _witnesses(again: Again, given: Mapping[str, str], most: float = math.inf) -> Witnesses:
     """Those of each param but of `given`, which are numbers; of many params several change at once.
+
+    At `most` so many copies of items are in them, in the network, and in each that is refused where
+    several params change.
 
     300 params, each the width of a layer, make 48 networks of 300 layers, not 600. Params that
     cannot change together are tried in halves, at last alone.
     """
     args: Mapping[str, Any] = again.root.args
-    why = {p: given.get(p) or _fixed(again.root, p, value) for p, value in args.items()}
-    numbers = {param: reason for param, reason in why.items() if reason}
-    free = [param for param in args if not why[param]]
+    numbers = _numbers(again.root, given)
+    free = [param for param in args if param not in numbers]
     size = -(-len(free) // _GROUPS) or 1
     groups = [free[i : i + size] for i in range(0, len(free), size)]
     found: dict[str, list[Instance]] = {}
+    known, seen = again.known(), set[int]()
+    most -= (own := _copies([again.root], seen))
     while groups:
         group = groups.pop()
         others = _others({param: args[param] for param in group}, again)
+        most -= _copies(others, seen) if len(others) == 2 or len(group) == 1 else own
+        if most < 0:
+            again.forget(known)
+            return Witnesses({}, numbers, fit=False)
         if len(others) == 2:
             found |= dict.fromkeys(group, others)
         elif len(group) > 1:
@@ -148,63 +207,60 @@ def _witnesses(again: Again, given: Mapping[str, str]) -> Witnesses:
     return Witnesses({param: found[param] for param in args if param in found}, numbers)
 
 
-def _fixed(root: Instance, param: str, value: Any) -> str:
+def _copies(instances: Iterable[Instance], seen: set[int]) -> int:
+    """How many copies of items are in these, and in what they call that is not `seen` yet."""
+    count, stack = 0, [i for i in instances if id(i) not in seen]
+    while stack:
+        instance = stack.pop()
+        seen.add(id(instance))
+        bodies = [instance.body]
+        while bodies:
+            for copy in bodies.pop().copies():
+                count += 1
+                bodies += copy.parts()
+                if copy.instance is not None and id(copy.instance) not in seen:
+                    seen.add(id(copy.instance))
+                    stack.append(copy.instance)
+    return count
+
+
+def _numbers(root: Instance, given: Mapping[str, str]) -> dict[str, str]:
+    """The params that are not tried at all, and why."""
+    handed = _handed_on(root)
+    why = {p: given.get(p) or _fixed(root, p, handed) for p in root.args}
+    return {param: reason for param, reason in why.items() if reason}
+
+
+def _fixed(root: Instance, param: str, handed: Set[str]) -> str:
     """Why other values of a param are not even tried; "" where they are."""
+    value = root.args[param]
     if root.size > WITNESSED:
         return f"the network has more than {WITNESSED:,} nodes"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "it is no number, so other values are not tried"
     if isinstance(root.block.params.get(param), Expr):
         return "it follows from others"
-    if isinstance(value, float) and passed_on(root, param):
+    if isinstance(value, float) and param in handed:
         return "it is a factor, and would go through every block's arguments"
     return ""
 
 
-def passed_on(root: Instance, param: str) -> bool:
-    """Whether a block call takes the param, or a block's default reads it."""
+def _handed_on(root: Instance) -> set[str]:
+    """The params that block calls take, or blocks' defaults read."""
     blocks = root.spec.blocks.values() if root.spec is not None else ()
-    if any(param in names for block in blocks for names in block.inherited.values()):
-        return True
-    stack = list(root.block.items)
-    while stack:
-        item = stack.pop()
-        if (item.op[0].isupper() or item.op == "call") and any(
-            isinstance(v, Expr) and param in v.names for v in item.args.values()
-        ):
-            return True
-        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
-    return False
+    found = {name for block in blocks for names in block.inherited.values() for name in names}
+    for item in filter(calls, items_of(root.block)):
+        found.update(n for v in item.args.values() if isinstance(v, Expr) for n in v.names)
+    return found
 
 
 def _others(values: Mapping[str, float], again: Again) -> list[Instance]:
     """Two networks at other values of these params, or as many of them as the spec accepts."""
     found: list[Instance] = []
-    for changed in _steps(values):
+    for changed in steps(values):
         instance = again.network(changed)
         if instance is not None:
             found.append(instance)
         if len(found) == 2:
             break
     return found
-
-
-def _steps(values: Mapping[str, float]) -> Iterator[dict[str, float]]:
-    """Other values of params: of several such that what was equal no longer is."""
-    if len(values) > 1:
-        for factor in (1, 2):
-            changed = {
-                p: v * (0.5 * factor + 1 / (i + 3)) if isinstance(v, float) else factor * v + i + 1
-                for i, (p, v) in enumerate(values.items())
-            }
-            if all(isinstance(v, float) or v > 0 for v in changed.values()):
-                yield changed
-        return
-    ((param, value),) = values.items()
-    if isinstance(value, float):
-        steps: Sequence[float] = [1.5 * value, 0.5 * value]
-    else:
-        steps = [2 * value, 3 * value, value + 1, value - 1, value // 2]
-    for other in dict.fromkeys(steps):
-        if other != value and (isinstance(value, float) or other >= 1):
-            yield {param: other}

@@ -125,6 +125,9 @@ class Classes(Protocol):
     def follows(self, values: Sequence[Value], axis: int) -> bool:
         """Whether a size of any of these values follows from a free axis."""
 
+    def walked(self) -> None:
+        """Says that nothing more of the trees will be asked: the network's own class is walked."""
+
     def outlined(
         self, scope: Scope, item: Item, pairs: list[tuple[Row, Any]], hint: str
     ) -> tuple[Info, list[list[Value]], list[list[Value]]]:

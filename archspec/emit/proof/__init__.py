@@ -63,11 +63,7 @@ def prove(reading: Reading, root: Instance, elsewhere: Elsewhere | None = None) 
     at = ""
     try:
         with deep():
-            machine = Machine(reading, _defined(reading.lines))
-            box = _made(machine)
-            here = Proof(machine, Kinds())
-            here.run(box, root)
-            compare(machine, here.plans, box, root)
+            machine, box = _compared(reading, root, {})
             if elsewhere is not None:
                 at = f", where {' and '.join(f'{a} is {n}' for a, n in elsewhere.axes.items())}"
                 there = Proof(machine, Kinds(elsewhere))  # in training all there is is computed
@@ -82,12 +78,38 @@ def prove(reading: Reading, root: Instance, elsewhere: Elsewhere | None = None) 
         raise error from None
 
 
-def _made(machine: Machine) -> Box:
-    """The network's module, made as it is."""
+def computes(reading: Reading, root: Instance) -> bool:
+    """Whether the network's class computes what `root` does, if it is given the params of that.
+
+    `root` is the network at other values than those that the text was written from.
+    """
+    try:
+        with deep():
+            _compared(reading, root, root.args)
+    except Refused:
+        return False
+    finally:
+        reading.parsed.cache_clear()
+    return True
+
+
+def _compared(reading: Reading, root: Instance, args: Mapping[str, Any]) -> tuple[Machine, Box]:
+    """The text as it runs, and the network's module, given such of these params as it takes."""
+    machine = Machine(reading, _defined(reading.lines))
+    box = _made(machine, args)
+    proof = Proof(machine, Kinds())
+    proof.run(box, root)
+    compare(machine, proof.plans, box, root)
+    return machine, box
+
+
+def _made(machine: Machine, args: Mapping[str, Any]) -> Box:
     if machine.last is None:
         raise Refused("has no class")
+    init = machine.last.methods.get("__init__")
+    taken = init.names if init is not None else []
     try:
-        box = machine.make(machine.last, [], {}).it
+        box = machine.make(machine.last, [], {n: args[n] for n in taken if n in args}).it
     except RecursionError:
         raise Refused("makes a class of itself without end") from None
     assert isinstance(box, Box)

@@ -129,6 +129,7 @@ class Machine:
         self.globals |= {"torch": Dotted("torch"), "nn": Dotted("nn")}  # layers' templates say them
         self.last: Class | None = None
         self.leaves: dict[Any, Leaf] = {}  # by what they are made of: equal ones are one
+        self.boxes: dict[Any, Box] = {}  # by class and arguments
         self.dotted: dict[tuple[str, str], Dotted] = {}
         for above, nodes, _ in reading.outermost():
             for node in nodes:
@@ -165,8 +166,7 @@ class Machine:
     def _method_of(self, node: ast.FunctionDef, above: int) -> Function:
         """A method; what its defaults name is there, because it is read when the class is."""
         found = self._function(node, above)
-        for default in found.defaults.values():
-            value = self.value(default, Frame({}))
+        for value in found.defaults.values():
             torchs = type(value) is Dotted and value.name.startswith("nn.")
             if torchs and value.name not in _activations():
                 raise unknown(f"a default of {node.name}, {value.name}")
@@ -182,7 +182,8 @@ class Machine:
         names = [a.arg for a in given.args]
         last = names[len(names) - len(given.defaults) :]
         tensor = node.returns is not None and ast.unparse(node.returns) == "Tensor"
-        defaults = dict(zip(last, given.defaults, strict=True))
+        worth = [self.value(default, Frame({})) for default in given.defaults]
+        defaults = dict(zip(last, worth, strict=True))
         return Function(node.name, names, defaults, tensor, self.reading.body(node, above))
 
     # ------------------------------------------------------------ calls of what the text defines
@@ -191,10 +192,10 @@ class Machine:
         """A module of a class; the same arguments make the same."""
         if cls.opaque:
             return Made(self.leaf(cls.name, args, kwargs))
-        key = frozen([*enumerate(args), *sorted(kwargs.items())])
-        box = cls.made.get(key)
+        key = cls, frozen([*enumerate(args), *sorted(kwargs.items())])
+        box = self.boxes.get(key)
         if box is None:
-            box = cls.made[key] = Box(cls.base, cls)
+            box = self.boxes[key] = Box(cls.base, cls)
             try:
                 self._construct(cls, [Ref("", box), *args], kwargs)
             except Refused as refused:
@@ -245,7 +246,7 @@ class Machine:
             if name not in names:
                 if name not in func.defaults:
                     raise Refused(f"does not give {func.name} its {name}")
-                names[name] = self.value(func.defaults[name], Frame({}))
+                names[name] = func.defaults[name]
         returned = self.run(func.body(), frame)
         return None if returned is None else returned[0]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from archspec.emit.proof.terms import Dotted, Refused, unknown
@@ -29,7 +29,7 @@ class Function:
 
     name: str
     names: list[str]
-    defaults: dict[str, ast.expr]
+    defaults: dict[str, Any]
     tensor: bool
     body: Callable[[], Iterator[Part]]
 
@@ -42,7 +42,6 @@ class Class:
     base: str
     methods: dict[str, Function]
     opaque: bool
-    made: dict[Any, Box] = field(default_factory=dict)  # by arguments
 
 
 @dataclass(slots=True, eq=False)

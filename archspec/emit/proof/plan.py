@@ -8,9 +8,11 @@ Paths are relative to the instance: it is the same wherever it is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import ast
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from archspec.emit.proof.made import Leaf
@@ -51,17 +53,20 @@ class Kinds:
         return known
 
 
+_WHOLE, _NONE = (None,), MappingProxyType[str, Any]({})  # of most kinds: one object for all
+
+
 class Kind:
     """The torch code of a layer on inputs of some types."""
 
     __slots__ = (
+        "_fit",
         "_kinds",
         "_module",
         "_weights",
         "alone",
         "beside",
         "call",
-        "fitting",
         "forward",
         "free",
         "function",
@@ -71,16 +76,20 @@ class Kind:
 
     def __init__(self, layer: Layer, kinds: tuple[Any, ...]) -> None:
         self.layer, self._kinds = layer, kinds
-        self.call: Call = layer.call(*kinds)
+        self.call = replace(layer.call(*kinds), args=())  # what asks for these asks once (`fits`)
         self.function: Call | None = layer.function(*kinds)  # the same without a module
         self.forward = None if self.call.forward == "self(x0)" else parsed(self.call.forward)
         self.alone = None if self.call.alone is None else parsed(self.call.alone)
         self.beside = None if self.call.beside is None else parsed(self.call.beside[1])
-        self.results = [None if r == "r" else parsed(r) for r in self.call.results]
-        self.free = {a.name or "": a.value for a in self.call.free}
+        self.results: Sequence[ast.expr | None] = _WHOLE
+        if self.call.results != ("r",):
+            self.results = [None if r == "r" else parsed(r) for r in self.call.results]
+        self.free: Mapping[str, Any] = _NONE
+        if self.call.free:
+            self.free = {a.name or "": a.value for a in self.call.free}
         self._module: Call | None = None
         self._weights: tuple[Weight, ...] | None = None
-        self.fitting: dict[Leaf, str] = {}
+        self._fit: tuple[Leaf | None, str] = (None, "")  # the last that was asked for
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -101,13 +110,13 @@ class Kind:
 
     def fits(self, leaf: Leaf) -> str:
         """Whether a member is what the layer is made as: "call", "module" (for a chain) or ""."""
-        found = self.fitting.get(leaf)
-        if found is None:
-            found = self.fitting[leaf] = self._fits(leaf)
-        return found
+        if self._fit[0] is not leaf:
+            self._fit = leaf, self._fits(leaf)
+        return self._fit[1]
 
     def _fits(self, leaf: Leaf) -> str:
-        if _equal(leaf, self.call) or _equal(leaf, self.layer.anywhere(*self._kinds)):
+        calls = (self.layer.call, self.layer.anywhere)
+        if any(_equal(leaf, call(*self._kinds)) for call in calls):
             return "call"
         if self._module is None:
             self._module = self.layer.module(*self._kinds)

@@ -20,6 +20,20 @@ def same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def same_sides(windows: list[tuple[int, int, int]]) -> list[int]:
+    """Zeros on both sides of each axis for that, where they are as many at every size; else none.
+
+    A window is the kernel, stride and dilation along an axis.
+    """
+    sides: list[int] = []
+    for kernel, stride, dilation in windows:
+        reach = dilation * (kernel - 1)
+        if kernel > 1 and (stride > 1 or reach % 2):
+            return []
+        sides += [reach // 2]
+    return sides
+
+
 def bilinear_(weight: Tensor) -> Tensor:
     """Fills a transposed convolution: it interpolates each channel (Long et al. 2015)."""
     kernel = weight.new_ones(())
@@ -92,37 +106,55 @@ def shift_mask(x: Tensor, window: tuple[int, ...], shift: tuple[int, ...], value
 class Conv1dSame(nn.Conv1d):
     """A convolution with output size ceil(input / stride), as in TensorFlow."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        pad: list[int] = []
-        for axis in range(0, -1, -1):
-            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
-            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return super().forward(nn.functional.pad(x, pad, mode))
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        windows = list(zip(self.kernel_size, self.stride, self.dilation, strict=True))
+        sides = same_sides(windows) if self.padding_mode == "zeros" else []
+        if not sides:
+            pad: list[int] = []
+            for axis in range(0, -1, -1):
+                kernel, stride, dilation = windows[axis]
+                pad += same_padding(input.shape[axis + 2], dilation * (kernel - 1), stride)
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            input = nn.functional.pad(input, pad, mode)
+        return nn.functional.conv1d(
+            input, weight, bias, self.stride, sides or 0, self.dilation, self.groups
+        )
 
 
 class Conv2dSame(nn.Conv2d):
     """A convolution with output size ceil(input / stride), as in TensorFlow."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        pad: list[int] = []
-        for axis in range(1, -1, -1):
-            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
-            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return super().forward(nn.functional.pad(x, pad, mode))
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        windows = list(zip(self.kernel_size, self.stride, self.dilation, strict=True))
+        sides = same_sides(windows) if self.padding_mode == "zeros" else []
+        if not sides:
+            pad: list[int] = []
+            for axis in range(1, -1, -1):
+                kernel, stride, dilation = windows[axis]
+                pad += same_padding(input.shape[axis + 2], dilation * (kernel - 1), stride)
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            input = nn.functional.pad(input, pad, mode)
+        return nn.functional.conv2d(
+            input, weight, bias, self.stride, sides or 0, self.dilation, self.groups
+        )
 
 
 class Conv3dSame(nn.Conv3d):
     """A convolution with output size ceil(input / stride), as in TensorFlow."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        pad: list[int] = []
-        for axis in range(2, -1, -1):
-            reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
-            pad += same_padding(x.shape[axis + 2], reach, self.stride[axis])
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return super().forward(nn.functional.pad(x, pad, mode))
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        windows = list(zip(self.kernel_size, self.stride, self.dilation, strict=True))
+        sides = same_sides(windows) if self.padding_mode == "zeros" else []
+        if not sides:
+            pad: list[int] = []
+            for axis in range(2, -1, -1):
+                kernel, stride, dilation = windows[axis]
+                pad += same_padding(input.shape[axis + 2], dilation * (kernel - 1), stride)
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            input = nn.functional.pad(input, pad, mode)
+        return nn.functional.conv3d(
+            input, weight, bias, self.stride, sides or 0, self.dilation, self.groups
+        )
 
 
 def standardised(weight: Tensor) -> Tensor:
@@ -209,10 +241,11 @@ class Conv3dScaled(nn.Conv3d):
 class Conv1dCausal(nn.Conv1d):
     """A convolution in time that sees a step and what comes before it."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         reach = self.dilation[0] * (self.kernel_size[0] - 1)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return super().forward(nn.functional.pad(x, [reach, 0], mode))
+        input = nn.functional.pad(input, [reach, 0], mode)
+        return nn.functional.conv1d(input, weight, bias, self.stride, 0, self.dilation, self.groups)
 
 
 class Conv1dStandardSame(Conv1dStandard, Conv1dSame):
@@ -281,12 +314,15 @@ class MaxPool1dSame(nn.MaxPool1d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, self.dilation)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n,) for n in given), strict=True))
+        sides = same_sides(windows)
+        dilated = [dilation for kernel, _, dilation in windows if kernel > 1 and dilation > 1]
+        if sides and not dilated:
+            return nn.functional.max_pool1d(x, self.kernel_size, self.stride, sides, self.dilation)
         pad: list[int] = []
         for axis in range(0, -1, -1):
-            kernel, stride, dilation = (
-                v if isinstance(v, int) else v[axis]
-                for v in (self.kernel_size, self.stride, self.dilation)
-            )
+            kernel, stride, dilation = windows[axis]
             pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
         out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
         return out
@@ -296,12 +332,15 @@ class MaxPool2dSame(nn.MaxPool2d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, self.dilation)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n, n) for n in given), strict=True))
+        sides = same_sides(windows)
+        dilated = [dilation for kernel, _, dilation in windows if kernel > 1 and dilation > 1]
+        if sides and not dilated:
+            return nn.functional.max_pool2d(x, self.kernel_size, self.stride, sides, self.dilation)
         pad: list[int] = []
         for axis in range(1, -1, -1):
-            kernel, stride, dilation = (
-                v if isinstance(v, int) else v[axis]
-                for v in (self.kernel_size, self.stride, self.dilation)
-            )
+            kernel, stride, dilation = windows[axis]
             pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
         out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
         return out
@@ -311,12 +350,15 @@ class MaxPool3dSame(nn.MaxPool3d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, self.dilation)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n, n, n) for n in given), strict=True))
+        sides = same_sides(windows)
+        dilated = [dilation for kernel, _, dilation in windows if kernel > 1 and dilation > 1]
+        if sides and not dilated:
+            return nn.functional.max_pool3d(x, self.kernel_size, self.stride, sides, self.dilation)
         pad: list[int] = []
         for axis in range(2, -1, -1):
-            kernel, stride, dilation = (
-                v if isinstance(v, int) else v[axis]
-                for v in (self.kernel_size, self.stride, self.dilation)
-            )
+            kernel, stride, dilation = windows[axis]
             pad += same_padding(x.shape[axis + 2], dilation * (kernel - 1), stride)
         out: Tensor = super().forward(nn.functional.pad(x, pad, value=float("-inf")))
         return out
@@ -338,11 +380,16 @@ class AvgPool1dSame(nn.AvgPool1d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, 1)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n,) for n in given), strict=True))
+        sides = same_sides(windows)
+        if sides:
+            return nn.functional.avg_pool1d(
+                x, self.kernel_size, self.stride, sides, count_include_pad=False
+            )
         pad: list[int] = []
         for axis in range(0, -1, -1):
-            kernel, stride = (
-                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
-            )
+            kernel, stride, _ = windows[axis]
             pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
         cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
         return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
@@ -352,11 +399,16 @@ class AvgPool2dSame(nn.AvgPool2d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, 1)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n, n) for n in given), strict=True))
+        sides = same_sides(windows)
+        if sides:
+            return nn.functional.avg_pool2d(
+                x, self.kernel_size, self.stride, sides, count_include_pad=False
+            )
         pad: list[int] = []
         for axis in range(1, -1, -1):
-            kernel, stride = (
-                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
-            )
+            kernel, stride, _ = windows[axis]
             pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
         cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
         return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)
@@ -366,11 +418,16 @@ class AvgPool3dSame(nn.AvgPool3d):
     """A pool with output size ceil(input / stride); only cells of the input count."""
 
     def forward(self, x: Tensor) -> Tensor:
+        given = (self.kernel_size, self.stride, 1)
+        windows = list(zip(*(n if isinstance(n, tuple) else (n, n, n) for n in given), strict=True))
+        sides = same_sides(windows)
+        if sides:
+            return nn.functional.avg_pool3d(
+                x, self.kernel_size, self.stride, sides, count_include_pad=False
+            )
         pad: list[int] = []
         for axis in range(2, -1, -1):
-            kernel, stride = (
-                v if isinstance(v, int) else v[axis] for v in (self.kernel_size, self.stride)
-            )
+            kernel, stride, _ = windows[axis]
             pad += same_padding(x.shape[axis + 2], kernel - 1, stride)
         cells = nn.functional.pad(torch.ones_like(x[:1, :1]), pad)
         return super().forward(nn.functional.pad(x, pad)) / super().forward(cells)

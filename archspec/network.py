@@ -170,20 +170,19 @@ class Program(Network):
     def variants_faults(self) -> list[Fault]:
         """What is wrong with the spec's other variants: each fault once, with whose it is.
 
-        They may take together as much work as `limits` allow the network: those that are left are
-        said by W113.
+        All networks of the spec take together as much work as `limits` allow one: variants that are
+        left are said by W113.
         """
         wrong: dict[str, Sequence[Fault]] = {}
         unseen: list[Fault] = []
         others = [name for name in self.spec.variants if name != self.variant]
-        left = self.choice.limits.nodes
+        spent = self.schedule.work
         for k, name in enumerate(others):
-            left -= _LEAST + self.schedule.root.steps
-            if left < 0:
+            faults, work = self._variant(name, spent)
+            spent += _LEAST + work
+            if spent > self.choice.limits.work:
                 unseen = [_unseen(self.spec, others[k:])]
                 break
-            faults, size = self._variant(name)
-            left -= max(0, size - self.schedule.root.steps)
             if faults:
                 wrong[name] = faults
         totals = [name for name, faults in wrong.items() if faults[0].code == "E502"]
@@ -204,11 +203,11 @@ class Program(Network):
         """
         found: dict[str, Sequence[Fault]] = {}
         alike: dict[object, list[str]] = {}
-        nodes = self.choice.limits.nodes // _SHARE
+        left = self.choice.limits.work // _SHARE
         for name, faults in wrong.items():
             values = [*culprit.chosen(Said(self.spec, name))]
-            nodes -= len(values) * (_LEAST + self.schedule.root.steps)
-            if nodes < 0 or faults[0].code == "E502":
+            left -= len(values) * (_LEAST + self.schedule.work)
+            if left < 0 or faults[0].code == "E502":
                 continue
             found[name] = blamed = _blamed(faults, values, self.choice)
             if blamed is not faults:
@@ -217,14 +216,14 @@ class Program(Network):
         several = {name for names in alike.values() if len(names) > 1 for name in names}
         return {name: faults for name, faults in found.items() if name not in several}
 
-    def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
-        """What is wrong with a variant, and how many steps unrolling it took."""
+    def _variant(self, name: str, spent: int) -> tuple[Sequence[Fault], int]:
+        """What is wrong with a variant, and how many operations it took."""
+        choice = replace(self.choice, variant=name, limits=replace(self.choice.limits, spent=spent))
         try:
-            program = Program(self.source, self.spec, replace(self.choice, variant=name))
+            program = Program(self.source, self.spec, choice)
         except SpecError as error:
-            large = any(fault.code in _TOO_MUCH for fault in error.faults)
-            return error.faults, self.choice.limits.nodes if large else 0
-        return program.faults(), program.schedule.root.steps
+            return error.faults, error.work
+        return program.faults(), program.schedule.work
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {len(self.schedule.steps)} nodes>"
@@ -239,14 +238,13 @@ class Program(Network):
 
 
 _SENTENCES = 2  # of one complaint, beside its first
-_SHARE = 4  # of the nodes that are allowed: what may be tried to find a value at fault
+_SHARE = 4  # of the work that is allowed: what may be tried to find a value at fault
 # What one total says of what is wrong, where the other is as expected.
 _ALONE = {
     "macs": "`params` is as expected: no weight differs; some map is larger or smaller",
     "params": "`macs` is as expected: what differs is in a bias, a norm or an embedding",
 }
-_LEAST = 200  # steps that a variant is counted for at least
-_TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
+_LEAST = 4000  # operations that a variant is counted for beside its own
 
 
 def _blamed(

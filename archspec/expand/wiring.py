@@ -370,6 +370,8 @@ def aligned(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> I
 
 def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Inputs:
     """The inputs by name, in the order of `takes`: `skip?` may be missing, `xs*` are xs.0, xs.1."""
+    if len(takes) == len(given) == 1 and given[0][0] is None and takes[0].isidentifier():
+        return {takes[0]: given[0][1]}  # nearly all
     names = [input_name(text) for text in takes if not text.endswith("*")]
     rest = takes[len(names)][:-1] if len(takes) > len(names) else ""
     found: Inputs = {}

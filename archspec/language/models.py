@@ -84,6 +84,7 @@ from archspec.text.source import Source
 from archspec.text.words import cut, kind, listed
 
 if TYPE_CHECKING:
+    from archspec.language.files import Files
     from archspec.layers import BadArgument
 
 _MERGED = {
@@ -107,9 +108,11 @@ class Reading:
     name: str  # of the spec, where it says none
     blocks: Mapping[str, Collection[str]]  # and files it uses: their params
     used: Mapping[str, Spec | None]
+    files: Files
     lenient: bool = False
     checked: dict[str, list[BadArgument]] = field(default_factory=dict)
     refused: set[Steps] = field(default_factory=set)  # the items that are, by their places
+    words: dict[str, Item] = field(default_factory=dict)  # items that are a word alone, by that
 
     def known(self, word: str) -> bool:
         return word in STRUCTURE or word in self.blocks or word in REGISTRY
@@ -126,6 +129,8 @@ def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data.get("op") or ("sequential" if info.data.get("numbered") else "body")
         key = "shortcut" if info.field_name == "shortcut" else op
         path = (*info.data["loc"].path, key)
+    written = len(node) if isinstance(node, list) else 1
+    info.context.files.written(written, Loc(info.context.file, path))
     if isinstance(node, (str, dict)):
         return [Located(node, path)]
     if not isinstance(node, list):
@@ -134,10 +139,16 @@ def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
 
 
 def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo[Any]) -> Any:
-    reading = info.context
+    reading, word = info.context, node.node if isinstance(node.node, str) else None
+    if word in reading.words:
+        loc = Loc(reading.file, node.path)
+        return reading.words[word].model_copy(update={"loc": loc, "key": loc})
     if len(reading.refused) < _MOST:
         try:
-            return read(node)
+            found = read(node)
+            if word is not None:
+                reading.words[word] = found
+            return found
         except ValidationError:
             reading.refused.add(node.path)
             if not reading.lenient:
@@ -157,6 +168,7 @@ def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     path: Steps = (*info.data["loc"].path, "branches")
     if isinstance(node, dict) and "repeat" in node:  # an item, of which each copy is a path
         return {None: Located(node, path)}
+    info.context.files.written(len(node), Loc(info.context.file, path))
     entries = node.items() if isinstance(node, dict) else enumerate(node)
     return {key: Located(entry, (*path, key)) for key, entry in entries}
 

@@ -222,7 +222,8 @@ class Scopes:
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
-            sight.items.update(dict.fromkeys(_ids(item), True))
+            for name in _ids(item):
+                sight.items[name] = True
 
     def item(self, item: Item, sight: Sight) -> None:
         if item.repeat is not None:
@@ -241,9 +242,9 @@ class Scopes:
             self.slots(item, item.inputs)
         for ref in item.refs:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
-        for items in (item.items, item.shortcut, *(one.items for one in item.branches)):
-            if items:
-                self.items(items, sight)
+        inner = (item.items, item.shortcut, *(one.items for one in item.branches))
+        for items in filter(None, inner):
+            self.items(items, sight)
 
     def id(self, item: Item, written: Template, sight: Sight) -> None:
         path: Steps = (*item.loc.path, "id")
@@ -511,8 +512,11 @@ def _owner(path: Steps) -> str:
 
 def _values(item: Item) -> Iterator[tuple[Steps, Value]]:
     """The values of an item, by place, that see all that expressions may."""
-    yield (*item.loc.path, "call"), item.callee
-    yield from (((*item.given, key), value) for key, value in item.args.items())
+    if item.callee is not None:
+        yield (*item.loc.path, "call"), item.callee
+    if item.args:
+        given = item.given
+        yield from (((*given, key), value) for key, value in item.args.items())
     yield from (((*item.loc.path, k), getattr(item, k)) for k in _VALUES & item.model_fields_set)
     if item.merge is not None:
         yield (*item.loc.path, "merge", item.merge.op), item.merge.args

@@ -317,11 +317,11 @@ class Run:
     @cached_property
     def program(self) -> Program:
         """Raises SpecError, about the value that was chosen where one is at fault."""
+        spec, choice = self.spec, self.choice
         try:
-            return Program(self.source, self.spec, self.choice)
+            return Program(self.source, spec, choice)
         except SpecError as error:
-            choice = self.choice
-            values = [*culprit.chosen(Said(self.spec, choice.variant, choice.params))]
+            values = [*culprit.chosen(Said(spec, choice.variant, choice.params))]
             raise SpecError(_blamed(error.faults, values, choice), error.sources) from None
 
     def checked(self) -> Program:

@@ -156,3 +156,11 @@ def test_an_axis_that_was_not_there_before() -> None:
         "  - {id: b, from: input, reshape: [2, 2, 1, 6]}\n  - {id: c, concat: [a, b]}\n"
     )
     assert seen(text)[-1].startswith("`reshape` makes")
+
+
+def test_where_a_text_ends_within_an_item_that_lacks_something() -> None:
+    text = (
+        "input: [8]\nbody:\n  - branches:\n      a: relu\n      b:\n        - relu\n        - tanh"
+    )
+    assert seen(text) == ["the file ends here, within a line"]
+    assert seen(f"{text}\n") == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import archspec
+from archspec.limits import Limits
 from archspec.text.faults import SpecError
 
 HEAD = "spec: 1\nname: much\ninput: [4]\n"
@@ -159,3 +160,11 @@ def test_a_variant_counts_with_those_before_it(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="in the variant `b`"):
         check(10_000)
     assert check(2600) == [("W113", "the variant `b` was not looked at: there is too much")]
+
+
+def test_of_many_networks_each_may_take_what_one_may() -> None:
+    """So `search` looks at as many as it likes."""
+    convs = "".join(f"- conv: {{out: $(a + {k}), kernel: 1}}\n" for k in range(40))
+    text = f"spec: 1\nname: n\ninput: [3, 4, 4]\nparams: {{a: 3}}\nbody:\n{convs}"
+    program = archspec.loads(text, limits=Limits(nodes=100))
+    assert all(found is not None for found in program.each({"a": k} for k in range(4, 80)))

@@ -81,6 +81,15 @@ def again(fault: Fault, other: Fault) -> bool:
     return fault.code == other.code == "E312" and here and names[0] == names[1]
 
 
+def made(fault: Fault, other: Fault) -> bool:
+    """What does not take a shape that an item with a fault of its own made; that of one place."""
+    if fault.loc.path == other.loc.path and fault.loc.file == other.loc.file:
+        return fault.loc.path != () and fault.loc.span is None
+    if fault.code not in _SHAPES or other.code not in _SHAPES:
+        return False
+    return any(_item(step.loc) == _item(other.loc) for step in _compared(fault))
+
+
 def alike(fault: Fault, other: Fault) -> bool:
     """Two items that do not take what one other gives them, which is the last that is named."""
     first, second = _compared(fault), _compared(other)
@@ -110,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     unneeded,
     unexpected,
     again,
+    made,
     alike,
     behind,
     numbered,

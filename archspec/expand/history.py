@@ -27,7 +27,9 @@ from archspec.text.faults import Loc, Step
 
 FEW = 3  # changes of one shape that are named
 _PAIR = 2  # shapes; of more than that only the last change is named, but for the first
-_FAR = 1_000  # ops that are looked at
+_FAR = 1_000  # steps back
+_INSIDE = 20_000  # ops of calls that are gone into
+_MANY = 20  # faults: nobody reads how the shapes of more came about
 _HALF = 1.5  # a map that is smaller by less was not made small here
 
 Shape = tuple[int, ...]
@@ -108,7 +110,9 @@ def _told(path: Iterable[_Change], question: Question, most: int) -> tuple[Step,
 
 def _back(walk: Walk, value: Value | None) -> Iterator[_Change]:
     """The way from a value back, to a tensor that is made of nothing or an input."""
-    levels = _levels(walk)
+    if len(walk.state.faults) > _MANY:
+        return
+    levels, left = _levels(walk), _INSIDE
     calls: list[Step] = []  # those that the way led into
     for _ in range(_FAR):
         if value is None or value.type is None:
@@ -126,7 +130,9 @@ def _back(walk: Walk, value: Value | None) -> Iterator[_Change]:
         copy, item = found
         taken = [v for v in copy.taken() if v is not None and v.type is not None]
         alike = next((v for v in taken if _shape(v) == _shape(value)), None)
-        if alike is None and copy.instance is not None:
+        inside = 0 if copy.instance is None else copy.instance.size
+        if alike is None and 0 < inside <= left:
+            left -= inside
             calls.append(_gives(item, value))
             value = _into(levels, copy, value)
             continue

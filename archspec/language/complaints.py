@@ -36,7 +36,13 @@ _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
 _STRANGE = ("E201", "E219")  # of a word that is not known
 _FEW = 6  # such words that a sentence names
-_UNKNOWN = ("extra_forbidden", "E201", "E205", "E208")  # errors of a key that has no meaning
+_UNKNOWN = (
+    "extra_forbidden",
+    "E201",
+    "E205",
+    "E208",
+    "E221",
+)  # errors of a key that has no meaning
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\xab\xbb"
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -84,7 +84,6 @@ from archspec.text.source import Source
 from archspec.text.words import cut, kind, listed
 
 if TYPE_CHECKING:
-    from archspec.language.files import Files
     from archspec.layers import BadArgument
 
 _MERGED = {
@@ -95,6 +94,15 @@ _joins = one_of(*MERGES, alike=_MERGED)
 _MERGES: dict[str, dict[str, Any]] = {"residual": {"merge": "add"}, "branches": {"merge": ...}}
 LEFT_OUT = ""  # the op of an item that was refused
 _MOST = 1_000  # items that are refused: nobody reads what is wrong with more
+
+
+class Counting(Protocol):
+    """What counts the items of all files of a run, before they are read (`Files`)."""
+
+    items: int
+
+    def written(self, count: int, loc: Loc) -> None:
+        """So many items more. Raises SpecError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Reading:
     name: str  # of the spec, where it says none
     blocks: Mapping[str, Collection[str]]  # and files it uses: their params
     used: Mapping[str, Spec | None]
-    files: Files
+    files: Counting
     lenient: bool = False
     checked: dict[str, list[BadArgument]] = field(default_factory=dict)
     refused: set[Steps] = field(default_factory=set)  # the items that are, by their places

@@ -17,6 +17,7 @@ class Limits:
     nodes: int = 100_000  # unrolled ops
     depth: int = 200  # block calls inside one another
     elements: int = 1 << 40  # of one tensor
+    spent: int = 0  # operations that other variants of the spec have taken already
 
     @property
     def steps(self) -> int:
@@ -25,8 +26,9 @@ class Limits:
 
     @property
     def work(self) -> int:
-        """Operations that all expressions may take: 2,000,000, about a second, by default."""
-        return 20 * self.nodes
+        """Operations that working a network out may take: 2,000,000 by default, some 2 s."""
+        return max(0, 20 * self.nodes - self.spent)
 
 
 DEFAULT = Limits()
+MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"

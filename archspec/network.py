@@ -28,7 +28,7 @@ from archspec.expand.origin import Said
 from archspec.language import Text
 from archspec.limits import DEFAULT, Limits
 from archspec.text import source as sources
-from archspec.text.faults import Fault, Loc, SpecError
+from archspec.text.faults import Fault, Loc, SpecError, Step
 
 if TYPE_CHECKING:
     from archspec.expand.running import Elsewhere
@@ -163,28 +163,38 @@ class Program(Network):
         (key, said), *others = wrong  # one change of a network moves them all
         loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
+        if not others and key in _ALONE and self.spec.expect[chosen].keys() >= _ALONE.keys():
+            details = (_ALONE[key],)
         return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
 
     def variants_faults(self) -> list[Fault]:
         """What is wrong with the spec's other variants: each fault once, with whose it is.
 
-        They may take together as much work as `limits` allow the network: those that are left are
-        said by W113.
+        All networks of the spec take together as much work as `limits` allow one: variants that are
+        left are said by W113.
         """
         wrong: dict[str, Sequence[Fault]] = {}
         unseen: list[Fault] = []
         others = [name for name in self.spec.variants if name != self.variant]
-        left = self.choice.limits.nodes
+        spent = self.schedule.work
         for k, name in enumerate(others):
-            left -= _LEAST + self.schedule.root.steps
-            if left < 0:
+            faults, work = self._variant(name, spent)
+            spent += _LEAST + work
+            if spent > self.choice.limits.work:
                 unseen = [_unseen(self.spec, others[k:])]
                 break
-            faults, size = self._variant(name)
-            left -= max(0, size - self.schedule.root.steps)
             if faults:
                 wrong[name] = faults
+        totals = [name for name, faults in wrong.items() if faults[0].code == "E502"]
+        if len(totals) == 1:
+            wrong[totals[0]] = [self._of_one(totals[0], wrong[totals[0]][0])]
         return [*_told({**wrong, **self._values_at_fault(wrong)}), *unseen]
+
+    def _of_one(self, name: str, fault: Fault) -> Fault:
+        """Totals that are another network's in one variant alone: with what that sets."""
+        said = f"`{name}` sets this; without it the totals are as expected"
+        step = Step(Loc(self.spec.loc.file, ("variants", name)), said, "compare")
+        return replace(fault, chain=(step,))
 
     def _values_at_fault(self, wrong: Mapping[str, Sequence[Fault]]) -> dict[str, Sequence[Fault]]:
         """Faults of variants that one value of theirs is to blame for, where that is written.
@@ -193,11 +203,11 @@ class Program(Network):
         """
         found: dict[str, Sequence[Fault]] = {}
         alike: dict[object, list[str]] = {}
-        nodes = self.choice.limits.nodes // _SHARE
+        left = self.choice.limits.work // _SHARE
         for name, faults in wrong.items():
             values = [*culprit.chosen(Said(self.spec, name))]
-            nodes -= len(values) * (_LEAST + self.schedule.root.steps)
-            if nodes < 0 or faults[0].code == "E502":
+            left -= len(values) * (_LEAST + self.schedule.work)
+            if left < 0 or faults[0].code == "E502":
                 continue
             found[name] = blamed = _blamed(faults, values, self.choice)
             if blamed is not faults:
@@ -206,14 +216,14 @@ class Program(Network):
         several = {name for names in alike.values() if len(names) > 1 for name in names}
         return {name: faults for name, faults in found.items() if name not in several}
 
-    def _variant(self, name: str) -> tuple[Sequence[Fault], int]:
-        """What is wrong with a variant, and how many steps unrolling it took."""
+    def _variant(self, name: str, spent: int) -> tuple[Sequence[Fault], int]:
+        """What is wrong with a variant, and how many operations it took."""
+        choice = replace(self.choice, variant=name, limits=replace(self.choice.limits, spent=spent))
         try:
-            program = Program(self.source, self.spec, replace(self.choice, variant=name))
+            program = Program(self.source, self.spec, choice)
         except SpecError as error:
-            large = any(fault.code in _TOO_MUCH for fault in error.faults)
-            return error.faults, self.choice.limits.nodes if large else 0
-        return program.faults(), program.schedule.root.steps
+            return error.faults, error.work
+        return program.faults(), program.schedule.work
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {len(self.schedule.steps)} nodes>"
@@ -228,9 +238,13 @@ class Program(Network):
 
 
 _SENTENCES = 2  # of one complaint, beside its first
-_SHARE = 4  # of the nodes that are allowed: what may be tried to find a value at fault
-_LEAST = 200  # steps that a variant is counted for at least
-_TOO_MUCH = ("E406", "E407", "E408")  # faults that come after all the work that is allowed
+_SHARE = 4  # of the work that is allowed: what may be tried to find a value at fault
+# What one total says of what is wrong, where the other is as expected.
+_ALONE = {
+    "macs": "`params` is as expected: no weight differs; some map is larger or smaller",
+    "params": "`macs` is as expected: what differs is in a bias, a norm or an embedding",
+}
+_LEAST = 4000  # operations that a variant is counted for beside its own
 
 
 def _blamed(
@@ -303,11 +317,11 @@ class Run:
     @cached_property
     def program(self) -> Program:
         """Raises SpecError, about the value that was chosen where one is at fault."""
+        spec, choice = self.spec, self.choice
         try:
-            return Program(self.source, self.spec, self.choice)
+            return Program(self.source, spec, choice)
         except SpecError as error:
-            choice = self.choice
-            values = [*culprit.chosen(Said(self.spec, choice.variant, choice.params))]
+            values = [*culprit.chosen(Said(spec, choice.variant, choice.params))]
             raise SpecError(_blamed(error.faults, values, choice), error.sources) from None
 
     def checked(self) -> Program:

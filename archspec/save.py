@@ -12,20 +12,23 @@ PNG, PDF and ONNX have a place of their own for a comment, which no program need
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import re
 import struct
-import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MARK = "written by archspec"  # stands in the first lines of every emitted file
 _HEAD = 2000  # bytes that are searched for it
 _MARKED = re.compile(MARK.encode(), re.IGNORECASE)
 _SEALED = re.compile(_MARKED.pattern + rb" \(([0-9a-f]{16})\)", re.IGNORECASE)
+_TOKEN = 8  # random bytes in the name of a file that is being written
+_DAY = 86_400  # seconds after which nobody is still writing it
 _MOST = 1 << 28  # bytes that are read to see whether a file is archspec's; a larger one is not
 
 
@@ -55,26 +58,28 @@ def replacing(target: Path, ours: Callable[[Path], bool], *, force: bool = False
         raise NotOursError(f"`{target}` is there and was not written by archspec")
     if plain and not target.stat().st_mode & 0o222:  # asked of its mode: root may write anything
         raise PermissionError(errno.EACCES, "the file is read-only", str(target))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
-    os.close(handle)
-    path = Path(name)
+    start = f".{target.name[:50]}."
+    _sweep(target.parent, start)
+    path = target.parent / f"{start}{os.urandom(_TOKEN).hex()}"
+    mode = 0o600 if plain else 0o666  # of a new file the umask takes off what it is for
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
         yield path
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-        path.chmod(_mode(target))
+        if plain:
+            path.chmod(target.stat().st_mode & 0o777)
         path.replace(target)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _mode(target: Path) -> int:
-    """The mode of the file that is replaced, or what the umask gives a new one."""
-    if target.is_file():
-        return target.stat().st_mode & 0o777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+def _sweep(folder: Path, start: str) -> None:
+    """Removes what earlier writers of a file have left that were killed, a day ago or longer."""
+    with suppress(OSError):  # nothing depends on it
+        for left in folder.glob(glob.escape(start) + "[0-9a-f]" * 2 * _TOKEN):
+            if time.time() - left.lstat().st_mtime > _DAY:
+                left.unlink()
 
 
 # ------------------------------------------------------------------ the digest

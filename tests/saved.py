@@ -24,10 +24,11 @@ def kept(module: Any, run: Callable[[], Any]) -> int:
         if storage.data_ptr() not in own:
             found[storage.data_ptr()] = storage.nbytes()
             alive.append(value)
-        return value
+        return value.detach()  # an op that keeps its output would hold itself
 
     with saved_tensors_hooks(note, lambda value: value):
         alive.append(run())
+    alive.clear()  # what is kept knows `note`, which knows it: a circle that Python cannot see
     return sum(found.values())
 
 

@@ -109,6 +109,21 @@ WRONG = {
         + "body: [{id: places, constant: {arange: 12}}, {id: tower, Tower: },\n"
         + "  {id: e, from: places, embedding: {num: 12, dim: 8}}, {add: [tower, e]}]\n",
     ],
+    "W117": [
+        (
+            "params: {act: relu}\nvariants: {b: {act: tanh}}\ninput: [8]\n"
+            'body: [{activation: $act}, {when: $(act == "tahn"), softmax: }]\n'
+        ),
+        (
+            "input: [8]\nbody:\n  - repeat: {how: [before, after]}\n    body:\n"
+            '      - tanh\n      - relu:\n        when: $(how == "befor")\n'
+        ),
+        (
+            "params: {pad: half}\ninput: [8, 8, 8]\nblocks:\n  A:\n    params: {pad: $pad}\n"
+            "    body: [{conv: {out: 8, kernel: 3, padding: $pad}}, "
+            '{when: $(pad != "hafl"), relu: }]\nbody: [A, A]\n'
+        ),
+    ],
     "W116": [
         ABSENT + "  - {branches: {a: {relu: , when: $on}, b: [sigmoid]}, merge: mul}\n",
         ABSENT + "  - {branches: {a: {relu: , when: $on}, b: []}, merge: add}\n",
@@ -118,6 +133,10 @@ WRONG = {
     ],
 }
 RIGHT = {
+    "a word that is set from outside, and one with another number": (
+        "params: {act: relu, how: pre}\ninput: [8]\nbody:\n  - activation: $act\n"
+        '  - {relu: , when: $(act == "relu6" or act == "gelu" or how == "last")}\n'
+    ),
     "a chain whose layers are averaged": (
         "input: [64]\nbody: [{id: e, repeat: 3, linear: 64}, {mean: e.*}]\n"
     ),

@@ -557,6 +557,38 @@ def test_a_param_that_decides_leaves_the_others_where_they_are() -> None:
     assert signatures(GROUPED)["Net"] == ["heads", "feed"]
 
 
+def many(count: int) -> str:
+    """A param for each width, and three of them that can be no arguments."""
+    params = "".join(f"  w{k}: {8 + k % 5}\n" for k in range(count))
+    convs = "".join(f"- conv: {{out: $w{k}, kernel: 1}}\n- relu\n" for k in range(count))
+    return f"""\
+spec: 1
+name: many
+input: [3, 4, 4]
+params:
+  decides: 9
+  divides: 12
+  usual: 8
+{params}blocks:
+  B: {{params: {{w: 8}}, body: [{{conv: {{out: $w, kernel: 1}}}}]}}
+body:
+{convs}- {{gelu: , when: $(decides < 30)}}
+- {{conv: {{out: 12, kernel: 1, groups: $(1 if divides == 12 else 5)}}}}
+- {{B: {{w: $usual}}}}
+"""
+
+
+def test_a_large_network_is_tried_at_other_values_one_after_another() -> None:
+    """All params at once; where the text is wrong there, by halves. The time goes by the size."""
+    program = loads(many(50))
+    (arguments,) = [p for title, p in signatures(many(50)).items() if title == "Many"]
+    assert arguments == [f"w{k}" for k in range(50)]
+    names: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(program.code, "many", "exec"), names)
+    given = {"w3": 5, "w30": 17, "w49": 2}
+    compare(names["Many"](**given), program.with_(**given))
+
+
 def test_params_of_the_document_are_handed_through(tmp_path: Path) -> None:
     text = "spec: 1\nname: net\nparams: {heads: 2, depth: 2}\ninput: [5, 8]\nblocks:\n"
     text += "  Layer: {params: {heads: $heads}, body: [{residual: [{attention: $heads}]}]}\n"

@@ -129,12 +129,6 @@ BODIES = {
     "from: [prev, a], einsum: \"whc,chw->hwc\"\nsin",
     "points take no gradient": "id: a, conv: {out: 4, kernel: 3}\ngrid_points: \nsin\n"
     "conv: {out: 4, kernel: 1}\nadd: [prev, a]",
-    "one class for odd and even kernels": "repeat: {k: [3, 2, 1, 1, 3], s: [1, 1, 1, 2, 2]}, "
-    "body: [sequential: [conv: {out: 4, kernel: $k, stride: $s, padding: same}, sin]]",
-    "one class of pools for odd and even kernels": "conv: {out: 4, kernel: 1}\n"
-    "repeat: {k: [3, 2, 1, 3], s: [1, 1, 2, 2]}, body: [sequential: "
-    "[max_pool: {kernel: $k, stride: $s, padding: same}, sin, "
-    "avg_pool: {kernel: $k, stride: $s, padding: same}, sin]]",
     "filled by what takes no gradient": "conv: {out: 4, kernel: 3, padding: 1, "
     "padding_mode: reflect}\nsin",
     "filled once": "conv: {out: 4, kernel: 1}\nsin\nconv: {out: 4, kernel: 3, stride: 2, "
@@ -143,8 +137,9 @@ BODIES = {
     "padding_mode: reflect}\nsin",
     "a table for all samples": "id: x, conv: {out: 4, kernel: 1}\nid: t, parameter: [4, 6, 2]\n"
     "from: t, linear: 3\nsin\nid: s, linear: 6\nmul: [x, s]",
-    "one matrix for all samples": "id: x, flatten: 1\nid: k, parameter: [3, 2]\n"
-    "matmul: [k, x]\nlinear: 4\nid: y, sin: \nid: l, parameter: [4, 5]\nmatmul: [y, l]\nsin",
+    "one matrix for all samples": "flatten: 1\nid: x, linear: 4\nid: w, sin: \n"
+    "id: k, parameter: [3, 2]\nid: m, matmul: [k, x]\nid: l, parameter: [4, 4]\n"
+    "id: n, matmul: [m, l]\nconcat: [n, w]\nlinear: 3\nsin",
     "heads' matrices for all samples": "id: x, conv: {out: 4, kernel: 3}\n"
     "id: k, parameter: [4, 3, 4]\nid: m, matmul: [k, x]\nid: l, parameter: [4, 5, 4]\n"
     "from: [m, l], einsum: \"hqd,hkd->hqk\"\nsin",
@@ -167,4 +162,25 @@ def test_a_sample_keeps_what_torch_keeps(what: str) -> None:
     program = archspec.loads(f"spec: 1\nname: t\ninput: [2, 6, 6]\nbody:\n{items}")
     few = PAGES if "lstm" in items else FEW
     kept = of_a_sample(archspec.build(program), lambda n: [torch.rand(n, 2, 6, 6)], few)
+    assert program.analysis.totals.saved_bytes == kept
+
+
+SAME = [
+    "conv: {out: 4, kernel: $k, stride: $s, padding: same}",
+    "conv: {out: 4, kernel: $k, stride: $s, padding: same, reparam: scaled_weight_standard}",
+    "conv: {out: 4, kernel: $k, stride: $s, padding: same, padding_mode: replicate}",
+    "max_pool: {kernel: $k, stride: $s, padding: same}",
+    "avg_pool: {kernel: $k, stride: $s, padding: same}",
+]
+
+
+@pytest.mark.parametrize("op", SAME)
+def test_one_class_for_odd_and_even_kernels_pads_the_even_ones(op: str) -> None:
+    text = "spec: 1\nname: t\ninput: [2, 6, 6]\nblocks:\n  B:\n    params: {k: 1, s: 1}\n"
+    text += f"    sequential: [conv: {{out: 4, kernel: 1}}, sin, {op}, sin]\n"
+    text += "body: [{B: {k: 3}}, {B: {k: 2}}, B, {B: {s: 2}}, {B: {k: 3, s: 2}}]\n"
+    program = archspec.loads(text)
+    assert program.code.count("class B(") == 1
+    assert "Same(" in program.code
+    kept = of_a_sample(archspec.build(program), lambda n: [torch.rand(n, 2, 6, 6)])
     assert program.analysis.totals.saved_bytes == kept

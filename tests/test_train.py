@@ -221,6 +221,18 @@ def test_update_bn_is_torchs() -> None:
         torch.testing.assert_close(value, other.state_dict()[name])
 
 
+def test_statistics_of_an_average_are_in_the_precision_of_the_run() -> None:
+    """Where the average is the weights of the last step, its statistics are theirs, in bf16 too."""
+    found = []
+    for keys in ({}, {"ema": 1e-9}):
+        torch.manual_seed(0)
+        model = build(NORMS)
+        run(model, data=points(96, 8), update_bn=True, precision="bf16", batch=16, **keys)
+        found.append(model.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name])
+
+
 # ------------------------------------------------------------------ defects of others
 
 

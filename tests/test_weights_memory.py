@@ -132,3 +132,13 @@ def test_an_index_that_names_an_index(model, tmp_path):
 def test_a_file_that_cannot_be_read_on(model):
     """As on a disk that fails: it opens, and reading is refused."""
     assert "E604 `mem` cannot be read" in _refused(model, "/proc/self/mem")
+
+
+def test_equal_weights_are_equal_files(model, tmp_path):
+    """So that one SHA-256 is of all of them."""
+    model.a.weight.data[0, 0] = 0.5
+    for name in "abcdefgh":
+        archspec.weights.save(model, tmp_path / f"{name}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    loaded = archspec.build(archspec.loads(_SPEC), weights=tmp_path / "a.safetensors")
+    assert torch.equal(loaded.a.weight, model.a.weight)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import archspec
+from archspec.limits import Limits
 from archspec.text.faults import SpecError
 
 HEAD = "spec: 1\nname: much\ninput: [4]\n"
@@ -41,20 +43,20 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
         "E208"),
     "a long list summed in each of many copies": (
         lambda: 'params: {a: "$(range(9999))"}\n'
-        'body: [{repeat: 99999, linear: "$(1 + 0 * sum(a))"}]\n', "E405"),
+        'body: [{repeat: 99999, linear: "$(1 + 0 * sum(a))"}]\n', "E406"),
     "a long list in each of many params": (
-        lambda: "params:\n" + each(2000, "  p@: $([0]*9999)\n") + "body: [relu]\n", "E405"),
+        lambda: "params:\n" + each(2000, "  p@: $([0]*9999)\n") + "body: [relu]\n", "E406"),
     "a block of a long list, called often": (
         lambda: "blocks: {B: {params: {n: $(range(9999))}, body: [relu]}}\n"
-        "body: [{repeat: 90000, B: }]\n", "E405"),
+        "body: [{repeat: 90000, B: }]\n", "E406"),
     "a block of many params, called often": (
         lambda: f"blocks: {{B: {{params: {{{each(2000, 'p@: 1, ')}}}, body: [relu]}}}}\n"
-        "body: [{repeat: 90000, B: }]\n", "E405"),
+        "body: [{repeat: 90000, B: }]\n", "E406"),
     "an item of nine thousand inputs, again and again": (
-        lambda: "body: [{repeat: 5000, add: [" + "prev, " * 9000 + "]}]\n", "E405"),
+        lambda: "body: [{repeat: 5000, add: [" + "prev, " * 9000 + "]}]\n", "E406"),
     "outputs that are lists of all copies": (
         lambda: "body: [{id: r, repeat: 5000, relu: }]\n"
-        f"outputs: {{{each(5000, 'o@: r.*, ')}}}\n", "E405"),
+        f"outputs: {{{each(5000, 'o@: r.*, ')}}}\n", "E406"),
     "ties to one weight": (
         lambda: "body: [{id: a, linear: 4}, {repeat: 1000, linear: 4, tie: a}]\n", ""),
     "ties to nothing": (
@@ -92,3 +94,77 @@ def test_a_short_spec_is_short_work(name: str) -> None:
         found = error.faults[0].code
     assert time.process_time() - start < 4  # 0.1 to 0.6 s
     assert found == code
+
+
+LARGE: dict[str, tuple[str, str, str]] = {
+    "calls, written one by one": (
+        "blocks: {B: {body: [relu]}}\nbody: [" + "B, " * 50_000 + "relu]\n",
+        "at least 50,002 items are written; at most 5,000 are allowed",
+        "",
+    ),
+    "paths of branches, each an item": (
+        "body: [{branches: [" + "relu, " * 2600 + "relu], merge: concat}]\n",
+        "at least 5,001 items are written; at most 5,000 are allowed",
+        "",
+    ),
+    "groups shared twice in one another": (
+        "body:\n- {id: a0, body: [relu]}\n"
+        + each(39, "- {id: a@@, body: [{shared: a@}, {shared: a@}]}\n"),
+        "to work the network out takes more than 100,000 operations",
+        "body.",
+    ),
+    "copies that are each another layer": (
+        "body: [{repeat: 4999, dropout: $(0.5 * loop.index / loop.count)}]\n",
+        "to work the network out takes more than 100,000 operations",
+        "body.0",
+    ),
+    "calls that are each another instance": (
+        "blocks: {B: {params: {n: 1}, body: [relu]}}\nbody: [{repeat: 4999, B: $(loop.index)}]\n",
+        "to work the network out takes more than 100,000 operations",
+        "",
+    ),
+    "an item of many inputs": (
+        "body: [{add: [" + "prev, " * 20_000 + "]}]\n",
+        "to work the network out takes more than 100,000 operations",
+        "body.0",
+    ),
+    "a total that is wrong, of plain ops": (
+        "body: [" + "relu, " * 4999 + "]\nexpect: {much: {params: 7}}\n",
+        "`params` of `much` is 0; the spec expects 7",
+        "expect.much.params",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_costs_more_than_an_op_counts_more(name: str) -> None:
+    """Plain ops go to the limit; what is dearer is refused before it, at its place."""
+    text, said, place = LARGE[name]
+    with pytest.raises(SpecError) as caught:
+        archspec.loads(HEAD + text, limits=archspec.Limits(nodes=5_000))
+    (fault,) = caught.value.faults
+    assert said in fault.message
+    assert ".".join(map(str, fault.loc.path)).startswith(place)
+
+
+def test_a_variant_counts_with_those_before_it(tmp_path: Path) -> None:
+    """One that is wrong is found, unless the others have taken all that the limits allow."""
+    text = "params: {n: 2500, w: 3}\nvariants: {a: {n: 2580}, b: {w: 9}}\nbody:\n"
+    text += "- {repeat: $n, relu: }\n- {conv: {out: 1, kernel: $w}}\n"
+    (tmp_path / "t.yaml").write_text(HEAD.replace("[4]", "[1, 4, 4]") + text, encoding="utf-8")
+
+    def check(nodes: int) -> list[tuple[str, str]]:
+        found = archspec.check(tmp_path / "t.yaml", limits=archspec.Limits(nodes=nodes))
+        return [(fault.code, fault.message) for fault in found]
+
+    with pytest.raises(SpecError, match="in the variant `b`"):
+        check(10_000)
+    assert check(2600) == [("W113", "the variant `b` was not looked at: there is too much")]
+
+
+def test_of_many_networks_each_may_take_what_one_may() -> None:
+    """So `search` looks at as many as it likes."""
+    convs = "".join(f"- conv: {{out: $(a + {k}), kernel: 1}}\n" for k in range(40))
+    text = f"spec: 1\nname: n\ninput: [3, 4, 4]\nparams: {{a: 3}}\nbody:\n{convs}"
+    program = archspec.loads(text, limits=Limits(nodes=100))
+    assert all(found is not None for found in program.each({"a": k} for k in range(4, 80)))

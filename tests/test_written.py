@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from archspec.cli.app import app
-from archspec.save import MARK, NotOursError, as_written, sealed
+from archspec.save import MARK, NotOursError, as_written, save, sealed
 
 SPEC = """\
 spec: 1
@@ -221,3 +222,26 @@ def test_fmt_puts_no_digest_into_a_spec(here: Path) -> None:
     Path("net.yaml").write_text(marked + UGLY)
     assert asked("fmt net.yaml").exit_code == 0
     assert Path("net.yaml").read_text() == marked + NEAT
+
+
+def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to all threads: whoever asks for it by setting it sets it for others."""
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "umask", lambda _: pytest.fail("another thread writes now"))
+            save(MARK, tmp_path / "net.py")
+        assert (tmp_path / "net.py").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_what_a_killed_writer_left_goes_after_a_day(tmp_path: Path) -> None:
+    target = tmp_path / "net[1].py"
+    names = [f".{target.name}.{'a' * 16}", f".{target.name}.{'b' * 16}", f".{target.name}.swp"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    for old in (0, 2):
+        os.utime(tmp_path / names[old], (0, 0))
+    save(MARK, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names[1:], target.name]

@@ -86,8 +86,9 @@ def scheduled(
         root = _elaborate(limits, chosen, headed=True)
         found = flatten.flatten(root)
         wrong = [*ties.faults(found), *fills.faults(found)]
+        found.work = root.origin.state.work.done
         if wrong:
-            raise SpecError(wrong, spec.sources)
+            raise _refused(wrong, spec, found.work)
         if root.free_axes:
             found.running = _running(root, chosen)
     return found
@@ -103,6 +104,12 @@ def elaborate(
     """The tree alone; paths of `head` are not looked up in it. Raises SpecError."""
     with _deep(limits):
         return _elaborate(limits, _Chosen(spec, variant, params, inputs))
+
+
+def _refused(faults: list[Fault], spec: Spec, work: int) -> SpecError:
+    found = SpecError(faults, spec.sources)
+    found.work = work
+    return found
 
 
 class _Chosen(NamedTuple):
@@ -122,7 +129,7 @@ def _elaborate(limits: Limits, chosen: _Chosen, *, headed: bool = False) -> Inst
         with suppress(LimitError):  # enough is said
             heads.check(state, spec, sound, chosen=bool(chosen.variant or chosen.params))
     if state.faults or root is None:
-        raise SpecError(_ordered(state, spec), spec.sources)
+        raise _refused(_ordered(state, spec), spec, state.work.done)
     root.warnings = tuple(state.warnings)
     return root
 

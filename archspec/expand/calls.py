@@ -11,7 +11,7 @@ from archspec.expand.names import Frame, Named, Spot
 from archspec.expand.namespace import Callee
 from archspec.expand.origin import Link
 from archspec.expand.plan import Plan, has_expression
-from archspec.expand.state import EDGE, FEW, UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.state import EDGE, EVALUATED, FEW, UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expand.walk import Walk
 from archspec.expand.wiring import Inputs
@@ -86,6 +86,7 @@ def arguments(plan: Plan, callee: Callee, ins: Inputs, env: Env) -> Env:
             elif not callee.whole and (type(default) in _PLAIN or not has_expression([default])):
                 found[name] = default
             else:
+                state.worked(EVALUATED, item.loc)
                 with state.inside(Link(item, args=found, called=(block, file.spec))):
                     found[name] = _default(callee, name, default, seen)
         except HiddenError:
@@ -168,7 +169,7 @@ def _output(walk: Walk, ref: Ref) -> list[Value]:
     state = walk.state
     try:
         found = wiring.entries(state, ref, walk.env, walk.top)
-        state.worked(max(len(found) - FEW, 0) * EDGE, ref.loc)
+        state.worked(max(len(found) - 2, 0) * EDGE, ref.loc)
         if not found:
             message = f"`{ref.path.text}` stands for nothing: there is no copy of it"
             state.fault("E313", message, ref.loc, "an output is at least one tensor")

@@ -6,8 +6,9 @@
 
 Each value of the variant (of those that used files are taken with, too) and each param that is set
 is left out in turn: the one without which nothing is wrong made it so, and all else follows. Where
-that is so of several, or of none, the complaints stay as they are, and where what is wrong is not
-there without the value: a block that only this variant calls is wrong by itself.
+that is so of several, or of none, the complaints stay as they are. So they do where what is wrong
+is not there without the value (a block that only this variant calls is wrong by itself), and where
+it is a path, which leads nowhere by what is written in it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from archspec.expand.schedule import Schedule
 
 _MOST = 32  # values that are left out in turn
+_OF_PATHS = "E31"  # codes of faults
 
 Made = Callable[[Said], "Schedule | None"]  # the network, if it is right
 
@@ -40,7 +42,9 @@ class Value(NamedTuple):
 def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequence[Fault]:
     """The faults; if one of the `values` is why, the first of them, as one of that value."""
     places = {value.loc for value in values}
-    if len(values) > _MOST or any(_of(fault.loc, places) for fault in faults):
+    if len(values) > _MOST or faults[0].code.startswith(_OF_PATHS):
+        return faults
+    if any(_of(fault.loc, places) for fault in faults):
         return faults
     right = [(value, network) for value in values if (network := made(value.without))]
     if len(right) != 1 or not _there(faults[0].loc, right[0][1]):

@@ -221,6 +221,9 @@ def _sound(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path]) -> Iterat
         if missing == len(path):
             yield path
             continue
+        loc = deeper(item.loc, "freeze", k)
+        if walk.state.noted("E318", loc):  # of another copy: its remedy is dear
+            continue
         shown = ".".join(path)
         if copy.layer is not None and not copy.group:
             said, help = f"there is nothing inside of `{item.op}`", "write `freeze: true`"
@@ -232,4 +235,4 @@ def _sound(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path]) -> Iterat
             help = "what its outputs need is kept: name an output behind it, or leave the path out"
         else:
             continue  # absent in this variant
-        walk.state.fault("E318", said, deeper(item.loc, "freeze", k), help, cause=(path[0],))
+        walk.state.fault("E318", said, loc, help, cause=(path[0],))

@@ -18,6 +18,8 @@ from archspec.text.faults import Fault, Loc, Step
 Rule = Callable[[Fault, Fault], bool]  # whether the first follows from the second
 
 _KINDS = ("E302", "E303", "E305", "E306")  # of what flows into an item
+_SHAPES = ("E203", *_KINDS, "E304")
+_DIGITS = re.compile(r"\d+")
 _NOWHERE = ("E312", "E313", "E314", "E318")  # of paths
 _NUMBERED = re.compile(r"no (?:item|part|output) `[^`]*\d`")
 
@@ -47,6 +49,8 @@ def doubled(fault: Fault, other: Fault) -> bool:
     """
     if other.code != "E314":
         return False
+    if fault.code in _SHAPES and _after(fault, other):
+        return True
     if fault.code == "E314":
         *above, place = _item(other.loc).path or (0,)
         return _item(fault.loc).path == (*above, int(place) + 1)
@@ -59,7 +63,31 @@ def doubled(fault: Fault, other: Fault) -> bool:
 def unneeded(fault: Fault, other: Fault) -> bool:
     """What no output needs, where a path leads nowhere; a network with nothing in it."""
     nothing = fault.code == "E312" and not fault.loc.path
-    return nothing or (fault.code == "E315" and other.code in _NOWHERE)
+    passed = fault.code in _SHAPES and other.code == "E315"  # it is what should have been taken
+    return nothing or passed or (fault.code == "E315" and other.code in _NOWHERE)
+
+
+def unexpected(fault: Fault, other: Fault) -> bool:
+    """What does not take a shape that is other than is expected before it."""
+    return other.code == "E501" and fault.code in _SHAPES and _after(fault, other)
+
+
+def again(fault: Fault, other: Fault) -> bool:
+    """One name that is not there, with another number; a block that lacks an input at each call."""
+    if fault.code == other.code == "E311":
+        return fault.message == other.message
+    names = _DIGITS.sub("", fault.message), _DIGITS.sub("", other.message)
+    here = block_of(fault.loc) == block_of(other.loc)
+    return fault.code == other.code == "E312" and here and names[0] == names[1]
+
+
+def made(fault: Fault, other: Fault) -> bool:
+    """What does not take a shape that an item with a fault of its own made; that of one place."""
+    if fault.loc.path == other.loc.path and fault.loc.file == other.loc.file:
+        return fault.loc.path != () and fault.loc.span is None
+    if fault.code not in _SHAPES or other.code not in _SHAPES:
+        return False
+    return any(_item(step.loc) == _item(other.loc) for step in _compared(fault))
 
 
 def alike(fault: Fault, other: Fault) -> bool:
@@ -85,7 +113,17 @@ def numbered(fault: Fault, other: Fault) -> bool:
     return copied and block_of(fault.loc) in map(block_of, _places(other))
 
 
-RULES: tuple[Rule, ...] = (computed, doubled, unneeded, alike, behind, numbered)
+RULES: tuple[Rule, ...] = (
+    computed,
+    doubled,
+    unneeded,
+    unexpected,
+    again,
+    made,
+    alike,
+    behind,
+    numbered,
+)
 
 
 def _compared(fault: Fault) -> list[Step]:
@@ -101,6 +139,12 @@ def _within(inner: Loc | None, outer: Loc) -> bool:
     if inner is None or inner.file != outer.file:
         return False
     return inner.path[: len(outer.path)] == outer.path
+
+
+def _after(fault: Fault, other: Fault) -> bool:
+    """Whether a fault stands behind another in one block."""
+    here = block_of(fault.loc) == block_of(other.loc)
+    return here and _numbers(fault.loc) > _numbers(other.loc)
 
 
 def _numbers(loc: Loc) -> list[int]:

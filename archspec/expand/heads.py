@@ -216,8 +216,7 @@ class _Text:
         if pattern is None:
             return self.inside(item, at)
         known = self.known.setdefault(len(at.names), [])
-        if label is not None:
-            known.append(label)
+        known += [label] if label is not None else _columned(plan, at)
         deep = pattern.count(r"\.") + 1  # `convs.0`
         if not re.fullmatch(pattern, ".".join(at.names[:deep])):
             return False
@@ -310,6 +309,16 @@ def _pattern(plan: Plan, at: _At) -> str | None:
     if plan.kind in (OP, CALL, SHARED):
         return r"\d+" if numbered else rf"{plan.word}\d+"
     return r"\d+" if numbered and plan.item.op != "body" else None
+
+
+def _columned(plan: Plan, at: _At) -> list[str]:
+    """The names that an id with one column in it gives: `layer1`, `layer2` of `layer$s`."""
+    parts = plan.labels.parts if plan.labels is not None else ()
+    computed = [part for part in parts if isinstance(part, Expr)]
+    column = at.columns.get(computed[0].text) if len(computed) == 1 else None
+    if not isinstance(column, (list, tuple)) or has_expression(column):
+        return []
+    return ["".join(p if isinstance(p, str) else str(v) for p in parts) for v in column]
 
 
 def _any_of(column: Value) -> str:

@@ -25,9 +25,11 @@ from archspec.expand.walk import Walk
 from archspec.language import Item
 from archspec.text.faults import Loc, Step
 
-_FEW = 3  # changes of one shape that are named
+FEW = 3  # changes of one shape that are named
 _PAIR = 2  # shapes; of more than that only the last change is named, but for the first
-_FAR = 1_000  # ops that are looked at
+_FAR = 1_000  # steps back
+_INSIDE = 20_000  # ops of calls that are gone into
+_MANY = 20  # faults: nobody reads how the shapes of more came about
 _HALF = 1.5  # a map that is smaller by less was not made small here
 
 Shape = tuple[int, ...]
@@ -61,7 +63,7 @@ def rank(before: Shape, after: Shape) -> bool:
 
 def along(axes: Sequence[int]) -> Question:
     """Whether shapes differ in one of some axes, or in how many there are."""
-    return lambda a, b: rank(a, b) or any(a[k] != b[k] for k in axes)
+    return lambda a, b: rank(a, b) or any(a[k : k + 1] != b[k : k + 1] for k in axes)
 
 
 def anywhere(before: Shape, after: Shape) -> bool:
@@ -74,7 +76,7 @@ def shrunk(before: Shape, after: Shape) -> bool:
     return rank(before, after) or any(a > _HALF * b for a, b in pairs)
 
 
-def of(walk: Walk, value: Value | None, question: Question, most: int = _FEW) -> tuple[Step, ...]:
+def of(walk: Walk, value: Value | None, question: Question, most: int = FEW) -> tuple[Step, ...]:
     """The items that made a shape, in the order of the network: the last ones, and the input."""
     return _told(_back(walk, value), question, most)
 
@@ -86,7 +88,7 @@ def apart(walk: Walk, values: Sequence[Value | None], question: Question) -> tup
     passed = Counter(value for path in every for value in {change.after for change in path})
     for k, path in enumerate(every):
         own = [*takewhile(lambda change: passed[change.after] == 1, path)]
-        told = _told(own, question, _FEW if k == 0 or len(every) == _PAIR else 1)
+        told = _told(own, question, FEW if k == 0 or len(every) == _PAIR else 1)
         for step in told or (own[0].by[:1] if own else ()):
             steps.setdefault(step.loc, step)
     return tuple(steps.values())
@@ -108,7 +110,9 @@ def _told(path: Iterable[_Change], question: Question, most: int) -> tuple[Step,
 
 def _back(walk: Walk, value: Value | None) -> Iterator[_Change]:
     """The way from a value back, to a tensor that is made of nothing or an input."""
-    levels = _levels(walk)
+    if len(walk.state.faults) > _MANY:
+        return
+    levels, left = _levels(walk), _INSIDE
     calls: list[Step] = []  # those that the way led into
     for _ in range(_FAR):
         if value is None or value.type is None:
@@ -126,7 +130,9 @@ def _back(walk: Walk, value: Value | None) -> Iterator[_Change]:
         copy, item = found
         taken = [v for v in copy.taken() if v is not None and v.type is not None]
         alike = next((v for v in taken if _shape(v) == _shape(value)), None)
-        if alike is None and copy.instance is not None:
+        inside = 0 if copy.instance is None else copy.instance.size
+        if alike is None and 0 < inside <= left:
+            left -= inside
             calls.append(_gives(item, value))
             value = _into(levels, copy, value)
             continue

@@ -21,7 +21,17 @@ from archspec.expand.namespace import Callee
 from archspec.expand.origin import Around, Link
 from archspec.expand.plan import BRANCHES, CALL, OP, RESIDUAL, SHARED, Plan, has_expression
 from archspec.expand.repeats import Columns, Count, copies, environment
-from archspec.expand.state import MANY, Env, HiddenError, TooLargeError, deeper, frozen
+from archspec.expand.state import (
+    INSTANCE,
+    MANY,
+    NAMED,
+    ONCE_MORE,
+    Env,
+    HiddenError,
+    TooLargeError,
+    deeper,
+    frozen,
+)
 from archspec.expand.tree import ALL, Asked, Body, Copy, Instance, Occurrence, Value, hides, types
 from archspec.expand.walk import Made, Walk
 from archspec.expand.wiring import Inputs
@@ -50,6 +60,7 @@ def instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked = ALL) -> Ins
         message = f"`{block.name}` calls itself with the same arguments and inputs, without end"
         call = state.links[-1].item
         raise state.stop("E407", message, call.key, "end the recursion with `when`")
+    state.worked(INSTANCE, state.links[-1].item.loc if state.links else block.loc)
     state.instances[key] = None
     state.kept += (block, *kinds.values())
     around, made = file.document, state.made
@@ -415,6 +426,7 @@ def _called(walk: Walk, plan: Plan, spot: Spot, callee: Callee, fed: tuple[Env, 
 
 def _again(walk: Walk, plan: Plan, spot: Spot) -> Copy | None:
     """An earlier item once more, with its weights; None where that is absent."""
+    walk.state.worked(ONCE_MORE, plan.item.loc)
     try:
         owner, again = shared.owner_of(walk, plan, spot)
     except HiddenError:
@@ -469,6 +481,7 @@ def _group(walk: Walk, plan: Plan, spot: Spot, value: Value) -> Copy:
 
 def _named(walk: Walk, plan: Plan, spot: Spot, value: Value, around: Frame) -> Copy:
     """A group with a path of its own, which sees the names of the frame `around`."""
+    walk.state.worked(NAMED, plan.item.loc)
     name = spot.name(plan.word)
     path = (*spot.frame.path, name)
     frame = Frame(around, path, numbered=plan.item.op == "sequential")

@@ -60,7 +60,9 @@ def made(walk: Walk, bad: Mismatch, ins: Ins) -> tuple[Step, ...]:
     if bad.code == "E304":
         return history.of(walk, first, history.shrunk, _MAPS)
     if bad.code == "E302":
-        return history.of(walk, first, history.rank)
+        few = history.FEW if len(ins) < 2 else 1
+        steps = (step for value in ins for step in history.of(walk, value, history.rank, few))
+        return tuple(dict.fromkeys(steps))
     return history.of(walk, first, history.anywhere, 2) if bad.code in ("E305", "E306") else ()
 
 

@@ -37,7 +37,9 @@ def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
             help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
             help += "taken, name it in `outputs`, or leave it out"
         with walk.state.beside(*_passed_over(body, made), *_named(block)):
-            walk.state.fault("E315", f"no output needs `{path}`", item.loc, help)
+            # taps that no `outputs` name: that is what is missing
+            cause = ("outputs",) if item.tap is not None and not block.outputs else ()
+            walk.state.fault("E315", f"no output needs `{path}`", item.loc, help, cause=cause)
 
 
 def _spoken(path: tuple[str, ...]) -> str:

@@ -41,17 +41,17 @@ class Plan:
         op = item.op
         self.kind = _KINDS.get(op, CALL if op[0].isupper() else OP)
         self.word = op.lower()
-        computed = has_expression(item.id)
+        computed = item.id is not None and has_expression(item.id)
         self.ident: str | None = None if item.id is None or computed else item.id.text
         self.labels: Template | None = item.id if computed else None
-        self.dotted = dotted(item)
+        self.dotted = item.id is not None and dotted(item)
         # the names whose values may tell the copies of its own repeat apart
         own = set() if item.repeat is None else {"loop", *item.repeat.columns}
         self.apart = self.labels is not None and not self.labels.names.isdisjoint(own)
         paths = [ref.path for ref in item.inputs or ()] if own else []
         self.starts = len(paths) == 1 and paths[0].names.isdisjoint({"prev", *own})
-        self.literal = not has_expression(item.args)
         read = [part.names for part in expressions(_values(item))]
+        self.literal = not read or not has_expression(item.args)
         self.reads = _NOTHING.union(*read) if read else _NOTHING
         self.asks = item.when.names if isinstance(item.when, Expr) else _NOTHING
         self.counted = item.repeat is not None and any(

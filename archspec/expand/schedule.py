@@ -101,6 +101,7 @@ class Schedule:
     free_axes: dict[str, int]  # name -> size used by tables and checks
     running: Running | None = None  # what follows from free axes; None where there are none
     warnings: tuple[Fault, ...]  # what expanding found odd
+    work: int = 0  # operations that expanding took
 
     def __init__(self, root: Instance) -> None:
         """For the ops of an elaborated network, empty still."""

@@ -18,7 +18,7 @@ from archspec.language import Block, Filler, Init, Input, Item, Spec
 from archspec.language.names import is_path
 from archspec.layers import BadArgument, Layer, TensorType, create
 from archspec.layers.base import Weight
-from archspec.limits import Limits
+from archspec.limits import MORE, Limits
 from archspec.text.faults import SHOWN, Fault, Loc, Step
 from archspec.text.words import show, written
 
@@ -26,9 +26,18 @@ Env = dict[str, Any]
 Types = tuple["TensorType | None", ...]
 Path = tuple[str | int, ...]
 
-FEW = 8  # parts of an expression, or params, that take as long as an operation of a comprehension
-EDGE = 4  # such operations that an input of an op takes, of many
-MANY = 64  # names that are handed on in the time of one such operation
+# What is counted, in operations of a comprehension, each of which takes about a microsecond:
+COPY = 6  # each copy, present or not
+WRITTEN = 9  # each item, beside its copies, when it is met first
+NAMED = 5  # each group with a name, beside
+ONCE_MORE = 12  # each copy of `shared`, beside
+TIE = 8
+LAYER = 25  # each layer that is unlike those before it, beside
+INSTANCE = 35  # each call with other arguments or inputs than those before it, beside
+EVALUATED = 3  # each expression, beside its parts
+EDGE = 6  # each input of an item that has more than two
+FEW = 8  # parts of an expression, or params, in one operation
+MANY = 64  # names that are handed on in one operation
 _SHOWN = 4  # arguments of a call in the chain
 
 
@@ -68,7 +77,7 @@ class State:
         self.chosen: Said | None = None  # the document that is expanded, and what is chosen of it
         self.depth = 0
         self.copies = 0  # made so far, absent ones included
-        self.work = Work()  # of all expressions
+        self.work = Work()
         self.plans: dict[int, Plan] = {}
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
@@ -263,7 +272,7 @@ class State:
         """Raises HiddenError where it has no value."""
         if self.blind and any(env.get(name) is UNKNOWN for name in expr.names):
             raise HiddenError
-        self.worked(1 + expr.size // FEW, loc)
+        self.worked(EVALUATED + expr.size // FEW, loc)
         try:
             found = evaluate(expr, {**env, WORK: self.work} if expr.lists else env)
         except ExpressionError as bad:
@@ -274,7 +283,7 @@ class State:
         return found
 
     def worked(self, much: int, loc: Loc) -> None:
-        """Count what expressions take, and what they see. Raises LimitError."""
+        """Count operations before they are done. Raises LimitError."""
         self.work.done += much
         if self.work.done > self.limits.work:
             raise self.too_much(loc)
@@ -297,7 +306,7 @@ class State:
             if any(env.get(name) is UNKNOWN for name in hidden):
                 raise HiddenError
         every = [part for part in template.parts if isinstance(part, Expr)]
-        self.worked(sum(expr.size for expr in every) // FEW, loc)
+        self.worked(sum(EVALUATED + expr.size // FEW for expr in every), loc)
         try:
             return render(template, {**env, WORK: self.work})
         except ExpressionError as bad:
@@ -384,6 +393,7 @@ class State:
     def plan(self, item: Item) -> Plan:
         found = self.plans.get(id(item))
         if found is None:
+            self.worked(WRITTEN, item.loc)
             found = self.plans[id(item)] = Plan(item)
         return found
 
@@ -399,6 +409,7 @@ class State:
         key = (op, frozen(args))
         found = self.layers.get(key)
         if found is None:
+            self.worked(LAYER, item.loc)
             try:
                 found = self.layers[key] = create(op, args)
             except BadArgument as bad:
@@ -462,7 +473,7 @@ class State:
         self.depth -= 1
 
     def too_long(self, loc: Loc) -> LimitError:
-        most, help = self.limits.steps, f"leave out what is absent, or {_MORE}"
+        most, help = self.limits.steps, f"leave out what is absent, or {MORE}"
         message = (
             f"to unroll it takes more than {most:,} copies, calls and absent items; "
             "they are counted, though they leave few ops"
@@ -471,22 +482,18 @@ class State:
 
     def too_much(self, loc: Loc) -> LimitError:
         message = (
-            f"all expressions and inputs of the network take more than {self.limits.work:,} "
-            "operations: each is computed once for each copy that it stands in"
+            f"to work the network out takes more than {self.limits.work:,} operations: copies, "
+            "inputs and expressions count, and each layer, call and group unlike those before it"
         )
-        return self.stop(
-            "E405",
-            message,
-            loc,
-            "shorten the lists, or compute one once, in `params` of the document",
-        )
+        help = f"compute a long list once, in `params` of the document; {MORE}"
+        return self.stop("E406", message, loc, help)
 
     def too_many(self, count: int, loc: Loc, repeat: Any = None) -> LimitError:
         """There are too many ops; `repeat` is how many copies are asked for, as written."""
         most = self.limits.nodes
         shown = f"{count:,}" if count < 10**15 else "more than 10^15"
         message = f"the network unrolls to at least {shown} ops; at most {most:,} are allowed"
-        fault = Fault("E406", message, loc, _MORE)
+        fault = Fault("E406", message, loc, MORE)
         return self.stop_at(fault, self.place_of([count], repeat), repeat, "`repeat`")
 
 
@@ -494,7 +501,6 @@ USED = "used from"
 LARGE = 1_000  # a number from which on it may be one that was not meant
 COMPARE = "compare"
 _RAISE = "raise `Limits({}=…)` from Python if it is meant"
-_MORE = "`--max-nodes N`, or `Limits(nodes=N)` from Python, if it is meant"
 
 
 def block_of(loc: Loc) -> Path:

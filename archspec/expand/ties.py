@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archspec.expand.heads import Places, places_in
 from archspec.expand.names import Frame
-from archspec.expand.state import HiddenError, deeper
+from archspec.expand.state import TIE, HiddenError, deeper
 from archspec.expand.tree import Body, Copy, Path, hides
 from archspec.expand.walk import Made, Walk
 from archspec.layers.base import TIED, Weight
@@ -64,6 +64,7 @@ def resolve(walk: Walk, body: Body) -> None:
 def _owner(walk: Walk, there: Places, made: Made, ref: Ref) -> _Owner:
     """What a path leads to. Raises HiddenError."""
     state = walk.state
+    state.worked(TIE, ref.loc)
     text = state.text(ref.path, dict(made.copy.env), ref.loc)
     head, *rest = text.split(".")
     frame = next((f for f in made.frame.outward() if head in f.names), None)

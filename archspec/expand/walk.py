@@ -13,7 +13,7 @@ from archspec.expand.names import NAMELESS, Frame, Given, Named, Spot
 from archspec.expand.namespace import Namespace
 from archspec.expand.plan import OP, Plan, below
 from archspec.expand.repeats import Count
-from archspec.expand.state import EDGE, FEW, UNKNOWN, Env, HiddenError, State, deeper
+from archspec.expand.state import COPY, EDGE, UNKNOWN, Env, HiddenError, State, deeper
 from archspec.expand.tree import Copy, Path, Value
 from archspec.expressions import Template, is_number
 from archspec.language import Item, Ref
@@ -79,6 +79,7 @@ class Walk:
         self.steps += 1 + inside
         if self.steps > self.state.limits.steps:
             raise self.state.too_long(item.loc)
+        self.state.worked(COPY, item.loc)
 
     def _trained(self, copy: Copy, item: Item) -> None:
         """What a tap for training gives is seen by taps for training and by `outputs` only."""
@@ -285,8 +286,9 @@ class Walk:
                 return ()
             return ((None, spot.line),)
         behind = plan.starts and spot.later
+        self.state.worked(max(len(refs) - 2, 0) * EDGE, plan.item.loc)
         found = [(ref.slot, v) for ref in refs for v in self._seen(ref, spot, behind=behind)]
-        self.state.worked(max(len(found) - FEW, 0) * EDGE, plan.item.loc)
+        self.state.worked(max(len(found) - len(refs), 0) * EDGE, plan.item.loc)
         if not found:
             path = refs[0].path.text
             message = f"`{path}` stands for nothing here, and `{plan.item.op}` has no other input"

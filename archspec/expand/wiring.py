@@ -178,7 +178,10 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
     block = next((link.called[0] for link in reversed(state.links) if link.called), None)
+    later = next((item for item in _written(state, block) if _below(item, head, ref)), None)
     help = _copies(path, frame) or _deeper(head, frame)
+    if later is not None:
+        help = help or "an item sees what stands above it: move one of them"
     if not any(_begins(item, ref) for item in _written(state, block)):
         help = help or _meant(ref, path, known)
     # what is computed is another name in each copy: one of them is no remedy
@@ -187,7 +190,10 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
         help = "only `from` knows it: give the item an `id`, and write that"
     if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
         return
-    with state.beside(*_declared(state, block, near(head, known))):
+    steps = _declared(state, block, near(head, known))
+    if later is not None:
+        steps = (Step(later.loc, f"`{head}` is here", COMPARE),)
+    with state.beside(*steps):
         message = f"there is no item {what} before this one"
         state.fault("E312", message, ref.loc, help, cause=(head,))
 
@@ -220,6 +226,16 @@ def _named_at(item: Item) -> Loc:
     if item.repeat is None or column is None:
         return item.loc
     return deeper(item.repeat.loc, column)
+
+
+def _below(item: Item, name: str, ref: Ref) -> bool:
+    """Whether an item has a name, and stands beside what a path is in."""
+    if item.id is None or item.id.text != name:
+        return False
+    *around, place = item.loc.path
+    depth = len(around)
+    beside = list(ref.loc.path[:depth]) == around and len(ref.loc.path) > depth
+    return beside and ref.loc.path[depth] != place
 
 
 def _begins(item: Item, ref: Ref) -> bool:
@@ -354,6 +370,8 @@ def aligned(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> I
 
 def fed(state: State, plan: Plan, takes: tuple[str, ...], given: Given) -> Inputs:
     """The inputs by name, in the order of `takes`: `skip?` may be missing, `xs*` are xs.0, xs.1."""
+    if len(takes) == len(given) == 1 and given[0][0] is None and takes[0].isidentifier():
+        return {takes[0]: given[0][1]}  # nearly all
     names = [input_name(text) for text in takes if not text.endswith("*")]
     rest = takes[len(names)][:-1] if len(takes) > len(names) else ""
     found: Inputs = {}
@@ -394,12 +412,14 @@ def _miscounted(
     lacking = ", ".join(f"`{name}`" for name in missing or ())
     help = f"name {lacking} too: `from: [prev, …]`" if lacking else ""
     cause: tuple[str, ...] = (item.said, lacking) if plan.kind == CALL else ()
+    block = ("blocks", item.said)
     steps: tuple[Step, ...] = ()
+    if plan.kind == CALL:
+        at = Loc(loc.file, (*block, "inputs"))
+        steps = (Step(at, f"`{item.said}` takes {listed}", COMPARE),)
     if plan.kind == CALL and not lacking:
-        block = ("blocks", item.said)
         state.overfed.add(block)
         help = f"name all that it takes under `inputs` of `{item.said}`, or pass fewer"
         cause = ("inputs", item.said)
-        steps = (Step(Loc(loc.file, (*block, "inputs")), f"`{item.said}` takes {listed}", COMPARE),)
     with state.beside(*steps):
         state.fault("E311", message, loc, help, cause=cause)

@@ -136,6 +136,7 @@ def by_ending(path: str | Path) -> str:
     return ENDINGS[ending.lower()]
 
 
+@deep()
 def chosen(
     network: Network,
     format: str | None = None,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
+from archspec.figures.errors import RenderError
 from archspec.figures.opened import Opened, heading, labelled, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
@@ -34,6 +37,7 @@ _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
 _NARROWEST, _WIDEST = 74.0, 240.0
 _GLYPH = 18.0
 _FAR = 1500  # ranks that edges pass: 0.2 s of Graphviz; four times as many take 8 s
+_FAN = 200  # lines that meet at one card: 3 s of Graphviz; four times as many take minutes
 _APART = 12.0  # px between a label and a shape
 _FRAME = Stroke("#9aa5b1", 1.0, (5.0, 3.0))
 _SHADES = ("#ffffff", "#f5f7f9")
@@ -45,15 +49,27 @@ def draw(network: Network, block: str | None = None) -> Scene:
     Where the ops do not go on one sheet, each kind of group is opened once, or fewer still: the
     heading says so, and the DOT file and the page have them all.
 
-    Raises RenderError for a block that there is not, ModuleNotFoundError without pygraphviz.
+    Raises RenderError for a block that there is not, and where more lines meet at one card than a
+    sheet has room for; ModuleNotFoundError without pygraphviz.
     """
-    if block is not None:
-        return _sheet(network, opened(network, block))
-    for shown in smaller(network):
-        scene = _sheet(network, shown)
-        if scene.fits:
-            break
+    some = smaller(network) if block is None else [opened(network, block)]
+    scene: Scene | None = None
+    for shown in some:
+        if _most(shown) <= _FAN:
+            scene = _sheet(network, shown)
+            if scene.fits:
+                break
+    if scene is None:
+        why = f"more than {_FAN} lines would meet at one card"
+        message = f"`graph` does not apply to `{network.name}`: {why}"
+        raise RenderError("E702", message, "--view blocks draws every network")
     return scene
+
+
+def _most(shown: Opened) -> int:
+    """Lines that meet at one card, at most."""
+    ends = Counter(chain.from_iterable(set(edge) for edge in shown.edges))
+    return max(ends.values(), default=0)
 
 
 def _sheet(network: Network, shown: Opened) -> Scene:

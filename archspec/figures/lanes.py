@@ -28,6 +28,7 @@ AHEAD = 15.0
 """Px between boxes of a lane, where there is room."""
 ROW = 44.0
 """Px from row to row of a lane."""
+_WORDS = 130.0  # px that a line in a box may have
 PAD, BETWEEN = 5.0, 30.0
 """Px of a lane above and below its boxes, and between lanes."""
 
@@ -161,6 +162,8 @@ def _face(shown: Outline, part: Part, size: float) -> list[Line]:
     """Lines of a box: `conv 3×3`, `64 · 256²`."""
     alone = part.copies == 1 and part.kind != "block"
     named = part.name and alone and cards.goes_by_name(shown, part)
-    said = part.name if named else ", ".join((part.counted, *part.arguments))
-    lines = [Line(fonts.fit(said, size, 120.0), size)]
+    kind = part.name if named and part.composite else ", ".join((part.counted, *part.arguments))
+    said = f"{part.name}: {kind}" if named and not part.composite else kind
+    said += f" = {part.owner}" if part.owner else ""
+    lines = [Line(fonts.fit(said, size, _WORDS), size)]
     return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]

@@ -58,7 +58,8 @@ class Describer:
             out=self.nodes[main].outs[0],
             params=sum(self.rows[index].params for index in draft.nodes),
             opens=draft.core is None or len(draft.nodes) > 1,
-            beside=self._shared(draft),
+            beside=tuple(filter(None, [self._shared(draft), self._trained(draft)])),
+            owner=self._shared(draft).rpartition(" ")[2],
             held=self._held(draft),
         )
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
@@ -92,18 +93,22 @@ class Describer:
             notes=(*arguments, *said[place + 1 :]),
         )
 
-    def _shared(self, draft: Draft) -> tuple[str, ...]:
+    def _shared(self, draft: Draft) -> str:
         """Whose weights it has, where it owns none of those it uses; and whose weight, by a tie."""
         tied = None if draft.main is None else self.nodes[draft.main].tied
         if tied is not None:
-            return (f"weight of {self.nodes[tied].path}",)
+            return f"weight of {self.nodes[tied].path}"
         weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
         owners = [node.shared for node in weighty if node.shared is not None]
         if not owners or len(owners) < len(weighty):
-            return ()
+            return ""
         paths = [self.nodes[owner].path.split(".") for owner in owners]
         same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        return (f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}",)
+        return f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
+
+    def _trained(self, draft: Draft) -> str:
+        """What is not there in evaluation says so."""
+        return "in training only" if all(self.nodes[k].training for k in draft.nodes) else ""
 
     def _held(self, draft: Draft) -> str:
         layers = (self.nodes[index].layer for index in draft.nodes)

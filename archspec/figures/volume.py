@@ -186,7 +186,8 @@ class Volume:
         y += max(0.0, self.axis + 5 + fonts.ASCENT * SMALL * 0.71 - (y - 0.71 * wide))
         lowest = max(self.bottom + 14, y + 3)
         beside = [text.box.right for text in self.texts if text.box.top < lowest]
-        x = max(self.end + pools + away + along, *(right + 5 for right in beside))
+        clear = away + 4  # it is turned: its upper left corner stands left of where it begins
+        x = max(self.end + pools + away + along, *(right + clear for right in beside))
         return Text(x, y, text, SMALL, turn=-45.0)
 
 

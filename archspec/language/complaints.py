@@ -8,7 +8,7 @@ help: did you mean `when`?
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import getitem
@@ -36,7 +36,14 @@ _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
 _STRANGE = ("E201", "E219")  # of a word that is not known
 _FEW = 6  # such words that a sentence names
-_UNKNOWN = ("extra_forbidden", "E208")  # errors of a key that has no meaning
+_UNKNOWN = (
+    "extra_forbidden",
+    "E201",
+    "E205",
+    "E208",
+    "E221",
+)  # errors of a key that has no meaning
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\xab\xbb"
 _SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
@@ -174,15 +181,45 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
     A line that is gone may have said what they are.
     """
     found: dict[object, list[Fault]] = {}
-    for fault in independent(faults):
+    for fault in _once(independent(faults)):
         _, word, said = fault.message.split("`", 2) if fault.code in _STRANGE else ("", "", "")
         alone = not word or fault.help.startswith(("did you mean", "write"))
-        place = fault if alone else (fault.loc.file, _item(fault.loc.path), said, fault.help)
+        place = fault if alone else (fault.loc.file, item_of(fault.loc.path), said, fault.help)
         found.setdefault(place, []).append(fault)
     return [_joined(several) for several in found.values()]
 
 
-def _item(path: Steps) -> Steps:
+def _once(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """The faults without those of one text, or of entries of one list, behind the first.
+
+    So a block that is not there, since it stands where it has no meaning.
+    """
+    strayed = {_spoken(f) for f in faults if f.code == "E201" and f.message.endswith("in a block")}
+    known: set[object] = set()
+    for fault in faults:
+        place = _one_text(fault)
+        if place in known or (fault.code == "E207" and _spoken(fault) in strayed):
+            continue
+        yield fault
+        if place is not None:
+            known.add(place)
+
+
+def _spoken(fault: Fault) -> str:
+    """The first word that a fault names."""
+    return fault.message.partition("`")[2].partition("`")[0]
+
+
+def _one_text(fault: Fault) -> object:
+    """What is one mistake, if there are several faults of it; None: that is not known."""
+    loc = fault.loc
+    if fault.code in ("E219", "E220"):
+        return loc.file, loc.path
+    entry = fault.code == "E204" and fault.message.startswith("an entry of")
+    return (loc.file, loc.path[:-1]) if entry else None
+
+
+def item_of(path: Steps) -> Steps:
     """The item of a body, with all that is in it, around a place; or the mapping."""
     first = next((k for k, step in enumerate(path) if isinstance(step, int)), len(path) - 2)
     return path[: first + 1]
@@ -279,7 +316,10 @@ class Refused:
                 refused(path, error, to)
 
     def _commas(self, to: Complaints) -> set[Steps]:
-        """Places of keys without a value, of which a comma for a colon made two: `{id, fc}`."""
+        """Places of keys without a value, of which a comma made two.
+
+        It stands for a colon, `{id, fc}`, or in a text without quotes: `{einsum: nd,kd->nk}`.
+        """
         wrong = {path for path, _ in self.errors}
         found: set[Steps] = set()
         for path in [p for p, e in self.errors if p and e["type"] in _UNKNOWN]:
@@ -289,10 +329,16 @@ class Refused:
             keys = [*mapping] if isinstance(mapping, dict) else []
             behind = keys.index(path[-1]) if path[-1] in keys else 0
             before = (*path[:-1], keys[behind - 1]) if behind else ()
-            if before and mapping[keys[behind - 1]] is None and self._stands(before, wrong):
+            value = mapping[before[-1]] if before else ()
+            if before and value is None and self._stands(before, wrong):
                 said = f"`,` stands where `:` is meant, after `{cut(str(before[-1]))}`"
                 help = f"write `{before[-1]}: {cut(str(path[-1]))}`"
                 to.add("E104", said, before, help, on_key=True)
+                found |= {before, path}
+            elif isinstance(value, str) and before in wrong and not str(path[-1]).isidentifier():
+                text = cut(f"{value},{path[-1]}".strip(_QUOTES))
+                said = f"the text of `{before[-1]}` ends at its `,`, since it stands in braces"
+                to.add("E104", said, before, f'write `{before[-1]}: "{text}"`')
                 found |= {before, path}
         return found
 
@@ -309,10 +355,12 @@ class Refused:
         # what stands in an item too many is missing in the next: its `- ` stands on another line
         crowded = {p[:-1] for p, error in self.errors if error["type"] == "E214" and p[-1:] != ()}
         bare = {p for p, error in self.errors if error["type"] == "E214" and _before(p)}
+        below = {path for path in wrong if self._last_before(path) in wrong}
         for path, error in self.errors:
             type_, missing = error["type"], error["type"] == "missing"
             follows = (
                 path in commas
+                or (type_ == "extra_forbidden" and path in below)
                 or path[:2] in outside
                 or path in outside.values()
                 or (end and end[: len(path)] == path)
@@ -323,6 +371,14 @@ class Refused:
             )
             if not follows:
                 yield path, error
+
+    def _last_before(self, path: Steps) -> Steps | None:
+        """Where the section ends above an operation that stands in the document's own column."""
+        keys = [*self.data]
+        if len(path) != 1 or path[0] not in REGISTRY or keys.index(path[0]) == 0:
+            return None
+        section = keys[keys.index(path[0]) - 1]
+        return (section, *_end(self.data[section]))
 
     def _outside(self, to: Complaints) -> dict[Steps, Steps]:
         """Keys of a block in the column of blocks, which is said, and the block above each."""
@@ -339,6 +395,7 @@ class Refused:
                 said = f"`{name}` is a key of a block; the name of the block is missing above it"
                 help = "write the name of the block above it, for example `Unit:`"
             to.add("E205", said, ("blocks", name), help, on_key=True, cause=("outside", above))
+            to.compare(f"`{cut(above)}` is here" if above else "", ("blocks", above))
         return found
 
     def _early(self, to: Complaints) -> Steps:
@@ -346,14 +403,10 @@ class Refused:
         gone = {str(e["loc"][-1]) for path, e in self.errors if not path and e["type"] == "missing"}
         if "body" not in gone or "spec" in gone or self.extra.get(()) or self._moved("body"):
             return ()
-        end: Steps = ()
-        data = self.data
-        while data and isinstance(data, (dict, list)):
-            step = [*data][-1] if isinstance(data, dict) else len(data) - 1
-            end, data = (*end, step), data[step]
+        end = _end(self.data)
         missing = listed([key for key in ("input", "body") if key in gone])
         said = f"the document ends here; {missing} {'are' if len(gone) > 1 else 'is'} missing"
-        to.add("E202", said, end, "write `body:` and its items below")
+        to.add("E202", said, end, "`body:` comes below, with its items")
         return end
 
     def _moved(self, key: str) -> bool:
@@ -385,8 +438,9 @@ class Refused:
                 help, cause = "totals stand below `expect:`", ("expect",)
             elif path[:-1] == ("weights",) and key in self._variants():
                 help, cause = "write the source above it: `torchvision:`", ("sources",)
-            elif not where_known and key in _BESIDE and not near(key, params):
-                help = f"did you mean `{_BESIDE[key]}`?"
+            elif not where_known:
+                given = at(self.data, path[:-1])
+                help = _beside(key, given, params) or to.free(key, known, given)
             to.unknown(key, path, known, where, *cause, help=help)
 
     def _variants(self) -> Collection[str]:
@@ -490,6 +544,26 @@ def _word(path: Steps, error: ErrorDetails, to: Complaints) -> None:
     said = f"{_subject(path)} is {found['said']}; it takes {listed(words, 'or')}"
     guess = found["alike"] or to.near(str(at(to.data, path)), words)
     to.add("E204", said, path, f"did you mean `{guess}`?" if guess else "")
+
+
+def _end(data: Any) -> Steps:
+    """The place of the last that is written in a value."""
+    end: Steps = ()
+    while data and isinstance(data, (dict, list)):
+        step = [*data][-1] if isinstance(data, dict) else len(data) - 1
+        end, data = (*end, step), data[step]
+    return end
+
+
+def _beside(key: str, given: Mapping[str, Any], params: Collection[str]) -> str:
+    """The remedy for a key beside an operation that other tools call so; or ""."""
+    meant = _BESIDE.get(key, "")
+    name = given[key]
+    if key == "if" and isinstance(name, str) and not name.startswith("$"):
+        meant = "id"  # a slip of the hand
+    if not meant or meant in given or near(key, params):
+        return ""
+    return f"did you mean `{meant}`?"
 
 
 def _before(path: Steps) -> Steps | None:

@@ -65,7 +65,7 @@ def _read(source: Source, files: Files, faults: list[Fault]) -> Spec | None:
         faults += to.faults
         return None
     used = {name: _used(entry, name, source, files, to) for name, entry in _section(data, "use")}
-    reading = Reading(source.name, _name(source), _params(data, used), used)
+    reading = Reading(source.name, _name(source), _params(data, used), used, files)
     spec, refused = _form(data, reading)
     if refused is not None:
         refused.complain(to, reading.blocks)
@@ -92,6 +92,7 @@ def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused 
 
     Where that hides no names, the spec is of the rest, so that its names are looked up too.
     """
+    items = reading.files.items
     try:
         return Spec.model_validate(Located(data, ()), context=reading), None
     except ValidationError as bad:
@@ -99,6 +100,7 @@ def _form(data: dict[str, Any], reading: Reading) -> tuple[Spec | None, Refused 
     if len(refused.errors) >= SHOWN or refused.hides_names():
         return None, refused
     rest = Located(_without(data, refused.elsewhere()), ())
+    reading.files.items = items
     try:
         return Spec.model_validate(rest, context=replace(reading, lenient=True)), refused
     except ValidationError:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from archspec import shelf
-from archspec.limits import DEFAULT, Limits
-from archspec.text.faults import Fault, Loc
+from archspec.limits import DEFAULT, MORE, Limits
+from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source, from_text, read
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ class Files:
     specs: dict[str, Spec | None] = field(default_factory=dict)  # by real path; None: it has faults
     open: list[str] = field(default_factory=list)  # real paths, the outermost first
     bytes: int = 0
+    items: int = 0  # that are written in them, and paths of `branches`
+
+    def written(self, count: int, loc: Loc) -> None:
+        """So many items more, before they are read. Raises SpecError."""
+        self.items += count
+        most = self.limits.nodes
+        if self.items > most:
+            said = f"at least {self.items:,} items are written; at most {most:,} are allowed"
+            raise SpecError([Fault("E406", said, loc, MORE)], self.sources)
 
     def load(self, path: Path, name: str) -> Source:
         """One file more. Raises SpecError."""

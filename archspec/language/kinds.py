@@ -468,6 +468,15 @@ def _repeat(node: Any, info: ValidationInfo[Any]) -> Repeat:
     return Repeat(count=node, loc=loc)
 
 
+def _listed(entry: Any, *, alone: bool) -> str:
+    """The remedy for a column that is no list; `alone`: no other one says how long it is."""
+    if isinstance(entry, str) and entry.isidentifier():
+        return f"write `${entry}` for a param"
+    if alone and entry is not None:
+        return f"write `[{cut(written(entry))}]`"
+    return "write `[…]`" if alone else "it has one entry for each copy, as the other columns have"
+
+
 def _columns(node: dict[str, Any]) -> dict[str, Value]:
     if not node:
         help = "write a whole number, or `{n: [2, 2, 3]}`"
@@ -479,8 +488,7 @@ def _columns(node: dict[str, Any]) -> dict[str, Value]:
             if not isinstance(entry, list) and not expression:
                 shown = "empty" if entry is None else written(entry)
                 said = f"the column `{cut(name)}` is {shown}; a column is a list"
-                help = "write `[…]`" if entry is None else f"write `[{cut(shown.strip('[]'))}]`"
-                faults.add((name,), "E218", said, help)
+                faults.add((name,), "E218", said, _listed(entry, alone=len(node) == 1))
         lengths = {name: len(entry) for name, entry in node.items() if isinstance(entry, list)}
         counts = Counter(lengths.values())
         if len(counts) > 1:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -96,6 +96,15 @@ LEFT_OUT = ""  # the op of an item that was refused
 _MOST = 1_000  # items that are refused: nobody reads what is wrong with more
 
 
+class Counting(Protocol):
+    """What counts the items of all files of a run, before they are read (`Files`)."""
+
+    items: int
+
+    def written(self, count: int, loc: Loc) -> None:
+        """So many items more. Raises SpecError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is known while one file is read.
@@ -107,9 +116,11 @@ class Reading:
     name: str  # of the spec, where it says none
     blocks: Mapping[str, Collection[str]]  # and files it uses: their params
     used: Mapping[str, Spec | None]
+    files: Counting
     lenient: bool = False
     checked: dict[str, list[BadArgument]] = field(default_factory=dict)
     refused: set[Steps] = field(default_factory=set)  # the items that are, by their places
+    words: dict[str, Item] = field(default_factory=dict)  # items that are a word alone, by that
 
     def known(self, word: str) -> bool:
         return word in STRUCTURE or word in self.blocks or word in REGISTRY
@@ -126,6 +137,8 @@ def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
         op = info.data.get("op") or ("sequential" if info.data.get("numbered") else "body")
         key = "shortcut" if info.field_name == "shortcut" else op
         path = (*info.data["loc"].path, key)
+    written = len(node) if isinstance(node, list) else 1
+    info.context.files.written(written, Loc(info.context.file, path))
     if isinstance(node, (str, dict)):
         return [Located(node, path)]
     if not isinstance(node, list):
@@ -134,10 +147,16 @@ def _placed(node: Any, info: ValidationInfo[Any]) -> Any:
 
 
 def _left_out(node: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo[Any]) -> Any:
-    reading = info.context
+    reading, word = info.context, node.node if isinstance(node.node, str) else None
+    if word in reading.words:
+        loc = Loc(reading.file, node.path)
+        return reading.words[word].model_copy(update={"loc": loc, "key": loc})
     if len(reading.refused) < _MOST:
         try:
-            return read(node)
+            found = read(node)
+            if word is not None:
+                reading.words[word] = found
+            return found
         except ValidationError:
             reading.refused.add(node.path)
             if not reading.lenient:
@@ -157,6 +176,7 @@ def _each_placed(node: Any, info: ValidationInfo[Any]) -> Any:
     path: Steps = (*info.data["loc"].path, "branches")
     if isinstance(node, dict) and "repeat" in node:  # an item, of which each copy is a path
         return {None: Located(node, path)}
+    info.context.files.written(len(node), Loc(info.context.file, path))
     entries = node.items() if isinstance(node, dict) else enumerate(node)
     return {key: Located(entry, (*path, key)) for key, entry in entries}
 
@@ -620,7 +640,7 @@ def _head_path(text: str) -> str:
 def _version(node: Any) -> int:
     if type(node) is not int or node != 1:
         said = f"`spec` is {kind(node)}; this release reads version 1, a number"
-        raise refuse("E226", said, "write `spec: 1`")
+        raise refuse("E226", said, "write `1`")
     return node
 
 

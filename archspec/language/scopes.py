@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from archspec.expressions import Expr, Template
-from archspec.language.complaints import Complaints
+from archspec.language.complaints import Complaints, item_of
 from archspec.language.models import LEFT_OUT, Block, Item, Spec
 from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
@@ -81,6 +81,8 @@ class Scopes:
 
     def __init__(self, spec: Spec, to: Complaints) -> None:
         self.spec, self.to = spec, to
+        # whether params of the document are spoken of, so that none at all are one mistake
+        self.needs_params = bool(spec.variants) or "params" in to.data
         self.called: set[str] = set()  # blocks
         self.strange: list[Item] = []  # calls of none
         self.nothing: list[tuple[Item, str]] = []  # arguments that are null
@@ -220,7 +222,8 @@ class Scopes:
         for item in items:
             if item.op != LEFT_OUT:
                 self.item(item, sight)
-            sight.items.update(dict.fromkeys(_ids(item), True))
+            for name in _ids(item):
+                sight.items[name] = True
 
     def item(self, item: Item, sight: Sight) -> None:
         if item.repeat is not None:
@@ -239,9 +242,9 @@ class Scopes:
             self.slots(item, item.inputs)
         for ref in item.refs:
             self.look(ref.path, ref.loc.path, sight, Where.SEGMENT)
-        for items in (item.items, item.shortcut, *(one.items for one in item.branches)):
-            if items:
-                self.items(items, sight)
+        inner = (item.items, item.shortcut, *(one.items for one in item.branches))
+        for items in filter(None, inner):
+            self.items(items, sight)
 
     def id(self, item: Item, written: Template, sight: Sight) -> None:
         path: Steps = (*item.loc.path, "id")
@@ -324,6 +327,15 @@ class Scopes:
         """Arguments that a block does not have: several that are like none of its are one fault."""
         inside = self.callee(op)
         params = inside.params if inside is not None else {}
+        if not keys:
+            return
+        others = [name for name in self.spec.blocks if self.takes_all(name, item.args)]
+        near = any(free(key, params, item.args) for key in keys)
+        if others and len(keys) < len(item.args) and not near:
+            said = f"`{op}` has no parameter{'s' * (len(keys) > 1)} {listed(map(cut, keys))}"
+            help = f"did you mean {listed(others, 'or')}? It takes all that is given here"
+            self.to.add("E208", said, item.key.path, help, on_key=True, cause=("names", op, *keys))
+            return
         strange = [key for key in keys if not free(key, params, item.args)]
         if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance
             strange = keys
@@ -339,6 +351,12 @@ class Scopes:
             help = self.to.free(key, params, item.args) or f"`{op}` takes no parameters"
             cause = ("name", op, key) if params else ("params", op)
             self.to.add("E208", said, (*item.given, key), help, on_key=True, cause=cause)
+
+    def takes_all(self, block: str, args: Collection[str]) -> bool:
+        """Whether a block has all of some params, and needs no other."""
+        params = self.spec.blocks[block].params
+        needed = {name for name, value in params.items() if value is REQUIRED}
+        return needed <= {*args} <= params.keys()
 
     def strangers(self) -> None:
         """Calls of blocks that are not there; one that nothing calls may be meant."""
@@ -364,6 +382,7 @@ class Scopes:
 
         Then the slip is where that is declared: one place, and not all the others.
         """
+        self.undeclared()
         named = (self.to.file, "name")
         times = Counter(fault.cause for fault in self.to.faults if fault.cause[:2] == named)
         unread: dict[str, dict[str, Steps]] = {}
@@ -373,13 +392,30 @@ class Scopes:
         for cause, count in times.items():
             owner, name = map(str, cause[2:])
             idle = unread.get(owner, {})
-            likely = self.to.near(name, idle) if count > 1 else ""
+            likely = self.to.near(name, idle)
             if not likely:
+                continue
+            if count == 1:  # what nothing reads is rather meant than what is read elsewhere
+                help = f"did you mean `{likely}`?"
+                self.to.faults = [
+                    replace(fault, help=help) if fault.cause == cause else fault
+                    for fault in self.to.faults
+                ]
                 continue
             self.to.faults = [fault for fault in self.to.faults if fault.cause != cause]
             said = f"nothing reads `{likely}`; `{cut(name)}`, which is spoken of {count} times,"
             help = f"did you mean `{cut(name)}`?"
             self.to.add("E219", f"{said} is not declared", idle[likely], help, on_key=True)
+
+    def undeclared(self) -> None:
+        """Where the document has no params, of names in several items the first item's are said."""
+        document = (self.to.file, "name", "")
+        faults = [fault for fault in self.to.faults if fault.cause[:3] == document]
+        if self.spec.params or len({fault.cause for fault in faults}) < 2:
+            return
+        first = item_of(faults[0].loc.path)
+        gone = {id(fault) for fault in faults if item_of(fault.loc.path) != first}
+        self.to.faults = [fault for fault in self.to.faults if id(fault) not in gone]
 
     def outputs(self, given: Mapping[str, tuple[Ref, ...]] | None, sight: Sight) -> None:
         for refs in (given or {}).values():
@@ -443,7 +479,7 @@ class Scopes:
             # `drop: $drop` of a block means the document's
             help = self.to.did_you_mean(name, self.spec.params) or "declare it in `params`"
             said = f"the document has no param `{name}`"
-            none = not self.spec.params and bool(self.spec.variants)
+            none = not self.spec.params and self.needs_params
             cause: tuple[str, ...] = ("params", "") if none else ("name", "", name)
             self.to.add("E219", said, path, help, span=span, cause=cause)
         elif name in sight.later:
@@ -460,8 +496,8 @@ class Scopes:
             self.to.add("E220", said, path, help, span=span, cause=cause)
         else:
             owner = _owner(path)
-            # one fault: the block declares no params, or the document, of which variants speak
-            none = not sight.params and bool(owner or self.spec.variants)
+            # one fault: the block declares no params, or the document, which speaks of them
+            none = not sight.params and (bool(owner) or self.needs_params)
             cause = ("params", owner) if none else ("name", owner, name)
             help = self.to.did_you_mean(name, sight.names(where))
             self.to.add(
@@ -476,8 +512,11 @@ def _owner(path: Steps) -> str:
 
 def _values(item: Item) -> Iterator[tuple[Steps, Value]]:
     """The values of an item, by place, that see all that expressions may."""
-    yield (*item.loc.path, "call"), item.callee
-    yield from (((*item.given, key), value) for key, value in item.args.items())
+    if item.callee is not None:
+        yield (*item.loc.path, "call"), item.callee
+    if item.args:
+        given = item.given
+        yield from (((*given, key), value) for key, value in item.args.items())
     yield from (((*item.loc.path, k), getattr(item, k)) for k in _VALUES & item.model_fields_set)
     if item.merge is not None:
         yield (*item.loc.path, "merge", item.merge.op), item.merge.args

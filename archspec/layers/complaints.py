@@ -66,6 +66,7 @@ INSTEAD = {
     "swapaxes": "write `permute`, with the order of all axes: `permute: [1, 0]` of two",
     "tile": "`concat: [x, x]` repeats cells, `expand` an axis of one",
     "repeatinterleave": "`upsample: {scale: 2, mode: nearest}` repeats each cell",
+    "group": "`body` is a group of items, or `sequential`, where they are numbered",
     "resize": "write `upsample: {size: …}`", "upsamplenearest": "write `upsample`",
     "upsamplebilinear": "write `upsample: {scale: 2, mode: bilinear}`",
     "reducemean": "write `reduce: {by: mean}`", "reducesum": "write `reduce: {by: sum}`",

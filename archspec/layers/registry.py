@@ -200,7 +200,7 @@ def examine(op: str, args: Mapping[str, Any]) -> list[BadArgument]:
         if not later:
             layer.resolve()
     except ValidationError as error:
-        found = complaints(cls, known, error)
+        found = complaints(cls, given, error)
         return [bad for bad in found if bad.code != "E209" or bad.field not in later]
     except BadArgument as bad:
         return [bad]

@@ -76,6 +76,9 @@ def blamed(text: str, slip: Slip) -> Slip:
     if slip.start not in (here.start + here.column, here.at):
         return slip  # it is something further on in the line that does not fit
     near = above[-_FAR:]
+    after = _rows(text[end : end + _WINDOW])[:1] if end >= 0 else []
+    if here.open and not here.item and after and after[0].column < here.column:
+        return slip  # nothing belongs to it: it stands in a wrong column itself
     return (
         _alone(near, here)
         or (_VALUE in slip.message and _headed(near, here))
@@ -86,8 +89,16 @@ def blamed(text: str, slip: Slip) -> Slip:
         or _deeper(near, here)
         or _swapped(near, here)
         or _unmarked(near, here, slip)
-        or slip
+        or _beside(text, slip, above[-1])
     )
+
+
+def _beside(text: str, slip: Slip, row: _Row) -> Slip:
+    """The slip, with the line above named: that may as well be the one in a wrong column."""
+    if slip.code != "E117" or not slip.help:
+        return slip
+    line = text.count("\n", 0, row.start) + 1
+    return slip._replace(help=f"{slip.help}; or move line {line}, above it")
 
 
 def first(text: str, slips: list[Slip]) -> list[Slip]:
@@ -113,8 +124,12 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
     places = {row.at: k for k, row in enumerate(rows)}
     found: list[Slip] = []
     before = -1
-    for slip in slips:
+    for k, slip in enumerate(slips):
         here = places.get(slip.start, -1)
+        if k and slip.start == slips[k - 1].start:
+            continue  # of one word one thing is said
+        if k and slip.code == "E116" and "\n" not in text[slips[k - 1].start : slip.start]:
+            continue  # what is lost before it in the line may be why
         if slip.code != "E106" or here < 0:
             found.append(slip)
             continue
@@ -143,7 +158,7 @@ def _alone(above: list[_Row], here: _Row) -> Slip | None:
     rows = [*above, here]
     for row, below in reversed([*pairwise(rows)]):
         if row.said == "-" and below.column <= row.column:
-            help = f"write `- {opening(below.said)}`"
+            help = f"move `{opening(below.said)}` up to it"
             return Slip("E104", "an item stands on the line of its `-`", row.at, help)
     return None
 
@@ -162,6 +177,11 @@ def _headed(above: list[_Row], here: _Row) -> Slip | None:
         word, _, rest = re.sub(r"[,;.:=]+( |$)", " ", row.said).strip().partition(" ")
         help = f"write `{word}: {opening(rest.lstrip())}`" if rest else f"write `{word}:`"
         said = f"`:` is missing after `{opening(word)}`"
+        if rest.startswith("- "):
+            said, help = (
+                f"two items stand on one line: `{word}` and another",
+                "start a line at `- `",
+            )
         return Slip("E104", said, row.at, help, row.at + len(row.said))
     holds = (
         _SECTION.match(f"{key}:")
@@ -363,6 +383,8 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
     if k > 0 and above[k].column == 0 and _BLOCK.fullmatch(above[k].said):
         return above[k]  # a block in the column of the document's keys
     inside = above[k + 1 :]  # what stands where `here` does
+    if k > 0 and _out(above[k - 1], above[k], (*inside, here)[0]):
+        return above[k]
     if inside and k >= 0:
         first = inside[0]
         alone = sum(row.column == first.column for row in inside) == 1
@@ -385,6 +407,13 @@ def _odd(above: list[_Row], here: _Row, counts: Counter[int]) -> _Row | None:
 def _far(row: _Row, inside: list[_Row]) -> bool:
     """Whether what stands below a line is indented by more than a list and its items are."""
     return bool(inside) and inside[0].column == row.key + 3 * _STEP
+
+
+def _out(before: _Row, row: _Row, first: _Row) -> bool:
+    """Whether a key of a list stands left of the item above, to which its own items belong."""
+    keyed = first.item and not row.item and _LIST.search(row.said) is not None
+    deep = (before.key + _STEP, before.key + 2 * _STEP)
+    return keyed and row.column < before.key and first.column in deep
 
 
 def _rare(row: _Row, here: _Row, counts: Counter[int]) -> bool:

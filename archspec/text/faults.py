@@ -61,6 +61,8 @@ class Quoting(Protocol):
 class SpecError(Exception):
     """A spec that cannot be used: all its independent faults, and sources that can quote them."""
 
+    work = 0  # operations that were done before, as `Limits` counts them
+
     def __init__(
         self, faults: Iterable[Fault], sources: Mapping[str, Quoting] | None = None
     ) -> None:

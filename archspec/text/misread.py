@@ -19,6 +19,7 @@ _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _GLUED = re.compile(rf"({_WORD}):(?!//)(\S.*)")
 _NO_COLON = re.compile(rf"({_WORD}) +([^\s:]+)")
 _OTHER_COLON = re.compile(rf"({_WORD})( *=+ *| +)([^\s=:]\S*)")
+_STRAY = re.compile(r"[^\w\s{}\[\]\"'$+~.-] +(\S.*)")  # a sign that begins no value, and one
 _BEFORE = re.compile(r"[ -]*")  # what may stand before the first word of a line
 _PROPERTY = re.compile(r"[&!*][^\s,\[\]{}]*")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -177,7 +178,7 @@ def apart(text: str, start: int, stop: int) -> Slip | None:
     found = scalars.SEVERAL.fullmatch(text, start, stop)
     if found is None:
         return None
-    written = ", ".join(text[start:stop].split())
+    written = ", ".join(number.removesuffix(".") for number in text[start:stop].split())
     said = f"`,` is missing behind `{found[1]}`"
     return Slip("E104", said, start, f"write `{opening(written)}`", stop)
 
@@ -220,6 +221,10 @@ def no_space_behind(text: str, colon: int) -> Slip:
 def _no_space(key: str, colon: int, value: str) -> Slip:
     if value.strip() in (",", ";"):
         return Slip("E104", f"`{value.strip()}` follows `{key}:`", colon, f"write `{key}:`")
+    stray = _STRAY.fullmatch(value)
+    if stray is not None:
+        said = f"`{value[0]}` follows `{key}:`"
+        return Slip("E104", said, colon + 1, f"write `{key}: {opening(stray[1])}`", colon + 2)
     help = f"write `{key}: {opening(value)}`"
     return Slip("E115", "a space is missing after `:`", colon, help)
 
@@ -413,7 +418,7 @@ def _no_node(spot: Spot) -> Slip:
     """A sign where a value, a key or an item should be."""
     text, at = spot.text, spot.at
     if spot.flow and spot.expects == "item" and text[at : at + 1] == ",":
-        return Slip("E104", "`,` without an item before it", at, "remove it, or write `null`")
+        return Slip("E104", "`,` without an item before it", at, "remove it, or write the item")
     if spot.flow:
         return unfinished(spot, "a key" if spot.expects == "key" else "")
     if text.startswith("...", at):

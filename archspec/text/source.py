@@ -24,6 +24,7 @@ _WIDTH = 100  # columns of an excerpt
 _MARGIN = 9  # beside it, for the number of its line and an ellipsis
 _CHAIN = 8  # links of a chain that are shown
 _GROUPS = frozenset({"residual", "branches"})
+_LACKING = ("E202", "E209", "E214")  # codes of what an item or a call does not have
 _ENDS = "the file ends here, within a line: if it was cut off, what followed is missing too"
 
 
@@ -58,6 +59,15 @@ class Source:
     def ends(self, loc: Loc) -> bool:
         """Whether the text ends with what is meant, and without the end of its line."""
         return 0 < len(self.text) == self._range(loc)[1]
+
+    def end(self) -> tuple[str | int, ...]:
+        """The path of what stands last."""
+        path: list[str | int] = []
+        node = self.data
+        while node and isinstance(node, (dict, list)):
+            path.append([*node][-1] if isinstance(node, dict) else len(node) - 1)
+            node = _child(node, path[-1])
+        return tuple(path)
 
     def position(self, loc: Loc) -> str:
         """`file:line:column`."""
@@ -192,7 +202,15 @@ def in_order(faults: Iterable[Fault], sources: Mapping[str, Source]) -> list[Fau
 
 
 def _ended(fault: Fault, source: Source | None) -> Fault:
-    if source is None or not source.ends(fault.loc):
+    if source is None:
+        return fault
+    if fault.code in _LACKING and not source.ends(fault.loc):
+        end = source.end()
+        around = fault.loc.path[: len(fault.loc.path) - (fault.loc.on_key and fault.code != "E209")]
+        if around and not source.text.endswith("\n") and end[: len(around)] == around:
+            step = Step(Loc(source.name, end), "the file ends here, within a line", "compare")
+            return replace(fault, chain=(*fault.chain, step))
+    if not source.ends(fault.loc):
         return fault
     if fault.help.startswith("did you mean"):  # a word that is cut off may be any that begins so
         return replace(fault, help=_ENDS)

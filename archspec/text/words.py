@@ -20,10 +20,13 @@ from typing import Any
 _FEW = 6  # entries of a list that a sentence shows
 _KNOWN = 24  # names that a remedy lists
 _LIKE = 0.65  # how alike a word is to a name of which it is a slip
-_LONGER = 2  # letters that it has more or less, if it begins in another way
+_LONGER = 1  # letters that it has more or less, if it begins in another way
 _MANY = 64  # names that a word is compared with letter by letter; of more those beside it
 _TWICE = 0.75  # how alike a word is to one that is given already, of which it is a slip
 _WORD = 64  # characters of a word that may be a slip of another
+
+# `kernel; 3`, `kernel := 3`, `params {out`: another sign where a key and its value are parted.
+_GLUED = re.compile(r"([A-Za-z_]\w*)(?: *(?::=|=|;) *|[.,] +| +(?=[{\[]))(.+)", re.DOTALL)
 
 # Refused wherever they stand: controls, what reorders or hides text, letters and marks that are
 # blank, lone surrogates, non-characters. A variation selector only chooses how a sign looks.
@@ -147,12 +150,14 @@ def _nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str
     alike = {name: difflib.SequenceMatcher(None, name, plain).ratio() for name in found}
     if not best:  # that two thirds of the letters are the same says little, but for `ker`
         alike = {name: r for name, r in alike.items() if r >= _LIKE and _formed(plain, name)}
+    if best:  # one letter away is one letter away: of several none is meant before the others
+        return [folded[name] for name in sorted(alike, key=alike.__getitem__, reverse=True)]
     return [folded[name] for name in alike if alike[name] == max(alike.values())]
 
 
 def _formed(word: str, name: str) -> bool:
-    """Whether two words are about as long, or begin in one way."""
-    begins = name.startswith(word[:3]) or word.startswith(name)
+    """Whether two words are about as long, or begin or end in one way."""
+    begins = name.startswith(word[:3]) or word.startswith(name) or name.endswith(word)
     return begins or abs(len(word) - len(name)) <= _LONGER
 
 
@@ -183,7 +188,11 @@ def _beside(word: str, names: Sequence[str]) -> Sequence[str]:
 
 def meant(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """The remedy for a misspelt word: the name it is near, or ""."""
-    guesses = _nearest(word, known, likeness)
+    names = [*known]
+    glued = _GLUED.fullmatch(word)
+    if glued and glued[1] in names:
+        return f"write `{glued[1]}: {cut(glued[2])}`"
+    guesses = _nearest(word, names, likeness)
     return f"did you mean {listed(sorted(guesses), 'or')}?" if guesses else ""
 
 

@@ -36,7 +36,15 @@ from archspec.train.blame import blame
 from archspec.train.errors import InterruptedTrainingError, TrainError, library
 from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order, load, there
-from archspec.train.measure import add, estimate, reduced, score, share_buffers, weightless
+from archspec.train.measure import (
+    add,
+    as_it_trains,
+    estimate,
+    reduced,
+    score,
+    share_buffers,
+    weightless,
+)
 from archspec.train.norms import inputs_in_order
 from archspec.train.plan import ALL
 from archspec.train.run import Run
@@ -453,7 +461,8 @@ class Training:
         at = self.at
         at.finished, self.task.progress = True, 1.0
         if self.plan.update_bn:
-            estimate(self.task, self.shown, self.sets.train, self.job.batch, self.still)
+            with as_it_trains(self.shown, self.accelerator):
+                estimate(self.task, self.shown, self.sets.train, self.job.batch, self.still)
         self._gather()
         if self.averages:
             self.model.load_state_dict(self.shown.state_dict())

@@ -59,7 +59,7 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
     mine = order.mine(whole)
     # without a share of the last batch a process goes along: weights in parts are of all at once
     batches = [share or batch[:1] for share, batch in zip(mine, whole, strict=True)]
-    with _as_it_trains(model, on):
+    with as_it_trains(model, on):
         for share, found in zip(mine, load(view, batches, 0), strict=True):
             counted = task.score(model, *there(found, on.device))
             add(sums, counted if share else weightless(counted))
@@ -67,7 +67,7 @@ def score(task: Task, model: nn.Module, view: View, batch: int, on: Accelerator)
 
 
 @contextmanager
-def _as_it_trains(model: nn.Module, on: Accelerator) -> Iterator[None]:
+def as_it_trains(model: nn.Module, on: Accelerator) -> Iterator[None]:
     """Each network in the precision of the run, and what it gives in float32, for losses.
 
     In a run accelerate has made its forward so already; an average, or what a file holds, has not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -300,11 +301,27 @@ def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, st
     plain = _apart({n: v.detach().to("cpu") for n, v in tensors.items() if n not in again})
     try:
         save_file(plain, path, metadata={"format": "pt", **metadata, **again})
+        _settle(path)
     except error as failed:
         number = _NUMBERED.search(str(failed))
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+
+
+def _settle(path: Path) -> None:
+    """Puts the texts of a header in order: safetensors writes them in another one each time.
+
+    Equal weights are equal files so, with one SHA-256.
+    """
+    with path.open("rb+") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(size)
+        if len(text) == size:
+            file.seek(8)
+            file.write(text)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

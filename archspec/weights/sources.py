@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archspec.language import Spec
 from archspec.language.weights import Published
 from archspec.network import Program
+from archspec.save import replacing
 from archspec.weights import files
 from archspec.weights.entries import Pick
 from archspec.weights.errors import WeightsError
@@ -214,19 +214,16 @@ def _downloaded(url: str, sha256: str, most: int) -> Path:
     if path.is_file():
         _compare(path, sha256, f"delete {path}, so that it is fetched again")
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fetching-")
     try:
-        with os.fdopen(handle, "wb") as file:
-            _stream(url, file, most)
-        _compare(Path(temporary), sha256, f"another file stands at {url} than the spec means")
-        Path(temporary).replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, Path.is_file, force=True) as temporary:
+            with temporary.open("wb") as file:
+                _stream(url, file, most)
+            _compare(temporary, sha256, f"another file stands at {url} than the spec means")
     except OSError as failed:  # URLError and a time-out are OSErrors
         getattr(failed, "close", str)()  # the answer that an HTTPError holds
         message = f"`{url}` cannot be fetched: {_reason(failed)}"
         raise WeightsError("E615", message, f"put the file at {path}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path
 
 

@@ -2,7 +2,8 @@
 
 A seed draws one of the texts below and its sizes, all under 1 MiB: calls that leave no op, lists
 of lists, products of repeats, thousands of misspelt names, of params, of variants. One that is
-accepted may take 3 s and 400 MB, and beside them 60 µs and 8 kB for each of its nodes.
+accepted may take 3 s and 400 MB, and beside them 60 µs and 8 kB for each of its nodes. Two of three
+have a mistake at the very end, which is seen only after all the work.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import archspec
+from archspec.network import Choice, Run
 from archspec.text.faults import SpecError
+from archspec.text.source import from_text
 from benchmarks.trust import apart
 
 SECONDS, MEGABYTES = 3.0, 400.0
@@ -164,8 +166,53 @@ TEXTS: dict[str, tuple[Callable[[int], str], int]] = {
     "wrong fields": (
         _items("  - {conv: {out: $(input.chanels@), kernel: 1}}\n"), 20_000
     ),
+    "calls, written": (
+        lambda n: "blocks: {B: {body: [relu]}}\nbody: [" + "B," * n + "relu]\n", 520_000
+    ),
+    "branches, written": (
+        lambda n: f"body: [{{branches: [{'relu,' * n}relu], merge: concat}}]\n", 200_000
+    ),
+    "shared twice in one another": (
+        lambda n: "body:\n- {id: a0, body: [{conv: {out: 3, kernel: 1}}]}\n"
+        + each(n, "- {id: a@@, body: [{shared: a@}, {shared: a@}]}\n"),
+        50,
+    ),
+    "shared groups": (
+        lambda n: f"body: [{{id: a, body: [relu]}}, {{repeat: {n}, shared: a}}]\n", 99_990
+    ),
+    "groups with names": (
+        lambda n: f"body: [{{id: a, repeat: {n}, body: [{{id: b, body: [relu]}}]}}]\n", 99_990
+    ),
+    "unlike calls": (
+        lambda n: "blocks: {B: {params: {n: 1}, body: [relu]}}\n"
+        f"body: [{{repeat: {n}, B: $(loop.index)}}]\n",
+        99_990,
+    ),
+    "unlike layers": (
+        lambda n: f"body: [{{repeat: {n}, dropout: $(0.5 * loop.index / loop.count)}}]\n", 99_990
+    ),
+    "defaults that are computed": (
+        lambda n: f"blocks: {{B: {{params: {{p0: 1, {each(n, 'p@@: $p@, ')}}}, body: [relu]}}}}\n"
+        "body: [{repeat: 9000, B: }]\n",
+        30_000,
+    ),
+    "frozen in vain": (
+        lambda n: f"body: [{{repeat: {n}, freeze: [conv1], "
+        "body: [{conv: {out: 3, kernel: 1}}, relu]}]\n",
+        49_990,
+    ),
+    "one input, very often": (lambda n: f"body: [{{add: [{'prev,' * n}]}}]\n", 200_000),
+    "a variant at the end": (
+        lambda n: "params: {w: 1}\nvariants: {v: {w: 99}}\n"
+        f"body: [{'relu,' * n}{{conv: {{out: 3, kernel: $w}}}}]\n",
+        99_990,
+    ),
     "long ids": (_items(f"  - {{id: {'n' * 3000}@, relu: }}\n"), 300),
 }  # fmt: skip
+
+
+# Mistakes at the very end, after all the work.
+LATE = ("", "expect: {t: {params: 7}}\n", "outputs: {y: nowhere}\n")
 
 
 def drawn(draw: random.Random) -> tuple[str, str]:
@@ -173,9 +220,10 @@ def drawn(draw: random.Random) -> tuple[str, str]:
     name = draw.choice(list(TEXTS))
     write, most = TEXTS[name]
     size = most if draw.random() < 0.3 else int(most ** draw.uniform(0.3, 1))
-    while len(text := _headed(write(size))) >= 1 << 20:
+    late = draw.choice(LATE)
+    while len(text := _headed(write(size) + late)) >= 1 << 20:
         size = size * 9 // 10
-    return f"{name}, {size:,}", text
+    return f"{name}, {size:,}{', a mistake at the end' * bool(late)}", text
 
 
 def _headed(text: str) -> str:
@@ -186,8 +234,8 @@ def _checked(text: str) -> Iterator[str]:
     begin, before = time.process_time(), megabytes()
     nodes = 0
     try:
-        program = archspec.loads(text)
-        nodes = len(program.graph.steps)
+        program, _ = Run(from_text(text, "t.yaml"), Choice()).everywhere()
+        nodes = len(program.schedule.steps)
     except SpecError:
         pass
     took, memory = time.process_time() - begin, megabytes() - before

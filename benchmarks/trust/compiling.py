@@ -1,8 +1,10 @@
 """`compile` of networks that are written out: at most 4 kB an op above what `check` takes.
 
-A seed is a way to write a network, and a size: first all ways with 12,000 ops, then with 50,000 and
-100,000. The peaks are those of a process: `check` may take 14 kB an op, most of which lives on in
-the Program (its graph, its shapes, the place of every item).
+A seed is a way to write a network, and a size: first all ways with 12,000 ops, then with 5,000 and
+others. Networks of up to 10,000 nodes are tried at other values of their params as well. The peaks
+are those of a process: `check` may take 14 kB an op, most of which lives on in the Program (its
+graph, its shapes, the place of every item). Of a network that is not large, what a process takes
+once is left out: it would be most of it.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import archspec
+from archspec.emit.lowering.network import WITNESSED
 from archspec.limits import Limits
 from benchmarks.trust import apart
 from benchmarks.trust.bounds import megabytes
 
 CHECK, COMPILE = 14.0, 4.0  # kB an op; of unlike blocks a fourth of each definition too
-SIZES = (12_000, 50_000, 100_000)  # above what is tried at other values, too (WITNESSED)
+SIZES = (12_000, 5_000, 9_900, 50_000, 100_000)  # below and above what is tried (WITNESSED)
 LIMITS = Limits(file_bytes=64 << 20, project_bytes=64 << 20)
+SMALL = "spec: 1\nname: t\ninput: [8, 4, 4]\nparams: {w: 4}\nbody: [{conv: {out: $w, kernel: 1}}]\n"
 BLOCK = """\
 blocks:
   B:
@@ -118,18 +122,62 @@ def weights(ops: int) -> str:
     return "\n".join(lines)
 
 
+def _widths(count: int) -> str:
+    return "params:\n" + "".join(f"  w{k}: {4 + k * 7 % 13}\n" for k in range(count))
+
+
+def widths(ops: int) -> str:
+    """A param each."""
+    pairs = (
+        f"- conv: {{out: $w{k}, kernel: 1}}\n- {('relu', 'gelu', 'silu')[k % 3]}\n"
+        for k in range(ops // 2)
+    )
+    return f"{_widths(ops // 2)}body:\n{''.join(pairs)}"
+
+
+def few_widths(ops: int) -> str:
+    """Of thirty params."""
+    pairs = (f"- conv: {{out: $w{k % 30}, kernel: 1}}\n- relu\n" for k in range(ops // 2))
+    return f"{_widths(30)}body:\n{''.join(pairs)}"
+
+
+def conditions(ops: int) -> str:
+    """A param each, which decides what there is."""
+    pairs = (
+        f"- conv: {{out: $w{k}, kernel: 1}}\n- {{relu: , when: $(w{k} < 18)}}\n"
+        for k in range(ops // 2)
+    )
+    return f"{_widths(ops // 2)}body:\n{''.join(pairs)}"
+
+
+def rates(ops: int) -> str:
+    """A param each, which is no whole number."""
+    params = "".join(f"  p{k}: 0.{1 + k % 8}\n" for k in range(ops // 2))
+    pairs = (
+        f"- conv: {{out: {4 + k * 7 % 13}, kernel: 1}}\n- dropout: $p{k}\n" for k in range(ops // 2)
+    )
+    return f"params:\n{params}body:\n{''.join(pairs)}"
+
+
+def widths_of_blocks(ops: int) -> str:
+    calls = (f"- B: {{w: $w{k}, k: {1 + 2 * (k * 5 % 3)}}}\n" for k in range(ops // 4))
+    return f"{_widths(ops // 4)}{BLOCK}body:\n{''.join(calls)}"
+
+
 WAYS: tuple[Callable[[int], str], ...] = (
     chain, sequential, repeat, blocks, branches, one_sequential, free_axes, unlike_blocks, outputs,
-    weights,
+    weights, widths, few_widths, conditions, rates, widths_of_blocks,
 )  # fmt: skip
 
 
 def _measured(write: Callable[[int], str], size: int) -> Iterator[str]:
     sizes = "{H: 16}, {W: 16}" if write is free_axes else "16, 16"
     text = f"spec: 1\nname: t\ninput: [8, {sizes}]\n{write(size)}\n"
+    if size <= WITNESSED:
+        archspec.loads(SMALL).code  # noqa: B018 (for what it takes)
     before = megabytes()
     program = archspec.loads(text, limits=LIMITS)
-    program.warnings  # noqa: B018 (for what it takes)
+    program.warnings  # noqa: B018
     checked = megabytes()
     program.code  # noqa: B018
     compiled = megabytes()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archspec.analysis.lint import fields, layers, shapes, unread, wiring
+from archspec.analysis.lint import fields, layers, shapes, unread, wiring, words
 from archspec.analysis.lint.context import Context, Rule
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     wiring.chained,
     wiring.beside,
     wiring.absent,
+    words.compared,
 )
 
 

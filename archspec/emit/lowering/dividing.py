@@ -29,6 +29,8 @@ class Group:
     instances: list[Instance]
     beside: list[Instance] = field(default_factory=list)  # of no call: at other values
     witnesses: list[Witness] = field(default_factory=list)  # of these, what they are tried for
+    # what makes witnesses once the class is written, of a block that calls no other
+    trying: list[Callable[[], Iterable[Witness]]] = field(default_factory=list)
     numbers: frozenset[str] = frozenset()  # names that can be no arguments
     info: Info | None = None
     leaning: list[Group] = field(default_factory=list)  # written while this is not settled
@@ -90,6 +92,20 @@ def called(body: Body) -> Iterable[tuple[Item, Copy]]:
                 if c.instance is not None:
                     yield occurrence.item, c
                 stack += [b for b in (c.body, c.shortcut, *c.branches) if b is not None]
+
+
+def items_of(block: Block) -> Iterable[Item]:
+    """All items of a block, at any depth."""
+    stack = list(block.items)
+    while stack:
+        item = stack.pop()
+        yield item
+        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
+
+
+def calls(item: Item) -> bool:
+    """Whether an item calls a block."""
+    return item.op[0].isupper() or item.op == "call"
 
 
 def reaches(instance: Instance, block: Block) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from archspec.deep import deep
+from archspec.emit.lowering.dividing import calls, items_of
 from archspec.emit.lowering.file import text_of
 from archspec.emit.lowering.flow import PlainError
 from archspec.emit.lowering.root import write_root
@@ -119,6 +120,7 @@ class _Tries:
             why = dict.fromkeys(deciding, DECIDES) or wrong(lowered.text, kept, self.again)
             if not why:
                 return lowered
+            del lowered  # before there is the next
             numbers |= why
         every = dict.fromkeys(self.again.root.args, DECIDES)
         return self.write(Witnesses({}, {**every, **numbers}))[0]
@@ -247,12 +249,8 @@ def _handed_on(root: Instance) -> set[str]:
     """The params that block calls take, or blocks' defaults read."""
     blocks = root.spec.blocks.values() if root.spec is not None else ()
     found = {name for block in blocks for names in block.inherited.values() for name in names}
-    stack = list(root.block.items)
-    while stack:
-        item = stack.pop()
-        if item.op[0].isupper() or item.op == "call":
-            found.update(n for v in item.args.values() if isinstance(v, Expr) for n in v.names)
-        stack += [*item.items, *(item.shortcut or ()), *(i for b in item.branches for i in b.items)]
+    for item in filter(calls, items_of(root.block)):
+        found.update(n for v in item.args.values() if isinstance(v, Expr) for n in v.names)
     return found
 
 

@@ -11,7 +11,10 @@ one that calls it: at last by the network's own (`root.py`), which stands behind
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from archspec.emit.frames import Frames
@@ -21,6 +24,8 @@ from archspec.emit.lowering.dividing import (
     Attempt,
     Group,
     called,
+    calls,
+    items_of,
     mixtures,
     most,
     parts_of,
@@ -35,7 +40,7 @@ from archspec.emit.lowering.scope import Info, Scope
 from archspec.emit.lowering.witnesses import Called, Witness, witnesses
 from archspec.emit.torch_code import taken
 from archspec.expand.again import Again
-from archspec.expand.tree import Instance, Value
+from archspec.expand.tree import Body, Copy, Instance, Value
 from archspec.expressions import Expr
 from archspec.language import REQUIRED, Init, Item
 from archspec.layers.plugin import functions, modules
@@ -111,7 +116,10 @@ class Whole:
             bases = [i for i in group.instances if id(i) in self.witnessed.bases]
             for base in bases or group.instances[:1]:
                 self.witnessed.bases.add(id(base))
-                group.witnesses += self._witnesses(base, group.instances)
+                group.trying.append(self._witnesses(base, group.instances))
+            if any(map(calls, items_of(group.instances[0].block))):  # others are tried with it
+                group.witnesses += [w for tried in group.trying for w in tried()]
+                group.trying.clear()
         for witness in [w for g in by_block.values() for w in g.witnesses]:
             self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
             for instance in self._reached([witness.instance]):
@@ -151,10 +159,56 @@ class Whole:
             self.calls_of[id(instance.block)].append(instance)
             yield instance
 
-    def _witnesses(self, base: Instance, instances: list[Instance]) -> Iterable[Witness]:
-        """One instance at another value of each argument that a class may have."""
+    @contextmanager
+    def _tried(self, group: Group) -> Iterator[None]:
+        """With the witnesses of a block that calls no other: they go once its class is written.
+
+        What is known by the identity of anything in them goes with them.
+        """
+        if not group.trying:
+            yield
+            return
+        again, before = self.witnessed.again, [*map(len, self._known())]
+        kept, alike = again.known(), self.calls_of[id(group.instances[0].block)]
+        count = len(alike)
+        tried = [w for each in group.trying for w in each()]
+        again.forget(kept)
+        group.witnesses += tried
+        for witness in tried:
+            self.document.setdefault(id(witness.instance), self.document[id(witness.base)])
+            for instance in self._reached([witness.instance]):
+                group.beside.append(instance)
+                self.group_of[id(instance)] = group
+        try:
+            yield
+        finally:
+            if group.info is None:  # it is divided, and they with it
+                group.trying.clear()
+        if group.info is None:
+            return
+        gone = {id(i): i for i in alike[count:]}
+        group.witnesses.clear()
+        group.beside = [i for i in group.beside if id(i) not in gone]
+        group.info.values = {k: v for k, v in group.info.values.items() if k not in gone}
+        self.reused.difference_update(id(c) for i in gone.values() for c in _inside(i.body))
+        for known, own in zip(self._known(), before, strict=True):
+            for key in [*islice(reversed(known), len(known) - own)]:
+                del known[key]
+        for known in (self.plain, self.calls):
+            known.clear()
+        del alike[count:]
+
+    def _known(self) -> tuple[dict[int, Any], ...]:
+        """What is known of instances and of all that stands in them, by identity."""
+        of = (self.group_of, self.document, self.frames, self.consumers, self.paths)
+        return *of, self.inits.local
+
+    def _witnesses(
+        self, base: Instance, instances: list[Instance]
+    ) -> Callable[[], Iterable[Witness]]:
+        """What makes one instance at another value of each argument that a class may have."""
         if id(base) not in self.calling:
-            return ()
+            return tuple
         home = self.document[id(base)]
         rows = [row_of(i, n) for n, i in enumerate(instances)]
         given, params = self.given[id(base.block)], base.block.params
@@ -170,7 +224,7 @@ class Whole:
             if p not in worked and (p in given or not isinstance(params[p], Expr))
         }
         call = Called(self.witnessed.again, base, home, self.calling[id(base)])
-        return witnesses(call, tried, worked)
+        return partial(witnesses, call, tried, worked)
 
     def follows(self, values: Sequence[Value], axis: int) -> bool:
         """Whether a size of any of these values follows from a free axis."""
@@ -197,6 +251,10 @@ class Whole:
         """Writes the class of a group, or divides the group."""
         if not group.instances:
             raise PlainError("no call of the network is like it")
+        with self._tried(group):
+            self._served(group)
+
+    def _served(self, group: Group) -> None:
         title = self.free(self._called(group.instances[0]))
         before, mark = len(self.order), self.mark
         self.mark = before
@@ -349,6 +407,14 @@ class Whole:
             text, number = f"{title}{number}", number + 1
         self.names.add(text)
         return text
+
+
+def _inside(body: Body) -> Iterator[Copy]:
+    """All copies of a body, at any depth."""
+    for copy in body.copies():
+        yield copy
+        for part in copy.parts():
+            yield from _inside(part)
 
 
 def _kind(instance: Instance) -> Any:

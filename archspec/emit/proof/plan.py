@@ -35,6 +35,7 @@ class Kinds:
     def __init__(self, there: Elsewhere | None = None) -> None:
         self.there = there
         self._known: dict[Any, Kind] = {}
+        self._calls: dict[Call, Call] = {}  # which are few, but for their arguments
 
     def type(self, value: Value | None) -> TensorType | None:
         """The type of a value."""
@@ -50,6 +51,8 @@ class Kinds:
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = Kind(layer, found)
+            if not known.call.free:
+                known.call = self._calls.setdefault(known.call, known.call)
         return known
 
 
@@ -176,10 +179,11 @@ class Plan:
         self.steps: list[Step] = []
         self.leaves: dict[str, Step] = {}  # by the path of what has no other's weights
         self.calls: dict[str, Step] = {}
-        self.places: dict[Copy, str] = {}
+        self.places: dict[Copy, str] = {}  # while it is made
         self.owners: dict[str, str] = {}  # of those with another's weights
         self.ties: dict[str, str] = {}  # paths of weights by those of the ops that use them
         self._body(instance.body, "", _NOTHING)
+        self.places.clear()
 
     @property
     def says(self) -> bool:

@@ -36,7 +36,7 @@ class Running:
         self.asked, self.counts = False, True
         self.terms = Terms()
         self.values: dict[Value, Term] = {}
-        self.nested: dict[Term, Running] = {}  # by the call of a block
+        self.nested: dict[Term, Called] = {}  # by the call of a block
         self.calls: Counter[Term] = Counter()  # of members, that the graph makes
         self.made: Counter[Term] = Counter()  # and those that the text makes: chance, statistics
         self.inputs: list[Term] = []
@@ -158,9 +158,8 @@ class Running:
         given = [None if v is None else self.with_batch(v) for v in step.taken]
         there = tuple(t for t in given if t is not None)
         taken = tuple(t is not None for t in given)
-        inner = self.proof.running(instance, taken, self.training)
         whole = self._raw(step.owner, there, ())
-        self.nested[whole] = inner
+        self.nested[whole] = instance, taken, self.training
         for k, value in enumerate(step.copy.outs.values()):
             self._is(value, self.terms.part(whole, k), alone=False)
 
@@ -239,6 +238,7 @@ class Running:
 
 
 Order = tuple[tuple[str, "int | None"], ...]  # what forward takes: of a list, how many
+Called = tuple[Instance, tuple[bool, ...], bool]  # which of its inputs are given; in training
 
 
 def _count(given: Any) -> int | None:
@@ -255,7 +255,7 @@ class Proof:
     def __init__(self, machine: Machine, kinds: Kinds) -> None:
         self.machine, self.kinds = machine, kinds
         self.plans: dict[Instance, Plan] = {}
-        self.runs: dict[Any, Running] = {}
+        self.asked = False  # whether the text asked in which mode it is
         self.shapes: dict[Any, Any] = {}  # what modules return, once proved
         self.matched: set[tuple[Box, Plan]] = set()
 
@@ -270,12 +270,11 @@ class Proof:
 
         Whether the text asked in which mode it is.
         """
-        running = self.running(root, tuple(True for _ in root.inputs), training)
+        running = Running(self, self.plan(root), tuple(True for _ in root.inputs), training)
         with running.plan.named():
             self._compared(box, root, running)
-        asked = any(r.asked for r in self.runs.values())
-        self.runs.clear()  # they are of this mode, and hold each other
-        self.shapes.clear()
+        self.shapes.clear()  # they are of this mode
+        asked, self.asked = self.asked or running.asked, False
         return asked
 
     def _compared(self, box: Box, root: Instance, running: Running) -> None:
@@ -302,24 +301,22 @@ class Proof:
             found = self.plans[instance] = Plan(instance, self.kinds)
         return found
 
-    def running(self, instance: Instance, given: tuple[bool, ...], training: bool) -> Running:
-        """The terms of an instance, made once."""
-        key = (instance, given, training)
-        found = self.runs.get(key)
-        if found is None:
-            found = self.runs[key] = Running(self, self.plan(instance), given, training)
-        return found
+    def proved(self, box: Box, called: Called, order: Order) -> Any:
+        """How a module returns the outputs of an instance, by number. Raises Refused.
 
-    def proved(self, box: Box, running: Running, order: Order) -> Any:
-        """How a module returns the outputs of an instance, by number. Raises Refused."""
-        key = (box, running, order)
+        The terms of the instance are made for this, once, and are gone behind it.
+        """
+        key = (box, called, order)
         if key not in self.shapes:
+            instance, given, training = called
+            running = Running(self, self.plan(instance), given, training)
             with running.plan.named():
                 returned = self._returned(box, running, order)
                 flat: list[Any] = []
                 self.shapes[key] = _numbered(returned, flat)
                 if len(flat) != len(running.outputs) or any(map(is_not, flat, running.outputs)):
                     raise Refused("returns something else")
+            self.asked |= running.asked
         return self.shapes[key]
 
     def _returned(self, box: Box, running: Running, order: Order | None) -> Any:

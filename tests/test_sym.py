@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import archspec
 from archspec.expressions.sym import Listed, Sym, SymFloat, Truth, evaluate, plain, traced, written
 from archspec.layers import create
 from archspec.layers.base import TensorType
@@ -155,3 +156,12 @@ def test_plain_values_come_back() -> None:
         assert ast.unparse(written(found)) == "x"
     assert type(pickle.loads(pickle.dumps(WIDTH))) is int
     assert type(pickle.loads(pickle.dumps(SymFloat(0.5, ast.Name("p"))))) is float
+
+
+@pytest.mark.parametrize("width", ["max(n)", "min(n)", "max([n])", "max(4)"])
+def test_an_extreme_of_a_number_alone(width: str) -> None:
+    """`check` takes it as that number, and so does what is written."""
+    head = "spec: 1\nname: net\nparams: {n: 4}\ninput: [3]\nbody:\n"
+    text = f"{head}  - linear: $({width})\n"
+    assert "nn.Linear(3, " in archspec.loads(text).code
+    assert archspec.loads(text, n=6).analysis.totals.params == (16 if width == "max(4)" else 24)

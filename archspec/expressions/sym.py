@@ -514,8 +514,19 @@ def _total(values: Sequence[Any]) -> Any:
     return found
 
 
+def _extreme(name: str, compute: Callable[..., Any]) -> Any:
+    """`min` and `max`: of a number alone it is that number, where Python wants a list."""
+    several = _function(name, compute)
+
+    def run(*values: Any) -> Any:
+        alone = len(values) == 1 and not isinstance(plain(values[0]), tuple | list)
+        return values[0] if alone else several(*values)
+
+    return run
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": _function("min", min), "max": _function("max", max), "abs": _function("abs", abs),
+    "min": _extreme("min", min), "max": _extreme("max", max), "abs": _function("abs", abs),
     "ceil": _function("math.ceil", math.ceil, whole=True),
     "floor": _function("math.floor", math.floor, whole=True),
     "round": _function("round", round, whole=True), "int": _function("int", int, whole=True),

@@ -23,15 +23,3 @@ def paused() -> Iterator[None]:
             gc.freeze()
             gc.unfreeze()  # all that was made is in the oldest generation now
         gc.enable()
-
-
-@contextmanager
-def kept() -> Iterator[None]:
-    """As `paused`; what is there when it ends stays to the end of the process, and is not looked
-    through even then.
-    """
-    try:
-        with paused():
-            yield
-    finally:
-        gc.freeze()

@@ -11,10 +11,12 @@ def main() -> None:
     """The console script. Exit status 0, 1 for faults in the spec, 2 for wrong usage."""
     try:
         import atexit  # all that takes time is imported here, where Ctrl-C is caught
+        import gc
         import signal
 
         from archspec.cli.running import run
 
+        atexit.register(gc.freeze)  # what is there at the end is not looked through once more
         code = run()
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: let it end
     except KeyboardInterrupt:

@@ -237,7 +237,7 @@ class Choice:
         """The program, whatever its warnings: they are not what is asked. Raises SpecError."""
         from archspec import collector
 
-        with collector.kept():
+        with collector.paused():
             return self.start(spec).checked()
 
     def load(self, spec: str) -> Program:
@@ -250,7 +250,7 @@ class Choice:
         """The program, its other variants checked too; all warnings are shown, and counted."""
         from archspec import collector
 
-        with collector.kept():
+        with collector.paused():
             program, of_variants = self.start(spec).everywhere()
         warnings = [*program.warnings, *of_variants]
         faults(warnings, program.sources)

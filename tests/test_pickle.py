@@ -192,9 +192,14 @@ def test_a_class_that_the_spec_does_not_make_is_refused(detector: Any) -> None:
 
 def test_source_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = pickle.dumps(build(loads("spec: 1\nname: old\ninput: [8]\nbody: [{linear: 4}]")))
-    write = emit._file
+    write = emit._written
+
+    def other(*given: Any) -> tuple[str, Any]:
+        text, declared = write(*given)
+        return text.replace("Old:", "New:"), declared
+
     monkeypatch.setattr(emitted, "_EMITTED", {})
-    monkeypatch.setattr(emit, "_file", lambda *given: write(*given).replace("Old:", "New:"))
+    monkeypatch.setattr(emit, "_written", other)
     with pytest.raises(BuildError, match=r"E610 archspec .* pickled `old`") as caught:
         pickle.loads(content)
     assert "save its state_dict" in caught.value.help

@@ -128,7 +128,8 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
         here = places.get(slip.start, -1)
         if k and slip.start == slips[k - 1].start:
             continue  # of one word one thing is said
-        if k and slip.code == "E116" and "\n" not in text[slips[k - 1].start : slip.start]:
+        before = slips[k - 1] if k and slip.code == "E116" else slip
+        if before.code != "E116" and "\n" not in text[before.start : slip.start]:
             continue  # what is lost before it in the line may be why
         if slip.code != "E106" or here < 0:
             found.append(slip)

@@ -128,8 +128,8 @@ def _once(text: str, slips: list[Slip]) -> list[Slip]:
         here = places.get(slip.start, -1)
         if k and slip.start == slips[k - 1].start:
             continue  # of one word one thing is said
-        before = slips[k - 1] if k and slip.code == "E116" else slip
-        if before.code != "E116" and "\n" not in text[before.start : slip.start]:
+        ahead = slips[k - 1].code if k and "\n" not in text[slips[k - 1].start : slip.start] else ""
+        if slip.code == "E116" and ahead not in ("", "E116"):
             continue  # what is lost before it in the line may be why
         if slip.code != "E106" or here < 0:
             found.append(slip)

@@ -490,6 +490,7 @@ def test_save_replaces_only_what_it_may(tmp_path: Path) -> None:
         {"NO_COLOR": "1"},
         {"TERM": "dumb"},
         {"COLUMNS": "20"},
+        {"COLUMNS": "1"},
     ],
 )
 def test_any_environment(here: Path, env: dict[str, str]) -> None:
@@ -513,6 +514,15 @@ def test_a_reader_that_goes_away(here: Path, arguments: Sequence[str]) -> None:
     complaints = child.stderr.read()
     child.stderr.close()
     assert (child.wait(60), complaints) == (0, b"")
+
+
+def test_help_and_wrong_usage_in_one_column(here: Path) -> None:
+    done = started("compile", "--help", cwd=here, env={"COLUMNS": "1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    done = started("compile", "--nope", cwd=here, env={"COLUMNS": "1"})
+    assert done.returncode == 2
+    assert "--nope" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_on_a_terminal(here: Path) -> None:

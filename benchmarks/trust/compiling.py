@@ -164,9 +164,31 @@ def widths_of_blocks(ops: int) -> str:
     return f"{_widths(ops // 4)}{BLOCK}body:\n{''.join(calls)}"
 
 
+def widths_of_unlike_blocks(ops: int) -> str:
+    count = ops // 4
+    lines = [_widths(count), "blocks:"]
+    for k in range(count):
+        conv, act = _pair(k)
+        lines += [f"  B{k}:", "    params: {w: required, k: 1}", "    body:"]
+        lines += ["    - conv: {out: $w, kernel: $k, padding: $(k // 2)}", "    - batch_norm"]
+        lines += [f"    {conv}", f"    {act}"]
+    calls = (f"- B{k}: {{w: $w{k}, k: {1 + 2 * (k * 5 % 3)}}}" for k in range(count))
+    return "\n".join([*lines, "body:", *calls])
+
+
+def fixed_widths(ops: int) -> str:
+    """A param each, of which no other value is accepted."""
+    pairs = (
+        f"- conv: {{out: 12, kernel: 1, groups: $(1 if w{k} == {4 + k * 7 % 13} else 5)}}\n- relu\n"
+        for k in range(ops // 2)
+    )
+    return f"{_widths(ops // 2)}body:\n- conv: {{out: 12, kernel: 1}}\n{''.join(pairs)}"
+
+
 WAYS: tuple[Callable[[int], str], ...] = (
     chain, sequential, repeat, blocks, branches, one_sequential, free_axes, unlike_blocks, outputs,
     weights, widths, few_widths, conditions, rates, widths_of_blocks,
+    widths_of_unlike_blocks, fixed_widths,  # over the bound: SECURITY.md says by how much
 )  # fmt: skip
 
 

@@ -169,11 +169,11 @@ class _Study:
         misses, size = 0, spaces.size(self.axes)
         while self._done() < trials and misses < _MISSES and len(self._points()) < size:
             trial = self.study.ask()
+            # seeded by its number, which is its own: processes that share a study draw apart
+            self.study.sampler = self.optuna.samplers.TPESampler(seed=kept.seed + trial.number)
             point = {axis.name: _suggested(trial, axis) for axis in self.axes}
             taken = written(point) in self._points()
             figures = None if taken else self._analysed(trial, point)
-            if taken:  # perhaps by a process that began at the same time, and so draws the same
-                self.study.sampler = self._sampler(kept.seed + trial.number)
             if figures is None:
                 self.study.tell(trial, state=self.optuna.trial.TrialState.PRUNED)
                 misses += 1
@@ -200,8 +200,6 @@ class _Study:
             said = f"the study `{name}` in `{kept.storage}` had another {changed[0]}"
             raise SearchError("E865", said, "go on with what it had, or --study another name")
         found.set_user_attr("search", now)
-        # another seed each time that it goes on: not the same points again
-        found.sampler = self._sampler(kept.seed + len(found.get_trials(deepcopy=False)))
         found.pruner = self.optuna.pruners.MedianPruner()
         return found
 
@@ -219,9 +217,6 @@ class _Study:
                 raise SearchError("E865", said, "for example sqlite:///study.db") from None
         time.sleep(0.2)
         return self._created(name, storage, again - 1)
-
-    def _sampler(self, seed: int) -> Any:
-        return self.optuna.samplers.TPESampler(seed=seed)
 
     def _points(self) -> set[str]:
         """All that was tried, or dropped."""
@@ -242,8 +237,8 @@ class _Study:
 
     def _analysed(self, trial: Any, point: Point) -> dict[str, float] | None:
         """What the analysis says; None where the point is not to be trained."""
-        (found,) = answers(self.program, self.asked, [self._split(point)[0]])
         trial.set_user_attr("point", point)
+        (found,) = answers(self.program, self.asked, [self._split(point)[0]])
         if isinstance(found, dict):
             trial.set_user_attr("figures", found)
             return found

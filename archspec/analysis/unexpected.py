@@ -4,8 +4,8 @@
       compare net.yaml:7   the biases of `conv` are so many: `bias: false` leaves them out
 
 A forgotten `bias: false`, a line that stands there twice, a `when` that is gone: then an item has,
-in all its copies, exactly what each total is too large by. An input with an axis too many or too few
-is tried with one less or more. Both are facts, of which alone is said; whether it is this that is
+in all its copies, exactly what each total is too large by. An input with an axis too many or too
+few is tried with one less or more. Both are facts, and said as such; whether it is this that is
 wrong, or what is expected, nobody knows. What is missing has no place, and another kernel or width
 changes the shapes behind it: of those nothing is said.
 """
@@ -90,17 +90,21 @@ def _made(schedule: Schedule) -> dict[Loc, list[Node]]:
 
 
 def _biases(made: Mapping[Loc, list[Node]], over: Mapping[str, int]) -> Iterator[Step]:
-    """Of ops that could do without."""
+    """Of products: a norm's shift is hardly ever left out."""
     if over.get("macs", 0):
         return
     for loc, nodes in made.items():
-        own = [node for node in nodes if node.shared is None and hasattr(node.layer, "bias")]
+        own = [node for node in nodes if node.shared is None and _biased(node)]
         if any(node.item is None or node.item.loc != loc for node in own):
             continue  # of a group: its items have them
         weights = [weight for node in own for weight in node.untied() if weight.part == "bias"]
         if own and sum(weight.size for weight in weights) == over.get("params"):
             said = f"the biases of `{own[0].op}` are so many: `bias: false` leaves them out"
             yield Step(loc, said, COMPARE)
+
+
+def _biased(node: Node) -> bool:
+    return hasattr(node.layer, "bias") and getattr(node.layer, "family", "norm") != "norm"
 
 
 def _whole(

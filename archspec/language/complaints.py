@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
+_ENTRY = re.compile(r"an entry of|an axis is the text `(?:\(|[^`]*\)`)")  # `[(3, 3), 8]`
 _STRANGE = ("E201", "E219")  # of a word that is not known
 _FEW = 6  # such words that a sentence names
 _UNKNOWN = (
@@ -215,7 +216,7 @@ def _one_text(fault: Fault) -> object:
     loc = fault.loc
     if fault.code in ("E219", "E220"):
         return loc.file, loc.path
-    entry = fault.code == "E204" and fault.message.startswith("an entry of")
+    entry = fault.code == "E204" and _ENTRY.match(fault.message)
     return (loc.file, loc.path[:-1]) if entry else None
 
 

@@ -38,7 +38,7 @@ from archspec.emit.lowering.scope import (
     running,
     through,
 )
-from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
+from archspec.emit.syntax import Dotted, bare_call, call, literal, names_in, rebuilt
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Seen, Value
 from archspec.expressions import Expr, Record
@@ -372,7 +372,8 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             keywords[a.name] = value
     if made.target == "torch.tensor":
         args = [listed(a) for a in args]
-    found = call(scope.called(made.target), *args, **keywords)
+    target = scope.called(made.target)
+    found = call(target, *args, **keywords) if args or keywords else bare_call(target)
     if made.wrap is None:
         return found
     kept = {} if made.persistent else {"persistent": literal(False)}

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 _LINES = 30  # at least, that are parsed at a time
 _LONG = 60  # lines of a bracket or signature, from which on its entries are left out
-_KEPT = 16  # parts, those used last, of what has no more: most texts are parsed once
+_KEPT = 12  # parts, those used last, of what has no more: most texts are parsed once
 _METHOD, _INSIDE = "    def ", "        "
 _WITHIN = (" ", ")", "]", "}", "else:", "elif ")  # with these no statement begins
 Span = tuple[int, int]  # of lines: the first, counted from 0, and the one behind the last
@@ -86,20 +86,19 @@ class Lines:
 class Reading:
     """A text, parsed as it is asked for; where it is no Python, UnsafeTextError is raised then.
 
-    `look` is given each part once, before anybody else.
+    `look` is given each part once, before anybody else, if there is one.
     """
 
-    def __init__(self, text: str, look: Callable[[Part], None] = lambda part: None) -> None:
+    def __init__(self, text: str, look: Callable[[Part], None] | None = None) -> None:
         self.text, self.lines, self.look = text, Lines(text), look
-        self.left = text.split("\n")
-        self.inside, self.given = dict(_methods(self.left)), dict(_signatures(self.left))
+        left = text.split("\n")
+        self.inside, self.given = dict(_methods(left)), dict(_signatures(left))
         for spans, instead in ((self.inside, "..."), (self.given, "*_,")):
             for behind, first in spans.items():
-                self.left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}{instead}"]
-        self.outer = [("outermost", *span) for span in _cut(self.left, (0, len(self.left)), "")]
-        within = [key for behind in self.inside for key in self._within(behind)]
-        taken = [key for behind in self.given for key in self._taken(behind)]
-        self.unseen: set[Key] = {*self.outer, *within, *taken}
+                left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}{instead}"]
+        self.outer = [("outermost", *span) for span in _cut(left, (0, len(left)), "")]
+        self.left = Lines("\n".join(left))
+        self.unseen: set[Key] = set() if look is None else {*self.outer, *self._apart()}
         self.kept: dict[Key, Part] = {}  # those that were asked for last, last
 
     def outermost(self) -> Iterator[Part]:
@@ -135,6 +134,13 @@ class Reading:
             for key in sorted(self.unseen):
                 self._parsed(*key)
 
+    def _apart(self) -> Iterator[Key]:
+        """The parts of all that is left out of the outermost."""
+        for behind in self.inside:
+            yield from self._within(behind)
+        for behind in self.given:
+            yield from self._taken(behind)
+
     def _within(self, behind: int) -> Iterator[Key]:
         """The parts of the method that ends there."""
         for span in _cut(self.lines, (self.inside[behind], behind), _INSIDE):
@@ -167,7 +173,7 @@ class Reading:
             lines, left_out = self._without_entries(first, behind)
             part = (self._entries if kind == "entries" else self._statements)(lines, first)
             self._put_back(part, left_out)
-        if (kind, first, behind) in self.unseen:
+        if self.look is not None and (kind, first, behind) in self.unseen:
             self.look(part)
             self.unseen.remove((kind, first, behind))
             self.unseen.update(key for span in left_out for key in self._entered(span))
@@ -175,7 +181,7 @@ class Reading:
 
     def _outermost(self, first: int, behind: int) -> Part:
         """Lines that are to be whole statements, which stand in nothing."""
-        nodes = self._tree(self.left[first:behind], first).body
+        nodes = self._tree(self.left.between(first, behind), first).body
         functions = [n for s in nodes for n in ast.walk(s) if isinstance(n, ast.FunctionDef)]
         ends = {first + f.body[0].lineno for f in functions if len(f.body) == 1}
         ends |= {first + f.args.vararg.lineno for f in functions if f.args.vararg is not None}

@@ -31,6 +31,7 @@ from typing import Any
 
 from archspec.expressions.arithmetic import make_divisible
 
+_BARE = frozenset({int, bool, str, type(None)})
 MOST = 256  # of an exponent; larger ones are no sizes
 
 
@@ -76,6 +77,8 @@ def traced(value: Any, tree: ast.expr) -> Any:
 
 def plain(value: Any) -> Any:
     """The value alone, lists as tuples."""
+    if type(value) in _BARE:  # nearly all
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(map(plain, value))
     if isinstance(value, Truth):

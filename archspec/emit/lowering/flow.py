@@ -97,6 +97,8 @@ class Ghost(Flow):
 
 def equal(found: object, wanted: object) -> bool:
     """Equal in value and, as far as Python code can tell, in type: 1 is not True, 2.0 is not 2."""
+    if type(found) is int is type(wanted):  # nearly all
+        return found == wanted
     if isinstance(wanted, tuple):
         return (
             isinstance(found, tuple)

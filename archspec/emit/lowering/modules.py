@@ -175,14 +175,14 @@ def _calls(place: Place) -> tuple[list[Call], Callable[..., Call]]:
     """What the op is in each row, by the form that all have in common, and how to ask for it."""
     whole, copies = place.scope.unit.whole, place.copies
     calls = [known_call(whole, c, module=place.module) for c in copies]
-    if all(_form(c) == _form(calls[0]) for c in calls):
+    if _one_form(calls):
         return calls, _call_of
     wide = [
         _anywhere(c.layer, types_of(c), module=place.module, running=c.running)
         for c in copies
         if c.layer is not None
     ]
-    if all(_form(c) == _form(wide[0]) for c in wide):
+    if _one_form(wide):
         return wide, _anywhere
     return calls, _call_of
 
@@ -206,7 +206,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     calls, call_of = _calls(place)
     first = calls[0]
     types = _types(place)
-    if any(_form(c) != _form(first) for c in calls):
+    if not _one_form(calls):
         return _varying(place, calls, types)
     layer = layer or layer_of(place)
     made, outs = first, None
@@ -326,6 +326,12 @@ def _sizes(
             shape = dims(values[0])
         found.append(sizes_of(rows, shape, values))
     return found
+
+
+def _one_form(calls: Sequence[Call]) -> bool:
+    """Whether all are of one form: most are one object."""
+    first, *others = {id(c): c for c in calls}.values()
+    return not others or all(_form(c) == _form(first) for c in others)
 
 
 def _form(c: Call) -> Any:

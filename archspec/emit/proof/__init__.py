@@ -99,7 +99,7 @@ def _compared(reading: Reading, root: Instance, args: Mapping[str, Any]) -> tupl
     box = _made(machine, args)
     proof = Proof(machine, Kinds())
     proof.run(box, root)
-    compare(machine, proof.plans, box, root)
+    compare(proof, box, root)
     return machine, box
 
 

@@ -142,6 +142,26 @@ def test_other_numbers_are_not_written(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
+PADDED = """\
+spec: 1
+name: padded
+input: [2, {H: 4}, 4]
+body:
+  - {id: o, conv: {out: 2, kernel: 1}}
+  - pad: {amounts: [[0, $(-prev.height % 3)], [0, 0]]}
+  - max_pool: {kernel: 3, stride: 1, padding: 1}
+  - crop: {offset: [0, 0], size: [$(o.height), 4]}
+"""
+
+
+def test_sizes_that_an_exporter_takes_for_granted(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"E822 .*does not run on \[3, 2, 9, 4\]") as failed:
+        export(build(PADDED), tmp_path / "padded.pt2")
+    assert failed.value.help == "with a fixed size for `H` it may hold; nothing was written"
+    assert not list(tmp_path.iterdir())
+    export(build(PADDED.replace("{H: 4}", "4")), tmp_path / "padded.pt2")
+
+
 def test_an_op_that_onnx_lacks_is_named(tmp_path: Path) -> None:
     text = "spec: 1\nname: odd\ninput: [2, 7, 7]\nbody: [relu, {id: p, adaptive_max_pool: 3}]\n"
     with pytest.raises(ExportError, match=r"E822 `odd` is not exported to ONNX: `p` \(adaptive"):

@@ -105,6 +105,41 @@ def test_time_is_linear_in_inputs(shape: str) -> None:
     assert time.process_time() - begin < 6  # 1 s; over 40 s where each looks at all
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        "  - {from: i@, conv: {out: 2, kernel: 3}}\n  - {id: c@, global_avg_pool: }\n",
+        "  - {id: c@, from: i@, conv: {out: 2, kernel: 3}}\n",
+    ],
+)
+def test_sizes_are_told_in_time_linear_in_inputs(item: str) -> None:
+    inputs, names = some(500, "  i@: [3, 8, 8]\n"), ", ".join(f"c{i}" for i in range(500))
+    program = archspec.loads(
+        f"spec: 1\ninput:\n{inputs}body:\n{some(500, item)}  - add: [{names}]\n"
+    )
+    begin = time.process_time()
+    sizes = program.analysis.sizes
+    assert time.process_time() - begin < 3  # 0.3 s; 7 s where each size is tried of all ops
+    assert {len(size.inputs) for size in sizes} == {500 if "pool" not in item else 1}
+
+
+def test_of_many_inputs_that_all_depend_on_the_first_are_followed() -> None:
+    inputs = some(600, "  i@: [3, 8, 8]\n")
+    body = some(600, "  - {from: [prev, i@], add: }\n  - {conv: {out: 3, kernel: 3, padding: 1}}\n")
+    program = archspec.loads(f"spec: 1\ninput:\n{inputs}body:\n{body}")
+    followed = [*dict.fromkeys(axis.input for axis in program.analysis.tracked)]
+    assert followed == [f"i{i}" for i in range(len(followed))]
+    assert 100 < len(followed) < 600  # 200,000 fields in all, and 16 an op
+
+
+def test_time_is_linear_in_blocks() -> None:
+    blocks = some(2000, "  B@: {params: {w: 4}, body: [{linear: $w}, relu]}\n")
+    begin = time.process_time()
+    program = archspec.loads(f"{WIDE}blocks:\n{blocks}body:\n{some(2000, '  - B@' + chr(10))}")
+    assert not program.warnings
+    assert time.process_time() - begin < 6  # 0.8 s; 6 s where each block looks for its calls
+
+
 @pytest.mark.parametrize("place", ["document", "block"])
 def test_time_is_linear_in_params_that_read_one_another(place: str) -> None:
     chain = "a0: 4, " + ", ".join(f"a{i}: $(a{i - 1} + 0)" for i in range(1, 3000))

@@ -9,7 +9,10 @@ the first op that treats them differently:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from archspec.language import Spec
     from archspec.layers.base import Layer
 
+# What all ops take, counted once for each input of the network that it depends on. Where that is
+# more, only the first inputs are followed; what is not in proportion takes half a second and 50 MB.
+SEEN, OF_EACH = 200_000, 16
 NAMES = {2: ("H", "W"), 3: ("D", "H", "W")}
 
 
@@ -29,14 +35,31 @@ def tracked_axes(graph: Graph, spec: Spec) -> tuple[Tracked, ...]:
     """In the order of the inputs; a free axis has the name that the spec gives it, alone."""
     found = []
     taken = {name for text in spec.inputs for name in _free(spec, text).values()}
-    for node in graph.steps:
-        if node.layer is not None:
-            continue
+    for node in _followed(graph):
         shape, free = node.outs[0].shape, _free(spec, node.path)
         for axis, name in _named(graph, node, free):
             label = free.get(axis, f"axis {axis}" if name in taken else name)
             found.append(Tracked(node.path, axis, label, shape[axis], axis in free))
     return tuple(found)
+
+
+def _followed(graph: Graph) -> list[Node]:
+    """The inputs; where many ops depend on many of them, as many of the first as are allowed."""
+    inputs = [node for node in graph.steps if node.layer is None]
+    most = SEEN + OF_EACH * len(graph.steps)
+    if len(inputs) * sum(len(node.inputs) for node in graph.steps) <= most:
+        return inputs
+    bits = {node.index: 1 << k for k, node in enumerate(inputs)}
+    sees: list[int] = []  # a bit for each input
+    for node in graph.steps:
+        sees.append(reduce(or_, (sees[e.node] for e in node.inputs), bits.get(node.index, 0)))
+    takes = [sees[edge.node] for node in graph.steps for edge in node.inputs]
+
+    def too_many(count: int) -> bool:
+        first = (1 << count) - 1
+        return sum((seen & first).bit_count() for seen in takes) > most
+
+    return inputs[: 1 + bisect_left(range(2, len(inputs) + 1), True, key=too_many)]
 
 
 def free_places(graph: Graph, spec: Spec) -> dict[tuple[int, int], str]:

@@ -12,12 +12,14 @@ another size the spec would simply expand to another network.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
+from heapq import heapify, heappop, heappush
+from itertools import chain, count
 from math import ceil, lcm
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from archspec.expressions.sym import FAILURES
 from archspec.layers import create
@@ -30,8 +32,13 @@ if TYPE_CHECKING:
     from archspec.expand.graph import Graph, Node
     from archspec.layers.base import Layer
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 WORK = 4_000_000  # ops inferred again, at most: what a second or two allow
+FEW = 4  # axes that one is held against, which may accept the same
 PERIOD = 1024  # sizes tried in a row, at most
+PAIR = 2  # inputs of a product, a difference, a quotient: the first is not the second
 FAR = 1 << 13  # an upper bound is looked for in steps of up to this many cells
 
 
@@ -98,15 +105,12 @@ class InputSize:
 
 Types = tuple["TensorType", ...]
 Place = tuple[int, int]  # index of an input's node, axis
+_Change = tuple[int, "TensorType"]  # the slot of an input, and what comes in there now
 
 
 class _Refusal(NamedTuple):
     node: Node
     reason: str
-
-
-# what a layer gets for an input that is not given
-_NOT_GIVEN: Any = None
 
 
 class _WideError(Exception):
@@ -176,8 +180,10 @@ def fixed(graph: Graph, free: Mapping[Place, str]) -> list[Fault]:
         if network.refusal(twice) is None:  # then each is free, if only with the others
             return []
         found: dict[Node, dict[str, _Refusal]] = {}
-        for axis in graph.free_axes:
-            why = _fixed(axis, network)
+        own = _grouped((axis, place) for place, axis in free.items())
+        alike = _grouped((graph.free_axes[axis], place) for place, axis in free.items())
+        for axis, size in graph.free_axes.items():
+            why = _fixed(size, own[axis], alike[size], network)
             if why is not None:
                 found.setdefault(why.node, {})[axis] = why
         return [_only(network, node, reasons) for node, reasons in found.items()]
@@ -199,11 +205,13 @@ def _only(network: _Network, node: Node, reasons: Mapping[str, _Refusal]) -> Fau
     return Fault("E326", message + _reason(why), node.item.key, help)
 
 
-def _fixed(axis: str, network: _Network) -> _Refusal | None:
-    """Why a free axis can have no other size than the one in use; None: it can."""
-    size = network.graph.free_axes[axis]
-    own = [place for place, name in network.free.items() if name == axis]
-    alike = [p for p, name in network.free.items() if network.graph.free_axes[name] == size]
+def _fixed(
+    size: int, own: Sequence[Place], alike: Sequence[Place], network: _Network
+) -> _Refusal | None:
+    """Why a free axis can have no other size than this; None: it can.
+
+    `own` are its places, `alike` those of all axes of the same size.
+    """
     near = range(max(2, size - PERIOD), size + PERIOD + 1)  # a single cell is broadcast
     others = [n for n in (2 * size, size + 1, *near) if n != size]
     tried = (network.refusal(dict.fromkeys(places, n)) for places in (own, alike) for n in others)
@@ -233,14 +241,15 @@ def _sliced(graph: Graph, node: Node, size: int, place: tuple[str, int]) -> str:
 
 def _of_phase(axes: _Axes, network: _Network) -> tuple[InputSize, ...]:
     found: list[InputSize] = []
-    done: list[tuple[int, InputSize]] = []
+    done: dict[int, deque[InputSize]] = {}  # the last few, by stride
     for variable in axes.variables():
         probe = _Probe(variable, network)
+        alike = done.setdefault(variable.stride, deque(maxlen=FEW))
         try:
-            found.append(_like(probe, done) or _search(probe))
+            found.append(_like(probe, alike) or _search(probe))
         except _WideError:
             continue
-        done.append((variable.stride, found[-1]))
+        alike.append(found[-1])
     return tuple(_merged(_coupled(found, axes, network), axes))
 
 
@@ -255,32 +264,31 @@ def elsewhere(
     `places` are the free axes. Each has a size of its own where the network takes that, else they
     move as one, or one alone.
     """
-    free: dict[str, list[Tracked]] = {}
-    for axis in tracked:
-        if axis.free:
-            free.setdefault(axis.name, []).append(axis)
+    extents = {axis.name: axis.extent for axis in tracked if axis.free}
+    told = _grouped((name, size) for size in sizes for name in size.axes)
+    fit = {name: _fitting(extent, told.get(name, ())) for name, extent in extents.items()}
     network = _Network(graph, places)
     network.training = True
 
     def moved(names: Iterable[str], apart: bool) -> Moved | None:
-        axes: dict[str, int] = {}
-        for k, name in enumerate(names):
-            if size := _another(name, free[name][0].extent, sizes, k if apart else 0):
-                axes[name] = size
+        axes = {
+            name: fit[name][k if apart and k < len(fit[name]) else 0]
+            for k, name in enumerate(names)
+            if fit[name]
+        }
         there = {place: axes[axis] for place, axis in places.items() if axis in axes}
         found = network.types(there) if there else None
         return Moved({**graph.free_axes, **axes}, found) if isinstance(found, list) else None
 
-    tries = [(tuple(free), True), (tuple(free), False), *(((name,), False) for name in free)]
+    tries = [(tuple(extents), True), (tuple(extents), False)]
+    tries += [((name,), False) for name in extents]
     return next((found for names, apart in tries if (found := moved(names, apart))), None)
 
 
-def _another(name: str, now: int, sizes: Sequence[InputSize], skip: int) -> int | None:
-    """Another size of a free axis that is accepted: of several, after `skip`; or None."""
-    of = [size for size in sizes if name in size.axes]
+def _fitting(now: int, of: Sequence[InputSize]) -> list[int]:
+    """Other sizes of a free axis that are accepted, near the one in use."""
     near = (*range(now // 2 + 1, now), *range(now + 1, 2 * now + PERIOD))
-    fit = [n for n in near if of and all(size.accepts(n) for size in of)]
-    return fit[skip] if skip < len(fit) else next(iter(fit), None)
+    return [n for n in near if of and all(size.accepts(n) for size in of)]
 
 
 # ------------------------------------------------------------------ what is asked
@@ -311,13 +319,24 @@ class _Axes:
 
     def __init__(self, graph: Graph, tracked: Sequence[Tracked], states: Iterable[State]) -> None:
         self.graph, self.tracked = graph, tracked
-        self._states = list(dict.fromkeys(states))  # many nodes share one
+        self._number = {axis: k for k, axis in enumerate(tracked)}
+        self._of_input = _grouped((axis.input, axis) for axis in tracked)
+        self._strides: list[set[int]] = [set() for _ in tracked]
+        for state in dict.fromkeys(states):  # many nodes share one
+            for spans in state.axes:
+                for k, span in spans:
+                    if span.stride:
+                        self._strides[k].add(ceil(span.stride / span.up))
 
     def variables(self) -> list[_Variable]:
-        groups: dict[object, list[Tracked]] = {}
-        for axis in self.tracked:
-            groups.setdefault(axis.name if axis.free else (axis.input, axis.axis), []).append(axis)
+        groups = _grouped(
+            (axis.name if axis.free else (axis.input, axis.axis), axis) for axis in self.tracked
+        )
         return [self.together(axes) for axes in groups.values()]
+
+    def of(self, inputs: Iterable[str]) -> list[Tracked]:
+        """The axes of some inputs."""
+        return [axis for name in inputs for axis in self._of_input[name]]
 
     def together(self, axes: Sequence[Tracked]) -> _Variable:
         """Axes of one size, as one."""
@@ -326,15 +345,19 @@ class _Axes:
 
     def _stride(self, axes: Sequence[Tracked]) -> int:
         """The strides along the axes, multiplied out."""
-        wanted = {k for k, axis in enumerate(self.tracked) if axis in axes}
         found = 1
-        for state in self._states:
-            for spans in state.axes:
-                for k, span in spans:
-                    if k in wanted and span.stride:
-                        more = lcm(found, ceil(span.stride / span.up))
-                        found = more if more <= PERIOD else found
+        for stride in sorted({s for axis in axes for s in self._strides[self._number[axis]]}):
+            more = lcm(found, stride)
+            found = more if more <= PERIOD else found
         return found
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The second of each pair by the first, in order."""
+    found: dict[K, list[V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 class _Probe:
@@ -366,55 +389,100 @@ class _Network:
         self.graph, self.free = graph, free
         self.training = False  # whether what is computed in training only counts
         self.work = 0
-        self.inputs = [node for node in graph.steps if node.layer is None]
         self._known: dict[object, Types | str] = {}  # types, or why not
-        self._types: dict[TensorType, TensorType] = {}
+        self._types: dict[object, Any] = {}  # one object for types that are equal
         self._layers: dict[Layer, Layer] = {}  # those of other sizes
         self._weights = [node.weights() for node in graph.kinds]
-        self._steps = [
-            (node, [None if e is None else (e.node, e.output) for e in node.given])
-            for node in graph.steps
-            if node.layer is not None
-        ]
+        self._ins = [self._intern(node.ins) for node in graph.kinds]
+        kinds = [self._intern(node.outs) for node in graph.kinds]
+        self._outs = [kinds[node.kind] for node in graph.steps]
+        self._takers: list[list[tuple[int, int, int]]] = [[] for _ in graph.steps]
+        for node in graph.steps:
+            for slot, edge in enumerate(node.given):
+                if edge is not None:
+                    self._takers[edge.node].append((node.index, slot, edge.output))
 
     def refusal(self, sizes: Mapping[Place, int]) -> _Refusal | None:
         """What refuses sizes, given by input node and axis; None if nothing. Raises _WideError."""
-        found = self.types(sizes)
+        found = self._moved(sizes)
         return found if isinstance(found, _Refusal) else None
 
     def types(self, sizes: Mapping[Place, int]) -> list[Types] | _Refusal:
         """What every node gives at other sizes; what refuses them. Raises _WideError."""
-        values: list[Types] = [()] * len(self.graph.steps)
-        for node in self.inputs:
-            shape = tuple(sizes.get((node.index, a), n) for a, n in enumerate(node.outs[0].shape))
-            values[node.index] = self._intern((TensorType(shape, node.outs[0].dtype),))
-        self.work += len(self._steps)
-        if self.work > WORK:
-            raise _WideError
+        found = self._moved(sizes)
+        if isinstance(found, _Refusal):
+            return found
+        return [found.get(node.index, node.outs) for node in self.graph.steps]
+
+    def _moved(self, sizes: Mapping[Place, int]) -> dict[int, Types] | _Refusal:
+        """What nodes give at other sizes, by index, where it is something else than here.
+
+        Only what a change reaches is inferred again, in the order of computation.
+        """
+        found: dict[int, Types] = {}
         running = self._running(sizes)
-        for node, given in self._steps:
+        for (index, axis), n in sizes.items():
+            (kind,) = found.get(index, self._outs[index])
+            found[index] = self._intern((kind.resized(axis, n),))
+        changes: dict[int, list[_Change]] = {index: [] for index in running}
+        left = [*changes]
+        heapify(left)
+        for index in [index for index, outs in found.items() if outs is not self._outs[index]]:
+            self._pass_on(index, found[index], changes, left)
+        while left:
+            node = self.graph.steps[heappop(left)]
+            own = changes[node.index]
             if node.training and not self.training:
                 continue
-            ins = tuple([_NOT_GIVEN if e is None else values[e[0]][e[1]] for e in given])
-            layer = running.get(node.path, node.layer)
-            if isinstance(layer, str):
-                return _Refusal(node, layer)
-            key = (node.kind, id(layer), *map(id, ins))
-            outs = self._known.get(key)
-            if outs is None:
-                outs = self._known[key] = self._infer(node, layer, ins)
+            self.work += 1 + len(own)
+            if self.work > WORK:
+                raise _WideError
+            layer = running.get(node.index, node.layer)
+            outs = layer if isinstance(layer, str) else self._inferred(node, layer, own)
             if isinstance(outs, str):
                 return _Refusal(node, outs)
-            values[node.index] = outs
-        return values
+            if outs is not self._outs[node.index]:
+                found[node.index] = outs
+                self._pass_on(node.index, outs, changes, left)
+        return found
 
-    def _running(self, sizes: Mapping[Place, int]) -> dict[str, Layer | str]:
-        """The layers whose arguments follow from free axes, by path; or why there is none."""
+    def _pass_on(
+        self, index: int, outs: Types, changes: dict[int, list[_Change]], left: list[int]
+    ) -> None:
+        """Adds what a node gives now to what changes for those that take it, which are left."""
+        for taker, slot, output in self._takers[index]:
+            if taker not in changes:
+                changes[taker] = []
+                heappush(left, taker)
+            changes[taker].append((slot, outs[output]))
+
+    def _inferred(self, node: Node, layer: Layer | None, changes: list[_Change]) -> Types | str:
+        """The types of the outputs where some inputs are others, or why the node refuses.
+
+        To a merge of many it is all one which of its inputs it is that becomes another.
+        """
+        ins = self._ins[node.kind]
+        told = [(slot, id(kind)) for slot, kind in changes]
+        if len(ins) > PAIR and layer is not None and layer.merges:
+            told = sorted((id(ins[slot]), kind) for slot, kind in told)
+        key = (node.kind, id(layer), *told)
+        outs = self._known.get(key)
+        if outs is None:
+            given = list(ins)
+            for slot, kind in changes:
+                given[slot] = kind
+            self.work += len(given)
+            outs = self._known[key] = self._infer(node, layer, tuple(given))
+        return outs
+
+    def _running(self, sizes: Mapping[Place, int]) -> dict[int, Layer | str]:
+        """The layers whose arguments follow from axes that change, by node; or why not."""
         if self.graph.running is None:
             return {}
         other = {self.free[place]: n for place, n in sizes.items() if place in self.free}
         axes = {**self.graph.free_axes, **other}
-        return {path: self._layer(path, axes) for path in self.graph.running.args}
+        paths = {path for axis in other for path in self.graph.running.follow.get(axis, ())}
+        return {self.graph.at(path).index: self._layer(path, axes) for path in paths}
 
     def _layer(self, path: str, axes: Mapping[str, int]) -> Layer | str:
         assert self.graph.running is not None
@@ -452,17 +520,18 @@ class _Network:
         return before.op
 
     def _intern(self, types: Types) -> Types:
-        return tuple(self._types.setdefault(t, t) for t in types)
+        found = tuple([self._types.setdefault(t, t) for t in types])
+        return cast("Types", self._types.setdefault(found, found))
 
 
 # ------------------------------------------------------------------ the answers
 
 
-def _like(probe: _Probe, done: list[tuple[int, InputSize]]) -> InputSize | None:
-    """What another axis accepts, if this one agrees where it matters."""
-    here = probe.variable
-    for stride, other in done:
-        if stride != here.stride or not other.accepts(here.size):
+def _like(probe: _Probe, done: Iterable[InputSize]) -> InputSize | None:
+    """What another axis of this stride accepts, if this one agrees where it matters."""
+    here, stride = probe.variable, probe.variable.stride
+    for other in done:
+        if not other.accepts(here.size):
             continue
         tried = [here.size + step for step in (1, 2, stride // 2, stride - 1, 8 * stride)]
         tried += [other.minimum, other.minimum - 1]
@@ -546,11 +615,10 @@ def _weights_refuse(node: Node, before: str) -> str:
 def _coupled(found: list[InputSize], axes: _Axes, network: _Network) -> list[InputSize]:
     """Axes that are fixed one by one may vary together (a square that is transposed)."""
     done: list[InputSize] = []
-    for inputs in dict.fromkeys(size.inputs for size in found):
-        mine = [size for size in found if size.inputs == inputs]
+    for inputs, mine in _grouped((size.inputs, size) for size in found).items():
         ends = {end for size in mine for end in (size.minimum, size.maximum)}
         if len(mine) > 1 and len(ends) == 1 and not any("` takes " in s.reason for s in mine):
-            joint = axes.together([axis for axis in axes.tracked if axis.input in inputs])
+            joint = axes.together(axes.of(inputs))
             with suppress(_WideError):
                 size = _search(_Probe(joint, network))
                 if size.minimum != size.maximum:
@@ -563,16 +631,21 @@ def _merged(found: list[InputSize], axes: _Axes) -> list[InputSize]:
     """Axes that accept the same for the same reason, told once."""
     free = {axis.name for axis in axes.tracked if axis.free}
     several = len({axis.input for axis in axes.tracked}) > 1
-    groups: dict[tuple[object, ...], InputSize] = {}
-    for size in found:
+
+    def told(size: InputSize) -> tuple[object, ...]:
         named = several and not free.issuperset(size.axes)
         why = _owner(axes.graph, size.because)
-        key = (named, size.minimum, size.maximum, size.period, size.residues, why, size.together)
-        first = groups.get(key, replace(size, several=named))
-        groups[key] = replace(
-            first, axes=_united(first.axes, size.axes), inputs=_united(first.inputs, size.inputs)
+        return named, size.minimum, size.maximum, size.period, size.residues, why, size.together
+
+    return [
+        replace(
+            alike[0],
+            several=bool(named),
+            axes=_united(size.axes for size in alike),
+            inputs=_united(size.inputs for size in alike),
         )
-    return list(groups.values())
+        for (named, *_), alike in _grouped((told(size), size) for size in found).items()
+    ]
 
 
 def _owner(graph: Graph, path: str | None) -> str | None:
@@ -583,8 +656,8 @@ def _owner(graph: Graph, path: str | None) -> str | None:
     return path if shared is None else graph.steps[shared].path
 
 
-def _united(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(a + b))
+def _united(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(names)))
 
 
 def _same(node: Node) -> bool:

@@ -65,6 +65,19 @@ class Running:
         names = self.names(axes)
         return {name: _worth(value, names) for name, value in self.args[path].items()}
 
+    @cached_property
+    def follow(self) -> dict[str, list[str]]:
+        """By axis, the paths of the ops whose arguments follow from it."""
+        axes: dict[str, set[str]] = {}  # by name of a size
+        for name, size in self.named.items():
+            axes[name] = set().union(*(axes.get(n, {n}) for n in _names(size)))
+        found: dict[str, list[str]] = {}
+        for path, args in self.args.items():
+            names = _names([value for value in args.values() if remembers(value)])
+            for axis in set().union(*(axes.get(n, {n}) for n in names)):
+                found.setdefault(axis, []).append(path)
+        return found
+
     def names(self, axes: Mapping[str, int]) -> dict[str, int]:
         """What the names in sizes are where the axes have these; one of sym.FAILURES."""
         names = dict(axes)

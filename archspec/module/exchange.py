@@ -25,6 +25,7 @@ from archspec import save
 from archspec.analysis.axes import free_places
 from archspec.module import blame
 from archspec.text.faults import CodedError
+from archspec.text.words import listed
 from archspec.version import VERSION
 from archspec.weights import origin
 from archspec.weights.proposal import probe
@@ -73,6 +74,11 @@ class _Work:
             {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}
             for shape in self.inputs.values()
         ]
+
+    @property
+    def sizes(self) -> list[str]:
+        """The names of free axes, less the batch's."""
+        return [name for axes in self.free for name in axes.values() if name != BATCH]
 
 
 Run = Callable[[Sequence["Tensor"]], "list[Tensor]"]
@@ -282,11 +288,10 @@ def _pt2(work: _Work, metadata: Mapping[str, str]) -> tuple[bytes, Run]:
 
 def _steady(work: _Work) -> None:
     """Raises ExportError for recurrent layers over a free axis, whose steps torch.export counts."""
-    free = [name for axes in work.free for name in axes.values() if name != BATCH]
     for node in work.program.graph.steps:
-        if free and node.layer is not None and node.layer.family == "recurrent":
+        if work.sizes and node.layer is not None and node.layer.family == "recurrent":
             message = f"`{node.path}` ({node.op}) has as many steps in a .pt2 as it was made with"
-            help = f".onnx keeps `{free[0]}` free; or give the spec's input a fixed size"
+            help = f".onnx keeps `{work.sizes[0]}` free; or give the spec's input a fixed size"
             raise ExportError("E822", message, help)
 
 
@@ -328,16 +333,21 @@ def _apart(work: _Work, run: Run) -> float:
         except Exception as failed:
             text = " ".join(str(failed).split())[:200]
             message = f"the export of `{work.program.name}` does not run on {sizes}: {text}"
-            raise ExportError("E822", message, _FIX) from failed
+            raise ExportError("E822", message, _fix(work)) from failed
         for name, here, there in zip(work.outputs, wanted, found, strict=True):
             worst = max(worst, _difference(here, there))
             if not worst <= _APART:
                 said = f"the output `{name}` of the export differs from the module's on {sizes}"
-                raise ExportError("E822", f"{said}: by {worst:.1e} of its largest number", _FIX)
+                said += f": by {worst:.1e} of its largest number"
+                raise ExportError("E822", said, _fix(work))
     return worst
 
 
-_FIX = "another torch, onnx or onnxruntime may do better; nothing was written"
+def _fix(work: _Work) -> str:
+    """Exporters take for granted what they can not work out of free sizes."""
+    if work.sizes:
+        return f"with a fixed size for {listed(work.sizes)} it may hold; nothing was written"
+    return "another torch, onnx or onnxruntime may do better; nothing was written"
 
 
 def _difference(one: Tensor, other: Tensor) -> float:

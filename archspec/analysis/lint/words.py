@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Words = Mapping[str, set[str]]  # that a name takes where the text says it
 
+_MANY = 50  # words of one name, of which no sentence tells
 _DIGITS = re.compile(r"\d+")
 
 
@@ -34,13 +36,17 @@ def compared(context: Context) -> Iterator[Fault]:
         # `pad` is compared with "vali"; it is `valid`
 
     Left alone: words that are unlike all that a name takes, which may be set from outside; ops,
-    as `gelu` where it is `relu`; and those that differ in a number.
+    as `gelu` where it is `relu`; those that differ in a number; and names that take many words.
     """
     spec = context.spec
     document = _document(spec)
+    calls: dict[str, list[Item]] = {name: [] for name in spec.blocks}
+    for item in _every([*spec.items, *(i for block in spec.blocks.values() for i in block.items)]):
+        if item.said in calls:
+            calls[item.said].append(item)
     yield from _in(spec.items, document)
-    for block in spec.blocks.values():
-        yield from _in(block.items, _block(spec, block.name, document))
+    for name, block in spec.blocks.items():
+        yield from _in(block.items, _block(block.params, calls[name], document))
 
 
 def _document(spec: Spec) -> dict[str, set[str]]:
@@ -52,15 +58,15 @@ def _document(spec: Spec) -> dict[str, set[str]]:
     return {name: {v for v in several if isinstance(v, str)} for name, several in values.items()}
 
 
-def _block(spec: Spec, name: str, document: Words) -> dict[str, set[str]]:
+def _block(
+    params: Mapping[str, Any], calls: Iterable[Item], document: Words
+) -> dict[str, set[str]]:
     """Those of a block's params: their defaults, and what calls give."""
-    params = spec.blocks[name].params
-    bodies = [spec.items, *(block.items for block in spec.blocks.values())]
-    calls = [item for items in bodies for item in _every(items) if item.said == name]
-    given = {
-        p: [default, *(c.args[p] for c in calls if p in c.args)] for p, default in params.items()
-    }
-    return {p: set().union(*(_of(v, document) for v in values)) for p, values in given.items()}
+    found = {name: set(_of(default, document)) for name, default in params.items()}
+    for call in calls:
+        for name in call.args.keys() & found.keys():
+            found[name].update(_of(call.args[name], document))
+    return found
 
 
 def _of(value: Any, document: Words) -> Iterable[str]:
@@ -76,7 +82,7 @@ def _every(items: Iterable[Item]) -> Iterator[Item]:
         yield from below(item)
 
 
-def _in(items: Iterable[Item], words: Words) -> Iterator[Fault]:
+def _in(items: Iterable[Item], words: dict[str, set[str]]) -> Iterator[Fault]:
     """What is compared wrongly in a body."""
     columns: dict[str, set[str]] = {}
     for item in _every(items):
@@ -85,7 +91,7 @@ def _in(items: Iterable[Item], words: Words) -> Iterator[Fault]:
             entries = column if isinstance(column, (list, tuple)) else ()
             columns.setdefault(name, set()).update(v for v in entries if isinstance(v, str))
         for path, expr in _expressions(item):
-            yield from _wrong(expr, {**words, **columns}, replace(item.loc, path=path))
+            yield from _wrong(expr, ChainMap(columns, words), replace(item.loc, path=path))
 
 
 def _expressions(item: Item) -> Iterator[tuple[tuple[str | int, ...], Expr]]:
@@ -107,7 +113,8 @@ def _wrong(expr: Expr, words: Words, loc: Loc) -> Iterator[Fault]:
         values = (n.value for n in node.comparators if isinstance(n, ast.Constant))
         for word in (value for value in values if isinstance(value, str)):
             known = words.get(name, set())
-            meant = "" if not known or word in known or word in REGISTRY else near(word, known)
+            told = word in known or word in REGISTRY or len(known) > _MANY
+            meant = "" if told else near(word, known)
             if meant and _DIGITS.sub("", word) != _DIGITS.sub("", meant):
                 message = f'`{name}` is compared with "{word}"; it is {listed(sorted(known), "or")}'
                 yield Fault("W117", message, loc, f"did you mean `{meant}`?")

@@ -63,7 +63,7 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     assert outcomes == ["as serial"] * 24
 
 
-@pytest.mark.parametrize("name", ["bounds", "compiling", "fuzz", "makes"])
+@pytest.mark.parametrize("name", ["bounds", "compiling", "figures", "fuzz", "makes"])
 def test_nothing_is_found_in_seconds(name: str) -> None:
     """What was found once stands in tests/bad; other seeds are for the long form."""
     done = engine(name, "--seed", "0", "--budget", "1")

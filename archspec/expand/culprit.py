@@ -24,9 +24,12 @@ from archspec.text.faults import Fault, Loc, Step
 
 if TYPE_CHECKING:
     from archspec.expand.schedule import Schedule
+    from archspec.expand.tree import Body
+    from archspec.language import Item
 
 _MOST = 32  # values that are left out in turn
-_OF_PATHS = "E31"  # codes of faults
+# codes of faults: of paths, of a default that is unlike what variants set
+_APART = ("E311", "E312", "E313", "E314", "E318", "E322")
 
 Made = Callable[[Said], "Schedule | None"]  # the network, if it is right
 
@@ -42,14 +45,15 @@ class Value(NamedTuple):
 def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequence[Fault]:
     """The faults; if one of the `values` is why, the first of them, as one of that value."""
     places = {value.loc for value in values}
-    if len(values) > _MOST or faults[0].code.startswith(_OF_PATHS):
+    if len(values) > _MOST or faults[0].code.startswith(_APART):
         return faults
-    if any(_of(fault.loc, places) for fault in faults):
+    own = [fault for fault in faults if _of(fault.loc, places)]
+    if len(own) == len(faults):
         return faults
     right = [(value, network) for value in values if (network := made(value.without))]
     if len(right) != 1 or not _there(faults[0].loc, right[0][1]):
         return faults
-    return [_moved(faults[0], right[0][0])]
+    return own[:1] or [_moved(faults[0], right[0][0])]
 
 
 def chosen(said: Said) -> Iterator[Value]:
@@ -85,7 +89,20 @@ def _there(loc: Loc, schedule: Schedule) -> bool:
     """Whether anything that is written at a place, or in the item around it, is in a network."""
     last = max((k for k, step in enumerate(loc.path) if isinstance(step, int)), default=-1)
     item = Loc(loc.file, loc.path[: last + 1])
-    return any(node.item is not None and _of(node.item.loc, {item}) for node in schedule.steps)
+    return any(_of(one.loc, {item}) for one in _items(schedule.root.body))
+
+
+def _items(body: Body) -> Iterator[Item]:
+    """The items that are there in a body, and in the blocks that it calls, each block once."""
+    todo, seen = [body], {body}
+    while todo:
+        for occurrence in todo.pop().items:
+            present = [copy for copy in occurrence.copies if copy is not None]
+            if present:
+                yield occurrence.item
+            inside = {inner for copy in present for inner in copy.below()} - seen
+            seen |= inside
+            todo += inside
 
 
 def _moved(fault: Fault, value: Value) -> Fault:

@@ -196,9 +196,9 @@ class State:
         """Whether such a fault is noted of what stands at `loc`, so that no other is said there."""
         return (code, loc.file, loc.path) in self._said
 
-    def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
-        """Whether a fault of this cause is noted, in the block of `loc`."""
-        return (code, loc.file, block_of(loc), cause) in self._said
+    def said(self, code: str, cause: tuple[object, ...]) -> bool:
+        """Whether a fault of this cause is noted, in any block."""
+        return any(key[0] == code and key[-1] == cause for key in self._said)
 
     def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
         key = (code, loc.file, loc.path)

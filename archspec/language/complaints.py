@@ -194,13 +194,14 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
 def _once(faults: Sequence[Fault]) -> Iterator[Fault]:
     """The faults without those of one text, or of entries of one list, behind the first.
 
-    So a block that is not there, since it stands where it has no meaning.
+    So a block or a variant that is not there, since it stands where it has no meaning.
     """
-    strayed = {_spoken(f) for f in faults if f.code == "E201" and f.message.endswith("in a block")}
+    odd = [fault for fault in faults if fault.code == "E201"]
+    strayed = {_spoken(f) for f in odd if f.message.endswith(("in a block", "in a document"))}
     known: set[object] = set()
     for fault in faults:
         place = _one_text(fault)
-        if place in known or (fault.code == "E207" and _spoken(fault) in strayed):
+        if place in known or (fault.code in ("E207", "E225") and _spoken(fault) in strayed):
             continue
         yield fault
         if place is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from archspec.expand import origin
 from archspec.expand.origin import Link, Said
-from archspec.expand.plan import Plan, has_expression
+from archspec.expand.plan import Ids, Plan, has_expression
 from archspec.expand.tree import Copy, Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, Work, bounded, entries
@@ -81,6 +81,7 @@ class State:
         self.copies = 0  # made so far, absent ones included
         self.work = Work()
         self.plans: dict[int, Plan] = {}
+        self.ids: dict[int, Ids] = {}  # of bodies in which an id is looked for in vain
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}

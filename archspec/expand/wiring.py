@@ -12,7 +12,7 @@ from itertools import chain, islice
 from archspec.expand.names import NAMELESS, Frame, Given, Named
 from archspec.expand.plan import CALL, Ids, Plan
 from archspec.expand.state import COMPARE, Env, HiddenError, State, block_of, deeper
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Value, hides
 from archspec.expressions import Expr
 from archspec.language import Block, Item, Ref
 from archspec.language.names import input_name
@@ -315,6 +315,8 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
         known = copy.outs
     if may_be(part, known):
         return
+    if isinstance(copy, Copy) and copy.layer is not None and hides(copy.outs.values()):
+        return  # it has a fault: another op may be meant
     message = f"`{seen}` has no part `{part}`"
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"

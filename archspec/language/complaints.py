@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
+_ENTRY = re.compile(r"an entry of|an axis is the text `(?:\(|[^`]*\)`)")  # `[(3, 3), 8]`
 _STRANGE = ("E201", "E219")  # of a word that is not known
 _FEW = 6  # such words that a sentence names
 _UNKNOWN = (
@@ -198,13 +199,14 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
 def _once(faults: Sequence[Fault]) -> Iterator[Fault]:
     """The faults without those of one text, or of entries of one list, behind the first.
 
-    So a block that is not there, since it stands where it has no meaning.
+    So a block or a variant that is not there, since it stands where it has no meaning.
     """
-    strayed = {_spoken(f) for f in faults if f.code == "E201" and f.message.endswith("in a block")}
+    odd = [fault for fault in faults if fault.code == "E201"]
+    strayed = {_spoken(f) for f in odd if f.message.endswith(("in a block", "in a document"))}
     known: set[object] = set()
     for fault in faults:
         place = _one_text(fault)
-        if place in known or (fault.code == "E207" and _spoken(fault) in strayed):
+        if place in known or (fault.code in ("E207", "E225") and _spoken(fault) in strayed):
             continue
         yield fault
         if place is not None:
@@ -221,7 +223,7 @@ def _one_text(fault: Fault) -> object:
     loc = fault.loc
     if fault.code in ("E219", "E220"):
         return loc.file, loc.path
-    entry = fault.code == "E204" and fault.message.startswith("an entry of")
+    entry = fault.code == "E204" and _ENTRY.match(fault.message)
     return (loc.file, loc.path[:-1]) if entry else None
 
 

@@ -44,7 +44,8 @@ class Value(NamedTuple):
 def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequence[Fault]:
     """The faults; if one of the `values` is why, the first of them, as one of that value."""
     places = {value.loc for value in values}
-    if len(values) > _MOST or faults[0].code.startswith(_APART):
+    apart = faults[0].code in _APART and faults[0].loc.path
+    if len(values) > _MOST or apart:
         return faults
     own = [fault for fault in faults if _of(fault.loc, places)]
     if len(own) == len(faults):

@@ -63,9 +63,16 @@ def _own(state: State, spec: Spec, variant: str | None, name: str, above: Env) -
 
 def _odd_one_out(state: State, spec: Spec, name: str, default: Any) -> None:
     """Notes a default that is of another kind than all variants have. Raises HiddenError."""
-    others = [chosen[name] for chosen in spec.variants.values() if name in chosen]
-    wanted = [_wrong(value, default) for value in others if not isinstance(value, Expr)]
-    if len(others) < _SEVERAL or len(wanted) < len(others) or not all(wanted):
+    others: list[Any] = []
+    wanted: list[str] = []
+    for chosen in spec.variants.values():
+        if name not in chosen:
+            continue
+        others.append(chosen[name])
+        wanted.append("" if isinstance(others[-1], Expr) else _wrong(others[-1], default))
+        if not wanted[-1]:
+            return
+    if len(others) < _SEVERAL:
         return
     shown = ", ".join(show(value) for value in others[:_SHOWN])
     message = f"`{name}` is {show(default)}; what variants set it to is not {wanted[0]}: {shown}"
@@ -149,7 +156,10 @@ def inputs(
         most = state.limits.elements
         if kind.size > most:
             message = f"the input `{name}` has the shape {kind}, more than {most:,} elements"
-            raise state.stop("E408", message, declared.loc)
+            written = [axis.size if isinstance(axis, Axis) else axis for axis in declared.shape]
+            at = None if (given or {}).get(name) else state.place_of(sizes, written)
+            fault = Fault("E408", message, declared.loc)
+            raise state.stop_at(fault, at, written, f"the input `{name}`")
         found[name] = state.canonical(kind)
     return found, axes
 

@@ -81,6 +81,7 @@ class State:
         self.copies = 0  # made so far, absent ones included
         self.work = Work()
         self.plans: dict[int, Plan] = {}
+        self.written: dict[tuple[int, tuple[str, ...]], bool] = {}  # absent paths, by block
         self.ids: dict[int, Ids] = {}  # of bodies in which an id is looked for in vain
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
@@ -421,7 +422,7 @@ class State:
             except BadArgument as bad:
                 path = (op,) if bad.field is None else (op, bad.field)
                 fault = Fault(bad.code, bad.message, deeper(loc or item.loc, *path), bad.help)
-                self.wrong(_argument(item, bad.field or ""), fault, f"`{op}`")
+                self.wrong(_argument(item, bad.field), fault, f"`{op}`")
                 raise HiddenError from None
         return found
 
@@ -527,8 +528,13 @@ def _odd(fault: Fault) -> tuple[Step, ...]:
     return (Step(odd[0].loc, f"`{name}` is {odd[0].text}", COMPARE),)
 
 
-def _argument(item: Item, field: str) -> Any:
-    """An argument as written; `unflatten: [$maps, 1, 1]` is its `shape` under its first name."""
+def _argument(item: Item, field: str | None) -> Any:
+    """An argument as written; all, where it is no one of them that is wrong.
+
+    `unflatten: [$maps, 1, 1]` is its `shape` under its first name.
+    """
+    if field is None:
+        return [*item.args.values()]
     only = [*item.args.values()][:1] if len(item.args) == 1 else []
     return item.args.get(field, next((value for value in only if isinstance(value, list)), None))
 

@@ -35,7 +35,7 @@ _SIZE, _SMALL = 11.0, 9.5
 _EDGE, _HEAD = 20.0, 56.0
 _ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
 _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
-_NARROWEST, _WIDEST = 74.0, 240.0
+_NARROWEST, _WIDEST = 74.0, 300.0
 _GLYPH = 18.0
 _FAR = 1500  # ranks that edges pass: 0.2 s of Graphviz; four times as many take 8 s
 _FAN = 200  # lines that meet at one card: 3 s of Graphviz; four times as many take minutes
@@ -307,8 +307,11 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if torn or top == box.top:
+                lines = _lines(placed, page, down)
                 said = "continued" if torn else group.title
-                marks += _titled(group.name, said, part, _lines(placed, page, down))
+                for text in _titled(group.name, said, part, lines):
+                    if text.bold or not torn or text.text == said:  # half of that word says nothing
+                        marks.append(text)
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found
 

@@ -61,6 +61,9 @@ class Describer:
             marks=tuple(filter(None, [self._shared(draft), self._trained(draft)])),
             held=words.held(self.nodes[index] for index in draft.nodes),
         )
+        if draft.kind == "group" and draft.main is None and not self._given(draft):
+            bent = _activations([self.nodes[index] for index in draft.nodes])
+            return replace(found, activations=tuple(dict.fromkeys(bent)))
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
 
     def typical(self, draft: Draft) -> Element:
@@ -126,9 +129,13 @@ class Describer:
             return self._called(self.nodes[draft.main])
         if draft.kind == "block":
             return draft.first.title
+        return self._given(draft) or self._summed(draft)
+
+    def _given(self, draft: Draft) -> str:
+        """What the author called it; "" where that is a number or nothing."""
         scope = self._scope(draft)
         name = scope.path.rpartition(".")[2] if scope is not None and scope.path else ""
-        return name if name and not name.isdigit() else self._summed(draft)
+        return "" if name.isdigit() else name
 
     def _called(self, node: Node) -> str:
         """What an op, a tensor of the network, or an input is called."""

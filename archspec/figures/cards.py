@@ -23,7 +23,7 @@ SIZE = Stroke(palette.LINE, 1.0, (1.5, 3.0))
 WIDEST = 170.0
 LEAST = 44.0, 35.0
 """Width and height in px of a card with little on it."""
-WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
+WIDEST_ROW, ROW, _BESIDE = 480.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
 _TITLE = 560.0  # px that a title may take where the line above it is shorter
 _TITLED, _LINE, _LINES = 9.5, 42.0, 4  # px of its letters, of its first line; its lines at most

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Row
 
-_SIZE, _SMALL = 11.0, 9.5
+_SIZE, _SMALL, _LEAST = 11.0, 9.5, 9.0
 _EDGE, _HEAD = 20.0, 56.0
 _ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
 _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
@@ -156,7 +156,7 @@ class _Face:
 
 def _named(name: str, label: Text, room: float) -> list[Text]:
     """A name in bold where the label stands, and the label behind it, as far as there is room."""
-    first = Text(label.x, label.y, name, _SIZE, bold=True).fit(room)
+    first = Text(label.x, label.y, name, label.size, bold=True).fit(room)
     after = first.width + 5 if first.text else 0.0
     second = replace(label, x=label.x + after).fit(room - after)
     return [text for text in (first, second) if text.text]
@@ -247,7 +247,7 @@ def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> 
     def put(group: Element) -> None:
         for part in group.children:
             if part in cluster:
-                wide = round(1.5 * _wide(part.name, part.title) + 10)  # a line may pass through
+                wide = round(2 * _wide(part.name, part.title) + 24)  # a line may pass through
                 room = f'<table border="0" fixedsize="true" width="{wide}" height="{_TITLE:g}">'
                 label = f"<{room}<tr><td></td></tr></table>>"
                 found.append(f"subgraph cluster_{cluster[part]} {{ graph [label={label}]")
@@ -341,7 +341,9 @@ def _titled(name: str, said: str, box: Box, lines: Sequence[Curve]) -> list[Text
     left, right = widest
     if _wide(name, said) > right - left and " × " in said:
         said = said[said.index(" × ") + 1 :]
-    title = Text(left, box.top + 14, said, _SIZE, colour=palette.MUTED)
+    needed = max(fonts.width(name, _SIZE, bold=True), 1.0)
+    size = min(_SIZE, max(_LEAST, _SIZE * (right - left) / needed))  # rather smaller than cut
+    title = Text(left, box.top + 14, said, size, colour=palette.MUTED)
     return _named(name, title, right - left)
 
 

@@ -15,13 +15,14 @@ there is left the group Basic with its five ops.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from archspec.figures.tree import Element, grown, tree
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.graph import Graph, Node
 
 TRAINED = "in training only"
 _MANY = 4  # copies of an item without a name that are worth a group of their own
@@ -57,16 +58,34 @@ def marks(graph: Graph, whole: Element) -> list[str]:
     return found
 
 
+def shared(nodes: Sequence[Node], some: Sequence[int]) -> str:
+    """Whose weights some nodes have: all of them another's, part of them, or their own again."""
+    weighty = [nodes[index] for index in some if nodes[index].weights()]
+    owners = [node.tied if node.shared is None else node.shared for node in weighty]
+    others = {owner for owner in owners if owner is not None}.difference(some)
+    if not others:
+        return "shared weights" if any(owner is not None for owner in owners) else ""
+    paths = [nodes[owner].path.split(".") for owner in sorted(others)]
+    same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+    part = "" if all(owner in others for owner in owners) else "some "
+    return f"{part}weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
+
+
 def _mark(graph: Graph, whole: Element) -> None:
-    """The outermost elements that are there in training only, groups by their title."""
-    waiting = [whole]
+    """The outermost elements that are there in training only, or have nothing but weights of
+    another; groups by their title."""
+    waiting = [(whole, False, False)]
     while waiting:
-        for child in waiting.pop().children:
-            child.trained = all(graph.steps[index].training for index in child.nodes)
-            if not child.trained:
-                waiting.append(child)
-            elif child.children:
-                child.title = ", ".join(filter(None, (child.title, TRAINED)))
+        outer, apart, theirs = waiting.pop()
+        for child in outer.children:
+            training = all(graph.steps[index].training for index in child.nodes)
+            child.trained = training and not apart
+            if child.children:
+                whose = "" if theirs else shared(graph.steps, child.nodes)
+                said = [child.title, "" if whose.startswith("some ") else whose]
+                said.append(TRAINED if child.trained else "")
+                child.title = ", ".join(filter(None, said))
+                waiting.append((child, training, theirs or whose.startswith("weights of")))
 
 
 def _worth(graph: Graph, element: Element) -> list[Element]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, takewhile
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
 from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
-from archspec.figures.groups import TRAINED
+from archspec.figures.groups import TRAINED, shared
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
 
@@ -95,17 +95,11 @@ class Describer:
         )
 
     def _shared(self, draft: Draft) -> str:
-        """Whose weights it has, where it owns none of those it uses; and whose weight, by a tie."""
+        """Whose weights it has; of an op also whose weight, by a tie."""
         tied = None if draft.main is None else self.nodes[draft.main].tied
         if tied is not None:
             return f"weight of {self.nodes[tied].path}"
-        weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
-        owners = [node.shared for node in weighty if node.shared is not None]
-        if not owners or len(owners) < len(weighty):
-            return ""
-        paths = [self.nodes[owner].path.split(".") for owner in owners]
-        same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        return f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
+        return shared(self.nodes, draft.nodes)
 
     def _trained(self, draft: Draft) -> str:
         """What is not there in evaluation says so."""

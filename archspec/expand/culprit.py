@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.expand.origin import Said
 from archspec.expand.state import USED, deeper
+from archspec.expand.tree import every
 from archspec.language import Spec
 from archspec.text.faults import Fault, Loc, Step
 
 if TYPE_CHECKING:
     from archspec.expand.schedule import Schedule
-    from archspec.expand.tree import Body
-    from archspec.language import Item
 
 _MOST = 32  # values that are left out in turn
 # codes of faults: of paths, of a default that is unlike what variants set
@@ -45,7 +44,8 @@ class Value(NamedTuple):
 def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequence[Fault]:
     """The faults; if one of the `values` is why, the first of them, as one of that value."""
     places = {value.loc for value in values}
-    if len(values) > _MOST or faults[0].code.startswith(_APART):
+    apart = faults[0].code in _APART and faults[0].loc.path
+    if len(values) > _MOST or apart:
         return faults
     own = [fault for fault in faults if _of(fault.loc, places)]
     if len(own) == len(faults):
@@ -89,20 +89,7 @@ def _there(loc: Loc, schedule: Schedule) -> bool:
     """Whether anything that is written at a place, or in the item around it, is in a network."""
     last = max((k for k, step in enumerate(loc.path) if isinstance(step, int)), default=-1)
     item = Loc(loc.file, loc.path[: last + 1])
-    return any(_of(one.loc, {item}) for one in _items(schedule.root.body))
-
-
-def _items(body: Body) -> Iterator[Item]:
-    """The items that are there in a body, and in the blocks that it calls, each block once."""
-    todo, seen = [body], {body}
-    while todo:
-        for occurrence in todo.pop().items:
-            present = [copy for copy in occurrence.copies if copy is not None]
-            if present:
-                yield occurrence.item
-            inside = {inner for copy in present for inner in copy.below()} - seen
-            seen |= inside
-            todo += inside
+    return any(_of(one.loc, {item}) for _, one in every(schedule.root.body))
 
 
 def _moved(fault: Fault, value: Value) -> Fault:

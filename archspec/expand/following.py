@@ -24,7 +24,7 @@ _WIDE = (*_SHAPES, "E408")
 _DIGITS = re.compile(r"\d+")
 _NOWHERE = ("E312", "E313", "E314", "E318")  # of paths
 _MISSING = ("E312", "E318")
-_ITEM = re.compile(r"there is no item `([^`*]*)")
+_ITEM = re.compile(r"there is no item `([^`*]*)|(`[^`]*`) has no (?:part|output)")
 _NUMBERED = re.compile(r"no (?:item|part|output) `[^`]*\d`")
 
 
@@ -49,15 +49,15 @@ def computed(fault: Fault, other: Fault) -> bool:
 
 def doubled(fault: Fault, other: Fault) -> bool:
     """What stands in the second of two items of one path; that the first is not needed, or that the
-    path which was meant is not there; the next item, where several are there twice.
+    path which was meant is not there; those beside it, where several are there twice; a third.
     """
     if other.code != "E314":
         return False
     if fault.code in _SHAPES and _after(fault.loc, other.loc):
         return True
     if fault.code == "E314":
-        *above, place = _item(other.loc).path or (0,)
-        return _item(fault.loc).path == (*above, int(place) + 1)
+        beside = _item(fault.loc).path[:-1] == _item(other.loc).path[:-1]
+        return beside or fault.message == other.message
     if fault.code in _MISSING:
         return True
     unneeded = fault.code == "E315" and block_of(fault.loc) == block_of(other.loc)
@@ -206,9 +206,9 @@ def _copied(fault: Fault) -> list[Step]:
 
 
 def _lacked(fault: Fault) -> str:
-    """What is not there: an item without its number, or all that is said."""
+    """What is not there: an item without its number, or what has parts that are not."""
     found = _ITEM.match(_plain(fault))
-    return found[1] if found else _plain(fault)
+    return str(found[1] or found[2]) if found else _plain(fault)
 
 
 def _plain(fault: Fault) -> str:

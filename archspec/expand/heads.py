@@ -40,9 +40,10 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         if text.whole(spec, _At(spec, names, spec.numbered, root is None)):
             continue
         depth = len(names) - min(text.known, default=len(names))
-        if depth > first or root is None:
-            first, known = depth, text.known.get(len(names) - depth, [])
-        if any(state.said("E312", spec.loc, (name,)) for name in names):
+        written = text.known.get(len(names) - depth, [])
+        if root is None or (depth > first and names[depth] not in written):
+            first, known = depth, written
+        if any(state.said("E312", (name,)) for name in names):
             continue  # it is missing elsewhere too
         name, before = names[first], ".".join(names[:first])
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"

@@ -289,7 +289,7 @@ def _of_call(name: str, links: Links, document: Said) -> _Found | None:
     assert link.called is not None
     (block, spec), item = link.called, link.item
     if name not in block.params:
-        return None
+        return _of_default(name, around, link.called, document)
     if name in item.args:
         return _Found(item.args[name], Loc(item.loc.file, (*item.given, name)), around)
     if block.items is not spec.items:
@@ -303,6 +303,18 @@ def _of_call(name: str, links: Links, document: Said) -> _Found | None:
     variant = None if use is None else use.variant
     said = Said(spec, variant).value(name)
     return said and _Found(*said, links)
+
+
+def _of_default(
+    name: str, around: Links, called: tuple[Block, Spec], document: Said
+) -> _Found | None:
+    """What a default of a block reads that is none of its params: one of the file's."""
+    block, spec = called
+    ids = (item.id.text for item in block.items if item.id is not None)
+    whole = _of_file(around, spec)
+    if name in block.inputs or name in ids or not (whole or spec is document.spec):
+        return None
+    return _look(name, whole, document)
 
 
 def _of_file(links: Links, spec: Spec) -> Links:

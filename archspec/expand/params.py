@@ -149,7 +149,10 @@ def inputs(
         most = state.limits.elements
         if kind.size > most:
             message = f"the input `{name}` has the shape {kind}, more than {most:,} elements"
-            raise state.stop("E408", message, declared.loc)
+            written = [axis.size if isinstance(axis, Axis) else axis for axis in declared.shape]
+            at = None if (given or {}).get(name) else state.place_of(sizes, written)
+            fault = Fault("E408", message, declared.loc)
+            raise state.stop_at(fault, at, written, f"the input `{name}`")
         found[name] = state.canonical(kind)
     return found, axes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from archspec.expand import origin
 from archspec.expand.origin import Link, Said
-from archspec.expand.plan import Plan, has_expression
+from archspec.expand.plan import Ids, Plan, has_expression
 from archspec.expand.tree import Copy, Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, Work, bounded, entries
@@ -81,6 +81,7 @@ class State:
         self.copies = 0  # made so far, absent ones included
         self.work = Work()
         self.plans: dict[int, Plan] = {}
+        self.ids: dict[int, Ids] = {}  # of bodies in which an id is looked for in vain
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
@@ -195,9 +196,9 @@ class State:
         """Whether such a fault is noted of what stands at `loc`, so that no other is said there."""
         return (code, loc.file, loc.path) in self._said
 
-    def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
-        """Whether a fault of this cause is noted, in the block of `loc`."""
-        return (code, loc.file, block_of(loc), cause) in self._said
+    def said(self, code: str, cause: tuple[object, ...]) -> bool:
+        """Whether a fault of this cause is noted, in any block."""
+        return any(key[0] == code and key[-1] == cause for key in self._said)
 
     def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
         key = (code, loc.file, loc.path)
@@ -420,7 +421,7 @@ class State:
             except BadArgument as bad:
                 path = (op,) if bad.field is None else (op, bad.field)
                 fault = Fault(bad.code, bad.message, deeper(loc or item.loc, *path), bad.help)
-                self.wrong(_argument(item, bad.field or ""), fault, f"`{op}`")
+                self.wrong(_argument(item, bad.field), fault, f"`{op}`")
                 raise HiddenError from None
         return found
 
@@ -526,8 +527,13 @@ def _odd(fault: Fault) -> tuple[Step, ...]:
     return (Step(odd[0].loc, f"`{name}` is {odd[0].text}", COMPARE),)
 
 
-def _argument(item: Item, field: str) -> Any:
-    """An argument as written; `unflatten: [$maps, 1, 1]` is its `shape` under its first name."""
+def _argument(item: Item, field: str | None) -> Any:
+    """An argument as written; all, where it is no one of them that is wrong.
+
+    `unflatten: [$maps, 1, 1]` is its `shape` under its first name.
+    """
+    if field is None:
+        return [*item.args.values()]
     only = [*item.args.values()][:1] if len(item.args) == 1 else []
     return item.args.get(field, next((value for value in only if isinstance(value, list)), None))
 

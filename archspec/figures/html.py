@@ -262,6 +262,7 @@ class _Lines:
         self.sources = network.sources
         self.told = _Numbered[tuple[str, str]]()
         self._known: dict[Loc, int] = {}
+        self._texts: dict[str, list[str]] = {}
 
     def of(self, what: Item | Input | Block | None) -> int:
         """The number of the line that declares something; of an item, that says which op it is."""
@@ -277,7 +278,9 @@ class _Lines:
         if source is None:
             return -1
         number = source.place(loc).line
-        text = source.text.splitlines()
+        if loc.file not in self._texts:
+            self._texts[loc.file] = source.text.splitlines()
+        text = self._texts[loc.file]
         if not 0 < number <= len(text):
             return -1
         name = printable(Path(source.name).name)  # not whose machine

@@ -334,7 +334,8 @@ class Scopes:
         if others and len(keys) < len(item.args) and not near:
             said = f"`{op}` has no parameter{'s' * (len(keys) > 1)} {listed(map(cut, keys))}"
             help = f"did you mean {listed(others, 'or')}? It takes all that is given here"
-            self.to.add("E208", said, item.key.path, help, on_key=True, cause=("names", op, *keys))
+            cause = ("name" if len(keys) == 1 else "names", op, *keys)
+            self.to.add("E208", said, item.key.path, help, on_key=True, cause=cause)
             return
         strange = [key for key in keys if not free(key, params, item.args)]
         if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance

@@ -21,6 +21,7 @@ from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
 from archspec.figures.errors import RenderError
+from archspec.figures.groups import closed
 from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
@@ -167,8 +168,7 @@ def _face(shown: Opened, card: Element, rows: Sequence[Row]) -> _Face:
     params = sum(rows[index].params for index in card.nodes)
     owned = (f"{params:,} parameters",) if params else ()
     if card.children:
-        out = words.shape(graph.steps[card.stop - 1].outs[0])
-        family = leading(graph, card)
+        out, family = closed(graph, card), leading(graph, card)
         tip = ", ".join((heading(card), *owned, words.held(graph.steps[i] for i in card.nodes)))
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
@@ -247,7 +247,7 @@ def _asked(shown: Opened, groups: Sequence[Element], faces: Sequence[_Face]) -> 
     def put(group: Element) -> None:
         for part in group.children:
             if part in cluster:
-                wide = round(2 * _wide(part.name, part.title) + 24)  # a line may pass through
+                wide = round(1.5 * _wide(part.name, part.title) + 10)  # a line may pass through
                 room = f'<table border="0" fixedsize="true" width="{wide}" height="{_TITLE:g}">'
                 label = f"<{room}<tr><td></td></tr></table>>"
                 found.append(f"subgraph cluster_{cluster[part]} {{ graph [label={label}]")
@@ -341,7 +341,7 @@ def _titled(name: str, said: str, box: Box, lines: Sequence[Curve]) -> list[Text
     left, right = widest
     if _wide(name, said) > right - left and " × " in said:
         said = said[said.index(" × ") + 1 :]
-    needed = max(fonts.width(name, _SIZE, bold=True), 1.0)
+    needed = max(_wide(name, said), 1.0)
     size = min(_SIZE, max(_LEAST, _SIZE * (right - left) / needed))  # rather smaller than cut
     title = Text(left, box.top + 14, said, size, colour=palette.MUTED)
     return _named(name, title, right - left)

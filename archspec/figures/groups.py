@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
+from archspec.figures import words
 from archspec.figures.tree import Element, grown, tree
 
 if TYPE_CHECKING:
@@ -71,21 +72,25 @@ def shared(nodes: Sequence[Node], some: Sequence[int]) -> str:
     return f"{part}weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
 
 
+def closed(graph: Graph, group: Element) -> str:
+    """The second line of a closed group: what leaves it, and whose weights it has, ` = left`."""
+    out = words.shape(graph.steps[group.stop - 1].outs[0])
+    whose = shared(graph.steps, group.nodes)
+    if whose.startswith("weights of "):
+        return f"{out} = {whose.removeprefix('weights of ')}"
+    return ", ".join(filter(None, (out, whose)))
+
+
 def _mark(graph: Graph, whole: Element) -> None:
-    """The outermost elements that are there in training only, or have nothing but weights of
-    another; groups by their title."""
-    waiting = [(whole, False, False)]
+    """The outermost elements that are there in training only, groups by their title."""
+    waiting = [whole]
     while waiting:
-        outer, apart, theirs = waiting.pop()
-        for child in outer.children:
-            training = all(graph.steps[index].training for index in child.nodes)
-            child.trained = training and not apart
-            if child.children:
-                whose = "" if theirs else shared(graph.steps, child.nodes)
-                said = [child.title, "" if whose.startswith("some ") else whose]
-                said.append(TRAINED if child.trained else "")
-                child.title = ", ".join(filter(None, said))
-                waiting.append((child, training, theirs or whose.startswith("weights of")))
+        for child in waiting.pop().children:
+            child.trained = all(graph.steps[index].training for index in child.nodes)
+            if not child.trained:
+                waiting.append(child)
+            elif child.children:
+                child.title = ", ".join(filter(None, (child.title, TRAINED)))
 
 
 def _worth(graph: Graph, element: Element) -> list[Element]:

@@ -62,8 +62,9 @@ def complaints(program: Program, view: str) -> list[str]:
     found = faults(scene)
     found += [f"a card reads `{word}`" for word in words if re.search(r"\d+ ops\b", word)]
     found += [f"`{word}` ends in nothing" for word in words if re.search(r"(,\s*|^\s*)$", word)]
-    if view != "tower":  # there a long name may be cut, which its tooltip has whole
-        found += [f"`{word}` is cut" for word in words if re.search(r"\S…$", word)]
+    on_cards = (g for g in scene.marks() if isinstance(g, Group) and g.role in ("card", "glyph"))
+    for group in on_cards:  # beside a volume and on a frame a name may be, its tooltip has it whole
+        found += [f"{word} is cut" for word in _words(group).split(", ") if word.endswith("…")]
     found += _sums(program, view, scene)
     if shown:
         on = {group.key: _words(group) for group in scene.marks() if isinstance(group, Group)}

@@ -123,19 +123,18 @@ def listed(fault: Fault, other: Fault) -> bool:
 
 def valued(fault: Fault, other: Fault) -> bool:
     """A shape that an item does not take, where a param is wrong, or behind a wrong value in a
-    column; a path in what is repeated by that.
+    column or a path of a copy that leads nowhere; a path in what is repeated by that column.
     """
     if other.cause and other.loc.path[:1] in (("params",), ("variants",)):
         return fault.code in _WIDE
-    if "repeat" not in other.loc.path:
-        return False
-    if fault.code in _MISSING:
+    column = "repeat" in other.loc.path
+    if column and fault.code in _MISSING:
         item = Loc(other.loc.file, other.loc.path[: other.loc.path.index("repeat")])
         return _within(fault.loc, item)
-    return fault.code in _WIDE and any(
-        fault.code == "E408" or _after(at, before)
-        for at in _places(fault)
-        for before in _places(other)
+    if fault.code not in _WIDE or not (column or (other.code == "E312" and _copied(other))):
+        return False
+    return fault.code == "E408" or any(
+        _after(at, before) for at in _places(fault) for before in _places(other)
     )
 
 

@@ -63,9 +63,16 @@ def _own(state: State, spec: Spec, variant: str | None, name: str, above: Env) -
 
 def _odd_one_out(state: State, spec: Spec, name: str, default: Any) -> None:
     """Notes a default that is of another kind than all variants have. Raises HiddenError."""
-    others = [chosen[name] for chosen in spec.variants.values() if name in chosen]
-    wanted = [_wrong(value, default) for value in others if not isinstance(value, Expr)]
-    if len(others) < _SEVERAL or len(wanted) < len(others) or not all(wanted):
+    others: list[Any] = []
+    wanted: list[str] = []
+    for chosen in spec.variants.values():
+        if name not in chosen:
+            continue
+        others.append(chosen[name])
+        wanted.append("" if isinstance(others[-1], Expr) else _wrong(others[-1], default))
+        if not wanted[-1]:
+            return
+    if len(others) < _SEVERAL:
         return
     shown = ", ".join(show(value) for value in others[:_SHOWN])
     message = f"`{name}` is {show(default)}; what variants set it to is not {wanted[0]}: {shown}"

@@ -81,6 +81,7 @@ class State:
         self.copies = 0  # made so far, absent ones included
         self.work = Work()
         self.plans: dict[int, Plan] = {}
+        self.written: dict[tuple[int, tuple[str, ...]], bool] = {}  # absent paths, by block
         self.ids: dict[int, Ids] = {}  # of bodies in which an id is looked for in vain
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}

@@ -111,16 +111,21 @@ class Complaints:
             loc = Loc(self.file, path_of(path, self.data), on_key=len(path) > 1)
             self.faults[-1] = replace(self.faults[-1], chain=(Step(loc, said, "compare"),))
 
+    @property
+    def full(self) -> bool:
+        """Whether a further fault is not shown, so that nobody reads what it may mean."""
+        return len(self.faults) >= _SHOWN
+
     def near(self, word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         """A near word; none where the fault is not shown."""
-        return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
+        return "" if self.full else near(word, known, likeness)
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
+        return "" if self.full else did_you_mean(word, known)
 
     def free(self, word: str, known: Iterable[str], given: Collection[str]) -> str:
         """The remedy for a key beside those that are given; else what is known."""
-        if len(self.faults) >= _SHOWN:
+        if self.full:
             return ""
         names = list(known)
         return free(word, names, given) or did_you_mean("", names)
@@ -138,7 +143,7 @@ class Complaints:
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
-        if len(self.faults) >= _SHOWN:  # nobody reads what it may mean
+        if self.full:
             said = f"`{cut(word)}` is neither an op nor a block of this file"
             self.add("E207", said, path, on_key=on_key, cause=("block", word))
             return
@@ -439,7 +444,7 @@ class Refused:
             to.add("E205", said, path[:2], help, on_key=True, cause=("blocks",))
         else:
             where_known, known = known, known or [*MODIFIERS, *COMPANIONS, *params]
-            shown = len(path) == 1 and len(to.faults) < _SHOWN
+            shown = len(path) == 1 and not to.full
             help = self._remedy(key) if shown else ""
             cause: tuple[str, ...] = ("name", "", key) if len(path) == 1 else ()
             if path[:-1] == ("weights",) and is_total(key, self.data["weights"][key]):

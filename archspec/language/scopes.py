@@ -175,17 +175,20 @@ class Scopes:
 
     def variant(self, name: str, path: Steps, beside: Collection[str]) -> None:
         """Notes a variant that is not there; `beside` are those of the same table."""
-        known = (self.spec.name, *self.spec.variants)
-        if name in known:
+        if name == self.spec.name or name in self.spec.variants:
             return
         cause = ("variant", name) if self.spec.variants else ("variants",)
+        said = f"there is no variant `{cut(name)}`"
+        if self.to.full:
+            self.to.add("E225", said, path, on_key=True, cause=cause)
+            return
+        known = dict.fromkeys((self.spec.name, *self.spec.variants))
         left = [other for other in known if other not in beside]
         guess = self.to.near(name, left)
         other = self.spec.name
         if not guess and other in left and all(one in known for one in beside if one != name):
             guess = other
         help = f"did you mean `{guess}`?" if guess else self.to.did_you_mean("", known)
-        said = f"there is no variant `{cut(name)}`"
         self.to.add("E225", said, path, help, on_key=True, cause=cause)
         self.to.compare(*self._where_variant(name, guess, beside))
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import cache, cached_property, reduce
+from itertools import pairwise
 from operator import getitem
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
-from archspec.text.faults import Fault, Loc, Step, independent
+from archspec.text.faults import SHOWN, Fault, Loc, Step, independent, unread
 from archspec.text.words import cut, did_you_mean, free, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ _UNKNOWN = (
     "E221",
 )  # errors of a key that has no meaning
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\xab\xbb"
-_SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
     "string_type": "text",
@@ -109,18 +109,26 @@ class Complaints:
             loc = Loc(self.file, path_of(path, self.data), on_key=len(path) > 1)
             self.faults[-1] = replace(self.faults[-1], chain=(Step(loc, said, "compare"),))
 
+    @property
+    def many(self) -> bool:
+        """Whether no more faults are shown: nobody reads what is meant."""
+        return unread(len(self.faults))
+
     def near(self, word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         """A near word; none where the fault is not shown."""
-        return near(word, known, likeness) if len(self.faults) < _SHOWN else ""
+        return near(word, self._read(known), likeness)
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return did_you_mean(word, known) if len(self.faults) < _SHOWN else ""
+        return did_you_mean(word, self._read(known))
+
+    def _read(self, known: Iterable[str]) -> list[str]:
+        """Names among which a word is looked for: of thousands only for the first faults."""
+        names = [] if self.many else [*known]
+        return [] if unread(len(self.faults), names) else names
 
     def free(self, word: str, known: Iterable[str], given: Collection[str]) -> str:
         """The remedy for a key beside those that are given; else what is known."""
-        if len(self.faults) >= _SHOWN:
-            return ""
-        names = list(known)
+        names = self._read(known)
         return free(word, names, given) or did_you_mean("", names)
 
     def unknown(
@@ -136,7 +144,7 @@ class Complaints:
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
-        if len(self.faults) >= _SHOWN:  # nobody reads what it may mean
+        if self.many:
             said = f"`{cut(word)}` is neither an op nor a block of this file"
             self.add("E207", said, path, on_key=on_key, cause=("block", word))
             return
@@ -262,7 +270,7 @@ class Refused:
         return any(
             self._meant(path, key) in {*heading, "inputs"} or (not path and is_block(key))
             for path, keys in self.extra.items()
-            for key in keys[:_SHOWN]
+            for key in keys[:SHOWN]
         )
 
     def _meant(self, path: Steps, key: str) -> str:
@@ -374,11 +382,15 @@ class Refused:
 
     def _last_before(self, path: Steps) -> Steps | None:
         """Where the section ends above an operation that stands in the document's own column."""
-        keys = [*self.data]
-        if len(path) != 1 or path[0] not in REGISTRY or keys.index(path[0]) == 0:
+        if len(path) != 1 or path[0] not in REGISTRY or path[0] not in self._above:
             return None
-        section = keys[keys.index(path[0]) - 1]
+        section = self._above[path[0]]
         return (section, *_end(self.data[section]))
+
+    @cached_property
+    def _above(self) -> dict[str | int, str]:
+        """Of each key of the document the one before it."""
+        return dict(pairwise(reversed(self.data)))
 
     def _outside(self, to: Complaints) -> dict[Steps, Steps]:
         """Keys of a block in the column of blocks, which is said, and the block above each."""
@@ -431,7 +443,7 @@ class Refused:
             to.add("E205", said, path[:2], help, on_key=True, cause=("blocks",))
         else:
             where_known, known = known, known or [*MODIFIERS, *COMPANIONS, *params]
-            shown = len(path) == 1 and len(to.faults) < _SHOWN
+            shown = len(path) == 1 and not to.many
             help = self._remedy(key) if shown else ""
             cause: tuple[str, ...] = ("name", "", key) if len(path) == 1 else ()
             if path[:-1] == ("weights",) and is_total(key, self.data["weights"][key]):
@@ -482,7 +494,7 @@ class Refused:
 
     def _missing(self, path: Steps, key: str, to: Complaints) -> None:
         """A key that is not there, and not misspelt: that is a fault already."""
-        beside = self.extra.get(path, [])[:_SHOWN]
+        beside = self.extra.get(path, [])[:SHOWN]
         other = {key, "sequential"} if key == "body" else {key}
         if (path and beside) or any(self._meant(path, one) in other for one in beside):
             return
@@ -625,6 +637,7 @@ def _place(path: Steps) -> tuple[str, Collection[str]]:
     return "beside an operation", ()
 
 
+@cache
 def keys_of(form: type[Form]) -> list[str]:
     """The keys of a mapping that an author may write."""
     found: list[str] = []
